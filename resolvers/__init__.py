@@ -1,0 +1,1 @@
+"""How an answer is found: the loaders and the planner. Knows no GraphQL type."""

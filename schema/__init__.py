@@ -1,0 +1,1 @@
+"""What a client may ask: Strawberry types, one noun a file; `schema.graphql` is the printed schema."""

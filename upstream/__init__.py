@@ -1,0 +1,1 @@
+"""How the two systems are spoken to: the table of reports, rows, transport, auth and errors."""
