@@ -1,0 +1,43 @@
+"""One call of a report: what is asked, and what came back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from upstream.interval import Interval
+from upstream.reports import Report
+from upstream.rows import Row
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of one report. Two equal calls ask the same thing, so that one answer serves both.
+
+    `params` are sorted name-value pairs, the report's own names; `agent` picks the agent of a game log ("" for the default).
+    """
+
+    report: Report
+    params: tuple[tuple[str, str | int], ...] = ()
+    interval: Interval | None = None
+    agent: str = ""
+
+    @classmethod
+    def of(
+        cls, report: Report, interval: Interval | None = None, *, agent: str = "", **params: str | int | None
+    ) -> "Call":
+        """A call with the parameters that are not None."""
+        given = tuple(sorted((name, value) for name, value in params.items() if value is not None))
+        return cls(report, given, interval, agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[RowT]):
+    """The rows of one call, complete, in the upstream's order; and what it took to get them."""
+
+    rows: list[RowT]
+    requests: int = 1
+    bytes: int = 0
+    seconds: float = 0.0
+    notes: Mapping[str, object] = field(default_factory=dict)

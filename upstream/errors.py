@@ -1,0 +1,84 @@
+"""The errors of the upstream, as a tree.
+
+    UpstreamError
+    ├── Unauthenticated   UPSTREAM_UNAUTHENTICATED   00001, 10003, any 401, after one re-read of the token
+    ├── ContractBroken    UPSTREAM_CONTRACT          10000, 10001, 10012, 10015, 10017, 10019: the request was not understood
+    ├── NotFound          NOT_FOUND                  10011, 10013, 10014, 10016: no such group, user, room or game
+    ├── Incomplete        UPSTREAM_INCOMPLETE        10018, `break: true`, a game log that is shorter than its total
+    ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports
+    ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset
+    └── Malformed         UPSTREAM_MALFORMED         not the documented JSON
+
+No error holds a token: texts and parameters are redacted where they arise, at the transport (C2).
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class UpstreamError(Exception):
+    """A failed upstream call: what was asked, what came back, and the id under which the journal keeps it."""
+
+    code: ClassVar[str] = "UPSTREAM_ERROR"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        report: str = "",
+        params: Mapping[str, object] | None = None,
+        status: int | None = None,
+        upstream_code: str | None = None,
+        correlation_id: str = "",
+        payload: bytes | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.report = report
+        self.params = dict(params or {})
+        self.status = status
+        self.upstream_code = upstream_code
+        self.correlation_id = correlation_id
+        self.payload = payload
+
+
+class Unauthenticated(UpstreamError):
+    """The upstream refused the token, also after it was read anew."""
+
+    code = "UPSTREAM_UNAUTHENTICATED"
+
+
+class ContractBroken(UpstreamError):
+    """The upstream did not understand a request that the contract allows."""
+
+    code = "UPSTREAM_CONTRACT"
+
+
+class NotFound(UpstreamError):
+    """The upstream knows no group, user, room or game of that id."""
+
+    code = "NOT_FOUND"
+
+
+class Incomplete(UpstreamError):
+    """The rows are cut short, and the upstream says so."""
+
+    code = "UPSTREAM_INCOMPLETE"
+
+
+class Failed(UpstreamError):
+    """The upstream reported a failure of its own."""
+
+    code = "UPSTREAM_ERROR"
+
+
+class Unavailable(UpstreamError):
+    """The upstream could not be reached, or did not answer in time."""
+
+    code = "UPSTREAM_UNAVAILABLE"
+
+
+class Malformed(UpstreamError):
+    """The answer is not the documented JSON."""
+
+    code = "UPSTREAM_MALFORMED"
