@@ -1,0 +1,132 @@
+"""A sandbox process for tests: both upstream systems on a free loopback port, for as long as a `with` block lasts."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+NOON = "2026-03-15T12:00:00+00:00"
+
+
+class Sandbox:
+    """Both upstreams, served by a process of their own that dies with this one.
+
+        with Sandbox(users=60, days=30, database=tmp_path / "world.sqlite") as s:
+            httpx.get(f"{s.gamehub_url}reports/", params={"api_token": s.gamehub_token, ...})
+            assert s.calls() == [{"system": "gamehub", "report": ..., "params": ..., "status": 200, "rows": 3}]
+
+    `now` freezes the clock (None: the real one), so that answers are exact. Without `database` the world is kept in
+    the user's cache folder and shared by every test that asks for the same one.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: str | None = NOON,
+        users: int = 60,
+        days: int = 30,
+        rooms: int = 3,
+        seed: int = 7,
+        database: Path | str | None = None,
+        timezone: str = "UTC",
+        log_timezone: str = "UTC",
+        fault: str | None = None,
+        latency: float | None = None,
+    ) -> None:
+        options = {
+            "port": 0,
+            "now": now,
+            "users": users,
+            "days": days,
+            "rooms": rooms,
+            "seed": seed,
+            "database": database,
+            "timezone": timezone,
+            "log-timezone": log_timezone,
+            "fault": fault,
+            "latency": latency,
+        }
+        self.command = [sys.executable, "-m", "sandbox", "--announce", "--stop-with-stdin"]
+        for name, value in options.items():
+            if value is not None:
+                self.command += [f"--{name}", str(value)]
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.close()
+            raise RuntimeError(f"the sandbox did not start (exit code {self.process.returncode})")
+        told = json.loads(line)
+        self.gamehub_url: str = told["gamehub_url"]
+        self.gamehub_token: str = told["gamehub_token"]
+        self.gamelog_url: str = told["gamelog_url"]
+        self.agent_code: str = told["agent_code"]
+        self.agent_token: str = told["agent_token"]
+        self.timezone: str = told["timezone"]
+        self.log_timezone: str = told["log_timezone"]
+        self.client = httpx.Client(
+            base_url=self.gamelog_url.removesuffix("gamelog") + "admin/", trust_env=False, timeout=30
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the process, and so let later calls be refused. A second call does nothing."""
+        if hasattr(self, "client"):
+            self.client.close()
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The upstream calls answered since `reset`, in the order of their arrival.
+
+        Each is {system: "gamehub" | "gamelog", report: the report_type or "get_game_log", params: what was sent,
+        without tokens, report_type and method, status: the HTTP status (None: never answered), rows: their number}.
+        """
+        found: list[dict[str, Any]] = self._ask("GET", "calls")["calls"]
+        return found
+
+    def reset(self) -> None:
+        """Forget the calls so far."""
+        self._ask("DELETE", "calls")
+
+    def fault(self, kind: str, report: str | None = None, times: int | None = None, value: float | None = None) -> None:
+        """From now on answer `report` (None: every one) with the fault `kind`, `times` times (None: until `heal`)."""
+        self._ask("POST", "faults", {"kind": kind, "report": report, "times": times, "value": value})
+
+    def heal(self) -> None:
+        """Take back every fault, and every token added or revoked."""
+        self._ask("DELETE", "faults")
+
+    def add_token(self, token: str, language: str = "en") -> None:
+        """Let a further GameHub token in."""
+        self._ask("POST", "tokens", {"token": token, "language": language})
+
+    def revoke_token(self, token: str) -> None:
+        """Turn a GameHub token away from now on."""
+        self._ask("DELETE", "tokens", {"token": token})
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self.client.request(method, path, json=body)
+        answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        return told
