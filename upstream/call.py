@@ -15,7 +15,8 @@ RowT = TypeVar("RowT", bound=Row)
 class Call:
     """A call of one report. Two equal calls ask the same thing, so that one answer serves both.
 
-    `params` are sorted name-value pairs, the report's own names; `agent` picks the agent of a game log ("" for the default).
+    `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose game log is read,
+    "" for the default agent.
     """
 
     report: Report

@@ -2,7 +2,7 @@
 
     UpstreamError
     ├── Unauthenticated   UPSTREAM_UNAUTHENTICATED   00001, 10003, any 401, after one re-read of the token
-    ├── ContractBroken    UPSTREAM_CONTRACT          10000, 10001, 10012, 10015, 10017, 10019: the request was not understood
+    ├── ContractBroken    UPSTREAM_CONTRACT          10000, 10001, 10012, 10015, 10017, 10019: request not understood
     ├── NotFound          NOT_FOUND                  10011, 10013, 10014, 10016: no such group, user, room or game
     ├── Incomplete        UPSTREAM_INCOMPLETE        10018, `break: true`, a game log that is shorter than its total
     ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports

@@ -1,4 +1,4 @@
-"""The table of reports: each report of the two systems is declared once, in one line, and nothing about it stands elsewhere.
+"""The table of reports: each report of the two systems is declared once, in one line; nothing else says anything of it.
 
 Sources: the sections of "GameHub API" 1.3.2 (R1-R11) and of "Game History" (G1), as settled by the wire contract.
 """
@@ -38,12 +38,12 @@ class Report:
     """One report: how it is asked for and how its rows are read.
 
     `frame` is the name of the time frame's parameter (R1-R11: `{frame}=range` and its bounds; G1: `start` and `end`),
-    `unpaged` says that `per_page=-1` exists and is always sent (C7), `single` that the report describes one entity (C9).
+    `unpaged` says that `per_page=-1` exists and is always sent (C7), `single` that it describes one entity (C9).
     """
 
     code: str  # the contract's number, as people write it: R5
     title: str  # the section of the document
-    type: str  # report_type, or the method of Game History
+    report_type: str  # or the method of Game History
     row: type[rows.Row]
     parameters: Mapping[str, Parameter]
     frame: str | None = None
@@ -53,7 +53,7 @@ class Report:
     system: System = System.GAMEHUB
 
     def __repr__(self) -> str:
-        return f"<{self.code} {self.type}>"
+        return f"<{self.code} {self.report_type}>"
 
 
 _ID = Parameter(Check.ID)

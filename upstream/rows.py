@@ -2,16 +2,17 @@
 
 A row holds canonical values, whatever way the upstream wrote them (contract C13-C16):
 
-| column   | on the wire                                            | in the row                                          |
-|----------|--------------------------------------------------------|-----------------------------------------------------|
-| `Id`     | `60`, `"60"`                                           | `int`                                               |
-| `NoId`   | the same, or `""`, `0`, `null` for "none"              | `int`, or None                                      |
-| `Code`   | `382`, `"382"`, `"164522q8bs"`, or `""`, `0`, `null`   | `str`, or None                                      |
-| `Money`  | `"5.00"`, `1`, `0.08`, never by way of a binary float  | `str`: at least two decimals, no digit lost         |
-| `Moment` | unix seconds, `Y-m-d H:i:s`, ISO 8601 with `Z`         | `int`: microseconds since 1970-01-01 00:00 UTC      |
-| `Day`    | `Y-m-d`                                                | `datetime.date`                                     |
+| column   | on the wire                                          | in the row                                      |
+|----------|------------------------------------------------------|-------------------------------------------------|
+| `Id`     | `60`, `"60"`                                         | `int`                                           |
+| `NoId`   | the same, or `""`, `0`, `null` for "none"            | `int`, or None                                  |
+| `Code`   | `382`, `"382"`, `"164522q8bs"`, or `""`, `0`, `null` | `str`, or None                                  |
+| `Money`  | `"5.00"`, `1`, `0.08`, never by way of a binary float | `str`: at least two decimals, no digit lost    |
+| `Moment` | unix seconds, `Y-m-d H:i:s`, ISO 8601 with `Z`       | `int`: microseconds since 1970-01-01 00:00 UTC  |
+| `Day`    | `Y-m-d`                                              | `datetime.date`                                 |
 
-A column with a default may be missing or null; one without is required, and a response that lacks it is malformed (C10).
+A column with a default may be missing or null; one without is required, and a response that lacks it is malformed
+(C10). `Money` and `Moment` columns that are not required are None when missing or null.
 """
 
 import datetime
@@ -30,7 +31,7 @@ class Kind(Enum):
     MOMENT = "moment"
 
 
-# The wire types are open (`Any`) where JSON writes one value in several types; the decoder checks and canonicalises them.
+# The wire types are open (`Any`) where JSON writes one value in several types: the decoder makes them one.
 Id = int
 NoId = Annotated[Any, Kind.NO_ID]
 Code = Annotated[Any, Kind.CODE]
@@ -39,14 +40,14 @@ Moment = Annotated[Any, Kind.MOMENT]
 Day = datetime.date
 
 
-class Row(msgspec.Struct, kw_only=True, gc=False):
+class Row(msgspec.Struct, gc=False):
     """One row of a report, or an object inside one."""
 
 
 # R1 users_report
 
 
-class DailyMovement(Row):
+class DailyMovement(Row, kw_only=True):
     """R1: the movements of a group on one day."""
 
     timestamp: Day
@@ -64,7 +65,7 @@ class DailyMovement(Row):
 # R2 api_bulk_games_report
 
 
-class RoomGamePrize(Row):
+class RoomGamePrize(Row, kw_only=True):
     """R2: a prize won in a game."""
 
     id: NoId = None
@@ -73,7 +74,7 @@ class RoomGamePrize(Row):
     call_number: int | None = None
 
 
-class CardWinner(Row):
+class CardWinner(Row, kw_only=True):
     """R2 and R3: a card that won a prize."""
 
     user_name: str | None = None
@@ -86,7 +87,7 @@ class CardWinner(Row):
     prize_name: str | None = None
 
 
-class RoomGame(Row):
+class RoomGame(Row, kw_only=True):
     """R2: a game of a room, with its prizes and winners."""
 
     id: Id
@@ -110,7 +111,7 @@ class RoomGame(Row):
 # R3 api_retail_game_details
 
 
-class PrizeTicket(Row):
+class PrizeTicket(Row, kw_only=True):
     """R3: a ticket that won a prize, or the jackpot."""
 
     ticket_id: Code = None
@@ -121,7 +122,7 @@ class PrizeTicket(Row):
     external_group_id: Code = None
 
 
-class GameDetailPrize(Row):
+class GameDetailPrize(Row, kw_only=True):
     """R3: a prize of a game, with the tickets that won it."""
 
     id: NoId = None
@@ -133,7 +134,7 @@ class GameDetailPrize(Row):
     winners: list[PrizeTicket] | None = None
 
 
-class GameDetailJackpot(Row):
+class GameDetailJackpot(Row, kw_only=True):
     """R3: the progressive jackpot of a game."""
 
     name: str
@@ -141,7 +142,7 @@ class GameDetailJackpot(Row):
     winners: list[PrizeTicket] | None = None
 
 
-class WinPrize(Row):
+class WinPrize(Row, kw_only=True):
     """R3: a prize that one card of a ticket won."""
 
     id: NoId = None
@@ -149,14 +150,14 @@ class WinPrize(Row):
     amount: Money = None
 
 
-class Win(Row):
+class Win(Row, kw_only=True):
     """R3: what one card of a ticket won; `prizes` is keyed by prize id (C16)."""
 
     prizes: dict[str, WinPrize] | list[WinPrize] | None = None
     card_id: Code
 
 
-class Party(Row):
+class Party(Row, kw_only=True):
     """R3: who sold, or who paid out, a ticket."""
 
     user_id: NoId = None
@@ -165,14 +166,14 @@ class Party(Row):
     external_group_id: Code = None
 
 
-class Card(Row):
+class Card(Row, kw_only=True):
     """R3: a card of a ticket."""
 
     numbers: list[int]
     card_id: Code
 
 
-class GameDetailTicket(Row):
+class GameDetailTicket(Row, kw_only=True):
     """R3: a ticket bought in a game."""
 
     ticket_id: Code
@@ -185,7 +186,7 @@ class GameDetailTicket(Row):
     cards: list[Card] | None = None
 
 
-class GameDetail(Row):
+class GameDetail(Row, kw_only=True):
     """R3: one game, with tickets, cards, balls, prizes and jackpot."""
 
     game_id: Id
@@ -221,14 +222,14 @@ class GameDetail(Row):
 # R4 api_retail_game_details_simplified
 
 
-class PrizeAmount(Row):
+class PrizeAmount(Row, kw_only=True):
     """R4: what a winner won, in real money and in bonus."""
 
     real: Money = None
     bonus: Money = None
 
 
-class GameSummaryWinner(Row):
+class GameSummaryWinner(Row, kw_only=True):
     """R4: a winner of a prize."""
 
     username: str | None = None
@@ -238,7 +239,7 @@ class GameSummaryWinner(Row):
     ticket_id: Code = None
 
 
-class GameSummaryPrize(Row):
+class GameSummaryPrize(Row, kw_only=True):
     """R4: a prize of a game, with its winners."""
 
     prize_name: str
@@ -246,8 +247,8 @@ class GameSummaryPrize(Row):
     winners: list[GameSummaryWinner] | None = None
 
 
-class GameSummary(Row):
-    """R4: one game: totals, refunds, duration and prizes. `bs_room_id` is the room's name, `pjp_id` the jackpot's (C17)."""
+class GameSummary(Row, kw_only=True):
+    """R4: one game: totals, refunds, duration and prizes. `bs_room_id` is the room's name, `pjp_id` the jackpot's."""
 
     bs_game_id_main: Id
     bs_room_id: str | None = None
@@ -281,7 +282,7 @@ class GameSummary(Row):
 # R5 api_retail_movements
 
 
-class GroupMovement(Row):
+class GroupMovement(Row, kw_only=True):
     """R5: a movement made in a group, with its user, ticket and game. The amount carries no sign (C19)."""
 
     movement_id: Id
@@ -301,7 +302,7 @@ class GroupMovement(Row):
 # R6 api_selling_and_preselling_games_report
 
 
-class GameOnSalePrize(Row):
+class GameOnSalePrize(Row, kw_only=True):
     """R6: a prize of a game on sale, and what it stands at."""
 
     id: NoId = None
@@ -309,7 +310,7 @@ class GameOnSalePrize(Row):
     amount: Money = None
 
 
-class GameOnSale(Row):
+class GameOnSale(Row, kw_only=True):
     """R6: a game that sells or presells. `bs_room_id` is the room's name, `status` a text (C17)."""
 
     id: Id
@@ -325,7 +326,7 @@ class GameOnSale(Row):
 # R7 transaction_report
 
 
-class UserTransaction(Row):
+class UserTransaction(Row, kw_only=True):
     """R7: a movement of one user, wherever it was made, with its currency; seen from the user's wallet (C19)."""
 
     movement_id: Id
@@ -343,7 +344,7 @@ class UserTransaction(Row):
 # R8 api_groups_report
 
 
-class Group(Row):
+class Group(Row, kw_only=True):
     """R8: a group of users."""
 
     id: Id
@@ -355,7 +356,7 @@ class Group(Row):
 # R9 api_users_report
 
 
-class User(Row):
+class User(Row, kw_only=True):
     """R9: a player or terminal. `fkgroup` is the group's name here, its id as a filter (C18)."""
 
     id: Id
@@ -369,7 +370,7 @@ class User(Row):
 # R10 progressive_jackpot_summary
 
 
-class ProgressiveJackpot(Row):
+class ProgressiveJackpot(Row, kw_only=True):
     """R10: the state of a progressive jackpot."""
 
     description: str
@@ -385,7 +386,7 @@ class ProgressiveJackpot(Row):
 # R11 api_movements_external_report
 
 
-class FinancialMovement(Row):
+class FinancialMovement(Row, kw_only=True):
     """R11: a financial movement of a group or one of its descendants. The amount carries no sign (C19)."""
 
     timestamp: Moment
@@ -403,7 +404,7 @@ class FinancialMovement(Row):
 # G1 get_game_log
 
 
-class GameLog(Row):
+class GameLog(Row, kw_only=True):
     """G1: one transaction of a game on Game History."""
 
     history_id: Id
