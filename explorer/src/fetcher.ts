@@ -1,0 +1,36 @@
+/** How the page asks the graph: GraphQL over HTTP, on the page's own origin. */
+import type { Fetcher, FetcherOpts, FetcherParams } from "@graphiql/toolkit";
+import { type ExecutionResult, GraphQLError } from "graphql";
+
+const ENDPOINT = "/graphql";
+const ANSWERS = "application/graphql-response+json, application/json";
+
+async function post(request: FetcherParams, headers: FetcherOpts["headers"]): Promise<ExecutionResult> {
+  const response = await fetch(ENDPOINT, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers, accept: ANSWERS },
+    body: JSON.stringify(request),
+  });
+  const text = await response.text();
+  if (response.headers.get("content-type")?.includes("json")) {
+    return JSON.parse(text) as ExecutionResult;
+  }
+  // A proxy's error page, most likely: say what came instead of failing on its first "<".
+  const came = `${response.status} ${response.statusText}`.trim();
+  return { errors: [new GraphQLError(`The server answered ${came}, which is not JSON: ${text.slice(0, 500)}`)] };
+}
+
+/**
+ * GraphiQL learns the operations of a tab a moment after it shows the tab. Who runs it at once would ask for the
+ * previous tab's operation by name, and be told that there is none.
+ */
+function named({ query, operationName, ...rest }: FetcherParams): FetcherParams {
+  const known = operationName && new RegExp(`\\b${operationName}\\b`).test(query);
+  return { query, ...rest, ...(known ? { operationName } : {}) };
+}
+
+/**
+ * One operation, asked and answered. GraphiQL also takes an async iterable or an observable from here, so an operation
+ * that answers more than once (`documentAST` tells) gets its own transport beside `post`, and nothing else changes.
+ */
+export const ask: Fetcher = (request, options) => post(named(request), options?.headers);

@@ -1,0 +1,46 @@
+/** Builds the page into the server's package: `npm ci && npm run build`. */
+import { readFileSync } from "node:fs";
+
+import { type Plugin, defineConfig } from "vite";
+
+/** A chunk of a group is named after every entry that reaches it; its own name says enough. */
+const short = (name: string) => name.replace(/~.*/, "");
+
+/** Vite's list of licenses knows scripts only; the fonts' licenses ask to travel with the fonts. */
+function fontLicenses(...fonts: string[]): Plugin {
+  return {
+    name: "font-licenses",
+    generateBundle() {
+      for (const font of fonts) {
+        const source = readFileSync(new URL(`node_modules/@fontsource/${font}/LICENSE`, import.meta.url), "utf8");
+        this.emitFile({ type: "asset", fileName: `license-${font}.txt`, source });
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  base: "/explorer/", // absolute: the same page is served at / and at /graphql
+  plugins: [fontLicenses("roboto", "fira-code")],
+  worker: { format: "es" },
+  build: {
+    outDir: "../server/page",
+    emptyOutDir: true,
+    target: "es2022",
+    assetsInlineLimit: 0, // the page's content security policy allows files of its own origin, and no data: scripts or fonts
+    modulePreload: { polyfill: false },
+    license: { fileName: "licenses.md" },
+    chunkSizeWarningLimit: 1500,
+    rolldownOptions: {
+      checks: { moduleLevelDirective: false }, // "use client" means nothing to a page without a server side
+      output: {
+        chunkFileNames: ({ name }) => `assets/${short(name)}-[hash].js`,
+        assetFileNames: ({ names }) => `assets/${short(names[0]?.replace(/\.\w+$/, "") ?? "file")}-[hash][extname]`,
+        codeSplitting: {
+          // Monaco's lowest layer imports nothing above it, so it can stand in a file of its own without a circle.
+          groups: [{ name: "monaco-base", test: /monaco-editor\/esm\/vs\/base\//, entriesAware: true }],
+        },
+      },
+    },
+  },
+});
