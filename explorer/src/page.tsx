@@ -28,7 +28,20 @@ function Logo() {
   );
 }
 
-function Explorer({ saved }: { saved: SavedQuery[] }) {
+interface Opening {
+  saved: SavedQuery[];
+  tabs: { query: string; variables: string }[];
+  front: { query: string | null; variables: string | null } | undefined;
+  panel: string | undefined;
+}
+
+/** How this visit begins. Settled once, since GraphiQL takes a changed answer for a wish to change. */
+function opening(saved: SavedQuery[]): Opening {
+  const tabs = saved.map((one) => ({ query: one.query, variables: variablesText(one) }));
+  return { saved, tabs, front: lastTab() ?? tabs[0], panel: isFirstVisit() ? SAVED_PLUGIN.title : undefined };
+}
+
+function Explorer({ saved, tabs, front, panel }: Opening) {
   const { monaco, actions } = useMonaco();
   useEffect(() => void actions.initialize(), [actions]);
   if (!monaco) {
@@ -40,10 +53,6 @@ function Explorer({ saved }: { saved: SavedQuery[] }) {
     );
   }
 
-  const tabs = saved.map((one) => ({ query: one.query, variables: variablesText(one) }));
-  // GraphiQL fills the variables editor from these alone, never from the tab in front; and they must be that tab's own
-  // text, or it opens one tab more.
-  const front = lastTab() ?? tabs[0];
   return (
     <Saved value={saved}>
       <GraphiQL
@@ -51,9 +60,11 @@ function Explorer({ saved }: { saved: SavedQuery[] }) {
         storage={memory}
         defaultQuery={WELCOME}
         {...(tabs.length ? { defaultTabs: tabs } : {})}
+        // GraphiQL fills the variables editor from these alone, never from the tab in front; and they must be that tab's
+        // own text, or it opens one tab more.
         {...(front ? { initialQuery: front.query ?? "", initialVariables: front.variables ?? "" } : {})}
         plugins={PLUGINS}
-        {...(isFirstVisit() ? { visiblePlugin: SAVED_PLUGIN.title } : {})}
+        {...(panel ? { visiblePlugin: panel } : {})}
         defaultEditorToolsVisibility="variables"
         isHeadersEditorEnabled
         showPersistHeadersSettings={false}
@@ -71,5 +82,5 @@ function Explorer({ saved }: { saved: SavedQuery[] }) {
 const place = document.getElementById("explorer");
 if (place) {
   const saved = await fetchSaved().catch(() => []); // a page without them is better than none
-  createRoot(place).render(<Explorer saved={saved} />);
+  createRoot(place).render(<Explorer {...opening(saved)} />);
 }
