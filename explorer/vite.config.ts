@@ -23,6 +23,8 @@ export default defineConfig({
   base: "/explorer/", // absolute: the same page is served at / and at /graphql
   plugins: [fontLicenses("roboto", "fira-code")],
   worker: { format: "es" },
+  // graphql looks here, in the browser too, whether it may leave out its checks for developers.
+  define: { "globalThis.process": JSON.stringify({ env: { NODE_ENV: "production" } }) },
   build: {
     outDir: "../server/page",
     emptyOutDir: true,
