@@ -1,0 +1,86 @@
+"""The application: its routes, its middleware and its life, put together from plain lists."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from strawberry import Schema
+
+from server.access import Access
+from server.execution import Executor, Outcome, encode
+from server.explorer import explorer_routes, page_response
+from server.graphql import MOST_BYTES, GraphQL
+from server.operation import Operation
+from server.readiness import Readiness
+from server.refusal import error
+from server.saved import Saved, check
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def nothing() -> AsyncIterator[None]:
+    """The life of an application that holds nothing open."""
+    yield
+
+
+def create_app(
+    schema: Schema,
+    context: Callable[[Operation], Any],
+    *,
+    saved: Sequence[Saved] = (),
+    readiness: Readiness | None = None,
+    lifespan: Lifespan = nothing,
+    finish: Callable[[Any, Outcome], None] = lambda context, outcome: None,
+    most_bytes: int = MOST_BYTES,
+) -> Starlette:
+    """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
+    check(saved, schema)
+    tabs = [one.tab() for one in saved]
+    executor = Executor(schema, context, finish)
+    ready = readiness or Readiness({})
+
+    async def readyz(request: Request) -> Response:
+        wrong = await ready.wrong()
+        return _json({"ready": not wrong, **({"notReady": wrong} if wrong else {})}, 503 if wrong else 200)
+
+    @asynccontextmanager
+    async def live(app: Starlette) -> AsyncIterator[None]:
+        async with lifespan():
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/graphql", GraphQL(executor, page_response, most_bytes)),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            *explorer_routes(lambda: tabs),
+        ],
+        middleware=[Middleware(Access)],
+        exception_handlers={HTTPException: refused},
+        lifespan=live,
+    )
+
+
+async def healthz(request: Request) -> Response:
+    """Whether the process is alive. It asks nobody else: a dead upstream is no reason to start this one anew."""
+    return _json({"alive": True})
+
+
+async def refused(request: Request, exception: Exception) -> Response:
+    """What Starlette itself refuses (no such path, no such method), in the shape of every other error."""
+    assert isinstance(exception, HTTPException)
+    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(exception.status_code, "BAD_REQUEST")
+    return _json({"errors": [error(exception.detail, code)]}, exception.status_code, exception.headers)
+
+
+def _json(content: dict[str, Any], status: int = 200, headers: Any = None) -> Response:
+    return Response(
+        encode(content), status, {**(headers or {}), "Cache-Control": "no-store"}, "application/json; charset=utf-8"
+    )

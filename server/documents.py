@@ -1,0 +1,111 @@
+"""Documents, parsed and validated once: later requests with the same text find them ready."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, OperationDefinitionNode, parse, specified_rules
+from strawberry import Schema
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
+
+from server.refusal import Errors, error
+
+MOST_DOCUMENTS = 1000
+MOST_CHARACTERS = 1_000_000  # a tree takes some hundred times its text
+LONGEST_KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that may run, or the errors that keep it from running."""
+
+    text: str
+    tree: DocumentNode | None = None
+    operations: Mapping[str | None, OperationDefinitionNode] = field(default_factory=dict)
+    errors: Errors = field(default_factory=list)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of that name; without a name, the only one."""
+        if name is not None:
+            return self.operations.get(name)
+        return next(iter(self.operations.values())) if len(self.operations) == 1 else None
+
+
+class Documents:
+    """The documents of one schema, the latest used of them kept: bounded in number and in characters."""
+
+    def __init__(self, schema: Schema, most: int = MOST_DOCUMENTS, most_characters: int = MOST_CHARACTERS) -> None:
+        self._schema = schema
+        self._most = most
+        self._most_characters = most_characters
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
+        if Prepared not in schema.extensions:
+            schema.extensions = (*schema.extensions, Prepared)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def prepare(self, text: str) -> Document:
+        """The document of a text, parsed and validated now or before."""
+        document = self._kept.get(text)
+        if document is not None:
+            self._kept.move_to_end(text)
+            return document
+        document = prepare(self._schema, text)
+        if len(text) <= LONGEST_KEPT:
+            self._kept[text] = document
+            self._characters += len(text)
+            while len(self._kept) > self._most or self._characters > self._most_characters:
+                self._characters -= len(self._kept.popitem(last=False)[0])
+        return document
+
+
+def prepare(schema: Schema, text: str) -> Document:
+    """A text, parsed and validated."""
+    try:
+        tree = parse(text)
+        problems = validate_document(schema._schema, tree, tuple(specified_rules))
+    except GraphQLSyntaxError as problem:
+        return Document(text, errors=[coded(problem, "GRAPHQL_PARSE_FAILED")])
+    except RecursionError:
+        return Document(text, errors=[error("The document is nested too deeply.", "GRAPHQL_PARSE_FAILED")])
+    if problems:
+        return Document(text, errors=[coded(problem, "GRAPHQL_VALIDATION_FAILED") for problem in problems])
+    operations = {
+        node.name.value if node.name else None: node
+        for node in tree.definitions
+        if isinstance(node, OperationDefinitionNode)
+    }
+    return Document(text, tree, operations)
+
+
+def coded(problem: GraphQLError, code: str) -> dict[str, Any]:
+    """An error as the client reads it, with a code where it has none."""
+    formatted: dict[str, Any] = dict(problem.formatted)
+    formatted["extensions"] = {"code": code, **(formatted.get("extensions") or {})}
+    return formatted
+
+
+class Text(str):
+    """A document's text as Strawberry takes it, with the document itself."""
+
+    __slots__ = ("document",)
+    document: Document
+
+
+class Prepared(SchemaExtension):
+    """Lets Strawberry run a document that is parsed and validated already."""
+
+    def on_parse(self) -> Iterator[None]:
+        text = self.execution_context.query
+        if isinstance(text, Text):
+            self.execution_context.graphql_document = text.document.tree
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        if isinstance(self.execution_context.query, Text):
+            self.execution_context.pre_execution_errors = []
+        yield

@@ -1,0 +1,139 @@
+"""How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+from graphql import GraphQLError, OperationType
+from strawberry import Schema
+
+from server.documents import Documents, Text, coded
+from server.operation import Operation
+from server.refusal import Errors, error
+
+FAULT = "A fault of this server; its log says more."
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`."""
+
+    data: Any = None
+    errors: Errors = field(default_factory=list)
+    extensions: dict[str, Any] = field(default_factory=dict)
+    ran: bool = True
+
+    def answer(self) -> dict[str, Any]:
+        """The answer's members, in the order in which the specification would have them."""
+        answer: dict[str, Any] = {}
+        if self.errors:
+            answer["errors"] = self.errors
+        if self.ran:
+            answer["data"] = self.data
+        if self.extensions:
+            answer["extensions"] = self.extensions
+        return answer
+
+    @property
+    def faulty(self) -> bool:
+        """Whether this server is to blame, so that nothing ran."""
+        return not self.ran and any(e["extensions"]["code"] == "INTERNAL_SERVER_ERROR" for e in self.errors)
+
+
+class Executor:
+    """Runs operations on one schema, each with a context of its own.
+
+    `context` makes that context from the operation. What later work adds to every answer (a trace, say) goes into
+    `Outcome.extensions`, by way of `finish`, which sees the operation's context and its outcome.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        context: Callable[[Operation], Any],
+        finish: Callable[[Any, Outcome], None] = lambda context, outcome: None,
+    ) -> None:
+        self.documents = Documents(schema)
+        self._schema = schema
+        self._context = context
+        self._finish = finish
+
+    def kind(self, operation: Operation) -> OperationType | None:
+        """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
+        node = self.documents.prepare(operation.text).operation(operation.name)
+        return node.operation if node else None
+
+    async def run(self, operation: Operation) -> Outcome:
+        """Run a query or a mutation. Nothing is raised but cancellation."""
+        document = self.documents.prepare(operation.text)
+        if document.errors:
+            return Outcome(errors=document.errors, ran=False)
+        node = document.operation(operation.name)
+        if node is None:
+            return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
+        if node.operation is OperationType.SUBSCRIPTION:
+            return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
+        text = Text(operation.text)
+        text.document = document
+        try:
+            context = self._context(operation)
+            result = await self._schema.execute(
+                text,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.name,
+                operation_extensions=operation.extensions or None,
+            )
+            errors = result.errors or []
+            outcome = Outcome(
+                data=result.data,
+                errors=[_safe(problem) for problem in errors],
+                extensions=dict(result.extensions or {}),
+                # What failed before it ran has no data, and errors that belong to no field.
+                ran=result.data is not None or not errors or any(problem.path is not None for problem in errors),
+            )
+            self._finish(context, outcome)
+        except Exception:
+            log.exception("an operation failed outside its fields")
+            return _failed(FAULT, "INTERNAL_SERVER_ERROR")
+        return outcome
+
+
+def encode(answer: dict[str, Any]) -> bytes:
+    """The answer as JSON. Scalars are text, number or truth by now; anything else is written as its text."""
+    return orjson.dumps(answer, default=str)
+
+
+def _safe(problem: GraphQLError) -> dict[str, Any]:
+    cause = problem.original_error
+    foreign = cause is not None and not isinstance(cause, GraphQLError)
+    if foreign and problem.path is None and not problem.nodes:
+        # Strawberry turned an exception of its own machinery into an error, text and all.
+        log.error("an operation failed outside its fields", exc_info=cause)
+        return error(FAULT, "INTERNAL_SERVER_ERROR")
+    if "code" in (problem.extensions or {}):
+        return dict(problem.formatted)
+    if problem.path is None:
+        return coded(problem, "BAD_USER_INPUT")
+    if not foreign:
+        return coded(problem, "BAD_USER_INPUT")
+    log.error("a field failed", path=problem.path, exc_info=cause)
+    masked = coded(problem, "INTERNAL_SERVER_ERROR")
+    masked["message"] = FAULT
+    return masked
+
+
+def _which(name: str | None, operations: int) -> str:
+    if name is not None:
+        return f"The document has no operation named {name}."
+    if operations == 0:
+        return "The document has no operation."
+    return "The document has several operations: operationName must say which one to run."
+
+
+def _failed(message: str, code: str) -> Outcome:
+    return Outcome(errors=[error(message, code)], ran=False)

@@ -1,0 +1,148 @@
+"""`/graphql`: GraphQL over HTTP, by the specification of that name. One operation a request; POST, or GET for queries.
+
+| answer in                             | refused before it ran   | ran, with errors or without |
+|---------------------------------------|-------------------------|-----------------------------|
+| `application/json`                    | 200, errors in the body | 200                         |
+| `application/graphql-response+json`   | 400                     | 200                         |
+
+A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx either way.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from server import operation as operations
+from server.execution import FAULT, Executor, Outcome, encode
+from server.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.operation import Operation
+from server.refusal import Refusal
+
+MOST_BYTES = 1024 * 1024
+
+
+class GraphQL:
+    """The endpoint, as an ASGI application. `page` is what a browser sees that opens it."""
+
+    def __init__(
+        self, executor: Executor, page: Callable[[str | None], Response], most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._executor = executor
+        self._page = page
+        self._most_bytes = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        accept = ", ".join(headers.getlist("accept")) or None
+        if scope["method"] == "GET" and wants_page(accept) and not _has_query(scope["query_string"]):
+            await self._page(headers.get("if-none-match"))(scope, receive, send)
+            return
+        media_type = answer_type(accept)
+        extra: dict[str, str] = {}
+        try:
+            if media_type is None:
+                raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
+            operation = await self._read(scope, headers, receive)
+            outcome = await self._run(operation, receive)
+            status = _status(outcome, media_type)
+        except Refusal as refusal:
+            outcome = Outcome(errors=refusal.errors, ran=False)
+            status, extra = refusal.status, refusal.headers
+        except ClientGone:
+            scope["gone"] = True  # for the access line: nobody reads an answer
+            return
+        scope["graphql_errors"] = len(outcome.errors)
+        try:
+            body = encode(outcome.answer())
+        except (TypeError, RecursionError):  # an integer beyond 64 bits, half a surrogate pair, nesting
+            status = 500
+            body = encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})
+        await Response(
+            body,
+            status,
+            {**extra, "Vary": "Accept", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+            f"{media_type or JSON}; charset=utf-8",
+        )(scope, receive, send)
+
+    async def _read(self, scope: Scope, headers: Headers, receive: Receive) -> Operation:
+        method = scope["method"]
+        if method == "GET":
+            operation = operations.from_query_string(scope["query_string"])
+            scope["operation"] = operation.name
+            if self._executor.kind(operation) is OperationType.MUTATION:
+                raise Refusal(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
+            return operation
+        if method != "POST":
+            raise Refusal(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
+        body = await self._body(headers, receive)
+        operation = operations.from_body(body, headers.get("content-type"))
+        scope["operation"] = operation.name
+        return operation
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._most_bytes:
+            raise self._too_large()
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._most_bytes:
+                raise self._too_large()
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    def _too_large(self) -> Refusal:
+        message = f"The request's body is larger than {self._most_bytes} bytes."
+        # The rest of the body is not read, so the connection cannot be used again.
+        return Refusal(413, "PAYLOAD_TOO_LARGE", message, {"Connection": "close"})
+
+    async def _run(self, operation: Operation, receive: Receive) -> Outcome:
+        """Run the operation until it is done or the client is gone, which ends the work that nobody else waits for."""
+        run = asyncio.ensure_future(self._executor.run(operation))
+        gone = asyncio.ensure_future(_disconnect(receive))
+        try:
+            await asyncio.wait((run, gone), return_when=asyncio.FIRST_COMPLETED)
+            if run.done():
+                return run.result()
+            raise ClientGone
+        finally:
+            for task in (run, gone):
+                task.cancel()
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its answer."""
+
+
+_ALLOW = {"Allow": "GET, POST"}
+
+
+def _status(outcome: Outcome, media_type: str) -> int:
+    if outcome.ran:
+        return 200
+    if outcome.faulty:
+        return 500
+    return 400 if media_type == RESPONSE_JSON else 200
+
+
+async def _disconnect(receive: Receive) -> Message:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return message
+
+
+def _has_query(query_string: bytes) -> bool:
+    return any(part.partition(b"=")[0] == b"query" for part in query_string.split(b"&"))

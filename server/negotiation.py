@@ -1,0 +1,68 @@
+"""Which media type an answer has, by the request's Accept header, and whether a body is JSON in UTF-8."""
+
+from collections.abc import Iterator
+
+JSON = "application/json"
+RESPONSE_JSON = "application/graphql-response+json"
+HTML = "text/html"
+
+# What a client that takes anything gets comes first: until clients name the newer type, it is plain JSON.
+ANSWERS = (JSON, RESPONSE_JSON)
+
+_UTF8 = ("utf-8", "utf8")
+
+
+def answer_type(accept: str | None) -> str | None:
+    """The media type to answer in, or None when the client takes none of ours."""
+    if accept is None or not accept.strip():
+        return JSON
+    return _best(accept, ANSWERS)
+
+
+def wants_page(accept: str | None) -> bool:
+    """Whether a browser is looking: it names HTML, and prefers it to our answers."""
+    if accept is None or HTML not in accept.lower():
+        return False
+    return _best(accept, (HTML, *ANSWERS)) == HTML
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of this content type is JSON in UTF-8, the one kind that is read."""
+    kind, parameters = _split(content_type)
+    return kind == JSON and parameters.get("charset", "utf-8").lower() in _UTF8
+
+
+def _best(accept: str, offers: tuple[str, ...]) -> str | None:
+    best, best_rank = None, (0.0, 0)
+    ranges = list(_ranges(accept))
+    for offer in offers:
+        # The most specific range that fits an offer speaks for it; a tie between offers goes to the earlier one.
+        fitting = [(specificity, quality) for kind, specificity, quality in ranges if _fits(kind, offer)]
+        if not fitting:
+            continue
+        specificity, quality = max(fitting)
+        if quality > 0 and (quality, specificity) > best_rank:
+            best, best_rank = offer, (quality, specificity)
+    return best
+
+
+def _ranges(accept: str) -> Iterator[tuple[str, int, float]]:
+    for part in accept.split(","):
+        kind, parameters = _split(part)
+        if not kind or parameters.get("charset", "utf-8").lower() not in _UTF8:
+            continue
+        try:
+            quality = float(parameters.get("q", "1"))
+        except ValueError:
+            continue
+        yield kind, 0 if kind == "*/*" else 1 if kind.endswith("/*") else 2, quality
+
+
+def _fits(kind: str, offer: str) -> bool:
+    return kind in ("*/*", offer) or (kind.endswith("/*") and offer.startswith(kind[:-1]))
+
+
+def _split(value: str) -> tuple[str, dict[str, str]]:
+    kind, *rest = value.split(";")
+    parameters = (part.partition("=") for part in rest)
+    return kind.strip().lower(), {name.strip().lower(): text.strip().strip('"') for name, _, text in parameters}

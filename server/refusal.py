@@ -1,0 +1,21 @@
+"""A request that is refused before anything runs, and the one shape that every error answer has."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Errors = list[dict[str, Any]]
+
+
+def error(message: str, code: str) -> dict[str, Any]:
+    """An error as GraphQL writes it, with the code that programs read."""
+    return {"message": message, "extensions": {"code": code}}
+
+
+class Refusal(Exception):
+    """Why a request is refused: a status, a code and a message for the client; `headers` go with the answer."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.errors: Errors = [error(message, code)]

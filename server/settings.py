@@ -1,0 +1,363 @@
+"""The settings: one table of names, defaults and help, read from the environment and from `.env`.
+
+The model below is the table: the README's list, the error lines and the command line's help are made from it. Addresses
+and tokens change at any moment (C3), so `LiveSettings` reads them again whenever a file they stand in has changed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import dotenv
+import orjson
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.watched import Watched
+
+ENV_FILE = Path(".env")
+
+T = TypeVar("T")
+
+
+class WrongSettings(ValueError):
+    """Settings that cannot be used: one line for each, which says what is wrong and what is allowed, and no secret."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
+
+
+class UserCodeFrom(Enum):
+    """Which part of a GameHub user is the user's code in Game History (C22)."""
+
+    USERNAME = "username"
+    EXTERNAL_USER_ID = "external_user_id"
+    ID = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent of Game History: a code, and the token that goes with it."""
+
+    code: str
+    token: str = field(repr=False)
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("has no http:// or https:// in front")
+    if not parts.hostname:
+        raise ValueError("names no host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a user name or password, which would end up in logs")
+    if parts.query or parts.fragment:
+        raise ValueError("holds a ? or a #: the reports add their own parameters")
+    if parts.port == 0:  # reading the port also refuses one that is no number
+        raise ValueError("names port 0")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except Exception:  # whatever a file system makes of a strange name, it is not a time zone
+        raise ValueError(f"is {value!r}, which is no time zone") from None
+    return value
+
+
+def _printable(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds a space, a line break or a sign that no token has")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Token = Annotated[SecretStr, AfterValidator(_printable)]
+File = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def setting(default: T, help: str, allowed: str, **limits: Any) -> T:
+    """A line of the table: the default, what it is for, and what a value may be."""
+    return cast(T, Field(default, description=help, json_schema_extra={"allowed": allowed}, **limits))
+
+
+_ADDRESS = "an address such as https://bingo.example.com/api"
+_ZONE = "an IANA name such as Europe/Madrid"
+_TOKEN = "the token alone, as the vendor issued it"
+_FILE = "the path of a readable file"
+_SECONDS = "seconds, more than 0 and at most 3600"
+_PARALLEL = "a whole number from 1 to 1000"
+
+
+class Settings(BaseSettings):
+    """The table. A name here, in capitals, is the name in the environment and in `.env`; an empty value is none."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    gamehub_url: Address | None = setting(
+        None, "Base address of GameHub's reports. Neither this nor `GAMELOG_URL` set: the sandbox stands in.", _ADDRESS
+    )
+    gamehub_token: Token | None = setting(None, "GameHub's API token.", _TOKEN)
+    gamehub_token_file: File | None = setting(
+        None, "File that holds GameHub's API token, instead of `GAMEHUB_TOKEN`. Read again when it changes.", _FILE
+    )
+    gamehub_timezone: TimeZone = setting("UTC", "Time zone in which GameHub writes dates and times.", _ZONE)
+    gamehub_timeout: float = setting(
+        30.0, "Seconds that one GameHub report may take, retries included.", _SECONDS, gt=0, le=3600
+    )
+    gamehub_concurrency: int = setting(16, "GameHub calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamelog_url: Address | None = setting(None, "Address of Game History.", _ADDRESS)
+    gamelog_agent_code: str | None = setting(None, "Code of the agent at Game History.", "a text")
+    gamelog_agent_token: Token | None = setting(None, "Token of that agent.", _TOKEN)
+    gamelog_agent_token_file: File | None = setting(
+        None, "File that holds the agent's token, instead of `GAMELOG_AGENT_TOKEN`. Read again when it changes.", _FILE
+    )
+    gamelog_agents_file: File | None = setting(
+        None,
+        "JSON file of the groups that have an agent of their own: "
+        '`{"382": {"agent_code": "…", "agent_token": "…"}}`. Read again when it changes.',
+        _FILE,
+    )
+    gamelog_timezone: TimeZone = setting("UTC", "Time zone in which Game History reads `start` and `end`.", _ZONE)
+    gamelog_timeout: float = setting(
+        60.0, "Seconds that one game log may take, all its pages included.", _SECONDS, gt=0, le=3600
+    )
+    gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    user_code_from: UserCodeFrom = setting(
+        UserCodeFrom.USERNAME,
+        "Which part of a GameHub user is the `user_code` at Game History: `username`, `external_user_id` or `id`.",
+        "username, external_user_id or id",
+    )
+    business_timezone: TimeZone | None = setting(
+        None, "Time zone in which days begin and end (`TODAY`, `dates`). Default: `GAMEHUB_TIMEZONE`.", _ZONE
+    )
+    host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
+    port: int = setting(
+        8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
+    )
+    error_journal: File = setting(
+        Path("~/.local/state/gamehub-graph/errors.sqlite"),
+        "File that keeps failed upstream calls, for `gamehub-graph errors`.",
+        "the path of a file that can be written",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "What is logged, to stderr: `debug`, `info`, `warning` or `error`.", "debug, info, warning or error"
+    )
+    log_format: Literal["auto", "console", "json"] = setting(
+        "auto", "`console` for people, `json` for programs, `auto`: `console` on a terminal.", "auto, console or json"
+    )
+
+    @property
+    def business_zone(self) -> ZoneInfo:
+        """The time zone of the business, in which periods are resolved."""
+        return ZoneInfo(self.business_timezone or self.gamehub_timezone)
+
+    @property
+    def uses_sandbox(self) -> bool:
+        """Whether no upstream is set, so that the sandbox stands in."""
+        return self.gamehub_url is None and self.gamelog_url is None
+
+    @property
+    def journal_file(self) -> Path:
+        return self.error_journal.expanduser().absolute()  # a default is not validated
+
+
+NAMES = {name.upper(): name for name in Settings.model_fields}
+
+
+def load(env_file: Path = ENV_FILE) -> Settings:
+    """The settings as they stand, whole and consistent; or WrongSettings."""
+    lines = _misspelt(env_file)
+    try:
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:
+        raise WrongSettings(lines + [_line(problem) for problem in error.errors(include_url=False)]) from None
+    except UnicodeDecodeError:
+        raise WrongSettings([f"{env_file} is not UTF-8 text"]) from None
+    except OSError as error:
+        raise WrongSettings([f"{env_file} cannot be read: {error.strerror}"]) from None
+    lines += inconsistencies(settings)
+    if lines:
+        raise WrongSettings(lines)
+    return settings
+
+
+def inconsistencies(settings: Settings) -> list[str]:
+    """What is wrong between settings that are each right in themselves, and in the files they name."""
+    lines = _token_lines(settings, "gamehub_token") + _token_lines(settings, "gamelog_agent_token")
+    agents_file = settings.gamelog_agents_file is not None
+    required = {
+        "gamehub_url": {"gamehub_token": _has(settings, "gamehub_token")},
+        "gamelog_url": {
+            "gamelog_agent_code": settings.gamelog_agent_code is not None or agents_file,
+            "gamelog_agent_token": _has(settings, "gamelog_agent_token") or agents_file,
+        },
+    }
+    for url, others in required.items():
+        for other, given in others.items():
+            alternative = f" or {other.upper()}_FILE" if other.endswith("_token") else ""
+            if getattr(settings, url) is not None and not given:
+                lines.append(f"{other.upper()}{alternative} is not set, though {url.upper()} is: set it")
+            if getattr(settings, url) is None and _has(settings, other):
+                lines.append(f"{url.upper()} is not set, though {other.upper()}{alternative} is: set it")
+    if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
+        lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
+    if settings.gamelog_agents_file is not None:
+        try:
+            read_agents(settings.gamelog_agents_file)
+        except ValueError as error:
+            lines.append(f"GAMELOG_AGENTS_FILE {error}")
+    return lines
+
+
+def read_token(path: Path) -> str:
+    """The token that a file holds; ValueError says what is wrong, without the token."""
+    text = _read(path).strip()
+    if not text:
+        raise ValueError(f"names {str(path)!r}, which is empty; allowed is a file that holds {_TOKEN}")
+    try:
+        _printable(SecretStr(text))
+    except ValueError:
+        raise ValueError(f"names {str(path)!r}, which holds more than a token; allowed is {_TOKEN}") from None
+    return text
+
+
+def read_agents(path: Path) -> dict[str, Agent]:
+    """The agents by group id; ValueError says what is wrong, without a token."""
+    try:
+        agents = orjson.loads(_read(path))
+    except orjson.JSONDecodeError as error:
+        raise ValueError(
+            f"names {str(path)!r}, which is not JSON (line {error.lineno}, column {error.colno})"
+        ) from None
+    allowed = 'allowed is {"382": {"agent_code": "…", "agent_token": "…"}}'
+    if not isinstance(agents, dict):
+        raise ValueError(f"names {str(path)!r}, which is not an object of groups; {allowed}")
+    found = {}
+    for group, agent in agents.items():
+        if not (group.isascii() and group.isdigit()):
+            raise ValueError(f"names {str(path)!r}, in which {group!r} is no group id; {allowed}")
+        values = [agent.get(key) for key in ("agent_code", "agent_token")] if isinstance(agent, dict) else [None]
+        if not all(isinstance(value, str) and value for value in values):
+            raise ValueError(
+                f"names {str(path)!r}, in which group {group} lacks its agent_code or agent_token; {allowed}"
+            )
+        found[group] = Agent(*values)
+    return found
+
+
+def settings_table() -> str:
+    """The table in Markdown, as the README shows it."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, line in Settings.model_fields.items():
+        default = line.default.value if isinstance(line.default, Enum) else line.default
+        shown = "" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+        rows.append(f"| `{name.upper()}` | {shown} | {line.description} |")
+    return "\n".join(rows) + "\n"
+
+
+class LiveSettings:
+    """The settings as they stand now: `.env` and the files it names are read again once they have changed."""
+
+    def __init__(self, settings: Settings, env_file: Path = ENV_FILE) -> None:
+        self._settings = Watched(env_file.absolute(), load, settings)
+        self._files: dict[tuple[str, Path], Watched[Any]] = {}
+
+    @property
+    def now(self) -> Settings:
+        return self._settings.value
+
+    def gamehub_url(self) -> str:
+        return self.now.gamehub_url or ""
+
+    def gamehub_token(self) -> str:
+        now = self.now
+        return self._token(now.gamehub_token, now.gamehub_token_file)
+
+    def gamelog_url(self) -> str:
+        return self.now.gamelog_url or ""
+
+    def gamelog_agent(self) -> Agent:
+        """The agent of every group that has none of its own."""
+        now = self.now
+        token = self._token(now.gamelog_agent_token, now.gamelog_agent_token_file)
+        return Agent(now.gamelog_agent_code or "", token)
+
+    def gamelog_agents(self) -> dict[str, Agent]:
+        """The groups that have an agent of their own."""
+        path = self.now.gamelog_agents_file
+        return {} if path is None else self._file("agents", path, read_agents)
+
+    def _token(self, token: SecretStr | None, path: Path | None) -> str:
+        if path is not None:
+            return self._file("token", path, read_token)
+        return "" if token is None else token.get_secret_value()
+
+    def _file(self, what: str, path: Path, read: Callable[[Path], T]) -> T:
+        watched = self._files.get((what, path))
+        if watched is None:
+            watched = self._files[what, path] = Watched(path, read)
+        return cast(T, watched.value)
+
+
+def _has(settings: Settings, name: str) -> bool:
+    return getattr(settings, name) is not None or getattr(settings, f"{name}_file", None) is not None
+
+
+def _token_lines(settings: Settings, name: str) -> list[str]:
+    token, path = getattr(settings, name), getattr(settings, f"{name}_file")
+    if path is None:
+        return []
+    if token is not None:
+        return [f"{name.upper()} and {name.upper()}_FILE are both set: set one of them"]
+    try:
+        read_token(path)
+    except ValueError as error:
+        return [f"{name.upper()}_FILE {error}"]
+    return []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"names {str(path)!r}, which is not UTF-8 text") from None
+    except OSError as error:
+        raise ValueError(f"names {str(path)!r}, which cannot be read: {error.strerror}") from None
+
+
+def _line(problem: Mapping[str, Any]) -> str:
+    """One wrong setting in words. The value is shown only where `_time_zone` shows it: addresses may hold secrets."""
+    name = str(problem["loc"][0])
+    if problem["type"] == "value_error":
+        what = str(problem["ctx"]["error"])
+        if not what.startswith(("has", "names", "holds", "is")):  # urlsplit's own
+            what = "is no address"
+    else:
+        what = "is not one of the allowed values"
+    extra = Settings.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return f"{name.upper()} {what}; allowed is {extra['allowed']}"
+
+
+def _misspelt(env_file: Path) -> list[str]:
+    """Names in `.env` that look like a setting and are none. The environment is not searched: others use it too."""
+    try:
+        names = list(dotenv.dotenv_values(env_file)) if env_file.is_file() else []
+    except (OSError, UnicodeDecodeError):
+        return []  # said in full when the settings are read
+    lines = []
+    for name in names:
+        close = get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85)
+        if name.upper() not in NAMES and (close or name.upper().startswith(("GAMEHUB_", "GAMELOG_"))):
+            lines.append(f"{name} in {env_file} is no setting" + (f"; did you mean {close[0]}?" if close else ""))
+    return lines
