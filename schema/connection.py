@@ -1,0 +1,139 @@
+"""Relay connections: a page of a list, with cursors that stand on a stable key."""
+
+import base64
+import binascii
+import bisect
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import orjson
+import strawberry
+from strawberry import Info
+
+from resolvers.session import Session
+from schema.errors import BadUserInput
+from schema.selection import select
+from schema.window import WINDOWS, complete
+from upstream.interval import Interval
+from upstream.rows import Row
+
+DEFAULT_FIRST = 100
+MAX_FIRST = 1000
+
+NodeT = TypeVar("NodeT")
+Key = tuple[int | str, ...]
+
+
+@strawberry.type
+class PageInfo:
+    """Where a page stands in its list."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follow: ask again with `after: endCursor`.")
+    has_previous_page: bool = strawberry.field(description="Whether some come before this page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first item; null if there is none.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last item; null if there is none.")
+
+
+@strawberry.type
+class Edge(Generic[NodeT]):
+    """An item of a page, with its cursor."""
+
+    cursor: str = strawberry.field(description="Opaque; `after` takes it.")
+    node: NodeT = strawberry.field(description="The item.")
+
+
+@strawberry.type
+class Connection(Generic[NodeT]):
+    """A page of a list."""
+
+    edges: list[Edge[NodeT]] = strawberry.field(description="The items of this page, with their cursors.")
+    nodes: list[NodeT] = strawberry.field(description="The items of this page.")
+    total_count: int = strawberry.field(description="How many items the whole list has.")
+    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+
+
+async def connect(
+    info: Info[Session, Any],
+    window: str,
+    rows: Sequence[Row],
+    key: Callable[[Any], Key],
+    first: int | None,
+    after: str | None,
+    *,
+    interval: Interval | None = None,
+    told: dict[str, Any] | None = None,
+) -> Any:
+    """The page that `first` and `after` ask for, in the order of `key`, with what is selected of its items read.
+
+    `window` names the type of the items, `told` what the parent tells of each by its type's own column names.
+    """
+    kind = WINDOWS[window]
+    position = read_page(first, after)
+    keys, ordered = in_order(rows, key)
+    start = bisect.bisect_right(keys, position.after) if position.after is not None else 0
+    stop = min(start + position.first, len(keys))
+    nodes = [
+        kind.on(row, session=info.context, interval=interval, told=dict(told) if told else None)
+        for row in ordered[start:stop]
+    ]
+    await complete(nodes, select(info, "nodes", "edges.node"))
+    cursors = [encode(place) for place in keys[start:stop]]
+    return Connection(
+        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
+        nodes=nodes,
+        total_count=len(keys),
+        page_info=PageInfo(
+            has_next_page=stop < len(keys),
+            has_previous_page=start > 0,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        ),
+    )
+
+
+def in_order(rows: Sequence[Row], key: Callable[[Any], Key]) -> tuple[list[Key], list[Row]]:
+    """The rows in the order of their keys, which become unique: rows of one key are told apart by a running number."""
+    pairs = sorted(((key(row), index) for index, row in enumerate(rows)))
+    keys: list[Key] = []
+    previous: Key | None = None
+    again = 0
+    for place, _ in pairs:
+        again = again + 1 if place == previous else 0
+        previous = place
+        keys.append((*place, again))
+    return keys, [rows[index] for _, index in pairs]
+
+
+class Position:
+    """A checked `first` and `after`."""
+
+    __slots__ = ("after", "first")
+
+    def __init__(self, first: int, after: Key | None) -> None:
+        self.first = first
+        self.after = after
+
+
+def read_page(first: int | None, after: str | None) -> Position:
+    """Check `first` and `after`. Raises `BadUserInput`."""
+    if first is None:
+        first = DEFAULT_FIRST
+    if not 0 <= first <= MAX_FIRST:
+        raise BadUserInput(f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items and page with `after`.")
+    return Position(first, None if after is None else decode(after))
+
+
+def encode(key: Key) -> str:
+    """The cursor of a key."""
+    return base64.urlsafe_b64encode(orjson.dumps(key)).decode().rstrip("=")
+
+
+def decode(cursor: str) -> Key:
+    """The key of a cursor. Raises `BadUserInput` for anything `encode` did not write."""
+    try:
+        key = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        key = None
+    if not isinstance(key, list) or not all(type(part) in (int, str) for part in key) or encode(tuple(key)) != cursor:
+        raise BadUserInput(f'after: "{cursor[:60]}" is not a cursor of this list; take it from `endCursor` or an edge.')
+    return tuple(key)

@@ -1,0 +1,26 @@
+"""Daily movements."""
+
+import strawberry
+
+from schema.links import GroupLink
+from schema.scalars import Date, Decimal
+from schema.window import Window, column, link
+from upstream import rows
+
+ROW = rows.DailyMovement
+
+
+@strawberry.type
+class DailyMovement(Window):
+    """The movements of a group on one day, in the report's own figures (Bingo Financial Report Daily Movements, R1)."""
+
+    date: Date = column({ROW: "timestamp"}, "The day.")
+    group: GroupLink | None = link(
+        "Group", {ROW: {"id": "group_id", "name": "group_name", "external_id": "external_group_id"}}, "The group."
+    )
+    total_wagers: Decimal = column({ROW: "total_wagers_real"}, "Wagers of the day.")
+    total_wins: Decimal = column({ROW: "total_wins_real"}, "Prizes won on the day.")
+    total_refunds: Decimal = column({ROW: "total_refunds_real"}, "Refunds of the day.")
+    total_paid: Decimal = column({ROW: "total_paid"}, "Prizes paid out on the day, negative.")
+    paid_tickets: int = column({ROW: "total_paid_tickets"}, "How many tickets were paid out.")
+    net: Decimal = column({ROW: "net"}, "Wagers, refunds and payments added up by the report.")

@@ -1,0 +1,55 @@
+"""The graph's documentation: docstrings become the descriptions that the explorer shows."""
+
+import inspect
+
+from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, GraphQLSchema
+
+# An argument means the same wherever it stands.
+ARGUMENTS = {
+    "after": "The cursor after which the page starts: `endCursor` of the page before.",
+    "during": "The period, in the business time zone.",
+    "first": "The size of the page: 100 if not given, 1000 at most.",
+    "gameType": "The type of game as Game History names it.",
+    "groupId": "Only what belongs to this group.",
+    "id": "GameHub's own id.",
+    "ids": "Only these ids, 1000 at most.",
+    "inGroup": "Only the movements made in this group.",
+    "nodeId": "A globally unique id, as a `nodeId` field gives it.",
+    "representations": 'Entity references: `{"__typename": "User", "id": "60"}`.',
+    "roomId": "Only the games of this room.",
+    "status": "Only the games of this status.",
+    "username": "Only the users whose name contains this text.",
+}
+FEDERATION = {
+    "_entities": "The entities of a list of federation references, in its order.",
+    "_service": "This subgraph's schema, for a federation gateway.",
+    "_Service": "This subgraph, as a federation gateway sees it.",
+    "_Any": "A federation reference: an object with `__typename` and the entity's key.",
+    "_Entity": "Every type that a federation reference may name.",
+    "sdl": "The schema as a document.",
+}
+
+
+def document(schema: GraphQLSchema) -> None:
+    """Describe every type, field and argument of a schema that has no description yet."""
+    for kind in schema.type_map.values():
+        if kind.name.startswith("__"):
+            continue
+        kind.description = kind.description or FEDERATION.get(kind.name) or _docstring(kind)
+        if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            continue
+        for name, field in kind.fields.items():
+            definition = field.extensions.get("strawberry-definition")
+            resolver = getattr(definition, "base_resolver", None)
+            if not field.description:
+                field.description = FEDERATION.get(name) or (
+                    inspect.getdoc(resolver.wrapped_func) if resolver else None
+                )
+            for argument_name, argument in field.args.items():
+                argument.description = argument.description or ARGUMENTS.get(argument_name)
+
+
+def _docstring(kind: GraphQLNamedType) -> str | None:
+    definition = kind.extensions.get("strawberry-definition")
+    origin = getattr(definition, "origin", None) or getattr(definition, "wrapped_cls", None)
+    return inspect.getdoc(origin) if origin is not None else None

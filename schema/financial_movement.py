@@ -1,0 +1,55 @@
+"""Financial movements."""
+
+from typing import Any
+
+import strawberry
+
+from schema.links import GameLink, GroupLink, UserLink
+from schema.scalars import DateTime, Decimal
+from schema.window import Window, column, link, moment
+from upstream import rows
+
+TYPES = {1: "Wager transaction", 3: "Refund transaction", 100: "API transaction"}
+SUBTYPES = {
+    (1, 1): "Bingo Transaction",
+    (3, 1): "Bingo Transaction",
+    (3, 2): "API refund due to cancellation",
+    (100, 2): "Credit Prepaid Bingo Winning",
+    (100, 3): "Credit Ticket Commission",
+    (100, 5): "Credit Ticket Commission Refund",
+}
+
+
+def _subtype_name(row: Any) -> str | None:
+    return SUBTYPES.get((row.type, row.subtype))
+
+
+@strawberry.type
+class FinancialMovement(Window):
+    """A financial movement of a group or of one below it (Financial Movements Report, R11). It has no id of its own."""
+
+    timestamp: DateTime = moment({rows.FinancialMovement: "timestamp"}, "When the movement was made.")
+    type: int = column({rows.FinancialMovement: "type"}, "1 wager, 3 refund, 100 API transaction.")
+    type_name: str | None = column(
+        {rows.FinancialMovement: lambda row: TYPES.get(row.type)}, "The type in words; null for one not documented."
+    )
+    subtype: int = column({rows.FinancialMovement: "subtype"}, "The kind of movement within its type.")
+    subtype_name: str | None = column(
+        {rows.FinancialMovement: _subtype_name}, "The subtype in words; null for one not documented."
+    )
+    amount: Decimal = column(
+        {rows.FinancialMovement: "currency_amount"}, "The amount as the report has it: a wager carries no sign."
+    )
+    group: GroupLink | None = link(
+        "Group",
+        {rows.FinancialMovement: {"id": "group_id", "external_id": "external_group_id"}},
+        "The group that the movement was made in: the one asked for, or one below it.",
+    )
+    user: UserLink | None = link(
+        "User",
+        {rows.FinancialMovement: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
+        "The user who made the movement.",
+    )
+    game: GameLink | None = link(
+        "Game", {rows.FinancialMovement: {"id": "game_id"}}, "The game that it was made in, if any."
+    )

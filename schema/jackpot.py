@@ -1,0 +1,82 @@
+"""Jackpots."""
+
+from enum import Enum
+from typing import Any
+
+import strawberry
+
+from schema.scalars import Decimal
+from schema.window import Window, column, part
+from schema.winner import Winner
+from upstream import rows
+
+ROW = rows.ProgressiveJackpot
+
+
+@strawberry.enum
+class JackpotBuildMethod(Enum):
+    """How the jackpot of a game grows."""
+
+    FIXED = strawberry.enum_value("fixed", description="It does not grow.")
+    WAGER = strawberry.enum_value("wager", description="It grows with the wagers.")
+    UNKNOWN = strawberry.enum_value("unknown", description="The report names another way.")
+
+
+def build_method(name: str | None) -> JackpotBuildMethod | None:
+    """The build method of a report's text; null where it has none."""
+    if not name:
+        return None
+    try:
+        return JackpotBuildMethod(name.strip().casefold())
+    except ValueError:
+        return JackpotBuildMethod.UNKNOWN
+
+
+def _from_detail(row: Any) -> Any:
+    return row.progressive_jackpot if isinstance(row.progressive_jackpot, rows.GameDetailJackpot) else None
+
+
+def _from_summary(row: Any) -> Any:
+    return row if row.pjp_id else None
+
+
+@strawberry.type
+class GameJackpot(Window):
+    """The progressive jackpot that a game plays for."""
+
+    name: str = column({rows.GameDetailJackpot: "name", rows.GameSummary: "pjp_id"}, "The jackpot's name.")
+    winnable_until_call: int | None = column(
+        {
+            rows.GameDetailJackpot: "pjp_winnable_until_call",
+            rows.GameSummary: "pjp_winnable_until_call_included",
+        },
+        "It is won by a full house up to this call, included.",
+    )
+    winners: list[Winner] = part(
+        Winner, {rows.GameDetailJackpot: (lambda row: row.winners or [], rows.PrizeTicket)}, "Who won it."
+    )
+
+
+def game_jackpot(description: str) -> Any:
+    """The field of a game that holds its jackpot: an object in R3, a name in R4, `false` for none (C16)."""
+    return part(
+        GameJackpot,
+        {rows.GameDetail: (_from_detail, rows.GameDetailJackpot), rows.GameSummary: (_from_summary, rows.GameSummary)},
+        description,
+    )
+
+
+@strawberry.type
+class ProgressiveJackpot(Window):
+    """A progressive jackpot as it stands: a visible value and a hidden seed (Progressive Jackpots Summary, R10)."""
+
+    description: str = column({ROW: "description"}, "The jackpot's name.")
+    value: Decimal = column({ROW: "value"}, "The visible value now.")
+    value_max: Decimal | None = column({ROW: "value_max"}, "The most that the visible value can reach.")
+    percentage: Decimal | None = column({ROW: "percentage"}, "The percentage of wagers that goes to it, seed included.")
+    seed: Decimal | None = column({ROW: "seed"}, "The hidden value now.")
+    seed_base: Decimal | None = column({ROW: "seed_base"}, "What the hidden value starts from.")
+    seed_max: Decimal | None = column({ROW: "seed_max"}, "The most that the hidden value can reach.")
+    seed_percentage: Decimal | None = column(
+        {ROW: "seed_percentage"}, "The percentage of `percentage` that goes to the hidden value."
+    )

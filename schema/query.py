@@ -1,0 +1,177 @@
+"""The root of the graph."""
+
+import asyncio
+from typing import Any
+
+import strawberry
+from strawberry import ID, Info
+
+from resolvers import edges
+from resolvers.session import Rows, Session
+from schema.connection import Connection, connect
+from schema.errors import BadUserInput
+from schema.financial_movement import FinancialMovement
+from schema.game import Game
+from schema.game_log import GameLog
+from schema.group import Group
+from schema.jackpot import ProgressiveJackpot
+from schema.node import Node, decode
+from schema.order import by_id, by_start, newest_financial_movement_first, newest_log_first
+from schema.period import TODAY, Period, resolve
+from schema.references import REFERENCES
+from schema.room import Room
+from schema.scalars import parse_id
+from schema.selection import select
+from schema.status import GameStatus, status_number
+from schema.user import User
+from schema.window import Window, complete, lookup
+from upstream import reports
+from upstream.call import Call
+
+MAX_IDS = 1000
+
+
+async def _one(info: Info[Session, Any], kind: type[Window], id: ID) -> Any:
+    window = kind.tell({"id": parse_id(id)}, session=info.context)
+    return await lookup(window, select(info))
+
+
+async def _of_ids(session: Session, edge: edges.Edge, ids: list[ID]) -> Rows:
+    if len(ids) > MAX_IDS:
+        raise BadUserInput(f"ids: {len(ids)} ids are too many; ask for up to {MAX_IDS} at a time.")
+    keys = dict.fromkeys(parse_id(id, "ids") for id in ids)
+    found = await asyncio.gather(*(session.rows(edge, key) for key in keys))
+    return Rows(row for rows in found for row in rows)
+
+
+@strawberry.type
+class Query:
+    """Where every question to the graph begins."""
+
+    @strawberry.field
+    async def group(self, info: Info[Session, Any], id: ID) -> Group | None:
+        """The group of an id; null if there is none (R8)."""
+        return await _one(info, Group, id)
+
+    @strawberry.field
+    async def groups(
+        self, info: Info[Session, Any], ids: list[ID] | None = None, first: int | None = None, after: str | None = None
+    ) -> Connection[Group] | None:
+        """All groups, or those of the given ids, by id (Group List Report, R8)."""
+        session = info.context
+        found = await (session.all(reports.GROUPS) if ids is None else _of_ids(session, edges.GROUP_BY_ID, ids))
+        return await connect(info, "Group", found, by_id, first, after)
+
+    @strawberry.field
+    async def user(self, info: Info[Session, Any], id: ID) -> User | None:
+        """The user of an id; null if there is none (R9)."""
+        return await _one(info, User, id)
+
+    @strawberry.field
+    async def users(
+        self,
+        info: Info[Session, Any],
+        ids: list[ID] | None = None,
+        username: str | None = None,
+        group_id: ID | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[User] | None:
+        """All users, or those of the given ids, of a name that contains `username`, or of a group, by id (R9)."""
+        session = info.context
+        group = None if group_id is None else parse_id(group_id, "groupId")
+        if ids is None:
+            found = await session.all(reports.USERS, username=username, fkgroup=group)
+        else:
+            found = await _of_ids(session, edges.USER_BY_ID, ids)
+            if username is not None or group is not None:
+                others = await session.all(reports.USERS, username=username, fkgroup=group)
+                found = Rows(row for row in found if others.find("id", row.id) is not None)
+        return await connect(info, "User", found, by_id, first, after)
+
+    @strawberry.field
+    async def room(self, info: Info[Session, Any], id: ID) -> Room | None:
+        """The room of an id; null if there is none (R2)."""
+        return await _one(info, Room, id)
+
+    @strawberry.field
+    async def rooms(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[Room] | None:
+        """The rooms that had games in the period, by id (Bulk Games Report, R2)."""
+        games = await info.context.all(reports.ROOM_GAMES, resolve(info, during))
+        firsts = {game.room_id: game for game in reversed(games) if game.room_id is not None}
+        rooms = [Room.on(firsts[key], session=info.context) for key in sorted(firsts)]
+        await complete(rooms, select(info))
+        return rooms
+
+    @strawberry.field
+    async def game(self, info: Info[Session, Any], id: ID) -> Game | None:
+        """The game of an id; null if there is none (R3, R4: whichever tell what is selected)."""
+        return await _one(info, Game, id)
+
+    @strawberry.field
+    async def games(
+        self,
+        info: Info[Session, Any],
+        room_id: ID | None = None,
+        during: Period | None = TODAY,
+        status: GameStatus | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Game] | None:
+        """The games of a room, or of all rooms, by start, if wanted only those of one status (R2)."""
+        interval = resolve(info, during)
+        room = None if room_id is None else parse_id(room_id, "roomId")
+        found = await info.context.all(reports.ROOM_GAMES, interval, bs_room_id=room, status=status_number(status))
+        return await connect(info, "Game", found, by_start, first, after, interval=interval)
+
+    @strawberry.field
+    async def game_logs(
+        self,
+        info: Info[Session, Any],
+        game_type: str | None = "slot",
+        during: Period | None = TODAY,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[GameLog] | None:
+        """The game transactions of all agents on Game History, newest first (get_game_log, G1)."""
+        session, interval = info.context, resolve(info, during)
+        calls = [
+            Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=game_type or "slot")
+            for agent in session.agents()
+        ]
+        answers = await asyncio.gather(*map(session.fetch, calls))
+        found = Rows(row for answer in answers for row in answer.rows)
+        return await connect(info, "GameLog", found, newest_log_first, first, after, interval=interval)
+
+    @strawberry.field
+    async def financial_movements(
+        self,
+        info: Info[Session, Any],
+        group_id: ID | None = None,
+        during: Period | None = TODAY,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[FinancialMovement] | None:
+        """The financial movements of a group and all below it, or of all groups, newest first (R11)."""
+        interval = resolve(info, during)
+        group = None if group_id is None else parse_id(group_id, "groupId")
+        found = await info.context.all(reports.FINANCIAL_MOVEMENTS, interval, group_id=group)
+        return await connect(
+            info, "FinancialMovement", found, newest_financial_movement_first, first, after, interval=interval
+        )
+
+    @strawberry.field
+    async def progressive_jackpots(self, info: Info[Session, Any]) -> list[ProgressiveJackpot] | None:
+        """All progressive jackpots as they stand now (Progressive Jackpots Summary, R10)."""
+        found = await info.context.all(reports.PROGRESSIVE_JACKPOTS)
+        return [ProgressiveJackpot.on(row, session=info.context) for row in found]
+
+    @strawberry.field
+    async def node(self, info: Info[Session, Any], node_id: ID) -> Node | None:
+        """The entity of a globally unique id; null if it is gone."""
+        name, *place = decode(node_id)
+        reference = REFERENCES.get(name)
+        if reference is None:
+            raise BadUserInput(f'nodeId: this graph has no entity called "{name[:40]}".')
+        found: Any = await reference.by_place(info.context, place, select(info, on=name))
+        return found

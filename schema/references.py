@@ -1,0 +1,172 @@
+"""How an entity is found again: by the id of a federation reference, or by what its globally unique id holds."""
+
+import asyncio
+import datetime
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resolvers import edges
+from resolvers.session import Rows, Session
+from schema.errors import BadUserInput
+from schema.game import Game
+from schema.game_log import GameLog
+from schema.group import Group
+from schema.room import Room
+from schema.scalars import parse_id
+from schema.selection import Selection
+from schema.transaction import Transaction
+from schema.user import User
+from schema.window import Window, complete, lookup
+from upstream import reports
+from upstream.call import Call
+from upstream.interval import Frame, Interval, of_frame
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class Reference(ABC):
+    """How the entities of one type are found."""
+
+    @abstractmethod
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+        """The entity of an id; those that are asked for in one tick are read together."""
+
+    @abstractmethod
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        """The entity of a globally unique id, whose parts after the type's name are `place`."""
+
+
+class ById(Reference):
+    """An entity that a report finds by its id."""
+
+    def __init__(self, kind: type[Window]) -> None:
+        self.kind = kind
+
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+        return await lookup(self.kind.tell({"id": id}, session=session), selection)
+
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        (id,) = _parts(place, 1)
+        return await self.by_id(session, parse_id(id, "nodeId"), selection)
+
+
+class Searched(Reference):
+    """An entity that no report finds by its id alone: it is searched for in the rows of the last month."""
+
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+        # One search serves all references of an operation: it is the same rows, whichever ids are looked for.
+        search = session.memo.get(self)
+        if search is None:
+            search = session.memo[self] = asyncio.ensure_future(self.search(session, _last_month(session)))
+        for found in await asyncio.shield(search):
+            row = found.find(self.column, id)
+            if row is not None:
+                window = self.window(session, row, _last_month(session))
+                await complete((window,), selection)
+                return window
+        return None
+
+    column: str
+
+    @abstractmethod
+    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+        """All rows that the entity may be among."""
+
+    @abstractmethod
+    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+        """The entity on a row that was found."""
+
+
+class TransactionReference(Searched):
+    """A transaction: by id among the movements of all groups, by place among those of its user in its second."""
+
+    column = "movement_id"
+
+    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+        groups = await session.all(reports.GROUPS)
+        return await asyncio.gather(*(session.rows(edges.MOVEMENTS_OF_GROUP, group.id, interval) for group in groups))
+
+    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+        return Transaction.on(row, session=session, interval=interval)
+
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        id, user, group, moment = map(_number, _parts(place, 4))
+        told: dict[str, Any] = {"id": id}
+        if user:
+            told["user"] = User.tell({"id": user}, session=session)
+        if group:
+            told["group"] = Group.tell({"id": group}, session=session)
+        return await lookup(Transaction.tell(told, session=session, interval=_second(moment)), selection)
+
+
+class GameLogReference(Searched):
+    """A game log: by id among the agents' logs, by place among those of its user in its second."""
+
+    column = "history_id"
+
+    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+        calls = [Call.of(reports.GAME_LOGS, interval, agent=agent, game_type="slot") for agent in session.agents()]
+        return [Rows(answer.rows) for answer in await asyncio.gather(*map(session.fetch, calls))]
+
+    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+        return GameLog.on(row, session=session, interval=interval)
+
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        id, moment, agent, code = _parts(place, 4)
+        interval = _second(_number(moment))
+        agent = agent if agent in session.agents() else ""
+        found = await session.rows(edges.LOGS_OF_USER, code, interval, agent, game_type="slot")
+        row = found.find(self.column, _number(id))
+        if row is None:
+            return None
+        window = self.window(session, row, interval)
+        await complete((window,), selection)
+        return window
+
+
+REFERENCES: Mapping[str, Reference] = {
+    "Group": ById(Group),
+    "User": ById(User),
+    "Room": ById(Room),
+    "Game": ById(Game),
+    "Transaction": TransactionReference(),
+    "GameLog": GameLogReference(),
+}
+
+
+async def find(session: Session, representation: Any, selection: Selection) -> Window | None:
+    """The entity of one federation representation: `{"__typename": "User", "id": "60"}`. Raises `BadUserInput`."""
+    if not isinstance(representation, dict) or not isinstance(name := representation.get("__typename"), str):
+        raise BadUserInput('representations: each is an object such as {"__typename": "User", "id": "60"}.')
+    reference = REFERENCES.get(name)
+    if reference is None:
+        raise BadUserInput(f'representations: this graph has no entity called "{name[:40]}"; it has {_NAMES}.')
+    if "id" not in representation:
+        raise BadUserInput(f"representations: a {name} is found by its id, which is missing.")
+    return await reference.by_id(session, parse_id(representation["id"]), selection)
+
+
+_NAMES = ", ".join(REFERENCES)
+
+
+def _parts(place: Sequence[str], count: int) -> Sequence[str]:
+    if len(place) != count:
+        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
+    return place
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
+    return int(text)
+
+
+def _second(microseconds: int) -> Interval:
+    start = _EPOCH + datetime.timedelta(seconds=min(microseconds // 1_000_000, 253402300000))
+    return Interval(start, start + datetime.timedelta(seconds=1))
+
+
+def _last_month(session: Session) -> Interval:
+    today = of_frame(Frame.TODAY, session.now, session.zone)
+    return Interval(today.start - datetime.timedelta(days=session.lookback_days), today.end)

@@ -1,0 +1,83 @@
+"""Rooms."""
+
+import datetime
+from typing import Any
+
+import strawberry
+from strawberry import ID, Info
+
+from resolvers import edges
+from resolvers.session import Session
+from schema.connection import Connection, connect, in_order
+from schema.links import GameLink
+from schema.node import Node
+from schema.order import by_start
+from schema.period import TODAY, Period, resolve
+from schema.selection import select
+from schema.status import GameStatus, status_number
+from schema.window import WINDOWS, Source, Window, column, complete
+from upstream import rows
+from upstream.interval import Frame, Interval, of_frame
+from upstream.rows import Row
+
+
+class RoomSource(Source):
+    """A room is known by its games: by those of today, or else of the last month; one that had none, by its id."""
+
+    __slots__ = ()
+
+    async def load(self, window: Window) -> Row | None:
+        session = window.session
+        today = of_frame(Frame.TODAY, session.now, session.zone)
+        for days in (0, 31):
+            interval = Interval(today.start - datetime.timedelta(days=days), today.end)
+            games = await session.rows(self.edge, window.identity, interval)
+            named: Row | None = next((game for game in games if game.room_name), None)
+            if named is not None:
+                return named
+            if games:
+                # The bulk report tells a room's name in its example alone (C16), the report of one game always does.
+                told = await session.rows(edges.GAME_SUMMARY_BY_ID, games[-1].id)
+                return rows.RoomGame(
+                    id=games[-1].id, room_id=window.identity, room_name=told[0].bs_room_id if told else None
+                )
+        return rows.RoomGame(id=0, room_id=window.identity)
+
+
+@strawberry.federation.type(keys=["id"])
+class Room(Node, Window):
+    """A bingo room. The upstream has no report of rooms: a room is known by its games (R2, R3)."""
+
+    sources = (RoomSource(rows.RoomGame, edges.GAMES_OF_ROOM),)
+
+    id: ID = column({rows.RoomGame: "room_id"}, "GameHub's own id of the room.")
+    name: str | None = column({rows.RoomGame: "room_name"}, "The room's name; null if it had no game this month.")
+
+    def place(self) -> tuple[object, ...]:
+        return (self.identity,)
+
+    @strawberry.field
+    async def games(
+        self,
+        info: Info[Session, Any],
+        during: Period | None = TODAY,
+        status: GameStatus | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[GameLink] | None:
+        """The games of the room, by start, if wanted only those of one status (Bulk Games Report, R2)."""
+        interval = resolve(info, during)
+        found = await info.context.rows(edges.GAMES_OF_ROOM, self.identity, interval, status=status_number(status))
+        return await connect(info, "Game", found, by_start, first, after, interval=interval, told={"room": self})
+
+    @strawberry.field
+    async def games_on_sale(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[GameLink] | None:
+        """The games that sell or presell, by start (Selling and pre-selling games, R6)."""
+        interval = resolve(info, during)
+        found = await info.context.rows(edges.GAMES_ON_SALE_OF_ROOM, self.identity, interval)
+        games = [
+            WINDOWS["Game"].on(row, session=info.context, interval=interval, told={"room": self})
+            for row in in_order(found, by_start)[1]
+        ]
+        await complete(games, select(info))
+        return games

@@ -1,0 +1,70 @@
+"""The scalars of the graph, and how ids are read."""
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any, NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from schema.errors import BadUserInput
+
+_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+Decimal = NewType("Decimal", str)
+DateTime = NewType("DateTime", datetime.datetime)
+Date = NewType("Date", datetime.date)
+
+
+def parse_id(value: Any, what: str = "id") -> int:
+    """A GameHub id as a number. Raises `BadUserInput` for anything but 1 to 2^63 - 1."""
+    text = str(value)
+    if not _ID.fullmatch(text) or not 0 < int(text) < 1 << 63:
+        raise BadUserInput(f'{what}: "{text[:40]}" is not an id; ids are whole numbers, such as "382".')
+    return int(text)
+
+
+def _parse_decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, str | int) or not _DECIMAL.fullmatch(str(value)):
+        raise ValueError('A Decimal is a number in plain digits, such as "12.50": no exponent, no NaN, no infinity.')
+    return Decimal(str(value))
+
+
+def _parse_date_time(value: Any) -> DateTime:
+    if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
+        raise ValueError('A DateTime is ISO 8601 with an offset, such as "2026-03-01T00:00:00+01:00".')
+    return DateTime(datetime.datetime.fromisoformat(value.upper().replace(" ", "T")))
+
+
+def _parse_date(value: Any) -> Date:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError('A Date is written year-month-day, such as "2026-03-01".')
+    return Date(datetime.date.fromisoformat(value))
+
+
+SCALARS: Mapping[object, ScalarDefinition] = {
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="Money and percentages: a decimal number as a string, with at least two decimals and every digit "
+        'that the upstream sent, such as "5.00" or "0.125". Never a float.',
+        serialize=str,
+        parse_value=_parse_decimal,
+    ),
+    DateTime: strawberry.scalar(
+        name="DateTime",
+        description="A moment: ISO 8601 with an offset, written in the business time zone.",
+        serialize=lambda value: value.isoformat(),
+        parse_value=_parse_date_time,
+        specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
+    ),
+    Date: strawberry.scalar(
+        name="Date",
+        description='A calendar day in the business time zone, such as "2026-03-01".',
+        serialize=lambda value: value.isoformat(),
+        parse_value=_parse_date,
+    ),
+}

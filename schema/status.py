@@ -1,0 +1,49 @@
+"""The status of a game."""
+
+from enum import Enum
+
+import strawberry
+
+from schema.errors import BadUserInput
+
+
+@strawberry.enum
+class GameStatus(Enum):
+    """Where a game stands."""
+
+    SELLING = strawberry.enum_value(1, description="Its cards are on sale.")
+    PLAYING = strawberry.enum_value(2, description="Its balls are being drawn.")
+    PLAYED = strawberry.enum_value(3, description="It is over.")
+    NOT_PLAYED = strawberry.enum_value(4, description="It was not played, as when nobody bought a card.")
+    CANCELLED = strawberry.enum_value(5, description="It was cancelled and its wagers refunded.")
+    PRESELLING = strawberry.enum_value(6, description="Its cards are on sale ahead of time.")
+    CANCELLING = strawberry.enum_value(7, description="It is being cancelled.")
+    TO_PROCESS_CANCEL = strawberry.enum_value(8, description="Its cancellation waits to be processed.")
+    UNKNOWN = strawberry.enum_value(0, description="The report names a status that its document does not have.")
+
+
+# The reports write a status as a number, or as a text such as "Currently Selling" (C17).
+_NAMES = {status.name.casefold().replace("_", ""): status for status in GameStatus if status is not GameStatus.UNKNOWN}
+
+
+def status_of(value: int | str | None) -> GameStatus | None:
+    """The status that a report's number or text means."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and not value.isdigit():
+        letters = "".join(letter for letter in value.casefold() if letter.isalpha())
+        return _NAMES.get(letters.removeprefix("currently"), GameStatus.UNKNOWN)
+    try:
+        return GameStatus(int(value))
+    except ValueError:
+        return GameStatus.UNKNOWN
+
+
+def status_number(status: GameStatus | None) -> int | None:
+    """The number that the bulk report filters by. Raises `BadUserInput` for UNKNOWN."""
+    if status is None:
+        return None
+    if status is GameStatus.UNKNOWN:
+        raise BadUserInput("status: UNKNOWN cannot be asked for; leave it out to get games of every status.")
+    number: int = status.value
+    return number

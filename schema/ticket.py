@@ -1,0 +1,76 @@
+"""Tickets and their cards."""
+
+from typing import Any
+
+import strawberry
+from strawberry import ID
+
+from schema.links import GroupLink, UserLink
+from schema.prize import Prize
+from schema.scalars import DateTime
+from schema.window import Window, column, link, moment, part
+from upstream import rows
+
+
+def _party(value: Any) -> rows.Party | None:
+    """PHP writes an empty object as `[]` or `false`."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return value if isinstance(value, rows.Party) else None
+
+
+def _prizes(win: rows.Win) -> list[rows.WinPrize]:
+    """The report keys them by prize id (C16)."""
+    return list(win.prizes.values()) if isinstance(win.prizes, dict) else win.prizes or []
+
+
+@strawberry.type
+class Card(Window):
+    """A bingo card."""
+
+    id: ID = column({rows.Card: "card_id"}, "The card's id.")
+    numbers: list[int] = column({rows.Card: "numbers"}, "The numbers on it.")
+
+
+@strawberry.type
+class TicketWin(Window):
+    """What one card of a ticket won."""
+
+    card_id: ID = column({rows.Win: "card_id"}, "The card that won.")
+    prizes: list[Prize] = part(Prize, {rows.Win: (_prizes, rows.WinPrize)}, "What it won.")
+
+
+@strawberry.type
+class TicketParty(Window):
+    """Who sold a ticket, or who paid it out."""
+
+    user: UserLink | None = link(
+        "User", {rows.Party: {"id": "user_id", "external_id": "external_user_id"}}, "The user or terminal."
+    )
+    group: GroupLink | None = link(
+        "Group", {rows.Party: {"id": "group_id", "external_id": "external_group_id"}}, "The group."
+    )
+
+
+ROW = rows.GameDetailTicket
+
+
+@strawberry.type
+class Ticket(Window):
+    """A ticket bought in a game, with its cards (Retail Game Details, R3)."""
+
+    id: ID = column({ROW: "ticket_id"}, "The ticket's id.")
+    created_at: DateTime | None = moment({ROW: "created_at"}, "When it was bought.")
+    cards: list[Card] = part(Card, {ROW: (lambda row: row.cards or [], rows.Card)}, "Its cards.")
+    wins: list[TicketWin] = part(TicketWin, {ROW: (lambda row: row.win_info or [], rows.Win)}, "What its cards won.")
+    seller_group: GroupLink | None = link(
+        "Group",
+        {ROW: {"id": "seller_group_id", "external_id": "external_seller_group_id"}},
+        "The group that sold it.",
+    )
+    sold_by: TicketParty | None = part(
+        TicketParty, {ROW: (lambda row: _party(row.sell_info), rows.Party)}, "Who sold it."
+    )
+    paid_by: TicketParty | None = part(
+        TicketParty, {ROW: (lambda row: _party(row.pay_info), rows.Party)}, "Who paid its prizes out."
+    )

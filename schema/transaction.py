@@ -1,0 +1,115 @@
+"""Transactions."""
+
+from typing import Any
+
+import strawberry
+from strawberry import ID
+
+from resolvers import edges
+from schema.links import GameLink, GroupLink, UserLink
+from schema.node import Node
+from schema.scalars import DateTime, Decimal
+from schema.window import UNKNOWN, Source, Window, column, link, moment
+from upstream import rows
+
+
+def wallet_amount(row: rows.GroupMovement) -> Any:
+    """A group's movement as its user's wallet sees it: a wager takes money out of it, all else brings some (C19).
+
+    `UNKNOWN` for a type that is not known to do either: then R7, which carries the sign, has to tell.
+    """
+    amount: str = row.currency_amount
+    kind = row.type.casefold()
+    if amount.startswith("-"):
+        return amount
+    if "refund" in kind:
+        return amount
+    if "wager" in kind:
+        return amount if not amount.strip("0.") else f"-{amount}"
+    return amount if any(word in kind for word in ("prize", "jackpot", "winning")) else UNKNOWN
+
+
+@strawberry.federation.type(keys=["id"])
+class Transaction(Node, Window):
+    """A movement of money. Two reports each know a part of it, and its id joins them (R5 and R7).
+
+    A transaction is found again through the user who made it, so `node(nodeId:)` is the way to one; an entity reference
+    by id alone is searched for in the movements of all groups in the last month.
+    """
+
+    sources = (
+        Source(
+            rows.UserTransaction,
+            edges.TRANSACTIONS_OF_USER,
+            key=lambda window: window.user_id,
+            column="movement_id",
+            interval=lambda window: window.interval,
+        ),
+        Source(
+            rows.GroupMovement,
+            edges.MOVEMENTS_OF_GROUP,
+            key=lambda window: window.group_id,
+            column="movement_id",
+            interval=lambda window: window.interval,
+            price=2,
+            after=(rows.UserTransaction,),
+        ),
+    )
+
+    id: ID = column({rows.GroupMovement: "movement_id", rows.UserTransaction: "movement_id"}, "The movement's id.")
+    timestamp: DateTime = moment(
+        {rows.GroupMovement: "timestamp", rows.UserTransaction: "timestamp"}, "When the movement was made."
+    )
+    type: str = column(
+        {rows.GroupMovement: "type", rows.UserTransaction: "movement_type"}, 'The kind of movement: "Bingo - Wager".'
+    )
+    amount: Decimal = column(
+        {rows.GroupMovement: wallet_amount, rows.UserTransaction: "currency_amount"},
+        "The amount in `currency`, seen from the user's wallet: a wager is negative.",
+        unsure=True,
+    )
+    currency: str | None = column({rows.UserTransaction: "currency_id"}, "The currency of `amount`.")
+    base_amount: Decimal | None = column(
+        {rows.UserTransaction: "base_currency_amount"}, "The amount in `baseCurrency`, with the sign of `amount`."
+    )
+    base_currency: str | None = column({rows.UserTransaction: "base_currency_id"}, "The currency of `baseAmount`.")
+    group: GroupLink | None = link(
+        "Group",
+        {
+            kind: {"id": "group_id", "name": "group_name", "external_id": "external_group_id"}
+            for kind in (rows.GroupMovement, rows.UserTransaction)
+        },
+        "The group that the movement was made in, which need not be the user's own.",
+    )
+    user: UserLink | None = link(
+        "User",
+        {rows.GroupMovement: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
+        "The user who made the movement.",
+    )
+    ticket_id: ID | None = column({rows.GroupMovement: "ticket_id"}, "The ticket that it was made for, if any.")
+    game: GameLink | None = link(
+        "Game", {rows.GroupMovement: {"id": "game_id"}}, "The game that it was made in, if any."
+    )
+
+    @property
+    def user_id(self) -> int | None:
+        """The id of the user who made it, as far as it is known here."""
+        told = self.told.get("user")
+        if isinstance(told, Window):
+            identity: int | None = told.identity
+            return identity
+        return next((row.user_id for row in self.rows if isinstance(row, rows.GroupMovement)), None)
+
+    @property
+    def group_id(self) -> int | None:
+        """The id of the group it was made in, as far as it is known here."""
+        for row in self.rows:
+            if isinstance(row, rows.GroupMovement | rows.UserTransaction) and row.group_id is not None:
+                identity: int | None = row.group_id
+                return identity
+        told = self.told.get("group")
+        return told.identity if isinstance(told, Window) else None
+
+    def place(self) -> tuple[object, ...]:
+        moments = (row.timestamp for row in self.rows if isinstance(row, rows.GroupMovement | rows.UserTransaction))
+        return (self.identity, self.user_id or 0, self.group_id or 0, next(moments, 0))

@@ -1,0 +1,116 @@
+"""Users."""
+
+from typing import Any
+
+import strawberry
+from strawberry import ID, Info
+
+from resolvers import edges
+from resolvers.session import Session
+from schema.connection import Connection, connect
+from schema.links import GameLogLink, GroupLink, TransactionLink
+from schema.node import Node
+from schema.order import newest_log_first, newest_movement_first
+from schema.period import TODAY, Period, resolve
+from schema.scalars import parse_id
+from schema.selection import Selection
+from schema.window import Source, Window, column, link
+from upstream import rows
+from upstream.errors import ContractBroken
+
+# USER_CODE_FROM names a column of the row; these are the graph's names of it.
+CODE_COLUMNS = {"username": "username", "external_user_id": "externalId", "id": "id"}
+
+
+@strawberry.federation.type(keys=["id"])
+class User(Node, Window):
+    """A player or terminal, who belongs to one group (User List Report, R9)."""
+
+    sources = (Source(rows.User, edges.USER_BY_ID),)
+
+    id: ID = column({rows.User: "id"}, "GameHub's own id of the user, such as 2092.")
+    external_id: ID | None = column({rows.User: "external_user_id"}, "Your own id of the user, if it has one.")
+    username: str | None = column({rows.User: "username"}, "The user's name.")
+    group: GroupLink | None = link(
+        "Group",
+        {rows.User: {"id": "group_id", "name": "fkgroup", "external_id": "external_group_id"}},
+        "The group that the user belongs to.",
+    )
+
+    def place(self) -> tuple[object, ...]:
+        return (self.identity,)
+
+    @classmethod
+    def implied(cls, selection: Selection, session: Session) -> frozenset[str]:
+        if "gameLogs" not in selection:
+            return frozenset()
+        code = CODE_COLUMNS[session.user_code_from]
+        return frozenset((code, "group") if session.many_agents else (code,))
+
+    @strawberry.field
+    async def transactions(
+        self,
+        info: Info[Session, Any],
+        during: Period | None = TODAY,
+        in_group: ID | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[TransactionLink] | None:
+        """All movements of the user, wherever they were made, newest first; `inGroup` keeps those made in one group.
+
+        User Transactions Report (R7).
+        """
+        interval = resolve(info, during)
+        group = None if in_group is None else parse_id(in_group, "inGroup")
+        found = await info.context.rows(edges.TRANSACTIONS_OF_USER, self.identity, interval)
+        kept = found if group is None else [row for row in found if row.group_id == group]
+        return await connect(
+            info, "Transaction", kept, newest_movement_first, first, after, interval=interval, told={"user": self}
+        )
+
+    @strawberry.field
+    async def game_logs(
+        self,
+        info: Info[Session, Any],
+        game_type: str | None = "slot",
+        during: Period | None = TODAY,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[GameLogLink] | None:
+        """The user's game transactions on Game History, newest first.
+
+        For several users at once the agent's whole log is read once and shared out by user code (G1).
+        """
+        interval = resolve(info, during)
+        agent = info.context.agent_of_group(self.group_id) if info.context.many_agents else ""
+        found = await info.context.rows(
+            edges.LOGS_OF_USER, self.code(info.context), interval, agent, game_type=game_type or "slot"
+        )
+        return await connect(
+            info, "GameLog", found, newest_log_first, first, after, interval=interval, told={"user": self}
+        )
+
+    @property
+    def group_id(self) -> int | None:
+        """The id of the user's group, as far as it is known here."""
+        told = self.told.get("group")
+        if isinstance(told, Window):
+            identity: int | None = told.identity
+            return identity
+        return next((row.group_id for row in self.rows if isinstance(row, rows.User)), None)
+
+    def code(self, session: Session) -> str:
+        """The user's code on Game History (C22). Raises `ContractBroken` where the user has none."""
+        name = {"username": "username", "external_user_id": "external_id", "id": "id"}[session.user_code_from]
+        if name == "id":
+            return str(self.identity)
+        for row in self.rows:
+            if isinstance(row, rows.User) and (code := getattr(row, session.user_code_from)):
+                return str(code)
+        if told := self.told.get(name):
+            return str(told)
+        for failure in self.failures.values():
+            raise failure
+        raise ContractBroken(
+            f"User {self.identity} has no {session.user_code_from}, by which USER_CODE_FROM looks its game log up."
+        )

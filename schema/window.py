@@ -1,0 +1,377 @@
+"""A type is a window onto rows: it reads the rows it stands on, and copies nothing.
+
+The same entity is known in parts by several reports. Each column of a type says in which rows it stands and under which
+name; from that follows, for any selection, which reports are still missing, and `complete` reads those and no others.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, ClassVar, Self
+
+from strawberry import Info
+from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
+
+from resolvers.edges import Edge
+from resolvers.plan import cover
+from resolvers.session import Rows, Session
+from schema.selection import Selection, select
+from upstream.errors import Incomplete, UpstreamError
+from upstream.interval import Interval
+from upstream.rows import Row
+
+
+class Unknown:
+    """The value of a column that this row does not tell after all, so that another report has to."""
+
+
+UNKNOWN = Unknown()
+
+Read = Callable[[Any], Any]
+
+
+@dataclass(slots=True, eq=False)
+class Column:
+    """A column: where it stands in each kind of row."""
+
+    readers: Mapping[type[Row], Read]
+    name: str = ""
+    unsure: bool = False
+
+    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
+        """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
+        value = None
+        for row in window.rows:
+            reader = self.readers.get(type(row))
+            if reader is not None:
+                value = reader(row)
+                if value is not None and value is not UNKNOWN:
+                    return value
+        told = window.told.get(self.name)
+        if told is None:
+            self.fail(window)
+            if value is UNKNOWN:
+                raise Incomplete(f"No report tells the {self.name} of {type(window).__name__} {window.identity}.")
+        return told
+
+    def fail(self, window: "Window") -> None:
+        """Raise the failure of a report that would have told this column, if there is one."""
+        for kind, failure in window.failures.items():
+            if kind in self.readers:
+                raise failure
+
+    def weight(self, kind: type[Row], selection: Selection) -> int:
+        """How many of the selected columns, this one included, a kind of row tells; 0 if it does not tell this one."""
+        return int(kind in self.readers)
+
+
+@dataclass(slots=True, eq=False)
+class Moment(Column):
+    """A column of time: microseconds in the row, on the wall clock of the business in the graph."""
+
+    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
+        microseconds = Column.read(self, window, info)
+        return None if microseconds is None else info.context.moment(microseconds)
+
+
+@dataclass(slots=True, eq=False)
+class Part(Column):
+    """A column of objects that stand inside the row: another window each, on the rows named in `kinds`."""
+
+    window: type["Window"] = None  # type: ignore[assignment]
+    kinds: Mapping[type[Row], type[Row]] = None  # type: ignore[assignment]
+
+    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
+        # Two reports may both tell this column, one in more detail: the one that tells more of what is selected is read.
+        rows = window.rows
+        if len(rows) > 1:
+            selection = select(info)
+            rows = tuple(sorted(rows, key=lambda row: -self.weight(type(row), selection)))
+        for row in rows:
+            reader = self.readers.get(type(row))
+            value = reader(row) if reader is not None else None
+            if isinstance(value, list):
+                return [self.window.on(item, session=window.session) for item in value]
+            if value is not None:
+                return self.window.on(value, session=window.session)
+        self.fail(window)
+        return None
+
+    def weight(self, kind: type[Row], selection: Selection) -> int:
+        if kind not in self.readers:
+            return 0
+        columns = self.window.columns
+        inner = self.kinds[kind]
+        return 1 + sum(columns[name].weight(inner, below) for name, below in selection.items() if name in columns)
+
+
+@dataclass(slots=True, eq=False)
+class Link(Column):
+    """A column that leads to another entity: what the row tells of it, by the names of that entity's columns."""
+
+    target: str = ""
+    tells: Mapping[type[Row], Mapping[str, Read]] = None  # type: ignore[assignment]
+
+    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
+        target = WINDOWS[self.target]
+        told: dict[str, Any] = {}
+        for row in window.rows:
+            for name, reader in self.tells.get(type(row), _NOTHING).items():
+                if name not in told and (value := reader(row)) is not None:
+                    told[name] = value
+        known: Window | None = window.told.get(self.name)
+        if known is not None and ("id" not in told or told["id"] == known.identity):
+            linked = known
+        elif told:
+            linked = target.tell(told, session=window.session, interval=window.interval)
+        else:
+            self.fail(window)
+            return None
+        selection = select(info)
+        if not linked.gaps(selection):
+            return linked
+        if linked.identity is None:
+            return None
+        return _completed(linked, selection)
+
+    def weight(self, kind: type[Row], selection: Selection) -> int:
+        told = self.tells.get(kind)
+        if told is None:
+            return 0
+        names = {to_camel_case(name) for name in told}
+        # Without the id, the rest of the entity is out of reach: such a row serves only if it tells all that is selected.
+        return 1 if "id" in told or selection.keys() - {"__typename"} <= names else 0
+
+
+_NOTHING: Mapping[str, Read] = {}
+
+
+async def _completed(window: "Window", selection: Selection) -> "Window":
+    await complete((window,), selection)
+    return window
+
+
+class ColumnField(StrawberryField):
+    """A field of the graph that reads a column."""
+
+    @property
+    def column(self) -> Column:
+        """The column this field reads."""
+        return self.metadata["column"]
+
+    @property
+    def is_basic_field(self) -> bool:
+        return False
+
+    def get_result(self, source: Any, info: Info[Session, Any] | None, args: list[Any], kwargs: Any) -> Any:
+        return self.metadata["column"].read(source, info)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A report that tells more of an entity, and how to find the entity's row in it.
+
+    `edge`, `key` and `interval` say which rows are read, `column` and `value` which of them is the entity's. `after` names
+    the kinds of row that `key` and `interval` are taken from, where the id alone does not lead there.
+    """
+
+    row: type[Row]
+    edge: Edge
+    price: float = 1.0
+    key: Callable[[Any], Any] = lambda window: window.identity
+    column: str = "id"
+    value: Callable[[Any], Any] = lambda window: window.identity
+    interval: Callable[[Any], Interval | None] = lambda window: None
+    after: tuple[type[Row], ...] = ()
+
+    async def load(self, window: "Window") -> Row | None:
+        """The entity's row in this report, or None if it does not stand there."""
+        key = self.key(window)
+        if key is None:
+            return None
+        rows: Rows = await window.session.rows(self.edge, key, self.interval(window))
+        row: Row | None = rows.find(self.column, self.value(window))
+        return row
+
+
+WINDOWS: dict[str, type["Window"]] = {}
+
+
+class Window:
+    """What all types of the graph are: the rows they stand on, and what the parent told of them."""
+
+    columns: ClassVar[dict[str, Column]] = {}
+    unsure: ClassVar[tuple[str, ...]] = ()
+    sources: ClassVar[tuple[Source, ...]] = ()
+    session: Session
+    rows: tuple[Row, ...]
+    told: dict[str, Any]
+    interval: Interval | None
+    failures: dict[type[Row], UpstreamError]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.columns = dict(cls.columns)
+        for name, value in list(vars(cls).items()):
+            if isinstance(value, ColumnField):
+                value.column.name = name
+                cls.columns[value.graphql_name or to_camel_case(name)] = value.column
+        cls.unsure = tuple(name for name, column in cls.columns.items() if column.unsure)
+        WINDOWS[cls.__name__] = cls
+
+    @classmethod
+    def on(
+        cls, *rows: Row, session: Session, interval: Interval | None = None, told: dict[str, Any] | None = None
+    ) -> Self:
+        """A window on rows of one entity; `interval` is the period that they were read for."""
+        window = cls.__new__(cls)
+        window.session = session
+        window.rows = rows
+        window.told = told or {}
+        window.interval = interval
+        window.failures = {}
+        return window
+
+    @classmethod
+    def tell(cls, told: dict[str, Any], *, session: Session, interval: Interval | None = None) -> Self:
+        """A window on nothing yet but what its parent's row told."""
+        return cls.on(session=session, interval=interval, told=told)
+
+    @property
+    def identity(self) -> Any:
+        """The upstream's own id, or None where the parent did not tell it."""
+        readers = self.columns["id"].readers if "id" in self.columns else {}
+        for row in self.rows:
+            reader = readers.get(type(row))
+            if reader is not None:
+                return reader(row)
+        return self.told.get("id")
+
+    @classmethod
+    def implied(cls, selection: Selection, session: Session) -> frozenset[str]:
+        """Columns that selected relations stand on, though nobody selected them."""
+        return frozenset()
+
+    def gaps(self, selection: Selection) -> frozenset[str]:
+        """The selected columns that what stands here does not tell, but some report may."""
+        kinds = tuple(type(row) for row in self.rows)
+        place = (type(self), kinds, frozenset(self.told), id(selection))
+        memo = self.session.memo
+        gaps: frozenset[str] | None = memo.get(place)
+        if gaps is None:
+            gaps = memo[place] = self._gaps(kinds, selection)
+        unsure = [name for name in self.unsure if name in selection and self._is_unknown(self.columns[name])]
+        return gaps.union(unsure) if unsure else gaps
+
+    def _gaps(self, kinds: tuple[type[Row], ...], selection: Selection) -> frozenset[str]:
+        others = [source.row for source in self.sources if source.row not in kinds]
+        wanted = dict(selection)
+        for name in self.implied(selection, self.session):
+            wanted.setdefault(name, Selection())
+        gaps = set()
+        for name, below in wanted.items():
+            column = self.columns.get(name)
+            if column is None or column.name in self.told:
+                continue
+            here = max((column.weight(kind, below) for kind in kinds), default=0)
+            if any(column.weight(kind, below) > here for kind in others):
+                gaps.add(name)
+        return frozenset(gaps)
+
+    def _is_unknown(self, column: Column) -> bool:
+        values = [reader(row) for row in self.rows if (reader := column.readers.get(type(row)))]
+        return bool(values) and all(value is UNKNOWN for value in values)
+
+
+async def complete(windows: Sequence[Window], selection: Selection) -> bool:
+    """Read whatever selected columns the windows lack, from the fewest reports that tell them; False if none is lacking.
+
+    A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
+    """
+    loads = list(chain.from_iterable(_loads(window, selection) for window in windows))
+    if not loads:
+        return False
+    await asyncio.gather(*(_load(window, source) for window, source in loads if not source.after))
+    await asyncio.gather(*(_load(window, source) for window, source in loads if source.after))
+    return True
+
+
+def _loads(window: Window, selection: Selection) -> list[tuple[Window, Source]]:
+    gaps = window.gaps(selection)
+    if not gaps:
+        return []
+    kinds = {type(row) for row in window.rows}
+    prices = {source: source.price for source in window.sources if source.row not in kinds}
+
+    def serving(name: str) -> list[Source]:
+        below = selection.get(name) or Selection()
+        weights = {source: window.columns[name].weight(source.row, below) for source in prices}
+        return [source for source, weight in weights.items() if weight and weight == max(weights.values())]
+
+    chosen = cover([serving(name) for name in gaps], prices)
+    kinds.update(source.row for source in chosen)
+    first = [
+        next(earlier for earlier in window.sources if earlier.row in source.after)
+        for source in chosen
+        if source.after and kinds.isdisjoint(source.after)
+    ]
+    return [(window, source) for source in (*first, *chosen)]
+
+
+async def _load(window: Window, source: Source) -> None:
+    try:
+        row = await source.load(window)
+    except UpstreamError as error:
+        window.failures[source.row] = error
+    else:
+        if row is not None:
+            window.rows = (*window.rows, row)
+
+
+async def lookup(window: Window, selection: Selection) -> Window | None:
+    """The entity of this id as selected, or None if the upstream knows none.
+
+    If nothing but the id is selected, the cheapest report says whether it exists. Raises the `UpstreamError` if no report
+    answered.
+    """
+    if not await complete((window,), selection) and not window.rows:
+        await _load(window, min(window.sources, key=lambda source: source.price))
+    if not window.rows and window.failures:
+        raise next(iter(window.failures.values()))
+    return window if window.rows else None
+
+
+def _reader(at: str | Read) -> Read:
+    if not isinstance(at, str):
+        return at
+    name = at
+    return lambda row: getattr(row, name)
+
+
+def column(of: Mapping[type[Row], str | Read], description: str, *, unsure: bool = False) -> Any:
+    """A field that reads a column of the row: by its name there, or by a function, `unsure` if it may say UNKNOWN."""
+    return _field(Column({kind: _reader(at) for kind, at in of.items()}, unsure=unsure), description)
+
+
+def moment(of: Mapping[type[Row], str | Read], description: str) -> Any:
+    """A field that reads a moment."""
+    return _field(Moment({kind: _reader(at) for kind, at in of.items()}), description)
+
+
+def part(window: type[Window], of: Mapping[type[Row], tuple[str | Read, type[Row]]], description: str) -> Any:
+    """A field of objects inside the row: where they stand, and the kind of row that they are."""
+    readers = {kind: _reader(at) for kind, (at, _) in of.items()}
+    return _field(Part(readers, window=window, kinds={kind: inner for kind, (_, inner) in of.items()}), description)
+
+
+def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], description: str) -> Any:
+    """A field that leads to another entity: what the row tells of it, by the names of the entity's own columns."""
+    readers = {kind: {name: _reader(at) for name, at in told.items()} for kind, told in tells.items()}
+    keys: dict[type[Row], Read] = {kind: told.get("id", lambda row: None) for kind, told in readers.items()}
+    return _field(Link(keys, target=target, tells=readers), description)
+
+
+def _field(column: Column, description: str) -> Any:
+    return ColumnField(description=description, metadata={"column": column})
