@@ -5,6 +5,7 @@ the date alone, and the last spin of the day settles it; so no day need know the
 wins: the sum of all balances never changes.
 """
 
+import hashlib
 from datetime import date
 
 import numpy as np
@@ -126,3 +127,8 @@ def _balance(world: World, user: Ints, day: Ints) -> Ints:
     """What a player has after a day of play, in cents."""
     balance: Ints = (_base(world, user) * (0.8 + 0.4 * fraction(chance(world.seed, 4, user, day)))).astype(np.int64)
     return balance
+
+
+def transaction_id(history_id: int) -> str:
+    """The id that the game's provider gives a spin: 32 hexadecimal digits."""
+    return hashlib.md5(f"spin {history_id}".encode(), usedforsecurity=False).hexdigest()

@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.bingo import bingo
 from sandbox.money import local_money
 from sandbox.people import CURRENCIES
-from sandbox.slots import slots
+from sandbox.slots import slots, transaction_id
 from sandbox.world import World
 
 # Money in cents of the base currency, times in unix seconds. Strips of a game, and its wins, have consecutive ids.
@@ -92,6 +92,7 @@ class Store:
             raise WorldFileError(f"{path} cannot be used as a database: {error}") from error
         self.connection.create_function("local_money", 2, local_money, deterministic=True)
         self.connection.create_function("local_time", 1, world.clock.local, deterministic=True)
+        self.connection.create_function("transaction_id", 1, transaction_id, deterministic=True)
 
     def close(self) -> None:
         """Close the file."""

@@ -71,7 +71,7 @@ def prizes_json(wins: Sequence[Win]) -> bytes:
 
 
 def winners_json(wins: Sequence[Win]) -> bytes:
-    """R2's `winners`. The user's id is a string as in the document's example, the partner's a number as in the table."""
+    """R2's `winners`. A user id is a string as in the document's example, an external one a number as in its table."""
     return orjson.dumps(
         [
             {

@@ -1,0 +1,202 @@
+"""Both upstream systems as one app: GameHub under /api/v1/, Game History at /gamelog, and for tests /admin.
+
+/admin answers to the loopback alone, and in JSON:
+
+    GET    /admin/calls    {"calls": [{system, report, params, status, rows}, …]}: the upstream calls so far, no tokens
+    DELETE /admin/calls    forget them
+    GET    /admin/faults   {"kinds": {name: help}}
+    POST   /admin/faults   {"kind": …, "report": null, "times": null, "value": null}: put a fault in force (faults.py)
+    DELETE /admin/faults   heal: take back every fault, and every token added or revoked
+    POST   /admin/tokens   {"token": …, "language": "en"|"es"} or {"agent_code": …, "agent_token": …}: let one in
+    DELETE /admin/tokens   {"token": …} or {"agent_code": …}: turn it away from now on
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.calls import Call, Calls
+from sandbox.errors import LANGUAGES, ReportError, refusal
+from sandbox.faults import KINDS, Answer, Fault, FaultError, Faults, respond
+from sandbox.gamelog import METHOD, LogError, game_log
+from sandbox.reports import ACTIONS, BY_TYPE, answer
+from sandbox.store import Store
+from sandbox.tokens import Agent, Tokens
+
+LOOPBACK = ("127.0.0.1", "::1")
+GAMEHUB, GAMELOG = "gamehub", "gamelog"
+
+
+@dataclass
+class Sandbox:
+    """What the app serves: a world's store, who is let in, what goes wrong, and how late it all is (seconds)."""
+
+    store: Store
+    log_timezone: ZoneInfo
+    latency: float = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    faults: Faults = field(default_factory=Faults)
+    calls: Calls = field(default_factory=Calls)
+
+    async def gamehub(self, request: Request, send: Send) -> None:
+        """Answer a GameHub call."""
+        params = dict(request.query_params)
+        token = params.get("api_token", "")
+        call = self.calls.arrive(GAMEHUB, params.get("report_type", ""), params)
+        await self._answer(request, send, call, token, lambda: self._report(request, params, token))
+
+    def _report(self, request: Request, params: dict[str, str], token: str) -> tuple[Answer, int]:
+        language = self.tokens.gamehub.get(token)
+        action = request.path_params["action"]
+        try:
+            if language is None:
+                raise ReportError("00001")
+            if action not in ACTIONS:
+                raise ReportError("10000")
+            if not params.get("report_type"):
+                raise ReportError("10001")
+            report = BY_TYPE.get(params["report_type"])
+            if report is None or report.action != action:
+                raise ReportError("10000")
+            rows = answer(self.store, report, params)
+        except ReportError as error:
+            status, body = refusal(error.code, language or LANGUAGES[0])
+            return _json(body, status), 0
+        return _json({"error": False, report.key: rows, **report.after}), len(rows) if isinstance(rows, list) else 1
+
+    async def gamelog(self, request: Request, send: Send) -> None:
+        """Answer a Game History call."""
+        try:
+            body = orjson.loads(await request.body())
+        except orjson.JSONDecodeError:
+            body = None
+        params = body if isinstance(body, dict) else {}
+        call = self.calls.arrive(GAMELOG, str(params.get("method", METHOD)), params)
+        await self._answer(request, send, call, "", lambda: self._log(body))
+
+    def _log(self, body: Any) -> tuple[Answer, int]:
+        try:
+            told = game_log(self.store, self.tokens, self.log_timezone, body)
+        except LogError as error:
+            return _json({"status": 0, "msg": error.msg, "detail": error.detail}), 0
+        return _json(told), len(told[body["game_type"]])
+
+    async def _answer(
+        self, request: Request, send: Send, call: Call, token: str, made: Callable[[], tuple[Answer, int]]
+    ) -> None:
+        try:
+            fault = self.faults.take(call.report, request.headers.get("x-fault"))
+        except FaultError as error:
+            await respond(_json({"error": str(error)}, 400), send)
+            return
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        # Tomorrow is made when today begins; on any other call this costs nothing.
+        self.store.reach()
+        sent: Answer | None
+        sent, call.rows = made()
+        if fault:
+            sent = await fault.strike(sent, send, token, self.tokens)
+        if sent:
+            call.status = sent.status
+            call.rows = call.rows if sent.status == 200 else 0
+            await respond(sent, send)
+
+    async def admin_calls(self, request: Request) -> Response:
+        """The log of calls."""
+        if request.method == "DELETE":
+            self.calls.kept.clear()
+        return _response({"calls": self.calls.told()})
+
+    async def admin_faults(self, request: Request) -> Response:
+        """The faults in force."""
+        if request.method == "POST":
+            asked = await request.json()
+            try:
+                self.faults.add(Fault(asked["kind"], asked.get("value"), asked.get("report"), asked.get("times")))
+            except FaultError as error:
+                return _response({"error": str(error)}, 400)
+        elif request.method == "DELETE":
+            self.faults.heal()
+            self.tokens.reset()
+        return _response({"kinds": {name: kind.help for name, kind in KINDS.items()}})
+
+    async def admin_tokens(self, request: Request) -> Response:
+        """Who is let in."""
+        asked = await request.json()
+        if "token" in asked:
+            language = asked.get("language", LANGUAGES[0])
+            if language not in LANGUAGES:
+                return _response({"error": f"language must be one of {', '.join(LANGUAGES)}"}, 400)
+            if request.method == "POST":
+                self.tokens.gamehub[asked["token"]] = language
+            else:
+                self.tokens.gamehub.pop(asked["token"], None)
+        elif request.method == "POST":
+            self.tokens.agents[asked["agent_code"]] = Agent(asked["agent_token"], serves=True)
+        else:
+            self.tokens.agents.pop(asked["agent_code"], None)
+        return _response({"done": True})
+
+
+def _json(data: dict[str, Any], status: int = 200) -> Answer:
+    return Answer(status, orjson.dumps(data))
+
+
+def _response(data: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(data), status, media_type="application/json")
+
+
+class _Upstream:
+    """An endpoint that is given the server's own `send`, which a fault needs in order to reset the connection."""
+
+    def __init__(self, handle: Callable[[Request, Send], Awaitable[None]]) -> None:
+        self.handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.handle(Request(scope, receive), scope.get("sandbox.send", send))
+
+
+def _loopback_only(handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    async def guarded(request: Request) -> Response:
+        if request.client is None or request.client.host not in LOOPBACK:
+            return PlainTextResponse("Not Found", 404)
+        return await handle(request)
+
+    return guarded
+
+
+async def _front(request: Request) -> Response:
+    return PlainTextResponse("A sandbox of GameHub (/api/v1/) and Game History (/gamelog).\n")
+
+
+def app(sandbox: Sandbox) -> ASGIApp:
+    """The ASGI app that serves a sandbox."""
+    gamehub, gamelog = _Upstream(sandbox.gamehub), _Upstream(sandbox.gamelog)
+    starlette = Starlette(
+        routes=[
+            Route("/", _front),
+            Route("/api/v1/{action}", gamehub, methods=["GET"]),
+            Route("/api/v1/{action}/", gamehub, methods=["GET"]),
+            Route("/gamelog", gamelog, methods=["POST"]),
+            Route("/gamelog/", gamelog, methods=["POST"]),
+            Route("/admin/calls", _loopback_only(sandbox.admin_calls), methods=["GET", "DELETE"]),
+            Route("/admin/faults", _loopback_only(sandbox.admin_faults), methods=["GET", "POST", "DELETE"]),
+            Route("/admin/tokens", _loopback_only(sandbox.admin_tokens), methods=["POST", "DELETE"]),
+        ]
+    )
+
+    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["sandbox.send"] = send
+        await starlette(scope, receive, send)
+
+    return outermost

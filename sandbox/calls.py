@@ -1,0 +1,36 @@
+"""The log of upstream calls, which tests hold their expectations against. Tokens never enter it (C2)."""
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+KEPT = 10_000
+LEFT_OUT = {"api_token", "report_type", "agent_token", "method"}
+
+
+@dataclass
+class Call:
+    """One call: `status` is None until it is answered, `rows` counts the rows of a good answer."""
+
+    system: str
+    report: str
+    params: dict[str, Any]
+    status: int | None = None
+    rows: int = 0
+
+
+class Calls:
+    """The last KEPT calls in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self.kept: deque[Call] = deque(maxlen=KEPT)
+
+    def arrive(self, system: str, report: str, params: dict[str, Any]) -> Call:
+        """Note a call that has come in; the caller fills in how it was answered."""
+        call = Call(system, report, {name: value for name, value in params.items() if name not in LEFT_OUT})
+        self.kept.append(call)
+        return call
+
+    def told(self) -> list[dict[str, Any]]:
+        """All calls as plain data."""
+        return [asdict(call) for call in self.kept]

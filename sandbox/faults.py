@@ -1,0 +1,347 @@
+"""Faults on demand: what an upstream may do wrong, so that tests can see what comes of it.
+
+A fault is written KIND[=VALUE][@REPORT][*TIMES]: `slow=2@transaction_report*3` answers the next three calls of that
+report two seconds late. It comes by `--fault`, by `POST /admin/faults`, or for a single call as an `X-Fault` header.
+"""
+
+import asyncio
+import gzip
+import re
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+from starlette.types import Send
+
+from sandbox.errors import refusal
+from sandbox.tokens import Tokens
+
+SPEC = re.compile(r"(?P<kind>[\w-]+)(=(?P<value>[\d.]+))?(@(?P<report>\w+))?(\*(?P<times>\d+))?")
+ROW_KEYS = ("report", "Report", "slot", "live")
+JSON, HTML = "application/json", "text/html; charset=utf-8"
+PAGE = b"<!DOCTYPE html><html><head><title>Service</title></head><body><h1>%s</h1></body></html>"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": JSON})
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The ASGI message that begins it."""
+        headers = {"content-length": str(len(self.body)), **self.headers}
+        return {
+            "type": "http.response.start",
+            "status": self.status,
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The way back to a caller whom a fault befalls: the GameHub token it came with ("" for the game log)."""
+
+    send: Send
+    token: str
+    tokens: Tokens
+    count: int  # how often this fault has struck, from 1
+
+
+async def respond(answer: Answer, send: Send) -> None:
+    """Send an answer."""
+    await send(answer.head)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+# A fault gives the answer to send instead, or None if it has dealt with the call.
+Strike = Callable[[Answer, float, Wire], Awaitable[Answer | None]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault: what it does, what its VALUE means and is by default."""
+
+    help: str
+    strike: Strike
+    value: float = 0
+    value_help: str = ""
+
+
+def _body(change: Callable[[bytes], bytes]) -> Strike:
+    """A fault of the body alone."""
+
+    async def strike(answer: Answer, value: float, wire: Wire) -> Answer:
+        return replace(answer, body=change(answer.body))
+
+    return strike
+
+
+def _data(change: Callable[[dict[str, Any]], Any]) -> Strike:
+    """A fault of what the JSON says, where an answer has rows."""
+
+    def changed(body: bytes) -> bytes:
+        data = orjson.loads(body)
+        return orjson.dumps(change(data)) if any(key in data for key in ROW_KEYS) else body
+
+    return _body(changed)
+
+
+def _rows(change: Callable[[list[Any]], list[Any]]) -> Strike:
+    """A fault of the rows; a single entity counts as one row."""
+
+    def changed(data: dict[str, Any]) -> dict[str, Any]:
+        for key in data.keys() & set(ROW_KEYS):
+            rows = data[key]
+            data[key] = change(rows) if isinstance(rows, list) else change([rows])[0]
+        return data
+
+    return _data(changed)
+
+
+def _first_field(change: Callable[[dict[str, Any], str], None]) -> Strike:
+    """A fault of each row's first field, which is always a required one."""
+
+    def changed(rows: list[Any]) -> list[Any]:
+        for row in rows:
+            change(row, next(iter(row)))
+        return rows
+
+    return _rows(changed)
+
+
+def _instead(status: int, body: bytes, **headers: str) -> Strike:
+    """Another answer altogether."""
+
+    async def strike(answer: Answer, value: float, wire: Wire) -> Answer:
+        return Answer(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
+
+    return strike
+
+
+def _refused(code: str) -> Strike:
+    status, body = refusal(code)
+    return _instead(status, orjson.dumps(body), content_type=JSON)
+
+
+async def _slow(answer: Answer, value: float, wire: Wire) -> Answer:
+    await asyncio.sleep(value)
+    return answer
+
+
+async def _hang(answer: Answer, value: float, wire: Wire) -> None:
+    await asyncio.sleep(value)
+    _abort(wire.send)
+
+
+async def _stall(answer: Answer, value: float, wire: Wire) -> None:
+    await wire.send(answer.head)
+    await wire.send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+    await asyncio.sleep(value)
+    _abort(wire.send)
+
+
+async def _trickle(answer: Answer, value: float, wire: Wire) -> None:
+    await wire.send(answer.head)
+    for index in range(len(answer.body)):
+        await wire.send({"type": "http.response.body", "body": answer.body[index : index + 1], "more_body": True})
+        await asyncio.sleep(value)
+    await wire.send({"type": "http.response.body", "body": b""})
+
+
+async def _reset(answer: Answer, value: float, wire: Wire) -> None:
+    _abort(wire.send)
+
+
+async def _drop(answer: Answer, value: float, wire: Wire) -> None:
+    await wire.send(answer.head)
+    await wire.send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+    await asyncio.sleep(0.05)
+    _abort(wire.send)
+
+
+def _abort(send: Send) -> None:
+    """Reset the connection: the server's own `send` is a method of the object that holds the transport."""
+    transport = send.__self__.transport  # type: ignore[attr-defined]
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+async def _big(answer: Answer, value: float, wire: Wire) -> Answer:
+    return replace(answer, body=answer.body[:-1] + b',"padding":"' + b"x" * int(value * 2**20) + b'"}')
+
+
+async def _bomb(answer: Answer, value: float, wire: Wire) -> Answer:
+    packed = gzip.compress((await _big(answer, value, wire) or answer).body)
+    return replace(answer, body=packed, headers={**answer.headers, "content-encoding": "gzip"})
+
+
+async def _garbled(answer: Answer, value: float, wire: Wire) -> Answer:
+    return replace(answer, headers={**answer.headers, "content-encoding": "gzip"})
+
+
+async def _status(answer: Answer, value: float, wire: Wire) -> Answer:
+    body = refusal("99999")[1]
+    return Answer(200, orjson.dumps(body))
+
+
+async def _revoke(answer: Answer, value: float, wire: Wire) -> Answer:
+    wire.tokens.gamehub.pop(wire.token, None)
+    status, body = refusal("00001")
+    return Answer(status, orjson.dumps(body))
+
+
+async def _total(answer: Answer, value: float, wire: Wire) -> Answer:
+    data = orjson.loads(answer.body)
+    if "total_count" in data:
+        data["total_count"] += int(value) * wire.count
+    return replace(answer, body=orjson.dumps(data))
+
+
+def _cut_rows(rows: list[Any]) -> list[Any]:
+    return rows[: (len(rows) + 1) // 2]
+
+
+def _wrong_type(row: dict[str, Any], name: str) -> None:
+    row[name] = {"wrong": row[name]}
+
+
+def _null(row: dict[str, Any], name: str) -> None:
+    row[name] = None
+
+
+def _lost(row: dict[str, Any], name: str) -> None:
+    del row[name]
+
+
+def _other_key(data: dict[str, Any]) -> dict[str, Any]:
+    return {"data" if key in ROW_KEYS else key: value for key, value in data.items()}
+
+
+def _break(data: dict[str, Any]) -> dict[str, Any]:
+    for key in data.keys() & set(ROW_KEYS):
+        if isinstance(data[key], list):
+            data[key] = _cut_rows(data[key])
+    return {**data, "break": True}
+
+
+def _bad_number(body: bytes) -> bytes:
+    return re.sub(rb'("(?:currency_amount|wagered|value|bet_money|total_paid)"): ?[^,}]+', rb"\1:NaN", body)
+
+
+_LONG = 3600.0
+KINDS = {
+    "cut": Kind("half of the body, as if that were all", _body(lambda body: body[: len(body) // 2])),
+    "empty": Kind("200 and no body", _body(lambda body: b"")),
+    "html": Kind("200 and a page", _instead(200, PAGE % b"Welcome", content_type=HTML)),
+    "comma": Kind("a comma too many, as in the document's examples", _body(lambda body: body[:-1] + b",}")),
+    "bom": Kind("a byte order mark before the body", _body(lambda body: b"\xef\xbb\xbf" + body)),
+    "twice": Kind("the body, and the body again", _body(lambda body: body + body)),
+    "notice": Kind("a warning of PHP's before the body", _body(lambda body: b"<br />\n<b>Notice</b>: x\n" + body)),
+    "null": Kind("null as the body", _body(lambda body: b"null")),
+    "list": Kind("the body in a list", _body(lambda body: b"[" + body + b"]")),
+    "binary": Kind("bytes that are not UTF-8", _body(lambda body: body[:-1] + b',"x":"\xff\xfe"}')),
+    "nan": Kind("NaN for money", _body(_bad_number)),
+    "garbled": Kind("a plain body that claims to be gzip", _garbled),
+    "bomb": Kind("a small gzip body that unpacks to a big one", _bomb, 256, "megabytes unpacked"),
+    "big": Kind("a big body", _big, 64, "megabytes"),
+    "types": Kind("an object for each row's first field", _first_field(_wrong_type)),
+    "nulls": Kind("null for each row's first field", _first_field(_null)),
+    "missing": Kind("no first field in any row", _first_field(_lost)),
+    "key": Kind("the rows under another key", _data(_other_key)),
+    "short": Kind("a row too few, the total unchanged", _rows(lambda rows: rows[:-1] or rows)),
+    "repeat": Kind("the first row twice", _rows(lambda rows: rows[:1] + rows)),
+    "total": Kind("a total_count that grows with every page", _total, 1, "rows more each time"),
+    "break": Kind("half of the rows, and break: true", _data(_break)),
+    "10018": Kind("400 and code 10018, the report was cut", _refused("10018")),
+    "400": Kind("400 and an unexpected error", _refused("99999")),
+    "error200": Kind("200 and an error in the body", _status),
+    "401": Kind("401 and code 00001", _refused("00001")),
+    "jwt": Kind("401 and code 10003", _refused("10003")),
+    "revoke": Kind("401, and the token stays revoked until it is healed", _revoke),
+    "404": Kind("404 and a page", _instead(404, PAGE % b"Not Found", content_type=HTML)),
+    "429": Kind("429 and Retry-After: 1", _instead(429, b'{"message":"Too Many"}', content_type=JSON, retry_after="1")),
+    "500": Kind("500 and a JSON body", _instead(500, b'{"message":"Server Error"}', content_type=JSON)),
+    "502": Kind("502 and a page", _instead(502, PAGE % b"Bad Gateway", content_type=HTML)),
+    "503": Kind("503, Retry-After: 1 and a page", _instead(503, PAGE % b"Down", content_type=HTML, retry_after="1")),
+    "redirect": Kind("302 to another host", _instead(302, b"", location="http://elsewhere.invalid/api/v1/")),
+    "slow": Kind("the answer late", _slow, 2, "seconds"),
+    "hang": Kind("no answer at all", _hang, _LONG, "seconds until the connection is reset"),
+    "stall": Kind("half of the body, and then nothing", _stall, _LONG, "seconds until the connection is reset"),
+    "trickle": Kind("the body byte by byte", _trickle, 0.05, "seconds between two bytes"),
+    "reset": Kind("the connection reset before the answer", _reset),
+    "drop": Kind("the connection reset in the middle of the body", _drop),
+}
+
+
+class FaultError(ValueError):
+    """A fault that there is not; the text says what was wrong."""
+
+
+@dataclass
+class Fault:
+    """A fault in force: `report` None means every one, `left` None means until healed."""
+
+    kind: str
+    value: float | None = None
+    report: str | None = None
+    left: int | None = None
+    struck: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise FaultError(f"there is no fault {self.kind!r}; there are {', '.join(sorted(KINDS))}")
+
+    async def strike(self, answer: Answer, send: Send, token: str, tokens: Tokens) -> Answer | None:
+        """The answer to send instead, or None if the call is dealt with."""
+        kind = KINDS[self.kind]
+        value = kind.value if self.value is None else self.value
+        return await kind.strike(answer, value, Wire(send, token, tokens, self.struck))
+
+
+def parse(spec: str) -> Fault:
+    """Reads KIND[=VALUE][@REPORT][*TIMES]. Raises FaultError."""
+    found = SPEC.fullmatch(spec)
+    if not found:
+        raise FaultError(f"{spec!r} is not KIND[=VALUE][@REPORT][*TIMES]")
+    try:
+        value = float(found["value"]) if found["value"] else None
+    except ValueError as error:
+        raise FaultError(f"{found['value']!r} is not a number") from error
+    return Fault(found["kind"], value, found["report"], int(found["times"]) if found["times"] else None)
+
+
+class Faults:
+    """The faults in force, newest first."""
+
+    def __init__(self) -> None:
+        self.active: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Put a fault in force."""
+        self.active.insert(0, fault)
+
+    def take(self, report: str, header: str | None = None) -> Fault | None:
+        """The fault that befalls this call of `report`, if any: the header's, or the newest in force."""
+        if header:
+            fault = parse(header)
+            fault.struck = 1
+            return fault
+        for fault in self.active:
+            if fault.report in (None, report) and fault.left != 0:
+                fault.left = None if fault.left is None else fault.left - 1
+                fault.struck += 1
+                return fault
+        return None
+
+    def heal(self) -> None:
+        """No more faults."""
+        self.active.clear()

@@ -1,0 +1,391 @@
+"""GameHub's twelve reports as one table: action, report type, parameters, rows.
+
+Signs (C19): R7 is seen from the user's wallet, a wager is negative, a refund and a prize are positive. R5 and R11 carry
+every amount without a sign. R1's refunds and payments are negative and its net is the sum of wagers, refunds and
+payments: what the house keeps. R4's refunds are an amount.
+A page has PAGE rows unless `per_page` says otherwise; `page` counts from 1; a page beyond the last is empty (10002).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from sandbox import movement
+from sandbox.errors import ReportError
+from sandbox.frames import resolve
+from sandbox.games import STATUSES, bulk_games, game_details, game_summary, games_on_sale
+from sandbox.money import SQL_LOCAL_MONEY, SQL_MONEY, SQL_NUMBER, local_money
+from sandbox.people import BASE_CURRENCY
+from sandbox.store import Store
+from sandbox.win import TICKET_CODE
+
+PAGE = 50
+INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+
+Row = dict[str, Any]
+# The values of a report's parameters, and beside them the clock's: now, oldest, and start and end of the frame.
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter's name, how its text is read, and whether it must be there."""
+
+    name: str
+    read: Callable[[Store, Mapping[str, str], str], Values]
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report: where it is asked for, with what, how its rows are found and under which key they stand."""
+
+    action: str
+    type: str
+    parameters: tuple[Parameter, ...]
+    rows: Callable[[Store, Values], list[Row] | Row]
+    key: str = "report"
+    after: Row = field(default_factory=dict)
+
+
+def _integer(text: str) -> int:
+    if not INTEGER.fullmatch(text):
+        raise ReportError("10017")
+    return int(text)
+
+
+def _text(store: Store, params: Mapping[str, str], name: str) -> Values:
+    return {name: params[name]}
+
+
+def _game(store: Store, params: Mapping[str, str], name: str) -> Values:
+    return {name: _integer(params[name])}
+
+
+def _known(code: str, ids: Callable[[Store], Any]) -> Callable[[Store, Mapping[str, str], str], Values]:
+    """Reads an id that must be one of `ids`; refuses with `code`."""
+
+    def read(store: Store, params: Mapping[str, str], name: str) -> Values:
+        id = _integer(params[name])
+        if not any(each.id == id for each in ids(store)):
+            raise ReportError(code)
+        return {name: id}
+
+    return read
+
+
+def _status(store: Store, params: Mapping[str, str], name: str) -> Values:
+    if params[name] not in map(str, STATUSES):
+        raise ReportError("10015")
+    return {name: int(params[name])}
+
+
+def _frame(store: Store, params: Mapping[str, str], name: str) -> Values:
+    start, end = resolve(name, params, store.world.clock)
+    return {"start": start, "end": end}
+
+
+def _page(store: Store, params: Mapping[str, str], name: str) -> Values:
+    size, page = _integer(params.get(name, str(PAGE))), _integer(params.get("page", "1"))
+    if page < 1 or size < -1 or size == 0:
+        raise ReportError("10017")
+    return {"limit": size, "offset": (page - 1) * max(size, 0)}
+
+
+GROUP, USER, ROOM = (
+    _known("10011", lambda store: store.world.groups),
+    _known("10013", lambda store: store.world.players),
+    _known("10014", lambda store: store.world.rooms),
+)
+
+
+def answer(store: Store, report: Report, params: Mapping[str, str]) -> list[Row] | Row:
+    """A report's rows as of now. Raises ReportError: a missing parameter and no rows are both 10002."""
+    clock, world = store.world.clock, store.world
+    values: Values = {"now": clock.now(), "oldest": clock.midnight(world.first_day(clock.today()))}
+    for parameter in report.parameters:
+        if params.get(parameter.name, "") != "" or parameter.read is _page:
+            values |= parameter.read(store, params, parameter.name)
+        elif parameter.required:
+            raise ReportError("10002")
+    if "start" in values:
+        values["start"], values["end"] = world.visible((values["start"], values["end"]))
+        if values["end"] < values["start"]:
+            raise ReportError("10002")
+    rows = report.rows(store, values)
+    if not rows:
+        raise ReportError("10002")
+    return rows
+
+
+def _daily(store: Store, values: Values) -> list[Row]:
+    """R1: whole days from the daily totals; a day that is not over, or not whole in the frame, from its movements."""
+    clock = store.world.clock
+    group = next(each for each in store.world.groups if each.id == values["groupid"])
+    start, end = values["start"], min(values["end"], values["now"])
+    day, days = clock.day_of(start), []
+    while start <= end and day <= clock.day_of(end):
+        days.append(day)
+        day += timedelta(days=1)
+    asked = {"group": group.id, "first": days[0].isoformat(), "last": days[-1].isoformat()} if days else {}
+    whole = (
+        {
+            row["day"]: row
+            for row in store.query(
+                "SELECT * FROM daily WHERE group_id = :group AND day BETWEEN :first AND :last", asked
+            )
+        }
+        if days
+        else {}
+    )
+    rows = []
+    for day in days:
+        midnight, next_midnight = clock.bounds(day)
+        if start <= midnight and next_midnight - 1 <= end:
+            total = whole.get(day.isoformat())
+        else:
+            total = _part_of_day(store, group.id, max(start, midnight), min(end, next_midnight - 1))
+        if not total:
+            continue
+        rows.append(
+            {
+                "timestamp": day.isoformat(),
+                "group_name": group.name,
+                "group_id": group.id,
+                "external_group_id": group.external_id,
+                "total_wagers_real": local_money(total["wagers"], group.currency),
+                "total_wins_real": local_money(total["won"], group.currency),
+                "total_refunds_real": local_money(-total["refunds"], group.currency),
+                "total_paid": local_money(-total["paid"], group.currency),
+                "total_paid_tickets": total["tickets"],
+                "net": local_money(total["wagers"] - total["refunds"] - total["paid"], group.currency),
+            }
+        )
+    return rows
+
+
+def _part_of_day(store: Store, group: int, start: int, end: int) -> Row | None:
+    first, last = store.world.id_range(start, end)
+    asked = {"group": group, "start": start, "end": end, "first": first, "last": last}
+    refunds, payments = (", ".join(str(kind.id) for kind in kinds) for kinds in (movement.REFUNDS, movement.PAYMENTS))
+    totals = store.query(
+        f"""SELECT count(*) AS movements,
+            coalesce(sum(CASE WHEN kind = {movement.WAGER.id} THEN cents END), 0) AS wagers,
+            coalesce(sum(CASE WHEN kind IN ({refunds}) THEN cents END), 0) AS refunds,
+            coalesce(sum(CASE WHEN kind IN ({payments}) THEN cents END), 0) AS paid,
+            count(DISTINCT CASE WHEN kind IN ({payments}) THEN ticket_id END) AS tickets
+        FROM movement WHERE group_id = :group AND id BETWEEN :first AND :last AND ts BETWEEN :start AND :end""",
+        asked,
+    )[0]
+    won = store.query(
+        """SELECT coalesce(sum(amount), 0) AS won FROM win
+        WHERE group_id = :group AND id BETWEEN :first AND :last AND won_at BETWEEN :start AND :end""",
+        asked,
+    )[0]
+    return totals | won if totals["movements"] or won["won"] else None
+
+
+def _case(column: str) -> str:
+    return " ".join(
+        ["CASE m.kind", *(f"WHEN {kind.id} THEN {getattr(kind, column)!r}" for kind in movement.KINDS), "END"]
+    )
+
+
+GROUP_COLUMNS = {"group_name": "g.name", "group_id": "m.group_id", "external_group_id": "g.external_id"}
+
+
+def _movements(
+    columns: Mapping[str, str], condition: str, order: str, paged: bool = True
+) -> Callable[[Store, Values], list[Row]]:
+    """R5, R7 and R11: the movements of one group, one user, or a group and its descendants."""
+    sql = f"""SELECT {", ".join(f"{value} AS {name}" for name, value in columns.items())}
+        FROM movement m CROSS JOIN "group" g ON g.id = m.group_id CROSS JOIN user u ON u.id = m.user_id
+        WHERE m.id BETWEEN :first_id AND :last_id AND m.ts BETWEEN :start AND :end AND {condition}
+        ORDER BY m.id {order} LIMIT :limit OFFSET :offset"""
+
+    def rows(store: Store, values: Values) -> list[Row]:
+        end = min(values["end"], values["now"])
+        if end < values["start"]:
+            return []
+        first_id, last_id = store.world.id_range(values["start"], end)
+        family = orjson.dumps(_family(store, values.get("group_id"))).decode()
+        asked = {"limit": -1, "offset": 0, **values, "end": end, "first_id": first_id, "last_id": last_id}
+        return store.query(sql, {**asked, "family": family})
+
+    return rows
+
+
+def _family(store: Store, group: int | None) -> list[int]:
+    """A group and all its descendants; every group without one."""
+    family = [each.id for each in store.world.groups if group in (None, each.id)]
+    for parent in family if group is not None else ():
+        family += [each.id for each in store.world.groups if each.parent == parent]
+    return family
+
+
+def _groups(store: Store, values: Values) -> list[Row]:
+    """R8: groups by id."""
+    return [
+        {"id": group.id, "external_group_id": group.external_id, "name": group.name, "type": group.type}
+        for group in store.world.groups
+        if values.get("id") in (None, group.id)
+    ]
+
+
+def _users(store: Store, values: Values) -> list[Row]:
+    """R9: users by id. `fkgroup` is the group's name in a row, and its id as a filter (C18)."""
+    groups = {group.id: group for group in store.world.groups}
+    searched = values.get("username", "").lower()
+    return [
+        {
+            "id": user.id,
+            "external_user_id": user.external_id,
+            "username": user.username,
+            "fkgroup": groups[user.group].name,
+            "group_id": user.group,
+            "external_group_id": groups[user.group].external_id,
+        }
+        for user in store.world.players
+        if values.get("id") in (None, user.id)
+        and values.get("fkgroup") in (None, user.group)
+        and searched in user.username.lower()
+    ]
+
+
+def _jackpots(store: Store, values: Values) -> list[Row]:
+    """R10: every progressive jackpot as of now."""
+    amounts = {
+        "value": "v.value",
+        "value_max": "j.maximum",
+        "percentage": "j.percent * 100",
+        "seed": "v.seed",
+        "seed_base": "j.base",
+        "seed_max": "j.seed_maximum",
+        "seed_percentage": "j.seed_percent * 100",
+    }
+    columns = ", ".join(f"{SQL_MONEY.format(f'({cents})')} AS {name}" for name, cents in amounts.items())
+    return store.query(
+        f"""SELECT j.name AS description, {columns} FROM jackpot j JOIN jackpot_value v ON v.jackpot_id = j.id
+            AND v.ts = (SELECT max(ts) FROM jackpot_value WHERE jackpot_id = j.id AND ts <= :now) ORDER BY j.id""",
+        values,
+    )
+
+
+_WHO = {"user_id": "m.user_id", "external_user_id": "u.external_id"}
+_NUMBER = TICKET_CODE.format("m.ticket_id")
+_API_REFUND = f"m.kind = {movement.API_REFUND.id}"
+_SIGN = f"CASE WHEN m.kind = {movement.WAGER.id} THEN '-' ELSE '' END"
+
+REPORTS = (
+    Report(
+        "reports",
+        "users_report",
+        (Parameter("groupid", GROUP, required=True), Parameter("timestamp", _frame, required=True)),
+        _daily,
+        key="Report",
+    ),
+    Report(
+        "reports",
+        "api_bulk_games_report",
+        (
+            Parameter("starts_at", _frame, required=True),
+            Parameter("bs_room_id", ROOM),
+            Parameter("status", _status),
+            Parameter("per_page", _page),
+        ),
+        bulk_games,
+    ),
+    Report("reports", "api_retail_game_details", (Parameter("id", _game, required=True),), game_details),
+    Report("reports", "api_retail_game_details_simplified", (Parameter("id", _game, required=True),), game_summary),
+    Report(
+        "reports",
+        "api_retail_movements",
+        (Parameter("timestamp", _frame, required=True), Parameter("group_id", GROUP, required=True)),
+        _movements(
+            {
+                "movement_id": "m.id",
+                "timestamp": "m.ts",
+                "group_id": "m.group_id",
+                "external_group_id": "g.external_id",
+                "group_name": "g.name",
+                **_WHO,
+                "username": "u.username",
+                "type": _case("text"),
+                "currency_amount": SQL_NUMBER.format("(m.cents * g.rate)", 10_000),
+                # A ticket sold online has no number, and a refund booked for a cancelled game names neither (C13).
+                "ticket_id": f"CASE WHEN m.paper AND NOT {_API_REFUND} THEN {_NUMBER} ELSE '' END",
+                "game_id": f"CASE WHEN {_API_REFUND} THEN '' ELSE m.game_id END",
+            },
+            "m.group_id = :group_id",
+            "DESC",
+        ),
+    ),
+    Report(
+        "reports",
+        "api_selling_and_preselling_games_report",
+        (Parameter("starts_at", _frame, required=True), Parameter("bs_room_id", ROOM, required=True)),
+        games_on_sale,
+    ),
+    Report(
+        "reports",
+        "transaction_report",
+        (
+            Parameter("user_id", USER, required=True),
+            Parameter("timestamp", _frame, required=True),
+            Parameter("per_page", _page),
+        ),
+        _movements(
+            {
+                "movement_id": "m.id",
+                "timestamp": "local_time(m.ts)",
+                **GROUP_COLUMNS,
+                "movement_type": _case("text"),
+                "currency_amount": f"{_SIGN} || {SQL_LOCAL_MONEY.format('m.cents', 'g.currency')}",
+                "currency_id": "g.currency",
+                "base_currency_amount": f"{_SIGN} || {SQL_MONEY.format('m.cents')}",
+                "base_currency_id": f"'{BASE_CURRENCY}'",
+            },
+            "m.user_id = :user_id",
+            "DESC",
+        ),
+    ),
+    Report("reports", "api_groups_report", (Parameter("id", GROUP),), _groups),
+    Report(
+        "reports",
+        "api_users_report",
+        (Parameter("id", USER), Parameter("username", _text), Parameter("fkgroup", GROUP)),
+        _users,
+        after={"break": False},
+    ),
+    Report("reports", "progressive_jackpot_summary", (), _jackpots),
+    Report(
+        "group_reports",
+        "api_movements_external_report",
+        (
+            Parameter("timestamp", _frame, required=True),
+            Parameter("group_id", GROUP),
+            Parameter("per_page", _page),
+        ),
+        _movements(
+            {
+                "timestamp": "m.ts",
+                "group_id": "m.group_id",
+                "external_group_id": "g.external_id",
+                "type": _case("type"),
+                "subtype": _case("subtype"),
+                "currency_amount": SQL_LOCAL_MONEY.format("m.cents", "g.currency"),
+                **_WHO,
+                "game_id": "m.game_id",
+                "username": "u.username",
+            },
+            "m.group_id IN (SELECT value FROM json_each(:family))",
+            "ASC",
+        ),
+    ),
+)
+BY_TYPE = {report.type: report for report in REPORTS}
+ACTIONS = {report.action for report in REPORTS}

@@ -1,0 +1,34 @@
+"""Who is let in: GameHub tokens, each with its language, and Game History agents. Both may change at any time (C3)."""
+
+from dataclasses import dataclass, field
+
+TOKEN = "sandbox-token"
+AGENT, AGENT_TOKEN = "sandbox-agent", "sandbox-agent-token"
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent of the game log: its token, and whether it serves the players (all groups, C22) or nobody."""
+
+    token: str
+    serves: bool
+
+
+def _default_tokens() -> dict[str, str]:
+    return {TOKEN: "en", f"{TOKEN}-es": "es"}
+
+
+def _default_agents() -> dict[str, Agent]:
+    return {AGENT: Agent(AGENT_TOKEN, True), "sandbox-idle-agent": Agent("sandbox-idle-agent-token", False)}
+
+
+@dataclass
+class Tokens:
+    """The tokens valid at present: `gamehub` maps a token to its language, `agents` a code to its agent."""
+
+    gamehub: dict[str, str] = field(default_factory=_default_tokens)
+    agents: dict[str, Agent] = field(default_factory=_default_agents)
+
+    def reset(self) -> None:
+        """Back to the tokens that the sandbox starts with."""
+        self.gamehub, self.agents = _default_tokens(), _default_agents()
