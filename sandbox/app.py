@@ -52,7 +52,7 @@ class Sandbox:
         params = dict(request.query_params)
         token = params.get("api_token", "")
         call = self.calls.arrive(GAMEHUB, params.get("report_type", ""), params)
-        await self._answer(request, send, call, token, lambda: self._report(request, params, token))
+        await self._answer(request, send, call, lambda: self._report(request, params, token), token=token)
 
     def _report(self, request: Request, params: dict[str, str], token: str) -> tuple[Answer, int]:
         language = self.tokens.gamehub.get(token)
@@ -81,7 +81,7 @@ class Sandbox:
             body = None
         params = body if isinstance(body, dict) else {}
         call = self.calls.arrive(GAMELOG, str(params.get("method", METHOD)), params)
-        await self._answer(request, send, call, "", lambda: self._log(body))
+        await self._answer(request, send, call, lambda: self._log(body), agent=str(params.get("agent_code")))
 
     def _log(self, body: Any) -> tuple[Answer, int]:
         try:
@@ -91,7 +91,13 @@ class Sandbox:
         return _json(told), len(told[body["game_type"]])
 
     async def _answer(
-        self, request: Request, send: Send, call: Call, token: str, made: Callable[[], tuple[Answer, int]]
+        self,
+        request: Request,
+        send: Send,
+        call: Call,
+        made: Callable[[], tuple[Answer, int]],
+        token: str | None = None,
+        agent: str | None = None,
     ) -> None:
         try:
             fault = self.faults.take(call.report, request.headers.get("x-fault"))
@@ -105,7 +111,7 @@ class Sandbox:
         sent: Answer | None
         sent, call.rows = made()
         if fault:
-            sent = await fault.strike(sent, send, token, self.tokens)
+            sent = await fault.strike(sent, send, self.tokens, token, agent)
         if sent:
             call.status = sent.status
             call.rows = call.rows if sent.status == 200 else 0

@@ -46,10 +46,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Wire:
-    """The way back to a caller whom a fault befalls: the GameHub token it came with ("" for the game log)."""
+    """The way back to a caller whom a fault befalls, who came with a GameHub token or as an agent of the game log."""
 
     send: Send
-    token: str
+    token: str | None
+    agent: str | None
     tokens: Tokens
     count: int  # how often this fault has struck, from 1
 
@@ -136,15 +137,15 @@ async def _slow(answer: Answer, value: float, wire: Wire) -> Answer:
 
 
 async def _hang(answer: Answer, value: float, wire: Wire) -> None:
-    await asyncio.sleep(value)
-    _abort(wire.send)
+    await _wait(value, wire.send)
+    await _abort(wire.send)
 
 
 async def _stall(answer: Answer, value: float, wire: Wire) -> None:
     await wire.send(answer.head)
     await wire.send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
-    await asyncio.sleep(value)
-    _abort(wire.send)
+    await _wait(value, wire.send)
+    await _abort(wire.send)
 
 
 async def _trickle(answer: Answer, value: float, wire: Wire) -> None:
@@ -156,23 +157,38 @@ async def _trickle(answer: Answer, value: float, wire: Wire) -> None:
 
 
 async def _reset(answer: Answer, value: float, wire: Wire) -> None:
-    _abort(wire.send)
+    await _abort(wire.send)
 
 
 async def _drop(answer: Answer, value: float, wire: Wire) -> None:
     await wire.send(answer.head)
     await wire.send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
     await asyncio.sleep(0.05)
-    _abort(wire.send)
+    await _abort(wire.send)
 
 
-def _abort(send: Send) -> None:
-    """Reset the connection: the server's own `send` is a method of the object that holds the transport."""
-    transport = send.__self__.transport  # type: ignore[attr-defined]
+async def _wait(seconds: float, send: Send) -> None:
+    """Wait so long, or until the caller has gone."""
+    end = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < end and not _cycle(send).disconnected:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
+def _cycle(send: Send) -> Any:
+    """The server's own `send` is a method of the object that holds the connection."""
+    return send.__self__  # type: ignore[attr-defined]
+
+
+async def _abort(send: Send) -> None:
+    """Reset the connection."""
+    transport = _cycle(send).transport
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
+    # Let the server see that the connection is gone, or it complains of an answer that never began.
+    while not _cycle(send).disconnected:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
 
 async def _big(answer: Answer, value: float, wire: Wire) -> Answer:
@@ -188,13 +204,16 @@ async def _garbled(answer: Answer, value: float, wire: Wire) -> Answer:
     return replace(answer, headers={**answer.headers, "content-encoding": "gzip"})
 
 
-async def _status(answer: Answer, value: float, wire: Wire) -> Answer:
-    body = refusal("99999")[1]
-    return Answer(200, orjson.dumps(body))
+async def _error_200(answer: Answer, value: float, wire: Wire) -> Answer:
+    log = {"status": 0, "msg": "Internal Error.", "detail": "unexpected error"}
+    return Answer(200, orjson.dumps(refusal("99999")[1] if wire.agent is None else log))
 
 
 async def _revoke(answer: Answer, value: float, wire: Wire) -> Answer:
-    wire.tokens.gamehub.pop(wire.token, None)
+    if wire.agent is not None:
+        wire.tokens.agents.pop(wire.agent, None)
+        return Answer(200, orjson.dumps({"status": 0, "msg": "Invalid Agent.", "detail": "the token was revoked"}))
+    wire.tokens.gamehub.pop(wire.token or "", None)
     status, body = refusal("00001")
     return Answer(status, orjson.dumps(body))
 
@@ -263,10 +282,10 @@ KINDS = {
     "break": Kind("half of the rows, and break: true", _data(_break)),
     "10018": Kind("400 and code 10018, the report was cut", _refused("10018")),
     "400": Kind("400 and an unexpected error", _refused("99999")),
-    "error200": Kind("200 and an error in the body", _status),
+    "error200": Kind("200 and an error in the body", _error_200),
     "401": Kind("401 and code 00001", _refused("00001")),
     "jwt": Kind("401 and code 10003", _refused("10003")),
-    "revoke": Kind("401, and the token stays revoked until it is healed", _revoke),
+    "revoke": Kind("the token is revoked under way, and stays so until healed", _revoke),
     "404": Kind("404 and a page", _instead(404, PAGE % b"Not Found", content_type=HTML)),
     "429": Kind("429 and Retry-After: 1", _instead(429, b'{"message":"Too Many"}', content_type=JSON, retry_after="1")),
     "500": Kind("500 and a JSON body", _instead(500, b'{"message":"Server Error"}', content_type=JSON)),
@@ -300,11 +319,13 @@ class Fault:
         if self.kind not in KINDS:
             raise FaultError(f"there is no fault {self.kind!r}; there are {', '.join(sorted(KINDS))}")
 
-    async def strike(self, answer: Answer, send: Send, token: str, tokens: Tokens) -> Answer | None:
+    async def strike(
+        self, answer: Answer, send: Send, tokens: Tokens, token: str | None = None, agent: str | None = None
+    ) -> Answer | None:
         """The answer to send instead, or None if the call is dealt with."""
         kind = KINDS[self.kind]
         value = kind.value if self.value is None else self.value
-        return await kind.strike(answer, value, Wire(send, token, tokens, self.struck))
+        return await kind.strike(answer, value, Wire(send, token, agent, tokens, self.struck))
 
 
 def parse(spec: str) -> Fault:

@@ -117,7 +117,8 @@ def _wins(store: Store, condition: str, values: dict[str, int]) -> dict[int, lis
     for row in store.query(
         f"""SELECT w.id, w.game_id, w.ticket_id, w.card, w.prize, w.amount, w.call, w.ordinal, w.user_id, u.external_id,
             u.username, w.group_id, w.paper, w.won_at, w.paid_at
-        FROM {SOURCE} CROSS JOIN win w ON w.id >= g.first_win AND w.id < g.first_win + g.wins CROSS JOIN user u ON u.id = w.user_id
+        FROM {SOURCE} CROSS JOIN win w ON w.id >= g.first_win AND w.id < g.first_win + g.wins
+            CROSS JOIN user u ON u.id = w.user_id
         WHERE {condition} ORDER BY w.id""",
         values,
     ):
