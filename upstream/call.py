@@ -15,7 +15,7 @@ RowT = TypeVar("RowT", bound=Row)
 class Call:
     """A call of one report. Two equal calls ask the same thing, so that one answer serves both.
 
-    `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose game log is read,
+    `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose log is read,
     "" for the default agent.
     """
 

@@ -1,7 +1,12 @@
-"""A period of time, resolved: one half-open interval."""
+"""A period of time, resolved: one half-open interval (C4)."""
 
 import datetime
 from dataclasses import dataclass
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+_DAY = datetime.timedelta(days=1)
+_WEEK = datetime.timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,3 +15,58 @@ class Interval:
 
     start: datetime.datetime
     end: datetime.datetime
+
+
+class Frame(Enum):
+    """The named time frames, as people speak of them. Weeks start on Monday."""
+
+    TODAY = "today"
+    YESTERDAY = "yesterday"
+    THIS_WEEK = "this_week"
+    LAST_WEEK = "last_week"
+    THIS_MONTH = "this_month"
+    LAST_MONTH = "last_month"
+    THIS_YEAR = "this_year"
+
+
+def midnight(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
+    """The first instant of `day` in `zone`, in UTC: 01:00 on the clock where summer time begins at midnight."""
+    # fold=0 takes the offset from before a change, which in a skipped hour gives the instant of the change itself.
+    local = datetime.datetime.combine(day, datetime.time(), tzinfo=zone)
+    return local.astimezone(datetime.UTC)
+
+
+def dates(first: datetime.date, last: datetime.date, zone: ZoneInfo) -> Interval:
+    """The days from `first` to `last`, both included, in `zone`: days of 23 and 25 hours are as long as they are.
+
+    Raises ValueError when `first` is after `last`.
+    """
+    if first > last:
+        raise ValueError(f"the first day, {first}, is after the last, {last}")
+    return Interval(midnight(first, zone), midnight(last + _DAY, zone))
+
+
+def resolve(frame: Frame, now: datetime.datetime, zone: ZoneInfo) -> Interval:
+    """The interval that a named frame means at the instant `now` (aware) in the business time zone.
+
+    THIS_WEEK, THIS_MONTH and THIS_YEAR end with today, the last of their days that has begun: so each of them is a
+    row of closed days and one open one, and LAST_… meets THIS_… without gap or overlap.
+    """
+    today = now.astimezone(zone).date()
+    monday = today - datetime.timedelta(days=today.weekday())
+    first = today.replace(day=1)
+    match frame:
+        case Frame.TODAY:
+            return dates(today, today, zone)
+        case Frame.YESTERDAY:
+            return dates(today - _DAY, today - _DAY, zone)
+        case Frame.THIS_WEEK:
+            return dates(monday, today, zone)
+        case Frame.LAST_WEEK:
+            return dates(monday - _WEEK, monday - _DAY, zone)
+        case Frame.THIS_MONTH:
+            return dates(first, today, zone)
+        case Frame.LAST_MONTH:
+            return dates((first - _DAY).replace(day=1), first - _DAY, zone)
+        case Frame.THIS_YEAR:
+            return dates(today.replace(month=1, day=1), today, zone)

@@ -1,0 +1,421 @@
+"""Bytes to rows: what an upstream answered, read into the typed, canonical rows of its report.
+
+JSON is read once, by msgspec, straight into the rows' structs. Then one pass a column makes the values of the open
+columns canonical by the `Kind` in their annotation; equal values are converted once. Only when that fails is the
+answer read a second time, row by row, to say which row and which column is wrong.
+"""
+
+import datetime
+import json
+import operator
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from upstream import moment, money
+from upstream.errors import Incomplete, Malformed
+from upstream.reports import Report
+from upstream.rows import Kind, Row
+
+RowT = TypeVar("RowT", bound=Row)
+
+_ID = re.compile(r"-?[0-9]{1,40}")
+_PLACE = re.compile(r" - at `\$\.([^.\[`]+)(?:\[([0-9]+)\])?\.?([^`]*)`$")
+# What msgspec raises for text that is not the JSON of the type: the last for ten thousand opened brackets.
+_BROKEN = (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer that says of itself that it is a failure (C10)."""
+
+    code: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage(Generic[RowT]):
+    """A page of the game log: its rows, how many rows there are in all, and how many to a page."""
+
+    rows: list[RowT]
+    total: int
+    per_page: int | None
+
+
+def report_rows(report: Report, body: bytes, zone: ZoneInfo) -> "list[Row] | Failure":
+    """The rows of a GameHub report (section "Response"), or the failure that it tells of.
+
+    `zone` is the system's time zone, for times without an offset. Accepts `report` and `Report` (C8), and for a
+    `single` report a bare object (C9). Raises Malformed, and Incomplete for `break: true` (C12).
+    """
+    decoder = _envelope(report)
+    try:
+        envelope = decoder.decode(body)
+    except _BROKEN as error:
+        if (told := failure(body)) is not None:
+            return told
+        raise Malformed(_broken(report, error), payload=body) from None
+    if envelope.error:
+        return Failure(_code(envelope.code), _text(envelope.message))
+    if envelope.cut:
+        raise Incomplete(f"{report.code}: the report was cut short (break)", payload=body)
+    if (envelope.lower is None) == (envelope.upper is None):
+        what = "no rows: neither `report` nor `Report`" if envelope.lower is None else "rows twice"
+        raise Malformed(f"{report.code}: the answer holds {what}", payload=body)
+    rows = envelope.lower if envelope.upper is None else envelope.upper
+    _refuse_duplicates(report, body, rows if isinstance(rows, list) else [rows], ("error", "report", "Report", "break"))
+
+    def anew() -> list[Row]:
+        again = decoder.decode(body)
+        return _listed(again.lower if again.upper is None else again.upper)
+
+    return _canonical(report, _listed(rows), zone, anew, body)
+
+
+def failure(body: bytes) -> Failure | None:
+    """The failure that a GameHub answer tells of, if it does: `error` is true, or there is a code."""
+    try:
+        told = _FAILURE.decode(body)
+    except _BROKEN:
+        return None
+    code = _code(told.code)
+    if not told.error and code is None:
+        return None
+    return Failure(code, _text(told.message))
+
+
+def log_page(report: Report, game_type: str, body: bytes, zone: ZoneInfo) -> "LogPage[Row] | Failure":
+    """A page of the game log (section "Success Response"), or the failure of `status` 0 (C21).
+
+    The rows stand under the key that `game_type` names. Raises Malformed.
+    """
+    decoder = _log_envelope(report, game_type)
+    try:
+        envelope = decoder.decode(body)
+    except _BROKEN as error:
+        if (told := log_failure(body)) is not None:
+            return told
+        raise Malformed(_broken(report, error), payload=body) from None
+    if envelope.status != 1:
+        return Failure(None, _log_text(envelope))
+    if envelope.rows is None or envelope.total_count is None or envelope.total_count < 0:
+        raise Malformed(f"{report.code}: the answer lacks `{game_type}` or `total_count`", payload=body)
+    _refuse_duplicates(report, body, envelope.rows, ("status", "total_count"))
+    rows = _canonical(report, envelope.rows, zone, lambda: decoder.decode(body).rows, body)
+    return LogPage(rows, envelope.total_count, envelope.per_page)
+
+
+def log_failure(body: bytes) -> Failure | None:
+    """The failure that an answer of Game History tells of, if it does: `status` is there and is not 1."""
+    try:
+        told = _LOG_FAILURE.decode(body)
+    except _BROKEN:
+        return None
+    if told.status == 1:
+        return None
+    return Failure(None, _log_text(told))
+
+
+# What stands around the rows
+
+
+class _Told(msgspec.Struct, gc=False):
+    error: bool = False
+    code: Any = None
+    message: Any = None
+
+
+class _LogTold(msgspec.Struct, gc=False):
+    status: int
+    msg: Any = None
+    detail: Any = None
+
+
+_FAILURE = msgspec.json.Decoder(_Told, strict=False)
+_LOG_FAILURE = msgspec.json.Decoder(_LogTold, strict=False)
+LOG_KEYS = ("status", "msg", "detail", "total_count", "page", "perPage")
+
+
+def _decoder(envelope: Any) -> Any:
+    # float_hook hands the number's own text to the open columns: no digit passes through a binary float.
+    return msgspec.json.Decoder(envelope, strict=False, float_hook=str)
+
+
+@lru_cache(maxsize=64)
+def _envelope(report: Report) -> Any:
+    row: Any = report.row
+    rows = row | list[row] if report.single else list[row]
+    envelope = msgspec.defstruct(
+        f"{report.code}Envelope",
+        [("cut", bool, False), ("lower", rows | None, None), ("upper", rows | None, None)],
+        bases=(_Told,),
+        rename={"cut": "break", "lower": "report", "upper": "Report"},
+        gc=False,
+    )
+    return _decoder(envelope)
+
+
+@lru_cache(maxsize=64)
+def _log_envelope(report: Report, game_type: str) -> Any:
+    row: Any = report.row
+    envelope = msgspec.defstruct(
+        f"{report.code}Envelope",
+        [
+            ("total_count", int | None, None),
+            ("per_page", int | None, None),
+            ("rows", list[row] | None, None),
+        ],
+        bases=(_LogTold,),
+        rename={"per_page": "perPage", "rows": game_type},
+        gc=False,
+    )
+    return _decoder(envelope)
+
+
+def _listed(rows: Any) -> list[Row]:
+    return rows if isinstance(rows, list) else [rows]
+
+
+def _code(code: Any) -> str | None:
+    """An error code in its five digits: `1`, "1" and "00001" are one."""
+    if code is None or code == "" or isinstance(code, bool):
+        return None
+    return str(code).zfill(5)[:40]
+
+
+def _text(message: Any) -> str:
+    return message[:500] if isinstance(message, str) else ""
+
+
+def _log_text(told: Any) -> str:
+    return ": ".join(part for part in (_text(told.msg), _text(told.detail)) if part)
+
+
+# Canonical values
+
+
+class _BadValue(Exception):
+    def __init__(self, column: str, value: object, reason: str) -> None:
+        super().__init__(column, value, reason)
+        self.column = column
+        self.value = value
+        self.reason = reason
+
+
+def _no_id(value: int | str) -> int | None:
+    if isinstance(value, str):
+        if value == "":
+            return None
+        if _ID.fullmatch(value) is None:
+            raise ValueError("is not an id")
+        value = int(value)
+    return value or None
+
+
+def _code_or_none(value: int | str) -> str | None:
+    text = str(value)
+    return None if text in ("", "0") else text
+
+
+_SCALARS = {int, str, types.NoneType}
+_CONVERT: dict[Kind, Callable[[Any], Any]] = {
+    Kind.NO_ID: _no_id,
+    Kind.CODE: _code_or_none,
+    Kind.MONEY: money.amount,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """An open column: how it is read, and whether it must hold something."""
+
+    name: str
+    kind: Kind
+    required: bool
+    get: Callable[[Row], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Nest:
+    """A column that holds rows of its own: one, a list of them, or an object of them keyed by id."""
+
+    name: str
+    row: type[Row]
+    get: Callable[[Row], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done with the rows of one struct, read once from its annotations."""
+
+    columns: tuple[_Column, ...]
+    nests: tuple[_Nest, ...]
+    required: tuple[str, ...]
+    sequence: Callable[[Row], int] | None
+
+
+@lru_cache(maxsize=256)
+def _plan(row: type[Row]) -> _Plan:
+    hints = typing.get_type_hints(row, include_extras=True)
+    columns, nests, required = [], [], []
+    for field in msgspec.structs.fields(row):
+        hint, get = hints[field.name], operator.attrgetter(field.name)
+        if field.required:
+            required.append(field.name)
+        kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
+        columns += [_Column(field.name, kind, field.required, get) for kind in kinds]
+        nests += [_Nest(field.name, inner, get) for inner in _structs(hint)]
+    # Movement ids are one sequence in time (C20), which tells apart the two showings of a repeated hour.
+    sequence = operator.attrgetter("movement_id") if "movement_id" in hints else None
+    return _Plan(tuple(columns), tuple(nests), tuple(required), sequence)
+
+
+def _structs(hint: Any) -> list[type[Row]]:
+    if isinstance(hint, type) and not typing.get_args(hint):
+        return [hint] if issubclass(hint, Row) else []
+    return list(dict.fromkeys(found for part in typing.get_args(hint) for found in _structs(part)))
+
+
+def _canonical(
+    report: Report, rows: list[Row], zone: ZoneInfo, anew: Callable[[], list[Row]], body: bytes
+) -> list[Row]:
+    try:
+        _canonicalise(rows, report.row, zone)
+    except _BadValue:
+        for number, row in enumerate(anew(), 1):
+            try:
+                _canonicalise([row], report.row, zone)
+            except _BadValue as bad:
+                where = f"{report.code}, row {number}, column {bad.column}"
+                # A value is the upstream's data: enough of it to find the place, no more.
+                raise Malformed(f"{where}: {str(bad.value)[:40]!r} {bad.reason}", payload=body) from None
+        raise  # pragma: no cover - what fails for all rows fails for one
+    return rows
+
+
+def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo) -> None:
+    """Make the open columns of `rows` canonical, in place, and those of the rows inside them."""
+    if not rows:
+        return
+    plan = _plan(row)
+    for column in plan.columns:
+        values = list(map(column.get, rows))
+        strange = set(map(type, values)) - _SCALARS
+        if strange:
+            # Found by type, since True is 1 to a dictionary.
+            value = next(value for value in values if type(value) in strange)
+            raise _BadValue(column.name, value, "is neither a number nor a text")
+        unique = set(values)
+        if column.kind is Kind.MOMENT:
+            found = _moments(column, unique, zone)
+        else:
+            found = {value: _converted(column, value) for value in unique}
+        if any(isinstance(time, datetime.datetime) for time in found.values()):
+            _unfold(column, plan, rows, found, zone)
+            continue
+        for each, value in zip(rows, values, strict=True):
+            setattr(each, column.name, found[value])
+    for nest in plan.nests:
+        _canonicalise(list(_inside(map(nest.get, rows), nest.row)), nest.row, zone)
+
+
+def _converted(column: _Column, value: Any) -> Any:
+    try:
+        found = None if value is None else _CONVERT[column.kind](value)
+    except ValueError as error:
+        raise _BadValue(column.name, value, str(error)) from None
+    if found is None and column.required:
+        raise _BadValue(column.name, value, "must not be empty")
+    return found
+
+
+def _moments(column: _Column, values: Iterable[Any], zone: ZoneInfo) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for value in values:
+        if value is None or moment.is_none(value):
+            if column.required:
+                raise _BadValue(column.name, value, "must not be empty")
+            found[value] = None
+            continue
+        try:
+            found[value] = moment.moment(value, zone)
+        except ValueError as error:
+            raise _BadValue(column.name, value, str(error)) from None
+    return found
+
+
+def _unfold(column: _Column, plan: _Plan, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
+    """Set a column in which the clock showed some times twice: by the rows' sequence, else as the first showing."""
+    timed = [row for row in rows if found[column.get(row)] is not None]
+    if plan.sequence is None:
+        instants = [moment.unfold([found[column.get(row)]], zone)[0] for row in timed]
+    else:
+        timed.sort(key=plan.sequence)
+        instants = moment.unfold((found[column.get(row)] for row in timed), zone)
+    for row in rows:
+        if found[column.get(row)] is None:
+            setattr(row, column.name, None)
+    for row, instant in zip(timed, instants, strict=True):
+        setattr(row, column.name, instant)
+
+
+def _inside(values: Iterable[Any], row: type[Row]) -> Iterable[Row]:
+    for value in values:
+        if isinstance(value, row):
+            yield value
+        elif isinstance(value, list):
+            yield from (each for each in value if isinstance(each, row))
+        elif isinstance(value, dict):
+            yield from (each for each in value.values() if isinstance(each, row))
+
+
+# What is wrong, and where
+
+
+def _broken(report: Report, error: BaseException) -> str:
+    text = str(error)
+    place = _PLACE.search(text)
+    if place is None:
+        return f"{report.code}: not the documented JSON ({text[:200]})"
+    key, number, path = place.groups()
+    where = [report.code]
+    if number is not None:
+        where.append(f"row {int(number) + 1}")
+    if path or number is None:
+        where.append(f"column {path or key}")
+    return f"{', '.join(where)}: {text[: place.start()]}"
+
+
+def _refuse_duplicates(report: Report, body: bytes, rows: Sequence[Row], envelope: Iterable[str]) -> None:
+    """Refuse an answer that writes a key twice, of which JSON readers would silently take the last.
+
+    Counting a few key texts is nearly free and finds every duplicate of the envelope's keys and of required columns;
+    since a value may look like a key, a count too high is proved by a full reading.
+    """
+    allowed = dict.fromkeys(envelope, 1)
+    plan = _plan(report.row)
+    if not plan.nests:
+        allowed |= dict.fromkeys(plan.required, len(rows))
+    if any(body.count(f'"{name}"'.encode()) > times for name, times in allowed.items()):
+        names = _duplicates(body)
+        if names:
+            raise Malformed(f"{report.code}: the key {sorted(names)[0][:40]!r} is written twice", payload=body)
+
+
+def _duplicates(body: bytes) -> set[str]:
+    names: set[str] = set()
+
+    def pairs(found: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for name, _ in found:
+            (names if name in seen else seen).add(name)
+
+    json.loads(body, object_pairs_hook=pairs, parse_int=str, parse_float=str)
+    return names
