@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
+from pydantic import SecretStr
 
 from server.settings import Settings
 
@@ -36,17 +37,19 @@ class Announcement:
         told: dict[str, Any] = orjson.loads(line)
         return cls(**{name: told[name] for name in cls.__slots__})
 
-    def settings(self) -> dict[str, Any]:
-        """The settings that point at the sandbox."""
-        return {
-            "gamehub_url": self.gamehub_url,
-            "gamehub_token": self.gamehub_token,
-            "gamehub_timezone": self.timezone,
-            "gamelog_url": self.gamelog_url,
-            "gamelog_agent_code": self.agent_code,
-            "gamelog_agent_token": self.agent_token,
-            "gamelog_timezone": self.log_timezone,
-        }
+    def point(self, settings: Settings) -> Settings:
+        """The same settings, but pointed at the sandbox."""
+        return settings.model_copy(
+            update={
+                "gamehub_url": self.gamehub_url,
+                "gamehub_token": SecretStr(self.gamehub_token),
+                "gamehub_timezone": self.timezone,
+                "gamelog_url": self.gamelog_url,
+                "gamelog_agent_code": self.agent_code,
+                "gamelog_agent_token": SecretStr(self.agent_token),
+                "gamelog_timezone": self.log_timezone,
+            }
+        )
 
 
 class SandboxProcess:

@@ -266,15 +266,19 @@ def settings_table() -> str:
 
 
 class LiveSettings:
-    """The settings as they stand now: `.env` and the files it names are read again once they have changed."""
+    """The settings as they stand now: `.env` and the files it names are read again once they have changed.
 
-    def __init__(self, settings: Settings, env_file: Path = ENV_FILE) -> None:
-        self._settings = Watched(env_file.absolute(), load, settings)
+    Without `env_file` the settings themselves stay as given, and only the files they name are watched.
+    """
+
+    def __init__(self, settings: Settings, env_file: Path | None = ENV_FILE) -> None:
+        self.first = settings
+        self._settings = None if env_file is None else Watched(env_file.absolute(), load, settings)
         self._files: dict[tuple[str, Path], Watched[Any]] = {}
 
     @property
     def now(self) -> Settings:
-        return self._settings.value
+        return self.first if self._settings is None else self._settings.value
 
     def gamehub_url(self) -> str:
         return self.now.gamehub_url or ""

@@ -1,0 +1,37 @@
+# Two stages: the first installs from the hashed lock, the second holds the result and nothing that built it.
+# The steps need no package manager but pip, and no user database, so that CI replays them in an empty folder.
+
+FROM python:3.11-slim AS build
+ARG APP=/opt/gamehub-graph
+ARG STATE=/var/lib/gamehub-graph
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+# The lock has one set of versions for everyone, tools of development included. Every archive of it is fetched and
+# checked against its hash; the application is then installed from these archives alone, which leaves the tools out.
+COPY requirements.lock ./
+RUN python -m pip download --quiet --require-hashes --requirement requirements.lock --dest archives
+COPY pyproject.toml README.md LICENSE ./
+COPY queries ./queries
+COPY resolvers ./resolvers
+COPY sandbox ./sandbox
+COPY schema ./schema
+COPY server ./server
+COPY upstream ./upstream
+RUN python -m venv "$APP"
+RUN "$APP/bin/python" -m pip install --quiet --no-index --find-links archives .
+RUN "$APP/bin/python" -m compileall -q "$APP/lib"
+RUN mkdir -p "$STATE"
+
+FROM python:3.11-slim
+ARG APP=/opt/gamehub-graph
+ARG STATE=/var/lib/gamehub-graph
+COPY --from=build $APP $APP
+# The error journal and the sandbox's world are written here, and nowhere else.
+COPY --from=build --chown=10001:10001 $STATE $STATE
+ENV PATH=$APP/bin:$PATH HOME=$STATE HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json PYTHONUNBUFFERED=1
+WORKDIR $STATE
+USER 10001:10001
+VOLUME $STATE
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=2)"]
+CMD ["gamehub-graph", "serve"]
