@@ -1,0 +1,72 @@
+"""A sandbox at noon of Sunday, 15 March 2026, and a way to ask it over HTTP."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.stand import Sandbox
+
+
+class Ask:
+    """Calls of both upstreams, over one connection."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.client = httpx.Client(trust_env=False, timeout=30)
+
+    def report(self, report_type: str, action: str = "reports", **asked: Any) -> httpx.Response:
+        """The answer to a GameHub call."""
+        headers = {"X-Fault": asked.pop("fault")} if "fault" in asked else {}
+        params = {"api_token": self.sandbox.gamehub_token, "report_type": report_type, **asked}
+        return self.client.get(f"{self.sandbox.gamehub_url}{action}/", params=params, headers=headers)
+
+    def rows(self, report_type: str, action: str = "reports", **asked: Any) -> Any:
+        """The rows of a good answer; none for code 10002."""
+        answer = self.report(report_type, action, **asked)
+        if answer.status_code == 422 and answer.json()["code"] == "10002":
+            return []
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        return told["Report"] if "Report" in told else told["report"]
+
+    def log(self, fault: str | None = None, **body: Any) -> httpx.Response:
+        """The answer to a Game History call."""
+        asked = {
+            "method": "get_game_log",
+            "agent_code": self.sandbox.agent_code,
+            "agent_token": self.sandbox.agent_token,
+            "game_type": "slot",
+            "start": "2026-03-15 00:00:00",
+            "end": "2026-03-15 23:59:59",
+            "page": 0,
+            "perPage": 1000,
+            **body,
+        }
+        return self.client.post(self.sandbox.gamelog_url, json=asked, headers={"X-Fault": fault} if fault else {})
+
+    def refusal(self, report_type: str, action: str = "reports", **asked: Any) -> tuple[int, str]:
+        """HTTP status and code of a refused call."""
+        answer = self.report(report_type, action, **asked)
+        assert answer.json()["error"] is True
+        return answer.status_code, answer.json()["code"]
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(database=tmp_path_factory.mktemp("world") / "world.sqlite") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ask(sandbox: Sandbox) -> Iterator[Ask]:
+    asking = Ask(sandbox)
+    yield asking
+    asking.client.close()
+
+
+@pytest.fixture(autouse=True)
+def healed(sandbox: Sandbox) -> Iterator[None]:
+    yield
+    sandbox.heal()
