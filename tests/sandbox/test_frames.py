@@ -88,8 +88,10 @@ def test_days_of_23_and_25_hours(day: str, hours: int) -> None:
         {"": "datetime_range", "_range_from": "2019-09-01", "_range_to": "2019-09-01"},
         {
             "": "datetime_range",
-            "_range_from": "2019-09-01", "_range_to": "2019-09-01",
-            "_range_from_time": "10:00:00", "_range_to_time": "24:00:00",
+            "_range_from": "2019-09-01",
+            "_range_to": "2019-09-01",
+            "_range_from_time": "10:00:00",
+            "_range_to_time": "24:00:00",
         },
     ],
 )

@@ -175,7 +175,9 @@ def test_financial_movements_take_in_the_descendants(ask: Ask) -> None:
 
 def test_no_movement_lies_outside_its_frame_or_in_the_future(ask: Ask) -> None:
     asked = {
-        "timestamp": "datetime_range", "timestamp_range_from": "2026-03-15", "timestamp_range_to": "2026-03-15",
+        "timestamp": "datetime_range",
+        "timestamp_range_from": "2026-03-15",
+        "timestamp_range_to": "2026-03-15",
         "timestamp_range_to_time": "23:59:59",
     }
     noon = 1773576000
@@ -192,7 +194,8 @@ def test_no_movement_lies_outside_its_frame_or_in_the_future(ask: Ask) -> None:
             MOVEMENTS,
             group_id=382,
             timestamp="range",
-            timestamp_range_from="2026-03-16", timestamp_range_to="2026-03-20",
+            timestamp_range_from="2026-03-16",
+            timestamp_range_to="2026-03-20",
         )
         == []
     )
