@@ -48,7 +48,8 @@ def create_app(
 
     async def readyz(request: Request) -> Response:
         wrong = await ready.wrong()
-        return _json({"ready": not wrong, **({"notReady": wrong} if wrong else {})}, 503 if wrong else 200)
+        told = {"ready": not wrong, "notReady": wrong, "notes": ready.notes}
+        return _json({key: value for key, value in told.items() if value not in ({}, [])}, 503 if wrong else 200)
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:

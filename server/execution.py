@@ -103,9 +103,9 @@ class Executor:
         return outcome
 
 
-def encode(answer: dict[str, Any]) -> bytes:
+def encode(answer: dict[str, Any], *, indent: bool = False) -> bytes:
     """The answer as JSON. Scalars are text, number or truth by now; anything else is written as its text."""
-    return orjson.dumps(answer, default=str)
+    return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
 
 
 def _safe(problem: GraphQLError) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Probe = Callable[[], Awaitable[str | None]]
@@ -22,12 +22,18 @@ class Finding:
 class Readiness:
     """Asks every upstream at most once in `kept` seconds, however often it is asked itself.
 
-    A probe returns what is wrong in words, or None; a wait that ends does not end the probe others wait for.
+    A probe returns what is wrong in words, or None; a wait that ends does not end the probe others wait for. `notes`
+    are said as well, but do not count: whoever runs one system alone is ready without the other.
     """
 
     def __init__(
-        self, probes: Mapping[str, Probe], kept: float = KEPT_SECONDS, deadline: float = DEADLINE_SECONDS
+        self,
+        probes: Mapping[str, Probe],
+        notes: Sequence[str] = (),
+        kept: float = KEPT_SECONDS,
+        deadline: float = DEADLINE_SECONDS,
     ) -> None:
+        self.notes = list(notes)
         self._probes = probes
         self._kept = kept
         self._deadline = deadline

@@ -5,6 +5,7 @@ A file begins with `#` lines that say what the operation shows; a line `# variab
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,24 @@ def read(path: Path) -> Saved:
         raise BrokenQuery(f"queries/{path.name}: it must hold one operation, with a name")
     comment, variables = _heading(path, text)
     return Saved(operations[0].name.value, comment, text, variables, path)
+
+
+def find(name: str, saved: Sequence[Saved]) -> Saved:
+    """The saved operation of a name, or the operations of a file, which need no name. Raises BrokenQuery."""
+    for one in saved:
+        if name in (one.name, one.path.stem):
+            return one
+    path = Path(name)
+    if not path.is_file():
+        close = get_close_matches(name, [one.name for one in saved], n=1)
+        hint = f"did you mean {close[0]}?" if close else "`gamehub-graph query` lists the saved ones"
+        raise BrokenQuery(f"there is no saved query and no file called {name}; {hint}")
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenQuery(f"{name} cannot be read: {_first_line(error)}") from None
+    comment, variables = _heading(path, text)
+    return Saved("", comment, text, variables, path)
 
 
 def check(saved: Sequence[Saved], schema: Schema) -> None:

@@ -20,6 +20,11 @@ from graphql import (
     is_list_type,
     type_from_ast,
 )
+from strawberry import Schema
+
+from server import documents
+from server.operation import Operation
+from server.saved import Saved
 
 _AS_JSON = (GraphQLBoolean, GraphQLInt, GraphQLFloat)
 
@@ -54,6 +59,23 @@ def read_variables(schema: GraphQLSchema, operation: OperationDefinitionNode, gi
             raise WrongVariable(f"{name} is set whole and by its parts")
         place[key] = _value(kind, value)
     return values
+
+
+def prepare(schema: Schema, saved: Saved, given: Sequence[str], name: str | None) -> tuple[Operation, dict[str, Any]]:
+    """The operation to run, and the variables it takes from its example. Raises WrongVariable.
+
+    A document that cannot run is left as it is: running it says what is wrong.
+    """
+    node = documents.prepare(schema, saved.text).operation(name)
+    if node is None:
+        return Operation(saved.text, name), {}
+    values = read_variables(schema._schema, node, given)
+    borrowed = {name: value for name, value in saved.variables.items() if name not in values}
+    values |= borrowed
+    absent = missing(node, values)
+    if absent:
+        raise WrongVariable(f"the operation needs {', '.join(absent)}: give it as --var {absent[0]}=…")
+    return Operation(saved.text, name, values), borrowed
 
 
 def missing(operation: OperationDefinitionNode, values: Mapping[str, Any]) -> list[str]:

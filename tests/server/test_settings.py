@@ -1,0 +1,197 @@
+"""The settings: what is allowed, what a wrong one says, and what is read again while the server runs."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+import pytest
+
+from server.settings import NAMES, LiveSettings, Settings, UserCodeFrom, WrongSettings, load, settings_table
+
+README = Path(__file__).parent.parent.parent / "README.md"
+TOKEN = "a-secret-" + secrets.token_hex(8)
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def lines(**values: str) -> list[str]:
+    """What is wrong with a `.env` of these values."""
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    with pytest.raises(WrongSettings) as wrong:
+        load()
+    assert TOKEN not in "".join(wrong.value.lines)
+    return wrong.value.lines
+
+
+def line(**values: str) -> str:
+    only, *rest = lines(**values)
+    assert rest == []
+    assert "\n" not in only
+    return only
+
+
+def test_nothing_set_is_the_sandbox() -> None:
+    settings = load()
+    assert settings.uses_sandbox
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.user_code_from is UserCodeFrom.USERNAME
+    assert settings.business_zone.key == "UTC"
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PORT=1\nHOST=localhost\nBUSINESS_TIMEZONE=Europe/Madrid\n")
+    monkeypatch.setenv("PORT", "2")
+    monkeypatch.setenv("HOST", "")  # an empty value is none
+    settings = load()
+    assert (settings.port, settings.host, settings.business_zone.key) == (2, "localhost", "Europe/Madrid")
+
+
+def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
+    Path(".env").write_text("GAMEHUB_TIMEZONE=America/Lima\n")
+    assert load().business_zone.key == "America/Lima"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("GAMEHUB_URL", "bingo.example.com/api", "GAMEHUB_URL has no http:// or https:// in front; allowed is an address"),
+        ("GAMEHUB_URL", "ftp://bingo.example.com", "GAMEHUB_URL has no http:// or https:// in front"),
+        ("GAMEHUB_URL", "https://", "GAMEHUB_URL names no host"),
+        ("GAMEHUB_URL", f"https://me:{TOKEN}@example.com", "GAMEHUB_URL holds a user name or password"),
+        ("GAMEHUB_URL", f"https://example.com/?api_token={TOKEN}", "GAMEHUB_URL holds a ? or a #"),
+        ("GAMELOG_URL", "https://example.com:99999", "GAMELOG_URL is no address"),
+        ("GAMEHUB_TIMEZONE", "Mars/Olympus", "GAMEHUB_TIMEZONE is 'Mars/Olympus', which is no time zone; allowed is"),
+        ("GAMELOG_TIMEZONE", "../etc/passwd", "GAMELOG_TIMEZONE is '../etc/passwd', which is no time zone"),
+        ("BUSINESS_TIMEZONE", "Europe", "BUSINESS_TIMEZONE is 'Europe', which is no time zone"),
+        ("PORT", "70000", "PORT is not one of the allowed values; allowed is a whole number from 0 to 65535"),
+        ("PORT", "http", "PORT is not one of the allowed values"),
+        ("GAMEHUB_TIMEOUT", "0", "GAMEHUB_TIMEOUT is not one of the allowed values; allowed is seconds"),
+        ("GAMEHUB_TIMEOUT", "nan", "GAMEHUB_TIMEOUT is not one of the allowed values; allowed is seconds"),
+        ("GAMELOG_CONCURRENCY", "0", "GAMELOG_CONCURRENCY is not one of the allowed values; allowed is a whole number"),
+        ("USER_CODE_FROM", "email", "USER_CODE_FROM is not one of the allowed values; allowed is username, external"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL is not one of the allowed values; allowed is debug, info, warning or error"),
+        ("GAMEHUB_TOKN", TOKEN, "GAMEHUB_TOKN in .env is no setting; did you mean GAMEHUB_TOKEN?"),
+        ("GAMEHUB_COLOUR", "red", "GAMEHUB_COLOUR in .env is no setting"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line(name: str, value: str, says: str) -> None:
+    assert line(**{name: value}).startswith(says)
+
+
+def test_several_wrong_settings_are_a_line_each() -> None:
+    assert len(lines(PORT="x", GAMEHUB_TIMEZONE="y")) == 2
+
+
+def test_a_token_is_one_word() -> None:
+    wrong = lines(GAMEHUB_URL="https://example.com", GAMEHUB_TOKEN=f"'{TOKEN} {TOKEN}'")
+    assert wrong[0].startswith("GAMEHUB_TOKEN holds a space")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"GAMEHUB_URL": "https://a.b"}, "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set, though GAMEHUB_URL is: set it"),
+        ({"GAMEHUB_TOKEN": TOKEN}, "GAMEHUB_URL is not set, though GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is: set it"),
+        (
+            {"GAMELOG_URL": "https://a.b", "GAMELOG_AGENT_TOKEN": TOKEN},
+            "GAMELOG_AGENT_CODE is not set, though GAMELOG_URL is: set it",
+        ),
+        (
+            {"GAMELOG_URL": "https://a.b", "GAMELOG_AGENT_CODE": "a"},
+            "GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_URL is: set it",
+        ),
+        (
+            {"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN_FILE": "none.txt"},
+            "GAMEHUB_TOKEN_FILE names 'none.txt', which cannot be read: No such file or directory",
+        ),
+        (
+            {"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN": TOKEN, "GAMEHUB_TOKEN_FILE": "none.txt"},
+            "GAMEHUB_TOKEN and GAMEHUB_TOKEN_FILE are both set: set one of them",
+        ),
+        ({"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN_FILE": "/"}, "GAMEHUB_TOKEN_FILE names '/', which cannot be read"),
+    ],
+)
+def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> None:
+    assert line(**values).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(" \n", "which is empty"), (f"{TOKEN}\n{TOKEN}", "which holds more than a token")]
+)
+def test_a_token_file_holds_a_token(content: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(content)
+    assert says in line(GAMEHUB_URL="https://a.b", GAMEHUB_TOKEN_FILE=str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "which is not JSON (line 1, column 2)"),
+        ("[]", "which is not an object of groups"),
+        (f'{{"x": {{"agent_code": "a", "agent_token": "{TOKEN}"}}}}', "in which 'x' is no group id"),
+        ('{"382": {"agent_code": "a"}}', "in which group 382 lacks its agent_code or agent_token"),
+        (f'{{"382": "{TOKEN}"}}', "in which group 382 lacks"),
+    ],
+)
+def test_an_agents_file_holds_agents(content: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "agents.json"
+    path.write_text(content)
+    assert says in line(GAMELOG_URL="https://a.b", GAMELOG_AGENTS_FILE=str(path))
+
+
+def test_a_secret_is_not_shown() -> None:
+    Path(".env").write_text(f"GAMEHUB_URL=https://a.b\nGAMEHUB_TOKEN={TOKEN}\n")
+    assert TOKEN not in repr(load())
+
+
+def test_changes_are_picked_up(tmp_path: Path) -> None:
+    token, agents = tmp_path / "token", tmp_path / "agents.json"
+    token.write_text("first\n")
+    agents.write_text('{"382": {"agent_code": "a", "agent_token": "t"}}')
+    env = (
+        "GAMEHUB_URL=https://one.example\n"
+        f"GAMEHUB_TOKEN_FILE={token}\nGAMELOG_URL=https://log.example\nGAMELOG_AGENTS_FILE={agents}\n"
+    )
+    Path(".env").write_text(env)
+    live = LiveSettings(load())
+    assert (live.gamehub_url(), live.gamehub_token()) == ("https://one.example", "first")
+    assert live.gamelog_agents()["382"].code == "a"
+
+    Path(".env").write_text(env.replace("one", "another"))
+    token.write_text("second")
+    agents.write_text('{"383": {"agent_code": "another", "agent_token": "t"}}')
+    assert (live.gamehub_url(), live.gamehub_token()) == ("https://another.example", "second")
+    assert list(live.gamelog_agents()) == ["383"]
+
+    # What cannot be used is not: the last good values stay.
+    Path(".env").write_text("GAMEHUB_URL=nonsense\n")
+    token.unlink()
+    agents.write_text("{")
+    assert (live.gamehub_url(), live.gamehub_token()) == ("https://another.example", "second")
+    assert list(live.gamelog_agents()) == ["383"]
+
+    # As Kubernetes does it: the name becomes a link to another file.
+    other = tmp_path / "other"
+    other.write_text("thirds")
+    os.symlink(other, token)
+    assert live.gamehub_token() == "thirds"
+
+
+def test_the_readme_lists_the_settings() -> None:
+    text = README.read_text("utf-8")
+    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", text, re.DOTALL)
+    assert found is not None, "README.md has no <!-- settings --> … <!-- /settings -->"
+    assert found[1].strip() == settings_table().strip()
+
+
+def test_the_table_is_whole() -> None:
+    table = settings_table()
+    assert [row.split("`")[1] for row in table.splitlines()[2:]] == [name.upper() for name in Settings.model_fields]
+    assert "PydanticUndefined" not in table
