@@ -93,7 +93,7 @@ class Session:
 
     async def all(self, report: Report, interval: Interval | None = None, **params: str | int | None) -> Rows:
         """All rows of a report under the given parameters."""
-        return Rows((await self.fetch(Call.of(report, interval, **params))).rows)
+        return Rows((await self.fetch(Call.of(report, interval, agent="", **params))).rows)
 
     async def rows(
         self, edge: Edge, key: Hashable, interval: Interval | None = None, agent: str = "", **fixed: str | int | None

@@ -17,7 +17,7 @@ from schema.ticket import Ticket
 from schema.window import Source, Window, column, link, moment, part
 from schema.winner import Winner
 from upstream import rows
-from upstream.interval import Interval, of_dates
+from upstream.interval import Interval, dates
 
 BULK = rows.RoomGame
 DETAIL = rows.GameDetail
@@ -58,7 +58,7 @@ def _sale_of(window: Any) -> Interval | None:
     if start is None:
         return None
     day: datetime.date = window.session.moment(start).date()
-    return of_dates(day, day, window.session.zone)
+    return dates(day, day, window.session.zone)
 
 
 @strawberry.federation.type(keys=["id"])

@@ -10,7 +10,8 @@ from strawberry import Info
 from resolvers.session import Session
 from schema.errors import BadUserInput
 from schema.scalars import Date, DateTime
-from upstream.interval import Frame, Interval, of_dates, of_frame
+from upstream import interval
+from upstream.interval import Frame, Interval
 
 
 @strawberry.enum(
@@ -67,18 +68,17 @@ def resolve(info: Info[Session, Any], period: Period | None, default: Period = T
         first, last = period.dates.from_, period.dates.to
         if first > last:
             raise BadUserInput(f"during.dates: from {first} is after to {last}; both days are included.")
-        return _guard(of_dates, first, last, session.zone)
+        try:
+            return interval.dates(first, last, session.zone)
+        except (OverflowError, ValueError):
+            raise BadUserInput("during.dates: that lies outside the calendar, which has the years 1 to 9999.") from None
     if period.between:
         start, end = period.between.from_, period.between.until
         if start >= end:
             raise BadUserInput(f"during.between: from {start.isoformat()} must be before until {end.isoformat()}.")
-        return Interval(start.astimezone(datetime.UTC), end.astimezone(datetime.UTC))
+        try:
+            return Interval(start.astimezone(datetime.UTC), end.astimezone(datetime.UTC))
+        except OverflowError:
+            raise BadUserInput("during.between: that lies outside the calendar.") from None
     assert period.frame
-    return of_frame(Frame(period.frame.value), session.now, session.zone)
-
-
-def _guard(resolver: Any, *arguments: Any) -> Any:
-    try:
-        return resolver(*arguments)
-    except (OverflowError, ValueError):
-        raise BadUserInput("during: that lies outside the calendar, which has the years 1 to 9999.") from None
+    return interval.resolve(Frame(period.frame.value), session.now, session.zone)

@@ -20,7 +20,7 @@ from schema.user import User
 from schema.window import Window, complete, lookup
 from upstream import reports
 from upstream.call import Call
-from upstream.interval import Frame, Interval, of_frame
+from upstream.interval import Frame, Interval, resolve
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -168,5 +168,5 @@ def _second(microseconds: int) -> Interval:
 
 
 def _last_month(session: Session) -> Interval:
-    today = of_frame(Frame.TODAY, session.now, session.zone)
+    today = resolve(Frame.TODAY, session.now, session.zone)
     return Interval(today.start - datetime.timedelta(days=session.lookback_days), today.end)

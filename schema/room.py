@@ -16,8 +16,9 @@ from schema.period import TODAY, Period, resolve
 from schema.selection import select
 from schema.status import GameStatus, status_number
 from schema.window import WINDOWS, Source, Window, column, complete
+from upstream import interval as intervals
 from upstream import rows
-from upstream.interval import Frame, Interval, of_frame
+from upstream.interval import Frame, Interval
 from upstream.rows import Row
 
 
@@ -28,7 +29,7 @@ class RoomSource(Source):
 
     async def load(self, window: Window) -> Row | None:
         session = window.session
-        today = of_frame(Frame.TODAY, session.now, session.zone)
+        today = intervals.resolve(Frame.TODAY, session.now, session.zone)
         for days in (0, 31):
             interval = Interval(today.start - datetime.timedelta(days=days), today.end)
             games = await session.rows(self.edge, window.identity, interval)

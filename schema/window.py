@@ -84,7 +84,7 @@ class Part(Column):
     kinds: Mapping[type[Row], type[Row]] = None  # type: ignore[assignment]
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
-        # Two reports may both tell this column, one in more detail: the one that tells more of what is selected is read.
+        # Two reports may tell this column, one in more detail: the one that tells more of what is selected is read.
         rows = window.rows
         if len(rows) > 1:
             selection = select(info)
@@ -141,7 +141,7 @@ class Link(Column):
         if told is None:
             return 0
         names = {to_camel_case(name) for name in told}
-        # Without the id, the rest of the entity is out of reach: such a row serves only if it tells all that is selected.
+        # Without the id the rest of the entity is out of reach: such a row serves if it tells all that is selected.
         return 1 if "id" in told or selection.keys() - {"__typename"} <= names else 0
 
 
@@ -173,8 +173,8 @@ class ColumnField(StrawberryField):
 class Source:
     """A report that tells more of an entity, and how to find the entity's row in it.
 
-    `edge`, `key` and `interval` say which rows are read, `column` and `value` which of them is the entity's. `after` names
-    the kinds of row that `key` and `interval` are taken from, where the id alone does not lead there.
+    `edge`, `key` and `interval` say which rows are read, `column` and `value` which of them is the entity's. `after`
+    names the kinds of row that `key` and `interval` are taken from, where the id alone does not lead there.
     """
 
     row: type[Row]
@@ -286,7 +286,7 @@ class Window:
 
 
 async def complete(windows: Sequence[Window], selection: Selection) -> bool:
-    """Read whatever selected columns the windows lack, from the fewest reports that tell them; False if none is lacking.
+    """Read whatever selected columns the windows lack, from the fewest reports that tell them; False if none is.
 
     A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
     """
@@ -333,8 +333,8 @@ async def _load(window: Window, source: Source) -> None:
 async def lookup(window: Window, selection: Selection) -> Window | None:
     """The entity of this id as selected, or None if the upstream knows none.
 
-    If nothing but the id is selected, the cheapest report says whether it exists. Raises the `UpstreamError` if no report
-    answered.
+    If nothing but the id is selected, the cheapest report says whether it exists. Raises the `UpstreamError` if no
+    report answered.
     """
     if not await complete((window,), selection) and not window.rows:
         await _load(window, min(window.sources, key=lambda source: source.price))
