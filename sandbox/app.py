@@ -56,7 +56,7 @@ class Sandbox:
 
     def _report(self, request: Request, params: dict[str, str], token: str) -> tuple[Answer, int]:
         language = self.tokens.gamehub.get(token)
-        action = request.path_params["action"]
+        action = request.path_params.get("action", "")
         try:
             if language is None:
                 raise ReportError("00001")
@@ -191,10 +191,8 @@ def app(sandbox: Sandbox) -> ASGIApp:
     starlette = Starlette(
         routes=[
             Route("/", _front),
-            Route("/api/v1/{action}", gamehub, methods=["GET"]),
-            Route("/api/v1/{action}/", gamehub, methods=["GET"]),
-            Route("/gamelog", gamelog, methods=["POST"]),
-            Route("/gamelog/", gamelog, methods=["POST"]),
+            *(Route(f"/api/v1{rest}", gamehub, methods=["GET"]) for rest in ("", "/", "/{action}", "/{action}/")),
+            *(Route(f"/gamelog{slash}", gamelog, methods=["POST"]) for slash in ("", "/")),
             Route("/admin/calls", _loopback_only(sandbox.admin_calls), methods=["GET", "DELETE"]),
             Route("/admin/faults", _loopback_only(sandbox.admin_faults), methods=["GET", "POST", "DELETE"]),
             Route("/admin/tokens", _loopback_only(sandbox.admin_tokens), methods=["POST", "DELETE"]),

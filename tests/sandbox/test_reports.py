@@ -135,6 +135,11 @@ def test_messages_follow_the_tokens_language(ask: Ask) -> None:
     assert spanish == {"error": True, "code": "10000", "message": "Reporte inválido."}
 
 
+def test_no_action_is_an_invalid_report(sandbox: Sandbox) -> None:
+    answer = httpx.get(sandbox.gamehub_url, params={"api_token": sandbox.gamehub_token}, trust_env=False)
+    assert (answer.status_code, answer.json()["code"]) == (404, "10000")
+
+
 def test_the_path_may_end_in_a_slash_or_not(sandbox: Sandbox) -> None:
     params = {"api_token": sandbox.gamehub_token, "report_type": "api_groups_report"}
     with_slash, without = (
