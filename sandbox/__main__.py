@@ -26,7 +26,10 @@ from sandbox.store import Store, WorldFileError
 from sandbox.tokens import AGENT, AGENT_TOKEN, TOKEN
 from sandbox.world import World
 
-FAULT_HELP = "What goes wrong, as KIND[=VALUE][@REPORT][*TIMES]. Kinds: " + ", ".join(KINDS)
+FAULT_HELP = (
+    "What goes wrong: KIND, then if need be =VALUE, @REPORT and *TIMES, as in slow=2@transaction_report*3. May be "
+    f"given again. Kinds: {', '.join(KINDS)}."
+)
 
 
 def main(
@@ -158,6 +161,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         sys.stdout.write(self.line + "\n")
         sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A call that hangs on purpose would hold the end up: nobody waits for it any more.
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await super().shutdown(sockets)
 
 
 def _stop_at_end_of_input(server: uvicorn.Server) -> None:

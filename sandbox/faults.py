@@ -132,7 +132,7 @@ def _refused(code: str) -> Strike:
 
 
 async def _slow(answer: Answer, value: float, wire: Wire) -> Answer:
-    await asyncio.sleep(value)
+    await _wait(value, wire.send)
     return answer
 
 
@@ -152,7 +152,9 @@ async def _trickle(answer: Answer, value: float, wire: Wire) -> None:
     await wire.send(answer.head)
     for index in range(len(answer.body)):
         await wire.send({"type": "http.response.body", "body": answer.body[index : index + 1], "more_body": True})
-        await asyncio.sleep(value)
+        await _wait(value, wire.send)
+        if _cycle(wire.send).disconnected:
+            return
     await wire.send({"type": "http.response.body", "body": b""})
 
 
@@ -171,7 +173,7 @@ async def _wait(seconds: float, send: Send) -> None:
     """Wait so long, or until the caller has gone."""
     end = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < end and not _cycle(send).disconnected:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(max(0.0, min(0.05, end - asyncio.get_running_loop().time())))
 
 
 def _cycle(send: Send) -> Any:
@@ -180,7 +182,9 @@ def _cycle(send: Send) -> Any:
 
 
 async def _abort(send: Send) -> None:
-    """Reset the connection."""
+    """Reset the connection, unless the caller has gone."""
+    if _cycle(send).disconnected:
+        return
     transport = _cycle(send).transport
     connection = transport.get_extra_info("socket")
     if connection is not None:

@@ -103,14 +103,30 @@ def test_local_time_is_told_in_the_systems_zones(tmp_path: Path) -> None:
             if row["movement_id"] in instants
         )
         body = {
-            "method": "get_game_log", "agent_code": s.agent_code, "agent_token": s.agent_token,
-            "game_type": "slot", "page": 0, "perPage": 100000,
-            "start": "2026-03-15 00:00:00", "end": "2026-03-15 07:59:59",
+            "method": "get_game_log",
+            "agent_code": s.agent_code,
+            "agent_token": s.agent_token,
+            "game_type": "slot",
+            "page": 0,
+            "perPage": 100000,
+            "start": "2026-03-15 00:00:00",
+            "end": "2026-03-15 07:59:59",
         }
         rows = httpx.post(s.gamelog_url, json=body, trust_env=False).json()["slot"]
         assert rows
         # New York has been on summer time for a week.
         assert all("2026-03-15T04:00:00" <= row["created_at"] <= "2026-03-15T11:59:59.000Z" for row in rows)
+
+
+def test_it_stops_at_once_though_a_call_hangs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Sandbox(users=2, days=1, fault="hang", database=tmp_path / "world") as s:
+        with socket.create_connection(("127.0.0.1", httpx.URL(s.gamehub_url).port)) as caller:
+            caller.sendall(b"GET /api/v1/reports HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not s.calls():
+                time.sleep(0.01)
+            s.close()
+        assert s.process.returncode == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_everything_is_late_by_the_latency(tmp_path: Path) -> None:

@@ -66,8 +66,10 @@ def test_movement_ids_are_one_sequence_that_rises_with_time(groups: dict[int, Ro
 
 def test_r11_are_the_same_movements_oldest_first(groups: dict[int, Rows], financial: Rows) -> None:
     types = {
-        "Bingo - Wager": {(1, 1)}, "Bingo - Refund": {(3, 1), (3, 2)},
-        "Bingo - Prize": {(100, 2)}, "Bingo - Jackpot": {(100, 2)},
+        "Bingo - Wager": {(1, 1)},
+        "Bingo - Refund": {(3, 1), (3, 2)},
+        "Bingo - Prize": {(100, 2)},
+        "Bingo - Jackpot": {(100, 2)},
     }
     movements = sorted((row for rows in groups.values() for row in rows), key=lambda row: row["movement_id"])
     assert len(movements) == len(financial)
@@ -106,8 +108,10 @@ def test_part_of_a_day_adds_up_to_the_day(ask: Ask) -> None:
             "users_report",
             groupid=382,
             timestamp="datetime_range",
-            timestamp_range_from="2026-03-12", timestamp_range_to="2026-03-12",
-            timestamp_range_from_time=first, timestamp_range_to_time=last,
+            timestamp_range_from="2026-03-12",
+            timestamp_range_to="2026-03-12",
+            timestamp_range_from_time=first,
+            timestamp_range_to_time=last,
         )[0]
         return [exact(row[name]) for name in ("total_wagers_real", "total_wins_real", "total_paid", "net")]
 
