@@ -82,3 +82,42 @@ class Malformed(UpstreamError):
     """The answer is not the documented JSON."""
 
     code = "UPSTREAM_MALFORMED"
+
+
+CODES: Mapping[str, type[UpstreamError]] = {
+    "00001": Unauthenticated,
+    "10000": ContractBroken,
+    "10001": ContractBroken,
+    "10003": Unauthenticated,
+    "10011": NotFound,
+    "10012": ContractBroken,
+    "10013": NotFound,
+    "10014": NotFound,
+    "10015": ContractBroken,
+    "10016": NotFound,
+    "10017": ContractBroken,
+    "10018": Incomplete,
+    "10019": ContractBroken,
+}
+"""What each code of the document's "Errors Index" is here; 10002 is an empty result (C11), any other Failed."""
+
+STATUSES: Mapping[int, type[UpstreamError]] = {
+    401: Unauthenticated,
+    404: ContractBroken,
+    429: Unavailable,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+"""What an HTTP status is where the answer names no code; any other of 400 and above is Failed."""
+
+
+def refusal(report: str, status: int, code: str | None, message: str, payload: bytes) -> UpstreamError:
+    """The error that a refused request is: by its code, else by its HTTP status."""
+    kind = CODES.get(code or "") or STATUSES.get(status, Failed)
+    told = f"{report}: the upstream answered {status}"
+    if code is not None:
+        told += f" with code {code}"
+    if message:
+        told += f": {message}"
+    return kind(told, status=status, upstream_code=code, payload=payload)

@@ -52,6 +52,13 @@ class Report:
     single: bool = False
     system: System = System.GAMEHUB
 
+    @property
+    def moment(self) -> str | None:
+        """The column of rows that the time frame is about, if it tells an instant: R1's tells a day."""
+        if self.system is System.GAMELOG:
+            return "created_at"
+        return None if self.row is rows.DailyMovement else self.frame
+
     def __repr__(self) -> str:
         return f"<{self.code} {self.report_type}>"
 

@@ -1,0 +1,88 @@
+"""The agents of Game History: one for all groups, and others for some of them (C22)."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from upstream.secret import File, Secret, SecretMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent: its code, which is no secret, and its token."""
+
+    code: str
+    token: Secret
+
+
+class Agents:
+    """The default agent, and a file `{"382": {"agent_code": "...", "agent_token": "..."}}` by group id.
+
+    A changed file is picked up at the next call; one that is not such JSON is an error for the agents in it, until
+    it is mended, and never for the default agent.
+    """
+
+    def __init__(self, default: Agent | None = None, file: Path | None = None) -> None:
+        self._default = default
+        self._file = File(file) if file is not None else None
+        self._text: str | None = None
+        self._groups: dict[str, str] = {}
+        self._agents: dict[str, tuple[Agent, str]] = {}
+
+    def of_group(self, group_id: int | str) -> str:
+        """The code of a group's agent for `Call.agent`: "" where the default serves it. Raises SecretMissing."""
+        self._load()
+        return self._groups.get(str(group_id), "")
+
+    def agent(self, code: str = "") -> Agent:
+        """The agent of that code, "" for the default. Raises SecretMissing when there is none."""
+        default = self._default
+        if default is not None and code in ("", default.code):
+            return default
+        if code == "":
+            raise SecretMissing("no default agent is set")
+        self._load()
+        if code not in self._agents:
+            raise SecretMissing(f"no agent has the code {code!r}")
+        return self._agents[code][0]
+
+    def known(self) -> list[str]:
+        """Every token seen so far, for the redaction."""
+        agents = [agent for agent, _ in self._agents.values()]
+        if self._default is not None:
+            agents.append(self._default)
+        return [value for agent in agents for value in agent.token.known()]
+
+    def _load(self) -> None:
+        if self._file is None:
+            return
+        text = self._file.read()
+        if text == self._text:
+            return
+        try:
+            groups = {str(group): (str(told["agent_code"]), str(told["agent_token"])) for group, told in _pairs(text)}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # The JSON reader's own message quotes the text, and with it a token.
+            raise SecretMissing(f"the file {self._file.path} is not a JSON map of group id to agent") from None
+        for code, token in groups.values():
+            # The agent stays the same object, so that it remembers its former tokens.
+            agent = self._agents[code][0] if code in self._agents else Agent(code, Secret(self._token_of(code)))
+            self._agents[code] = (agent, token)
+        gone = self._agents.keys() - {code for code, _ in groups.values()}
+        for code in gone:
+            self._agents[code] = (self._agents[code][0], "")
+        self._groups = {group: code for group, (code, _) in groups.items()}
+        self._text = text
+
+    def _token_of(self, code: str) -> Callable[[], str]:
+        def token() -> str:
+            self._load()
+            return self._agents[code][1]
+
+        return token
+
+
+def _pairs(text: str) -> list[tuple[str, Any]]:
+    return list(json.loads(text).items())

@@ -1,0 +1,114 @@
+"""GameHub: one GET a report (R1-R11)."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from upstream import decode, request
+from upstream.auth import GameHubAuth
+from upstream.call import Call
+from upstream.errors import Malformed, Unauthenticated, Unavailable, refusal
+from upstream.rows import Row
+from upstream.secret import Secret, SecretMissing
+from upstream.transport import Reply, Tally, Transport
+
+EMPTY = "10002"  # "Empty data / Failed validation": parameters are checked beforehand, so the data is empty (C11)
+# Above this an answer is read in a thread, so that the event loop goes on meanwhile.
+BIG = 1 << 20
+
+
+@dataclass(frozen=True)
+class GameHubConfig:
+    """How GameHub is reached. `url` is asked at every request, since it may change; times are in seconds.
+
+    `auth` makes the authentication from the token; `transport` replaces the Rust one, whose place any
+    `httpx.AsyncBaseTransport` may take.
+    """
+
+    url: Callable[[], str]
+    token: Secret
+    timezone: ZoneInfo
+    timeout: float = 30.0
+    connect_timeout: float = 5.0
+    concurrency: int = 16
+    attempts: int = 3
+    backoff: float = 0.1
+    body_limit: int = 256 * 1024 * 1024
+    auth: Callable[[Secret], httpx.Auth] = GameHubAuth
+    transport: httpx.AsyncBaseTransport | None = None
+
+
+class GameHub:
+    """Reads the reports of GameHub."""
+
+    def __init__(self, config: GameHubConfig) -> None:
+        self._config = config
+        self._auth = config.auth(config.token)
+        self.transport = Transport(
+            timeout=config.timeout,
+            connect_timeout=config.connect_timeout,
+            concurrency=config.concurrency,
+            attempts=config.attempts,
+            backoff=config.backoff,
+            body_limit=config.body_limit,
+            transport=config.transport,
+        )
+
+    async def read(self, call: Call, tally: Tally) -> list[Row]:
+        """The rows of a checked call. Raises UpstreamError, and TimeoutError at the end of the deadline."""
+        zone = self._config.timezone
+        asked = request.span(call.interval, zone) if call.interval is not None else None
+        query = request.query(call, asked)
+        reading = self._config.token.reading
+        try:
+            rows = await self._read(call, query, tally)
+        except Unauthenticated as error:
+            refused = error
+        else:
+            return rows if asked is None else _within(rows, call, asked)
+        # The token may have just changed: read it again, ask again, once (C3).
+        try:
+            self._config.token.renew(reading)
+        except SecretMissing:
+            raise refused from None
+        rows = await self._read(call, query, tally)
+        return rows if asked is None else _within(rows, call, asked)
+
+    async def _read(self, call: Call, query: list[tuple[str, str]], tally: Tally) -> list[Row]:
+        base = self._config.url()
+        if not base:
+            raise Unavailable("GAMEHUB_URL is not set")
+        # With the slash before `?`, as the document writes it (C1).
+        url = f"{base.rstrip('/')}/{call.report.action}/"
+        reply = await self.transport.send(self.transport.request("GET", url, query=query), self._auth, tally)
+        if len(reply.body) > BIG:
+            return await asyncio.to_thread(self._rows, call, reply)
+        return self._rows(call, reply)
+
+    def _rows(self, call: Call, reply: Reply) -> list[Row]:
+        report, status, body = call.report, reply.status, reply.body
+        if 300 <= status < 400:
+            raise Malformed(f"{report.code}: the upstream redirects ({status}); not followed", status=status)
+        if status >= 400:
+            told = decode.failure(body) or decode.Failure(None, "")
+        else:
+            try:
+                found = decode.report_rows(report, body, self._config.timezone)
+            except Malformed as error:
+                error.status = status
+                raise
+            if isinstance(found, list):
+                return found
+            told = found
+        if told.code == EMPTY and status < 500:
+            return []
+        raise refusal(report.code, status, told.code, told.message, body)
+
+
+def _within(rows: list[Row], call: Call, asked: request.Span) -> list[Row]:
+    # The rows of R1 are days: nothing finer is to be left out of them.
+    column = call.report.moment
+    return rows if asked.window is None or column is None else request.within(rows, column, asked.window)

@@ -1,0 +1,229 @@
+"""Game History: the game log, in pages (G1)."""
+
+import asyncio
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from upstream import decode, request
+from upstream.agents import Agent, Agents
+from upstream.auth import GameLogAuth
+from upstream.call import Call
+from upstream.errors import (
+    STATUSES,
+    ContractBroken,
+    Failed,
+    Incomplete,
+    Malformed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    UpstreamError,
+)
+from upstream.gamehub import BIG
+from upstream.rows import Row
+from upstream.secret import SecretMissing
+from upstream.transport import Reply, Tally, Transport
+
+# The document shows one failure, "Invalid Parameter.", and names no other: the rest is read from the words.
+_UNAUTHENTICATED = re.compile(r"token|credential|unauth|agent", re.IGNORECASE)
+_NO_USER = re.compile(r"(invalid|unknown|no such) user|user(_code)? (not found|does not exist)", re.IGNORECASE)
+_INVALID_PARAMETER = re.compile(r"invalid parameter|invalid method", re.IGNORECASE)
+# A log that has moved under our eyes is read again in one page, which cannot move, if it is no longer than this.
+_ONE_PAGE = 100_000
+MAXIMUM = 1_000_000
+
+
+@dataclass(frozen=True)
+class GameLogConfig:
+    """How Game History is reached: `GameHubConfig` in its terms. `page_size` rows a page, at most 1,000,000."""
+
+    url: Callable[[], str]
+    agents: Agents
+    timezone: ZoneInfo
+    timeout: float = 30.0
+    connect_timeout: float = 5.0
+    concurrency: int = 8
+    attempts: int = 3
+    backoff: float = 0.1
+    body_limit: int = 256 * 1024 * 1024
+    page_size: int = 10_000
+    pages_at_once: int = 4
+    auth: Callable[[Agent], httpx.Auth] = GameLogAuth
+    transport: httpx.AsyncBaseTransport | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a page size that the upstream would refuse."""
+        if not 1 <= self.page_size <= MAXIMUM:
+            raise ValueError(f"the page size of the game log must be from 1 to {MAXIMUM:,}")
+
+
+class _Moved(Exception):
+    """The pages do not fit together: the log has changed between them, or is not whole."""
+
+
+class GameLog:
+    """Reads the game log of an agent."""
+
+    def __init__(self, config: GameLogConfig) -> None:
+        self._config = config
+        self.transport = Transport(
+            timeout=config.timeout,
+            connect_timeout=config.connect_timeout,
+            concurrency=config.concurrency,
+            attempts=config.attempts,
+            backoff=config.backoff,
+            body_limit=config.body_limit,
+            transport=config.transport,
+        )
+
+    async def read(self, call: Call, tally: Tally) -> list[Row]:
+        """The rows of a checked call, from all pages. Raises UpstreamError, and TimeoutError at the deadline.
+
+        A total that moves between pages, a short page or a row that stands on two of them means that the log changed
+        while it was read: it is read once more from the start, and then it is Incomplete.
+        """
+        assert call.interval is not None
+        asked = request.span(call.interval, self._config.timezone)
+        try:
+            agent = self._config.agents.agent(call.agent)
+        except SecretMissing as error:
+            missing = str(error)
+        else:
+            reader = _Reader(self, call, asked, agent, tally)
+            rows = await reader.read()
+            return rows if asked.window is None else request.within(rows, "created_at", asked.window)
+        raise Unavailable(f"G1: the agent is not at hand: {missing}")
+
+
+class _Reader:
+    """One reading of a log."""
+
+    def __init__(self, log: GameLog, call: Call, asked: request.Span, agent: Agent, tally: Tally) -> None:
+        self._config = log._config
+        self._transport = log.transport
+        self._auth = self._config.auth(agent)
+        self._agent = agent
+        self._call = call
+        self._asked = asked
+        self._tally = tally
+        self._renewed = False
+        self._total = 0
+
+    async def read(self) -> list[Row]:
+        """All pages; from the start again if they do not fit together."""
+        try:
+            return await self._pages(self._config.page_size)
+        except _Moved:
+            pass
+        try:
+            whole = self._total + self._total // 10 + 1000
+            return await self._pages(max(whole, self._config.page_size) if whole <= _ONE_PAGE else None)
+        except _Moved as error:
+            moved = str(error)
+        raise Incomplete(f"G1: the log is not whole, also when read again: {moved}")
+
+    async def _pages(self, size: int | None) -> list[Row]:
+        size = size or self._config.page_size
+        first = await self._page(0, size)
+        self._total = first.total
+        # An upstream that gives fewer rows a page than it was asked for says so in `perPage`.
+        if first.per_page is not None and 0 < first.per_page < size:
+            size = first.per_page
+        pages = [first]
+        count = math.ceil(first.total / size)
+        _check_length(first, first.total, size, 0)
+        if count > 1:
+            pages += await self._others(count, size, first.total)
+        rows = [row for page in pages for row in page.rows]
+        ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
+        if len(ids) != len(rows):
+            raise _Moved(f"{len(rows) - len(ids)} rows stand in it twice")
+        return rows
+
+    async def _others(self, count: int, size: int, total: int) -> list[decode.LogPage[Row]]:
+        """The pages after the first, a few at once; the first failure stops the rest."""
+        found: list[decode.LogPage[Row] | None] = [None] * count
+        numbers = iter(range(1, count))
+
+        async def work() -> None:
+            for number in numbers:
+                page = await self._page(number, size)
+                _check_length(page, total, size, number)
+                found[number] = page
+
+        workers = [asyncio.ensure_future(work()) for _ in range(min(self._config.pages_at_once, count - 1))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        return [page for page in found if page is not None]
+
+    async def _page(self, number: int, size: int) -> decode.LogPage[Row]:
+        body = request.body(self._call, self._asked, number, size)
+        reading = self._agent.token.reading
+        try:
+            return await self._ask(body)
+        except Unauthenticated as error:
+            refused = error
+        try:
+            self._agent.token.renew(reading)
+        except SecretMissing:
+            raise refused from None
+        return await self._ask(body)
+
+    async def _ask(self, body: dict[str, Any]) -> decode.LogPage[Row]:
+        url = self._config.url()
+        if not url:
+            raise Unavailable("GAMELOG_URL is not set")
+        reply = await self._transport.send(self._transport.request("POST", url, body=body), self._auth, self._tally)
+        if len(reply.body) > BIG:
+            return await asyncio.to_thread(self._decoded, reply)
+        return self._decoded(reply)
+
+    def _decoded(self, reply: Reply) -> decode.LogPage[Row]:
+        report, status, body = self._call.report, reply.status, reply.body
+        if 300 <= status < 400:
+            raise Malformed(f"{report.code}: the upstream redirects ({status}); not followed", status=status)
+        if status >= 400:
+            told = decode.log_failure(body) or decode.Failure(None, "")
+        else:
+            game_type = str(dict(self._call.params)["game_type"])
+            try:
+                found = decode.log_page(report, game_type, body, self._config.timezone)
+            except Malformed as error:
+                error.status = status
+                raise
+            if isinstance(found, decode.LogPage):
+                return found
+            told = found
+        kind = STATUSES.get(status) or _kind(told.message)
+        message = f"{report.code}: the upstream answered {status}: {told.message or 'no message'}"
+        raise kind(message, status=status, payload=body)
+
+
+def _kind(message: str) -> type[UpstreamError]:
+    """What a `msg` and `detail` say."""
+    headline = message.partition(":")[0]
+    if _INVALID_PARAMETER.search(headline):
+        return ContractBroken
+    if _NO_USER.search(headline):
+        return NotFound
+    if _UNAUTHENTICATED.search(message):
+        return Unauthenticated
+    return Failed
+
+
+def _check_length(page: decode.LogPage[Row], total: int, size: int, number: int) -> None:
+    if page.total != total:
+        raise _Moved(f"its total moved from {total} to {page.total}")
+    expected = max(min(size, total - number * size), 0)
+    if len(page.rows) != expected:
+        raise _Moved(f"page {number} has {len(page.rows)} rows where the total of {total} means {expected}")

@@ -1,0 +1,174 @@
+"""The error journal: every failed call, kept in an embedded SQLite file for the vendor (C10, "Recommendations").
+
+One thread of its own writes: the event loop hands an entry over and goes on. A journal that cannot be written is
+logged and fails no call.
+"""
+
+import datetime
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from upstream.errors import UpstreamError
+
+_log = structlog.get_logger("upstream.journal")
+
+PAYLOAD_LIMIT = 16 * 1024
+_PENDING = 1000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS error (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    code TEXT NOT NULL,
+    report TEXT NOT NULL,
+    params TEXT NOT NULL,
+    status INTEGER,
+    upstream_code TEXT,
+    message TEXT NOT NULL,
+    payload BLOB,
+    size INTEGER NOT NULL
+);
+"""
+_COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, message, payload"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A failed call. `at` is in UTC; `payload` is what the upstream sent, without tokens, at most 16 KiB of it."""
+
+    at: datetime.datetime
+    correlation_id: str
+    code: str
+    report: str
+    params: dict[str, Any]
+    status: int | None
+    upstream_code: str | None
+    message: str
+    payload: bytes | None
+
+    def line(self) -> str:
+        """The entry as a line of JSON."""
+        payload = self.payload.decode("utf-8", "replace") if self.payload is not None else None
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(told | {"at": self.at.isoformat(), "payload": payload}, ensure_ascii=False)
+
+
+def _entry(at: str, correlation_id: str, code: str, report: str, params: str, *rest: Any) -> Entry:
+    return Entry(datetime.datetime.fromisoformat(at), correlation_id, code, report, json.loads(params), *rest)
+
+
+class Journal:
+    """A journal in the file `path`, of the newest `max_entries` errors and `max_bytes` of them."""
+
+    def __init__(self, path: Path | str, *, max_entries: int = 10_000, max_bytes: int = 64 * 1024 * 1024) -> None:
+        self._path = Path(path)
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._pending: set[Future[None]] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """The journal."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def record(self, error: UpstreamError) -> None:
+        """Keep an error. Returns at once; what cannot be written is logged."""
+        payload = error.payload[:PAYLOAD_LIMIT] if error.payload is not None else None
+        params = json.dumps(error.params, ensure_ascii=False, default=str)
+        size = len(params) + len(error.message) + len(payload or b"") + 200
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+        row = (
+            at, error.correlation_id, error.code, error.report, params, error.status, error.upstream_code,
+            error.message, payload, size,
+        )  # fmt: skip
+        with self._lock:
+            full = len(self._pending) >= _PENDING
+        if full:
+            _log.warning("journal.full", correlation_id=error.correlation_id)
+            return
+        try:
+            future = self._writer.submit(self._write, row)
+        except RuntimeError:
+            _log.warning("journal.closed", correlation_id=error.correlation_id)
+            return
+        with self._lock:
+            self._pending.add(future)
+        future.add_done_callback(self._written)
+
+    def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
+        """The newest `limit` entries since an aware time, the oldest of them first."""
+        self.flush()
+        if not self._path.exists():
+            return []
+        start = since.astimezone(datetime.UTC).isoformat(timespec="microseconds") if since is not None else ""
+        with self._connection() as connection:
+            found = connection.execute(
+                f"SELECT {_COLUMNS} FROM error WHERE at >= ? ORDER BY id DESC LIMIT ?",
+                (start, -1 if limit is None else limit),
+            ).fetchall()
+        return [_entry(*row) for row in reversed(found)]
+
+    def export(self, path: Path | str, since: datetime.datetime | None = None) -> int:
+        """Write the entries to a file, one JSON object a line, to be sent to the vendor; returns their number."""
+        found = self.entries(since)
+        part = Path(f"{path}.part")
+        part.write_text("".join(entry.line() + "\n" for entry in found), encoding="utf-8")
+        os.replace(part, path)
+        return len(found)
+
+    def flush(self, timeout: float = 10.0) -> None:
+        """Wait until what was recorded so far is written."""
+        with self._lock:
+            pending = set(self._pending)
+        wait(pending, timeout)
+
+    def close(self) -> None:
+        """Write what is left, and end the thread."""
+        self._writer.shutdown(wait=True)
+
+    def _written(self, future: "Future[None]") -> None:
+        with self._lock:
+            self._pending.discard(future)
+
+    def _write(self, row: tuple[object, ...]) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._connection() as connection, connection:
+                connection.execute(
+                    f"INSERT INTO error ({_COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    row,
+                )
+                self._drop_oldest(connection)
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("journal.unwritable", path=str(self._path), reason=str(error), correlation_id=row[1])
+
+    def _drop_oldest(self, connection: sqlite3.Connection) -> None:
+        count, size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM error").fetchone()
+        while count > 1 and (count > self._max_entries or size > self._max_bytes):
+            oldest, freed = connection.execute("SELECT id, size FROM error ORDER BY id LIMIT 1").fetchone()
+            connection.execute("DELETE FROM error WHERE id = ?", (oldest,))
+            count, size = count - 1, size - freed
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        # Opened for each use: failures are rare, and several processes may share the file.
+        with closing(sqlite3.connect(self._path, timeout=5.0)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+            yield connection

@@ -1,0 +1,164 @@
+"""A call as it goes over the wire: parameters checked (C6), the interval in the system's own words (C4, C5)."""
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upstream import moment
+from upstream.call import Call
+from upstream.decode import LOG_KEYS
+from upstream.interval import Interval, midnight
+from upstream.reports import Check, Parameter, Report, System
+from upstream.rows import Row
+
+_SECOND = datetime.timedelta(seconds=1)
+_STEP = datetime.timedelta(minutes=15)
+_WHOLE = re.compile(r"[0-9]{1,19}")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_YEARS = range(1970, 2101)
+
+
+class BadParameter(ValueError):
+    """A parameter that no upstream may be asked for; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is asked of an upstream for an interval: local times, the last of them included.
+
+    `days` says that both are whole days. `window` is the interval itself where the span had to be wider than it, so
+    that rows outside are to be left out; else None.
+    """
+
+    first: datetime.datetime
+    last: datetime.datetime
+    days: bool
+    window: Interval | None
+
+
+def checked(call: Call) -> Call:
+    """The call with its parameters in one way of writing, so that equal calls are equal. Raises BadParameter."""
+    report = call.report
+    given = dict(call.params)
+    if len(given) != len(call.params):
+        raise BadParameter(f"{report.code}: a parameter is given twice")
+    for name, parameter in report.parameters.items():
+        if name in given:
+            given[name] = _checked(report, name, parameter, given[name])
+        elif parameter.required:
+            raise BadParameter(f"{report.code}: {name} is required: {parameter.check.value}")
+    unknown = given.keys() - report.parameters.keys()
+    if unknown:
+        allowed = ", ".join(report.parameters) or "none"
+        raise BadParameter(f"{report.code}: there is no parameter {min(unknown)!r}; allowed: {allowed}")
+    if given.get("game_type") in LOG_KEYS:
+        raise BadParameter(f"{report.code}: game_type {given['game_type']!r} is a word of the answer itself")
+    if call.agent and report.system is not System.GAMELOG:
+        raise BadParameter(f"{report.code}: has no agent")
+    _check_interval(report, call.interval)
+    return Call(report, tuple(sorted(given.items())), call.interval, call.agent)
+
+
+def span(interval: Interval, zone: ZoneInfo) -> Span:
+    """The interval in the local time of `zone`: whole days where it is made of them, else to the second.
+
+    A bound within a second is moved outward to the whole one; a bound that the clock shows twice is moved outward
+    to one that it shows once, since the upstream could not tell which is meant.
+    """
+    first = interval.start.astimezone(zone)
+    last = (interval.end - _MICROSECOND).astimezone(zone)
+    if (
+        midnight(first.date(), zone) == interval.start
+        and midnight(last.date() + datetime.timedelta(days=1), zone) == interval.end
+    ):
+        return Span(_wall(first), _wall(last), True, None)
+    start, end = interval.start.replace(microsecond=0), interval.end.replace(microsecond=0)
+    if end < interval.end:
+        end += _SECOND
+    end -= _SECOND
+    while moment.twice(_wall(start.astimezone(zone)), zone):
+        start -= _STEP
+    while moment.twice(_wall(end.astimezone(zone)), zone):
+        end += _STEP
+    wider = start < interval.start or end + _SECOND > interval.end
+    return Span(_wall(start.astimezone(zone)), _wall(end.astimezone(zone)), False, interval if wider else None)
+
+
+def query(call: Call, asked: Span | None) -> list[tuple[str, str]]:
+    """The query of a GameHub request, without its token (section "Common Parameters")."""
+    report, frame = call.report, call.report.frame
+    found = [("report_type", report.report_type)]
+    found += [(name, str(value)) for name, value in call.params]
+    if frame is not None and asked is not None:
+        found += [
+            (frame, "range" if asked.days else "datetime_range"),
+            (f"{frame}_range_from", f"{asked.first:%Y-%m-%d}"),
+            (f"{frame}_range_to", f"{asked.last:%Y-%m-%d}"),
+        ]
+        if not asked.days:
+            found += [
+                (f"{frame}_range_from_time", f"{asked.first:%H:%M:%S}"),
+                (f"{frame}_range_to_time", f"{asked.last:%H:%M:%S}"),
+            ]
+    if report.unpaged:
+        found.append(("per_page", "-1"))
+    return found
+
+
+def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
+    """The body of a Game History request, without its agent (section "Request Body")."""
+    first, last = asked.first, asked.last
+    if asked.days:
+        first = datetime.datetime.combine(first, datetime.time())
+        last = datetime.datetime.combine(last, datetime.time(23, 59, 59))
+    return {
+        "method": call.report.report_type,
+        **{name: str(value) for name, value in call.params},
+        "start": f"{first:%Y-%m-%d %H:%M:%S}",
+        "end": f"{last:%Y-%m-%d %H:%M:%S}",
+        "page": page,
+        "perPage": per_page,
+    }
+
+
+def within(rows: Sequence[Row], column: str, window: Interval) -> list[Row]:
+    """The rows whose `column` (a Moment) lies in the window; a row that does not tell its time stays."""
+    start, end = ((bound - _EPOCH) // _MICROSECOND for bound in (window.start, window.end))
+    return [row for row in rows if (time := getattr(row, column)) is None or start <= time < end]
+
+
+def _wall(time: datetime.datetime) -> datetime.datetime:
+    return time.replace(tzinfo=None, fold=0)
+
+
+def _checked(report: Report, name: str, parameter: Parameter, value: str | int) -> str | int:
+    allowed = f"{report.code}: {name} must be {parameter.check.value}"
+    if parameter.check is Check.TEXT:
+        if not isinstance(value, str) or not 1 <= len(value) <= 200 or not value.isprintable():
+            raise BadParameter(allowed)
+        return value
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)
+    highest = 8 if parameter.check is Check.STATUS else 2**63 - 1
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
+        raise BadParameter(allowed)
+    return value
+
+
+def _check_interval(report: Report, interval: Interval | None) -> None:
+    if report.frame is None:
+        if interval is not None:
+            raise BadParameter(f"{report.code}: takes no period")
+        return
+    if interval is None:
+        raise BadParameter(f"{report.code}: a period is required")
+    if interval.start.tzinfo is None or interval.end.tzinfo is None:
+        raise BadParameter(f"{report.code}: a period's bounds need an offset from UTC")
+    if interval.start >= interval.end:
+        raise BadParameter(f"{report.code}: a period must end after it starts")
+    if interval.start.year not in _YEARS or interval.end.year not in _YEARS:
+        raise BadParameter(f"{report.code}: a period must lie between {_YEARS[0]} and {_YEARS[-1]}")

@@ -1,0 +1,172 @@
+"""A token that may change at any moment (C3), and the removal of every token from what is kept or shown (C2)."""
+
+import json
+import logging
+import os
+import re
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+# Where a token stands in a request, for values that were never read here.
+_PLACES = re.compile(r"""(api_token=)[^&\s"'\\<>]+|("?agent_token"?\s*[:=]\s*"?)[^",&\s}]+""")
+_PLACES_BYTES = re.compile(_PLACES.pattern.encode())
+_REMEMBERED = 32
+
+
+class SecretMissing(Exception):
+    """There is no token; the message names the source, never a value."""
+
+
+class File:
+    """The text of a file, read again whenever the file has changed: its time, size or inode (mounted secrets swap it).
+
+    A file that cannot be read, as while it is being replaced, keeps its last text.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._seen: tuple[int, int, int] | None = None
+        self._text: str | None = None
+
+    def read(self, fresh: bool = False) -> str:
+        """The text without surrounding blanks; `fresh` reads it even if it looks unchanged. Raises SecretMissing."""
+        try:
+            stat = os.stat(self.path)
+            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if fresh or seen != self._seen or self._text is None:
+                self._text = self.path.read_text(encoding="utf-8").strip()
+                self._seen = seen
+        except (OSError, UnicodeError):
+            if self._text is None:
+                raise SecretMissing(f"the file {self.path} cannot be read") from None
+        assert self._text is not None
+        return self._text
+
+
+class Secret:
+    """A token from a literal, a file or a function; it never shows its value in a text of its own.
+
+    A function is asked at every request and must return at once. Former values are remembered for the redaction.
+    """
+
+    def __init__(self, source: str | Path | Callable[[], str]) -> None:
+        self._source: File | Callable[[], str]
+        if isinstance(source, Path):
+            self._source = File(source)
+        elif isinstance(source, str):
+            self._source = lambda: source
+        else:
+            self._source = source
+        self._known: deque[str] = deque(maxlen=_REMEMBERED)
+        self.reading = 0
+
+    def value(self) -> str:
+        """The token now. Raises SecretMissing."""
+        return self._read(fresh=False)
+
+    def renew(self, reading: int) -> None:
+        """Read the token anew, unless that has happened since `reading` was noted: calls refused together share it."""
+        if reading == self.reading:
+            self.reading += 1
+            self._read(fresh=True)
+
+    def known(self) -> Iterable[str]:
+        """Every value seen so far (the last few of them)."""
+        return tuple(self._known)
+
+    def _read(self, fresh: bool) -> str:
+        value = self._source.read(fresh) if isinstance(self._source, File) else self._source()
+        if not value:
+            raise SecretMissing("the token is empty")
+        if not value.isascii() or not value.isprintable():
+            raise SecretMissing("the token holds characters that a token cannot hold")
+        if value not in self._known:
+            self._known.append(value)
+        return value
+
+    def __repr__(self) -> str:
+        return f"<Secret {MASK}>"
+
+
+class Redactor:
+    """Takes every known token out of texts, in each way of writing that a request or an answer may use."""
+
+    def __init__(self, known: Callable[[], Iterable[str]]) -> None:
+        self._known = known
+
+    def text(self, text: str) -> str:
+        """The text without tokens."""
+        for form in self._forms():
+            text = text.replace(form, MASK)
+        return _PLACES.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
+
+    def value(self, value: Any) -> Any:
+        """The same for any JSON-like value: texts inside it, keys included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.value(key): self.value(each) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(each) for each in value]
+        return value
+
+    def payload(self, payload: bytes, limit: int) -> bytes:
+        """The first `limit` bytes of a payload, without tokens: no token is cut in half to escape notice."""
+        forms = [form.encode() for form in self._forms()]
+        margin = max((len(form) for form in forms), default=0)
+        # Enough is redacted that whatever is kept stands before the last place where a token could have been cut.
+        kept = payload[: limit + margin]
+        whole = len(kept) == len(payload)
+        for form in forms:
+            kept = kept.replace(form, MASK.encode())
+        kept = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), kept)
+        return kept[: limit if whole else min(limit, max(len(kept) - margin, 0))]
+
+    def _forms(self) -> list[str]:
+        forms = set()
+        for value in self._known():
+            forms |= {value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1]}
+            forms.add(json.dumps(value)[1:-1].replace("/", "\\/"))  # as PHP writes a slash
+        return sorted(forms, key=len, reverse=True)
+
+
+_REDACTORS: "weakref.WeakSet[Redactor]" = weakref.WeakSet()
+_CHATTY = (
+    "httpx",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+    "hpack.hpack",
+    "hpack.table",
+    "stamina",
+)
+
+
+class _Quiet(logging.Filter):
+    """Redacts what HTTP libraries log of their own accord: httpx writes whole URLs at INFO."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        safe = text
+        for redactor in list(_REDACTORS):
+            safe = redactor.text(safe)
+        if safe != text:
+            record.msg, record.args = safe, ()
+        return True
+
+
+_QUIET = _Quiet()
+
+
+def quieten(redactor: Redactor) -> None:
+    """Have the log lines of the HTTP libraries redacted by `redactor`, for as long as it lives."""
+    _REDACTORS.add(redactor)
+    for name in _CHATTY:
+        logging.getLogger(name).addFilter(_QUIET)
