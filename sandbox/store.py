@@ -56,7 +56,7 @@ CREATE TABLE spin (id INTEGER PRIMARY KEY, ts INTEGER, user_id INTEGER, game INT
     win INTEGER, user_start INTEGER, agent_start INTEGER);
 CREATE INDEX spin_user ON spin (user_id);
 """
-# Tables whose ids tell the day, and those that are trimmed otherwise.
+# Tables whose ids tell the day.
 BY_ID = ("ticket", "win", "movement", "spin")
 
 LOCK_SECONDS = 600
@@ -162,7 +162,10 @@ class Store:
             if self.connection.execute("SELECT 1 FROM day WHERE day = ?", (day.isoformat(),)).fetchone():
                 return 0
             rows = {**bingo(self.world, day), **slots(self.world, day)}
-            written = sum(self._insert(table, lines) for table, lines in rows.items())
+            counts = {table: self._insert(table, lines) for table, lines in rows.items()}
+            if max(counts[table] for table in BY_ID) > self.world.stride or counts["game"] > self.world.game_stride:
+                raise WorldFileError(f"{day} has more rows than ids were set aside for")
+            written = sum(counts.values())
             self._insert("day", [(day.isoformat(), written)])
         return written
 
