@@ -9,25 +9,20 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from server.listening import Server
+
 
 @contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
     """The address of the application, without a slash at its end."""
     bound = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="on", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
     started = threading.Event()
-
-    async def run() -> None:
-        task = asyncio.ensure_future(server.serve(sockets=[bound]))
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
-        started.set()
-        await task
+    server = Server(config, started.set)
 
     def main() -> None:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(run())
+            runner.run(server.serve(sockets=[bound]))
 
     thread = threading.Thread(target=main)
     thread.start()

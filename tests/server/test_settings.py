@@ -60,7 +60,11 @@ def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("GAMEHUB_URL", "bingo.example.com/api", "GAMEHUB_URL has no http:// or https:// in front; allowed is an address"),
+        (
+            "GAMEHUB_URL",
+            "bingo.example.com/api",
+            "GAMEHUB_URL has no http:// or https:// in front; allowed is an address",
+        ),
         ("GAMEHUB_URL", "ftp://bingo.example.com", "GAMEHUB_URL has no http:// or https:// in front"),
         ("GAMEHUB_URL", "https://", "GAMEHUB_URL names no host"),
         ("GAMEHUB_URL", f"https://me:{TOKEN}@example.com", "GAMEHUB_URL holds a user name or password"),
@@ -96,7 +100,10 @@ def test_a_token_is_one_word() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"GAMEHUB_URL": "https://a.b"}, "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set, though GAMEHUB_URL is: set it"),
+        (
+            {"GAMEHUB_URL": "https://a.b"},
+            "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set, though GAMEHUB_URL is: set it",
+        ),
         ({"GAMEHUB_TOKEN": TOKEN}, "GAMEHUB_URL is not set, though GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is: set it"),
         (
             {"GAMELOG_URL": "https://a.b", "GAMELOG_AGENT_TOKEN": TOKEN},
@@ -114,7 +121,10 @@ def test_a_token_is_one_word() -> None:
             {"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN": TOKEN, "GAMEHUB_TOKEN_FILE": "none.txt"},
             "GAMEHUB_TOKEN and GAMEHUB_TOKEN_FILE are both set: set one of them",
         ),
-        ({"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN_FILE": "/"}, "GAMEHUB_TOKEN_FILE names '/', which cannot be read"),
+        (
+            {"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN_FILE": "/"},
+            "GAMEHUB_TOKEN_FILE names '/', which cannot be read",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> None:
