@@ -5,7 +5,6 @@ and tokens change at any moment (C3), so `LiveSettings` reads them again wheneve
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
@@ -39,14 +38,6 @@ class UserCodeFrom(Enum):
     USERNAME = "username"
     EXTERNAL_USER_ID = "external_user_id"
     ID = "id"
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """An agent of Game History: a code, and the token that goes with it."""
-
-    code: str
-    token: str = field(repr=False)
 
 
 def _address(value: str) -> str:
@@ -231,8 +222,8 @@ def read_token(path: Path) -> str:
     return text
 
 
-def read_agents(path: Path) -> dict[str, Agent]:
-    """The agents by group id; ValueError says what is wrong, without a token."""
+def read_agents(path: Path) -> dict[str, str]:
+    """The agents' codes by group id; ValueError says what is wrong, without a token."""
     try:
         agents = orjson.loads(_read(path))
     except orjson.JSONDecodeError as error:
@@ -251,7 +242,7 @@ def read_agents(path: Path) -> dict[str, Agent]:
             raise ValueError(
                 f"names {str(path)!r}, in which group {group} lacks its agent_code or agent_token; {allowed}"
             )
-        found[group] = Agent(*values)
+        found[group] = agent["agent_code"]
     return found
 
 
@@ -290,14 +281,13 @@ class LiveSettings:
     def gamelog_url(self) -> str:
         return self.now.gamelog_url or ""
 
-    def gamelog_agent(self) -> Agent:
-        """The agent of every group that has none of its own."""
+    def gamelog_token(self) -> str:
+        """The token of the agent of every group that has none of its own."""
         now = self.now
-        token = self._token(now.gamelog_agent_token, now.gamelog_agent_token_file)
-        return Agent(now.gamelog_agent_code or "", token)
+        return self._token(now.gamelog_agent_token, now.gamelog_agent_token_file)
 
-    def gamelog_agents(self) -> dict[str, Agent]:
-        """The groups that have an agent of their own."""
+    def gamelog_agents(self) -> dict[str, str]:
+        """The codes of the agents that are some group's own, by group id."""
         path = self.now.gamelog_agents_file
         return {} if path is None else self._file("agents", path, read_agents)
 

@@ -1,5 +1,6 @@
 """A file that may change at any moment: its value is read again when the file has changed."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -7,6 +8,10 @@ from typing import Generic, TypeVar
 import structlog
 
 T = TypeVar("T")
+
+# A file that was written this recently (in nanoseconds) may be written again without a later time: clocks of file
+# systems tick.
+TICK = 50_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -27,17 +32,23 @@ class Watched(Generic[T]):
     @property
     def value(self) -> T:
         stamp = self._look()
-        if stamp != self._stamp and stamp is not None:
-            self._stamp = stamp
-            try:
-                self._value = self._read(self.path)
-            except (OSError, ValueError) as error:
-                log.warning(
-                    "changed file cannot be used, its last good value stays", file=str(self.path), why=str(error)
-                )
-            else:
-                log.info("changed file was read again", file=str(self.path))
+        if stamp is not None and (stamp != self._stamp or time.time_ns() - stamp[0] < TICK):
+            self._renew(stamp)
         return self._value
+
+    def _renew(self, stamp: tuple[int, int, int]) -> None:
+        known = stamp == self._stamp
+        self._stamp = stamp
+        try:
+            self._value = self._read(self.path)
+        except (OSError, ValueError) as error:
+            if not known:
+                log.warning(
+                    "a changed file cannot be used, its last good value stays", file=str(self.path), why=str(error)
+                )
+        else:
+            if not known:
+                log.info("a changed file was read again", file=str(self.path))
 
     def _look(self) -> tuple[int, int, int] | None:
         """What changes whenever the file does, or the link to it (as secrets in Kubernetes are)."""

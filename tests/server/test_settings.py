@@ -172,20 +172,20 @@ def test_changes_are_picked_up(tmp_path: Path) -> None:
     Path(".env").write_text(env)
     live = LiveSettings(load())
     assert (live.gamehub_url(), live.gamehub_token()) == ("https://one.example", "first")
-    assert live.gamelog_agents()["382"].code == "a"
+    assert live.gamelog_agents() == {"382": "a"}
 
     Path(".env").write_text(env.replace("one", "another"))
     token.write_text("second")
     agents.write_text('{"383": {"agent_code": "another", "agent_token": "t"}}')
     assert (live.gamehub_url(), live.gamehub_token()) == ("https://another.example", "second")
-    assert list(live.gamelog_agents()) == ["383"]
+    assert live.gamelog_agents() == {"383": "another"}
 
     # What cannot be used is not: the last good values stay.
     Path(".env").write_text("GAMEHUB_URL=nonsense\n")
     token.unlink()
     agents.write_text("{")
     assert (live.gamehub_url(), live.gamehub_token()) == ("https://another.example", "second")
-    assert list(live.gamelog_agents()) == ["383"]
+    assert live.gamelog_agents() == {"383": "another"}
 
     # As Kubernetes does it: the name becomes a link to another file.
     other = tmp_path / "other"

@@ -1,0 +1,280 @@
+"""The command line, `gamehub-graph`: thin, since what it does stands in the modules it calls.
+
+Those are imported where a command needs them: the schema takes a second to build, which `--help`, `sandbox` and
+`errors` need not wait for, and which `serve` spends while the sandbox starts.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from server import logs
+from server.sandbox_process import SandboxFailed, SandboxProcess
+from server.settings import LiveSettings, Settings, WrongSettings, load
+
+if TYPE_CHECKING:
+    from server.execution import Outcome
+    from server.gateway import Gateway
+
+FAILED = 1
+WRONG_USE = 2
+
+app = typer.Typer(
+    help="One GraphQL graph over GameHub and Game History.",
+    epilog="Settings come from the environment and from .env in the current folder; the README lists them. "
+    "Exit codes: 0 all went well, 1 it did not, 2 the command or a setting is wrong.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app(prog_name="gamehub-graph")
+    except WrongSettings as error:
+        for line in error.lines:
+            say(line)
+        sys.exit(WRONG_USE)
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal, on stderr: stdout is for results."""
+    typer.echo(f"gamehub-graph: {line}", err=True)
+
+
+def stop(line: str, code: int = FAILED) -> NoReturn:
+    """Say why, and end."""
+    say(line)
+    raise typer.Exit(code)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, instead of the setting HOST.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on, instead of the setting PORT; 0 takes a free one.", min=0, max=65535),
+    ] = None,
+) -> None:
+    """Serve the graph and its page, until Ctrl-C.
+
+    With neither GAMEHUB_URL nor GAMELOG_URL set, a sandbox with a made-up bingo business stands in for both, and stops
+    with this command.
+
+    Exit codes: 0 stopped when asked to; 1 could not start, because the port is in use, say; 2 an option or a setting is
+    wrong.
+    """
+    from server.listening import CannotListen, listen, page_address, run
+
+    settings = load()
+    logs.set_up(settings.log_level, settings.log_format)
+    try:
+        bound = listen(host or settings.host, settings.port if port is None else port)
+    except CannotListen as error:
+        stop(str(error))
+    with upstreams(settings, typer.echo) as live:
+        from schema import graph
+        from server.app import create_app
+        from server.gateway import Gateway
+        from server.saved import BrokenQuery, saved_queries
+
+        gateway = Gateway(live)
+        try:
+            served = create_app(
+                graph.schema,
+                gateway.session,
+                saved=saved_queries(),
+                readiness=gateway.readiness(),
+                lifespan=gateway.open,
+            )
+        except BrokenQuery as error:
+            stop(str(error))
+        # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        page = page_address(bound)
+        if not run(served, bound, lambda: typer.echo(f"Open {page} for the page; clients use {page}/graphql")):
+            stop("the server could not start; the log above says why")
+
+
+@contextmanager
+def upstreams(settings: Settings, tell: Callable[[str], None]) -> Iterator[LiveSettings]:
+    """The settings with upstreams in them: those that are set, or a sandbox for as long as the block lasts."""
+    if not settings.uses_sandbox:
+        yield LiveSettings(settings)
+        return
+    tell("No upstream is set: a sandbox with a made-up bingo business stands in for GameHub and Game History.")
+    with SandboxProcess.of(settings) as process:
+        import_module("schema.graph")  # which takes as long as the sandbox takes to start
+        try:
+            announcement = process.announcement()
+        except SandboxFailed as error:
+            stop(str(error))
+        process.watch(lambda code: say(f"the sandbox has ended (exit code {code}); its fields fail until a new start"))
+        yield LiveSettings(announcement.point(settings), env_file=None)
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def sandbox(context: typer.Context) -> None:
+    """Serve both upstream systems of a made-up bingo business, to try things on.
+
+    The options are the sandbox's own: `gamehub-graph sandbox --help` lists them.
+    """
+    # This process goes on as the sandbox, so that signals and exit codes are the sandbox's own.
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])
+
+
+@app.command()
+def query(
+    name: Annotated[
+        str, typer.Argument(help="A saved query, GroupWalk say, or the path of a .graphql file. None lists the saved.")
+    ] = "",
+    var: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help='A variable: group=382, or a part of one: during.frame=TODAY, or JSON: during=\'{"frame": "TODAY"}\'. '
+            "May be repeated.",
+        ),
+    ] = None,
+    operation: Annotated[str | None, typer.Option(help="Which operation to run, if the file has several.")] = None,
+) -> None:
+    """Run one query without a server, and print its answer as JSON.
+
+    It reads the upstreams that are set, or a sandbox if none is. Variables that are not given are taken from the saved
+    query's example, and named on stderr.
+
+    Exit codes: 0 an answer without errors; 1 an answer with errors; 2 no such query, or a variable, an option or a
+    setting is wrong.
+    """
+    from server.saved import BrokenQuery, Saved, find, saved_queries
+
+    try:
+        saved = saved_queries()
+        chosen: Saved = find(name, saved) if name else Saved("", "", "")
+    except BrokenQuery as error:
+        stop(str(error), WRONG_USE)
+    if not name:
+        for one in saved:
+            typer.echo(f"{one.name:<24}{one.comment}")
+        return
+    settings = load()
+    logs.set_up("error", settings.log_format)
+
+    from schema import graph
+    from server.execution import Executor, encode
+    from server.gateway import Gateway
+    from server.variables import WrongVariable, prepare
+
+    try:
+        ready, borrowed = prepare(graph.schema, chosen, var or [], operation)
+    except WrongVariable as error:
+        stop(str(error), WRONG_USE)
+    if borrowed:
+        say("from the saved query's example: " + ", ".join(f"{key}={value}" for key, value in borrowed.items()))
+
+    async def ask(gateway: "Gateway") -> "Outcome":
+        async with gateway.open():
+            return await Executor(graph.schema, gateway.session).run(ready)
+
+    with upstreams(settings, say) as live:
+        outcome = asyncio.run(ask(Gateway(live)))
+    typer.echo(encode(outcome.answer(), indent=True))
+    if outcome.errors:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def schema() -> None:
+    """Print the graph's schema, in GraphQL's own language.
+
+    Exit code: 0.
+    """
+    from schema import graph
+
+    typer.echo(graph.sdl(), nl=False)
+
+
+@app.command()
+def check() -> None:
+    """Read the settings, call each upstream once, and say in words what is wrong.
+
+    Exit codes: 0 both systems answer; 1 one does not, or is not set; 2 a setting is wrong.
+    """
+    settings = load()
+    logs.set_up("error", settings.log_format)
+    with upstreams(settings, typer.echo) as live:
+        from server.checkup import examine
+        from server.gateway import Gateway
+
+        results = asyncio.run(examine(Gateway(live)))
+    for result in results:
+        typer.echo(result.line())
+    if any(result.wrong is not None for result in results):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def errors(
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only those since then: 2h, 3d, 2026-03-15 or 2026-03-15T12:00.", show_default=False),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write them to this file instead, with what the upstream sent: a table for .csv, else lines of JSON.",
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """List the failed upstream calls of the error journal, oldest first, or export them for the vendor.
+
+    Tokens never stand in it. Times are in the business time zone.
+
+    Exit codes: 0 also if there are none; 1 the file cannot be written; 2 an option or a setting is wrong.
+    """
+    settings = load()
+    from rich.console import Console
+
+    from server import errors as journal_table
+    from upstream.journal import Journal
+
+    zone = settings.business_zone
+    try:
+        start = journal_table.since(since, datetime.now(UTC), zone) if since is not None else None
+    except ValueError as error:
+        stop(f"--since {error}", WRONG_USE)
+    with Journal(settings.journal_file) as journal:
+        if export is not None:
+            try:
+                count = journal_table.export(journal, export, start)
+            except OSError as error:
+                stop(f"{export} cannot be written: {error.strerror}")
+            typer.echo(f"{count} failed calls written to {export}")
+            return
+        entries = journal.entries(start)
+    if not entries:
+        typer.echo(f"No failed calls{' since then' if since else ''}.")
+        return
+    # Into a pipe the lines are as long as they need be.
+    Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(journal_table.table(entries, zone))

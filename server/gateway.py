@@ -1,0 +1,148 @@
+"""The gateway between the settings and the rooms: the upstream client, a session for each operation, and the probes."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from resolvers.session import Session
+from server import readiness
+from server.operation import Operation
+from server.settings import LiveSettings
+from upstream.agents import Agent, Agents
+from upstream.call import Answer, Call
+from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
+from upstream.errors import Unavailable, UpstreamError
+from upstream.interval import Interval
+from upstream.journal import Journal
+from upstream.reports import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
+from upstream.secret import Secret
+
+# What to set when a system is not configured, for whoever reads the error.
+MISSING = {
+    System.GAMEHUB: "GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN.",
+    System.GAMELOG: "Game History is not configured: set GAMELOG_URL, GAMELOG_AGENT_CODE and GAMELOG_AGENT_TOKEN.",
+}
+
+CLOSING_SECONDS = 5.0
+
+DEFAULT_AGENT = ""  # of all groups that have none of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A small call that shows whether a system, or one agent of it, answers."""
+
+    title: str
+    call: Call
+
+
+class Gateway:
+    """Both upstreams as the settings have them. A system whose address is not set says so when it is called."""
+
+    def __init__(self, live: LiveSettings) -> None:
+        self._live = live
+        self._settings = settings = live.first
+        self._zone = settings.business_zone
+        urls = {System.GAMEHUB: settings.gamehub_url, System.GAMELOG: settings.gamelog_url}
+        self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
+        self._upstream: Upstream | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """The time in which calls may be made."""
+        journal = Journal(self._settings.journal_file)
+        self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
+        try:
+            yield
+        finally:
+            # Calls that nobody waits for any longer may end by themselves, but not hold up the end for minutes.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._upstream.aclose(), CLOSING_SECONDS)
+            await asyncio.to_thread(journal.close)
+
+    def _gamehub(self) -> GameHubConfig | None:
+        settings = self._settings
+        if System.GAMEHUB in self.missing:
+            return None
+        return GameHubConfig(
+            url=self._live.gamehub_url,
+            token=Secret(self._live.gamehub_token),
+            timezone=ZoneInfo(settings.gamehub_timezone),
+            timeout=settings.gamehub_timeout,
+            concurrency=settings.gamehub_concurrency,
+        )
+
+    def _gamelog(self) -> GameLogConfig | None:
+        settings = self._settings
+        if System.GAMELOG in self.missing:
+            return None
+        code = settings.gamelog_agent_code
+        return GameLogConfig(
+            url=self._live.gamelog_url,
+            agents=Agents(
+                None if code is None else Agent(code, Secret(self._live.gamelog_token)), settings.gamelog_agents_file
+            ),
+            timezone=ZoneInfo(settings.gamelog_timezone),
+            timeout=settings.gamelog_timeout,
+            concurrency=settings.gamelog_concurrency,
+        )
+
+    def session(self, operation: Operation) -> Session:
+        """What one operation reads with."""
+        return Session(
+            self,
+            self._zone,
+            user_code_from=self._settings.user_code_from.value,
+            agent_of_group=self._agent_of_group,
+            agents=self._agents,
+        )
+
+    async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:
+        """The rows of one call, or an UpstreamError."""
+        missing = self.missing.get(call.report.system)
+        if missing is not None:
+            raise Unavailable(missing, report=call.report.report_type)
+        assert self._upstream is not None, "the gateway is not open"
+        return await self._upstream.fetch(call, observe)
+
+    def probes(self) -> list[Probe]:
+        """One call for GameHub, one for each agent of Game History; of each the shortest answer there is."""
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        minute = Interval(now - datetime.timedelta(minutes=1), now)
+        found = [Probe(System.GAMEHUB.value, Call.of(PROGRESSIVE_JACKPOTS))]
+        for agent in self._agents():
+            title = System.GAMELOG.value + (f", agent {agent}" if agent else "")
+            found.append(Probe(title, Call.of(GAME_LOGS, minute, agent=agent, game_type="slot")))
+        return found
+
+    def readiness(self) -> readiness.Readiness:
+        """The probes as the server asks them."""
+        titles = [probe.title for probe in self.probes() if probe.call.report.system not in self.missing]
+        return readiness.Readiness(
+            {title: partial(self._probe, title) for title in titles}, list(self.missing.values())
+        )
+
+    async def _probe(self, title: str) -> str | None:
+        # Built anew each time: what was the last minute at the start is not the last minute now.
+        probe = next(probe for probe in self.probes() if probe.title == title)
+        try:
+            await self.fetch(probe.call)
+        except UpstreamError as error:
+            return f"{error.code}: {error.message}"
+        return None
+
+    def _agent_of_group(self, group: int | None) -> str:
+        agent = self._live.gamelog_agents().get(str(group))
+        return DEFAULT_AGENT if agent is None or agent == self._settings.gamelog_agent_code else agent
+
+    def _agents(self) -> Sequence[str]:
+        """The agents, each once, though several groups may share one."""
+        settings = self._settings
+        default = [DEFAULT_AGENT] if settings.gamelog_agent_code or settings.gamelog_agents_file is None else []
+        others = (agent for agent in self._live.gamelog_agents().values() if agent != settings.gamelog_agent_code)
+        return list(dict.fromkeys([*default, *others]))
