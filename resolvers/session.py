@@ -130,7 +130,7 @@ class Session:
         try:
             rows = (await self.fetch(Call.of(edge.report, interval, agent=agent, **{**fixed, edge.by: key}))).rows
         except NotFound as error:
-            return Rows() if edge.one else error
+            return Rows() if edge.one or edge.maybe else error
         except Exception as error:
             return error
         # A search may bring neighbours (`username` looks inside names): an entity is the row of exactly this key.

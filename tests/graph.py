@@ -1,0 +1,79 @@
+"""The graph over a running sandbox: what a query answers, and which upstream calls it makes."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from resolvers.session import Session
+from schema.graph import schema
+from tests.stand import NOON, Sandbox
+from upstream.agents import Agent, Agents
+from upstream.client import GameHubConfig, GameLogConfig, Upstream
+from upstream.secret import Secret
+
+UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What came back for one operation: data, errors as a client sees them, and the upstream calls it took."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]]
+    calls: list[dict[str, Any]]
+
+    @property
+    def reports(self) -> dict[str, int]:
+        """How many calls each report took."""
+        counts: dict[str, int] = {}
+        for call in self.calls:
+            counts[call["report"]] = counts.get(call["report"], 0) + 1
+        return dict(sorted(counts.items()))
+
+
+class Graph:
+    """The schema over both upstreams of a sandbox, for as long as an `async with` block lasts."""
+
+    def __init__(self, sandbox: Sandbox, zone: ZoneInfo = UTC, now: str = NOON, **session: Any) -> None:
+        self.sandbox = sandbox
+        self.zone = zone
+        self.now = datetime.fromisoformat(now)
+        self.session = session
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        sandbox = self.sandbox
+        self.upstream = await self._stack.enter_async_context(
+            Upstream(
+                GameHubConfig(lambda: sandbox.gamehub_url, Secret(sandbox.gamehub_token), ZoneInfo(sandbox.timezone)),
+                GameLogConfig(
+                    lambda: sandbox.gamelog_url,
+                    Agents(Agent(sandbox.agent_code, Secret(sandbox.agent_token))),
+                    ZoneInfo(sandbox.log_timezone),
+                ),
+            )
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def ask(self, query: str, **variables: Any) -> Asked:
+        """The answer to a query."""
+        self.sandbox.reset()
+        session = Session(self.upstream, self.zone, now=self.now, **self.session)
+        result = await schema.execute(query, variable_values=variables, context_value=session)
+        errors = [dict(error.formatted) for error in result.errors or ()]
+        return Asked(result.data, errors, self.sandbox.calls())
+
+    async def data(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of a query that must not fail."""
+        asked = await self.ask(query, **variables)
+        assert asked.errors == []
+        assert asked.data is not None
+        return asked.data

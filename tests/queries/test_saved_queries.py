@@ -1,0 +1,46 @@
+"""Every saved query answers exactly what was recorded, with exactly the upstream calls that were recorded."""
+
+import pytest
+
+from tests.graph import Graph
+from tests.queries.answers import FOLDER, Answer, saved
+
+SYSTEMS = {
+    "users_report",
+    "api_bulk_games_report",
+    "api_retail_game_details",
+    "api_retail_game_details_simplified",
+    "api_retail_movements",
+    "api_selling_and_preselling_games_report",
+    "transaction_report",
+    "api_groups_report",
+    "api_users_report",
+    "progressive_jackpot_summary",
+    "api_movements_external_report",
+    "get_game_log",
+}
+
+
+@pytest.mark.parametrize("name", saved())
+async def test_its_answer_is_the_recorded_one(name: str, graph: Graph) -> None:
+    answer = Answer.read(name)
+    assert answer.data is not None, f"record the answer of {name}: make answers"
+    asked = await graph.ask(saved()[name], **answer.variables)
+    assert asked.errors == []
+    assert asked.data == answer.data
+    assert asked.reports == answer.calls
+
+
+def test_together_they_use_every_report_of_both_systems() -> None:
+    assert {report for name in saved() for report in Answer.read(name).calls} == SYSTEMS
+
+
+def test_no_answer_is_left_of_a_query_that_is_gone() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == saved().keys()
+
+
+@pytest.mark.parametrize("name", saved())
+def test_it_says_what_it_shows_and_is_named_after_its_file(name: str) -> None:
+    first, *_ = saved()[name].splitlines()
+    assert first.startswith("# ")
+    assert f"query {name}" in saved()[name]
