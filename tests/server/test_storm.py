@@ -16,7 +16,9 @@ from tests.stand import Sandbox
 
 CANCELLED = 10_000
 AT_ONCE = 200
+# One call that the root field waits for itself, and two that loaders wait for.
 QUERY = """query Storm($user: ID!) {
+  progressiveJackpots { description }
   user(id: $user) { id username transactions(during: {dates: {from: "2026-03-10", to: "2026-03-10"}}) { totalCount } }
 }"""
 WALK = """{ group(id: 382) { users { nodes { id
