@@ -57,7 +57,7 @@ def report_rows(report: Report, body: bytes, zone: ZoneInfo) -> "list[Row] | Fai
     """
     decoder = _envelope(report)
     try:
-        envelope = decoder.decode(body)
+        envelope = _read(decoder, body)
     except _BROKEN as error:
         if (told := failure(body)) is not None:
             return told
@@ -98,7 +98,7 @@ def log_page(report: Report, game_type: str, body: bytes, zone: ZoneInfo) -> "Lo
     """
     decoder = _log_envelope(report, game_type)
     try:
-        envelope = decoder.decode(body)
+        envelope = _read(decoder, body)
     except _BROKEN as error:
         if (told := log_failure(body)) is not None:
             return told
@@ -141,6 +141,13 @@ class _LogTold(msgspec.Struct, gc=False):
 _FAILURE = msgspec.json.Decoder(_Told, strict=False)
 _LOG_FAILURE = msgspec.json.Decoder(_LogTold, strict=False)
 LOG_KEYS = ("status", "msg", "detail", "total_count", "page", "perPage")
+
+
+def _read(decoder: Any, body: bytes) -> Any:
+    # msgspec looks at the texts that it keeps; JSON is UTF-8 throughout.
+    if not body.isascii():
+        body.decode()
+    return decoder.decode(body)
 
 
 def _decoder(envelope: Any) -> Any:

@@ -121,7 +121,7 @@ class Transport:
                 content = json.dumps(body).encode() if body is not None else None
                 return self._client.build_request(method, address, params=query, content=content, headers=headers)
         except (httpx.InvalidURL, TypeError, ValueError):
-            pass
+            pass  # raised below, without the exception that quotes the URL
         raise Unavailable("the upstream's URL is not an http or https URL")
 
     async def send(self, request: httpx.Request, auth: httpx.Auth, tally: Tally) -> Reply:
@@ -199,9 +199,9 @@ class Transport:
             return Unavailable("the request could not be sent")
         except httpx.HTTPError as error:
             return _Again(_translated(error, status, bytes(body[:_SHOWN])))
-        except (OSError, RuntimeError) as error:
-            # A transport that is closing, or a library's own failure: its text is not to be trusted with a token.
-            return _Again(Unavailable(f"the connection failed ({type(error).__name__})"))
+        except Exception as error:
+            # Whatever else a library raises: its text is not to be trusted with a token.
+            return _Again(Unavailable(f"the request failed ({type(error).__name__})"))
         reply = Reply(status, bytes(body))
         return _Again(None, reply, wait) if status in _AGAIN else reply
 

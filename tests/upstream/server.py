@@ -1,0 +1,189 @@
+"""A small HTTP server whose every answer, and every fault of the wire, a test scripts."""
+
+import asyncio
+import gzip
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that arrived."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+    @property
+    def path(self) -> str:
+        """The path, without the query."""
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters."""
+        return dict(parse_qsl(urlsplit(self.target).query))
+
+    @property
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Told:
+    """An answer: its status, its body (JSON, or bytes as they are), and what goes wrong while it is sent."""
+
+    body: Any = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    fault: str | None = None
+    zipped: bool = False
+    delay: float = 0.0
+
+
+Reply = Callable[[Asked], Awaitable[Told] | Told]
+
+
+class Server:
+    """Answers every request with `reply`, and remembers it in `asked`."""
+
+    def __init__(self) -> None:
+        self.reply: Reply = lambda asked: Told({"error": False, "report": []})
+        self.asked: list[Asked] = []
+        self.port = 0
+        self.connections = 0
+        self.open = 0
+        self.most_at_once = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """The address."""
+        return f"http://127.0.0.1:{self.port}/api/v1"
+
+    def script(self, *replies: Told | Reply) -> None:
+        """Answer with these in turn, and with the last of them from then on."""
+        waiting = list(replies)
+
+        def reply(asked: Asked) -> Any:
+            told = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            return told(asked) if callable(told) else told
+
+        self.reply = reply
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        number = self.connections
+        try:
+            while await self._exchange(reader, writer, number):
+                pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.strip().split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        asked = Asked(method, target, headers, body, number)
+        self.asked.append(asked)
+        self.open += 1
+        self.most_at_once = max(self.most_at_once, self.open)
+        try:
+            found = self.reply(asked)
+            told = found if isinstance(found, Told) else await found
+            await asyncio.sleep(told.delay)
+            return await self._send(told, writer)
+        finally:
+            self.open -= 1
+
+    async def _send(self, told: Told, writer: asyncio.StreamWriter) -> bool:
+        body = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
+        headers = dict(told.headers)
+        if told.zipped:
+            body = gzip.compress(body)
+            headers["content-encoding"] = "gzip"
+        headers.setdefault("content-type", "application/json")
+        if told.fault == "chunks_cut":
+            headers["transfer-encoding"] = "chunked"
+        else:
+            headers["content-length"] = str(len(body))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 {told.status} Told\r\n{lines}\r\n".encode()
+        match told.fault:
+            case None:
+                writer.write(head + body)
+                await writer.drain()
+                return True
+            case "cut":
+                writer.write(head + body[: len(body) // 2])
+                await writer.drain()
+            case "chunks_cut":
+                writer.write(head + b"5\r\n" + body[:5] + b"\r\n")
+                await writer.drain()
+            case "reset":
+                _reset(writer)
+            case "reset_in_body":
+                writer.write(head + body[: len(body) // 2])
+                await writer.drain()
+                await asyncio.sleep(0.05)
+                _reset(writer)
+            case "close":
+                pass
+            case "garbage":
+                writer.write(b"GOOD MORNING\r\n\r\n")
+                await writer.drain()
+            case "hang":
+                await asyncio.sleep(60)
+            case "stall":
+                writer.write(head + body[: len(body) // 2])
+                await writer.drain()
+                await asyncio.sleep(60)
+            case "trickle":
+                writer.write(head)
+                for index in range(len(body)):
+                    writer.write(body[index : index + 1])
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+        return False
+
+    async def _stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Server]:
+    """A server on a free loopback port."""
+    server = Server()
+    listener = await asyncio.start_server(server._connection, "127.0.0.1", 0, backlog=1024)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        await server._stop()
+        await listener.wait_closed()

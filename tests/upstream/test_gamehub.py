@@ -1,0 +1,281 @@
+"""GameHub over real HTTP: requests, answers, errors, tokens and what goes wrong on the wire."""
+
+import asyncio
+import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.upstream.conftest import TOKEN, UTC, Make
+from tests.upstream.examples import ROWS, example
+from tests.upstream.server import Asked, Server, Told
+from upstream import errors, reports
+from upstream.call import Call
+from upstream.interval import Interval, dates
+from upstream.journal import Journal
+from upstream.request import BadParameter
+from upstream.secret import Secret
+
+DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
+GROUPS = Call.of(reports.GROUPS)
+MOVEMENTS = Call.of(reports.GROUP_MOVEMENTS, DAY, group_id=382)
+GROUP = {"error": False, "report": [{"id": 347}]}
+REFUSED = {"error": True, "code": "00001", "message": "These credentials do not match our records."}
+
+CALLS = {
+    "R1": Call.of(reports.DAILY_MOVEMENTS, DAY, groupid=350),
+    "R2": Call.of(reports.ROOM_GAMES, DAY, bs_room_id=1),
+    "R3": Call.of(reports.GAME_DETAIL, id=23),
+    "R4": Call.of(reports.GAME_SUMMARY, id=23),
+    "R5": Call.of(reports.GROUP_MOVEMENTS, DAY, group_id=390),
+    "R6": Call.of(reports.GAMES_ON_SALE, DAY, bs_room_id=2),
+    "R7": Call.of(reports.USER_TRANSACTIONS, DAY, user_id=2092),
+    "R8": Call.of(reports.GROUPS),
+    "R9": Call.of(reports.USERS, id=23),
+    "R11": Call.of(reports.FINANCIAL_MOVEMENTS, DAY, group_id=23),
+}
+
+
+@pytest.mark.parametrize("code", CALLS)
+async def test_every_report_is_asked_for_and_read(code: str, server: Server, make: Make) -> None:
+    server.script(Told(example(code)))
+    answer = await make().fetch(CALLS[code])
+    assert answer.rows == ROWS[code]
+    assert (answer.requests, answer.bytes) == (1, len(example(code)))
+    (asked,) = server.asked
+    action = "group_reports" if code == "R11" else "reports"
+    assert (asked.method, asked.path) == ("GET", f"/api/v1/{action}/")
+    assert asked.query["api_token"] == TOKEN
+    assert asked.query["report_type"] == CALLS[code].report.report_type
+    assert asked.body == b""
+
+
+@pytest.mark.parametrize("slash", ["", "/", "//"])
+async def test_c01_the_url_may_end_in_a_slash(slash: str, server: Server, make: Make) -> None:
+    await make(gamehub={"url": lambda: server.url + slash}).fetch(GROUPS)
+    assert server.asked[0].path == "/api/v1/reports/"
+
+
+async def test_c03_a_changed_url_is_picked_up(server: Server, make: Make) -> None:
+    urls = [f"{server.url}/old", f"{server.url}/new"]
+    upstream = make(gamehub={"url": lambda: urls[min(len(server.asked), 1)]})
+    await upstream.fetch(GROUPS)
+    await upstream.fetch(GROUPS)
+    assert [asked.path for asked in server.asked] == ["/api/v1/old/reports/", "/api/v1/new/reports/"]
+
+
+@pytest.mark.parametrize("url", ["", "nowhere", "ftp://127.0.0.1/", "http://", "http://[", "http://a b/"])
+async def test_a_url_that_is_none_is_unavailable(url: str, make: Make) -> None:
+    with pytest.raises(errors.Unavailable):
+        await make(gamehub={"url": lambda: url, "attempts": 1}).fetch(GROUPS)
+
+
+async def test_c03_a_changed_token_file_is_picked_up(server: Server, make: Make, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    upstream = make(gamehub={"token": Secret(file)})
+    await upstream.fetch(GROUPS)
+    file.write_text("second\n")
+    await upstream.fetch(GROUPS)
+    assert [asked.query["api_token"] for asked in server.asked] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Told(REFUSED, 401),
+        Told(b"<html>Unauthorized</html>", 401),
+        Told(REFUSED, 200),
+        Told(REFUSED | {"code": "10003"}, 401),
+    ],
+)
+async def test_c03_a_refused_token_is_read_again_once_and_the_call_made_again(
+    refusal: Told, server: Server, make: Make
+) -> None:
+    tokens = iter(["old", "new"])
+    upstream = make(gamehub={"token": Secret(lambda: next(tokens))})
+    # The literal and the function are asked at every request; what counts is that the second one is let in.
+    server.reply = lambda asked: Told(GROUP) if asked.query["api_token"] != "old" else refusal
+    tokens = iter(["old", "new", "new"])
+    assert len((await upstream.fetch(GROUPS)).rows) == 1
+    assert len(server.asked) == 2
+
+
+async def test_c03_a_token_that_stays_refused_is_unauthenticated(server: Server, make: Make, journal: Journal) -> None:
+    server.script(Told(REFUSED, 401))
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await make().fetch(GROUPS)
+    assert len(server.asked) == 2
+    assert (caught.value.status, caught.value.upstream_code, caught.value.report) == (401, "00001", "R8")
+    assert [entry.correlation_id for entry in journal.entries()] == [caught.value.correlation_id]
+
+
+async def test_c03_calls_refused_together_share_one_reading(server: Server, make: Make, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("old")
+    token = Secret(file)
+    upstream = make(gamehub={"token": token})
+    server.reply = lambda asked: Told(REFUSED, 401, delay=0.05)
+    calls = [Call.of(reports.GROUPS, id=number) for number in range(1, 11)]
+    found = await asyncio.gather(*map(upstream.fetch, calls), return_exceptions=True)
+    assert {type(each) for each in found} == {errors.Unauthenticated}
+    assert len(server.asked) == 20
+    assert token.reading == 1
+
+
+async def test_c03_authentication_is_one_replaceable_object(server: Server, make: Make) -> None:
+    class Bearer(httpx.Auth):
+        def __init__(self, token: Secret) -> None:
+            self.token = token
+
+        def auth_flow(self, request: httpx.Request) -> Any:
+            request.headers["authorization"] = f"Bearer {self.token.value()}"
+            yield request
+
+    await make(gamehub={"auth": Bearer, "token": Secret("abc")}).fetch(GROUPS)
+    assert server.asked[0].headers["authorization"] == "Bearer abc"
+    assert "api_token" not in server.asked[0].query
+
+
+async def test_c03_a_missing_token_is_unavailable(server: Server, make: Make, tmp_path: Path) -> None:
+    with pytest.raises(errors.Unavailable, match="token is not at hand"):
+        await make(gamehub={"token": Secret(tmp_path / "none")}).fetch(GROUPS)
+    assert server.asked == []
+
+
+async def test_c06_a_bad_parameter_never_leaves(server: Server, make: Make) -> None:
+    with pytest.raises(BadParameter):
+        await make().fetch(Call.of(reports.GROUP_MOVEMENTS, DAY, group_id="0"))
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("10000", 404, errors.ContractBroken),
+        ("10001", 404, errors.ContractBroken),
+        ("10011", 422, errors.NotFound),
+        ("10012", 422, errors.ContractBroken),
+        ("10013", 422, errors.NotFound),
+        ("10014", 422, errors.NotFound),
+        ("10015", 422, errors.ContractBroken),
+        ("10016", 422, errors.NotFound),
+        ("10017", 422, errors.ContractBroken),
+        ("10018", 400, errors.Incomplete),
+        ("10019", 422, errors.ContractBroken),
+        ("99999", 400, errors.Failed),
+        ("10016", 200, errors.NotFound),
+        (10016, 422, errors.NotFound),
+        (None, 400, errors.Failed),
+        (None, 200, errors.Failed),
+        (None, 500, errors.Failed),
+    ],
+)
+async def test_each_code_of_the_error_table(
+    code: str | int | None, status: int, kind: type[errors.UpstreamError], server: Server, make: Make, journal: Journal
+) -> None:
+    body = {"error": True, "code": code, "message": "Mensaje"} if code is not None else {"error": True}
+    server.script(Told(body, status))
+    with pytest.raises(errors.UpstreamError) as caught:
+        await make().fetch(MOVEMENTS)
+    error = caught.value
+    assert type(error) is kind
+    assert len(server.asked) == 1
+    assert (error.report, error.status, error.upstream_code) == ("R5", status, str(code) if code else None)
+    assert error.params == {"group_id": 382, "from": DAY.start.isoformat(), "until": DAY.end.isoformat()}
+    (entry,) = journal.entries()
+    assert entry.correlation_id == error.correlation_id
+    assert len(error.correlation_id) == 12
+    assert (entry.code, entry.report, entry.status, entry.params) == (kind.code, "R5", status, error.params)
+    assert entry.payload is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (500, b"<html>oops</html>", errors.Failed),
+        (404, b"not here", errors.ContractBroken),
+        (403, GROUP, errors.Failed),
+        (422, b"", errors.Failed),
+        (200, b"<html>Welcome</html>", errors.Malformed),
+        (200, b"", errors.Malformed),
+    ],
+)
+async def test_c10_a_bad_status_is_a_failure_whatever_the_body_says(
+    status: int, body: Any, kind: type[errors.UpstreamError], server: Server, make: Make
+) -> None:
+    server.script(Told(body, status))
+    with pytest.raises(errors.UpstreamError) as caught:
+        await make().fetch(GROUPS)
+    assert type(caught.value) is kind
+    assert caught.value.status == status
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(("call", "status"), [(MOVEMENTS, 422), (CALLS["R3"], 422), (GROUPS, 200)])
+async def test_c11_code_10002_is_an_empty_result(
+    call: Call, status: int, server: Server, make: Make, journal: Journal
+) -> None:
+    server.script(Told({"error": True, "code": "10002", "message": "No hay datos"}, status))
+    assert (await make().fetch(call)).rows == []
+    assert journal.entries() == []
+
+
+async def test_c11_code_10002_of_a_broken_server_is_no_empty_result(server: Server, make: Make) -> None:
+    server.script(Told({"error": True, "code": "10002"}, 500))
+    with pytest.raises(errors.Failed):
+        await make().fetch(GROUPS)
+
+
+async def test_c12_break_is_incomplete(server: Server, make: Make) -> None:
+    server.script(Told({"error": False, "report": [{"id": 1}], "break": True}))
+    with pytest.raises(errors.Incomplete):
+        await make().fetch(CALLS["R9"])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_never_followed(status: int, server: Server, make: Make) -> None:
+    server.script(Told(b"", status, {"location": f"{server.url}/elsewhere?api_token={TOKEN}"}), Told(GROUP))
+    with pytest.raises(errors.Malformed, match="redirects"):
+        await make().fetch(GROUPS)
+    assert len(server.asked) == 1
+
+
+async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: Make) -> None:
+    rows = [
+        {"movement_id": number, "timestamp": 1714557600 + number, "type": "x", "currency_amount": 1}
+        for number in range(-1, 3)
+    ]
+    server.script(Told({"error": False, "report": rows}))
+    start = datetime.datetime(2024, 5, 1, 10, tzinfo=datetime.UTC)
+    half = datetime.timedelta(milliseconds=500)
+    narrow = Call.of(reports.GROUP_MOVEMENTS, Interval(start - half, start + 3 * half), group_id=382)
+    exact = Call.of(reports.GROUP_MOVEMENTS, Interval(start, start + 2 * half), group_id=382)
+    upstream = make()
+    assert [row.movement_id for row in (await upstream.fetch(narrow)).rows] == [0, 1]
+    # Where the period is what was asked for, the upstream is taken at its word.
+    assert [row.movement_id for row in (await upstream.fetch(exact)).rows] == [-1, 0, 1, 2]
+
+
+async def test_an_unset_system_says_which_setting_is_missing() -> None:
+    from upstream.client import Upstream
+
+    async with Upstream(None, None) as upstream:
+        with pytest.raises(errors.Unavailable, match="GAMEHUB_URL is not set"):
+            await upstream.fetch(GROUPS)
+        with pytest.raises(errors.Unavailable, match="GAMELOG_URL is not set"):
+            await upstream.fetch(Call.of(reports.GAME_LOGS, DAY, game_type="slot"))
+
+
+async def test_big_answers_are_read_whole(server: Server, make: Make) -> None:
+    rows = [{"id": number, "name": "x" * 100} for number in range(1, 20_001)]
+
+    def reply(asked: Asked) -> Told:
+        return Told({"error": False, "report": rows}, zipped=True)
+
+    server.reply = reply
+    answer = await make().fetch(GROUPS)
+    assert [row.id for row in answer.rows] == list(range(1, 20_001))
+    assert answer.bytes > 2_000_000
