@@ -34,7 +34,6 @@ class Result:
     title: str
     wrong: str | None
     advice: str
-    rows: int
     seconds: float
 
     def line(self) -> str:
@@ -51,11 +50,11 @@ async def examine(gateway: Gateway) -> list[Result]:
 
 async def _examine(gateway: Gateway, probe: Probe) -> Result:
     began = time.perf_counter()
-    wrong, advice, rows = None, "", 0
+    wrong, advice = None, ""
     try:
-        rows = len((await gateway.fetch(probe.call)).rows)
+        await gateway.fetch(probe.call)
     except UpstreamError as error:
         wrong = error.message if error.message.endswith(".") else f"{error.message}."
         configured = probe.call.report.system not in gateway.missing
         advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "") if configured else ""
-    return Result(probe.title, wrong, advice, rows, time.perf_counter() - began)
+    return Result(probe.title, wrong, advice, time.perf_counter() - began)

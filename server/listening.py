@@ -59,6 +59,7 @@ def run(app: ASGIApp, bound: socket.socket, listening: Callable[[], None]) -> bo
         app,
         loop="uvloop",
         http="httptools",
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,

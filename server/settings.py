@@ -351,7 +351,8 @@ def _misspelt(env_file: Path) -> list[str]:
         return []  # said in full when the settings are read
     lines = []
     for name in names:
-        close = get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85)
+        # Short names are anybody's: a HOSTS in `.env` is no misspelt HOST.
+        close = get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85) if len(name) >= 8 else []
         if name.upper() not in NAMES and (close or name.upper().startswith(("GAMEHUB_", "GAMELOG_"))):
             lines.append(f"{name} in {env_file} is no setting" + (f"; did you mean {close[0]}?" if close else ""))
     return lines

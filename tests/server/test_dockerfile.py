@@ -142,6 +142,8 @@ def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> Non
         address = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
         assert httpx.get(f"{address}/healthz").json() == {"alive": True}
         assert httpx.get(f"{address}/readyz").status_code == 503
+        assert "<title" in httpx.get(address).text
+        assert len(httpx.get(f"{address}/explorer/queries.json").json()) >= 12
         environment["PORT"] = address.rpartition(":")[2]
         subprocess.run(health, env=environment, check=True)
         began = time.monotonic()

@@ -1,0 +1,79 @@
+"""The gateway: which agent serves a group, what is asked to see whether all is well, and what a missing system says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from resolvers.session import Session
+from server.gateway import Gateway
+from server.operation import Operation
+from server.settings import NAMES, LiveSettings, load
+from upstream.call import Call
+from upstream.errors import Unavailable
+from upstream.reports import GAME_LOGS, GROUPS
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ERROR_JOURNAL", str(tmp_path / "errors.sqlite"))
+
+
+def gateway(agents: dict[str, str] | None = None, **settings: str) -> Gateway:
+    if agents is not None:
+        told = {group: {"agent_code": code, "agent_token": "t"} for group, code in agents.items()}
+        Path("agents.json").write_text(json.dumps(told))
+        settings["GAMELOG_AGENTS_FILE"] = "agents.json"
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return Gateway(LiveSettings(load()))
+
+
+def session(gateway: Gateway) -> Session:
+    return gateway.session(Operation("{ __typename }"))
+
+
+DEFAULT = {"GAMELOG_URL": "http://127.0.0.1:9", "GAMELOG_AGENT_CODE": "house", "GAMELOG_AGENT_TOKEN": "t"}
+
+
+def test_one_agent_serves_all_groups() -> None:
+    found = session(gateway(**DEFAULT))
+    assert found.agent_of_group(382) == ""
+    assert list(found.agents()) == [""]
+
+
+def test_some_groups_have_agents_of_their_own() -> None:
+    opened = gateway({"382": "a", "383": "a", "384": "b", "385": "house"}, **DEFAULT)
+    found = session(opened)
+    assert [found.agent_of_group(group) for group in (382, 383, 384, 385, 386, None)] == ["a", "a", "b", "", "", ""]
+    # Each once, though groups share them: an agent's log holds the rows of all its groups.
+    assert list(found.agents()) == ["", "a", "b"]
+    assert [probe.title for probe in opened.probes()] == [
+        "GameHub", "Game History", "Game History, agent a", "Game History, agent b",
+    ]  # fmt: skip
+    Path("agents.json").write_text('{"390": {"agent_code": "c", "agent_token": "t"}}')
+    assert list(found.agents()) == ["", "c"]
+
+
+def test_agents_of_groups_alone() -> None:
+    assert list(session(gateway({"382": "a"}, GAMELOG_URL="http://127.0.0.1:9")).agents()) == ["a"]
+
+
+async def test_a_missing_system_names_its_setting() -> None:
+    opened = gateway(**DEFAULT)
+    async with opened.open():
+        with pytest.raises(Unavailable, match="GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN"):
+            await opened.fetch(Call.of(GROUPS))
+    assert list(await opened.readiness().wrong()) == ["Game History"]
+    assert opened.readiness().notes == ["GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN."]
+
+
+async def test_probes_are_calls_that_may_be_made() -> None:
+    opened = gateway(GAMEHUB_URL="http://127.0.0.1:9", GAMEHUB_TOKEN="t", **DEFAULT)
+    async with opened.open():
+        wrong = await opened.readiness().wrong()
+    assert set(wrong) == {"GameHub", "Game History"}
+    assert all(text.startswith("UPSTREAM_UNAVAILABLE: ") for text in wrong.values())
+    assert {probe.call.report for probe in opened.probes()} >= {GAME_LOGS}
