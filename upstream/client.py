@@ -77,6 +77,8 @@ class Upstream:
         call = checked(call)
         task = self._flights.get(call)
         if task is None:
+            if self._closed:
+                raise Unavailable("the gateway is stopping")
             task = asyncio.create_task(self._run(call), name=f"upstream {call.report.code}")
             self._flights[call] = task
             task.add_done_callback(lambda done: self._landed(call, done))
@@ -121,8 +123,6 @@ class Upstream:
 
     async def _answer(self, call: Call, tally: Tally) -> Answer[Any]:
         system = self._systems.get(call.report.system)
-        if self._closed:
-            raise Unavailable("the gateway is stopping")
         if system is None:
             raise Unavailable("GAMEHUB_URL is not set" if call.report.system is System.GAMEHUB else _NO_GAMELOG)
         late = asyncio.timeout(None)

@@ -1,5 +1,6 @@
 """A token that may change at any moment (C3), and the removal of every token from what is kept or shown (C2)."""
 
+import contextlib
 import json
 import logging
 import os
@@ -76,7 +77,10 @@ class Secret:
             self._read(fresh=True)
 
     def known(self) -> Iterable[str]:
-        """Every value seen so far (the last few of them)."""
+        """Every value seen so far (the last few of them); a token that no call needed yet is looked at now."""
+        if not self._known:
+            with contextlib.suppress(SecretMissing):
+                self.value()
         return tuple(self._known)
 
     def _read(self, fresh: bool) -> str:

@@ -13,6 +13,7 @@ from tests.upstream.examples import ROWS, example
 from tests.upstream.server import Asked, Server, Told
 from upstream import errors, reports
 from upstream.call import Call
+from upstream.client import Upstream
 from upstream.interval import Interval, dates
 from upstream.journal import Journal
 from upstream.request import BadParameter
@@ -94,11 +95,16 @@ async def test_c03_a_changed_token_file_is_picked_up(server: Server, make: Make,
 async def test_c03_a_refused_token_is_read_again_once_and_the_call_made_again(
     refusal: Told, server: Server, make: Make
 ) -> None:
-    tokens = iter(["old", "new"])
-    upstream = make(gamehub={"token": Secret(lambda: next(tokens))})
-    # The literal and the function are asked at every request; what counts is that the second one is let in.
-    server.reply = lambda asked: Told(GROUP) if asked.query["api_token"] != "old" else refusal
-    tokens = iter(["old", "new", "new"])
+    token = ["old"]
+
+    def reply(asked: Asked) -> Told:
+        if asked.query["api_token"] == "new":
+            return Told(GROUP)
+        token[0] = "new"
+        return refusal
+
+    server.reply = reply
+    upstream = make(gamehub={"token": Secret(lambda: token[0])})
     assert len((await upstream.fetch(GROUPS)).rows) == 1
     assert len(server.asked) == 2
 
@@ -260,8 +266,6 @@ async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: 
 
 
 async def test_an_unset_system_says_which_setting_is_missing() -> None:
-    from upstream.client import Upstream
-
     async with Upstream(None, None) as upstream:
         with pytest.raises(errors.Unavailable, match="GAMEHUB_URL is not set"):
             await upstream.fetch(GROUPS)

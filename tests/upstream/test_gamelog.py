@@ -1,0 +1,256 @@
+"""The game log over real HTTP: pages, totals that move, agents and failures (G1, C5, C7, C21, C22)."""
+
+import asyncio
+import datetime
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.upstream.conftest import AGENT_TOKEN, UTC, Make
+from tests.upstream.examples import ROWS, example
+from tests.upstream.server import Asked, Server, Told
+from upstream import errors, reports
+from upstream.agents import Agent, Agents
+from upstream.call import Call
+from upstream.gamelog import GameLogConfig
+from upstream.interval import dates
+from upstream.journal import Journal
+from upstream.secret import Secret
+
+DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
+LOGS = Call.of(reports.GAME_LOGS, DAY, game_type="slot")
+ROW = json.loads(example("G1"))["slot"][0]
+
+
+def page(asked: Asked, total: int, shown: int | None = None) -> Told:
+    """The page that was asked for, of a log of so many rows, which says that it has `shown`."""
+    number, size = asked.json["page"], asked.json["perPage"]
+    rows = [ROW | {"history_id": each} for each in range(total)[number * size : (number + 1) * size]]
+    told = {"status": 1, "total_count": total if shown is None else shown, "page": number, "perPage": size}
+    return Told(told | {asked.json["game_type"]: rows})
+
+
+def log(total: int) -> Callable[[Asked], Told]:
+    return lambda asked: page(asked, total)
+
+
+async def test_the_example_is_read_over_http(server: Server, make: Make) -> None:
+    server.script(Told(example("G1").replace(b"340", b"1")))
+    answer = await make().fetch(LOGS)
+    assert answer.rows == ROWS["G1"]
+    (asked,) = server.asked
+    assert (asked.method, asked.target) == ("POST", "/api/v1")
+    assert asked.headers["content-type"] == "application/json"
+    assert asked.json == {
+        "method": "get_game_log",
+        "agent_code": "testAgent",
+        "agent_token": AGENT_TOKEN,
+        "game_type": "slot",
+        "start": "2024-05-01 00:00:00",
+        "end": "2024-05-01 23:59:59",
+        "page": 0,
+        "perPage": 10_000,
+    }
+
+
+async def test_c05_start_and_end_are_in_the_systems_own_zone(server: Server, make: Make) -> None:
+    server.reply = log(0)
+    await make(gamelog={"timezone": ZoneInfo("Asia/Kolkata")}).fetch(LOGS)
+    assert (server.asked[0].json["start"], server.asked[0].json["end"]) == (
+        "2024-05-01 05:30:00",
+        "2024-05-02 05:29:59",
+    )
+
+
+@pytest.mark.parametrize(("total", "pages"), [(0, 1), (1, 1), (9, 1), (10, 1), (11, 2), (95, 10), (100, 10)])
+async def test_c07_all_pages_are_read_in_order(total: int, pages: int, server: Server, make: Make) -> None:
+    server.reply = log(total)
+    answer = await make(gamelog={"page_size": 10}).fetch(LOGS)
+    assert [row.history_id for row in answer.rows] == list(range(total))
+    assert answer.requests == len(server.asked) == pages
+    assert sorted(asked.json["page"] for asked in server.asked) == list(range(pages))
+
+
+async def test_c07_pages_are_read_a_few_at_once(server: Server, make: Make) -> None:
+    async def reply(asked: Asked) -> Told:
+        await asyncio.sleep(0.02)
+        return page(asked, 400)
+
+    server.reply = reply
+    await make(gamelog={"page_size": 10, "pages_at_once": 3}).fetch(LOGS)
+    assert server.most_at_once == 3
+
+
+async def test_c07_an_upstream_with_shorter_pages_of_its_own_is_followed(server: Server, make: Make) -> None:
+    def reply(asked: Asked) -> Told:
+        body = dict(asked.json) | {"perPage": min(asked.json["perPage"], 4)}
+        return page(Asked("POST", "", {}, json.dumps(body).encode(), 1), 10)
+
+    server.reply = reply
+    answer = await make(gamelog={"page_size": 100}).fetch(LOGS)
+    assert [row.history_id for row in answer.rows] == list(range(10))
+    assert answer.requests == 3
+
+
+@pytest.mark.parametrize("size", [0, -1, 1_000_001])
+def test_c07_a_page_size_beyond_the_maximum_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="from 1 to 1,000,000"):
+        GameLogConfig(lambda: "", Agents(), UTC, page_size=size)
+
+
+async def test_c07_a_total_that_moved_once_is_read_again(server: Server, make: Make) -> None:
+    totals = iter([20, 21])
+    server.reply = lambda asked: page(asked, next(totals, 21))
+    answer = await make(gamelog={"page_size": 10, "pages_at_once": 1}).fetch(LOGS)
+    assert [row.history_id for row in answer.rows] == list(range(21))
+    # Read again in one page, which cannot move while it is read.
+    assert server.asked[-1].json["page"] == 0
+    assert server.asked[-1].json["perPage"] > 21
+
+
+async def test_c07_a_total_that_moves_on_is_incomplete(server: Server, make: Make, journal: Journal) -> None:
+    server.reply = lambda asked: page(asked, 20, shown=20 + len(server.asked))
+    with pytest.raises(errors.Incomplete, match="not whole, also when read again"):
+        await make(gamelog={"page_size": 10}).fetch(LOGS)
+    assert [entry.code for entry in journal.entries()] == ["UPSTREAM_INCOMPLETE"]
+
+
+@pytest.mark.parametrize("shown", [9, 11, 25])
+async def test_c07_a_short_or_long_page_is_incomplete(shown: int, server: Server, make: Make) -> None:
+    server.reply = lambda asked: page(asked, 10, shown)
+    with pytest.raises(errors.Incomplete):
+        await make().fetch(LOGS)
+
+
+async def test_c07_a_row_on_two_pages_is_noticed(server: Server, make: Make) -> None:
+    def reply(asked: Asked) -> Told:
+        told = page(asked, 20)
+        if asked.json["page"] == 1:
+            told.body["slot"][0]["history_id"] = 9
+        return told
+
+    server.reply = reply
+    answer = await make(gamelog={"page_size": 10}).fetch(LOGS)
+    assert [row.history_id for row in answer.rows] == list(range(20))
+    assert server.asked[-1].json["perPage"] > 20
+
+
+async def test_c07_a_row_that_is_there_twice_is_incomplete(server: Server, make: Make) -> None:
+    server.reply = lambda asked: Told({"status": 1, "total_count": 2, "slot": [ROW, ROW]})
+    with pytest.raises(errors.Incomplete, match="1 rows stand in it twice"):
+        await make().fetch(LOGS)
+
+
+async def test_the_first_page_that_fails_stops_the_rest(server: Server, make: Make) -> None:
+    def reply(asked: Asked) -> Told:
+        return page(asked, 1000) if asked.json["page"] != 3 else Told(b"<html>", 500)
+
+    server.reply = reply
+    with pytest.raises(errors.Failed):
+        await make(gamelog={"page_size": 10, "pages_at_once": 2}).fetch(LOGS)
+    assert len(server.asked) < 10
+
+
+async def test_c21_rows_stand_under_the_game_type(server: Server, make: Make) -> None:
+    server.reply = log(3)
+    live = Call.of(reports.GAME_LOGS, DAY, game_type="live", user_code="u1")
+    assert len((await make().fetch(live)).rows) == 3
+    assert (server.asked[0].json["game_type"], server.asked[0].json["user_code"]) == ("live", "u1")
+
+
+@pytest.mark.parametrize(
+    ("status", "msg", "detail", "kind"),
+    [
+        (200, "Invalid Parameter.", "perPage must be less than or equal to 1000000", errors.ContractBroken),
+        (200, "Invalid Parameter.", "user_code is required", errors.ContractBroken),
+        (200, "Invalid Method.", "method must be get_game_log", errors.ContractBroken),
+        (200, "Invalid Agent.", "agent_code or agent_token is wrong", errors.Unauthenticated),
+        (200, "INVALID_TOKEN", None, errors.Unauthenticated),
+        (200, "Unauthorized", None, errors.Unauthenticated),
+        (401, None, None, errors.Unauthenticated),
+        (200, "Invalid User.", "user_code does not exist", errors.NotFound),
+        (200, "Internal Error.", "unexpected error", errors.Failed),
+        (200, None, None, errors.Failed),
+        (500, "Internal Error.", None, errors.Failed),
+    ],
+)
+async def test_c21_status_0_is_an_error(
+    status: int, msg: str | None, detail: str | None, kind: type[errors.UpstreamError], server: Server, make: Make
+) -> None:
+    server.script(Told({"status": 0, "msg": msg, "detail": detail}, status))
+    with pytest.raises(errors.UpstreamError) as caught:
+        await make().fetch(LOGS)
+    assert type(caught.value) is kind
+    assert len(server.asked) == (2 if kind is errors.Unauthenticated else 1)
+    assert caught.value.report == "G1"
+    if detail:
+        assert detail in caught.value.message
+
+
+async def test_c03_a_refused_agent_is_read_again_once(server: Server, make: Make, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("old")
+
+    def reply(asked: Asked) -> Told:
+        if asked.json["agent_token"] == "new":
+            return page(asked, 5)
+        file.write_text("new")
+        return Told({"status": 0, "msg": "Invalid Agent.", "detail": "no"})
+
+    server.reply = reply
+    upstream = make(gamelog={"agents": Agents(Agent("a", Secret(file)))})
+    assert len((await upstream.fetch(LOGS)).rows) == 5
+    assert [asked.json["agent_token"] for asked in server.asked] == ["old", "new"]
+
+
+def agents_file(path: Path, agents: Any) -> None:
+    path.write_text(json.dumps(agents))
+    # Two writings within the clock's grain and of one length look alike.
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))
+
+
+async def test_c22_a_map_of_groups_may_replace_the_agent(server: Server, make: Make, tmp_path: Path) -> None:
+    server.reply = log(1)
+    file = tmp_path / "agents.json"
+    agents_file(file, {"382": {"agent_code": "other", "agent_token": "first"}})
+    agents = Agents(Agent("default", Secret("mine")), file)
+    upstream = make(gamelog={"agents": agents})
+    for group in (382, 1):
+        call = Call.of(reports.GAME_LOGS, DAY, game_type="slot", agent=agents.of_group(group))
+        await upstream.fetch(call)
+    agents_file(file, {"382": {"agent_code": "other", "agent_token": "again"}})
+    await upstream.fetch(Call.of(reports.GAME_LOGS, DAY, game_type="slot", agent="other"))
+    used = [(asked.json["agent_code"], asked.json["agent_token"]) for asked in server.asked]
+    assert used == [("other", "first"), ("default", "mine"), ("other", "again")]
+
+
+async def test_c22_an_unknown_agent_is_unavailable(server: Server, make: Make) -> None:
+    with pytest.raises(errors.Unavailable, match="no agent has the code 'nobody'"):
+        await make().fetch(Call.of(reports.GAME_LOGS, DAY, game_type="slot", agent="nobody"))
+    assert server.asked == []
+
+
+async def test_an_unset_url_says_so(make: Make) -> None:
+    with pytest.raises(errors.Unavailable, match="GAMELOG_URL is not set"):
+        await make(gamelog={"url": lambda: ""}).fetch(LOGS)
+
+
+@pytest.mark.parametrize(
+    "told", [Told(b"<html>"), Told(b""), Told({"total_count": 1}), Told({"status": 1, "slot": []})]
+)
+async def test_c10_anything_but_the_documented_json_is_malformed(told: Told, server: Server, make: Make) -> None:
+    server.script(told)
+    with pytest.raises(errors.Malformed):
+        await make().fetch(LOGS)
+
+
+async def test_a_redirect_is_never_followed(server: Server, make: Make) -> None:
+    server.script(Told(b"", 307, {"location": f"{server.url}/elsewhere"}), Told(example("G1")))
+    with pytest.raises(errors.Malformed, match="redirects"):
+        await make().fetch(LOGS)
+    assert len(server.asked) == 1

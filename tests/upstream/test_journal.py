@@ -1,0 +1,171 @@
+"""The error journal: bounded, durable, and never in the way (C10, issue of failed calls)."""
+
+import datetime
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upstream.errors import Failed, Malformed, UpstreamError
+from upstream.journal import PAYLOAD_LIMIT, Journal
+
+
+def error(number: int = 1, payload: bytes | None = b"<html>") -> UpstreamError:
+    return Malformed(
+        f"error {number}",
+        report="R5",
+        params={"group_id": 382, "from": "2024-05-01T00:00:00+00:00"},
+        status=200,
+        upstream_code="10000",
+        correlation_id=f"id{number}",
+        payload=payload,
+    )
+
+
+def test_an_error_is_kept_whole(journal: Journal) -> None:
+    before = datetime.datetime.now(datetime.UTC)
+    journal.record(error())
+    (entry,) = journal.entries()
+    assert before <= entry.at <= datetime.datetime.now(datetime.UTC)
+    assert (entry.correlation_id, entry.code, entry.report) == ("id1", "UPSTREAM_MALFORMED", "R5")
+    assert entry.params == {"group_id": 382, "from": "2024-05-01T00:00:00+00:00"}
+    assert (entry.status, entry.upstream_code, entry.message, entry.payload) == (200, "10000", "error 1", b"<html>")
+
+
+def test_entries_since_and_the_newest_of_them(journal: Journal) -> None:
+    journal.record(error(1))
+    journal.flush()
+    middle = datetime.datetime.now(datetime.UTC)
+    for number in (2, 3, 4):
+        journal.record(error(number))
+    assert [entry.correlation_id for entry in journal.entries()] == ["id1", "id2", "id3", "id4"]
+    assert [entry.correlation_id for entry in journal.entries(since=middle)] == ["id2", "id3", "id4"]
+    assert [entry.correlation_id for entry in journal.entries(limit=2)] == ["id3", "id4"]
+
+
+def test_there_is_nothing_in_a_journal_that_is_not_there(tmp_path: Path) -> None:
+    with Journal(tmp_path / "none.sqlite") as journal:
+        assert journal.entries() == []
+        assert not (tmp_path / "none.sqlite").exists()
+
+
+def test_the_export_is_a_line_of_json_an_error(journal: Journal, tmp_path: Path) -> None:
+    journal.record(error(1, b"\xff\xfe caf\xc3\xa9"))
+    journal.record(error(2, None))
+    assert journal.export(tmp_path / "errors.jsonl") == 2
+    first, second = (json.loads(line) for line in (tmp_path / "errors.jsonl").read_text("utf-8").splitlines())
+    assert first["payload"] == "\ufffd\ufffd café"
+    assert second["payload"] is None
+    assert (second["correlation_id"], second["params"]["group_id"]) == ("id2", 382)
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_the_oldest_make_room_by_number(tmp_path: Path) -> None:
+    with Journal(tmp_path / "errors.sqlite", max_entries=5) as journal:
+        for number in range(20):
+            journal.record(error(number))
+        assert [entry.message for entry in journal.entries()] == [f"error {number}" for number in range(15, 20)]
+
+
+def test_the_oldest_make_room_by_size(tmp_path: Path) -> None:
+    with Journal(tmp_path / "errors.sqlite", max_bytes=50_000) as journal:
+        for number in range(20):
+            journal.record(error(number, b"x" * 10_000))
+        entries = journal.entries()
+    assert 3 <= len(entries) <= 5
+    assert entries[-1].message == "error 19"
+
+
+def test_a_payload_is_bounded(journal: Journal) -> None:
+    journal.record(error(1, b"x" * 1_000_000))
+    (entry,) = journal.entries()
+    assert entry.payload == b"x" * PAYLOAD_LIMIT
+
+
+def test_two_processes_may_share_a_journal(tmp_path: Path) -> None:
+    with Journal(tmp_path / "errors.sqlite") as one, Journal(tmp_path / "errors.sqlite") as two:
+        threads = [
+            threading.Thread(target=lambda each=each: [each.record(error()) for _ in range(50)]) for each in (one, two)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        two.flush()
+        assert len(one.entries()) == 100
+
+
+def test_it_survives_a_crash(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from upstream.errors import Failed
+from upstream.journal import Journal
+journal = Journal(sys.argv[1])
+for number in range(10):
+    journal.record(Failed(f"error {number}", report="R5"))
+journal.flush()
+os.kill(os.getpid(), 9)
+"""
+    path = tmp_path / "errors.sqlite"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], check=False, timeout=60)
+    assert done.returncode == -9
+    with Journal(path) as journal:
+        assert [entry.message for entry in journal.entries()] == [f"error {number}" for number in range(10)]
+        journal.record(Failed("after"))
+        assert len(journal.entries()) == 11
+
+
+def test_a_journal_that_cannot_be_written_fails_nothing(tmp_path: Path, logs: list[Any]) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with Journal(tmp_path / "file" / "errors.sqlite") as journal:
+        journal.record(error())
+        journal.flush()
+    assert [line["event"] for line in logs] == ["journal.unwritable"]
+
+
+def test_a_full_disk_fails_nothing(tmp_path: Path, logs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def full(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)
+        connection.execute("PRAGMA max_page_count = 6")
+        return connection
+
+    with Journal(tmp_path / "errors.sqlite") as journal:
+        journal.record(error())
+        journal.flush()
+        monkeypatch.setattr(sqlite3, "connect", full)
+        for number in range(10):
+            journal.record(error(number, b"x" * 16_000))
+        journal.flush()
+    assert {line["event"] for line in logs} == {"journal.unwritable"}
+
+
+def test_a_closed_journal_fails_nothing(tmp_path: Path, logs: list[Any]) -> None:
+    journal = Journal(tmp_path / "errors.sqlite")
+    journal.close()
+    journal.record(error())
+    assert [line["event"] for line in logs] == ["journal.closed"]
+
+
+def test_too_many_errors_at_once_are_dropped_not_queued(tmp_path: Path, logs: list[Any]) -> None:
+    gate = threading.Event()
+    with Journal(tmp_path / "errors.sqlite") as journal:
+        write = journal._write
+
+        def slow(row: Any) -> None:
+            gate.wait(20)
+            write(row)
+
+        journal._write = slow  # type: ignore[method-assign]
+        for number in range(1500):
+            journal.record(error(number))
+        assert [line["event"] for line in logs].count("journal.full") == 500
+        journal._pending.clear()
+        gate.set()
+        journal._writer.shutdown(wait=True, cancel_futures=True)
