@@ -1,0 +1,55 @@
+"""The whole graph on top of the stranger, over real HTTP: one upstream client, a session for each operation."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from strawberry.types import ExecutionResult
+
+from resolvers.session import Session
+from schema.graph import schema
+from tests.strangers.stranger import MADRID, Stranger
+from tests.strangers.upstreams import connect
+from tests.strangers.world import NOW
+
+
+class Client:
+    """Asks the graph. `options` are the session's: `user_code_from`, `agents`, `agent_of_group`."""
+
+    def __init__(self, stranger: Stranger, zone: ZoneInfo = MADRID, **options: Any) -> None:
+        self.stranger = stranger
+        self.zone = zone
+        self.options = options
+        self.upstream_options: dict[str, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        self.upstream = connect(self.stranger, **self.upstream_options)
+        await self.upstream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.upstream.__aexit__(kind, error, trace)
+
+    async def ask(self, query: str, **variables: Any) -> ExecutionResult:
+        """The answer, with its errors."""
+        session = Session(self.upstream, self.zone, **{"now": NOW, **self.options})
+        result = await schema.execute(query, variable_values=variables or None, context_value=session)
+        assert isinstance(result, ExecutionResult)
+        return result
+
+    async def data(self, query: str, **variables: Any) -> Any:
+        """The answer of a query that must not fail."""
+        result = await self.ask(query, **variables)
+        assert result.errors is None, result.errors
+        return result.data
+
+    async def codes(self, query: str, **variables: Any) -> list[tuple[str, str]]:
+        """The errors as (path, code), sorted."""
+        errors = (await self.ask(query, **variables)).errors or []
+        return sorted((".".join(map(str, error.path or [])), (error.extensions or {})["code"]) for error in errors)
+
+
+Open = Callable[..., Client]
