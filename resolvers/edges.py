@@ -24,6 +24,7 @@ class Edge:
 
 
 GROUP_BY_ID = Edge(reports.GROUPS, "id", "id", wide_from=5, one=True)
+GROUP_BY_NAME = Edge(reports.GROUPS, None, "name", wide_from=1)
 USER_BY_ID = Edge(reports.USERS, "id", "id", wide_from=5, one=True)
 USER_BY_USERNAME = Edge(reports.USERS, "username", "username", wide_from=5, one=True)
 USER_BY_EXTERNAL_ID = Edge(reports.USERS, None, "external_user_id", wide_from=1, one=True)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -12,6 +12,7 @@ from strawberry import Info
 
 from resolvers.session import Session
 from schema.errors import BadUserInput
+from schema.order import Key, Order
 from schema.selection import select
 from schema.window import WINDOWS, complete
 from upstream.interval import Interval
@@ -21,7 +22,6 @@ DEFAULT_FIRST = 100
 MAX_FIRST = 1000
 
 NodeT = TypeVar("NodeT")
-Key = tuple[int | str, ...]
 
 
 @strawberry.type
@@ -56,20 +56,20 @@ async def connect(
     info: Info[Session, Any],
     window: str,
     rows: Sequence[Row],
-    key: Callable[[Any], Key],
+    order: Order,
     first: int | None,
     after: str | None,
     *,
     interval: Interval | None = None,
     told: dict[str, Any] | None = None,
 ) -> Any:
-    """The page that `first` and `after` ask for, in the order of `key`, with what is selected of its items read.
+    """The page that `first` and `after` ask for, in the given order, with what is selected of its items read.
 
     `window` names the type of the items, `told` what the parent tells of each by its type's own column names.
     """
     kind = WINDOWS[window]
-    position = read_page(first, after)
-    keys, ordered = in_order(rows, key)
+    position = read_page(first, after, order)
+    keys, ordered = in_order(rows, order)
     start = bisect.bisect_right(keys, position.after) if position.after is not None else 0
     stop = min(start + position.first, len(keys))
     nodes = [
@@ -77,7 +77,7 @@ async def connect(
         for row in ordered[start:stop]
     ]
     await complete(nodes, select(info, "nodes", "edges.node"))
-    cursors = [encode(place) for place in keys[start:stop]]
+    cursors = [encode(place, order) for place in keys[start:stop]]
     return Connection(
         edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
         nodes=nodes,
@@ -91,9 +91,9 @@ async def connect(
     )
 
 
-def in_order(rows: Sequence[Row], key: Callable[[Any], Key]) -> tuple[list[Key], list[Row]]:
+def in_order(rows: Sequence[Row], order: Order) -> tuple[list[Key], list[Row]]:
     """The rows in the order of their keys, which become unique: rows of one key are told apart by a running number."""
-    pairs = sorted(((key(row), index) for index, row in enumerate(rows)))
+    pairs = sorted(((order.key(row), index) for index, row in enumerate(rows)))
     keys: list[Key] = []
     previous: Key | None = None
     again = 0
@@ -114,26 +114,29 @@ class Position:
         self.after = after
 
 
-def read_page(first: int | None, after: str | None) -> Position:
+def read_page(first: int | None, after: str | None, order: Order) -> Position:
     """Check `first` and `after`. Raises `BadUserInput`."""
     if first is None:
         first = DEFAULT_FIRST
     if not 0 <= first <= MAX_FIRST:
         raise BadUserInput(f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items and page with `after`.")
-    return Position(first, None if after is None else decode(after))
+    return Position(first, None if after is None else decode(after, order))
 
 
-def encode(key: Key) -> str:
-    """The cursor of a key."""
-    return base64.urlsafe_b64encode(orjson.dumps(key)).decode().rstrip("=")
+def encode(key: Key, order: Order) -> str:
+    """The cursor of a key in an order."""
+    return base64.urlsafe_b64encode(orjson.dumps((order.name, *key))).decode().rstrip("=")
 
 
-def decode(cursor: str) -> Key:
-    """The key of a cursor. Raises `BadUserInput` for anything `encode` did not write."""
+def decode(cursor: str, order: Order) -> Key:
+    """The key of a cursor. Raises `BadUserInput` for anything `encode` did not write for a list of this order."""
     try:
-        key = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        key = None
-    if not isinstance(key, list) or not all(type(part) in (int, str) for part in key) or encode(tuple(key)) != cursor:
+        name, *parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError):
+        name, parts = None, []
+    key = tuple(parts)
+    # The last part is the running number.
+    fits = [type(part) for part in key] == [*order.types, int] and (not key or key[-1] >= 0)
+    if name != order.name or not fits or encode(key, order) != cursor:
         raise BadUserInput(f'after: "{cursor[:60]}" is not a cursor of this list; take it from `endCursor` or an edge.')
-    return tuple(key)
+    return key

@@ -21,6 +21,7 @@ import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
 from upstream.errors import UpstreamError
+from upstream.request import BadParameter
 
 log = structlog.get_logger("gamehub_graph")
 
@@ -32,8 +33,11 @@ class BadUserInput(GraphQLError):
         super().__init__(message, extensions={"code": "BAD_USER_INPUT"})
 
 
-def finish(error: GraphQLError) -> None:
-    """Give an error its code, and take out of it what is nobody's business."""
+def finish(error: GraphQLError, ran: bool = True) -> None:
+    """Give an error its code, and take out of it what is nobody's business.
+
+    `ran` is False for what parsing or validation found: then the document is to blame, and not its variables.
+    """
     cause: Any = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -44,17 +48,18 @@ def finish(error: GraphQLError) -> None:
             error.extensions["report"] = cause.report
         if cause.correlation_id:
             error.extensions["correlationId"] = cause.correlation_id
+    elif isinstance(cause, BadParameter):
+        error.message = str(cause)
+        error.extensions = {"code": "BAD_USER_INPUT"}
     elif "code" in (error.extensions or {}):
         pass
     elif isinstance(error, GraphQLSyntaxError):
         error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
-    elif error.path is None:
-        # Only what runs has a path: this one failed before, on its text or its variables.
-        coercion = error.message.startswith("Variable ")
-        error.extensions = {"code": "BAD_USER_INPUT" if coercion else "GRAPHQL_VALIDATION_FAILED"}
+    elif not ran:
+        error.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
     elif cause is None or isinstance(cause, GraphQLError):
         error.extensions = {"code": "BAD_USER_INPUT"}
     else:
-        log.error("fault", path=list(error.path), exc_info=cause)
+        log.error("fault", path=list(error.path or ()), exc_info=cause)
         error.message = "A fault of this server; its log says more."
         error.extensions = {"code": "INTERNAL_SERVER_ERROR"}

@@ -9,7 +9,7 @@ from resolvers import edges
 from resolvers.session import Session
 from schema.links import UserLink
 from schema.node import Node
-from schema.scalars import DateTime, Decimal, parse_id
+from schema.scalars import DateTime, Decimal, is_id
 from schema.selection import select
 from schema.window import WINDOWS, Window, column, complete, moment
 from upstream import rows
@@ -48,7 +48,10 @@ class GameLog(Node, Window):
         if known is not None:
             await complete((known,), select(info))
             return known
-        return await user_of_code(info, self.row.user_code)
+        found = await user_of_code(info.context, self.row.user_code)
+        if found is not None:
+            await complete((found,), select(info))
+        return found
 
     @property
     def row(self) -> rows.GameLog:
@@ -61,19 +64,15 @@ class GameLog(Node, Window):
         return (self.identity, self.row.created_at, self.row.agent_code, self.row.user_code)
 
 
-async def user_of_code(info: Info[Session, Any], code: str) -> Window | None:
+async def user_of_code(session: Session, code: str) -> Window | None:
     """The user of a Game History code, by the configured rule (C22); None if there is no such user."""
-    session = info.context
     user = WINDOWS["User"]
     if session.user_code_from == "id":
-        if not code.isascii() or not code.isdigit():
+        if not is_id(code):
             return None
-        found = await session.rows(edges.USER_BY_ID, parse_id(code))
+        found = await session.rows(edges.USER_BY_ID, int(code))
     elif session.user_code_from == "external_user_id":
         found = await session.rows(edges.USER_BY_EXTERNAL_ID, code)
     else:
-        selection = select(info)
-        if selection.keys() <= {"username", "__typename"}:
-            return user.tell({"username": code}, session=session)
         found = await session.rows(edges.USER_BY_USERNAME, code)
     return user.on(found[0], session=session) if found else None

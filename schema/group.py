@@ -7,26 +7,56 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.session import Session
+from schema import order
 from schema.connection import Connection, connect
 from schema.links import DailyMovementLink, FinancialMovementLink, TransactionLink, UserLink
 from schema.node import Node
-from schema.order import by_id, newest_financial_movement_first, newest_movement_first
 from schema.period import THIS_MONTH, TODAY, Period, resolve
 from schema.selection import select
 from schema.window import WINDOWS, Source, Window, column, complete
 from upstream import rows
+from upstream.errors import Incomplete
+from upstream.rows import Row
+
+
+class GroupSource(Source):
+    """A group by its id, or by its name where the users' report tells no more (C16, C18) and no two groups share it."""
+
+    __slots__ = ()
+
+    async def load(self, window: Window) -> Row | None:
+        name = window.told.get("name")
+        if window.identity is not None or name is None:
+            return await super().load(window)
+        return await group_of_name(window.session, name)
+
+
+async def group_of_name(session: Session, name: str) -> rows.Group:
+    """The one group of a name. Raises `Incomplete` if there are more, or none: then nobody can tell which is meant."""
+    found = await session.rows(edges.GROUP_BY_NAME, name)
+    if len(found) != 1:
+        raise Incomplete(
+            f'R9 tells a user\'s group by its name alone, "{name}", and {len(found)} groups have that name.',
+            report="R9",
+        )
+    group: rows.Group = found[0]
+    return group
 
 
 @strawberry.federation.type(keys=["id"])
 class Group(Node, Window):
     """A group of the business: a manager, a distributor or a local, to which users belong (Group List Report, R8)."""
 
-    sources = (Source(rows.Group, edges.GROUP_BY_ID),)
+    sources = (GroupSource(rows.Group, edges.GROUP_BY_ID),)
 
     id: ID = column({rows.Group: "id"}, "GameHub's own id of the group, such as 382.")
     external_id: ID | None = column({rows.Group: "external_group_id"}, "Your own id of the group, if it has one.")
     name: str | None = column({rows.Group: "name"}, "The group's name.")
     type: str | None = column({rows.Group: "type"}, "The kind of group, such as Manager, Distributor or Local.")
+
+    @property
+    def findable(self) -> bool:
+        return self.identity is not None or "name" in self.told
 
     def place(self) -> tuple[object, ...]:
         return (self.identity,)
@@ -37,7 +67,7 @@ class Group(Node, Window):
     ) -> Connection[UserLink] | None:
         """The users who belong to this group, by id; `username` searches inside names (User List Report, R9)."""
         found = await info.context.rows(edges.USERS_OF_GROUP, self.identity, username=username)
-        return await connect(info, "User", found, by_id, first, after, told={"group": self})
+        return await connect(info, "User", found, order.USERS, first, after, told={"group": self})
 
     @strawberry.field
     async def transactions(
@@ -51,7 +81,7 @@ class Group(Node, Window):
         interval = resolve(info, during)
         found = await info.context.rows(edges.MOVEMENTS_OF_GROUP, self.identity, interval)
         return await connect(
-            info, "Transaction", found, newest_movement_first, first, after, interval=interval, told={"group": self}
+            info, "Transaction", found, order.TRANSACTIONS, first, after, interval=interval, told={"group": self}
         )
 
     @strawberry.field
@@ -80,5 +110,5 @@ class Group(Node, Window):
         interval = resolve(info, during)
         found = await info.context.rows(edges.FINANCIAL_MOVEMENTS_OF_GROUP, self.identity, interval)
         return await connect(
-            info, "FinancialMovement", found, newest_financial_movement_first, first, after, interval=interval
+            info, "FinancialMovement", found, order.FINANCIAL_MOVEMENTS, first, after, interval=interval
         )

@@ -3,6 +3,7 @@
 import base64
 import binascii
 
+import orjson
 import strawberry
 
 from schema.errors import BadUserInput
@@ -24,15 +25,15 @@ class Node:
 
 def encode(*parts: object) -> str:
     """The globally unique id of a type's name, an id and what follows."""
-    return base64.urlsafe_b64encode(":".join(map(str, parts)).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps([str(part) for part in parts])).decode().rstrip("=")
 
 
 def decode(node_id: str) -> tuple[str, ...]:
     """The parts of a globally unique id. Raises `BadUserInput` for anything `encode` did not write."""
     try:
-        parts = base64.b64decode(node_id + "=" * (-len(node_id) % 4), altchars=b"-_", validate=True).decode().split(":")
-    except (binascii.Error, UnicodeError, ValueError):
-        parts = []
-    if len(parts) < 2 or encode(*parts) != node_id:
+        parts = orjson.loads(base64.b64decode(node_id + "=" * (-len(node_id) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        parts = None
+    if not isinstance(parts, list) or len(parts) < 2 or encode(*parts) != node_id:
         raise BadUserInput(f'nodeId: "{node_id[:60]}" is not a nodeId of this graph; take it from a `nodeId` field.')
     return tuple(parts)

@@ -3,34 +3,37 @@
 Entities stand by id, games by their start, movements and logs newest first.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from schema.connection import Key
+Key = tuple[Any, ...]
 
 
-def by_id(row: Any) -> Key:
-    """Groups and users: by id."""
-    return (row.id,)
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order: its name, which its cursors carry, and the key of a row, with the types of the key's parts."""
+
+    name: str
+    types: tuple[type, ...]
+    key: Callable[[Any], Key]
 
 
-def by_start(row: Any) -> Key:
-    """Games: by start, then by id."""
-    return (row.starts_at or 0, row.id)
+GROUPS = Order("groups", (int,), lambda row: (row.id,))
+USERS = Order("users", (int,), lambda row: (row.id,))
+GAMES = Order("games", (int, int), lambda row: (row.starts_at or 0, row.id))
 
+# A movement's id is one rising sequence for both of its reports (C20).
+TRANSACTIONS = Order("transactions", (int,), lambda row: (-row.movement_id,))
 
-def newest_movement_first(row: Any) -> Key:
-    """Transactions: by movement id, which is one rising sequence for both of their reports (C20)."""
-    return (-row.movement_id,)
+# Every agent counts its logs for itself, so time comes first.
+GAME_LOGS = Order("gameLogs", (int, int), lambda row: (-row.created_at, -row.history_id))
 
-
-def newest_log_first(row: Any) -> Key:
-    """Game logs: by time, then by id, since every agent counts for itself."""
-    return (-row.created_at, -row.history_id)
-
-
-def newest_financial_movement_first(row: Any) -> Key:
-    """Financial movements: by time, then by all that the row has, since it has no id."""
-    return (
+# A financial movement has no id: after its time, all that its row has tells it from others.
+FINANCIAL_MOVEMENTS = Order(
+    "financialMovements",
+    (int, int, int, int, int, int, str),
+    lambda row: (
         -row.timestamp,
         row.group_id or 0,
         row.user_id or 0,
@@ -38,4 +41,5 @@ def newest_financial_movement_first(row: Any) -> Key:
         row.type,
         row.subtype,
         row.currency_amount,
-    )
+    ),
+)

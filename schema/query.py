@@ -8,6 +8,7 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.session import Rows, Session
+from schema import order
 from schema.connection import Connection, connect
 from schema.errors import BadUserInput
 from schema.financial_movement import FinancialMovement
@@ -16,7 +17,6 @@ from schema.game_log import GameLog
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
 from schema.node import Node, decode
-from schema.order import by_id, by_start, newest_financial_movement_first, newest_log_first
 from schema.period import TODAY, Period, resolve
 from schema.references import REFERENCES
 from schema.room import Room
@@ -60,7 +60,7 @@ class Query:
         """All groups, or those of the given ids, by id (Group List Report, R8)."""
         session = info.context
         found = await (session.all(reports.GROUPS) if ids is None else _of_ids(session, edges.GROUP_BY_ID, ids))
-        return await connect(info, "Group", found, by_id, first, after)
+        return await connect(info, "Group", found, order.GROUPS, first, after)
 
     @strawberry.field
     async def user(self, info: Info[Session, Any], id: ID) -> User | None:
@@ -87,7 +87,7 @@ class Query:
             if username is not None or group is not None:
                 others = await session.all(reports.USERS, username=username, fkgroup=group)
                 found = Rows(row for row in found if others.find("id", row.id) is not None)
-        return await connect(info, "User", found, by_id, first, after)
+        return await connect(info, "User", found, order.USERS, first, after)
 
     @strawberry.field
     async def room(self, info: Info[Session, Any], id: ID) -> Room | None:
@@ -122,7 +122,7 @@ class Query:
         interval = resolve(info, during)
         room = None if room_id is None else parse_id(room_id, "roomId")
         found = await info.context.all(reports.ROOM_GAMES, interval, bs_room_id=room, status=status_number(status))
-        return await connect(info, "Game", found, by_start, first, after, interval=interval)
+        return await connect(info, "Game", found, order.GAMES, first, after, interval=interval)
 
     @strawberry.field
     async def game_logs(
@@ -141,7 +141,7 @@ class Query:
         ]
         answers = await asyncio.gather(*map(session.fetch, calls))
         found = Rows(row for answer in answers for row in answer.rows)
-        return await connect(info, "GameLog", found, newest_log_first, first, after, interval=interval)
+        return await connect(info, "GameLog", found, order.GAME_LOGS, first, after, interval=interval)
 
     @strawberry.field
     async def financial_movements(
@@ -157,7 +157,7 @@ class Query:
         group = None if group_id is None else parse_id(group_id, "groupId")
         found = await info.context.all(reports.FINANCIAL_MOVEMENTS, interval, group_id=group)
         return await connect(
-            info, "FinancialMovement", found, newest_financial_movement_first, first, after, interval=interval
+            info, "FinancialMovement", found, order.FINANCIAL_MOVEMENTS, first, after, interval=interval
         )
 
     @strawberry.field

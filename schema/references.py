@@ -13,7 +13,7 @@ from schema.game import Game
 from schema.game_log import GameLog
 from schema.group import Group
 from schema.room import Room
-from schema.scalars import parse_id
+from schema.scalars import is_id, parse_id
 from schema.selection import Selection
 from schema.transaction import Transaction
 from schema.user import User
@@ -157,13 +157,16 @@ def _parts(place: Sequence[str], count: int) -> Sequence[str]:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
+    if text != "0" and not is_id(text):
         raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
     return int(text)
 
 
 def _second(microseconds: int) -> Interval:
-    start = _EPOCH + datetime.timedelta(seconds=min(microseconds // 1_000_000, 253402300000))
+    try:
+        start = _EPOCH + datetime.timedelta(seconds=microseconds // 1_000_000)
+    except OverflowError:
+        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.") from None
     return Interval(start, start + datetime.timedelta(seconds=1))
 
 

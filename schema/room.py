@@ -8,14 +8,14 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.session import Session
+from schema import order
 from schema.connection import Connection, connect, in_order
 from schema.links import GameLink
 from schema.node import Node
-from schema.order import by_start
 from schema.period import TODAY, Period, resolve
 from schema.selection import select
 from schema.status import GameStatus, status_number
-from schema.window import WINDOWS, Source, Window, column, complete
+from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete
 from upstream import interval as intervals
 from upstream import rows
 from upstream.interval import Frame, Interval
@@ -37,22 +37,41 @@ class RoomSource(Source):
             if named is not None:
                 return named
             if games:
-                # The bulk report tells a room's name in its example alone (C16), the report of one game always does.
-                told = await session.rows(edges.GAME_SUMMARY_BY_ID, games[-1].id)
-                return rows.RoomGame(
-                    id=games[-1].id, room_id=window.identity, room_name=told[0].bs_room_id if told else None
-                )
+                return rows.RoomGame(id=games[-1].id, room_id=window.identity)
         return rows.RoomGame(id=0, room_id=window.identity)
+
+
+def _name(row: rows.RoomGame) -> object:
+    return row.room_name or (UNKNOWN if row.id else None)
+
+
+def _known_game(window: Window) -> int | None:
+    return next((row.id for row in window.rows if isinstance(row, rows.RoomGame) and row.id), None)
 
 
 @strawberry.federation.type(keys=["id"])
 class Room(Node, Window):
     """A bingo room. The upstream has no report of rooms: a room is known by its games (R2, R3)."""
 
-    sources = (RoomSource(rows.RoomGame, edges.GAMES_OF_ROOM),)
+    sources = (
+        RoomSource(rows.RoomGame, edges.GAMES_OF_ROOM),
+        # The bulk report tells a room's name in its example alone (C16); the report of one game always does.
+        Source(
+            rows.GameSummary,
+            edges.GAME_SUMMARY_BY_ID,
+            key=_known_game,
+            column="bs_game_id_main",
+            value=_known_game,
+            after=(rows.RoomGame,),
+        ),
+    )
 
     id: ID = column({rows.RoomGame: "room_id"}, "GameHub's own id of the room.")
-    name: str | None = column({rows.RoomGame: "room_name"}, "The room's name; null if it had no game this month.")
+    name: str | None = column(
+        {rows.RoomGame: _name, rows.GameSummary: "bs_room_id"},
+        "The room's name; null if it had no game this month.",
+        unsure=True,
+    )
 
     def place(self) -> tuple[object, ...]:
         return (self.identity,)
@@ -69,7 +88,7 @@ class Room(Node, Window):
         """The games of the room, by start, if wanted only those of one status (Bulk Games Report, R2)."""
         interval = resolve(info, during)
         found = await info.context.rows(edges.GAMES_OF_ROOM, self.identity, interval, status=status_number(status))
-        return await connect(info, "Game", found, by_start, first, after, interval=interval, told={"room": self})
+        return await connect(info, "Game", found, order.GAMES, first, after, interval=interval, told={"room": self})
 
     @strawberry.field
     async def games_on_sale(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[GameLink] | None:
@@ -78,7 +97,7 @@ class Room(Node, Window):
         found = await info.context.rows(edges.GAMES_ON_SALE_OF_ROOM, self.identity, interval)
         games = [
             WINDOWS["Game"].on(row, session=info.context, interval=interval, told={"room": self})
-            for row in in_order(found, by_start)[1]
+            for row in in_order(found, order.GAMES)[1]
         ]
         await complete(games, select(info))
         return games

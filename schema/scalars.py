@@ -20,30 +20,41 @@ DateTime = NewType("DateTime", datetime.datetime)
 Date = NewType("Date", datetime.date)
 
 
+def is_id(text: str) -> bool:
+    """Whether a text is a GameHub id: a whole number from 1 to 2^63 - 1."""
+    return _ID.fullmatch(text) is not None and 0 < int(text) < 1 << 63
+
+
 def parse_id(value: Any, what: str = "id") -> int:
     """A GameHub id as a number. Raises `BadUserInput` for anything but 1 to 2^63 - 1."""
     text = str(value)
-    if not _ID.fullmatch(text) or not 0 < int(text) < 1 << 63:
+    if not is_id(text):
         raise BadUserInput(f'{what}: "{text[:40]}" is not an id; ids are whole numbers, such as "382".')
     return int(text)
 
 
 def _parse_decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int) or not _DECIMAL.fullmatch(str(value)):
-        raise ValueError('A Decimal is a number in plain digits, such as "12.50": no exponent, no NaN, no infinity.')
+        raise BadUserInput('A Decimal is a number in plain digits, such as "12.50": no exponent, no NaN, no infinity.')
     return Decimal(str(value))
 
 
 def _parse_date_time(value: Any) -> DateTime:
     if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
-        raise ValueError('A DateTime is ISO 8601 with an offset, such as "2026-03-01T00:00:00+01:00".')
-    return DateTime(datetime.datetime.fromisoformat(value.upper().replace(" ", "T")))
+        raise BadUserInput('A DateTime is ISO 8601 with an offset, such as "2026-03-01T00:00:00+01:00".')
+    try:
+        return DateTime(datetime.datetime.fromisoformat(value.upper().replace(" ", "T")))
+    except ValueError:
+        raise BadUserInput(f'There is no moment "{value}".') from None
 
 
 def _parse_date(value: Any) -> Date:
     if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise ValueError('A Date is written year-month-day, such as "2026-03-01".')
-    return Date(datetime.date.fromisoformat(value))
+        raise BadUserInput('A Date is written year-month-day, such as "2026-03-01".')
+    try:
+        return Date(datetime.date.fromisoformat(value))
+    except ValueError:
+        raise BadUserInput(f'There is no day "{value}".') from None
 
 
 SCALARS: Mapping[object, ScalarDefinition] = {

@@ -12,21 +12,20 @@ from schema.scalars import DateTime, Decimal
 from schema.window import UNKNOWN, Source, Window, column, link, moment
 from upstream import rows
 
+# "Bingo - Wager Cancelled" moves money the other way, and who knows what another type does: only these are known.
+SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}
+
 
 def wallet_amount(row: rows.GroupMovement) -> Any:
-    """A group's movement as its user's wallet sees it: a wager takes money out of it, all else brings some (C19).
+    """A group's movement as its user's wallet sees it: a wager takes money out of it (C19).
 
-    `UNKNOWN` for a type that is not known to do either: then R7, which carries the sign, has to tell.
+    `UNKNOWN` for a type whose sign is not known: then R7, which carries the sign, has to tell.
     """
     amount: str = row.currency_amount
-    kind = row.type.casefold()
-    if amount.startswith("-"):
-        return amount
-    if "refund" in kind:
-        return amount
-    if "wager" in kind:
-        return amount if not amount.strip("0.") else f"-{amount}"
-    return amount if any(word in kind for word in ("prize", "jackpot", "winning")) else UNKNOWN
+    sign = SIGNS.get(row.type.casefold())
+    if sign is None or amount.startswith("-"):
+        return UNKNOWN
+    return f"{sign}{amount}" if amount.strip("0.") else amount
 
 
 @strawberry.federation.type(keys=["id"])

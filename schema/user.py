@@ -7,10 +7,11 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.session import Session
+from schema import order
 from schema.connection import Connection, connect
+from schema.group import group_of_name
 from schema.links import GameLogLink, GroupLink, TransactionLink
 from schema.node import Node
-from schema.order import newest_log_first, newest_movement_first
 from schema.period import TODAY, Period, resolve
 from schema.scalars import parse_id
 from schema.selection import Selection
@@ -65,7 +66,7 @@ class User(Node, Window):
         found = await info.context.rows(edges.TRANSACTIONS_OF_USER, self.identity, interval)
         kept = found if group is None else [row for row in found if row.group_id == group]
         return await connect(
-            info, "Transaction", kept, newest_movement_first, first, after, interval=interval, told={"user": self}
+            info, "Transaction", kept, order.TRANSACTIONS, first, after, interval=interval, told={"user": self}
         )
 
     @strawberry.field
@@ -82,22 +83,26 @@ class User(Node, Window):
         For several users at once the agent's whole log is read once and shared out by user code (G1).
         """
         interval = resolve(info, during)
-        agent = info.context.agent_of_group(self.group_id) if info.context.many_agents else ""
+        agent = info.context.agent_of_group(await self.home()) if info.context.many_agents else ""
         found = await info.context.rows(
             edges.LOGS_OF_USER, self.code(info.context), interval, agent, game_type=game_type or "slot"
         )
         return await connect(
-            info, "GameLog", found, newest_log_first, first, after, interval=interval, told={"user": self}
+            info, "GameLog", found, order.GAME_LOGS, first, after, interval=interval, told={"user": self}
         )
 
-    @property
-    def group_id(self) -> int | None:
-        """The id of the user's group, as far as it is known here."""
+    async def home(self) -> int | None:
+        """The id of the user's group, which decides who is the user's agent."""
         told = self.told.get("group")
-        if isinstance(told, Window):
+        if isinstance(told, Window) and told.identity is not None:
             identity: int | None = told.identity
             return identity
-        return next((row.group_id for row in self.rows if isinstance(row, rows.User)), None)
+        row = next((row for row in self.rows if isinstance(row, rows.User)), None)
+        if row is not None and row.group_id is None and row.fkgroup is not None:
+            return (await group_of_name(self.session, row.fkgroup)).id
+        for failure in self.failures.values():
+            raise failure
+        return row.group_id if row is not None else None
 
     def code(self, session: Session) -> str:
         """The user's code on Game History (C22). Raises `ContractBroken` where the user has none."""

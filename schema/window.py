@@ -7,7 +7,6 @@ name; from that follows, for any selection, which reports are still missing, and
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, ClassVar, Self
 
 from strawberry import Info
@@ -42,17 +41,18 @@ class Column:
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
-        value = None
+        unknown = False
         for row in window.rows:
             reader = self.readers.get(type(row))
             if reader is not None:
                 value = reader(row)
                 if value is not None and value is not UNKNOWN:
                     return value
+                unknown = value is UNKNOWN
         told = window.told.get(self.name)
         if told is None:
             self.fail(window)
-            if value is UNKNOWN:
+            if unknown:
                 raise Incomplete(f"No report tells the {self.name} of {type(window).__name__} {window.identity}.")
         return told
 
@@ -132,7 +132,7 @@ class Link(Column):
         selection = select(info)
         if not linked.gaps(selection):
             return linked
-        if linked.identity is None:
+        if not linked.findable:
             return None
         return _completed(linked, selection)
 
@@ -209,7 +209,7 @@ class Window:
     rows: tuple[Row, ...]
     told: dict[str, Any]
     interval: Interval | None
-    failures: dict[type[Row], UpstreamError]
+    tried: dict[type[Row], UpstreamError | None]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -231,7 +231,7 @@ class Window:
         window.rows = rows
         window.told = told or {}
         window.interval = interval
-        window.failures = {}
+        window.tried = {}
         return window
 
     @classmethod
@@ -249,6 +249,16 @@ class Window:
                 return reader(row)
         return self.told.get("id")
 
+    @property
+    def failures(self) -> dict[type[Row], UpstreamError]:
+        """The reports that were read in vain, and why."""
+        return {kind: error for kind, error in self.tried.items() if error is not None}
+
+    @property
+    def findable(self) -> bool:
+        """Whether enough is known to look the entity up."""
+        return self.identity is not None
+
     @classmethod
     def implied(cls, selection: Selection, session: Session) -> frozenset[str]:
         """Columns that selected relations stand on, though nobody selected them."""
@@ -257,16 +267,21 @@ class Window:
     def gaps(self, selection: Selection) -> frozenset[str]:
         """The selected columns that what stands here does not tell, but some report may."""
         kinds = tuple(type(row) for row in self.rows)
-        place = (type(self), kinds, frozenset(self.told), id(selection))
+        place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), id(selection))
         memo = self.session.memo
         gaps: frozenset[str] | None = memo.get(place)
         if gaps is None:
             gaps = memo[place] = self._gaps(kinds, selection)
-        unsure = [name for name in self.unsure if name in selection and self._is_unknown(self.columns[name])]
+        unsure = [name for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
         return gaps.union(unsure) if unsure else gaps
 
+    def open_sources(self) -> list[Source]:
+        """The reports that may still tell more: neither read nor tried in vain."""
+        kinds = {type(row) for row in self.rows}
+        return [source for source in self.sources if source.row not in kinds and source.row not in self.tried]
+
     def _gaps(self, kinds: tuple[type[Row], ...], selection: Selection) -> frozenset[str]:
-        others = [source.row for source in self.sources if source.row not in kinds]
+        others = [source.row for source in self.open_sources()]
         wanted = dict(selection)
         for name in self.implied(selection, self.session):
             wanted.setdefault(name, Selection())
@@ -280,30 +295,31 @@ class Window:
                 gaps.add(name)
         return frozenset(gaps)
 
-    def _is_unknown(self, column: Column) -> bool:
+    def _is_unsure(self, column: Column) -> bool:
         values = [reader(row) for row in self.rows if (reader := column.readers.get(type(row)))]
-        return bool(values) and all(value is UNKNOWN for value in values)
+        unknown = bool(values) and all(value is UNKNOWN for value in values)
+        return unknown and any(source.row in column.readers for source in self.open_sources())
 
 
 async def complete(windows: Sequence[Window], selection: Selection) -> bool:
     """Read whatever selected columns the windows lack, from the fewest reports that tell them; False if none is.
 
     A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
+    Where a report turns out not to tell a column after all, the next one is asked.
     """
-    loads = list(chain.from_iterable(_loads(window, selection) for window in windows))
-    if not loads:
-        return False
-    await asyncio.gather(*(_load(window, source) for window, source in loads if not source.after))
-    await asyncio.gather(*(_load(window, source) for window, source in loads if source.after))
-    return True
+    loaded = False
+    while loads := [(window, source) for window in windows for source in _chosen(window, selection)]:
+        loaded = True
+        await asyncio.gather(*(_load(window, source) for window, source in loads))
+    return loaded
 
 
-def _loads(window: Window, selection: Selection) -> list[tuple[Window, Source]]:
+def _chosen(window: Window, selection: Selection) -> Sequence[Source]:
+    """The reports to read next for what a window lacks."""
     gaps = window.gaps(selection)
     if not gaps:
-        return []
-    kinds = {type(row) for row in window.rows}
-    prices = {source: source.price for source in window.sources if source.row not in kinds}
+        return ()
+    prices = {source: source.price for source in window.open_sources()}
 
     def serving(name: str) -> list[Source]:
         below = selection.get(name) or Selection()
@@ -311,20 +327,20 @@ def _loads(window: Window, selection: Selection) -> list[tuple[Window, Source]]:
         return [source for source, weight in weights.items() if weight and weight == max(weights.values())]
 
     chosen = cover([serving(name) for name in gaps], prices)
-    kinds.update(source.row for source in chosen)
-    first = [
-        next(earlier for earlier in window.sources if earlier.row in source.after)
-        for source in chosen
-        if source.after and kinds.isdisjoint(source.after)
-    ]
-    return [(window, source) for source in (*first, *chosen)]
+    # What stands on another report's row waits for it, and brings it along if nobody else does.
+    here = {type(row) for row in window.rows}
+    ready = [source for source in chosen if not source.after or not here.isdisjoint(source.after)]
+    waiting = [source for source in chosen if source not in ready]
+    first = [next((earlier for earlier in prices if earlier.row in source.after), source) for source in waiting]
+    return tuple(dict.fromkeys([*ready, *first]))
 
 
 async def _load(window: Window, source: Source) -> None:
+    window.tried[source.row] = None
     try:
         row = await source.load(window)
     except UpstreamError as error:
-        window.failures[source.row] = error
+        window.tried[source.row] = error
     else:
         if row is not None:
             window.rows = (*window.rows, row)
@@ -338,8 +354,9 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
     """
     if not await complete((window,), selection) and not window.rows:
         await _load(window, min(window.sources, key=lambda source: source.price))
-    if not window.rows and window.failures:
-        raise next(iter(window.failures.values()))
+    if not window.rows:
+        for failure in window.failures.values():
+            raise failure
     return window if window.rows else None
 
 

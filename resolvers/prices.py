@@ -1,0 +1,135 @@
+"""What calls cost, learnt from the calls that were made: moving figures, with sane priors for a cold start.
+
+A call costs a latency and a share for each row; how many rows it brings is learnt per scope and day. Figures are
+seconds and rows; nothing here is measured twice or asked of anybody.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+
+from upstream.call import Call
+from upstream.reports import Report
+
+# How much a new figure weighs against all before it, and how many observations the prior stands for.
+WEIGHT = 0.2
+PRIOR = 2.0
+
+LATENCY = 0.05  # seconds to the first row, until it is known better
+PER_ROW = 5e-6  # seconds to read a row: transfer and decoding
+MOST_SCOPES = 10_000
+
+
+@dataclass(slots=True)
+class Line:
+    """Seconds as a line over rows, by least squares with exponential forgetting; the prior is where it starts."""
+
+    weight: float = PRIOR
+    rows: float = 0.0
+    seconds: float = PRIOR * LATENCY
+    rows_rows: float = 0.0
+    rows_seconds: float = 0.0
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Take in one call that brought so many rows in so many seconds."""
+        keep = 1 - WEIGHT
+        self.weight = self.weight * keep + 1
+        self.rows = self.rows * keep + rows
+        self.seconds = self.seconds * keep + seconds
+        self.rows_rows = self.rows_rows * keep + rows * rows
+        self.rows_seconds = self.rows_seconds * keep + rows * seconds
+
+    @property
+    def per_row(self) -> float:
+        """Seconds a row."""
+        mean = self.rows / self.weight
+        variance = self.rows_rows / self.weight - mean * mean
+        if variance < 1:
+            return PER_ROW
+        slope = (self.rows_seconds / self.weight - mean * self.seconds / self.weight) / variance
+        # A quiet or a noisy moment can turn the line upside down; a row is neither free nor a matter of milliseconds.
+        return min(max(slope, PER_ROW / 5), PER_ROW * 100)
+
+    @property
+    def latency(self) -> float:
+        """Seconds of a call that brings nothing."""
+        return max((self.seconds - self.per_row * self.rows) / self.weight, 1e-4)
+
+
+@dataclass(slots=True)
+class Mean:
+    """A moving mean."""
+
+    value: float
+    known: bool = False
+
+    def learn(self, value: float) -> None:
+        """Take in one more value; the first replaces the prior."""
+        self.value = self.value + WEIGHT * (value - self.value) if self.known else value
+        self.known = True
+
+
+@dataclass(slots=True)
+class Prices:
+    """The figures of all reports. One for all operations of a server: what one learns, the next one knows."""
+
+    parallel: Mapping[str, int] = field(default_factory=dict)
+    _lines: dict[str, Line] = field(default_factory=dict)
+    _rows: dict[Hashable, Mean] = field(default_factory=dict)
+
+    def learn(self, call: Call, rows: int, seconds: float) -> None:
+        """Take in a call that was answered."""
+        self._lines.setdefault(call.report.code, Line()).learn(rows, seconds)
+        days = length(call)
+        for scope in (scope_of(call), _kind_of(call)):
+            key = (call.report.code, scope)
+            mean = self._rows.get(key)
+            if mean is None:
+                if len(self._rows) >= MOST_SCOPES:
+                    self._rows.pop(next(iter(self._rows)))
+                mean = self._rows[key] = Mean(rows / days)
+            mean.learn(rows / days)
+
+    def latency(self, report: Report) -> float:
+        """Seconds of a call of this report that brings nothing."""
+        return self._lines.get(report.code, _UNKNOWN).latency
+
+    def per_row(self, report: Report) -> float:
+        """Seconds that a row of this report adds."""
+        return self._lines.get(report.code, _UNKNOWN).per_row
+
+    def rows(self, call: Call, prior: float) -> float:
+        """How many rows a call is likely to bring: as this scope did before, as such scopes did, or `prior` a day."""
+        for scope in (scope_of(call), _kind_of(call)):
+            mean = self._rows.get((call.report.code, scope))
+            if mean is not None:
+                return mean.value * length(call)
+        return prior * length(call)
+
+    def known(self, call: Call) -> bool:
+        """Whether rows of just this scope have been counted before."""
+        return (call.report.code, scope_of(call)) in self._rows
+
+    def seconds(self, report: Report, calls: int, rows: float) -> float:
+        """The price of so many calls of a report that bring so many rows in all."""
+        rounds = calls / min(max(calls, 1), self.parallel.get(report.system.value, 8))
+        return rounds * self.latency(report) + rows * self.per_row(report)
+
+
+_UNKNOWN = Line()
+
+
+def length(call: Call) -> float:
+    """The length of a call's interval in days, a minute at least; 1 for a report without a time frame."""
+    if call.interval is None:
+        return 1.0
+    return max((call.interval.end - call.interval.start).total_seconds(), 60.0) / 86_400
+
+
+def scope_of(call: Call) -> Hashable:
+    """What a call is about: its parameters and its agent, whatever the period."""
+    return (call.params, call.agent)
+
+
+def _kind_of(call: Call) -> Hashable:
+    """The kind of scope: which parameters are given, whatever their values."""
+    return tuple(name for name, _ in call.params)
