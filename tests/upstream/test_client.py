@@ -126,7 +126,7 @@ async def test_listeners_are_told_of_each_call_once(server: Server, make: Make) 
 
 async def test_a_hung_system_leaves_the_other_alone(server: Server, make: Make) -> None:
     server.reply = lambda asked: Told(fault="hang") if asked.method == "POST" else Told(GOOD)
-    upstream = make(gamelog={"timeout": 1.0, "concurrency": 1})
+    upstream = make(gamelog={"timeout": 0.5, "concurrency": 1})
     hung = asyncio.create_task(upstream.fetch(LOGS))
     await asyncio.sleep(0.05)
     assert len((await upstream.fetch(GROUPS)).rows) == 1
@@ -197,7 +197,7 @@ async def test_c02_no_token_is_shown_or_kept_whatever_fails(
         return FAULTS[fault](f"{asked.target} {asked.body.decode()} {TOKEN} {AGENT_TOKEN}")
 
     server.reply = reply
-    settings = {"timeout": 1.0, "body_limit": 1_000_000}
+    settings = {"timeout": 0.4, "body_limit": 1_000_000}
     upstream = make(gamehub=settings, gamelog=settings)
     shown: list[str] = []
     try:
