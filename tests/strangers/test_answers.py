@@ -406,6 +406,15 @@ GAME = """{ game(id: "1384861") { id room { id name } status statusName configur
   none: game(id: "999") { id status } }"""
 
 
+async def test_prizes_on_sale_by_the_games_id(client: Client) -> None:
+    async with client:
+        data = await client.data('{ game(id: "1384865") { room { id } canceledTickets prizes { name amount } } }')
+    assert data["game"] == {
+        "room": {"id": "1"}, "canceledTickets": 2,
+        "prizes": [{"name": "One line", "amount": "11.00"}, {"name": "Two lines", "amount": "0.00"}],
+    }  # fmt: skip
+
+
 async def test_prizes_on_sale_stand_whatever_is_asked_of_them(client: Client) -> None:
     """Until a prize is won the game's details list none: they must not hide what the prize stands at."""
     async with client:

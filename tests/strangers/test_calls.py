@@ -146,3 +146,33 @@ async def test_the_same_rows_wanted_in_two_places_are_read_once(stranger: Strang
                 { totalCount } } }"""
         )
     assert stranger.calls() == ["api_groups_report id=382", f"api_retail_movements group_id=382 {TODAY}"]
+
+
+DETAILS = ["api_retail_game_details id=1384861"]
+TOTALS = ["api_retail_game_details_simplified id=1384861"]
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "fields", "calls"),
+    [
+        ("{ tickets @include(if: true) { id } duration @include(if: false) }", None, {"tickets"}, DETAILS),
+        ("{ tickets @skip(if: true) { id } duration @skip(if: false) }", None, {"duration"}, TOTALS),
+        ("{ tickets @include(if: $yes) { id } duration @include(if: $no) }", True, {"tickets"}, DETAILS),
+        ("{ tickets @skip(if: $yes) { id } duration @skip(if: $no) }", True, {"duration"}, TOTALS),
+        ("{ ... @include(if: $no) { tickets { id } } ...F @include(if: $yes) }", True, {"duration"}, TOTALS),
+        ("{ ... on Game @skip(if: $yes) { tickets { id } } duration @include(if: $yes) }", True, {"duration"}, TOTALS),
+    ],
+)
+async def test_what_is_left_out_costs_no_call(
+    stranger: Stranger, client: Client, query: str, variables: bool | None, fields: set[str], calls: list[str]
+) -> None:
+    head = "query ($yes: Boolean!, $no: Boolean = false) " if variables else ""
+    fragment = "fragment F on Game { duration }" if "...F" in query else ""
+    unused = "" if variables is None or "$no" in query else " a: __typename @include(if: $no)"
+    async with client:
+        result = await client.ask(
+            f'{head}{{ game(id: "1384861") {query}{unused} }} {fragment}', **({"yes": True} if variables else {})
+        )
+    assert result.errors is None
+    assert set(result.data["game"]) == fields
+    assert stranger.calls() == calls

@@ -183,3 +183,19 @@ async def test_nothing_listens_any_more(stranger: Stranger, client: Client, monk
         result = await client.ask("{ groups { totalCount } gameLogs { totalCount } }")
     assert result.data == {"groups": None, "gameLogs": None}
     assert {error.extensions["code"] for error in result.errors} == {"UPSTREAM_UNAVAILABLE"}
+
+
+async def test_a_fault_of_our_own_tells_nothing_of_itself(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the operation looks like: not its text, and not the client's mistake."""
+    async with client:
+
+        async def broken(call: Any) -> Any:
+            raise AttributeError("the inner text")
+
+        monkeypatch.setattr(client.upstream, "fetch", broken)
+        for query in ("{ groups { totalCount } }", '{ group(id: "1") { name } }', "{ progressiveJackpots { value } }"):
+            result = await client.ask(query)
+            assert [error.extensions["code"] for error in result.errors] == ["INTERNAL_SERVER_ERROR"]
+            assert "inner text" not in str(result.errors)
+        result = await client.ask("query ($id: ID!) { group(id: $id) { name } }", id="1")
+        assert [error.extensions["code"] for error in result.errors] == ["INTERNAL_SERVER_ERROR"]

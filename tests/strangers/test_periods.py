@@ -168,6 +168,19 @@ async def test_the_last_second_of_the_log_is_whole(stranger: Stranger, client: C
         assert data["gameLogs"]["totalCount"] == 30
 
 
+@pytest.mark.parametrize("zone", ZONES)
+async def test_daily_totals_are_of_the_days_that_were_asked_for(stranger: Stranger, client: Client, zone: str) -> None:
+    """R1 tells days, not moments: whatever clock the system keeps, none of another period may come."""
+    stranger.become(zone=ZoneInfo(zone))
+    async with client:
+        data = await client.data(
+            """{ group(id: "391") { dailyMovements(during: {dates: {from: "2022-10-01", to: "2022-10-30"}}) { date }
+              last: dailyMovements(during: {frame: LAST_MONTH}) { date } } }"""
+        )
+    assert [day["date"] for day in data["group"]["dailyMovements"]] == ["2022-10-01", "2022-10-30"]
+    assert [day["date"] for day in data["group"]["last"]] == ["2022-09-30"]
+
+
 async def test_one_instant_cuts_all_periods_of_an_operation(stranger: Stranger, client: Client) -> None:
     client.options["now"] = datetime.datetime(2022, 10, 31, 22, 59, 59, 999999, tzinfo=datetime.UTC)
     async with client:
