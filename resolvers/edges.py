@@ -12,7 +12,8 @@ class Edge:
 
     Narrow, it is one call a key, which the parameter `by` takes. Wide, it is one call without that parameter, whose
     rows are shared out by `column`; an edge without `wide_from` cannot be read wide. `one` says that the key names one
-    entity. An unknown key is an error, unless `one` or `maybe` says that it has no rows.
+    entity. An unknown key is an error, unless `one` or `maybe` says that it has no rows. `any_case` says
+    that the upstream may write a key in other letters than it is asked for.
     """
 
     report: Report
@@ -21,6 +22,7 @@ class Edge:
     wide_from: int | None = None
     one: bool = False
     maybe: bool = False
+    any_case: bool = False
 
 
 GROUP_BY_ID = Edge(reports.GROUPS, "id", "id", wide_from=5, one=True)
@@ -38,4 +40,4 @@ GAMES_ON_SALE_OF_ROOM = Edge(reports.GAMES_ON_SALE, "bs_room_id", "bs_room_id")
 GAME_DETAIL_BY_ID = Edge(reports.GAME_DETAIL, "id", "game_id", one=True)
 GAME_SUMMARY_BY_ID = Edge(reports.GAME_SUMMARY, "id", "bs_game_id_main", one=True)
 # Game History does not know a user who has never played there; in the agent's log, too, such a user has no rows.
-LOGS_OF_USER = Edge(reports.GAME_LOGS, "user_code", "user_code", wide_from=2, maybe=True)
+LOGS_OF_USER = Edge(reports.GAME_LOGS, "user_code", "user_code", wide_from=2, maybe=True, any_case=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
@@ -117,10 +117,12 @@ class Session:
         if wide(edge, keys):
             answer = await self.fetch(Call.of(edge.report, interval, agent=agent, **fixed))
             shares = _share_out(answer.rows, edge.column)
-            if None not in shares or edge.by is None:
-                return [Rows(shares.get(key, ())) for key in keys]
-            # A row does not say whose it is (C16: such columns may be missing), so every key is asked for by itself.
-        return await asyncio.gather(*(self._narrow(edge, interval, agent, fixed, key) for key in keys))
+            asked = _unclear(edge, keys, shares)
+        else:
+            shares, asked = {}, keys
+        answers = await asyncio.gather(*(self._narrow(edge, interval, agent, fixed, key) for key in asked))
+        narrow = dict(zip(asked, answers, strict=True))
+        return [narrow[key] if key in narrow else Rows(shares.get(key, ())) for key in keys]
 
     async def _narrow(
         self, edge: Edge, interval: Interval | None, agent: str, fixed: dict[str, str | int], key: Any
@@ -142,6 +144,19 @@ def _share_out(rows: Iterable[RowT], column: str) -> dict[Hashable, list[RowT]]:
     for row in rows:
         shares.setdefault(getattr(row, column), []).append(row)
     return shares
+
+
+def _unclear(edge: Edge, keys: Iterable[Any], shares: Mapping[Hashable, object]) -> Collection[Any]:
+    """The keys that a wide answer does not settle, so that each has to be asked for by itself."""
+    if edge.by is None:
+        return ()
+    if None in shares:
+        # A row does not say whose it is (C16: such columns may be missing).
+        return list(keys)
+    if not edge.any_case:
+        return ()
+    folded = {str(column).casefold() for column in shares}
+    return [key for key in keys if key not in shares and str(key).casefold() in folded]
 
 
 def _retrieve(task: "asyncio.Task[Any]") -> None:

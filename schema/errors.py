@@ -33,11 +33,8 @@ class BadUserInput(GraphQLError):
         super().__init__(message, extensions={"code": "BAD_USER_INPUT"})
 
 
-def finish(error: GraphQLError, ran: bool = True) -> None:
-    """Give an error its code, and take out of it what is nobody's business.
-
-    `ran` is False for what parsing or validation found: then the document is to blame, and not its variables.
-    """
+def finish(error: GraphQLError) -> None:
+    """Give an error its code, and take out of it what is nobody's business."""
     cause: Any = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -55,8 +52,10 @@ def finish(error: GraphQLError, ran: bool = True) -> None:
         pass
     elif isinstance(error, GraphQLSyntaxError):
         error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
-    elif not ran:
-        error.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
+    elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
+        # Only what runs has a path: this failed before, on a variable (whose value has no place in the text) or the text.
+        variable = not error.nodes or " has invalid value" in error.message
+        error.extensions = {"code": "BAD_USER_INPUT" if variable else "GRAPHQL_VALIDATION_FAILED"}
     elif cause is None or isinstance(cause, GraphQLError):
         error.extensions = {"code": "BAD_USER_INPUT"}
     else:

@@ -169,6 +169,8 @@ class Game(Node, Window):
             SALE: ("prizes", rows.GameOnSalePrize),
         },
         "Its prizes: those won, or those to be won while it is on sale.",
+        # Until a prize is won the other reports list none: they must not hide what it stands at.
+        settled=(SALE,),
     )
     winners: list[Winner] | None = part(
         Winner,

@@ -15,6 +15,7 @@ from schema.window import WINDOWS, Window, column, complete, moment
 from upstream import rows
 
 ROW = rows.GameLog
+DEFAULT_GAME_TYPE = "slot"
 
 
 @strawberry.federation.type(keys=["id"])
@@ -61,7 +62,8 @@ class GameLog(Node, Window):
         return row
 
     def place(self) -> tuple[object, ...]:
-        return (self.identity, self.row.created_at, self.row.agent_code, self.row.user_code)
+        game_type = self.told.get("game_type", DEFAULT_GAME_TYPE)
+        return (self.identity, self.row.created_at, self.row.agent_code, self.row.user_code, game_type)
 
 
 async def user_of_code(session: Session, code: str) -> Window | None:

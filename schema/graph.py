@@ -41,9 +41,8 @@ class Graph(Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Codes for all, internals for nobody (`schema/errors.py`)."""
-        before = execution_context is not None and bool(execution_context.pre_execution_errors)
         for error in errors:
-            finish(error, ran=not before)
+            finish(error)
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:

@@ -13,7 +13,7 @@ from schema.connection import Connection, connect
 from schema.errors import BadUserInput
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
-from schema.game_log import GameLog
+from schema.game_log import DEFAULT_GAME_TYPE, GameLog
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
 from schema.node import Node, decode
@@ -134,14 +134,13 @@ class Query:
         after: str | None = None,
     ) -> Connection[GameLog] | None:
         """The game transactions of all agents on Game History, newest first (get_game_log, G1)."""
-        session, interval = info.context, resolve(info, during)
-        calls = [
-            Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=game_type or "slot")
-            for agent in session.agents()
-        ]
+        session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
+        calls = [Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=kind) for agent in session.agents()]
         answers = await asyncio.gather(*map(session.fetch, calls))
         found = Rows(row for answer in answers for row in answer.rows)
-        return await connect(info, "GameLog", found, order.GAME_LOGS, first, after, interval=interval)
+        return await connect(
+            info, "GameLog", found, order.GAME_LOGS, first, after, interval=interval, told={"game_type": kind}
+        )
 
     @strawberry.field
     async def financial_movements(

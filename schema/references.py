@@ -10,7 +10,7 @@ from resolvers import edges
 from resolvers.session import Rows, Session
 from schema.errors import BadUserInput
 from schema.game import Game
-from schema.game_log import GameLog
+from schema.game_log import DEFAULT_GAME_TYPE, GameLog
 from schema.group import Group
 from schema.room import Room
 from schema.scalars import is_id, parse_id
@@ -106,21 +106,23 @@ class GameLogReference(Searched):
     column = "history_id"
 
     async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
-        calls = [Call.of(reports.GAME_LOGS, interval, agent=agent, game_type="slot") for agent in session.agents()]
+        calls = [
+            Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=DEFAULT_GAME_TYPE) for agent in session.agents()
+        ]
         return [Rows(answer.rows) for answer in await asyncio.gather(*map(session.fetch, calls))]
 
     def window(self, session: Session, row: Any, interval: Interval) -> Window:
         return GameLog.on(row, session=session, interval=interval)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
-        id, moment, agent, code = _parts(place, 4)
+        id, moment, agent, code, game_type = _parts(place, 5)
         interval = _second(_number(moment))
         agent = agent if agent in session.agents() else ""
-        found = await session.rows(edges.LOGS_OF_USER, code, interval, agent, game_type="slot")
+        found = await session.rows(edges.LOGS_OF_USER, code, interval, agent, game_type=game_type)
         row = found.find(self.column, _number(id))
         if row is None:
             return None
-        window = self.window(session, row, interval)
+        window = GameLog.on(row, session=session, interval=interval, told={"game_type": game_type})
         await complete((window,), selection)
         return window
 

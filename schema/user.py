@@ -9,6 +9,7 @@ from resolvers import edges
 from resolvers.session import Session
 from schema import order
 from schema.connection import Connection, connect
+from schema.game_log import DEFAULT_GAME_TYPE
 from schema.group import group_of_name
 from schema.links import GameLogLink, GroupLink, TransactionLink
 from schema.node import Node
@@ -82,13 +83,18 @@ class User(Node, Window):
 
         For several users at once the agent's whole log is read once and shared out by user code (G1).
         """
-        interval = resolve(info, during)
+        interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
         agent = info.context.agent_of_group(await self.home()) if info.context.many_agents else ""
-        found = await info.context.rows(
-            edges.LOGS_OF_USER, self.code(info.context), interval, agent, game_type=game_type or "slot"
-        )
+        found = await info.context.rows(edges.LOGS_OF_USER, self.code(info.context), interval, agent, game_type=kind)
         return await connect(
-            info, "GameLog", found, order.GAME_LOGS, first, after, interval=interval, told={"user": self}
+            info,
+            "GameLog",
+            found,
+            order.GAME_LOGS,
+            first,
+            after,
+            interval=interval,
+            told={"user": self, "game_type": kind},
         )
 
     async def home(self) -> int | None:

@@ -5,7 +5,7 @@ name; from that follows, for any selection, which reports are still missing, and
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -27,6 +27,7 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+NOTHING = Selection()
 
 Read = Callable[[Any], Any]
 
@@ -56,10 +57,10 @@ class Column:
                 raise Incomplete(f"No report tells the {self.name} of {type(window).__name__} {window.identity}.")
         return told
 
-    def fail(self, window: "Window") -> None:
-        """Raise the failure of a report that would have told this column, if there is one."""
+    def fail(self, window: "Window", selection: Selection = NOTHING, told: int = 0) -> None:
+        """Raise the failure of a report that would have told more of this column than what stands here."""
         for kind, failure in window.failures.items():
-            if kind in self.readers:
+            if self.weight(kind, selection) > told:
                 raise failure
 
     def weight(self, kind: type[Row], selection: Selection) -> int:
@@ -78,17 +79,24 @@ class Moment(Column):
 
 @dataclass(slots=True, eq=False)
 class Part(Column):
-    """A column of objects that stand inside the row: another window each, on the rows named in `kinds`."""
+    """A column of objects that stand inside the row: another window each, on the rows named in `kinds`.
+
+    A row of a kind that is `settled` has the last word on it, though another report may tell more columns.
+    """
 
     window: type["Window"] = None  # type: ignore[assignment]
     kinds: Mapping[type[Row], type[Row]] = None  # type: ignore[assignment]
+    settled: frozenset[type[Row]] = frozenset()
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         # Two reports may tell this column, one in more detail: the one that tells more of what is selected is read.
         rows = window.rows
-        if len(rows) > 1:
+        if len(rows) > 1 or window.tried:
             selection = select(info)
-            rows = tuple(sorted(rows, key=lambda row: -self.weight(type(row), selection)))
+            weights = {type(row): self.weight(type(row), selection) for row in rows}
+            rows = tuple(sorted(rows, key=lambda row: (type(row) not in self.settled, -weights[type(row)])))
+            if not any(kind in self.settled for kind in weights):
+                self.fail(window, selection, max(weights.values(), default=0))
         for row in rows:
             reader = self.readers.get(type(row))
             value = reader(row) if reader is not None else None
@@ -96,7 +104,6 @@ class Part(Column):
                 return [self.window.on(item, session=window.session) for item in value]
             if value is not None:
                 return self.window.on(value, session=window.session)
-        self.fail(window)
         return None
 
     def weight(self, kind: type[Row], selection: Selection) -> int:
@@ -127,12 +134,13 @@ class Link(Column):
         elif told:
             linked = target.tell(told, session=window.session, interval=window.interval)
         else:
-            self.fail(window)
+            self.fail(window, select(info))
             return None
         selection = select(info)
         if not linked.gaps(selection):
             return linked
         if not linked.findable:
+            self.fail(window, selection)
             return None
         return _completed(linked, selection)
 
@@ -290,6 +298,8 @@ class Window:
             column = self.columns.get(name)
             if column is None or column.name in self.told:
                 continue
+            if isinstance(column, Part) and not column.settled.isdisjoint(kinds):
+                continue
             here = max((column.weight(kind, below) for kind in kinds), default=0)
             if any(column.weight(kind, below) > here for kind in others):
                 gaps.add(name)
@@ -377,10 +387,17 @@ def moment(of: Mapping[type[Row], str | Read], description: str) -> Any:
     return _field(Moment({kind: _reader(at) for kind, at in of.items()}), description)
 
 
-def part(window: type[Window], of: Mapping[type[Row], tuple[str | Read, type[Row]]], description: str) -> Any:
+def part(
+    window: type[Window],
+    of: Mapping[type[Row], tuple[str | Read, type[Row]]],
+    description: str,
+    *,
+    settled: Collection[type[Row]] = (),
+) -> Any:
     """A field of objects inside the row: where they stand, and the kind of row that they are."""
     readers = {kind: _reader(at) for kind, (at, _) in of.items()}
-    return _field(Part(readers, window=window, kinds={kind: inner for kind, (_, inner) in of.items()}), description)
+    kinds = {kind: inner for kind, (_, inner) in of.items()}
+    return _field(Part(readers, window=window, kinds=kinds, settled=frozenset(settled)), description)
 
 
 def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], description: str) -> Any:
