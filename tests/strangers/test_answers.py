@@ -406,6 +406,17 @@ GAME = """{ game(id: "1384861") { id room { id name } status statusName configur
   none: game(id: "999") { id status } }"""
 
 
+async def test_prizes_of_which_two_reports_each_tell_a_part(client: Client) -> None:
+    """R3 has the call and the group, R4 the name and the bonus: asked for both, null would say that there is none."""
+    async with client:
+        data = await client.data(
+            """{ game(id: "1384861") { prizes { name callNumber
+              winners { username bonusAmount ticketId group { id } } } } }"""
+        )
+    winner = {"username": "u1", "bonusAmount": "0.25", "ticketId": "10813-4", "group": {"id": "390"}}
+    assert data["game"]["prizes"] == [{"name": "One line", "callNumber": 37, "winners": [winner]}]
+
+
 async def test_prizes_on_sale_by_the_games_id(client: Client) -> None:
     async with client:
         data = await client.data('{ game(id: "1384865") { room { id } canceledTickets prizes { name amount } } }')

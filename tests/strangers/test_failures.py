@@ -100,7 +100,7 @@ async def test_users_that_were_cut_short_are_an_error(stranger: Stranger, client
 PARTS = {
     "prizes": ("duration prizes { name callNumber }", "game.prizes"),
     "prizes' ids": ("duration prizes { id name }", "game.prizes"),
-    "a prize's winners' group": ("duration prizes { winners { username group { id } } }", "game.prizes"),
+    "a prize's winners' group": ("duration prizes { winners { group { id } } }", "game.prizes"),
     "configuration": ("duration configuration { id name }", "game.configuration"),
     "jackpot": ("duration jackpot { name winners { ticketId } }", "game.jackpot"),
     "room": ("duration room { id name }", "game.room"),
