@@ -60,7 +60,9 @@ class GameHub:
     async def read(self, call: Call, tally: Tally) -> list[Row]:
         """The rows of a checked call. Raises UpstreamError, and TimeoutError at the end of the deadline."""
         zone = self._config.timezone
-        asked = request.span(call.interval, zone) if call.interval is not None else None
+        asked = None
+        if call.interval is not None:
+            asked = (request.days if call.report.moment is None else request.span)(call.interval, zone)
         query = request.query(call, asked)
         reading = self._config.token.reading
         try:

@@ -1,7 +1,7 @@
 """A period of time, resolved: one half-open interval (C4)."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from zoneinfo import ZoneInfo
 
@@ -11,10 +11,15 @@ _WEEK = datetime.timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """From `start` (included) to `end` (not), both aware and in UTC."""
+    """From `start` (included) to `end` (not), both aware and in UTC.
+
+    `days` are the first and the last day, both included, where the interval was made of whole days: a report of days
+    (R1) is asked for these, whatever clock its system keeps.
+    """
 
     start: datetime.datetime
     end: datetime.datetime
+    days: tuple[datetime.date, datetime.date] | None = field(default=None, compare=False)
 
 
 class Frame(Enum):
@@ -43,7 +48,7 @@ def dates(first: datetime.date, last: datetime.date, zone: ZoneInfo) -> Interval
     """
     if first > last:
         raise ValueError(f"the first day, {first}, is after the last, {last}")
-    return Interval(midnight(first, zone), midnight(last + _DAY, zone))
+    return Interval(midnight(first, zone), midnight(last + _DAY, zone), (first, last))
 
 
 def resolve(frame: Frame, now: datetime.datetime, zone: ZoneInfo) -> Interval:

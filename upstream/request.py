@@ -63,6 +63,16 @@ def checked(call: Call) -> Call:
     return Call(report, tuple(sorted(given.items())), call.interval, call.agent)
 
 
+def days(interval: Interval, zone: ZoneInfo) -> Span:
+    """The days of an interval, for a report that has a row a day: those it was made of, or all it touches in `zone`."""
+    first, last = interval.days or (
+        interval.start.astimezone(zone).date(),
+        (interval.end - _MICROSECOND).astimezone(zone).date(),
+    )
+    midnight = datetime.time()
+    return Span(datetime.datetime.combine(first, midnight), datetime.datetime.combine(last, midnight), True, None)
+
+
 def span(interval: Interval, zone: ZoneInfo) -> Span:
     """The interval in the local time of `zone`: whole days where it is made of them, else to the second.
 

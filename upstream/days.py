@@ -1,0 +1,74 @@
+"""Days of the business time zone: how an interval is cut into them, and when a day is over for good."""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from upstream.interval import Interval, midnight
+
+_DAY = datetime.timedelta(days=1)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of an interval that lies in one day; `whole` says that it is all of the day."""
+
+    day: datetime.date
+    interval: Interval
+    whole: bool
+
+
+def pieces(interval: Interval, zone: ZoneInfo) -> list[Piece]:
+    """The interval, day by day: only the first and the last piece may be less than whole days."""
+    found = []
+    day = interval.start.astimezone(zone).date()
+    start = _midnight(day, zone)
+    while start < interval.end:
+        end = _midnight(day + _DAY, zone)
+        # A zone that moved across the date line has left out a day: it has no length.
+        if start < end:
+            part = Interval(max(start, interval.start), min(end, interval.end))
+            found.append(Piece(day, part, part.start == start and part.end == end))
+        day, start = day + _DAY, end
+    return found
+
+
+def runs(found: Sequence[Piece], missing: Iterable[int]) -> list[range]:
+    """The places of the missing pieces as runs of neighbours, each of which one call can bring."""
+    grouped: list[range] = []
+    for place in missing:
+        if grouped and grouped[-1].stop == place:
+            grouped[-1] = range(grouped[-1].start, place + 1)
+        else:
+            grouped.append(range(place, place + 1))
+    return grouped
+
+
+def over(day: datetime.date, zone: ZoneInfo, grace: datetime.timedelta) -> datetime.datetime:
+    """When a day closes: at its end and the grace after it, for corrections and for games that cross midnight."""
+    return _midnight(day + _DAY, zone) + grace
+
+
+def spans(days: Iterable[datetime.date]) -> tuple[str, ...]:
+    """Days in ascending order as people write them: 2026-03-01, or 2026-03-01/2026-03-14 for neighbours."""
+    grouped: list[list[datetime.date]] = []
+    for day in days:
+        if grouped and day - grouped[-1][-1] == _DAY:
+            grouped[-1][1:] = [day]
+        else:
+            grouped.append([day])
+    return tuple("/".join(day.isoformat() for day in group) for group in grouped)
+
+
+def microseconds(time: datetime.datetime) -> int:
+    """An instant as rows tell it: microseconds since 1970-01-01 00:00 UTC."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+@lru_cache(maxsize=8192)
+def _midnight(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
+    return midnight(day, zone)
