@@ -92,12 +92,43 @@ class CacheStats:
 
 @dataclass(slots=True)
 class _Flight:
-    """What a fetch brought: its answer or error, and its rows by piece if they can be shared out."""
+    """What a fetch brought: its answer or error, and its rows by day if they can be shared out."""
 
     made: Made | None = None
     error: Exception | None = None
     answer: Answer[Any] | None = None
-    shares: dict[Piece, Share] | None = None
+    shares: dict[datetime.date, Share] | None = None
+
+    def rows(self) -> list[Any]:
+        """The rows. Raises the error."""
+        if self.answer is None:
+            assert self.error is not None
+            raise self.error
+        return self.answer.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A call that is cut into days: its pieces, each with its key, and what its rows are told apart by."""
+
+    call: Call
+    name: str
+    pieces: list[Piece]
+    column: str
+    dated: bool
+
+    @property
+    def shape(self) -> Hashable:
+        """What calls have in common whose answers are listed in one way."""
+        return self.call.report.code, tuple(name for name, _ in self.call.params)
+
+    def key(self, piece: Piece) -> Key:
+        """Under what a piece's day is kept."""
+        return self.name, piece.day.isoformat()
+
+    def may_be_part(self, piece: Piece) -> bool:
+        """Whether the piece can be had from its day: of rows that are dates, a part of a day has other figures."""
+        return piece.whole or not self.dated
 
 
 @dataclass(slots=True)
@@ -217,31 +248,25 @@ class Cached:
 
     async def held_many(self, calls: Sequence[Call], *, scope: str = "") -> list[Held]:
         """The same of many calls, with one look into the store."""
-        now = self._now()
-        origin = self._origin()
-        asked: list[tuple[list[Key | None], list[str]]] = []
+        asked: list[list[tuple[Key, datetime.date | None]]] = []
         for call in map(checked, calls):
-            name = self._series(call, scope, origin)
-            found = self._pieces(call)
-            if found is None:
-                asked.append(([(name, _lasting(call))], [""]))
-                continue
-            # A part of a day whose rows are dates is never at hand: its figures are not those of the day.
-            usable = call.report.moment is not None
-            places = [(name, piece.day.isoformat()) if usable or piece.whole else None for piece in found]
-            asked.append((places, [piece.day.isoformat() for piece in found]))
-        sought = [key for keys, _ in asked for key in keys if key is not None]
-        values: Sequence[bytes | None] = [None] * len(sought)
+            cut = self._cut(call, scope)
+            if cut is None:
+                asked.append([(self._whole_key(call, scope), None)])
+            else:
+                asked.append([(cut.key(each) if cut.may_be_part(each) else _NOWHERE, each.day) for each in cut.pieces])
+        sought = [key for keys in asked for key, _ in keys]
+        fresh: set[Key] = set()
         if self._store is not None:
             values = await self._store.peek_many(sought, parcel.HEAD)
-        fresh = {key for key, value in zip(sought, values, strict=True) if _fresh(value, now)}
+            now = self._now()
+            fresh = {key for key, value in zip(sought, values, strict=True) if _fresh(_parcel(value), now)}
         told = []
-        for keys, names in asked:
-            held = [key in fresh for key in keys]
-            flying = [not at_hand and key in self._flights for key, at_hand in zip(keys, held, strict=True)]
-            missing = [name for name, *found_ in zip(names, held, flying, strict=True) if not any(found_)]
-            gone = days.spans(map(datetime.date.fromisoformat, filter(None, missing)))
-            told.append(Held(len(keys), sum(held), sum(flying), gone))
+        for keys in asked:
+            held = sum(key in fresh for key, _ in keys)
+            flying = sum(key not in fresh and key in self._flights for key, _ in keys)
+            missing = [day for key, day in keys if key not in fresh and key not in self._flights and day is not None]
+            told.append(Held(len(keys), held, flying, days.spans(missing)))
         return told
 
     async def forget(
@@ -283,136 +308,133 @@ class Cached:
         if self._store is not None:
             await self._store.aclose()
 
-    # What can be kept, and as what
+    # What can be kept, and under what
 
-    def _pieces(self, call: Call) -> list[Piece] | None:
-        """The call by days; None for what has none: reports without a period, or of what is so at this moment."""
+    def _cut(self, call: Call, scope: str) -> _Cut | None:
+        """The call by days; None for one that has none: without a period, or of what is so at this moment."""
         report, interval = call.report, call.interval
         if interval is None or report.current:
             return None
-        if report.moment is None and self._day_zone.key != self._zone.key:
+        dated = report.moment is None
+        if dated and self._day_zone.key != self._zone.key:
             # The upstream's dates begin and end elsewhere: its rows are of none of our days.
             return None
-        return days.pieces(interval, self._zone)
+        column = report.moment or report.frame
+        assert column is not None
+        return _Cut(call, self._series(call, scope), days.pieces(interval, self._zone), column, dated)
 
-    def _series(self, call: Call, scope: str, origin: str) -> str:
+    def _whole_key(self, call: Call, scope: str) -> Key:
+        period = call.interval
+        # Never ten characters long, as a day is.
+        what = f"{period.start.isoformat()}/{period.end.isoformat()}" if period is not None else "all"
+        return self._series(call, scope), what
+
+    def _series(self, call: Call, scope: str) -> str:
         params = [*call.params, ("agent", call.agent)] if call.agent else call.params
-        where = f"{self._zone.key} {origin}"
-        return series(call.report.code, parcel.form(call.report.row), _digest(where), scope, params)
+        origin = _digest(f"{self._zone.key} {self._origin()}")
+        return series(call.report.code, parcel.form(call.report.row), origin, scope, params)
 
-    def _fresh_for(self, day: datetime.date | None, asked: datetime.datetime) -> float:
-        closed = day is not None and days.over(day, self._zone, self._grace) <= asked
-        return self._closed_for if closed else self._open_for
+    def _fresh_for(self, piece: Piece, asked: datetime.datetime) -> float:
+        return self._closed_for if days.over(piece.day, self._zone, self._grace) <= asked else self._open_for
 
     # One answer
 
     async def _answer(self, call: Call, scope: str) -> Answer[Any] | UpstreamError:
         tale = _Tale()
         try:
-            pieces = self._pieces(call)
-            if self._store is None or (pieces is not None and len(pieces) > _MOST_DAYS):
-                flight = await self._ask(call, (), None, 0)
-                tale.made += _told(flight)
-                answer = tale.answer(_rows(flight), "off")
-            elif pieces is None:
-                answer = await self._lasting(call, scope, tale)
+            cut = self._cut(call, scope)
+            if self._store is None or (cut is not None and len(cut.pieces) > _MOST_DAYS):
+                answer = await self._passed_by(call, tale)
+            elif cut is None:
+                answer = await self._as_a_whole(self._store, call, scope, tale)
             else:
-                answer = await self._by_days(call, scope, pieces, tale)
+                answer = await self._by_days(self._store, cut, tale)
         except UpstreamError as error:
             self._outcomes["error"] += 1
             return error
         self._outcomes[str(answer.notes["outcome"])] += 1
+        self._counted["hits"] += len(tale.hit)
+        self._counted["misses"] += len(tale.missed)
+        self._counted["stale"] += len(tale.since)
         return answer
 
-    async def _lasting(self, call: Call, scope: str, tale: _Tale) -> Answer[Any]:
-        """The answer to a call without days, which is kept whole, for seconds."""
-        key = (self._series(call, scope, self._origin()), _lasting(call))
-        store, row, now = self._store, call.report.row, self._now()
-        assert store is not None
-        kept = _parcel((await store.get_many([key]))[0]) if self._open_for > 0 else None
-        if kept is not None and _is_fresh(kept, now) and (share := await self._opened(key, kept, row)) is not None:
-            self._counted["hits"] += 1
-            return tale.answer(share.rows, "hit")
-        flight = await self._ask(call, (), key, self._generation)
-        tale.made += _told(flight)
+    async def _passed_by(self, call: Call, tale: _Tale) -> Answer[Any]:
+        flight = await self._fetched(call)
+        tale.add(flight)
+        return tale.answer(flight.rows(), "off")
+
+    async def _as_a_whole(self, store: Store, call: Call, scope: str, tale: _Tale) -> Answer[Any]:
+        """The answer to a call without days, which is kept for seconds."""
+        key, row, generation = self._whole_key(call, scope), call.report.row, self._generation
+        kept = _parcel((await store.get_many([key]))[0])
+        if kept is not None and _fresh(kept, self._now()):
+            found = await self._opened(store, row, {key: kept})
+            if key in found:
+                self._counted["hits"] += 1
+                return tale.answer(found[key].rows, "hit")
+        asked = self._now()
+        flight = await self._fetched(call)
+        tale.add(flight)
         if isinstance(flight.error, _EXCUSED) and kept is not None and self._stands_in(kept):
-            share = await self._opened(key, kept, row)
-            if share is not None:
-                self._counted["stale"] += 1
+            found = await self._opened(store, row, {key: kept})
+            if key in found:
                 tale.since.append(kept.since)
-                return tale.answer(share.rows, "stale")
-        rows = _rows(flight)
+                return tale.answer(found[key].rows, "stale")
+        rows = flight.rows()
         self._counted["misses"] += 1
+        if self._open_for > 0:
+            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), self._open_for)], asked)
+            await self._keep(store, packed, generation)
         return tale.answer(rows, "miss")
 
-    async def _by_days(self, call: Call, scope: str, pieces: list[Piece], tale: _Tale) -> Answer[Any]:
+    async def _by_days(self, store: Store, cut: _Cut, tale: _Tale) -> Answer[Any]:
         """The answer to a call, from days that are held, days that are under way, and days that it fetches itself."""
-        store, report, now = self._store, call.report, self._now()
-        assert store is not None
-        name = self._series(call, scope, self._origin())
-        shape = (report.code, tuple(given for given, _ in call.params))
-        usable = report.moment is not None
-        keys = [(name, piece.day.isoformat()) for piece in pieces]
-        seekable = [place for place, piece in enumerate(pieces) if usable or piece.whole]
-        flights = {place: self._flights[keys[place]] for place in seekable if keys[place] in self._flights}
-        sought = [place for place in seekable if place not in flights]
-        values = await store.get_many([keys[place] for place in sought])
-        kept = {place: each for place, value in zip(sought, values, strict=True) if (each := _parcel(value))}
-        held = {place: each for place, each in kept.items() if _is_fresh(each, now)}
-        found = await self._shares(report, pieces, keys, held)
-        # While the store was looking, others may have set out.
-        for place in seekable:
-            if place not in found and place not in flights and keys[place] in self._flights:
-                flights[place] = self._flights[keys[place]]
-        missing = [place for place in range(len(pieces)) if place not in found and place not in flights]
+        pieces = cut.pieces
+        seekable = {place: cut.key(piece) for place, piece in enumerate(pieces) if cut.may_be_part(piece)}
+        # Noted before the store is asked: what lands meanwhile is in one of the two.
+        under_way = {place: self._flights[key] for place, key in seekable.items() if key in self._flights}
+        values = await store.get_many(list(seekable.values()))
+        kept = {place: each for place, value in zip(seekable, values, strict=True) if (each := _parcel(value))}
+        now = self._now()
+        found = await self._from_parcels(store, cut, {place: each for place, each in kept.items() if _fresh(each, now)})
         tale.hit = [pieces[place].day for place in sorted(found)]
-        missed = len(pieces) - len(found)
-        tale.missed = [pieces[place].day for place in range(len(pieces)) if place not in found]
+        tale.missed = [piece.day for place, piece in enumerate(pieces) if place not in found]
 
-        runs = days.runs(pieces, missing)
-        claims = [found[place].claim for place in found if found[place].rows]
-        whole = range(len(pieces))
-        if runs and runs != [whole] and self._orders.hopeless(shape, claims, now):
-            runs, flights = [whole], {}
+        joined = {place: task for place, task in under_way.items() if place not in found}
+        joined |= {
+            place: self._flights[key]
+            for place, key in seekable.items()
+            if place not in found and place not in joined and key in self._flights
+        }
+        runs = days.runs(place for place in range(len(pieces)) if place not in found and place not in joined)
+        claims = [share.claim for share in found.values() if share.rows]
+        if runs == [range(len(pieces))] or (runs and self._orders.hopeless(cut.shape, claims, now)):
+            return await self._undivided(store, cut, kept, tale)
+
         slots = asyncio.Semaphore(self._runs_at_once)
-        own = {run: self._set_out(call, name, pieces[run.start : run.stop], slots) for run in runs}
-        self._counted["joined"] += len(flights)
-        landed = await _all({*own.values(), *flights.values()})
-        tale.made += [made for task in own.values() for made in _told(landed[task])]
-        joined = {task: None for task in flights.values() if task not in own.values()}
-        tale.made += [_as_joined(made) for task in joined for made in _told(landed[task])]
-        bringers = flights | {place: task for run, task in own.items() for place in run}
-
-        error = _worst([landed[task].error for task in {*own.values(), *joined}])
-        stale: dict[int, Parcel] = {}
-        if error is None and runs == [whole]:
-            answer = landed[own[whole]].answer
-            assert answer is not None
-            return self._told(tale, answer.rows, len(pieces) - missed if whole not in own else 0, len(pieces))
-        if error is None:
-            rows = self._joined(report, shape, pieces, found, bringers, landed, now)
-            if rows is not None:
-                return self._told(tale, rows, len(found), missed)
+        own = [self._set_out(store, cut, pieces[run.start : run.stop], slots) for run in runs]
+        bringers = joined | {place: task for run, task in zip(runs, own, strict=True) for place in run}
+        landed = await _landed({*own, *joined.values()})
+        self._counted["joined"] += len(joined)
+        for task, flight in landed.items():
+            tale.add(flight, joined=task not in own)
+        if (error := _worst(landed.values())) is not None:
+            return await self._standing_in(store, cut, error, found, bringers, landed, kept, tale)
+        brought = _from_flights(cut, bringers, landed)
+        rows = self._orders.join(cut.shape, _in_time(found | brought), now) if brought is not None else None
+        if rows is None:
             # Nothing tells how these days follow each other: the upstream has to.
-            slots = asyncio.Semaphore(1)
-            task = self._set_out(call, name, pieces, slots)
-            flight = (await _all({task}))[task]
-            tale.made += _told(flight)
-            if flight.error is None:
-                return self._told(tale, _rows(flight), 0, len(pieces))
-            error = flight.error
-            bringers = dict.fromkeys(bringers, task)
-            landed[task] = flight
-        if isinstance(error, _EXCUSED):
-            short = [place for place, task in bringers.items() if landed[task].error is not None]
-            kept |= await self._kept(keys, [place for place in short if place not in kept and place in seekable])
-            stale = {place: kept[place] for place in short if place in kept and self._stands_in(kept[place])}
-            if len(stale) == len(short):
-                found |= await self._shares(report, pieces, keys, stale)
-                rest = {place: task for place, task in bringers.items() if place not in found}
-                rows = self._joined(report, shape, pieces, found, rest, landed, now)
-                if rows is not None:
-                    tale.since += [each.since for each in stale.values()]
-                    self._counted["stale"] += len(stale)
-                    return tale.answer(rows, "stale")
-        raise error
+            return await self._undivided(store, cut, kept, tale)
+        return tale.answer(rows, "hit" if not bringers else "partial" if found else "miss")
+
+    async def _undivided(self, store: Store, cut: _Cut, kept: dict[int, Parcel], tale: _Tale) -> Answer[Any]:
+        """The answer to a call that is asked as it is. Its days are kept."""
+        tale.hit, tale.missed = [], [piece.day for piece in cut.pieces]
+        task = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1))
+        landed = await _landed({task})
+        flight = landed[task]
+        tale.add(flight)
+        if flight.error is not None:
+            bringers = dict.fromkeys(range(len(cut.pieces)), task)
+            return await self._standing_in(store, cut, flight.error, {}, bringers, landed, kept, tale)
+        return tale.answer(flight.rows(), "miss")
