@@ -12,7 +12,7 @@ from aiodataloader import DataLoader
 from resolvers.edges import Edge
 from resolvers.plan import wide
 from upstream.call import Answer, Call
-from upstream.errors import NotFound
+from upstream.errors import Incomplete, NotFound
 from upstream.interval import Interval
 from upstream.reports import Report
 from upstream.rows import Row
@@ -114,8 +114,8 @@ class Session:
     async def _load(
         self, edge: Edge, interval: Interval | None, agent: str, fixed: dict[str, str | int], keys: list[Any]
     ) -> list[Any]:
-        if wide(edge, keys):
-            answer = await self.fetch(Call.of(edge.report, interval, agent=agent, **fixed))
+        answer = await self._wide(edge, interval, agent, fixed) if wide(edge, keys) else None
+        if answer is not None:
             shares = _share_out(answer.rows, edge.column)
             asked = _unclear(edge, keys, shares)
         else:
@@ -123,6 +123,17 @@ class Session:
         answers = await asyncio.gather(*(self._narrow(edge, interval, agent, fixed, key) for key in asked))
         narrow = dict(zip(asked, answers, strict=True))
         return [narrow[key] if key in narrow else Rows(shares.get(key, ())) for key in keys]
+
+    async def _wide(
+        self, edge: Edge, interval: Interval | None, agent: str, fixed: dict[str, str | int]
+    ) -> Answer[Any] | None:
+        """The wide answer, or None where it was cut short: what one key brings may be whole."""
+        try:
+            return await self.fetch(Call.of(edge.report, interval, agent=agent, **fixed))
+        except Incomplete:
+            if edge.by is None:
+                raise
+            return None
 
     async def _narrow(
         self, edge: Edge, interval: Interval | None, agent: str, fixed: dict[str, str | int], key: Any

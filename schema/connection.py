@@ -4,7 +4,8 @@ import base64
 import binascii
 import bisect
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
 
 import orjson
 import strawberry
@@ -52,32 +53,49 @@ class Connection(Generic[NodeT]):
     page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that was asked for, checked: where it starts in an order, and its size."""
+
+    order: Order
+    first: int
+    after: Key | None
+
+    @classmethod
+    def of(cls, order: Order, first: int | None, after: str | None) -> Self:
+        """The page of `first` and `after`. Raises `BadUserInput`: check before anything is called."""
+        if first is None:
+            first = DEFAULT_FIRST
+        if not 0 <= first <= MAX_FIRST:
+            raise BadUserInput(
+                f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items, and page with `after`."
+            )
+        return cls(order, first, None if after is None else decode(after, order))
+
+
 async def connect(
     info: Info[Session, Any],
     window: str,
+    page: Page,
     rows: Sequence[Row],
-    order: Order,
-    first: int | None,
-    after: str | None,
     *,
     interval: Interval | None = None,
     told: dict[str, Any] | None = None,
 ) -> Any:
-    """The page that `first` and `after` ask for, in the given order, with what is selected of its items read.
+    """The page of the rows, with what is selected of its items read.
 
     `window` names the type of the items, `told` what the parent tells of each by its type's own column names.
     """
     kind = WINDOWS[window]
-    position = read_page(first, after, order)
-    keys, ordered = in_order(rows, order)
-    start = bisect.bisect_right(keys, position.after) if position.after is not None else 0
-    stop = min(start + position.first, len(keys))
+    keys, ordered = in_order(rows, page.order)
+    start = bisect.bisect_right(keys, page.after) if page.after is not None else 0
+    stop = min(start + page.first, len(keys))
     nodes = [
         kind.on(row, session=info.context, interval=interval, told=dict(told) if told else None)
         for row in ordered[start:stop]
     ]
     await complete(nodes, select(info, "nodes", "edges.node"))
-    cursors = [encode(place, order) for place in keys[start:stop]]
+    cursors = [encode(place, page.order) for place in keys[start:stop]]
     return Connection(
         edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
         nodes=nodes,
@@ -102,25 +120,6 @@ def in_order(rows: Sequence[Row], order: Order) -> tuple[list[Key], list[Row]]:
         previous = place
         keys.append((*place, again))
     return keys, [rows[index] for _, index in pairs]
-
-
-class Position:
-    """A checked `first` and `after`."""
-
-    __slots__ = ("after", "first")
-
-    def __init__(self, first: int, after: Key | None) -> None:
-        self.first = first
-        self.after = after
-
-
-def read_page(first: int | None, after: str | None, order: Order) -> Position:
-    """Check `first` and `after`. Raises `BadUserInput`."""
-    if first is None:
-        first = DEFAULT_FIRST
-    if not 0 <= first <= MAX_FIRST:
-        raise BadUserInput(f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items and page with `after`.")
-    return Position(first, None if after is None else decode(after, order))
 
 
 def encode(key: Key, order: Order) -> str:

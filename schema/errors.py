@@ -53,7 +53,7 @@ def finish(error: GraphQLError) -> None:
     elif isinstance(error, GraphQLSyntaxError):
         error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
     elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
-        # Only what runs has a path: this failed before, on a variable (whose value has no place in the text) or the text.
+        # Only what runs has a path: this failed before, on a variable (whose value has no place in it) or its text.
         variable = not error.nodes or " has invalid value" in error.message
         error.extensions = {"code": "BAD_USER_INPUT" if variable else "GRAPHQL_VALIDATION_FAILED"}
     elif cause is None or isinstance(cause, GraphQLError):

@@ -8,7 +8,7 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Session
 from schema import order
-from schema.connection import Connection, connect
+from schema.connection import Connection, Page, connect
 from schema.links import DailyMovementLink, FinancialMovementLink, TransactionLink, UserLink
 from schema.node import Node
 from schema.period import THIS_MONTH, TODAY, Period, resolve
@@ -66,8 +66,9 @@ class Group(Node, Window):
         self, info: Info[Session, Any], username: str | None = None, first: int | None = None, after: str | None = None
     ) -> Connection[UserLink] | None:
         """The users who belong to this group, by id; `username` searches inside names (User List Report, R9)."""
+        page = Page.of(order.USERS, first, after)
         found = await info.context.rows(edges.USERS_OF_GROUP, self.identity, username=username)
-        return await connect(info, "User", found, order.USERS, first, after, told={"group": self})
+        return await connect(info, "User", page, found, told={"group": self})
 
     @strawberry.field
     async def transactions(
@@ -78,11 +79,10 @@ class Group(Node, Window):
         after: str | None = None,
     ) -> Connection[TransactionLink] | None:
         """The movements made in this group, whoever made them, newest first (Retails Movements, R5)."""
+        page = Page.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
         found = await info.context.rows(edges.MOVEMENTS_OF_GROUP, self.identity, interval)
-        return await connect(
-            info, "Transaction", found, order.TRANSACTIONS, first, after, interval=interval, told={"group": self}
-        )
+        return await connect(info, "Transaction", page, found, interval=interval, told={"group": self})
 
     @strawberry.field
     async def daily_movements(
@@ -107,8 +107,7 @@ class Group(Node, Window):
         after: str | None = None,
     ) -> Connection[FinancialMovementLink] | None:
         """The financial movements of this group and of all groups below it, newest first (R11)."""
+        page = Page.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
         found = await info.context.rows(edges.FINANCIAL_MOVEMENTS_OF_GROUP, self.identity, interval)
-        return await connect(
-            info, "FinancialMovement", found, order.FINANCIAL_MOVEMENTS, first, after, interval=interval
-        )
+        return await connect(info, "FinancialMovement", page, found, interval=interval)

@@ -7,6 +7,7 @@ from schema.scalars import Decimal
 from schema.window import Window, column, part
 from schema.winner import Winner
 from upstream import rows
+from upstream.rows import Row
 
 
 @strawberry.type
@@ -47,6 +48,11 @@ class Prize(Window):
         "The call that won it: the number of balls drawn.",
     )
     won_at_card: int | None = column({rows.GameDetailPrize: "won_at_card"}, "Which card of the strip won it.")
+
+    @classmethod
+    def join(cls, row: Row) -> object:
+        return getattr(row, "prize_name", None)
+
     winners: list[Winner] | None = part(
         Winner,
         {

@@ -9,7 +9,7 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Rows, Session
 from schema import order
-from schema.connection import Connection, connect
+from schema.connection import Connection, Page, connect
 from schema.errors import BadUserInput
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
@@ -58,9 +58,10 @@ class Query:
         self, info: Info[Session, Any], ids: list[ID] | None = None, first: int | None = None, after: str | None = None
     ) -> Connection[Group] | None:
         """All groups, or those of the given ids, by id (Group List Report, R8)."""
+        page = Page.of(order.GROUPS, first, after)
         session = info.context
         found = await (session.all(reports.GROUPS) if ids is None else _of_ids(session, edges.GROUP_BY_ID, ids))
-        return await connect(info, "Group", found, order.GROUPS, first, after)
+        return await connect(info, "Group", page, found)
 
     @strawberry.field
     async def user(self, info: Info[Session, Any], id: ID) -> User | None:
@@ -78,6 +79,7 @@ class Query:
         after: str | None = None,
     ) -> Connection[User] | None:
         """All users, or those of the given ids, of a name that contains `username`, or of a group, by id (R9)."""
+        page = Page.of(order.USERS, first, after)
         session = info.context
         group = None if group_id is None else parse_id(group_id, "groupId")
         if ids is None:
@@ -87,7 +89,7 @@ class Query:
             if username is not None or group is not None:
                 others = await session.all(reports.USERS, username=username, fkgroup=group)
                 found = Rows(row for row in found if others.find("id", row.id) is not None)
-        return await connect(info, "User", found, order.USERS, first, after)
+        return await connect(info, "User", page, found)
 
     @strawberry.field
     async def room(self, info: Info[Session, Any], id: ID) -> Room | None:
@@ -119,10 +121,11 @@ class Query:
         after: str | None = None,
     ) -> Connection[Game] | None:
         """The games of a room, or of all rooms, by start, if wanted only those of one status (R2)."""
+        page = Page.of(order.GAMES, first, after)
         interval = resolve(info, during)
         room = None if room_id is None else parse_id(room_id, "roomId")
         found = await info.context.all(reports.ROOM_GAMES, interval, bs_room_id=room, status=status_number(status))
-        return await connect(info, "Game", found, order.GAMES, first, after, interval=interval)
+        return await connect(info, "Game", page, found, interval=interval)
 
     @strawberry.field
     async def game_logs(
@@ -134,13 +137,12 @@ class Query:
         after: str | None = None,
     ) -> Connection[GameLog] | None:
         """The game transactions of all agents on Game History, newest first (get_game_log, G1)."""
+        page = Page.of(order.GAME_LOGS, first, after)
         session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
         calls = [Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=kind) for agent in session.agents()]
         answers = await asyncio.gather(*map(session.fetch, calls))
         found = Rows(row for answer in answers for row in answer.rows)
-        return await connect(
-            info, "GameLog", found, order.GAME_LOGS, first, after, interval=interval, told={"game_type": kind}
-        )
+        return await connect(info, "GameLog", page, found, interval=interval, told={"game_type": kind})
 
     @strawberry.field
     async def financial_movements(
@@ -152,12 +154,11 @@ class Query:
         after: str | None = None,
     ) -> Connection[FinancialMovement] | None:
         """The financial movements of a group and all below it, or of all groups, newest first (R11)."""
+        page = Page.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
         group = None if group_id is None else parse_id(group_id, "groupId")
         found = await info.context.all(reports.FINANCIAL_MOVEMENTS, interval, group_id=group)
-        return await connect(
-            info, "FinancialMovement", found, order.FINANCIAL_MOVEMENTS, first, after, interval=interval
-        )
+        return await connect(info, "FinancialMovement", page, found, interval=interval)
 
     @strawberry.field
     async def progressive_jackpots(self, info: Info[Session, Any]) -> list[ProgressiveJackpot] | None:

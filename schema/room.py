@@ -9,7 +9,7 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Session
 from schema import order
-from schema.connection import Connection, connect, in_order
+from schema.connection import Connection, Page, connect, in_order
 from schema.links import GameLink
 from schema.node import Node
 from schema.period import TODAY, Period, resolve
@@ -86,9 +86,10 @@ class Room(Node, Window):
         after: str | None = None,
     ) -> Connection[GameLink] | None:
         """The games of the room, by start, if wanted only those of one status (Bulk Games Report, R2)."""
+        page = Page.of(order.GAMES, first, after)
         interval = resolve(info, during)
         found = await info.context.rows(edges.GAMES_OF_ROOM, self.identity, interval, status=status_number(status))
-        return await connect(info, "Game", found, order.GAMES, first, after, interval=interval, told={"room": self})
+        return await connect(info, "Game", page, found, interval=interval, told={"room": self})
 
     @strawberry.field
     async def games_on_sale(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[GameLink] | None:

@@ -7,12 +7,10 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLIncludeDirective,
     GraphQLResolveInfo,
-    GraphQLSkipDirective,
     InlineFragmentNode,
     SelectionSetNode,
-    get_directive_values,
+    VariableNode,
 )
 from strawberry import Info
 
@@ -72,14 +70,19 @@ def _collect(info: Resolving, selection_set: SelectionSetNode | None, on: str, i
             _collect(info, fragment.selection_set, on, into)
 
 
-def _included(info: Resolving, node: FieldNode | FragmentSpreadNode | InlineFragmentNode | Any) -> bool:
+def _included(info: Resolving, node: Any) -> bool:
     if not node.directives:
         return True
-    skip = get_directive_values(GraphQLSkipDirective, node, info.variable_values)
-    if skip and skip["if"]:
-        return False
-    include = get_directive_values(GraphQLIncludeDirective, node, info.variable_values)
-    return not (include and not include["if"])
+    # Strawberry hands the coerced values on as they are, graphql-core keeps them in an object.
+    values: Any = getattr(info.variable_values, "coerced", info.variable_values)
+    for directive in node.directives:
+        if directive.name.value in ("skip", "include"):
+            # Both have one argument, `if`, a variable or a literal.
+            condition: Any = directive.arguments[0].value
+            truth = values[condition.name.value] if isinstance(condition, VariableNode) else condition.value
+            if truth is (directive.name.value == "skip"):
+                return False
+    return True
 
 
 def _merge(into: Selection, other: Iterable[tuple[str, Selection]] | Selection) -> None:

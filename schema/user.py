@@ -8,7 +8,7 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Session
 from schema import order
-from schema.connection import Connection, connect
+from schema.connection import Connection, Page, connect
 from schema.game_log import DEFAULT_GAME_TYPE
 from schema.group import group_of_name
 from schema.links import GameLogLink, GroupLink, TransactionLink
@@ -62,13 +62,12 @@ class User(Node, Window):
 
         User Transactions Report (R7).
         """
+        page = Page.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
         group = None if in_group is None else parse_id(in_group, "inGroup")
         found = await info.context.rows(edges.TRANSACTIONS_OF_USER, self.identity, interval)
         kept = found if group is None else [row for row in found if row.group_id == group]
-        return await connect(
-            info, "Transaction", kept, order.TRANSACTIONS, first, after, interval=interval, told={"user": self}
-        )
+        return await connect(info, "Transaction", page, kept, interval=interval, told={"user": self})
 
     @strawberry.field
     async def game_logs(
@@ -83,16 +82,15 @@ class User(Node, Window):
 
         For several users at once the agent's whole log is read once and shared out by user code (G1).
         """
+        page = Page.of(order.GAME_LOGS, first, after)
         interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
         agent = info.context.agent_of_group(await self.home()) if info.context.many_agents else ""
         found = await info.context.rows(edges.LOGS_OF_USER, self.code(info.context), interval, agent, game_type=kind)
         return await connect(
             info,
             "GameLog",
+            page,
             found,
-            order.GAME_LOGS,
-            first,
-            after,
             interval=interval,
             told={"user": self, "game_type": kind},
         )

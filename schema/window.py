@@ -5,7 +5,8 @@ name; from that follows, for any selection, which reports are still missing, and
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -27,7 +28,10 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+UNASKED = object()
 NOTHING = Selection()
+ITSELF = frozenset({""})
+NO_PATHS: frozenset[str] = frozenset()
 
 Read = Callable[[Any], Any]
 
@@ -42,30 +46,36 @@ class Column:
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
-        unknown = False
+        value: Any = UNASKED
         for row in window.rows:
             reader = self.readers.get(type(row))
             if reader is not None:
                 value = reader(row)
                 if value is not None and value is not UNKNOWN:
                     return value
-                unknown = value is UNKNOWN
         told = window.told.get(self.name)
-        if told is None:
-            self.fail(window)
-            if unknown:
+        if told is None and value is not None:
+            for kind, failure in window.failures.items():
+                if kind in self.readers:
+                    raise failure
+            if value is UNKNOWN:
                 raise Incomplete(f"No report tells the {self.name} of {type(window).__name__} {window.identity}.")
         return told
 
-    def fail(self, window: "Window", selection: Selection = NOTHING, told: int = 0) -> None:
-        """Raise the failure of a report that would have told more of this column than what stands here."""
+    def fail(self, window: "Window", selection: Selection = NOTHING) -> None:
+        """Raise the failure of a report that would have told what no row here tells."""
         for kind, failure in window.failures.items():
-            if self.weight(kind, selection) > told:
+            here = self.told_by((type(row) for row in window.rows), selection)
+            if not self.tells(kind, selection) <= here:
                 raise failure
 
-    def weight(self, kind: type[Row], selection: Selection) -> int:
-        """How many of the selected columns, this one included, a kind of row tells; 0 if it does not tell this one."""
-        return int(kind in self.readers)
+    def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
+        """What of this column a kind of row tells: the paths of what is selected below, "" for the column itself."""
+        return ITSELF if kind in self.readers else NO_PATHS
+
+    def told_by(self, kinds: Iterable[type[Row]], selection: Selection) -> frozenset[str]:
+        """What several kinds of row tell together."""
+        return NO_PATHS.union(*(self.tells(kind, selection) for kind in kinds))
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +91,8 @@ class Moment(Column):
 class Part(Column):
     """A column of objects that stand inside the row: another window each, on the rows named in `kinds`.
 
-    A row of a kind that is `settled` has the last word on it, though another report may tell more columns.
+    Where two reports each tell a part of the objects, a window stands on both. A row of a kind that is `settled` has
+    the last word, though another report may tell more.
     """
 
     window: type["Window"] = None  # type: ignore[assignment]
@@ -89,29 +100,52 @@ class Part(Column):
     settled: frozenset[type[Row]] = frozenset()
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
-        # Two reports may tell this column, one in more detail: the one that tells more of what is selected is read.
-        rows = window.rows
-        if len(rows) > 1 or window.tried:
-            selection = select(info)
-            weights = {type(row): self.weight(type(row), selection) for row in rows}
-            rows = tuple(sorted(rows, key=lambda row: (type(row) not in self.settled, -weights[type(row)])))
-            if not any(kind in self.settled for kind in weights):
-                self.fail(window, selection, max(weights.values(), default=0))
-        for row in rows:
-            reader = self.readers.get(type(row))
-            value = reader(row) if reader is not None else None
-            if isinstance(value, list):
-                return [self.window.on(item, session=window.session) for item in value]
-            if value is not None:
-                return self.window.on(value, session=window.session)
-        return None
+        rows = [row for row in window.rows if type(row) in self.readers]
+        rows = [row for row in rows if type(row) in self.settled] or rows
+        found = [value for row in rows if (value := self.readers[type(row)](row)) is not None]
+        tried = {self.kinds[kind]: error for kind, error in window.failures.items() if kind in self.kinds}
+        if not found:
+            self.fail(window)
+            return None
+        if isinstance(found[0], list):
+            objects = _joined(found, self.window)
+            return [self.window.on(*rows, session=window.session, tried=tried) for rows in objects]
+        return self.window.on(*found, session=window.session, tried=tried)
 
-    def weight(self, kind: type[Row], selection: Selection) -> int:
+    def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
         if kind not in self.readers:
-            return 0
-        columns = self.window.columns
-        inner = self.kinds[kind]
-        return 1 + sum(columns[name].weight(inner, below) for name, below in selection.items() if name in columns)
+            return NO_PATHS
+        inner, columns = self.kinds[kind], self.window.columns
+        below = {
+            f"{name}.{path}"
+            for name, selected in selection.items()
+            if name in columns
+            for path in columns[name].tells(inner, selected)
+        }
+        return ITSELF | below
+
+
+def _joined(lists: Sequence[list[Row]], window: type["Window"]) -> list[tuple[Row, ...]]:
+    """The objects that several reports list, each with its rows of them all; the longest list says which there are."""
+    first, *others = sorted(lists, key=len, reverse=True)
+    if not others:
+        return [(row,) for row in first]
+    index: dict[object, list[Row]] = {}
+    for rows in others:
+        for key, row in zip(_keys(rows, window), rows, strict=True):
+            index.setdefault(key, []).append(row)
+    return [(row, *index.get(key, ())) for key, row in zip(_keys(first, window), first, strict=True)]
+
+
+def _keys(rows: list[Row], window: type["Window"]) -> list[object]:
+    """What the rows of one list are known by in another: what the window says, and a running number for the rest."""
+    seen: Counter[object] = Counter()
+    keys: list[object] = []
+    for row in rows:
+        key = window.join(row)
+        keys.append((key, seen[key]))
+        seen[key] += 1
+    return keys
 
 
 @dataclass(slots=True, eq=False)
@@ -119,24 +153,24 @@ class Link(Column):
     """A column that leads to another entity: what the row tells of it, by the names of that entity's columns."""
 
     target: str = ""
-    tells: Mapping[type[Row], Mapping[str, Read]] = None  # type: ignore[assignment]
+    links: Mapping[type[Row], Mapping[str, Read]] = None  # type: ignore[assignment]
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         target = WINDOWS[self.target]
         told: dict[str, Any] = {}
         for row in window.rows:
-            for name, reader in self.tells.get(type(row), _NOTHING).items():
+            for name, reader in self.links.get(type(row), _NOTHING).items():
                 if name not in told and (value := reader(row)) is not None:
                     told[name] = value
         known: Window | None = window.told.get(self.name)
+        selection = select(info)
         if known is not None and ("id" not in told or told["id"] == known.identity):
             linked = known
         elif told:
             linked = target.tell(told, session=window.session, interval=window.interval)
         else:
-            self.fail(window, select(info))
+            self.fail(window, selection)
             return None
-        selection = select(info)
         if not linked.gaps(selection):
             return linked
         if not linked.findable:
@@ -144,13 +178,13 @@ class Link(Column):
             return None
         return _completed(linked, selection)
 
-    def weight(self, kind: type[Row], selection: Selection) -> int:
-        told = self.tells.get(kind)
+    def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
+        told = self.links.get(kind)
         if told is None:
-            return 0
+            return NO_PATHS
         names = {to_camel_case(name) for name in told}
         # Without the id the rest of the entity is out of reach: such a row serves if it tells all that is selected.
-        return 1 if "id" in told or selection.keys() - {"__typename"} <= names else 0
+        return ITSELF if "id" in told or selection.keys() - {"__typename"} <= names else NO_PATHS
 
 
 _NOTHING: Mapping[str, Read] = {}
@@ -231,7 +265,12 @@ class Window:
 
     @classmethod
     def on(
-        cls, *rows: Row, session: Session, interval: Interval | None = None, told: dict[str, Any] | None = None
+        cls,
+        *rows: Row,
+        session: Session,
+        interval: Interval | None = None,
+        told: dict[str, Any] | None = None,
+        tried: Mapping[type[Row], UpstreamError] | None = None,
     ) -> Self:
         """A window on rows of one entity; `interval` is the period that they were read for."""
         window = cls.__new__(cls)
@@ -239,7 +278,7 @@ class Window:
         window.rows = rows
         window.told = told or {}
         window.interval = interval
-        window.tried = {}
+        window.tried = dict(tried) if tried else {}
         return window
 
     @classmethod
@@ -268,19 +307,24 @@ class Window:
         return self.identity is not None
 
     @classmethod
+    def join(cls, row: Row) -> object:
+        """What an object inside a row is known by when another report lists it too."""
+        return None
+
+    @classmethod
     def implied(cls, selection: Selection, session: Session) -> frozenset[str]:
         """Columns that selected relations stand on, though nobody selected them."""
         return frozenset()
 
-    def gaps(self, selection: Selection) -> frozenset[str]:
-        """The selected columns that what stands here does not tell, but some report may."""
+    def gaps(self, selection: Selection) -> frozenset[tuple[str, str]]:
+        """What is selected and some report may tell, but nothing here does: columns, with the paths below them."""
         kinds = tuple(type(row) for row in self.rows)
         place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), id(selection))
         memo = self.session.memo
-        gaps: frozenset[str] | None = memo.get(place)
+        gaps: frozenset[tuple[str, str]] | None = memo.get(place)
         if gaps is None:
-            gaps = memo[place] = self._gaps(kinds, selection)
-        unsure = [name for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
+            gaps = memo[place] = frozenset(self._gaps(kinds, selection))
+        unsure = [(name, "") for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
         return gaps.union(unsure) if unsure else gaps
 
     def open_sources(self) -> list[Source]:
@@ -288,22 +332,19 @@ class Window:
         kinds = {type(row) for row in self.rows}
         return [source for source in self.sources if source.row not in kinds and source.row not in self.tried]
 
-    def _gaps(self, kinds: tuple[type[Row], ...], selection: Selection) -> frozenset[str]:
+    def _gaps(self, kinds: Sequence[type[Row]], selection: Selection) -> Iterator[tuple[str, str]]:
         others = [source.row for source in self.open_sources()]
         wanted = dict(selection)
         for name in self.implied(selection, self.session):
-            wanted.setdefault(name, Selection())
-        gaps = set()
+            wanted.setdefault(name, NOTHING)
         for name, below in wanted.items():
             column = self.columns.get(name)
             if column is None or column.name in self.told:
                 continue
             if isinstance(column, Part) and not column.settled.isdisjoint(kinds):
                 continue
-            here = max((column.weight(kind, below) for kind in kinds), default=0)
-            if any(column.weight(kind, below) > here for kind in others):
-                gaps.add(name)
-        return frozenset(gaps)
+            for path in column.told_by(others, below) - column.told_by(kinds, below):
+                yield name, path
 
     def _is_unsure(self, column: Column) -> bool:
         values = [reader(row) for row in self.rows if (reader := column.readers.get(type(row)))]
@@ -331,12 +372,11 @@ def _chosen(window: Window, selection: Selection) -> Sequence[Source]:
         return ()
     prices = {source: source.price for source in window.open_sources()}
 
-    def serving(name: str) -> list[Source]:
-        below = selection.get(name) or Selection()
-        weights = {source: window.columns[name].weight(source.row, below) for source in prices}
-        return [source for source, weight in weights.items() if weight and weight == max(weights.values())]
+    def serving(name: str, path: str) -> list[Source]:
+        below = selection.get(name, NOTHING)
+        return [source for source in prices if path in window.columns[name].tells(source.row, below)]
 
-    chosen = cover([serving(name) for name in gaps], prices)
+    chosen = cover([serving(name, path) for name, path in gaps], prices)
     # What stands on another report's row waits for it, and brings it along if nobody else does.
     here = {type(row) for row in window.rows}
     ready = [source for source in chosen if not source.after or not here.isdisjoint(source.after)]
@@ -359,15 +399,19 @@ async def _load(window: Window, source: Source) -> None:
 async def lookup(window: Window, selection: Selection) -> Window | None:
     """The entity of this id as selected, or None if the upstream knows none.
 
-    If nothing but the id is selected, the cheapest report says whether it exists. Raises the `UpstreamError` if no
-    report answered.
+    If nothing but the id is selected, the cheapest report says whether it exists. If no report answers, the relations
+    that are selected may still be found; raises the `UpstreamError` if there are none.
     """
     if not await complete((window,), selection) and not window.rows:
         await _load(window, min(window.sources, key=lambda source: source.price))
-    if not window.rows:
-        for failure in window.failures.values():
+    if window.rows:
+        return window
+    relations = selection.keys() - window.columns.keys() - {"__typename", "nodeId"}
+    for failure in window.failures.values():
+        if not relations:
             raise failure
-    return window if window.rows else None
+        return window
+    return None
 
 
 def _reader(at: str | Read) -> Read:
@@ -404,7 +448,7 @@ def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], descr
     """A field that leads to another entity: what the row tells of it, by the names of the entity's own columns."""
     readers = {kind: {name: _reader(at) for name, at in told.items()} for kind, told in tells.items()}
     keys: dict[type[Row], Read] = {kind: told.get("id", lambda row: None) for kind, told in readers.items()}
-    return _field(Link(keys, target=target, tells=readers), description)
+    return _field(Link(keys, target=target, links=readers), description)
 
 
 def _field(column: Column, description: str) -> Any:

@@ -7,11 +7,16 @@ from schema.links import GroupLink, UserLink
 from schema.scalars import Decimal
 from schema.window import Window, column, link
 from upstream import rows
+from upstream.rows import Row
 
 
 @strawberry.type
 class Winner(Window):
     """Who won a prize. A game's winners tell the card and the call (R2, R3), a prize's winners the amount (R3, R4)."""
+
+    @classmethod
+    def join(cls, row: Row) -> object:
+        return getattr(row, "user_id", None), getattr(row, "ticket_id", None)
 
     user: UserLink | None = link(
         "User",

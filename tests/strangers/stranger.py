@@ -70,7 +70,6 @@ class Quirks:
     code_case: str = "as is"  # or "upper"
     page_cap: int = 1_000_000
     over_cap: str = "refuse"  # or "clip"
-    log_end: str = "whole second"  # or "instant": a row of `end`'s second, but after its start, is outside
     agent_of_group: Mapping[int, str] = field(default_factory=dict)
     no_slash: str = "404"  # what `…/reports?…` gets; or "308"
     prefix: str = "/api/v1"
@@ -588,7 +587,7 @@ class Stranger:
         logs = [
             log
             for log in self.world.logs
-            if frame.holds(log.at, quirks.log_zone, quirks.log_end == "whole second")
+            if frame.holds(log.at, quirks.log_zone, True)
             and log.game_type == body["game_type"]
             and self._agent(log) == body["agent_code"]
             and (code is None or self._code(log).casefold() == code.casefold())

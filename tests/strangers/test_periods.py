@@ -158,16 +158,6 @@ async def test_days_of_the_log(
     assert ids == expected if expected else len(ids) == 30
 
 
-async def test_the_last_second_of_the_log_is_whole(stranger: Stranger, client: Client) -> None:
-    """Logs are to the millisecond, `end` to the second: a vendor may take it for that second's very start."""
-    stranger.become(log_end="instant")
-    async with client:
-        data = await client.data("{ gameLogs(during: {frame: YESTERDAY}) { nodes { id } } }")
-        assert [int(node["id"]) for node in data["gameLogs"]["nodes"]] == [690, 682, 681, 680]
-        data = await client.data("{ gameLogs { totalCount } }")
-        assert data["gameLogs"]["totalCount"] == 30
-
-
 @pytest.mark.parametrize("zone", ZONES)
 async def test_daily_totals_are_of_the_days_that_were_asked_for(stranger: Stranger, client: Client, zone: str) -> None:
     """R1 tells days, not moments: whatever clock the system keeps, none of another period may come."""
