@@ -1,21 +1,22 @@
 """The days cache: in front of the upstream, and asked like it. What is kept is one day of one series of calls.
 
 A period is cut into days of the business time zone; the days that are held are read from the store, the others are
-fetched, neighbours in one call. A day that is over is kept long, one that is not for seconds. What comes out is what the
-upstream would have answered, row for row; where that cannot be made of days, the call goes out as it is.
+fetched, neighbours in one call. A day that is over is kept long, one that is not for seconds. What comes out is what
+the upstream would have answered, row for row; where that cannot be made of days, the call goes out as it is.
 """
 
 import asyncio
+import contextlib
 import datetime
+import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from operator import attrgetter
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -26,15 +27,19 @@ from upstream.client import Listener
 from upstream.days import Piece
 from upstream.errors import Failed, Unavailable, UpstreamError
 from upstream.interval import Interval
-from upstream.order import Claim, Orders, Share, shares
+from upstream.order import Claim, Order, Orders, Share, shares
 from upstream.parcel import Parcel, Unreadable
-from upstream.reports import Report
 from upstream.request import checked
+from upstream.rows import Row
 from upstream.store import Key, MemoryStore, Pattern, Store, StoreStats, series
 
-__all__ = ["Cached", "CacheStats", "Held", "Made", "Source", "open_store"]
+__all__ = ["CacheStats", "Cached", "Held", "Made", "Source", "open_store"]
 
 _log = structlog.get_logger("upstream.cache")
+_K = TypeVar("_K")
+_T = TypeVar("_T")
+_NO_FETCH = bytes(8)
+_NOWHERE: Key = ("", "")
 
 # Longer periods pass by the cache: their days would be many keys for little use.
 _MOST_DAYS = 1100
@@ -53,7 +58,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An upstream call that an answer took. `joined` says that another had begun it, who counts its cost."""
+    """An upstream call that an answer took. `joined` says that another had begun it, who counts its cost; `error` is
+    the code of one that failed.
+    """
 
     call: Call
     requests: int
@@ -61,6 +68,7 @@ class Made:
     bytes: int
     seconds: float
     joined: bool = False
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,11 @@ class _Tale:
     missed: list[datetime.date] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
     since: list[datetime.datetime] = field(default_factory=list)
+
+    def add(self, flight: _Flight, joined: bool = False) -> None:
+        """Tell of a call."""
+        if flight.made is not None:
+            self.made.append(replace(flight.made, joined=joined))
 
     def answer(self, rows: list[Any], outcome: str) -> Answer[Any]:
         """The answer with its notes."""
@@ -418,23 +431,222 @@ class Cached:
         self._counted["joined"] += len(joined)
         for task, flight in landed.items():
             tale.add(flight, joined=task not in own)
+        at_hand = found | _brought(cut, bringers, landed)
         if (error := _worst(landed.values())) is not None:
-            return await self._standing_in(store, cut, error, found, bringers, landed, kept, tale)
-        brought = _from_flights(cut, bringers, landed)
-        rows = self._orders.join(cut.shape, _in_time(found | brought), now) if brought is not None else None
+            return await self._standing_in(store, cut, error, at_hand, kept, tale)
+        rows = self._join(cut, at_hand)
         if rows is None:
             # Nothing tells how these days follow each other: the upstream has to.
             return await self._undivided(store, cut, kept, tale)
         return tale.answer(rows, "hit" if not bringers else "partial" if found else "miss")
 
-    async def _undivided(self, store: Store, cut: _Cut, kept: dict[int, Parcel], tale: _Tale) -> Answer[Any]:
+    async def _undivided(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel], tale: _Tale) -> Answer[Any]:
         """The answer to a call that is asked as it is. Its days are kept."""
         tale.hit, tale.missed = [], [piece.day for piece in cut.pieces]
         task = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1))
-        landed = await _landed({task})
-        flight = landed[task]
+        flight = (await _landed({task}))[task]
         tale.add(flight)
         if flight.error is not None:
-            bringers = dict.fromkeys(range(len(cut.pieces)), task)
-            return await self._standing_in(store, cut, flight.error, {}, bringers, landed, kept, tale)
+            return await self._standing_in(store, cut, flight.error, {}, kept, tale)
         return tale.answer(flight.rows(), "miss")
+
+    async def _standing_in(
+        self,
+        store: Store,
+        cut: _Cut,
+        error: Exception,
+        at_hand: Mapping[int, Share],
+        kept: Mapping[int, Parcel],
+        tale: _Tale,
+    ) -> Answer[Any]:
+        """The answer with days past their time for those that a failed call was to bring. Raises the error if not."""
+        if isinstance(error, _EXCUSED):
+            stale = {place: each for place, each in kept.items() if place not in at_hand and self._stands_in(each)}
+            rows = None
+            if len(at_hand) + len(stale) == len(cut.pieces):
+                rows = self._join(cut, {**at_hand, **await self._from_parcels(store, cut, stale)})
+            if rows is not None:
+                now = self._now()
+                tale.since += [each.since for each in stale.values() if not _fresh(each, now)]
+                return tale.answer(rows, "stale")
+        raise error
+
+    def _join(self, cut: _Cut, found: Mapping[int, Share]) -> list[Any] | None:
+        if len(found) < len(cut.pieces):
+            return None
+        return self._orders.join(cut.shape, [found[place] for place in sorted(found)], self._now())
+
+    def _stands_in(self, kept: Parcel) -> bool:
+        return days.microseconds(self._now()) < kept.fresh_until + round(self._stale_for * 1_000_000)
+
+    # Out of the store and into it
+
+    async def _from_parcels(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel]) -> dict[int, Share]:
+        """What the parcels hold of the pieces; without those that cannot be read."""
+        keys = {place: cut.key(cut.pieces[place]) for place in kept}
+        opened = await self._opened(store, cut.call.report.row, {keys[place]: each for place, each in kept.items()})
+        return {place: _part(cut, cut.pieces[place], opened[key]) for place, key in keys.items() if key in opened}
+
+    async def _opened(self, store: Store, row: type[Row], kept: Mapping[Key, Parcel]) -> dict[Key, Share]:
+        def opened() -> dict[Key, Share]:
+            found = {}
+            for key, each in kept.items():
+                with contextlib.suppress(Unreadable):
+                    found[key] = each.share(row)
+            return found
+
+        many = sum(len(each.value) for each in kept.values()) > _MANY_BYTES
+        found = await asyncio.to_thread(opened) if many else opened()
+        if spoilt := [key for key in kept if key not in found]:
+            _log.warning("cache.unreadable", report=spoilt[0][0].partition(":")[0], entries=len(spoilt))
+            await store.delete(spoilt)
+        return found
+
+    async def _keep(self, store: Store, packed: Mapping[float, list[tuple[Key, bytes]]], generation: int) -> None:
+        for fresh_for, entries in packed.items():
+            if generation == self._generation:
+                await store.set_many(entries, fresh_for + self._stale_for)
+            if generation != self._generation:
+                # Forgotten while it was on its way into the store.
+                await store.delete([key for key, _ in entries])
+
+    # Upstream
+
+    def _set_out(self, store: Store, cut: _Cut, pieces: list[Piece], slots: asyncio.Semaphore) -> asyncio.Task[_Flight]:
+        """Fetch neighbouring pieces in one call, in a task that whoever needs one of their days waits for."""
+        flight = self._fly(store, cut, pieces, slots, self._generation)
+        task = self._start(flight, f"days of {cut.call.report.code}")
+        keys = [cut.key(piece) for piece in pieces if piece.whole]
+        self._flights.update(dict.fromkeys(keys, task))
+        task.add_done_callback(lambda done: _leave(self._flights, keys, done))
+        return task
+
+    async def _fly(
+        self, store: Store, cut: _Cut, pieces: list[Piece], slots: asyncio.Semaphore, generation: int
+    ) -> _Flight:
+        call = cut.call
+        run = Call(call.report, call.params, Interval(pieces[0].interval.start, pieces[-1].interval.end), call.agent)
+        async with slots:
+            asked = self._now()
+            flight = await self._fetched(run)
+        if flight.answer is None:
+            return flight
+        rows, name = flight.answer.rows, os.urandom(8)
+        fresh_for = [self._fresh_for(piece, asked) if piece.whole else 0 for piece in pieces]
+
+        def pack() -> tuple[Claim, list[Share], dict[float, list[tuple[Key, bytes]]]] | None:
+            shared = shares(rows, cut.column, cut.dated, pieces, name)
+            if shared is None:
+                return None
+            keys = map(cut.key, pieces)
+            return *shared, _packed(zip(keys, shared[1], fresh_for, strict=True), asked)
+
+        packed = await asyncio.to_thread(pack) if len(rows) > _MANY_ROWS else pack()
+        if packed is not None:
+            claim, shared, parcels = packed
+            self._orders.learn(cut.shape, claim, asked)
+            flight.shares = {piece.day: share for piece, share in zip(pieces, shared, strict=True)}
+            await self._keep(store, parcels, generation)
+        return flight
+
+    async def _fetched(self, call: Call) -> _Flight:
+        started = time.monotonic()
+        try:
+            answer = await self._upstream.fetch(call)
+        except Exception as error:
+            code = error.code if isinstance(error, UpstreamError) else type(error).__name__
+            return _Flight(Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
+        return _Flight(Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds), None, answer)
+
+    def _start(self, work: Coroutine[Any, Any, _T], name: str) -> asyncio.Task[_T]:
+        task = asyncio.create_task(work, name=name)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+
+def open_store(url: str, *, namespace: str = "gamehub-graph", limit: int = 256 << 20) -> Store | None:
+    """The store that CACHE_URL names: `memory://` (of `limit` bytes), `redis://host:port/db`, or `off`: none.
+
+    Raises ValueError for anything else.
+    """
+    scheme = url.partition("://")[0]
+    if url == "off":
+        return None
+    if scheme == "memory":
+        return MemoryStore(limit)
+    if scheme in ("redis", "rediss", "unix"):
+        # Only here, since the library takes as long to import as the rest of a start.
+        from upstream.store_redis import RedisStore
+
+        return RedisStore(url, namespace)
+    raise ValueError("the cache is memory://, redis://host:port/db or off")
+
+
+def _leave(table: dict[_K, asyncio.Task[_T]], keys: Iterable[_K], task: asyncio.Task[_T]) -> None:
+    for key in keys:
+        if table.get(key) is task:
+            del table[key]
+    if not task.cancelled():
+        task.exception()  # seen: those who wait have it, and if all of them have left, nobody misses it
+
+
+async def _landed(tasks: set[asyncio.Task[_Flight]]) -> dict[asyncio.Task[_Flight], _Flight]:
+    # `wait`, unlike `gather`, leaves them alone when it is itself cancelled.
+    if tasks:
+        await asyncio.wait(tasks)
+    return {task: task.result() for task in tasks}
+
+
+def _brought(
+    cut: _Cut,
+    bringers: Mapping[int, asyncio.Task[_Flight]],
+    landed: Mapping[asyncio.Task[_Flight], _Flight],
+) -> dict[int, Share]:
+    """What the flights have brought of the pieces."""
+    found = {}
+    for place, task in bringers.items():
+        piece, shared = cut.pieces[place], landed[task].shares
+        if shared is not None:
+            found[place] = _part(cut, piece, shared[piece.day])
+    return found
+
+
+def _part(cut: _Cut, piece: Piece, share: Share) -> Share:
+    return share if piece.whole or cut.dated else share.within(cut.column, piece.interval)
+
+
+def _worst(flights: Iterable[_Flight]) -> Exception | None:
+    """Of several errors, one that a stale answer does not excuse, if there is one."""
+    errors = [flight.error for flight in flights if flight.error is not None]
+    return min(errors, key=lambda error: isinstance(error, _EXCUSED), default=None)
+
+
+def _parcel(value: bytes | None) -> Parcel | None:
+    if value is None:
+        return None
+    try:
+        return parcel.unpack(value)
+    except Unreadable:
+        return None
+
+
+def _fresh(kept: Parcel | None, now: datetime.datetime) -> bool:
+    return kept is not None and kept.asked <= days.microseconds(now) < kept.fresh_until
+
+
+def _packed(
+    entries: Iterable[tuple[Key, Share, float]], asked: datetime.datetime
+) -> dict[float, list[tuple[Key, bytes]]]:
+    """The parcels, by how long they are fresh; without those that are never, and those that no bytes can hold."""
+    found: dict[float, list[tuple[Key, bytes]]] = {}
+    for key, share, fresh_for in entries:
+        if fresh_for > 0:
+            with contextlib.suppress(OverflowError):
+                found.setdefault(fresh_for, []).append((key, parcel.pack(share, asked, fresh_for)))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

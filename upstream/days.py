@@ -1,7 +1,7 @@
 """Days of the business time zone: how an interval is cut into them, and when a day is over for good."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -37,8 +37,8 @@ def pieces(interval: Interval, zone: ZoneInfo) -> list[Piece]:
     return found
 
 
-def runs(found: Sequence[Piece], missing: Iterable[int]) -> list[range]:
-    """The places of the missing pieces as runs of neighbours, each of which one call can bring."""
+def runs(missing: Iterable[int]) -> list[range]:
+    """The places of missing pieces, ascending, as runs of neighbours, each of which one call can bring."""
     grouped: list[range] = []
     for place in missing:
         if grouped and grouped[-1].stop == place:

@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import struct
-import types
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -112,9 +111,7 @@ def _described(row: type[Row], seen: dict[str, str]) -> dict[str, str]:
 
 
 def _structs(hint: Any) -> Iterable[type[Row]]:
-    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias):
-        if issubclass(hint, Row):
-            yield hint
-        return
+    if isinstance(hint, type) and issubclass(hint, Row):
+        yield hint
     for part in typing.get_args(hint):
         yield from _structs(part)

@@ -38,7 +38,8 @@ class Report:
     """One report: how it is asked for and how its rows are read.
 
     `frame` is the name of the time frame's parameter (R1-R11: `{frame}=range` and its bounds; G1: `start` and `end`),
-    `unpaged` says that `per_page=-1` exists and is always sent (C7), `single` that it describes one entity (C9).
+    `unpaged` says that `per_page=-1` exists and is always sent (C7), `single` that it describes one entity (C9),
+    `current` that its rows tell what is so at this moment, whatever the period: none of its days is ever over.
     """
 
     code: str  # the contract's number, as people write it: R5
@@ -50,6 +51,7 @@ class Report:
     action: str = "reports"
     unpaged: bool = False
     single: bool = False
+    current: bool = False
     system: System = System.GAMEHUB
 
     @property
@@ -91,7 +93,7 @@ GROUP_MOVEMENTS = Report(
 )  # fmt: skip
 GAMES_ON_SALE = Report(
     "R6", "Selling and pre-selling games", "api_selling_and_preselling_games_report", rows.GameOnSale,
-    {"bs_room_id": _REQUIRED_ID}, frame="starts_at",
+    {"bs_room_id": _REQUIRED_ID}, frame="starts_at", current=True,
 )  # fmt: skip
 USER_TRANSACTIONS = Report(
     "R7", "User Transactions Report", "transaction_report", rows.UserTransaction,

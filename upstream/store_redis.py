@@ -51,7 +51,7 @@ class RedisStore:
         if not keys:
             return []
         found = await self._try(lambda: self._redis.mget([self._name(key) for key in keys]))
-        return found if found is not None else [None] * len(keys)
+        return [each if isinstance(each, bytes) else None for each in found or [None] * len(keys)]
 
     async def peek_many(self, keys: Sequence[Key], length: int) -> list[bytes | None]:
         """The first `length` bytes, in one round trip."""
@@ -141,7 +141,7 @@ class RedisStore:
             return None
         try:
             answer = await _undisturbed(ask)
-        except (RedisError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, RedisError, OSError) as error:
             self._rest_until = time.monotonic() + self._pause
             if not self._down:
                 self._down = True
@@ -155,7 +155,7 @@ class RedisStore:
     async def _insist(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         try:
             return await _undisturbed(ask)
-        except (RedisError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, RedisError, OSError) as error:
             reason = f"Redis does not answer: {type(error).__name__}: {error}"
         raise ConnectionError(reason)
 
