@@ -13,6 +13,7 @@ from starlette.routing import Route
 from strawberry import Schema
 
 from server.access import Access
+from server.examples import resolve
 from server.execution import Executor, Outcome, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import MOST_BYTES, GraphQL
@@ -42,8 +43,11 @@ def create_app(
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    tabs = [one.tab() for one in saved]
     executor = Executor(schema, context, finish)
+
+    async def tabs() -> list[dict[str, Any]]:
+        return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]
+
     ready = readiness or Readiness({})
 
     async def readyz(request: Request) -> Response:
@@ -61,7 +65,7 @@ def create_app(
             Route("/graphql", GraphQL(executor, page_response, most_bytes)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            *explorer_routes(lambda: tabs),
+            *explorer_routes(tabs),
         ],
         middleware=[Middleware(Access)],
         exception_handlers={HTTPException: refused},

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -180,6 +181,7 @@ def query(
     logs.set_up("error", settings.log_format)
 
     from schema import graph
+    from server.examples import resolve
     from server.execution import Executor, encode
     from server.gateway import Gateway
     from server.variables import WrongVariable, prepare
@@ -193,7 +195,9 @@ def query(
 
     async def ask(gateway: "Gateway") -> "Outcome":
         async with gateway.open():
-            return await Executor(graph.schema, gateway.session).run(ready)
+            executor = Executor(graph.schema, gateway.session)
+            variables = await resolve(ready.variables or {}, saved, executor)
+            return await executor.run(replace(ready, variables=variables))
 
     with upstreams(settings, say) as live:
         outcome = asyncio.run(ask(Gateway(live)))

@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -40,11 +40,11 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-def explorer_routes(saved: Callable[[], Sequence[Mapping[str, object]]]) -> list[BaseRoute]:
+def explorer_routes(saved: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]) -> list[BaseRoute]:
     """The page at `/`, its files, and the saved queries (name, comment, query, variables) that are its first tabs."""
 
-    def queries(request: Request) -> Response:
-        return JSONResponse(saved(), headers={"Cache-Control": "no-cache"})
+    async def queries(request: Request) -> Response:
+        return JSONResponse(await saved(), headers={"Cache-Control": "no-cache"})
 
     return [
         Route("/", _page),

@@ -85,7 +85,11 @@ def find(name: str, saved: Sequence[Saved]) -> Saved:
 
 def check(saved: Sequence[Saved], schema: Schema) -> None:
     """Raise BrokenQuery for the first operation that the schema does not allow, or whose example does not fit it."""
+    operations = {one.name for one in saved}
     for one in saved:
+        for value in one.variables.values():
+            if isinstance(value, str) and value.startswith("@") and value[1:].partition(" ")[0] not in operations:
+                raise BrokenQuery(f"queries/{one.path.name}: its example {value!r} names no saved query")
         document = prepare(schema, one.text)
         if document.errors:
             first = document.errors[0]

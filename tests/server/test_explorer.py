@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,10 +19,12 @@ from playwright.async_api import Browser, BrowserContext, Page, Route, async_pla
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route as Path
+from starlette.routing import Route as Endpoint
 
 from server.explorer import MEDIA_TYPES, PAGE, explorer_routes, page_response
+from server.saved import saved_queries
 from tests.requirements import require
+from tests.served import served
 
 SAVED = [
     {
@@ -72,7 +75,11 @@ async def graphql(request: Request) -> Response:
     return JSONResponse(content, media_type="application/graphql-response+json")
 
 
-app = Starlette(routes=[Path("/graphql", graphql, methods=["GET", "POST"]), *explorer_routes(lambda: SAVED)])
+async def saved() -> list[dict[str, object]]:
+    return SAVED
+
+
+app = Starlette(routes=[Endpoint("/graphql", graphql, methods=["GET", "POST"]), *explorer_routes(saved)])
 
 
 @pytest.fixture
@@ -181,6 +188,28 @@ async def test_a_first_visit_runs_a_saved_query(visit: Visit, origin: str) -> No
     await page.get_by_role("button", name="Execute query").click()
     await expect(page.get_by_label("Result Window")).to_contain_text("89")
     assert json.loads(await text(page, "Result Window")) == {"data": {"game": {"id": "9001", "balls": [7, 42, 89]}}}
+
+
+async def test_the_group_walk_runs_on_the_whole_of_it(tmp_path: Path) -> None:
+    """The server as people start it, with its own sandbox: from the page, offline, and nothing to complain of."""
+    with served(tmp_path) as address:
+        async with chromium() as browser:
+            visit = await watched(await browser.new_context(viewport={"width": 1440, "height": 900}), address)
+            page = visit.page
+            await page.goto(address)
+            await expect(page.locator(TABS)).to_have_text([saved.name for saved in saved_queries()])
+            await page.get_by_role("tab", name="GroupWalk").click()
+            await expect(page.get_by_label("Operation Editor")).to_contain_text("GroupWalk")
+            await page.get_by_role("button", name="Execute query").click()
+            await expect(page.get_by_label("Result Window")).to_contain_text("E2E Development - Physical")
+            await expect(page.get_by_label("Result Window")).to_contain_text("jorge.brown")
+            # An example that stands in another answer: the id of a game of today.
+            await page.get_by_role("tab", name="GameDetails").click()
+            await expect(page.get_by_label("Operation Editor")).to_contain_text("GameDetails")
+            await page.get_by_role("button", name="Execute query").click()
+            await expect(page.get_by_label("Result Window")).to_contain_text("E2E Bingo 90")
+            assert visit.complaints == []
+            assert visit.strays == []
 
 
 async def test_a_tab_brings_its_query_and_variables(visit: Visit, origin: str) -> None:

@@ -1,17 +1,14 @@
 """A storm of clients that go away: no slot is lost by it, and nobody else's query is cancelled."""
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 
+from tests.served import served
 from tests.stand import Sandbox
 
 CANCELLED = 10_000
@@ -29,28 +26,13 @@ WALK = """{ group(id: 382) { users { nodes { id
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A graph of its own process over a sandbox that takes its time, with fewer slots than the storm has clients."""
     folder = tmp_path_factory.mktemp("storm")
-    with Sandbox(latency=0.02) as sandbox:
-        settings = {
-            "GAMEHUB_URL": sandbox.gamehub_url,
-            "GAMEHUB_TOKEN": sandbox.gamehub_token,
-            "GAMEHUB_CONCURRENCY": "4",
-            "ERROR_JOURNAL": str(folder / "errors.sqlite"),
-            "LOG_LEVEL": "error",
-        }
-        server = subprocess.Popen(
-            [Path(sys.executable).with_name("gamehub-graph"), "serve", "--port", "0"],
-            env={**os.environ, **settings},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            yield next(word for word in line.split() if word.startswith("http://")).rstrip("/")
-        finally:
-            server.terminate()
-            server.communicate(timeout=30)
+    with (
+        Sandbox(latency=0.02) as sandbox,
+        served(
+            folder, GAMEHUB_URL=sandbox.gamehub_url, GAMEHUB_TOKEN=sandbox.gamehub_token, GAMEHUB_CONCURRENCY="4"
+        ) as address,
+    ):
+        yield address
 
 
 async def _ask(client: httpx.AsyncClient, query: str, **variables: str) -> object:

@@ -1,0 +1,36 @@
+"""Examples that stand in other answers: `"game": "@GamesOfRoom games.nodes.0.id"` is an id that is there today.
+
+Ids come and go with the data, so a saved query that needs one says which saved query tells it, and where in its answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from server.execution import Executor
+from server.operation import Operation
+from server.saved import Saved
+
+
+async def resolve(variables: Mapping[str, Any], saved: Sequence[Saved], executor: Executor) -> dict[str, Any]:
+    """The variables with every reference replaced by what it leads to; one that leads nowhere is left out."""
+    found = {}
+    for name, value in variables.items():
+        if isinstance(value, str) and value.startswith("@"):
+            value = await _follow(value, saved, executor)
+            if value is None:
+                continue
+        found[name] = value
+    return found
+
+
+async def _follow(reference: str, saved: Sequence[Saved], executor: Executor) -> Any:
+    name, _, path = reference.removeprefix("@").partition(" ")
+    source = next(one for one in saved if one.name == name)
+    outcome = await executor.run(Operation(source.text, source.name, source.variables))
+    value = outcome.data
+    for step in path.split("."):
+        try:
+            value = value[int(step) if isinstance(value, list) else step]
+        except (IndexError, KeyError, TypeError):
+            return None
+    return value

@@ -1,0 +1,31 @@
+"""`gamehub-graph serve` as a process of its own on a free port, for as long as a `with` block lasts."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def served(folder: Path, **settings: str) -> Iterator[str]:
+    """The address it listens on. `folder` is where it runs, and where its error journal stands."""
+    server = subprocess.Popen(
+        [Path(sys.executable).with_name("gamehub-graph"), "serve", "--port", "0"],
+        env={**os.environ, "ERROR_JOURNAL": str(folder / "errors.sqlite"), "LOG_LEVEL": "error", **settings},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        for line in iter(server.stdout.readline, ""):
+            address = next((word for word in line.split() if word.startswith("http://")), None)
+            if address is not None:
+                yield address.rstrip("/")
+                return
+        raise RuntimeError("the server did not start")
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
