@@ -1,0 +1,153 @@
+"""Whatever is asked, in whatever order, while rows arrive and calls fail: the cache answers what the upstream would."""
+
+import asyncio
+import datetime
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.upstream.ledger import Clock, Ledger, movement
+from upstream import days
+from upstream.cache import Cached
+from upstream.call import Call
+from upstream.errors import Failed, NotFound, Unavailable, UpstreamError
+from upstream.interval import Interval
+from upstream.reports import GROUP_MOVEMENTS
+from upstream.store import MemoryStore
+
+# Its days of 29 March and 25 October 2026 have 23 and 25 hours.
+MADRID = ZoneInfo("Europe/Madrid")
+UTC = datetime.UTC
+BEGINS = [datetime.datetime(2026, 3, 26, 23, tzinfo=UTC), datetime.datetime(2026, 10, 22, 22, tzinfo=UTC)]
+ERRORS: list[Callable[[], UpstreamError]] = [
+    lambda: Unavailable("down"),
+    lambda: Failed("failed"),
+    lambda: NotFound("no such group"),
+]
+ORDERS: dict[str, tuple[Callable[[Any], Any], bool]] = {
+    "ascending": (lambda row: (row.timestamp, row.movement_id), False),
+    "descending": (lambda row: (row.timestamp, row.movement_id), True),
+    # Movements are numbered when they are begun and stamped when they are done.
+    "by number": (lambda row: row.movement_id, False),
+}
+
+half_hours = st.integers(0, 48 * 8)
+query = st.tuples(
+    st.just("ask"),
+    st.lists(
+        st.tuples(
+            st.one_of(st.integers(0, 8).map(lambda day: day * 48), half_hours),
+            st.one_of(st.integers(1, 8).map(lambda day: day * 48), st.integers(1, 200)),
+            st.sampled_from(["", "other"]),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+)
+move = st.tuples(st.just("move"), st.sampled_from([0, 1, 4, 6, 600, 7200, 43200]))
+arrive = st.tuples(st.just("arrive"), st.integers(0, 5))
+fail = st.tuples(st.just("fail"), st.sampled_from(range(3)))
+forget = st.tuples(st.just("forget"), st.just(0))
+
+
+def interval_of(begin: datetime.datetime, start: int, length: int) -> Interval:
+    """So many half hours, as the business's clock shows them, from the first midnight."""
+    wall = begin.astimezone(MADRID).replace(tzinfo=None)
+    bounds = [wall + datetime.timedelta(minutes=30 * place) for place in (start, start + length)]
+    first, last = (bound.replace(tzinfo=MADRID).astimezone(UTC) for bound in bounds)
+    return Interval(first, max(last, first + datetime.timedelta(minutes=30)))
+
+
+async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int], script: list[Any]) -> None:
+    key, reverse = ORDERS[order]
+    ledger = Ledger(key, reverse)
+    clock = Clock(begin + datetime.timedelta(days=4, hours=3))
+    for number, seed in enumerate(sorted(seeds)):
+        # In "by number" neighbours swap places, as writers that overtake each other do.
+        shift = 40 * (number % 2) if order == "by number" else 0
+        time = begin + datetime.timedelta(minutes=20 * seed, seconds=shift)
+        if time <= clock.now:
+            ledger.add(movement(number, time), begin)
+    number = len(seeds)
+    cached = Cached(ledger, MemoryStore(limit, clock.seconds), MADRID, now=clock, open_for=5)
+    for kind, told in script:
+        if kind == "move":
+            clock.move(seconds=told)
+        elif kind == "forget":
+            await cached.forget()
+        elif kind == "fail":
+            ledger.errors.append(ERRORS[told]())
+        elif kind == "arrive":
+            open_since = days.pieces(Interval(clock.now - datetime.timedelta(hours=6), clock.now), MADRID)[0]
+            number += 1
+            latest = clock.now - datetime.timedelta(minutes=7 * told)
+            ledger.add(movement(number, max(latest, open_since.interval.start)), clock.now)
+        else:
+            await check(cached, ledger, clock, [(interval_of(begin, *each[:2]), each[2]) for each in told])
+    await cached.aclose()
+
+
+async def check(cached: Cached, ledger: Ledger, clock: Clock, asked: list[tuple[Interval, str]]) -> None:
+    failing = bool(ledger.errors)
+    calls = [(Call.of(GROUP_MOVEMENTS, interval, group_id=5), scope) for interval, scope in asked]
+    answers = await asyncio.gather(*(cached.fetch(call, scope=scope) for call, scope in calls), return_exceptions=True)
+    for (call, _), answer in zip(calls, answers, strict=True):
+        if isinstance(answer, BaseException):
+            assert failing
+            assert isinstance(answer, UpstreamError)
+            continue
+        rows = answer.rows
+        assert call.interval is not None
+        oldest = clock.now - datetime.timedelta(seconds=5)
+        if answer.notes["outcome"] == "stale":
+            assert failing
+            since = answer.notes["stale"]
+            assert isinstance(since, datetime.datetime)
+            assert since <= oldest
+            oldest = since
+        # Every row is the upstream's, and they stand in its order,
+        assert rows == sorted(rows, key=ledger.order, reverse=ledger.reverse)
+        assert rows == [row for row in ledger.listed(call) if row in rows]
+        # and each day has exactly the rows that had arrived at one moment, not too long ago.
+        moments = {oldest, clock.now, *(time for time in ledger.arrived.values() if oldest <= time <= clock.now)}
+        for piece in days.pieces(call.interval, MADRID):
+            of_day = Call.of(GROUP_MOVEMENTS, piece.interval, group_id=5)
+            got = [row for row in ledger.listed(of_day) if row in rows]
+            possible = [
+                [row for row in ledger.listed(of_day) if ledger.arrived[row.movement_id] <= moment]
+                for moment in moments
+            ]
+            assert got in possible
+    if not failing:
+        return
+    ledger.errors.clear()
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+@settings(max_examples=250, deadline=None)
+@given(
+    begin=st.sampled_from(BEGINS),
+    limit=st.sampled_from([0, 1500, 4000, 1 << 20]),
+    seeds=st.lists(st.integers(0, 72 * 5), max_size=40),
+    script=st.lists(st.one_of(query, query, query, move, arrive, fail, forget), max_size=14),
+)
+def test_any_sequence_of_queries_equals_the_uncached_answers(
+    order: str, begin: datetime.datetime, limit: int, seeds: list[int], script: list[Any]
+) -> None:
+    asyncio.run(play(begin, order, limit, seeds, script))
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    begin=st.sampled_from(BEGINS),
+    seeds=st.lists(st.integers(0, 72 * 5), min_size=20, max_size=40),
+    script=st.lists(st.one_of(query, query, query, move, fail), max_size=14),
+)
+def test_an_order_by_number_is_kept_where_times_overtake_each_other(
+    begin: datetime.datetime, seeds: list[int], script: list[Any]
+) -> None:
+    asyncio.run(play(begin, "by number", 1 << 20, seeds, script))
