@@ -39,7 +39,6 @@ _log = structlog.get_logger("upstream.cache")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _NO_FETCH = bytes(8)
-_NOWHERE: Key = ("", "")
 
 # Longer periods pass by the cache: their days would be many keys for little use.
 _MOST_DAYS = 1100
@@ -117,7 +116,10 @@ class _Flight:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A call that is cut into days: its pieces, each with its key, and what its rows are told apart by."""
+    """A call that is cut into days: its pieces, each with its key, and the column that tells which row is of which.
+
+    A report whose rows are dates (`dated`) is asked for whole dates only, in whichever zone its system has them.
+    """
 
     call: Call
     name: str
@@ -134,9 +136,13 @@ class _Cut:
         """Under what a piece's day is kept."""
         return self.name, piece.day.isoformat()
 
-    def may_be_part(self, piece: Piece) -> bool:
-        """Whether the piece can be had from its day: of rows that are dates, a part of a day has other figures."""
-        return piece.whole or not self.dated
+    def run(self, pieces: list[Piece]) -> Call:
+        """The call for neighbouring pieces."""
+        call, first, last = self.call, pieces[0], pieces[-1]
+        if len(pieces) == len(self.pieces):
+            return call
+        told = (first.day, last.day) if self.dated else None
+        return replace(call, interval=Interval(first.interval.start, last.interval.end, told))
 
 
 @dataclass(slots=True)
@@ -214,7 +220,7 @@ class Cached:
         self._runs_at_once = runs_at_once
         self._now = now
         self._orders = Orders()
-        self._answers: dict[tuple[Call, str], asyncio.Task[Answer[Any] | UpstreamError]] = {}
+        self._answers: dict[Hashable, asyncio.Task[Answer[Any] | UpstreamError]] = {}
         self._flights: dict[Key, asyncio.Task[_Flight]] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
         self._generation = 0
@@ -237,7 +243,8 @@ class Cached:
         `scope` names whose rows these are where callers may see different ones: nobody is served those of another.
         """
         call = checked(call)
-        asked = (call, scope)
+        # Intervals are equal whatever days they were made of, which reports of days go by.
+        asked = (call, call.interval.days if call.interval is not None else None, scope)
         task = self._answers.get(asked)
         if task is None:
             task = self._start(self._answer(call, scope), f"cached {call.report.code}")
@@ -267,7 +274,7 @@ class Cached:
             if cut is None:
                 asked.append([(self._whole_key(call, scope), None)])
             else:
-                asked.append([(cut.key(each) if cut.may_be_part(each) else _NOWHERE, each.day) for each in cut.pieces])
+                asked.append([(cut.key(piece), piece.day) for piece in cut.pieces])
         sought = [key for keys in asked for key, _ in keys]
         fresh: set[Key] = set()
         if self._store is not None:
@@ -328,13 +335,11 @@ class Cached:
         report, interval = call.report, call.interval
         if interval is None or report.current:
             return None
-        dated = report.moment is None
-        if dated and self._day_zone.key != self._zone.key:
-            # The upstream's dates begin and end elsewhere: its rows are of none of our days.
-            return None
-        column = report.moment or report.frame
-        assert column is not None
-        return _Cut(call, self._series(call, scope), days.pieces(interval, self._zone), column, dated)
+        name = self._series(call, scope)
+        if report.moment is not None:
+            return _Cut(call, name, days.pieces(interval, self._zone), report.moment, False)
+        assert report.frame is not None
+        return _Cut(call, name, days.whole_days(interval, self._zone, self._day_zone), report.frame, True)
 
     def _whole_key(self, call: Call, scope: str) -> Key:
         period = call.interval
@@ -347,8 +352,9 @@ class Cached:
         origin = _digest(f"{self._zone.key} {self._origin()}")
         return series(call.report.code, parcel.form(call.report.row), origin, scope, params)
 
-    def _fresh_for(self, piece: Piece, asked: datetime.datetime) -> float:
-        return self._closed_for if days.over(piece.day, self._zone, self._grace) <= asked else self._open_for
+    def _fresh_for(self, cut: _Cut, piece: Piece, asked: datetime.datetime) -> float:
+        zone = self._day_zone if cut.dated else self._zone
+        return self._closed_for if days.over(piece.day, zone, self._grace) <= asked else self._open_for
 
     # One answer
 
@@ -403,11 +409,11 @@ class Cached:
     async def _by_days(self, store: Store, cut: _Cut, tale: _Tale) -> Answer[Any]:
         """The answer to a call, from days that are held, days that are under way, and days that it fetches itself."""
         pieces = cut.pieces
-        seekable = {place: cut.key(piece) for place, piece in enumerate(pieces) if cut.may_be_part(piece)}
+        keys = [cut.key(piece) for piece in pieces]
         # Noted before the store is asked: what lands meanwhile is in one of the two.
-        under_way = {place: self._flights[key] for place, key in seekable.items() if key in self._flights}
-        values = await store.get_many(list(seekable.values()))
-        kept = {place: each for place, value in zip(seekable, values, strict=True) if (each := _parcel(value))}
+        under_way = {place: self._flights[key] for place, key in enumerate(keys) if key in self._flights}
+        values = await store.get_many(keys)
+        kept = {place: each for place, value in enumerate(values) if (each := _parcel(value))}
         now = self._now()
         found = await self._from_parcels(store, cut, {place: each for place, each in kept.items() if _fresh(each, now)})
         tale.hit = [pieces[place].day for place in sorted(found)]
@@ -416,7 +422,7 @@ class Cached:
         joined = {place: task for place, task in under_way.items() if place not in found}
         joined |= {
             place: self._flights[key]
-            for place, key in seekable.items()
+            for place, key in enumerate(keys)
             if place not in found and place not in joined and key in self._flights
         }
         runs = days.runs(place for place in range(len(pieces)) if place not in found and place not in joined)
@@ -524,15 +530,13 @@ class Cached:
     async def _fly(
         self, store: Store, cut: _Cut, pieces: list[Piece], slots: asyncio.Semaphore, generation: int
     ) -> _Flight:
-        call = cut.call
-        run = Call(call.report, call.params, Interval(pieces[0].interval.start, pieces[-1].interval.end), call.agent)
         async with slots:
             asked = self._now()
-            flight = await self._fetched(run)
+            flight = await self._fetched(cut.run(pieces))
         if flight.answer is None:
             return flight
         rows, name = flight.answer.rows, os.urandom(8)
-        fresh_for = [self._fresh_for(piece, asked) if piece.whole else 0 for piece in pieces]
+        fresh_for = [self._fresh_for(cut, piece, asked) if piece.whole else 0 for piece in pieces]
 
         def pack() -> tuple[Claim, list[Share], dict[float, list[tuple[Key, bytes]]]] | None:
             shared = shares(rows, cut.column, cut.dated, pieces, name)
@@ -613,7 +617,7 @@ def _brought(
 
 
 def _part(cut: _Cut, piece: Piece, share: Share) -> Share:
-    return share if piece.whole or cut.dated else share.within(cut.column, piece.interval)
+    return share if piece.whole else share.within(cut.column, piece.interval)
 
 
 def _worst(flights: Iterable[_Flight]) -> Exception | None:

@@ -37,6 +37,19 @@ def pieces(interval: Interval, zone: ZoneInfo) -> list[Piece]:
     return found
 
 
+def whole_days(interval: Interval, zone: ZoneInfo, day_zone: ZoneInfo) -> list[Piece]:
+    """The days that a report of days is asked for: those the interval was made of, else all it touches in `day_zone`.
+
+    Their pieces are the days of `zone`, as intervals of whole days are.
+    """
+    first, last = interval.days or (
+        interval.start.astimezone(day_zone).date(),
+        (interval.end - _MICROSECOND).astimezone(day_zone).date(),
+    )
+    found = [first + number * _DAY for number in range((last - first).days + 1)]
+    return [Piece(day, Interval(_midnight(day, zone), _midnight(day + _DAY, zone)), True) for day in found]
+
+
 def runs(missing: Iterable[int]) -> list[range]:
     """The places of missing pieces, ascending, as runs of neighbours, each of which one call can bring."""
     grouped: list[range] = []

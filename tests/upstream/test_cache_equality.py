@@ -82,6 +82,8 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
         elif kind == "fail":
             ledger.errors.append(ERRORS[told]())
         elif kind == "arrive":
+            # No two states of the upstream at one instant: a time says which rows there were.
+            clock.move(milliseconds=1)
             open_since = days.pieces(Interval(clock.now - datetime.timedelta(hours=6), clock.now), MADRID)[0]
             number += 1
             latest = clock.now - datetime.timedelta(minutes=7 * told)
