@@ -574,9 +574,9 @@ def open_store(url: str, *, namespace: str = "gamehub-graph", limit: int = 256 <
 
     Raises ValueError for anything else.
     """
-    scheme = url.partition("://")[0]
     if url == "off":
         return None
+    scheme = url.partition("://")[0] if "://" in url else ""
     if scheme == "memory":
         return MemoryStore(limit)
     if scheme in ("redis", "rediss", "unix"):
