@@ -1,43 +1,92 @@
-"""The edges of the graph: from keys to the rows of one report, declared once each."""
+"""The edges of the graph: from keys to the rows of one report, declared once each, with the ways to read them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from upstream import reports
 from upstream.reports import Report
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Wide:
+    """One call for many keys, whose rows are shared out by `column`.
+
+    `params` name the report's parameters and the fixed values of the edge that fill them. `rows` is how many rows such
+    a call brings a day before it was ever made; where `members` counts the keys of the scope, that many for each.
+    `exact` is False where the rows stand in for those of another report only if both mean the same (C23).
+    """
+
+    report: Report
+    column: str
+    rows: float
+    params: Mapping[str, str] = field(default_factory=dict)
+    members: "Edge | None" = None
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Edge:
     """From a key to the rows of one report.
 
-    Narrow, it is one call a key, which the parameter `by` takes. Wide, it is one call without that parameter, whose
-    rows are shared out by `column`; an edge without `wide_from` cannot be read wide. `one` says that the key names one
-    entity. An unknown key is an error, unless `one` or `maybe` says that it has no rows. `any_case` says
-    that the upstream may write a key in other letters than it is asked for.
+    Narrow, it is one call a key, which the parameter `by` takes; `rows` is how many rows that brings a day before it
+    was ever made. `keep` keeps only the rows whose column holds a fixed value. `one` says that the key names one
+    entity, which `column` holds. An unknown key is an error, unless `one` or `maybe` says that it has no rows.
+    `any_case` says that the upstream may write a key in other letters than it is asked for.
     """
 
     report: Report
     by: str | None
     column: str
-    wide_from: int | None = None
+    rows: float = 1
+    wide: Wide | None = None
+    keep: tuple[str, str] | None = None
     one: bool = False
     maybe: bool = False
     any_case: bool = False
 
 
-GROUP_BY_ID = Edge(reports.GROUPS, "id", "id", wide_from=5, one=True)
-GROUP_BY_NAME = Edge(reports.GROUPS, None, "name", wide_from=1)
-USER_BY_ID = Edge(reports.USERS, "id", "id", wide_from=5, one=True)
-USER_BY_USERNAME = Edge(reports.USERS, "username", "username", wide_from=5, one=True)
-USER_BY_EXTERNAL_ID = Edge(reports.USERS, None, "external_user_id", wide_from=1, one=True)
-USERS_OF_GROUP = Edge(reports.USERS, "fkgroup", "group_id", wide_from=5)
-TRANSACTIONS_OF_USER = Edge(reports.USER_TRANSACTIONS, "user_id", "user_id")
-MOVEMENTS_OF_GROUP = Edge(reports.GROUP_MOVEMENTS, "group_id", "group_id")
+def _whole(report: Report, column: str, rows: float) -> Wide:
+    return Wide(report, column, rows)
+
+
+GROUP_BY_ID = Edge(reports.GROUPS, "id", "id", wide=_whole(reports.GROUPS, "id", 100), one=True)
+GROUP_BY_NAME = Edge(reports.GROUPS, None, "name", wide=_whole(reports.GROUPS, "name", 100))
+USER_BY_ID = Edge(reports.USERS, "id", "id", wide=_whole(reports.USERS, "id", 5_000), one=True)
+USER_BY_USERNAME = Edge(reports.USERS, "username", "username", wide=_whole(reports.USERS, "username", 5_000), one=True)
+USER_BY_EXTERNAL_ID = Edge(
+    reports.USERS, None, "external_user_id", wide=_whole(reports.USERS, "external_user_id", 5_000), one=True
+)
+USERS_OF_GROUP = Edge(reports.USERS, "fkgroup", "group_id", rows=50, wide=_whole(reports.USERS, "group_id", 5_000))
+TRANSACTIONS_OF_USER = Edge(reports.USER_TRANSACTIONS, "user_id", "user_id", rows=20)
+# What the users of a group did in that group: R7 of each, or R5 of the group once it is known to say the same.
+TRANSACTIONS_IN_GROUP = Edge(
+    reports.USER_TRANSACTIONS,
+    "user_id",
+    "user_id",
+    rows=20,
+    keep=("group_id", "group"),
+    wide=Wide(reports.GROUP_MOVEMENTS, "user_id", 20, {"group_id": "group"}, members=USERS_OF_GROUP, exact=False),
+)
+# The same without `inGroup`, for an operator who knows that users never leave their group (MOVEMENT_JOIN=trust).
+TRANSACTIONS_AT_HOME = replace(TRANSACTIONS_IN_GROUP, keep=None)
+MOVEMENTS_OF_GROUP = Edge(reports.GROUP_MOVEMENTS, "group_id", "group_id", rows=1_000)
 DAILY_MOVEMENTS_OF_GROUP = Edge(reports.DAILY_MOVEMENTS, "groupid", "group_id")
-FINANCIAL_MOVEMENTS_OF_GROUP = Edge(reports.FINANCIAL_MOVEMENTS, "group_id", "group_id")
-GAMES_OF_ROOM = Edge(reports.ROOM_GAMES, "bs_room_id", "room_id", wide_from=2)
-GAMES_ON_SALE_OF_ROOM = Edge(reports.GAMES_ON_SALE, "bs_room_id", "bs_room_id")
-GAME_DETAIL_BY_ID = Edge(reports.GAME_DETAIL, "id", "game_id", one=True)
+FINANCIAL_MOVEMENTS_OF_GROUP = Edge(reports.FINANCIAL_MOVEMENTS, "group_id", "group_id", rows=1_000)
+GAMES_OF_ROOM = Edge(
+    reports.ROOM_GAMES, "bs_room_id", "room_id", rows=100, wide=_whole(reports.ROOM_GAMES, "room_id", 300)
+)
+# The games that movements of a period name are mostly games of that period.
+GAMES_OF_PERIOD = Edge(reports.ROOM_GAMES, None, "id", wide=_whole(reports.ROOM_GAMES, "id", 300))
+GAMES_ON_SALE_OF_ROOM = Edge(reports.GAMES_ON_SALE, "bs_room_id", "bs_room_id", rows=100)
+GAME_DETAIL_BY_ID = Edge(reports.GAME_DETAIL, "id", "game_id", one=True, rows=100)
 GAME_SUMMARY_BY_ID = Edge(reports.GAME_SUMMARY, "id", "bs_game_id_main", one=True)
 # Game History does not know a user who has never played there; in the agent's log, too, such a user has no rows.
-LOGS_OF_USER = Edge(reports.GAME_LOGS, "user_code", "user_code", wide_from=2, maybe=True, any_case=True)
+LOGS_OF_USER = Edge(
+    reports.GAME_LOGS,
+    "user_code",
+    "user_code",
+    rows=20,
+    wide=_whole(reports.GAME_LOGS, "user_code", 1_000),
+    maybe=True,
+    any_case=True,
+)

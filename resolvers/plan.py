@@ -1,17 +1,45 @@
-"""The planner: which calls answer these keys, and which reports answer these columns. Pure: it calls nothing."""
+"""The planner: which calls answer these keys, and which reports answer these columns. Pure: it calls nothing.
 
-from collections.abc import Collection, Iterable, Mapping
+Exact comes before cheap: a way that is not known to give the same rows is not among those to choose from.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TypeVar
 
-from resolvers.edges import Edge
+from upstream.reports import Report
 
 SourceT = TypeVar("SourceT")
 
+# A wide call of more rows than this is not made, however many narrow ones it would save.
+MOST_ROWS = 500_000
+# A way that was taken before is left only for one that is cheaper by this much: figures move, plans should not flap.
+STAY = 0.85
 
-def wide(edge: Edge, keys: Collection[object]) -> bool:
-    """Whether one call for all keys is to be made, rather than one call a key."""
-    return edge.wide_from is not None and len(keys) >= edge.wide_from
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to read some keys: so many calls of a report, so many rows in all, and what that costs in seconds."""
+
+    name: str
+    report: Report
+    calls: int
+    rows: float
+    price: float
+
+
+def choose(ways: Sequence[Way], before: str | None = None) -> Way:
+    """The cheapest way; of equally cheap ones the first. `before` names the way that was taken last time.
+
+    A wide way of too many rows is left out, unless there is no other.
+    """
+    allowed = [way for way in ways if way.calls > 1 or way.rows <= MOST_ROWS] or list(ways)
+    best = min(allowed, key=lambda way: way.price)
+    for way in allowed:
+        if way.name == before and best.price > way.price * STAY:
+            return way
+    return best
 
 
 def cover(needs: Iterable[Collection[SourceT]], prices: Mapping[SourceT, float]) -> tuple[SourceT, ...]:

@@ -4,7 +4,7 @@ A call costs a latency and a share for each row; how many rows it brings is lear
 seconds and rows; nothing here is measured twice or asked of anybody.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from upstream.call import Call
@@ -72,7 +72,8 @@ class Mean:
 class Prices:
     """The figures of all reports. One for all operations of a server: what one learns, the next one knows."""
 
-    parallel: Mapping[str, int] = field(default_factory=dict)
+    parallel: float = 8.0
+    taken: dict[Hashable, str] = field(default_factory=dict)
     _lines: dict[str, Line] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
 
@@ -105,14 +106,20 @@ class Prices:
                 return mean.value * length(call)
         return prior * length(call)
 
-    def known(self, call: Call) -> bool:
-        """Whether rows of just this scope have been counted before."""
-        return (call.report.code, scope_of(call)) in self._rows
+    def rows_of_kind(self, call: Call, prior: float) -> float:
+        """How many rows a call of this kind is likely to bring, whatever its key."""
+        mean = self._rows.get((call.report.code, _kind_of(call)))
+        return (prior if mean is None else mean.value) * length(call)
 
     def seconds(self, report: Report, calls: int, rows: float) -> float:
-        """The price of so many calls of a report that bring so many rows in all."""
-        rounds = calls / min(max(calls, 1), self.parallel.get(report.system.value, 8))
-        return rounds * self.latency(report) + rows * self.per_row(report)
+        """The price of so many calls that bring so many rows in all: calls run side by side, rows do not."""
+        return calls * self.latency(report) / self.parallel + rows * self.per_row(report)
+
+    def remember(self, place: Hashable, way: str) -> None:
+        """Note the way that was taken, so that the next plan does not flap."""
+        if len(self.taken) >= MOST_SCOPES:
+            self.taken.pop(next(iter(self.taken)))
+        self.taken[place] = way
 
 
 _UNKNOWN = Line()

@@ -1,7 +1,8 @@
-"""A session: what one operation reads, each call once, keys of one tick gathered into one batch."""
+"""A session: what one operation reads, each call once, keys of one tick gathered into one batch and planned as one."""
 
 import asyncio
 import datetime
+import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
@@ -9,16 +10,24 @@ from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
 
-from resolvers.edges import Edge
-from resolvers.plan import wide
+from resolvers.edges import Edge, Wide
+from resolvers.join import Join
+from resolvers.movement import same
+from resolvers.plan import Way, choose
+from resolvers.prices import Prices
+from resolvers.trace import Step
 from upstream.call import Answer, Call
-from upstream.errors import Incomplete, NotFound
+from upstream.errors import Incomplete, NotFound, UpstreamError
 from upstream.interval import Interval
 from upstream.reports import Report
 from upstream.rows import Row
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 RowT = TypeVar("RowT", bound=Row)
+Fixed = Mapping[str, str | int]
+
+# How many users are read from both reports when these are compared.
+SAMPLE = 3
 
 
 class Fetches(Protocol):
@@ -49,7 +58,8 @@ class Session:
     """One operation's view of the upstream.
 
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
-    zone. `agent_of_group` and `agents` name the Game History agents where groups have their own (C22).
+    zone. `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices` and
+    `join` are the server's: what one operation learns, the next one knows.
     """
 
     def __init__(
@@ -61,6 +71,8 @@ class Session:
         agent_of_group: Callable[[int | None], str] = lambda group: "",
         agents: Callable[[], Sequence[str]] = lambda: ("",),
         lookback_days: int = 31,
+        prices: Prices | None = None,
+        join: Join | None = None,
         now: datetime.datetime | None = None,
     ) -> None:
         self.upstream = upstream
@@ -69,9 +81,13 @@ class Session:
         self.agent_of_group = agent_of_group
         self.agents = agents
         self.lookback_days = lookback_days
+        self.prices = prices or Prices()
+        self.join = join or Join()
         self.now = now or datetime.datetime.now(datetime.UTC)
         self.memo: dict[Hashable, Any] = {}
-        self._calls: dict[Call, asyncio.Task[Answer[Any]]] = {}
+        self.steps: list[Step] = []
+        self._began = time.monotonic()
+        self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Rows]] = {}
 
     @property
@@ -83,71 +99,228 @@ class Session:
         """The moment of a row (microseconds since 1970 UTC) on the wall clock of the business."""
         return (_EPOCH + datetime.timedelta(microseconds=microseconds)).astimezone(self.zone)
 
-    async def fetch(self, call: Call) -> Answer[Any]:
-        """The answer of one call, which is made once an operation however many ask for it."""
-        task = self._calls.get(call)
-        if task is None:
-            task = self._calls[call] = asyncio.ensure_future(self.upstream.fetch(call))
+    async def fetch(
+        self,
+        call: Call,
+        fields: Iterable[str] = (),
+        way: Way | None = None,
+        rejected: Sequence[Way] = (),
+        keys: int = 1,
+    ) -> Answer[Any]:
+        """The answer of one call, which is made once an operation however many ask for it.
+
+        `fields` are the fields it serves; `way`, `rejected` and `keys` are the planner's reasons.
+        """
+        known = self._calls.get(call)
+        if known is None:
+            step = Step(call, time.monotonic() - self._began)
+            if way is not None:
+                step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
+            self.steps.append(step)
+            task = asyncio.ensure_future(self._fetch(call, step))
             task.add_done_callback(_retrieve)
+            known = self._calls[call] = (task, step)
+        task, step = known
+        step.fields.update(fields)
         return await asyncio.shield(task)
 
-    async def all(self, report: Report, interval: Interval | None = None, **params: str | int | None) -> Rows:
+    async def _fetch(self, call: Call, step: Step) -> Answer[Any]:
+        began = time.monotonic()
+        try:
+            answer = await self.upstream.fetch(call)
+        except UpstreamError as error:
+            step.outcome, step.error = "error", error.code
+            raise
+        finally:
+            step.seconds = time.monotonic() - began
+        step.outcome = str(answer.notes.get("outcome", "off"))
+        step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
+        if step.outcome in ("off", "miss"):
+            self.prices.learn(call, len(answer.rows), answer.seconds)
+        return answer
+
+    async def all(
+        self, report: Report, interval: Interval | None = None, field: str = "", **params: str | int | None
+    ) -> Rows:
         """All rows of a report under the given parameters."""
-        return Rows((await self.fetch(Call.of(report, interval, agent="", **params))).rows)
+        return Rows((await self.fetch(Call.of(report, interval, agent="", **params), (field,) if field else ())).rows)
 
     async def rows(
-        self, edge: Edge, key: Hashable, interval: Interval | None = None, agent: str = "", **fixed: str | int | None
+        self,
+        edge: Edge,
+        key: Hashable,
+        interval: Interval | None = None,
+        agent: str = "",
+        field: str = "",
+        exact: bool = True,
+        **fixed: str | int | None,
     ) -> Rows:
         """The rows of one key; keys that are asked for in one tick are read in one batch.
 
-        `fixed` are the report's other parameters, the same for the whole batch. Raises the `UpstreamError` of the call
-        that was to bring this key, and of no other.
+        `field` is the field they are for. Not `exact`, they may be those of a report that stands in for the edge's own.
+        `fixed` are further parameters, the same for the whole batch. Raises the `UpstreamError` of the call that was to
+        bring this key, and of no other.
         """
         params = tuple(sorted((name, value) for name, value in fixed.items() if value is not None))
-        place = (edge, interval, agent, params)
+        place = (edge, interval, agent, field, exact, params)
         loader = self._loaders.get(place)
         if loader is None:
-            load = partial(self._load, edge, interval, agent, dict(params))
-            loader = self._loaders[place] = DataLoader(load)
+            batch = _Batch(self, edge, interval, agent, dict(params), exact, (field,) if field else ())
+            loader = self._loaders[place] = DataLoader(batch.load)
         return await asyncio.shield(loader.load(key))
 
-    async def _load(
-        self, edge: Edge, interval: Interval | None, agent: str, fixed: dict[str, str | int], keys: list[Any]
-    ) -> list[Any]:
-        answer = await self._wide(edge, interval, agent, fixed) if wide(edge, keys) else None
-        if answer is not None:
-            shares = _share_out(answer.rows, edge.column)
-            asked = _unclear(edge, keys, shares)
-        else:
-            shares, asked = {}, keys
-        answers = await asyncio.gather(*(self._narrow(edge, interval, agent, fixed, key) for key in asked))
-        narrow = dict(zip(asked, answers, strict=True))
-        return [narrow[key] if key in narrow else Rows(shares.get(key, ())) for key in keys]
+    def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
+        """What it would cost to read so many keys of an edge, in seconds."""
+        batch = _Batch(self, edge, interval, "", {}, True, ())
+        return min(way.price for way in batch.ways(list(keys)))
 
-    async def _wide(
-        self, edge: Edge, interval: Interval | None, agent: str, fixed: dict[str, str | int]
-    ) -> Answer[Any] | None:
-        """The wide answer, or None where it was cut short: what one key brings may be whole."""
-        try:
-            return await self.fetch(Call.of(edge.report, interval, agent=agent, **fixed))
-        except Incomplete:
-            if edge.by is None:
-                raise
-            return None
+    def gathered(self, place: Hashable, load: Callable[[list[Any]], Any]) -> DataLoader[Any, Any]:
+        """A loader of this operation that hands the objects of one tick to `load` together."""
+        loader = self._loaders.get(place)
+        if loader is None:
+            loader = self._loaders[place] = DataLoader(partial(_together, load), get_cache_key=id, cache=False)
+        return loader
 
-    async def _narrow(
-        self, edge: Edge, interval: Interval | None, agent: str, fixed: dict[str, str | int], key: Any
-    ) -> Rows | Exception:
-        if edge.by is None:
-            raise TypeError(f"{edge.report} takes no key")
+
+class _Batch:
+    """The keys of one edge that are read together."""
+
+    def __init__(
+        self,
+        session: Session,
+        edge: Edge,
+        interval: Interval | None,
+        agent: str,
+        fixed: Fixed,
+        exact: bool,
+        fields: Iterable[str],
+    ) -> None:
+        self.session = session
+        self.edge = edge
+        self.interval = interval
+        self.agent = agent
+        self.fixed = fixed
+        self.exact = exact
+        self.fields = fields
+
+    async def load(self, keys: list[Any]) -> list[Any]:
+        """The rows of each key, or the error that kept them away."""
+        ways = self.ways(keys)
+        prices = self.session.prices
+        place = (self.edge, tuple(self.fixed.items()), self.agent)
+        way = choose(ways, prices.taken.get(place))
+        if len(ways) > 1:
+            prices.remember(place, way.name)
+        rejected = [other for other in ways if other is not way]
+        if way.name == "narrow":
+            return await self._narrow(keys, way, rejected)
+        return await self._wide(keys, way, rejected, next((other for other in rejected if other.name == "narrow"), way))
+
+    def ways(self, keys: list[Any]) -> list[Way]:
+        """The ways to read these keys that are known to give the right rows, with their prices; never none."""
+        edge, prices, found = self.edge, self.session.prices, []
+        if edge.by is not None:
+            rows = len(keys) * prices.rows_of_kind(self._narrow_call(keys[0]), edge.rows)
+            found.append(self._way("narrow", edge.report, len(keys), rows))
+        wide = edge.wide
+        if wide is not None and (edge.by is None or (len(keys) > 1 and self._allowed(wide))):
+            call = self._wide_call(wide)
+            prior = wide.rows
+            if wide.members is not None:
+                members = Call.of(wide.members.report, None, agent="", **{str(wide.members.by): self.fixed["group"]})
+                prior *= max(prices.rows(members, wide.members.rows), len(keys))
+            found.append(self._way("wide", wide.report, 1, prices.rows(call, prior)))
+        return found
+
+    def _way(self, name: str, report: Report, calls: int, rows: float) -> Way:
+        return Way(name, report, calls, rows, self.session.prices.seconds(report, calls, rows))
+
+    def _allowed(self, wide: Wide) -> bool:
+        if wide.exact:
+            return True
+        return not self.exact and self.session.join.settled(self._today()) is not False
+
+    def _today(self) -> datetime.date:
+        return self.session.now.astimezone(self.session.zone).date()
+
+    def _narrow_call(self, key: Any) -> Call:
+        edge = self.edge
+        assert edge.by is not None
+        sent = {name: value for name, value in self.fixed.items() if name in edge.report.parameters}
+        return Call.of(edge.report, self.interval, agent=self.agent, **{**sent, edge.by: key})
+
+    def _wide_call(self, wide: Wide) -> Call:
+        sent = {name: value for name, value in self.fixed.items() if name in wide.report.parameters}
+        sent |= {name: self.fixed[source] for name, source in wide.params.items()}
+        return Call.of(wide.report, self.interval, agent=self.agent, **sent)
+
+    async def _narrow(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
+        return await asyncio.gather(*(self._one(key, way, rejected, len(keys)) for key in keys))
+
+    async def _one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> Rows | Exception:
+        edge = self.edge
         try:
-            rows = (await self.fetch(Call.of(edge.report, interval, agent=agent, **{**fixed, edge.by: key}))).rows
+            rows = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
         except NotFound as error:
             return Rows() if edge.one or edge.maybe else error
         except Exception as error:
             return error
+        if edge.keep is not None:
+            column, name = edge.keep
+            rows = [row for row in rows if getattr(row, column) == self.fixed[name]]
         # A search may bring neighbours (`username` looks inside names): an entity is the row of exactly this key.
         return Rows(row for row in rows if getattr(row, edge.column) == key) if edge.one else Rows(rows)
+
+    async def _wide(self, keys: list[Any], way: Way, rejected: Sequence[Way], narrow: Way) -> list[Any]:
+        edge, wide = self.edge, self.edge.wide
+        assert wide is not None
+        try:
+            answer = await self.session.fetch(self._wide_call(wide), self.fields, way, rejected, len(keys))
+        except Incomplete:
+            if edge.by is None:
+                raise
+            # Cut short as a whole; what one key brings may be whole.
+            return await self._narrow(keys, narrow, [way])
+        shares = _share_out(answer.rows, wide.column)
+        if not wide.exact and not await self._agrees(keys, shares, narrow, way):
+            return await self._narrow(keys, narrow, [way])
+        asked = self._unclear(keys, shares)
+        answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
+        return [answers[key] if key in answers else Rows(shares.get(key, ())) for key in keys]
+
+    def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, object]) -> Sequence[Any]:
+        """The keys that a wide answer does not settle, so that each has to be asked for by itself."""
+        if self.edge.by is None:
+            return ()
+        if None in shares:
+            # A row does not say whose it is (C16: such columns may be missing).
+            return keys
+        if not self.edge.any_case:
+            return ()
+        folded = {str(column).casefold() for column in shares}
+        return [key for key in keys if key not in shares and str(key).casefold() in folded]
+
+    async def _agrees(self, keys: list[Any], shares: Mapping[Hashable, list[Any]], narrow: Way, way: Way) -> bool:
+        """Whether the report that stands in tells the same: found out on a sample, if today it is not known yet."""
+        join, today = self.session.join, self._today()
+        settled = join.settled(today)
+        if settled is not None:
+            return settled
+        # The users who moved most say most; one who did nothing says something, too.
+        sample = sorted(keys, key=lambda key: len(shares.get(key, ())), reverse=True)[:SAMPLE]
+        answers = await self._narrow(sample, narrow, [way])
+        if any(isinstance(answer, Exception) for answer in answers):
+            return False
+        agrees = all(same(answer, shares.get(key, ())) for key, answer in zip(sample, answers, strict=True))
+        if agrees and not any(answers):
+            return True  # nothing moved, so nothing was compared: today's question stays open
+        join.settle(today, agrees)
+        return agrees
+
+
+async def _together(load: Callable[[list[Any]], Any], objects: list[Any]) -> list[Any]:
+    await load(objects)
+    return objects
 
 
 def _share_out(rows: Iterable[RowT], column: str) -> dict[Hashable, list[RowT]]:
@@ -155,19 +328,6 @@ def _share_out(rows: Iterable[RowT], column: str) -> dict[Hashable, list[RowT]]:
     for row in rows:
         shares.setdefault(getattr(row, column), []).append(row)
     return shares
-
-
-def _unclear(edge: Edge, keys: Iterable[Any], shares: Mapping[Hashable, object]) -> Collection[Any]:
-    """The keys that a wide answer does not settle, so that each has to be asked for by itself."""
-    if edge.by is None:
-        return ()
-    if None in shares:
-        # A row does not say whose it is (C16: such columns may be missing).
-        return list(keys)
-    if not edge.any_case:
-        return ()
-    folded = {str(column).casefold() for column in shares}
-    return [key for key in keys if key not in shares and str(key).casefold() in folded]
 
 
 def _retrieve(task: "asyncio.Task[Any]") -> None:

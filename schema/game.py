@@ -67,8 +67,9 @@ class Game(Node, Window):
 
     sources = (
         Source(SUMMARY, edges.GAME_SUMMARY_BY_ID, column="bs_game_id_main"),
-        Source(DETAIL, edges.GAME_DETAIL_BY_ID, column="game_id", price=3),
-        Source(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=_room_of, interval=_sale_of, price=2, after=(DETAIL, BULK)),
+        Source(DETAIL, edges.GAME_DETAIL_BY_ID, column="game_id"),
+        Source(BULK, edges.GAMES_OF_PERIOD, interval=lambda window: window.interval),
+        Source(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=_room_of, interval=_sale_of, after=(DETAIL, BULK)),
     )
 
     id: ID = column(

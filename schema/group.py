@@ -67,7 +67,7 @@ class Group(Node, Window):
     ) -> Connection[UserLink] | None:
         """The users who belong to this group, by id; `username` searches inside names (User List Report, R9)."""
         page = Page.of(order.USERS, first, after)
-        found = await info.context.rows(edges.USERS_OF_GROUP, self.identity, username=username)
+        found = await info.context.rows(edges.USERS_OF_GROUP, self.identity, field="Group.users", username=username)
         return await connect(info, "User", page, found, told={"group": self})
 
     @strawberry.field
@@ -81,7 +81,7 @@ class Group(Node, Window):
         """The movements made in this group, whoever made them, newest first (Retails Movements, R5)."""
         page = Page.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
-        found = await info.context.rows(edges.MOVEMENTS_OF_GROUP, self.identity, interval)
+        found = await info.context.rows(edges.MOVEMENTS_OF_GROUP, self.identity, interval, field="Group.transactions")
         return await connect(info, "Transaction", page, found, interval=interval, told={"group": self})
 
     @strawberry.field
@@ -90,7 +90,9 @@ class Group(Node, Window):
     ) -> list[DailyMovementLink] | None:
         """The group's totals day by day, oldest first (Bingo Financial Report Daily Movements, R1)."""
         interval = resolve(info, during, THIS_MONTH)
-        found = await info.context.rows(edges.DAILY_MOVEMENTS_OF_GROUP, self.identity, interval)
+        found = await info.context.rows(
+            edges.DAILY_MOVEMENTS_OF_GROUP, self.identity, interval, field="Group.dailyMovements"
+        )
         days = [
             WINDOWS["DailyMovement"].on(row, session=info.context, interval=interval, told={"group": self})
             for row in sorted(found, key=lambda row: row.timestamp)
@@ -109,5 +111,7 @@ class Group(Node, Window):
         """The financial movements of this group and of all groups below it, newest first (R11)."""
         page = Page.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
-        found = await info.context.rows(edges.FINANCIAL_MOVEMENTS_OF_GROUP, self.identity, interval)
+        found = await info.context.rows(
+            edges.FINANCIAL_MOVEMENTS_OF_GROUP, self.identity, interval, field="Group.financialMovements"
+        )
         return await connect(info, "FinancialMovement", page, found, interval=interval)

@@ -60,7 +60,11 @@ class Query:
         """All groups, or those of the given ids, by id (Group List Report, R8)."""
         page = Page.of(order.GROUPS, first, after)
         session = info.context
-        found = await (session.all(reports.GROUPS) if ids is None else _of_ids(session, edges.GROUP_BY_ID, ids))
+        found = await (
+            session.all(reports.GROUPS, field="Query.groups")
+            if ids is None
+            else _of_ids(session, edges.GROUP_BY_ID, ids)
+        )
         return await connect(info, "Group", page, found)
 
     @strawberry.field
@@ -83,11 +87,11 @@ class Query:
         session = info.context
         group = None if group_id is None else parse_id(group_id, "groupId")
         if ids is None:
-            found = await session.all(reports.USERS, username=username, fkgroup=group)
+            found = await session.all(reports.USERS, field="Query.users", username=username, fkgroup=group)
         else:
             found = await _of_ids(session, edges.USER_BY_ID, ids)
             if username is not None or group is not None:
-                others = await session.all(reports.USERS, username=username, fkgroup=group)
+                others = await session.all(reports.USERS, field="Query.users", username=username, fkgroup=group)
                 found = Rows(row for row in found if others.find("id", row.id) is not None)
         return await connect(info, "User", page, found)
 
@@ -99,7 +103,7 @@ class Query:
     @strawberry.field
     async def rooms(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[Room] | None:
         """The rooms that had games in the period, by id (Bulk Games Report, R2)."""
-        games = await info.context.all(reports.ROOM_GAMES, resolve(info, during))
+        games = await info.context.all(reports.ROOM_GAMES, resolve(info, during), "Query.rooms")
         firsts = {game.room_id: game for game in reversed(games) if game.room_id is not None}
         rooms = [Room.on(firsts[key], session=info.context) for key in sorted(firsts)]
         await complete(rooms, select(info))
@@ -124,7 +128,9 @@ class Query:
         page = Page.of(order.GAMES, first, after)
         interval = resolve(info, during)
         room = None if room_id is None else parse_id(room_id, "roomId")
-        found = await info.context.all(reports.ROOM_GAMES, interval, bs_room_id=room, status=status_number(status))
+        found = await info.context.all(
+            reports.ROOM_GAMES, interval, "Query.games", bs_room_id=room, status=status_number(status)
+        )
         return await connect(info, "Game", page, found, interval=interval)
 
     @strawberry.field
@@ -140,7 +146,7 @@ class Query:
         page = Page.of(order.GAME_LOGS, first, after)
         session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
         calls = [Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=kind) for agent in session.agents()]
-        answers = await asyncio.gather(*map(session.fetch, calls))
+        answers = await asyncio.gather(*(session.fetch(call, ("Query.gameLogs",)) for call in calls))
         found = Rows(row for answer in answers for row in answer.rows)
         return await connect(info, "GameLog", page, found, interval=interval, told={"game_type": kind})
 
@@ -157,13 +163,15 @@ class Query:
         page = Page.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
         group = None if group_id is None else parse_id(group_id, "groupId")
-        found = await info.context.all(reports.FINANCIAL_MOVEMENTS, interval, group_id=group)
+        found = await info.context.all(
+            reports.FINANCIAL_MOVEMENTS, interval, "Query.financialMovements", group_id=group
+        )
         return await connect(info, "FinancialMovement", page, found, interval=interval)
 
     @strawberry.field
     async def progressive_jackpots(self, info: Info[Session, Any]) -> list[ProgressiveJackpot] | None:
         """All progressive jackpots as they stand now (Progressive Jackpots Summary, R10)."""
-        found = await info.context.all(reports.PROGRESSIVE_JACKPOTS)
+        found = await info.context.all(reports.PROGRESSIVE_JACKPOTS, field="Query.progressiveJackpots")
         return [ProgressiveJackpot.on(row, session=info.context) for row in found]
 
     @strawberry.field

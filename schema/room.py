@@ -22,6 +22,10 @@ from upstream.interval import Frame, Interval
 from upstream.rows import Row
 
 
+def _today(window: Window) -> Interval:
+    return intervals.resolve(Frame.TODAY, window.session.now, window.session.zone)
+
+
 class RoomSource(Source):
     """A room is known by its games: by those of today, or else of the last month; one that had none, by its id."""
 
@@ -29,7 +33,7 @@ class RoomSource(Source):
 
     async def load(self, window: Window) -> Row | None:
         session = window.session
-        today = intervals.resolve(Frame.TODAY, session.now, session.zone)
+        today = _today(window)
         for days in (0, 31):
             interval = Interval(today.start - datetime.timedelta(days=days), today.end)
             games = await session.rows(self.edge, window.identity, interval)
@@ -54,7 +58,7 @@ class Room(Node, Window):
     """A bingo room. The upstream has no report of rooms: a room is known by its games (R2, R3)."""
 
     sources = (
-        RoomSource(rows.RoomGame, edges.GAMES_OF_ROOM),
+        RoomSource(rows.RoomGame, edges.GAMES_OF_ROOM, interval=_today),
         # The bulk report tells a room's name in its example alone (C16); the report of one game always does.
         Source(
             rows.GameSummary,
@@ -88,14 +92,16 @@ class Room(Node, Window):
         """The games of the room, by start, if wanted only those of one status (Bulk Games Report, R2)."""
         page = Page.of(order.GAMES, first, after)
         interval = resolve(info, during)
-        found = await info.context.rows(edges.GAMES_OF_ROOM, self.identity, interval, status=status_number(status))
+        found = await info.context.rows(
+            edges.GAMES_OF_ROOM, self.identity, interval, field="Room.games", status=status_number(status)
+        )
         return await connect(info, "Game", page, found, interval=interval, told={"room": self})
 
     @strawberry.field
     async def games_on_sale(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[GameLink] | None:
         """The games that sell or presell, by start (Selling and pre-selling games, R6)."""
         interval = resolve(info, during)
-        found = await info.context.rows(edges.GAMES_ON_SALE_OF_ROOM, self.identity, interval)
+        found = await info.context.rows(edges.GAMES_ON_SALE_OF_ROOM, self.identity, interval, field="Room.gamesOnSale")
         games = [
             WINDOWS["Game"].on(row, session=info.context, interval=interval, told={"room": self})
             for row in in_order(found, order.GAMES)[1]

@@ -6,26 +6,18 @@ import strawberry
 from strawberry import ID
 
 from resolvers import edges
+from resolvers.movement import wallet_amount
 from schema.links import GameLink, GroupLink, UserLink
 from schema.node import Node
 from schema.scalars import DateTime, Decimal
 from schema.window import UNKNOWN, Source, Window, column, link, moment
 from upstream import rows
 
-# "Bingo - Wager Cancelled" moves money the other way, and who knows what another type does: only these are known.
-SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}
 
-
-def wallet_amount(row: rows.GroupMovement) -> Any:
-    """A group's movement as its user's wallet sees it: a wager takes money out of it (C19).
-
-    `UNKNOWN` for a type whose sign is not known: then R7, which carries the sign, has to tell.
-    """
-    amount: str = row.currency_amount
-    sign = SIGNS.get(row.type.casefold())
-    if sign is None or amount.startswith("-"):
-        return UNKNOWN
-    return f"{sign}{amount}" if amount.strip("0.") else amount
+def _wallet_amount(row: rows.GroupMovement) -> Any:
+    """UNKNOWN for a type whose sign is not known: then R7, which carries the sign, has to tell."""
+    amount = wallet_amount(row)
+    return UNKNOWN if amount is None else amount
 
 
 @strawberry.federation.type(keys=["id"])
@@ -50,7 +42,6 @@ class Transaction(Node, Window):
             key=lambda window: window.group_id,
             column="movement_id",
             interval=lambda window: window.interval,
-            price=2,
             after=(rows.UserTransaction,),
         ),
     )
@@ -63,7 +54,7 @@ class Transaction(Node, Window):
         {rows.GroupMovement: "type", rows.UserTransaction: "movement_type"}, 'The kind of movement: "Bingo - Wager".'
     )
     amount: Decimal = column(
-        {rows.GroupMovement: wallet_amount, rows.UserTransaction: "currency_amount"},
+        {rows.GroupMovement: _wallet_amount, rows.UserTransaction: "currency_amount"},
         "The amount in `currency`, seen from the user's wallet: a wager is negative.",
         unsure=True,
     )

@@ -1,11 +1,13 @@
 """Users."""
 
+from functools import partial
 from typing import Any
 
 import strawberry
 from strawberry import ID, Info
 
 from resolvers import edges
+from resolvers.join import MovementJoin
 from resolvers.session import Session
 from schema import order
 from schema.connection import Connection, Page, connect
@@ -15,8 +17,8 @@ from schema.links import GameLogLink, GroupLink, TransactionLink
 from schema.node import Node
 from schema.period import TODAY, Period, resolve
 from schema.scalars import parse_id
-from schema.selection import Selection
-from schema.window import Source, Window, column, link
+from schema.selection import Selection, select
+from schema.window import WINDOWS, Source, Window, column, link
 from upstream import rows
 from upstream.errors import ContractBroken
 
@@ -65,9 +67,18 @@ class User(Node, Window):
         page = Page.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
         group = None if in_group is None else parse_id(in_group, "inGroup")
-        found = await info.context.rows(edges.TRANSACTIONS_OF_USER, self.identity, interval)
-        kept = found if group is None else [row for row in found if row.group_id == group]
-        return await connect(info, "Transaction", page, kept, interval=interval, told={"user": self})
+        session, edge = info.context, edges.TRANSACTIONS_IN_GROUP
+        if group is None and session.join.mode is MovementJoin.TRUST:
+            group, edge = await self.home(), edges.TRANSACTIONS_AT_HOME
+        read = partial(session.rows, key=self.identity, interval=interval, field="User.transactions")
+        if group is None:
+            found = await read(edges.TRANSACTIONS_OF_USER)
+        else:
+            # R5 may stand in only where it tells all that is selected.
+            selected = select(info, "nodes", "edges.node")
+            whole = WINDOWS["Transaction"].told_whole(rows.GroupMovement, selected, {"user"})
+            found = await read(edge, group=group, exact=not whole)
+        return await connect(info, "Transaction", page, found, interval=interval, told={"user": self})
 
     @strawberry.field
     async def game_logs(
@@ -85,7 +96,9 @@ class User(Node, Window):
         page = Page.of(order.GAME_LOGS, first, after)
         interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
         agent = info.context.agent_of_group(await self.home()) if info.context.many_agents else ""
-        found = await info.context.rows(edges.LOGS_OF_USER, self.code(info.context), interval, agent, game_type=kind)
+        found = await info.context.rows(
+            edges.LOGS_OF_USER, self.code(info.context), interval, agent, "User.gameLogs", game_type=kind
+        )
         return await connect(
             info,
             "GameLog",

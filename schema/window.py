@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from strawberry import Info
@@ -191,7 +192,9 @@ _NOTHING: Mapping[str, Read] = {}
 
 
 async def _completed(window: "Window", selection: Selection) -> "Window":
-    await complete((window,), selection)
+    # The links of one tick are completed together: what one call tells of all of them is not asked for one by one.
+    loader = window.session.gathered((type(window), id(selection)), partial(complete, selection=selection))
+    await asyncio.shield(loader.load(window))
     return window
 
 
@@ -221,19 +224,32 @@ class Source:
 
     row: type[Row]
     edge: Edge
-    price: float = 1.0
     key: Callable[[Any], Any] = lambda window: window.identity
     column: str = "id"
     value: Callable[[Any], Any] = lambda window: window.identity
     interval: Callable[[Any], Interval | None] = lambda window: None
     after: tuple[type[Row], ...] = ()
 
+    def offered(self, window: "Window") -> bool:
+        """Whether there is a period to read it for, if it needs one."""
+        return bool(self.after) or self.edge.report.frame is None or self.interval(window) is not None
+
+    def price(self, windows: Sequence["Window"]) -> float:
+        """What it would cost to read it for these windows, in seconds."""
+        session = windows[0].session
+        keys: dict[Interval | None, set[Any]] = {}
+        for window in windows:
+            # What stands on another report's row has no key yet; it will have one a window.
+            key = self.key(window)
+            keys.setdefault(self.interval(window), set()).add(key if key is not None else id(window))
+        return sum(session.price(self.edge, found, interval) for interval, found in keys.items())
+
     async def load(self, window: "Window") -> Row | None:
         """The entity's row in this report, or None if it does not stand there."""
         key = self.key(window)
         if key is None:
             return None
-        rows: Rows = await window.session.rows(self.edge, key, self.interval(window))
+        rows: Rows = await window.session.rows(self.edge, key, self.interval(window), field=type(window).__name__)
         row: Row | None = rows.find(self.column, self.value(window))
         return row
 
@@ -316,10 +332,20 @@ class Window:
         """Columns that selected relations stand on, though nobody selected them."""
         return frozenset()
 
+    @classmethod
+    def told_whole(cls, kind: type[Row], selection: Selection, told: Collection[str]) -> bool:
+        """Whether a kind of row tells all that is selected, beside what the parent tells."""
+        rest = {source.row for source in cls.sources} - {kind}
+        return all(
+            column.told_by(rest, below) <= column.tells(kind, below)
+            for name, below in selection.items()
+            if (column := cls.columns.get(name)) is not None and column.name not in told
+        )
+
     def gaps(self, selection: Selection) -> frozenset[tuple[str, str]]:
         """What is selected and some report may tell, but nothing here does: columns, with the paths below them."""
         kinds = tuple(type(row) for row in self.rows)
-        place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), id(selection))
+        place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), self.interval is None, id(selection))
         memo = self.session.memo
         gaps: frozenset[tuple[str, str]] | None = memo.get(place)
         if gaps is None:
@@ -330,7 +356,11 @@ class Window:
     def open_sources(self) -> list[Source]:
         """The reports that may still tell more: neither read nor tried in vain."""
         kinds = {type(row) for row in self.rows}
-        return [source for source in self.sources if source.row not in kinds and source.row not in self.tried]
+        return [
+            source
+            for source in self.sources
+            if source.row not in kinds and source.row not in self.tried and source.offered(self)
+        ]
 
     def _gaps(self, kinds: Sequence[type[Row]], selection: Selection) -> Iterator[tuple[str, str]]:
         others = [source.row for source in self.open_sources()]
@@ -353,36 +383,48 @@ class Window:
 
 
 async def complete(windows: Sequence[Window], selection: Selection) -> bool:
-    """Read whatever selected columns the windows lack, from the fewest reports that tell them; False if none is.
+    """Read whatever selected columns the windows lack, from the cheapest reports that tell them; False if none is.
 
     A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
     Where a report turns out not to tell a column after all, the next one is asked.
     """
     loaded = False
-    while loads := [(window, source) for window in windows for source in _chosen(window, selection)]:
+    while loads := list(_loads(windows, selection)):
         loaded = True
         await asyncio.gather(*(_load(window, source) for window, source in loads))
     return loaded
 
 
-def _chosen(window: Window, selection: Selection) -> Sequence[Source]:
-    """The reports to read next for what a window lacks."""
-    gaps = window.gaps(selection)
-    if not gaps:
-        return ()
-    prices = {source: source.price for source in window.open_sources()}
+def _loads(windows: Sequence[Window], selection: Selection) -> Iterator[tuple[Window, Source]]:
+    """The reports to read next, each for the windows that lack it. Windows that lack the same are planned as one."""
+    alike: dict[object, list[Window]] = {}
+    for window in windows:
+        gaps = window.gaps(selection)
+        if gaps:
+            alike.setdefault((tuple(map(type, window.rows)), frozenset(window.tried), gaps), []).append(window)
+    for (_, _, gaps), members in alike.items():  # type: ignore[misc]
+        for source in _chosen(members, gaps, selection):
+            for window in members:
+                yield window, source
+
+
+def _chosen(windows: Sequence[Window], gaps: Iterable[tuple[str, str]], selection: Selection) -> Sequence[Source]:
+    """The reports to read next for what windows of one kind lack."""
+    first = windows[0]
+    sources = first.open_sources()
+    prices = {source: source.price(windows) for source in sources} if len(sources) > 1 else dict.fromkeys(sources, 0.0)
 
     def serving(name: str, path: str) -> list[Source]:
         below = selection.get(name, NOTHING)
-        return [source for source in prices if path in window.columns[name].tells(source.row, below)]
+        return [source for source in sources if path in first.columns[name].tells(source.row, below)]
 
     chosen = cover([serving(name, path) for name, path in gaps], prices)
     # What stands on another report's row waits for it, and brings it along if nobody else does.
-    here = {type(row) for row in window.rows}
+    here = {type(row) for row in first.rows}
     ready = [source for source in chosen if not source.after or not here.isdisjoint(source.after)]
     waiting = [source for source in chosen if source not in ready]
-    first = [next((earlier for earlier in prices if earlier.row in source.after), source) for source in waiting]
-    return tuple(dict.fromkeys([*ready, *first]))
+    earlier = [next((other for other in sources if other.row in source.after), source) for source in waiting]
+    return tuple(dict.fromkeys([*ready, *earlier]))
 
 
 async def _load(window: Window, source: Source) -> None:
@@ -403,7 +445,8 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
     that are selected may still be found; raises the `UpstreamError` if there are none.
     """
     if not await complete((window,), selection) and not window.rows:
-        await _load(window, min(window.sources, key=lambda source: source.price))
+        direct = [source for source in window.open_sources() if not source.after]
+        await _load(window, min(direct, key=lambda source: source.price([window])))
     if window.rows:
         return window
     relations = selection.keys() - window.columns.keys() - {"__typename", "nodeId"}

@@ -14,7 +14,7 @@ CALLS = {
         "api_groups_report id=382", "api_users_report fkgroup=382 username=u1",
     ],
     "{ groups { nodes { id name } } }": ["api_groups_report"],
-    '{ groups(ids: ["23", "382"]) { nodes { id } } }': ["api_groups_report id=23", "api_groups_report id=382"],
+    '{ groups(ids: ["23", "382"]) { nodes { id } } }': ["api_groups_report"],
     '{ groups(ids: ["23", "347", "380", "382", "390"]) { nodes { id } } }': ["api_groups_report"],
     "{ groups { nodes { users { totalCount } } } }": ["api_groups_report", "api_users_report"],
     "{ groups(ids: []) { totalCount } }": [],

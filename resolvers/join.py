@@ -1,0 +1,61 @@
+"""Whether R5 may stand in for R7: settled by comparing both on a sample, once a day for each upstream (C23)."""
+
+import datetime
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger("gamehub_graph")
+
+
+class MovementJoin(Enum):
+    """MOVEMENT_JOIN: how far R5 is trusted to stand in for R7."""
+
+    VERIFY = "verify"
+    TRUST = "trust"
+    NEVER = "never"
+
+
+class Ledger(Protocol):
+    """Where a comparison is written down, so that a restart does not repeat it."""
+
+    def noted(self, name: str) -> str | None:
+        """What was noted last under this name."""
+
+    def note(self, name: str, text: str) -> None:
+        """Note it."""
+
+
+@dataclass(slots=True)
+class Join:
+    """The state of the comparison. One for all operations of a server."""
+
+    mode: MovementJoin = MovementJoin.VERIFY
+    ledger: Ledger | None = None
+    _day: datetime.date | None = None
+    _agrees: bool = False
+    _loaded: bool = field(default=False)
+
+    def settled(self, today: datetime.date) -> bool | None:
+        """Whether the reports agree today; None if that is still to be found out."""
+        if self.mode is MovementJoin.NEVER:
+            return False
+        if self.mode is MovementJoin.TRUST:
+            return True
+        if not self._loaded and self.ledger is not None:
+            self._loaded = True
+            noted = self.ledger.noted("movement join")
+            if noted is not None:
+                day, _, verdict = noted.partition(" ")
+                self._day, self._agrees = datetime.date.fromisoformat(day), verdict == "agrees"
+        return self._agrees if self._day == today else None
+
+    def settle(self, today: datetime.date, agrees: bool) -> None:
+        """Note the outcome of a comparison."""
+        self._day, self._agrees = today, agrees
+        if not agrees:
+            log.warning("movement_join.differs", detail="R5 and R7 do not tell the same movements: R7 is read today")
+        if self.ledger is not None:
+            self.ledger.note("movement join", f"{today} {'agrees' if agrees else 'differs'}")

@@ -1,0 +1,34 @@
+"""A movement of money as its two reports tell it: R7 from the user's wallet, R5 without that sign (C19, C20, C23)."""
+
+from collections.abc import Iterable
+
+from upstream.rows import GroupMovement, UserTransaction
+
+# "Bingo - Wager Cancelled" moves money the other way, and who knows what another type does: only these are known.
+SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}
+
+
+def wallet_amount(row: GroupMovement) -> str | None:
+    """A group's movement as its user's wallet sees it, or None for a type whose sign is not known."""
+    amount: str = row.currency_amount
+    sign = SIGNS.get(row.type.casefold())
+    if sign is None or amount.startswith("-"):
+        return None
+    return f"{sign}{amount}" if amount.strip("0.") else amount
+
+
+def same(of_users: Iterable[UserTransaction], of_group: Iterable[GroupMovement]) -> bool:
+    """Whether two reports tell the same movements: the same ids, with the same times, types and amounts."""
+    told = {row.movement_id: (row.timestamp, row.movement_type, row.currency_amount) for row in of_users}
+    others = {row.movement_id: row for row in of_group}
+    if told.keys() != others.keys():
+        return False
+    for id, (timestamp, kind, amount) in told.items():
+        row = others[id]
+        wallet = wallet_amount(row)
+        if wallet is None:
+            # No sign is claimed for this type, so the amounts need only be alike without it.
+            wallet, amount = row.currency_amount.lstrip("-"), amount.lstrip("-")
+        if (row.timestamp, row.type, wallet) != (timestamp, kind, amount):
+            return False
+    return True

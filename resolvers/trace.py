@@ -1,0 +1,69 @@
+"""What one operation did: every upstream call it made, why this one and not another, and what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from resolvers.plan import Way
+from upstream.call import Call
+
+
+@dataclass(slots=True)
+class Step:
+    """A call of an operation. Times are in seconds; `started` counts from the operation's beginning.
+
+    `fields` are the fields it served, `rejected` the ways that were weighed and cost more. `outcome` is the cache's
+    word (hit, miss, partial, stale, off), or "error".
+    """
+
+    call: Call
+    started: float
+    fields: set[str] = field(default_factory=set)
+    way: str = ""
+    price: float = 0.0
+    rejected: Sequence[Way] = ()
+    keys: int = 1
+    seconds: float = 0.0
+    requests: int = 0
+    rows: int = 0
+    bytes: int = 0
+    outcome: str = "off"
+    error: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """The step as `extensions.trace` has it. Parameters hold ids, never a token (C2)."""
+        interval = self.call.interval
+        told: dict[str, Any] = {
+            "report": self.call.report.code,
+            "type": self.call.report.report_type,
+            "parameters": dict(self.call.params),
+        }
+        if interval is not None:
+            told["from"], told["until"] = interval.start.isoformat(), interval.end.isoformat()
+        if self.call.agent:
+            told["agent"] = self.call.agent
+        told |= {
+            "way": self.way,
+            "keys": self.keys,
+            "fields": sorted(self.fields),
+            "start": round(self.started, 6),
+            "seconds": round(self.seconds, 6),
+            "requests": self.requests,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "cache": self.outcome,
+            "price": round(self.price, 6),
+            "rejected": [
+                {
+                    "way": way.name,
+                    "report": way.report.code,
+                    "calls": way.calls,
+                    "rows": round(way.rows),
+                    "price": round(way.price, 6),
+                }
+                for way in self.rejected
+            ],
+        }
+        if self.error is not None:
+            told["error"] = self.error
+        return told
