@@ -20,6 +20,7 @@ FIRST = {
     "GamesOnSale": {"room": "1"},
     "GroupTransactions": {"group": "382", "during": HOUR},
     "GroupWalk": {"group": "382", "during": HOUR},
+    "GroupWalkInGroup": {"group": "382", "during": HOUR},
     "Rooms": {"during": {"frame": "YESTERDAY"}},
     "UserGameLogs": {"user": "2001", "during": {"frame": "TODAY"}},
     "UserTransactions": {"user": "2001", "during": {"frame": "TODAY"}},
