@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import datetime
 import hashlib
+import itertools
 import os
 import time
 from collections import Counter
@@ -77,7 +78,7 @@ class Held:
     days: int
     held: int
     in_flight: int
-    missing: tuple[str, ...]
+    missing: tuple[datetime.date, ...]
 
     @property
     def fraction(self) -> float:
@@ -123,7 +124,7 @@ class _Cut:
 
     call: Call
     name: str
-    pieces: list[Piece]
+    pieces: Sequence[Piece]
     column: str
     dated: bool
 
@@ -134,9 +135,14 @@ class _Cut:
 
     def key(self, piece: Piece) -> Key:
         """Under what a piece's day is kept."""
-        return self.name, piece.day.isoformat()
+        return self.name, piece.text
 
-    def run(self, pieces: list[Piece]) -> Call:
+    @property
+    def keys(self) -> list[Key]:
+        """The same of all pieces."""
+        return [self.key(piece) for piece in self.pieces]
+
+    def run(self, pieces: Sequence[Piece]) -> Call:
         """The call for neighbouring pieces."""
         call, first, last = self.call, pieces[0], pieces[-1]
         if len(pieces) == len(self.pieces):
@@ -268,25 +274,25 @@ class Cached:
 
     async def held_many(self, calls: Sequence[Call], *, scope: str = "") -> list[Held]:
         """The same of many calls, with one look into the store."""
-        asked: list[list[tuple[Key, datetime.date | None]]] = []
+        asked: list[tuple[list[Key], tuple[datetime.date, ...]]] = []
         for call in map(checked, calls):
             cut = self._cut(call, scope)
-            if cut is None:
-                asked.append([(self._whole_key(call, scope), None)])
-            else:
-                asked.append([(cut.key(piece), piece.day) for piece in cut.pieces])
-        sought = [key for keys in asked for key, _ in keys]
-        fresh: set[Key] = set()
+            keys = [self._whole_key(call, scope)] if cut is None else cut.keys
+            asked.append((keys, () if cut is None else tuple(piece.day for piece in cut.pieces)))
+        sought = [key for keys, _ in asked for key in keys]
+        values: Sequence[bytes | None] = [None] * len(sought)
         if self._store is not None:
             values = await self._store.peek_many(sought, parcel.HEAD)
-            now = self._now()
-            fresh = {key for key, value in zip(sought, values, strict=True) if _fresh(_parcel(value), now)}
-        told = []
-        for keys in asked:
-            held = sum(key in fresh for key, _ in keys)
-            flying = sum(key not in fresh and key in self._flights for key, _ in keys)
-            missing = [day for key, day in keys if key not in fresh and key not in self._flights and day is not None]
-            told.append(Held(len(keys), held, flying, days.spans(missing)))
+        now, found, told = self._now(), iter(values), []
+        for keys, dates in asked:
+            here = list(itertools.islice(found, len(keys)))
+            if not any(here) and not self._flights:
+                told.append(Held(len(keys), 0, 0, dates))
+                continue
+            held = [_fresh(_parcel(value), now) for value in here]
+            flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
+            missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))
+            told.append(Held(len(keys), sum(held), sum(flying), tuple(missing)))
         return told
 
     async def forget(
@@ -409,7 +415,7 @@ class Cached:
     async def _by_days(self, store: Store, cut: _Cut, tale: _Tale) -> Answer[Any]:
         """The answer to a call, from days that are held, days that are under way, and days that it fetches itself."""
         pieces = cut.pieces
-        keys = [cut.key(piece) for piece in pieces]
+        keys = cut.keys
         # Noted before the store is asked: what lands meanwhile is in one of the two.
         under_way = {place: self._flights[key] for place, key in enumerate(keys) if key in self._flights}
         values = await store.get_many(keys)
@@ -518,7 +524,9 @@ class Cached:
 
     # Upstream
 
-    def _set_out(self, store: Store, cut: _Cut, pieces: list[Piece], slots: asyncio.Semaphore) -> asyncio.Task[_Flight]:
+    def _set_out(
+        self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore
+    ) -> asyncio.Task[_Flight]:
         """Fetch neighbouring pieces in one call, in a task that whoever needs one of their days waits for."""
         flight = self._fly(store, cut, pieces, slots, self._generation)
         task = self._start(flight, f"days of {cut.call.report.code}")
@@ -528,7 +536,7 @@ class Cached:
         return task
 
     async def _fly(
-        self, store: Store, cut: _Cut, pieces: list[Piece], slots: asyncio.Semaphore, generation: int
+        self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore, generation: int
     ) -> _Flight:
         async with slots:
             asked = self._now()

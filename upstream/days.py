@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from upstream.interval import Interval, midnight
@@ -13,7 +13,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Piece:
     """The part of an interval that lies in one day; `whole` says that it is all of the day."""
 
@@ -21,9 +21,18 @@ class Piece:
     interval: Interval
     whole: bool
 
+    @cached_property
+    def text(self) -> str:
+        """The day, as it is written."""
+        return self.day.isoformat()
 
-def pieces(interval: Interval, zone: ZoneInfo) -> list[Piece]:
-    """The interval, day by day: only the first and the last piece may be less than whole days."""
+
+@lru_cache(maxsize=512)
+def pieces(interval: Interval, zone: ZoneInfo) -> tuple[Piece, ...]:
+    """The interval, day by day: only the first and the last piece may be less than whole days.
+
+    Remembered, since many calls of one moment ask for the same period.
+    """
     found = []
     day = interval.start.astimezone(zone).date()
     start = _midnight(day, zone)
@@ -34,10 +43,10 @@ def pieces(interval: Interval, zone: ZoneInfo) -> list[Piece]:
             part = Interval(max(start, interval.start), min(end, interval.end))
             found.append(Piece(day, part, part.start == start and part.end == end))
         day, start = day + _DAY, end
-    return found
+    return tuple(found)
 
 
-def whole_days(interval: Interval, zone: ZoneInfo, day_zone: ZoneInfo) -> list[Piece]:
+def whole_days(interval: Interval, zone: ZoneInfo, day_zone: ZoneInfo) -> tuple[Piece, ...]:
     """The days that a report of days is asked for: those the interval was made of, else all it touches in `day_zone`.
 
     Their pieces are the days of `zone`, as intervals of whole days are.
@@ -47,7 +56,7 @@ def whole_days(interval: Interval, zone: ZoneInfo, day_zone: ZoneInfo) -> list[P
         (interval.end - _MICROSECOND).astimezone(day_zone).date(),
     )
     found = [first + number * _DAY for number in range((last - first).days + 1)]
-    return [Piece(day, Interval(_midnight(day, zone), _midnight(day + _DAY, zone)), True) for day in found]
+    return tuple(Piece(day, Interval(_midnight(day, zone), _midnight(day + _DAY, zone)), True) for day in found)
 
 
 def runs(missing: Iterable[int]) -> list[range]:
