@@ -277,6 +277,17 @@ async def test_one_fetch_runs_for_all_who_wait(cached: Cached, ledger: Ledger) -
     assert answers[2].requests == 0
 
 
+async def test_callers_of_other_scopes_do_not_wait_for_each_other_s_rows(cached: Cached, ledger: Ledger) -> None:
+    await asyncio.gather(*(cached.fetch(march(1, 2), scope=scope) for scope in ("", "a", "b", "a")))
+    assert len(ledger.calls) == 3
+
+
+async def test_a_part_of_a_day_under_way_is_not_taken_for_the_day(cached: Cached, ledger: Ledger) -> None:
+    calls = (hours(5, 77), march(1, 1), march(4, 4), march(2, 3))
+    for call, answer in zip(calls, await asyncio.gather(*map(cached.fetch, calls)), strict=True):
+        assert answer.rows == ledger.listed(call)
+
+
 async def test_who_leaves_disturbs_nobody(cached: Cached, ledger: Ledger) -> None:
     ledger.gate.clear()
     first = asyncio.create_task(cached.fetch(march(1, 10)))
@@ -584,6 +595,26 @@ async def test_what_is_under_way_when_all_is_forgotten_is_answered_and_not_kept(
     assert (await store.stats()).entries == 2
     await cached.fetch(march(1, 2))
     assert len(ledger.calls) == 2
+
+
+async def test_what_is_on_its_way_into_the_store_when_all_is_forgotten_does_not_stay(
+    ledger: Ledger, clock: Clock
+) -> None:
+    class Slow(MemoryStore):
+        async def set_many(self, entries: Any, seconds: float) -> None:
+            await super().set_many(entries, seconds)
+            await cached.forget()
+            # As in a Redis that is asked to forget by one connection and to keep by another.
+            await super().set_many(entries, seconds)
+            written.append(seconds)
+
+    written: list[float] = []
+    store = Slow(clock=clock.seconds)
+    cached = Cached(ledger, store, UTC, now=clock)
+    await cached.fetch(march(19, 20))
+    assert (await store.stats()).entries == 0
+    # Days that are fresh for another time are written after those, and are not written any more.
+    assert len(written) == 1
 
 
 async def test_looking_ahead_says_what_is_at_hand_and_fetches_nothing(
