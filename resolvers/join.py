@@ -30,10 +30,11 @@ class Ledger(Protocol):
 
 @dataclass(slots=True)
 class Join:
-    """The state of the comparison. One for all operations of a server."""
+    """The state of the comparison. One for all operations of a server; `upstream` tells one upstream from another."""
 
     mode: MovementJoin = MovementJoin.VERIFY
     ledger: Ledger | None = None
+    upstream: str = ""
     _day: datetime.date | None = None
     _agrees: bool = False
     _loaded: bool = field(default=False)
@@ -46,11 +47,15 @@ class Join:
             return True
         if not self._loaded and self.ledger is not None:
             self._loaded = True
-            noted = self.ledger.noted("movement join")
+            noted = self.ledger.noted(self._name)
             if noted is not None:
                 day, _, verdict = noted.partition(" ")
                 self._day, self._agrees = datetime.date.fromisoformat(day), verdict == "agrees"
         return self._agrees if self._day == today else None
+
+    @property
+    def _name(self) -> str:
+        return f"movement join {self.upstream}".rstrip()
 
     def settle(self, today: datetime.date, agrees: bool) -> None:
         """Note the outcome of a comparison."""
@@ -58,4 +63,4 @@ class Join:
         if not agrees:
             log.warning("movement_join.differs", detail="R5 and R7 do not tell the same movements: R7 is read today")
         if self.ledger is not None:
-            self.ledger.note("movement join", f"{today} {'agrees' if agrees else 'differs'}")
+            self.ledger.note(self._name, f"{today} {'agrees' if agrees else 'differs'}")

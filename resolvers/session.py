@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
@@ -28,6 +29,8 @@ Fixed = Mapping[str, str | int]
 
 # How many users are read from both reports when these are compared.
 SAMPLE = 3
+# Of how many keys it is looked up whether they are at hand; the others are taken to be like them.
+PEEK = 8
 
 
 class Fetches(Protocol):
@@ -205,7 +208,7 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
-        ways = self.ways(keys)
+        ways = await self._less_what_is_held(self.ways(keys), keys)
         prices = self.session.prices
         place = (self.edge, tuple(self.fixed.items()), self.agent)
         way = choose(ways, prices.taken.get(place))
@@ -231,6 +234,21 @@ class _Batch:
                 prior *= max(prices.rows(members, wide.members.rows), len(keys))
             found.append(self._way("wide", wide.report, 1, prices.rows(call, prior)))
         return found
+
+    async def _less_what_is_held(self, ways: list[Way], keys: list[Any]) -> list[Way]:
+        """The ways at the price of what is not at hand already, or under way."""
+        look = getattr(self.session.upstream, "held_many", None)
+        if look is None or len(ways) < 2:
+            return ways
+        wide = self.edge.wide
+        assert wide is not None
+        sample = keys[:: max(1, len(keys) // PEEK)]
+        held = await look([self._wide_call(wide), *map(self._narrow_call, sample)])
+        shares = {
+            "wide": held[0].fraction,
+            "narrow": sum(one.fraction for one in held[1:]) / len(sample),
+        }
+        return [replace(way, price=way.price * (1 - shares[way.name])) for way in ways]
 
     def _way(self, name: str, report: Report, calls: int, rows: float) -> Way:
         return Way(name, report, calls, rows, self.session.prices.seconds(report, calls, rows))

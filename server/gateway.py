@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -9,11 +10,15 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from resolvers.join import Join
+from resolvers.prices import Prices
 from resolvers.session import Session
 from server import readiness
+from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.operation import Operation
 from server.settings import LiveSettings
 from upstream.agents import Agent, Agents
+from upstream.cache import Cached, Held, open_store
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Unavailable, UpstreamError
@@ -51,19 +56,60 @@ class Gateway:
         urls = {System.GAMEHUB: settings.gamehub_url, System.GAMELOG: settings.gamelog_url}
         self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
         self._upstream: Upstream | None = None
+        self._cached: Cached | None = None
+        self._prices = Prices()
+        self._join = Join(settings.movement_join)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """The time in which calls may be made."""
         journal = Journal(self._settings.journal_file)
         self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
+        self._cached = self._cache(self._upstream)
+        self._join = Join(self._settings.movement_join, journal, self._origin())
+        keeping = asyncio.create_task(self._keep(journal))
         try:
             yield
         finally:
+            keeping.cancel()
             # Calls that nobody waits for any longer may end by themselves, but not hold up the end for minutes.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._upstream.aclose(), CLOSING_SECONDS)
+                await asyncio.wait_for(self._cached.aclose(), CLOSING_SECONDS)
             await asyncio.to_thread(journal.close)
+
+    async def _keep(self, journal: Journal) -> None:
+        """Forget what `gamehub-graph cache --forget` asks for, and tell what `--stats` shows.
+
+        Both go by way of the journal's file, which every process of this machine can reach.
+        """
+        done = await asyncio.to_thread(journal.noted, FORGET)
+        while True:
+            await asyncio.sleep(KEEPING_SECONDS)
+            asked = await asyncio.to_thread(journal.noted, FORGET)
+            if asked is not None and asked != done:
+                done = asked
+                with suppress(ConnectionError, ValueError):
+                    await forget(self.cache, asked)
+            journal.note(STATS, describe(await self.cache.stats()))
+
+    def _cache(self, upstream: Upstream) -> Cached:
+        settings = self._settings
+        return Cached(
+            upstream,
+            open_store(settings.cache_url, limit=settings.cache_mebibytes << 20),
+            self._zone,
+            day_zone=ZoneInfo(settings.gamehub_timezone),
+            origin=self._origin,
+            closed_for=settings.cache_closed_days * 86_400,
+            open_for=settings.cache_open_seconds,
+        )
+
+    def _origin(self) -> str:
+        """What tells these upstreams from others, without a secret: a hash of their addresses and clocks."""
+        settings = self._live.now
+        told = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     def _gamehub(self) -> GameHubConfig | None:
         settings = self._settings
@@ -100,15 +146,31 @@ class Gateway:
             user_code_from=self._settings.user_code_from.value,
             agent_of_group=self._agent_of_group,
             agents=self._agents,
+            prices=self._prices,
+            join=self._join,
         )
 
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:
-        """The rows of one call, or an UpstreamError."""
+        """The rows of one call, from the days cache as far as it holds them; or an UpstreamError."""
+        self._check(call)
+        assert self._cached is not None, "the gateway is not open"
+        return await self._cached.fetch(call, observe)
+
+    async def held_many(self, calls: Sequence[Call]) -> list[Held]:
+        """How much of each call is at hand, so that the planner need not pay for it."""
+        assert self._cached is not None, "the gateway is not open"
+        return await self._cached.held_many(calls)
+
+    @property
+    def cache(self) -> Cached:
+        """The days cache, for `gamehub-graph cache`."""
+        assert self._cached is not None, "the gateway is not open"
+        return self._cached
+
+    def _check(self, call: Call) -> None:
         missing = self.missing.get(call.report.system)
         if missing is not None:
             raise Unavailable(missing, report=call.report.report_type)
-        assert self._upstream is not None, "the gateway is not open"
-        return await self._upstream.fetch(call, observe)
 
     def probes(self) -> list[Probe]:
         """One call for GameHub, one for each agent of Game History; of each the shortest answer there is."""
@@ -131,7 +193,9 @@ class Gateway:
         # Built anew each time: what was the last minute at the start is not the last minute now.
         probe = next(probe for probe in self.probes() if probe.title == title)
         try:
-            await self.fetch(probe.call)
+            self._check(probe.call)
+            assert self._upstream is not None, "the gateway is not open"
+            await self._upstream.fetch(probe.call)
         except UpstreamError as error:
             return f"{error.code}: {error.message}"
         return None

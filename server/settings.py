@@ -17,6 +17,7 @@ import orjson
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from resolvers.join import MovementJoin
 from server.watched import Watched
 
 ENV_FILE = Path(".env")
@@ -63,6 +64,13 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _cache_url(value: str) -> str:
+    # The address itself may hold a password, so it is not repeated.
+    if value not in ("off", "memory://") and not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("is none of these")
+    return value
+
+
 def _printable(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -73,6 +81,7 @@ def _printable(value: SecretStr) -> SecretStr:
 Address = Annotated[str, AfterValidator(_address)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Token = Annotated[SecretStr, AfterValidator(_printable)]
+CacheUrl = Annotated[str, AfterValidator(_cache_url)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -86,6 +95,8 @@ _ZONE = "an IANA name such as Europe/Madrid"
 _TOKEN = "the token alone, as the vendor issued it"
 _FILE = "the path of a readable file"
 _SECONDS = "seconds, more than 0 and at most 3600"
+_CACHE = "memory://, redis://host:port/db or off"
+_MEBIBYTES = "a whole number from 1"
 _PARALLEL = "a whole number from 1 to 1000"
 
 
@@ -127,6 +138,22 @@ class Settings(BaseSettings):
         UserCodeFrom.USERNAME,
         "Which part of a GameHub user is the `user_code` at Game History: `username`, `external_user_id` or `id`.",
         "username, external_user_id or id",
+    )
+    movement_join: MovementJoin = setting(
+        MovementJoin.VERIFY,
+        "Whether the movements of a group (R5) may stand in for those of its users (R7): `verify` compares a sample "
+        "once a day, `trust` is your word that users never leave their group, `never` always reads R7.",
+        "verify, trust or never",
+    )
+    cache_url: CacheUrl = setting(
+        "memory://", "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", _CACHE
+    )
+    cache_mebibytes: int = setting(256, "How much `memory://` keeps, in MiB.", _MEBIBYTES, ge=1, le=1_000_000)
+    cache_closed_days: float = setting(
+        30.0, "Days for which a day is kept that is over.", "a number above 0", gt=0, le=3650
+    )
+    cache_open_seconds: float = setting(
+        5.0, "Seconds for which today is kept, and what has no day; 0 keeps neither.", "a number from 0", ge=0, le=86400
     )
     business_timezone: TimeZone | None = setting(
         None, "Time zone in which days begin and end (`TODAY`, `dates`). Default: `GAMEHUB_TIMEZONE`.", _ZONE

@@ -38,6 +38,10 @@ CREATE TABLE IF NOT EXISTS error (
     payload BLOB,
     size INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS note (
+    name TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+);
 """
 _COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, message, payload"
 
@@ -110,6 +114,30 @@ class Journal:
             self._pending.add(future)
         future.add_done_callback(self._written)
 
+    def note(self, name: str, text: str) -> None:
+        """Note something under a name, in place of what was noted there. Returns at once; a failure is logged."""
+        try:
+            future = self._writer.submit(self._note, name, text)
+        except RuntimeError:
+            _log.warning("journal.closed", note=name)
+            return
+        with self._lock:
+            self._pending.add(future)
+        future.add_done_callback(self._written)
+
+    def noted(self, name: str) -> str | None:
+        """What was noted last under a name, or None; also where the journal cannot be read."""
+        self.flush()
+        if not self._path.exists():
+            return None
+        try:
+            with self._connection() as connection:
+                found = connection.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()
+        except sqlite3.Error as error:
+            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+            return None
+        return found[0] if found else None
+
     def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
         """The newest `limit` entries since an aware time, the oldest of them first."""
         self.flush()
@@ -156,6 +184,14 @@ class Journal:
                 self._drop_oldest(connection)
         except (sqlite3.Error, OSError) as error:
             _log.warning("journal.unwritable", path=str(self._path), reason=str(error), correlation_id=row[1])
+
+    def _note(self, name: str, text: str) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._connection() as connection, connection:
+                connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text))
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("journal.unwritable", path=str(self._path), reason=str(error), note=name)
 
     def _drop_oldest(self, connection: sqlite3.Connection) -> None:
         count, size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM error").fetchone()

@@ -23,7 +23,7 @@ from server.settings import NAMES
 from tests.stand import Sandbox
 
 COMMAND = Path(sys.executable).parent / "gamehub-graph"
-COMMANDS = ("serve", "query", "schema", "check", "errors")
+COMMANDS = ("serve", "query", "schema", "check", "cache", "errors")
 LOGS = """query ($user: ID!) { user(id: $user) { id username gameLogs(during: {frame: TODAY}) { totalCount } } }"""
 
 
@@ -226,6 +226,7 @@ def test_a_new_token_needs_no_restart(house: House, sandbox: Sandbox) -> None:
     token = house.folder / "token"
     token.write_text(sandbox.gamehub_token)
     settings = both(sandbox) | {"GAMEHUB_TOKEN": "", "GAMEHUB_TOKEN_FILE": str(token)}
+    settings["CACHE_URL"] = "off"  # what was told before is not to stand in for what is refused now
     try:
         with serving(house, **settings) as served:
             assert "errors" not in served.ask("{ groups { totalCount } }")

@@ -29,7 +29,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (
         Sandbox(latency=0.02) as sandbox,
         served(
-            folder, GAMEHUB_URL=sandbox.gamehub_url, GAMEHUB_TOKEN=sandbox.gamehub_token, GAMEHUB_CONCURRENCY="4"
+            folder,
+            GAMEHUB_URL=sandbox.gamehub_url,
+            GAMEHUB_TOKEN=sandbox.gamehub_token,
+            GAMEHUB_CONCURRENCY="4",
+            CACHE_URL="off",
         ) as address,
     ):
         yield address
