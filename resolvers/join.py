@@ -57,10 +57,11 @@ class Join:
     def _name(self) -> str:
         return f"movement join {self.upstream}".rstrip()
 
-    def settle(self, today: datetime.date, agrees: bool) -> None:
-        """Note the outcome of a comparison."""
+    def settle(self, today: datetime.date, agrees: bool) -> bool:
+        """Note the outcome of a comparison, which is told back."""
         self._day, self._agrees = today, agrees
         if not agrees:
             log.warning("movement_join.differs", detail="R5 and R7 do not tell the same movements: R7 is read today")
         if self.ledger is not None:
             self.ledger.note(self._name, f"{today} {'agrees' if agrees else 'differs'}")
+        return agrees

@@ -6,7 +6,7 @@ Exact comes before cheap: a way that is not known to give the same rows is not a
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from upstream.reports import Report
 
@@ -27,6 +27,16 @@ class Way:
     calls: int
     rows: float
     price: float
+
+    def told(self) -> dict[str, Any]:
+        """As an explanation or a trace has it."""
+        return {
+            "way": self.name,
+            "report": self.report.code,
+            "calls": self.calls,
+            "rows": round(self.rows),
+            "price": round(self.price, 6),
+        }
 
 
 def choose(ways: Sequence[Way], before: str | None = None) -> Way:

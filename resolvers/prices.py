@@ -4,11 +4,14 @@ A call costs a latency and a share for each row; how many rows it brings is lear
 seconds and rows; nothing here is measured twice or asked of anybody.
 """
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, fields
 
+from resolvers.samples import Samples
 from upstream.call import Call
+from upstream.errors import NotFound
 from upstream.reports import Report
+from upstream.rows import Row
 
 # How much a new figure weighs against all before it, and how many observations the prior stands for.
 WEIGHT = 0.2
@@ -74,6 +77,7 @@ class Prices:
 
     parallel: float = 8.0
     taken: dict[Hashable, str] = field(default_factory=dict)
+    samples: Samples = field(default_factory=Samples)
     _lines: dict[str, Line] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
 
@@ -89,6 +93,10 @@ class Prices:
                     self._rows.pop(next(iter(self._rows)))
                 mean = self._rows[key] = Mean(rows / days)
             mean.learn(rows / days)
+
+    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
+        """Keep what a call brought, from wherever it came, as a sample of what it is going to bring."""
+        self.samples.keep(call, rows, unknown)
 
     def latency(self, report: Report) -> float:
         """Seconds of a call of this report that brings nothing."""
@@ -120,6 +128,23 @@ class Prices:
         if len(self.taken) >= MOST_SCOPES:
             self.taken.pop(next(iter(self.taken)))
         self.taken[place] = way
+
+    def still(self) -> "Prices":
+        """The same figures, to look at: nothing is learnt by way of these."""
+        return _Still(**{each.name: getattr(self, each.name) for each in fields(Prices)})
+
+
+class _Still(Prices):
+    __slots__ = ()
+
+    def learn(self, call: Call, rows: int, seconds: float) -> None:
+        pass
+
+    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
+        pass
+
+    def remember(self, place: Hashable, way: str) -> None:
+        pass
 
 
 _UNKNOWN = Line()

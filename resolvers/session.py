@@ -21,6 +21,7 @@ from upstream.call import Answer, Call
 from upstream.errors import Incomplete, NotFound, UpstreamError
 from upstream.interval import Interval
 from upstream.reports import Report
+from upstream.request import BadParameter
 from upstream.rows import Row
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -133,11 +134,18 @@ class Session:
             answer = await self.upstream.fetch(call)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
+            if isinstance(error, NotFound):
+                self.prices.keep(call, (), error)
+            raise
+        except BadParameter:
+            self.steps.remove(step)  # refused before it left, it is no call
             raise
         finally:
             step.seconds = time.monotonic() - began
         step.outcome = str(answer.notes.get("outcome", "off"))
+        step.stale = answer.notes.get("stale")
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
+        self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
             self.prices.learn(call, len(answer.rows), answer.seconds)
         return answer
@@ -332,8 +340,7 @@ class _Batch:
         agrees = all(same(answer, shares.get(key, ())) for key, answer in zip(sample, answers, strict=True))
         if agrees and not any(answers):
             return True  # nothing moved, so nothing was compared: today's question stays open
-        join.settle(today, agrees)
-        return agrees
+        return join.settle(today, agrees)
 
 
 async def _together(load: Callable[[list[Any]], Any], objects: list[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ class Step:
     """A call of an operation. Times are in seconds; `started` counts from the operation's beginning.
 
     `fields` are the fields it served, `rejected` the ways that were weighed and cost more. `outcome` is the cache's
-    word (hit, miss, partial, stale, off), or "error".
+    word (hit, miss, partial, stale, off), or "error"; `stale` says since when the rows are out of date, if they are.
     """
 
     call: Call
@@ -28,6 +28,7 @@ class Step:
     rows: int = 0
     bytes: int = 0
     outcome: str = "off"
+    stale: object = None
     error: str | None = None
 
     def told(self) -> dict[str, Any]:
@@ -53,16 +54,7 @@ class Step:
             "bytes": self.bytes,
             "cache": self.outcome,
             "price": round(self.price, 6),
-            "rejected": [
-                {
-                    "way": way.name,
-                    "report": way.report.code,
-                    "calls": way.calls,
-                    "rows": round(way.rows),
-                    "price": round(way.price, 6),
-                }
-                for way in self.rejected
-            ],
+            "rejected": [way.told() for way in self.rejected],
         }
         if self.error is not None:
             told["error"] = self.error

@@ -14,7 +14,7 @@ from strawberry import Schema
 
 from server.access import Access
 from server.examples import resolve
-from server.execution import Executor, Outcome, encode
+from server.execution import Executor, Finish, Foresee, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import MOST_BYTES, GraphQL
 from server.operation import Operation
@@ -38,12 +38,13 @@ def create_app(
     saved: Sequence[Saved] = (),
     readiness: Readiness | None = None,
     lifespan: Lifespan = nothing,
-    finish: Callable[[Any, Outcome], None] = lambda context, outcome: None,
+    finish: Finish = lambda operation, context, outcome: None,
+    foresee: Foresee | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish)
+    executor = Executor(schema, context, finish, foresee)
 
     async def tabs() -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]

@@ -89,10 +89,12 @@ def serve(
     except CannotListen as error:
         stop(str(error))
     with upstreams(settings, typer.echo) as live:
+        from resolvers.predict import foresee
         from schema import graph
         from server.app import create_app
         from server.gateway import Gateway
         from server.saved import BrokenQuery, saved_queries
+        from server.trace import finish
 
         gateway = Gateway(live)
         try:
@@ -102,6 +104,8 @@ def serve(
                 saved=saved_queries(),
                 readiness=gateway.readiness(),
                 lifespan=gateway.open,
+                finish=finish,
+                foresee=foresee,
             )
         except BrokenQuery as error:
             stop(str(error))
@@ -203,6 +207,72 @@ def query(
         outcome = asyncio.run(ask(Gateway(live)))
     typer.echo(encode(outcome.answer(), indent=True))
     if outcome.errors:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="A saved query, GroupWalk say, or the path of a .graphql file.")],
+    var: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable, as `query` takes it. May be repeated.")
+    ] = None,
+    operation: Annotated[str | None, typer.Option(help="Which operation is meant, if the file has several.")] = None,
+    run: Annotated[bool, typer.Option("--run", help="Run it, too, and print what really happened beside it.")] = False,
+) -> None:
+    """Print which upstream calls a query is going to make, without making them.
+
+    A server knows more than this command: it has learnt from the calls it made how many rows they bring, and what its
+    cache holds. Send it `X-Graph-Explain: 1` to be told.
+
+    Exit codes: 0; 1 the query cannot be planned, or with --run its answer has errors; 2 no such query, or a variable,
+    an option or a setting is wrong.
+    """
+    from server.saved import BrokenQuery, find, saved_queries
+
+    try:
+        saved = saved_queries()
+        chosen = find(name, saved)
+    except BrokenQuery as error:
+        stop(str(error), WRONG_USE)
+    settings = load()
+    logs.set_up("error", settings.log_format)
+
+    from rich.console import Console
+
+    from resolvers.predict import foresee
+    from schema import graph
+    from server.asked import Asked
+    from server.examples import resolve
+    from server.execution import Executor
+    from server.explain import table
+    from server.gateway import Gateway
+    from server.trace import finish
+    from server.variables import WrongVariable, prepare
+
+    try:
+        ready, borrowed = prepare(graph.schema, chosen, var or [], operation)
+    except WrongVariable as error:
+        stop(str(error), WRONG_USE)
+    if borrowed:
+        say("from the saved query's example: " + ", ".join(f"{key}={value}" for key, value in borrowed.items()))
+
+    async def ask(gateway: "Gateway") -> "tuple[Outcome, Outcome | None]":
+        async with gateway.open():
+            executor = Executor(graph.schema, gateway.session, finish, foresee)
+            asked = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
+            plan = await executor.run(replace(asked, asked=Asked(explain=True)))
+            return plan, await executor.run(replace(asked, asked=Asked(trace=True))) if run else None
+
+    with upstreams(settings, say) as live:
+        plan, outcome = asyncio.run(ask(Gateway(live)))
+    if "explain" in plan.extensions:
+        told = table(plan.extensions["explain"], outcome.extensions.get("trace") if outcome else None)
+        # Into a pipe the lines are as long as they need be.
+        Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(told)
+    errors = [*plan.errors, *(outcome.errors if outcome else ())]
+    for problem in errors:
+        say(problem["message"])
+    if errors:
         raise typer.Exit(FAILED)
 
 

@@ -1,14 +1,15 @@
 """How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import structlog
 from graphql import GraphQLError, OperationType
 from strawberry import Schema
 
+from server.asked import EXPLAIN
 from server.documents import Documents, Text, coded
 from server.operation import Operation
 from server.refusal import Errors, error
@@ -44,23 +45,41 @@ class Outcome:
         return not self.ran and any(e["extensions"]["code"] == "INTERNAL_SERVER_ERROR" for e in self.errors)
 
 
+class Foreseen(Protocol):
+    """What an operation is going to call."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls that is."""
+
+    def told(self) -> dict[str, Any]:
+        """As `extensions.explain` has it."""
+
+
+Finish = Callable[[Operation, Any, Outcome], None]
+Foresee = Callable[[Any, Callable[[Any], Awaitable[None]]], Awaitable[Foreseen]]
+
+
 class Executor:
     """Runs operations on one schema, each with a context of its own.
 
-    `context` makes that context from the operation. What later work adds to every answer (a trace, say) goes into
-    `Outcome.extensions`, by way of `finish`, which sees the operation's context and its outcome.
+    `context` makes that context from the operation. What is added to answers (a trace, say) goes into
+    `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
+    an operation of this context would call, given what runs it in another.
     """
 
     def __init__(
         self,
         schema: Schema,
         context: Callable[[Operation], Any],
-        finish: Callable[[Any, Outcome], None] = lambda context, outcome: None,
+        finish: Finish = lambda operation, context, outcome: None,
+        foresee: Foresee | None = None,
     ) -> None:
         self.documents = Documents(schema)
         self._schema = schema
         self._context = context
         self._finish = finish
+        self._foresee = foresee
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
@@ -81,26 +100,63 @@ class Executor:
         text.document = document
         try:
             context = self._context(operation)
-            result = await self._schema.execute(
-                text,
-                variable_values=operation.variables,
-                context_value=context,
-                operation_name=operation.name,
-                operation_extensions=operation.extensions or None,
-            )
-            errors = result.errors or []
-            outcome = Outcome(
-                data=result.data,
-                errors=[_safe(problem) for problem in errors],
-                extensions=dict(result.extensions or {}),
-                # What failed before it ran has no data, and errors that belong to no field.
-                ran=result.data is not None or not errors or any(problem.path is not None for problem in errors),
-            )
-            self._finish(context, outcome)
+            if operation.asked.plan:
+                refused_or_explained = await self._plan(text, operation, context)
+                if refused_or_explained is not None:
+                    return refused_or_explained
+            outcome = await self._execute(text, operation, context)
+            self._finish(operation, context, outcome)
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
         return outcome
+
+    async def _execute(self, text: Text, operation: Operation, context: Any) -> Outcome:
+        result = await self._schema.execute(
+            text,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.name,
+            operation_extensions=operation.extensions or None,
+        )
+        errors = result.errors or []
+        return Outcome(
+            data=result.data,
+            errors=[_safe(problem) for problem in errors],
+            extensions=dict(result.extensions or {}),
+            # What failed before it ran has no data, and errors that belong to no field.
+            ran=result.data is not None or not errors or any(problem.path is not None for problem in errors),
+        )
+
+    async def _plan(self, text: Text, operation: Operation, context: Any) -> Outcome | None:
+        """The explanation, or the refusal, that the request asked for; None if it is to run."""
+        if self._foresee is None:
+            return _failed("This graph cannot tell beforehand what it is going to call.", "BAD_USER_INPUT")
+        rehearsals: list[Outcome] = []
+
+        async def rehearse(context: Any) -> None:
+            rehearsals.append(await self._execute(text, operation, context))
+
+        plan = await self._foresee(context, rehearse)
+        first, most = rehearsals[0], operation.asked.max_calls
+        if not first.ran:
+            return first
+        if most is not None and plan.calls > most:
+            refused = _failed(
+                f"The operation needs {plan.calls} upstream calls, and may make {most}. Fewer are needed for fewer "
+                "items (`first`), for one group, room or user instead of all, or without the fields that "
+                f"extensions.explain names for the most calls: send {EXPLAIN}: 1 to see them.",
+                "TOO_MANY_CALLS",
+            )
+            refused.errors[0]["extensions"] |= {"calls": plan.calls, "maxCalls": most}
+            if operation.asked.explain:
+                refused.extensions["explain"] = plan.told()
+            return refused
+        if not operation.asked.explain:
+            return None
+        # What the rows would bring is made up; that an argument is wrong is not.
+        wrong = [problem for problem in first.errors if problem["extensions"]["code"] == "BAD_USER_INPUT"]
+        return Outcome(errors=wrong, extensions={"explain": plan.told()})
 
 
 def encode(answer: dict[str, Any], *, indent: bool = False) -> bytes:

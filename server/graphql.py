@@ -5,17 +5,21 @@
 | `application/json`                    | 200, errors in the body | 200                         |
 | `application/graphql-response+json`   | 400                     | 200                         |
 
-A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx either way.
+A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx either way. An operation that is
+explained counts as one that ran: `data` is null, and the plan stands in `extensions.explain`. One whose plan needs more
+calls than it may make counts as refused.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from server import asked
 from server import operation as operations
 from server.execution import FAULT, Executor, Outcome, encode
 from server.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
@@ -47,6 +51,7 @@ class GraphQL:
             if media_type is None:
                 raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
+            operation = replace(operation, asked=asked.read(headers, operation.extensions))
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
         except Refusal as refusal:

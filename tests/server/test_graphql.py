@@ -214,7 +214,7 @@ async def test_a_client_that_goes_away_ends_its_own_work_alone(address: str) -> 
 
 
 def test_later_work_may_add_extensions() -> None:
-    def finish(context: Any, outcome: Any) -> None:
+    def finish(operation: Any, context: Any, outcome: Any) -> None:
         outcome.extensions["trace"] = {"calls": 0}
 
     with serving(create_app(house.schema, lambda operation: visits, finish=finish)) as address:

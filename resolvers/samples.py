@@ -1,0 +1,71 @@
+"""What calls brought last: the rows that stand for those that a call is going to bring, while it is only predicted."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+from upstream.call import Call
+from upstream.errors import NotFound
+from upstream.rows import Row
+
+# Rows are kept as they are, not copied; what the cache drops may live on here, so there is an end to it.
+MOST_ROWS = 200_000
+MOST_OF_ONE = 5_000
+MOST_CALLS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a call brought: its first rows and their number, or that the upstream knows no such entity."""
+
+    call: Call
+    rows: Sequence[Row]
+    count: int
+    unknown: NotFound | None = None
+
+
+@dataclass(slots=True)
+class Samples:
+    """The last answers, in bounds; one for all operations of a server. Nothing but predictions is made from them."""
+
+    _calls: OrderedDict[Call, Sample] = field(default_factory=OrderedDict)
+    _latest: dict[Hashable, Call] = field(default_factory=dict)
+    _rows: int = 0
+
+    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
+        """Take in an answer."""
+        self._drop(call)
+        kept = rows if len(rows) <= MOST_OF_ONE else rows[:MOST_OF_ONE]
+        self._calls[call] = Sample(call, kept, len(rows), unknown)
+        self._rows += len(kept)
+        if unknown is None:
+            for place in _places(call):
+                self._latest[place] = call
+        while self._rows > MOST_ROWS or len(self._calls) > MOST_CALLS:
+            self._drop(next(iter(self._calls)))
+
+    def of(self, call: Call) -> Sample | None:
+        """What this very call brought last."""
+        return self._calls.get(call)
+
+    def like(self, call: Call) -> Sample | None:
+        """What the call that is most like it brought: of its scope in another period, or else of such a scope."""
+        for place in _places(call):
+            latest = self._latest.get(place)
+            if latest is not None:
+                return self._calls[latest]
+        return None
+
+    def _drop(self, call: Call) -> None:
+        sample = self._calls.pop(call, None)
+        if sample is None:
+            return
+        self._rows -= len(sample.rows)
+        for place in _places(call):
+            if self._latest.get(place) == call:
+                del self._latest[place]
+
+
+def _places(call: Call) -> tuple[Hashable, Hashable]:
+    code = call.report.code
+    return (code, call.params, call.agent), (code, tuple(name for name, _ in call.params))

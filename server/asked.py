@@ -1,0 +1,80 @@
+"""What a request asks about itself, beside its answer: headers, or the same words in its `extensions`.
+
+| header               | `extensions` | what it asks for                                              |
+|----------------------|--------------|---------------------------------------------------------------|
+| `X-Graph-Trace: 1`   | `trace`      | every upstream call that was made, in `extensions.trace`      |
+| `X-Graph-Explain: 1` | `explain`    | the plan in `extensions.explain`, and nothing is called       |
+| `X-Graph-Max-Calls`  | `maxCalls`   | to be refused if the plan needs more upstream calls than this |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.refusal import Refusal
+
+TRACE = "X-Graph-Trace"
+EXPLAIN = "X-Graph-Explain"
+MAX_CALLS = "X-Graph-Max-Calls"
+
+_TRUTH = {"1": True, "true": True, "0": False, "false": False}
+_MOST_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks about itself."""
+
+    trace: bool = False
+    explain: bool = False
+    max_calls: int | None = None
+
+    @property
+    def plan(self) -> bool:
+        """Whether it has to be known beforehand what is going to be called."""
+        return self.explain or self.max_calls is not None
+
+
+def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> Asked:
+    """What headers and extensions ask for; of two bounds the lower one holds. Raises Refusal."""
+    bounds = [bound for bound in (_bound(headers), _most(extensions)) if bound is not None]
+    return Asked(
+        _header(headers, TRACE) or _flag(extensions, "trace"),
+        _header(headers, EXPLAIN) or _flag(extensions, "explain"),
+        min(bounds, default=None),
+    )
+
+
+def _header(headers: Mapping[str, str], name: str) -> bool:
+    value = headers.get(name, "0").strip().lower()
+    if value not in _TRUTH:
+        raise _bad(f"The header {name} must be 1 or 0.")
+    return _TRUTH[value]
+
+
+def _flag(extensions: Mapping[str, Any], name: str) -> bool:
+    value = extensions.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _bad(f"extensions.{name} must be true or false.")
+    return bool(value)
+
+
+def _bound(headers: Mapping[str, str]) -> int | None:
+    value = headers.get(MAX_CALLS)
+    if value is None:
+        return None
+    value = value.strip()
+    if not value.isascii() or not value.isdigit() or len(value) > _MOST_DIGITS:
+        raise _bad(f"The header {MAX_CALLS} must be a whole number from 0.")
+    return int(value)
+
+
+def _most(extensions: Mapping[str, Any]) -> int | None:
+    value = extensions.get("maxCalls")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise _bad("extensions.maxCalls must be a whole number from 0.")
+    return value
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "BAD_USER_INPUT", message)

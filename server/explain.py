@@ -1,0 +1,98 @@
+"""A plan as people read it: a table of the calls, beside what really happened if that is known."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+Told = Mapping[str, Any]
+
+
+def table(explained: Told, trace: Sequence[Told] | None = None) -> Table:
+    """The plan of `extensions.explain`, a line for calls that are alike; `trace` is that of the same operation."""
+    made = _together(trace) if trace is not None else None
+    found = Table(
+        caption=_summary(explained, trace), caption_justify="left", caption_style="", box=None, pad_edge=False
+    )
+    for title, justify in (("report", "left"), ("of", "left"), ("way", "left"), ("calls", "right"), ("rows", "right")):
+        found.add_column(title, justify=justify)  # type: ignore[arg-type]
+    found.add_column("ms", justify="right")
+    if made is not None:
+        for title in ("made", "rows", "ms"):
+            found.add_column(title, justify="right", style="bold")
+    found.add_column("for")
+    found.add_column("rather than")
+    places = dict.fromkeys(map(_place, explained["plan"])) | dict.fromkeys(made or ())
+    planned = {_place(part): part for part in explained["plan"]}
+    for place in places:
+        part = planned.get(place)
+        line = ["-", "-", "-"] if part is None else [_calls(part), str(part["rows"]), _ms(part["seconds"])]
+        if made is not None:
+            line += made[place].line() if place in made else ["0", "0", "-"]
+        told: Any = part if part is not None else made[place].first if made is not None else {}
+        rejected = "; ".join(
+            f"{way['way']}: {way['calls']} × {way['report']}, {_ms(way['price'])} ms" for way in told["rejected"]
+        )
+        scope = ", ".join(f"{name} {_value(value)}" for name, value in told["parameters"].items())
+        # Of calls that were made one by one the first stands for all, and its key is no scope.
+        scope = scope if part is not None else "not foreseen"
+        found.add_row(
+            told["report"], scope or "all", told["way"] or "alone", *line, ", ".join(told["fields"]), rejected or "-"
+        )
+    return found
+
+
+class _Made:
+    """The calls of a trace that are alike."""
+
+    def __init__(self, first: Told) -> None:
+        self.first = first
+        self.steps: list[Told] = []
+
+    def line(self) -> list[str]:
+        """Calls, rows, and the milliseconds from the first's start to the last's end."""
+        start = min(step["start"] for step in self.steps)
+        end = max(step["start"] + step["seconds"] for step in self.steps)
+        hits = sum(step["cache"] == "hit" for step in self.steps)
+        count = str(len(self.steps) - hits) + (f" + {hits} held" if hits else "")
+        return [count, str(sum(step["rows"] for step in self.steps)), _ms(end - start)]
+
+
+def _together(trace: Sequence[Told]) -> dict[object, _Made]:
+    made: dict[object, _Made] = {}
+    for step in trace:
+        made.setdefault(_place(step), _Made(step)).steps.append(step)
+    return made
+
+
+def _place(told: Told) -> object:
+    return (
+        told["report"],
+        tuple(told["parameters"]),
+        told.get("from"),
+        told.get("until"),
+        told["way"],
+        tuple(told["fields"]),
+    )
+
+
+def _summary(explained: Told, trace: Sequence[Told] | None) -> str:
+    calls = f"{explained['calls']} upstream calls"
+    if explained["depends"]:
+        calls += f", from {explained['fewest']} to {explained['most']}: what later ones need is not known yet"
+    told = f"{calls}; {explained['rows']} rows, {_ms(explained['seconds'])} ms"
+    if trace is not None:
+        told += f"\nmade: {sum(step['cache'] != 'hit' for step in trace)}; {sum(step['rows'] for step in trace)} rows"
+    return told
+
+
+def _calls(part: Told) -> str:
+    return str(part["calls"]) + (f" + {part['held']} held" if part["held"] else "")
+
+
+def _value(value: Any) -> str:
+    return f"({value['distinct']} of them)" if isinstance(value, dict) else str(value)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}" if seconds < 0.1 else f"{seconds * 1000:.0f}"
