@@ -96,10 +96,9 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
         elif kind == "arrive":
             # No two states of the upstream at one instant: a time says which rows there were.
             clock.move(milliseconds=1)
-            open_since = days.pieces(Interval(clock.now - datetime.timedelta(hours=6), clock.now), MADRID)[0]
             number += 1
-            latest = clock.now - datetime.timedelta(minutes=7 * told)
-            ledger.add(movement(number, max(latest, open_since.interval.start)), clock.now)
+            # Up to an hour short of the grace: yesterday's too, while yesterday is open.
+            ledger.add(movement(number, clock.now - datetime.timedelta(hours=told)), clock.now)
         elif kind == "ask":
             asked.append([(interval_of(begin, *each[:2]), each[2]) for each in told])
             await check(cached, ledger, clock, asked[-1])
