@@ -73,12 +73,15 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How much of a call is at hand: so many of its days, and which are not. What has no days counts as one day."""
+    """How much of a call is at hand: so many of its days, and which are not, each run of them as `days.spans` writes it.
+
+    What has no days counts as one day, and is named by none.
+    """
 
     days: int
     held: int
     in_flight: int
-    missing: tuple[datetime.date, ...]
+    missing: tuple[str, ...]
 
     @property
     def fraction(self) -> float:
@@ -170,9 +173,9 @@ class _Tale:
         """The answer with its notes."""
         notes: dict[str, object] = {"outcome": outcome, "calls": tuple(self.made)}
         if self.hit:
-            notes["hit"] = days.spans(sorted(self.hit))
+            notes["hit"] = days.spans(tuple(sorted(self.hit)))
         if self.missed:
-            notes["missed"] = days.spans(sorted(self.missed))
+            notes["missed"] = days.spans(tuple(sorted(self.missed)))
         if self.since:
             notes["stale"] = min(self.since)
         own = [made for made in self.made if not made.joined]
@@ -287,12 +290,12 @@ class Cached:
         for keys, dates in asked:
             here = list(itertools.islice(found, len(keys)))
             if not any(here) and not self._flights:
-                told.append(Held(len(keys), 0, 0, dates))
+                told.append(Held(len(keys), 0, 0, days.spans(dates)))
                 continue
             held = [_fresh(_parcel(value), now) for value in here]
             flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
             missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))
-            told.append(Held(len(keys), sum(held), sum(flying), tuple(missing)))
+            told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing))))
         return told
 
     async def forget(

@@ -75,7 +75,8 @@ def over(day: datetime.date, zone: ZoneInfo, grace: datetime.timedelta) -> datet
     return _midnight(day + _DAY, zone) + grace
 
 
-def spans(days: Iterable[datetime.date]) -> tuple[str, ...]:
+@lru_cache(maxsize=512)
+def spans(days: tuple[datetime.date, ...]) -> tuple[str, ...]:
     """Days in ascending order as people write them: 2026-03-01, or 2026-03-01/2026-03-14 for neighbours."""
     grouped: list[list[datetime.date]] = []
     for day in days:

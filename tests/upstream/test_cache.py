@@ -625,19 +625,19 @@ async def test_looking_ahead_says_what_is_at_hand_and_fetches_nothing(
     ledger.calls.clear()
     found = await cached.held(march(1, 5))
     assert (found.days, found.held, found.in_flight) == (5, 2, 0)
-    assert [day.day for day in found.missing] == [1, 2, 5]
+    assert found.missing == ("2026-03-01/2026-03-02", "2026-03-05")
     assert found.fraction == pytest.approx(0.4)
     many = await cached.held_many([march(20, 20), hours(50, 51), Call.of(GROUPS), march(3, 4, group=6)])
     assert [each.fraction for each in many] == [1, 1, 0, 0]
     assert (await cached.held(march(3, 4), scope="user 60")).held == 0
     clock.move(seconds=5)
-    assert (await cached.held(march(20, 20))).missing == (datetime.date(2026, 3, 20),)
+    assert (await cached.held(march(20, 20))).missing == ("2026-03-20",)
     assert ledger.calls == []
     ledger.gate.clear()
     task = asyncio.create_task(cached.fetch(march(1, 2)))
     await settle()
     flying = await cached.held(march(1, 5))
-    assert (flying.held, flying.in_flight, flying.missing) == (2, 2, (datetime.date(2026, 3, 5),))
+    assert (flying.held, flying.in_flight, flying.missing) == (2, 2, ("2026-03-05",))
     ledger.gate.set()
     await task
 

@@ -49,5 +49,5 @@ def test_a_day_is_over_some_hours_after_its_end() -> None:
 
 def test_days_as_people_write_them() -> None:
     told = [datetime.date(2026, 2, 28), datetime.date(2026, 3, 1), datetime.date(2026, 3, 2), datetime.date(2026, 3, 9)]
-    assert days.spans(told) == ("2026-02-28/2026-03-02", "2026-03-09")
-    assert days.spans([]) == ()
+    assert days.spans(tuple(told)) == ("2026-02-28/2026-03-02", "2026-03-09")
+    assert days.spans(()) == ()
