@@ -73,7 +73,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How much of a call is at hand: so many of its days, and which are not, each run of them as `days.spans` writes it.
+    """How much of a call is at hand: so many of its days, and which are not, run by run as `days.spans` writes them.
 
     What has no days counts as one day, and is named by none.
     """
