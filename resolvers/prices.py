@@ -4,27 +4,37 @@ A call costs a latency and a share for each row; how many rows it brings is lear
 seconds and rows; nothing here is measured twice or asked of anybody.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from resolvers.samples import Samples
 from upstream.call import Call
 from upstream.errors import NotFound
-from upstream.reports import Report
+from upstream.reports import Report, System
 from upstream.rows import Row
 
-# How much a new figure weighs against all before it, and how many observations the prior stands for.
+# How much a new figure weighs against all before it; figures of a whole kind of calls move more slowly, as the calls
+# of a kind differ among themselves. And how many observations the prior stands for.
 WEIGHT = 0.2
-PRIOR = 2.0
+KIND_WEIGHT = 0.02
+PRIOR = 0.5
 
 LATENCY = 0.05  # seconds to the first row, until it is known better
 PER_ROW = 5e-6  # seconds to read a row: transfer and decoding
+# Answers that differ by fewer rows than this tell more of the network's moods than of the price of a row.
+TELLING_ROWS = 1_000
+# How many calls a system answers side by side, as its transport lets them.
+PARALLEL = {System.GAMEHUB: 16, System.GAMELOG: 8}
 MOST_SCOPES = 10_000
 
 
 @dataclass(slots=True)
 class Line:
-    """Seconds as a line over rows, by least squares with exponential forgetting; the prior is where it starts."""
+    """Seconds as a line over rows, by least squares with exponential forgetting, drawn towards a prior.
+
+    The prior latency weighs less than one observation and is soon forgotten; the prior slope weighs like answers that
+    differ by `TELLING_ROWS`.
+    """
 
     weight: float = PRIOR
     rows: float = 0.0
@@ -46,9 +56,9 @@ class Line:
         """Seconds a row."""
         mean = self.rows / self.weight
         variance = self.rows_rows / self.weight - mean * mean
-        if variance < 1:
-            return PER_ROW
-        slope = (self.rows_seconds / self.weight - mean * self.seconds / self.weight) / variance
+        covariance = self.rows_seconds / self.weight - mean * self.seconds / self.weight
+        pull = TELLING_ROWS * TELLING_ROWS
+        slope = (covariance + pull * PER_ROW) / (variance + pull)
         # A quiet or a noisy moment can turn the line upside down; a row is neither free nor a matter of milliseconds.
         return min(max(slope, PER_ROW / 5), PER_ROW * 100)
 
@@ -60,38 +70,40 @@ class Line:
 
 @dataclass(slots=True)
 class Mean:
-    """A moving mean."""
+    """A mean: of all values at first, then a moving one in which a new value has this weight."""
 
-    value: float
-    known: bool = False
+    weight: float = WEIGHT
+    value: float = 0.0
+    count: int = 0
 
     def learn(self, value: float) -> None:
-        """Take in one more value; the first replaces the prior."""
-        self.value = self.value + WEIGHT * (value - self.value) if self.known else value
-        self.known = True
+        """Take in one more value."""
+        self.count += 1
+        self.value += max(self.weight, 1 / self.count) * (value - self.value)
 
 
 @dataclass(slots=True)
 class Prices:
     """The figures of all reports. One for all operations of a server: what one learns, the next one knows."""
 
-    parallel: float = 8.0
+    parallel: Mapping[System, int] = field(default_factory=lambda: PARALLEL)
     taken: dict[Hashable, str] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
     _lines: dict[str, Line] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
 
     def learn(self, call: Call, rows: int, seconds: float) -> None:
-        """Take in a call that was answered."""
-        self._lines.setdefault(call.report.code, Line()).learn(rows, seconds)
+        """Take in a call that was answered, in so many seconds from when it had a slot of its system."""
+        report = call.report
+        self._lines.setdefault(report.code, Line()).learn(rows, seconds)
         days = length(call)
-        for scope in (scope_of(call), _kind_of(call)):
-            key = (call.report.code, scope)
+        for scope, weight in ((scope_of(call), WEIGHT), (_kind_of(call), KIND_WEIGHT)):
+            key = (report.code, scope)
             mean = self._rows.get(key)
             if mean is None:
                 if len(self._rows) >= MOST_SCOPES:
                     self._rows.pop(next(iter(self._rows)))
-                mean = self._rows[key] = Mean(rows / days)
+                mean = self._rows[key] = Mean(weight)
             mean.learn(rows / days)
 
     def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
@@ -100,11 +112,11 @@ class Prices:
 
     def latency(self, report: Report) -> float:
         """Seconds of a call of this report that brings nothing."""
-        return self._lines.get(report.code, _UNKNOWN).latency
+        return self._line(report).latency
 
     def per_row(self, report: Report) -> float:
         """Seconds that a row of this report adds."""
-        return self._lines.get(report.code, _UNKNOWN).per_row
+        return self._line(report).per_row
 
     def rows(self, call: Call, prior: float) -> float:
         """How many rows a call is likely to bring: as this scope did before, as such scopes did, or `prior` a day."""
@@ -114,6 +126,11 @@ class Prices:
                 return mean.value * length(call)
         return prior * length(call)
 
+    def rows_of_scope(self, call: Call) -> float | None:
+        """How many rows a call of this very scope is likely to bring; None if none was made yet."""
+        mean = self._rows.get((call.report.code, scope_of(call)))
+        return None if mean is None else mean.value * length(call)
+
     def rows_of_kind(self, call: Call, prior: float) -> float:
         """How many rows a call of this kind is likely to bring, whatever its key."""
         mean = self._rows.get((call.report.code, _kind_of(call)))
@@ -121,7 +138,10 @@ class Prices:
 
     def seconds(self, report: Report, calls: int, rows: float) -> float:
         """The price of so many calls that bring so many rows in all: calls run side by side, rows do not."""
-        return calls * self.latency(report) / self.parallel + rows * self.per_row(report)
+        return calls * self.latency(report) / self.parallel[report.system] + rows * self.per_row(report)
+
+    def _line(self, report: Report) -> Line:
+        return self._lines.get(report.code, _UNKNOWN)
 
     def remember(self, place: Hashable, way: str) -> None:
         """Note the way that was taken, so that the next plan does not flap."""

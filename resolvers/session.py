@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -20,7 +21,7 @@ from resolvers.trace import Step
 from upstream.call import Answer, Call
 from upstream.errors import Incomplete, NotFound, UpstreamError
 from upstream.interval import Interval
-from upstream.reports import Report
+from upstream.reports import Report, System
 from upstream.request import BadParameter
 from upstream.rows import Row
 
@@ -66,6 +67,9 @@ class Session:
     `join` are the server's: what one operation learns, the next one knows.
     """
 
+    # Who picks one of the ways: the benchmark compares it with others.
+    choose = staticmethod(choose)
+
     def __init__(
         self,
         upstream: Fetches,
@@ -91,6 +95,7 @@ class Session:
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
         self._began = time.monotonic()
+        self._under_way: Counter[System] = Counter()
         self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Rows]] = {}
 
@@ -129,7 +134,10 @@ class Session:
         return await asyncio.shield(task)
 
     async def _fetch(self, call: Call, step: Step) -> Answer[Any]:
-        began = time.monotonic()
+        began, system = time.monotonic(), call.report.system
+        # Calls beyond the slots of their system wait for those before them: that time is not the report's.
+        turns = 1 + self._under_way[system] // self.prices.parallel[system]
+        self._under_way[system] += 1
         try:
             answer = await self.upstream.fetch(call)
         except UpstreamError as error:
@@ -141,13 +149,14 @@ class Session:
             self.steps.remove(step)  # refused before it left, it is no call
             raise
         finally:
+            self._under_way[system] -= 1
             step.seconds = time.monotonic() - began
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, len(answer.rows), answer.seconds)
+            self.prices.learn(call, len(answer.rows), answer.seconds / turns)
         return answer
 
     async def all(
@@ -218,8 +227,9 @@ class _Batch:
         """The rows of each key, or the error that kept them away."""
         ways = await self._less_what_is_held(self.ways(keys), keys)
         prices = self.session.prices
-        place = (self.edge, tuple(self.fixed.items()), self.agent)
-        way = choose(ways, prices.taken.get(place))
+        # Few keys and many are two questions, each with a way of its own.
+        place = (self.edge, tuple(self.fixed.items()), self.agent, len(keys).bit_length())
+        way = self.session.choose(ways, prices.taken.get(place))
         if len(ways) > 1:
             prices.remember(place, way.name)
         rejected = [other for other in ways if other is not way]
@@ -235,13 +245,21 @@ class _Batch:
             found.append(self._way("narrow", edge.report, len(keys), rows))
         wide = edge.wide
         if wide is not None and (edge.by is None or (len(keys) > 1 and self._allowed(wide))):
-            call = self._wide_call(wide)
-            prior = wide.rows
-            if wide.members is not None:
-                members = Call.of(wide.members.report, None, agent="", **{str(wide.members.by): self.fixed["group"]})
-                prior *= max(prices.rows(members, wide.members.rows), len(keys))
-            found.append(self._way("wide", wide.report, 1, prices.rows(call, prior)))
+            found.append(self._way("wide", wide.report, 1, self._wide_rows(wide, keys)))
         return found
+
+    def _wide_rows(self, wide: Wide, keys: Sequence[Any]) -> float:
+        """How many rows the wide call is likely to bring."""
+        call, prices = self._wide_call(wide), self.session.prices
+        if wide.members is None:
+            return prices.rows(call, wide.rows)
+        known = prices.rows_of_scope(call)
+        if known is not None:
+            return known
+        # Groups differ more in size than their users do in what each of them does.
+        members = Call.of(wide.members.report, None, agent="", **{str(wide.members.by): self.fixed["group"]})
+        each = prices.rows_of_kind(self._narrow_call(keys[0]), wide.rows)
+        return max(prices.rows(members, wide.members.rows), len(keys)) * each
 
     async def _less_what_is_held(self, ways: list[Way], keys: list[Any]) -> list[Way]:
         """The ways at the price of what is not at hand already, or under way."""
