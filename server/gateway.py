@@ -73,9 +73,9 @@ class Gateway:
         finally:
             keeping.cancel()
             # Calls that nobody waits for any longer may end by themselves, but not hold up the end for minutes.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._upstream.aclose(), CLOSING_SECONDS)
-                await asyncio.wait_for(self._cached.aclose(), CLOSING_SECONDS)
+            for door in (self._cached, self._upstream):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(door.aclose(), CLOSING_SECONDS)
             await asyncio.to_thread(journal.close)
 
     async def _keep(self, journal: Journal) -> None:
