@@ -227,6 +227,7 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         join=_hopeful(session),
         now=session.now,
     )
+    rehearsed.rehearsal = True
     await run(rehearsed)
     return _Rehearsal(await _parts(rehearsed.steps, predictor), bool(predictor.unsure))
 

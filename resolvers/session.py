@@ -92,6 +92,7 @@ class Session:
         self.prices = prices or Prices()
         self.join = join or Join()
         self.now = now or datetime.datetime.now(datetime.UTC)
+        self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
         self._began = time.monotonic()

@@ -10,6 +10,7 @@
 | UPSTREAM_ERROR           | the upstream reported a failure of its own                               |
 | UPSTREAM_UNAVAILABLE     | the upstream could not be reached, or not in time                        |
 | UPSTREAM_MALFORMED       | the upstream answered with something other than its documented JSON      |
+| TOO_MANY_CALLS           | the plan needs more upstream calls than the request allows               |
 | GRAPHQL_PARSE_FAILED     | the document is not GraphQL                                              |
 | GRAPHQL_VALIDATION_FAILED| the document does not fit the schema                                     |
 | INTERNAL_SERVER_ERROR    | a fault of this server; its text is in the log only                      |
@@ -33,8 +34,8 @@ class BadUserInput(GraphQLError):
         super().__init__(message, extensions={"code": "BAD_USER_INPUT"})
 
 
-def finish(error: GraphQLError) -> None:
-    """Give an error its code, and take out of it what is nobody's business."""
+def finish(error: GraphQLError, *, quiet: bool = False) -> None:
+    """Give an error its code, and take out of it what is nobody's business; `quiet` leaves it out of the log, too."""
     cause: Any = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -59,6 +60,7 @@ def finish(error: GraphQLError) -> None:
     elif cause is None or isinstance(cause, GraphQLError):
         error.extensions = {"code": "BAD_USER_INPUT"}
     else:
-        log.error("fault", path=list(error.path or ()), exc_info=cause)
+        if not quiet:
+            log.error("fault", path=list(error.path or ()), exc_info=cause)
         error.message = "A fault of this server; its log says more."
         error.extensions = {"code": "INTERNAL_SERVER_ERROR"}

@@ -41,8 +41,9 @@ class Graph(Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Codes for all, internals for nobody (`schema/errors.py`)."""
+        session = execution_context.context if execution_context else None
         for error in errors:
-            finish(error)
+            finish(error, quiet=isinstance(session, Session) and session.rehearsal)
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:
