@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -55,7 +55,7 @@ class Upstream:
         quieten(self._redactor)
         self._journal = journal
         self._listeners = list(listeners)
-        self._flights: dict[Call, asyncio.Task[Answer[Any] | UpstreamError]] = {}
+        self._flights: dict[Hashable, asyncio.Task[Answer[Any] | UpstreamError]] = {}
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -75,13 +75,15 @@ class Upstream:
         before anything is sent, for a call that no upstream may be asked (C6).
         """
         call = checked(call)
-        task = self._flights.get(call)
+        # Intervals are equal whatever days they were made of, which reports of days go by.
+        asked = (call, call.interval.days if call.interval is not None else None)
+        task = self._flights.get(asked)
         if task is None:
             if self._closed:
                 raise Unavailable("the gateway is stopping")
             task = asyncio.create_task(self._run(call), name=f"upstream {call.report.code}")
-            self._flights[call] = task
-            task.add_done_callback(lambda done: self._landed(call, done))
+            self._flights[asked] = task
+            task.add_done_callback(lambda done: self._landed(asked, done))
         started = time.monotonic()
         outcome = await asyncio.shield(task)
         if observe is not None:
@@ -102,12 +104,12 @@ class Upstream:
             await system.transport.aclose()
         self._systems.clear()
 
-    def _landed(self, call: Call, task: "asyncio.Task[Answer[Any] | UpstreamError]") -> None:
-        if self._flights.get(call) is task:
-            del self._flights[call]
+    def _landed(self, asked: Hashable, task: "asyncio.Task[Answer[Any] | UpstreamError]") -> None:
+        if self._flights.get(asked) is task:
+            del self._flights[asked]
         # What nobody waits for any longer is not to be complained of by the event loop.
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("upstream.defect", report=call.report.code, defect=self._redactor.text(repr(error)))
+            _log.error("upstream.defect", task=task.get_name(), defect=self._redactor.text(repr(error)))
 
     async def _run(self, call: Call) -> Answer[Any] | UpstreamError:
         tally = Tally()
