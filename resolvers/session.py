@@ -183,16 +183,18 @@ class Session:
         bring this key, and of no other.
         """
         params = tuple(sorted((name, value) for name, value in fixed.items() if value is not None))
-        place = (edge, interval, agent, field, exact, params)
+        place = (edge, interval, agent, exact, params)
         loader = self._loaders.get(place)
         if loader is None:
-            batch = _Batch(self, edge, interval, agent, dict(params), exact, (field,) if field else ())
-            loader = self._loaders[place] = DataLoader(batch.load)
+            loader = self._loaders[place] = _Loader(_Batch(self, edge, interval, agent, dict(params), exact))
+        if field and isinstance(loader, _Loader):
+            # Which field asks makes no difference to the batch: it is kept for the trace alone.
+            loader.keys.fields.add(field)
         return await asyncio.shield(loader.load(key))
 
     def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
         """What it would cost to read so many keys of an edge, in seconds."""
-        batch = _Batch(self, edge, interval, "", {}, True, ())
+        batch = _Batch(self, edge, interval, "", {}, True)
         return min(way.price for way in batch.ways(list(keys)))
 
     def gathered(self, place: Hashable, load: Callable[[list[Any]], Any]) -> DataLoader[Any, Any]:
@@ -214,7 +216,6 @@ class _Batch:
         agent: str,
         fixed: Fixed,
         exact: bool,
-        fields: Iterable[str],
     ) -> None:
         self.session = session
         self.edge = edge
@@ -222,7 +223,7 @@ class _Batch:
         self.agent = agent
         self.fixed = fixed
         self.exact = exact
-        self.fields = fields
+        self.fields: set[str] = set()
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
@@ -360,6 +361,14 @@ class _Batch:
         if agrees and not any(answers):
             return True  # nothing moved, so nothing was compared: today's question stays open
         return join.settle(today, agrees)
+
+
+class _Loader(DataLoader[Any, Rows]):
+    """Gathers the keys of one tick for a batch."""
+
+    def __init__(self, keys: _Batch) -> None:
+        super().__init__(keys.load)
+        self.keys = keys
 
 
 async def _together(load: Callable[[list[Any]], Any], objects: list[Any]) -> list[Any]:
