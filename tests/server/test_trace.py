@@ -1,14 +1,24 @@
 """Trace, explanation and bound as a client has them: a real server over a sandbox, asked over HTTP."""
 
+import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from resolvers.session import Session
+from server.execution import Outcome
+from server.operation import Operation
+from server.trace import finish
 from tests.queries.answers import Answer, saved
 from tests.served import served
 from tests.stand import Sandbox
+from upstream import call as calls
+from upstream.reports import GROUPS
 
 WALK = saved()["GroupWalkInGroup"]
 VARIABLES = Answer.read("GroupWalkInGroup").variables
@@ -22,17 +32,19 @@ def alone() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(scope="module")
-def address(alone: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = {
+def settings(alone: Sandbox) -> dict[str, str]:
+    return {
         "GAMEHUB_URL": alone.gamehub_url,
         "GAMEHUB_TOKEN": alone.gamehub_token,
         "GAMELOG_URL": alone.gamelog_url,
         "GAMELOG_AGENT_CODE": alone.agent_code,
         "GAMELOG_AGENT_TOKEN": alone.agent_token,
-        "CACHE_URL": "off",
     }
-    with served(tmp_path_factory.mktemp("served"), **settings) as address:
+
+
+@pytest.fixture(scope="module")
+def address(alone: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("served"), **settings(alone), CACHE_URL="off") as address:
         yield address
 
 
@@ -125,3 +137,35 @@ def test_a_bound_that_is_no_number_is_refused(address: str) -> None:
     for value in ("many", "-1", "1e3"):
         refused = ask(address, max_calls=value)
         assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_USER_INPUT")
+
+
+def test_what_the_cache_holds_costs_no_call(alone: Sandbox, tmp_path: Path) -> None:
+    with served(tmp_path, **settings(alone), CACHE_OPEN_SECONDS="600") as address:
+        ask(address)
+        ask(address)
+        alone.reset()
+        plan = ask(address, explain="1").json()["extensions"]["explain"]
+        assert alone.calls() == []
+        trace = ask(address, trace="1").json()["extensions"]["trace"]
+    # Groups and users are at hand; what is less than a day is read anew.
+    assert (plan["calls"], plan["held"]) == (2, 2)
+    assert [step["cache"] for step in trace] == ["hit", "hit", "miss", "miss"]
+    assert len(alone.calls()) == 2
+
+
+def test_rows_past_their_time_are_marked() -> None:
+    call = calls.Call.of(GROUPS)
+    session = Session(Stale(), ZoneInfo("UTC"))
+    asyncio.run(session.fetch(call, ("Query.groups",)))
+    outcome = Outcome()
+    finish(Operation("{ groups { totalCount } }"), session, outcome)
+    assert outcome.extensions == {
+        "stale": [{"report": "R8", "since": "2026-03-15 11:00:00+00:00", "fields": ["Query.groups"]}]
+    }
+
+
+class Stale:
+    """An upstream that is out of reach, while the cache still holds what it said."""
+
+    async def fetch(self, call: calls.Call) -> calls.Answer[Any]:
+        return calls.Answer([], notes={"outcome": "stale", "stale": datetime(2026, 3, 15, 11, tzinfo=UTC)})
