@@ -4,7 +4,7 @@
 
 All four get the same operations over the same business, whose upstream is simulated in the process: a call waits for
 one of its system's slots, then takes a latency and a share for each row. Clocks are virtual, so that an hour of
-waiting takes no time. Prints the table, or writes it between the marks `<!-- bench -->` and `<!-- /bench -->` of a page.
+waiting takes no time. Prints the table, or writes it between the marks that a page has for it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 from resolvers import edges
 from resolvers.edges import Edge
 from resolvers.join import Join
-from resolvers.plan import Way
+from resolvers.plan import MOST_ROWS, Way
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
@@ -244,7 +244,12 @@ class Oracle(Session):
     ways: dict[str, list[Call]]
 
     def choose(self, ways: Sequence[Way], before: str | None = None) -> Way:  # type: ignore[override]
-        return ways[0] if len(ways) == 1 else min(ways, key=lambda way: self._price(self.ways[way.name]))
+        if len(ways) == 1:
+            return ways[0]
+        # The cap on a wide call's rows is a rule for it, too.
+        truth, told = self.upstream.truth, self.ways
+        allowed = [way for way in ways if way.name == "narrow" or truth.rows(told[way.name][0]) <= MOST_ROWS] or ways
+        return allowed[0] if len(allowed) == 1 else min(allowed, key=lambda way: self._price(told[way.name]))
 
     def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
         if edge.report.code not in A_ROW:

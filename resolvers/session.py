@@ -19,7 +19,7 @@ from resolvers.plan import Way, choose
 from resolvers.prices import Prices
 from resolvers.trace import Step
 from upstream.call import Answer, Call
-from upstream.errors import Incomplete, NotFound, UpstreamError
+from upstream.errors import NotFound, Unauthenticated, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.reports import Report, System
 from upstream.request import BadParameter
@@ -322,10 +322,15 @@ class _Batch:
         assert wide is not None
         try:
             answer = await self.session.fetch(self._wide_call(wide), self.fields, way, rejected, len(keys))
-        except Incomplete:
+        except UpstreamError as error:
             if edge.by is None:
                 raise
-            # Cut short as a whole; what one key brings may be whole.
+            # What failed or was cut short as a whole may be whole for each key; but a system that is down is asked
+            # once more, not once a key.
+            if isinstance(error, Unavailable | Unauthenticated):
+                (first,) = await self._narrow(keys[:1], narrow, [way])
+                if isinstance(first, Exception):
+                    raise
             return await self._narrow(keys, narrow, [way])
         shares = _share_out(answer.rows, wide.column)
         if not wide.exact and not await self._agrees(keys, shares, narrow, way):

@@ -1,0 +1,370 @@
+"""Whatever the plan, the answer is that of narrow calls only; and R5 stands in for R7 only while both tell the same."""
+
+import asyncio
+import dataclasses
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, combinations, cycle
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resolvers import edges
+from resolvers.edges import Edge
+from resolvers.join import Join, MovementJoin
+from resolvers.plan import Way, choose
+from resolvers.prices import Prices
+from resolvers.session import Session, _Batch
+from schema.graph import schema
+from upstream import reports, rows
+from upstream.call import Answer, Call
+from upstream.errors import Failed, Incomplete, Malformed, NotFound, Unavailable, UpstreamError
+from upstream.interval import Interval, dates
+
+UTC = ZoneInfo("UTC")
+NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
+TODAY = dates(NOW.date(), NOW.date(), UTC)
+HOME, AWAY = 1, 2
+WAGER, PRIZE, STRANGE = "Bingo - Wager", "Bingo - Prize", "Bingo - Wager Cancelled"
+
+Chooser = Callable[..., Way]
+
+
+def first(ways: Sequence[Way], before: str | None = None) -> Way:
+    """Always narrow."""
+    return ways[0]
+
+
+def last(ways: Sequence[Way], before: str | None = None) -> Way:
+    """Wide, where that is to be had."""
+    return ways[-1]
+
+
+def turning(turns: Sequence[bool]) -> Chooser:
+    """Wide or narrow, in turn."""
+    left = cycle(turns)
+    return lambda ways, before=None: ways[-1] if next(left) else ways[0]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A movement as it really was; `nameless`, R5 does not say whose."""
+
+    id: int
+    user: int
+    group: int = HOME
+    type: str = WAGER
+    amount: str = "1.00"
+    at: int = 1_773_576_000_000_000
+    nameless: bool = False
+
+    def of_user(self) -> rows.UserTransaction:
+        """As R7 has it, with the sign of the wallet."""
+        sign = "-" if self.type == WAGER and self.amount.strip("0.") else ""
+        return rows.UserTransaction(
+            movement_id=self.id,
+            timestamp=self.at,
+            movement_type=self.type,
+            currency_amount=sign + self.amount,
+            group_id=self.group,
+        )
+
+    def of_group(self) -> rows.GroupMovement:
+        """As R5 has it, without a sign."""
+        return rows.GroupMovement(
+            movement_id=self.id,
+            timestamp=self.at,
+            type=self.type,
+            currency_amount=self.amount,
+            group_id=self.group,
+            user_id=None if self.nameless else self.user,
+        )
+
+
+@dataclass
+class Simulated:
+    """An upstream in the process: users 1 to `users` of one group, their movements and their logs.
+
+    `broken` maps a report's code and its key, None for the wide call, to what such a call raises. `retold` changes a
+    movement on its way into R5. `loud` users have their codes in capitals.
+    """
+
+    users: int = 3
+    moved: Sequence[Moved] = ()
+    logs: Sequence[int] = ()
+    loud: frozenset[int] = frozenset()
+    broken: dict[tuple[str, Any], UpstreamError] = field(default_factory=dict)
+    retold: Callable[[Moved], Moved] = lambda moved: moved
+    calls: list[str] = field(default_factory=list)
+
+    async def fetch(self, call: Call) -> Answer[Any]:
+        """The answer of a call."""
+        params = dict(call.params)
+        key = params.get("user_id") or params.get("user_code") or params.get("id") or params.get("bs_room_id")
+        self.calls.append(call.report.code)
+        await asyncio.sleep(0)
+        if (error := self.broken.get((call.report.code, key))) is not None:
+            raise error
+        return Answer(list(self._rows(call.report.code, params)), seconds=0.01)
+
+    def _rows(self, code: str, params: dict[str, Any]) -> Any:
+        match code:
+            case "R8":
+                return [rows.Group(id=HOME, name="home")]
+            case "R9":
+                found = range(1, self.users + 1)
+                return [self.user(id) for id in found if params.get("id", id) == id]
+            case "R5":
+                return [self.retold(moved).of_group() for moved in self.moved if moved.group == params["group_id"]]
+            case "R7":
+                if not 1 <= params["user_id"] <= self.users:
+                    raise NotFound("no such user")
+                return [moved.of_user() for moved in self.moved if moved.user == params["user_id"]]
+            case "R2":
+                # Every room has the games of its movements; where these are nameless, a row does not tell the room.
+                return [
+                    rows.RoomGame(id=moved.id, room_id=None if moved.nameless else moved.user)
+                    for moved in self.moved
+                    if params.get("bs_room_id", moved.user) == moved.user
+                ]
+            case "G1":
+                asked = params.get("user_code")
+                if asked is not None and int(asked[1:]) not in self.logs:
+                    raise NotFound("no such user")
+                return [self.log(*told) for told in enumerate(self.logs) if asked in (None, f"u{told[1]}")]
+        raise AssertionError(code)
+
+    def user(self, id: int) -> rows.User:
+        """A row of R9."""
+        return rows.User(id=id, username=f"u{id}", group_id=HOME, fkgroup="home")
+
+    def log(self, number: int, user: int) -> rows.GameLog:
+        """A row of the game log."""
+        code = f"U{user}" if user in self.loud else f"u{user}"
+        return rows.GameLog(
+            history_id=number,
+            agent_code="a",
+            user_code=code,
+            provider_code="p",
+            game_code="g",
+            type="slot",
+            bet_money="1.00",
+            win_money="0.00",
+            txn_id="t",
+            txn_type="debit",
+            created_at=0,
+        )
+
+
+def session(upstream: Simulated, choose: Chooser, join: Join | None = None, **options: Any) -> Session:
+    """A session whose ways are picked by `choose`."""
+    made = Session(upstream, UTC, join=join, **{"now": NOW} | options)
+    made.choose = choose  # type: ignore[method-assign]
+    return made
+
+
+async def read(made: Session, edge: Edge, keys: Sequence[Any], interval: Interval | None = TODAY, **fixed: Any) -> Any:
+    """The rows of each key, or its error."""
+    return await asyncio.gather(
+        *(made.rows(edge, key, interval, exact=False, **fixed) for key in keys), return_exceptions=True
+    )
+
+
+def told(found: Sequence[Any]) -> list[Any]:
+    """What a list of answers tells, errors by their code and movements by what both reports have."""
+    return [type(answer) if isinstance(answer, Exception) else [_movement(row) for row in answer] for answer in found]
+
+
+def _movement(row: Any) -> Any:
+    match row:
+        case rows.UserTransaction():
+            return row.movement_id, row.timestamp, row.movement_type, row.currency_amount.lstrip("-")
+        case rows.GroupMovement():
+            return row.movement_id, row.timestamp, row.type, row.currency_amount
+    return row
+
+
+USERS = st.integers(1, 6)
+MOVED = st.lists(
+    st.builds(
+        Moved,
+        id=st.integers(1, 10**6),
+        user=USERS,
+        group=st.sampled_from([HOME, HOME, HOME, AWAY]),
+        type=st.sampled_from([WAGER, PRIZE, STRANGE]),
+        amount=st.sampled_from(["1.00", "0.00", "12.345"]),
+        at=st.integers(0, 9).map(lambda minute: 1_773_576_000_000_000 + minute * 60_000_000),
+        nameless=st.sampled_from([False] * 9 + [True]),
+    ),
+    max_size=12,
+    unique_by=lambda moved: moved.id,
+)
+BROKEN = st.sampled_from([None, Incomplete("cut short"), Failed("no"), Malformed("a row"), Unavailable("slow")])
+KEYS = st.lists(st.integers(1, 8), min_size=1, max_size=8, unique=True)
+CHOOSERS = st.lists(st.booleans(), min_size=1, max_size=4).map(turning)
+BOUNDED = settings(max_examples=80, deadline=None)
+
+
+@BOUNDED
+@given(
+    users=USERS, moved=MOVED, logs=st.lists(USERS, max_size=9), loud=st.frozensets(USERS), keys=KEYS, broken=BROKEN,
+    failing=st.frozensets(st.integers(1, 6)), which=st.sampled_from(["R2", "R5", "R9", "G1"]),
+    pick=CHOOSERS, mode=st.sampled_from(MovementJoin),
+)  # fmt: skip
+async def test_any_plan_tells_what_narrow_calls_tell(
+    users: int, moved: list[Moved], logs: list[int], loud: frozenset[int], keys: list[int],
+    broken: UpstreamError | None, failing: frozenset[int], which: str, pick: Chooser, mode: MovementJoin,
+) -> None:  # fmt: skip
+    upstream = Simulated(users, moved, logs, loud)
+    if broken is not None:
+        upstream.broken[which, None] = broken
+    if not isinstance(broken, Unavailable):
+        # Where a whole system does not answer, one more question is enough to tell.
+        upstream.broken |= {("R7", key): Failed("this one") for key in failing}
+    asked = (
+        (edges.USER_BY_ID, keys, None, {}),
+        (edges.GAMES_OF_ROOM, keys, TODAY, {}),
+        (edges.LOGS_OF_USER, [f"u{key}" for key in keys], TODAY, {"game_type": "slot"}),
+        (edges.TRANSACTIONS_IN_GROUP, [key for key in keys if key <= users], TODAY, {"group": HOME}),
+    )
+    join = Join(mode)
+    for edge, some, interval, fixed in asked:
+        narrow = await read(session(upstream, first), edge, some, interval, **fixed)
+        found = await read(session(upstream, pick, join), edge, some, interval, **fixed)
+        # A wide answer has the rows even of a key whose own call would fail.
+        pairs = zip(told(narrow), told(found), strict=True)
+        assert all(one == other or one is Failed for one, other in pairs), edge.report
+
+
+WALK = """{ group(id: "1") { users { nodes { id transactions(inGroup: "1") {
+  nodes { id timestamp type amount } } } } } }"""
+
+
+@settings(max_examples=40, deadline=None)
+@given(users=st.integers(2, 6), moved=MOVED, broken=BROKEN, pick=CHOOSERS, mode=st.sampled_from(MovementJoin))
+async def test_any_plan_gives_the_graph_the_same_answer(
+    users: int, moved: list[Moved], broken: UpstreamError | None, pick: Chooser, mode: MovementJoin
+) -> None:
+    upstream = Simulated(users, moved)
+    narrow = await schema.execute(WALK, context_value=session(upstream, first, Join(MovementJoin.NEVER)))
+    if broken is not None:
+        upstream.broken["R5", None] = broken
+    found = await schema.execute(WALK, context_value=session(upstream, pick, Join(mode)))
+    assert narrow.errors is None
+    assert found.errors is None
+    assert found.data == narrow.data
+
+
+@BOUNDED
+@given(
+    keys=st.integers(2, 8),
+    members=st.integers(1, 3_000),
+    seen=st.lists(
+        st.tuples(st.sampled_from(["R5", "R7", "R9"]), st.integers(0, 40_000), st.floats(0.001, 2)), max_size=12
+    ),
+)
+def test_what_is_chosen_equals_brute_force_over_all_covers(
+    keys: int, members: int, seen: list[tuple[str, int, float]]
+) -> None:
+    """Each key is read by its own call, or by the wide one, which is paid once."""
+    prices = Prices()
+    prices.learn(Call.of(reports.USERS, fkgroup=HOME), members, 0.05)
+    for code, count, seconds in seen:
+        report = next(report for report in reports.REPORTS if report.code == code)
+        params = {"R5": {"group_id": HOME}, "R7": {"user_id": 99}, "R9": {"id": 99}}[code]
+        prices.learn(Call.of(report, TODAY if report.frame else None, **params), count, seconds)
+    made = Session(Simulated(), UTC, prices=prices, now=NOW)
+    batches = (
+        _Batch(made, edges.USER_BY_ID, None, "", {}, True),
+        _Batch(made, edges.TRANSACTIONS_IN_GROUP, TODAY, "", {"group": HOME}, False),
+    )
+    for batch in batches:
+        narrow, wide = ways = batch.ways(list(range(keys)))
+        alone = narrow.price / keys
+        subsets = chain.from_iterable(combinations(range(keys), size) for size in range(keys + 1))
+        covers = [len(subset) * alone + (wide.price if len(subset) < keys else 0.0) for subset in subsets]
+        assert choose(ways).price == pytest.approx(min(covers))
+
+
+async def test_a_failed_narrow_call_fails_its_own_key_and_no_other() -> None:
+    upstream = Simulated(3, [Moved(1, 1), Moved(2, 2), Moved(3, 3)], broken={("R7", 2): Failed("no")})
+    found = await read(session(upstream, first), edges.TRANSACTIONS_IN_GROUP, [1, 2, 3], group=HOME)
+    assert isinstance(found[1], Failed)
+    assert [row.movement_id for answer in (found[0], found[2]) for row in answer] == [1, 3]
+
+
+async def test_a_system_that_is_down_is_not_asked_once_a_key() -> None:
+    down = Unavailable("down")
+    upstream = Simulated(6, broken={("R9", key): down for key in (None, 1, 2, 3, 4, 5, 6)})
+    found = await read(session(upstream, last), edges.USER_BY_ID, [1, 2, 3, 4, 5, 6], None)
+    assert all(isinstance(answer, Unavailable) for answer in found)
+    assert upstream.calls == ["R9", "R9"]
+
+
+class Notes:
+    """A ledger in memory."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, str]] = []
+
+    def noted(self, name: str) -> str | None:
+        """What was noted last."""
+        return next((text for at, text in reversed(self.written) if at == name), None)
+
+    def note(self, name: str, text: str) -> None:
+        """Note it."""
+        self.written.append((name, text))
+
+
+HISTORY = [
+    Moved(10 * user + number, user, type=kind) for user in (1, 2, 3) for number, kind in enumerate((WAGER, PRIZE))
+]
+RETOLD: dict[str, Callable[[Moved], Moved]] = {
+    "a digit": lambda moved: dataclasses.replace(moved, amount="1.01") if moved.id == 20 else moved,
+    "an id": lambda moved: dataclasses.replace(moved, id=99) if moved.id == 20 else moved,
+    "a time": lambda moved: dataclasses.replace(moved, at=moved.at + 1_000_000) if moved.id == 20 else moved,
+}
+
+
+async def transactions(upstream: Simulated, join: Join, now: datetime.datetime = NOW) -> list[str]:
+    """Read the transactions of three users, R5 preferred; the calls that it took."""
+    upstream.calls.clear()
+    found = await read(session(upstream, last, join, now=now), edges.TRANSACTIONS_IN_GROUP, [1, 2, 3], group=HOME)
+    assert told(found) == [
+        [_movement(moved.of_user()) for moved in HISTORY if moved.user == user] for user in (1, 2, 3)
+    ]
+    return sorted(upstream.calls)
+
+
+@pytest.mark.parametrize("what", list(RETOLD))
+async def test_one_difference_sends_all_to_r7_for_the_day(what: str) -> None:
+    notes = Notes()
+    join = Join(MovementJoin.VERIFY, notes, "here")
+    upstream = Simulated(3, HISTORY, retold=RETOLD[what])
+    assert await transactions(upstream, join) == ["R5", "R7", "R7", "R7"]
+    assert notes.written == [("movement join here", "2026-03-15 differs")]
+    assert await transactions(upstream, join) == ["R7", "R7", "R7"]
+    # A restart knows it, too.
+    assert await transactions(upstream, Join(MovementJoin.VERIFY, notes, "here")) == ["R7", "R7", "R7"]
+
+
+async def test_they_are_compared_once_a_day() -> None:
+    notes = Notes()
+    join = Join(MovementJoin.VERIFY, notes)
+    upstream = Simulated(3, HISTORY)
+    compared, agreed = ["R5", "R7", "R7", "R7"], ["R5"]
+    assert await transactions(upstream, join) == compared
+    assert await transactions(upstream, join) == agreed
+    assert await transactions(upstream, join, NOW + datetime.timedelta(days=1)) == compared
+    assert await transactions(upstream, join, NOW + datetime.timedelta(days=1, hours=2)) == agreed
+    assert [text for _, text in notes.written] == ["2026-03-15 agrees", "2026-03-16 agrees"]
+
+
+async def test_never_does_not_call_r5_and_trust_does_not_compare() -> None:
+    upstream = Simulated(3, HISTORY)
+    assert await transactions(upstream, Join(MovementJoin.NEVER)) == ["R7", "R7", "R7"]
+    assert await transactions(upstream, Join(MovementJoin.TRUST)) == ["R5"]
