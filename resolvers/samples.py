@@ -9,7 +9,7 @@ from upstream.errors import NotFound
 from upstream.rows import Row
 
 # Rows are kept as they are, not copied; what the cache drops may live on here, so there is an end to it.
-MOST_ROWS = 200_000
+MOST_ROWS = 50_000
 MOST_OF_ONE = 5_000
 MOST_CALLS = 20_000
 

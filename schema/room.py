@@ -18,6 +18,7 @@ from schema.status import GameStatus, status_number
 from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete
 from upstream import interval as intervals
 from upstream import rows
+from upstream.errors import NotFound
 from upstream.interval import Frame, Interval
 from upstream.rows import Row
 
@@ -36,7 +37,10 @@ class RoomSource(Source):
         today = _today(window)
         for days in (0, 31):
             interval = Interval(today.start - datetime.timedelta(days=days), today.end)
-            games = await session.rows(self.edge, window.identity, interval)
+            try:
+                games = await session.rows(self.edge, window.identity, interval)
+            except NotFound:
+                return None  # of an unknown room the games are an error, and the room itself is null
             named: Row | None = next((game for game in games if game.room_name), None)
             if named is not None:
                 return named

@@ -168,6 +168,7 @@ async def test_what_nobody_knows(stranger: Stranger, client: Client, unknown: st
         for kind in ("group", "user", "game"):
             assert await client.data(f'{{ {kind}(id: "999") {{ id }} }}') == {kind: None}
         result = await client.ask('{ room(id: "999") { id name } }')
+        assert result.errors is None
         assert result.data == {"room": None} or unknown == "empty"
         result = await client.ask('{ users(groupId: "999") { totalCount } }')
         if unknown == "code":
