@@ -227,11 +227,11 @@ class Narrow(Session):
 
 
 class Wide(Session):
-    """Always one call for all keys, where there is such a call."""
+    """Always one call for all keys, where there is such a call within the cap on its rows."""
 
     @staticmethod
     def choose(ways: Sequence[Way], before: str | None = None) -> Way:
-        return ways[-1]
+        return ways[-1] if ways[-1].rows <= MOST_ROWS else ways[0]
 
     def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
         return 1e-6 if edge.wide else 1e6

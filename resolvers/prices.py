@@ -16,7 +16,7 @@ from upstream.rows import Row
 # How much a new figure weighs against all before it; figures of a whole kind of calls move more slowly, as the calls
 # of a kind differ among themselves. And how many observations the prior stands for.
 WEIGHT = 0.2
-KIND_WEIGHT = 0.02
+KIND_WEIGHT = 0.005
 PRIOR = 0.5
 
 LATENCY = 0.05  # seconds to the first row, until it is known better
@@ -92,12 +92,15 @@ class Prices:
     _lines: dict[str, Line] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
 
-    def learn(self, call: Call, rows: int, seconds: float) -> None:
-        """Take in a call that was answered, in so many seconds from when it had a slot of its system."""
+    def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
+        """Take in a call that was answered, in so many seconds from when it had a slot of its system.
+
+        One that is not `typical` says nothing of other scopes.
+        """
         report = call.report
         self._lines.setdefault(report.code, Line()).learn(rows, seconds)
         days = length(call)
-        for scope, weight in ((scope_of(call), WEIGHT), (_kind_of(call), KIND_WEIGHT)):
+        for scope, weight in ((scope_of(call), WEIGHT), (_kind_of(call), KIND_WEIGHT))[: 1 + typical]:
             key = (report.code, scope)
             mean = self._rows.get(key)
             if mean is None:
@@ -157,7 +160,7 @@ class Prices:
 class _Still(Prices):
     __slots__ = ()
 
-    def learn(self, call: Call, rows: int, seconds: float) -> None:
+    def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
         pass
 
     def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:

@@ -95,6 +95,7 @@ class Session:
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
+        self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
         self._under_way: Counter[System] = Counter()
         self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
@@ -157,7 +158,7 @@ class Session:
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, len(answer.rows), answer.seconds / turns)
+            self.prices.learn(call, len(answer.rows), answer.seconds / turns, call not in self.picked)
         return answer
 
     async def all(
@@ -365,6 +366,7 @@ class _Batch:
             return settled
         # The users who moved most say most; one who did nothing says something, too.
         sample = sorted(keys, key=lambda key: len(shares.get(key, ())), reverse=True)[:SAMPLE]
+        self.session.picked.update(map(self._narrow_call, sample))
         answers = await self._narrow(sample, narrow, [way])
         if any(isinstance(answer, Exception) for answer in answers):
             return False
