@@ -20,7 +20,7 @@ KIND_WEIGHT = 0.005
 PRIOR = 0.5
 
 LATENCY = 0.05  # seconds to the first row, until it is known better
-PER_ROW = 5e-6  # seconds to read a row: transfer and decoding
+PER_ROW = 1e-5  # seconds to read a row: transfer and decoding
 # Answers that differ by fewer rows than this tell more of the network's moods than of the price of a row.
 TELLING_ROWS = 1_000
 # How many calls a system answers side by side, as its transport lets them.
