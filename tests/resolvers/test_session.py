@@ -261,7 +261,7 @@ async def test_any_plan_gives_the_graph_the_same_answer(
 
 @BOUNDED
 @given(
-    keys=st.integers(2, 8),
+    keys=st.integers(4, 8),
     members=st.integers(1, 3_000),
     seen=st.lists(
         st.tuples(st.sampled_from(["R5", "R7", "R9"]), st.integers(0, 40_000), st.floats(0.001, 2)), max_size=12
@@ -321,7 +321,7 @@ class Notes:
 
 
 HISTORY = [
-    Moved(10 * user + number, user, type=kind) for user in (1, 2, 3) for number, kind in enumerate((WAGER, PRIZE))
+    Moved(10 * user + number, user, type=kind) for user in (1, 2, 3, 4) for number, kind in enumerate((WAGER, PRIZE))
 ]
 RETOLD: dict[str, Callable[[Moved], Moved]] = {
     "a digit": lambda moved: dataclasses.replace(moved, amount="1.01") if moved.id == 20 else moved,
@@ -331,11 +331,11 @@ RETOLD: dict[str, Callable[[Moved], Moved]] = {
 
 
 async def transactions(upstream: Simulated, join: Join, now: datetime.datetime = NOW) -> list[str]:
-    """Read the transactions of three users, R5 preferred; the calls that it took."""
+    """Read the transactions of four users, R5 preferred; the calls that it took."""
     upstream.calls.clear()
-    found = await read(session(upstream, last, join, now=now), edges.TRANSACTIONS_IN_GROUP, [1, 2, 3], group=HOME)
+    found = await read(session(upstream, last, join, now=now), edges.TRANSACTIONS_IN_GROUP, [1, 2, 3, 4], group=HOME)
     assert told(found) == [
-        [_movement(moved.of_user()) for moved in HISTORY if moved.user == user] for user in (1, 2, 3)
+        [_movement(moved.of_user()) for moved in HISTORY if moved.user == user] for user in (1, 2, 3, 4)
     ]
     return sorted(upstream.calls)
 
@@ -344,18 +344,18 @@ async def transactions(upstream: Simulated, join: Join, now: datetime.datetime =
 async def test_one_difference_sends_all_to_r7_for_the_day(what: str) -> None:
     notes = Notes()
     join = Join(MovementJoin.VERIFY, notes, "here")
-    upstream = Simulated(3, HISTORY, retold=RETOLD[what])
-    assert await transactions(upstream, join) == ["R5", "R7", "R7", "R7"]
+    upstream = Simulated(4, HISTORY, retold=RETOLD[what])
+    assert await transactions(upstream, join) == ["R5", "R7", "R7", "R7", "R7"]
     assert notes.written == [("movement join here", "2026-03-15 differs")]
-    assert await transactions(upstream, join) == ["R7", "R7", "R7"]
+    assert await transactions(upstream, join) == ["R7", "R7", "R7", "R7"]
     # A restart knows it, too.
-    assert await transactions(upstream, Join(MovementJoin.VERIFY, notes, "here")) == ["R7", "R7", "R7"]
+    assert await transactions(upstream, Join(MovementJoin.VERIFY, notes, "here")) == ["R7", "R7", "R7", "R7"]
 
 
 async def test_they_are_compared_once_a_day() -> None:
     notes = Notes()
     join = Join(MovementJoin.VERIFY, notes)
-    upstream = Simulated(3, HISTORY)
+    upstream = Simulated(4, HISTORY)
     compared, agreed = ["R5", "R7", "R7", "R7"], ["R5"]
     assert await transactions(upstream, join) == compared
     assert await transactions(upstream, join) == agreed
@@ -365,6 +365,6 @@ async def test_they_are_compared_once_a_day() -> None:
 
 
 async def test_never_does_not_call_r5_and_trust_does_not_compare() -> None:
-    upstream = Simulated(3, HISTORY)
-    assert await transactions(upstream, Join(MovementJoin.NEVER)) == ["R7", "R7", "R7"]
+    upstream = Simulated(4, HISTORY)
+    assert await transactions(upstream, Join(MovementJoin.NEVER)) == ["R7", "R7", "R7", "R7"]
     assert await transactions(upstream, Join(MovementJoin.TRUST)) == ["R5"]
