@@ -51,12 +51,12 @@ def _whole(report: Report, column: str, rows: float) -> Wide:
 
 GROUP_BY_ID = Edge(reports.GROUPS, "id", "id", wide=_whole(reports.GROUPS, "id", 100), one=True)
 GROUP_BY_NAME = Edge(reports.GROUPS, None, "name", wide=_whole(reports.GROUPS, "name", 100))
-USER_BY_ID = Edge(reports.USERS, "id", "id", wide=_whole(reports.USERS, "id", 2_000), one=True)
-USER_BY_USERNAME = Edge(reports.USERS, "username", "username", wide=_whole(reports.USERS, "username", 2_000), one=True)
+USER_BY_ID = Edge(reports.USERS, "id", "id", wide=_whole(reports.USERS, "id", 1_000), one=True)
+USER_BY_USERNAME = Edge(reports.USERS, "username", "username", wide=_whole(reports.USERS, "username", 1_000), one=True)
 USER_BY_EXTERNAL_ID = Edge(
-    reports.USERS, None, "external_user_id", wide=_whole(reports.USERS, "external_user_id", 2_000), one=True
+    reports.USERS, None, "external_user_id", wide=_whole(reports.USERS, "external_user_id", 1_000), one=True
 )
-USERS_OF_GROUP = Edge(reports.USERS, "fkgroup", "group_id", rows=50, wide=_whole(reports.USERS, "group_id", 2_000))
+USERS_OF_GROUP = Edge(reports.USERS, "fkgroup", "group_id", rows=50, wide=_whole(reports.USERS, "group_id", 1_000))
 TRANSACTIONS_OF_USER = Edge(reports.USER_TRANSACTIONS, "user_id", "user_id", rows=20)
 # What the users of a group did in that group: R7 of each, or R5 of the group once it is known to say the same.
 TRANSACTIONS_IN_GROUP = Edge(
@@ -86,7 +86,7 @@ LOGS_OF_USER = Edge(
     "user_code",
     "user_code",
     rows=20,
-    wide=_whole(reports.GAME_LOGS, "user_code", 1_000),
+    wide=_whole(reports.GAME_LOGS, "user_code", 500),
     maybe=True,
     any_case=True,
 )

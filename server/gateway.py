@@ -57,7 +57,9 @@ class Gateway:
         self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
         self._upstream: Upstream | None = None
         self._cached: Cached | None = None
-        self._prices = Prices()
+        self._prices = Prices(
+            {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}
+        )
         self._join = Join(settings.movement_join)
 
     @asynccontextmanager
