@@ -123,11 +123,8 @@ class Prices:
 
     def rows(self, call: Call, prior: float) -> float:
         """How many rows a call is likely to bring: as this scope did before, as such scopes did, or `prior` a day."""
-        for scope in (scope_of(call), _kind_of(call)):
-            mean = self._rows.get((call.report.code, scope))
-            if mean is not None:
-                return mean.value * length(call)
-        return prior * length(call)
+        known = self.rows_of_scope(call)
+        return self.rows_of_kind(call, prior) if known is None else known
 
     def rows_of_scope(self, call: Call) -> float | None:
         """How many rows a call of this very scope is likely to bring; None if none was made yet."""

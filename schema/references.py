@@ -22,8 +22,6 @@ from upstream import reports
 from upstream.call import Call
 from upstream.interval import Frame, Interval, resolve
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-
 
 class Reference(ABC):
     """How the entities of one type are found."""
@@ -97,7 +95,7 @@ class TransactionReference(Searched):
             told["user"] = User.tell({"id": user}, session=session)
         if group:
             told["group"] = Group.tell({"id": group}, session=session)
-        return await lookup(Transaction.tell(told, session=session, interval=_second(moment)), selection)
+        return await lookup(Transaction.tell(told, session=session, interval=_second(session, moment)), selection)
 
 
 class GameLogReference(Searched):
@@ -116,7 +114,7 @@ class GameLogReference(Searched):
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
         id, moment, agent, code, game_type = _parts(place, 5)
-        interval = _second(_number(moment))
+        interval = _second(session, _number(moment))
         agent = agent if agent in session.agents() else ""
         found = await session.rows(edges.LOGS_OF_USER, code, interval, agent, game_type=game_type)
         row = found.find(self.column, _number(id))
@@ -164,9 +162,9 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _second(microseconds: int) -> Interval:
+def _second(session: Session, microseconds: int) -> Interval:
     try:
-        start = _EPOCH + datetime.timedelta(seconds=microseconds // 1_000_000)
+        start = session.moment(microseconds).astimezone(datetime.UTC).replace(microsecond=0)
     except OverflowError:
         raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.") from None
     return Interval(start, start + datetime.timedelta(seconds=1))

@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 from strawberry import ID, Info
+from strawberry.utils.str_converters import to_camel_case
 
 from resolvers import edges
 from resolvers.join import MovementJoin
@@ -22,8 +23,8 @@ from schema.window import WINDOWS, Source, Window, column, link
 from upstream import rows
 from upstream.errors import ContractBroken
 
-# USER_CODE_FROM names a column of the row; these are the graph's names of it.
-CODE_COLUMNS = {"username": "username", "external_user_id": "externalId", "id": "id"}
+# USER_CODE_FROM names a column of the row; these are the type's names of it.
+CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}
 
 
 @strawberry.federation.type(keys=["id"])
@@ -48,7 +49,7 @@ class User(Node, Window):
     def implied(cls, selection: Selection, session: Session) -> frozenset[str]:
         if "gameLogs" not in selection:
             return frozenset()
-        code = CODE_COLUMNS[session.user_code_from]
+        code = to_camel_case(CODE_COLUMNS[session.user_code_from])
         return frozenset((code, "group") if session.many_agents else (code,))
 
     @strawberry.field
@@ -123,7 +124,7 @@ class User(Node, Window):
 
     def code(self, session: Session) -> str:
         """The user's code on Game History (C22). Raises `ContractBroken` where the user has none."""
-        name = {"username": "username", "external_user_id": "external_id", "id": "id"}[session.user_code_from]
+        name = CODE_COLUMNS[session.user_code_from]
         if name == "id":
             return str(self.identity)
         for row in self.rows:

@@ -105,8 +105,8 @@ class Frame:
     first: datetime.datetime
     last: datetime.datetime
 
-    def holds(self, moment: datetime.datetime, zone: ZoneInfo, whole: bool = True) -> bool:
-        wall = moment.astimezone(zone).replace(tzinfo=None, **({"microsecond": 0} if whole else {}))
+    def holds(self, moment: datetime.datetime, zone: ZoneInfo) -> bool:
+        wall = moment.astimezone(zone).replace(tzinfo=None, microsecond=0)
         return self.first <= wall <= self.last
 
     def __str__(self) -> str:
@@ -587,7 +587,7 @@ class Stranger:
         logs = [
             log
             for log in self.world.logs
-            if frame.holds(log.at, quirks.log_zone, True)
+            if frame.holds(log.at, quirks.log_zone)
             and log.game_type == body["game_type"]
             and self._agent(log) == body["agent_code"]
             and (code is None or self._code(log).casefold() == code.casefold())
