@@ -9,7 +9,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _log = structlog.get_logger("upstream.journal")
 
 PAYLOAD_LIMIT = 16 * 1024
 _PENDING = 1000
+_TRIES = 20
+_PAUSE = 0.05
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS error (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -174,24 +177,29 @@ class Journal:
             self._pending.discard(future)
 
     def _write(self, row: tuple[object, ...]) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connection() as connection, connection:
-                connection.execute(
-                    f"INSERT INTO error ({_COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    row,
-                )
-                self._drop_oldest(connection)
-        except (sqlite3.Error, OSError) as error:
-            _log.warning("journal.unwritable", path=str(self._path), reason=str(error), correlation_id=row[1])
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.execute(f"INSERT INTO error ({_COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._drop_oldest(connection)
+
+        self._change(insert, correlation_id=row[1])
 
     def _note(self, name: str, text: str) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connection() as connection, connection:
-                connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text))
-        except (sqlite3.Error, OSError) as error:
-            _log.warning("journal.unwritable", path=str(self._path), reason=str(error), note=name)
+        self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text)))
+
+    def _change(self, change: Callable[[sqlite3.Connection], object], **told: object) -> None:
+        """Carry a change out; what cannot be written is logged."""
+        for last in (*[False] * (_TRIES - 1), True):
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._connection() as connection, connection:
+                    change(connection)
+                return
+            except (sqlite3.Error, OSError) as error:
+                # Two processes that open a new file at once find it locked, whatever the time-out, while WAL is set.
+                if last or not (isinstance(error, sqlite3.OperationalError) and "locked" in str(error)):
+                    _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)
+                    return
+            time.sleep(_PAUSE)
 
     def _drop_oldest(self, connection: sqlite3.Connection) -> None:
         count, size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM error").fetchone()

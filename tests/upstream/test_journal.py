@@ -100,6 +100,18 @@ def test_two_processes_may_share_a_journal(tmp_path: Path) -> None:
         assert len(one.entries()) == 100
 
 
+def test_many_that_open_a_new_file_at_once_lose_nothing(tmp_path: Path) -> None:
+    for number in range(30):
+        journals = [Journal(tmp_path / f"{number}.sqlite") for _ in range(6)]
+        for journal in journals:
+            journal.record(error())
+        for journal in journals:
+            journal.flush()
+        assert len(journals[0].entries()) == 6
+        for journal in journals:
+            journal.close()
+
+
 def test_it_survives_a_crash(tmp_path: Path) -> None:
     script = """
 import os, sys
