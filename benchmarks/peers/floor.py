@@ -1,6 +1,7 @@
 """The floor: the walk written out by hand, without GraphQL, on the same parts as the real server."""
 
 import datetime
+import functools
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -18,68 +19,67 @@ from starlette.routing import Route
 PAGE = 10_000
 
 
-class Group(msgspec.Struct):
+class Group(msgspec.Struct, gc=False):
     id: int
     name: str
 
 
-class User(msgspec.Struct):
+class User(msgspec.Struct, gc=False):
     id: int
     username: str
 
 
-class Movement(msgspec.Struct):
+class Movement(msgspec.Struct, gc=False):
     movement_id: int
     timestamp: int
     user_id: int
     type: str
-    currency_amount: msgspec.Raw
+    currency_amount: float
     ticket_id: str
 
 
-class Log(msgspec.Struct):
+class Log(msgspec.Struct, gc=False):
     history_id: int
     user_code: str
     game_code: str
     type: str
-    bet_money: msgspec.Raw
-    win_money: msgspec.Raw
+    bet_money: float
+    win_money: float
     created_at: str
 
 
-class Groups(msgspec.Struct):
+class Groups(msgspec.Struct, gc=False):
     report: list[Group]
 
 
-class Users(msgspec.Struct):
+class Users(msgspec.Struct, gc=False):
     report: list[User]
 
 
-class Movements(msgspec.Struct):
+class Movements(msgspec.Struct, gc=False):
     report: list[Movement]
 
 
-class Logs(msgspec.Struct):
+class Logs(msgspec.Struct, gc=False):
     total_count: int
     slot: list[Log]
 
 
 groups, users, movements, logs = (msgspec.json.Decoder(kind) for kind in (Groups, Users, Movements, Logs))
-moment = datetime.datetime.fromtimestamp
+SIXTY = [f":{number:02}" for number in range(60)]
+ENDS = [f":{number:02}+00:00" for number in range(60)]
 
 
-def money(raw: Any) -> str:
-    """A number's own text, with two decimals."""
-    text = str(raw, "ascii")
-    whole, point, part = text.partition(".")
-    if not point:
-        return whole + ".00"
-    return text if len(part) > 1 else text + "0"
+@functools.lru_cache(maxsize=1_000)
+def hour(number: int) -> str:
+    """How a moment in an hour since 1970 begins."""
+    return datetime.datetime.fromtimestamp(number * 3600, datetime.UTC).isoformat()[:13]
 
 
-def amount(row: Movement) -> str:
-    text = money(row.currency_amount)
-    return "-" + text if row.type == "Bingo - Wager" and text != "0.00" else text
+def moment(at: int) -> str:
+    """A moment in UTC; fewer objects than `isoformat`."""
+    minutes, seconds = divmod(at, 60)
+    return hour(minutes // 60) + SIXTY[minutes % 60] + ENDS[seconds]
 
 
 async def report(kind: str, **params: str) -> bytes:
@@ -123,12 +123,13 @@ async def fill(nodes: list[dict[str, Any]], group: str, dates: dict[str, str]) -
     frame = {"timestamp": "range", "timestamp_range_from": first, "timestamp_range_to": last}
     moved = defaultdict(list)
     for row in movements.decode(await report("api_retail_movements", group_id=group, **frame)).report:
-        moved[str(row.user_id)].append(
+        kind, amount = row.type, row.currency_amount
+        moved[row.user_id].append(
             {
                 "id": str(row.movement_id),
-                "timestamp": moment(row.timestamp, datetime.UTC).isoformat(),
-                "type": row.type,
-                "amount": amount(row),
+                "timestamp": moment(row.timestamp),
+                "type": kind,
+                "amount": "%.2f" % (-amount if amount and kind == "Bingo - Wager" else amount),
                 "ticketId": row.ticket_id or None,
             }
         )
@@ -143,13 +144,13 @@ async def fill(nodes: list[dict[str, Any]], group: str, dates: dict[str, str]) -
                 "id": str(row.history_id),
                 "gameCode": row.game_code,
                 "type": row.type,
-                "bet": money(row.bet_money),
-                "win": money(row.win_money),
+                "bet": "%.2f" % row.bet_money,
+                "win": "%.2f" % row.win_money,
                 "createdAt": row.created_at[:19] + "+00:00",
             }
         )
     for node in nodes:
-        transactions, own = moved[node["id"]], played[node["username"]]
+        transactions, own = moved[int(node["id"])], played[node["username"]]
         node["transactions"] = {"totalCount": len(transactions), "nodes": transactions}
         node["gameLogs"] = {"totalCount": len(own), "nodes": own}
 

@@ -2,7 +2,15 @@
 
 import schema.connection
 from server.command import main
+from server.settings import NAMES
+
+
+def serve() -> None:
+    """Serve, with the settings of the environment."""
+    if "MAX_FIRST" not in NAMES:
+        schema.connection.MAX_FIRST = 10_000
+    main()
+
 
 if __name__ == "__main__":
-    schema.connection.MAX_FIRST = 10_000
-    main()
+    serve()

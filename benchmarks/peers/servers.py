@@ -40,16 +40,27 @@ def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.exec
     return Server(title, (str(python), *_UVICORN, app), needs, packages)
 
 
-_OURS = (sys.executable, "-m", "peers.ours", "serve")
+_PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgspec", "pyreqwest", "orjson")
+
+
+def _ours(title: str, module: str = "peers.ours", **environment: str) -> Server:
+    return Server(title, (sys.executable, "-m", module, "serve"), None, _PACKAGES, {"MAX_FIRST": "10000", **environment})
+
+
 SERVERS: dict[str, Server] = {
-    "ours": Server("this server", _OURS, packages=("strawberry-graphql", "graphql-core")),
+    "ours": _ours("this server"),
+    "ours-graphql": _ours("this server, not compiled", ENGINE="graphql"),
     "mercurius": _node("mercurius, jit", "mercurius.mjs", "mercurius", "graphql-jit", "fastify"),
     "yoga": _node("graphql-yoga, graphql-jit", "yoga.mjs", "graphql-yoga", "@envelop/graphql-jit"),
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
-    "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql"),
-    "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", python=PEERS_PYTHON),
-    "floor": _uvicorn("floor, by hand", "peers.floor:app", "pyreqwest", "msgspec", "orjson"),
+    "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
+    "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
+    "floor": _uvicorn("floor, by hand", "peers.floor:app", "starlette", "pyreqwest", "msgspec", "orjson"),
+    # Not peers: the real server as it is when days are kept, and with a sampler in it.
+    "warm": _ours("this server, days kept", CACHE_URL="memory://"),
+    "profiled": _ours("this server, sampled", "peers.profiled"),
 }
+PEERS = tuple(SERVERS)[:-2]
 
 
 @dataclass(frozen=True, slots=True)
