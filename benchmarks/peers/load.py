@@ -21,7 +21,9 @@ class Question:
 
 def request(host: str, port: int, path: str, body: bytes) -> bytes:
     """A POST of JSON."""
-    head = f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\naccept: application/json\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\naccept: application/json\r\n"
+    )
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -66,7 +68,9 @@ class Client(asyncio.Protocol):
         if self._needed is not None:
             ended = self._held >= self._body_at + self._needed
         else:
-            ended = (self._pieces[-1][-5:] if len(self._pieces[-1]) > 4 else b"".join(self._pieces[-5:])[-5:]) == b"0\r\n\r\n"
+            ended = (
+                self._pieces[-1][-5:] if len(self._pieces[-1]) > 4 else b"".join(self._pieces[-5:])[-5:]
+            ) == b"0\r\n\r\n"
         if ended and self._done is not None and not self._done.done():
             self._done.set_result(None)
 

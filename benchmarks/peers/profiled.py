@@ -34,8 +34,8 @@ PARTS = (
     ("/upstream/", "calls: cache, days, deadlines"),
     ("/resolvers/", "planner and loaders"),
     ("/engine/", "engine"),
-    ("<compiled", "engine"),
-    ("<engine", "engine"),
+    ("<frozen", "imports"),
+    ("<", "compiled code"),
     ("/schema/", "resolvers of the schema"),
     ("/strawberry/", "Strawberry"),
     ("/graphql/", "graphql-core"),
@@ -47,12 +47,16 @@ PARTS = (
 )
 
 samples: Counter[str] = Counter()
+functions: Counter[str] = Counter()
 collecting = [0.0, 0.0]  # when the collection under way began; seconds of all since the last report
 last = [0.0, 0.0]  # CPU seconds of the process and of the main thread at the last report
 
 
 def sample(number: int, frame: FrameType | None) -> None:
     """Note where the main thread is."""
+    if frame is not None:
+        file = "/".join(frame.f_code.co_filename.rsplit("/", 2)[-2:])
+        functions[f"{file}:{frame.f_lineno} {frame.f_code.co_name}"] += 1
     while frame is not None:
         name = frame.f_code.co_filename
         for word, part in PARTS:
@@ -74,13 +78,15 @@ def collected(phase: str, info: dict[str, Any]) -> None:
 def report(number: int, frame: FrameType | None) -> None:
     """Write what was noted, and begin anew."""
     whole, main = time.process_time(), time.thread_time()
-    told = {"samples": dict(samples), "process": whole - last[0], "main": main - last[1], "gc": collecting[1]}
+    told: dict[str, Any] = {"samples": samples, "functions": functions, "gc": collecting[1]}
+    told |= {"process": whole - last[0], "main": main - last[1]}
     last[:] = [whole, main]
     collecting[1] = 0.0
-    samples.clear()
     target = Path(os.environ["PROFILE"])
     target.with_suffix(".part").write_text(json.dumps(told))
     target.with_suffix(".part").rename(target)
+    samples.clear()
+    functions.clear()
 
 
 if __name__ == "__main__":

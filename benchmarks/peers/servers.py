@@ -44,7 +44,9 @@ _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgs
 
 
 def _ours(title: str, module: str = "peers.ours", **environment: str) -> Server:
-    return Server(title, (sys.executable, "-m", module, "serve"), None, _PACKAGES, {"MAX_FIRST": "10000", **environment})
+    return Server(
+        title, (sys.executable, "-m", module, "serve"), None, _PACKAGES, {"MAX_FIRST": "10000", **environment}
+    )
 
 
 SERVERS: dict[str, Server] = {

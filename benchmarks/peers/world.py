@@ -113,7 +113,9 @@ class Bodies:
         return written(self._recorded.users | {"report": rows})
 
     def _movements(self, world: World) -> bytes:
-        return written(self._recorded.movements | {"report": list(reversed(self._rows(world, "movements", self._moved)))})
+        return written(
+            self._recorded.movements | {"report": list(reversed(self._rows(world, "movements", self._moved)))}
+        )
 
     def _logs(self, world: World, page: int, size: int) -> bytes:
         rows = self._log_rows(world)
