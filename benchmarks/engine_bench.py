@@ -2,9 +2,9 @@
 
     python benchmarks/engine_bench.py --servers ours,mercurius,floor --queries walk50 --concurrency 1 --rounds 3
 
-One run, in rounds: every server in turn, each round. A server is one process on core 0; the load and the upstream, which
-answers recorded bodies from memory, are on core 1. Before anything is timed, all answers must be the same in `data`, and
-all servers must make the same calls.
+One run, in rounds: every server in turn, each round. A server is one process on core 0; the load and the upstream,
+which answers recorded bodies from memory, are on core 1. Before anything is timed, all answers must be the same in
+`data`, and all servers must make the same calls.
 """
 
 import argparse
@@ -55,13 +55,15 @@ WALK = """query Walk($group: ID!, $first: Int, $during: Period!) {
     }
   }
 }"""
-MEDIUM = "query Medium($group: ID!, $first: Int) { group(id: $group) { id name users(first: $first) { nodes { id username } } } }"
+MEDIUM = """query Medium($group: ID!, $first: Int) {
+  group(id: $group) { id name users(first: $first) { nodes { id username } } }
+}"""
 SMALL = "query Small($group: ID!) { group(id: $group) { id name } }"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question: its text, the size of the world it is asked of, the variables it takes, and the calls it must make."""
+    """A question: its text, the size of its world, the variables it takes, and the calls that it must make."""
 
     text: str
     size: int
@@ -96,6 +98,7 @@ class Figures:
     cpu: list[float] = field(default_factory=list)  # seconds an answer
     memory: list[int] = field(default_factory=list)
     peak: list[int] = field(default_factory=list)
+    idle: int = 0  # bytes resident before it was asked anything
 
     @property
     def rate(self) -> float:
@@ -217,6 +220,7 @@ async def measure(
     query = QUERIES[name]
     results: dict[tuple[str, str, int], Figures] = {}
     with running(names, upstream) as found:
+        idle = {server.name: process.memory(server.pid)[0] for server in found}
         for concurrency in plan.concurrencies:
             questions = await agree(found, query, world.worlds(query.size, concurrency), upstream)
             for server in found:
@@ -225,7 +229,7 @@ async def measure(
             for number in range(rounds):
                 # Another server begins each round, so that none always follows the same one.
                 for server in found[number % len(found) :] + found[: number % len(found)]:
-                    figures = results.setdefault((server.name, name, concurrency), Figures())
+                    figures = results.setdefault((server.name, name, concurrency), Figures(idle=idle[server.name]))
                     await one_round(server, query, questions[server.name], plan.seconds, upstream, figures)
     return results
 
@@ -272,7 +276,7 @@ async def breakdown(name: str, seconds: float, upstream: Upstream, most: int) ->
                 answers = len(pressed.seconds)
                 target.unlink(missing_ok=True)
                 os.kill(server.pid, signal.SIGUSR2)
-                while not target.exists():
+                while not target.exists():  # noqa: ASYNC110  # another process writes it
                     await asyncio.sleep(0.01)
             told = json.loads(target.read_text())
     milliseconds = 1000 / answers
@@ -302,8 +306,8 @@ def table(results: Results, name: str, concurrency: int) -> str:
     columns = [
         "server",
         "requests/s",
-        "of mercurius",
-        "of ours",
+        "× mercurius",
+        "× ours",
         "p50, ms",
         "p99, ms",
         "CPU, ms",
@@ -333,17 +337,16 @@ def mebibytes(size: float) -> float:
 def growth(results: Results) -> str:
     """Time and memory a row, as worlds grow, as Markdown. A row is one that an upstream told."""
     lines = [
-        "| server | users | rows | s an answer | µs a row | peak, MiB | KiB a row above idle |",
-        "|---|" + "---:|" * 6,
+        "| server | users | rows | s an answer | µs a row | CPU, µs a row | peak, MiB | KiB a row above idle |",
+        "|---|" + "---:|" * 7,
     ]
     for (server, name, _), figures in sorted(results.items(), key=lambda pair: (pair[0][0], QUERIES[pair[0][1]].size)):
         size = QUERIES[name].size
         rows, seconds = 2 * world.A_USER * size + size + 1, figures.percentile(0.5)
-        least = min(each.memory[0] for (other, *_), each in results.items() if other == server)
-        above = (max(figures.peak) - least) / rows / 1024
         lines.append(
             f"| {servers.SERVERS[server].title} | {size:,} | {rows:,} | {seconds:,.3f} | {seconds / rows * 1e6:,.2f} | "
-            f"{mebibytes(max(figures.peak)):,.0f} | {above:,.2f} |"
+            f"{statistics.median(figures.cpu) / rows * 1e6:,.2f} | {mebibytes(max(figures.peak)):,.0f} | "
+            f"{(max(figures.peak) - figures.idle) / rows / 1024:,.2f} |"
         )
     return "\n".join(lines)
 

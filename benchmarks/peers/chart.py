@@ -8,7 +8,7 @@ OURS, OTHERS = "#2f81f7", "#8b949e"
 
 
 def bars(charts: Sequence[tuple[str, Sequence[tuple[str, float, str, bool]]]]) -> str:
-    """One chart below the other: a heading, and for each bar its label, value, the value in words, whether it is ours."""
+    """Charts below each other: a heading, and for each bar its label, value, that in words, and whether it is ours."""
     lines: list[str] = []
     y = 10
     for heading, rows in charts:
@@ -18,9 +18,10 @@ def bars(charts: Sequence[tuple[str, Sequence[tuple[str, float, str, bool]]]]) -
         most = max((value for _, value, _, _ in rows), default=1)
         for label, value, words, ours in rows:
             length = max(1.0, value / most * (WIDTH - LABEL - VALUE))
+            fill = OURS if ours else OTHERS
             lines += [
                 f'<text x="{LABEL - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>',
-                f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2" fill="{OURS if ours else OTHERS}"/>',
+                f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2" fill="{fill}"/>',
                 f'<text x="{LABEL + length + 6:.1f}" y="{y + 13}">{escape(words)}</text>',
             ]
             y += BAR + GAP

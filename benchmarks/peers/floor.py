@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 PAGE = 10_000
+WAGER = "Bingo - Wager"
 
 
 class Group(msgspec.Struct, gc=False):
@@ -129,7 +130,7 @@ async def fill(nodes: list[dict[str, Any]], group: str, dates: dict[str, str]) -
                 "id": str(row.movement_id),
                 "timestamp": moment(row.timestamp),
                 "type": kind,
-                "amount": "%.2f" % (-amount if amount and kind == "Bingo - Wager" else amount),
+                "amount": f"{-amount if amount and kind == WAGER else amount:.2f}",
                 "ticketId": row.ticket_id or None,
             }
         )
@@ -144,8 +145,8 @@ async def fill(nodes: list[dict[str, Any]], group: str, dates: dict[str, str]) -
                 "id": str(row.history_id),
                 "gameCode": row.game_code,
                 "type": row.type,
-                "bet": "%.2f" % row.bet_money,
-                "win": "%.2f" % row.win_money,
+                "bet": f"{row.bet_money:.2f}",
+                "win": f"{row.win_money:.2f}",
                 "createdAt": row.created_at[:19] + "+00:00",
             }
         )

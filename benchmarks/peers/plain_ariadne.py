@@ -38,7 +38,7 @@ async def resolve_users(parent: Row, info: Any, first: int) -> Row:
 
 
 @user.field("transactions")
-async def resolve_transactions(parent: Row, info: Any, during: Row, inGroup: str, first: int) -> Row:  # noqa: N803
+async def resolve_transactions(parent: Row, info: Any, during: Row, inGroup: str, first: int) -> Row:
     days = during["dates"]["from"], during["dates"]["to"]
     rows = await info.context["transactions"].load((parent["id"], int(inGroup), *days))
     nodes = [

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.settings import NAMES
+
 HERE = Path(__file__).parent
 NODE = HERE / "node"
 PEERS_PYTHON = HERE / ".venv" / "bin" / "python"
@@ -62,7 +64,8 @@ SERVERS: dict[str, Server] = {
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "profiled": _ours("this server, sampled", "peers.profiled"),
 }
-PEERS = tuple(SERVERS)[:-2]
+_OPTIONAL = {"ours-graphql": "ENGINE"}  # a server that only a setting makes
+PEERS = tuple(name for name in list(SERVERS)[:-2] if _OPTIONAL.get(name, "HOST") in NAMES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,9 +156,8 @@ class Bodies:
     def _logged(
         template: dict[str, Any], world: World, id: int, person: tuple[int, str], at: datetime.datetime
     ) -> dict[str, Any]:
-        return template | {
-            "history_id": id, "user_code": person[1], "txn_id": f"{id:032x}", "created_at": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
-        }  # fmt: skip
+        told = {"history_id": id, "user_code": person[1], "txn_id": f"{id:032x}"}
+        return template | told | {"created_at": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"}
 
     def _template(self, kind: str, number: int) -> dict[str, Any]:
         rows: list[dict[str, Any]] = getattr(self._recorded, kind)["slot" if kind == "logs" else "report"]
