@@ -257,7 +257,7 @@ async def one_round(
 
 
 def check_calls(name: str, query: Query, answers: int, upstream: Upstream) -> None:
-    """Raises AssertionError if a server made other calls than so many answers take, unless it keeps what it has read."""
+    """Raises AssertionError if a server made other calls than so many answers take; `warm` keeps what it has read."""
     calls, due = upstream.calls(), Counter({report: count * answers for report, count in query.calls.items()})
     if calls != due and name != "warm":
         raise AssertionError(f"{name} made the calls {dict(calls)} for {answers} answers, not {dict(due)}")

@@ -17,7 +17,7 @@ from typing import Any
 
 from peers.ours import serve
 
-# The first that a frame's file holds; a frame of none belongs to the one that called it.
+# The first that a frame's file holds; a frame of none, or of "", belongs to the one that called it.
 PARTS = (
     ("/upstream/decode", "decoding rows"),
     ("/upstream/rows", "decoding rows"),
@@ -34,7 +34,8 @@ PARTS = (
     ("/upstream/", "calls: cache, days, deadlines"),
     ("/resolvers/", "planner and loaders"),
     ("/engine/", "engine"),
-    ("<frozen", "imports"),
+    ("<frozen", ""),
+    ("<string", ""),
     ("<", "compiled code"),
     ("/schema/", "resolvers of the schema"),
     ("/strawberry/", "Strawberry"),
@@ -59,10 +60,10 @@ def sample(number: int, frame: FrameType | None) -> None:
         functions[f"{file}:{frame.f_lineno} {frame.f_code.co_name}"] += 1
     while frame is not None:
         name = frame.f_code.co_filename
-        for word, part in PARTS:
-            if word in name:
-                samples[part] += 1
-                return
+        part = next((part for word, part in PARTS if word in name), "")
+        if part:
+            samples[part] += 1
+            return
         frame = frame.f_back
     samples["event loop"] += 1
 
