@@ -90,7 +90,7 @@ class Run:
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
         self.errors: list[tuple[GraphQLError, Path | None]] = []
-        self.holes = False
+        self.holes: list[Hole] = []
         self._arguments: dict[int, dict[str, Any] | Exception] = {}
         self._leaves = 0
 
@@ -109,8 +109,9 @@ class Run:
 
     def hole(self, field: Field, value: Any) -> Hole:
         """A place that is to be completed with care."""
-        self.holes = True
-        return Hole(field, value)
+        hole = Hole(field, value)
+        self.holes.append(hole)
+        return hole
 
     def info(self, field: Field, path: Path) -> GraphQLResolveInfo[Any]:
         """What a resolver is told."""
@@ -226,7 +227,7 @@ class Run:
         failed: dict[int, tuple[int, Failed]],
     ) -> None:
         """Complete the values that were not plainly of their type."""
-        self.holes = False
+        self.holes.clear()
         for key, field in fields.items():
             places = [place for place, answer in enumerate(answers) if answer[key].__class__ is Hole]
             if places:
@@ -238,6 +239,11 @@ class Run:
 
 def carefully(run: Run, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]) -> list[Any]:
     """The answers of objects of which one cannot be read: attribute by attribute, each failure for itself."""
+    # What was read before the failure is read again.
+    for hole in run.holes:
+        if asyncio.iscoroutine(hole.value):
+            hole.value.close()
+    run.holes.clear()
     answers = []
     for source in sources:
         answer = dict(keys)

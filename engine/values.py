@@ -43,7 +43,9 @@ class Completer:
 
     async def complete(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         """What stands in the answer for each value: a part of it, None, or `Failed`."""
-        raw = [Failed(value) if isinstance(value, Exception) else value for value in values]
+        raw = [
+            Failed(value) if isinstance(value, Exception) else None if value is Undefined else value for value in values
+        ]
         completed = await self.parts(run, field, raw, paths)
         if self.required and None in completed:
             message = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
