@@ -179,6 +179,8 @@ class Compiler:
             if code is None:
                 return None
             assert expression is not None
+            if any(names.get(name, value) is not value for name, value in expression.names.items()):
+                return None  # two expressions mean different things by one name
             names |= expression.names
             items.append(f"{field.key!r}: {code}")
         lines = [

@@ -136,6 +136,8 @@ class Engine:
             return Program(compiler, compiler.root(root))
         except NotCompiled as why:
             return Program(compiler, None, str(why))
+        except GraphQLError:
+            return Program(compiler, None, "null in @skip or @include")
         except RecursionError:
             return Program(compiler, None, "nested too deeply")
 

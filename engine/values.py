@@ -162,7 +162,10 @@ class Objects(Completer):
         if self.type.is_type_of:
             values = await _of_type(run, field, self.type, values, paths)
         if self._selected is None:
-            self._selected = self._select(self.type)
+            try:
+                self._selected = self._select(self.type)
+            except GraphQLError as error:  # @skip or @include with a variable that is null
+                return [value if value is None or value.__class__ is Failed else Failed(error) for value in values]
         places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
         if len(places) == len(values):
             return await self._selected(run, values, paths)
@@ -176,7 +179,10 @@ class Objects(Completer):
         """The answers of objects of which only rows exist, straight from these, and how many leaves they have."""
         shape = rows.shape
         if shape not in self._projections:
-            self._projections[shape] = self._projection(self.type, rows)
+            try:
+                self._projections[shape] = self._projection(self.type, rows)
+            except GraphQLError:  # which the objects have to tell
+                return None
         found = self._projections[shape]
         if found is None:
             return None
@@ -203,13 +209,12 @@ class Several(Completer):
         places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
         if not places:
             return found
-        # The resolver of a type is told of the field alone.
         resolve = self.type.resolve_type
         assert resolve is not None
         names: list[Any] = []
         for place in places:
             try:
-                names.append(resolve(values[place], run.info(field, paths[place]), self.type))
+                names.append(resolve(values[place], run.info(field, _of_field(paths[place])), self.type))
             except Exception as error:
                 names.append(Failed(error))
         by_type: dict[str, list[int]] = {}
@@ -266,12 +271,11 @@ async def _of_type(
     is_type_of = type.is_type_of
     assert is_type_of is not None
     found = list(values)
-    info = run.info(field, paths[0]) if paths else None
     for place, value in enumerate(values):
         if value is None or value.__class__ is Failed:
             continue
         try:
-            fits: Any = is_type_of(value, info)  # type: ignore[arg-type]
+            fits: Any = is_type_of(value, run.info(field, _of_field(paths[place])))
             if isawaitable(fits):
                 fits = await fits
         except Exception as error:
@@ -281,6 +285,14 @@ async def _of_type(
             message = f"Expected value of type '{type}' but got: {inspect(value)}."
             found[place] = Failed(GraphQLError(message, field.nodes))
     return found
+
+
+def _of_field(path: Path) -> Path:
+    """The path of the field that a list's item stands in: whoever tells a type is told of the field alone."""
+    while isinstance(path.key, int):
+        assert path.prev is not None
+        path = path.prev
+    return path
 
 
 def completer(type: GraphQLOutputType, select: Select, projection: Projection) -> Completer:

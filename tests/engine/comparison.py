@@ -26,17 +26,18 @@ Told = tuple[tuple[str | int, ...], str, str, str, str]
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison saw: the engine's data and errors, and both contexts."""
+    """What a comparison saw: the engine's data and errors, both contexts, and whether it was refused unrun."""
 
     data: Any
     errors: list[GraphQLError]
     ours: Any
     theirs: Any
+    refused: bool
 
     @property
     def wiped(self) -> bool:
         """Whether a failure took more than its own place with it."""
-        return any(_at(self.data, told(error)[0]) is not None for error in self.errors)
+        return not self.refused and any(_at(self.data, told(error)[0]) is not None for error in self.errors)
 
 
 def told(error: GraphQLError) -> Told:
@@ -69,9 +70,11 @@ async def compare(
     assert result is not None, engine.counts
     data, errors = await core(schema, document, variables, theirs)
     assert written(result.data) == written(data), "data differ"
-    compared = Compared(result.data, result.errors, ours, theirs)
+    compared = Compared(result.data, result.errors, ours, theirs, not result.ran)
     mine, others = Counter(map(told, result.errors)), Counter(map(told, errors))
-    if mine != others or compared.wiped:
+    if compared.refused:
+        assert mine == others
+    elif mine != others or compared.wiped:
         await _possible(schema, document, variables, context(), mine, others)
     return compared
 
