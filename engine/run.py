@@ -1,7 +1,7 @@
 """One run of a compiled operation: its variables, its context, its errors; and how fields are resolved in it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -240,9 +240,7 @@ class Run:
 def carefully(run: Run, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]) -> list[Any]:
     """The answers of objects of which one cannot be read: attribute by attribute, each failure for itself."""
     # What was read before the failure is read again.
-    for hole in run.holes:
-        if asyncio.iscoroutine(hole.value):
-            hole.value.close()
+    drop(hole.value for hole in run.holes)
     run.holes.clear()
     answers = []
     for source in sources:
@@ -259,6 +257,13 @@ def answered(answers: list[dict[str, Any]], failed: Mapping[int, tuple[int, Fail
     if not failed:
         return answers
     return [failed[place][1] if place in failed else answer for place, answer in enumerate(answers)]
+
+
+def drop(values: Iterable[Any]) -> None:
+    """Values that nobody is going to look at: what is to be awaited among them never starts."""
+    for value in values:
+        if asyncio.iscoroutine(value):
+            value.close()
 
 
 async def settled(values: list[Any]) -> list[Any]:

@@ -24,7 +24,7 @@ from graphql.pyutils import Path, inspect, is_iterable
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 
 from engine.offer import Rows
-from engine.run import Failed, Field, Run, settled
+from engine.run import Failed, Field, Run, drop, settled
 
 Selected = Callable[[Run, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
 Project = Callable[[list[Any]], list[dict[str, Any]]]
@@ -138,11 +138,19 @@ class ListOf(Completer):
 
 
 async def _members(value: Any, field: Field) -> list[Any]:
-    if isinstance(value, AsyncIterable):
-        return [item async for item in value]
-    if not is_iterable(value):
+    if not isinstance(value, AsyncIterable) and not is_iterable(value):
         raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'.")
-    return list(value)
+    members: list[Any] = []
+    try:
+        if isinstance(value, AsyncIterable):
+            async for item in value:
+                members.append(item)  # noqa: PERF401 - what came before a failure has to be known
+        else:
+            members.extend(value)
+    except Exception:
+        drop(members)
+        raise
+    return members
 
 
 class Objects(Completer):

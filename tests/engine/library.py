@@ -60,6 +60,7 @@ class World:
 
     def value(self, kind: str, key: str, name: str, depth: int = 0) -> Any:
         """What a field of an object holds: a value of its kind, or a fault; now, or later."""
+
         def now() -> Any:
             # Drawn anew each time, so that it is the same however often it is asked for.
             drawn = self.draw(key, name, "value")
@@ -306,9 +307,9 @@ class Author(Named):
     works: list["Work | None"]
 
     @strawberry.field
-    async def friends(self, info: Info[World, Any], first: int = 2, marks: list[str | None] | None = None) -> list[
-        "Author | None"
-    ]:
+    async def friends(
+        self, info: Info[World, Any], first: int = 2, marks: list[str | None] | None = None
+    ) -> list["Author | None"]:
         """Other authors."""
         _called(info, self)
         await asyncio.sleep(0)
@@ -490,7 +491,7 @@ class EntryType:
 
 
 def _text(world: World, chance: random.Random, key: str, depth: int) -> Any:
-    return chance.choice(["Ulysses", "", "né", "\u2028 \"x\"", "Emma"])
+    return chance.choice(["Ulysses", "", "né", '\u2028 "x"', "Emma"])
 
 
 def _number(world: World, chance: random.Random, key: str, depth: int) -> Any:
@@ -629,7 +630,11 @@ class Query:
 
     @strawberry.field
     def count(
-        self, info: Info[World, Any], within: Range, others: list[Range] | None = None, genres: list[Genre] | None = None
+        self,
+        info: Info[World, Any],
+        within: Range,
+        others: list[Range] | None = None,
+        genres: list[Genre] | None = None,
     ) -> list[str | None]:
         """What the arguments were."""
         _called(info, self)

@@ -1,15 +1,14 @@
 """What an operation is compiled into: the forms of a question, by hand, each as graphql-core answers it."""
 
-import asyncio
 from typing import Any
 
 import pytest
 from graphql import parse, specified_rules, validate
 
 from engine.engine import Engine
+from schema.node import encode
 from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare, operation
-from schema.node import encode
 
 LIBRARY = [
     "{ __typename kind: __typename author { __typename } must { kind: __typename } }",
@@ -17,7 +16,8 @@ LIBRARY = [
     "{ ...A } fragment A on Query { books { ...B } author { ...N } } fragment B on Book { title ...N }"
     " fragment N on Named { id name loud }",
     "{ nameds { __typename id ... on Book { title near { title } } ... on Author { age ... on Named { name } } } }",
-    "{ works { __typename ... on Named { id } ... on Map { area scale } ... on Book { name lines } } work { ... { __typename } } }",
+    "{ works { __typename ... on Named { id } ... on Map { area scale } ... on Book { name lines } }"
+    " work { ... { __typename } } }",
     "{ books { author { name } author { age best { title } } } books { author { best { pages } } title } }",
     "{ author { ... on Author @skip(if: true) { name } ... @include(if: false) { age } id } }",
     "{ author @include(if: true) @skip(if: true) { name } map { scale @skip(if: false) } }",
@@ -28,9 +28,11 @@ LIBRARY = [
     "{ entries(first: 12) { number mustShelf } }",
     "{ entries { number note length } racks { length } }",
     "{ books { tint weight sequel { tint weight sequel { title } } near(near: 2, of: POETRY) { title } secret echo } }",
-    "{ count(within: {}) b: count(within: {low: 3, high: null, marks: []}, others: [{high: 1}], genres: [ESSAYS, NOVEL]) }",
+    "{ count(within: {}) b: count(within: {low: 3, high: null, marks: []}, others: [{high: 1}],"
+    " genres: [ESSAYS, NOVEL]) }",
     '{ book(which: {title: "x"}) { title } b: book(which: {number: 3}, of: ESSAYS) { genre price mark code extra } }',
-    "{ must { friends(first: -1) { name } rival { rival { rival { name } } } works { __typename } books { owner { id } } } }",
+    "{ must { friends(first: -1) { name } rival { rival { rival { name } } } works { __typename }"
+    " books { owner { id } } } }",
 ]
 VARIABLES: list[tuple[str, dict[str, Any]]] = [
     ("query($n: Int! = 2, $g: Genre) { books { near(near: $n, of: $g) { title } } }", {}),
@@ -49,7 +51,8 @@ VARIABLES: list[tuple[str, dict[str, Any]]] = [
      {"a": True, "b": True}),
     ("query($a: Boolean = true) { author { name @include(if: $a) id } must { id } }", {"a": None}),
     ("query($a: Boolean = true) { entries { title @include(if: $a) } must { id } }", {"a": None}),
-    ("query($a: Boolean = true) { books { near { title @include(if: $a) } } works { ... on Named @skip(if: $a) { id } } }",
+    ("query($a: Boolean = true) { books { near { title @include(if: $a) } }"
+     " works { ... on Named @skip(if: $a) { id } } }",
      {"a": None}),
 ]  # fmt: skip
 

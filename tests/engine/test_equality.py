@@ -1,4 +1,4 @@
-"""The engine gives what graphql-core gives: the same bytes and the same errors, whatever is asked and whatever fails."""
+"""The engine gives what graphql-core gives: the same bytes and the same errors, whatever is asked and fails."""
 
 import asyncio
 import os

@@ -72,7 +72,13 @@ LISTS = {
 @pytest.mark.parametrize("name", LISTS)
 async def test_a_list_of_any_value(name: str) -> None:
     engine = Engine(library.schema)
-    for text in ("{ lines }", "{ maybes { id } }", "{ books { id } }", "{ works { __typename } }", "{ shelves { id } }"):
+    for text in (
+        "{ lines }",
+        "{ maybes { id } }",
+        "{ books { id } }",
+        "{ works { __typename } }",
+        "{ shelves { id } }",
+    ):
 
         def world() -> Listing:
             made = Listing(1)
