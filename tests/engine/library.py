@@ -295,8 +295,8 @@ class Author(Named):
     """Who writes."""
 
     Kinds = {
-        "id": "text", "name": "text", "age": "number", "alive": "truth", "books": "books", "fame": "real", "best": "book",
-        "rival": "author", "works": "works",
+        "id": "text", "name": "text", "age": "number", "alive": "truth", "books": "books", "fame": "real",
+        "best": "book", "rival": "author", "works": "works",
     }  # fmt: skip
     age: int | None
     alive: bool
