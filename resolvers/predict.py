@@ -128,7 +128,7 @@ class Predictor:
     async def fetch(self, call: Call) -> Answer[Any]:
         """The rows that a call is likely to bring. Raises what the upstream would: `BadParameter`, `NotFound`."""
         call = checked(call)
-        known = self.prices.samples.of(call)
+        known = self.prices.sample(call)
         if known is not None:
             if known.unknown is not None:
                 raise known.unknown.with_traceback(None)
@@ -137,14 +137,13 @@ class Predictor:
             return Answer(self._like(call, known.rows, known.count))
         self.unsure.add(call)
         count = self._count(call)
-        like = self.prices.samples.like(call)
-        if like is not None and like.rows:
-            return Answer(self._like(call, like.rows, count))
-        return Answer(self._made(call, count))
+        like = self.prices.sample_like(call)
+        found = self._like(call, like.rows, count) if like is not None and like.rows else self._made(call, count)
+        return Answer(found, notes={"made_up": True})
 
     def _count(self, call: Call) -> int:
         one = call.report.single or any(edge.one for edge in _edges_by(call))
-        likely = self.prices.rows(call, _prior(call))
+        likely = self.prices.expected(call, _prior(call))
         if one:
             likely = 1
         elif self.guess is Guess.MOST:
@@ -221,11 +220,12 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         session.zone,
         user_code_from=session.user_code_from,
         agent_of_group=session.agent_of_group,
-        agents=session.agents,
+        agents=session.every_agent,
         lookback_days=session.lookback_days,
         prices=session.prices.still(),
         join=_hopeful(session),
         now=session.now,
+        caller=session.caller,
     )
     rehearsed.rehearsal = True
     await run(rehearsed)
@@ -277,7 +277,7 @@ async def _parts(steps: Sequence[Step], predictor: Predictor) -> list[Part]:
                 count,
                 predictor.prices.seconds(first.call.report, calls, rows_to_read) if calls else 0.0,
                 sorted(set().union(*(step.fields for step, _ in members))),
-                first.rejected,
+                () if first.scoped else first.rejected,
             )
         )
     return parts
