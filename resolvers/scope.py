@@ -18,6 +18,7 @@ from upstream import reports, rows
 from upstream.call import Answer, Call
 from upstream.errors import NotFound, UpstreamError
 from upstream.owner import Owner, Told, Whose
+from upstream.reports import Report
 from upstream.request import checked
 from upstream.rows import Row
 
@@ -95,14 +96,14 @@ class Scope:
         given = dict(call.params)
         all_groups = None
         if call.report is reports.GAME_LOGS and not self.serves(call.agent):
-            raise _unknown(call)
+            raise unknown(call)
         for name, parameter in call.report.parameters.items():
             whose = parameter.names
             if whose is None:
                 continue
             if name in given:
                 if not await self._knows(whose, given[name], call.agent):
-                    raise _unknown(call)
+                    raise unknown(call)
             elif whose is not Whose.USER and whose is not Whose.CODE:
                 all_groups = name
         if call.report is reports.USERS and given.keys() == {"id"}:
@@ -131,6 +132,11 @@ class Scope:
             # Those below it are asked for by themselves, if they are visible.
             return [row for row in found if row.group_id == group]
         return found
+
+    async def known(self, report: Report, parameter: str, values: Sequence[Any], agent: str) -> list[Any]:
+        """Those values of a parameter that name nobody who is hidden."""
+        whose = report.parameters[parameter].names
+        return [value for value in values if whose is None or await self._knows(whose, value, agent)]
 
     async def _knows(self, whose: Whose, value: str | int, agent: str) -> bool:
         if whose is Whose.GROUP or whose is Whose.FAMILY:
@@ -226,7 +232,8 @@ class Scope:
 _WAY = Way("scope", reports.USERS, 1, 0.0, 0.0)
 
 
-def _unknown(call: Call) -> NotFound:
+def unknown(call: Call) -> NotFound:
+    """What is said of whoever is hidden, and of whoever there is not."""
     return NotFound(f"{call.report.code}: {NotFound.plain}", report=call.report.code)
 
 

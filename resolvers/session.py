@@ -18,7 +18,7 @@ from resolvers.join import Join
 from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
-from resolvers.scope import NAMELESS, Scope
+from resolvers.scope import NAMELESS, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call
 from upstream.errors import NotFound, Unauthenticated, Unavailable, UpstreamError
@@ -257,6 +257,17 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
+        if self.session.scope is None or self.edge.by is None:
+            return await self._load(keys)
+        # Whoever is hidden has no part in the plan, either: what is chosen would tell of what others have asked.
+        known = await self.session.scope.known(self.edge.report, self.edge.by, keys, self.agent)
+        answers = dict(zip(known, await self._load(known), strict=True)) if known else {}
+        return [answers[key] if key in answers else self._nobody(unknown(self._narrow_call(key))) for key in keys]
+
+    def _nobody(self, error: NotFound) -> Rows | NotFound:
+        return Rows() if self.edge.one or self.edge.maybe else error
+
+    async def _load(self, keys: list[Any]) -> list[Any]:
         ways = await self._less_what_is_held(self.ways(keys), keys)
         prices = self.session.prices
         # Few keys and many are two questions, each with a way of its own.
@@ -344,7 +355,7 @@ class _Batch:
         try:
             rows = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
         except NotFound as error:
-            return Rows() if edge.one or edge.maybe else error
+            return self._nobody(error)
         except Exception as error:
             return error
         if edge.keep is not None:
