@@ -92,7 +92,8 @@ class Scope:
         keys: int = 1,
     ) -> Answer[Any]:
         """What `Session.fetch` gives, as far as it is visible. Raises `NotFound` for whoever is not."""
-        call = checked(call)
+        # Whose a row is may stand in columns that nobody asked for.
+        call = replace(checked(call), columns=None)
         given = dict(call.params)
         all_groups = None
         if call.report is reports.GAME_LOGS and not self.serves(call.agent):
@@ -270,7 +271,7 @@ class _Sieve:
         if owner.user is not None and not user:
             less.update(hidden := _told(owner.user, row))
             if owner.user.id in hidden:
-                if isinstance(row, rows.GroupMovement) and wallet_amount(row) is None:
+                if isinstance(row, rows.GroupMovement) and wallet_amount(row.type, row.currency_amount) is None:
                     return None  # nobody but its user's own report tells its amount
                 self.nameless += 1
         less.update(self._parts(owner, row))
