@@ -5,21 +5,31 @@ What is whose is found out here from the raw rows of the upstream, by rules writ
 
 import asyncio
 import base64
+import datetime
 import json
 import re
+import typing
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
+from resolvers import edges
+from resolvers.caller import EVERYONE
+from resolvers.session import Session
 from schema.graph import schema
 from tests.audience import Audience, of_groups
 from tests.resolvers.everything import Everything
 from tests.stand import Sandbox
 from upstream import reports
-from upstream.call import Call
-from upstream.interval import Frame, Interval, resolve
+from upstream import rows as upstream_rows
+from upstream.call import Answer, Call
+from upstream.errors import NotFound
+from upstream.interval import Frame, Interval, dates, resolve
+from upstream.reports import REPORTS
 
 # Half an hour with games of every room, in which all groups buy and win.
 HALF_HOUR = '{between: {from: "2026-03-15T11:00:00Z", until: "2026-03-15T11:30:00Z"}}'
@@ -121,28 +131,41 @@ OPAQUE: dict[str, tuple[str, ...]] = {
 }
 
 
-def words(answer: Any, kind: str = "", name: str = "") -> Iterator[tuple[str, str]]:
-    """Every value of an answer, and every word of its texts, each with the kinds that it may be of."""
+Told = set[tuple[tuple[str, ...], str]]
+
+
+def words(answer: Any) -> Told:
+    """Every value of an answer, and every word of its texts, each after the kinds that it may be of."""
+    told: Told = set()
+    _words(answer, "", "", told)
+    return told
+
+
+def _words(answer: Any, kind: str, name: str, told: Told) -> None:
     if isinstance(answer, dict):
         kind = answer.get("__typename", kind)
         for key, value in answer.items():
             field = key if key.startswith("__") else key.rpartition("__")[2]
-            yield from words(value, kind, field if name != "parameters" else name)
+            _words(value, kind, field if name != "parameters" else name, told)
     elif isinstance(answer, list):
         for value in answer:
-            yield from words(value, kind, name)
+            _words(value, kind, name, told)
     elif isinstance(answer, str):
         if name in ("nodeId", "cursor", "startCursor", "endCursor"):
             of, *parts = json.loads(base64.urlsafe_b64decode(answer + "=" * (-len(answer) % 4)))
-            for part in parts:
-                yield from ((each, str(part).lstrip("-")) for each in OPAQUE.get(of, KINDS))
+            told.update((OPAQUE.get(of, KINDS), str(part).lstrip("-")) for part in parts)
         else:
-            for each in FIELDS.get((kind, name), KINDS):
-                yield each, answer
-                yield from ((each, word) for word in re.findall(r"[\w.-]+", answer))
+            kinds = FIELDS.get((kind, name), KINDS)
+            told.add((kinds, answer))
+            told.update((kinds, word) for word in re.findall(r"[\w.-]+", answer))
     elif isinstance(answer, int) and name == "parameters":
         # Elsewhere a number is a count, a price or a place, which may look like somebody's id.
-        yield from ((each, str(answer)) for each in KINDS)
+        told.add((KINDS, str(answer)))
+
+
+def among(told: Told, values: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Which of these values were told."""
+    return {(kind, value) for kinds, value in told for kind in kinds if (kind, value) in values}
 
 
 def ids_of_games(answer: Any) -> set[str]:
@@ -215,7 +238,7 @@ async def walk(sandbox: Sandbox) -> AsyncIterator[Walk]:
                 "_entities.representations": [[{"__typename": kind, "id": str(id)} for kind, id in entities]],
                 "inGroup": ['"382"', '"385"'],
             },
-            {"during": HALF_HOUR, "first": "4"},
+            {"during": HALF_HOUR, "first": "3"},
         )
         queries = list(everything.queries())
         answers = [await audience.ask(query, **variables) for query, variables in queries]
@@ -226,15 +249,167 @@ async def walk(sandbox: Sandbox) -> AsyncIterator[Walk]:
 async def test_no_value_of_another_group_comes_out(walk: Walk) -> None:
     assert all("data" in answer for answer in walk.answers)
     assert walk.everything.asked == walk.everything.fields(), "the walk asks for every field of the schema"
-    told_all = {word for answer in walk.answers for word in words(answer)}
+    told_all: Told = set().union(*map(words, walk.answers))
     for group in (382, 383):
         others, own = walk.owned.of_others(group), walk.owned.of(group)
-        assert {kind for kind, _ in told_all & others} == set(KINDS), "the walk finds what is to be hidden"
+        assert {kind for kind, _ in among(told_all, others)} == set(KINDS), "the walk finds what is to be hidden"
         seen: set[tuple[str, str]] = set()
-        for query, variables in walk.queries:
-            for explain in (True, False) if group == 383 else (False,):
-                answer = await walk.audience.ask(query, of_groups(group), explain, **variables)
-                told = set(words(answer))
-                assert sorted(told & others) == [], f"in the answer to {query[:80]} {variables}"
-                seen |= told
-        assert {kind for kind, _ in seen & own} == set(KINDS), "a caller sees what is its own"
+        plans = [(query, variables, True) for query, variables in dict(walk.queries).items()]
+        for query, variables, explain in [*plans, *((*each, False) for each in walk.queries)]:
+            told = words(await walk.audience.ask(query, of_groups(group), explain, **variables))
+            assert among(told, others) == set(), f"in the answer to {query[:80]} {variables}"
+            seen |= among(told, own)
+        assert {kind for kind, _ in seen} == set(KINDS), "a caller sees what is its own"
+
+
+# What the sandbox does not do: agents of groups, codes in other letters, rows that do not tell their group.
+
+
+@dataclass
+class Simulated:
+    """Users 1 and 2 of group 10, user 3 of group 20, and what each agent has in its log; `tells` their group or not."""
+
+    logs: dict[str, list[str]]
+    tells: bool = True
+    calls: list[Call] = field(default_factory=list)
+
+    async def fetch(self, call: Call) -> Answer[Any]:
+        """The answer of a call."""
+        self.calls.append(call)
+        params = dict(call.params)
+        if call.report is reports.USERS:
+            users = [(1, "ana", 10), (2, "bob", 10), (3, "cleo", 20)]
+            return Answer(
+                [
+                    upstream_rows.User(id=id, username=name, fkgroup="Same", group_id=group if self.tells else None)
+                    for id, name, group in users
+                    if params.get("fkgroup") in (None, group)
+                ]
+            )
+        if call.report is reports.FINANCIAL_MOVEMENTS:
+            return Answer(
+                [
+                    upstream_rows.FinancialMovement(
+                        timestamp=0, type=1, subtype=1, currency_amount=f"{group}.00", group_id=group, user_id=1
+                    )
+                    for group in ((10, 11, None) if params.get("group_id") == 10 else (10, 11, 20, None))
+                ]
+            )
+        assert call.report is reports.GAME_LOGS
+        wanted = params.get("user_code")
+        found = [
+            upstream_rows.GameLog(
+                history_id=number, agent_code=call.agent, user_code=code, provider_code="P", game_code="g", type="BASE",
+                bet_money="1.00", win_money="0.00", txn_id=str(number), txn_type="debit_credit", created_at=0,
+            )
+            for number, code in enumerate(self.logs.get(call.agent, []))
+            if wanted is None or code.casefold() == str(wanted).casefold()
+        ]  # fmt: skip
+        if wanted is not None and not found:
+            raise NotFound("no such user")
+        return Answer(found)
+
+
+TODAY = dates(datetime.date(2026, 3, 15), datetime.date(2026, 3, 15), ZoneInfo("UTC"))
+
+
+def session(upstream: Simulated, *groups: int, **settings: Any) -> Session:
+    """A session of a caller who sees these groups."""
+    return Session(upstream, ZoneInfo("UTC"), caller=of_groups(*groups), **settings)
+
+
+async def codes(session: Session, agent: str = "") -> list[str]:
+    """Whose logs an agent's whole log holds."""
+    return [row.user_code for row in await session.all(reports.GAME_LOGS, TODAY, agent=agent, game_type="slot")]
+
+
+async def test_a_code_in_other_letters_is_whose_game_history_says() -> None:
+    upstream = Simulated({"": ["ana", "BOB", "Cleo", "dan"]})
+    assert await codes(session(upstream, 10)) == ["ana", "BOB"]
+    asked = [dict(call.params).get("user_code") for call in upstream.calls if call.report is reports.GAME_LOGS]
+    assert asked == [None, "bob"]
+    assert await codes(session(upstream, 20)) == ["Cleo"]
+
+
+async def test_an_agent_of_other_groups_is_not_there_and_its_codes_are_other_users() -> None:
+    upstream = Simulated({"a": ["ana", "cleo"], "b": ["cleo", "ana"]})
+    agents = {10: "a", 20: "b"}
+    settings: dict[str, Any] = {"agents": lambda: ["a", "b"], "agent_of_group": lambda group: agents.get(group, "")}
+    of_ten = session(upstream, 10, **settings)
+    assert list(of_ten.agents()) == ["a"]
+    assert of_ten.many_agents
+    assert await codes(of_ten, "a") == ["ana"]
+    for agent in ("b", "nobody's"):
+        with pytest.raises(NotFound, match=r"^G1: the upstream knows no such group, user, room or game$"):
+            await codes(of_ten, agent)
+    assert await of_ten.rows(edges.LOGS_OF_USER, "ana", TODAY, "b", game_type="slot") == []
+    assert {call.agent for call in upstream.calls} == {"", "a"}, "nobody asked the other agent"
+    both = session(upstream, 10, 20, **settings)
+    assert (await codes(both, "a"), await codes(both, "b")) == (["ana"], ["cleo"])
+
+
+@pytest.mark.parametrize("others", [(), range(100, 120)])
+async def test_users_who_do_not_tell_their_group_are_whose_group_was_asked_for(others: Any) -> None:
+    upstream = Simulated({"": ["ana", "cleo"]}, tells=False)
+    asks = session(upstream, 10, *others)
+    assert [row.id for row in await asks.all(reports.USERS)] == [1, 2]
+    assert await codes(asks) == ["ana"]
+    assert [row.id for row in await asks.rows(edges.USER_BY_ID, 2)] == [2]
+    assert await asks.rows(edges.USER_BY_ID, 3) == []
+
+
+async def test_the_groups_below_one_are_there_only_if_they_are_listed() -> None:
+    for groups, seen in (((10,), [10]), ((10, 11), [10, 11]), ((20,), [20])):
+        for asked in (None, 10):
+            if asked in (None, *groups):
+                found = await session(Simulated({}), *groups).all(reports.FINANCIAL_MOVEMENTS, TODAY, group_id=asked)
+                assert [row.group_id for row in found] == seen, "a row that does not tell its group is nobody's"
+                assert {row.user_id for row in found} == ({None} if groups == (20,) else {1})
+
+
+async def test_a_caller_of_all_groups_is_not_filtered_and_asks_for_nothing_more() -> None:
+    upstream = Simulated({"": ["ana", "dan"]})
+    asks = Session(upstream, ZoneInfo("UTC"), caller=EVERYONE)
+    assert asks.scope is None
+    assert await codes(asks) == ["ana", "dan"]
+    assert [call.report.code for call in upstream.calls] == ["G1"]
+
+
+def test_every_column_that_names_a_group_or_a_user_has_an_owner() -> None:
+    for report in REPORTS:
+        owned = set(_columns(report.owner, report.row)) if report.owner else set()
+        named = {name for name in _naming(report.row) if not name.endswith("_balance")}
+        if report is reports.USERS:
+            named -= {"username", "external_user_id"}  # the row is the user
+        assert named <= owned, f"{report.code}: {sorted(named - owned)}"
+
+
+# What names nobody, or goes with the winner that it stands beside.
+SAFE = ("user_name", "card_holder_name", "username", "bs_user_bought_strip_id")
+
+
+def _naming(row: Any, path: str = "") -> Iterator[str]:
+    """The columns of a row, and of what is inside it, that look as if they named a group or a user."""
+    for each in msgspec.structs.fields(row):
+        for inner in _structs(each.type):
+            yield from _naming(inner, f"{path}{each.name}.")
+        if re.search(r"group|user", each.name) and not (path and each.name in SAFE):
+            yield f"{path}{each.name}"
+
+
+def _columns(owner: Any, row: Any, path: str = "") -> Iterator[str]:
+    """The columns that an owner speaks of; each must exist."""
+    names = {each.name: each.type for each in msgspec.structs.fields(row)}
+    for told in (owner.group, owner.user):
+        for name in told.columns if told else ():
+            assert name in names, f"{row.__name__} has no {name}"
+            yield f"{path}{name}"
+    for name, part in owner.parts.items():
+        (inner,) = _structs(names[name])
+        yield from _columns(part, inner, f"{path}{name}.")
+
+
+def _structs(hint: Any) -> list[Any]:
+    if isinstance(hint, type) and issubclass(hint, upstream_rows.Row):
+        return [hint]
+    return list(dict.fromkeys(found for inner in typing.get_args(hint) for found in _structs(inner)))
