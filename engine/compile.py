@@ -152,11 +152,17 @@ class Compiler:
         if plain:
             lines += ["    if run.holes:", "        await run.fill(plain, paths, answers, failed)"]
             lines += [f"    await run.breathe(len(answers) * {len(plain)})"]
-        calls = [f"run.field(rest{number}, sources, paths, answers, failed)" for number in range(len(rest))]
-        if len(calls) == 1:
-            lines += [f"    await {calls[0]}"]
-        elif calls:
-            lines += ["    await gather(", *(f"        {call}," for call in calls), "    )"]
+        waiting = []
+        for number, field in enumerate(rest):
+            call = f"run.field(rest{number}, sources, paths, answers, failed)"
+            if field.waits:
+                waiting.append(call)
+            else:
+                lines += [f"    await {call}"]
+        if len(waiting) == 1:
+            lines += [f"    await {waiting[0]}"]
+        elif waiting:
+            lines += ["    await gather(", *(f"        {call}," for call in waiting), "    )"]
         lines += ["    return answered(answers, failed)"]
         selected: Selected = self._made("select", lines, names)
         return selected

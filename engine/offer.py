@@ -4,7 +4,7 @@ Everything here is optional: a schema that offers nothing runs through its resol
 """
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, overload
 
@@ -19,18 +19,17 @@ class Read(Protocol):
         """The field's value, or an awaitable of it. What it raises is the field's error."""
 
 
-class Many(Protocol):
-    """A field that is resolved for all objects of a level at once, with the resolver's own arguments."""
-
-    async def __call__(self, sources: list[Any], info: Any, /, **arguments: Any) -> Sequence[Any]:
-        """The field's value for each object, in their order; an exception in a value's place is that object's error."""
+# A field that is resolved for all objects of a level at once: `many(sources, info, **arguments)` gives its value for
+# each object, in their order; an exception in a value's place is that object's error.
+Many = Callable[..., Awaitable[Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """How a field would rather be resolved: one of the two."""
+    """How a field would rather be resolved: one of the two. What a `read` that `waits` not gives is never awaitable."""
 
     read: Read | None = None
+    waits: bool = True
     many: Many | None = None
 
 

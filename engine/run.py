@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import (
@@ -19,10 +18,11 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_argument_values
 from graphql.pyutils import Path
 from strawberry import Schema
+from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from engine.offer import Offer
+from engine.offer import Offer, Read
 
 if TYPE_CHECKING:
     from engine.values import Completer
@@ -64,6 +64,11 @@ class Field:
     offer: Offer | None
     attribute: str | None
     completer: "Completer"
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything may have to be awaited for it."""
+        return self.completer.waits or self.offer is None or self.offer.read is None or self.offer.waits
 
 
 class Fixed(NamedTuple):
@@ -147,7 +152,9 @@ class Run:
             return await self._many(field, field.offer.many, list(sources), paths[0], arguments)
         elif field.offer is not None and field.offer.read is not None:
             read, info = field.offer.read, self.strawberry_info(field, paths[0])
-            values = [_called(read, source, info, {}) for source in sources]
+            values = [_read(read, source, info) for source in sources]
+            if not field.offer.waits:
+                return values
         else:
             resolver: Callable[..., Any] = field.definition.resolve  # type: ignore[assignment]
             values = [
@@ -271,6 +278,13 @@ async def settled(values: list[Any]) -> list[Any]:
 def _called(resolver: Callable[..., Any], source: Any, info: Any, arguments: dict[str, Any]) -> Any:
     try:
         return resolver(source, info, **arguments)
+    except Exception as error:
+        return Failed(error)
+
+
+def _read(read: Read, source: Any, info: Any) -> Any:
+    try:
+        return read(source, info)
     except Exception as error:
         return Failed(error)
 

@@ -3,7 +3,6 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Sequence
-from inspect import isawaitable
 from typing import Any
 
 from graphql import (
@@ -22,6 +21,7 @@ from graphql import (
     located_error,
 )
 from graphql.pyutils import Path, inspect, is_iterable
+from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 
 from engine.offer import Rows
 from engine.run import Failed, Field, Run, settled
@@ -36,6 +36,7 @@ class Completer:
     """Completes values of one type. `required` is whether the type may not be null."""
 
     __slots__ = ("required",)
+    waits = True
 
     def __init__(self, required: bool) -> None:
         self.required = required
@@ -58,6 +59,7 @@ class Leaf(Completer):
     """A scalar or an enum."""
 
     __slots__ = ("type",)
+    waits = False
 
     def __init__(self, required: bool, type: GraphQLLeafType) -> None:
         super().__init__(required)
@@ -267,7 +269,7 @@ async def _of_type(
         if value is None or value.__class__ is Failed:
             continue
         try:
-            fits = is_type_of(value, info)  # type: ignore[arg-type]
+            fits: Any = is_type_of(value, info)  # type: ignore[arg-type]
             if isawaitable(fits):
                 fits = await fits
         except Exception as error:
