@@ -41,10 +41,11 @@ def create_app(
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
     most_bytes: int = MOST_BYTES,
+    compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee)
+    executor = Executor(schema, context, finish, foresee, compiled=compiled)
 
     async def tabs() -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]

@@ -106,6 +106,7 @@ def serve(
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
+                compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
             stop(str(error))
