@@ -1,5 +1,6 @@
 """What calls brought last: the rows that stand for those that a call is going to bring, while it is only predicted."""
 
+import copy
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from upstream.errors import Malformed, NotFound
 from upstream.rows import Row
 
 # Rows are kept as they are, not copied; what the cache drops may live on here, so there is an end to it.
-MOST_ROWS = 50_000
+MOST_ROWS = 20_000
 MOST_OF_ONE = 5_000
 MOST_CALLS = 20_000
 
@@ -43,7 +44,8 @@ class Samples:
         """Take in an answer."""
         key = scope, call
         self._drop(key)
-        kept = rows if len(rows) <= MOST_OF_ONE else like(rows, rows[:MOST_OF_ONE])
+        # Copies, where not all are kept: columns become canonical once, for all rows of an answer together.
+        kept = rows if len(rows) <= MOST_OF_ONE else like(rows, list(map(copy.copy, rows[:MOST_OF_ONE])))
         self._calls[key] = Sample(call, kept, len(rows), unknown)
         self._rows += len(kept)
         if unknown is None:

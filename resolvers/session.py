@@ -120,6 +120,13 @@ class Session:
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
+    def close(self) -> None:
+        """Let go of what was read, once the operation is over: sessions and their batches refer to each other."""
+        self._batches.clear()
+        self._loaders.clear()
+        self._calls.clear()
+        self.memo.clear()
+
     @property
     def many_agents(self) -> bool:
         """Whether groups have agents of their own, so that a user's group decides whose game log is read (C22)."""

@@ -102,6 +102,7 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
+        context: Any = None
         try:
             context = self._context(operation)
             if operation.asked.plan:
@@ -113,6 +114,11 @@ class Executor:
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
+        finally:
+            # What refers to itself in a circle would wait for the garbage collector, with all rows that it read.
+            close = getattr(context, "close", None)
+            if close is not None:
+                close()
         return outcome
 
     async def _execute(self, document: Document, operation: Operation, context: Any) -> Outcome:
