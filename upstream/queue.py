@@ -19,7 +19,8 @@ class Asker:
     told: Callable[[], None] = lambda: None
 
 
-ASKER: ContextVar[Asker] = ContextVar("asker", default=Asker())
+NOBODY = Asker()
+ASKER: ContextVar[Asker] = ContextVar("asker", default=NOBODY)
 
 
 class Queue:
