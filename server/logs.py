@@ -4,6 +4,7 @@ The lines of other libraries come the same way. Those that write whole addresses
 """
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,18 @@ from structlog.typing import Processor
 
 # They log the addresses they call at the level `info`, and GameHub's addresses hold the token.
 TALKATIVE = ("httpx", "httpcore", "hpack", "pyreqwest")
+
+# What lets a caller in, as it is written wherever it may turn up: keys, tokens, Basic, the signature of a link. Nobody
+# logs these; should a library or a traceback ever do so, they do not show.
+_LETS_IN = re.compile(
+    r"(ghk_[0-9a-f]{8}_)[A-Za-z0-9_-]{43}|(eyJ[A-Za-z0-9_-]{8,}\.)[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+    r"|(\bBasic )[A-Za-z0-9+/=_-]{8,}|(_signature=)[0-9a-f]{64}"
+)
+
+
+def veil(logger: object, name: str, line: str) -> str:
+    """The line without what lets a caller in: structlog's last step."""
+    return _LETS_IN.sub(lambda found: f"{found[found.lastindex or 0]}***", line)
 
 
 def set_up(level: str, format: str) -> None:
@@ -43,6 +56,7 @@ def set_up(level: str, format: str) -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]  # fmt: skip
+    last.append(veil)  # type: ignore[arg-type]  # a renderer stands before it: what comes is the line
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
     root = logging.getLogger()

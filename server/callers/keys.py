@@ -105,8 +105,10 @@ class KeyFile:
                 f"and not the word {EVERYONE.name}"
             )
         now = datetime.now(UTC).replace(microsecond=0)
-        if expires is not None and expires <= now:
-            raise KeyTrouble("the key would expire before it is made")
+        if expires is not None:
+            expires = expires.replace(microsecond=0)
+            if expires <= now:
+                raise KeyTrouble("the key would expire before it is made")
         secret = secrets.token_urlsafe(32)
         id = secrets.token_hex(4)
         text = f"{PREFIX}_{id}_{secret}"

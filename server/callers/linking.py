@@ -1,7 +1,6 @@
 """`POST /tables/NAME.csv/link?…`: a signed link to that table with that query, for whoever may read tables."""
 
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -35,9 +34,9 @@ def _make(request: Request, secret: str) -> dict[str, str]:
         raise Refusal(409, "LINKS_OFF", "This server signs no links: SIGNING_SECRET is not set.")
     if key_id is None:
         raise Refusal(403, "FORBIDDEN", "Links are made with an API key, since revoking it must end them.")
-    pairs = parse_qsl(request.scope["query_string"], keep_blank_values=True)
-    lifetime = dict(pairs).get(LIFETIME.encode(), _DEFAULT.encode()).decode("latin-1")
-    rest = urlencode([pair for pair in pairs if pair[0] != LIFETIME.encode()]).encode()
+    pairs = links.read(request.scope["query_string"])
+    lifetime = dict(pairs).get(LIFETIME, _DEFAULT)
+    rest = links.written([pair for pair in pairs if pair[0] != LIFETIME])
     now = datetime.now(UTC).replace(microsecond=0)
     try:
         lasting = span(lifetime)

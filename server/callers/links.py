@@ -16,9 +16,9 @@ LONGEST = timedelta(days=7)
 LEAST_SECRET = 32
 
 _PATH = re.compile(r"/tables/[^/]+\.[^/]+")
-_OURS = frozenset({EXPIRES.encode(), KEY.encode(), SIGNATURE.encode()})
+_OURS = frozenset({EXPIRES, KEY, SIGNATURE})
 
-Pairs = list[tuple[bytes, bytes]]
+Pairs = list[tuple[str, str]]
 
 
 class WrongLink(Exception):
@@ -31,12 +31,13 @@ def link(secret: str, path: str, query: bytes, key_id: str, lifetime: timedelta,
         raise WrongLink("only a table has a link: its path is /tables/NAME.csv, or another format of it")
     if not timedelta() < lifetime <= LONGEST:
         raise WrongLink(f"a link lives for at most {LONGEST.days} days")
-    pairs = _pairs(query)
+    pairs = read(query)
     if any(name in _OURS for name, _ in pairs):
         raise WrongLink(f"the parameters {EXPIRES}, {KEY} and {SIGNATURE} are the link's own")
     end = str(int((now + lifetime).timestamp()))
     signature = _sign(secret, path, pairs, end, key_id)
-    return f"{quote(path)}?{urlencode([*pairs, (EXPIRES, end), (KEY, key_id), (SIGNATURE, signature)])}"
+    signed = written([*pairs, (EXPIRES, end), (KEY, key_id), (SIGNATURE, signature)])
+    return f"{quote(path)}?{signed.decode()}"
 
 
 def address(text: str) -> tuple[str, bytes]:
@@ -48,32 +49,37 @@ def address(text: str) -> tuple[str, bytes]:
 
 def is_link(query: bytes) -> bool:
     """Whether a request claims to come by a link."""
-    return SIGNATURE.encode() in query and any(name in _OURS for name, _ in _pairs(query))
+    return SIGNATURE.encode() in query and any(name in _OURS for name, _ in read(query))
 
 
 def check(secret: str, path: str, query: bytes, now: datetime) -> tuple[str, bytes]:
     """The id of the key on whose behalf a link reads, and the query without the link's parameters. Raises WrongLink."""
-    pairs = _pairs(query)
+    pairs = read(query)
     ours = [(name, value) for name, value in pairs if name in _OURS]
     if len(ours) != len(_OURS) or {name for name, _ in ours} != _OURS:
         raise WrongLink("it is not whole")
-    told = {name.decode(): value.decode("latin-1") for name, value in ours}
+    told = dict(ours)
     rest = [(name, value) for name, value in pairs if name not in _OURS]
     expected = _sign(secret, path, rest, told[EXPIRES], told[KEY])
-    if not hmac.compare_digest(expected.encode(), told[SIGNATURE].encode()) or not _PATH.fullmatch(path):
+    if not hmac.compare_digest(expected.encode(), told[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
         raise WrongLink("its signature is wrong: any change of it ends it")
     if now >= datetime.fromtimestamp(int(told[EXPIRES]), UTC):  # signed, so it is a number
         raise WrongLink("it has expired")
-    return told[KEY], urlencode(rest).encode()
+    return told[KEY], written(rest)
 
 
-def _pairs(query: bytes) -> Pairs:
-    # As bytes, so that two queries that differ in an odd byte are never taken for the same.
-    return parse_qsl(query, keep_blank_values=True)
+def read(query: bytes) -> Pairs:
+    """The parameters of a query, a letter a byte: two that differ in an odd byte are never taken for the same."""
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+
+
+def written(pairs: Pairs) -> bytes:
+    """The query of parameters that `read` gave."""
+    return urlencode(pairs, encoding="latin-1").encode()
 
 
 def _sign(secret: str, path: str, pairs: Pairs, end: str, key_id: str) -> str:
     # Sorted by name alone: which of two values of one name comes first may matter.
-    told = [(name.hex(), value.hex()) for name, value in sorted(pairs, key=lambda pair: pair[0])]
+    told = sorted(pairs, key=lambda pair: pair[0])
     message = json.dumps(["gamehub-graph link 1", path, told, end, key_id])
     return hmac.new(secret.encode(), message.encode(), sha256).hexdigest()
