@@ -26,6 +26,7 @@ AREAS = (
     Area("/healthz", None),
     Area("/readyz", None),
     Area("/graphql", EXPLORE, counted=True),
+    Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples ask the upstreams
     Area("/explorer", EXPLORE),
     Area("/tables", TABLES, counted=True),
     Area("/odata", TABLES, counted=True),

@@ -20,7 +20,9 @@ from typer.testing import CliRunner
 from server.command import app
 from server.settings import NAMES
 from tests.requirements import require
+from tests.server.callers.echo import issuing
 from tests.stand import Sandbox
+from tests.upstream.redis_server import RedisServer
 
 COMMAND = Path(sys.executable).parent / "gamehub-graph"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -195,17 +197,31 @@ def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox)
         assert secret not in log.read_text()
 
 
-def test_upstream_calls_are_counted(house: House) -> None:
-    key = house.run("keys", "create", "bi", "--groups", "all", "--rate-calls", "2")
-    with (
-        house.served(AUTH="required", CACHE_URL="off") as (origin, _),
-        httpx.Client(base_url=origin, trust_env=False, timeout=30, headers={"X-Api-Key": key}) as client,
-    ):
-        left = []
-        for _ in range(4):
-            answer = client.post("/graphql", json=GROUPS)
-            left.append((answer.status_code, answer.headers["ratelimit-remaining"]))
-        assert left == [(200, "2"), (200, "1"), (429, "0"), (429, "0")]
+def test_a_token_and_its_upstream_calls(house: House, tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as redis, issuing() as issuer:
+        settings = {
+            "AUTH": "required",
+            "JWT_JWKS_URL": issuer.url,
+            "JWT_ISSUER": "https://issuer.example",
+            "JWT_AUDIENCE": "graph",
+            "JWT_POWERS_CLAIM": "roles",
+            "RATE_CALLS": "2",
+            "RATE_STORE": "redis",
+            "CACHE_URL": redis.url,
+            "CACHE_OPEN_SECONDS": "0",
+        }
+        with house.served(**settings) as (origin, _):
+
+            def ask(token: str) -> tuple[int, str | None]:
+                headers = {"Authorization": f"Bearer {token}"}
+                answer = httpx.post(f"{origin}/graphql", json=GROUPS, headers=headers, trust_env=False, timeout=30)
+                return answer.status_code, answer.headers.get("ratelimit-remaining")
+
+            anna = issuer.token("first", groups="*", roles=["explore"])
+            assert [ask(anna) for _ in range(4)] == [(200, "2"), (200, "1"), (429, "0"), (429, "0")]
+            assert ask(issuer.token("first", groups="*", sub="bert", roles=["explore"])) == (200, "2")
+            assert ask(issuer.token("first", groups="*", sub="carl", powers=["explore"]))[0] == 403
+            assert ask(issuer.token("first", groups="*", roles=["explore"], aud="another"))[0] == 401
 
 
 def test_a_heavy_caller_does_not_starve_the_rest(house: House, sandbox: Sandbox) -> None:

@@ -12,6 +12,7 @@ from server.callers.powers import area
         ("/readyz", None, False),
         ("/", "explore", False),
         ("/explorer/assets/a.js", "explore", False),
+        ("/explorer/queries.json", "explore", True),
         ("/graphql", "explore", True),
         ("/graphql/stream", "explore", True),
         ("/tables/A.csv", "tables", True),
