@@ -19,7 +19,7 @@ _KINDS = {str: "a string", dict: "an object"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, which of its operations to run, with what, and what the request asks about itself; and who asks."""
+    """A document, which of its operations to run, with what, for whom, and what the request asks about itself."""
 
     text: str
     name: str | None = None
