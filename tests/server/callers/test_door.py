@@ -172,7 +172,18 @@ def test_the_open_house(file: KeyFile) -> None:
         assert everybody["asker"] == "open 127.0.0.1"
         # Who says who he is is taken at his word, and told when it is wrong.
         assert client.get("/graphql", headers={"X-Api-Key": key}).json()["groups"] == [382]
-        assert code(client.get("/graphql", headers={"X-Api-Key": "wrong"})) == (401, "UNAUTHENTICATED")
+        wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
+        assert code(client.get("/graphql", headers={"X-Api-Key": wrong})) == (401, "UNAUTHENTICATED")
+        # What is no credential of this house counts for nothing: a gateway may pass on its own.
+        for headers in ({"X-Api-Key": "other"}, {"Authorization": "Bearer a.b.c"}, {"Authorization": "Digest x"}):
+            assert client.get("/graphql", headers=headers).json()["name"] == EVERYONE.name
+
+
+def test_the_open_house_with_an_issuer(issuer: Issuer) -> None:
+    callers = Callers(tokens=Tokens(KeySet(issuer.url), Terms("https://issuer.example", "graph")))
+    with serving(echo(callers)) as origin:
+        headers = {"Authorization": f"Bearer {issuer.token('first', aud='other')}"}
+        assert httpx.get(f"{origin}/graphql", headers=headers, trust_env=False).status_code == 401
 
 
 @pytest.mark.parametrize("extension", [True, False])
