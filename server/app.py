@@ -47,6 +47,7 @@ def create_app(
     foresee: Foresee | None = None,
     most_bytes: int = MOST_BYTES,
     callers: Callers | None = None,
+    compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
 
@@ -54,7 +55,7 @@ def create_app(
     """
     house = callers or Callers()
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee)
+    executor = Executor(schema, context, finish, foresee, compiled=compiled)
 
     async def tabs(caller: Caller) -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor, caller)} for one in saved]

@@ -122,6 +122,7 @@ def serve(
                 finish=finish,
                 foresee=foresee,
                 callers=Callers.of(live, closed),
+                compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
             stop(str(error))

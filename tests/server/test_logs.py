@@ -17,7 +17,7 @@ logging.getLogger("httpx").info("GET https://example.com/?api_token=secret")
 logging.getLogger("uvicorn.error").info("unseen")
 link = "/tables/A.csv?_key=1&_signature=" + "5" * 64
 log.info("let in", key="ghk_01234567_" + "s" * 43, header="Basic c3Nzc3Nzc3Nz", link=link)
-log.info("token eyJhbGciOiJFUzI1NiJ9.%s.%s", "sss", "sss")
+logging.getLogger("library").warning("token eyJhbGciOiJFUzI1NiJ9.%s.%s", "sss", "sss")
 try:
     local = "secret"
     raise ValueError("wrong")
@@ -51,6 +51,8 @@ def test_json() -> None:
 
 def test_console() -> None:
     text = "\n".join(run("console"))
+    assert "ghk_01234567_***" in text
+    assert "sss" not in text
     assert "number=1" in text
     assert "\x1b" not in text
     assert "ValueError: wrong" in text
