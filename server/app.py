@@ -12,7 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from strawberry import Schema
 
+from resolvers.caller import Caller
 from server.access import Access
+from server.callers.callers import Callers
+from server.callers.door import Door
+from server.callers.linking import link_routes
+from server.callers.powers import ADMIN
 from server.examples import resolve
 from server.execution import Executor, Finish, Foresee, encode
 from server.explorer import explorer_routes, page_response
@@ -41,25 +46,32 @@ def create_app(
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
     most_bytes: int = MOST_BYTES,
+    callers: Callers | None = None,
     compiled: bool = True,
 ) -> Starlette:
-    """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
+    """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
+
+    `callers` says who is let in; without them everybody is.
+    """
+    house = callers or Callers()
     check(saved, schema)
     executor = Executor(schema, context, finish, foresee, compiled=compiled)
 
-    async def tabs() -> list[dict[str, Any]]:
-        return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]
+    async def tabs(caller: Caller) -> list[dict[str, Any]]:
+        return [{**one.tab(), "variables": await resolve(one.variables, saved, executor, caller)} for one in saved]
 
     ready = readiness or Readiness({})
 
     async def readyz(request: Request) -> Response:
         wrong = await ready.wrong()
-        told = {"ready": not wrong, "notReady": wrong, "notes": ready.notes}
+        told: dict[str, Any] = {"ready": not wrong}
+        if ADMIN in request.scope["caller"].powers:
+            told |= {"notReady": wrong, "notes": ready.notes}
         return _json({key: value for key, value in told.items() if value not in ({}, [])}, 503 if wrong else 200)
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
-        async with lifespan():
+        async with house, lifespan():
             yield
 
     return Starlette(
@@ -67,9 +79,10 @@ def create_app(
             Route("/graphql", GraphQL(executor, page_response, most_bytes)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *link_routes(house),
             *explorer_routes(tabs),
         ],
-        middleware=[Middleware(Access)],
+        middleware=[Middleware(Access), Middleware(Door, callers=house)],
         exception_handlers={HTTPException: refused},
         lifespan=live,
     )

@@ -51,7 +51,7 @@ class GraphQL:
             if media_type is None:
                 raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
-            operation = replace(operation, asked=asked.read(headers, operation.extensions))
+            operation = replace(operation, asked=asked.read(headers, operation.extensions), caller=scope["caller"])
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
         except Refusal as refusal:

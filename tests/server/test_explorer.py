@@ -17,10 +17,14 @@ import strawberry
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Endpoint
 
+from resolvers.caller import Caller
+from server.callers.callers import Callers
+from server.callers.door import Door
 from server.explorer import MEDIA_TYPES, PAGE, explorer_routes, page_response
 from server.saved import saved_queries
 from tests.requirements import require
@@ -75,11 +79,14 @@ async def graphql(request: Request) -> Response:
     return JSONResponse(content, media_type="application/graphql-response+json")
 
 
-async def saved() -> list[dict[str, object]]:
+async def saved(caller: Caller) -> list[dict[str, object]]:
     return SAVED
 
 
-app = Starlette(routes=[Endpoint("/graphql", graphql, methods=["GET", "POST"]), *explorer_routes(saved)])
+app = Starlette(
+    routes=[Endpoint("/graphql", graphql, methods=["GET", "POST"]), *explorer_routes(saved)],
+    middleware=[Middleware(Door, callers=Callers())],
+)
 
 
 @pytest.fixture

@@ -80,6 +80,11 @@ def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
         ("GAMELOG_CONCURRENCY", "0", "GAMELOG_CONCURRENCY is not one of the allowed values; allowed is a whole number"),
         ("USER_CODE_FROM", "email", "USER_CODE_FROM is not one of the allowed values; allowed is username, external"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL is not one of the allowed values; allowed is debug, info, warning or error"),
+        ("AUTH", "off", "AUTH is not one of the allowed values; allowed is required or open"),
+        ("ALLOW_OPEN", "perhaps", "ALLOW_OPEN is not one of the allowed values; allowed is yes or no"),
+        ("JWT_GROUPS_CLAIM", "' a'", "JWT_GROUPS_CLAIM is no name of a claim; allowed is the name of a claim"),
+        ("JWT_LEEWAY", "-1", "JWT_LEEWAY is not one of the allowed values; allowed is seconds from 0 to 300"),
+        ("RATE_CALLS", "-1", "RATE_CALLS is not one of the allowed values; allowed is a whole number from 0"),
         ("GAMEHUB_TOKN", TOKEN, "GAMEHUB_TOKN in .env is no setting; did you mean GAMEHUB_TOKEN?"),
         ("GAMEHUB_COLOUR", "red", "GAMEHUB_COLOUR in .env is no setting"),
     ],
@@ -125,6 +130,19 @@ def test_a_token_is_one_word() -> None:
             {"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN_FILE": "/"},
             "GAMEHUB_TOKEN_FILE names '/', which cannot be read",
         ),
+        ({"SIGNING_SECRET": TOKEN}, "SIGNING_SECRET is shorter than 32 characters; allowed is at least 32 letters"),
+        ({"SIGNING_SECRET": TOKEN * 2, "SIGNING_SECRET_FILE": "x"}, "SIGNING_SECRET and SIGNING_SECRET_FILE are both"),
+        ({"SIGNING_SECRET_FILE": "none.txt"}, "SIGNING_SECRET_FILE names 'none.txt', which cannot be read"),
+        ({"JWT_ISSUER": "https://a.b"}, "JWT_JWKS_URL is not set, though JWT_ISSUER is: set it"),
+        (
+            {"JWT_JWKS_URL": "https://a.b/keys", "JWT_ISSUER": "https://a.b"},
+            "JWT_AUDIENCE is not set, though JWT_JWKS_URL is: set it",
+        ),
+        (
+            {"JWT_JWKS_URL": "http://a.b/keys", "JWT_ISSUER": "https://a.b", "JWT_AUDIENCE": "graph"},
+            "JWT_JWKS_URL begins with http://, so anybody on the way could let himself in; allowed is https",
+        ),
+        ({"RATE_STORE": "redis"}, "CACHE_URL is no Redis, though RATE_STORE=redis counts there"),
     ],
 )
 def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> None:
