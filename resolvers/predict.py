@@ -94,6 +94,11 @@ class Plan:
         return sum(part.calls for part in self.parts)
 
     @property
+    def rows(self) -> int:
+        """The rows that they are likely to bring, those at hand among them."""
+        return sum(part.rows for part in self.parts)
+
+    @property
     def depends(self) -> bool:
         """Whether the number of calls depends on rows that nobody has seen yet."""
         return self.fewest != self.most
@@ -106,7 +111,7 @@ class Plan:
             "most": self.most,
             "depends": self.depends,
             "held": sum(part.held for part in self.parts),
-            "rows": sum(part.rows for part in self.parts),
+            "rows": self.rows,
             "seconds": round(sum(part.seconds for part in self.parts), 6),
             "plan": [part.told() for part in self.parts],
         }

@@ -16,10 +16,14 @@ from server.access import Access
 from server.examples import resolve
 from server.execution import Executor, Finish, Foresee, encode
 from server.explorer import explorer_routes, page_response
-from server.graphql import MOST_BYTES, GraphQL
+from server.graphql import GraphQL
+from server.headers import SecurityHeaders
+from server.limits import ORDINARY, Limits
 from server.operation import Operation
+from server.origins import cors
 from server.readiness import Readiness
 from server.refusal import error
+from server.registered import Registered
 from server.saved import Saved, check
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -40,11 +44,15 @@ def create_app(
     lifespan: Lifespan = nothing,
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
-    most_bytes: int = MOST_BYTES,
+    limits: Limits = ORDINARY,
+    registered: Registered | None = None,
+    origins: Sequence[str] = (),
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee)
+    executor = Executor(schema, context, finish, foresee, limits)
+    if registered is not None:
+        registered.check(executor.documents)
 
     async def tabs() -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]
@@ -63,12 +71,12 @@ def create_app(
 
     return Starlette(
         routes=[
-            Route("/graphql", GraphQL(executor, page_response, most_bytes)),
+            Route("/graphql", GraphQL(executor, page_response, limits, registered, origins)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *explorer_routes(tabs),
         ],
-        middleware=[Middleware(Access)],
+        middleware=[Middleware(Access), Middleware(SecurityHeaders), *cors(origins)],
         exception_handlers={HTTPException: refused},
         lifespan=live,
     )

@@ -1,5 +1,6 @@
 """How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,11 +11,15 @@ from graphql import GraphQLError, OperationType
 from strawberry import Schema
 
 from server.asked import EXPLAIN
-from server.documents import Documents, Text, coded
+from server.documents import Documents, Text
+from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error
+from server.validation import coded, without_suggestion
 
 FAULT = "A fault of this server; its log says more."
+
+_MAY = {"calls": "make", "rows": "read"}
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +57,10 @@ class Foreseen(Protocol):
     def calls(self) -> int:
         """How many calls that is."""
 
+    @property
+    def rows(self) -> int:
+        """How many rows they are going to bring."""
+
     def told(self) -> dict[str, Any]:
         """As `extensions.explain` has it."""
 
@@ -74,8 +83,10 @@ class Executor:
         context: Callable[[Operation], Any],
         finish: Finish = lambda operation, context, outcome: None,
         foresee: Foresee | None = None,
+        limits: Limits = ORDINARY,
     ) -> None:
-        self.documents = Documents(schema)
+        self.documents = Documents(schema, limits)
+        self._limits = limits
         self._schema = schema
         self._context = context
         self._finish = finish
@@ -100,7 +111,7 @@ class Executor:
         text.document = document
         try:
             context = self._context(operation)
-            if operation.asked.plan:
+            if operation.asked.plan or self._limits.calls or self._limits.rows:
                 refused_or_explained = await self._plan(text, operation, context)
                 if refused_or_explained is not None:
                     return refused_or_explained
@@ -122,11 +133,17 @@ class Executor:
         errors = result.errors or []
         return Outcome(
             data=result.data,
-            errors=[_safe(problem) for problem in errors],
+            errors=[self._told(problem) for problem in errors],
             extensions=dict(result.extensions or {}),
             # What failed before it ran has no data, and errors that belong to no field.
             ran=result.data is not None or not errors or any(problem.path is not None for problem in errors),
         )
+
+    def _told(self, problem: GraphQLError) -> dict[str, Any]:
+        told = _safe(problem)
+        if not self._limits.introspection and problem.path is None:
+            told["message"] = without_suggestion(told["message"])
+        return told
 
     async def _plan(self, text: Text, operation: Operation, context: Any) -> Outcome | None:
         """The explanation, or the refusal, that the request asked for; None if it is to run."""
@@ -138,17 +155,23 @@ class Executor:
             rehearsals.append(await self._execute(text, operation, context))
 
         plan = await self._foresee(context, rehearse)
-        first, most = rehearsals[0], operation.asked.max_calls
+        first = rehearsals[0]
         if not first.ran:
             return first
-        if most is not None and plan.calls > most:
+        bounds = [most for most in (operation.asked.max_calls, self._limits.calls or None) if most is not None]
+        for found, most, what in (
+            (plan.calls, min(bounds, default=None), "calls"),
+            (plan.rows, self._limits.rows or None, "rows"),
+        ):
+            if most is None or found <= most:
+                continue
             refused = _failed(
-                f"The operation needs {plan.calls} upstream calls, and may make {most}. Fewer are needed for fewer "
+                f"The operation needs {found} upstream {what}, and may {_MAY[what]} {most}. Fewer are needed for fewer "
                 "items (`first`), for one group, room or user instead of all, or without the fields that "
-                f"extensions.explain names for the most calls: send {EXPLAIN}: 1 to see them.",
-                "TOO_MANY_CALLS",
+                f"extensions.explain names for the most {what}: send {EXPLAIN}: 1 to see them.",
+                f"TOO_MANY_{what.upper()}",
             )
-            refused.errors[0]["extensions"] |= {"calls": plan.calls, "maxCalls": most}
+            refused.errors[0]["extensions"] |= {what: found, f"max{what.capitalize()}": most}
             if operation.asked.explain:
                 refused.extensions["explain"] = plan.told()
             return refused
@@ -161,7 +184,10 @@ class Executor:
 
 def encode(answer: dict[str, Any], *, indent: bool = False) -> bytes:
     """The answer as JSON. Scalars are text, number or truth by now; anything else is written as its text."""
-    return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
+    try:
+        return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair, which the slower way writes escaped
+        return json.dumps(answer, default=str, indent=2 if indent else None).encode()
 
 
 def _safe(problem: GraphQLError) -> dict[str, Any]:

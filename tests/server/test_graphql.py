@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from server.app import create_app
+from server.limits import Limits
 from tests.server import house
 from tests.server.serving import serving
 
@@ -25,7 +26,7 @@ visits = house.Visits()
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving(create_app(house.schema, lambda operation: visits, most_bytes=10_000)) as address:
+    with serving(create_app(house.schema, lambda operation: visits, limits=Limits(body_bytes=10_000))) as address:
         yield f"{address}/graphql"
 
 
