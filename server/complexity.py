@@ -26,13 +26,18 @@ from server.limits import Limits
 from server.refusal import Refusal
 
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+INVALID = "GRAPHQL_VALIDATION_FAILED"
 COUNTED = 1_000_000_000  # beyond this it is "more than"
 
 _INTROSPECTION = ("__schema", "__type")
 
 
 class TooComplex(Exception):
-    """A document beyond a limit: one line that says what was found and what is allowed."""
+    """A document beyond a limit: one line that says what was found and what is allowed, and the error's code."""
+
+    def __init__(self, message: str, code: str = TOO_COMPLEX) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 # What is measured of an operation, with its fragments written out: Limits' name, and what a person calls it.
@@ -176,7 +181,7 @@ def _innermost_first(fragments: dict[str, _Measure]) -> Iterator[str]:
             spreads = open_.setdefault(name, iter(fragments[name].spread))
             for inner, _, _ in spreads:
                 if inner in open_ and inner not in done:
-                    raise TooComplex(f"The fragment {inner[:60]} spreads itself, by way of {name[:60]}.")
+                    raise TooComplex(f"The fragment {inner[:60]} spreads itself, by way of {name[:60]}.", INVALID)
                 if inner in fragments and inner not in done:
                     path.append(inner)
                     break

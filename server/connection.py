@@ -6,6 +6,9 @@ most; and when all places are taken, the connection that has waited longest with
 """
 
 import asyncio
+import re
+import socket
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +17,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.limits import Patience
 from server.refusal import error
+
+_NOTHING_LEFT = struct.pack("ii", 1, 0)
+_OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -31,7 +37,7 @@ class Places:
         if longest is None:
             return False
         self.waiting.pop(longest)
-        longest.transport.abort()
+        longest.drop()
         return True
 
 
@@ -72,6 +78,7 @@ class Connection(HttpToolsProtocol):
             self._wait()
         if self._in_head:
             self._came += len(data)
+            data = _without_offer(data)
         super().data_received(data)
         if self._in_head and self._came > self._patience.head_bytes and not self.transport.is_closing():
             self.send_400_response("")
@@ -84,26 +91,31 @@ class Connection(HttpToolsProtocol):
     # What the parser tells
 
     def on_message_begin(self) -> None:
-        self._in_head = True
         self._headers = 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        self._measure(len(url))
+        super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers += len(name) + len(value)
-        if self._headers > self._patience.head_bytes:
-            raise ValueError("too many headers")  # which the parser passes on as a request that is none
+        self._measure(len(name) + len(value) + len(": \r\n"))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._came = 0
+        upgrades = self.parser.should_upgrade()
         super().on_headers_complete()
+        if upgrades:  # the parser takes what follows for another protocol
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         if self._request is not None:
             self._request.cancel()
             self._request = None
         self._places.waiting.pop(self, None)
+        self._in_head = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -126,6 +138,16 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, f"The request's address and headers are larger than {most} bytes.", "HEADERS_TOO_LARGE")
         else:
             self._refuse(400, "The request is not HTTP.", "BAD_REQUEST")
+
+    def drop(self) -> None:
+        """End the connection at once, and let the system forget what it has not sent yet."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOTHING_LEFT)
+        self.transport.abort()
+
+    def _measure(self, size: int) -> None:
+        self._headers += size
+        if self._headers > self._patience.head_bytes:
+            raise ValueError("too large a head")  # which the parser passes on as a request that is none
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing: to offer HTTP/2, as some clients always do, is no reason for a line in the log."""
@@ -161,14 +183,14 @@ class Connection(HttpToolsProtocol):
             return
         # While an answer is streamed, more is written as soon as some of it is read: then it is not paused any longer.
         if self.flow.write_paused and left > self._unread - self._patience.least_read:
-            self.transport.abort()
+            self.drop()
         else:
             self._watch_reading()
 
     def _see_it_closed(self) -> None:
         """A closing connection still waits for its last bytes to be read: not for ever."""
         if self._reading is None and self.transport.get_write_buffer_size() > 0:
-            self._reading = self.loop.call_later(self._patience.request_seconds, self.transport.abort)
+            self._reading = self.loop.call_later(self._patience.request_seconds, self.drop)
 
     def _refuse(self, status: int, message: str, code: str, extra: bytes = b"") -> None:
         body = orjson.dumps({"errors": [error(message, code)]})
@@ -181,3 +203,9 @@ class Connection(HttpToolsProtocol):
         )
         self.transport.close()
         self._see_it_closed()
+
+
+def _without_offer(data: bytes) -> bytes:
+    """A head that does not offer to go on in HTTP/2, as Java's client does: the parser would pass over the body."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"\r\nx-offer: h2c", head) + end + rest if b"h2c" in head else data

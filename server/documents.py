@@ -83,7 +83,7 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
             return _refused(text, _aborted(problem.message, limits))
         return Document(text, errors=[coded(problem, "GRAPHQL_PARSE_FAILED")])
     except TooComplex as problem:
-        return _refused(text, str(problem))
+        return _refused(text, str(problem), problem.code)
     errors = validate(schema._schema, tree, limits)
     if errors:
         return Document(text, errors=errors)
@@ -95,8 +95,8 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
     return Document(text, tree, operations)
 
 
-def _refused(text: str, message: str) -> Document:
-    return Document(text, errors=[error(message, TOO_COMPLEX)])
+def _refused(text: str, message: str, code: str = TOO_COMPLEX) -> Document:
+    return Document(text, errors=[error(message, code)])
 
 
 def _aborted(message: str, limits: Limits) -> str:

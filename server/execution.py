@@ -131,12 +131,13 @@ class Executor:
             operation_extensions=operation.extensions or None,
         )
         errors = result.errors or []
+        # What failed before it ran has no data, and errors that belong to no field.
+        ran = result.data is not None or not errors or any(problem.path is not None for problem in errors)
         return Outcome(
             data=result.data,
-            errors=[self._told(problem) for problem in errors],
+            errors=[self._told(problem) for problem in (errors if ran else errors[: self._limits.errors])],
             extensions=dict(result.extensions or {}),
-            # What failed before it ran has no data, and errors that belong to no field.
-            ran=result.data is not None or not errors or any(problem.path is not None for problem in errors),
+            ran=ran,
         )
 
     def _told(self, problem: GraphQLError) -> dict[str, Any]:

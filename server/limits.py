@@ -28,7 +28,7 @@ class Limits:
     spreads: int = 500
     nesting: int = 20
     values: int = 20_000
-    overlaps: int = 5000
+    overlaps: int = 3000
     errors: int = 20
     calls: int = 0
     rows: int = 0

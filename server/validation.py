@@ -20,11 +20,10 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from server.complexity import TOO_COMPLEX
+from server.complexity import INVALID, TOO_COMPLEX
 from server.limits import Limits
 from server.refusal import Errors, error
 
-FAILED = "GRAPHQL_VALIDATION_FAILED"
 LONGEST_MESSAGE = 500
 
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
@@ -80,7 +79,7 @@ def _told(problem: GraphQLError) -> dict[str, Any]:
             "deeply.",
             TOO_COMPLEX,
         )
-    told = coded(problem, FAILED)
+    told = coded(problem, INVALID)
     if len(told["message"]) > LONGEST_MESSAGE:  # an unknown name may be as long as the document
         told["message"] = told["message"][:LONGEST_MESSAGE] + "…"
     return told
