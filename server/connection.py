@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -79,7 +80,13 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             self._came += len(data)
             data = _without_offer(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # what follows is of no protocol that is spoken here; the connection ends with the answer
+        except httptools.HttpParserError:
+            self.send_400_response("")
         if self._in_head and self._came > self._patience.head_bytes and not self.transport.is_closing():
             self.send_400_response("")
 
@@ -148,9 +155,6 @@ class Connection(HttpToolsProtocol):
         self._headers += size
         if self._headers > self._patience.head_bytes:
             raise ValueError("too large a head")  # which the parser passes on as a request that is none
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: to offer HTTP/2, as some clients always do, is no reason for a line in the log."""
 
     def _wait(self) -> None:
         self._places.waiting[self] = None

@@ -86,7 +86,7 @@ def test_a_folder(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("not looked at")
     other = sha256(OTHER.encode()).hexdigest()
     assert read_folder(tmp_path) == {HASH: KNOWN, "7": OTHER, other: OTHER}
-    with pytest.raises(BrokenQuery, match="cannot run: .*none"):
+    with pytest.raises(BrokenQuery, match=r"cannot run: .*none"):
         create_app(house.schema, lambda operation: None, registered=Registered(by_hash(["{ none }"])))
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(BrokenQuery, match="documents by id"):
