@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint install answers explorer bench-planner lock clean
+.PHONY: help serve test lint install answers explorer bench-planner bench-hostile lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,9 @@ explorer: ## build the explorer page into server/page (needs Node 20.19 or newer
 
 bench-planner: install ## the planner against always narrow, always wide and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/planner.md $(ARGS)
+
+bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
+	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
