@@ -1,7 +1,7 @@
 """How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,9 +9,11 @@ import orjson
 import structlog
 from graphql import GraphQLError, OperationType
 from strawberry import Schema
+from strawberry.types import ExecutionContext
 
+from engine.engine import Engine
 from server.asked import EXPLAIN
-from server.documents import Documents, Text
+from server.documents import Document, Documents, Prepared, Text
 from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error
@@ -74,7 +76,8 @@ class Executor:
 
     `context` makes that context from the operation. What is added to answers (a trace, say) goes into
     `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
-    an operation of this context would call, given what runs it in another.
+    an operation of this context would call, given what runs it in another. Queries run on compiled code unless
+    `compiled` is False; what the engine cannot compile runs on graphql-core, and is counted in `engine.counts`.
     """
 
     def __init__(
@@ -84,8 +87,11 @@ class Executor:
         finish: Finish = lambda operation, context, outcome: None,
         foresee: Foresee | None = None,
         limits: Limits = ORDINARY,
+        *,
+        compiled: bool = True,
     ) -> None:
         self.documents = Documents(schema, limits)
+        self.engine = Engine(schema, past=(Prepared,)) if compiled else None
         self._limits = limits
         self._schema = schema
         self._context = context
@@ -107,22 +113,32 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
-        text = Text(operation.text)
-        text.document = document
         try:
             context = self._context(operation)
             if operation.asked.plan or self._limits.calls or self._limits.rows:
-                refused_or_explained = await self._plan(text, operation, context)
+                refused_or_explained = await self._plan(document, operation, context)
                 if refused_or_explained is not None:
                     return refused_or_explained
-            outcome = await self._execute(text, operation, context)
+            outcome = await self._execute(document, operation, context)
             self._finish(operation, context, outcome)
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
         return outcome
 
-    async def _execute(self, text: Text, operation: Operation, context: Any) -> Outcome:
+    async def _execute(self, document: Document, operation: Operation, context: Any) -> Outcome:
+        node = document.operation(operation.name)
+        assert document.tree is not None
+        assert node is not None
+        if self.engine is not None:
+            found = await self.engine.run(document.tree, node, operation.variables, context)
+            if found is not None:
+                if found.errors:
+                    told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
+                    self._schema.process_errors(found.errors, told)
+                return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
+        text = Text(operation.text)
+        text.document = document
         result = await self._schema.execute(
             text,
             variable_values=operation.variables,
@@ -135,25 +151,28 @@ class Executor:
         ran = result.data is not None or not errors or any(problem.path is not None for problem in errors)
         return Outcome(
             data=result.data,
-            errors=[self._told(problem) for problem in (errors if ran else errors[: self._limits.errors])],
+            errors=self._told(errors, ran),
             extensions=dict(result.extensions or {}),
             ran=ran,
         )
 
-    def _told(self, problem: GraphQLError) -> dict[str, Any]:
-        told = _safe(problem)
-        if not self._limits.introspection and problem.path is None:
-            told["message"] = without_suggestion(told["message"])
+    def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
+        if ran:
+            return list(map(_safe, problems))
+        told = [_safe(problem) for problem in problems[: self._limits.errors]]
+        if not self._limits.introspection:
+            for one in told:
+                one["message"] = without_suggestion(one["message"])
         return told
 
-    async def _plan(self, text: Text, operation: Operation, context: Any) -> Outcome | None:
+    async def _plan(self, document: Document, operation: Operation, context: Any) -> Outcome | None:
         """The explanation, or the refusal, that the request asked for; None if it is to run."""
         if self._foresee is None:
             return _failed("This graph cannot tell beforehand what it is going to call.", "BAD_USER_INPUT")
         rehearsals: list[Outcome] = []
 
         async def rehearse(context: Any) -> None:
-            rehearsals.append(await self._execute(text, operation, context))
+            rehearsals.append(await self._execute(document, operation, context))
 
         plan = await self._foresee(context, rehearse)
         first = rehearsals[0]

@@ -17,7 +17,7 @@ def test_a_decimal(value: object) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "NaN", "nan", "sNaN", "Infinity", "-inf", "1e3", "1E+2", "", " ", " 1", "1 ", "+1", "1.", ".5", "1,5", "0x1", 
+        "NaN", "nan", "sNaN", "Infinity", "-inf", "1e3", "1E+2", "", " ", " 1", "1 ", "+1", "1.", ".5", "1,5", "0x1",
         "1_0", "٣", "1\n", "1" * 41, "0." + "1" * 41, 10**40, 1.5, float("nan"), float("inf"), True, None, [], {},
     ],
     ids=lambda value: f"{type(value).__name__} {str(value)[:12]}" if not isinstance(value, int) else "a number",
