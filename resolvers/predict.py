@@ -34,7 +34,7 @@ from upstream.request import checked
 MADE_UP = 7_000_000_000_000_000_000
 _POOL = 10_000_000_000_000
 # All rows that one prediction makes up: it has to stay cheaper than what it predicts.
-MOST_MADE_UP = 50_000
+MOST_MADE_UP = 20_000
 # How many different entities made-up rows name, for each kind.
 SPREAD = {"user": 25, "group": 5, "room": 3, "game": 25}
 MANY = 4  # times as many rows as are likely, for the upper end of a range

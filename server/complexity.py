@@ -5,8 +5,10 @@ is spread, and what it holds is added up by arithmetic. So a document that would
 refuse as it has letters.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isinf, isnan
 from typing import Any
 
@@ -29,6 +31,10 @@ TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 INVALID = "GRAPHQL_VALIDATION_FAILED"
 COUNTED = 1_000_000_000  # beyond this it is "more than"
 
+# What a lexer makes one token of, or less: a text that is refused for their number has at least as many.
+_TOKEN = re.compile(
+    r'(?:\s|,|\ufeff|#[^\r\n]*)*+(?:"""(?:[^"\\]|\\"""|\\|"(?!""))*+"""|"(?:[^"\\\r\n]|\\.)*+"|\.{3}|[\w.+-]+|[^\s,])'
+)
 _INTROSPECTION = ("__schema", "__type")
 
 
@@ -52,6 +58,14 @@ _COUNTS = {
 }
 
 
+def check_text(text: str, limits: Limits) -> None:
+    """Raise TooComplex for a text that is too long, or has too many tokens: a parser takes a hundred times as long."""
+    if len(text) > limits.characters:
+        raise TooComplex(f"The document is longer than {limits.characters} characters.")
+    if next(islice(_TOKEN.finditer(text), limits.tokens, None), None) is not None:
+        raise TooComplex(f"The document has more than {limits.tokens} tokens.")
+
+
 def check_document(document: DocumentNode, limits: Limits) -> None:
     """Raise TooComplex for the first limit that an operation of the document exceeds."""
     if len(document.definitions) > limits.definitions:
@@ -66,7 +80,10 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
     for node in document.definitions:
         if not isinstance(node, OperationDefinitionNode):
             continue
-        for variable in node.variable_definitions or ():
+        variables = node.variable_definitions or ()
+        if len(variables) > limits.variables:
+            raise _beyond("The operation", len(variables), "variables", limits.variables)
+        for variable in variables:
             _check_directives(variable.directives or (), limits)
             if variable.default_value is not None:
                 _check_values((variable.default_value,), limits)

@@ -8,7 +8,7 @@ from graphql import DocumentNode, GraphQLSyntaxError, OperationDefinitionNode, p
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
-from server.complexity import TOO_COMPLEX, TooComplex, check_document
+from server.complexity import TOO_COMPLEX, TooComplex, check_document, check_text
 from server.limits import ORDINARY, Limits
 from server.refusal import Errors, error
 from server.validation import coded, validate
@@ -73,9 +73,8 @@ class Documents:
 
 def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
     """A text, parsed, measured and validated."""
-    if len(text) > limits.characters:
-        return _refused(text, f"The document is longer than {limits.characters} characters.")
     try:
+        check_text(text, limits)
         tree = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
         check_document(tree, limits)
     except GraphQLSyntaxError as problem:

@@ -15,9 +15,10 @@ class Limits:
     address_bytes: int = 16 * 1024
     seconds: float = 100.0
     characters: int = 50_000
-    tokens: int = 2000
+    tokens: int = 1000
     comments: int = 1000
     definitions: int = 100
+    variables: int = 50
     depth: int = 20
     introspection_depth: int = 25
     fields: int = 1000

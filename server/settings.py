@@ -179,7 +179,7 @@ class Settings(BaseSettings):
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
     )
     max_body_bytes: int = setting(1024 * 1024, "Bytes that a request's body may have.", _COUNT, ge=1)
-    max_tokens: int = setting(2000, "Tokens (names, values, signs) that a document may have.", _COUNT, ge=1)
+    max_tokens: int = setting(1000, "Tokens (names, values, signs) that a document may have.", _COUNT, ge=1)
     max_depth: int = setting(20, "Levels of fields in an operation. Introspection has its own.", _COUNT, ge=1)
     max_fields: int = setting(1000, "Fields of an operation, its fragments written out.", _COUNT, ge=1)
     max_root_fields: int = setting(50, "Fields at the root of an operation.", _COUNT, ge=1)

@@ -39,8 +39,16 @@ def test_the_bounds_are_those() -> None:
     bounds = re.findall(r"^\|[^|]+\|([^|]+)\|[^|]*\|[^|]+\|$", PAGE, re.MULTILINE)
     numbers = {int(number.replace(",", "")) for cell in bounds for number in re.findall(r"\d[\d,]*", cell)}
     told = (
-        *(ORDINARY.characters, ORDINARY.tokens, ORDINARY.definitions, ORDINARY.depth, ORDINARY.introspection_depth),
+        *(
+            ORDINARY.characters,
+            ORDINARY.tokens,
+            ORDINARY.definitions,
+            ORDINARY.variables,
+            ORDINARY.depth,
+            ORDINARY.introspection_depth,
+        ),
         *(ORDINARY.fields, ORDINARY.root_fields, ORDINARY.aliases, ORDINARY.spreads, ORDINARY.directives),
+        ORDINARY.variables,
         *(ORDINARY.directives_each, ORDINARY.nesting, ORDINARY.values, ORDINARY.overlaps, ORDINARY.errors),
         *(int(ORDINARY.seconds), PATIENT.connections, int(PATIENT.request_seconds), PATIENT.head_bytes // 1024),
     )

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from graphql import get_introspection_query, parse, print_ast
+from graphql import GraphQLError, get_introspection_query, parse, print_ast
 from graphql.language import FieldNode, FragmentDefinitionNode, FragmentSpreadNode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.complexity import TooComplex, check_document, check_variables
+from server.complexity import TooComplex, check_document, check_text, check_variables
 from server.limits import ORDINARY, Limits
 from server.refusal import Refusal
 from server.saved import saved_queries
@@ -54,6 +54,41 @@ def test_introspection_has_a_depth_of_its_own() -> None:
     assert refused(document, replace(ORDINARY, introspection_depth=14)) == (
         "The operation has 15 levels of introspection; up to 14 are allowed."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("{a}", 3),
+        ('{ a(b: "x y \\" # {}", c: -1.5e+3) ...F }', 13),
+        ('{ a(b: """x "y" \\""" { } #""") }', 8),
+        ("# { { {\n{,,,a,b}\ufeff", 4),
+        ('query ($a: [ID!]! = ["", """"""]) @b { c: d }', 23),
+    ],
+)
+def test_tokens_are_counted_as_the_parser_counts_them(text: str, tokens: int) -> None:
+    check_text(text, replace(ORDINARY, tokens=tokens))
+    parse(text, max_lexical_tokens=tokens)
+    with pytest.raises(TooComplex, match=f"more than {tokens - 1} tokens"):
+        check_text(text, replace(ORDINARY, tokens=tokens - 1))
+    with pytest.raises(GraphQLError, match="tokens"):
+        parse(text, max_lexical_tokens=tokens - 1)
+
+
+def test_saved_and_introspection_tokens_are_those_of_the_parser() -> None:
+    for text in (get_introspection_query(), *(saved.text for saved in saved_queries())):
+        count = next(n for n in range(10, 2000) if not _more(text, n))
+        parse(text, max_lexical_tokens=count)
+        with pytest.raises(GraphQLError, match="tokens"):
+            parse(text, max_lexical_tokens=count - 1)
+
+
+def _more(text: str, tokens: int) -> bool:
+    try:
+        check_text(text, replace(ORDINARY, tokens=tokens))
+    except TooComplex:
+        return True
+    return False
 
 
 def test_what_grows_without_bound_is_counted_without_growing() -> None:
