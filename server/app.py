@@ -47,10 +47,11 @@ def create_app(
     limits: Limits = ORDINARY,
     registered: Registered | None = None,
     origins: Sequence[str] = (),
+    compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee, limits)
+    executor = Executor(schema, context, finish, foresee, limits, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
 

@@ -114,6 +114,7 @@ def serve(
                 limits=settings.limits,
                 registered=Registered(known, only=settings.documents == "saved"),
                 origins=settings.origins,
+                compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
             stop(str(error))

@@ -10,6 +10,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from server import garbage
 from server.connection import Connection, Places
 from server.limits import Patience
 
@@ -58,6 +59,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
+            garbage.settle()
             self._listening()
 
 
