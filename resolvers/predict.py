@@ -35,7 +35,7 @@ from upstream.request import checked
 MADE_UP = 7_000_000_000_000_000_000
 _POOL = 10_000_000_000_000
 # All rows that one prediction makes up: it has to stay cheaper than what it predicts.
-MOST_MADE_UP = 50_000
+MOST_MADE_UP = 20_000
 # How many different entities made-up rows name, for each kind.
 SPREAD = {"user": 25, "group": 5, "room": 3, "game": 25}
 MANY = 4  # times as many rows as are likely, for the upper end of a range
@@ -99,6 +99,11 @@ class Plan:
         return sum(part.calls for part in self.parts)
 
     @property
+    def rows(self) -> int:
+        """The rows that they are likely to bring, those at hand among them."""
+        return sum(part.rows for part in self.parts)
+
+    @property
     def depends(self) -> bool:
         """Whether the number of calls depends on rows that nobody has seen yet."""
         return self.fewest != self.most
@@ -111,7 +116,7 @@ class Plan:
             "most": self.most,
             "depends": self.depends,
             "held": sum(part.held for part in self.parts),
-            "rows": sum(part.rows for part in self.parts),
+            "rows": self.rows,
             "seconds": round(sum(part.seconds for part in self.parts), 6),
             "plan": [part.told() for part in self.parts],
         }

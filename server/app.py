@@ -21,10 +21,14 @@ from server.callers.powers import ADMIN
 from server.examples import resolve
 from server.execution import Executor, Finish, Foresee, encode
 from server.explorer import explorer_routes, page_response
-from server.graphql import MOST_BYTES, GraphQL
+from server.graphql import GraphQL
+from server.headers import SecurityHeaders
+from server.limits import ORDINARY, Limits
 from server.operation import Operation
+from server.origins import cors
 from server.readiness import Readiness
 from server.refusal import error
+from server.registered import Registered
 from server.saved import Saved, check
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -45,8 +49,10 @@ def create_app(
     lifespan: Lifespan = nothing,
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
-    most_bytes: int = MOST_BYTES,
     callers: Callers | None = None,
+    limits: Limits = ORDINARY,
+    registered: Registered | None = None,
+    origins: Sequence[str] = (),
     compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
@@ -55,7 +61,9 @@ def create_app(
     """
     house = callers or Callers()
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee, compiled=compiled)
+    executor = Executor(schema, context, finish, foresee, limits, compiled=compiled)
+    if registered is not None:
+        registered.check(executor.documents)
 
     async def tabs(caller: Caller) -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor, caller)} for one in saved]
@@ -76,13 +84,19 @@ def create_app(
 
     return Starlette(
         routes=[
-            Route("/graphql", GraphQL(executor, page_response, most_bytes)),
+            Route("/graphql", GraphQL(executor, page_response, limits, registered, origins)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *link_routes(house),
             *explorer_routes(tabs),
         ],
-        middleware=[Middleware(Access), Middleware(Door, callers=house)],
+        # A preflight carries no credential, so it is answered before the door.
+        middleware=[
+            Middleware(Access),
+            Middleware(SecurityHeaders),
+            *cors(origins),
+            Middleware(Door, callers=house),
+        ],
         exception_handlers={HTTPException: refused},
         lifespan=live,
     )

@@ -108,20 +108,28 @@ def serve(
         from server.app import create_app
         from server.callers.callers import Callers
         from server.gateway import Gateway
+        from server.registered import Registered, by_hash, read_folder
         from server.saved import BrokenQuery, saved_queries
         from server.trace import finish
 
         gateway = Gateway(live)
         try:
+            saved = saved_queries()
+            known = by_hash(one.text for one in saved)
+            if settings.documents_folder is not None:
+                known |= read_folder(settings.documents_folder)
             served = create_app(
                 graph.schema,
                 gateway.session,
-                saved=saved_queries(),
+                saved=saved,
                 readiness=gateway.readiness(),
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
                 callers=Callers.of(live, closed),
+                limits=settings.limits,
+                registered=Registered(known, only=settings.documents == "saved"),
+                origins=settings.origins,
                 compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
@@ -132,7 +140,8 @@ def serve(
         if closed:
             typer.echo("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
         page = page_address(bound)
-        if not run(served, bound, lambda: typer.echo(f"Open {page} for the page; clients use {page}/graphql")):
+        told = f"Open {page} for the page; clients use {page}/graphql"
+        if not run(served, bound, lambda: typer.echo(told), settings.patience):
             stop("the server could not start; the log above says why")
 
 

@@ -84,6 +84,7 @@ def _asset(request: Request) -> Response:
     media_type, compressible = MEDIA_TYPES[path.suffix]
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",  # its name carries the hash of its content
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,  # a worker goes by that of its own script
         "X-Content-Type-Options": "nosniff",
     }
     if not compressible:

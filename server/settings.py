@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
+from server.limits import Limits, Patience
 from server.watched import Watched
 
 ENV_FILE = Path(".env")
@@ -77,6 +78,18 @@ def _claim(value: str) -> str:
     return value
 
 
+def _origins(value: str) -> str:
+    for origin in value.split(","):
+        parts = urlsplit(origin.strip())
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or f"{parts.scheme}://{parts.netloc}" != (origin.strip())
+        ):
+            raise ValueError(f"holds {origin.strip()[:100]!r}, which is no origin")
+    return value
+
+
 def _printable(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -89,6 +102,7 @@ TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Token = Annotated[SecretStr, AfterValidator(_printable)]
 Claim = Annotated[str, AfterValidator(_claim)]
 CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+Origins = Annotated[str, AfterValidator(_origins)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -109,6 +123,8 @@ _CLAIM = "the name of a claim"
 _RATE = "a whole number from 0 to 1000000"
 _SIGNING = "at least 32 letters and digits, made by chance"
 LEAST_SIGNING_SECRET = 32
+_COUNT = "a whole number from 1"
+_BOUND = "a whole number from 0"
 
 
 class Settings(BaseSettings):
@@ -226,6 +242,48 @@ class Settings(BaseSettings):
         "memory", "Where they are counted: `memory`, each server its own, or `redis`, that of `CACHE_URL`.",
         "memory or redis",
     )  # fmt: skip
+    max_body_bytes: int = setting(1024 * 1024, "Bytes that a request's body may have.", _COUNT, ge=1)
+    max_tokens: int = setting(1000, "Tokens (names, values, signs) that a document may have.", _COUNT, ge=1)
+    max_depth: int = setting(20, "Levels of fields in an operation. Introspection has its own.", _COUNT, ge=1)
+    max_fields: int = setting(1000, "Fields of an operation, its fragments written out.", _COUNT, ge=1)
+    max_root_fields: int = setting(50, "Fields at the root of an operation.", _COUNT, ge=1)
+    max_aliases: int = setting(100, "Aliases in an operation, its fragments written out.", _COUNT, ge=1)
+    max_directives: int = setting(100, "Directives in an operation, its fragments written out.", _COUNT, ge=1)
+    max_fragment_spreads: int = setting(500, "Fragment spreads in an operation, written out.", _COUNT, ge=1)
+    max_calls: int = setting(
+        0,
+        "Upstream calls that an operation may be planned to make, as `X-Graph-Max-Calls` has it for one request; 0 is "
+        "no bound, and no operation has to be planned beforehand.",
+        _BOUND,
+        ge=0,
+    )
+    max_rows: int = setting(0, "Upstream rows that an operation may be planned to read; 0 is no bound.", _BOUND, ge=0)
+    request_timeout: float = setting(
+        100.0, "Seconds that an operation may take before it is ended with DEADLINE_EXCEEDED.", _SECONDS, gt=0, le=3600
+    )
+    introspection: Literal["on", "off"] = setting(
+        "on", "`off`: nobody is told the schema, neither by introspection nor `_service` nor suggestions.", "on or off"
+    )
+    documents: Literal["any", "saved"] = setting(
+        "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
+    )
+    documents_folder: File | None = setting(
+        None, "Folder of registered documents: `.graphql` files, and `.json` lists of documents by id.", "a folder"
+    )
+    cors_origins: Origins | None = setting(
+        None,
+        "Origins, with commas between, whose pages may ask: `https://bi.example.com`.",
+        "origins such as https://bi.example.com",
+    )
+    client_timeout: float = setting(
+        10.0, "Seconds in which a request must be complete; as long may a connection be idle.", _SECONDS, gt=0, le=3600
+    )
+    max_connections: int = setting(
+        2000,
+        "Clients' connections; beyond it the one that has waited longest without a request is closed.",
+        _COUNT,
+        ge=1,
+    )
     error_journal: File = setting(
         Path("~/.local/state/gamehub-graph/errors.sqlite"),
         "File that keeps failed upstream calls, for `gamehub-graph errors`.",
@@ -242,6 +300,34 @@ class Settings(BaseSettings):
     def business_zone(self) -> ZoneInfo:
         """The time zone of the business, in which periods are resolved."""
         return ZoneInfo(self.business_timezone or self.gamehub_timezone)
+
+    @property
+    def limits(self) -> Limits:
+        """What a request may cost."""
+        return Limits(
+            body_bytes=self.max_body_bytes,
+            seconds=self.request_timeout,
+            tokens=self.max_tokens,
+            depth=self.max_depth,
+            fields=self.max_fields,
+            root_fields=self.max_root_fields,
+            aliases=self.max_aliases,
+            directives=self.max_directives,
+            spreads=self.max_fragment_spreads,
+            calls=self.max_calls,
+            rows=self.max_rows,
+            introspection=self.introspection == "on",
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """How long a client may take to ask."""
+        return Patience(self.client_timeout, self.client_timeout, connections=self.max_connections)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may ask."""
+        return tuple(origin.strip().lower() for origin in (self.cors_origins or "").split(",") if origin.strip())
 
     @property
     def uses_sandbox(self) -> bool:

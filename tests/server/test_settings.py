@@ -3,10 +3,12 @@
 import os
 import re
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from server.limits import ORDINARY, PATIENT
 from server.settings import NAMES, LiveSettings, Settings, UserCodeFrom, WrongSettings, load, settings_table
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -44,6 +46,18 @@ def test_nothing_set_is_the_sandbox() -> None:
     assert settings.business_zone.key == "UTC"
 
 
+def test_nothing_set_is_the_ordinary_bounds() -> None:
+    settings = load()
+    assert (settings.limits, settings.patience, settings.origins) == (ORDINARY, PATIENT, ())
+    Path(".env").write_text(
+        "MAX_DEPTH=3\nINTROSPECTION=off\nCORS_ORIGINS=https://a.b, http://C.d:81\nCLIENT_TIMEOUT=2\n"
+    )
+    settings = load()
+    assert settings.limits == replace(ORDINARY, depth=3, introspection=False)
+    assert settings.patience == replace(PATIENT, request_seconds=2, idle_seconds=2)
+    assert settings.origins == ("https://a.b", "http://c.d:81")
+
+
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("PORT=1\nHOST=localhost\nBUSINESS_TIMEZONE=Europe/Madrid\n")
     monkeypatch.setenv("PORT", "2")
@@ -79,6 +93,11 @@ def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
         ("GAMEHUB_TIMEOUT", "nan", "GAMEHUB_TIMEOUT is not one of the allowed values; allowed is seconds"),
         ("GAMELOG_CONCURRENCY", "0", "GAMELOG_CONCURRENCY is not one of the allowed values; allowed is a whole number"),
         ("USER_CODE_FROM", "email", "USER_CODE_FROM is not one of the allowed values; allowed is username, external"),
+        ("CORS_ORIGINS", "*", "CORS_ORIGINS holds '*', which is no origin; allowed is origins such as https://bi"),
+        ("CORS_ORIGINS", "https://a.b/c", "CORS_ORIGINS holds 'https://a.b/c', which is no origin"),
+        ("CORS_ORIGINS", "https://a.b,c.d", "CORS_ORIGINS holds 'c.d', which is no origin"),
+        ("INTROSPECTION", "perhaps", "INTROSPECTION is not one of the allowed values; allowed is on or off"),
+        ("MAX_DEPTH", "0", "MAX_DEPTH is not one of the allowed values; allowed is a whole number from 1"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL is not one of the allowed values; allowed is debug, info, warning or error"),
         ("AUTH", "off", "AUTH is not one of the allowed values; allowed is required or open"),
         ("ALLOW_OPEN", "perhaps", "ALLOW_OPEN is not one of the allowed values; allowed is yes or no"),
