@@ -21,6 +21,7 @@ from server.operation import Operation
 from server.readiness import Readiness
 from server.refusal import error
 from server.saved import Saved, check
+from server.shedding import MOST_RUNNING, MOST_WAITING, Shedding
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -40,11 +41,14 @@ def create_app(
     lifespan: Lifespan = nothing,
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
+    leave: Callable[[Any], None] = lambda context: None,
     most_bytes: int = MOST_BYTES,
+    most_running: int = MOST_RUNNING,
+    most_waiting: int = MOST_WAITING,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee)
+    executor = Executor(schema, context, finish, foresee, leave)
 
     async def tabs() -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]
@@ -68,7 +72,7 @@ def create_app(
             Route("/readyz", readyz),
             *explorer_routes(tabs),
         ],
-        middleware=[Middleware(Access)],
+        middleware=[Middleware(Access), Middleware(Shedding, running=most_running, waiting=most_waiting)],
         exception_handlers={HTTPException: refused},
         lifespan=live,
     )

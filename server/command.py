@@ -90,6 +90,7 @@ def serve(
         stop(str(error))
     with upstreams(settings, typer.echo) as live:
         from resolvers.predict import foresee
+        from resolvers.session import Session
         from schema import graph
         from server.app import create_app
         from server.gateway import Gateway
@@ -97,15 +98,19 @@ def serve(
         from server.trace import finish
 
         gateway = Gateway(live)
+        readiness = gateway.readiness()
         try:
             served = create_app(
                 graph.schema,
                 gateway.session,
                 saved=saved_queries(),
-                readiness=gateway.readiness(),
+                readiness=readiness,
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
+                leave=Session.close,
+                most_running=settings.max_operations,
+                most_waiting=settings.max_waiting_operations,
             )
         except BrokenQuery as error:
             stop(str(error))
@@ -113,7 +118,11 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         page = page_address(bound)
-        if not run(served, bound, lambda: typer.echo(f"Open {page} for the page; clients use {page}/graphql")):
+
+        def listening() -> None:
+            typer.echo(f"Open {page} for the page; clients use {page}/graphql")
+
+        if not run(served, bound, listening, readiness.drain, settings.drain_seconds, settings.stop_seconds):
             stop("the server could not start; the log above says why")
 
 

@@ -65,7 +65,8 @@ class Executor:
 
     `context` makes that context from the operation. What is added to answers (a trace, say) goes into
     `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
-    an operation of this context would call, given what runs it in another.
+    an operation of this context would call, given what runs it in another. `leave` is told of each context whose
+    operation is over, also of one that was cancelled.
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class Executor:
         context: Callable[[Operation], Any],
         finish: Finish = lambda operation, context, outcome: None,
         foresee: Foresee | None = None,
+        leave: Callable[[Any], None] = lambda context: None,
     ) -> None:
         self.documents = Documents(schema)
         self._schema = schema
         self._context = context
         self._finish = finish
         self._foresee = foresee
+        self._leave = leave
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
@@ -98,6 +101,7 @@ class Executor:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
         text = Text(operation.text)
         text.document = document
+        context: Any = None
         try:
             context = self._context(operation)
             if operation.asked.plan:
@@ -109,6 +113,9 @@ class Executor:
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
+        finally:
+            if context is not None:
+                self._leave(context)
         return outcome
 
     async def _execute(self, text: Text, operation: Operation, context: Any) -> Outcome:

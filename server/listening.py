@@ -1,13 +1,17 @@
 """The server's socket and its run: uvicorn on uvloop and httptools, until a signal asks for the end."""
 
+import asyncio
 import errno
+import math
 import socket
+import time
 from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
 
-GRACE_SECONDS = 10
+GRACE_SECONDS = 30.0
+TICK_SECONDS = 0.1
 
 
 class CannotListen(Exception):
@@ -41,19 +45,47 @@ def page_address(bound: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which calls `listening` once it answers."""
+    """uvicorn, which calls `listening` once it answers, and `draining` when it was told to stop.
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+    It then goes on for `drain` seconds, in which each answer closes its connection, so that clients and load balancers
+    turn elsewhere; only after that are new connections refused, and what runs is waited for.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: Callable[[], None],
+        draining: Callable[[], None] = lambda: None,
+        drain: float = 0.0,
+    ) -> None:
         super().__init__(config)
         self._listening = listening
+        self._draining = draining
+        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
             self._listening()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._draining()
+        self.server_state.default_headers.append((b"connection", b"close"))
+        end = time.monotonic() + self._drain
+        # A second signal does not wait.
+        while time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110
+            await asyncio.sleep(TICK_SECONDS)
+        await super().shutdown(sockets)
 
-def run(app: ASGIApp, bound: socket.socket, listening: Callable[[], None]) -> bool:
+
+def run(
+    app: ASGIApp,
+    bound: socket.socket,
+    listening: Callable[[], None],
+    draining: Callable[[], None] = lambda: None,
+    drain: float = 0.0,
+    grace: float = GRACE_SECONDS,
+) -> bool:
     """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
     config = uvicorn.Config(
         app,
@@ -64,8 +96,8 @@ def run(app: ASGIApp, bound: socket.socket, listening: Callable[[], None]) -> bo
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(grace),
     )
-    server = Server(config, listening)
+    server = Server(config, listening, draining, drain)
     server.run(sockets=[bound])
     return server.started

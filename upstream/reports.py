@@ -4,7 +4,7 @@ Sources: the sections of "GameHub API" 1.3.2 (R1-R11) and of "Game History" (G1)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from upstream import rows
@@ -39,6 +39,7 @@ class Report:
 
     `frame` is the name of the time frame's parameter (R1-R11: `{frame}=range` and its bounds; G1: `start` and `end`),
     `unpaged` says that `per_page=-1` exists and is always sent (C7), `single` that it describes one entity (C9),
+    `echoes` names the column in which a row repeats a parameter, so that rows of somebody else are noticed,
     `current` that its rows tell what is so at this moment, whatever the period: none of its days is ever over.
     """
 
@@ -49,6 +50,7 @@ class Report:
     parameters: Mapping[str, Parameter]
     frame: str | None = None
     action: str = "reports"
+    echoes: Mapping[str, str] = field(default_factory=dict)
     unpaged: bool = False
     single: bool = False
     current: bool = False
@@ -73,15 +75,15 @@ _STATUS = Parameter(Check.STATUS)
 
 DAILY_MOVEMENTS = Report(
     "R1", "Bingo Financial Report Daily Movements", "users_report", rows.DailyMovement,
-    {"groupid": _REQUIRED_ID}, frame="timestamp",
+    {"groupid": _REQUIRED_ID}, frame="timestamp", echoes={"groupid": "group_id"},
 )  # fmt: skip
 ROOM_GAMES = Report(
     "R2", "Bulk Games Report", "api_bulk_games_report", rows.RoomGame,
-    {"bs_room_id": _ID, "status": _STATUS}, frame="starts_at", unpaged=True,
+    {"bs_room_id": _ID, "status": _STATUS}, frame="starts_at", unpaged=True, echoes={"bs_room_id": "room_id"},
 )  # fmt: skip
 GAME_DETAIL = Report(
     "R3", "Retail Game Details", "api_retail_game_details", rows.GameDetail,
-    {"id": _REQUIRED_ID}, single=True,
+    {"id": _REQUIRED_ID}, single=True, echoes={"id": "game_id"},
 )  # fmt: skip
 GAME_SUMMARY = Report(
     "R4", "Simplified Retail Game Details", "api_retail_game_details_simplified", rows.GameSummary,
@@ -89,7 +91,7 @@ GAME_SUMMARY = Report(
 )  # fmt: skip
 GROUP_MOVEMENTS = Report(
     "R5", "Retails Movements", "api_retail_movements", rows.GroupMovement,
-    {"group_id": _REQUIRED_ID}, frame="timestamp",
+    {"group_id": _REQUIRED_ID}, frame="timestamp", echoes={"group_id": "group_id"},
 )  # fmt: skip
 GAMES_ON_SALE = Report(
     "R6", "Selling and pre-selling games", "api_selling_and_preselling_games_report", rows.GameOnSale,
@@ -101,11 +103,11 @@ USER_TRANSACTIONS = Report(
 )  # fmt: skip
 GROUPS = Report(
     "R8", "Group List Report", "api_groups_report", rows.Group,
-    {"id": _ID},
+    {"id": _ID}, echoes={"id": "id"},
 )  # fmt: skip
 USERS = Report(
     "R9", "User List Report", "api_users_report", rows.User,
-    {"id": _ID, "username": _TEXT, "fkgroup": _ID},
+    {"id": _ID, "username": _TEXT, "fkgroup": _ID}, echoes={"id": "id", "fkgroup": "group_id"},
 )  # fmt: skip
 PROGRESSIVE_JACKPOTS = Report(
     "R10", "Progressive Jackpots Summary", "progressive_jackpot_summary", rows.ProgressiveJackpot,
@@ -117,7 +119,8 @@ FINANCIAL_MOVEMENTS = Report(
 )  # fmt: skip
 GAME_LOGS = Report(
     "G1", "Game History", "get_game_log", rows.GameLog,
-    {"game_type": _REQUIRED_TEXT, "user_code": _TEXT}, frame="start", action="", system=System.GAMELOG,
+    {"game_type": _REQUIRED_TEXT, "user_code": _TEXT}, frame="start", action="",
+    echoes={"user_code": "user_code"}, system=System.GAMELOG,
 )  # fmt: skip
 
 REPORTS: tuple[Report, ...] = (
