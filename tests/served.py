@@ -9,13 +9,15 @@ from pathlib import Path
 
 
 @contextmanager
-def served(folder: Path, **settings: str) -> Iterator[str]:
-    """The address it listens on. `folder` is where it runs, and where its error journal stands."""
+def served(folder: Path, log: Path | None = None, **settings: str) -> Iterator[str]:
+    """The address it listens on. `folder` is where it runs, and where its error journal stands; `log` takes its log."""
+    errors = log.open("w") if log is not None else None
     server = subprocess.Popen(
         [Path(sys.executable).with_name("gamehub-graph"), "serve", "--port", "0"],
         env={**os.environ, "ERROR_JOURNAL": str(folder / "errors.sqlite"), "LOG_LEVEL": "error", **settings},
         cwd=folder,
         stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
     )
     try:
@@ -29,3 +31,5 @@ def served(folder: Path, **settings: str) -> Iterator[str]:
     finally:
         server.terminate()
         server.communicate(timeout=30)
+        if errors is not None:
+            errors.close()

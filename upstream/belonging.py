@@ -6,6 +6,7 @@ Only what a row says of itself can be compared; a column that is missing proves 
 import datetime
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 from upstream.call import Call
 from upstream.errors import Malformed
@@ -32,12 +33,16 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
             if found not in wanted and str(found).casefold() not in wanted:
                 told = f"{report.code}: a row is of {column} {str(found)[:40]!r}, where {name} {value!r} was asked for"
                 raise Malformed(told)
-    if asked is None or report.moment is None:
+    column = report.moment or report.frame
+    if asked is None or column is None:
         return
-    first, last = _bounds(asked, zone)
-    times = [time for time in map(operator.attrgetter(report.moment), rows) if time is not None]
+    times = [time for time in map(operator.attrgetter(column), rows) if time is not None]
+    dated = report.moment is None
+    first: Any
+    last: Any
+    first, last = (asked.first.date(), asked.last.date()) if dated else _bounds(asked, zone)
     if times and not (first <= min(times) and max(times) <= last):
-        raise Malformed(f"{report.code}: a row's {report.moment} lies outside the period that was asked for")
+        raise Malformed(f"{report.code}: a row's {column} lies outside the period that was asked for")
 
 
 def _bounds(asked: Span, zone: datetime.tzinfo) -> tuple[int, int]:

@@ -150,7 +150,7 @@ async def test_connections_are_used_again(server: Server, make: Make) -> None:
 
 
 async def test_no_more_run_at_once_than_allowed(server: Server, make: Make) -> None:
-    server.reply = lambda asked: Told(GOOD.body, delay=0.01)
+    server.reply = lambda asked: Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.01)
     upstream = make(gamehub={"concurrency": 3})
     await asyncio.gather(*(upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 31)))
     assert server.most_at_once == 3
