@@ -1,5 +1,6 @@
 """The application: its routes, its middleware and its life, put together from plain lists."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -42,13 +43,14 @@ def create_app(
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
     leave: Callable[[Any], None] = lambda context: None,
+    seconds: float = math.inf,
     most_bytes: int = MOST_BYTES,
     most_running: int = MOST_RUNNING,
     most_waiting: int = MOST_WAITING,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee, leave)
+    executor = Executor(schema, context, finish, foresee, leave, seconds)
 
     async def tabs() -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]

@@ -1,5 +1,6 @@
 """How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from server.asked import EXPLAIN
 from server.documents import Documents, Text, coded
 from server.operation import Operation
 from server.refusal import Errors, error
+from upstream.deadline import within
 
 FAULT = "A fault of this server; its log says more."
 
@@ -66,7 +68,8 @@ class Executor:
     `context` makes that context from the operation. What is added to answers (a trace, say) goes into
     `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
     an operation of this context would call, given what runs it in another. `leave` is told of each context whose
-    operation is over, also of one that was cancelled.
+    operation is over, also of one that was cancelled. What an operation asks of the upstreams ends after `seconds`, so
+    that the rest of its answer can still be given.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Executor:
         finish: Finish = lambda operation, context, outcome: None,
         foresee: Foresee | None = None,
         leave: Callable[[Any], None] = lambda context: None,
+        seconds: float = math.inf,
     ) -> None:
         self.documents = Documents(schema)
         self._schema = schema
@@ -83,6 +87,7 @@ class Executor:
         self._finish = finish
         self._foresee = foresee
         self._leave = leave
+        self._seconds = seconds
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
@@ -104,11 +109,12 @@ class Executor:
         context: Any = None
         try:
             context = self._context(operation)
-            if operation.asked.plan:
-                refused_or_explained = await self._plan(text, operation, context)
-                if refused_or_explained is not None:
-                    return refused_or_explained
-            outcome = await self._execute(text, operation, context)
+            with within(self._seconds):
+                if operation.asked.plan:
+                    refused_or_explained = await self._plan(text, operation, context)
+                    if refused_or_explained is not None:
+                        return refused_or_explained
+                outcome = await self._execute(text, operation, context)
             self._finish(operation, context, outcome)
         except Exception:
             log.exception("an operation failed outside its fields")

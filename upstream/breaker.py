@@ -24,7 +24,7 @@ class Breaker:
     name: str
     failures: int
     pause: float
-    by_share: bool = True
+    whole: bool = False  # of a system, which opens only when several of its reports fail
     clock: Callable[[], float] = time.monotonic
     in_a_row: int = 0
     opened: int = 0
@@ -34,6 +34,7 @@ class Breaker:
     reason: UpstreamError | None = None
     _last: deque[bool] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _pauses: int = 1
+    _failing: set[str] = field(default_factory=set)
 
     @property
     def state(self) -> str:
@@ -61,17 +62,23 @@ class Breaker:
         if self.until is not None:
             self._last.clear()
         self.in_a_row, self.until, self.trying, self._pauses = 0, None, False, 1
+        self._failing.clear()
 
     def failed(self, error: UpstreamError, tried: bool) -> None:
         """A call had none; `tried` says that it was the one that tries."""
         self._last.append(False)
+        self._failing.add(error.report)
         self.in_a_row += 1
         lost = self._last.count(False)
-        share = self.by_share and lost >= self.failures and 2 * lost >= len(self._last) >= _WINDOW
+        share = lost >= self.failures and 2 * lost >= len(self._last) >= _WINDOW
+        if self.whole:
+            enough = self.in_a_row >= self.failures and len(self._failing) > 1
+        else:
+            enough = self.in_a_row >= self.failures or share
         if tried:
             self.trying = False
             self._pauses = min(2 * self._pauses, _LONGEST)
-        elif self.until is not None or not (self.in_a_row >= self.failures or share):
+        elif self.until is not None or not enough:
             return
         else:
             self.opened += 1
@@ -88,7 +95,7 @@ class Breakers:
         self, system: System, failures: int, pause: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._failures, self._pause, self._clock = failures, pause, clock
-        self._whole = Breaker(system.value, 2 * failures, pause, False, clock)
+        self._whole = Breaker(system.value, 2 * failures, pause, True, clock)
         self._reports: dict[str, Breaker] = {}
 
     def admit(self, report: Report) -> "Passage":
@@ -98,7 +105,7 @@ class Breakers:
         one = self._reports.get(report.code)
         if one is None:
             name = f"{report.code} of {report.system.value}"
-            one = self._reports[report.code] = Breaker(name, self._failures, self._pause, True, self._clock)
+            one = self._reports[report.code] = Breaker(name, self._failures, self._pause, clock=self._clock)
         both = (self._whole, one)
         for breaker in both:
             if breaker.closed_to_us:

@@ -19,7 +19,7 @@ from tests.stand import Sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DEADLINE = 0.8
+DEADLINE = 0.6
 DAY = 'during: {dates: {from: "2026-03-10", to: "2026-03-10"}}'
 QUERIES = [
     query.replace("DAY", DAY)
@@ -95,9 +95,9 @@ async def test_an_answer_is_true_or_an_error(kind: str, house: House) -> None:
 
 
 async def test_no_secret_is_left_behind(house: House) -> None:
-    for kind in ("500", "page", "401", "redirect", "hang"):
+    for kind in ("500", "page", "401", "redirect"):
         house.proxy.strike(KINDS[kind])
-        await asyncio.gather(*map(house.ask, QUERIES[:2]))
+        await asyncio.gather(*map(house.ask, QUERIES[1:4]))
     house.proxy.heal()
     ready = await house.client.get("/readyz")
     log = (house.folder / "log").read_text()
