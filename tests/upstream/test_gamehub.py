@@ -132,6 +132,45 @@ async def test_c03_calls_refused_together_share_one_reading(server: Server, make
     assert token.reading == 1
 
 
+async def test_c03_rotation_under_load_loses_no_call(server: Server, make: Make, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("token-0")
+    valid, accepted = "token-0", 0
+
+    async def reply(asked: Asked) -> Told:
+        nonlocal accepted
+        await asyncio.sleep(0.002)
+        if asked.query["api_token"] != valid:
+            return Told(REFUSED, 401)
+        accepted += 1
+        return Told({"error": False, "report": [{"id": int(asked.query["id"])}]})
+
+    server.reply = reply
+    token = Secret(file)
+    upstream = make(gamehub={"token": token})
+
+    async def rotate() -> None:
+        nonlocal valid
+        for number in range(1, 21):
+            await asyncio.sleep(0.02)
+            file.write_text(f"token-{number}")
+            valid = f"token-{number}"
+
+    async def load(worker: int) -> int:
+        done = 0
+        while not rotation.done():
+            call = Call.of(reports.GROUPS, id=1 + worker * 100_000 + done)
+            assert [row.id for row in (await upstream.fetch(call)).rows] == [dict(call.params)["id"]]
+            done += 1
+        return done
+
+    rotation = asyncio.create_task(rotate())
+    answered = sum(await asyncio.gather(*map(load, range(20))))
+    assert answered == accepted > 100
+    # One reading a rotation, however many calls it hit.
+    assert 1 <= token.reading <= 20
+
+
 async def test_c03_authentication_is_one_replaceable_object(server: Server, make: Make) -> None:
     class Bearer(httpx.Auth):
         def __init__(self, token: Secret) -> None:
