@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint install answers explorer bench-planner lock clean
+.PHONY: help serve test lint install answers explorer bench-planner bench-faults lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,6 +36,9 @@ answers: install ## record the answers of the saved queries anew
 
 explorer: ## build the explorer page into server/page (needs Node 20.19 or newer)
 	@cd explorer && npm ci && npm run build
+
+bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, latencies, requests, lost slots
+	@$(BIN)/python benchmarks/faults_bench.py $(ARGS)
 
 bench-planner: install ## the planner against always narrow, always wide and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/planner.md $(ARGS)

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from upstream import decode, request
-from upstream.auth import GameHubAuth
+from upstream.auth import GameHubAuth, with_token
 from upstream.belonging import refuse_strangers
 from upstream.call import Call
-from upstream.errors import Malformed, Unauthenticated, Unavailable, refusal
+from upstream.errors import Malformed, Unavailable, refusal
 from upstream.rows import Row
-from upstream.secret import Secret, SecretMissing
+from upstream.secret import Secret
 from upstream.transport import Reply, Tally, Transport
 
 EMPTY = "10002"  # "Empty data / Failed validation": parameters are checked beforehand, so the data is empty (C11)
@@ -71,24 +71,8 @@ class GameHub:
         if call.interval is not None:
             asked = (request.days if call.report.moment is None else request.span)(call.interval, zone)
         query = request.query(call, asked)
-        token = self._config.token
-        reading, used = token.reading, token.current
-        try:
-            return self._own(await self._read(call, query, tally), call, asked)
-        except Unauthenticated as error:
-            refused = error
-        # The token may have just changed: read it again, ask again, once (C3).
-        try:
-            token.renew(reading)
-        except SecretMissing:
-            raise refused from None
-        # A new token is a new question; the same one asked again is a second request for the same call.
-        if used in (None, token.current) and not self.transport.budget.spend():
-            raise refused
-        return self._own(await self._read(call, query, tally), call, asked)
-
-    def _own(self, rows: list[Row], call: Call, asked: request.Span | None) -> list[Row]:
-        """The rows, if they are those that were asked for."""
+        rows = await with_token(self._config.token, self.transport.budget, lambda: self._read(call, query, tally))
+        # Rows of somebody else are not what was asked for.
         refuse_strangers(call, rows, asked, self._config.timezone)
         return rows if asked is None else _within(rows, call, asked)
 

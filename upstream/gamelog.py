@@ -12,7 +12,7 @@ import httpx
 
 from upstream import decode, request
 from upstream.agents import Agent, Agents
-from upstream.auth import GameLogAuth
+from upstream.auth import GameLogAuth, with_token
 from upstream.belonging import refuse_strangers
 from upstream.call import Call
 from upstream.errors import (
@@ -176,19 +176,7 @@ class _Reader:
 
     async def _page(self, number: int, size: int) -> decode.LogPage[Row]:
         body = request.body(self._call, self._asked, number, size)
-        token = self._agent.token
-        reading, used = token.reading, token.current
-        try:
-            return await self._ask(body)
-        except Unauthenticated as error:
-            refused = error
-        try:
-            token.renew(reading)
-        except SecretMissing:
-            raise refused from None
-        if used in (None, token.current) and not self._transport.budget.spend():
-            raise refused
-        return await self._ask(body)
+        return await with_token(self._agent.token, self._transport.budget, lambda: self._ask(body))
 
     async def _ask(self, body: dict[str, Any]) -> decode.LogPage[Row]:
         url = self._config.url()

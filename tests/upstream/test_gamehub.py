@@ -151,8 +151,9 @@ async def test_c03_rotation_under_load_loses_no_call(server: Server, make: Make,
 
     async def rotate() -> None:
         nonlocal valid
-        for number in range(1, 21):
-            await asyncio.sleep(0.02)
+        for number in range(1, 7):
+            while accepted < 40 * number:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
             file.write_text(f"token-{number}")
             valid = f"token-{number}"
 
@@ -168,7 +169,7 @@ async def test_c03_rotation_under_load_loses_no_call(server: Server, make: Make,
     answered = sum(await asyncio.gather(*map(load, range(20))))
     assert answered == accepted > 100
     # One reading a rotation, however many calls it hit.
-    assert 1 <= token.reading <= 20
+    assert 1 <= token.reading <= 6
 
 
 async def test_c03_authentication_is_one_replaceable_object(server: Server, make: Make) -> None:
