@@ -47,10 +47,11 @@ def create_app(
     most_bytes: int = MOST_BYTES,
     most_running: int = MOST_RUNNING,
     most_waiting: int = MOST_WAITING,
+    compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee, leave, seconds)
+    executor = Executor(schema, context, finish, foresee, leave, seconds, compiled=compiled)
 
     async def tabs() -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]

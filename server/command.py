@@ -111,6 +111,7 @@ def serve(
                 leave=Session.close,
                 most_running=settings.max_operations,
                 most_waiting=settings.max_waiting_operations,
+                compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
             stop(str(error))

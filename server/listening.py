@@ -10,6 +10,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from server import garbage
+
 GRACE_SECONDS = 30.0
 TICK_SECONDS = 0.1
 
@@ -66,6 +68,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
+            garbage.settle()
             self._listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from upstream.call import Call
+from upstream.decode import need
 from upstream.errors import Malformed
 from upstream.request import Span
 from upstream.rows import Row
@@ -23,17 +24,18 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
     if not rows:
         return
     report = call.report
+    column = report.moment or report.frame
+    need(rows, {*report.echoes.values(), *([column] if column is not None else [])})
     for name, value in call.params:
-        column = report.echoes.get(name)
-        if column is None:
+        own = report.echoes.get(name)
+        if own is None:
             continue
         # A user code may come back in other letters than it was asked for.
         wanted = {None, value, str(value).casefold()}
-        for found in set(map(operator.attrgetter(column), rows)):
+        for found in set(map(operator.attrgetter(own), rows)):
             if found not in wanted and str(found).casefold() not in wanted:
-                told = f"{report.code}: a row is of {column} {str(found)[:40]!r}, where {name} {value!r} was asked for"
+                told = f"{report.code}: a row is of {own} {str(found)[:40]!r}, where {name} {value!r} was asked for"
                 raise Malformed(told)
-    column = report.moment or report.frame
     if asked is None or column is None:
         return
     times = [time for time in map(operator.attrgetter(column), rows) if time is not None]

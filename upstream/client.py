@@ -11,6 +11,7 @@ import structlog
 
 from upstream.breaker import Breakers, Refused
 from upstream.call import Answer, Call
+from upstream.decode import need
 from upstream.errors import Overloaded, Unavailable, UpstreamError
 from upstream.flight import Flight
 from upstream.gamehub import GameHub, GameHubConfig
@@ -94,12 +95,22 @@ class Upstream:
             self._tasks.add(flight.task)
             flight.task.add_done_callback(self._landed)
         started = time.monotonic()
-        outcome = await flight.wait()
+        outcome = self._read(call, await flight.wait())
         if observe is not None:
             self._tell([observe], call, outcome, started)
         if isinstance(outcome, UpstreamError):
             # One error may be raised in many waiters: each begins a traceback of its own, with no earlier frames.
             raise outcome.with_traceback(None)
+        return outcome
+
+    def _read(self, call: Call, outcome: Answer[Any] | UpstreamError) -> Answer[Any] | UpstreamError:
+        """What came of a call, with the columns readable that this asker reads, whatever the first one did."""
+        if isinstance(outcome, Answer):
+            try:
+                need(outcome.rows, call.columns)
+            except UpstreamError as error:
+                self._keep(call, error, Tally())
+                return error
         return outcome
 
     async def aclose(self) -> None:
