@@ -163,6 +163,7 @@ class Gateway:
             agents=self._agents,
             prices=self._prices,
             join=self._join,
+            caller=operation.caller,
         )
 
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:

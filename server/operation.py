@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from resolvers.caller import EVERYONE, Caller
 from server.asked import Asked
 from server.negotiation import is_json
 from server.refusal import Refusal
@@ -18,13 +19,14 @@ _KINDS = {str: "a string", dict: "an object"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, which of its operations to run, with what, and what the request asks about itself."""
+    """A document, which of its operations to run, with what, for whom, and what the request asks about itself."""
 
     text: str
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
+    caller: Caller = EVERYONE
 
 
 def from_body(body: bytes, content_type: str | None) -> Operation:
