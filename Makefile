@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PEERS := benchmarks/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint install answers explorer bench bench-planner bench-hostile lock clean
+.PHONY: help serve test lint install answers explorer bench bench-faults bench-planner bench-hostile lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,6 +37,9 @@ answers: install ## record the answers of the saved queries anew
 
 explorer: ## build the explorer page into server/page (needs Node 20.19 or newer)
 	@cd explorer && npm ci && npm run build
+
+bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, latencies, requests, lost slots
+	@$(BIN)/python benchmarks/faults_bench.py $(ARGS)
 
 # The servers to compare with are no part of the application: they have a lock of their own, for Python and for Node.
 bench: install $(PEERS)/.venv/.installed $(PEERS)/node/node_modules/.package-lock.json ## this server beside others

@@ -22,7 +22,7 @@ from resolvers.scope import NAMELESS, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call
 from upstream.decode import need
-from upstream.errors import NotFound, Unauthenticated, Unavailable, UpstreamError
+from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.reports import Report, System
 from upstream.request import BadParameter
@@ -34,6 +34,8 @@ Fixed = Mapping[str, str | int]
 
 # How many users are read from both reports when these are compared.
 SAMPLE = 3
+# With how many keys it is tried whether they can be read one by one, when they could not be read together.
+TRIED = 3
 # Of how many keys it is looked up whether they are at hand; the others are taken to be like them.
 PEEK = 8
 
@@ -119,12 +121,20 @@ class Session:
         self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._closed = False
 
     def close(self) -> None:
-        """Let go of what was read, once the operation is over: sessions and their batches refer to each other."""
+        """The operation is over, answered or not: what it has asked for and not yet got is not waited for any more.
+
+        The calls themselves go on while another operation waits for them.
+        """
+        self._closed = True
+        for task, _ in self._calls.values():
+            task.cancel()
+        # Sessions and their batches refer to each other: what was read would wait for the garbage collector.
+        self._calls.clear()
         self._batches.clear()
         self._loaders.clear()
-        self._calls.clear()
         self.memo.clear()
 
     @property
@@ -167,6 +177,9 @@ class Session:
     ) -> Answer[Any]:
         known = self._calls.get(call)
         if known is None:
+            if self._closed:
+                # A batch that was gathered before the end. Nobody is there to be told of an error.
+                raise asyncio.CancelledError
             step = Step(call, time.monotonic() - self._began, scoped=self.scope is not None)
             if way is not None:
                 step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
@@ -471,13 +484,7 @@ class _Batch:
         except UpstreamError as error:
             if edge.by is None:
                 raise
-            # What failed or was cut short as a whole may be whole for each key; but a system that is down is asked
-            # once more, not once a key.
-            if isinstance(error, Unavailable | Unauthenticated):
-                (first,) = await self._narrow(keys[:1], narrow, [way])
-                if isinstance(first, Exception):
-                    raise
-            return await self._narrow(keys, narrow, [way])
+            return await self._one_by_one(keys, narrow, [way], error)
         shares = _share_out(answer.rows, wide.column)
         if not wide.exact and self.session.join.settled(self._today()) is None:
             need(answer.rows, None)  # to be compared
@@ -486,6 +493,26 @@ class _Batch:
         asked = self._unclear(keys, shares, answer.notes.get(NAMELESS, 0))
         answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
         return [answers[key] if key in answers else Rows(shares.get(key, ()), answer.rows) for key in keys]
+
+    async def _one_by_one(
+        self, keys: list[Any], narrow: Way, rejected: Sequence[Way], error: UpstreamError
+    ) -> list[Any]:
+        """The rows of keys that could not be read together: what failed or was cut as a whole may be whole for each.
+
+        But a system that fails altogether is not asked once a key: a few are tried first, one if it is down, and as far
+        as the retry budget goes. If all of those fail, so do the others.
+        """
+        spare = getattr(self.session.upstream, "spare", None)
+        tried = 1 if isinstance(error, Unavailable | Unauthenticated) else TRIED
+        answers: list[Any] = []
+        for key in keys[:tried]:
+            if isinstance(error, Overloaded) or (spare is not None and not spare(self.edge.report.system)):
+                break
+            answers += await self._narrow([key], narrow, rejected)
+            if not isinstance(answers[-1], UpstreamError) or isinstance(answers[-1], NotFound):
+                rest = await self._narrow(keys[len(answers) :], narrow, rejected)
+                return answers + rest
+        return answers + [error] * (len(keys) - len(answers))
 
     def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], nameless: object) -> Sequence[Any]:
         """The keys that a wide answer does not settle, so that each has to be asked for by itself.

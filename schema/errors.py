@@ -9,6 +9,7 @@
 | UPSTREAM_INCOMPLETE      | the upstream cut the rows short                                          |
 | UPSTREAM_ERROR           | the upstream reported a failure of its own                               |
 | UPSTREAM_UNAVAILABLE     | the upstream could not be reached, or not in time                        |
+| OVERLOADED               | so much is under way already that this call was not made                 |
 | UPSTREAM_MALFORMED       | the upstream answered with something other than its documented JSON      |
 | TOO_MANY_CALLS           | the plan needs more upstream calls than the request or the server allows |
 | TOO_MANY_ROWS            | the plan reads more upstream rows than the server allows                 |

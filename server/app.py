@@ -30,6 +30,7 @@ from server.readiness import Readiness
 from server.refusal import error
 from server.registered import Registered
 from server.saved import Saved, check
+from server.shedding import MOST_RUNNING, MOST_WAITING, Shedding
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -50,9 +51,12 @@ def create_app(
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
     callers: Callers | None = None,
+    leave: Callable[[Any], None] = lambda context: None,
     limits: Limits = ORDINARY,
     registered: Registered | None = None,
     origins: Sequence[str] = (),
+    most_running: int = MOST_RUNNING,
+    most_waiting: int = MOST_WAITING,
     compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
@@ -61,7 +65,7 @@ def create_app(
     """
     house = callers or Callers()
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee, limits, compiled=compiled)
+    executor = Executor(schema, context, finish, foresee, leave, limits, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
 
@@ -96,6 +100,7 @@ def create_app(
             Middleware(SecurityHeaders),
             *cors(origins),
             Middleware(Door, callers=house),
+            Middleware(Shedding, running=most_running, waiting=most_waiting),
         ],
         exception_handlers={HTTPException: refused},
         lifespan=live,

@@ -104,6 +104,7 @@ def serve(
         stop(str(error), WRONG_USE)
     with upstreams(settings, typer.echo) as live:
         from resolvers.predict import foresee
+        from resolvers.session import Session
         from schema import graph
         from server.app import create_app
         from server.callers.callers import Callers
@@ -113,6 +114,7 @@ def serve(
         from server.trace import finish
 
         gateway = Gateway(live)
+        readiness = gateway.readiness()
         try:
             saved = saved_queries()
             known = by_hash(one.text for one in saved)
@@ -122,14 +124,17 @@ def serve(
                 graph.schema,
                 gateway.session,
                 saved=saved,
-                readiness=gateway.readiness(),
+                readiness=readiness,
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
                 callers=Callers.of(live, closed),
+                leave=Session.close,
                 limits=settings.limits,
                 registered=Registered(known, only=settings.documents == "saved"),
                 origins=settings.origins,
+                most_running=settings.max_operations,
+                most_waiting=settings.max_waiting_operations,
                 compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
@@ -140,8 +145,13 @@ def serve(
         if closed:
             typer.echo("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
         page = page_address(bound)
-        told = f"Open {page} for the page; clients use {page}/graphql"
-        if not run(served, bound, lambda: typer.echo(told), settings.patience):
+
+        def listening() -> None:
+            typer.echo(f"Open {page} for the page; clients use {page}/graphql")
+
+        if not run(
+            served, bound, listening, settings.patience, readiness.drain, settings.drain_seconds, settings.stop_seconds
+        ):
             stop("the server could not start; the log above says why")
 
 

@@ -18,6 +18,7 @@ from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error
 from server.validation import coded, without_suggestion
+from upstream.deadline import within
 
 FAULT = "A fault of this server; its log says more."
 
@@ -78,6 +79,8 @@ class Executor:
     `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
     an operation of this context would call, given what runs it in another. Queries run on compiled code unless
     `compiled` is False; what the engine cannot compile runs on graphql-core, and is counted in `engine.counts`.
+    `leave` is told of each context whose operation is over, also of one that was cancelled. What an operation asks of
+    the upstreams ends after `seconds`, so that the rest of its answer can still be given.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Executor:
         context: Callable[[Operation], Any],
         finish: Finish = lambda operation, context, outcome: None,
         foresee: Foresee | None = None,
+        leave: Callable[[Any], None] = lambda context: None,
         limits: Limits = ORDINARY,
         *,
         compiled: bool = True,
@@ -97,6 +101,7 @@ class Executor:
         self._context = context
         self._finish = finish
         self._foresee = foresee
+        self._leave = leave
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
@@ -116,20 +121,19 @@ class Executor:
         context: Any = None
         try:
             context = self._context(operation)
-            if operation.asked.plan or self._limits.calls or self._limits.rows:
-                refused_or_explained = await self._plan(document, operation, context)
-                if refused_or_explained is not None:
-                    return refused_or_explained
-            outcome = await self._execute(document, operation, context)
+            with within(self._limits.seconds):
+                if operation.asked.plan or self._limits.calls or self._limits.rows:
+                    refused_or_explained = await self._plan(document, operation, context)
+                    if refused_or_explained is not None:
+                        return refused_or_explained
+                outcome = await self._execute(document, operation, context)
             self._finish(operation, context, outcome)
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
         finally:
-            # What refers to itself in a circle would wait for the garbage collector, with all rows that it read.
-            close = getattr(context, "close", None)
-            if close is not None:
-                close()
+            if context is not None:
+                self._leave(context)
         return outcome
 
     async def _execute(self, document: Document, operation: Operation, context: Any) -> Outcome:

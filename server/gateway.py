@@ -123,6 +123,7 @@ class Gateway:
             timezone=ZoneInfo(settings.gamehub_timezone),
             timeout=settings.gamehub_timeout,
             concurrency=settings.gamehub_concurrency,
+            **self._bounds(),
         )
 
     def _gamelog(self) -> GameLogConfig | None:
@@ -138,7 +139,19 @@ class Gateway:
             timezone=ZoneInfo(settings.gamelog_timezone),
             timeout=settings.gamelog_timeout,
             concurrency=settings.gamelog_concurrency,
+            **self._bounds(),
         )
+
+    def _bounds(self) -> dict[str, Any]:
+        """What is the same for both systems."""
+        settings = self._settings
+        return {
+            "body_limit": settings.max_upstream_mebibytes << 20,
+            "most_waiting": settings.max_waiting_calls,
+            "hedge_after": settings.hedge_after or "",
+            "breaker_failures": settings.breaker_failures,
+            "breaker_seconds": settings.breaker_seconds,
+        }
 
     def session(self, operation: Operation) -> Session:
         """What one operation reads with."""
@@ -164,6 +177,15 @@ class Gateway:
         assert self._cached is not None, "the gateway is not open"
         return await self._cached.held_many(calls)
 
+    def spare(self, system: System) -> bool:
+        """Whether a system may be asked once more for what it has failed to answer."""
+        assert self._upstream is not None, "the gateway is not open"
+        return self._upstream.spare(system)
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """What there is to count of each upstream, for metrics."""
+        return self._upstream.stats() if self._upstream is not None else {}
+
     @property
     def cache(self) -> Cached:
         """The days cache, for `gamehub-graph cache`."""
@@ -188,9 +210,10 @@ class Gateway:
     def readiness(self) -> readiness.Readiness:
         """The probes as the server asks them."""
         titles = [probe.title for probe in self.probes() if probe.call.report.system not in self.missing]
-        return readiness.Readiness(
-            {title: partial(self._probe, title) for title in titles}, list(self.missing.values())
-        )
+        return readiness.Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
+
+    def _notes(self) -> list[str]:
+        return [*self.missing.values(), *(self._upstream.notes() if self._upstream is not None else ())]
 
     async def _probe(self, title: str) -> str | None:
         # Built anew each time: what was the last minute at the start is not the last minute now.

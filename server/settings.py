@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from resolvers.join import MovementJoin
 from server.limits import Limits, Patience
 from server.watched import Watched
+from upstream.hedge import Hedge
 
 ENV_FILE = Path(".env")
 
@@ -97,7 +98,16 @@ def _printable(value: SecretStr) -> SecretStr:
     return value
 
 
+def _hedge(value: str) -> str:
+    try:
+        Hedge(value)
+    except ValueError:
+        raise ValueError("is neither") from None
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
+HedgeAfter = Annotated[str, AfterValidator(_hedge)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Token = Annotated[SecretStr, AfterValidator(_printable)]
 Claim = Annotated[str, AfterValidator(_claim)]
@@ -161,6 +171,32 @@ class Settings(BaseSettings):
         60.0, "Seconds that one game log may take, all its pages included.", _SECONDS, gt=0, le=3600
     )
     gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    max_upstream_mebibytes: int = setting(
+        256, "The longest answer of an upstream that is read, in MiB once unpacked.", _MEBIBYTES, ge=1, le=4096
+    )
+    max_waiting_calls: int = setting(
+        1000,
+        "Calls that may wait for a free slot of one upstream; the next one fails with `OVERLOADED`.",
+        "a whole number from 1 to 1000000",
+        ge=1,
+        le=1_000_000,
+    )
+    breaker_failures: int = setting(
+        5,
+        "Failures in a row of one report after which it is left alone for a while; 0: it never is.",
+        "a whole number from 0 to 1000",
+        ge=0,
+        le=1000,
+    )
+    breaker_seconds: float = setting(
+        5.0, "Seconds for which it is left alone at first, before it is tried again.", _SECONDS, gt=0, le=3600
+    )
+    hedge_after: HedgeAfter | None = setting(
+        None,
+        "Ask a second time for what is late, and take the first answer: after so many seconds (`0.5`), or later than "
+        "most answers of the same report (`p95`). Not set: never.",
+        "seconds above 0, or a share such as p95",
+    )
     user_code_from: UserCodeFrom = setting(
         UserCodeFrom.USERNAME,
         "Which part of a GameHub user is the `user_code` at Game History: `username`, `external_user_id` or `id`.",
@@ -284,6 +320,25 @@ class Settings(BaseSettings):
         _COUNT,
         ge=1,
     )
+    max_operations: int = setting(
+        200, "Operations that run at the same time.", "a whole number from 1 to 100000", ge=1, le=100_000
+    )
+    max_waiting_operations: int = setting(
+        800,
+        "Operations that may wait for their turn; the next one is answered 503 with `Retry-After`.",
+        "a whole number from 0 to 100000",
+        ge=0,
+        le=100_000,
+    )
+    drain_seconds: float = setting(
+        0.0,
+        "Seconds for which a server that was told to stop goes on serving while `/readyz` says 503, so that load "
+        "balancers notice.",
+        "a number from 0 to 3600",
+        ge=0,
+        le=3600,
+    )
+    stop_seconds: float = setting(30.0, "Seconds that operations under way then have to end.", _SECONDS, gt=0, le=3600)
     error_journal: File = setting(
         Path("~/.local/state/gamehub-graph/errors.sqlite"),
         "File that keeps failed upstream calls, for `gamehub-graph errors`.",

@@ -4,12 +4,45 @@ The request that goes out is a copy: the one that the rest of the program knows 
 """
 
 import json
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeVar
 
 import httpx
 
 from upstream.agents import Agent
-from upstream.secret import Secret
+from upstream.budget import Budget
+from upstream.errors import Unauthenticated
+from upstream.secret import Secret, SecretMissing
+
+T = TypeVar("T")
+# How often a token may change under one call, which is no reason to lose it.
+_CHANGES = 5
+
+
+async def with_token(token: Secret, budget: Budget, ask: Callable[[], Awaitable[T]]) -> T:
+    """What `ask` gives. Refused, the token is read again, and what it asks is asked once more (C3).
+
+    With a token that has changed meanwhile that is a new question. With the same one it is a second request for the
+    same call: made once, and as far as the retry budget goes. Raises Unauthenticated.
+    """
+    again = True
+    for last in (*[False] * _CHANGES, True):
+        reading, used = token.reading, token.current
+        try:
+            return await ask()
+        except Unauthenticated as error:
+            refused = error
+        try:
+            if again:
+                token.renew(reading)
+            # Somebody else may have renewed it too early for us.
+            same = used in (None, token.value())
+        except SecretMissing:
+            break
+        if last or (same and not (again and budget.spend())):
+            break
+        again = again and not same
+    raise refused from None
 
 
 class GameHubAuth(httpx.Auth):

@@ -6,7 +6,8 @@
     ├── NotFound          NOT_FOUND                  10011, 10013, 10014, 10016: no such group, user, room or game
     ├── Incomplete        UPSTREAM_INCOMPLETE        10018, `break: true`, a game log that is shorter than its total
     ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports
-    ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset
+    ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset, circuit open
+    ├── Overloaded        OVERLOADED                 too many calls wait for the upstream: this one is not made
     └── Malformed         UPSTREAM_MALFORMED         not the documented JSON
 
 No error holds a token: texts and parameters are redacted where they arise, at the transport (C2).
@@ -83,6 +84,12 @@ class Unavailable(UpstreamError):
 
     code = "UPSTREAM_UNAVAILABLE"
     plain = "the upstream could not be reached, or not in time"
+
+
+class Overloaded(UpstreamError):
+    """So many calls wait for the upstream already that this one would only make it worse."""
+
+    code = "OVERLOADED"
 
 
 class Malformed(UpstreamError):

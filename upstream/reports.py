@@ -4,7 +4,7 @@ Sources: the sections of "GameHub API" 1.3.2 (R1-R11) and of "Game History" (G1)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from upstream import rows
@@ -41,6 +41,7 @@ class Report:
 
     `frame` is the name of the time frame's parameter (R1-R11: `{frame}=range` and its bounds; G1: `start` and `end`),
     `unpaged` says that `per_page=-1` exists and is always sent (C7), `single` that it describes one entity (C9),
+    `echoes` names the column in which a row repeats a parameter, so that rows of somebody else are noticed,
     `current` that its rows tell what is so at this moment, whatever the period: none of its days is ever over.
     `owner` says whose its rows are; without one they are nobody's.
     """
@@ -52,6 +53,7 @@ class Report:
     parameters: Mapping[str, Parameter]
     frame: str | None = None
     action: str = "reports"
+    echoes: Mapping[str, str] = field(default_factory=dict)
     unpaged: bool = False
     single: bool = False
     current: bool = False
@@ -111,14 +113,16 @@ _GAME_SUMMARY = Owner(parts={"bs_game_prizes": Owner(parts={"winners": _CARD_WIN
 DAILY_MOVEMENTS = Report(
     "R1", "Bingo Financial Report Daily Movements", "users_report", rows.DailyMovement,
     {"groupid": _REQUIRED_GROUP}, frame="timestamp", owner=Owner(Whose.GROUP, _OF_NAMED_GROUP),
+    echoes={"groupid": "group_id"},
 )  # fmt: skip
 ROOM_GAMES = Report(
     "R2", "Bulk Games Report", "api_bulk_games_report", rows.RoomGame,
     {"bs_room_id": _ID, "status": _STATUS}, frame="starts_at", unpaged=True, owner=_BULK_GAME,
+    echoes={"bs_room_id": "room_id"},
 )  # fmt: skip
 GAME_DETAIL = Report(
     "R3", "Retail Game Details", "api_retail_game_details", rows.GameDetail,
-    {"id": _REQUIRED_ID}, single=True, owner=_GAME,
+    {"id": _REQUIRED_ID}, single=True, owner=_GAME, echoes={"id": "game_id"},
 )  # fmt: skip
 GAME_SUMMARY = Report(
     "R4", "Simplified Retail Game Details", "api_retail_game_details_simplified", rows.GameSummary,
@@ -127,6 +131,7 @@ GAME_SUMMARY = Report(
 GROUP_MOVEMENTS = Report(
     "R5", "Retails Movements", "api_retail_movements", rows.GroupMovement,
     {"group_id": _REQUIRED_GROUP}, frame="timestamp", owner=Owner(Whose.GROUP, _OF_NAMED_GROUP, _BY_NAMED_USER),
+    echoes={"group_id": "group_id"},
 )  # fmt: skip
 GAMES_ON_SALE = Report(
     "R6", "Selling and pre-selling games", "api_selling_and_preselling_games_report", rows.GameOnSale,
@@ -138,12 +143,13 @@ USER_TRANSACTIONS = Report(
 )  # fmt: skip
 GROUPS = Report(
     "R8", "Group List Report", "api_groups_report", rows.Group,
-    {"id": _GROUP}, owner=Owner(Whose.GROUP, Told("id", "external_group_id", ("name",))),
+    {"id": _GROUP}, owner=Owner(Whose.GROUP, Told("id", "external_group_id", ("name",))), echoes={"id": "id"},
 )  # fmt: skip
 USERS = Report(
     "R9", "User List Report", "api_users_report", rows.User,
     {"id": _USER, "username": _TEXT, "fkgroup": _GROUP},
     owner=Owner(Whose.GROUP, Told("group_id", "external_group_id", ("fkgroup",))),
+    echoes={"id": "id", "fkgroup": "group_id"},
 )  # fmt: skip
 PROGRESSIVE_JACKPOTS = Report(
     "R10", "Progressive Jackpots Summary", "progressive_jackpot_summary", rows.ProgressiveJackpot,
@@ -157,7 +163,7 @@ FINANCIAL_MOVEMENTS = Report(
 GAME_LOGS = Report(
     "G1", "Game History", "get_game_log", rows.GameLog,
     {"game_type": _REQUIRED_TEXT, "user_code": _USER_CODE}, frame="start", action="", system=System.GAMELOG,
-    owner=Owner(Whose.CODE, user=Told("user_code")),
+    owner=Owner(Whose.CODE, user=Told("user_code")), echoes={"user_code": "user_code"},
 )  # fmt: skip
 
 REPORTS: tuple[Report, ...] = (
