@@ -82,6 +82,7 @@ class Session:
         prices: Prices | None = None,
         join: Join | None = None,
         now: datetime.datetime | None = None,
+        whole: bool = False,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
@@ -92,6 +93,7 @@ class Session:
         self.prices = prices or Prices()
         self.join = join or Join()
         self.now = now or datetime.datetime.now(datetime.UTC)
+        self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []

@@ -55,22 +55,26 @@ class Connection(Generic[NodeT]):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was asked for, checked: where it starts in an order, and its size."""
+    """A page that was asked for, checked: where it starts in an order, and its size, if one was given."""
 
     order: Order
-    first: int
+    first: int | None
     after: Key | None
 
     @classmethod
     def of(cls, order: Order, first: int | None, after: str | None) -> Self:
         """The page of `first` and `after`. Raises `BadUserInput`: check before anything is called."""
-        if first is None:
-            first = DEFAULT_FIRST
-        if not 0 <= first <= MAX_FIRST:
+        if first is not None and not 0 <= first <= MAX_FIRST:
             raise BadUserInput(
                 f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items, and page with `after`."
             )
         return cls(order, first, None if after is None else decode(after, order))
+
+    def size(self, session: Session, there: int) -> int:
+        """How many items it has at most, of those there are: all of them for a session that reads lists whole."""
+        if self.first is not None:
+            return self.first
+        return there if session.whole else DEFAULT_FIRST
 
 
 async def connect(
@@ -89,7 +93,7 @@ async def connect(
     kind = WINDOWS[window]
     keys, ordered = in_order(rows, page.order)
     start = bisect.bisect_right(keys, page.after) if page.after is not None else 0
-    stop = min(start + page.first, len(keys))
+    stop = min(start + page.size(info.context, len(keys)), len(keys))
     nodes = [
         kind.on(row, session=info.context, interval=interval, told=dict(told) if told else None)
         for row in ordered[start:stop]

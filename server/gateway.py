@@ -145,6 +145,7 @@ class Gateway:
         return Session(
             self,
             self._zone,
+            whole=operation.whole,
             user_code_from=self._settings.user_code_from.value,
             agent_of_group=self._agent_of_group,
             agents=self._agents,

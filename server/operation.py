@@ -18,13 +18,17 @@ _KINDS = {str: "a string", dict: "an object"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, which of its operations to run, with what, and what the request asks about itself."""
+    """A document, which of its operations to run, with what, and what the request asks about itself.
+
+    `whole` lists have no pages where the document asks for none: only the server itself asks so, for tables.
+    """
 
     text: str
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
+    whole: bool = False
 
 
 def from_body(body: bytes, content_type: str | None) -> Operation:

@@ -1,0 +1,78 @@
+"""How a table is read: one execution of its document a day, whole, in order, and never more than two days in memory."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+
+from server.execution import Outcome
+from server.operation import Operation
+from server.refusal import error
+from server.tables.arrow import Unfit, record_batch, slices
+from server.tables.table import DURING, Table
+from server.tables.window import Window, during
+from upstream.days import Piece
+
+# Small enough for a first byte at once, large enough that a batch costs nothing by itself.
+BATCH_ROWS = 16_384
+
+Run = Callable[[Operation], Awaitable[Outcome]]
+
+
+class TableFailed(Exception):
+    """A table that cannot be read to its end: the code and message of what failed, and the day, if it has days."""
+
+    def __init__(self, code: str, message: str, day: datetime.date | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.day = day
+
+
+async def batches(
+    table: Table, variables: Mapping[str, Any], window: Window | None, run: Run, *, limit: int | None = None
+) -> AsyncIterator[pa.RecordBatch]:
+    """The rows, days ascending and each in the document's order; at most `limit` of them. Raises TableFailed.
+
+    The next day is read while the caller deals with this one. An empty table has no batch: its schema is the table's.
+    """
+    days: list[Piece | None] = [None] if window is None else list(window.pieces)
+    left = limit
+    ahead: asyncio.Task[pa.RecordBatch] | None = None
+    try:
+        for place in range(len(days)):
+            if left == 0:
+                return
+            if ahead is None:
+                ahead = asyncio.create_task(one_day(table, variables, days[place], run))
+            batch = await ahead
+            ahead = None
+            if place + 1 < len(days) and (left is None or left > batch.num_rows):
+                ahead = asyncio.create_task(one_day(table, variables, days[place + 1], run))
+            if left is not None:
+                batch = batch.slice(0, left)
+                left -= batch.num_rows
+            for piece in slices(batch, BATCH_ROWS):
+                yield piece
+    finally:
+        if ahead is not None:
+            ahead.cancel()
+            with suppress(asyncio.CancelledError, TableFailed):
+                await ahead
+
+
+async def one_day(table: Table, variables: Mapping[str, Any], piece: Piece | None, run: Run) -> pa.RecordBatch:
+    """The rows of one day of a table, or all of one without time. Raises TableFailed."""
+    asked = dict(variables) if piece is None else {**variables, DURING: during(piece)}
+    day = None if piece is None else piece.day
+    outcome = await run(Operation(table.document, table.name, asked, whole=True))
+    if outcome.errors or outcome.data is None:
+        first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
+        raise TableFailed(first.get("extensions", {}).get("code", "INTERNAL_SERVER_ERROR"), first["message"], day)
+    try:
+        return await asyncio.to_thread(record_batch, table, outcome.data)
+    except Unfit as unfit:
+        raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
