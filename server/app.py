@@ -21,6 +21,9 @@ from server.operation import Operation
 from server.readiness import Readiness
 from server.refusal import error
 from server.saved import Saved, check
+from server.tables.routes import Desk
+from server.tables.setup import Setup
+from server.tables.table import Tables
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -41,10 +44,12 @@ def create_app(
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
     most_bytes: int = MOST_BYTES,
+    setup: Setup | None = None,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
     executor = Executor(schema, context, finish, foresee)
+    desk = Desk(Tables(saved, schema), executor.run, setup or Setup())
 
     async def tabs() -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]
@@ -59,7 +64,10 @@ def create_app(
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with lifespan():
-            yield
+            try:
+                yield
+            finally:
+                await desk.aclose()
 
     return Starlette(
         routes=[
@@ -67,6 +75,7 @@ def create_app(
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *explorer_routes(tabs),
+            *desk.routes(),
         ],
         middleware=[Middleware(Access)],
         exception_handlers={HTTPException: refused},

@@ -106,6 +106,7 @@ def serve(
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
+                setup=gateway.setup(),
             )
         except BrokenQuery as error:
             stop(str(error))
