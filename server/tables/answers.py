@@ -197,17 +197,21 @@ async def write_file(
     """Write rows into a file, and say how many there were. What the rows raise is raised, and the file is not whole."""
     count = 0
     file = await asyncio.to_thread(path.open, "wb")
+    sink = _compressed(file, encoding)
+    writer = form.writer(table, sink)
     try:
-        sink = _compressed(file, encoding)
-        writer = form.writer(table, sink)
         async for batch in rows:
             await asyncio.to_thread(writer.write, batch)
             count += batch.num_rows
+    except BaseException:
+        with suppress(Exception):  # whatever it holds open; what it wrote is thrown away
+            writer.close()
+        raise
+    else:
         await asyncio.to_thread(writer.close)
-        if encoding:
-            await asyncio.to_thread(sink.close)
     finally:
         await cast(Any, rows).aclose()
+        await asyncio.to_thread(sink.close)  # before the file, into which it writes its end
         file.close()
     return count
 

@@ -36,6 +36,10 @@ class Unfit(ValueError):
     """A value that its column cannot hold: one line that names the column."""
 
 
+class Absent(LookupError):
+    """The object that has the rows is not there: its name in the document."""
+
+
 def data_type(kind: Kind) -> pa.DataType:
     """The type of a column."""
     return pa.list_(data_type(kind.of)) if kind.of is not None else SCALARS[kind.name]
@@ -58,7 +62,8 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def record_batch(table: Table, data: Any) -> pa.RecordBatch:
-    """The rows of one answer, in its order. Raises Unfit."""
+    """The rows of one answer, in its order. Raises Unfit, or Absent."""
+    _there(data, table.spine[0])
     levels, parents = _levels(data, table.spine)
     places = _places(parents)
     columns = []
@@ -68,6 +73,14 @@ def record_batch(table: Table, data: Any) -> pa.RecordBatch:
         found = _column(values, column)
         columns.append(found.take(places[column.level]) if column.level < len(places) else found)
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _there(data: Any, path: tuple[str, ...]) -> None:
+    """Raise Absent if the one object that all rows belong to is null: no rows of it is not the same as none of it."""
+    for key in path:
+        data = data[key]
+        if data is None:
+            raise Absent(key)
 
 
 def _levels(data: Any, spine: Sequence[tuple[str, ...]]) -> tuple[list[list[Any]], list[list[int]]]:

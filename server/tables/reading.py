@@ -11,7 +11,7 @@ import pyarrow as pa
 from server.execution import Outcome
 from server.operation import Operation
 from server.refusal import error
-from server.tables.arrow import Unfit, record_batch, slices
+from server.tables.arrow import Absent, Unfit, record_batch, slices
 from server.tables.table import DURING, Table
 from server.tables.window import Window, during
 from upstream.days import Piece
@@ -72,7 +72,15 @@ async def one_day(table: Table, variables: Mapping[str, Any], piece: Piece | Non
     if outcome.errors or outcome.data is None:
         first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
         raise TableFailed(first.get("extensions", {}).get("code", "INTERNAL_SERVER_ERROR"), first["message"], day)
+    if stale := outcome.extensions.get("stale"):
+        reports = ", ".join(sorted({one["report"] for one in stale}))
+        raise TableFailed(
+            "UPSTREAM_UNAVAILABLE", f"Only rows that are out of date could be read ({reports}): try again later.", day
+        )
     try:
         return await asyncio.to_thread(record_batch, table, outcome.data)
+    except Absent as absent:
+        given = ", ".join(f"{name}: {value}" for name, value in variables.items())
+        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given}).", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None

@@ -44,14 +44,16 @@ class Spool:
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[Snapshot]] = {}
         self._numbers = count()
+        self._opening = asyncio.Lock()
 
     async def get(self, key: str, ending: str, fresh_for: float, write: Callable[[Path], Awaitable[None]]) -> Snapshot:
         """The file of a key, written anew if it is older than `fresh_for` seconds; written once for all who wait.
 
         Raises what `write` raises; then there is no file.
         """
-        if self._folder is None:
-            await asyncio.to_thread(self._open)
+        async with self._opening:
+            if self._folder is None:
+                await asyncio.to_thread(self._open)
         known = self._kept.get(key)
         if known is not None and self._now() - known.written < fresh_for and known.path.exists():
             self._kept.move_to_end(key)
