@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,32 @@ class Library:
         return self.client.get(f"/tables/{path}", headers={"accept-encoding": "identity", **named})
 
 
-@pytest.fixture
-def shelved(tmp_path: Path) -> Iterator[Library]:
-    """The library, with files of its own."""
+@contextmanager
+def lending(folder: Path) -> Iterator[Library]:
+    """The library, for as long as a `with` block lasts; its files are kept in the folder."""
     asked: list[Any] = []
     app = create_app(
         library.schema,
         lambda operation: asked,
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES, library.ONE, library.LOANS)],
-        setup=Setup(now=lambda: NOW, spool_dir=tmp_path / "spool"),
+        setup=Setup(now=lambda: NOW, spool_dir=folder),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
-        yield Library(address, client, asked, tmp_path / "spool")
+        yield Library(address, client, asked, folder)
+
+
+@pytest.fixture
+def shelved(tmp_path: Path) -> Iterator[Library]:
+    """The library, of which nothing was asked yet."""
+    with lending(tmp_path / "spool") as library:
+        yield library
+
+
+@pytest.fixture(scope="module")
+def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The library, for the tests of a module that only read."""
+    with lending(tmp_path_factory.mktemp("spool")) as library:
+        yield library
 
 
 def settings(sandbox: Sandbox) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A schema of its own, for the tests of tables: books with everything in their titles that a format may stumble over."""
+"""A schema of its own, for the tests of tables: books with titles that a format may stumble over."""
 
 import datetime
 import decimal
@@ -126,4 +126,6 @@ query Shelves($cover: Cover = HARD) { shelves(cover: $cover) { id place: id book
 ONE = """# One shelf.
 query OneShelf($shelf: ID!) { shelf(id: $shelf) { id books @rows { id } } }"""
 LOANS = """# Loans, day by day.
-query Loans($during: Period = { frame: "YESTERDAY" }, $count: Int = 5) { loans(during: $during, count: $count) @rows { id price } }"""
+query Loans($during: Period = { frame: "YESTERDAY" }, $count: Int = 5) {
+  loans(during: $during, count: $count) @rows { id price }
+}"""

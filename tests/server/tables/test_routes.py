@@ -10,8 +10,8 @@ import pytest
 from tests.server.tables.conftest import Library
 
 
-def test_the_list(shelved: Library) -> None:
-    tables = shelved.client.get("/tables").json()["tables"]
+def test_the_list(open_library: Library) -> None:
+    tables = open_library.client.get("/tables").json()["tables"]
     assert [table["name"] for table in tables] == ["Books", "Shelves", "OneShelf", "Loans"]
     loans = tables[3]
     assert loans["formats"]["parquet"] == "/tables/Loans.parquet"
@@ -19,24 +19,25 @@ def test_the_list(shelved: Library) -> None:
     assert tables[2]["required"] == ["shelf"]
 
 
-def test_a_description(shelved: Library) -> None:
-    told = shelved.get("Books/schema").json()
-    assert told == shelved.get("Books").json()
+def test_a_description(open_library: Library) -> None:
+    told = open_library.get("Books/schema").json()
+    assert told == open_library.get("Books").json()
     assert told["columns"][2] == {
         "name": "price", "type": "decimal128(38, 10)", "nullable": True, "description": "", "graphql": "Decimal",
     }  # fmt: skip
     assert told["columns"][5]["values"] == ["HARD", "SOFT", "NONE"]
     assert told["parameters"][2] == {
-        "name": "ids", "type": "list of string", "required": False, "repeatable": True, "default": None, "example": None,
+        "name": "ids", "type": "list of string", "required": False, "repeatable": True,
+        "default": None, "example": None,
     }  # fmt: skip
     assert told["window"] is None
-    assert shelved.get("Loans/schema").json()["window"]["default"] == {"frame": "YESTERDAY"}
+    assert open_library.get("Loans/schema").json()["window"]["default"] == {"frame": "YESTERDAY"}
 
 
-def test_variables_are_parameters(shelved: Library) -> None:
-    assert shelved.get("Books.csv?ids=1&ids=2").text.count("\r\n") == 3
-    assert shelved.get("Books.csv?count=2").text.count("\r\n") == 3
-    assert shelved.get("Shelves.csv?cover=soft").status_code == 200
+def test_variables_are_parameters(open_library: Library) -> None:
+    assert open_library.get("Books.csv?ids=1&ids=2").text.count("\r\n") == 3
+    assert open_library.get("Books.csv?count=2").text.count("\r\n") == 3
+    assert open_library.get("Shelves.csv?cover=soft").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -56,19 +57,19 @@ def test_variables_are_parameters(shelved: Library) -> None:
         ("Books.csv?count=99999999999", 400, "Int cannot represent non 32-bit signed integer value"),
     ],
 )
-def test_a_wrong_address_is_told_what_there_is(shelved: Library, path: str, status: int, says: str) -> None:
-    answer = shelved.get(path)
+def test_a_wrong_address_is_told_what_there_is(open_library: Library, path: str, status: int, says: str) -> None:
+    answer = open_library.get(path)
     assert answer.status_code == status
     (error,) = answer.json()["errors"]
     assert says in error["message"]
     assert error["extensions"]["code"] == {404: "NOT_FOUND", 400: "BAD_USER_INPUT"}[status]
 
 
-def test_only_reading(shelved: Library) -> None:
-    assert shelved.client.post("/tables/Books.csv").status_code == 405
+def test_only_reading(open_library: Library) -> None:
+    assert open_library.client.post("/tables/Books.csv").status_code == 405
 
 
-def test_pyarrow_is_imported_when_the_first_table_is_asked_for_and_pandas_never(shelved: Library) -> None:
+def test_pyarrow_is_imported_when_the_first_table_is_asked_for_and_pandas_never() -> None:
     assert find_spec("pandas") is not None
     code = """
 import sys, threading

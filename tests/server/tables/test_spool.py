@@ -1,5 +1,6 @@
 """The spool: files that are whole or not there, written once, bounded, and found again."""
 
+# ruff: noqa: ASYNC240 (files of a few bytes)
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -78,10 +78,16 @@ def test_fragments_are_read_as_if_they_stood_there() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("query A($x: Int) { books(count: $x) @rows { id copies { id } } }", "copies is a list of objects inside a row"),
+        (
+            "query A($x: Int) { books(count: $x) @rows { id copies { id } } }",
+            "copies is a list of objects inside a row",
+        ),
         ("query A($x: Int) { books(count: $x) { id @rows } }", "@rows stands on id, whose items are not objects"),
         ("query A($x: ID!) { shelf(id: $x) @rows { id } }", "@rows stands on shelf, which is no list"),
-        ("query A($x: Int) { books(count: $x) @rows { id ID: title } }", "two columns are called ID; give one of them an alias"),
+        (
+            "query A($x: Int) { books(count: $x) @rows { id ID: title } }",
+            "two columns are called ID; give one",
+        ),
         ("query A($x: Boolean!) { books @rows { id title @skip(if: $x) } }", "@skip: a table has the same columns"),
         ("query A($limit: Int) { books(count: $limit) @rows { id } }", "every table has a parameter of that name"),
         (
