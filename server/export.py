@@ -139,12 +139,12 @@ async def export(
     now: datetime.datetime,
     written: Callable[[str, Part], None] = lambda day, part: None,
 ) -> None:
-    """Write every partition of a window that is not there yet, two at a time. Raises the first TableFailed.
+    """Write every partition of a window that is not there yet, two at a time. Raises the first failure.
 
     What is under way then is brought to its end, and nothing more is begun.
     """
     turns, noting = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
-    failures: list[TableFailed] = []
+    failures: list[Exception] = []
 
     async def one(piece: Piece | None) -> None:
         async with turns:
@@ -152,7 +152,7 @@ async def export(
                 return
             try:
                 part = await write_part(manifest, piece, run, now, window)
-            except TableFailed as failed:
+            except (TableFailed, OSError) as failed:
                 failures.append(failed)
                 return
             async with noting:

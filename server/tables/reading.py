@@ -42,20 +42,25 @@ async def batches(
     days: list[Piece | None] = [None] if window is None else list(window.pieces)
     left = limit
     ahead: asyncio.Task[pa.RecordBatch] | None = None
+
+    def read_ahead(place: int) -> None:
+        nonlocal ahead
+        if ahead is None and place < len(days) and (left is None or left > 0):
+            ahead = asyncio.create_task(one_day(table, variables, days[place], run))
+
     try:
         for place in range(len(days)):
-            if left == 0:
-                return
+            read_ahead(place)
             if ahead is None:
-                ahead = asyncio.create_task(one_day(table, variables, days[place], run))
+                return
             batch = await ahead
             ahead = None
-            if place + 1 < len(days) and (left is None or left > batch.num_rows):
-                ahead = asyncio.create_task(one_day(table, variables, days[place + 1], run))
             if left is not None:
                 batch = batch.slice(0, left)
                 left -= batch.num_rows
-            for piece in slices(batch, BATCH_ROWS):
+            for number, piece in enumerate(slices(batch, BATCH_ROWS)):
+                if place or number:  # the very first rows are on their way before anything else is begun
+                    read_ahead(place + 1)
                 yield piece
     finally:
         if ahead is not None:
