@@ -11,6 +11,7 @@ WORKDIR /build
 COPY requirements.lock ./
 RUN python -m pip download --quiet --require-hashes --requirement requirements.lock --dest archives
 COPY pyproject.toml README.md LICENSE ./
+COPY engine ./engine
 COPY queries ./queries
 COPY resolvers ./resolvers
 COPY sandbox ./sandbox

@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := benchmarks/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint install answers explorer bench-planner lock clean
+.PHONY: help serve test lint install answers explorer bench bench-planner lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,6 +38,19 @@ answers: install ## record the answers of the saved queries anew
 explorer: ## build the explorer page into server/page (needs Node 20.19 or newer)
 	@cd explorer && npm ci && npm run build
 
+# The servers to compare with are no part of the application: they have a lock of their own, for Python and for Node.
+bench: install $(PEERS)/.venv/.installed $(PEERS)/node/node_modules/.package-lock.json ## this server beside others
+	@$(BIN)/python benchmarks/engine_bench.py --write docs/performance.md $(ARGS)
+
+$(PEERS)/.venv/.installed: $(PEERS)/requirements.lock
+	@test -x $(PEERS)/.venv/bin/python || $(PYTHON) -m venv $(PEERS)/.venv
+	@$(PEERS)/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
+	@cd $(PEERS)/node && npm ci --silent
+	@touch $@
+
 bench-planner: install ## the planner against always narrow, always wide and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/planner.md $(ARGS)
 
@@ -45,7 +59,10 @@ lock: ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra tables --extra dask --group dev pyproject.toml -o requirements.lock
+	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header requirements.in -o requirements.lock
 
 clean: ## remove what was built or downloaded
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis explorer/node_modules
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis explorer/node_modules \
+		$(PEERS)/.venv $(PEERS)/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,10 +8,9 @@ from upstream.rows import GroupMovement, UserTransaction
 SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}
 
 
-def wallet_amount(row: GroupMovement) -> str | None:
-    """A group's movement as its user's wallet sees it, or None for a type whose sign is not known."""
-    amount: str = row.currency_amount
-    sign = SIGNS.get(row.type.casefold())
+def wallet_amount(kind: str, amount: str) -> str | None:
+    """The amount of a group's movement as its user's wallet sees it, or None for a type whose sign is not known."""
+    sign = SIGNS.get(kind.casefold())
     if sign is None or amount.startswith("-"):
         return None
     return f"{sign}{amount}" if amount.strip("0.") else amount
@@ -25,7 +24,7 @@ def same(of_users: Iterable[UserTransaction], of_group: Iterable[GroupMovement])
         return False
     for id, (timestamp, kind, amount) in told.items():
         row = others[id]
-        wallet = wallet_amount(row)
+        wallet = wallet_amount(row.type, row.currency_amount)
         if wallet is None:
             # No sign is claimed for this type, so the amounts need only be alike without it.
             wallet, amount = row.currency_amount.lstrip("-"), amount.lstrip("-")

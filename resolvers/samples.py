@@ -5,7 +5,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from upstream.call import Call
-from upstream.errors import NotFound
+from upstream.decode import like, need
+from upstream.errors import Malformed, NotFound
 from upstream.rows import Row
 
 # Rows are kept as they are, not copied; what the cache drops may live on here, so there is an end to it.
@@ -35,7 +36,7 @@ class Samples:
     def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
         """Take in an answer."""
         self._drop(call)
-        kept = rows if len(rows) <= MOST_OF_ONE else rows[:MOST_OF_ONE]
+        kept = rows if len(rows) <= MOST_OF_ONE else like(rows, rows[:MOST_OF_ONE])
         self._calls[call] = Sample(call, kept, len(rows), unknown)
         self._rows += len(kept)
         if unknown is None:
@@ -46,15 +47,24 @@ class Samples:
 
     def of(self, call: Call) -> Sample | None:
         """What this very call brought last."""
-        return self._calls.get(call)
+        return self._readable(self._calls.get(call))
 
     def like(self, call: Call) -> Sample | None:
         """What the call that is most like it brought: of its scope in another period, or else of such a scope."""
         for place in _places(call):
             latest = self._latest.get(place)
             if latest is not None:
-                return self._calls[latest]
+                return self._readable(self._calls[latest])
         return None
+
+    def _readable(self, sample: Sample | None) -> Sample | None:
+        """The sample with all its columns; None if one of them is not what it should be, which nobody noticed yet."""
+        if sample is not None:
+            try:
+                need(sample.rows, None)
+            except Malformed:
+                return None
+        return sample
 
     def _drop(self, call: Call) -> None:
         sample = self._calls.pop(call, None)

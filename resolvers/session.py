@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
@@ -19,6 +19,7 @@ from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
 from resolvers.trace import Step
 from upstream.call import Answer, Call
+from upstream.decode import need
 from upstream.errors import NotFound, Unauthenticated, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.reports import Report, System
@@ -43,6 +44,16 @@ class Fetches(Protocol):
 
 class Rows(list[Any]):
     """The rows of one key, with an index by a column that is built when it is first asked for."""
+
+    def __init__(self, rows: Iterable[Any] = (), sheet: list[Any] | None = None) -> None:
+        super().__init__(rows)
+        self._sheet = sheet
+
+    def need(self, columns: Collection[str] | None = None) -> Self:
+        """Make columns readable, all of them if None, where the answer has them as they came. Raises Malformed."""
+        if self._sheet is not None:
+            need(self._sheet, columns)
+        return self
 
     @cached_property
     def _indexes(self) -> dict[str, dict[Hashable, Any]]:
@@ -101,7 +112,8 @@ class Session:
         self._began = time.monotonic()
         self._under_way: Counter[System] = Counter()
         self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
-        self._loaders: dict[Hashable, DataLoader[Any, Rows]] = {}
+        self._batches: dict[Hashable, _Batch] = {}
+        self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
     @property
     def many_agents(self) -> bool:
@@ -135,7 +147,9 @@ class Session:
             known = self._calls[call] = (task, step)
         task, step = known
         step.fields.update(fields)
-        return await asyncio.shield(task)
+        answer = await asyncio.shield(task)
+        need(answer.rows, call.columns)
+        return answer
 
     async def _fetch(self, call: Call, step: Step) -> Answer[Any]:
         began, system = time.monotonic(), call.report.system
@@ -164,10 +178,18 @@ class Session:
         return answer
 
     async def all(
-        self, report: Report, interval: Interval | None = None, field: str = "", **params: str | int | None
+        self,
+        report: Report,
+        interval: Interval | None = None,
+        field: str = "",
+        columns: frozenset[str] | None = None,
+        agent: str = "",
+        **params: str | int | None,
     ) -> Rows:
-        """All rows of a report under the given parameters."""
-        return Rows((await self.fetch(Call.of(report, interval, agent="", **params), (field,) if field else ())).rows)
+        """All rows of a report under the given parameters; of the rows no other `columns` may be read, if given."""
+        call = replace(Call.of(report, interval, agent=agent, **params), columns=columns)
+        rows = (await self.fetch(call, (field,) if field else ())).rows
+        return Rows(rows, rows)
 
     async def rows(
         self,
@@ -179,21 +201,48 @@ class Session:
         exact: bool = True,
         **fixed: str | int | None,
     ) -> Rows:
-        """The rows of one key; keys that are asked for in one tick are read in one batch.
+        """The rows of one key, all columns of them; keys that are asked for in one tick are read in one batch.
 
         `field` is the field they are for. Not `exact`, they may be those of a report that stands in for the edge's own.
         `fixed` are further parameters, the same for the whole batch. Raises the `UpstreamError` of the call that was to
         bring this key, and of no other.
         """
+        (found,) = await self.rows_of(edge, (key,), interval, agent, field, exact, None, **fixed)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def rows_of(
+        self,
+        edge: Edge,
+        keys: Sequence[Any],
+        interval: Interval | None = None,
+        agent: str = "",
+        field: str = "",
+        exact: bool = True,
+        columns: Collection[str] | None = None,
+        **fixed: str | int | None,
+    ) -> list["Rows | Exception"]:
+        """The rows of several keys, or the error that kept a key's away: as `rows`, for all of them at once.
+
+        Of the rows no other `columns` may be read, if that is not None.
+        """
         params = tuple(sorted((name, value) for name, value in fixed.items() if value is not None))
         place = (edge, interval, agent, exact, params)
-        loader = self._loaders.get(place)
-        if loader is None:
-            loader = self._loaders[place] = _Loader(_Batch(self, edge, interval, agent, dict(params), exact))
-        if field and isinstance(loader, _Loader):
+        batch = self._batches.get(place)
+        if batch is None:
+            batch = self._batches[place] = _Batch(self, edge, interval, agent, dict(params), exact)
+        if field:
             # Which field asks makes no difference to the batch: it is kept for the trace alone.
-            loader.keys.fields.add(field)
-        return await asyncio.shield(loader.load(key))
+            batch.fields.add(field)
+        found = await batch.read(keys, columns)
+        for place_, rows in enumerate(found):
+            if isinstance(rows, Rows):
+                try:
+                    rows.need(columns)
+                except UpstreamError as error:
+                    found[place_] = error
+        return found
 
     def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
         """What it would cost to read so many keys of an edge, in seconds."""
@@ -227,6 +276,40 @@ class _Batch:
         self.fixed = fixed
         self.exact = exact
         self.fields: set[str] = set()
+        self._columns: set[str] | None = set()
+        self._asked: dict[Any, asyncio.Future[dict[Any, Rows | Exception]]] = {}
+
+    @cached_property
+    def _loader(self) -> "DataLoader[list[Any], dict[Any, Rows | Exception]]":
+        """What is asked for in one tick makes one batch, in which each asker has one future, however many its keys."""
+        return DataLoader(self._together, cache=False)
+
+    async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list["Rows | Exception"]:
+        """The rows of each key, or the error that kept them away; a key is read once an operation."""
+        if columns is None or self._columns is None:
+            self._columns = None
+        else:
+            self._columns.update(columns)
+        asked = self._asked
+        new = list(dict.fromkeys(key for key in keys if key not in asked))
+        if new:
+            future = asyncio.ensure_future(self._loader.load(new))
+            future.add_done_callback(_retrieve)
+            for key in new:
+                asked[key] = future
+        futures = {asked[key] for key in keys}
+        found: dict[Any, Rows | Exception] = {}
+        for future in futures:
+            try:
+                found |= await asyncio.shield(future)
+            except Exception as error:
+                found |= dict.fromkeys((key for key in keys if asked[key] is future), error)
+        return [found[key] for key in keys]
+
+    async def _together(self, askers: list[list[Any]]) -> list[Any]:
+        keys = [key for asker in askers for key in asker]
+        found = dict(zip(keys, await self.load(keys), strict=True))
+        return [{key: found[key] for key in asker} for asker in askers]
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
@@ -302,12 +385,19 @@ class _Batch:
         edge = self.edge
         assert edge.by is not None
         sent = {name: value for name, value in self.fixed.items() if name in edge.report.parameters}
-        return Call.of(edge.report, self.interval, agent=self.agent, **{**sent, edge.by: key})
+        call = Call.of(edge.report, self.interval, agent=self.agent, **{**sent, edge.by: key})
+        return self._reading(call, edge.column, edge.keep[0] if edge.keep else edge.column)
 
     def _wide_call(self, wide: Wide) -> Call:
         sent = {name: value for name, value in self.fixed.items() if name in wide.report.parameters}
         sent |= {name: self.fixed[source] for name, source in wide.params.items()}
-        return Call.of(wide.report, self.interval, agent=self.agent, **sent)
+        return self._reading(Call.of(wide.report, self.interval, agent=self.agent, **sent), wide.column)
+
+    def _reading(self, call: Call, *own: str) -> Call:
+        """A call that tells which columns are read: those that were asked for, and those that tell rows apart."""
+        if self._columns is None:
+            return call
+        return replace(call, columns=frozenset(self._columns.union(own)))
 
     async def _narrow(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
         return await asyncio.gather(*(self._one(key, way, rejected, len(keys)) for key in keys))
@@ -315,7 +405,7 @@ class _Batch:
     async def _one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> Rows | Exception:
         edge = self.edge
         try:
-            rows = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
+            rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
         except NotFound as error:
             return Rows() if edge.one or edge.maybe else error
         except Exception as error:
@@ -324,7 +414,9 @@ class _Batch:
             column, name = edge.keep
             rows = [row for row in rows if getattr(row, column) == self.fixed[name]]
         # A search may bring neighbours (`username` looks inside names): an entity is the row of exactly this key.
-        return Rows(row for row in rows if getattr(row, edge.column) == key) if edge.one else Rows(rows)
+        if edge.one:
+            rows = [row for row in rows if getattr(row, edge.column) == key]
+        return Rows(rows, sheet)
 
     async def _wide(self, keys: list[Any], way: Way, rejected: Sequence[Way], narrow: Way) -> list[Any]:
         edge, wide = self.edge, self.edge.wide
@@ -342,11 +434,13 @@ class _Batch:
                     raise
             return await self._narrow(keys, narrow, [way])
         shares = _share_out(answer.rows, wide.column)
+        if not wide.exact and self.session.join.settled(self._today()) is None:
+            need(answer.rows, None)  # to be compared
         if not wide.exact and not await self._agrees(keys, shares, narrow, way):
             return await self._narrow(keys, narrow, [way])
         asked = self._unclear(keys, shares)
         answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
-        return [answers[key] if key in answers else Rows(shares.get(key, ())) for key in keys]
+        return [answers[key] if key in answers else Rows(shares.get(key, ()), answer.rows) for key in keys]
 
     def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, object]) -> Sequence[Any]:
         """The keys that a wide answer does not settle, so that each has to be asked for by itself."""
@@ -372,18 +466,12 @@ class _Batch:
         answers = await self._narrow(sample, narrow, [way])
         if any(isinstance(answer, Exception) for answer in answers):
             return False
+        for answer in answers:
+            answer.need()
         agrees = all(same(answer, shares.get(key, ())) for key, answer in zip(sample, answers, strict=True))
         if agrees and not any(answers):
             return True  # nothing moved, so nothing was compared: today's question stays open
         return join.settle(today, agrees)
-
-
-class _Loader(DataLoader[Any, Rows]):
-    """Gathers the keys of one tick for a batch."""
-
-    def __init__(self, keys: _Batch) -> None:
-        super().__init__(keys.load)
-        self.keys = keys
 
 
 async def _together(load: Callable[[list[Any]], Any], objects: list[Any]) -> list[Any]:

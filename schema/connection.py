@@ -11,11 +11,12 @@ import orjson
 import strawberry
 from strawberry import Info
 
-from resolvers.session import Session
+from resolvers.session import Rows, Session
 from schema.errors import BadUserInput
+from schema.listed import Listed, readable, told_by_rows
 from schema.order import Key, Order
 from schema.selection import select
-from schema.window import WINDOWS, complete
+from schema.window import WINDOWS, Window, complete
 from upstream.interval import Interval
 from upstream.rows import Row
 
@@ -77,11 +78,16 @@ class Page:
         return there if session.whole else DEFAULT_FIRST
 
 
+def reads(info: Info[Session, Any], window: str, page: Page) -> frozenset[str] | None:
+    """The columns of the rows that such a page reads; None for all of them."""
+    return readable(WINDOWS[window], select(info, *ITEMS), page.order, info.context)
+
+
 async def connect(
     info: Info[Session, Any],
     window: str,
     page: Page,
-    rows: Sequence[Row],
+    rows: Rows,
     *,
     interval: Interval | None = None,
     told: dict[str, Any] | None = None,
@@ -90,27 +96,75 @@ async def connect(
 
     `window` names the type of the items, `told` what the parent tells of each by its type's own column names.
     """
-    kind = WINDOWS[window]
+    (connection,) = await connect_each(info, window, page, [rows], interval=interval, told=[told])
+    return connection
+
+
+async def connect_each(
+    info: Info[Session, Any],
+    window: str,
+    page: Page,
+    found: Sequence[Rows | Exception],
+    *,
+    interval: Interval | None = None,
+    told: Sequence[dict[str, Any] | None],
+) -> list[Any]:
+    """The page of each of several lists, with what is selected of all their items read at once."""
+    asked, selection = select(info), select(info, *ITEMS)
+    kind, session = WINDOWS[window], info.context
+    with_cursors = "edges" in asked or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
+    connections: list[Any] = []
+    waiting: list[Window] = []
+    for rows, tells in zip(found, told, strict=True):
+        if isinstance(rows, Exception):
+            connections.append(rows)
+            continue
+        start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
+        nodes: Sequence[Any] = []
+        if start < stop:
+            here = ordered[start:stop]
+            sample = kind.on(here[0], session=session, interval=interval, told=tells)
+            if "edges" not in asked and told_by_rows(kind, here, sample, selection):
+                nodes = Listed(kind, here, session, interval, tells, rows)
+            else:
+                rows.need()
+                nodes = [
+                    kind.on(row, session=session, interval=interval, told=dict(tells) if tells else None)
+                    for row in here
+                ]
+                waiting += nodes
+        cursors = [encode(place, page.order) for place in keys[start:stop]]
+        connections.append(
+            Connection(
+                edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
+                if "edges" in asked
+                else [],
+                nodes=nodes,  # type: ignore[arg-type]
+                total_count=len(rows),
+                page_info=PageInfo(
+                    has_next_page=stop < len(rows),
+                    has_previous_page=start > 0,
+                    start_cursor=cursors[0] if cursors else None,
+                    end_cursor=cursors[-1] if cursors else None,
+                ),
+            )
+        )
+    if waiting:
+        await complete(waiting, selection)
+    return connections
+
+
+ITEMS = ("nodes", "edges.node")
+_CURSORS = frozenset({"startCursor", "endCursor"})
+
+
+def _page(page: Page, size: int, rows: Rows, with_cursors: bool) -> tuple[int, int, list[Key], list[Row]]:
+    """Where a page starts and ends among the rows in their order, and their keys if those are needed."""
+    if page.after is None and not with_cursors:
+        return 0, min(size, len(rows)), [], page.order.sorted(rows)
     keys, ordered = in_order(rows, page.order)
     start = bisect.bisect_right(keys, page.after) if page.after is not None else 0
-    stop = min(start + page.size(info.context, len(keys)), len(keys))
-    nodes = [
-        kind.on(row, session=info.context, interval=interval, told=dict(told) if told else None)
-        for row in ordered[start:stop]
-    ]
-    await complete(nodes, select(info, "nodes", "edges.node"))
-    cursors = [encode(place, page.order) for place in keys[start:stop]]
-    return Connection(
-        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
-        nodes=nodes,
-        total_count=len(keys),
-        page_info=PageInfo(
-            has_next_page=stop < len(keys),
-            has_previous_page=start > 0,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        ),
-    )
+    return start, min(start + size, len(keys)), keys, ordered
 
 
 def in_order(rows: Sequence[Row], order: Order) -> tuple[list[Key], list[Row]]:

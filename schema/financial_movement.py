@@ -4,6 +4,7 @@ from typing import Any
 
 import strawberry
 
+from schema.expression import Told
 from schema.links import GameLink, GroupLink, UserLink
 from schema.scalars import DateTime, Decimal
 from schema.window import Window, column, link, moment
@@ -31,11 +32,13 @@ class FinancialMovement(Window):
     timestamp: DateTime = moment({rows.FinancialMovement: "timestamp"}, "When the movement was made.")
     type: int = column({rows.FinancialMovement: "type"}, "1 wager, 3 refund, 100 API transaction.")
     type_name: str | None = column(
-        {rows.FinancialMovement: lambda row: TYPES.get(row.type)}, "The type in words; null for one not documented."
+        {rows.FinancialMovement: Told(lambda row: TYPES.get(row.type), ("type",), str)},
+        "The type in words; null for one not documented.",
     )
     subtype: int = column({rows.FinancialMovement: "subtype"}, "The kind of movement within its type.")
     subtype_name: str | None = column(
-        {rows.FinancialMovement: _subtype_name}, "The subtype in words; null for one not documented."
+        {rows.FinancialMovement: Told(_subtype_name, ("type", "subtype"), str)},
+        "The subtype in words; null for one not documented.",
     )
     amount: Decimal = column(
         {rows.FinancialMovement: "currency_amount"}, "The amount as the report has it: a wager carries no sign."

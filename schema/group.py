@@ -1,5 +1,6 @@
 """Groups."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
@@ -8,12 +9,13 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Session
 from schema import order
-from schema.connection import Connection, Page, connect
+from schema.connection import Connection, Page, connect_each, reads
 from schema.links import DailyMovementLink, FinancialMovementLink, TransactionLink, UserLink
 from schema.node import Node
 from schema.period import THIS_MONTH, TODAY, Period, resolve
+from schema.relation import relation
 from schema.selection import select
-from schema.window import WINDOWS, Source, Window, column, complete
+from schema.window import WINDOWS, Source, Window, column, complete, identities
 from upstream import rows
 from upstream.errors import Incomplete
 from upstream.rows import Row
@@ -61,57 +63,78 @@ class Group(Node, Window):
     def place(self) -> tuple[object, ...]:
         return (self.identity,)
 
-    @strawberry.field
+    @relation
     async def users(
-        self, info: Info[Session, Any], username: str | None = None, first: int | None = None, after: str | None = None
-    ) -> Connection[UserLink] | None:
+        groups: Sequence["Group"],
+        info: Info[Session, Any],
+        username: str | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> list[Connection[UserLink] | None]:
         """The users who belong to this group, by id; `username` searches inside names (User List Report, R9)."""
         page = Page.of(order.USERS, first, after)
-        found = await info.context.rows(edges.USERS_OF_GROUP, self.identity, field="Group.users", username=username)
-        return await connect(info, "User", page, found, told={"group": self})
+        found = await info.context.rows_of(
+            edges.USERS_OF_GROUP, identities(groups), field="Group.users", columns=reads(info, "User", page),
+            username=username,
+        )  # fmt: skip
+        return await connect_each(info, "User", page, found, told=[{"group": group} for group in groups])
 
-    @strawberry.field
+    @relation
     async def transactions(
-        self,
+        groups: Sequence["Group"],
         info: Info[Session, Any],
         during: Period | None = TODAY,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[TransactionLink] | None:
+    ) -> list[Connection[TransactionLink] | None]:
         """The movements made in this group, whoever made them, newest first (Retails Movements, R5)."""
         page = Page.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
-        found = await info.context.rows(edges.MOVEMENTS_OF_GROUP, self.identity, interval, field="Group.transactions")
-        return await connect(info, "Transaction", page, found, interval=interval, told={"group": self})
+        found = await info.context.rows_of(
+            edges.MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.transactions",
+            columns=reads(info, "Transaction", page),
+        )  # fmt: skip
+        told = [{"group": group} for group in groups]
+        return await connect_each(info, "Transaction", page, found, interval=interval, told=told)
 
-    @strawberry.field
+    @relation
     async def daily_movements(
-        self, info: Info[Session, Any], during: Period | None = THIS_MONTH
-    ) -> list[DailyMovementLink] | None:
+        groups: Sequence["Group"],
+        info: Info[Session, Any],
+        during: Period | None = THIS_MONTH,
+    ) -> list[list[DailyMovementLink] | None]:
         """The group's totals day by day, oldest first (Bingo Financial Report Daily Movements, R1)."""
         interval = resolve(info, during, THIS_MONTH)
-        found = await info.context.rows(
-            edges.DAILY_MOVEMENTS_OF_GROUP, self.identity, interval, field="Group.dailyMovements"
+        found = await info.context.rows_of(
+            edges.DAILY_MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.dailyMovements"
         )
-        days = [
-            WINDOWS["DailyMovement"].on(row, session=info.context, interval=interval, told={"group": self})
-            for row in sorted(found, key=lambda row: row.timestamp)
+        days: list[Any] = [
+            rows
+            if isinstance(rows, Exception)
+            else [
+                WINDOWS["DailyMovement"].on(row, session=info.context, interval=interval, told={"group": group})
+                for row in sorted(rows, key=lambda row: row.timestamp)
+            ]
+            for group, rows in zip(groups, found, strict=True)
         ]
-        await complete(days, select(info))
+        await complete([day for one in days if isinstance(one, list) for day in one], select(info))
         return days
 
-    @strawberry.field
+    @relation
     async def financial_movements(
-        self,
+        groups: Sequence["Group"],
         info: Info[Session, Any],
         during: Period | None = TODAY,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[FinancialMovementLink] | None:
+    ) -> list[Connection[FinancialMovementLink] | None]:
         """The financial movements of this group and of all groups below it, newest first (R11)."""
         page = Page.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
-        found = await info.context.rows(
-            edges.FINANCIAL_MOVEMENTS_OF_GROUP, self.identity, interval, field="Group.financialMovements"
+        found = await info.context.rows_of(
+            edges.FINANCIAL_MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.financialMovements",
+            columns=reads(info, "FinancialMovement", page),
+        )  # fmt: skip
+        return await connect_each(
+            info, "FinancialMovement", page, found, interval=interval, told=[None for _ in groups]
         )
-        return await connect(info, "FinancialMovement", page, found, interval=interval)

@@ -3,8 +3,9 @@
 Entities stand by id, games by their start, movements and logs newest first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 Key = tuple[Any, ...]
@@ -12,22 +13,42 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order: its name, which its cursors carry, and the key of a row, with the types of the key's parts."""
+    """An order: its name, which its cursors carry, and the key of a row, with the types of the key's parts.
+
+    `columns` are those that the key reads. `falling` are they where the key is nothing but these with their signs
+    turned: then the rows can be sorted by the columns themselves.
+    """
 
     name: str
     types: tuple[type, ...]
     key: Callable[[Any], Key]
+    columns: tuple[str, ...]
+    falling: Callable[[Any], Any] | None = None
+
+    def sorted(self, rows: Sequence[Any]) -> list[Any]:
+        """The rows in this order; those of one key stay in the order in which they stand."""
+        if self.falling is not None:
+            return sorted(rows, key=self.falling, reverse=True)
+        return sorted(rows, key=self.key)
 
 
-GROUPS = Order("groups", (int,), lambda row: (row.id,))
-USERS = Order("users", (int,), lambda row: (row.id,))
-GAMES = Order("games", (int, int), lambda row: (row.starts_at or 0, row.id))
+GROUPS = Order("groups", (int,), lambda row: (row.id,), ("id",))
+USERS = Order("users", (int,), lambda row: (row.id,), ("id",))
+GAMES = Order("games", (int, int), lambda row: (row.starts_at or 0, row.id), ("starts_at", "id"))
 
 # A movement's id is one rising sequence for both of its reports (C20).
-TRANSACTIONS = Order("transactions", (int,), lambda row: (-row.movement_id,))
+TRANSACTIONS = Order(
+    "transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), attrgetter("movement_id")
+)
 
 # Every agent counts its logs for itself, so time comes first.
-GAME_LOGS = Order("gameLogs", (int, int), lambda row: (-row.created_at, -row.history_id))
+GAME_LOGS = Order(
+    "gameLogs",
+    (int, int),
+    lambda row: (-row.created_at, -row.history_id),
+    ("created_at", "history_id"),
+    attrgetter("created_at", "history_id"),
+)
 
 # A financial movement has no id: after its time, all that its row has tells it from others.
 FINANCIAL_MOVEMENTS = Order(
@@ -42,4 +63,5 @@ FINANCIAL_MOVEMENTS = Order(
         row.subtype,
         row.currency_amount,
     ),
+    ("timestamp", "group_id", "user_id", "game_id", "type", "subtype", "currency_amount"),
 )

@@ -9,7 +9,7 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Rows, Session
 from schema import order
-from schema.connection import Connection, Page, connect
+from schema.connection import Connection, Page, connect, reads
 from schema.errors import BadUserInput
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
@@ -26,7 +26,6 @@ from schema.status import GameStatus, status_number
 from schema.user import User
 from schema.window import Window, complete, lookup
 from upstream import reports
-from upstream.call import Call
 
 MAX_IDS = 1000
 
@@ -61,7 +60,7 @@ class Query:
         page = Page.of(order.GROUPS, first, after)
         session = info.context
         found = await (
-            session.all(reports.GROUPS, field="Query.groups")
+            session.all(reports.GROUPS, field="Query.groups", columns=reads(info, "Group", page))
             if ids is None
             else _of_ids(session, edges.GROUP_BY_ID, ids)
         )
@@ -87,7 +86,10 @@ class Query:
         session = info.context
         group = None if group_id is None else parse_id(group_id, "groupId")
         if ids is None:
-            found = await session.all(reports.USERS, field="Query.users", username=username, fkgroup=group)
+            columns = reads(info, "User", page)
+            found = await session.all(
+                reports.USERS, field="Query.users", columns=columns, username=username, fkgroup=group
+            )
         else:
             found = await _of_ids(session, edges.USER_BY_ID, ids)
             if username is not None or group is not None:
@@ -145,9 +147,14 @@ class Query:
         """The game transactions of all agents on Game History, newest first (get_game_log, G1)."""
         page = Page.of(order.GAME_LOGS, first, after)
         session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
-        calls = [Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=kind) for agent in session.agents()]
-        answers = await asyncio.gather(*(session.fetch(call, ("Query.gameLogs",)) for call in calls))
-        found = Rows(row for answer in answers for row in answer.rows)
+        columns = reads(info, "GameLog", page)
+        logs = await asyncio.gather(
+            *(
+                session.all(reports.GAME_LOGS, interval, "Query.gameLogs", columns, agent=agent, game_type=kind)
+                for agent in session.agents()
+            )
+        )
+        found = logs[0] if len(logs) == 1 else Rows(row for log in logs for row in log.need())
         return await connect(info, "GameLog", page, found, interval=interval, told={"game_type": kind})
 
     @strawberry.field
@@ -164,7 +171,11 @@ class Query:
         interval = resolve(info, during)
         group = None if group_id is None else parse_id(group_id, "groupId")
         found = await info.context.all(
-            reports.FINANCIAL_MOVEMENTS, interval, "Query.financialMovements", group_id=group
+            reports.FINANCIAL_MOVEMENTS,
+            interval,
+            "Query.financialMovements",
+            reads(info, "FinancialMovement", page),
+            group_id=group,
         )
         return await connect(info, "FinancialMovement", page, found, interval=interval)
 

@@ -1,6 +1,7 @@
 """Rooms."""
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
@@ -9,13 +10,14 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Session
 from schema import order
-from schema.connection import Connection, Page, connect, in_order
+from schema.connection import Connection, Page, connect_each
 from schema.links import GameLink
 from schema.node import Node
 from schema.period import TODAY, Period, resolve
+from schema.relation import relation
 from schema.selection import select
 from schema.status import GameStatus, status_number
-from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete
+from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete, identities
 from upstream import interval as intervals
 from upstream import rows
 from upstream.errors import NotFound
@@ -84,31 +86,42 @@ class Room(Node, Window):
     def place(self) -> tuple[object, ...]:
         return (self.identity,)
 
-    @strawberry.field
+    @relation
     async def games(
-        self,
+        rooms: Sequence["Room"],
         info: Info[Session, Any],
         during: Period | None = TODAY,
         status: GameStatus | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[GameLink] | None:
+    ) -> list[Connection[GameLink] | None]:
         """The games of the room, by start, if wanted only those of one status (Bulk Games Report, R2)."""
         page = Page.of(order.GAMES, first, after)
         interval = resolve(info, during)
-        found = await info.context.rows(
-            edges.GAMES_OF_ROOM, self.identity, interval, field="Room.games", status=status_number(status)
+        found = await info.context.rows_of(
+            edges.GAMES_OF_ROOM, identities(rooms), interval, field="Room.games", status=status_number(status)
         )
-        return await connect(info, "Game", page, found, interval=interval, told={"room": self})
+        return await connect_each(info, "Game", page, found, interval=interval, told=[{"room": room} for room in rooms])
 
-    @strawberry.field
-    async def games_on_sale(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[GameLink] | None:
+    @relation
+    async def games_on_sale(
+        rooms: Sequence["Room"],
+        info: Info[Session, Any],
+        during: Period | None = TODAY,
+    ) -> list[list[GameLink] | None]:
         """The games that sell or presell, by start (Selling and pre-selling games, R6)."""
         interval = resolve(info, during)
-        found = await info.context.rows(edges.GAMES_ON_SALE_OF_ROOM, self.identity, interval, field="Room.gamesOnSale")
-        games = [
-            WINDOWS["Game"].on(row, session=info.context, interval=interval, told={"room": self})
-            for row in in_order(found, order.GAMES)[1]
+        found = await info.context.rows_of(
+            edges.GAMES_ON_SALE_OF_ROOM, identities(rooms), interval, field="Room.gamesOnSale"
+        )
+        games: list[Any] = [
+            one
+            if isinstance(one, Exception)
+            else [
+                WINDOWS["Game"].on(row, session=info.context, interval=interval, told={"room": room})
+                for row in order.GAMES.sorted(one)
+            ]
+            for room, one in zip(rooms, found, strict=True)
         ]
-        await complete(games, select(info))
+        await complete([game for one in games if isinstance(one, list) for game in one], select(info))
         return games

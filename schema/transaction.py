@@ -7,6 +7,7 @@ from strawberry import ID
 
 from resolvers import edges
 from resolvers.movement import wallet_amount
+from schema.expression import Told
 from schema.links import GameLink, GroupLink, UserLink
 from schema.node import Node
 from schema.scalars import DateTime, Decimal
@@ -14,10 +15,24 @@ from schema.window import UNKNOWN, Source, Window, column, link, moment
 from upstream import rows
 
 
+class _WalletAmounts(dict[tuple[str, str], Any]):
+    """The amounts of types of movement as a wallet sees them: the same few again and again."""
+
+    def __missing__(self, place: tuple[str, str]) -> Any:
+        amount = wallet_amount(*place)
+        if len(self) >= _MOST_AMOUNTS:
+            self.clear()
+        self[place] = UNKNOWN if amount is None else amount
+        return self[place]
+
+
+_MOST_AMOUNTS = 100_000
+_AMOUNTS = _WalletAmounts()
+
+
 def _wallet_amount(row: rows.GroupMovement) -> Any:
     """UNKNOWN for a type whose sign is not known: then R7, which carries the sign, has to tell."""
-    amount = wallet_amount(row)
-    return UNKNOWN if amount is None else amount
+    return _AMOUNTS[row.type, row.currency_amount]
 
 
 @strawberry.federation.type(keys=["id"])
@@ -54,7 +69,10 @@ class Transaction(Node, Window):
         {rows.GroupMovement: "type", rows.UserTransaction: "movement_type"}, 'The kind of movement: "Bingo - Wager".'
     )
     amount: Decimal = column(
-        {rows.GroupMovement: _wallet_amount, rows.UserTransaction: "currency_amount"},
+        {
+            rows.GroupMovement: Told(_wallet_amount, ("type", "currency_amount"), str, nullable=False),
+            rows.UserTransaction: "currency_amount",
+        },
         "The amount in `currency`, seen from the user's wallet: a wager is negative.",
         unsure=True,
     )

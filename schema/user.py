@@ -1,5 +1,6 @@
 """Users."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,13 @@ from resolvers import edges
 from resolvers.join import MovementJoin
 from resolvers.session import Session
 from schema import order
-from schema.connection import Connection, Page, connect
+from schema.connection import ITEMS, Connection, Page, connect_each, reads
 from schema.game_log import DEFAULT_GAME_TYPE
 from schema.group import group_of_name
 from schema.links import GameLogLink, GroupLink, TransactionLink
 from schema.node import Node
 from schema.period import TODAY, Period, resolve
+from schema.relation import apart, each, relation
 from schema.scalars import parse_id
 from schema.selection import Selection, select
 from schema.window import WINDOWS, Source, Window, column, link
@@ -52,62 +54,76 @@ class User(Node, Window):
         code = to_camel_case(CODE_COLUMNS[session.user_code_from])
         return frozenset((code, "group") if session.many_agents else (code,))
 
-    @strawberry.field
+    @relation
     async def transactions(
-        self,
+        users: Sequence["User"],
         info: Info[Session, Any],
         during: Period | None = TODAY,
         in_group: ID | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[TransactionLink] | None:
+    ) -> list[Connection[TransactionLink] | None]:
         """All movements of the user, wherever they were made, newest first; `inGroup` keeps those made in one group.
 
         User Transactions Report (R7).
         """
         page = Page.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
-        group = None if in_group is None else parse_id(in_group, "inGroup")
+        given = None if in_group is None else parse_id(in_group, "inGroup")
         session, edge = info.context, edges.TRANSACTIONS_IN_GROUP
-        if group is None and session.join.mode is MovementJoin.TRUST:
-            group, edge = await self.home(), edges.TRANSACTIONS_AT_HOME
-        read = partial(session.rows, key=self.identity, interval=interval, field="User.transactions")
-        if group is None:
-            found = await read(edges.TRANSACTIONS_OF_USER)
-        else:
-            # R5 may stand in only where it tells all that is selected.
-            selected = select(info, "nodes", "edges.node")
-            whole = WINDOWS["Transaction"].told_whole(rows.GroupMovement, selected, {"user"})
-            found = await read(edge, group=group, exact=not whole)
-        return await connect(info, "Transaction", page, found, interval=interval, told={"user": self})
+        groups: list[Any] = [given for _ in users]
+        if given is None and session.join.mode is MovementJoin.TRUST:
+            groups, edge = await each([user.home() for user in users]), edges.TRANSACTIONS_AT_HOME
+        columns = reads(info, "Transaction", page)
+        # R5 may stand in only where it tells all that is selected.
+        whole = WINDOWS["Transaction"].told_whole(rows.GroupMovement, select(info, *ITEMS), {"user"})
+        read = partial(session.rows_of, interval=interval, field="User.transactions", columns=columns)
 
-    @strawberry.field
+        async def of(group: int | None, places: list[int]) -> Sequence[Any]:
+            keys = [users[place].identity for place in places]
+            if group is None:
+                return await read(edges.TRANSACTIONS_OF_USER, keys)
+            return await read(edge, keys, group=group, exact=not whole)
+
+        found = await apart(groups, of)
+        told = [{"user": user} for user in users]
+        return await connect_each(info, "Transaction", page, found, interval=interval, told=told)
+
+    @relation
     async def game_logs(
-        self,
+        users: Sequence["User"],
         info: Info[Session, Any],
         game_type: str | None = "slot",
         during: Period | None = TODAY,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[GameLogLink] | None:
+    ) -> list[Connection[GameLogLink] | None]:
         """The user's game transactions on Game History, newest first.
 
         For several users at once the agent's whole log is read once and shared out by user code (G1).
         """
         page = Page.of(order.GAME_LOGS, first, after)
-        interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
-        agent = info.context.agent_of_group(await self.home()) if info.context.many_agents else ""
-        found = await info.context.rows(
-            edges.LOGS_OF_USER, self.code(info.context), interval, agent, "User.gameLogs", game_type=kind
-        )
-        return await connect(
-            info,
-            "GameLog",
-            page,
-            found,
-            interval=interval,
-            told={"user": self, "game_type": kind},
-        )
+        session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
+        agents: list[Any] = ["" for _ in users]
+        if session.many_agents:
+            homes = await each([user.home() for user in users])
+            agents = [home if isinstance(home, Exception) else session.agent_of_group(home) for home in homes]
+        codes = [user.code(session) for user in users]
+        agents = [
+            code if isinstance(code, Exception) and not isinstance(agent, Exception) else agent
+            for agent, code in zip(agents, codes, strict=True)
+        ]
+        columns = reads(info, "GameLog", page)
+
+        async def of(agent: str, places: list[int]) -> Sequence[Any]:
+            keys = [codes[place] for place in places]
+            return await session.rows_of(
+                edges.LOGS_OF_USER, keys, interval, agent, "User.gameLogs", columns=columns, game_type=kind
+            )
+
+        found = await apart(agents, of)
+        told = [{"user": user, "game_type": kind} for user in users]
+        return await connect_each(info, "GameLog", page, found, interval=interval, told=told)
 
     async def home(self) -> int | None:
         """The id of the user's group, which decides who is the user's agent."""
@@ -122,8 +138,8 @@ class User(Node, Window):
             raise failure
         return row.group_id if row is not None else None
 
-    def code(self, session: Session) -> str:
-        """The user's code on Game History (C22). Raises `ContractBroken` where the user has none."""
+    def code(self, session: Session) -> str | Exception:
+        """The user's code on Game History (C22); `ContractBroken` where the user has none."""
         name = CODE_COLUMNS[session.user_code_from]
         if name == "id":
             return str(self.identity)
@@ -133,7 +149,7 @@ class User(Node, Window):
         if told := self.told.get(name):
             return str(told)
         for failure in self.failures.values():
-            raise failure
-        raise ContractBroken(
+            return failure
+        return ContractBroken(
             f"User {self.identity} has no {session.user_code_from}, by which USER_CODE_FROM looks its game log up."
         )

@@ -7,7 +7,7 @@ name; from that follows, for any selection, which reports are still missing, and
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -15,9 +15,12 @@ from strawberry import Info
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
+from engine.offer import OFFER, Expression, Offer
 from resolvers.edges import Edge
 from resolvers.plan import cover
 from resolvers.session import Rows, Session
+from schema import expression
+from schema.expression import Told
 from schema.selection import Selection, select
 from upstream.errors import Incomplete, UpstreamError
 from upstream.interval import Interval
@@ -44,6 +47,19 @@ class Column:
     readers: Mapping[type[Row], Read]
     name: str = ""
     unsure: bool = False
+    of: Mapping[type[Row], "str | Read | Told"] = field(default_factory=dict)
+
+    def expression(self, kind: type[Row], session: Session) -> Expression | None:
+        """How it is read off a kind of row without a window; None if it takes one."""
+        at = self.of.get(kind)
+        if isinstance(at, str):
+            return expression.plain(kind, at)
+        return expression.told(kind, self.name, at) if isinstance(at, Told) else None
+
+    def reads(self, kind: type[Row]) -> tuple[str, ...]:
+        """The columns of the row that its expression reads."""
+        at = self.of[kind]
+        return at.reads if isinstance(at, Told) else (str(at),)
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
@@ -82,6 +98,10 @@ class Column:
 @dataclass(slots=True, eq=False)
 class Moment(Column):
     """A column of time: microseconds in the row, on the wall clock of the business in the graph."""
+
+    def expression(self, kind: type[Row], session: Session) -> Expression | None:
+        at = self.of.get(kind)
+        return expression.moment(kind, at, session.zone) if isinstance(at, str) else None
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         microseconds = Column.read(self, window, info)
@@ -261,6 +281,7 @@ class Window:
     """What all types of the graph are: the rows they stand on, and what the parent told of them."""
 
     columns: ClassVar[dict[str, Column]] = {}
+    kinds: ClassVar[tuple[type[Row], ...]] = ()
     unsure: ClassVar[tuple[str, ...]] = ()
     sources: ClassVar[tuple[Source, ...]] = ()
     session: Session
@@ -276,6 +297,7 @@ class Window:
             if isinstance(value, ColumnField):
                 value.column.name = name
                 cls.columns[value.graphql_name or to_camel_case(name)] = value.column
+        cls.kinds = tuple(dict.fromkeys(kind for column in cls.columns.values() for kind in column.of))
         cls.unsure = tuple(name for name, column in cls.columns.items() if column.unsure)
         WINDOWS[cls.__name__] = cls
 
@@ -438,6 +460,11 @@ async def _load(window: Window, source: Source) -> None:
             window.rows = (*window.rows, row)
 
 
+def identities(windows: Sequence[Window]) -> list[Any]:
+    """The upstream's own ids of some entities."""
+    return [window.identity for window in windows]
+
+
 async def lookup(window: Window, selection: Selection) -> Window | None:
     """The entity of this id as selected, or None if the upstream knows none.
 
@@ -457,21 +484,23 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
     return None
 
 
-def _reader(at: str | Read) -> Read:
+def _reader(at: "str | Read | Told") -> Read:
+    if isinstance(at, Told):
+        return at.read
     if not isinstance(at, str):
         return at
     name = at
     return lambda row: getattr(row, name)
 
 
-def column(of: Mapping[type[Row], str | Read], description: str, *, unsure: bool = False) -> Any:
+def column(of: Mapping[type[Row], str | Read | Told], description: str, *, unsure: bool = False) -> Any:
     """A field that reads a column of the row: by its name there, or by a function, `unsure` if it may say UNKNOWN."""
-    return _field(Column({kind: _reader(at) for kind, at in of.items()}, unsure=unsure), description)
+    return _field(Column({kind: _reader(at) for kind, at in of.items()}, unsure=unsure, of=of), description)
 
 
-def moment(of: Mapping[type[Row], str | Read], description: str) -> Any:
+def moment(of: Mapping[type[Row], str | Read | Told], description: str) -> Any:
     """A field that reads a moment."""
-    return _field(Moment({kind: _reader(at) for kind, at in of.items()}), description)
+    return _field(Moment({kind: _reader(at) for kind, at in of.items()}, of=of), description)
 
 
 def part(
@@ -495,4 +524,5 @@ def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], descr
 
 
 def _field(column: Column, description: str) -> Any:
-    return ColumnField(description=description, metadata={"column": column})
+    offer = Offer(read=column.read, waits=isinstance(column, Link))
+    return ColumnField(description=description, metadata={"column": column, OFFER: offer})

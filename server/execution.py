@@ -8,9 +8,11 @@ import orjson
 import structlog
 from graphql import GraphQLError, OperationType
 from strawberry import Schema
+from strawberry.types import ExecutionContext
 
+from engine.engine import Engine
 from server.asked import EXPLAIN
-from server.documents import Documents, Text, coded
+from server.documents import Document, Documents, Prepared, Text, coded
 from server.operation import Operation
 from server.refusal import Errors, error
 
@@ -65,7 +67,8 @@ class Executor:
 
     `context` makes that context from the operation. What is added to answers (a trace, say) goes into
     `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
-    an operation of this context would call, given what runs it in another.
+    an operation of this context would call, given what runs it in another. Queries run on compiled code unless
+    `compiled` is False; what the engine cannot compile runs on graphql-core, and is counted in `engine.counts`.
     """
 
     def __init__(
@@ -74,8 +77,11 @@ class Executor:
         context: Callable[[Operation], Any],
         finish: Finish = lambda operation, context, outcome: None,
         foresee: Foresee | None = None,
+        *,
+        compiled: bool = True,
     ) -> None:
         self.documents = Documents(schema)
+        self.engine = Engine(schema, past=(Prepared,)) if compiled else None
         self._schema = schema
         self._context = context
         self._finish = finish
@@ -96,22 +102,32 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
-        text = Text(operation.text)
-        text.document = document
         try:
             context = self._context(operation)
             if operation.asked.plan:
-                refused_or_explained = await self._plan(text, operation, context)
+                refused_or_explained = await self._plan(document, operation, context)
                 if refused_or_explained is not None:
                     return refused_or_explained
-            outcome = await self._execute(text, operation, context)
+            outcome = await self._execute(document, operation, context)
             self._finish(operation, context, outcome)
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
         return outcome
 
-    async def _execute(self, text: Text, operation: Operation, context: Any) -> Outcome:
+    async def _execute(self, document: Document, operation: Operation, context: Any) -> Outcome:
+        node = document.operation(operation.name)
+        assert document.tree is not None
+        assert node is not None
+        if self.engine is not None:
+            found = await self.engine.run(document.tree, node, operation.variables, context)
+            if found is not None:
+                if found.errors:
+                    told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
+                    self._schema.process_errors(found.errors, told)
+                return Outcome(data=found.data, errors=list(map(_safe, found.errors)), ran=found.ran)
+        text = Text(operation.text)
+        text.document = document
         result = await self._schema.execute(
             text,
             variable_values=operation.variables,
@@ -128,14 +144,14 @@ class Executor:
             ran=result.data is not None or not errors or any(problem.path is not None for problem in errors),
         )
 
-    async def _plan(self, text: Text, operation: Operation, context: Any) -> Outcome | None:
+    async def _plan(self, document: Document, operation: Operation, context: Any) -> Outcome | None:
         """The explanation, or the refusal, that the request asked for; None if it is to run."""
         if self._foresee is None:
             return _failed("This graph cannot tell beforehand what it is going to call.", "BAD_USER_INPUT")
         rehearsals: list[Outcome] = []
 
         async def rehearse(context: Any) -> None:
-            rehearsals.append(await self._execute(text, operation, context))
+            rehearsals.append(await self._execute(document, operation, context))
 
         plan = await self._foresee(context, rehearse)
         first, most = rehearsals[0], operation.asked.max_calls

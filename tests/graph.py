@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from resolvers.session import Session
 from schema.graph import schema
+from server.execution import Executor
+from server.operation import Operation
 from tests.stand import NOON, Sandbox
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
@@ -37,11 +39,14 @@ class Asked:
 class Graph:
     """The schema over both upstreams of a sandbox, for as long as an `async with` block lasts."""
 
-    def __init__(self, sandbox: Sandbox, zone: ZoneInfo = UTC, now: str = NOON, **session: Any) -> None:
+    def __init__(
+        self, sandbox: Sandbox, zone: ZoneInfo = UTC, now: str = NOON, *, compiled: bool = True, **session: Any
+    ) -> None:
         self.sandbox = sandbox
         self.zone = zone
         self.now = datetime.fromisoformat(now)
         self.session = session
+        self.compiled = compiled
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -67,9 +72,12 @@ class Graph:
         """The answer to a query."""
         self.sandbox.reset()
         session = Session(self.upstream, self.zone, now=self.now, **self.session)
-        result = await schema.execute(query, variable_values=variables, context_value=session)
-        errors = [dict(error.formatted) for error in result.errors or ()]
-        return Asked(result.data, errors, self.sandbox.calls())
+        outcome = await self.executor(session).run(Operation(query, variables=variables))
+        return Asked(outcome.data, outcome.errors, self.sandbox.calls())
+
+    def executor(self, session: Session) -> Executor:
+        """What runs an operation in a session."""
+        return Executor(schema, lambda operation: session, compiled=self.compiled)
 
     async def data(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of a query that must not fail."""

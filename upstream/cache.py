@@ -26,6 +26,7 @@ from upstream import days, parcel
 from upstream.call import Answer, Call
 from upstream.client import Listener
 from upstream.days import Piece
+from upstream.decode import need
 from upstream.errors import Failed, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.order import Claim, Order, Orders, Share, shares
@@ -252,6 +253,8 @@ class Cached:
         `scope` names whose rows these are where callers may see different ones: nobody is served those of another.
         """
         call = checked(call)
+        if self._store is not None and call.columns is not None:
+            call = replace(call, columns=None)  # what is kept serves those who read other columns
         # Intervals are equal whatever days they were made of, which reports of days go by.
         asked = (call, call.interval.days if call.interval is not None else None, scope)
         task = self._answers.get(asked)
@@ -269,6 +272,7 @@ class Cached:
         if isinstance(outcome, UpstreamError):
             # One error may be raised in many waiters: each begins a traceback of its own.
             raise outcome.with_traceback(None)
+        need(outcome.rows, call.columns)
         return outcome
 
     async def held(self, call: Call, *, scope: str = "") -> Held:

@@ -16,13 +16,15 @@ class Call:
     """A call of one report. Two equal calls ask the same thing, so that one answer serves both.
 
     `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose log is read,
-    "" for the default agent.
+    "" for the default agent. `columns` are those that whoever asks is going to read, all if None: it says nothing
+    about what is asked of the upstream, so calls are equal whatever they are.
     """
 
     report: Report
     params: tuple[tuple[str, str | int], ...] = ()
     interval: Interval | None = None
     agent: str = ""
+    columns: frozenset[str] | None = field(default=None, compare=False)
 
     @classmethod
     def of(

@@ -10,6 +10,7 @@ from typing import Any, Self
 import structlog
 
 from upstream.call import Answer, Call
+from upstream.decode import need
 from upstream.errors import Unavailable, UpstreamError
 from upstream.gamehub import GameHub, GameHubConfig
 from upstream.gamelog import GameLog, GameLogConfig
@@ -85,12 +86,22 @@ class Upstream:
             self._flights[asked] = task
             task.add_done_callback(lambda done: self._landed(asked, done))
         started = time.monotonic()
-        outcome = await asyncio.shield(task)
+        outcome = self._read(call, await asyncio.shield(task))
         if observe is not None:
             self._tell([observe], call, outcome, started)
         if isinstance(outcome, UpstreamError):
             # One error may be raised in many waiters: each begins a traceback of its own, with no earlier frames.
             raise outcome.with_traceback(None)
+        return outcome
+
+    def _read(self, call: Call, outcome: Answer[Any] | UpstreamError) -> Answer[Any] | UpstreamError:
+        """What came of a call, with the columns readable that this asker reads, whatever the first one did."""
+        if isinstance(outcome, Answer):
+            try:
+                need(outcome.rows, call.columns)
+            except UpstreamError as error:
+                self._keep(call, error, Tally())
+                return error
         return outcome
 
     async def aclose(self) -> None:

@@ -11,15 +11,16 @@ import operator
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy
 
-from upstream import moment, money
+from upstream import clock, moment, money
 from upstream.errors import Incomplete, Malformed
 from upstream.reports import Report
 from upstream.rows import Kind, Row
@@ -49,10 +50,13 @@ class LogPage(Generic[RowT]):
     per_page: int | None
 
 
-def report_rows(report: Report, body: bytes, zone: ZoneInfo) -> "list[Row] | Failure":
+def report_rows(
+    report: Report, body: bytes, zone: ZoneInfo, columns: Collection[str] | None = None
+) -> "Sheet | Failure":
     """The rows of a GameHub report (section "Response"), or the failure that it tells of.
 
-    `zone` is the system's time zone, for times without an offset. Accepts `report` and `Report` (C8), and for a
+    `zone` is the system's time zone, for times without an offset; `columns` are those that are to be canonical, all of
+    them if None. Accepts `report` and `Report` (C8), and for a
     `single` report a bare object (C9). Raises Malformed, and Incomplete for `break: true` (C12).
     """
     decoder = _envelope(report)
@@ -70,13 +74,10 @@ def report_rows(report: Report, body: bytes, zone: ZoneInfo) -> "list[Row] | Fai
         what = "no rows: neither `report` nor `Report`" if envelope.lower is None else "rows twice"
         raise Malformed(f"{report.code}: the answer holds {what}", payload=body)
     rows = envelope.lower if envelope.upper is None else envelope.upper
-    _refuse_duplicates(report, body, rows if isinstance(rows, list) else [rows], ("error", "report", "Report", "break"))
-
-    def anew() -> list[Row]:
-        again = decoder.decode(body)
-        return _listed(again.lower if again.upper is None else again.upper)
-
-    return _canonical(report, _listed(rows), zone, anew, body)
+    found = Sheet(_listed(rows), report, zone)
+    _refuse_duplicates(report, body, found, ("error", "report", "Report", "break"))
+    found.need(columns, body)
+    return found
 
 
 def failure(body: bytes) -> Failure | None:
@@ -91,7 +92,9 @@ def failure(body: bytes) -> Failure | None:
     return Failure(code, _text(told.message))
 
 
-def log_page(report: Report, game_type: str, body: bytes, zone: ZoneInfo) -> "LogPage[Row] | Failure":
+def log_page(
+    report: Report, game_type: str, body: bytes, zone: ZoneInfo, columns: Collection[str] | None = None
+) -> "LogPage[Row] | Failure":
     """A page of the game log (section "Success Response"), or the failure of `status` 0 (C21).
 
     The rows stand under the key that `game_type` names. Raises Malformed.
@@ -107,8 +110,9 @@ def log_page(report: Report, game_type: str, body: bytes, zone: ZoneInfo) -> "Lo
         return Failure(None, _log_text(envelope))
     if envelope.rows is None or envelope.total_count is None or envelope.total_count < 0:
         raise Malformed(f"{report.code}: the answer lacks `{game_type}` or `total_count`", payload=body)
-    _refuse_duplicates(report, body, envelope.rows, ("status", "total_count"))
-    rows = _canonical(report, envelope.rows, zone, lambda: decoder.decode(body).rows, body)
+    rows = Sheet(envelope.rows, report, zone)
+    _refuse_duplicates(report, body, rows, ("status", "total_count", game_type))
+    rows.need(columns, body)
     return LogPage(rows, envelope.total_count, envelope.per_page)
 
 
@@ -290,21 +294,71 @@ def _structs(hint: Any) -> list[type[Row]]:
     return list(dict.fromkeys(found for part in typing.get_args(hint) for found in _structs(part)))
 
 
-def _canonical(
-    report: Report, rows: list[Row], zone: ZoneInfo, anew: Callable[[], list[Row]], body: bytes
-) -> list[Row]:
-    try:
-        _canonicalise(rows, report.row, zone)
-    except _BadValue:
-        for number, row in enumerate(anew(), 1):
+class Sheet(list[Row]):
+    """The rows of an answer, whose open columns become canonical when they are first needed.
+
+    What is not needed is not looked at. Nobody may read an open column that was not asked for with `need`.
+    """
+
+    __slots__ = ("_open", "_report", "_zone")
+
+    def __init__(self, rows: Iterable[Row], report: Report, zone: ZoneInfo) -> None:
+        super().__init__(rows)
+        self._report = report
+        self._zone = zone
+        plan = _plan(report.row)
+        self._open = {column.name for column in plan.columns} | {nest.name for nest in plan.nests}
+
+    def like(self, rows: Iterable[Row]) -> "Sheet":
+        """Some of the rows, or those of several sheets that were read alike."""
+        found = Sheet(rows, self._report, self._zone)
+        found._open = set(self._open)
+        return found
+
+    def need(self, columns: Collection[str] | None = None, body: bytes | None = None) -> None:
+        """Make columns canonical, all of them if None. Raises Malformed."""
+        names = self._open if columns is None else self._open.intersection(columns)
+        if not names:
+            return
+        plan = _plan(self._report.row)
+        for column in plan.columns:
+            if column.name in names:
+                self._checked(partial(_column, column, plan, self._zone), body)
+                self._open.discard(column.name)
+        for nest in plan.nests:
+            if nest.name in names:
+                self._checked(partial(_nest, nest, self._zone), body)
+                self._open.discard(nest.name)
+
+    def _checked(self, canonicalise: Callable[[Sequence[Row]], None], body: bytes | None) -> None:
+        try:
+            canonicalise(self)
+        except _BadValue as bad:
+            wrong = bad
+        else:
+            return
+        number = 0
+        for row in self:
+            number += 1
             try:
-                _canonicalise([row], report.row, zone)
+                canonicalise([row])
             except _BadValue as bad:
-                where = f"{report.code}, row {number}, column {bad.column}"
-                # A value is the upstream's data: enough of it to find the place, no more.
-                raise Malformed(f"{where}: {str(bad.value)[:40]!r} {bad.reason}", payload=body) from None
-        raise  # never reached: what fails for all rows fails for one of them
-    return rows
+                wrong = bad
+                break
+        where = f"{self._report.code}, row {number}, column {wrong.column}"
+        # A value is the upstream's data: enough of it to find the place, no more.
+        raise Malformed(f"{where}: {str(wrong.value)[:40]!r} {wrong.reason}", payload=body)
+
+
+def need(rows: Sequence[Row], columns: Collection[str] | None) -> None:
+    """Make columns of an answer's rows canonical, if they are not. Raises Malformed."""
+    if isinstance(rows, Sheet):
+        rows.need(columns)
+
+
+def like(rows: Sequence[Row], some: Sequence[Row]) -> Sequence[Row]:
+    """Some of an answer's rows, of which the same columns are canonical."""
+    return rows.like(some) if isinstance(rows, Sheet) else some
 
 
 def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo) -> None:
@@ -313,24 +367,78 @@ def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo) -> None:
         return
     plan = _plan(row)
     for column in plan.columns:
-        values = list(map(column.get, rows))
-        strange = set(map(type, values)) - _SCALARS
-        if strange:
-            # Found by type, since True is 1 to a dictionary.
-            value = next(value for value in values if type(value) in strange)
-            raise _BadValue(column.name, value, "is neither a number nor a text")
+        _column(column, plan, zone, rows)
+    for nest in plan.nests:
+        _nest(nest, zone, rows)
+
+
+def _nest(nest: _Nest, zone: ZoneInfo, rows: Sequence[Row]) -> None:
+    _canonicalise(list(_inside(map(nest.get, rows), nest.row)), nest.row, zone)
+
+
+def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row]) -> None:
+    values = list(map(column.get, rows))
+    kinds = set(map(type, values))
+    if kinds - _SCALARS:
+        # Found by type, since True is 1 to a dictionary.
+        value = next(value for value in values if type(value) not in _SCALARS)
+        raise _BadValue(column.name, value, "is neither a number nor a text")
+    canonical = _at_once(column.kind, values, kinds, zone)
+    if canonical is None:
         unique = set(values)
         if column.kind is Kind.MOMENT:
             found = _moments(column, unique, zone)
+            if any(isinstance(time, datetime.datetime) for time in found.values()):
+                _unfold(column, plan, rows, found, zone)
+                return
         else:
             found = {value: _converted(column, value) for value in unique}
-        if any(isinstance(time, datetime.datetime) for time in found.values()):
-            _unfold(column, plan, rows, found, zone)
-            continue
-        for each, value in zip(rows, values, strict=True):
-            setattr(each, column.name, found[value])
-    for nest in plan.nests:
-        _canonicalise(list(_inside(map(nest.get, rows), nest.row)), nest.row, zone)
+        canonical = [found[value] for value in values]
+    if canonical is not values:
+        name = column.name
+        for each, value in zip(rows, canonical, strict=True):
+            setattr(each, name, value)
+
+
+def _at_once(kind: Kind, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
+    """The canonical values of a column whose values are all of one plain form; None if they are to be looked at."""
+    if kinds == {int}:
+        if kind is Kind.NO_ID and 0 not in values:
+            return values
+        if kind is Kind.CODE and 0 not in values:
+            return list(map(str, values))
+        if kind is Kind.MOMENT and 0 not in values and min(values) >= moment.FIRST and max(values) <= moment.LAST:
+            return [value * 1_000_000 for value in values]
+    elif kinds == {str}:
+        if kind is Kind.CODE and not _NO_CODES.intersection(values):
+            return values
+        if kind is Kind.MOMENT:
+            try:
+                return clock.reader(zone, values[0].endswith("Z")).read(values)
+            except ValueError:
+                return None
+    if kind is Kind.MONEY and kinds <= {int, str}:
+        try:
+            return list(map(_AMOUNTS.__getitem__, values))
+        except ValueError:
+            return None
+    return None
+
+
+class _Amounts(dict[int | str, str]):
+    """Amounts that were met lately: few amounts make up most of the money that moves."""
+
+    def __missing__(self, value: int | str) -> str:
+        found = money.amount(value)
+        if len(self) >= _MOST_AMOUNTS:
+            self.clear()
+        self[value] = found
+        return found
+
+
+_MOST_AMOUNTS = 100_000
+_AMOUNTS = _Amounts()
+_NO_CODES = frozenset({"", "0"})
 
 
 def _converted(column: _Column, value: Any) -> Any:
@@ -403,17 +511,40 @@ def _broken(report: Report, error: BaseException) -> str:
 def _refuse_duplicates(report: Report, body: bytes, rows: Sequence[Row], envelope: Iterable[str]) -> None:
     """Refuse an answer that writes a key twice, of which JSON readers would silently take the last.
 
-    Counting a few key texts is nearly free and finds every duplicate of the envelope's keys and of required columns;
-    since a value may look like a key, a count too high is proved by a full reading.
+    Rows that all have as many keys as the first, which has none twice, are taken to have none twice either: counting
+    them is nearly free. Otherwise a few key texts are counted, which finds every duplicate of the envelope's keys and
+    of required columns; since a value may look like a key, a count too high is proved by a full reading.
     """
     allowed = dict.fromkeys(envelope, 1)
     plan = _plan(report.row)
     if not plan.nests:
+        if _even(body, len(rows)):
+            return
         allowed |= dict.fromkeys(plan.required, len(rows))
     if any(body.count(f'"{name}"'.encode()) > times for name, times in allowed.items()):
         names = _duplicates(body)
         if names:
             raise Malformed(f"{report.code}: the key {sorted(names)[0][:40]!r} is written twice", payload=body)
+
+
+def _even(body: bytes, rows: int) -> bool:
+    """Whether so many flat rows make up the answer, each with as many keys as the first, and no key is twice in it."""
+    start, stop = body.find(b"[") + 1, body.rfind(b"]")
+    end = body.find(b"}", start) + 1
+    if not 0 < start < end <= stop:
+        return False
+    outer, first = body[:start] + body[stop:], body[start:end]
+    try:
+        if _duplicates(outer) or _duplicates(first):
+            return False
+    except ValueError:  # brackets inside a text
+        return False
+    text = numpy.frombuffer(body, numpy.uint8)
+    keys = numpy.count_nonzero((text[1:] == _COLON) & (text[:-1] == _QUOTE))
+    return bool(keys == outer.count(b'":') + rows * first.count(b'":'))
+
+
+_COLON, _QUOTE = b':"'
 
 
 def _duplicates(body: bytes) -> set[str]:

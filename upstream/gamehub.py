@@ -98,7 +98,7 @@ class GameHub:
             told = decode.failure(body) or decode.Failure(None, "")
         else:
             try:
-                found = decode.report_rows(report, body, self._config.timezone)
+                found = decode.report_rows(report, body, self._config.timezone, request.columns(call))
             except Malformed as error:
                 error.status = status
                 raise

@@ -140,7 +140,10 @@ class _Reader:
         _check_length(first, first.total, size, 0)
         if count > 1:
             pages += await self._others(count, size, first.total)
-        rows = [row for page in pages for row in page.rows]
+        rows = pages[0].rows
+        if count > 1:
+            assert isinstance(rows, decode.Sheet)
+            rows = rows.like(row for page in pages for row in page.rows)
         ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
         if len(ids) != len(rows):
             raise _Moved(f"{len(rows) - len(ids)} rows stand in it twice")
@@ -197,7 +200,7 @@ class _Reader:
         else:
             game_type = str(dict(self._call.params)["game_type"])
             try:
-                found = decode.log_page(report, game_type, body, self._config.timezone)
+                found = decode.log_page(report, game_type, body, self._config.timezone, request.columns(self._call))
             except Malformed as error:
                 error.status = status
                 raise

@@ -13,7 +13,7 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _SECOND = 1_000_000
 # 0001-01-01 to 9999-12-31: what a calendar can show. Milliseconds taken for seconds fall outside.
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+FIRST, LAST = -62_135_596_800, 253_402_300_799
 _NONE = ("", "0", "0000-00-00 00:00:00")
 
 
@@ -89,6 +89,6 @@ def _offsets(time: datetime.datetime, zone: ZoneInfo) -> tuple[datetime.timedelt
 
 
 def _unix(seconds: int) -> int:
-    if not _FIRST <= seconds <= _LAST:
+    if not FIRST <= seconds <= LAST:
         raise ValueError("is not a time in unix seconds")
     return seconds

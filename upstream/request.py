@@ -2,14 +2,13 @@
 
 import datetime
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from upstream import moment
 from upstream.call import Call
-from upstream.decode import LOG_KEYS
+from upstream.decode import LOG_KEYS, Sheet
 from upstream.interval import Interval, midnight
 from upstream.reports import Check, Parameter, Report, System
 from upstream.rows import Row
@@ -60,7 +59,7 @@ def checked(call: Call) -> Call:
     if call.agent and report.system is not System.GAMELOG:
         raise BadParameter(f"{report.code}: has no agent")
     _check_interval(report, call.interval)
-    return Call(report, tuple(sorted(given.items())), call.interval, call.agent)
+    return Call(report, tuple(sorted(given.items())), call.interval, call.agent, call.columns)
 
 
 def days(interval: Interval, zone: ZoneInfo) -> Span:
@@ -135,10 +134,17 @@ def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
     }
 
 
-def within(rows: Sequence[Row], column: str, window: Interval) -> list[Row]:
+def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
     """The rows whose `column` (a Moment) lies in the window; a row that does not tell its time stays."""
     start, end = ((bound - _EPOCH) // _MICROSECOND for bound in (window.start, window.end))
-    return [row for row in rows if (time := getattr(row, column)) is None or start <= time < end]
+    found = [row for row in rows if (time := getattr(row, column)) is None or start <= time < end]
+    return rows.like(found) if isinstance(rows, Sheet) else found
+
+
+def columns(call: Call) -> frozenset[str] | None:
+    """The columns that are read of the rows of a call, here too; None for all."""
+    time = call.report.moment
+    return call.columns if call.columns is None or time is None else call.columns | {time}
 
 
 def _wall(time: datetime.datetime) -> datetime.datetime:

@@ -1,0 +1,138 @@
+// Both upstreams as a user would call them from Node: undici with keep-alive, JSON.parse, one DataLoader a report.
+// Rows are mapped once to what the schema's default resolvers read; money is formatted by toFixed(2), which is exact for
+// the upstream's two decimals.
+import { readFileSync } from "node:fs"
+import DataLoader from "dataloader"
+import { Agent, request } from "undici"
+
+export const typeDefs = readFileSync(new URL("../schema.graphql", import.meta.url), "utf8")
+export const port = Number(process.env.PORT)
+
+const { GAMEHUB_URL, GAMEHUB_TOKEN, GAMELOG_URL, GAMELOG_AGENT_CODE, GAMELOG_AGENT_TOKEN } = process.env
+const PAGE = 10_000
+const dispatcher = new Agent({ keepAliveTimeout: 60_000, connections: 64 })
+
+const json = async (url, options) => {
+  const { statusCode, body } = await request(url, { dispatcher, ...options })
+  const text = await body.text()
+  if (statusCode !== 200) throw new Error(`the upstream answered ${statusCode}`)
+  return JSON.parse(text)
+}
+
+const report = async (kind, params) => {
+  const query = new URLSearchParams({ api_token: GAMEHUB_TOKEN, report_type: kind, ...params })
+  return (await json(`${GAMEHUB_URL}reports/?${query}`)).report
+}
+
+const logPage = (first, last, page) =>
+  json(GAMELOG_URL, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      method: "get_game_log",
+      agent_code: GAMELOG_AGENT_CODE,
+      agent_token: GAMELOG_AGENT_TOKEN,
+      game_type: "slot",
+      start: `${first} 00:00:00`,
+      end: `${last} 23:59:59`,
+      page,
+      perPage: PAGE,
+    }),
+  })
+
+const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19) + "+00:00"
+
+const transaction = (row) => ({
+  id: row.movement_id,
+  timestamp: moment(row.timestamp),
+  type: row.type,
+  amount: (row.type === "Bingo - Wager" && row.currency_amount ? -row.currency_amount : row.currency_amount).toFixed(2),
+  ticketId: row.ticket_id || null,
+})
+
+const gameLog = (row) => ({
+  id: row.history_id,
+  gameCode: row.game_code,
+  type: row.type,
+  bet: row.bet_money.toFixed(2),
+  win: row.win_money.toFixed(2),
+  createdAt: row.created_at.slice(0, 19) + "+00:00",
+})
+
+const shared = (rows, column, node) => {
+  const found = new Map()
+  for (const row of rows) {
+    const list = found.get(row[column])
+    if (list) list.push(node(row))
+    else found.set(row[column], [node(row)])
+  }
+  return found
+}
+
+const movements = async (group, { from, to }) => {
+  const frame = { timestamp: "range", timestamp_range_from: from, timestamp_range_to: to }
+  const rows = await report("api_retail_movements", { group_id: group, ...frame })
+  rows.sort((one, other) => other.movement_id - one.movement_id)
+  return shared(rows, "user_id", transaction)
+}
+
+const logs = async ({ from, to }) => {
+  const head = await logPage(from, to, 0)
+  const rows = head.slot
+  for (let page = 1; page * PAGE < head.total_count; page++) {
+    for (const row of (await logPage(from, to, page)).slot) rows.push(row)
+  }
+  rows.sort((one, other) =>
+    one.created_at < other.created_at ? 1 : one.created_at > other.created_at ? -1 : other.history_id - one.history_id,
+  )
+  return shared(rows, "user_code", gameLog)
+}
+
+// The keys of one tick may be of several groups and periods: one call for each.
+const batched = (word, whole) =>
+  new DataLoader(
+    (keys) => {
+      const calls = new Map()
+      return Promise.all(
+        keys.map(async (key) => {
+          const name = word(key)
+          let call = calls.get(name)
+          if (!call) calls.set(name, (call = whole(key)))
+          return (await call).get(key.key) ?? []
+        }),
+      )
+    },
+    { cache: false },
+  )
+
+export const loaders = () => ({
+  transactions: batched(
+    ({ group, dates }) => `${group} ${dates.from} ${dates.to}`,
+    ({ group, dates }) => movements(group, dates),
+  ),
+  logs: batched(
+    ({ dates }) => `${dates.from} ${dates.to}`,
+    ({ dates }) => logs(dates),
+  ),
+})
+
+const page = (rows, first) => ({ nodes: rows.length > first ? rows.slice(0, first) : rows, totalCount: rows.length })
+
+export const resolvers = {
+  Query: {
+    group: async (_, { id }) => (await report("api_groups_report", { id }))[0] ?? null,
+  },
+  Group: {
+    users: async (group, { first }) => {
+      const rows = await report("api_users_report", { fkgroup: group.id })
+      rows.sort((one, other) => one.id - other.id)
+      return page(rows, first)
+    },
+  },
+  User: {
+    transactions: async (user, { during, inGroup, first }, { loaders }) =>
+      page(await loaders.transactions.load({ key: user.id, group: inGroup, dates: during.dates }), first),
+    gameLogs: async (user, { during, first }, { loaders }) =>
+      page(await loaders.logs.load({ key: user.username, dates: during.dates }), first),
+  },
+}

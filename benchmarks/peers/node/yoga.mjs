@@ -1,0 +1,15 @@
+// graphql-yoga with graphql-jit, on node:http.
+import { createServer } from "node:http"
+import { useGraphQlJit } from "@envelop/graphql-jit"
+import { createSchema, createYoga } from "graphql-yoga"
+import { loaders, port, resolvers, typeDefs } from "./sources.mjs"
+
+const yoga = createYoga({
+  schema: createSchema({ typeDefs, resolvers }),
+  plugins: [useGraphQlJit()],
+  context: () => ({ loaders: loaders() }),
+  graphiql: false,
+  landingPage: false,
+  logging: false,
+})
+createServer(yoga).listen(port, "127.0.0.1")

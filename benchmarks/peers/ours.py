@@ -1,0 +1,16 @@
+"""The real server, `gamehub-graph serve`, allowed pages as large as the benchmark's largest world."""
+
+import schema.connection
+from server.command import main
+from server.settings import NAMES
+
+
+def serve() -> None:
+    """Serve, with the settings of the environment."""
+    if "MAX_FIRST" not in NAMES:
+        schema.connection.MAX_FIRST = 10_000
+    main()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,148 @@
+"""The servers under test, one line each, and how one is started: a process pinned to one core."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from server.settings import NAMES
+
+HERE = Path(__file__).parent
+NODE = HERE / "node"
+PEERS_PYTHON = HERE / ".venv" / "bin" / "python"
+SERVER_CORE, OTHER_CORE = 0, 1
+START_SECONDS = 30
+_UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server: its title, its command, what has to be there for it, and the packages whose versions count."""
+
+    title: str
+    command: tuple[str, ...]
+    needs: Path | None = None
+    packages: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _node(title: str, script: str, *packages: str) -> Server:
+    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, {"NODE_ENV": "production"})
+
+
+def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.executable) -> Server:
+    needs = Path(python) if python != sys.executable else None
+    return Server(title, (str(python), *_UVICORN, app), needs, packages)
+
+
+_PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgspec", "pyreqwest", "orjson")
+
+
+def _ours(title: str, module: str = "peers.ours", **environment: str) -> Server:
+    return Server(
+        title, (sys.executable, "-m", module, "serve"), None, _PACKAGES, {"MAX_FIRST": "10000", **environment}
+    )
+
+
+SERVERS: dict[str, Server] = {
+    "ours": _ours("this server"),
+    "ours-graphql": _ours("this server, not compiled", ENGINE="graphql"),
+    "mercurius": _node("mercurius, jit", "mercurius.mjs", "mercurius", "graphql-jit", "fastify"),
+    "yoga": _node("graphql-yoga, graphql-jit", "yoga.mjs", "graphql-yoga", "@envelop/graphql-jit"),
+    "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
+    "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
+    "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
+    "floor": _uvicorn("floor, by hand", "peers.floor:app", "starlette", "pyreqwest", "msgspec", "orjson"),
+    # Not peers: the real server as it is when days are kept, and with a sampler in it.
+    "warm": _ours("this server, days kept", CACHE_URL="memory://"),
+    "profiled": _ours("this server, sampled", "peers.profiled"),
+}
+_OPTIONAL = {"ours-graphql": "ENGINE"}  # a server that only a setting makes
+PEERS = tuple(name for name in list(SERVERS)[:-2] if _OPTIONAL.get(name, "HOST") in NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    name: str
+    pid: int
+    port: int
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def run(name: str, upstream: Mapping[str, str], log: Path) -> Iterator[Running]:
+    """A server, for as long as the block lasts."""
+    server, port = SERVERS[name], free_port()
+    if server.needs is not None and not server.needs.exists():
+        raise FileNotFoundError(f"{name} needs {server.needs.relative_to(HERE)}: `make bench` installs it")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(log.parent),
+        "PYTHONPATH": f"{HERE.parent}:{HERE.parent.parent}",
+        "PORT": str(port),
+        **upstream,
+        **server.environment,
+    }
+    command = list(server.command)
+    if "uvicorn" in command:
+        command += ["--port", str(port)]
+    with (log / f"{name}.log").open("wb") as output:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(SERVER_CORE), *command], env=environment, stdout=output, stderr=output, cwd=log
+        )
+        try:
+            _await(process, port, log / f"{name}.log")
+            yield Running(name, process.pid, port)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{log.stem} did not start: {log.read_text()[-2000:]}")
+
+
+def versions(name: str) -> str:
+    """The versions that a server's figures belong to."""
+    server = SERVERS[name]
+    found = []
+    if server.needs == NODE / "node_modules":
+        for package in server.packages:
+            told = json.loads((NODE / "node_modules" / package / "package.json").read_text())
+            found.append(f"{package} {told['version']}")
+        return ", ".join(found)
+    ask = "import importlib.metadata as m, sys; print(*(f'{p} {m.version(p)}' for p in sys.argv[1:]), sep=', ')"
+    return subprocess.run(
+        [server.command[0], "-c", ask, *server.packages], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def node_version() -> str:
+    """Node's own."""
+    node = shutil.which("node")
+    return subprocess.run([node or "node", "--version"], capture_output=True, text=True, check=True).stdout.strip()

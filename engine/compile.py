@@ -1,0 +1,266 @@
+"""From an operation to Python: one function a selection, over all objects of a level at once.
+
+What can be read off an object plainly is read in one comprehension, guarded by the type that it should have; what is
+not plainly of that type becomes a hole, which is filled with care. Every other field is resolved and completed for all
+objects together, and fields that may wait, wait together.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLBoolean,
+    GraphQLFloat,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    GraphQLString,
+    OperationDefinitionNode,
+)
+from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
+from graphql.execution.values import VariableValues
+from strawberry import Schema
+from strawberry.types.field import StrawberryField
+
+from engine.offer import OFFER, Expression, Offer, Rows
+from engine.run import Field, answered, carefully
+from engine.values import Completer, Leaf, Project, Selected, completer
+
+TYPENAME = "__typename"
+_INT32 = "-2147483648 <= {v} <= 2147483647"
+# How a plain value is recognised, so that its scalar need not serialise it.
+_PLAIN: dict[GraphQLScalarType, str] = {
+    GraphQLString: "{v}.__class__ is str",
+    GraphQLID: "{v}.__class__ is str",
+    GraphQLInt: "{v}.__class__ is int and " + _INT32,
+    GraphQLFloat: "{v}.__class__ is float and -1.8e308 < {v} < 1.8e308",
+    GraphQLBoolean: "{v}.__class__ is bool",
+}
+# What a value of a proved type reads as in an answer, and the condition that is still to be met.
+_PROVED: dict[tuple[GraphQLScalarType, type], tuple[str, str]] = {
+    (GraphQLString, str): ("{v}", ""),
+    (GraphQLID, str): ("{v}", ""),
+    (GraphQLID, int): ("str({v})", ""),
+    (GraphQLInt, int): ("{v}", _INT32),
+    (GraphQLBoolean, bool): ("{v}", ""),
+}
+
+
+class NotCompiled(Exception):
+    """What the engine leaves to graphql-core; the text says why, as the metrics name it."""
+
+
+class Compiler:
+    """Compiles one operation. Functions are made when a level is first reached; `sources` are their texts."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        operation: OperationDefinitionNode,
+        fragments: dict[str, FragmentDefinitionNode],
+        variables: VariableValues,
+    ) -> None:
+        self.schema = schema
+        self.operation = operation
+        self.fragments = fragments
+        self.sources: list[str] = []
+        self._details = {name: FragmentDetails(node) for name, node in fragments.items()}
+        # Of the variables only those count that @skip and @include read: they are the same in every run of this text.
+        self._variables = variables
+
+    def root(self, type: GraphQLObjectType) -> Selected:
+        """The function that answers the operation, given its root type."""
+        collected = collect_fields(self.schema._schema, self._details, self._variables, type, self.operation)
+        return self._selection(type, collected.grouped_field_set, "operation")
+
+    def _completer(self, type: Any, details: Any, where: str) -> Completer:
+        def select(kind: GraphQLObjectType) -> Selected:
+            return self._selection(kind, self._below(kind, details), where)
+
+        def projection(kind: GraphQLObjectType, rows: Rows) -> tuple[Project, int] | None:
+            return self._projection(kind, self._below(kind, details), rows, where)
+
+        return completer(type, select, projection)
+
+    def _below(self, type: GraphQLObjectType, details: Any) -> Any:
+        return collect_subfields(
+            self.schema._schema, self._details, self._variables, self.operation, type, details
+        ).grouped_field_set
+
+    def _fields(self, type: GraphQLObjectType, grouped: Any, where: str) -> list[Field | str]:
+        """The fields of a selection; a mere key where the type's own name is asked for."""
+        fields: list[Field | str] = []
+        for order, (key, details) in enumerate(grouped.items()):
+            nodes: list[FieldNode] = [detail.node for detail in details]
+            name = nodes[0].name.value
+            if name == TYPENAME:
+                fields.append(key)
+                continue
+            definition = self.schema._schema.get_field(type, name)
+            if definition is None or name.startswith("__"):
+                raise NotCompiled("introspection")
+            strawberry: StrawberryField | None = definition.extensions.get("strawberry-definition")
+            offer = strawberry.metadata.get(OFFER) if strawberry is not None else None
+            fields.append(
+                Field(
+                    order, key, name, nodes, definition, type, strawberry, offer if isinstance(offer, Offer) else None,
+                    _attribute(strawberry), self._completer(definition.type, details, f"{where}.{key}"),
+                )
+            )  # fmt: skip
+        return fields
+
+    def _selection(self, type: GraphQLObjectType, grouped: Any, where: str) -> Selected:
+        fields = self._fields(type, grouped, where)
+        names: dict[str, Any] = {"answered": answered, "carefully": carefully, "gather": asyncio.gather}
+        plain: dict[str, Field] = {}
+        rest: list[Field] = []
+        items = []
+        keys: dict[str, Any] = {}
+        for number, field in enumerate(fields):
+            if isinstance(field, str):
+                items.append(f"{field!r}: {type.name!r}")
+                keys[field] = type.name
+                continue
+            keys[field.key] = None
+            guard = _guard(field, number)
+            if guard is None:
+                items.append(f"{field.key!r}: None")
+                rest.append(field)
+            else:
+                plain[field.key] = field
+                names[f"f{number}"] = field
+                items.append(f"{field.key!r}: {guard}")
+        names |= {"plain": plain, "attributes": list(plain.values()), "keys": keys}
+        names |= {f"rest{number}": field for number, field in enumerate(rest)}
+        display = _display(items, 12)
+        lines = [f"# {where}: {type.name}", "async def select(run, sources, paths):"]
+        if plain:
+            lines += [
+                "    hole = run.hole",
+                "    try:",
+                f"        answers = [{display} for source in sources]",
+                "    except Exception:",
+                "        answers = carefully(run, attributes, keys, sources)",
+            ]
+        else:
+            lines += [f"    answers = [{display} for source in sources]"]
+        lines += ["    failed = {}"]
+        if plain:
+            lines += ["    if run.holes:", "        await run.fill(plain, paths, answers, failed)"]
+            lines += [f"    await run.breathe(len(answers) * {len(plain)})"]
+        waiting = []
+        for number, field in enumerate(rest):
+            call = f"run.field(rest{number}, sources, paths, answers, failed)"
+            if field.waits:
+                waiting.append(call)
+            else:
+                lines += [f"    await {call}"]
+        if len(waiting) == 1:
+            lines += [f"    await {waiting[0]}"]
+        elif waiting:
+            lines += ["    await gather(", *(f"        {call}," for call in waiting), "    )"]
+        lines += ["    return answered(answers, failed)"]
+        selected: Selected = self._made("select", lines, names)
+        return selected
+
+    def _projection(self, type: GraphQLObjectType, grouped: Any, rows: Rows, where: str) -> tuple[Project, int] | None:
+        names: dict[str, Any] = {"wrong": _wrong}
+        items = []
+        for number, field in enumerate(self._fields(type, grouped, where)):
+            if isinstance(field, str):
+                items.append(f"{field!r}: {type.name!r}")
+                continue
+            expression = rows.expression(field.name)
+            code = _projected(field, expression, number) if expression is not None else None
+            if code is None:
+                return None
+            assert expression is not None
+            names |= expression.names
+            items.append(f"{field.key!r}: {code}")
+        lines = [
+            f"# {where}: {type.name} on rows",
+            "def project(rows):",
+            f"    return [{_display(items, 8)} for row in rows]",
+        ]
+        project: Project = self._made("project", lines, names)
+        return project, len(items)
+
+    def _made(self, name: str, lines: Sequence[str], names: dict[str, Any]) -> Any:
+        text = "\n".join(lines) + "\n"
+        self.sources.append(text)
+        exec(compile(text, f"<{lines[0][2:]}>", "exec"), names)
+        return names[name]
+
+
+def _display(items: Sequence[str], indent: int) -> str:
+    inner = "".join(f"\n{' ' * indent}{item}," for item in items)
+    return f"{{{inner}\n{' ' * (indent - 4)}}}"
+
+
+def _attribute(field: StrawberryField | None) -> str | None:
+    """The attribute that a field reads, if it does no more than that."""
+    if (
+        field is None
+        or not field.is_basic_field
+        or type(field).get_result is not StrawberryField.get_result
+        or field.default_resolver is not getattr
+        or not field.python_name.isidentifier()
+    ):
+        return None
+    return field.python_name
+
+
+def _guard(field: Field, number: int) -> str | None:
+    """The expression that reads a leaf off an object, or makes a hole; None if the field takes more than that."""
+    if field.attribute is None or not isinstance(field.completer, Leaf):
+        return None
+    read = f"source.{field.attribute}"
+    check = _PLAIN.get(field.completer.type)  # type: ignore[arg-type]
+    if check is None:
+        return f"hole(f{number}, {read})"
+    if not field.completer.required:
+        check = f"{{v}} is None or {check}"
+    return f"v{number} if {_bound(check, f'v{number}', read)} else hole(f{number}, v{number})"
+
+
+def _projected(field: Field, expression: Expression, number: int) -> str | None:
+    """The code of an expression as the field's part of an answer, or None if the field's type would have to look."""
+    leaf = field.completer
+    if not isinstance(leaf, Leaf) or field.definition.args:
+        return None
+    kind: Any = leaf.type
+    if expression.serialized:
+        part, check = "{v}", ""
+    elif (kind, expression.proves) in _PROVED:
+        part, check = _PROVED[kind, expression.proves]  # type: ignore[index]
+    elif expression.proves is str and _serializes(kind) is str:
+        part, check = "{v}", ""
+    else:
+        return None
+    value, read = f"v{number}", expression.code
+    if expression.nullable and (leaf.required or part != "{v}" or check):
+        null = "wrong()" if leaf.required else "None"
+        rest = part.replace("{v}", value) + (f" if {check.replace('{v}', value)} else wrong()" if check else "")
+        return f"{null} if ({value} := {read}) is None else {rest}"
+    if check:
+        return f"{part.replace('{v}', value)} if {_bound(check, value, read)} else wrong()"
+    return part.replace("{v}", read)
+
+
+def _bound(check: str, name: str, read: str) -> str:
+    """A condition on a value that is read where the condition first looks at it, and has a name from then on."""
+    return check.replace("{v}", f"({name} := {read})", 1).replace("{v}", name)
+
+
+def _serializes(kind: GraphQLScalarType) -> Any:
+    """What a scalar serialises its values with."""
+    definition: Any = kind.extensions.get("strawberry-definition")
+    return getattr(definition, "serialize", None)
+
+
+def _wrong() -> Any:
+    raise ValueError

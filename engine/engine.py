@@ -1,0 +1,190 @@
+"""The engine: operations of one schema, each compiled once and kept, the latest used of them."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLObjectType,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    located_error,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry import Schema
+from strawberry.extensions import SchemaExtension
+
+from engine.compile import Compiler, NotCompiled
+from engine.run import Failed, Fixed, Run
+from engine.values import Selected
+
+MOST_PROGRAMS = 1000
+_SHAPING = ("skip", "include")
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """A compiled operation; without `selected`, one that graphql-core has to run, and why."""
+
+    compiler: Compiler
+    selected: Selected | None
+    reason: str = ""
+
+    @property
+    def code(self) -> str:
+        """The Python that was written for it so far: levels that no run has reached have none yet."""
+        return "\n\n".join(self.compiler.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to: data, which is None where the whole answer is, and errors with their places."""
+
+    data: dict[str, Any] | None
+    errors: list[GraphQLError]
+    ran: bool = True
+
+
+class Engine:
+    """Runs queries of a schema on compiled code.
+
+    It takes the place of graphql-core alone: extensions of the schema that have a part in execution keep it away, but
+    for those in `past`, which have nothing to do after validation. `counts` tells how many operations ran compiled, and
+    how many did not, by reason.
+    """
+
+    def __init__(self, schema: Schema, past: Iterable[type[SchemaExtension]] = (), most: int = MOST_PROGRAMS) -> None:
+        self.counts: Counter[str] = Counter()
+        self._schema = schema
+        self._past = tuple(past)
+        self._most = most
+        self._programs: OrderedDict[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
+        self._programs = OrderedDict()
+        self._shaping: OrderedDict[int, tuple[OperationDefinitionNode, tuple[str, ...]]] = OrderedDict()
+        declared = {directive.name for directive in schema._schema.directives
+                    if directive.extensions.get("strawberry-definition") is None}  # fmt: skip
+        # Directives without a resolver say something to others, and nothing to whoever runs the operation.
+        self._harmless = declared - {"defer", "stream"}
+
+    async def run(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
+        root: Any = None,
+    ) -> Result | None:  # fmt: skip
+        """The result of a validated query; None if graphql-core has to run it: then nothing was run here."""
+        coerced = get_variable_values(
+            self._schema._schema, operation.variable_definitions or (), variables, max_errors=50
+        )
+        if isinstance(coerced, list):
+            return Result(None, coerced, ran=False)
+        program = self.program(document, operation, coerced)
+        if program.selected is None:
+            self.counts[program.reason] += 1
+            return None
+        self.counts["compiled"] += 1
+        compiler = program.compiler
+        run = Run(Fixed(self._schema, operation, compiler.fragments, coerced, context, root))
+        (data,) = await program.selected(run, [root], [None])  # type: ignore[list-item]
+        if data.__class__ is Failed:
+            run.fail(located_error(data.error), None)
+            data = None
+        return Result(data, [error for error, _ in run.errors])
+
+    def program(self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues) -> Program:
+        """The program of an operation, compiled now or before.
+
+        Variables are inputs, but for those that `@skip` and `@include` read: they shape the answer, so each of their
+        combinations that is met is a program of its own.
+        """
+        place = (id(operation), self._shape(document, operation, variables))
+        kept = self._programs.get(place)
+        if kept is not None and kept[0] is operation:
+            self._programs.move_to_end(place)
+            return kept[1]
+        program = self._compile(document, operation, variables)
+        # The node is kept with its program, so that no other can come by its id.
+        self._programs[place] = operation, program
+        while len(self._programs) > self._most:
+            self._programs.popitem(last=False)
+        return program
+
+    def _shape(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
+    ) -> tuple[object, ...]:
+        kept = self._shaping.get(id(operation))
+        if kept is None or kept[0] is not operation:
+            names = tuple(sorted(_shaping(document, operation)))
+            kept = self._shaping[id(operation)] = operation, names
+            while len(self._shaping) > self._most:
+                self._shaping.popitem(last=False)
+        return tuple(variables.coerced.get(name) for name in kept[1])
+
+    def _compile(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
+    ) -> Program:
+        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        compiler = Compiler(self._schema, operation, fragments, variables)
+        try:
+            self._refuse(document, operation)
+            root = self._schema._schema.query_type
+            assert isinstance(root, GraphQLObjectType)
+            return Program(compiler, compiler.root(root))
+        except NotCompiled as why:
+            return Program(compiler, None, str(why))
+        except RecursionError:
+            return Program(compiler, None, "nested too deeply")
+
+    def _refuse(self, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+        if operation.operation is not OperationType.QUERY:
+            raise NotCompiled(operation.operation.value)
+        if any(not _is_past(extension, self._past) for extension in self._schema.extensions):
+            raise NotCompiled("extensions")
+        for node in _nodes(document, operation):
+            for directive in getattr(node, "directives", None) or ():
+                if directive.name.value not in self._harmless:
+                    raise NotCompiled("directives")
+            if node.kind == "field" and node.name.value in ("__schema", "__type"):  # type: ignore[attr-defined]
+                raise NotCompiled("introspection")
+            if isinstance(node, FragmentDefinitionNode) and node.variable_definitions:
+                raise NotCompiled("fragment variables")
+
+
+def _is_past(extension: Any, past: tuple[type[SchemaExtension], ...]) -> bool:
+    kind = extension if isinstance(extension, type) else type(extension)
+    return issubclass(kind, past) if past else False
+
+
+def _shaping(document: DocumentNode, operation: OperationDefinitionNode) -> set[str]:
+    """The variables that `@skip` and `@include` read in an operation."""
+    found: set[str] = set()
+    for node in _nodes(document, operation):
+        for directive in getattr(node, "directives", None) or ():
+            if directive.name.value in _SHAPING:
+                found |= {
+                    argument.value.name.value
+                    for argument in directive.arguments
+                    if isinstance(argument.value, VariableNode)
+                }
+    return found
+
+
+def _nodes(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[Node]:
+    """The operation, its selections and those of the fragments it spreads, each once."""
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    waiting: list[Any] = [operation]
+    seen: set[str] = set()
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if node.kind == "fragment_spread":
+            name = node.name.value
+            if name not in seen and name in fragments:
+                seen.add(name)
+                waiting.append(fragments[name])
+        elif node.selection_set is not None:
+            waiting.extend(node.selection_set.selections)

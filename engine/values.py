@@ -1,0 +1,294 @@
+"""How values become parts of an answer, by type: leaves, lists, objects, and types that have several others."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Sequence
+from typing import Any
+
+from graphql import (
+    GraphQLAbstractType,
+    GraphQLError,
+    GraphQLLeafType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    Undefined,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+    located_error,
+)
+from graphql.pyutils import Path, inspect, is_iterable
+from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
+
+from engine.offer import Rows
+from engine.run import Failed, Field, Run, settled
+
+Selected = Callable[[Run, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
+Project = Callable[[list[Any]], list[dict[str, Any]]]
+Select = Callable[[GraphQLObjectType], Selected]
+Projection = Callable[[GraphQLObjectType, Rows], "tuple[Project, int] | None"]
+
+
+class Completer:
+    """Completes values of one type. `required` is whether the type may not be null."""
+
+    __slots__ = ("required",)
+    waits = True
+
+    def __init__(self, required: bool) -> None:
+        self.required = required
+
+    async def complete(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        """What stands in the answer for each value: a part of it, None, or `Failed`."""
+        raw = [Failed(value) if isinstance(value, Exception) else value for value in values]
+        completed = await self.parts(run, field, raw, paths)
+        if self.required and None in completed:
+            message = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
+            completed = [Failed(TypeError(message)) if part is None else part for part in completed]
+        return completed
+
+    @abstractmethod
+    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        """The same, with null allowed."""
+
+
+class Leaf(Completer):
+    """A scalar or an enum."""
+
+    __slots__ = ("type",)
+    waits = False
+
+    def __init__(self, required: bool, type: GraphQLLeafType) -> None:
+        super().__init__(required)
+        self.type = type
+
+    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        return [value if value is None or value.__class__ is Failed else self._part(value) for value in values]
+
+    def _part(self, value: Any) -> Any:
+        try:
+            part = self.type.coerce_output_value(value)
+        except Exception as error:
+            return Failed(error)
+        if part is None or part is Undefined:
+            return Failed(
+                TypeError(
+                    f"Expected `{inspect(self.type)}.coerce_output_value({inspect(value)})` to return non-nullable"
+                    f" value, returned: {inspect(part)}"
+                )
+            )
+        return part
+
+
+class ListOf(Completer):
+    """A list of another type's values: all lists of a level are completed as one."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, required: bool, item: Completer) -> None:
+        super().__init__(required)
+        self.item = item
+
+    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        found: list[Any] = list(values)
+        items: list[Any] = []
+        below: list[Path] = []
+        spans: list[tuple[int, int]] = []
+        for place, value in enumerate(values):
+            if value is None or value.__class__ is Failed:
+                continue
+            if isinstance(value, Rows) and isinstance(self.item, Objects):
+                projected = self.item.project(value)
+                if projected is not None:
+                    found[place], leaves = projected
+                    await run.breathe(leaves)
+                    continue
+            try:
+                members = await _members(value, field)
+            except Exception as error:
+                found[place] = Failed(error)
+                continue
+            path = paths[place]
+            spans.append((place, len(items)))
+            items += members
+            below += [Path(path, index, None) for index in range(len(members))]
+            found[place] = len(members)
+        if spans:
+            parts = await self.item.complete(run, field, await settled(items), below)
+            for place, start in spans:
+                found[place] = self._list(run, field, parts, below, start, start + found[place])
+        return found
+
+    def _list(self, run: Run, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int) -> Any:
+        items = parts[start:stop]
+        for index, part in enumerate(items):
+            if part.__class__ is Failed:
+                path = paths[start + index]
+                error = located_error(part.error, field.nodes, path.as_list())
+                if self.item.required:
+                    return Failed(error)
+                run.fail(error, path)
+                items[index] = None
+        return items
+
+
+async def _members(value: Any, field: Field) -> list[Any]:
+    if isinstance(value, AsyncIterable):
+        return [item async for item in value]
+    if not is_iterable(value):
+        raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'.")
+    return list(value)
+
+
+class Objects(Completer):
+    """Objects of one type: all of a level are selected from as one."""
+
+    __slots__ = ("_projection", "_projections", "_select", "_selected", "type")
+
+    def __init__(self, required: bool, type: GraphQLObjectType, select: Select, projection: Projection) -> None:
+        super().__init__(required)
+        self.type = type
+        self._select = select
+        self._selected: Selected | None = None
+        self._projection = projection
+        self._projections: dict[Hashable, tuple[Project, int] | None] = {}
+
+    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        if self.type.is_type_of:
+            values = await _of_type(run, field, self.type, values, paths)
+        if self._selected is None:
+            self._selected = self._select(self.type)
+        places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
+        if len(places) == len(values):
+            return await self._selected(run, values, paths)
+        found = list(values)
+        parts = await self._selected(run, [values[place] for place in places], [paths[place] for place in places])
+        for place, part in zip(places, parts, strict=True):
+            found[place] = part
+        return found
+
+    def project(self, rows: Rows) -> tuple[list[dict[str, Any]], int] | None:
+        """The answers of objects of which only rows exist, straight from these, and how many leaves they have."""
+        shape = rows.shape
+        if shape not in self._projections:
+            self._projections[shape] = self._projection(self.type, rows)
+        found = self._projections[shape]
+        if found is None:
+            return None
+        project, leaves = found
+        try:
+            return project(rows.rows), leaves * len(rows.rows)
+        except Exception:  # of a value that is not what the row promised: the object tells what is wrong with it
+            return None
+
+
+class Several(Completer):
+    """Objects of an interface or a union: each type's are selected from as one."""
+
+    __slots__ = ("_completers", "_make", "type")
+
+    def __init__(self, required: bool, type: GraphQLAbstractType, make: Callable[[GraphQLObjectType], Objects]) -> None:
+        super().__init__(required)
+        self.type = type
+        self._make = make
+        self._completers: dict[str, Objects] = {}
+
+    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        found = list(values)
+        places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
+        if not places:
+            return found
+        # The resolver of a type is told of the field alone.
+        resolve = self.type.resolve_type
+        assert resolve is not None
+        names: list[Any] = []
+        for place in places:
+            try:
+                names.append(resolve(values[place], run.info(field, paths[place]), self.type))
+            except Exception as error:
+                names.append(Failed(error))
+        by_type: dict[str, list[int]] = {}
+        for place, name in zip(places, await settled(names), strict=True):
+            wrong = name if name.__class__ is Failed else self._wrong(run, field, name, values[place])
+            if wrong is not None:
+                found[place] = wrong
+            else:
+                by_type.setdefault(name, []).append(place)
+
+        async def complete(name: str, theirs: list[int]) -> None:
+            if name not in self._completers:
+                self._completers[name] = self._make(run.fixed.schema._schema.type_map[name])  # type: ignore[arg-type]
+            parts = await self._completers[name].parts(
+                run, field, [values[place] for place in theirs], [paths[place] for place in theirs]
+            )
+            for place, part in zip(theirs, parts, strict=True):
+                found[place] = part
+
+        await asyncio.gather(*(complete(name, theirs) for name, theirs in by_type.items()))
+        return found
+
+    def _wrong(self, run: Run, field: Field, name: Any, value: Any) -> Failed | None:
+        schema = run.fixed.schema._schema
+        where = f"Abstract type '{self.type}' must resolve to an Object type at runtime for field"
+        where = f"{where} '{field.parent}.{field.name}'"
+        if name is None:
+            message = (
+                f"{where}. Either the '{self.type}' type should provide a 'resolve_type' function or each possible type"
+                " should provide an 'is_type_of' function."
+            )
+        elif not isinstance(name, str):
+            message = (
+                f"{where} with value {inspect(value)}, received '{inspect(name)}', which is not a valid Object type"
+                " name."
+            )
+        elif (kind := schema.get_type(name)) is None:
+            message = (
+                f"Abstract type '{self.type}' was resolved to a type '{name}' that does not exist inside the schema."
+            )
+        elif not is_object_type(kind):
+            message = f"Abstract type '{self.type}' was resolved to a non-object type '{name}'."
+        elif not schema.is_sub_type(self.type, kind):
+            message = f"Runtime Object type '{kind}' is not a possible type for '{self.type}'."
+        else:
+            return None
+        return Failed(GraphQLError(message, field.nodes))
+
+
+async def _of_type(
+    run: Run, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Sequence[Path]
+) -> list[Any]:
+    """The values, those that are not of the type failed."""
+    is_type_of = type.is_type_of
+    assert is_type_of is not None
+    found = list(values)
+    info = run.info(field, paths[0]) if paths else None
+    for place, value in enumerate(values):
+        if value is None or value.__class__ is Failed:
+            continue
+        try:
+            fits: Any = is_type_of(value, info)  # type: ignore[arg-type]
+            if isawaitable(fits):
+                fits = await fits
+        except Exception as error:
+            found[place] = Failed(error)
+            continue
+        if not fits:
+            message = f"Expected value of type '{type}' but got: {inspect(value)}."
+            found[place] = Failed(GraphQLError(message, field.nodes))
+    return found
+
+
+def completer(type: GraphQLOutputType, select: Select, projection: Projection) -> Completer:
+    """What completes values of a type."""
+    required = is_non_null_type(type)
+    inner: Any = type.of_type if isinstance(type, GraphQLNonNull) else type
+    if is_list_type(inner):
+        return ListOf(required, completer(inner.of_type, select, projection))
+    if is_leaf_type(inner):
+        return Leaf(required, inner)
+    if is_abstract_type(inner):
+        return Several(required, inner, lambda kind: Objects(False, kind, select, projection))
+    return Objects(required, inner, select, projection)

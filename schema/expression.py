@@ -1,0 +1,66 @@
+"""How a column of a row reads as an expression, so that no object need be made to read it."""
+
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from engine.offer import Expression
+from upstream import clock
+from upstream.rows import Kind, Row
+
+# What the decoder makes of an open column: its type, and whether it may be None although it must be there.
+_KINDS: dict[Kind, type] = {Kind.NO_ID: int, Kind.CODE: str, Kind.MONEY: str, Kind.MOMENT: int}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A column that a function reads off the row: the columns of the row that it reads, and what it proves."""
+
+    read: Callable[[Any], Any]
+    reads: tuple[str, ...]
+    proves: type
+    nullable: bool = True
+
+
+@cache
+def plain(kind: type[Row], name: str) -> Expression | None:
+    """A column of the row itself; None where the decoder has not proved its type."""
+    hint = typing.get_type_hints(kind, include_extras=True).get(name)
+    field = next((field for field in msgspec.structs.fields(kind) if field.name == name), None)
+    if hint is None or field is None:
+        return None
+    kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
+    if kinds:
+        return Expression(f"row.{name}", _KINDS[kinds[0]], nullable=not field.required)
+    members = set(typing.get_args(hint)) or {hint}
+    proved = members - {type(None)}
+    if proved not in ({int}, {str}, {bool}):
+        return None
+    return Expression(f"row.{name}", proved.pop(), nullable=len(members) > 1)
+
+
+def told(kind: type[Row], name: str, column: Told) -> Expression:
+    """A column that a function reads, under a name of its own."""
+    reader = f"read_{kind.__name__}_{name}"
+    return Expression(f"{reader}(row)", column.proves, column.nullable, names={reader: column.read})
+
+
+def moment(kind: type[Row], name: str, zone: ZoneInfo) -> Expression | None:
+    """A moment, written on the wall clock of a zone."""
+    found = plain(kind, name)
+    if found is None or found.proves is not int:
+        return None
+    writer = clock.writer(zone)
+    text = f"hours[at // {clock.QUARTER}] + minutes[at // {clock.QUARTER}][at % {clock.QUARTER}]"
+    code = (
+        f"None if (at := row.{name}) is None else {text}"
+        if found.nullable
+        else text.replace("at", f"(at := row.{name})", 1)
+    )
+    names = {"hours": writer.hours, "minutes": writer.minutes}
+    return Expression(code, nullable=found.nullable, serialized=True, names=names)
