@@ -13,7 +13,7 @@ from strawberry import Info
 
 from resolvers.session import Rows, Session
 from schema.errors import BadUserInput
-from schema.listed import Listed, readable, told_by_rows
+from schema.listed import Edges, Listed, readable, told_by_rows
 from schema.order import Key, Order
 from schema.selection import select
 from schema.window import WINDOWS, Window, complete
@@ -120,12 +120,15 @@ async def connect_each(
             connections.append(rows)
             continue
         start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
+        cursors = [encode(place, page.order) for place in keys[start:stop]]
         nodes: Sequence[Any] = []
+        edges: Sequence[Any] = []
         if start < stop:
             here = ordered[start:stop]
             sample = kind.on(here[0], session=session, interval=interval, told=tells)
-            if "edges" not in asked and told_by_rows(kind, here, sample, selection):
+            if told_by_rows(kind, here, sample, selection):
                 nodes = Listed(kind, here, session, interval, tells, rows)
+                edges = Edges(cursors, nodes, _edge) if "edges" in asked else []
             else:
                 rows.need()
                 nodes = [
@@ -133,12 +136,10 @@ async def connect_each(
                     for row in here
                 ]
                 waiting += nodes
-        cursors = [encode(place, page.order) for place in keys[start:stop]]
+                edges = list(map(_edge, cursors, nodes)) if "edges" in asked else []
         connections.append(
             Connection(
-                edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
-                if "edges" in asked
-                else [],
+                edges=edges,  # type: ignore[arg-type]
                 nodes=nodes,  # type: ignore[arg-type]
                 total_count=len(rows),
                 page_info=PageInfo(
@@ -156,6 +157,10 @@ async def connect_each(
 
 ITEMS = ("nodes", "edges.node")
 _CURSORS = frozenset({"startCursor", "endCursor"})
+
+
+def _edge(cursor: str, node: Any) -> Any:
+    return Edge(cursor=cursor, node=node)
 
 
 def _page(page: Page, size: int, rows: Rows, with_cursors: bool) -> tuple[int, int, list[Key], list[Row]]:

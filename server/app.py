@@ -45,10 +45,11 @@ def create_app(
     foresee: Foresee | None = None,
     most_bytes: int = MOST_BYTES,
     setup: Setup | None = None,
+    compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee)
+    executor = Executor(schema, context, finish, foresee, compiled=compiled)
     desk = Desk(Tables(saved, schema), executor.run, setup or Setup())
 
     async def tabs() -> list[dict[str, Any]]:

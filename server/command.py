@@ -107,6 +107,7 @@ def serve(
                 finish=finish,
                 foresee=foresee,
                 setup=gateway.setup(),
+                compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
             stop(str(error))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from server import garbage
+
 GRACE_SECONDS = 10
 
 
@@ -50,6 +52,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
+            garbage.settle()
             self._listening()
 
 

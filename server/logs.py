@@ -6,7 +6,9 @@ The lines of other libraries come the same way. Those that write whole addresses
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import Processor
 
@@ -22,27 +24,27 @@ def set_up(level: str, format: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    last: list[Processor]
     if as_json:
         # Without local variables, which may hold anything.
-        last += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
+        factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
-        last += [
+        last = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]  # fmt: skip
+        factory = structlog.PrintLoggerFactory(sys.stderr)
+    # Our own lines are written as they are; only those of libraries go by way of `logging`.
+    structlog.configure(
+        processors=[*shared, *last],
+        logger_factory=factory,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    library = structlog.processors.JSONRenderer(lambda line, **_: _json(line).decode()) if as_json else last[-1]
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last[:-1], library]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
     root = logging.getLogger()
@@ -56,3 +58,7 @@ def set_up(level: str, format: str) -> None:
         logger.propagate = True
     # Its comings and goings are said by the command line; its troubles pass.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _json(line: Any, **options: Any) -> bytes:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)

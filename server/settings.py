@@ -169,6 +169,11 @@ class Settings(BaseSettings):
     business_timezone: TimeZone | None = setting(
         None, "Time zone in which days begin and end (`TODAY`, `dates`). Default: `GAMEHUB_TIMEZONE`.", _ZONE
     )
+    engine: Literal["compiled", "graphql"] = setting(
+        "compiled",
+        "What runs queries: compiled code, or graphql-core alone, which gives the same answers slower.",
+        "compiled or graphql",
+    )
     host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535

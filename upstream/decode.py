@@ -539,12 +539,16 @@ def _even(body: bytes, rows: int) -> bool:
             return False
     except ValueError:  # brackets inside a text
         return False
-    text = numpy.frombuffer(body, numpy.uint8)
-    keys = numpy.count_nonzero((text[1:] == _COLON) & (text[:-1] == _QUOTE))
-    return bool(keys == outer.count(b'":') + rows * first.count(b'":'))
+    if len(body) < _SMALL:
+        keys = body.count(b'":')
+    else:
+        text = numpy.frombuffer(body, numpy.uint8)
+        keys = int(numpy.count_nonzero((text[1:] == _COLON) & (text[:-1] == _QUOTE)))
+    return keys == outer.count(b'":') + rows * first.count(b'":')
 
 
 _COLON, _QUOTE = b':"'
+_SMALL = 16_384  # bytes that are counted at once sooner than an array is made of them
 
 
 def _duplicates(body: bytes) -> set[str]:

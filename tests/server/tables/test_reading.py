@@ -50,7 +50,9 @@ async def test_one_day_is_read_ahead_and_no_more() -> None:
 
 
 async def test_a_long_day_comes_in_batches() -> None:
-    sizes = [batch.num_rows async for batch in batches(LOANS, {}, window(), Lending(BATCH_ROWS + 5), limit=BATCH_ROWS + 6)]
+    sizes = [
+        batch.num_rows async for batch in batches(LOANS, {}, window(), Lending(BATCH_ROWS + 5), limit=BATCH_ROWS + 6)
+    ]
     assert sizes == [BATCH_ROWS, 5, 1]
 
 
