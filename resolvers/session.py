@@ -98,6 +98,7 @@ class Session:
         join: Join | None = None,
         now: datetime.datetime | None = None,
         caller: Caller = EVERYONE,
+        whole: bool = False,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
@@ -112,6 +113,7 @@ class Session:
             self.prices = self.prices.within(caller.groups)
         self.join = join or Join()
         self.now = now or datetime.datetime.now(datetime.UTC)
+        self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []

@@ -31,6 +31,9 @@ from server.refusal import error
 from server.registered import Registered
 from server.saved import Saved, check
 from server.shedding import MOST_RUNNING, MOST_WAITING, Shedding
+from server.tables.routes import Desk
+from server.tables.setup import Setup
+from server.tables.table import Tables
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -57,6 +60,7 @@ def create_app(
     origins: Sequence[str] = (),
     most_running: int = MOST_RUNNING,
     most_waiting: int = MOST_WAITING,
+    setup: Setup | None = None,
     compiled: bool = True,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
@@ -68,6 +72,7 @@ def create_app(
     executor = Executor(schema, context, finish, foresee, leave, limits, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
+    desk = Desk(Tables(saved, schema), executor.run, setup or Setup())
 
     async def tabs(caller: Caller) -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor, caller)} for one in saved]
@@ -84,7 +89,10 @@ def create_app(
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with house, lifespan():
-            yield
+            try:
+                yield
+            finally:
+                await desk.aclose()
 
     return Starlette(
         routes=[
@@ -93,6 +101,7 @@ def create_app(
             Route("/readyz", readyz),
             *link_routes(house),
             *explorer_routes(tabs),
+            *desk.routes(),
         ],
         # A preflight carries no credential, so it is answered before the door.
         middleware=[

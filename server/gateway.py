@@ -17,6 +17,7 @@ from server import readiness
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.operation import Operation
 from server.settings import LiveSettings
+from server.tables.setup import Setup
 from upstream.agents import Agent, Agents
 from upstream.cache import Cached, Held, open_store
 from upstream.call import Answer, Call
@@ -158,12 +159,25 @@ class Gateway:
         return Session(
             self,
             self._zone,
+            whole=operation.whole,
             user_code_from=self._settings.user_code_from.value,
             agent_of_group=self._agent_of_group,
             agents=self._agents,
             prices=self._prices,
             join=self._join,
             caller=operation.caller,
+        )
+
+    def setup(self) -> Setup:
+        """What tables need to know of this gateway."""
+        settings = self._settings
+        return Setup(
+            zone=self._zone,
+            origin=self._origin,
+            spool_dir=settings.tables_spool_dir,
+            spool_mebibytes=settings.tables_spool_mebibytes,
+            open_seconds=settings.tables_open_seconds,
+            closed_days=settings.cache_closed_days,
         )
 
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:

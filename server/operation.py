@@ -21,7 +21,10 @@ _KINDS = {str: "a string", dict: "an object"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, which of its operations to run, with what, for whom, and what the request asks about itself."""
+    """A document, which of its operations to run, with what, for whom, and what the request asks about itself.
+
+    `whole` lists have no pages where the document asks for none: only the server itself asks so, for tables.
+    """
 
     text: str
     name: str | None = None
@@ -29,6 +32,7 @@ class Operation:
     extensions: dict[str, Any] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
     caller: Caller = EVERYONE
+    whole: bool = False
 
 
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:

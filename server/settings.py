@@ -218,6 +218,17 @@ class Settings(BaseSettings):
     cache_open_seconds: float = setting(
         5.0, "Seconds for which today is kept, and what has no day; 0 keeps neither.", "a number from 0", ge=0, le=86400
     )
+    tables_spool_dir: File | None = setting(
+        None,
+        "Folder that keeps the files of tables (Parquet, CSV, Excel). Default: a temporary one, gone with the server.",
+        "the path of a folder that can be written",
+    )
+    tables_spool_mebibytes: int = setting(
+        1024, "How much that folder keeps, in MiB; what was not read for the longest time goes.", _MEBIBYTES, ge=1
+    )
+    tables_open_seconds: float = setting(
+        60.0, "Seconds for which a table's file is served that includes today.", "a number from 0", ge=0, le=86400
+    )
     business_timezone: TimeZone | None = setting(
         None, "Time zone in which days begin and end (`TODAY`, `dates`). Default: `GAMEHUB_TIMEZONE`.", _ZONE
     )
