@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PEERS := benchmarks/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint install answers explorer bench bench-planner lock clean
+.PHONY: help serve test lint install answers explorer bench bench-planner bench-hostile lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,6 +53,9 @@ $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 
 bench-planner: install ## the planner against always narrow, always wide and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/planner.md $(ARGS)
+
+bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
+	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

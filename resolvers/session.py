@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
 
+from resolvers.caller import EVERYONE, Caller
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
 from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
+from resolvers.scope import NAMELESS, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call
 from upstream.decode import need
@@ -75,7 +77,7 @@ class Session:
 
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
     zone. `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices` and
-    `join` are the server's: what one operation learns, the next one knows.
+    `join` are the server's: what one operation learns, the next one knows. `caller` says whose rows there are.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -93,15 +95,20 @@ class Session:
         prices: Prices | None = None,
         join: Join | None = None,
         now: datetime.datetime | None = None,
+        caller: Caller = EVERYONE,
         whole: bool = False,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
         self.user_code_from = user_code_from
         self.agent_of_group = agent_of_group
-        self.agents = agents
+        self.every_agent = agents
         self.lookback_days = lookback_days
+        self.caller = caller
+        self.scope = None if caller.groups is None else Scope(caller.groups, self._once, self)
         self.prices = prices or Prices()
+        if self.scope is not None:
+            self.prices = self.prices.within(caller.groups)
         self.join = join or Join()
         self.now = now or datetime.datetime.now(datetime.UTC)
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
@@ -115,10 +122,22 @@ class Session:
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
+    def close(self) -> None:
+        """Let go of what was read, once the operation is over: sessions and their batches refer to each other."""
+        self._batches.clear()
+        self._loaders.clear()
+        self._calls.clear()
+        self.memo.clear()
+
     @property
     def many_agents(self) -> bool:
         """Whether groups have agents of their own, so that a user's group decides whose game log is read (C22)."""
-        return len(self.agents()) > 1
+        return len(self.every_agent()) > 1
+
+    def agents(self) -> Sequence[str]:
+        """The agents whose game logs the caller may see."""
+        agents = self.every_agent()
+        return agents if self.scope is None else [agent for agent in agents if self.scope.serves(agent)]
 
     def moment(self, microseconds: int) -> datetime.datetime:
         """The moment of a row (microseconds since 1970 UTC) on the wall clock of the business."""
@@ -136,9 +155,21 @@ class Session:
 
         `fields` are the fields it serves; `way`, `rejected` and `keys` are the planner's reasons.
         """
+        if self.scope is not None:
+            return await self.scope.fetch(call, fields, way, rejected, keys)
+        return await self._once(call, fields, way, rejected, keys)
+
+    async def _once(
+        self,
+        call: Call,
+        fields: Iterable[str] = (),
+        way: Way | None = None,
+        rejected: Sequence[Way] = (),
+        keys: int = 1,
+    ) -> Answer[Any]:
         known = self._calls.get(call)
         if known is None:
-            step = Step(call, time.monotonic() - self._began)
+            step = Step(call, time.monotonic() - self._began, scoped=self.scope is not None)
             if way is not None:
                 step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
             self.steps.append(step)
@@ -160,21 +191,26 @@ class Session:
             answer = await self.upstream.fetch(call)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
+            if self.scope is not None:
+                error = self.scope.plain(call, error)
             if isinstance(error, NotFound):
                 self.prices.keep(call, (), error)
-            raise
+            raise error from None
         except BadParameter:
             self.steps.remove(step)  # refused before it left, it is no call
             raise
         finally:
             self._under_way[system] -= 1
             step.seconds = time.monotonic() - began
+        brought = len(answer.rows)
+        if self.scope is not None:
+            answer = await self.scope.visible(call, answer)
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, len(answer.rows), answer.seconds / turns, call not in self.picked)
+            self.prices.learn(call, brought, answer.seconds / turns, call not in self.picked)
         return answer
 
     async def all(
@@ -313,6 +349,17 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
+        if self.session.scope is None or self.edge.by is None:
+            return await self._load(keys)
+        # Whoever is hidden has no part in the plan, either: what is chosen would tell of what others have asked.
+        known = await self.session.scope.known(self.edge.report, self.edge.by, keys, self.agent)
+        answers = dict(zip(known, await self._load(known), strict=True)) if known else {}
+        return [answers[key] if key in answers else self._nobody(unknown(self._narrow_call(key))) for key in keys]
+
+    def _nobody(self, error: NotFound) -> Rows | NotFound:
+        return Rows() if self.edge.one or self.edge.maybe else error
+
+    async def _load(self, keys: list[Any]) -> list[Any]:
         ways = await self._less_what_is_held(self.ways(keys), keys)
         prices = self.session.prices
         # Few keys and many are two questions, each with a way of its own.
@@ -407,7 +454,7 @@ class _Batch:
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
         except NotFound as error:
-            return Rows() if edge.one or edge.maybe else error
+            return self._nobody(error)
         except Exception as error:
             return error
         if edge.keep is not None:
@@ -438,15 +485,18 @@ class _Batch:
             need(answer.rows, None)  # to be compared
         if not wide.exact and not await self._agrees(keys, shares, narrow, way):
             return await self._narrow(keys, narrow, [way])
-        asked = self._unclear(keys, shares)
+        asked = self._unclear(keys, shares, answer.notes.get(NAMELESS, 0))
         answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
         return [answers[key] if key in answers else Rows(shares.get(key, ()), answer.rows) for key in keys]
 
-    def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, object]) -> Sequence[Any]:
-        """The keys that a wide answer does not settle, so that each has to be asked for by itself."""
+    def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], nameless: object) -> Sequence[Any]:
+        """The keys that a wide answer does not settle, so that each has to be asked for by itself.
+
+        So many rows are `nameless` because they are not these keys'.
+        """
         if self.edge.by is None:
             return ()
-        if None in shares:
+        if len(shares.get(None, ())) != nameless:
             # A row does not say whose it is (C16: such columns may be missing).
             return keys
         if not self.edge.any_case:

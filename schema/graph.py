@@ -13,12 +13,14 @@ from strawberry.types import ExecutionContext
 from resolvers.session import Session
 from schema import references
 from schema.docs import document
-from schema.errors import finish
+from schema.errors import BadUserInput, finish
 from schema.game_log import GameLog
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.selection import select
 from schema.transaction import Transaction
+
+MAX_REPRESENTATIONS = 5000
 
 
 class Graph(Schema):
@@ -31,6 +33,11 @@ class Graph(Schema):
 
         Strawberry's own resolver changes its input, does not convert names and resolves one at a time.
         """
+
+        if len(representations) > MAX_REPRESENTATIONS:
+            raise BadUserInput(
+                f"representations: {len(representations)} are too many; ask for up to {MAX_REPRESENTATIONS} at a time."
+            )
 
         async def find(representation: Any) -> Any:
             name = representation.get("__typename") if isinstance(representation, dict) else None

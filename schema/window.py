@@ -485,8 +485,7 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
     that are selected may still be found; raises the `UpstreamError` if there are none.
     """
     if not await complete((window,), selection) and not window.rows:
-        direct = [source for source in window.open_sources() if not source.after]
-        await _load(window, min(direct, key=lambda source: source.price([window])))
+        await _load(window, min(window.open_sources(), key=lambda source: _remoteness(source, window)))
     if window.rows:
         return window
     relations = selection.keys() - window.columns.keys() - {"__typename", "nodeId"}
@@ -495,6 +494,11 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
             raise failure
         return window
     return None
+
+
+def _remoteness(source: Source, window: Window) -> tuple[bool, bool, float]:
+    """The nearest report is one that is found by what is known, and by the id alone; then the cheapest."""
+    return source.key(window) is None, bool(source.after), source.price([window])
 
 
 def _reader(at: "str | Read | Told") -> Read:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from server import logs
+from server.callers import command as callers_command
 from server.sandbox_process import SandboxFailed, SandboxProcess
 from server.settings import LiveSettings, Settings, WrongSettings, load
 
@@ -39,6 +40,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(callers_command.keys, name="keys")
+app.command()(callers_command.sign)
 
 
 def main() -> None:
@@ -71,6 +76,9 @@ def serve(
         int | None,
         typer.Option(help="Port to listen on, instead of the setting PORT; 0 takes a free one.", min=0, max=65535),
     ] = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Serve everybody, with AUTH=open, on an address that is not loopback.")
+    ] = False,
 ) -> None:
     """Serve the graph and its page, until Ctrl-C.
 
@@ -80,6 +88,7 @@ def serve(
     Exit codes: 0 stopped when asked to; 1 could not start, because the port is in use, say; 2 an option or a setting is
     wrong.
     """
+    from server.callers.openness import TooOpen, required
     from server.listening import CannotListen, listen, page_address, run
 
     settings = load()
@@ -88,25 +97,40 @@ def serve(
         bound = listen(host or settings.host, settings.port if port is None else port)
     except CannotListen as error:
         stop(str(error))
+    try:
+        closed = required(settings.auth, allow_open or settings.allow_open == "yes", bound.getsockname()[0])
+    except TooOpen as error:
+        bound.close()
+        stop(str(error), WRONG_USE)
     with upstreams(settings, typer.echo) as live:
         from resolvers.predict import foresee
         from schema import graph
         from server.app import create_app
+        from server.callers.callers import Callers
         from server.gateway import Gateway
+        from server.registered import Registered, by_hash, read_folder
         from server.saved import BrokenQuery, saved_queries
         from server.trace import finish
 
         gateway = Gateway(live)
         try:
+            saved = saved_queries()
+            known = by_hash(one.text for one in saved)
+            if settings.documents_folder is not None:
+                known |= read_folder(settings.documents_folder)
             served = create_app(
                 graph.schema,
                 gateway.session,
-                saved=saved_queries(),
+                saved=saved,
                 readiness=gateway.readiness(),
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
                 setup=gateway.setup(),
+                callers=Callers.of(live, closed),
+                limits=settings.limits,
+                registered=Registered(known, only=settings.documents == "saved"),
+                origins=settings.origins,
                 compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
@@ -114,8 +138,11 @@ def serve(
         # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
+        if closed:
+            typer.echo("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
         page = page_address(bound)
-        if not run(served, bound, lambda: typer.echo(f"Open {page} for the page; clients use {page}/graphql")):
+        told = f"Open {page} for the page; clients use {page}/graphql"
+        if not run(served, bound, lambda: typer.echo(told), settings.patience):
             stop("the server could not start; the log above says why")
 
 

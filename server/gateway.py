@@ -152,6 +152,7 @@ class Gateway:
             agents=self._agents,
             prices=self._prices,
             join=self._join,
+            caller=operation.caller,
         )
 
     def setup(self) -> Setup:

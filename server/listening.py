@@ -1,13 +1,20 @@
 """The server's socket and its run: uvicorn on uvloop and httptools, until a signal asks for the end."""
 
 import errno
+import resource
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from server import garbage
+from server.connection import Connection, Places
+from server.limits import Patience
+
+OTHER_FILES = 1000  # that a process has open besides its clients' connections
 
 GRACE_SECONDS = 10
 
@@ -56,19 +63,35 @@ class Server(uvicorn.Server):
             self._listening()
 
 
-def run(app: ASGIApp, bound: socket.socket, listening: Callable[[], None]) -> bool:
-    """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
-    config = uvicorn.Config(
+def configure(app: ASGIApp, patience: Patience) -> uvicorn.Config:
+    """uvicorn as the application is served with it."""
+    return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=partial(Connection, Places(patience)),  # type: ignore[arg-type]  # called as the class would be
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=patience.idle_seconds,  # type: ignore[arg-type]  # for `call_later`
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = Server(config, listening)
+
+
+def run(app: ASGIApp, bound: socket.socket, listening: Callable[[], None], patience: Patience) -> bool:
+    """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
+    _allow_files(patience.connections + OTHER_FILES)
+    server = Server(configure(app, patience), listening)
     server.run(sockets=[bound])
     return server.started
+
+
+def _allow_files(wanted: int) -> None:
+    """Many systems let a process open 1024 files unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -310,7 +310,7 @@ class Sheet(list[Row]):
         self._open = {column.name for column in plan.columns} | {nest.name for nest in plan.nests}
 
     def like(self, rows: Iterable[Row]) -> "Sheet":
-        """Some of the rows, or those of several sheets that were read alike."""
+        """Some of the rows, or those of several sheets that were read alike, none of which is read any longer."""
         found = Sheet(rows, self._report, self._zone)
         found._open = set(self._open)
         return found
@@ -357,7 +357,7 @@ def need(rows: Sequence[Row], columns: Collection[str] | None) -> None:
 
 
 def like(rows: Sequence[Row], some: Sequence[Row]) -> Sequence[Row]:
-    """Some of an answer's rows, of which the same columns are canonical."""
+    """Some of an answer's rows, or copies of them, which nobody reads but by this list from now on."""
     return rows.like(some) if isinstance(rows, Sheet) else some
 
 

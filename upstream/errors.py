@@ -20,6 +20,8 @@ class UpstreamError(Exception):
     """A failed upstream call: what was asked, what came back, and the id under which the journal keeps it."""
 
     code: ClassVar[str] = "UPSTREAM_ERROR"
+    # The message without anything of this very call, for a caller who may not see all that it was about.
+    plain: ClassVar[str] = "the upstream reported a failure of its own"
 
     def __init__(
         self,
@@ -46,24 +48,28 @@ class Unauthenticated(UpstreamError):
     """The upstream refused the token, also after it was read anew."""
 
     code = "UPSTREAM_UNAUTHENTICATED"
+    plain = "the upstream refused the configured token"
 
 
 class ContractBroken(UpstreamError):
     """The upstream did not understand a request that the contract allows."""
 
     code = "UPSTREAM_CONTRACT"
+    plain = "the upstream did not understand a request that its document allows"
 
 
 class NotFound(UpstreamError):
     """The upstream knows no group, user, room or game of that id."""
 
     code = "NOT_FOUND"
+    plain = "the upstream knows no such group, user, room or game"
 
 
 class Incomplete(UpstreamError):
     """The rows are cut short, and the upstream says so."""
 
     code = "UPSTREAM_INCOMPLETE"
+    plain = "the upstream cut the rows short"
 
 
 class Failed(UpstreamError):
@@ -76,12 +82,14 @@ class Unavailable(UpstreamError):
     """The upstream could not be reached, or did not answer in time."""
 
     code = "UPSTREAM_UNAVAILABLE"
+    plain = "the upstream could not be reached, or not in time"
 
 
 class Malformed(UpstreamError):
     """The answer is not the documented JSON."""
 
     code = "UPSTREAM_MALFORMED"
+    plain = "the upstream answered with something other than its documented JSON"
 
 
 CODES: Mapping[str, type[UpstreamError]] = {

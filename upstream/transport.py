@@ -20,6 +20,7 @@ from pyreqwest.client import ClientBuilder
 from pyreqwest.compatibility.httpx import HttpxTransport
 
 from upstream.errors import Malformed, Unavailable, UpstreamError
+from upstream.queue import Queue
 from upstream.secret import SecretMissing
 
 _AGAIN = frozenset({429, 502, 503, 504})
@@ -100,7 +101,7 @@ class Transport:
         self._attempts = attempts
         self._backoff = backoff
         self._body_limit = body_limit
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Queue(concurrency)
         # An upstream's session cookie would have PHP answer our calls one after the other.
         no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._client = httpx.AsyncClient(

@@ -7,27 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from starlette.requests import Request
-
-from server.operation import Operation
-
 UTC = ZoneInfo("UTC")
 MEBIBYTES = 1024
 OPEN_SECONDS = 60.0
 CLOSED_DAYS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: `key` keeps what callers may see apart, `sign` puts the caller on each operation that is run."""
-
-    key: str = ""
-    sign: Callable[[Operation], Operation] = lambda operation: operation
-
-
-def anybody(request: Request) -> Caller:
-    """A server that tells no callers apart."""
-    return Caller()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +23,6 @@ class Setup:
     zone: ZoneInfo = UTC
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
     origin: Callable[[], str] = str
-    caller: Callable[[Request], Caller] = anybody
     spool_dir: Path | None = None
     spool_mebibytes: int = MEBIBYTES
     open_seconds: float = OPEN_SECONDS
