@@ -169,5 +169,5 @@ async def test_a_caller_of_some_groups_has_files_of_its_own(tmp_path: Path) -> N
     answers = Answers(run, Setup(now=lambda: NOW, spool_dir=tmp_path))
     callers = [EVERYONE, Caller("a", frozenset({382})), Caller("b", frozenset({383})), Caller("c", frozenset({382}))]
     files = [await answers.snapshot(Asked(table, {}, window, None, caller), FORMATS["csv"]) for caller in callers]
-    assert [file.path.read_text().split("\r\n")[1] for file in files] == ["open,", "a,", "b,", "a,"]
+    assert [file.path.read_text().splitlines()[1] for file in files] == ["open,", "a,", "b,", "a,"]
     assert seen == callers[:3]
