@@ -25,8 +25,11 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from schema.graph import schema
+from server.callers.callers import Callers
+from server.callers.door import Door
 from server.execution import Outcome
 from server.listening import Server, listen
 from server.operation import Operation
@@ -66,7 +69,12 @@ def serve(rows: int) -> None:
 
     desk = Desk(Tables(saved_queries(), schema), run, Setup())
     bound = listen("127.0.0.1", 0)
-    config = uvicorn.Config(Starlette(routes=desk.routes()), log_config=None, access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        Starlette(routes=desk.routes(), middleware=[Middleware(Door, callers=Callers())]),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+    )
     host, port = bound.getsockname()
     server = Server(config, lambda: print(f"http://{host}:{port}", flush=True))  # noqa: T201
     asyncio.run(server.serve(sockets=[bound]))

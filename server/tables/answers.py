@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -20,7 +20,7 @@ from server.refusal import Refusal, error
 from server.tables import parameters
 from server.tables.formats import FORMATS, Format, TooManyRows
 from server.tables.reading import Run, TableFailed, batches
-from server.tables.setup import Asking, Setup
+from server.tables.setup import Setup
 from server.tables.spool import Snapshot, Spool, key_of
 from server.tables.table import Table
 from server.tables.window import Window, window_of
@@ -60,7 +60,7 @@ class Asked:
         """The rows. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
-            return await run(self.asking.sign(operation))
+            return await run(replace(operation, caller=self.caller))
 
         return batches(self.table, self.variables, self.window, signed, limit=self.limit)
 
@@ -77,7 +77,7 @@ class Answers:
         """What a request asks for. Raises Refusal."""
         variables, said, limit = parameters.read(table, request.query_params.multi_items())
         found = window_of(table, said, self._setup.now(), self._setup.zone)
-        return Asked(table, variables, found, limit, self._setup.asking(request))
+        return Asked(table, variables, found, limit, request.scope["caller"])
 
     def batches(self, asked: Asked) -> AsyncIterator[pa.RecordBatch]:
         """The rows of what is asked for. Raises TableFailed."""
@@ -167,7 +167,8 @@ class Answers:
         key = key_of(
             VERSION,
             setup.origin(),
-            asked.asking.key,
+            # What a caller may see is a table of its own.
+            None if asked.caller.groups is None else sorted(asked.caller.groups),
             asked.table.document,
             str(asked.table.schema),
             sorted(asked.variables.items()),
