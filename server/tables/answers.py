@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from resolvers.caller import Caller
 from server.execution import Outcome
 from server.operation import Operation
 from server.refusal import Refusal, error
@@ -54,7 +55,7 @@ class Asked:
     variables: Mapping[str, Any]
     window: Window | None
     limit: int | None
-    asking: Asking
+    caller: Caller
 
     def batches(self, run: Run) -> AsyncIterator[pa.RecordBatch]:
         """The rows. Raises TableFailed."""
