@@ -135,6 +135,8 @@ class Session:
             task.cancel()
         # Sessions and their batches refer to each other: what was read would wait for the garbage collector.
         self._calls.clear()
+        for batch in self._batches.values():
+            batch.close()
         self._batches.clear()
         self._loaders.clear()
         self.memo.clear()
@@ -327,6 +329,11 @@ class _Batch:
         self.fields: set[str] = set()
         self._columns: set[str] | None = set()
         self._asked: dict[Any, asyncio.Future[dict[Any, Rows | Exception]]] = {}
+
+    def close(self) -> None:
+        """Let go of what was read."""
+        self._asked.clear()
+        self.__dict__.pop("_loader", None)  # which refers to the batch
 
     @cached_property
     def _loader(self) -> "DataLoader[list[Any], dict[Any, Rows | Exception]]":
