@@ -19,7 +19,7 @@ COPY schema ./schema
 COPY server ./server
 COPY upstream ./upstream
 RUN python -m venv "$APP"
-RUN "$APP/bin/python" -m pip install --quiet --no-index --find-links archives .
+RUN "$APP/bin/python" -m pip install --quiet --no-index --find-links archives '.[tables]'
 RUN "$APP/bin/python" -m compileall -q "$APP/lib"
 RUN mkdir -p "$STATE"
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PEERS := benchmarks/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz-engine lint install answers explorer bench bench-planner lock clean
+.PHONY: help serve test fuzz-engine lint install answers explorer bench bench-faults bench-planner bench-hostile lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -44,6 +44,9 @@ answers: install ## record the answers of the saved queries anew
 explorer: ## build the explorer page into server/page (needs Node 20.19 or newer)
 	@cd explorer && npm ci && npm run build
 
+bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, latencies, requests, lost slots
+	@$(BIN)/python benchmarks/faults_bench.py $(ARGS)
+
 # The servers to compare with are no part of the application: they have a lock of their own, for Python and for Node.
 bench: install $(PEERS)/.venv/.installed $(PEERS)/node/node_modules/.package-lock.json ## this server beside others
 	@$(BIN)/python benchmarks/engine_bench.py --write docs/performance.md $(ARGS)
@@ -60,11 +63,14 @@ $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 bench-planner: install ## the planner against always narrow, always wide and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/planner.md $(ARGS)
 
+bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
+	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)
+
 lock: ## write requirements.lock anew from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--group dev pyproject.toml -o requirements.lock
+		--extra tables --extra dask --group dev pyproject.toml -o requirements.lock
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 

@@ -6,7 +6,7 @@ objects together, and fields that may wait, wait together.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphql import (
@@ -26,9 +26,9 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from engine.offer import OFFER, Expression, Offer, Rows
+from engine.offer import OFFER, Expression, Nested, Offer, Rows
 from engine.run import Field, answered, carefully
-from engine.values import Completer, Leaf, Project, Selected, completer
+from engine.values import Completer, Leaf, Objects, Project, Selected, completer
 
 TYPENAME = "__typename"
 _INT32 = "-2147483648 <= {v} <= 2147483647"
@@ -169,20 +169,9 @@ class Compiler:
 
     def _projection(self, type: GraphQLObjectType, grouped: Any, rows: Rows, where: str) -> tuple[Project, int] | None:
         names: dict[str, Any] = {"wrong": _wrong}
-        items = []
-        for number, field in enumerate(self._fields(type, grouped, where)):
-            if isinstance(field, str):
-                items.append(f"{field!r}: {type.name!r}")
-                continue
-            expression = rows.expression(field.name)
-            code = _projected(field, expression, number) if expression is not None else None
-            if code is None:
-                return None
-            assert expression is not None
-            if any(names.get(name, value) is not value for name, value in expression.names.items()):
-                return None  # two expressions mean different things by one name
-            names |= expression.names
-            items.append(f"{field.key!r}: {code}")
+        items = self._projected(type, grouped, rows.expression, names, False, where, "v")
+        if items is None:
+            return None
         lines = [
             f"# {where}: {type.name} on rows",
             "def project(rows):",
@@ -190,6 +179,55 @@ class Compiler:
         ]
         project: Project = self._made("project", lines, names)
         return project, len(items)
+
+    def _projected(
+        self,
+        type: GraphQLObjectType,
+        grouped: Any,
+        expression: Callable[[str], Expression | Nested | None],
+        names: dict[str, Any],
+        strict: bool,
+        where: str,
+        prefix: str,
+    ) -> list[str] | None:
+        """The items of an answer's display; None if one of them takes the object. Not one may be None if `strict`."""
+        items = []
+        for number, (key, details) in enumerate(grouped.items()):
+            name = details[0].node.name.value
+            if name == TYPENAME:
+                items.append(f"{key!r}: {type.name!r}")
+                continue
+            definition = self.schema._schema.get_field(type, name)
+            found = expression(name)
+            if definition is None or definition.args or found is None:
+                return None
+            part = completer(definition.type, _nothing, _nothing)
+            value = f"{prefix}{number}"
+            if isinstance(found, Nested):
+                code = self._nested(part, details, found, names, f"{where}.{key}", f"{value}_")
+            else:
+                if any(names.get(known, meant) is not meant for known, meant in found.names.items()):
+                    return None  # two expressions mean different things by one name
+                names |= found.names
+                code = _projected(part, found, value, strict)
+            if code is None:
+                return None
+            items.append(f"{key!r}: {code}")
+        return items
+
+    def _nested(
+        self, part: Completer, details: Any, nested: Nested, names: dict[str, Any], where: str, prefix: str
+    ) -> str | None:
+        if not isinstance(part, Objects):
+            return None
+        grouped = self._below(part.type, details)
+        items = self._projected(part.type, grouped, nested.fields.get, names, not nested.complete, where, prefix)
+        if items is None:
+            return None
+        inner = "{" + ", ".join(items) + "}"
+        if not nested.null:
+            return inner
+        return f"{'wrong()' if part.required else 'None'} if {nested.null} else {inner}"
 
     def _made(self, name: str, lines: Sequence[str], names: dict[str, Any]) -> Any:
         text = "\n".join(lines) + "\n"
@@ -229,10 +267,9 @@ def _guard(field: Field, number: int) -> str | None:
     return f"v{number} if {_bound(check, f'v{number}', read)} else hole(f{number}, v{number})"
 
 
-def _projected(field: Field, expression: Expression, number: int) -> str | None:
-    """The code of an expression as the field's part of an answer, or None if the field's type would have to look."""
-    leaf = field.completer
-    if not isinstance(leaf, Leaf) or field.definition.args:
+def _projected(leaf: Completer, expression: Expression, value: str, strict: bool) -> str | None:
+    """The code of an expression as a part of an answer, or None if the part's type would have to look at it."""
+    if not isinstance(leaf, Leaf):
         return None
     kind: Any = leaf.type
     if expression.serialized:
@@ -243,9 +280,10 @@ def _projected(field: Field, expression: Expression, number: int) -> str | None:
         part, check = "{v}", ""
     else:
         return None
-    value, read = f"v{number}", expression.code
-    if expression.nullable and (leaf.required or part != "{v}" or check):
-        null = "wrong()" if leaf.required else "None"
+    read = expression.code
+    required = leaf.required or strict
+    if expression.nullable and (required or part != "{v}" or check):
+        null = "wrong()" if required else "None"
         rest = part.replace("{v}", value) + (f" if {check.replace('{v}', value)} else wrong()" if check else "")
         return f"{null} if ({value} := {read}) is None else {rest}"
     if check:
@@ -266,3 +304,7 @@ def _serializes(kind: GraphQLScalarType) -> Any:
 
 def _wrong() -> Any:
     raise ValueError
+
+
+def _nothing(*_: Any) -> Any:
+    raise AssertionError("what is projected is not selected from")

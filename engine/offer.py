@@ -3,9 +3,10 @@
 Everything here is optional: a schema that offers nothing runs through its resolvers, with the same answers.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, overload
 
 # Where an offer stands in the metadata of a Strawberry field.
@@ -48,6 +49,26 @@ class Expression:
     serialized: bool = False
     names: Mapping[str, Any] = field(default_factory=dict)
 
+    def over(self, row: str) -> "Expression":
+        """The same, read off another expression for `row`."""
+        return replace(self, code=_ROW.sub(row, self.code))
+
+
+_ROW = re.compile(r"\brow\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """An object that a row tells all of: its fields, as expressions over the same `row`.
+
+    The object is null where the expression `null` is true. Where it is not, every field must have a value, unless the
+    row is `complete`: else an expression that gives None makes the engine read the object itself.
+    """
+
+    fields: Mapping[str, "Expression | Nested"]
+    null: str = ""
+    complete: bool = False
+
 
 class Rows(Sequence[Any]):
     """Objects of one type of which only the rows exist so far: as a sequence, it makes each object when it is read.
@@ -64,7 +85,7 @@ class Rows(Sequence[Any]):
         """The object that stands on a row."""
 
     @abstractmethod
-    def expression(self, name: str) -> Expression | None:
+    def expression(self, name: str) -> Expression | Nested | None:
         """How a field (by its name in the graph) is read off a row; None if that takes the object."""
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from resolvers.prices import Prices
 from resolvers.session import Fetches, Session
 from resolvers.trace import Step
 from upstream import rows
+from upstream.cache import Held
 from upstream.call import Answer, Call
 from upstream.interval import Interval
 from upstream.request import checked
@@ -34,10 +35,14 @@ from upstream.request import checked
 MADE_UP = 7_000_000_000_000_000_000
 _POOL = 10_000_000_000_000
 # All rows that one prediction makes up: it has to stay cheaper than what it predicts.
-MOST_MADE_UP = 50_000
+MOST_MADE_UP = 20_000
 # How many different entities made-up rows name, for each kind.
 SPREAD = {"user": 25, "group": 5, "room": 3, "game": 25}
 MANY = 4  # times as many rows as are likely, for the upper end of a range
+
+
+Look = Callable[[Sequence[Call]], Awaitable[list[Held]]]
+_NOT_HELD = Held(1, 0, 0, ())
 
 
 class Guess(Enum):
@@ -94,6 +99,11 @@ class Plan:
         return sum(part.calls for part in self.parts)
 
     @property
+    def rows(self) -> int:
+        """The rows that they are likely to bring, those at hand among them."""
+        return sum(part.rows for part in self.parts)
+
+    @property
     def depends(self) -> bool:
         """Whether the number of calls depends on rows that nobody has seen yet."""
         return self.fewest != self.most
@@ -106,7 +116,7 @@ class Plan:
             "most": self.most,
             "depends": self.depends,
             "held": sum(part.held for part in self.parts),
-            "rows": sum(part.rows for part in self.parts),
+            "rows": self.rows,
             "seconds": round(sum(part.seconds for part in self.parts), 6),
             "plan": [part.told() for part in self.parts],
         }
@@ -123,12 +133,14 @@ class Predictor:
         self.guess = guess
         self.unsure: set[Call] = set()
         self.held_many = getattr(upstream, "held_many", None)
+        if self.held_many is not None and prices.scope is not None:
+            self.held_many = partial(self._held_many, self.held_many)
         self._left = MOST_MADE_UP
 
     async def fetch(self, call: Call) -> Answer[Any]:
         """The rows that a call is likely to bring. Raises what the upstream would: `BadParameter`, `NotFound`."""
         call = checked(call)
-        known = self.prices.samples.of(call)
+        known = self.prices.sample(call)
         if known is not None:
             if known.unknown is not None:
                 raise known.unknown.with_traceback(None)
@@ -137,14 +149,19 @@ class Predictor:
             return Answer(self._like(call, known.rows, known.count))
         self.unsure.add(call)
         count = self._count(call)
-        like = self.prices.samples.like(call)
-        if like is not None and like.rows:
-            return Answer(self._like(call, like.rows, count))
-        return Answer(self._made(call, count))
+        like = self.prices.sample_like(call)
+        found = self._like(call, like.rows, count) if like is not None and like.rows else self._made(call, count)
+        return Answer(found, notes={"made_up": True})
+
+    async def _held_many(self, look: Look, calls: Sequence[Call]) -> list[Held]:
+        """What is held, of calls that this caller has made before: what others have made is not for it to know."""
+        own = [call for call in calls if self.prices.sample(call) is not None]
+        held = dict(zip(own, await look(own), strict=True))
+        return [held.get(call, _NOT_HELD) for call in calls]
 
     def _count(self, call: Call) -> int:
         one = call.report.single or any(edge.one for edge in _edges_by(call))
-        likely = self.prices.rows(call, _prior(call))
+        likely = self.prices.expected(call, _prior(call))
         if one:
             likely = 1
         elif self.guess is Guess.MOST:
@@ -221,11 +238,12 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         session.zone,
         user_code_from=session.user_code_from,
         agent_of_group=session.agent_of_group,
-        agents=session.agents,
+        agents=session.every_agent,
         lookback_days=session.lookback_days,
         prices=session.prices.still(),
         join=_hopeful(session),
         now=session.now,
+        caller=session.caller,
     )
     rehearsed.rehearsal = True
     await run(rehearsed)
@@ -277,7 +295,7 @@ async def _parts(steps: Sequence[Step], predictor: Predictor) -> list[Part]:
                 count,
                 predictor.prices.seconds(first.call.report, calls, rows_to_read) if calls else 0.0,
                 sorted(set().union(*(step.fields for step, _ in members))),
-                first.rejected,
+                () if first.scoped else first.rejected,
             )
         )
     return parts

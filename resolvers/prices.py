@@ -5,9 +5,9 @@ seconds and rows; nothing here is measured twice or asked of anybody.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
-from resolvers.samples import Samples
+from resolvers.samples import Sample, Samples
 from upstream.call import Call
 from upstream.errors import NotFound
 from upstream.reports import Report, System
@@ -84,11 +84,15 @@ class Mean:
 
 @dataclass(slots=True)
 class Prices:
-    """The figures of all reports. One for all operations of a server: what one learns, the next one knows."""
+    """The figures of all reports. One for all operations of a server: what one learns, the next one knows.
+
+    Calls cost the same whoever sees their rows; `scope` says whose samples are meant where callers see different rows.
+    """
 
     parallel: Mapping[System, int] = field(default_factory=lambda: PARALLEL)
     taken: dict[Hashable, str] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
+    scope: Hashable = None
     _lines: dict[str, Line] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
 
@@ -111,7 +115,22 @@ class Prices:
 
     def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
         """Keep what a call brought, from wherever it came, as a sample of what it is going to bring."""
-        self.samples.keep(call, rows, unknown)
+        self.samples.keep(call, rows, unknown, self.scope)
+
+    def sample(self, call: Call) -> Sample | None:
+        """What this very call brought last."""
+        return self.samples.of(call, self.scope)
+
+    def sample_like(self, call: Call) -> Sample | None:
+        """What the call that is most like it brought last."""
+        return self.samples.like(call, self.scope)
+
+    def expected(self, call: Call, prior: float) -> float:
+        """How many rows of a call are likely to be seen, which are fewer than it brings where a scope is set."""
+        if self.scope is None:
+            return self.rows(call, prior)
+        like = self.sample_like(call)
+        return prior * length(call) if like is None else float(like.count)
 
     def latency(self, report: Report) -> float:
         """Seconds of a call of this report that brings nothing."""
@@ -148,6 +167,10 @@ class Prices:
         if len(self.taken) >= MOST_SCOPES:
             self.taken.pop(next(iter(self.taken)))
         self.taken[place] = way
+
+    def within(self, scope: Hashable) -> "Prices":
+        """The same figures, for a caller who sees the rows of this scope alone."""
+        return replace(self, scope=scope)
 
     def still(self) -> "Prices":
         """The same figures, to look at: nothing is learnt by way of these."""

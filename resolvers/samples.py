@@ -1,5 +1,6 @@
 """What calls brought last: the rows that stand for those that a call is going to bring, while it is only predicted."""
 
+import copy
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +11,12 @@ from upstream.errors import Malformed, NotFound
 from upstream.rows import Row
 
 # Rows are kept as they are, not copied; what the cache drops may live on here, so there is an end to it.
-MOST_ROWS = 50_000
+MOST_ROWS = 20_000
 MOST_OF_ONE = 5_000
 MOST_CALLS = 20_000
+
+
+_Place = tuple[Hashable, Call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +31,36 @@ class Sample:
 
 @dataclass(slots=True)
 class Samples:
-    """The last answers, in bounds; one for all operations of a server. Nothing but predictions is made from them."""
+    """The last answers, in bounds; one for all operations of a server. Nothing but predictions is made from them.
 
-    _calls: OrderedDict[Call, Sample] = field(default_factory=OrderedDict)
-    _latest: dict[Hashable, Call] = field(default_factory=dict)
+    `scope` says whose they are where callers see different rows: nobody's prediction is made from those of another.
+    """
+
+    _calls: OrderedDict[_Place, Sample] = field(default_factory=OrderedDict)
+    _latest: dict[Hashable, _Place] = field(default_factory=dict)
     _rows: int = 0
 
-    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
+    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None, scope: Hashable = None) -> None:
         """Take in an answer."""
-        self._drop(call)
-        kept = rows if len(rows) <= MOST_OF_ONE else like(rows, rows[:MOST_OF_ONE])
-        self._calls[call] = Sample(call, kept, len(rows), unknown)
+        key = scope, call
+        self._drop(key)
+        # Copies, where not all are kept: columns become canonical once, for all rows of an answer together.
+        kept = rows if len(rows) <= MOST_OF_ONE else like(rows, list(map(copy.copy, rows[:MOST_OF_ONE])))
+        self._calls[key] = Sample(call, kept, len(rows), unknown)
         self._rows += len(kept)
         if unknown is None:
-            for place in _places(call):
-                self._latest[place] = call
+            for place in _places(call, scope):
+                self._latest[place] = key
         while self._rows > MOST_ROWS or len(self._calls) > MOST_CALLS:
             self._drop(next(iter(self._calls)))
 
-    def of(self, call: Call) -> Sample | None:
+    def of(self, call: Call, scope: Hashable = None) -> Sample | None:
         """What this very call brought last."""
-        return self._readable(self._calls.get(call))
+        return self._readable(self._calls.get((scope, call)))
 
-    def like(self, call: Call) -> Sample | None:
+    def like(self, call: Call, scope: Hashable = None) -> Sample | None:
         """What the call that is most like it brought: of its scope in another period, or else of such a scope."""
-        for place in _places(call):
+        for place in _places(call, scope):
             latest = self._latest.get(place)
             if latest is not None:
                 return self._readable(self._calls[latest])
@@ -66,16 +75,17 @@ class Samples:
                 return None
         return sample
 
-    def _drop(self, call: Call) -> None:
-        sample = self._calls.pop(call, None)
+    def _drop(self, key: _Place) -> None:
+        sample = self._calls.pop(key, None)
         if sample is None:
             return
         self._rows -= len(sample.rows)
-        for place in _places(call):
-            if self._latest.get(place) == call:
+        scope, call = key
+        for place in _places(call, scope):
+            if self._latest.get(place) == key:
                 del self._latest[place]
 
 
-def _places(call: Call) -> tuple[Hashable, Hashable]:
+def _places(call: Call, scope: Hashable) -> tuple[Hashable, Hashable]:
     code = call.report.code
-    return (code, call.params, call.agent), (code, tuple(name for name, _ in call.params))
+    return (scope, code, call.params, call.agent), (scope, code, tuple(name for name, _ in call.params))

@@ -12,15 +12,17 @@ from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
 
+from resolvers.caller import EVERYONE, Caller
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
 from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
+from resolvers.scope import NAMELESS, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call
 from upstream.decode import need
-from upstream.errors import NotFound, Unauthenticated, Unavailable, UpstreamError
+from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.reports import Report, System
 from upstream.request import BadParameter
@@ -32,6 +34,8 @@ Fixed = Mapping[str, str | int]
 
 # How many users are read from both reports when these are compared.
 SAMPLE = 3
+# With how many keys it is tried whether they can be read one by one, when they could not be read together.
+TRIED = 3
 # Of how many keys it is looked up whether they are at hand; the others are taken to be like them.
 PEEK = 8
 
@@ -75,7 +79,7 @@ class Session:
 
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
     zone. `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices` and
-    `join` are the server's: what one operation learns, the next one knows.
+    `join` are the server's: what one operation learns, the next one knows. `caller` says whose rows there are.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -93,16 +97,23 @@ class Session:
         prices: Prices | None = None,
         join: Join | None = None,
         now: datetime.datetime | None = None,
+        caller: Caller = EVERYONE,
+        whole: bool = False,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
         self.user_code_from = user_code_from
         self.agent_of_group = agent_of_group
-        self.agents = agents
+        self.every_agent = agents
         self.lookback_days = lookback_days
+        self.caller = caller
+        self.scope = None if caller.groups is None else Scope(caller.groups, self._once, self)
         self.prices = prices or Prices()
+        if self.scope is not None:
+            self.prices = self.prices.within(caller.groups)
         self.join = join or Join()
         self.now = now or datetime.datetime.now(datetime.UTC)
+        self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
@@ -112,11 +123,33 @@ class Session:
         self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """The operation is over, answered or not: what it has asked for and not yet got is not waited for any more.
+
+        The calls themselves go on while another operation waits for them.
+        """
+        self._closed = True
+        for task, _ in self._calls.values():
+            task.cancel()
+        # Sessions and their batches refer to each other: what was read would wait for the garbage collector.
+        self._calls.clear()
+        for batch in self._batches.values():
+            batch.close()
+        self._batches.clear()
+        self._loaders.clear()
+        self.memo.clear()
 
     @property
     def many_agents(self) -> bool:
         """Whether groups have agents of their own, so that a user's group decides whose game log is read (C22)."""
-        return len(self.agents()) > 1
+        return len(self.every_agent()) > 1
+
+    def agents(self) -> Sequence[str]:
+        """The agents whose game logs the caller may see."""
+        agents = self.every_agent()
+        return agents if self.scope is None else [agent for agent in agents if self.scope.serves(agent)]
 
     def moment(self, microseconds: int) -> datetime.datetime:
         """The moment of a row (microseconds since 1970 UTC) on the wall clock of the business."""
@@ -134,9 +167,24 @@ class Session:
 
         `fields` are the fields it serves; `way`, `rejected` and `keys` are the planner's reasons.
         """
+        if self.scope is not None:
+            return await self.scope.fetch(call, fields, way, rejected, keys)
+        return await self._once(call, fields, way, rejected, keys)
+
+    async def _once(
+        self,
+        call: Call,
+        fields: Iterable[str] = (),
+        way: Way | None = None,
+        rejected: Sequence[Way] = (),
+        keys: int = 1,
+    ) -> Answer[Any]:
         known = self._calls.get(call)
         if known is None:
-            step = Step(call, time.monotonic() - self._began)
+            if self._closed:
+                # A batch that was gathered before the end. Nobody is there to be told of an error.
+                raise asyncio.CancelledError
+            step = Step(call, time.monotonic() - self._began, scoped=self.scope is not None)
             if way is not None:
                 step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
             self.steps.append(step)
@@ -158,21 +206,26 @@ class Session:
             answer = await self.upstream.fetch(call)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
+            if self.scope is not None:
+                error = self.scope.plain(call, error)
             if isinstance(error, NotFound):
                 self.prices.keep(call, (), error)
-            raise
+            raise error from None
         except BadParameter:
             self.steps.remove(step)  # refused before it left, it is no call
             raise
         finally:
             self._under_way[system] -= 1
             step.seconds = time.monotonic() - began
+        brought = len(answer.rows)
+        if self.scope is not None:
+            answer = await self.scope.visible(call, answer)
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, len(answer.rows), answer.seconds / turns, call not in self.picked)
+            self.prices.learn(call, brought, answer.seconds / turns, call not in self.picked)
         return answer
 
     async def all(
@@ -277,6 +330,11 @@ class _Batch:
         self._columns: set[str] | None = set()
         self._asked: dict[Any, asyncio.Future[dict[Any, Rows | Exception]]] = {}
 
+    def close(self) -> None:
+        """Let go of what was read."""
+        self._asked.clear()
+        self.__dict__.pop("_loader", None)  # which refers to the batch
+
     @cached_property
     def _loader(self) -> "DataLoader[list[Any], dict[Any, Rows | Exception]]":
         """What is asked for in one tick makes one batch, in which each asker has one future, however many its keys."""
@@ -311,6 +369,17 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
+        if self.session.scope is None or self.edge.by is None:
+            return await self._load(keys)
+        # Whoever is hidden has no part in the plan, either: what is chosen would tell of what others have asked.
+        known = await self.session.scope.known(self.edge.report, self.edge.by, keys, self.agent)
+        answers = dict(zip(known, await self._load(known), strict=True)) if known else {}
+        return [answers[key] if key in answers else self._nobody(unknown(self._narrow_call(key))) for key in keys]
+
+    def _nobody(self, error: NotFound) -> Rows | NotFound:
+        return Rows() if self.edge.one or self.edge.maybe else error
+
+    async def _load(self, keys: list[Any]) -> list[Any]:
         ways = await self._less_what_is_held(self.ways(keys), keys)
         prices = self.session.prices
         # Few keys and many are two questions, each with a way of its own.
@@ -405,7 +474,7 @@ class _Batch:
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
         except NotFound as error:
-            return Rows() if edge.one or edge.maybe else error
+            return self._nobody(error)
         except Exception as error:
             return error
         if edge.keep is not None:
@@ -424,27 +493,44 @@ class _Batch:
         except UpstreamError as error:
             if edge.by is None:
                 raise
-            # What failed or was cut short as a whole may be whole for each key; but a system that is down is asked
-            # once more, not once a key.
-            if isinstance(error, Unavailable | Unauthenticated):
-                (first,) = await self._narrow(keys[:1], narrow, [way])
-                if isinstance(first, Exception):
-                    raise
-            return await self._narrow(keys, narrow, [way])
+            return await self._one_by_one(keys, narrow, [way], error)
         shares = _share_out(answer.rows, wide.column)
         if not wide.exact and self.session.join.settled(self._today()) is None:
             need(answer.rows, None)  # to be compared
         if not wide.exact and not await self._agrees(keys, shares, narrow, way):
             return await self._narrow(keys, narrow, [way])
-        asked = self._unclear(keys, shares)
+        asked = self._unclear(keys, shares, answer.notes.get(NAMELESS, 0))
         answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
         return [answers[key] if key in answers else Rows(shares.get(key, ()), answer.rows) for key in keys]
 
-    def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, object]) -> Sequence[Any]:
-        """The keys that a wide answer does not settle, so that each has to be asked for by itself."""
+    async def _one_by_one(
+        self, keys: list[Any], narrow: Way, rejected: Sequence[Way], error: UpstreamError
+    ) -> list[Any]:
+        """The rows of keys that could not be read together: what failed or was cut as a whole may be whole for each.
+
+        But a system that fails altogether is not asked once a key: a few are tried first, one if it is down, and as far
+        as the retry budget goes. If all of those fail, so do the others.
+        """
+        spare = getattr(self.session.upstream, "spare", None)
+        tried = 1 if isinstance(error, Unavailable | Unauthenticated) else TRIED
+        answers: list[Any] = []
+        for key in keys[:tried]:
+            if isinstance(error, Overloaded) or (spare is not None and not spare(self.edge.report.system)):
+                break
+            answers += await self._narrow([key], narrow, rejected)
+            if not isinstance(answers[-1], UpstreamError) or isinstance(answers[-1], NotFound):
+                rest = await self._narrow(keys[len(answers) :], narrow, rejected)
+                return answers + rest
+        return answers + [error] * (len(keys) - len(answers))
+
+    def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], nameless: object) -> Sequence[Any]:
+        """The keys that a wide answer does not settle, so that each has to be asked for by itself.
+
+        So many rows are `nameless` because they are not these keys'.
+        """
         if self.edge.by is None:
             return ()
-        if None in shares:
+        if len(shares.get(None, ())) != nameless:
             # A row does not say whose it is (C16: such columns may be missing).
             return keys
         if not self.edge.any_case:

@@ -14,6 +14,7 @@ class Step:
 
     `fields` are the fields it served, `rejected` the ways that were weighed and cost more. `outcome` is the cache's
     word (hit, miss, partial, stale, off), or "error"; `stale` says since when the rows are out of date, if they are.
+    `scoped`, its caller does not see all that it brought, and is told nothing that measures the rest.
     """
 
     call: Call
@@ -30,6 +31,7 @@ class Step:
     outcome: str = "off"
     stale: object = None
     error: str | None = None
+    scoped: bool = False
 
     def told(self) -> dict[str, Any]:
         """The step as `extensions.trace` has it. Parameters hold ids, never a token (C2)."""
@@ -56,6 +58,8 @@ class Step:
             "price": round(self.price, 6),
             "rejected": [way.told() for way in self.rejected],
         }
+        if self.scoped:
+            told |= {"requests": min(self.requests, 1), "bytes": 0, "price": 0.0, "rejected": []}
         if self.error is not None:
             told["error"] = self.error
         return told

@@ -13,7 +13,7 @@ from strawberry import Info
 
 from resolvers.session import Rows, Session
 from schema.errors import BadUserInput
-from schema.listed import Listed, readable, told_by_rows
+from schema.listed import Edges, Listed, readable, told_by_rows
 from schema.order import Key, Order
 from schema.selection import select
 from schema.window import WINDOWS, Window, complete
@@ -56,22 +56,26 @@ class Connection(Generic[NodeT]):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was asked for, checked: where it starts in an order, and its size."""
+    """A page that was asked for, checked: where it starts in an order, and its size, if one was given."""
 
     order: Order
-    first: int
+    first: int | None
     after: Key | None
 
     @classmethod
     def of(cls, order: Order, first: int | None, after: str | None) -> Self:
         """The page of `first` and `after`. Raises `BadUserInput`: check before anything is called."""
-        if first is None:
-            first = DEFAULT_FIRST
-        if not 0 <= first <= MAX_FIRST:
+        if first is not None and not 0 <= first <= MAX_FIRST:
             raise BadUserInput(
                 f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items, and page with `after`."
             )
         return cls(order, first, None if after is None else decode(after, order))
+
+    def size(self, session: Session, there: int) -> int:
+        """How many items it has at most, of those there are: all of them for a session that reads lists whole."""
+        if self.first is not None:
+            return self.first
+        return there if session.whole else DEFAULT_FIRST
 
 
 def reads(info: Info[Session, Any], window: str, page: Page) -> frozenset[str] | None:
@@ -115,13 +119,16 @@ async def connect_each(
         if isinstance(rows, Exception):
             connections.append(rows)
             continue
-        start, stop, keys, ordered = _page(page, rows, with_cursors)
+        start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
+        cursors = [encode(place, page.order) for place in keys[start:stop]]
         nodes: Sequence[Any] = []
+        edges: Sequence[Any] = []
         if start < stop:
             here = ordered[start:stop]
             sample = kind.on(here[0], session=session, interval=interval, told=tells)
-            if "edges" not in asked and told_by_rows(kind, here, sample, selection):
+            if told_by_rows(kind, here, sample, selection):
                 nodes = Listed(kind, here, session, interval, tells, rows)
+                edges = Edges(cursors, nodes, _edge) if "edges" in asked else []
             else:
                 rows.need()
                 nodes = [
@@ -129,12 +136,10 @@ async def connect_each(
                     for row in here
                 ]
                 waiting += nodes
-        cursors = [encode(place, page.order) for place in keys[start:stop]]
+                edges = list(map(_edge, cursors, nodes)) if "edges" in asked else []
         connections.append(
             Connection(
-                edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
-                if "edges" in asked
-                else [],
+                edges=edges,  # type: ignore[arg-type]
                 nodes=nodes,  # type: ignore[arg-type]
                 total_count=len(rows),
                 page_info=PageInfo(
@@ -154,13 +159,17 @@ ITEMS = ("nodes", "edges.node")
 _CURSORS = frozenset({"startCursor", "endCursor"})
 
 
-def _page(page: Page, rows: Rows, with_cursors: bool) -> tuple[int, int, list[Key], list[Row]]:
+def _edge(cursor: str, node: Any) -> Any:
+    return Edge(cursor=cursor, node=node)
+
+
+def _page(page: Page, size: int, rows: Rows, with_cursors: bool) -> tuple[int, int, list[Key], list[Row]]:
     """Where a page starts and ends among the rows in their order, and their keys if those are needed."""
     if page.after is None and not with_cursors:
-        return 0, min(page.first, len(rows)), [], page.order.sorted(rows)
+        return 0, min(size, len(rows)), [], page.order.sorted(rows)
     keys, ordered = in_order(rows, page.order)
     start = bisect.bisect_right(keys, page.after) if page.after is not None else 0
-    return start, min(start + page.first, len(keys)), keys, ordered
+    return start, min(start + size, len(keys)), keys, ordered
 
 
 def in_order(rows: Sequence[Row], order: Order) -> tuple[list[Key], list[Row]]:

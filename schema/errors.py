@@ -9,8 +9,12 @@
 | UPSTREAM_INCOMPLETE      | the upstream cut the rows short                                          |
 | UPSTREAM_ERROR           | the upstream reported a failure of its own                               |
 | UPSTREAM_UNAVAILABLE     | the upstream could not be reached, or not in time                        |
+| OVERLOADED               | so much is under way already that this call was not made                 |
 | UPSTREAM_MALFORMED       | the upstream answered with something other than its documented JSON      |
-| TOO_MANY_CALLS           | the plan needs more upstream calls than the request allows               |
+| TOO_MANY_CALLS           | the plan needs more upstream calls than the request or the server allows |
+| TOO_MANY_ROWS            | the plan reads more upstream rows than the server allows                 |
+| QUERY_TOO_COMPLEX        | the document or its variables exceed a limit; the message says which     |
+| DEADLINE_EXCEEDED        | the operation was not done in time                                       |
 | GRAPHQL_PARSE_FAILED     | the document is not GraphQL                                              |
 | GRAPHQL_VALIDATION_FAILED| the document does not fit the schema                                     |
 | INTERNAL_SERVER_ERROR    | a fault of this server; its text is in the log only                      |

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema, Undefined
+from graphql import DirectiveLocation, GraphQLDirective, GraphQLError, GraphQLObjectType, GraphQLSchema, Undefined
 from strawberry import Info
 from strawberry.federation import Schema
 from strawberry.federation.schema import FederationAny
@@ -13,12 +13,14 @@ from strawberry.types import ExecutionContext
 from resolvers.session import Session
 from schema import references
 from schema.docs import document
-from schema.errors import finish
+from schema.errors import BadUserInput, finish
 from schema.game_log import GameLog
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.selection import select
 from schema.transaction import Transaction
+
+MAX_REPRESENTATIONS = 5000
 
 
 class Graph(Schema):
@@ -31,6 +33,11 @@ class Graph(Schema):
 
         Strawberry's own resolver changes its input, does not convert names and resolves one at a time.
         """
+
+        if len(representations) > MAX_REPRESENTATIONS:
+            raise BadUserInput(
+                f"representations: {len(representations)} are too many; ask for up to {MAX_REPRESENTATIONS} at a time."
+            )
 
         async def find(representation: Any) -> Any:
             name = representation.get("__typename") if isinstance(representation, dict) else None
@@ -55,6 +62,13 @@ def _drop_null_defaults(schema: GraphQLSchema) -> None:
                     argument.default_value = Undefined
 
 
+# Not one of Strawberry's: those run code on every field.
+ROWS = GraphQLDirective(
+    "rows",
+    [DirectiveLocation.FIELD],
+    description="Marks the list whose items are the rows of a saved query's table. The answer stays the same.",
+)
+
 schema = Graph(
     query=Query,
     types=[Transaction, GameLog],
@@ -62,6 +76,7 @@ schema = Graph(
 )
 document(schema._schema)
 _drop_null_defaults(schema._schema)
+schema._schema.directives = (*schema._schema.directives, ROWS)
 
 
 def sdl() -> str:

@@ -1,14 +1,14 @@
 """Objects of a list that stand on one row each, and of which no more is asked than the row tells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.offer import Expression, Rows
+from engine.offer import Expression, Nested, Rows
 from resolvers import session as sessions
 from resolvers.session import Session
 from schema.order import Order
 from schema.selection import Selection
-from schema.window import UNKNOWN, Window
+from schema.window import UNKNOWN, Link, Window
 from upstream.interval import Interval
 from upstream.rows import Row
 
@@ -37,6 +37,11 @@ class Listed(Rows):
         self._told = told
         self._source = source
 
+    @property
+    def columns(self) -> Iterable[str]:
+        """The columns of the objects, by their names in the graph."""
+        return self._kind.columns
+
     def object(self, row: Any) -> Window:
         # An object may be asked for anything, whatever was read of its row so far.
         self._source.need()
@@ -44,9 +49,39 @@ class Listed(Rows):
             row, session=self._session, interval=self._interval, told=dict(self._told) if self._told else None
         )
 
-    def expression(self, name: str) -> Expression | None:
+    def expression(self, name: str) -> Expression | Nested | None:
         column = self._kind.columns.get(name)
         return column.expression(type(self.rows[0]), self._session) if column is not None else None
+
+
+class Edges(Rows):
+    """The edges of a list whose objects nobody has had to make yet: pairs of a cursor and a row."""
+
+    __slots__ = ("_listed", "_make")
+
+    def __init__(self, cursors: Sequence[str], listed: Listed, make: Callable[[str, Window], Any]) -> None:
+        self.rows = list(zip(cursors, listed.rows, strict=True))
+        self.shape = ("edges", listed.shape)
+        self._listed = listed
+        self._make = make
+
+    def object(self, row: Any) -> Any:
+        cursor, node = row
+        return self._make(cursor, self._listed.object(node))
+
+    def expression(self, name: str) -> Expression | Nested | None:
+        if name == "cursor":
+            return Expression("row[0]", str, nullable=False)
+        found = {name: self._listed.expression(name) for name in self._listed.columns}
+        return Nested({name: over(each, "row[1]") for name, each in found.items() if each is not None}, complete=True)
+
+
+def over(found: Expression | Nested, row: str) -> Expression | Nested:
+    """The same, read off another expression for the row."""
+    if isinstance(found, Expression):
+        return found.over(row)
+    null = Expression(found.null).over(row).code
+    return Nested({name: over(each, row) for name, each in found.fields.items()}, null, found.complete)
 
 
 def readable(kind: type[Window], selection: Selection, order: Order, session: Session) -> frozenset[str] | None:
@@ -65,10 +100,17 @@ def _readable(kind: type[Window], selection: Selection, order: Order, session: S
         if column is None or not column.of:
             return None
         for row in kind.kinds:
-            if column.expression(row, session) is None:
+            if not _told(column.expression(row, session), selection[name]):
                 return None
             read.update(column.reads(row))
     return frozenset(read)
+
+
+def _told(found: Expression | Nested | None, selection: Selection) -> bool:
+    """Whether an expression tells all that is selected below it."""
+    if isinstance(found, Nested):
+        return selection.keys() - {TYPENAME} <= found.fields.keys()
+    return found is not None
 
 
 def told_by_rows(kind: type[Window], rows: Sequence[Row], sample: Window, selection: Selection) -> bool:
@@ -79,7 +121,10 @@ def told_by_rows(kind: type[Window], rows: Sequence[Row], sample: Window, select
     row = type(rows[0])
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
-        if column is None or column.expression(row, sample.session) is None:
+        # What the parent told of it may be more than the row tells.
+        if column is None or (isinstance(column, Link) and column.name in sample.told):
+            return False
+        if not _told(column.expression(row, sample.session), selection[name]):
             return False
     if sample.gaps(selection):
         return False

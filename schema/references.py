@@ -18,8 +18,9 @@ from schema.selection import Selection
 from schema.transaction import Transaction
 from schema.user import User
 from schema.window import Window, complete, lookup
-from upstream import reports
+from upstream import reports, rows
 from upstream.call import Call
+from upstream.errors import NotFound
 from upstream.interval import Frame, Interval, resolve
 
 
@@ -95,7 +96,10 @@ class TransactionReference(Searched):
             told["user"] = User.tell({"id": user}, session=session)
         if group:
             told["group"] = Group.tell({"id": group}, session=session)
-        return await lookup(Transaction.tell(told, session=session, interval=_second(session, moment)), selection)
+        window = Transaction.tell(told, session=session, interval=_second(session, moment))
+        found = await lookup(window, selection)
+        # The group may have such a movement, but it is not that of a user whom there is not.
+        return None if isinstance(window.failures.get(rows.UserTransaction), NotFound) else found
 
 
 class GameLogReference(Searched):

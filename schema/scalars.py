@@ -11,7 +11,7 @@ from strawberry.types.scalar import ScalarDefinition
 from schema.errors import BadUserInput
 
 _ID = re.compile(r"[0-9]{1,19}", re.ASCII)
-_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -27,15 +27,20 @@ def is_id(text: str) -> bool:
 
 def parse_id(value: Any, what: str = "id") -> int:
     """A GameHub id as a number. Raises `BadUserInput` for anything but 1 to 2^63 - 1."""
-    text = str(value)
+    # A number of thousands of digits has no text in Python.
+    text = value if isinstance(value, str) else "" if isinstance(value, int) and abs(value) >> 64 else str(value)
     if not is_id(text):
         raise BadUserInput(f'{what}: "{text[:40]}" is not an id; ids are whole numbers, such as "382".')
     return int(text)
 
 
 def _parse_decimal(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, str | int) or not _DECIMAL.fullmatch(str(value)):
-        raise BadUserInput('A Decimal is a number in plain digits, such as "12.50": no exponent, no NaN, no infinity.')
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40
+    if not (whole or isinstance(value, str)) or not _DECIMAL.fullmatch(str(value)):
+        raise BadUserInput(
+            'A Decimal is a number in plain digits, such as "12.50": no exponent, no NaN, no infinity, and up to 40 '
+            "digits on each side of its point."
+        )
     return Decimal(str(value))
 
 

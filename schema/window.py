@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from strawberry import Info
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from engine.offer import OFFER, Expression, Offer
+from engine.offer import OFFER, Expression, Nested, Offer
 from resolvers.edges import Edge
 from resolvers.plan import cover
 from resolvers.session import Rows, Session
@@ -47,9 +47,9 @@ class Column:
     readers: Mapping[type[Row], Read]
     name: str = ""
     unsure: bool = False
-    of: Mapping[type[Row], "str | Read | Told"] = field(default_factory=dict)
+    of: Mapping[type[Row], "str | Read | Told | Mapping[str, str]"] = field(default_factory=dict)
 
-    def expression(self, kind: type[Row], session: Session) -> Expression | None:
+    def expression(self, kind: type[Row], session: Session) -> Expression | Nested | None:
         """How it is read off a kind of row without a window; None if it takes one."""
         at = self.of.get(kind)
         if isinstance(at, str):
@@ -175,6 +175,19 @@ class Link(Column):
 
     target: str = ""
     links: Mapping[type[Row], Mapping[str, Read]] = None  # type: ignore[assignment]
+
+    def expression(self, kind: type[Row], session: Session) -> Nested | None:
+        told = self.of.get(kind)
+        if not isinstance(told, Mapping):
+            return None
+        fields = {to_camel_case(name): expression.plain(kind, at) for name, at in told.items()}
+        found = {name: field for name, field in fields.items() if field is not None}
+        if len(found) < len(fields):
+            return None
+        return Nested(found, " and ".join(f"({field.code}) is None" for field in found.values()))
+
+    def reads(self, kind: type[Row]) -> tuple[str, ...]:
+        return tuple(cast(Mapping[str, str], self.of[kind]).values())
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         target = WINDOWS[self.target]
@@ -472,8 +485,7 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
     that are selected may still be found; raises the `UpstreamError` if there are none.
     """
     if not await complete((window,), selection) and not window.rows:
-        direct = [source for source in window.open_sources() if not source.after]
-        await _load(window, min(direct, key=lambda source: source.price([window])))
+        await _load(window, min(window.open_sources(), key=lambda source: _remoteness(source, window)))
     if window.rows:
         return window
     relations = selection.keys() - window.columns.keys() - {"__typename", "nodeId"}
@@ -482,6 +494,11 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
             raise failure
         return window
     return None
+
+
+def _remoteness(source: Source, window: Window) -> tuple[bool, bool, float]:
+    """The nearest report is one that is found by what is known, and by the id alone; then the cheapest."""
+    return source.key(window) is None, bool(source.after), source.price([window])
 
 
 def _reader(at: "str | Read | Told") -> Read:
@@ -520,7 +537,13 @@ def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], descr
     """A field that leads to another entity: what the row tells of it, by the names of the entity's own columns."""
     readers = {kind: {name: _reader(at) for name, at in told.items()} for kind, told in tells.items()}
     keys: dict[type[Row], Read] = {kind: told.get("id", lambda row: None) for kind, told in readers.items()}
-    return _field(Link(keys, target=target, links=readers), description)
+    # What stands in the row by name can be read without an object.
+    of = {
+        kind: cast(Mapping[str, str], told)
+        for kind, told in tells.items()
+        if all(isinstance(at, str) for at in told.values())
+    }
+    return _field(Link(keys, target=target, links=readers, of=of), description)
 
 
 def _field(column: Column, description: str) -> Any:

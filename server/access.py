@@ -63,6 +63,7 @@ class Access:
                     status=status or None,
                     ms=round((time.perf_counter() - began) * 1000, 1),
                     bytes=size,
+                    **({"caller": scope["caller"].name} if "caller" in scope else {}),
                     **{key: scope[key] for key in ("operation", "graphql_errors", "gone") if scope.get(key)},
                 )
 

@@ -12,15 +12,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 from strawberry import Schema
 
+from resolvers.caller import Caller
 from server.access import Access
+from server.callers.callers import Callers
+from server.callers.door import Door
+from server.callers.linking import link_routes
+from server.callers.powers import ADMIN
 from server.examples import resolve
 from server.execution import Executor, Finish, Foresee, encode
 from server.explorer import explorer_routes, page_response
-from server.graphql import MOST_BYTES, GraphQL
+from server.graphql import GraphQL
+from server.headers import SecurityHeaders
+from server.limits import ORDINARY, Limits
 from server.operation import Operation
+from server.origins import cors
 from server.readiness import Readiness
 from server.refusal import error
+from server.registered import Registered
 from server.saved import Saved, check
+from server.shedding import MOST_RUNNING, MOST_WAITING, Shedding
+from server.tables.routes import Desk
+from server.tables.setup import Setup
+from server.tables.table import Tables
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -40,35 +53,64 @@ def create_app(
     lifespan: Lifespan = nothing,
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
-    most_bytes: int = MOST_BYTES,
+    callers: Callers | None = None,
+    leave: Callable[[Any], None] = lambda context: None,
+    limits: Limits = ORDINARY,
+    registered: Registered | None = None,
+    origins: Sequence[str] = (),
+    most_running: int = MOST_RUNNING,
+    most_waiting: int = MOST_WAITING,
+    setup: Setup | None = None,
+    compiled: bool = True,
 ) -> Starlette:
-    """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised."""
-    check(saved, schema)
-    executor = Executor(schema, context, finish, foresee)
+    """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
 
-    async def tabs() -> list[dict[str, Any]]:
-        return [{**one.tab(), "variables": await resolve(one.variables, saved, executor)} for one in saved]
+    `callers` says who is let in; without them everybody is.
+    """
+    house = callers or Callers()
+    check(saved, schema)
+    executor = Executor(schema, context, finish, foresee, leave, limits, compiled=compiled)
+    if registered is not None:
+        registered.check(executor.documents)
+    desk = Desk(Tables(saved, schema), executor.run, setup or Setup())
+
+    async def tabs(caller: Caller) -> list[dict[str, Any]]:
+        return [{**one.tab(), "variables": await resolve(one.variables, saved, executor, caller)} for one in saved]
 
     ready = readiness or Readiness({})
 
     async def readyz(request: Request) -> Response:
         wrong = await ready.wrong()
-        told = {"ready": not wrong, "notReady": wrong, "notes": ready.notes}
+        told: dict[str, Any] = {"ready": not wrong}
+        if ADMIN in request.scope["caller"].powers:
+            told |= {"notReady": wrong, "notes": ready.notes}
         return _json({key: value for key, value in told.items() if value not in ({}, [])}, 503 if wrong else 200)
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
-        async with lifespan():
-            yield
+        async with house, lifespan():
+            try:
+                yield
+            finally:
+                await desk.aclose()
 
     return Starlette(
         routes=[
-            Route("/graphql", GraphQL(executor, page_response, most_bytes)),
+            Route("/graphql", GraphQL(executor, page_response, limits, registered, origins)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *link_routes(house),
             *explorer_routes(tabs),
+            *desk.routes(),
         ],
-        middleware=[Middleware(Access)],
+        # A preflight carries no credential, so it is answered before the door.
+        middleware=[
+            Middleware(Access),
+            Middleware(SecurityHeaders),
+            *cors(origins),
+            Middleware(Door, callers=house),
+            Middleware(Shedding, running=most_running, waiting=most_waiting),
+        ],
         exception_handlers={HTTPException: refused},
         lifespan=live,
     )

@@ -14,11 +14,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from server import logs
+from server.callers import command as callers_command
 from server.sandbox_process import SandboxFailed, SandboxProcess
 from server.settings import LiveSettings, Settings, WrongSettings, load
 
@@ -39,6 +40,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(callers_command.keys, name="keys")
+app.command()(callers_command.sign)
 
 
 def main() -> None:
@@ -71,6 +76,9 @@ def serve(
         int | None,
         typer.Option(help="Port to listen on, instead of the setting PORT; 0 takes a free one.", min=0, max=65535),
     ] = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Serve everybody, with AUTH=open, on an address that is not loopback.")
+    ] = False,
 ) -> None:
     """Serve the graph and its page, until Ctrl-C.
 
@@ -80,6 +88,7 @@ def serve(
     Exit codes: 0 stopped when asked to; 1 could not start, because the port is in use, say; 2 an option or a setting is
     wrong.
     """
+    from server.callers.openness import TooOpen, required
     from server.listening import CannotListen, listen, page_address, run
 
     settings = load()
@@ -88,32 +97,62 @@ def serve(
         bound = listen(host or settings.host, settings.port if port is None else port)
     except CannotListen as error:
         stop(str(error))
+    try:
+        closed = required(settings.auth, allow_open or settings.allow_open == "yes", bound.getsockname()[0])
+    except TooOpen as error:
+        bound.close()
+        stop(str(error), WRONG_USE)
     with upstreams(settings, typer.echo) as live:
         from resolvers.predict import foresee
+        from resolvers.session import Session
         from schema import graph
         from server.app import create_app
+        from server.callers.callers import Callers
         from server.gateway import Gateway
+        from server.registered import Registered, by_hash, read_folder
         from server.saved import BrokenQuery, saved_queries
         from server.trace import finish
 
         gateway = Gateway(live)
+        readiness = gateway.readiness()
         try:
+            saved = saved_queries()
+            known = by_hash(one.text for one in saved)
+            if settings.documents_folder is not None:
+                known |= read_folder(settings.documents_folder)
             served = create_app(
                 graph.schema,
                 gateway.session,
-                saved=saved_queries(),
-                readiness=gateway.readiness(),
+                saved=saved,
+                readiness=readiness,
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
+                callers=Callers.of(live, closed),
+                leave=Session.close,
+                limits=settings.limits,
+                registered=Registered(known, only=settings.documents == "saved"),
+                origins=settings.origins,
+                most_running=settings.max_operations,
+                most_waiting=settings.max_waiting_operations,
+                setup=gateway.setup(),
+                compiled=settings.engine == "compiled",
             )
         except BrokenQuery as error:
             stop(str(error))
         # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
+        if closed:
+            typer.echo("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
         page = page_address(bound)
-        if not run(served, bound, lambda: typer.echo(f"Open {page} for the page; clients use {page}/graphql")):
+
+        def listening() -> None:
+            typer.echo(f"Open {page} for the page; clients use {page}/graphql")
+
+        if not run(
+            served, bound, listening, settings.patience, readiness.drain, settings.drain_seconds, settings.stop_seconds
+        ):
             stop("the server could not start; the log above says why")
 
 
@@ -280,6 +319,116 @@ def explain(
         say(problem["message"])
     if errors:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A table: a saved query that marks its rows, GroupTransactions say.")],
+    out: Annotated[str, typer.Option(help="A folder, or an address that fsspec knows: s3://bucket/folder.")],
+    form: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet, arrow or xlsx.")] = "parquet",
+    during: Annotated[
+        str | None, typer.Option(help="A named period: last_month, yesterday, this_week, …", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="The first day, or moment, that is included.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="The first day, or moment, that is not.", show_default=False)
+    ] = None,
+    var: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable: group=382. May be repeated.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or dask: a cluster, each day a task.")] = "local",
+    scheduler: Annotated[
+        str | None, typer.Option(help="The address of the cluster's scheduler: tcp://host:8786.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a table to files, a partition a day, and a manifest with the rows, bytes and SHA-256 of each.
+
+    Days that are over and written already are not read again, so a run that broke goes on where it stopped.
+
+    Exit codes: 0 all is written; 1 a day could not be read or written; 2 no such table, or a variable, an option or a
+    setting is wrong.
+    """
+    settings = load()
+    logs.set_up("error", settings.log_format)
+    try:
+        from server import export as exports
+    except ImportError as error:
+        stop(f"tables need {error.name}, which is not installed: pip install 'gamehub-graph[tables]'")
+    if (engine == "dask") is not (scheduler is not None) or engine not in ("local", "dask"):
+        stop("--engine is local, or dask with the --scheduler it is to use", WRONG_USE)
+    if engine == "dask" and settings.uses_sandbox:
+        stop(
+            "workers cannot reach the sandbox of this command: set GAMEHUB_URL, GAMELOG_URL and their tokens", WRONG_USE
+        )
+
+    from schema import graph
+    from server.execution import Executor
+    from server.gateway import Gateway
+    from server.refusal import Refusal
+    from server.saved import saved_queries
+    from server.tables import parameters
+    from server.tables.reading import TableFailed
+    from server.tables.table import Tables
+    from server.tables.window import window_of
+    from server.trace import finish
+
+    now = datetime.now(UTC)
+    said = {"period": during, "since": since, "until": until}
+    pairs = [(key, value) for key, value in said.items() if value is not None]
+    for text in var or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            stop(f"{text!r} is not of the form name=value", WRONG_USE)
+        pairs.append((key, value))
+
+    async def locally(gateway: Gateway, written: "Callable[[str, exports.Part], None]") -> None:
+        async with gateway.open():
+            await exports.export(manifest, window, Executor(graph.schema, gateway.session, finish).run, now, written)
+
+    with upstreams(settings, say) as live:
+        gateway = Gateway(live)
+        try:
+            table = Tables(saved_queries(), graph.schema).find(name)
+            variables, times, limit = parameters.read(table, pairs)
+            if limit is not None:
+                stop("an export is whole: it takes no limit", WRONG_USE)
+            window = window_of(table, times, now, gateway.setup().zone)
+            manifest = exports.Manifest(out, table, exports.form_of(form), variables)
+        except (Refusal, exports.WrongExport) as error:
+            stop(str(error), WRONG_USE)
+        days = 1 if window is None else len(window.pieces)
+        left = len(exports.missing(manifest, window))
+        try:
+            with progress(name, days, days - left) as written:
+                if scheduler is None:
+                    asyncio.run(locally(gateway, written))
+                else:
+                    import_module("server.export_dask").export(manifest, out, window, now, scheduler, written)
+        except TableFailed as failed:
+            day = f" on {failed.day}" if failed.day else ""
+            stop(f"{name}{day}: {failed.message} ({failed.code}); the days before it are kept, run this again")
+        except OSError as error:
+            stop(f"{out} cannot be written: {error}")
+    rows = sum(part.rows for part in manifest.parts.values())
+    typer.echo(f"{name}: {left} of {days} partitions written, {rows} rows in {len(manifest.parts)} files in {out}")
+
+
+@contextmanager
+def progress(title: str, total: int, done: int) -> "Iterator[Callable[[str, Any], None]]":
+    """A bar on stderr that moves on with every partition."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+
+        def written(day: str, part: Any) -> None:
+            bar.update(task, advance=1, description=f"{title} {day}")
+
+        yield written
 
 
 @app.command()

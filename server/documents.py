@@ -3,14 +3,15 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, OperationDefinitionNode, parse, specified_rules
+from graphql import DocumentNode, GraphQLSyntaxError, OperationDefinitionNode, parse
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
 
+from server.complexity import TOO_COMPLEX, TooComplex, check_document, check_text
+from server.limits import ORDINARY, Limits
 from server.refusal import Errors, error
+from server.validation import coded, validate
 
 MOST_DOCUMENTS = 1000
 MOST_CHARACTERS = 1_000_000  # a tree takes some hundred times its text
@@ -36,8 +37,15 @@ class Document:
 class Documents:
     """The documents of one schema, the latest used of them kept: bounded in number and in characters."""
 
-    def __init__(self, schema: Schema, most: int = MOST_DOCUMENTS, most_characters: int = MOST_CHARACTERS) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        limits: Limits = ORDINARY,
+        most: int = MOST_DOCUMENTS,
+        most_characters: int = MOST_CHARACTERS,
+    ) -> None:
         self._schema = schema
+        self._limits = limits
         self._most = most
         self._most_characters = most_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
@@ -54,7 +62,7 @@ class Documents:
         if document is not None:
             self._kept.move_to_end(text)
             return document
-        document = prepare(self._schema, text)
+        document = prepare(self._schema, text, self._limits)
         if len(text) <= LONGEST_KEPT:
             self._kept[text] = document
             self._characters += len(text)
@@ -63,17 +71,21 @@ class Documents:
         return document
 
 
-def prepare(schema: Schema, text: str) -> Document:
-    """A text, parsed and validated."""
+def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
+    """A text, parsed, measured and validated."""
     try:
-        tree = parse(text)
-        problems = validate_document(schema._schema, tree, tuple(specified_rules))
+        check_text(text, limits)
+        tree = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
+        check_document(tree, limits)
     except GraphQLSyntaxError as problem:
+        if "Parsing aborted" in problem.message:  # its own word for what is no error of syntax
+            return _refused(text, _aborted(problem.message, limits))
         return Document(text, errors=[coded(problem, "GRAPHQL_PARSE_FAILED")])
-    except RecursionError:
-        return Document(text, errors=[error("The document is nested too deeply.", "GRAPHQL_PARSE_FAILED")])
-    if problems:
-        return Document(text, errors=[coded(problem, "GRAPHQL_VALIDATION_FAILED") for problem in problems])
+    except TooComplex as problem:
+        return _refused(text, str(problem), problem.code)
+    errors = validate(schema._schema, tree, limits)
+    if errors:
+        return Document(text, errors=errors)
     operations = {
         node.name.value if node.name else None: node
         for node in tree.definitions
@@ -82,11 +94,16 @@ def prepare(schema: Schema, text: str) -> Document:
     return Document(text, tree, operations)
 
 
-def coded(problem: GraphQLError, code: str) -> dict[str, Any]:
-    """An error as the client reads it, with a code where it has none."""
-    formatted: dict[str, Any] = dict(problem.formatted)
-    formatted["extensions"] = {"code": code, **(formatted.get("extensions") or {})}
-    return formatted
+def _refused(text: str, message: str, code: str = TOO_COMPLEX) -> Document:
+    return Document(text, errors=[error(message, code)])
+
+
+def _aborted(message: str, limits: Limits) -> str:
+    if "tokens" in message:
+        return f"The document has more than {limits.tokens} tokens."
+    if "comments" in message:
+        return f"The document has more than {limits.comments} comments."
+    return "The document is nested too deeply."
 
 
 class Text(str):

@@ -6,27 +6,30 @@ Ids come and go with the data, so a saved query that needs one says which saved 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resolvers.caller import EVERYONE, Caller
 from server.execution import Executor
 from server.operation import Operation
 from server.saved import Saved
 
 
-async def resolve(variables: Mapping[str, Any], saved: Sequence[Saved], executor: Executor) -> dict[str, Any]:
-    """The variables with every reference replaced by what it leads to; one that leads nowhere is left out."""
+async def resolve(
+    variables: Mapping[str, Any], saved: Sequence[Saved], executor: Executor, caller: Caller = EVERYONE
+) -> dict[str, Any]:
+    """The variables, with what the caller finds there for every reference; one that leads nowhere is left out."""
     found = {}
     for name, value in variables.items():
         if isinstance(value, str) and value.startswith("@"):
-            value = await _follow(value, saved, executor)
+            value = await _follow(value, saved, executor, caller)
             if value is None:
                 continue
         found[name] = value
     return found
 
 
-async def _follow(reference: str, saved: Sequence[Saved], executor: Executor) -> Any:
+async def _follow(reference: str, saved: Sequence[Saved], executor: Executor, caller: Caller) -> Any:
     name, _, path = reference.removeprefix("@").partition(" ")
     source = next(one for one in saved if one.name == name)
-    outcome = await executor.run(Operation(source.text, source.name, source.variables))
+    outcome = await executor.run(Operation(source.text, source.name, source.variables, caller=caller))
     value = outcome.data
     for step in path.split("."):
         try:

@@ -1,6 +1,7 @@
 """How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,11 +13,16 @@ from strawberry.types import ExecutionContext
 
 from engine.engine import Engine
 from server.asked import EXPLAIN
-from server.documents import Document, Documents, Prepared, Text, coded
+from server.documents import Document, Documents, Prepared, Text
+from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error
+from server.validation import coded, without_suggestion
+from upstream.deadline import within
 
 FAULT = "A fault of this server; its log says more."
+
+_MAY = {"calls": "make", "rows": "read"}
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +60,10 @@ class Foreseen(Protocol):
     def calls(self) -> int:
         """How many calls that is."""
 
+    @property
+    def rows(self) -> int:
+        """How many rows they are going to bring."""
+
     def told(self) -> dict[str, Any]:
         """As `extensions.explain` has it."""
 
@@ -69,6 +79,8 @@ class Executor:
     `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
     an operation of this context would call, given what runs it in another. Queries run on compiled code unless
     `compiled` is False; what the engine cannot compile runs on graphql-core, and is counted in `engine.counts`.
+    `leave` is told of each context whose operation is over, also of one that was cancelled. What an operation asks of
+    the upstreams ends after `seconds`, so that the rest of its answer can still be given.
     """
 
     def __init__(
@@ -77,15 +89,19 @@ class Executor:
         context: Callable[[Operation], Any],
         finish: Finish = lambda operation, context, outcome: None,
         foresee: Foresee | None = None,
+        leave: Callable[[Any], None] = lambda context: None,
+        limits: Limits = ORDINARY,
         *,
         compiled: bool = True,
     ) -> None:
-        self.documents = Documents(schema)
+        self.documents = Documents(schema, limits)
         self.engine = Engine(schema, past=(Prepared,)) if compiled else None
+        self._limits = limits
         self._schema = schema
         self._context = context
         self._finish = finish
         self._foresee = foresee
+        self._leave = leave
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
@@ -102,17 +118,22 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
+        context: Any = None
         try:
             context = self._context(operation)
-            if operation.asked.plan:
-                refused_or_explained = await self._plan(document, operation, context)
-                if refused_or_explained is not None:
-                    return refused_or_explained
-            outcome = await self._execute(document, operation, context)
+            with within(self._limits.seconds):
+                if operation.asked.plan or self._limits.calls or self._limits.rows:
+                    refused_or_explained = await self._plan(document, operation, context)
+                    if refused_or_explained is not None:
+                        return refused_or_explained
+                outcome = await self._execute(document, operation, context)
             self._finish(operation, context, outcome)
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
+        finally:
+            if context is not None:
+                self._leave(context)
         return outcome
 
     def code(self, operation: Operation) -> str:
@@ -136,7 +157,7 @@ class Executor:
                 if found.errors:
                     told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
                     self._schema.process_errors(found.errors, told)
-                return Outcome(data=found.data, errors=list(map(_safe, found.errors)), ran=found.ran)
+                return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
         text = Text(operation.text)
@@ -149,13 +170,23 @@ class Executor:
             operation_extensions=operation.extensions or None,
         )
         errors = result.errors or []
+        # What failed before it ran has no data, and errors that belong to no field.
+        ran = result.data is not None or not errors or any(problem.path is not None for problem in errors)
         return Outcome(
             data=result.data,
-            errors=[_safe(problem) for problem in errors],
+            errors=self._told(errors, ran),
             extensions=dict(result.extensions or {}),
-            # What failed before it ran has no data, and errors that belong to no field.
-            ran=result.data is not None or not errors or any(problem.path is not None for problem in errors),
+            ran=ran,
         )
+
+    def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
+        if ran:
+            return list(map(_safe, problems))
+        told = [_safe(problem) for problem in problems[: self._limits.errors]]
+        if not self._limits.introspection:
+            for one in told:
+                one["message"] = without_suggestion(one["message"])
+        return told
 
     async def _plan(self, document: Document, operation: Operation, context: Any) -> Outcome | None:
         """The explanation, or the refusal, that the request asked for; None if it is to run."""
@@ -167,17 +198,23 @@ class Executor:
             rehearsals.append(await self._execute(document, operation, context))
 
         plan = await self._foresee(context, rehearse)
-        first, most = rehearsals[0], operation.asked.max_calls
+        first = rehearsals[0]
         if not first.ran:
             return first
-        if most is not None and plan.calls > most:
+        bounds = [most for most in (operation.asked.max_calls, self._limits.calls or None) if most is not None]
+        for found, most, what in (
+            (plan.calls, min(bounds, default=None), "calls"),
+            (plan.rows, self._limits.rows or None, "rows"),
+        ):
+            if most is None or found <= most:
+                continue
             refused = _failed(
-                f"The operation needs {plan.calls} upstream calls, and may make {most}. Fewer are needed for fewer "
+                f"The operation needs {found} upstream {what}, and may {_MAY[what]} {most}. Fewer are needed for fewer "
                 "items (`first`), for one group, room or user instead of all, or without the fields that "
-                f"extensions.explain names for the most calls: send {EXPLAIN}: 1 to see them.",
-                "TOO_MANY_CALLS",
+                f"extensions.explain names for the most {what}: send {EXPLAIN}: 1 to see them.",
+                f"TOO_MANY_{what.upper()}",
             )
-            refused.errors[0]["extensions"] |= {"calls": plan.calls, "maxCalls": most}
+            refused.errors[0]["extensions"] |= {what: found, f"max{what.capitalize()}": most}
             if operation.asked.explain:
                 refused.extensions["explain"] = plan.told()
             return refused
@@ -190,7 +227,10 @@ class Executor:
 
 def encode(answer: dict[str, Any], *, indent: bool = False) -> bytes:
     """The answer as JSON. Scalars are text, number or truth by now; anything else is written as its text."""
-    return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
+    try:
+        return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair, which the slower way writes escaped
+        return json.dumps(answer, default=str, indent=2 if indent else None).encode()
 
 
 def _safe(problem: GraphQLError) -> dict[str, Any]:

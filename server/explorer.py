@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from resolvers.caller import Caller
+
 PAGE = Path(__file__).parent / "page"
 
 # Our own table: `mimetypes` reads the machine's, which may lack fonts or, on some, call scripts plain text. What is
@@ -40,11 +42,14 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-def explorer_routes(saved: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]) -> list[BaseRoute]:
-    """The page at `/`, its files, and the saved queries (name, comment, query, variables) that are its first tabs."""
+def explorer_routes(saved: Callable[[Caller], Awaitable[Sequence[Mapping[str, object]]]]) -> list[BaseRoute]:
+    """The page at `/`, its files, and the saved queries (name, comment, query, variables) that are its first tabs.
+
+    The examples in the variables are those that the caller may see.
+    """
 
     async def queries(request: Request) -> Response:
-        return JSONResponse(await saved(), headers={"Cache-Control": "no-cache"})
+        return JSONResponse(await saved(request.scope["caller"]), headers={"Cache-Control": "no-cache"})
 
     return [
         Route("/", _page),
@@ -79,6 +84,7 @@ def _asset(request: Request) -> Response:
     media_type, compressible = MEDIA_TYPES[path.suffix]
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",  # its name carries the hash of its content
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,  # a worker goes by that of its own script
         "X-Content-Type-Options": "nosniff",
     }
     if not compressible:

@@ -17,6 +17,7 @@ from server import readiness
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.operation import Operation
 from server.settings import LiveSettings
+from server.tables.setup import Setup
 from upstream.agents import Agent, Agents
 from upstream.cache import Cached, Held, open_store
 from upstream.call import Answer, Call
@@ -123,6 +124,7 @@ class Gateway:
             timezone=ZoneInfo(settings.gamehub_timezone),
             timeout=settings.gamehub_timeout,
             concurrency=settings.gamehub_concurrency,
+            **self._bounds(),
         )
 
     def _gamelog(self) -> GameLogConfig | None:
@@ -138,18 +140,44 @@ class Gateway:
             timezone=ZoneInfo(settings.gamelog_timezone),
             timeout=settings.gamelog_timeout,
             concurrency=settings.gamelog_concurrency,
+            **self._bounds(),
         )
+
+    def _bounds(self) -> dict[str, Any]:
+        """What is the same for both systems."""
+        settings = self._settings
+        return {
+            "body_limit": settings.max_upstream_mebibytes << 20,
+            "most_waiting": settings.max_waiting_calls,
+            "hedge_after": settings.hedge_after or "",
+            "breaker_failures": settings.breaker_failures,
+            "breaker_seconds": settings.breaker_seconds,
+        }
 
     def session(self, operation: Operation) -> Session:
         """What one operation reads with."""
         return Session(
             self,
             self._zone,
+            whole=operation.whole,
             user_code_from=self._settings.user_code_from.value,
             agent_of_group=self._agent_of_group,
             agents=self._agents,
             prices=self._prices,
             join=self._join,
+            caller=operation.caller,
+        )
+
+    def setup(self) -> Setup:
+        """What tables need to know of this gateway."""
+        settings = self._settings
+        return Setup(
+            zone=self._zone,
+            origin=self._origin,
+            spool_dir=settings.tables_spool_dir,
+            spool_mebibytes=settings.tables_spool_mebibytes,
+            open_seconds=settings.tables_open_seconds,
+            closed_days=settings.cache_closed_days,
         )
 
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:
@@ -162,6 +190,15 @@ class Gateway:
         """How much of each call is at hand, so that the planner need not pay for it."""
         assert self._cached is not None, "the gateway is not open"
         return await self._cached.held_many(calls)
+
+    def spare(self, system: System) -> bool:
+        """Whether a system may be asked once more for what it has failed to answer."""
+        assert self._upstream is not None, "the gateway is not open"
+        return self._upstream.spare(system)
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """What there is to count of each upstream, for metrics."""
+        return self._upstream.stats() if self._upstream is not None else {}
 
     @property
     def cache(self) -> Cached:
@@ -187,9 +224,10 @@ class Gateway:
     def readiness(self) -> readiness.Readiness:
         """The probes as the server asks them."""
         titles = [probe.title for probe in self.probes() if probe.call.report.system not in self.missing]
-        return readiness.Readiness(
-            {title: partial(self._probe, title) for title in titles}, list(self.missing.values())
-        )
+        return readiness.Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
+
+    def _notes(self) -> list[str]:
+        return [*self.missing.values(), *(self._upstream.notes() if self._upstream is not None else ())]
 
     async def _probe(self, title: str) -> str | None:
         # Built anew each time: what was the last minute at the start is not the last minute now.

@@ -7,11 +7,12 @@
 
 A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx either way. An operation that is
 explained counts as one that ran: `data` is null, and the plan stands in `extensions.explain`. One whose plan needs more
-calls than it may make counts as refused.
+calls than it may make counts as refused. One that is not done in time counts as one that ran: `data` is null, and the
+error's code is DEADLINE_EXCEEDED.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from graphql import OperationType
@@ -19,25 +20,35 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from server import asked
+from server import asked, origins
 from server import operation as operations
 from server.execution import FAULT, Executor, Outcome, encode
+from server.limits import ORDINARY, Limits
 from server.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.operation import Operation
-from server.refusal import Refusal
-
-MOST_BYTES = 1024 * 1024
+from server.refusal import Refusal, error
+from server.registered import Registered
 
 
 class GraphQL:
-    """The endpoint, as an ASGI application. `page` is what a browser sees that opens it."""
+    """The endpoint, as an ASGI application. `page` is what a browser sees that opens it.
+
+    `registered` are the documents known beforehand, `origins` the origins whose pages may ask.
+    """
 
     def __init__(
-        self, executor: Executor, page: Callable[[str | None], Response], most_bytes: int = MOST_BYTES
+        self,
+        executor: Executor,
+        page: Callable[[str | None], Response],
+        limits: Limits = ORDINARY,
+        registered: Registered | None = None,
+        origins: Sequence[str] = (),
     ) -> None:
         self._executor = executor
         self._page = page
-        self._most_bytes = most_bytes
+        self._limits = limits
+        self._registered = registered or Registered()
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -51,7 +62,7 @@ class GraphQL:
             if media_type is None:
                 raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
-            operation = replace(operation, asked=asked.read(headers, operation.extensions))
+            operation = replace(operation, asked=asked.read(headers, operation.extensions), caller=scope["caller"])
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
         except Refusal as refusal:
@@ -63,7 +74,7 @@ class GraphQL:
         scope["graphql_errors"] = len(outcome.errors)
         try:
             body = encode(outcome.answer())
-        except (TypeError, RecursionError):  # an integer beyond 64 bits, half a surrogate pair, nesting
+        except (TypeError, ValueError, RecursionError):  # nesting, say
             status = 500
             body = encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})
         await Response(
@@ -75,9 +86,13 @@ class GraphQL:
 
     async def _read(self, scope: Scope, headers: Headers, receive: Receive) -> Operation:
         method = scope["method"]
+        if headers.get("upgrade", "").lower() == "websocket":
+            raise Refusal(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
         if method == "GET":
-            operation = operations.from_query_string(scope["query_string"])
+            origins.check(headers, self._origins)
+            operation = operations.from_query_string(scope["query_string"], self._limits)
             scope["operation"] = operation.name
+            operation = self._registered.resolve(operation, self._executor.documents)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise Refusal(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
@@ -86,13 +101,14 @@ class GraphQL:
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await self._body(headers, receive)
-        operation = operations.from_body(body, headers.get("content-type"))
+        operation = operations.from_body(body, headers.get("content-type"), self._limits)
         scope["operation"] = operation.name
-        return operation
+        return self._registered.resolve(operation, self._executor.documents)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        most = self._limits.body_bytes
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._most_bytes:
+        if length.isdigit() and (len(length) > 18 or int(length) > most):
             raise self._too_large()
         parts: list[bytes] = []
         size = 0
@@ -102,36 +118,62 @@ class GraphQL:
                 raise ClientGone
             part = message.get("body", b"")
             size += len(part)
-            if size > self._most_bytes:
+            if size > most:
                 raise self._too_large()
             parts.append(part)
             if not message.get("more_body", False):
                 return b"".join(parts)
 
     def _too_large(self) -> Refusal:
-        message = f"The request's body is larger than {self._most_bytes} bytes."
+        message = f"The request's body is larger than {self._limits.body_bytes} bytes."
         # The rest of the body is not read, so the connection cannot be used again.
-        return Refusal(413, "PAYLOAD_TOO_LARGE", message, {"Connection": "close"})
+        return Refusal(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
 
     async def _run(self, operation: Operation, receive: Receive) -> Outcome:
-        """Run the operation until it is done or the client is gone, which ends the work that nobody else waits for."""
-        run = asyncio.ensure_future(self._executor.run(operation))
-        gone = asyncio.ensure_future(_disconnect(receive))
+        """Run the operation until it is done, or its time is over, or the client gone: its work ends, unless shared."""
+        loop, running = asyncio.get_running_loop(), asyncio.current_task()
+        assert running is not None
+        watching: asyncio.Task[None] | None = None
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            await _disconnect(receive)
+            gone = True
+            running.cancel()
+
+        def begin() -> None:
+            nonlocal watching
+            watching = loop.create_task(watch())
+
+        # Most operations are over before it is worth a task to see whether their client is still there.
+        later = loop.call_later(WATCH_AFTER, begin)
         try:
-            await asyncio.wait((run, gone), return_when=asyncio.FIRST_COMPLETED)
-            if run.done():
-                return run.result()
-            raise ClientGone
+            # The calls end at the deadline; what they came to is told a little after it.
+            async with asyncio.timeout(self._limits.seconds * TELLING):
+                return await self._executor.run(operation)
+        except TimeoutError:
+            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
+            return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+        except asyncio.CancelledError:
+            if not gone:
+                raise
+            running.uncancel()
+            raise ClientGone from None
         finally:
-            for task in (run, gone):
-                task.cancel()
+            later.cancel()
+            if watching is not None:
+                watching.cancel()
 
 
 class ClientGone(Exception):
     """The client closed the connection before its answer."""
 
 
+WATCH_AFTER = 0.05  # seconds
+TELLING = 1.05
 _ALLOW = {"Allow": "GET, POST"}
+_CLOSE = {"Connection": "close"}
 
 
 def _status(outcome: Outcome, media_type: str) -> int:

@@ -1,13 +1,27 @@
 """The server's socket and its run: uvicorn on uvloop and httptools, until a signal asks for the end."""
 
+import asyncio
 import errno
+import math
+import os
+import resource
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
-GRACE_SECONDS = 10
+from server import garbage
+from server.connection import Connection, Places
+from server.limits import Patience
+
+OTHER_FILES = 1000  # that a process has open besides its clients' connections
+
+GRACE_SECONDS = 30.0
+TICK_SECONDS = 0.1
 
 
 class CannotListen(Exception):
@@ -41,31 +55,78 @@ def page_address(bound: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which calls `listening` once it answers."""
+    """uvicorn, which calls `listening` once it answers, and `draining` when it was told to stop.
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+    It then goes on for `drain` seconds, in which each answer closes its connection, so that clients and load balancers
+    turn elsewhere; only after that are new connections refused, and what runs is waited for.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: Callable[[], None],
+        draining: Callable[[], None] = lambda: None,
+        drain: float = 0.0,
+    ) -> None:
         super().__init__(config)
         self._listening = listening
+        self._draining = draining
+        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
+            garbage.settle()
             self._listening()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._draining()
+        self.server_state.default_headers.append((b"connection", b"close"))
+        end = time.monotonic() + self._drain
+        # A second signal does not wait.
+        while time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110
+            await asyncio.sleep(TICK_SECONDS)
+        await super().shutdown(sockets)
 
-def run(app: ASGIApp, bound: socket.socket, listening: Callable[[], None]) -> bool:
-    """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
-    config = uvicorn.Config(
+
+def configure(app: ASGIApp, patience: Patience, grace: float = GRACE_SECONDS) -> uvicorn.Config:
+    """uvicorn as the application is served with it."""
+    return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=partial(Connection, Places(patience)),  # type: ignore[arg-type]  # called as the class would be
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        # Whoever stands in front is believed only if it is named.
+        proxy_headers=bool(os.environ.get("FORWARDED_ALLOW_IPS")),
+        timeout_keep_alive=patience.idle_seconds,  # type: ignore[arg-type]  # for `call_later`
+        timeout_graceful_shutdown=math.ceil(grace),
     )
-    server = Server(config, listening)
+
+
+def run(
+    app: ASGIApp,
+    bound: socket.socket,
+    listening: Callable[[], None],
+    patience: Patience,
+    draining: Callable[[], None] = lambda: None,
+    drain: float = 0.0,
+    grace: float = GRACE_SECONDS,
+) -> bool:
+    """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
+    _allow_files(patience.connections + OTHER_FILES)
+    server = Server(configure(app, patience, grace), listening, draining, drain)
     server.run(sockets=[bound])
     return server.started
+
+
+def _allow_files(wanted: int) -> None:
+    """Many systems let a process open 1024 files unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

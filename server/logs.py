@@ -4,14 +4,40 @@ The lines of other libraries come the same way. Those that write whole addresses
 """
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import Processor
 
 # They log the addresses they call at the level `info`, and GameHub's addresses hold the token.
 TALKATIVE = ("httpx", "httpcore", "hpack", "pyreqwest")
+
+# What lets a caller in, as it is written wherever it may turn up: keys, tokens, Basic, the signature of a link. Nobody
+# logs these; should a library or a traceback ever do so, they do not show.
+_LETS_IN = re.compile(
+    r"(ghk_[0-9a-f]{8}_)[A-Za-z0-9_-]{43}|(eyJ[A-Za-z0-9_-]{8,}\.)[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+    r"|(\bBasic )[A-Za-z0-9+/=_-]{8,}|(_signature=)[0-9a-f]{64}"
+)
+
+
+_LETS_IN_BYTES = re.compile(_LETS_IN.pattern.encode())
+# Looked for first: the pattern takes as long as all the rest of a line, and hardly a line has any of these.
+_MARKS = ("ghk_", "eyJ", "Basic ", "_signature=")
+_MARKS_BYTES = tuple(mark.encode() for mark in _MARKS)
+
+
+def veil(logger: object, name: str, line: Any) -> Any:
+    """The line, as text or as bytes, without what lets a caller in: structlog's last step."""
+    if isinstance(line, bytes):
+        if any(mark in line for mark in _MARKS_BYTES):
+            return _LETS_IN_BYTES.sub(lambda found: found[found.lastindex or 0] + b"***", line)
+    elif any(mark in line for mark in _MARKS):
+        return _LETS_IN.sub(lambda found: f"{found[found.lastindex or 0]}***", line)
+    return line
 
 
 def set_up(level: str, format: str) -> None:
@@ -22,27 +48,28 @@ def set_up(level: str, format: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    last: list[Processor]
     if as_json:
         # Without local variables, which may hold anything.
-        last += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
+        factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
-        last += [
+        last = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]  # fmt: skip
+        factory = structlog.PrintLoggerFactory(sys.stderr)
+    last.append(veil)
+    # Our own lines are written as they are; only those of libraries go by way of `logging`.
+    structlog.configure(
+        processors=[*shared, *last],
+        logger_factory=factory,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    library = structlog.processors.JSONRenderer(lambda line, **_: _json(line).decode()) if as_json else last[-2]
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last[:-2], library, veil]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
     root = logging.getLogger()
@@ -56,3 +83,7 @@ def set_up(level: str, format: str) -> None:
         logger.propagate = True
     # Its comings and goings are said by the command line; its troubles pass.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _json(line: Any, **options: Any) -> bytes:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)

@@ -10,6 +10,7 @@ HTML = "text/html"
 ANSWERS = (JSON, RESPONSE_JSON)
 
 _UTF8 = ("utf-8", "utf8")
+_MOST_RANGES = 50  # of an Accept header that are read
 
 
 def answer_type(accept: str | None) -> str | None:
@@ -47,7 +48,7 @@ def _best(accept: str, offers: tuple[str, ...]) -> str | None:
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, int, float]]:
-    for part in accept.split(","):
+    for part in accept.split(",", _MOST_RANGES)[:_MOST_RANGES]:
         kind, parameters = _split(part)
         if not kind or parameters.get("charset", "utf-8").lower() not in _UTF8:
             continue

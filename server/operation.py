@@ -7,7 +7,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from resolvers.caller import EVERYONE, Caller
 from server.asked import Asked
+from server.complexity import check_variables
+from server.limits import ORDINARY, Limits
 from server.negotiation import is_json
 from server.refusal import Refusal
 
@@ -18,16 +21,21 @@ _KINDS = {str: "a string", dict: "an object"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, which of its operations to run, with what, and what the request asks about itself."""
+    """A document, which of its operations to run, with what, for whom, and what the request asks about itself.
+
+    `whole` lists have no pages where the document asks for none: only the server itself asks so, for tables.
+    """
 
     text: str
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
+    caller: Caller = EVERYONE
+    whole: bool = False
 
 
-def from_body(body: bytes, content_type: str | None) -> Operation:
+def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
     """The operation of a POST."""
     if content_type is None or not is_json(content_type):
         raise Refusal(
@@ -42,11 +50,14 @@ def from_body(body: bytes, content_type: str | None) -> Operation:
         raise Refusal(400, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
     if not isinstance(given, dict):
         raise _bad("The request's body must be a JSON object with a query in it.")
-    return _operation(given)
+    return _operation(given, limits)
 
 
-def from_query_string(query_string: bytes) -> Operation:
+def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operation:
     """The operation of a GET, whose variables and extensions are JSON texts."""
+    if len(query_string) > limits.address_bytes:
+        most = f"The address's parameters are longer than {limits.address_bytes} bytes: send them by POST."
+        raise Refusal(414, "URI_TOO_LONG", most)
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
@@ -66,19 +77,20 @@ def from_query_string(query_string: bytes) -> Operation:
                 raise _bad(f"The parameter {name} is not JSON: {error.msg}.") from None
         else:
             given[name] = value or None
-    return _operation(given)
+    return _operation(given, limits)
 
 
-def _operation(given: Mapping[str, Any]) -> Operation:
+def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
     for name, kind in PARAMETERS.items():
         if given.get(name) is not None and not isinstance(given[name], kind):
             raise _bad(f"The parameter {name} must be {_KINDS[kind]}.")
     text = given.get("query")
-    if text is None or not text.strip():
+    extensions = given.get("extensions") or {}
+    if (text is None or not text.strip()) and "persistedQuery" not in extensions:
         raise _bad("The request has no query.")
-    return Operation(
-        text, given.get("operationName"), given.get("variables") or {}, given.get("extensions") or {}
-    )  # fmt: skip
+    variables = given.get("variables") or {}
+    check_variables((variables, extensions), limits)
+    return Operation(text or "", given.get("operationName"), variables, extensions)
 
 
 def _bad(message: str) -> Refusal:

@@ -23,25 +23,38 @@ class Readiness:
     """Asks every upstream at most once in `kept` seconds, however often it is asked itself.
 
     A probe returns what is wrong in words, or None; a wait that ends does not end the probe others wait for. `notes`
-    are said as well, but do not count: whoever runs one system alone is ready without the other.
+    are said as well, but do not count: whoever runs one system alone is ready without the other. `draining` says that
+    the server is about to end, and takes no new work.
     """
 
     def __init__(
         self,
         probes: Mapping[str, Probe],
-        notes: Sequence[str] = (),
+        notes: Callable[[], Sequence[str]] = tuple,
         kept: float = KEPT_SECONDS,
         deadline: float = DEADLINE_SECONDS,
     ) -> None:
-        self.notes = list(notes)
+        self.draining = False
+        self._notes = notes
         self._probes = probes
         self._kept = kept
         self._deadline = deadline
         self._found: dict[str, Finding] = {}
         self._asking: dict[str, asyncio.Task[Finding]] = {}
 
+    def drain(self) -> None:
+        """From now on the server is not ready, since it is about to end."""
+        self.draining = True
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say now."""
+        return list(self._notes())
+
     async def wrong(self) -> dict[str, str]:
         """What is wrong, by upstream; empty when all is well."""
+        if self.draining:
+            return {"server": "is stopping"}
         findings = await asyncio.gather(*(self._look(name) for name in self._probes))
         return {name: f.wrong for name, f in zip(self._probes, findings, strict=True) if f.wrong is not None}
 

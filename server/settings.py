@@ -18,7 +18,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
+from server.limits import Limits, Patience
 from server.watched import Watched
+from upstream.hedge import Hedge
 
 ENV_FILE = Path(".env")
 
@@ -71,6 +73,24 @@ def _cache_url(value: str) -> str:
     return value
 
 
+def _claim(value: str) -> str:
+    if not value.isprintable() or value != value.strip() or not value:
+        raise ValueError("is no name of a claim")
+    return value
+
+
+def _origins(value: str) -> str:
+    for origin in value.split(","):
+        parts = urlsplit(origin.strip())
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or f"{parts.scheme}://{parts.netloc}" != (origin.strip())
+        ):
+            raise ValueError(f"holds {origin.strip()[:100]!r}, which is no origin")
+    return value
+
+
 def _printable(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -78,10 +98,21 @@ def _printable(value: SecretStr) -> SecretStr:
     return value
 
 
+def _hedge(value: str) -> str:
+    try:
+        Hedge(value)
+    except ValueError:
+        raise ValueError("is neither") from None
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
+HedgeAfter = Annotated[str, AfterValidator(_hedge)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Token = Annotated[SecretStr, AfterValidator(_printable)]
+Claim = Annotated[str, AfterValidator(_claim)]
 CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+Origins = Annotated[str, AfterValidator(_origins)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -98,6 +129,12 @@ _SECONDS = "seconds, more than 0 and at most 3600"
 _CACHE = "memory://, redis://host:port/db or off"
 _MEBIBYTES = "a whole number from 1"
 _PARALLEL = "a whole number from 1 to 1000"
+_CLAIM = "the name of a claim"
+_RATE = "a whole number from 0 to 1000000"
+_SIGNING = "at least 32 letters and digits, made by chance"
+LEAST_SIGNING_SECRET = 32
+_COUNT = "a whole number from 1"
+_BOUND = "a whole number from 0"
 
 
 class Settings(BaseSettings):
@@ -134,6 +171,32 @@ class Settings(BaseSettings):
         60.0, "Seconds that one game log may take, all its pages included.", _SECONDS, gt=0, le=3600
     )
     gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    max_upstream_mebibytes: int = setting(
+        256, "The longest answer of an upstream that is read, in MiB once unpacked.", _MEBIBYTES, ge=1, le=4096
+    )
+    max_waiting_calls: int = setting(
+        1000,
+        "Calls that may wait for a free slot of one upstream; the next one fails with `OVERLOADED`.",
+        "a whole number from 1 to 1000000",
+        ge=1,
+        le=1_000_000,
+    )
+    breaker_failures: int = setting(
+        5,
+        "Failures in a row of one report after which it is left alone for a while; 0: it never is.",
+        "a whole number from 0 to 1000",
+        ge=0,
+        le=1000,
+    )
+    breaker_seconds: float = setting(
+        5.0, "Seconds for which it is left alone at first, before it is tried again.", _SECONDS, gt=0, le=3600
+    )
+    hedge_after: HedgeAfter | None = setting(
+        None,
+        "Ask a second time for what is late, and take the first answer: after so many seconds (`0.5`), or later than "
+        "most answers of the same report (`p95`). Not set: never.",
+        "seconds above 0, or a share such as p95",
+    )
     user_code_from: UserCodeFrom = setting(
         UserCodeFrom.USERNAME,
         "Which part of a GameHub user is the `user_code` at Game History: `username`, `external_user_id` or `id`.",
@@ -155,13 +218,138 @@ class Settings(BaseSettings):
     cache_open_seconds: float = setting(
         5.0, "Seconds for which today is kept, and what has no day; 0 keeps neither.", "a number from 0", ge=0, le=86400
     )
+    tables_spool_dir: File | None = setting(
+        None,
+        "Folder that keeps the files of tables (Parquet, CSV, Excel). Default: a temporary one, gone with the server.",
+        "the path of a folder that can be written",
+    )
+    tables_spool_mebibytes: int = setting(
+        1024, "How much that folder keeps, in MiB; what was not read for the longest time goes.", _MEBIBYTES, ge=1
+    )
+    tables_open_seconds: float = setting(
+        60.0, "Seconds for which a table's file is served that includes today.", "a number from 0", ge=0, le=86400
+    )
     business_timezone: TimeZone | None = setting(
         None, "Time zone in which days begin and end (`TODAY`, `dates`). Default: `GAMEHUB_TIMEZONE`.", _ZONE
+    )
+    engine: Literal["compiled", "graphql"] = setting(
+        "compiled",
+        "What runs queries: compiled code, or graphql-core alone, which gives the same answers slower.",
+        "compiled or graphql",
     )
     host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
     )
+    auth: Literal["required", "open"] | None = setting(
+        None,
+        "Whether callers have to say who they are: `required`, or `open`, where whoever shows no credential may do "
+        "everything. Default: `open` on a loopback address, `required` on any other.",
+        "required or open",
+    )
+    allow_open: Literal["yes", "no"] = setting(
+        "no", "`yes`, as well as `AUTH=open`, serves everybody on an address that is not loopback.", "yes or no"
+    )
+    keys_file: File = setting(
+        Path("~/.local/state/gamehub-graph/keys.sqlite"),
+        "File that keeps the API keys, by their hashes, for `gamehub-graph keys`.",
+        "the path of a file that can be written",
+    )
+    jwt_jwks_url: Address | None = setting(
+        None, "Address of the key set (JWKS) of whoever issues tokens (JWT). Not set: tokens let nobody in.", _ADDRESS
+    )
+    jwt_issuer: str | None = setting(None, "Issuer (`iss`) that tokens must name.", "a text")
+    jwt_audience: str | None = setting(None, "Audience (`aud`) that tokens must name.", "a text")
+    jwt_leeway: float = setting(
+        30.0, "Seconds by which the clocks of issuer and server may differ.", "seconds from 0 to 300", ge=0, le=300
+    )
+    jwt_groups_claim: Claim = setting(
+        "groups", 'Claim that lists the ids of the groups a token\'s bearer may see, or is `"*"`: all.', _CLAIM
+    )
+    jwt_powers_claim: Claim = setting(
+        "powers", "Claim that lists what a token's bearer may do: `explore`, `tables`, `admin`.", _CLAIM
+    )
+    signing_secret: Token | None = setting(
+        None, "Secret that signs links to tables, of 32 characters or more. Not set: links let nobody in.", _SIGNING
+    )
+    signing_secret_file: File | None = setting(
+        None, "File that holds it, instead of `SIGNING_SECRET`. Read again when it changes.", _FILE
+    )
+    rate_requests: int = setting(
+        0, "Requests that a caller may make in a minute; 0 is no limit. A key may have its own.", _RATE, ge=0, le=10**6
+    )
+    rate_calls: int = setting(
+        0,
+        "Upstream calls that a caller may cause in a minute; 0 is no limit. A key may have its own.",
+        _RATE,
+        ge=0,
+        le=10**6,
+    )
+    rate_store: Literal["memory", "redis"] = setting(
+        "memory", "Where they are counted: `memory`, each server its own, or `redis`, that of `CACHE_URL`.",
+        "memory or redis",
+    )  # fmt: skip
+    max_body_bytes: int = setting(1024 * 1024, "Bytes that a request's body may have.", _COUNT, ge=1)
+    max_tokens: int = setting(1000, "Tokens (names, values, signs) that a document may have.", _COUNT, ge=1)
+    max_depth: int = setting(20, "Levels of fields in an operation. Introspection has its own.", _COUNT, ge=1)
+    max_fields: int = setting(1000, "Fields of an operation, its fragments written out.", _COUNT, ge=1)
+    max_root_fields: int = setting(50, "Fields at the root of an operation.", _COUNT, ge=1)
+    max_aliases: int = setting(100, "Aliases in an operation, its fragments written out.", _COUNT, ge=1)
+    max_directives: int = setting(100, "Directives in an operation, its fragments written out.", _COUNT, ge=1)
+    max_fragment_spreads: int = setting(500, "Fragment spreads in an operation, written out.", _COUNT, ge=1)
+    max_calls: int = setting(
+        0,
+        "Upstream calls that an operation may be planned to make, as `X-Graph-Max-Calls` has it for one request; 0 is "
+        "no bound, and no operation has to be planned beforehand.",
+        _BOUND,
+        ge=0,
+    )
+    max_rows: int = setting(0, "Upstream rows that an operation may be planned to read; 0 is no bound.", _BOUND, ge=0)
+    request_timeout: float = setting(
+        100.0, "Seconds that an operation may take before it is ended with DEADLINE_EXCEEDED.", _SECONDS, gt=0, le=3600
+    )
+    introspection: Literal["on", "off"] = setting(
+        "on", "`off`: nobody is told the schema, neither by introspection nor `_service` nor suggestions.", "on or off"
+    )
+    documents: Literal["any", "saved"] = setting(
+        "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
+    )
+    documents_folder: File | None = setting(
+        None, "Folder of registered documents: `.graphql` files, and `.json` lists of documents by id.", "a folder"
+    )
+    cors_origins: Origins | None = setting(
+        None,
+        "Origins, with commas between, whose pages may ask: `https://bi.example.com`.",
+        "origins such as https://bi.example.com",
+    )
+    client_timeout: float = setting(
+        10.0, "Seconds in which a request must be complete; as long may a connection be idle.", _SECONDS, gt=0, le=3600
+    )
+    max_connections: int = setting(
+        2000,
+        "Clients' connections; beyond it the one that has waited longest without a request is closed.",
+        _COUNT,
+        ge=1,
+    )
+    max_operations: int = setting(
+        200, "Operations that run at the same time.", "a whole number from 1 to 100000", ge=1, le=100_000
+    )
+    max_waiting_operations: int = setting(
+        800,
+        "Operations that may wait for their turn; the next one is answered 503 with `Retry-After`.",
+        "a whole number from 0 to 100000",
+        ge=0,
+        le=100_000,
+    )
+    drain_seconds: float = setting(
+        0.0,
+        "Seconds for which a server that was told to stop goes on serving while `/readyz` says 503, so that load "
+        "balancers notice.",
+        "a number from 0 to 3600",
+        ge=0,
+        le=3600,
+    )
+    stop_seconds: float = setting(30.0, "Seconds that operations under way then have to end.", _SECONDS, gt=0, le=3600)
     error_journal: File = setting(
         Path("~/.local/state/gamehub-graph/errors.sqlite"),
         "File that keeps failed upstream calls, for `gamehub-graph errors`.",
@@ -180,6 +368,34 @@ class Settings(BaseSettings):
         return ZoneInfo(self.business_timezone or self.gamehub_timezone)
 
     @property
+    def limits(self) -> Limits:
+        """What a request may cost."""
+        return Limits(
+            body_bytes=self.max_body_bytes,
+            seconds=self.request_timeout,
+            tokens=self.max_tokens,
+            depth=self.max_depth,
+            fields=self.max_fields,
+            root_fields=self.max_root_fields,
+            aliases=self.max_aliases,
+            directives=self.max_directives,
+            spreads=self.max_fragment_spreads,
+            calls=self.max_calls,
+            rows=self.max_rows,
+            introspection=self.introspection == "on",
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """How long a client may take to ask."""
+        return Patience(self.client_timeout, self.client_timeout, connections=self.max_connections)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may ask."""
+        return tuple(origin.strip().lower() for origin in (self.cors_origins or "").split(",") if origin.strip())
+
+    @property
     def uses_sandbox(self) -> bool:
         """Whether no upstream is set, so that the sandbox stands in."""
         return self.gamehub_url is None and self.gamelog_url is None
@@ -187,6 +403,10 @@ class Settings(BaseSettings):
     @property
     def journal_file(self) -> Path:
         return self.error_journal.expanduser().absolute()  # a default is not validated
+
+    @property
+    def keys_path(self) -> Path:
+        return self.keys_file.expanduser().absolute()
 
 
 NAMES = {name.upper(): name for name in Settings.model_fields}
@@ -229,11 +449,34 @@ def inconsistencies(settings: Settings) -> list[str]:
                 lines.append(f"{url.upper()} is not set, though {other.upper()}{alternative} is: set it")
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
+    lines += _caller_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
         except ValueError as error:
             lines.append(f"GAMELOG_AGENTS_FILE {error}")
+    return lines
+
+
+def _caller_lines(settings: Settings) -> list[str]:
+    """The same for the settings of callers."""
+    lines = _token_lines(settings, "signing_secret")
+    secret = settings.signing_secret
+    if not lines and settings.signing_secret_file is not None:
+        secret = SecretStr(read_token(settings.signing_secret_file))
+    if secret is not None and len(secret.get_secret_value()) < LEAST_SIGNING_SECRET:
+        lines.append(f"SIGNING_SECRET is shorter than {LEAST_SIGNING_SECRET} characters; allowed is {_SIGNING}")
+    url = settings.jwt_jwks_url
+    for name in ("jwt_issuer", "jwt_audience"):
+        if url is not None and getattr(settings, name) is None:
+            lines.append(f"{name.upper()} is not set, though JWT_JWKS_URL is: set it")
+        if url is None and getattr(settings, name) is not None:
+            lines.append(f"JWT_JWKS_URL is not set, though {name.upper()} is: set it")
+    parts = urlsplit(url or "")
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        lines.append("JWT_JWKS_URL begins with http://, so anybody on the way could let himself in; allowed is https")
+    if settings.rate_store == "redis" and settings.cache_url in ("off", "memory://"):
+        lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
     return lines
 
 
@@ -312,6 +555,11 @@ class LiveSettings:
         """The token of the agent of every group that has none of its own."""
         now = self.now
         return self._token(now.gamelog_agent_token, now.gamelog_agent_token_file)
+
+    def signing_secret(self) -> str:
+        """The secret that signs links; empty if there is none."""
+        now = self.now
+        return self._token(now.signing_secret, now.signing_secret_file)
 
     def gamelog_agents(self) -> dict[str, str]:
         """The codes of the agents that are some group's own, by group id."""

@@ -9,13 +9,22 @@ from pathlib import Path
 
 
 @contextmanager
-def served(folder: Path, **settings: str) -> Iterator[str]:
-    """The address it listens on. `folder` is where it runs, and where its error journal stands."""
+def served(folder: Path, log: Path | None = None, **settings: str) -> Iterator[str]:
+    """The address it listens on. `folder` is where it runs, and where its error journal stands; `log` takes its log."""
+    with launched(folder, log, **settings) as (address, _):
+        yield address
+
+
+@contextmanager
+def launched(folder: Path, log: Path | None = None, **settings: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """The same, and the process."""
+    errors = log.open("w") if log is not None else None
     server = subprocess.Popen(
         [Path(sys.executable).with_name("gamehub-graph"), "serve", "--port", "0"],
         env={**os.environ, "ERROR_JOURNAL": str(folder / "errors.sqlite"), "LOG_LEVEL": "error", **settings},
         cwd=folder,
         stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
     )
     try:
@@ -23,9 +32,11 @@ def served(folder: Path, **settings: str) -> Iterator[str]:
         for line in iter(server.stdout.readline, ""):
             address = next((word for word in line.split() if word.startswith("http://")), None)
             if address is not None:
-                yield address.rstrip("/")
+                yield address.rstrip("/"), server
                 return
         raise RuntimeError("the server did not start")
     finally:
         server.terminate()
         server.communicate(timeout=30)
+        if errors is not None:
+            errors.close()

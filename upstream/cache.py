@@ -22,12 +22,13 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from upstream import days, parcel
+from upstream import days, deadline, parcel
 from upstream.call import Answer, Call
 from upstream.client import Listener
 from upstream.days import Piece
 from upstream.decode import need
 from upstream.errors import Failed, Unavailable, UpstreamError
+from upstream.flight import SLACK, Flight
 from upstream.interval import Interval
 from upstream.order import Claim, Order, Orders, Share, shares
 from upstream.parcel import Parcel, Unreadable
@@ -103,7 +104,7 @@ class CacheStats:
 
 
 @dataclass(slots=True)
-class _Flight:
+class _Brought:
     """What a fetch brought: its answer or error, and its rows by day if they can be shared out."""
 
     made: Made | None = None
@@ -165,7 +166,7 @@ class _Tale:
     made: list[Made] = field(default_factory=list)
     since: list[datetime.datetime] = field(default_factory=list)
 
-    def add(self, flight: _Flight, joined: bool = False) -> None:
+    def add(self, flight: _Brought, joined: bool = False) -> None:
         """Tell of a call."""
         if flight.made is not None:
             self.made.append(replace(flight.made, joined=joined))
@@ -230,8 +231,8 @@ class Cached:
         self._runs_at_once = runs_at_once
         self._now = now
         self._orders = Orders()
-        self._answers: dict[Hashable, asyncio.Task[Answer[Any] | UpstreamError]] = {}
-        self._flights: dict[Key, asyncio.Task[_Flight]] = {}
+        self._answers: dict[Hashable, Flight[Answer[Any] | UpstreamError]] = {}
+        self._flights: dict[Key, Flight[_Brought]] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
         self._generation = 0
         self._counted: Counter[str] = Counter()
@@ -257,13 +258,11 @@ class Cached:
             call = replace(call, columns=None)  # what is kept serves those who read other columns
         # Intervals are equal whatever days they were made of, which reports of days go by.
         asked = (call, call.interval.days if call.interval is not None else None, scope)
-        task = self._answers.get(asked)
-        if task is None:
-            task = self._start(self._answer(call, scope), f"cached {call.report.code}")
-            self._answers[asked] = task
-            task.add_done_callback(lambda done: _leave(self._answers, [asked], done))
+        flight = self._answers.get(asked)
+        if flight is None:
+            flight = self._start(lambda: self._answer(call, scope), call.report.code, self._answers, [asked])
         started = time.monotonic()
-        outcome = await asyncio.shield(task)
+        outcome = await flight.wait()
         if observe is not None:
             try:
                 observe(call, outcome, started, time.monotonic())
@@ -421,10 +420,19 @@ class Cached:
 
     async def _by_days(self, store: Store, cut: _Cut, tale: _Tale) -> Answer[Any]:
         """The answer to a call, from days that are held, days that are under way, and days that it fetches itself."""
-        pieces = cut.pieces
         keys = cut.keys
         # Noted before the store is asked: what lands meanwhile is in one of the two.
         under_way = {place: self._flights[key] for place, key in enumerate(keys) if key in self._flights}
+        with contextlib.ExitStack() as waiting:
+            # So that they are not given up meanwhile.
+            for flight in set(under_way.values()):
+                waiting.enter_context(flight.held())
+            return await self._with_those_under_way(store, cut, tale, under_way)
+
+    async def _with_those_under_way(
+        self, store: Store, cut: _Cut, tale: _Tale, under_way: Mapping[int, Flight[_Brought]]
+    ) -> Answer[Any]:
+        pieces, keys = cut.pieces, cut.keys
         values = await store.get_many(keys)
         kept = {place: each for place, value in enumerate(values) if (each := _parcel(value))}
         now = self._now()
@@ -432,7 +440,7 @@ class Cached:
         tale.hit = [pieces[place].day for place in sorted(found)]
         tale.missed = [piece.day for place, piece in enumerate(pieces) if place not in found]
 
-        joined = {place: task for place, task in under_way.items() if place not in found}
+        joined = {place: flight for place, flight in under_way.items() if place not in found}
         joined |= {
             place: self._flights[key]
             for place, key in enumerate(keys)
@@ -445,11 +453,11 @@ class Cached:
 
         slots = asyncio.Semaphore(self._runs_at_once)
         own = [self._set_out(store, cut, pieces[run.start : run.stop], slots) for run in runs]
-        bringers = joined | {place: task for run, task in zip(runs, own, strict=True) for place in run}
+        bringers = joined | {place: flight for run, flight in zip(runs, own, strict=True) for place in run}
         landed = await _landed({*own, *joined.values()})
         self._counted["joined"] += len(joined)
-        for task, flight in landed.items():
-            tale.add(flight, joined=task not in own)
+        for flight, brought in landed.items():
+            tale.add(brought, joined=flight not in own)
         at_hand = found | _brought(cut, bringers, landed)
         if (error := _worst(landed.values())) is not None:
             return await self._standing_in(store, cut, error, at_hand, kept, tale)
@@ -462,12 +470,12 @@ class Cached:
     async def _undivided(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel], tale: _Tale) -> Answer[Any]:
         """The answer to a call that is asked as it is. Its days are kept."""
         tale.hit, tale.missed = [], [piece.day for piece in cut.pieces]
-        task = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1))
-        flight = (await _landed({task}))[task]
-        tale.add(flight)
-        if flight.error is not None:
-            return await self._standing_in(store, cut, flight.error, {}, kept, tale)
-        return tale.answer(flight.rows(), "miss")
+        flight = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1))
+        brought = (await _landed({flight}))[flight]
+        tale.add(brought)
+        if brought.error is not None:
+            return await self._standing_in(store, cut, brought.error, {}, kept, tale)
+        return tale.answer(brought.rows(), "miss")
 
     async def _standing_in(
         self,
@@ -531,20 +539,17 @@ class Cached:
 
     # Upstream
 
-    def _set_out(
-        self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore
-    ) -> asyncio.Task[_Flight]:
+    def _set_out(self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore) -> Flight[_Brought]:
         """Fetch neighbouring pieces in one call, in a task that whoever needs one of their days waits for."""
-        flight = self._fly(store, cut, pieces, slots, self._generation)
-        task = self._start(flight, f"days of {cut.call.report.code}")
+        generation = self._generation
         keys = [cut.key(piece) for piece in pieces if piece.whole]
-        self._flights.update(dict.fromkeys(keys, task))
-        task.add_done_callback(lambda done: _leave(self._flights, keys, done))
-        return task
+        return self._start(
+            lambda: self._fly(store, cut, pieces, slots, generation), cut.call.report.code, self._flights, keys
+        )
 
     async def _fly(
         self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore, generation: int
-    ) -> _Flight:
+    ) -> _Brought:
         async with slots:
             asked = self._now()
             flight = await self._fetched(cut.run(pieces))
@@ -568,20 +573,35 @@ class Cached:
             await self._keep(store, parcels, generation)
         return flight
 
-    async def _fetched(self, call: Call) -> _Flight:
+    async def _fetched(self, call: Call) -> _Brought:
         started = time.monotonic()
         try:
             answer = await self._upstream.fetch(call)
         except Exception as error:
             code = error.code if isinstance(error, UpstreamError) else type(error).__name__
-            return _Flight(Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
-        return _Flight(Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds), None, answer)
+            return _Brought(Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
+        return _Brought(Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds), None, answer)
 
-    def _start(self, work: Coroutine[Any, Any, _T], name: str) -> asyncio.Task[_T]:
-        task = asyncio.create_task(work, name=name)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return task
+    def _start(
+        self,
+        work: Callable[[], Coroutine[Any, Any, _T]],
+        what: str,
+        table: dict[_K, Flight[_T]],
+        keys: Sequence[_K],
+    ) -> Flight[_T]:
+        """Begin work that is found under these keys for as long as it can be joined."""
+
+        def gone(flight: Flight[_T]) -> None:
+            for key in keys:
+                if table.get(key) is flight:
+                    del table[key]
+
+        flight = Flight(work, what, gone)
+        table.update(dict.fromkeys(keys, flight))
+        self._under_way.add(flight.task)
+        flight.task.add_done_callback(self._under_way.discard)
+        flight.task.add_done_callback(_seen)
+        return flight
 
 
 def open_store(url: str, *, namespace: str = "gamehub-graph", limit: int = 256 << 20) -> Store | None:
@@ -602,30 +622,40 @@ def open_store(url: str, *, namespace: str = "gamehub-graph", limit: int = 256 <
     raise ValueError("the cache is memory://, redis://host:port/db or off")
 
 
-def _leave(table: dict[_K, asyncio.Task[_T]], keys: Iterable[_K], task: asyncio.Task[_T]) -> None:
-    for key in keys:
-        if table.get(key) is task:
-            del table[key]
+def _seen(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
-        task.exception()  # seen: those who wait have it, and if all of them have left, nobody misses it
+        task.exception()  # those who wait have it, and if all of them have left, nobody misses it
 
 
-async def _landed(tasks: set[asyncio.Task[_Flight]]) -> dict[asyncio.Task[_Flight], _Flight]:
-    # `wait`, unlike `gather`, leaves them alone when it is itself cancelled.
-    if tasks:
-        await asyncio.wait(tasks)
-    return {task: task.result() for task in tasks}
+async def _landed(flights: set[Flight[_Brought]]) -> dict[Flight[_Brought], _Brought]:
+    """What the flights have brought by the deadline."""
+    with contextlib.ExitStack() as waiting:
+        for flight in flights:
+            waiting.enter_context(flight.held())
+        # The work itself ends at the deadline, and has news of it a moment later.
+        left = deadline.left() + SLACK / 2
+        if flights:
+            # `wait`, unlike `gather`, leaves them alone when it is itself cancelled.
+            await asyncio.wait({flight.task for flight in flights}, timeout=left if left < 1e6 else None)
+        return {flight: _result(flight) for flight in flights}
+
+
+def _result(flight: Flight[_Brought]) -> _Brought:
+    try:
+        return flight.result()
+    except Unavailable as late:
+        return _Brought(None, late)
 
 
 def _brought(
     cut: _Cut,
-    bringers: Mapping[int, asyncio.Task[_Flight]],
-    landed: Mapping[asyncio.Task[_Flight], _Flight],
+    bringers: Mapping[int, Flight[_Brought]],
+    landed: Mapping[Flight[_Brought], _Brought],
 ) -> dict[int, Share]:
     """What the flights have brought of the pieces."""
     found = {}
-    for place, task in bringers.items():
-        piece, shared = cut.pieces[place], landed[task].shares
+    for place, flight in bringers.items():
+        piece, shared = cut.pieces[place], landed[flight].shares
         if shared is not None:
             found[place] = _part(cut, piece, shared[piece.day])
     return found
@@ -635,7 +665,7 @@ def _part(cut: _Cut, piece: Piece, share: Share) -> Share:
     return share if piece.whole else share.within(cut.column, piece.interval)
 
 
-def _worst(flights: Iterable[_Flight]) -> Exception | None:
+def _worst(flights: Iterable[_Brought]) -> Exception | None:
     """Of several errors, one that a stale answer does not excuse, if there is one."""
     errors = [flight.error for flight in flights if flight.error is not None]
     return min(errors, key=lambda error: isinstance(error, _EXCUSED), default=None)

@@ -9,9 +9,11 @@ from typing import Any, Self
 
 import structlog
 
+from upstream.breaker import Breakers, Refused
 from upstream.call import Answer, Call
 from upstream.decode import need
-from upstream.errors import Unavailable, UpstreamError
+from upstream.errors import Overloaded, Unavailable, UpstreamError
+from upstream.flight import Flight
 from upstream.gamehub import GameHub, GameHubConfig
 from upstream.gamelog import GameLog, GameLogConfig
 from upstream.journal import PAYLOAD_LIMIT, Journal
@@ -31,8 +33,9 @@ Listener = Callable[[Call, "Answer[Any] | UpstreamError", float, float], None]
 class Upstream:
     """Both systems. Either may be None: a call to it is Unavailable, and says which setting is missing.
 
-    Each call runs in a task of its own, with a deadline of its own, and everybody who asks the same while it runs
-    waits for that task. Who gives up waiting leaves the task, its connection and the others who wait untouched.
+    Each call runs in a task of its own, and everybody who asks the same while it runs waits for that task. Who gives
+    up waiting leaves the task, its connection and the others who wait untouched; when the last of them has left, the
+    task is stopped, and its slot is free. A call ends at its own deadline, or at the latest of those who wait.
     """
 
     def __init__(
@@ -43,10 +46,13 @@ class Upstream:
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._systems: dict[System, GameHub | GameLog] = {}
+        self._breakers: dict[System, Breakers] = {}
         if gamehub is not None:
             self._systems[System.GAMEHUB] = GameHub(gamehub)
+            self._breakers[System.GAMEHUB] = _breakers(System.GAMEHUB, gamehub)
         if gamelog is not None:
             self._systems[System.GAMELOG] = GameLog(gamelog)
+            self._breakers[System.GAMELOG] = _breakers(System.GAMELOG, gamelog)
 
         def known() -> list[str]:
             values = [*gamehub.token.known()] if gamehub is not None else []
@@ -56,7 +62,8 @@ class Upstream:
         quieten(self._redactor)
         self._journal = journal
         self._listeners = list(listeners)
-        self._flights: dict[Hashable, asyncio.Task[Answer[Any] | UpstreamError]] = {}
+        self._flights: dict[Hashable, Flight[Answer[Any] | UpstreamError]] = {}
+        self._tasks: set[asyncio.Task[Answer[Any] | UpstreamError]] = set()
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -78,15 +85,17 @@ class Upstream:
         call = checked(call)
         # Intervals are equal whatever days they were made of, which reports of days go by.
         asked = (call, call.interval.days if call.interval is not None else None)
-        task = self._flights.get(asked)
-        if task is None:
+        flight = self._flights.get(asked)
+        if flight is None:
             if self._closed:
                 raise Unavailable("the gateway is stopping")
-            task = asyncio.create_task(self._run(call), name=f"upstream {call.report.code}")
-            self._flights[asked] = task
-            task.add_done_callback(lambda done: self._landed(asked, done))
+            flight = self._flights[asked] = Flight(
+                lambda: self._run(call), call.report.code, lambda gone: self._gone(asked, gone)
+            )
+            self._tasks.add(flight.task)
+            flight.task.add_done_callback(self._landed)
         started = time.monotonic()
-        outcome = self._read(call, await asyncio.shield(task))
+        outcome = self._read(call, await flight.wait())
         if observe is not None:
             self._tell([observe], call, outcome, started)
         if isinstance(outcome, UpstreamError):
@@ -107,30 +116,65 @@ class Upstream:
     async def aclose(self) -> None:
         """Let the calls under way end, each within its deadline, then close every connection. Later calls fail."""
         self._closed = True
-        while self._flights:
-            await asyncio.wait(list(self._flights.values()))
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
             # The tasks are taken out of the table by callbacks, which run a moment after them.
             await asyncio.sleep(0)
         for system in self._systems.values():
             await system.transport.aclose()
         self._systems.clear()
 
-    def _landed(self, asked: Hashable, task: "asyncio.Task[Answer[Any] | UpstreamError]") -> None:
-        if self._flights.get(asked) is task:
+    def spare(self, system: System) -> bool:
+        """Whether a system may be asked once more for what it has failed to answer; spends of its retry budget."""
+        found = self._systems.get(system)
+        return found is not None and found.transport.budget.spend()
+
+    def notes(self) -> list[str]:
+        """Which circuit breakers are open, in words."""
+        return [note for breakers in self._breakers.values() for note in breakers.notes()]
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """By system: its breakers, its slots and its retry budget, for metrics."""
+        return {
+            system.value: {"breakers": self._breakers[system].stats(), **found.transport.stats()}
+            for system, found in self._systems.items()
+        }
+
+    def _gone(self, asked: Hashable, flight: "Flight[Answer[Any] | UpstreamError]") -> None:
+        if self._flights.get(asked) is flight:
             del self._flights[asked]
+
+    def _landed(self, task: "asyncio.Task[Answer[Any] | UpstreamError]") -> None:
+        self._tasks.discard(task)
         # What nobody waits for any longer is not to be complained of by the event loop.
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("upstream.defect", task=task.get_name(), defect=self._redactor.text(repr(error)))
 
     async def _run(self, call: Call) -> Answer[Any] | UpstreamError:
-        tally = Tally()
+        tally = Tally(call.report.code)
         outcome: Answer[Any] | UpstreamError
+        breakers = self._breakers.get(call.report.system)
         try:
-            outcome = await self._answer(call, tally)
-        except UpstreamError as error:
-            outcome = error
-        if isinstance(outcome, UpstreamError):
-            self._keep(call, outcome, tally)
+            passage = breakers.admit(call.report) if breakers is not None else None
+        except Refused as refused:
+            # The failures that opened it are logged and written down; what is not asked at all is counted.
+            self._tell(self._listeners, call, refused, tally.started)
+            return refused
+        settled = False
+        try:
+            try:
+                outcome = await self._answer(call, tally)
+            except UpstreamError as error:
+                outcome = error
+            if isinstance(outcome, UpstreamError):
+                self._keep(call, outcome, tally)
+            # What was not sent, or only when there was no time left, tells nothing of the upstream.
+            if passage is not None and tally.requests and not tally.hurried and not isinstance(outcome, Overloaded):
+                passage.settle(outcome if isinstance(outcome, UpstreamError) else None)
+                settled = True
+        finally:
+            if passage is not None and not settled:
+                passage.drop()
         self._tell(self._listeners, call, outcome, tally.started)
         return outcome
 
@@ -146,6 +190,7 @@ class Upstream:
         except TimeoutError:
             if not late.expired():
                 raise
+        tally.hurried = system.transport.hurried(tally)
         # Raised out here, where no exception of an HTTP library is its context.
         raise Unavailable(f"{call.report.code}: no whole answer in time")
 
@@ -188,6 +233,10 @@ class Upstream:
 
 
 _NO_GAMELOG = "GAMELOG_URL is not set"
+
+
+def _breakers(system: System, config: GameHubConfig | GameLogConfig) -> Breakers:
+    return Breakers(system, config.breaker_failures, config.breaker_seconds)
 
 
 def _params(call: Call) -> dict[str, object]:

@@ -310,7 +310,7 @@ class Sheet(list[Row]):
         self._open = {column.name for column in plan.columns} | {nest.name for nest in plan.nests}
 
     def like(self, rows: Iterable[Row]) -> "Sheet":
-        """Some of the rows, or those of several sheets that were read alike."""
+        """Some of the rows, or those of several sheets that were read alike, none of which is read any longer."""
         found = Sheet(rows, self._report, self._zone)
         found._open = set(self._open)
         return found
@@ -357,7 +357,7 @@ def need(rows: Sequence[Row], columns: Collection[str] | None) -> None:
 
 
 def like(rows: Sequence[Row], some: Sequence[Row]) -> Sequence[Row]:
-    """Some of an answer's rows, of which the same columns are canonical."""
+    """Some of an answer's rows, or copies of them, which nobody reads but by this list from now on."""
     return rows.like(some) if isinstance(rows, Sheet) else some
 
 
@@ -539,12 +539,16 @@ def _even(body: bytes, rows: int) -> bool:
             return False
     except ValueError:  # brackets inside a text
         return False
-    text = numpy.frombuffer(body, numpy.uint8)
-    keys = numpy.count_nonzero((text[1:] == _COLON) & (text[:-1] == _QUOTE))
-    return bool(keys == outer.count(b'":') + rows * first.count(b'":'))
+    if len(body) < _SMALL:
+        keys = body.count(b'":')
+    else:
+        text = numpy.frombuffer(body, numpy.uint8)
+        keys = int(numpy.count_nonzero((text[1:] == _COLON) & (text[:-1] == _QUOTE)))
+    return keys == outer.count(b'":') + rows * first.count(b'":')
 
 
 _COLON, _QUOTE = b':"'
+_SMALL = 16_384  # bytes that are counted at once sooner than an array is made of them
 
 
 def _duplicates(body: bytes) -> set[str]:

@@ -6,7 +6,8 @@
     ├── NotFound          NOT_FOUND                  10011, 10013, 10014, 10016: no such group, user, room or game
     ├── Incomplete        UPSTREAM_INCOMPLETE        10018, `break: true`, a game log that is shorter than its total
     ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports
-    ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset
+    ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset, circuit open
+    ├── Overloaded        OVERLOADED                 too many calls wait for the upstream: this one is not made
     └── Malformed         UPSTREAM_MALFORMED         not the documented JSON
 
 No error holds a token: texts and parameters are redacted where they arise, at the transport (C2).
@@ -20,6 +21,8 @@ class UpstreamError(Exception):
     """A failed upstream call: what was asked, what came back, and the id under which the journal keeps it."""
 
     code: ClassVar[str] = "UPSTREAM_ERROR"
+    # The message without anything of this very call, for a caller who may not see all that it was about.
+    plain: ClassVar[str] = "the upstream reported a failure of its own"
 
     def __init__(
         self,
@@ -46,24 +49,28 @@ class Unauthenticated(UpstreamError):
     """The upstream refused the token, also after it was read anew."""
 
     code = "UPSTREAM_UNAUTHENTICATED"
+    plain = "the upstream refused the configured token"
 
 
 class ContractBroken(UpstreamError):
     """The upstream did not understand a request that the contract allows."""
 
     code = "UPSTREAM_CONTRACT"
+    plain = "the upstream did not understand a request that its document allows"
 
 
 class NotFound(UpstreamError):
     """The upstream knows no group, user, room or game of that id."""
 
     code = "NOT_FOUND"
+    plain = "the upstream knows no such group, user, room or game"
 
 
 class Incomplete(UpstreamError):
     """The rows are cut short, and the upstream says so."""
 
     code = "UPSTREAM_INCOMPLETE"
+    plain = "the upstream cut the rows short"
 
 
 class Failed(UpstreamError):
@@ -76,12 +83,20 @@ class Unavailable(UpstreamError):
     """The upstream could not be reached, or did not answer in time."""
 
     code = "UPSTREAM_UNAVAILABLE"
+    plain = "the upstream could not be reached, or not in time"
+
+
+class Overloaded(UpstreamError):
+    """So many calls wait for the upstream already that this one would only make it worse."""
+
+    code = "OVERLOADED"
 
 
 class Malformed(UpstreamError):
     """The answer is not the documented JSON."""
 
     code = "UPSTREAM_MALFORMED"
+    plain = "the upstream answered with something other than its documented JSON"
 
 
 CODES: Mapping[str, type[UpstreamError]] = {

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from upstream import decode, request
-from upstream.auth import GameHubAuth
+from upstream.auth import GameHubAuth, with_token
+from upstream.belonging import refuse_strangers
 from upstream.call import Call
-from upstream.errors import Malformed, Unauthenticated, Unavailable, refusal
+from upstream.errors import Malformed, Unavailable, refusal
 from upstream.rows import Row
-from upstream.secret import Secret, SecretMissing
-from upstream.transport import Reply, Tally, Transport
+from upstream.secret import Secret
+from upstream.transport import Auth, Reply, Tally, Transport
 
 EMPTY = "10002"  # "Empty data / Failed validation": parameters are checked beforehand, so the data is empty (C11)
 # Above this an answer is read in a thread, so that the event loop goes on meanwhile.
@@ -37,7 +38,11 @@ class GameHubConfig:
     attempts: int = 3
     backoff: float = 0.1
     body_limit: int = 256 * 1024 * 1024
-    auth: Callable[[Secret], httpx.Auth] = GameHubAuth
+    most_waiting: int = 1000
+    hedge_after: str = ""
+    breaker_failures: int = 5
+    breaker_seconds: float = 5.0
+    auth: Callable[[Secret], Auth] = GameHubAuth
     transport: httpx.AsyncBaseTransport | None = None
 
 
@@ -54,6 +59,8 @@ class GameHub:
             attempts=config.attempts,
             backoff=config.backoff,
             body_limit=config.body_limit,
+            most_waiting=config.most_waiting,
+            hedge_after=config.hedge_after,
             transport=config.transport,
         )
 
@@ -64,19 +71,9 @@ class GameHub:
         if call.interval is not None:
             asked = (request.days if call.report.moment is None else request.span)(call.interval, zone)
         query = request.query(call, asked)
-        reading = self._config.token.reading
-        try:
-            rows = await self._read(call, query, tally)
-        except Unauthenticated as error:
-            refused = error
-        else:
-            return rows if asked is None else _within(rows, call, asked)
-        # The token may have just changed: read it again, ask again, once (C3).
-        try:
-            self._config.token.renew(reading)
-        except SecretMissing:
-            raise refused from None
-        rows = await self._read(call, query, tally)
+        rows = await with_token(self._config.token, self.transport.budget, lambda: self._read(call, query, tally))
+        # Rows of somebody else are not what was asked for.
+        refuse_strangers(call, rows, asked, self._config.timezone)
         return rows if asked is None else _within(rows, call, asked)
 
     async def _read(self, call: Call, query: list[tuple[str, str]], tally: Tally) -> list[Row]:

@@ -12,7 +12,8 @@ import httpx
 
 from upstream import decode, request
 from upstream.agents import Agent, Agents
-from upstream.auth import GameLogAuth
+from upstream.auth import GameLogAuth, with_token
+from upstream.belonging import refuse_strangers
 from upstream.call import Call
 from upstream.errors import (
     STATUSES,
@@ -28,7 +29,7 @@ from upstream.errors import (
 from upstream.gamehub import BIG
 from upstream.rows import Row
 from upstream.secret import SecretMissing
-from upstream.transport import Reply, Tally, Transport
+from upstream.transport import Auth, Reply, Tally, Transport
 
 # The document shows one failure, "Invalid Parameter.", and names no other: the rest is read from the words.
 _UNAUTHENTICATED = re.compile(r"token|credential|unauth|agent", re.IGNORECASE)
@@ -52,9 +53,13 @@ class GameLogConfig:
     attempts: int = 3
     backoff: float = 0.1
     body_limit: int = 256 * 1024 * 1024
+    most_waiting: int = 1000
+    hedge_after: str = ""
+    breaker_failures: int = 5
+    breaker_seconds: float = 5.0
     page_size: int = 10_000
     pages_at_once: int = 4
-    auth: Callable[[Agent], httpx.Auth] = GameLogAuth
+    auth: Callable[[Agent], Auth] = GameLogAuth
     transport: httpx.AsyncBaseTransport | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +84,8 @@ class GameLog:
             attempts=config.attempts,
             backoff=config.backoff,
             body_limit=config.body_limit,
+            most_waiting=config.most_waiting,
+            hedge_after=config.hedge_after,
             transport=config.transport,
         )
 
@@ -97,6 +104,7 @@ class GameLog:
         else:
             reader = _Reader(self, call, asked, agent, tally)
             rows = await reader.read()
+            refuse_strangers(call, rows, asked, self._config.timezone)
             return rows if asked.window is None else request.within(rows, "created_at", asked.window)
         raise Unavailable(f"G1: the agent is not at hand: {missing}")
 
@@ -171,16 +179,7 @@ class _Reader:
 
     async def _page(self, number: int, size: int) -> decode.LogPage[Row]:
         body = request.body(self._call, self._asked, number, size)
-        reading = self._agent.token.reading
-        try:
-            return await self._ask(body)
-        except Unauthenticated as error:
-            refused = error
-        try:
-            self._agent.token.renew(reading)
-        except SecretMissing:
-            raise refused from None
-        return await self._ask(body)
+        return await with_token(self._agent.token, self._transport.budget, lambda: self._ask(body))
 
     async def _ask(self, body: dict[str, Any]) -> decode.LogPage[Row]:
         url = self._config.url()

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ MASK = "***"
 _PLACES = re.compile(r"""(api_token=)[^&\s"'\\<>]+|("?agent_token"?\s*[:=]\s*"?)[^",&\s}]+""")
 _PLACES_BYTES = re.compile(_PLACES.pattern.encode())
 _REMEMBERED = 32
+# A file that was written this recently (in nanoseconds) may have been written again without a later time.
+_TICK = 50_000_000
 
 
 class SecretMissing(Exception):
@@ -39,7 +42,8 @@ class File:
         try:
             stat = os.stat(self.path)
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if fresh or seen != self._seen or self._text is None:
+            recent = time.time_ns() - stat.st_mtime_ns < _TICK
+            if fresh or recent or seen != self._seen or self._text is None:
                 self._text = self.path.read_text(encoding="utf-8").strip()
                 self._seen = seen
         except (OSError, UnicodeError):
@@ -65,6 +69,7 @@ class Secret:
             self._source = source
         self._known: deque[str] = deque(maxlen=_REMEMBERED)
         self.reading = 0
+        self.current: str | None = None  # what was read last
 
     def value(self) -> str:
         """The token now. Raises SecretMissing."""
@@ -89,6 +94,7 @@ class Secret:
             raise SecretMissing("the token is empty")
         if not value.isascii() or not value.isprintable():
             raise SecretMissing("the token holds characters that a token cannot hold")
+        self.current = value
         if value not in self._known:
             self._known.append(value)
         return value

@@ -33,8 +33,9 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def _node(title: str, script: str, *packages: str) -> Server:
-    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, {"NODE_ENV": "production"})
+def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
+    told = {"NODE_ENV": "production", **environment}
+    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, told)
 
 
 def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.executable) -> Server:
@@ -55,6 +56,7 @@ SERVERS: dict[str, Server] = {
     "ours": _ours("this server"),
     "ours-graphql": _ours("this server, not compiled", ENGINE="graphql"),
     "mercurius": _node("mercurius, jit", "mercurius.mjs", "mercurius", "graphql-jit", "fastify"),
+    "mercurius-exact": _node("mercurius, jit, exact money", "mercurius.mjs", "mercurius", "lossless-json", EXACT="1"),
     "yoga": _node("graphql-yoga, graphql-jit", "yoga.mjs", "graphql-yoga", "@envelop/graphql-jit"),
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),

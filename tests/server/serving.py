@@ -6,17 +6,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
 from starlette.types import ASGIApp
 
-from server.listening import Server
+from server.limits import PATIENT, Patience
+from server.listening import Server, configure
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
+def serving(app: ASGIApp, patience: Patience = PATIENT) -> Iterator[str]:
     """The address of the application, without a slash at its end."""
     bound = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="on", log_config=None, access_log=False)
+    config = configure(app, patience)
     started = threading.Event()
     server = Server(config, started.set)
 

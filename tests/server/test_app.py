@@ -33,7 +33,7 @@ def test_paths() -> None:
         lambda operation: None,
         saved=saved,
         lifespan=lifespan,
-        readiness=Readiness({}, ["One is missing."]),
+        readiness=Readiness({}, lambda: ["One is missing."]),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         assert events == ["open"]

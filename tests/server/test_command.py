@@ -23,7 +23,7 @@ from server.settings import NAMES
 from tests.stand import Sandbox
 
 COMMAND = Path(sys.executable).parent / "gamehub-graph"
-COMMANDS = ("serve", "query", "schema", "check", "cache", "errors")
+COMMANDS = ("serve", "query", "schema", "check", "cache", "errors", "sign")
 LOGS = """query ($user: ID!) { user(id: $user) { id username gameLogs(during: {frame: TODAY}) { totalCount } } }"""
 
 

@@ -17,14 +17,19 @@ import strawberry
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Endpoint
 
+from resolvers.caller import Caller
+from server.callers.callers import Callers
+from server.callers.door import Door
 from server.explorer import MEDIA_TYPES, PAGE, explorer_routes, page_response
 from server.saved import saved_queries
 from tests.requirements import require
 from tests.served import served
+from tests.stand import Sandbox
 
 SAVED = [
     {
@@ -75,11 +80,14 @@ async def graphql(request: Request) -> Response:
     return JSONResponse(content, media_type="application/graphql-response+json")
 
 
-async def saved() -> list[dict[str, object]]:
+async def saved(caller: Caller) -> list[dict[str, object]]:
     return SAVED
 
 
-app = Starlette(routes=[Endpoint("/graphql", graphql, methods=["GET", "POST"]), *explorer_routes(saved)])
+app = Starlette(
+    routes=[Endpoint("/graphql", graphql, methods=["GET", "POST"]), *explorer_routes(saved)],
+    middleware=[Middleware(Door, callers=Callers())],
+)
 
 
 @pytest.fixture
@@ -208,6 +216,25 @@ async def test_the_group_walk_runs_on_the_whole_of_it(tmp_path: Path) -> None:
             await expect(page.get_by_label("Operation Editor")).to_contain_text("GameDetails")
             await page.get_by_role("button", name="Execute query").click()
             await expect(page.get_by_label("Result Window")).to_contain_text("E2E Bingo 90")
+            assert visit.complaints == []
+            assert visit.strays == []
+
+
+async def test_where_only_saved_queries_run_the_page_runs_them(world: Sandbox, tmp_path: Path) -> None:
+    """Under the same policies as ever: nothing is blocked, and the schema is still shown."""
+    upstreams = {"GAMEHUB_URL": world.gamehub_url, "GAMEHUB_TOKEN": world.gamehub_token, "DOCUMENTS": "saved"}
+    with served(tmp_path, **upstreams) as address:
+        async with chromium() as browser:
+            visit = await watched(await browser.new_context(viewport={"width": 1440, "height": 900}), address)
+            page = visit.page
+            await page.goto(address)
+            await page.locator(TABS).filter(has_text=re.compile("^Groups$")).click()
+            await expect(page.get_by_label("Operation Editor")).to_contain_text("Groups")
+            await page.get_by_role("button", name="Execute query").click()
+            await expect(page.get_by_label("Result Window")).to_contain_text("E2E Development - Physical")
+            await page.get_by_role("button", name="Show Documentation Explorer").click()
+            documentation = page.get_by_role("region", name="Documentation Explorer")
+            await expect(documentation).to_contain_text("Query")
             assert visit.complaints == []
             assert visit.strays == []
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from resolvers.caller import Caller
 from resolvers.session import Session
 from server.gateway import Gateway
 from server.operation import Operation
@@ -55,6 +56,15 @@ def test_some_groups_have_agents_of_their_own() -> None:
     ]  # fmt: skip
     Path("agents.json").write_text('{"390": {"agent_code": "c", "agent_token": "t"}}')
     assert list(found.agents()) == ["", "c"]
+
+
+def test_a_caller_of_some_groups_has_their_agents_alone() -> None:
+    opened = gateway({"382": "a", "383": "a", "384": "b"}, **DEFAULT)
+    for groups, agents in (((382,), ["a"]), ((384, 386), ["", "b"]), ((), [])):
+        found = opened.session(Operation("{ __typename }", caller=Caller("partner", frozenset(groups))))
+        assert list(found.agents()) == agents
+        assert found.many_agents
+    assert session(opened).scope is None
 
 
 def test_agents_of_groups_alone() -> None:

@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from server.app import create_app
+from server.execution import encode
+from server.limits import Limits
 from tests.server import house
 from tests.server.serving import serving
 
@@ -25,7 +27,7 @@ visits = house.Visits()
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving(create_app(house.schema, lambda operation: visits, most_bytes=10_000)) as address:
+    with serving(create_app(house.schema, lambda operation: visits, limits=Limits(body_bytes=10_000))) as address:
         yield f"{address}/graphql"
 
 
@@ -211,6 +213,23 @@ async def test_a_client_that_goes_away_ends_its_own_work_alone(address: str) -> 
         answer = await patient
     assert answer.json() == {"data": {"slow": True}}
     assert (visits.ended, visits.cancelled) == (1, 20)
+
+
+def test_an_operation_ends_with_its_time() -> None:
+    visits = house.Visits()
+    with serving(create_app(house.schema, lambda operation: visits, limits=Limits(seconds=0.3))) as address:
+        for headers in (JSON, RESPONSE_JSON):
+            asked = {"query": "{ slow(seconds: 30) }"}
+            answer = httpx.post(f"{address}/graphql", json=asked, headers=headers, trust_env=False)
+            assert (answer.status_code, code(answer)) == (200, "DEADLINE_EXCEEDED")
+            assert answer.json()["data"] is None
+        assert httpx.post(f"{address}/graphql", json={"query": "{ price }"}, trust_env=False).json()["data"]
+    assert (visits.begun, visits.cancelled) == (2, 2)
+
+
+def test_what_json_has_no_number_for_is_written_all_the_same() -> None:
+    written = b'{"data": {"n": 1208925819614629174706176, "s": "\\ud800"}}'
+    assert encode({"data": {"n": 2**80, "s": "\ud800"}}) == written
 
 
 def test_later_work_may_add_extensions() -> None:

@@ -15,6 +15,9 @@ log.debug("unseen")
 logging.getLogger("library").warning("a %s", "line")
 logging.getLogger("httpx").info("GET https://example.com/?api_token=secret")
 logging.getLogger("uvicorn.error").info("unseen")
+link = "/tables/A.csv?_key=1&_signature=" + "5" * 64
+log.info("let in", key="ghk_01234567_" + "s" * 43, header="Basic c3Nzc3Nzc3Nz", link=link)
+logging.getLogger("library").warning("token eyJhbGciOiJFUzI1NiJ9.%s.%s", "sss", "sss")
 try:
     local = "secret"
     raise ValueError("wrong")
@@ -32,7 +35,7 @@ def run(format: str) -> list[str]:
 
 
 def test_json() -> None:
-    event, line, failed = map(json.loads, run("json"))
+    event, line, let_in, token, failed = map(json.loads, run("json"))
     assert {key: event[key] for key in ("event", "number", "level", "request")} == {
         "event": "event",
         "number": 1,
@@ -40,11 +43,16 @@ def test_json() -> None:
         "request": "abc",
     }
     assert line["event"] == "a line"
+    assert (let_in["key"], let_in["header"]) == ("ghk_01234567_***", "Basic ***")
+    assert let_in["link"] == "/tables/A.csv?_key=1&_signature=***"
+    assert token["event"] == "token eyJhbGciOiJFUzI1NiJ9.***"
     assert "ValueError: wrong" in failed["exception"]
 
 
 def test_console() -> None:
     text = "\n".join(run("console"))
+    assert "ghk_01234567_***" in text
+    assert "sss" not in text
     assert "number=1" in text
     assert "\x1b" not in text
     assert "ValueError: wrong" in text

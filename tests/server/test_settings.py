@@ -3,10 +3,12 @@
 import os
 import re
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from server.limits import ORDINARY, PATIENT
 from server.settings import NAMES, LiveSettings, Settings, UserCodeFrom, WrongSettings, load, settings_table
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -44,6 +46,18 @@ def test_nothing_set_is_the_sandbox() -> None:
     assert settings.business_zone.key == "UTC"
 
 
+def test_nothing_set_is_the_ordinary_bounds() -> None:
+    settings = load()
+    assert (settings.limits, settings.patience, settings.origins) == (ORDINARY, PATIENT, ())
+    Path(".env").write_text(
+        "MAX_DEPTH=3\nINTROSPECTION=off\nCORS_ORIGINS=https://a.b, http://C.d:81\nCLIENT_TIMEOUT=2\n"
+    )
+    settings = load()
+    assert settings.limits == replace(ORDINARY, depth=3, introspection=False)
+    assert settings.patience == replace(PATIENT, request_seconds=2, idle_seconds=2)
+    assert settings.origins == ("https://a.b", "http://c.d:81")
+
+
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("PORT=1\nHOST=localhost\nBUSINESS_TIMEZONE=Europe/Madrid\n")
     monkeypatch.setenv("PORT", "2")
@@ -79,7 +93,17 @@ def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
         ("GAMEHUB_TIMEOUT", "nan", "GAMEHUB_TIMEOUT is not one of the allowed values; allowed is seconds"),
         ("GAMELOG_CONCURRENCY", "0", "GAMELOG_CONCURRENCY is not one of the allowed values; allowed is a whole number"),
         ("USER_CODE_FROM", "email", "USER_CODE_FROM is not one of the allowed values; allowed is username, external"),
+        ("CORS_ORIGINS", "*", "CORS_ORIGINS holds '*', which is no origin; allowed is origins such as https://bi"),
+        ("CORS_ORIGINS", "https://a.b/c", "CORS_ORIGINS holds 'https://a.b/c', which is no origin"),
+        ("CORS_ORIGINS", "https://a.b,c.d", "CORS_ORIGINS holds 'c.d', which is no origin"),
+        ("INTROSPECTION", "perhaps", "INTROSPECTION is not one of the allowed values; allowed is on or off"),
+        ("MAX_DEPTH", "0", "MAX_DEPTH is not one of the allowed values; allowed is a whole number from 1"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL is not one of the allowed values; allowed is debug, info, warning or error"),
+        ("AUTH", "off", "AUTH is not one of the allowed values; allowed is required or open"),
+        ("ALLOW_OPEN", "perhaps", "ALLOW_OPEN is not one of the allowed values; allowed is yes or no"),
+        ("JWT_GROUPS_CLAIM", "' a'", "JWT_GROUPS_CLAIM is no name of a claim; allowed is the name of a claim"),
+        ("JWT_LEEWAY", "-1", "JWT_LEEWAY is not one of the allowed values; allowed is seconds from 0 to 300"),
+        ("RATE_CALLS", "-1", "RATE_CALLS is not one of the allowed values; allowed is a whole number from 0"),
         ("GAMEHUB_TOKN", TOKEN, "GAMEHUB_TOKN in .env is no setting; did you mean GAMEHUB_TOKEN?"),
         ("GAMEHUB_COLOUR", "red", "GAMEHUB_COLOUR in .env is no setting"),
     ],
@@ -125,6 +149,19 @@ def test_a_token_is_one_word() -> None:
             {"GAMEHUB_URL": "https://a.b", "GAMEHUB_TOKEN_FILE": "/"},
             "GAMEHUB_TOKEN_FILE names '/', which cannot be read",
         ),
+        ({"SIGNING_SECRET": TOKEN}, "SIGNING_SECRET is shorter than 32 characters; allowed is at least 32 letters"),
+        ({"SIGNING_SECRET": TOKEN * 2, "SIGNING_SECRET_FILE": "x"}, "SIGNING_SECRET and SIGNING_SECRET_FILE are both"),
+        ({"SIGNING_SECRET_FILE": "none.txt"}, "SIGNING_SECRET_FILE names 'none.txt', which cannot be read"),
+        ({"JWT_ISSUER": "https://a.b"}, "JWT_JWKS_URL is not set, though JWT_ISSUER is: set it"),
+        (
+            {"JWT_JWKS_URL": "https://a.b/keys", "JWT_ISSUER": "https://a.b"},
+            "JWT_AUDIENCE is not set, though JWT_JWKS_URL is: set it",
+        ),
+        (
+            {"JWT_JWKS_URL": "http://a.b/keys", "JWT_ISSUER": "https://a.b", "JWT_AUDIENCE": "graph"},
+            "JWT_JWKS_URL begins with http://, so anybody on the way could let himself in; allowed is https",
+        ),
+        ({"RATE_STORE": "redis"}, "CACHE_URL is no Redis, though RATE_STORE=redis counts there"),
     ],
 )
 def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
 import orjson
@@ -12,6 +12,7 @@ from tests.served import served
 from tests.stand import Sandbox
 
 CANCELLED = 10_000
+SLOTS = 4
 AT_ONCE = 200
 # One call that the root field waits for itself, and two that loaders wait for.
 QUERY = """query Storm($user: ID!) {
@@ -23,19 +24,22 @@ WALK = """{ group(id: 382) { users { nodes { id
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A graph of its own process over a sandbox that takes its time, with fewer slots than the storm has clients."""
-    folder = tmp_path_factory.mktemp("storm")
-    with (
-        Sandbox(latency=0.02) as sandbox,
-        served(
-            folder,
-            GAMEHUB_URL=sandbox.gamehub_url,
-            GAMEHUB_TOKEN=sandbox.gamehub_token,
-            GAMEHUB_CONCURRENCY="4",
-            CACHE_URL="off",
-        ) as address,
-    ):
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox that takes its time."""
+    with Sandbox(latency=0.02) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def address(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A graph of its own process over the sandbox, with fewer slots than the storm has clients."""
+    with served(
+        tmp_path_factory.mktemp("storm"),
+        GAMEHUB_URL=sandbox.gamehub_url,
+        GAMEHUB_TOKEN=sandbox.gamehub_token,
+        GAMEHUB_CONCURRENCY=str(SLOTS),
+        CACHE_URL="off",
+    ) as address:
         yield address
 
 
@@ -45,8 +49,21 @@ async def _ask(client: httpx.AsyncClient, query: str, **variables: str) -> objec
     return answer.json()
 
 
-async def test_ten_thousand_cancelled_requests_cost_nobody_anything(address: str) -> None:
+def _connect(address: str) -> Callable[[str, str], Awaitable[asyncio.StreamWriter]]:
     host, _, port = address.removeprefix("http://").partition(":")
+
+    async def send(query: str, user: str) -> asyncio.StreamWriter:
+        body = orjson.dumps({"query": query, "variables": {"user": user}})
+        head = f"POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        return writer
+
+    return send
+
+
+async def test_ten_thousand_cancelled_requests_cost_nobody_anything(address: str) -> None:
+    send = _connect(address)
     chance = random.Random(7)
     users = [str(user) for user in range(2001, 2009)]
     slots = asyncio.Semaphore(AT_ONCE)
@@ -54,11 +71,8 @@ async def test_ten_thousand_cancelled_requests_cost_nobody_anything(address: str
 
     async def leave(user: str, patience: float) -> None:
         nonlocal cancelled
-        body = orjson.dumps({"query": QUERY, "variables": {"user": user}})
-        head = f"POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
         async with slots:
-            _, writer = await asyncio.open_connection(host, int(port))
-            writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            writer = await send(QUERY, user)
             await asyncio.sleep(patience)
             writer.transport.abort()
             cancelled += 1
@@ -79,3 +93,41 @@ async def test_ten_thousand_cancelled_requests_cost_nobody_anything(address: str
         assert innocent >= len(users)
         # Fifty calls over four slots: had one been lost, they would take longer or never end.
         assert await _ask(client, WALK) == walk
+
+
+NAME = "query Name($user: ID!) { user(id: $user) { id username } }"
+
+
+async def test_who_goes_away_stops_the_work_that_nobody_else_waits_for(address: str, sandbox: Sandbox) -> None:
+    send = _connect(address)
+    sandbox.heal()
+    async with httpx.AsyncClient(base_url=address, timeout=30, trust_env=False) as client:
+        truth = await _ask(client, NAME, user="2001")
+        # Every slot is taken by a call that would hang for as long as GAMEHUB_TIMEOUT allows.
+        await asyncio.to_thread(sandbox.fault, "hang", "api_users_report", SLOTS)
+        writers = [await send(NAME, str(user)) for user in range(2002, 2002 + SLOTS)]
+        await asyncio.sleep(0.3)
+        waiting = asyncio.create_task(_ask(client, NAME, user="2001"))
+        done, _ = await asyncio.wait((waiting,), timeout=0.5)
+        assert not done
+        for writer in writers:
+            writer.transport.abort()
+        async with asyncio.timeout(10):
+            assert await waiting == truth
+
+
+async def test_who_stays_has_the_answer_that_another_gave_up(address: str, sandbox: Sandbox) -> None:
+    send = _connect(address)
+    sandbox.heal()
+    async with httpx.AsyncClient(base_url=address, timeout=30, trust_env=False) as client:
+        truth = await _ask(client, NAME, user="2001")
+        await asyncio.to_thread(sandbox.reset)
+        await asyncio.to_thread(sandbox.fault, "slow", "api_users_report", 1, 1.0)
+        first = await send(NAME, "2001")
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(_ask(client, NAME, user="2001"))
+        await asyncio.sleep(0.2)
+        first.transport.abort()
+        assert await second == truth
+        assert len(await asyncio.to_thread(sandbox.calls)) == 1
+    sandbox.heal()

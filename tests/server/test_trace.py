@@ -133,6 +133,22 @@ def test_a_plan_of_too_many_calls_is_refused_before_any_call(address: str, alone
     assert len(alone.calls()) == len(allowed["extensions"]["trace"]) == 4
 
 
+def test_a_bound_of_the_server_holds_for_every_operation(alone: Sandbox, tmp_path: Path) -> None:
+    with served(tmp_path, **settings(alone), MAX_CALLS="3", MAX_ROWS="200", CACHE_URL="off") as address:
+        alone.reset()
+        for most, bound in ((None, 3), ("9", 3), ("2", 2)):
+            (error,) = ask(address, **({"max_calls": most} if most else {})).json()["errors"]
+            assert (error["extensions"]["code"], error["extensions"]["maxCalls"]) == ("TOO_MANY_CALLS", bound)
+            assert error["extensions"]["calls"] > 3
+        assert alone.calls() == []
+        assert ask(address, "{ groups { nodes { id } } }").json()["data"]["groups"]["nodes"]
+        alone.reset()
+        (error,) = ask(address, "{ gameLogs(during: { frame: THIS_MONTH }) { nodes { id } } }").json()["errors"]
+        assert (error["extensions"]["code"], error["extensions"]["maxRows"]) == ("TOO_MANY_ROWS", 200)
+        assert error["extensions"]["rows"] > 200
+        assert alone.calls() == []
+
+
 def test_a_bound_that_is_no_number_is_refused(address: str) -> None:
     for value in ("many", "-1", "1e3"):
         refused = ask(address, max_calls=value)

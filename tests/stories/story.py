@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from resolvers.caller import EVERYONE, Caller
 from resolvers.join import Join, MovementJoin
 from resolvers.prices import LATENCY, PER_ROW, Prices
 from tests.graph import Asked, Graph
@@ -17,7 +18,7 @@ from upstream.call import Answer, Call
 from upstream.reports import REPORTS
 
 FOLDER = Path(__file__).parent
-SETTINGS = ("movement_join", "user_code_from", "zone", "lookback_days", "fault")
+SETTINGS = ("groups", "movement_join", "user_code_from", "zone", "lookback_days", "fault")
 CODES = {report.report_type: report.code for report in REPORTS}
 TYPES = {report.code: report.report_type for report in REPORTS}
 ORDER = [report.code for report in REPORTS]
@@ -99,6 +100,9 @@ class Story:
             lookback_days=int(settings.get("lookback_days", 31)),
             prices=Prices(),
             join=join,
+            caller=Caller("story", frozenset(map(int, settings["groups"].split())))
+            if "groups" in settings
+            else EVERYONE,
         )
         for name, value in self.given:
             if name == "fault":

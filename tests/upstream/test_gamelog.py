@@ -24,7 +24,7 @@ from upstream.secret import Secret
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 LOGS = Call.of(reports.GAME_LOGS, DAY, game_type="slot")
-ROW = json.loads(example("G1"))["slot"][0]
+ROW = json.loads(example("G1"))["slot"][0] | {"created_at": "2024-05-01T10:00:00.000000Z"}
 
 
 def page(asked: Asked, total: int, shown: int | None = None) -> Told:
@@ -41,7 +41,8 @@ def log(total: int) -> Callable[[Asked], Told]:
 
 async def test_the_example_is_read_over_http(server: Server, make: Make) -> None:
     server.script(Told(example("G1").replace(b"340", b"1")))
-    answer = await make().fetch(LOGS)
+    day = dates(datetime.date(2021, 9, 17), datetime.date(2021, 9, 17), UTC)
+    answer = await make().fetch(Call.of(reports.GAME_LOGS, day, game_type="slot"))
     assert answer.rows == ROWS["G1"]
     (asked,) = server.asked
     assert (asked.method, asked.target) == ("POST", "/api/v1")
@@ -51,8 +52,8 @@ async def test_the_example_is_read_over_http(server: Server, make: Make) -> None
         "agent_code": "testAgent",
         "agent_token": AGENT_TOKEN,
         "game_type": "slot",
-        "start": "2024-05-01 00:00:00",
-        "end": "2024-05-01 23:59:59",
+        "start": "2021-09-17 00:00:00",
+        "end": "2021-09-17 23:59:59",
         "page": 0,
         "perPage": 10_000,
     }
@@ -162,9 +163,9 @@ async def test_the_first_page_that_fails_stops_the_rest(server: Server, make: Ma
 
 async def test_c21_rows_stand_under_the_game_type(server: Server, make: Make) -> None:
     server.reply = log(3)
-    live = Call.of(reports.GAME_LOGS, DAY, game_type="live", user_code="u1")
+    live = Call.of(reports.GAME_LOGS, DAY, game_type="live", user_code="test")
     assert len((await make().fetch(live)).rows) == 3
-    assert (server.asked[0].json["game_type"], server.asked[0].json["user_code"]) == ("live", "u1")
+    assert (server.asked[0].json["game_type"], server.asked[0].json["user_code"]) == ("live", "test")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,34 @@ os.kill(os.getpid(), 9)
         assert [entry.message for entry in journal.entries()] == [f"error {number}" for number in range(10)]
         journal.record(Failed("after"))
         assert len(journal.entries()) == 11
+
+
+def test_it_survives_a_crash_in_the_middle_of_writing(tmp_path: Path) -> None:
+    script = """
+import sys
+from upstream.errors import Failed
+from upstream.journal import Journal
+journal = Journal(sys.argv[1], max_entries=50)
+for number in range(100_000):
+    journal.record(Failed(f"error {number}", report="R5", payload=b"x" * 10_000))
+    if number % 10 == 9:
+        journal.flush()
+        print(number, flush=True)
+"""
+    path = tmp_path / "errors.sqlite"
+    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        written = 0
+        while written < 99:
+            written = int(writer.stdout.readline())
+        writer.kill()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with Journal(path, max_entries=50) as journal:
+        numbers = [int(entry.message.removeprefix("error ")) for entry in journal.entries()]
+    # Nothing is lost that was written before the crash, and nothing is kept beyond the bound.
+    assert numbers == list(range(numbers[-1] - 49, numbers[-1] + 1))
+    assert numbers[-1] >= written
 
 
 def test_a_journal_that_cannot_be_written_fails_nothing(tmp_path: Path, logs: list[Any]) -> None:

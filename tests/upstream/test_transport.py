@@ -10,6 +10,7 @@ from tests.upstream.conftest import Make
 from tests.upstream.server import Asked, Server, Told
 from upstream import errors, reports
 from upstream.call import Call
+from upstream.journal import Journal
 
 GROUPS = Call.of(reports.GROUPS)
 GOOD = Told({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
@@ -150,7 +151,7 @@ async def test_connections_are_used_again(server: Server, make: Make) -> None:
 
 
 async def test_no_more_run_at_once_than_allowed(server: Server, make: Make) -> None:
-    server.reply = lambda asked: Told(GOOD.body, delay=0.01)
+    server.reply = lambda asked: Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.01)
     upstream = make(gamehub={"concurrency": 3})
     await asyncio.gather(*(upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 31)))
     assert server.most_at_once == 3
@@ -176,8 +177,66 @@ async def test_proxies_of_the_environment_are_not_used(
 
 async def test_no_compression_is_offered_that_could_blow_up_beyond_measure(server: Server, make: Make) -> None:
     def reply(asked: Asked) -> Told:
-        assert asked.headers["accept-encoding"] == "gzip, deflate"
+        assert asked.headers["accept-encoding"].replace(" ", "").replace(",", ", ") == "gzip, deflate"
         return GOOD
 
     server.reply = reply
     await make().fetch(GROUPS)
+
+
+async def test_under_total_failure_there_are_few_more_requests_than_calls(server: Server, make: Make) -> None:
+    server.script(Told(b"", 503))
+    upstream = make(gamehub={"breaker_failures": 0, "concurrency": 50})
+    calls = [upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 101)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in found} == {errors.Unavailable}
+    assert 100 < len(server.asked) <= 120
+
+
+async def test_a_token_that_stays_refused_is_not_asked_with_for_ever(server: Server, make: Make) -> None:
+    server.script(Told({"error": True, "code": "00001", "message": "no"}, 401))
+    upstream = make()
+    calls = [upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 101)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in found} == {errors.Unauthenticated}
+    assert 100 < len(server.asked) <= 120
+
+
+async def test_an_upstream_that_is_down_is_left_alone(server: Server, make: Make, journal: Journal) -> None:
+    server.script(Told(b"", 503))
+    upstream = make(gamehub={"attempts": 1, "breaker_seconds": 0.2})
+    for _ in range(5):
+        with pytest.raises(errors.Unavailable, match="answered 503"):
+            await upstream.fetch(GROUPS)
+    with pytest.raises(errors.Unavailable, match="circuit breaker is open and tries again in") as caught:
+        await upstream.fetch(GROUPS)
+    assert len(server.asked) == 5
+    entries = journal.entries()
+    assert (len(entries), entries[-1].correlation_id) == (5, caught.value.correlation_id)
+    assert "1 calls were not made" in upstream.notes()[0]
+    await asyncio.sleep(0.25)
+    server.script(Told(GOOD.body))
+    await upstream.fetch(GROUPS)
+    assert upstream.notes() == []
+
+
+async def test_no_more_wait_for_a_slot_than_allowed(server: Server, make: Make) -> None:
+    server.reply = lambda asked: Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.1)
+    upstream = make(gamehub={"concurrency": 1, "most_waiting": 2})
+    calls = [upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 6)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each).__name__ for each in found] == ["Answer"] * 3 + ["Overloaded"] * 2
+    assert len((await upstream.fetch(Call.of(reports.GROUPS, id=9))).rows) == 1
+
+
+async def test_another_charset_is_malformed(server: Server, make: Make) -> None:
+    server.script(Told('{"error": false, "report": [{"id": 347, "name": "é"}]}'.encode("latin-1")))
+    upstream = make()
+    with pytest.raises(errors.Malformed):
+        await upstream.fetch(GROUPS)
+    body = '{"error": false, "report": [{"id": 347, "name": "é"}]}'.encode()
+    server.script(Told(body, headers={"content-type": "application/json; charset=iso-8859-1"}))
+    with pytest.raises(errors.Malformed, match="claims to be written in iso-8859-1"):
+        await upstream.fetch(GROUPS)
+    server.script(Told(body, headers={"content-type": "application/json; charset=UTF-8"}))
+    assert (await upstream.fetch(GROUPS)).rows[0].name == "é"

@@ -1,8 +1,9 @@
 // Both upstreams as a user would call them from Node: undici with keep-alive, JSON.parse, one DataLoader a report.
-// Rows are mapped once to what the schema's default resolvers read; money is formatted by toFixed(2), which is exact for
-// the upstream's two decimals.
+// Rows are mapped once to what the schema's default resolvers read. Money is formatted by toFixed(2), which is exact for
+// the upstream's two decimals; with EXACT=1 it is read as text, so that it would be exact for any number of them.
 import { readFileSync } from "node:fs"
 import DataLoader from "dataloader"
+import { parse } from "lossless-json"
 import { Agent, request } from "undici"
 
 export const typeDefs = readFileSync(new URL("../schema.graphql", import.meta.url), "utf8")
@@ -10,13 +11,15 @@ export const port = Number(process.env.PORT)
 
 const { GAMEHUB_URL, GAMEHUB_TOKEN, GAMELOG_URL, GAMELOG_AGENT_CODE, GAMELOG_AGENT_TOKEN } = process.env
 const PAGE = 10_000
+const wholeOrText = (text) => (/^-?\d{1,15}$/.test(text) ? Number(text) : text)
+const parsed = process.env.EXACT ? (text) => parse(text, undefined, wholeOrText) : JSON.parse
 const dispatcher = new Agent({ keepAliveTimeout: 60_000, connections: 64 })
 
 const json = async (url, options) => {
   const { statusCode, body } = await request(url, { dispatcher, ...options })
   const text = await body.text()
   if (statusCode !== 200) throw new Error(`the upstream answered ${statusCode}`)
-  return JSON.parse(text)
+  return parsed(text)
 }
 
 const report = async (kind, params) => {
@@ -42,11 +45,22 @@ const logPage = (first, last, page) =>
 
 const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19) + "+00:00"
 
+const money = (value) => {
+  if (typeof value === "number") return value.toFixed(2)
+  const decimals = value.length - value.indexOf(".") - 1
+  return decimals < 2 ? value + "0" : value
+}
+
+const wallet = (row) => {
+  const amount = money(row.currency_amount)
+  return row.type === "Bingo - Wager" && amount !== "0.00" ? "-" + amount : amount
+}
+
 const transaction = (row) => ({
   id: row.movement_id,
   timestamp: moment(row.timestamp),
   type: row.type,
-  amount: (row.type === "Bingo - Wager" && row.currency_amount ? -row.currency_amount : row.currency_amount).toFixed(2),
+  amount: wallet(row),
   ticketId: row.ticket_id || null,
 })
 
@@ -54,8 +68,8 @@ const gameLog = (row) => ({
   id: row.history_id,
   gameCode: row.game_code,
   type: row.type,
-  bet: row.bet_money.toFixed(2),
-  win: row.win_money.toFixed(2),
+  bet: money(row.bet_money),
+  win: money(row.win_money),
   createdAt: row.created_at.slice(0, 19) + "+00:00",
 })
 

@@ -1,0 +1,199 @@
+"""How fast a table is served: rows a second, the first byte, and the server's memory, over HTTP from another process.
+
+    python benchmarks/tables_bench.py [--rows 1000000] [--days 30] [--formats parquet,csv,ndjson,arrow]
+    python benchmarks/tables_bench.py --sandbox [--users 2000] [--days 30]
+
+By default the rows are made up, as the graph's answers would have them: what is measured is everything from an answer's
+objects to the client, and the making up, which the server does itself. With `--sandbox` the whole server stands over
+the sandbox: the first reading warms its days cache, the second one is measured.
+"""
+
+import argparse
+import asyncio
+import datetime
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from schema.graph import schema
+from server.callers.callers import Callers
+from server.callers.door import Door
+from server.execution import Outcome
+from server.listening import Server, listen
+from server.operation import Operation
+from server.saved import saved_queries
+from server.tables.routes import Desk
+from server.tables.setup import Setup
+from server.tables.table import Tables
+from tests.served import served
+from tests.stand import Sandbox
+
+NAME = "GroupTransactions"
+FIRST = datetime.date(2026, 1, 1)
+
+
+def made_up(day: str, rows: int) -> dict[str, Any]:
+    """An answer of so many transactions of one day."""
+    # fmt: off
+    return {"group": {"id": "382", "transactions": {"nodes": [
+        {
+            "id": str(956_000_000 + number), "timestamp": f"{day}T{number % 24:02}:{number % 60:02}:07+00:00",
+            "type": "Bingo - Wager", "amount": f"-{number % 900}.{number % 100:02}",
+            "ticketId": None if number % 3 else f"{number}q7c7",
+            "user": {"id": str(2000 + number % 500), "username": f"user.{number % 500}"},
+            "game": {"id": str(9_567_000 + number % 300)} if number % 2 else None,
+        }
+        for number in range(rows)
+    ]}}}
+    # fmt: on
+
+
+def serve(rows: int) -> None:
+    """Serve tables of made-up rows until stopped; the address is the one line of stdout."""
+
+    async def run(operation: Operation) -> Outcome:
+        await asyncio.sleep(0)
+        return Outcome(made_up(operation.variables["during"]["dates"]["from"], rows))
+
+    desk = Desk(Tables(saved_queries(), schema), run, Setup())
+    bound = listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        Starlette(routes=desk.routes(), middleware=[Middleware(Door, callers=Callers())]),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+    )
+    host, port = bound.getsockname()
+    server = Server(config, lambda: print(f"http://{host}:{port}", flush=True))  # noqa: T201
+    asyncio.run(server.serve(sockets=[bound]))
+
+
+@contextmanager
+def serving(rows: int) -> Iterator[tuple[str, int]]:
+    """The address and the process of a server of made-up rows."""
+    with subprocess.Popen(
+        [sys.executable, __file__, "--serve", str(rows)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip(), process.pid
+        finally:
+            process.terminate()
+
+
+class Load:
+    """What a process took while a `with` block lasted: the most memory in MiB, and seconds of a processor.
+
+    The latter say more than seconds on the clock where others share the machine.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._file = Path(f"/proc/{pid}/statm")
+        self._stat = Path(f"/proc/{pid}/stat")
+        self._stop = threading.Event()
+        self.most = 0.0
+        self.seconds = 0.0
+
+    def _processor(self) -> float:
+        user, system = self._stat.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.02):
+            pages = int(self._file.read_text().split()[1])
+            self.most = max(self.most, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+
+    def read(self) -> None:
+        """Take down the seconds so far."""
+        self.seconds = self._processor() - self._began
+
+    def __enter__(self) -> "Load":
+        self._began = self._processor()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def read(address: str, form: str, query: str) -> tuple[float, float, int]:
+    """Read a table; the seconds to its first byte and to its last, and its bytes."""
+    began, first, size = time.perf_counter(), 0.0, 0
+    url = f"{address}/tables/{NAME}.{form}?group=382&{query}"
+    with httpx.stream("GET", url, headers={"accept-encoding": "identity"}, trust_env=False, timeout=600) as answer:
+        assert answer.status_code == 200, answer.read()
+        for chunk in answer.iter_raw():
+            first = first or time.perf_counter() - began
+            size += len(chunk)
+    return first, time.perf_counter() - began, size
+
+
+def line(form: str, rows: int, told: tuple[float, float, int], load: Load) -> None:
+    """Print one measurement."""
+    first, seconds, size = told
+    print(  # noqa: T201
+        f"{form:<8}{rows:>10,}{seconds:>8.2f} s{rows / seconds:>10,.0f} rows/s{first:>8.2f} s first byte"
+        f"{size / 2**20:>8.1f} MiB{load.most:>7.0f} MiB RSS{load.seconds:>7.2f} s CPU"
+    )
+
+
+def bench_made_up(rows: int, days: int, formats: list[str]) -> None:
+    """Every format over made-up rows."""
+    began = time.perf_counter()
+    made_up("2026-01-01", rows // days)
+    seconds = (time.perf_counter() - began) * days
+    query = f"since={FIRST}&until={FIRST + datetime.timedelta(days=days)}"
+    print(f"made-up rows; the server makes them up in {seconds:.1f} s of its own")  # noqa: T201
+    for form in formats:
+        with serving(rows // days) as (address, pid), Load(pid) as load:
+            httpx.get(f"{address}/tables", trust_env=False)  # pyarrow is imported by the first one who asks
+            told = read(address, form, query)
+            load.read()
+            line(form, rows // days * days, told, load)
+
+
+def bench_sandbox(users: int, days: int, formats: list[str]) -> None:
+    """Every format over the sandbox, from a warm days cache."""
+    with tempfile.TemporaryDirectory() as folder, Sandbox(users=users, days=days, now=None) as sandbox:
+        today = datetime.datetime.now(datetime.UTC).date()
+        query = f"since={today - datetime.timedelta(days=days - 1)}&until={today - datetime.timedelta(days=1)}"
+        settings = {"GAMEHUB_URL": sandbox.gamehub_url, "GAMEHUB_TOKEN": sandbox.gamehub_token}
+        for form in formats:
+            with served(Path(folder), **settings) as address:
+                pid = int(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1])
+                warmed = httpx.get(f"{address}/tables/{NAME}.ndjson?group=382&{query}", trust_env=False, timeout=600)
+                with Load(pid) as load:
+                    told = read(address, form, query)
+                    load.read()
+                    line(form, warmed.content.count(b"\n"), told, load)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--users", type=int, default=2000)
+    parser.add_argument("--formats", default="parquet,csv,ndjson,arrow,json")
+    parser.add_argument("--sandbox", action="store_true")
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve is not None:
+        serve(given.serve)
+    elif given.sandbox:
+        bench_sandbox(given.users, given.days, given.formats.split(","))
+    else:
+        bench_made_up(given.rows, given.days, given.formats.split(","))

@@ -1,0 +1,15 @@
+"""Who asks: the name, the groups it may see, and what it may do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who was let in."""
+
+    name: str  # for logs, metrics, limits; never a secret
+    groups: frozenset[int] | None = None  # the groups it may see; None: all
+    powers: frozenset[str] = frozenset()  # explore, tables, admin
+
+
+EVERYONE = Caller("open", None, frozenset({"explore", "tables", "admin"}))

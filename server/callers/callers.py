@@ -1,0 +1,173 @@
+"""Who a request is from: the link, key or token it carries, found out without telling more than whether it is right."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from types import TracebackType
+from typing import Self
+
+from starlette.types import Scope
+
+from resolvers.caller import EVERYONE, Caller
+from server.callers import links
+from server.callers.attempts import Attempts
+from server.callers.credentials import WrongCredential, credential
+from server.callers.jwks import AGAIN_SECONDS, KeySet, NoKeys
+from server.callers.keys import AS_SET, Keys, Rates, looks_like_key
+from server.callers.limiter import Limiter
+from server.callers.powers import TABLES
+from server.callers.tokens import Terms, Tokens, WrongToken
+from server.refusal import Refusal
+from server.settings import LiveSettings
+
+NOBODY = Caller("nobody", frozenset())
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A caller, by what name limits and turns go, the limits of its own, and the id of its key if it has one."""
+
+    caller: Caller
+    name: str
+    rates: Rates = AS_SET
+    key_id: str | None = None
+
+
+class Callers:
+    """All who may be let in. Nothing given is the open house: whoever shows no credential may do everything."""
+
+    def __init__(
+        self,
+        *,
+        required: bool = False,
+        keys: Keys | None = None,
+        tokens: Tokens | None = None,
+        signing_secret: Callable[[], str] = lambda: "",
+        limiter: Limiter | None = None,
+        attempts: Attempts | None = None,
+    ) -> None:
+        self.required = required
+        self.signing_secret = signing_secret
+        self.limiter = limiter or Limiter()
+        self._keys = keys
+        self._tokens = tokens
+        self._attempts = attempts or Attempts()
+        self._good: OrderedDict[bytes, None] = OrderedDict()
+
+    @classmethod
+    def of(cls, live: LiveSettings, required: bool) -> Self:
+        """As the settings have them."""
+        settings = live.first
+        tokens = None
+        if settings.jwt_jwks_url is not None:
+            assert settings.jwt_issuer is not None
+            assert settings.jwt_audience is not None
+            terms = Terms(
+                settings.jwt_issuer,
+                settings.jwt_audience,
+                settings.jwt_leeway,
+                settings.jwt_groups_claim,
+                settings.jwt_powers_claim,
+            )
+            tokens = Tokens(KeySet(settings.jwt_jwks_url), terms)
+        return cls(
+            required=required,
+            keys=Keys(settings.keys_path),
+            tokens=tokens,
+            signing_secret=live.signing_secret,
+            limiter=Limiter(
+                Rates(settings.rate_requests, settings.rate_calls),
+                settings.cache_url if settings.rate_store == "redis" else None,
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        """The callers."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of what is open."""
+        await self.limiter.aclose()
+        if self._keys is not None:
+            self._keys.close()
+
+    async def known(self, scope: Scope) -> Known | None:
+        """Who a request is from; None if it says nothing and the house is not open.
+
+        The parameters of a link are taken out of the request. Raises Refusal for what it says wrongly.
+        """
+        address = scope["client"][0] if scope.get("client") else ""
+        by_link = links.is_link(scope["query_string"])
+        try:
+            text = scope["query_string"].decode("latin-1") if by_link else credential(scope["headers"])
+        except WrongCredential as wrong:
+            if self.required:
+                raise unauthenticated(str(wrong)) from None
+            text = None
+        # In the open house a credential that is for somebody else, passed on by a gateway say, counts for nothing.
+        foreign = text is not None and not by_link and self._tokens is None and not looks_like_key(text)
+        if text is None or (foreign and not self.required):
+            return None if self.required else Known(EVERYONE, f"{EVERYONE.name} {address}")
+        seen = sha256(text.encode("latin-1", "replace")).digest()
+        wait = self._attempts.wait(address)
+        # Whoever is known here does not suffer for a neighbour's failures.
+        if wait and seen not in self._good:
+            raise Refusal(
+                429, "TOO_MANY_REQUESTS", "Too many wrong credentials from this address: wait a little.",
+                {"Retry-After": str(wait)},
+            )  # fmt: skip
+        try:
+            found = self._by_link(scope) if by_link else await self._by_credential(text)
+        except Refusal as refusal:
+            if refusal.status == 401:
+                self._attempts.failed(address)
+            raise
+        self._good[seen] = None
+        self._good.move_to_end(seen)
+        if len(self._good) > _MOST_REMEMBERED:
+            self._good.popitem(last=False)
+        return found
+
+    async def _by_credential(self, text: str) -> Known:
+        if looks_like_key(text) or self._tokens is None:
+            key = self._keys.key(text) if self._keys is not None else None
+            if key is None:
+                raise unauthenticated("The key is wrong, revoked or expired.")
+            return Known(key.caller, key.caller.name, key.rates, key.id)
+        try:
+            caller = await self._tokens.caller(text)
+        except WrongToken as wrong:
+            raise unauthenticated(f"The token lets nobody in: {wrong}.") from None
+        except NoKeys:
+            raise Refusal(
+                503, "ISSUER_UNAVAILABLE", "The keys of the token's issuer cannot be had; try again in a moment.",
+                {"Retry-After": f"{AGAIN_SECONDS:.0f}"},
+            ) from None  # fmt: skip
+        return Known(caller, caller.name)
+
+    def _by_link(self, scope: Scope) -> Known:
+        secret = self.signing_secret()
+        if not secret or self._keys is None:
+            raise unauthenticated("This server signs no links: SIGNING_SECRET is not set.")
+        if scope.get("method") not in ("GET", "HEAD"):
+            raise unauthenticated("A link is for reading: send GET.")
+        try:
+            key_id, rest = links.check(secret, scope["path"], scope["query_string"], datetime.now(UTC))
+        except links.WrongLink as wrong:
+            raise unauthenticated(f"The link lets nobody in: {wrong}.") from None
+        key = self._keys.by_id(key_id)
+        if key is None:
+            raise unauthenticated("The link lets nobody in: the key it was made for is revoked or expired.")
+        scope["query_string"] = rest
+        caller = replace(key.caller, powers=key.caller.powers & {TABLES})
+        return Known(caller, caller.name, key.rates, key.id)
+
+
+def unauthenticated(message: str) -> Refusal:
+    """Why nobody is let in."""
+    return Refusal(401, "UNAUTHENTICATED", message)

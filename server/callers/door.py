@@ -1,0 +1,114 @@
+"""The door of the house: every request passes it, with its caller in `scope["caller"]`, or is told why it may not."""
+
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from server.callers.callers import NOBODY, Callers, Known, unauthenticated
+from server.callers.limiter import Standing
+from server.callers.powers import Area, area
+from server.execution import encode
+from server.refusal import Refusal
+from upstream.queue import ASKER, Asker
+
+REALM = "gamehub-graph"
+# One a line: browsers ask for a password only if Basic begins a line.
+CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8"')
+
+_NO_CREDENTIAL = (
+    "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
+    "password. `gamehub-graph keys create` makes keys."
+)
+
+
+class Door:
+    """Pure ASGI middleware. What a path asks for stands in `server/callers/powers.py`."""
+
+    def __init__(self, app: ASGIApp, callers: Callers) -> None:
+        self._app = app
+        self._callers = callers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            known, standing = await self._let_in(scope)
+        except Refusal as refusal:
+            await _refuse(refusal, scope, send)
+            return
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add(message, standing.headers())
+            await send(message)
+
+        limiter = self._callers.limiter
+        asker = ASKER.set(Asker(known.name, lambda: limiter.call(known.name, known.rates)))
+        try:
+            with bound_contextvars(caller=known.caller.name):
+                await self._app(scope, receive, tell if standing.windows else send)
+        finally:
+            ASKER.reset(asker)
+
+    async def _let_in(self, scope: Scope) -> tuple[Known, Standing]:
+        where = area(scope["path"])
+        known = await self._who(scope, where)
+        scope["caller"] = known.caller
+        scope["key_id"] = known.key_id
+        if where.power is not None and where.power not in known.caller.powers:
+            raise Refusal(403, "FORBIDDEN", f"This needs the power {where.power}, which the caller does not have.")
+        if not where.counted:
+            return known, Standing(())
+        standing = await self._callers.limiter.request(known.name, known.rates)
+        over = standing.over
+        if over is not None:
+            what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
+            raise Refusal(
+                429,
+                "TOO_MANY_REQUESTS",
+                f"The caller may make {over.limit} {what} a minute, and has: wait {max(over.seconds, 1)} seconds.",
+                standing.headers(),
+            )
+        return known, standing
+
+    async def _who(self, scope: Scope, where: Area) -> Known:
+        nobody = Known(NOBODY, NOBODY.name)
+        try:
+            known = await self._callers.known(scope)
+        except Refusal:
+            if where.power is None:
+                return nobody
+            raise
+        if known is None:
+            if where.power is None:
+                return nobody
+            raise unauthenticated(_NO_CREDENTIAL)
+        return known
+
+
+def _add(message: Message, headers: Mapping[str, str]) -> None:
+    MutableHeaders(scope=message).update(headers)
+
+
+async def _refuse(refusal: Refusal, scope: Scope, send: Send) -> None:
+    """The refusal as an answer; of a websocket's handshake too, where the server can do that."""
+    kind = scope["type"]
+    if kind == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": str(refusal)[:120]})
+        return
+    prefix = "websocket.http" if kind == "websocket" else "http"
+    body = encode({"errors": refusal.errors})
+    headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),
+    ]
+    if refusal.status == 401:
+        headers += [(b"www-authenticate", challenge.encode()) for challenge in CHALLENGES]
+    await send({"type": f"{prefix}.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{prefix}.response.body", "body": b"" if scope.get("method") == "HEAD" else body})

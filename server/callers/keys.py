@@ -1,0 +1,278 @@
+"""API keys: 256 random bits, shown once, kept as their SHA-256 in an SQLite file that a running server looks at.
+
+A key reads `ghk_<id>_<secret>`. The id is public: it finds the line to compare with, and names the key to its owner.
+"""
+
+import hmac
+import json
+import os
+import re
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+
+from resolvers.caller import EVERYONE, Caller
+
+PREFIX = "ghk"
+# For whoever cannot read the file for a moment; longer, and a revoked key would live on.
+KEPT_SECONDS = 30.0
+
+_KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_NO_DIGEST = sha256(b"").digest()
+_TRIES = 20
+_PAUSE = 0.05
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS key (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    last_four TEXT NOT NULL,
+    groups TEXT NOT NULL,
+    powers TEXT NOT NULL,
+    requests INTEGER,
+    calls INTEGER,
+    created TEXT NOT NULL,
+    expires TEXT,
+    revoked TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS name_in_use ON key (name) WHERE revoked IS NULL;
+"""
+_COLUMNS = "id, name, digest, last_four, groups, powers, requests, calls, created, expires, revoked"
+
+log = structlog.get_logger(__name__)
+
+
+class KeyTrouble(Exception):
+    """What a person asked of the keys cannot be done; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Requests and upstream calls a minute; 0 is no limit, None the setting's."""
+
+    requests: int | None = None
+    calls: int | None = None
+
+
+AS_SET = Rates()
+UNLIMITED = Rates(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is known of a key: everything but the key."""
+
+    id: str
+    caller: Caller
+    digest: bytes
+    last_four: str
+    rates: Rates
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+    def lives(self, now: datetime) -> bool:
+        """Whether it lets anybody in."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether a text is written as a key is."""
+    return _KEY.fullmatch(text) is not None
+
+
+class KeyFile:
+    """The file of keys, as `gamehub-graph keys` writes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self, caller: Caller, rates: Rates = AS_SET, expires: datetime | None = None) -> tuple[Key, str]:
+        """A new key, and the text of it, which is nowhere kept. Raises KeyTrouble."""
+        if not _NAME.fullmatch(caller.name) or caller.name == EVERYONE.name:
+            raise KeyTrouble(
+                f"{caller.name[:64]!r} is no name for a key; allowed are up to 64 letters, digits and . _ @ -, "
+                f"and not the word {EVERYONE.name}"
+            )
+        now = datetime.now(UTC).replace(microsecond=0)
+        if expires is not None:
+            expires = expires.replace(microsecond=0)
+            if expires <= now:
+                raise KeyTrouble("the key would expire before it is made")
+        secret = secrets.token_urlsafe(32)
+        id = secrets.token_hex(4)
+        text = f"{PREFIX}_{id}_{secret}"
+        key = Key(id, caller, sha256(text.encode()).digest(), secret[-4:], rates, now, expires, None)
+        row = (
+            key.id, caller.name, key.digest, key.last_four,
+            json.dumps(None if caller.groups is None else sorted(caller.groups)), json.dumps(sorted(caller.powers)),
+            rates.requests, rates.calls, _text(now), _text(expires), None,
+        )  # fmt: skip
+        with self._writing() as connection:
+            try:
+                connection.execute(f"INSERT INTO key ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            except sqlite3.IntegrityError:
+                raise KeyTrouble(
+                    f"there is a key named {caller.name}: revoke it first, or choose another name"
+                ) from None
+        return key, text
+
+    def revoke(self, which: str) -> Key:
+        """End a key, named or by its id. Raises KeyTrouble."""
+        with self._writing() as connection:
+            live = [key for key in _read(connection) if key.revoked is None]
+            found = next((key for key in live if key.id == which), None) or next(
+                (key for key in live if key.caller.name == which), None
+            )
+            if found is None:
+                raise KeyTrouble(f"there is no key {which[:64]!r}, or it is revoked; `keys list` shows them")
+            connection.execute("UPDATE key SET revoked = ? WHERE id = ?", (_text(datetime.now(UTC)), found.id))
+        return found
+
+    def listed(self) -> list[Key]:
+        """All of them, the oldest first. Raises KeyTrouble."""
+        if not self.path.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(self.path, timeout=5.0)) as connection:
+                return _read(connection)
+        except (sqlite3.Error, ValueError) as error:
+            raise KeyTrouble(f"{self.path} cannot be read: {error}") from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._prepare()
+            with closing(sqlite3.connect(self.path, timeout=5.0)) as connection, connection:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise KeyTrouble(f"{self.path} cannot be written: {error}") from None
+
+    def _prepare(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Nobody else's to read from its first moment on; SQLite gives its other files the same rights.
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        for last in (*[False] * (_TRIES - 1), True):
+            try:
+                with closing(sqlite3.connect(self.path, timeout=5.0)) as connection:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(_SCHEMA)
+                return
+            except sqlite3.OperationalError as error:
+                # Two processes that open a new file at once find it locked, whatever the time-out, while WAL is set.
+                if last or "locked" not in str(error):
+                    raise
+            time.sleep(_PAUSE)
+
+
+class Keys:
+    """The keys as they stand now: each question looks whether the file has changed, which takes microseconds.
+
+    A file that is gone holds no key. One that cannot be read is logged, and what it held counts for a little longer.
+    """
+
+    def __init__(self, path: Path, kept: float = KEPT_SECONDS) -> None:
+        self._path = path
+        self._kept = kept
+        self._keys: dict[str, Key] = {}
+        self._connection: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+        self._version: int | None = None
+        self._read_at = time.monotonic()
+        self._complained = False
+        self._lock = threading.Lock()
+
+    def key(self, text: str) -> Key | None:
+        """The key that a text is, if it lives. How long this takes says nothing of how much of it was right."""
+        found = _KEY.fullmatch(text)
+        if found is None:
+            return None
+        key = self.by_id(found[1])
+        same = hmac.compare_digest(sha256(text.encode()).digest(), _NO_DIGEST if key is None else key.digest)
+        return key if same else None
+
+    def by_id(self, id: str) -> Key | None:
+        """The key with this id, if it lives."""
+        key = self._now().get(id)
+        return key if key is not None and key.lives(datetime.now(UTC)) else None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._forget()
+
+    def _now(self) -> dict[str, Key]:
+        with self._lock:
+            try:
+                self._look()
+            except (sqlite3.Error, OSError, ValueError) as error:
+                self._forget()
+                if not self._complained:
+                    log.error("the file of API keys cannot be read", file=str(self._path), why=str(error))
+                    self._complained = True
+                if time.monotonic() - self._read_at > self._kept:
+                    self._keys = {}
+            else:
+                self._complained = False
+                self._read_at = time.monotonic()
+            return self._keys
+
+    def _look(self) -> None:
+        try:
+            seen = os.stat(self._path)
+        except FileNotFoundError:
+            self._forget()
+            self._keys = {}
+            return
+        inode = (seen.st_dev, seen.st_ino)
+        if self._connection is None or inode != self._inode:
+            self._forget()
+            # Not read-only: a reader of a WAL file writes into the shared memory beside it.
+            self._connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=0.25, check_same_thread=False
+            )
+            self._inode = inode
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._keys = {key.id: key for key in _read(self._connection)}
+            self._version = version
+
+    def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._inode = self._version = None
+
+
+def _read(connection: sqlite3.Connection) -> list[Key]:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'key'").fetchone() is None:
+        return []  # just made, and still empty
+    return [_key(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM key ORDER BY created, rowid")]
+
+
+def _key(
+    id: str, name: str, digest: bytes, last_four: str, groups: str, powers: str,
+    requests: int | None, calls: int | None, created: str, expires: str | None, revoked: str | None,
+) -> Key:  # fmt: skip
+    seen = json.loads(groups)
+    caller = Caller(name, None if seen is None else frozenset(seen), frozenset(json.loads(powers)))
+    made = datetime.fromisoformat(created)
+    return Key(id, caller, digest, last_four, Rates(requests, calls), made, _time(expires), _time(revoked))
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,85 @@
+"""Signed links: the address of one table, which lets whoever has it read that table and nothing else, for a while.
+
+A link is the table's path and query with three parameters more: when it ends, the id of the key on whose behalf it
+reads, and an HMAC-SHA256 over all of it. A revoked key ends its links, and the key's groups hold for them.
+"""
+
+import hmac
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+EXPIRES, KEY, SIGNATURE = "_expires", "_key", "_signature"
+LONGEST = timedelta(days=7)
+LEAST_SECRET = 32
+
+_PATH = re.compile(r"/tables/[^/]+\.[^/]+")
+_OURS = frozenset({EXPIRES, KEY, SIGNATURE})
+
+Pairs = list[tuple[str, str]]
+
+
+class WrongLink(Exception):
+    """A link that lets nobody in, or that cannot be made; the text says why."""
+
+
+def link(secret: str, path: str, query: bytes, key_id: str, lifetime: timedelta, now: datetime) -> str:
+    """The signed address of a table. Raises WrongLink."""
+    if not _PATH.fullmatch(path):
+        raise WrongLink("only a table has a link: its path is /tables/NAME.csv, or another format of it")
+    if not timedelta() < lifetime <= LONGEST:
+        raise WrongLink(f"a link lives for at most {LONGEST.days} days")
+    pairs = read(query)
+    if any(name in _OURS for name, _ in pairs):
+        raise WrongLink(f"the parameters {EXPIRES}, {KEY} and {SIGNATURE} are the link's own")
+    end = str(int((now + lifetime).timestamp()))
+    signature = _sign(secret, path, pairs, end, key_id)
+    signed = written([*pairs, (EXPIRES, end), (KEY, key_id), (SIGNATURE, signature)])
+    return f"{quote(path)}?{signed.decode()}"
+
+
+def address(text: str) -> tuple[str, bytes]:
+    """The path and the query of an address as a person writes it, without or with a server in front."""
+    rest = re.sub(r"^https?://[^/?#]*", "", text)
+    path, _, query = rest.partition("#")[0].partition("?")
+    return unquote(path), query.encode()
+
+
+def is_link(query: bytes) -> bool:
+    """Whether a request claims to come by a link."""
+    return SIGNATURE.encode() in query and any(name in _OURS for name, _ in read(query))
+
+
+def check(secret: str, path: str, query: bytes, now: datetime) -> tuple[str, bytes]:
+    """The id of the key on whose behalf a link reads, and the query without the link's parameters. Raises WrongLink."""
+    pairs = read(query)
+    ours = [(name, value) for name, value in pairs if name in _OURS]
+    if len(ours) != len(_OURS) or {name for name, _ in ours} != _OURS:
+        raise WrongLink("it is not whole")
+    told = dict(ours)
+    rest = [(name, value) for name, value in pairs if name not in _OURS]
+    expected = _sign(secret, path, rest, told[EXPIRES], told[KEY])
+    if not hmac.compare_digest(expected.encode(), told[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
+        raise WrongLink("its signature is wrong: any change of it ends it")
+    if now >= datetime.fromtimestamp(int(told[EXPIRES]), UTC):  # signed, so it is a number
+        raise WrongLink("it has expired")
+    return told[KEY], written(rest)
+
+
+def read(query: bytes) -> Pairs:
+    """The parameters of a query, a letter a byte: two that differ in an odd byte are never taken for the same."""
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+
+
+def written(pairs: Pairs) -> bytes:
+    """The query of parameters that `read` gave."""
+    return urlencode(pairs, encoding="latin-1").encode()
+
+
+def _sign(secret: str, path: str, pairs: Pairs, end: str, key_id: str) -> str:
+    # Sorted by name alone: which of two values of one name comes first may matter.
+    told = sorted(pairs, key=lambda pair: pair[0])
+    message = json.dumps(["gamehub-graph link 1", path, told, end, key_id])
+    return hmac.new(secret.encode(), message.encode(), sha256).hexdigest()

@@ -1,0 +1,128 @@
+"""Tokens of an issuer (JWT): verified by its public keys, and read as a caller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from resolvers.caller import Caller
+from server.callers.jwks import KeySet
+from server.callers.powers import POWERS
+
+# What is signed with a public key's counterpart, and the kind of key each takes. Never `none`, and never HS256: who
+# knows the public key could sign with it.
+ALGORITHMS = {
+    "RS256": "RSA", "RS384": "RSA", "RS512": "RSA", "PS256": "RSA", "PS384": "RSA", "PS512": "RSA",
+    "ES256": "EC", "ES384": "EC", "ES512": "EC", "EdDSA": "OKP",
+}  # fmt: skip
+MOST_CHARACTERS = 16 * 1024
+_ALL = "*"
+_MOST_NAME = 64
+
+
+class WrongToken(Exception):
+    """A token lets nobody in; the text says why and holds nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a token must say, and where it says what its bearer may."""
+
+    issuer: str
+    audience: str
+    leeway: float = 30.0
+    groups_claim: str = "groups"
+    powers_claim: str = "powers"
+
+
+class Tokens:
+    """Reads tokens. A verified key is kept ready for its next token, until the issuer changes it."""
+
+    def __init__(self, keys: KeySet, terms: Terms) -> None:
+        self._keys = keys
+        self._terms = terms
+        self._ready: dict[tuple[str, str], tuple[Mapping[str, Any], jwt.PyJWK]] = {}
+
+    async def caller(self, text: str) -> Caller:
+        """Whom a token lets in. Raises WrongToken, and NoKeys."""
+        if len(text) > MOST_CHARACTERS:
+            raise WrongToken("it is too long")
+        try:
+            header = jwt.get_unverified_header(text)
+        except jwt.InvalidTokenError:
+            raise WrongToken("it is no JWT") from None
+        algorithm, id = header.get("alg"), header.get("kid")
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+            raise WrongToken(f"its algorithm is not one of {', '.join(ALGORITHMS)}")
+        data = await self._keys.key(id if isinstance(id, str) else None)
+        if data is None or data["kty"] != ALGORITHMS[algorithm] or data.get("alg", algorithm) != algorithm:
+            raise WrongToken("its key is not one of the issuer's")
+        return caller_of(self._verified(text, self._key(algorithm, data)), self._terms)
+
+    def _key(self, algorithm: str, data: Mapping[str, Any]) -> jwt.PyJWK:
+        name = (str(data.get("kid", "")), algorithm)
+        kept = self._ready.get(name)
+        if kept is not None and kept[0] is data:
+            return kept[1]
+        try:
+            key = jwt.PyJWK(dict(data), algorithm)
+        except jwt.PyJWTError:
+            raise WrongToken("its key is not one that can be used") from None
+        if len(self._ready) >= 100:
+            self._ready.clear()
+        self._ready[name] = (data, key)
+        return key
+
+    def _verified(self, text: str, key: jwt.PyJWK) -> dict[str, Any]:
+        terms = self._terms
+        try:
+            return jwt.decode(
+                text,
+                key,
+                algorithms=list(ALGORITHMS),
+                issuer=terms.issuer,
+                audience=terms.audience,
+                leeway=terms.leeway,
+                options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
+            )
+        except jwt.PyJWTError as error:
+            raise WrongToken(next((why for kind, why in _WHY if isinstance(error, kind)), "it is no JWT")) from None
+
+
+# The first match counts.
+_WHY: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+    (jwt.ExpiredSignatureError, "it has expired"),
+    (jwt.ImmatureSignatureError, "it is not valid yet"),
+    (jwt.InvalidAudienceError, "it is for another audience"),
+    (jwt.InvalidIssuerError, "it is of another issuer"),
+    (jwt.MissingRequiredClaimError, "it lacks one of the claims exp, iss, aud and sub"),
+    (jwt.InvalidSignatureError, "its signature is wrong"),
+    (jwt.InvalidKeyError, "its key is not one that can be used"),
+)
+
+
+def caller_of(claims: Mapping[str, Any], terms: Terms) -> Caller:
+    """The caller of verified claims. What they do not say is not granted: no groups claim is no group at all."""
+    subject = "".join(letter for letter in str(claims["sub"]) if letter.isprintable())[:_MOST_NAME]
+    return Caller(
+        f"jwt:{subject}", _groups(claims.get(terms.groups_claim)), _powers(claims.get(terms.powers_claim))
+    )  # fmt: skip
+
+
+def _groups(claim: Any) -> frozenset[int] | None:
+    if claim in (_ALL, [_ALL]):  # some issuers write lists only
+        return None
+    entries = claim if isinstance(claim, list) else []
+    return frozenset(group for group in map(_group, entries) if group is not None)
+
+
+def _group(entry: Any) -> int | None:
+    if isinstance(entry, str) and entry.isascii() and entry.isdigit() and len(entry) < 19:
+        return int(entry)
+    return entry if isinstance(entry, int) and not isinstance(entry, bool) else None
+
+
+def _powers(claim: Any) -> frozenset[str]:
+    words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
+    return frozenset(word for word in words if word in POWERS)

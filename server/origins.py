@@ -1,0 +1,74 @@
+"""Pages of other origins: which may ask this graph (CORS), and that no other can make a browser ask it (CSRF).
+
+A browser asks first (a preflight) before a page may send JSON or a header of its own to another origin, and the answer
+is no for every origin that `CORS_ORIGINS` does not list. A POST is JSON here, so that covers it. A GET needs no
+preflight, and takes along what the browser holds: a name and a password, say. It changes nothing here and its answer
+stays hidden from the page, yet it costs. So a query by GET that a browser says comes from another site needs a header
+that forces a preflight.
+"""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from server.asked import EXPLAIN, MAX_CALLS, TRACE
+from server.refusal import Refusal
+
+# Any of these says that the browser has asked first. The later ones are those of widespread clients.
+PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
+ALLOWED = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", *PREFLIGHT)
+TOLD = (
+    "X-Request-Id",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+)
+REMEMBERED_SECONDS = 600
+
+
+def cors(origins: Sequence[str]) -> list[Middleware]:
+    """What lets pages of these origins ask, if there are any, without cookies or passwords of the browser's."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=ALLOWED,
+            expose_headers=TOLD,
+            max_age=REMEMBERED_SECONDS,
+        )
+    ]
+
+
+def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
+    """Refuse a GET that a page of another site has made a browser send."""
+    origin = headers.get("origin")
+    if origin in origins or any(name.lower() in headers for name in PREFLIGHT):
+        return
+    if headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        return
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        foreign = site.strip().lower() not in ("same-origin", "none")
+    else:  # an older browser, or none
+        foreign = origin is not None and _host(origin) != headers.get("host", "").lower()
+    if foreign:
+        raise Refusal(
+            403,
+            "CROSS_SITE",
+            f"A query by GET from a page of another site needs the header {PREFLIGHT[3]}: 1, and its origin in "
+            "CORS_ORIGINS; or send it by POST, as JSON.",
+        )
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

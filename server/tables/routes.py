@@ -1,0 +1,167 @@
+"""`/tables`: which there are, what each is made of, and each in every format.
+
+pyarrow is imported when the first table is asked for: a server that nobody asks for tables neither waits for it nor
+holds it in memory, and one without it says how to install it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from server.execution import Outcome, encode
+from server.negotiation import wants_page
+from server.operation import Operation
+from server.refusal import Refusal
+from server.tables.setup import Setup
+from server.tables.table import Kind, Table, Tables
+
+if TYPE_CHECKING:  # the seam: see above
+    from server.tables.answers import Answers
+
+Run = Callable[[Operation], Awaitable[Outcome]]
+# Makes the page of a table, or of all of them.
+Page = Callable[[Request, "Desk", Table | None], Awaitable[Response]]
+
+MISSING = "Tables need pyarrow, which is not installed: pip install 'gamehub-graph[tables]'."
+
+
+class Desk:
+    """Where tables are asked for. `page` makes what a browser sees at `/tables` and `/tables/{name}`."""
+
+    def __init__(self, tables: Tables, run: Run, setup: Setup, page: Page | None = None) -> None:
+        self.tables = tables
+        self.setup = setup
+        self._run = run
+        self._page = page
+        self._answers: Answers | None = None
+        self._opening = asyncio.Lock()
+
+    async def answers(self) -> "Answers":
+        """What answers with rows, made when it is first asked for. Raises Refusal where pyarrow is not installed."""
+        async with self._opening:
+            if self._answers is None:
+                if find_spec("pyarrow") is None or find_spec("xlsxwriter") is None:
+                    raise Refusal(501, "NOT_IMPLEMENTED", MISSING)
+                module = await asyncio.to_thread(import_module, "server.tables.answers")
+                self._answers = module.Answers(self._run, self.setup)
+        return self._answers
+
+    async def aclose(self) -> None:
+        """End what is under way, and remove what was kept for a time."""
+        if self._answers is not None:
+            await self._answers.spool.aclose()
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes; HEAD goes with GET."""
+        return [
+            Route("/tables", _guarded(self._list)),
+            Route("/tables/{name}/schema", _guarded(self._schema)),
+            Route("/tables/{file}", _guarded(self._table)),
+        ]
+
+    async def _list(self, request: Request) -> Response:
+        await self.answers()
+        if self._page is not None and wants_page(request.headers.get("accept")):
+            return await self._page(request, self, None)
+        return _json({"tables": [brief(table) for table in self.tables.values()]})
+
+    async def _schema(self, request: Request) -> Response:
+        await self.answers()
+        return _json(described(self.tables.find(request.path_params["name"])))
+
+    async def _table(self, request: Request) -> Response:
+        answers = await self.answers()
+        name, dot, form = request.path_params["file"].rpartition(".")
+        if not dot:
+            table = self.tables.find(form)
+            if self._page is not None and wants_page(request.headers.get("accept")):
+                return await self._page(request, self, table)
+            return _json(described(table))
+        from server.tables.answers import form_of  # the seam: imported by now
+
+        table = self.tables.find(name)
+        return await answers.respond(table, form_of(form), request)
+
+
+def brief(table: Table) -> dict[str, Any]:
+    """A table as `/tables` lists it."""
+    return {
+        "name": table.name,
+        "description": table.description,
+        "columns": [column.name for column in table.columns],
+        "parameters": [variable.name for variable in table.variables],
+        "required": [variable.name for variable in table.variables if variable.required],
+        "timed": table.timed,
+        "schema": f"/tables/{table.name}/schema",
+        "formats": {name: f"/tables/{table.name}.{name}" for name in _formats()},
+    }
+
+
+def described(table: Table) -> dict[str, Any]:
+    """A table as `/tables/{name}/schema` describes it."""
+    from server.tables.window import PERIODS
+
+    window = {"since": "included", "until": "not included", "period": list(PERIODS), "default": table.during}
+    return {
+        **brief(table),
+        "columns": [
+            {
+                "name": column.name,
+                "type": str(column.type),
+                "nullable": column.nullable,
+                "description": column.description,
+                "graphql": column.graphql,
+                **({"values": list(column.kind.values)} if column.kind.values else {}),
+            }
+            for column in table.columns
+        ],
+        "parameters": [
+            {
+                "name": variable.name,
+                "type": typed(variable.kind),
+                "required": variable.required,
+                "repeatable": variable.many,
+                "default": variable.default,
+                "example": table.saved.variables.get(variable.name),
+                **({"values": list(variable.kind.values)} if variable.kind.values else {}),
+            }
+            for variable in table.variables
+        ],
+        "window": window if table.timed else None,
+        "document": table.document,
+    }
+
+
+def typed(kind: Kind) -> str:
+    """A kind in one word."""
+    return f"list of {typed(kind.of)}" if kind.of is not None else kind.name
+
+
+def _formats() -> list[str]:
+    from server.tables.formats import FORMATS  # the seam
+
+    return list(FORMATS)
+
+
+def _guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Refusals in the shape of every other error."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except Refusal as refusal:
+            return _json({"errors": refusal.errors}, refusal.status, refusal.headers)
+
+    return guarded
+
+
+def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        encode(content), status, {**(headers or {}), "Cache-Control": "no-store"}, "application/json; charset=utf-8"
+    )

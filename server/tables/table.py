@@ -1,0 +1,409 @@
+"""Tables: each saved query that marks the list of its rows with `@rows`, as its columns and the document that fills it.
+
+Nothing here reads a row or needs pyarrow, so a broken table stops the start of the server and costs it nothing else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    Node,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    VariableDefinitionNode,
+    VariableNode,
+    Visitor,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+    is_non_null_type,
+    print_ast,
+    type_from_ast,
+    value_from_ast_untyped,
+    visit,
+)
+from strawberry import Schema
+
+from server.documents import prepare
+from server.refusal import Refusal
+from server.saved import BrokenQuery, Saved
+
+if TYPE_CHECKING:  # the types of columns are pyarrow's, which only a table that is asked for has to import
+    import pyarrow as pa
+
+
+NodeT = TypeVar("NodeT", bound=Node)
+
+ROWS = "rows"
+DURING = "during"
+PERIOD = "Period"
+# What a connection and its edges have beside their items: a table has all pages, so it names none of this.
+PLUMBING = frozenset({"nodes", "edges", "node"})
+OF_PAGES = frozenset({"totalCount", "pageInfo", "cursor"})
+PAGING = frozenset({"first", "after"})
+
+SCALARS = {
+    "ID": "string",
+    "String": "string",
+    "Int": "int64",
+    "Float": "float64",
+    "Boolean": "bool",
+    "Decimal": "decimal",
+    "DateTime": "timestamp",
+    "Date": "date",
+}
+# Named so in the address of every table, so no variable may be.
+RESERVED = frozenset({"since", "until", "period", "limit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a column or a variable holds: `name` is a value of `SCALARS`, or enum (with its values), or list (of)."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    of: "Kind | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: where its values stand, and what they are.
+
+    `level` counts the lists above it: 0 is the operation itself, the last one the row. `path` leads from an item of
+    that level to the value, by the answer's own keys. `graphql` is the type in the schema's words.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool
+    description: str
+    path: tuple[str, ...]
+    level: int
+    graphql: str
+
+    @property
+    def type(self) -> "pa.DataType":
+        """The type in arrow's words."""
+        from server.tables.arrow import data_type  # the seam: see this module's docstring
+
+        return data_type(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the document, which is a parameter of the table's address."""
+
+    name: str
+    kind: Kind
+    required: bool
+    default: Any
+    graphql: str
+
+    @property
+    def many(self) -> bool:
+        """Whether it may be given several times."""
+        return self.kind.name == "list"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A saved query as a table. `document` fills it, with all pages of the lists that lead to its rows.
+
+    `spine` leads to the rows: the path from the operation to the first list, from its items to the next, and so on.
+    `during` is what the document itself says when nobody names a window, if it is `timed`.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    variables: tuple[Variable, ...]
+    timed: bool
+    during: Mapping[str, Any] | None
+    spine: tuple[tuple[str, ...], ...]
+    document: str
+    saved: Saved = field(repr=False)
+
+    @cached_property
+    def schema(self) -> "pa.Schema":
+        """The table's schema in arrow's words: the same for every answer, an empty one, too."""
+        from server.tables.arrow import arrow_schema  # the seam: see this module's docstring
+
+        return arrow_schema(self)
+
+
+class Tables(Mapping[str, Table]):
+    """The tables of the saved queries, by name. Raises BrokenQuery for a query that cannot be one."""
+
+    def __init__(self, saved: Sequence[Saved], schema: Schema) -> None:
+        found = (table_of(one, schema) for one in saved)
+        self._tables = {table.name: table for table in found if table is not None}
+
+    def __getitem__(self, name: str) -> Table:
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def find(self, name: str) -> Table:
+        """The table of that name. Raises a Refusal that names those there are."""
+        if name not in self._tables:
+            there = f"there are {', '.join(self)}" if self else "no saved query is one"
+            raise Refusal(404, "NOT_FOUND", f"There is no table {name[:60]!r}; {there}.")
+        return self._tables[name]
+
+
+def table_of(saved: Saved, schema: Schema) -> Table | None:
+    """The table that a saved query is, or None if it marks no rows. Raises BrokenQuery."""
+    if f"@{ROWS}" not in saved.text:
+        return None
+    document = prepare(schema, saved.text)
+    operation = document.operation(saved.name)
+    if operation is None or document.tree is None:
+        return None  # `saved.check` says why
+    fragments = {
+        node.name.value: node for node in document.tree.definitions if isinstance(node, FragmentDefinitionNode)
+    }
+    return _Reader(saved, schema._schema, fragments).table(operation)
+
+
+class _Reader:
+    """Reads one operation: its columns in the document's order, and the document that is asked for them."""
+
+    def __init__(self, saved: Saved, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self.saved = saved
+        self.schema = schema
+        self.fragments = fragments
+        self.columns: dict[str, Column] = {}
+        self.spine: list[tuple[str, ...]] = []
+        self.rows = 0
+
+    def table(self, operation: OperationDefinitionNode) -> Table | None:
+        root = self.schema.get_root_type(operation.operation)
+        assert root is not None
+        if not self._marks(operation.selection_set):
+            return None  # the word stands in a comment
+        selection, _ = self._read(operation.selection_set, root, _Place())
+        if self.rows > 1:
+            raise self._broken(f"@{ROWS} stands on {self.rows} fields; a table's rows are the items of one list")
+        used = _variables_in(selection)
+        definitions = [node for node in operation.variable_definitions or () if node.variable.name.value in used]
+        text = print_ast(_changed(operation, selection_set=selection, variable_definitions=tuple(definitions)))
+        period = next((node for node in definitions if node.variable.name.value == DURING), None)
+        timed = period is not None and get_named_type(self._type(period)) is self.schema.get_type(PERIOD)
+        return Table(
+            name=self.saved.name,
+            description=self.saved.comment,
+            columns=tuple(self.columns.values()),
+            variables=tuple(self._variable(node) for node in definitions if not (timed and node is period)),
+            timed=timed,
+            during=_default(period) if timed and period is not None else None,
+            spine=tuple(self.spine),
+            document=text,
+            saved=self.saved,
+        )
+
+    def _marks(self, selection: SelectionSetNode | None) -> bool:
+        return any(
+            _marked(node) or self._marks(_below(node, self.fragments))
+            for node in (selection.selections if selection else ())
+        )
+
+    def _read(self, selection: SelectionSetNode, kind: Any, place: "_Place") -> tuple[SelectionSetNode, int]:
+        """The selection as a table asks it. Notes columns and the way to the rows."""
+        nodes: list[SelectionNode] = []
+        for node in self._flat(selection):
+            read = self._field(node, kind, place)
+            if read is not None:
+                nodes.append(read)
+        return SelectionSetNode(selections=tuple(nodes)), len(nodes)
+
+    def _flat(self, selection: SelectionSetNode) -> Iterator[FieldNode]:
+        """The fields of a selection, those of its fragments among them."""
+        for node in selection.selections:
+            for directive in node.directives or ():
+                if directive.name.value in ("skip", "include"):
+                    raise self._broken(f"@{directive.name.value}: a table has the same columns at all times")
+            if isinstance(node, FieldNode):
+                yield node
+                continue
+            below = _below(node, self.fragments)
+            assert below is not None
+            yield from self._flat(below)
+
+    def _field(self, node: FieldNode, parent: Any, place: "_Place") -> FieldNode | None:
+        name, key = node.name.value, (node.alias or node.name).value
+        if name.startswith("__"):
+            return None
+        definition: GraphQLField = parent.fields[name]
+        kind: Any = get_nullable_type(definition.type)
+        named: Any = get_named_type(kind)
+        on_spine = _marked(node) or self._marks(node.selection_set)
+        if name in OF_PAGES and place.paged:
+            return None
+        directives = tuple(directive for directive in node.directives or () if directive.name.value != ROWS)
+        if isinstance(named, GraphQLScalarType | GraphQLEnumType):
+            if _marked(node):
+                raise self._broken(f"@{ROWS} stands on {name}, whose items are not objects")
+            self._column(node, definition, place)
+            return _changed(node, directives=directives)
+        if not isinstance(named, GraphQLObjectType):
+            raise self._broken(f"{name} is a {named}, which can be of several types; select one that cannot")
+        if is_list_type(kind) and not on_spine:
+            raise self._broken(
+                f"{name} is a list of objects inside a row; mark it with @{ROWS} instead, or leave it out"
+            )
+        if _marked(node) and not is_list_type(kind):
+            inside = next((inner for inner in ("nodes", "edges") if inner in named.fields), None)
+            hint = f": mark {inside} inside it" if inside else ""
+            raise self._broken(f"@{ROWS} stands on {name}, which is no list{hint}")
+        inner = place.below(
+            key,
+            plumbing=name in PLUMBING and place.connection,
+            nullable=not is_non_null_type(definition.type),
+            spine=on_spine,
+        )
+        inner = replace(
+            inner,
+            connection=_is_connection(named) or named.name.endswith("Edge"),
+            paged=on_spine and (_is_connection(named) or named.name.endswith("Edge")),
+        )
+        if is_list_type(kind):
+            if is_list_type(get_nullable_type(kind.of_type)):
+                raise self._broken(f"{name} is a list of lists of objects")
+            self.spine.append(inner.path)
+            self.rows += _marked(node)
+            # A row names its own columns; what stands above it is named by the whole way there.
+            names = () if _marked(node) else inner.names
+            inner = replace(inner, level=place.level + 1, path=(), names=names, nullable=False)
+        assert node.selection_set is not None
+        selection, count = self._read(node.selection_set, named, inner)
+        if not count:
+            if on_spine:
+                raise self._broken(f"{name} has no column")
+            return None
+        paging = PAGING if on_spine and _is_connection(named) else frozenset()
+        arguments = tuple(argument for argument in node.arguments or () if argument.name.value not in paging)
+        return _changed(node, selection_set=selection, arguments=arguments, directives=directives)
+
+    def _column(self, node: FieldNode, definition: GraphQLField, place: "_Place") -> None:
+        key = (node.alias or node.name).value
+        name = key if node.alias else "_".join((*place.names, key))
+        path = (*place.path, key)
+        column = Column(
+            name,
+            self._kind(definition.type, f"the column {name}"),
+            place.nullable or not is_non_null_type(definition.type),
+            definition.description or "",
+            path,
+            place.level,
+            str(definition.type),
+        )
+        known = self.columns.get(name.lower())
+        if known is not None and (known.level, known.path) != (column.level, column.path):
+            raise self._broken(f"two columns are called {name}; give one of them an alias")
+        self.columns[name.lower()] = column
+
+    def _kind(self, kind: Any, what: str) -> Kind:
+        kind = get_nullable_type(kind)
+        if is_list_type(kind):
+            return Kind("list", of=self._kind(kind.of_type, what))
+        if isinstance(kind, GraphQLEnumType):
+            return Kind("enum", tuple(kind.values))
+        if kind.name not in SCALARS or isinstance(kind, GraphQLInputObjectType):
+            raise self._broken(f"{what} is of the type {kind}, which a table cannot hold; it can {', '.join(SCALARS)}")
+        return Kind(SCALARS[kind.name])
+
+    def _variable(self, node: VariableDefinitionNode) -> Variable:
+        name, kind = node.variable.name.value, self._type(node)
+        if name in RESERVED:
+            raise self._broken(f"${name}: every table has a parameter of that name; call the variable something else")
+        default = _default(node)
+        return Variable(
+            name,
+            self._kind(kind, f"the variable ${name}"),
+            is_non_null_type(kind) and default is None,
+            default,
+            str(kind),
+        )
+
+    def _type(self, node: VariableDefinitionNode) -> Any:
+        return type_from_ast(self.schema, node.type)
+
+    def _broken(self, why: str) -> BrokenQuery:
+        return BrokenQuery(f"queries/{self.saved.path.name}: no table can be made of it: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a selection stands: the names that lead there, and what of them a column's name has."""
+
+    names: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    level: int = 0
+    nullable: bool = False
+    connection: bool = False
+    paged: bool = False
+
+    def below(self, key: str, *, plumbing: bool, nullable: bool, spine: bool) -> "_Place":
+        # An object on the way to the rows that is null has no rows, so what stands in it is never null for that.
+        return replace(
+            self,
+            names=self.names if plumbing else (*self.names, key),
+            path=(*self.path, key),
+            nullable=self.nullable or (nullable and not spine),
+        )
+
+
+class _Names(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.found.add(node.name.value)
+
+
+def _variables_in(selection: SelectionSetNode) -> set[str]:
+    names = _Names()
+    visit(selection, names)
+    return names.found
+
+
+def _default(node: VariableDefinitionNode) -> Any:
+    return None if node.default_value is None else value_from_ast_untyped(node.default_value)
+
+
+def _marked(node: SelectionNode) -> bool:
+    return any(directive.name.value == ROWS for directive in node.directives or ())
+
+
+def _below(node: SelectionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> SelectionSetNode | None:
+    if isinstance(node, FragmentSpreadNode):
+        return fragments[node.name.value].selection_set
+    assert isinstance(node, FieldNode | InlineFragmentNode)
+    return node.selection_set
+
+
+def _is_connection(kind: GraphQLObjectType) -> bool:
+    return "pageInfo" in kind.fields and ("nodes" in kind.fields or "edges" in kind.fields)
+
+
+def _changed(node: NodeT, **changed: Any) -> NodeT:
+    """A copy of a node of a document with some of its parts changed."""
+    return type(node)(**{**{key: getattr(node, key) for key in node.keys if key != "loc"}, **changed})

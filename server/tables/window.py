@@ -1,0 +1,126 @@
+"""The window of time that a table is read in: from an address's parameters to an interval, cut into days.
+
+`since` is included and `until` is not; each is a date, or a date-time (without an offset, of the business time zone).
+`period` is one of the graph's named frames. Without any of them a table has the window that its document says.
+"""
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from server.refusal import Refusal
+from server.tables.table import Table
+from upstream import interval
+from upstream.days import Piece, over, pieces
+from upstream.interval import Frame, Interval
+
+PARAMETERS = ("since", "until", "period")
+PERIODS = tuple(frame.value for frame in Frame)
+# A day is open for so long after its end: for corrections, and for games that cross midnight.
+GRACE = datetime.timedelta(hours=6)
+MOST_DAYS = 3700
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# A plus sign in an address is a space, unless somebody has taken care of it.
+_OFFSET = re.compile(r" (\d\d:?\d\d)$", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """An interval, and its days in ascending order."""
+
+    interval: Interval
+    pieces: tuple[Piece, ...]
+    zone: ZoneInfo
+
+    def closed(self, now: datetime.datetime) -> bool:
+        """Whether all of its days are over for good, so that every reading of it brings the same."""
+        return over(self.pieces[-1].day, self.zone, GRACE) <= now
+
+    @property
+    def text(self) -> str:
+        """The interval as ISO 8601 writes it."""
+        return f"{self.interval.start.isoformat()}/{self.interval.end.isoformat()}"
+
+
+def window_of(table: Table, given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo) -> Window | None:
+    """The window that `since`, `until` and `period` mean for a table; None for one without time. Raises Refusal."""
+    given = {name: given[name] for name in PARAMETERS if name in given}
+    if not table.timed:
+        if given:
+            raise _bad(f"The table {table.name} has no window of time: leave out {', '.join(given)}.")
+        return None
+    if "period" in given and len(given) > 1:
+        raise _bad("Say either period, or since and until.")
+    if "period" in given:
+        return cut(_frame(given["period"], now, zone), zone)
+    if "until" in given and "since" not in given:
+        raise _bad("until needs a since.")
+    if "since" in given:
+        start = _moment("since", given["since"], zone)
+        if "until" in given:
+            end = _moment("until", given["until"], zone)
+        else:
+            end = interval.resolve(Frame.TODAY, now, zone).end
+        if start >= end:
+            raise _bad(f"since, {start.isoformat()}, must be before until, {end.isoformat()}.")
+        return cut(Interval(start, end), zone)
+    return cut(_of_document(table.during, now, zone), zone)
+
+
+def cut(found: Interval, zone: ZoneInfo) -> Window:
+    """The window of an interval. Raises Refusal."""
+    if (found.end - found.start).days > MOST_DAYS:
+        raise _bad(f"A window is of {MOST_DAYS} days at most.")
+    try:
+        return Window(found, pieces(found, zone), zone)
+    except OverflowError:
+        raise _bad("The window lies outside the calendar.") from None
+
+
+def during(piece: Piece) -> dict[str, Any]:
+    """A piece of a window as the graph's Period. A whole day is told as a day: a report of days has to know which."""
+    if piece.whole:
+        return {"dates": {"from": piece.text, "to": piece.text}}
+    return {"between": {"from": piece.interval.start.isoformat(), "until": piece.interval.end.isoformat()}}
+
+
+def _frame(name: str, now: datetime.datetime, zone: ZoneInfo) -> Interval:
+    if name.lower() not in PERIODS:
+        raise _bad(f"There is no period {name[:40]!r}; there are {', '.join(PERIODS)}.")
+    return interval.resolve(Frame(name.lower()), now, zone)
+
+
+def _of_document(said: Mapping[str, Any] | None, now: datetime.datetime, zone: ZoneInfo) -> Interval:
+    """The window of a document's own default. Raises Refusal."""
+    if not said:
+        return interval.resolve(Frame.TODAY, now, zone)
+    if said.get("frame"):
+        return _frame(said["frame"], now, zone)
+    if said.get("dates"):
+        first, last = (datetime.date.fromisoformat(said["dates"][key]) for key in ("from", "to"))
+        return interval.dates(first, last, zone)
+    return Interval(_moment("from", said["between"]["from"], zone), _moment("until", said["between"]["until"], zone))
+
+
+def _moment(name: str, text: str, zone: ZoneInfo) -> datetime.datetime:
+    text = text.strip()
+    try:
+        if _DATE.fullmatch(text):
+            return interval.midnight(datetime.date.fromisoformat(text), zone)
+        moment = datetime.datetime.fromisoformat(_OFFSET.sub(r"+\1", text))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        return moment.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        raise _bad(
+            f"{name} is {text[:40]!r}; it must be a date such as 2026-03-01, or a date-time such as "
+            "2026-03-01T06:00:00+01:00."
+        ) from None
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "BAD_USER_INPUT", message)

@@ -1,0 +1,73 @@
+"""One server over a sandbox for callers of any groups: all of them share its cache, its prices and its samples."""
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from resolvers import predict
+from resolvers.caller import EVERYONE, Caller
+from resolvers.join import Join
+from resolvers.prices import Prices
+from resolvers.session import Session
+from schema.graph import schema
+from server import trace
+from server.asked import Asked
+from server.execution import Executor
+from server.operation import Operation
+from tests.graph import Graph
+from tests.stand import Sandbox
+from upstream.cache import Cached, open_store
+
+
+def of_groups(*groups: int) -> Caller:
+    """A caller who sees these groups."""
+    return Caller("partner", frozenset(groups))
+
+
+class Audience:
+    """Asks as whom you like. `kept` is whether the days cache stands before the upstream."""
+
+    def __init__(self, sandbox: Sandbox, kept: bool = True, **session: Any) -> None:
+        self.graph = Graph(sandbox)
+        self.kept = kept
+        self.session = session
+        self.prices = Prices()
+        self.join = Join()
+        self.executor = Executor(schema, self._session, trace.finish, predict.foresee)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        graph = await self._stack.enter_async_context(self.graph)
+        self.upstream: Any = graph.upstream
+        if self.kept:
+            cached = Cached(graph.upstream, open_store("memory://"), graph.zone, now=lambda: graph.now)
+            self.upstream = await self._stack.enter_async_context(cached)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def _session(self, operation: Operation) -> Session:
+        return Session(
+            self.upstream,
+            self.graph.zone,
+            now=self.graph.now,
+            prices=self.prices,
+            join=self.join,
+            caller=operation.caller,
+            **self.session,
+        )
+
+    async def ask(self, query: str, caller: Caller = EVERYONE, explain: bool = False, **variables: Any) -> Any:
+        """The whole answer, with the trace, or instead the plan."""
+        asked = Asked(trace=not explain, explain=explain)
+        outcome = await self.executor.run(Operation(query, None, variables, asked=asked, caller=caller))
+        return outcome.answer()
+
+    async def data(self, query: str, caller: Caller = EVERYONE, **variables: Any) -> Any:
+        """The data of a query that must not fail."""
+        answer = await self.ask(query, caller, **variables)
+        assert answer.get("errors", []) == []
+        return answer["data"]

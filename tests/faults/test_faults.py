@@ -1,0 +1,115 @@
+"""Every kind of fault, against the served graph: 0 wrong rows, 0 hangs, 0 secrets in whatever anybody can read."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.faults.kinds import KINDS
+from tests.faults.proxy import Proxy, proxied
+from tests.faults.truth import secrets_in, untrue
+from tests.served import served
+from tests.stand import Sandbox
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DEADLINE = 0.6
+DAY = 'during: {dates: {from: "2026-03-10", to: "2026-03-10"}}'
+QUERIES = [
+    query.replace("DAY", DAY)
+    for query in (
+        "{ group(id: 382) { name users { nodes { id username } } } }",
+        "{ group(id: 383) { users { nodes { username transactions(DAY) { nodes { amount timestamp } } } } } }",
+        "{ group(id: 382) { dailyMovements(DAY) { net } transactions(DAY, first: 5) { nodes { amount } } } }",
+        "{ gameLogs(DAY, first: 5) { totalCount nodes { bet win } } progressiveJackpots { description } }",
+        "{ user(id: 2051) { username gameLogs(DAY) { nodes { bet win } } } }",
+    )
+]
+
+
+@dataclass(frozen=True)
+class House:
+    """The served graph behind its faulty upstreams, and where it leaves traces."""
+
+    proxy: Proxy
+    client: httpx.AsyncClient
+    truth: list[dict[str, Any]]
+    secrets: list[str]
+    folder: Path
+
+    async def ask(self, query: str) -> httpx.Response:
+        """A query's answer, with its trace. What takes longer than the deadline and a tenth is a hang."""
+        return await self.client.post("/graphql", json={"query": query}, headers={"X-Graph-Trace": "1"})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    folder = tmp_path_factory.mktemp("faults")
+    world.heal()
+    settings = {
+        "GAMEHUB_TOKEN": world.gamehub_token,
+        "GAMELOG_AGENT_CODE": world.agent_code,
+        "GAMELOG_AGENT_TOKEN": world.agent_token,
+        "GAMEHUB_TIMEOUT": str(DEADLINE),
+        "GAMELOG_TIMEOUT": str(DEADLINE),
+        "MAX_UPSTREAM_MEBIBYTES": "4",
+        "BREAKER_FAILURES": "0",
+        "CACHE_URL": "off",
+        "LOG_LEVEL": "debug",
+    }
+    async with proxied(world) as proxy:
+        urls = {"GAMEHUB_URL": proxy.gamehub_url, "GAMELOG_URL": proxy.gamelog_url}
+        with served(folder, log=folder / "log", **urls, **settings) as address:
+            # Later than any deadline, since what one relation waits for may begin when another has failed.
+            async with httpx.AsyncClient(base_url=address, timeout=4 * DEADLINE, trust_env=False) as client:
+                truth = [(await client.post("/graphql", json={"query": query})).json() for query in QUERIES]
+                assert [answer.get("errors") for answer in truth] == [None] * len(QUERIES)
+                yield House(proxy, client, truth, [world.gamehub_token, world.agent_token], folder)
+
+
+async def test_there_are_as_many_kinds_as_promised() -> None:
+    assert len(KINDS) >= 32
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_answer_is_true_or_an_error(kind: str, house: House) -> None:
+    house.proxy.strike(KINDS[kind])
+    answers = await asyncio.gather(*map(house.ask, QUERIES))
+    struck = house.proxy.calls
+    house.proxy.heal()
+    assert struck >= len(QUERIES)
+    assert [answer.status_code for answer in answers] == [200] * len(QUERIES)
+    wrong = [untrue(answer.json(), truth) for answer, truth in zip(answers, house.truth, strict=True)]
+    assert wrong == [[]] * len(QUERIES)
+    told = "".join(answer.text for answer in answers)
+    assert secrets_in(told, house.secrets) == []
+    # A fault that changes nothing tries nothing.
+    if kind not in ("slow", "trickle"):
+        assert any("errors" in answer.json() for answer in answers)
+
+
+async def test_no_secret_is_left_behind(house: House) -> None:
+    for kind in ("500", "page", "401", "redirect"):
+        house.proxy.strike(KINDS[kind])
+        await asyncio.gather(*map(house.ask, QUERIES[1:4]))
+    house.proxy.heal()
+    ready = await house.client.get("/readyz")
+    log = (house.folder / "log").read_text()
+    assert "upstream.failed" in log
+    with sqlite3.connect(house.folder / "errors.sqlite") as journal:
+        rows = journal.execute("SELECT * FROM error").fetchall()
+    assert len(rows) > 5
+    for text in (ready.text, log, repr(rows)):
+        assert secrets_in(text, house.secrets) == []
+
+
+async def test_nothing_is_left_of_it(house: House) -> None:
+    answers = await asyncio.gather(*map(house.ask, QUERIES * 4))
+    assert [untrue(answer.json(), truth) for answer, truth in zip(answers, house.truth * 4, strict=True)] == [[]] * 20
+    assert all("errors" not in answer.json() for answer in answers)

@@ -1,0 +1,47 @@
+"""A request's bytes over a socket of its own, and the answer to them."""
+
+import http.client
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer: its status, its headers and its body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def codes(self) -> list[str]:
+        """The codes of its errors."""
+        told: Any = orjson.loads(self.body)
+        return [error["extensions"]["code"] for error in told.get("errors", ())]
+
+
+def connect(address: str, timeout: float = 20) -> socket.socket:
+    """A connection to the server of an address."""
+    parts = urlsplit(address)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return socket.create_connection((parts.hostname, parts.port), timeout)
+
+
+def send(address: str, request: bytes) -> Answer:
+    """The answer to the bytes of one request."""
+    with connect(address) as connection:
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before its end: the answer is there
+            connection.sendall(request)
+        return read(connection)
+
+
+def read(connection: socket.socket) -> Answer:
+    """The next answer of a connection."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

@@ -1,0 +1,102 @@
+"""Queries for all there is: from every field at the root every field of the schema, as deep as types do not repeat."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+)
+
+# Connections are gone through to their items, so they do not count as types of their own.
+_THROUGH = ("Connection", "Edge", "PageInfo")
+
+
+@dataclass
+class Everything:
+    """Writes the queries.
+
+    `values` are the values to try of an argument: as JSON of a field's at the root (`user.id`), in GraphQL below
+    (`inGroup`). `always` are the arguments that are given wherever there are such.
+
+    `asked` are the fields that were written into some query, `depth` is how many types deep a query goes.
+    """
+
+    schema: GraphQLSchema
+    values: Mapping[str, Sequence[Any]]
+    always: Mapping[str, str]
+    depth: int = 4
+    asked: set[tuple[str, str]] = field(default_factory=set)
+
+    def queries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """A query for each field at the root, with its variables for each value of its arguments."""
+        query = self.schema.query_type
+        assert query is not None
+        for name, each in query.fields.items():
+            if name == "_service":
+                continue
+            self.asked.add((query.name, name))
+            below = self._below(each, ())
+            fixed = [f"{argument}: {value}" for argument, value in self.always.items() if argument in each.args]
+            if not any(str(argument.type).endswith("!") for argument in each.args.values()):
+                yield f"{{ {name}{_given(fixed)}{below} }}", {}
+            for argument, kind in each.args.items():
+                text = f"query ($value: {kind.type}) {{ {name}{_given([*fixed, f'{argument}: $value'])}{below} }}"
+                for value in self.values.get(f"{name}.{argument}", ()):
+                    yield text, {"value": value}
+
+    def fields(self) -> set[tuple[str, str]]:
+        """All fields of all types, but those that only federation asks for."""
+        kinds = [kind for kind in self.schema.type_map.values() if isinstance(kind, GraphQLObjectType)]
+        named = {(kind.name, name) for kind in kinds if not kind.name.startswith("__") for name in kind.fields}
+        return {(kind, name) for kind, name in named if kind != "_Service" and name != "_service"}
+
+    def _below(self, above: GraphQLField, path: tuple[str, ...]) -> str:
+        kind = get_named_type(above.type)
+        if is_leaf_type(kind):
+            return ""
+        if is_abstract_type(kind):
+            assert not isinstance(kind, GraphQLUnionType) or kind.types
+            options = self.schema.get_possible_types(kind)
+            # Each of them is gone through from fields of its own: here a look at what it leads to is enough.
+            path = ("",) * (self.depth - 2)
+            inner = " ".join(
+                f"... on {option.name} {self._fields(option, path, alias=f'{option.name}__')}" for option in options
+            )
+            return f" {{ __typename {inner} }}"
+        return f" {self._fields(kind, path)}"
+
+    def _fields(self, kind: GraphQLNamedType, path: tuple[str, ...], alias: str = "") -> str:
+        assert isinstance(kind, GraphQLObjectType)
+        again = kind.name in path or len(path) >= self.depth
+        if not kind.name.endswith(_THROUGH):
+            path = (*path, kind.name)
+        parts = ["__typename"]
+        for name, each in kind.fields.items():
+            # Of a type that stands above already, what it is of itself is enough, and of an edge beside `nodes`.
+            if again and not is_leaf_type(get_named_type(each.type)):
+                continue
+            if kind.name.endswith("Edge") and name == "node":
+                self.asked.add((kind.name, name))
+                parts.append("node { __typename }")
+                continue
+            self.asked.add((kind.name, name))
+            fixed = [f"{argument}: {value}" for argument, value in self.always.items() if argument in each.args]
+            tries = [[f"{argument}: {value}"] for argument in each.args for value in self.values.get(argument, ())]
+            below = self._below(each, path)
+            for number, tried in enumerate([[], *tries]):
+                # The name stands at the end, where whoever reads the answer finds it.
+                other = f"{alias}{f'again{number}__' if number else ''}"
+                parts.append(f"{f'{other}{name}: ' if other else ''}{name}{_given([*fixed, *tried])}{below}")
+        return f"{{ {' '.join(parts)} }}"
+
+
+def _given(arguments: Sequence[str]) -> str:
+    return f"({', '.join(arguments)})" if arguments else ""

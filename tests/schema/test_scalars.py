@@ -1,0 +1,44 @@
+"""What a client may send for a scalar: exact, plain and short."""
+
+import pytest
+
+from schema.errors import BadUserInput
+from schema.scalars import SCALARS, Decimal, is_id, parse_id
+
+parse = SCALARS[Decimal].parse_value
+assert parse is not None
+
+
+@pytest.mark.parametrize("value", ["0", "-12.50", "1" * 40 + "." + "1" * 40, 7, -(10**39)])
+def test_a_decimal(value: object) -> None:
+    assert parse(value) == str(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "NaN", "nan", "sNaN", "Infinity", "-inf", "1e3", "1E+2", "", " ", " 1", "1 ", "+1", "1.", ".5", "1,5", "0x1",
+        "1_0", "٣", "1\n", "1" * 41, "0." + "1" * 41, 10**40, 1.5, float("nan"), float("inf"), True, None, [], {},
+    ],
+    ids=lambda value: f"{type(value).__name__} {str(value)[:12]}" if not isinstance(value, int) else "a number",
+)  # fmt: skip
+def test_no_decimal(value: object) -> None:
+    with pytest.raises(BadUserInput, match="plain digits"):
+        parse(value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2**63, "0", "1" * 20, "1.0", 1e18, "", "1\n", "٣", True, None, {}])
+def test_no_id(value: object) -> None:
+    with pytest.raises(BadUserInput, match="is not an id"):
+        parse_id(value)
+
+
+def test_numbers_that_have_no_text() -> None:
+    for read in (parse, parse_id):
+        with pytest.raises(BadUserInput):
+            read(10**9999)
+
+
+def test_an_id() -> None:
+    assert (parse_id("382"), parse_id(2**63 - 1)) == (382, 2**63 - 1)
+    assert is_id("1")

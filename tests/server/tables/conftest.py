@@ -1,0 +1,87 @@
+"""What the tests of tables share: a graph of its own process over the world, and a library that stumbles on purpose."""
+
+import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.app import create_app
+from server.saved import Saved
+from server.tables.setup import Setup
+from tests.served import served
+from tests.server.serving import serving
+from tests.server.tables import library
+from tests.stand import Sandbox
+
+NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
+
+
+def saved(text: str) -> Saved:
+    """A saved query of a text."""
+    first, _, rest = text.partition("\n")
+    name = rest.split("query ")[1].partition("(")[0]
+    return Saved(name, first.removeprefix("# "), text, {}, Path(f"{name}.graphql"))
+
+
+class Library:
+    """The library, served: its address, a client, what was asked of its loans, and the folder of its files."""
+
+    def __init__(self, address: str, client: httpx.Client, asked: list[Any], folder: Path) -> None:
+        self.address = address
+        self.client = client
+        self.asked = asked
+        self.folder = folder
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.get(f"/tables/{path}", headers={"accept-encoding": "identity", **named})
+
+
+@contextmanager
+def lending(folder: Path) -> Iterator[Library]:
+    """The library, for as long as a `with` block lasts; its files are kept in the folder."""
+    asked: list[Any] = []
+    app = create_app(
+        library.schema,
+        lambda operation: asked,
+        saved=[saved(text) for text in (library.BOOKS, library.SHELVES, library.ONE, library.LOANS)],
+        setup=Setup(now=lambda: NOW, spool_dir=folder),
+    )
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        yield Library(address, client, asked, folder)
+
+
+@pytest.fixture
+def shelved(tmp_path: Path) -> Iterator[Library]:
+    """The library, of which nothing was asked yet."""
+    with lending(tmp_path / "spool") as library:
+        yield library
+
+
+@pytest.fixture(scope="module")
+def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The library, for the tests of a module that only read."""
+    with lending(tmp_path_factory.mktemp("spool")) as library:
+        yield library
+
+
+def settings(sandbox: Sandbox) -> dict[str, str]:
+    """What points a server at a sandbox."""
+    return {
+        "GAMEHUB_URL": sandbox.gamehub_url,
+        "GAMEHUB_TOKEN": sandbox.gamehub_token,
+        "GAMELOG_URL": sandbox.gamelog_url,
+        "GAMELOG_AGENT_CODE": sandbox.agent_code,
+        "GAMELOG_AGENT_TOKEN": sandbox.agent_token,
+    }
+
+
+@pytest.fixture(scope="module")
+def address(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The graph over the world, as a process of its own."""
+    with served(tmp_path_factory.mktemp("served"), **settings(world)) as address:
+        yield address

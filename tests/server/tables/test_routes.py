@@ -1,0 +1,96 @@
+"""`/tables`: what there is, what each table is made of, and what is said of a wrong address."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import httpx
+import pytest
+
+from tests.server.tables.conftest import Library
+
+
+def test_the_list(open_library: Library) -> None:
+    tables = open_library.client.get("/tables").json()["tables"]
+    assert [table["name"] for table in tables] == ["Books", "Shelves", "OneShelf", "Loans"]
+    loans = tables[3]
+    assert loans["formats"]["parquet"] == "/tables/Loans.parquet"
+    assert (loans["timed"], loans["required"], loans["parameters"]) == (True, [], ["count"])
+    assert tables[2]["required"] == ["shelf"]
+
+
+def test_a_description(open_library: Library) -> None:
+    told = open_library.get("Books/schema").json()
+    assert told == open_library.get("Books").json()
+    assert told["columns"][2] == {
+        "name": "price", "type": "decimal128(38, 10)", "nullable": True, "description": "", "graphql": "Decimal",
+    }  # fmt: skip
+    assert told["columns"][5]["values"] == ["HARD", "SOFT", "NONE"]
+    assert told["parameters"][2] == {
+        "name": "ids", "type": "list of string", "required": False, "repeatable": True,
+        "default": None, "example": None,
+    }  # fmt: skip
+    assert told["window"] is None
+    assert open_library.get("Loans/schema").json()["window"]["default"] == {"frame": "YESTERDAY"}
+
+
+def test_variables_are_parameters(open_library: Library) -> None:
+    assert open_library.get("Books.csv?ids=1&ids=2").text.count("\r\n") == 3
+    assert open_library.get("Books.csv?count=2").text.count("\r\n") == 3
+    assert open_library.get("Shelves.csv?cover=soft").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("Nothing.csv", 404, "There is no table 'Nothing'; there are Books, Shelves, OneShelf, Loans."),
+        ("Nothing/schema", 404, "There is no table 'Nothing'; there are Books, Shelves, OneShelf, Loans."),
+        ("Books.pdf", 404, "There is no format 'pdf'; there are csv, ndjson, json, parquet, arrow, xlsx."),
+        ("Books.csv?size=1", 400, "The table Books has no parameter 'size'; it has count, price, ids, limit."),
+        ("Loans.csv?during=x", 400, "it has count, since, until, period, limit. Its window is told by since and until"),
+        ("Books.csv?count=many", 400, "count is 'many'; it must be a whole number."),
+        ("Books.csv?count=1&count=2", 400, "The parameter count is given twice."),
+        ("Shelves.csv?cover=gold", 400, "cover is 'gold'; it must be one of HARD, SOFT, NONE."),
+        ("OneShelf.csv", 400, "The table OneShelf needs shelf: add shelf=… to the address."),
+        ("Books.csv?limit=-1", 400, "limit is '-1'; it must be a whole number from 0."),
+        ("Loans.csv?period=ever", 400, "There is no period 'ever'; there are today, yesterday, "),
+        ("Books.csv?count=99999999999", 400, "Int cannot represent non 32-bit signed integer value"),
+    ],
+)
+def test_a_wrong_address_is_told_what_there_is(open_library: Library, path: str, status: int, says: str) -> None:
+    answer = open_library.get(path)
+    assert answer.status_code == status
+    (error,) = answer.json()["errors"]
+    assert says in error["message"]
+    assert error["extensions"]["code"] == {404: "NOT_FOUND", 400: "BAD_USER_INPUT"}[status]
+
+
+def test_only_reading(open_library: Library) -> None:
+    assert open_library.client.post("/tables/Books.csv").status_code == 405
+
+
+def test_pyarrow_is_imported_when_the_first_table_is_asked_for_and_pandas_never() -> None:
+    assert find_spec("pandas") is not None
+    code = """
+import sys, threading
+import httpx
+from server.app import create_app
+from tests.server.tables import library
+from tests.server.tables.conftest import saved
+from tests.server.serving import serving
+with serving(create_app(library.schema, lambda _: None, saved=[saved(library.BOOKS)])) as address:
+    assert httpx.get(address + "/healthz", trust_env=False).status_code == 200
+    assert "pyarrow" not in sys.modules
+    for form in ("csv", "ndjson", "json", "parquet", "arrow"):
+        assert httpx.get(f"{address}/tables/Books.{form}", trust_env=False).status_code == 200, form
+    assert "pyarrow" in sys.modules
+    assert "pandas" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_without_pyarrow_it_says_how_to_install_it(shelved: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.tables.routes.find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
+    answer = httpx.get(f"{shelved.address}/tables/Books.csv", trust_env=False)
+    assert answer.status_code == 501
+    assert "pip install 'gamehub-graph[tables]'" in answer.json()["errors"][0]["message"]

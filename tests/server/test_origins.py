@@ -1,0 +1,58 @@
+"""Pages of other origins: CORS by list. What a page can make a browser send (CSRF) stands in the hostile corpus."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from server.app import create_app
+from tests.server import house
+from tests.server.serving import serving
+
+FRIEND = "https://bi.example.com"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    app = create_app(house.schema, lambda operation: None, origins=[FRIEND])
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        yield client
+
+
+def preflight(client: httpx.Client, origin: str, headers: str) -> httpx.Response:
+    return client.options(
+        "/graphql",
+        headers={
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": headers,
+        },
+    )
+
+
+def test_a_listed_origin_may_ask(client: httpx.Client) -> None:
+    asked = preflight(client, FRIEND, "content-type,authorization,x-graph-trace")
+    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, FRIEND)
+    assert "access-control-allow-credentials" not in asked.headers
+    answer = client.post("/graphql", json={"query": "{ __typename }"}, headers={"Origin": FRIEND})
+    assert answer.headers["access-control-allow-origin"] == FRIEND
+    assert "X-Request-Id" in answer.headers["access-control-expose-headers"]
+    query = {"query": "{ __typename }"}
+    answer = client.get("/graphql", params=query, headers={"Origin": FRIEND, "Sec-Fetch-Site": "cross-site"})
+    assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "https://bi.example.com.evil.example", "null", FRIEND + ":1"]
+)
+def test_others_may_not(client: httpx.Client, origin: str) -> None:
+    asked = preflight(client, origin, "content-type")
+    assert asked.status_code == 400
+    assert "access-control-allow-origin" not in asked.headers
+    answer = client.get("/graphql?query={__typename}", headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (403, "CROSS_SITE")
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_unlisted_header_needs_leave(client: httpx.Client) -> None:
+    assert preflight(client, FRIEND, "x-other").status_code == 400

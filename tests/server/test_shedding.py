@@ -1,0 +1,76 @@
+"""Load shedding over HTTP, and the end of a server that is busy."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.app import create_app
+from tests.graph import NOON
+from tests.served import launched
+from tests.server import house
+from tests.server.serving import serving
+from tests.stand import Sandbox
+
+SLOW = {"query": "{ slow(seconds: 0.4) }"}
+
+
+async def test_the_next_one_is_told_to_come_back() -> None:
+    visits = house.Visits()
+    app = create_app(house.schema, lambda operation: visits, most_running=2, most_waiting=1)
+    with serving(app) as address:
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=10) as client:
+            running = []
+            for _ in range(3):
+                running.append(asyncio.create_task(client.post("/graphql", json=SLOW)))
+                await asyncio.sleep(0.05)
+            refused = await client.post("/graphql", json=SLOW)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert refused.json()["errors"][0]["extensions"]["code"] == "OVERLOADED"
+            assert (await client.get("/healthz")).status_code == 200
+            assert (await client.get("/readyz")).status_code == 200
+            answers = await asyncio.gather(*running)
+            assert [answer.json() for answer in answers] == [{"data": {"slow": True}}] * 3
+            assert (await client.post("/graphql", json=SLOW)).status_code == 200
+    assert visits.begun == visits.ended == 4
+
+
+async def test_a_crowd_is_answered_or_refused() -> None:
+    app = create_app(house.schema, lambda operation: house.Visits(), most_running=5, most_waiting=5)
+    with serving(app) as address:
+        limits = httpx.Limits(max_connections=100)
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=limits) as client:
+            body = {"query": "{ slow(seconds: 0.01) }"}
+            answers = await asyncio.gather(*(client.post("/graphql", json=body) for _ in range(500)))
+            told = {answer.status_code for answer in answers}
+            assert told == {200, 503}
+            assert (await client.post("/graphql", json=body)).status_code == 200
+
+
+async def test_a_server_that_is_told_to_stop_ends_what_it_has_begun(tmp_path: Path) -> None:
+    with Sandbox(now=NOON) as sandbox:
+        settings = {"GAMEHUB_URL": sandbox.gamehub_url, "GAMEHUB_TOKEN": sandbox.gamehub_token, "DRAIN_SECONDS": "1.5"}
+        with launched(tmp_path, **settings) as (address, process):
+            async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client:
+                await asyncio.to_thread(sandbox.fault, "slow", "api_groups_report", None, 2.5)
+                begun = [
+                    asyncio.create_task(client.post("/graphql", json={"query": f"{{ group(id: {n}) {{ id }} }}"}))
+                    for n in (382, 383, 384)
+                ]
+                await asyncio.sleep(0.5)
+                process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.5)
+                # It still serves, and says that it will not for long.
+                ready = await client.get("/readyz")
+                assert (ready.status_code, ready.json()["notReady"]) == (503, {"server": "is stopping"})
+                assert ready.headers["connection"] == "close"
+                answers = await asyncio.gather(*begun)
+                assert [answer.json() for answer in answers] == [
+                    {"data": {"group": {"id": str(n)}}} for n in (382, 383, 384)
+                ]
+                async with asyncio.timeout(10):
+                    assert await asyncio.to_thread(process.wait) == 0
+                with pytest.raises(httpx.ConnectError):
+                    await client.get("/healthz")

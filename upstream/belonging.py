@@ -1,0 +1,63 @@
+"""Whether rows are those that were asked for: a row that names another user, group or game, or another time, is a lie.
+
+Only what a row says of itself can be compared; a column that is missing proves nothing.
+"""
+
+import datetime
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from upstream.call import Call
+from upstream.decode import need
+from upstream.errors import Malformed
+from upstream.request import Span
+from upstream.rows import Row
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_DAY = datetime.timedelta(days=1)
+
+
+def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: datetime.tzinfo) -> None:
+    """Raises Malformed if a row is not of what the call asks for; `asked` is its period as it was sent."""
+    if not rows:
+        return
+    report = call.report
+    column = report.moment or report.frame
+    need(rows, {*report.echoes.values(), *([column] if column is not None else [])})
+    for name, value in call.params:
+        own = report.echoes.get(name)
+        if own is None:
+            continue
+        # A user code may come back in other letters than it was asked for.
+        wanted = {None, value, str(value).casefold()}
+        for found in set(map(operator.attrgetter(own), rows)):
+            if found not in wanted and str(found).casefold() not in wanted:
+                told = f"{report.code}: a row is of {own} {str(found)[:40]!r}, where {name} {value!r} was asked for"
+                raise Malformed(told)
+    if asked is None or column is None:
+        return
+    times = [time for time in map(operator.attrgetter(column), rows) if time is not None]
+    dated = report.moment is None
+    first: Any
+    last: Any
+    first, last = (asked.first.date(), asked.last.date()) if dated else _bounds(asked, zone)
+    if times and not (first <= min(times) and max(times) <= last):
+        raise Malformed(f"{report.code}: a row's {column} lies outside the period that was asked for")
+
+
+def _bounds(asked: Span, zone: datetime.tzinfo) -> tuple[int, int]:
+    """The first and last microsecond of a period, with the hour to spare by which a clock is changed near a bound."""
+    first, last = asked.first, asked.last
+    if asked.days:
+        first = datetime.datetime.combine(first, datetime.time())
+        last = datetime.datetime.combine(last, datetime.time(23, 59, 59))
+    bounds = []
+    for bound, sign in ((first, -1), (last, 1)):
+        at = bound.replace(tzinfo=zone)
+        before, after = (at - _DAY).utcoffset(), (at + _DAY).utcoffset()
+        assert before is not None
+        assert after is not None
+        bounds.append((at - _EPOCH) // _MICROSECOND + sign * (abs(after - before) // _MICROSECOND))
+    return bounds[0], bounds[1] + 999_999
