@@ -59,8 +59,8 @@ VARIABLES: list[tuple[str, dict[str, Any]]] = [
 
 # graphql-core leaves coroutines of its own behind where a null wipes out a list.
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:coroutine 'Executor:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine object Executor"),
+    pytest.mark.filterwarnings("ignore:coroutine '(Executor|GraphQLCore|PermissionExt):RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine object (Executor|GraphQLCore|PermissionExt)"),
 ]
 
 

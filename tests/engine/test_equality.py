@@ -29,8 +29,8 @@ BUILT_IN = {"Int", "Float", "String", "ID", "Boolean"}
 
 # graphql-core leaves coroutines of its own behind where a null wipes out a list.
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:coroutine 'Executor:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine object Executor"),
+    pytest.mark.filterwarnings("ignore:coroutine '(Executor|GraphQLCore|PermissionExt):RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine object (Executor|GraphQLCore|PermissionExt)"),
 ]
 
 
