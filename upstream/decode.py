@@ -383,7 +383,7 @@ def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row]) -
         # Found by type, since True is 1 to a dictionary.
         value = next(value for value in values if type(value) not in _SCALARS)
         raise _BadValue(column.name, value, "is neither a number nor a text")
-    canonical = _at_once(column.kind, values, kinds, zone)
+    canonical = _at_once(column.kind, column.required, values, kinds, zone)
     if canonical is None:
         unique = set(values)
         if column.kind is Kind.MOMENT:
@@ -394,35 +394,45 @@ def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row]) -
         else:
             found = {value: _converted(column, value) for value in unique}
         canonical = [found[value] for value in values]
-    if canonical is not values:
+    # Most values are canonical as they come.
+    if canonical is not values and canonical != values:
         name = column.name
-        for each, value in zip(rows, canonical, strict=True):
-            setattr(each, name, value)
+        for each, old, new in zip(rows, values, canonical, strict=True):
+            if new != old:
+                setattr(each, name, new)
 
 
-def _at_once(kind: Kind, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
+def _at_once(kind: Kind, required: bool, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
     """The canonical values of a column whose values are all of one plain form; None if they are to be looked at."""
-    if kinds == {int}:
-        if kind is Kind.NO_ID and 0 not in values:
-            return values
-        if kind is Kind.CODE and 0 not in values:
-            return list(map(str, values))
-        if kind is Kind.MOMENT and 0 not in values and min(values) >= moment.FIRST and max(values) <= moment.LAST:
+    if kind is Kind.MONEY:
+        if kinds <= _NUMBERS:
+            try:
+                return list(map(_AMOUNTS.__getitem__, values))
+            except ValueError:
+                return None
+        return None
+    if kind is Kind.MOMENT:
+        if kinds == _INTEGERS and 0 not in values and min(values) >= moment.FIRST and max(values) <= moment.LAST:
             return [value * 1_000_000 for value in values]
-    elif kinds == {str}:
-        if kind is Kind.CODE and not _NO_CODES.intersection(values):
-            return values
-        if kind is Kind.MOMENT:
+        if kinds == _TEXTS:
             try:
                 return clock.reader(zone, values[0].endswith("Z")).read(values)
             except ValueError:
                 return None
-    if kind is Kind.MONEY and kinds <= {int, str}:
-        try:
-            return list(map(_AMOUNTS.__getitem__, values))
-        except ValueError:
-            return None
-    return None
+        return None
+    if required and types.NoneType in kinds:
+        return None
+    if kind is Kind.NO_ID:
+        return values if kinds <= _NO_IDS and 0 not in values else None
+    if kinds <= _CODES:
+        if _NO_CODES.isdisjoint(values):
+            return values
+        return None if required else [None if value in _NO_CODES else value for value in values]
+    return list(map(str, values)) if kinds == _INTEGERS and 0 not in values else None
+
+
+_INTEGERS, _TEXTS, _NUMBERS = {int}, {str}, {int, str}
+_NO_IDS, _CODES = {int, types.NoneType}, {str, types.NoneType}
 
 
 class _Amounts(dict[int | str, str]):
