@@ -11,6 +11,7 @@ import operator
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -532,9 +533,9 @@ def _refuse_duplicates(report: Report, body: bytes, rows: Sequence[Row], envelop
             return
         allowed |= dict.fromkeys(plan.required, len(rows))
     if any(body.count(f'"{name}"'.encode()) > times for name, times in allowed.items()):
-        names = _duplicates(body)
-        if names:
-            raise Malformed(f"{report.code}: the key {sorted(names)[0][:40]!r} is written twice", payload=body)
+        name = _duplicate(body)
+        if name is not None:
+            raise Malformed(f"{report.code}: the key {name[:40]!r} is written twice", payload=body)
 
 
 def _even(body: bytes, rows: int) -> bool:
@@ -545,7 +546,7 @@ def _even(body: bytes, rows: int) -> bool:
         return False
     outer, first = body[:start] + body[stop:], body[start:end]
     try:
-        if _duplicates(outer) or _duplicates(first):
+        if _duplicate(outer) is not None or _duplicate(first) is not None:
             return False
     except ValueError:  # brackets inside a text
         return False
@@ -561,13 +562,24 @@ _COLON, _QUOTE = b':"'
 _SMALL = 16_384  # bytes that are counted at once sooner than an array is made of them
 
 
-def _duplicates(body: bytes) -> set[str]:
-    names: set[str] = set()
+class _Twice(Exception):
+    """A key that is written twice in one object."""
 
-    def pairs(found: list[tuple[str, Any]]) -> None:
-        seen: set[str] = set()
-        for name, _ in found:
-            (names if name in seen else seen).add(name)
 
-    json.loads(body, object_pairs_hook=pairs, parse_int=str, parse_float=str)
-    return names
+def _pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(found)
+    if len(read) < len(found):
+        raise _Twice(next(name for name, times in Counter(name for name, _ in found).items() if times > 1))
+    return read
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=str, parse_float=str)
+
+
+def _duplicate(body: bytes) -> str | None:
+    """The first key that is written twice. Raises ValueError for what is no JSON."""
+    try:
+        _STRICT.decode(body.decode())
+    except _Twice as twice:
+        return str(twice)
+    return None
