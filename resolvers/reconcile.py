@@ -90,7 +90,7 @@ def compare(compared: str, key: str, rows: Mapping[str, Any], figures: Iterable[
 def match(
     compared: str, key: str, sides: Mapping[str, Sequence[Any]], figures: Sequence[Figure], what: str
 ) -> Iterable[Difference]:
-    """Where two lists of rows without a key differ: rows that are alike cancel out, the others are paired as they fit."""
+    """Where two lists of rows without a key differ: rows that are alike cancel out, the rest is paired as it fits."""
     (left, ours), (right, others) = sides.items()
 
     def print_of(report: str, row: Any) -> tuple[Any, ...]:
@@ -331,6 +331,7 @@ def _jackpot(name: str) -> Callable[[GameDetail], Any]:
 
 
 GAME = (
+    figure("id", R2="id", R3="game_id", R4="bs_game_id_main"),
     figure("room id", R2="room_id", R3="room_id", optional=True),
     figure("room", R2="room_name", R3="room_name", R4="bs_room_id", optional=True),
     figure("variant", R3="game_variant", R4="bs_game_variant_description", optional=True),

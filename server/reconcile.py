@@ -130,7 +130,8 @@ class Reconciliation:
                 groups = [group for group in groups if group.id == self._group]
                 if not groups:
                     self.result.failures.append(f"there is no group {self._group}")
-            users = await self._read(reports.USERS, fkgroup=self._group)
+            if groups:
+                users = await self._read(reports.USERS, fkgroup=self._group)
         if self.result.failures or not days:
             return self.result
         self._day = days[0].day - _DAY
