@@ -21,6 +21,10 @@ from tests.upstream.server import Asked, Told, serving
 
 FIRST = date(2024, 1, 1)
 PAGE = 1000
+GAMES = {
+    "api_retail_game_details": ("game_id", "prizes", "paid"),
+    "api_retail_game_details_simplified": ("bs_game_id_main", "bs_game_prizes", "amount"),
+}
 PRIZES = "query ($id: ID!) { game(id: $id) { prizes { amount } } }"
 MOVEMENTS = """query ($day: Date!, $after: String) {
   financialMovements(during: {dates: {from: $day, to: $day}}, first: 1000, after: $after) {
@@ -63,10 +67,10 @@ class Batch:
         self.movements = [wire(chance, 28, 10) for _ in range(size)]
         self.start = int(datetime.combine(self.day, datetime.min.time(), UTC).timestamp())
 
-    def game_body(self) -> bytes:
-        """R4."""
-        prizes = ",".join(f'{{"prize_name":"One line","amount":{amount}}}' for amount in self.prizes)
-        return f'{{"error":false,"report":{{"bs_game_id_main":{self.game},"bs_game_prizes":[{prizes}]}}}}'.encode()
+    def game_body(self, id: str, prizes: str, column: str) -> bytes:
+        """R3 or R4, of which the planner chooses."""
+        told = ",".join(f'{{"prize_name":"One line","{column}":{amount}}}' for amount in self.prizes)
+        return f'{{"error":false,"report":{{"{id}":{self.game},"{prizes}":[{told}]}}}}'.encode()
 
     def movements_body(self) -> bytes:
         """R11."""
@@ -150,8 +154,7 @@ async def amounts(folder: Path, size: int) -> AsyncIterator[Passage]:
         if query["report_type"] == "api_movements_external_report":
             day = date.fromisoformat(query["timestamp_range_from"])
             return Told(Batch((day - FIRST).days, size).movements_body())
-        assert query["report_type"] == "api_retail_game_details_simplified"
-        return Told(Batch(int(query["id"]) - 1, size).game_body())
+        return Told(Batch(int(query["id"]) - 1, size).game_body(*GAMES[query["report_type"]]))
 
     async with serving() as server:
         server.reply = reply
