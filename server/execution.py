@@ -19,8 +19,16 @@ from server.operation import Operation
 from server.refusal import Errors, error
 from server.validation import coded, without_suggestion
 from upstream.deadline import within
+from upstream.queue import ASKER, Queue
 
 FAULT = "A fault of this server; its log says more."
+
+# An answer in which every field of every row has failed is no longer for want of them; its data are all there.
+MOST_ERRORS = 1000
+TOO_MANY = "TOO_MANY_ERRORS"
+
+# Plans that are made at the same time: each runs the whole query on made-up rows. Callers take turns.
+MOST_PLANS = 2
 
 _MAY = {"calls": "make", "rows": "read"}
 
@@ -101,6 +109,7 @@ class Executor:
         self._context = context
         self._finish = finish
         self._foresee = foresee
+        self._plans = Queue(MOST_PLANS)
         self._leave = leave
 
     def kind(self, operation: Operation) -> OperationType | None:
@@ -168,7 +177,10 @@ class Executor:
 
     def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
         if ran:
-            return list(map(_safe, problems))
+            told = list(map(_safe, problems[:MOST_ERRORS]))
+            if left := len(problems) - len(told):
+                told.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
+            return told
         told = [_safe(problem) for problem in problems[: self._limits.errors]]
         if not self._limits.introspection:
             for one in told:
@@ -184,7 +196,11 @@ class Executor:
         async def rehearse(context: Any) -> None:
             rehearsals.append(await self._execute(document, operation, context))
 
-        plan = await self._foresee(context, rehearse)
+        await self._plans.take(ASKER.get().name)
+        try:
+            plan = await self._foresee(context, rehearse)
+        finally:
+            self._plans.give()
         first = rehearsals[0]
         if not first.ran:
             return first

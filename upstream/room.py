@@ -4,7 +4,7 @@ from collections import Counter
 
 
 class Room:
-    """Room for `most`. When it is full, whoever has less than a tenth of it still gets in, up to twice as many in all."""
+    """Room for `most`. When it is full, who has less than a tenth of it still gets in, up to twice as many in all."""
 
     def __init__(self, most: int) -> None:
         self._most = most

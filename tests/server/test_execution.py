@@ -1,0 +1,63 @@
+"""What an operation may take up beside its rows: plans at the same time, and errors in its answer."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from server.asked import Asked
+from server.execution import MOST_ERRORS, MOST_PLANS, Executor
+from server.limits import Limits
+from server.operation import Operation
+from tests.server import house
+from upstream.queue import ASKER, Asker
+
+WIDE = Limits(characters=10**6, tokens=10**5, fields=10**4, root_fields=10**4, aliases=10**4)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("count", [1000, 1001, 1200])
+async def test_errors_beyond_a_thousand_are_counted(count: int, compiled: bool) -> None:
+    executor = Executor(house.schema, lambda operation: house.Visits(), limits=WIDE, compiled=compiled)
+    query = "{" + " ".join(f"a{n}: room {{ name locked }}" for n in range(count)) + "}"
+    outcome = await executor.run(Operation(query))
+    assert outcome.data == {f"a{n}": {"name": "hall", "locked": None} for n in range(count)}
+    codes = [problem["extensions"]["code"] for problem in outcome.errors]
+    assert codes[:MOST_ERRORS] == ["LOCKED"] * MOST_ERRORS
+    assert codes[MOST_ERRORS:] == ["TOO_MANY_ERRORS"] * (count > MOST_ERRORS)
+    if count > MOST_ERRORS:
+        assert outcome.errors[-1]["message"].startswith(f"{count - MOST_ERRORS} more errors are left out")
+
+
+class Plan:
+    """A plan of nothing."""
+
+    calls = rows = 0
+
+    def told(self) -> dict[str, Any]:
+        return {"calls": 0}
+
+
+async def test_few_plans_are_made_at_a_time_and_callers_take_turns() -> None:
+    now, most, order = 0, 0, list[str]()
+
+    async def foresee(context: Any, rehearse: Any) -> Plan:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await rehearse(context)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return Plan()
+
+    executor = Executor(house.schema, lambda operation: house.Visits(), foresee=foresee)
+
+    async def explain(name: str) -> None:
+        ASKER.set(Asker(name))
+        outcome = await executor.run(Operation("{ price }", asked=Asked(explain=True)))
+        assert outcome.extensions == {"explain": {"calls": 0}}
+        order.append(name)
+
+    await asyncio.gather(*(explain(name) for name in ["heavy"] * 8 + ["light"]))
+    assert most == MOST_PLANS
+    assert order.index("light") <= 2 * MOST_PLANS
