@@ -14,7 +14,7 @@ class Limits:
     body_bytes: int = 1024 * 1024
     address_bytes: int = 16 * 1024
     seconds: float = 100.0
-    characters: int = 50_000
+    characters: int = 25_000
     tokens: int = 1000
     comments: int = 1000
     definitions: int = 100
