@@ -77,9 +77,7 @@ class Engine:
         root: Any = None,
     ) -> Result | None:  # fmt: skip
         """The result of a validated query; None if graphql-core has to run it: then nothing was run here."""
-        coerced = get_variable_values(
-            self._schema._schema, operation.variable_definitions or (), variables, max_errors=50
-        )
+        coerced = self._coerced(operation, variables)
         if isinstance(coerced, list):
             return Result(None, coerced, ran=False)
         program = self.program(document, operation, coerced)
@@ -94,6 +92,18 @@ class Engine:
             run.fail(located_error(data.error), None)
             data = None
         return Result(data, [error for error, _ in run.errors])
+
+    def program_of(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
+    ) -> Program | None:
+        """What `run` runs, or would leave to graphql-core and why; None if the variables do not fit."""
+        coerced = self._coerced(operation, variables)
+        return None if isinstance(coerced, list) else self.program(document, operation, coerced)
+
+    def _coerced(
+        self, operation: OperationDefinitionNode, variables: dict[str, Any]
+    ) -> VariableValues | list[GraphQLError]:
+        return get_variable_values(self._schema._schema, operation.variable_definitions or (), variables, max_errors=50)
 
     def program(self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues) -> Program:
         """The program of an operation, compiled now or before.
@@ -136,6 +146,8 @@ class Engine:
             return Program(compiler, compiler.root(root))
         except NotCompiled as why:
             return Program(compiler, None, str(why))
+        except GraphQLError:
+            return Program(compiler, None, "null in @skip or @include")
         except RecursionError:
             return Program(compiler, None, "nested too deeply")
 

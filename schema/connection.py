@@ -13,7 +13,7 @@ from strawberry import Info
 
 from resolvers.session import Rows, Session
 from schema.errors import BadUserInput
-from schema.listed import Edges, Listed, readable, told_by_rows
+from schema.listed import Edges, Listed, readable, sure, told_by_rows
 from schema.order import Key, Order
 from schema.selection import select
 from schema.window import WINDOWS, Window, complete
@@ -115,6 +115,7 @@ async def connect_each(
     with_cursors = "edges" in asked or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
     connections: list[Any] = []
     waiting: list[Window] = []
+    told_whole: dict[type[Row], bool] = {}  # what the parents tell, they all tell
     for rows, tells in zip(found, told, strict=True):
         if isinstance(rows, Exception):
             connections.append(rows)
@@ -125,8 +126,11 @@ async def connect_each(
         edges: Sequence[Any] = []
         if start < stop:
             here = ordered[start:stop]
-            sample = kind.on(here[0], session=session, interval=interval, told=tells)
-            if told_by_rows(kind, here, sample, selection):
+            row = type(here[0])
+            if row not in told_whole:
+                sample = kind.on(here[0], session=session, interval=interval, told=tells)
+                told_whole[row] = told_by_rows(kind, sample, selection)
+            if told_whole[row] and sure(kind, here, selection):
                 nodes = Listed(kind, here, session, interval, tells, rows)
                 edges = Edges(cursors, nodes, _edge) if "edges" in asked else []
             else:

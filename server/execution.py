@@ -145,6 +145,17 @@ class Executor:
                 self._leave(context)
         return outcome
 
+    def code(self, operation: Operation) -> str:
+        """The Python that an operation is compiled into, as far as runs have reached; a comment if it is not."""
+        document = self.documents.prepare(operation.text)
+        node = document.operation(operation.name)
+        if self.engine is None or document.tree is None or node is None:
+            return ""
+        program = self.engine.program_of(document.tree, node, operation.variables)
+        if program is None:
+            return ""
+        return program.code if program.selected is not None else f"# not compiled: {program.reason}"
+
     async def _execute(self, document: Document, operation: Operation, context: Any) -> Outcome:
         node = document.operation(operation.name)
         assert document.tree is not None
@@ -156,6 +167,8 @@ class Executor:
                     told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
                     self._schema.process_errors(found.errors, told)
                 return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
+            if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
+                log.info("operation.not_compiled", reason=left.reason)
         text = Text(operation.text)
         text.document = document
         result = await self._schema.execute(

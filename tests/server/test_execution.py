@@ -1,10 +1,12 @@
-"""What an operation may take up beside its rows: plans at the same time, and errors in its answer."""
+"""How an operation runs: what is not compiled runs all the same; and what it may take up beside its rows."""
 
 import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from schema.graph import schema
 from server.asked import Asked
 from server.execution import MOST_ERRORS, MOST_PLANS, Executor
 from server.limits import Limits
@@ -13,6 +15,30 @@ from tests.server import house
 from upstream.queue import ASKER, Asker
 
 WIDE = Limits(characters=10**6, tokens=10**5, fields=10**4, root_fields=10**4, aliases=10**4)
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons"), [("{ __schema { __typename } }", ["introspection"]), ("{ __typename }", [])]
+)
+async def test_what_is_not_compiled_is_logged(text: str, reasons: list[str]) -> None:
+    executor = Executor(schema, lambda operation: None)
+    with capture_logs() as lines:
+        outcome = await executor.run(Operation(text))
+    assert outcome.errors == []
+    assert [(line["event"], line["reason"], line["log_level"]) for line in lines] == [
+        ("operation.not_compiled", reason, "info") for reason in reasons
+    ]
+    assert executor.engine is not None
+    assert executor.engine.counts == (dict.fromkeys(reasons, 1) or {"compiled": 1})
+
+
+async def test_the_code_of_an_operation() -> None:
+    """What is not compiled says so, and what is no operation has none."""
+    executor = Executor(schema, lambda operation: None)
+    assert executor.code(Operation("{ __typename }")).startswith("# operation: Query\n")
+    assert executor.code(Operation("{ __schema { __typename } }")) == "# not compiled: introspection"
+    assert executor.code(Operation("{")) == ""
+    assert Executor(schema, lambda operation: None, compiled=False).code(Operation("{ __typename }")) == ""
 
 
 @pytest.mark.parametrize("compiled", [True, False])
