@@ -23,8 +23,6 @@ from upstream.queue import ASKER, Queue
 
 FAULT = "A fault of this server; its log says more."
 
-# An answer in which every field of every row has failed is no longer for want of them; its data are all there.
-MOST_ERRORS = 1000
 TOO_MANY = "TOO_MANY_ERRORS"
 
 # Plans that are made at the same time: each runs the whole query on made-up rows. Callers take turns.
@@ -165,7 +163,7 @@ class Executor:
             if found is not None:
                 if found.errors:
                     told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
-                    self._schema.process_errors(found.errors, told)
+                    self._schema.process_errors(found.errors[: self._limits.field_errors], told)
                 return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
@@ -190,7 +188,7 @@ class Executor:
 
     def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
         if ran:
-            told = list(map(_safe, problems[:MOST_ERRORS]))
+            told = list(map(_safe, problems[: self._limits.field_errors]))
             if left := len(problems) - len(told):
                 told.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
             return told

@@ -8,6 +8,7 @@ class Limits:
     """The bounds of a request. Those that are settings have their defaults there, too; a test holds both together.
 
     `overlaps` are the comparisons that graphql-core's rule on overlapping fields may make: it is quadratic by nature.
+    `errors` are those that keep a document from running, `field_errors` those of an answer; the rest is counted.
     `calls` and `rows` are what the planner foresees for an operation; 0 is no bound, and nothing is foreseen.
     """
 
@@ -31,6 +32,7 @@ class Limits:
     values: int = 20_000
     overlaps: int = 3000
     errors: int = 20
+    field_errors: int = 1000
     calls: int = 0
     rows: int = 0
     introspection: bool = True

@@ -51,7 +51,14 @@ def test_the_bounds_are_those() -> None:
         ),
         *(ORDINARY.fields, ORDINARY.root_fields, ORDINARY.aliases, ORDINARY.spreads, ORDINARY.directives),
         ORDINARY.variables,
-        *(ORDINARY.directives_each, ORDINARY.nesting, ORDINARY.values, ORDINARY.overlaps, ORDINARY.errors),
+        *(
+            ORDINARY.directives_each,
+            ORDINARY.nesting,
+            ORDINARY.values,
+            ORDINARY.overlaps,
+            ORDINARY.errors,
+            ORDINARY.field_errors,
+        ),
         *(int(ORDINARY.seconds), PATIENT.connections, int(PATIENT.request_seconds), PATIENT.head_bytes // 1024),
     )
     assert set(told) <= numbers
