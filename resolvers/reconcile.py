@@ -224,15 +224,15 @@ def daily(
         yield Difference("daily", key, "tickets", told_tickets)
 
 
-def rate(rows: Iterable[UserTransaction]) -> Fraction | None:
-    """What one of the base currency is in that of a group, by R7: 1 where they are one, None if not always the same."""
+def rates(rows: Iterable[UserTransaction]) -> set[Fraction]:
+    """What one of the base currency is in that of a group, by R7: 1 where they are one, nothing where no row tells."""
     found: set[Fraction] = set()
     for row in rows:
         if row.base_currency_amount is None or row.currency_id == row.base_currency_id:
             found.add(Fraction(1))
         elif Decimal(row.base_currency_amount):
             found.add(Fraction(row.currency_amount) / Fraction(row.base_currency_amount))
-    return found.pop() if len(found) == 1 else Fraction(1) if not found else None
+    return found
 
 
 # Prizes of tickets sold online, whose payments name no ticket: by game and user, a ticket for each.

@@ -255,14 +255,14 @@ class Reconciliation:
         await _each(ids, one_group)
         # Guests play here, too: whoever moved money in one of the groups is asked for all that they did.
         people = {user.id for user in users} | {row.user_id for row in of_group.values() if row.user_id is not None}
-        rates: dict[int | None, set[Fraction | None]] = {}
+        rates: dict[int | None, set[Fraction]] = {}
 
         async def one_user(id: int) -> None:
             found = await self._read(reports.USER_TRANSACTIONS, frame, user_id=id)
             mine = [row for row in found if self._group is None or row.group_id == self._group]
             self.result.compared["movements"] += len(mine)
             for group in {row.group_id for row in mine}:
-                rates.setdefault(group, set()).add(reconcile.rate(row for row in mine if row.group_id == group))
+                rates.setdefault(group, set()).update(reconcile.rates(row for row in mine if row.group_id == group))
             self._found(reconcile.movements(id, mine, of_group))
 
         await _each(sorted(people), one_user)
@@ -273,23 +273,22 @@ class Reconciliation:
             for report, told in (("R5", totals[id]), ("R11", financial)):
                 for kind, count in told.unknown.items():
                     self._note(f"group {id}: {count} movements of {report} of the type {kind!r} are in no total")
-            won = self._wins(id, rates.get(id, {Fraction(1)}))
+            won = self._wins(id, rates.get(id) or {Fraction(1)})
             self._found(reconcile.daily(f"group {id}", daily[id], totals[id], financial, won))
         if self._group is None and finance:
             self._note(f"R11 tells of groups that R8 does not list: {', '.join(map(str, finance))}")
 
-    def _wins(self, group: int, rates: set[Fraction | None]) -> Decimal | None:
+    def _wins(self, group: int, rates: set[Fraction]) -> Decimal | None:
         """What the tickets of a group won, in the group's money; None if that cannot be told."""
         won = self._won.get(self._day)
         if won is None:
             return None
-        (rate,) = rates if len(rates) == 1 else (None,)
-        if rate is None:
+        if len(rates) > 1:
             self._note(
                 f"group {group}: wins (R1) and prizes (R3) are in two moneys, whose rate (R7) is not the same all day"
             )
             return None
-        return _exact(Fraction(won.get(group, Decimal(0))) * rate)
+        return _exact(Fraction(won.get(group, Decimal(0))) * rates.pop())
 
     # Game logs: G1
 
@@ -302,11 +301,10 @@ class Reconciliation:
         for agent, mine in codes.items():
             if self._group is not None and not mine:
                 continue
-            wanted = {code.casefold() for code in mine}
+            wanted = {code.casefold(): code for code in mine}  # each log once, though two users may share a code
             found: list[rows.GameLog] = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE)
             if self._group is None:
-                others = {row.user_code.casefold(): row.user_code for row in found}
-                mine += [code for folded, code in others.items() if folded not in wanted]
+                wanted = {row.user_code.casefold(): row.user_code for row in found} | wanted
             else:
                 found = [row for row in found if row.user_code.casefold() in wanted]
             self.result.compared["logs"] += len(found)
@@ -319,7 +317,7 @@ class Reconciliation:
                     told = []
                 self._found(reconcile.logs(told, of_agent))
 
-            await _each(mine, one)
+            await _each(list(wanted.values()), one)
             self._found(reconcile.unlogged(of_agent.values()))
 
 
