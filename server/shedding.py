@@ -1,9 +1,10 @@
 """Load shedding: so many operations run, so many wait for their turn, and the next one is told to come back later.
 
-A refusal costs nothing but its few bytes: it comes before the body is read. Those who wait hold no body either. Callers
-take turns, and one who fills the waiting room does not keep the others out of it.
+A refusal costs nothing but its few bytes: it comes before the body is read. Those who wait hold no body either. One
+caller who fills the waiting room does not keep the others out of it.
 """
 
+import asyncio
 import math
 import time
 
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.execution import encode
 from server.refusal import error
-from upstream.queue import ASKER, Queue
+from upstream.queue import ASKER
 from upstream.room import Room
 
 MOST_RUNNING = 200
@@ -28,7 +29,7 @@ class Shedding:
     def __init__(self, app: ASGIApp, running: int = MOST_RUNNING, waiting: int = MOST_WAITING) -> None:
         self._app = app
         self._most_running = running
-        self._slots = Queue(running)
+        self._slots = asyncio.Semaphore(running)
         self._room = Room(waiting)
         self._running = 0
         self._seconds = 0.0  # that a request takes, the last ones counting most
@@ -43,7 +44,7 @@ class Shedding:
             return
         self._room.enter(asker)
         try:
-            await self._slots.take(asker)
+            await self._slots.acquire()
         finally:
             self._room.leave(asker)
         self._running += 1
@@ -53,7 +54,7 @@ class Shedding:
         finally:
             self._seconds += (time.monotonic() - began - self._seconds) / 20
             self._running -= 1
-            self._slots.give()
+            self._slots.release()
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         # When those who wait now will have had their turn.
