@@ -1,7 +1,7 @@
 """The engine: operations of one schema, each compiled once and kept, the latest used of them."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,9 +74,13 @@ class Engine:
 
     async def run(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
-        root: Any = None,
+        root: Any = None, write: Callable[[list[Any]], Any] | None = None,
     ) -> Result | None:  # fmt: skip
-        """The result of a validated query; None if graphql-core has to run it: then nothing was run here."""
+        """The result of a validated query; None if graphql-core has to run it: then nothing was run here.
+
+        `write` turns a finished list of an answer into what shall stand there instead, so that a long answer need not
+        be written all at once in the end.
+        """
         coerced = self._coerced(operation, variables)
         if isinstance(coerced, list):
             return Result(None, coerced, ran=False)
@@ -86,7 +90,7 @@ class Engine:
             return None
         self.counts["compiled"] += 1
         compiler = program.compiler
-        run = Run(Fixed(self._schema, operation, compiler.fragments, coerced, context, root))
+        run = Run(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
         (data,) = await program.selected(run, [root], [None])  # type: ignore[list-item]
         if data.__class__ is Failed:
             run.fail(located_error(data.error), None)

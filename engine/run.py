@@ -80,6 +80,7 @@ class Fixed(NamedTuple):
     variables: VariableValues
     context: Any
     root: Any
+    write: Callable[[list[Any]], Any] | None = None
 
 
 class Run:

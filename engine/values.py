@@ -105,7 +105,8 @@ class ListOf(Completer):
             if isinstance(value, Rows) and isinstance(self.item, Objects):
                 projected = self.item.project(value)
                 if projected is not None:
-                    found[place], leaves = projected
+                    part, leaves = projected
+                    found[place] = part if run.fixed.write is None else run.fixed.write(part)
                     await run.breathe(leaves)
                     continue
             try:

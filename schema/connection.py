@@ -1,5 +1,6 @@
 """Relay connections: a page of a list, with cursors that stand on a stable key."""
 
+import asyncio
 import base64
 import binascii
 import bisect
@@ -22,6 +23,8 @@ from upstream.rows import Row
 
 DEFAULT_FIRST = 100
 MAX_FIRST = 1000
+# Rows that are put in order before others get a turn.
+BREATH = 4_000
 
 NodeT = TypeVar("NodeT")
 
@@ -115,6 +118,7 @@ async def connect_each(
     with_cursors = "edges" in asked or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
     connections: list[Any] = []
     waiting: list[Window] = []
+    done = 0
     told_whole: dict[type[Row], bool] = {}  # what the parents tell, they all tell
     for rows, tells in zip(found, told, strict=True):
         if isinstance(rows, Exception):
@@ -141,6 +145,10 @@ async def connect_each(
                 ]
                 waiting += nodes
                 edges = list(map(_edge, cursors, nodes)) if "edges" in asked else []
+        done += stop - start
+        if done >= BREATH:
+            done = 0
+            await asyncio.sleep(0)
         connections.append(
             Connection(
                 edges=edges,  # type: ignore[arg-type]

@@ -138,6 +138,7 @@ def serve(
                 most_waiting=settings.max_waiting_operations,
                 setup=gateway.setup(),
                 compiled=settings.engine == "compiled",
+                stats=gateway.stats,
             )
         except BrokenQuery as error:
             stop(str(error))

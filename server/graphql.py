@@ -151,7 +151,7 @@ class GraphQL:
         try:
             # The calls end at the deadline; what they came to is told a little after it.
             async with asyncio.timeout(self._limits.seconds * TELLING):
-                return await self._executor.run(operation)
+                return await self._executor.run(operation, written=True)
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])

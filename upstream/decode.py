@@ -60,9 +60,8 @@ def report_rows(
     them if None. Accepts `report` and `Report` (C8), and for a
     `single` report a bare object (C9). Raises Malformed, and Incomplete for `break: true` (C12).
     """
-    decoder = _envelope(report)
     try:
-        envelope = _read(decoder, body)
+        envelope, rows = _read(_envelope(report), report, body)
     except _BROKEN as error:
         if (told := failure(body)) is not None:
             return told
@@ -74,7 +73,8 @@ def report_rows(
     if (envelope.lower is None) == (envelope.upper is None):
         what = "no rows: neither `report` nor `Report`" if envelope.lower is None else "rows twice"
         raise Malformed(f"{report.code}: the answer holds {what}", payload=body)
-    rows = envelope.lower if envelope.upper is None else envelope.upper
+    if rows is None:
+        rows = envelope.lower if envelope.upper is None else envelope.upper
     found = Sheet(_listed(rows), report, zone)
     _refuse_duplicates(report, body, found, ("error", "report", "Report", "break"))
     found.need(columns, body)
@@ -100,9 +100,8 @@ def log_page(
 
     The rows stand under the key that `game_type` names. Raises Malformed.
     """
-    decoder = _log_envelope(report, game_type)
     try:
-        envelope = _read(decoder, body)
+        envelope, found = _read(_log_envelope(report, game_type), report, body)
     except _BROKEN as error:
         if (told := log_failure(body)) is not None:
             return told
@@ -111,7 +110,7 @@ def log_page(
         return Failure(None, _log_text(envelope))
     if envelope.rows is None or envelope.total_count is None or envelope.total_count < 0:
         raise Malformed(f"{report.code}: the answer lacks `{game_type}` or `total_count`", payload=body)
-    rows = Sheet(envelope.rows, report, zone)
+    rows = Sheet(envelope.rows if found is None else found, report, zone)
     _refuse_duplicates(report, body, rows, ("status", "total_count", game_type))
     rows.need(columns, body)
     return LogPage(rows, envelope.total_count, envelope.per_page)
@@ -148,11 +147,39 @@ _LOG_FAILURE = msgspec.json.Decoder(_LogTold, strict=False)
 LOG_KEYS = ("status", "msg", "detail", "total_count", "page", "perPage")
 
 
-def _read(decoder: Any, body: bytes) -> Any:
+def _read(decoder: Any, report: Report, body: bytes) -> tuple[Any, list[Row] | None]:
+    """What stands around the rows, and these, unless they stand in it."""
     # msgspec looks at the texts that it keeps; JSON is UTF-8 throughout.
     if not body.isascii():
         body.decode()
-    return decoder.decode(body)
+    if len(body) > 2 * PIECE and not report.single and not _plan(report.row).nests:
+        try:
+            return _in_pieces(decoder, _rows(report), body)
+        except _BROKEN:
+            pass  # what is wrong, and where, is told of the whole
+    return decoder.decode(body), None
+
+
+# Bytes that are decoded at once: other threads, and the event loop, wait meanwhile.
+PIECE = 1 << 20
+
+
+def _in_pieces(decoder: Any, rows: Any, body: bytes) -> tuple[Any, list[Row]]:
+    """A long answer of flat rows, decoded piece by piece. A piece that ends inside a text is no JSON, and raises."""
+    start, stop = body.find(b"[") + 1, body.rfind(b"]")
+    envelope = decoder.decode(body[:start] + body[stop:])
+    found: list[Row] = []
+    while start < stop:
+        end = body.find(b"},{", start + PIECE, stop) + 1 or stop
+        found += rows.decode(b"[%b]" % body[start:end])
+        start = end + 1
+    return envelope, found
+
+
+@lru_cache(maxsize=64)
+def _rows(report: Report) -> Any:
+    row: Any = report.row
+    return _decoder(list[row])
 
 
 def _decoder(envelope: Any) -> Any:
