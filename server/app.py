@@ -24,6 +24,7 @@ from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
 from server.headers import SecurityHeaders
 from server.limits import ORDINARY, Limits
+from server.odata.routes import Service
 from server.operation import Operation
 from server.origins import cors
 from server.readiness import Readiness
@@ -102,6 +103,7 @@ def create_app(
             *link_routes(house),
             *explorer_routes(tabs),
             *desk.routes(),
+            *Service(desk).routes(),
         ],
         # A preflight carries no credential, so it is answered before the door.
         middleware=[

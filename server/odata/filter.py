@@ -167,7 +167,7 @@ class _Reader:
     def _term(self, node: Any) -> Term:
         match node:
             case ast.Identifier():
-                return self._column(node.full_name())
+                return self._column(".".join((*node.namespace, node.name)))
             case ast.Compare(comparator=ast.In()):
                 return self._among(node)
             case ast.Compare():
@@ -179,8 +179,8 @@ class _Reader:
             case ast.UnaryOp(op=ast.Not()):
                 inner = self.condition(node.operand)
                 return Term("bool", lambda rows: pc.invert(_truth(inner.read(rows))))
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Integer() | ast.Float()):
-                return _literal("number", -_number(node.operand.val))
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Integer(val) | ast.Float(val)):
+                return _literal("number", -_number(val))
             case ast.Call():
                 return self._call(node)
             case ast.Null():
@@ -196,7 +196,9 @@ class _Reader:
             case ast.Date() | ast.DateTime():
                 return self._moment(node)
         what = type(node).__name__.lower()
-        raise _bad(f"has {what}, which is not understood; it can {', '.join(OPERATORS)} and call {', '.join(FUNCTIONS)}")
+        raise _bad(
+            f"has {what}, which is not understood; it can {', '.join(OPERATORS)} and call {', '.join(FUNCTIONS)}"
+        )
 
     def _column(self, name: str) -> Term:
         if name not in self.columns:
@@ -251,7 +253,7 @@ class _Reader:
         return term
 
     def _call(self, node: Any) -> Term:
-        name = node.func.full_name()
+        name = ".".join((*node.func.namespace, node.func.name))
         function = FUNCTIONS.get(name)
         if function is None:
             raise _bad(f"has no function {name[:40]!r}; it has {', '.join(FUNCTIONS)}")
@@ -300,7 +302,9 @@ def _cast(value: Any, kind: pa.DataType) -> Any:
     if isinstance(value, pa.Scalar):
         return pa.scalar(Decimal(value.as_py()), kind)
     if pa.types.is_integer(value.type):
-        value = pc.cast(value, pa.decimal128(19, 0)) if value.type == pa.int64() else pc.cast(value, pa.decimal128(10, 0))
+        value = (
+            pc.cast(value, pa.decimal128(19, 0)) if value.type == pa.int64() else pc.cast(value, pa.decimal128(10, 0))
+        )
     return pc.cast(value, kind)
 
 
