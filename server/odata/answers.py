@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import gzip
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,6 +25,8 @@ from server.tables.setup import Setup
 from server.tables.table import Kind, Table
 
 HEADERS = {"OData-Version": "4.0", "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Prefer"}
+Pairs = Sequence[tuple[str, str]]
+
 _TEXT = Kind("string")
 _QUOTED = re.compile(r"IEEE754Compatible\s*=\s*true", re.I)
 _BARE = re.compile(r"odata\.metadata\s*=\s*none", re.I)
@@ -38,9 +40,9 @@ class Entities:
         self._answers = answers
         self._setup = setup
 
-    async def set(self, table: Table, root: str, request: Request) -> Response:
+    async def set(self, table: Table, root: str, rooted: Pairs, request: Request) -> Response:
         """A page of an entity set. Raises Refusal."""
-        asked = options.read(table, request.query_params.multi_items())
+        asked = options.read(table, request.query_params.multi_items(), rooted)
         size, preferred = options.page_size(request.headers.get("prefer"))
         question = self._question(table, asked, size, request)
         found = await reading.page(question, self._answers)
@@ -55,22 +57,21 @@ class Entities:
         headers = {"Preference-Applied": f"odata.maxpagesize={size}"} if preferred else {}
         return await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare, headers=headers)
 
-    async def count(self, table: Table, request: Request) -> Response:
+    async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
         """`/$count`: how many entities there are. Raises Refusal."""
-        asked = options.read(table, request.query_params.multi_items())
+        asked = options.read(table, request.query_params.multi_items(), rooted)
         found = await reading.counted(self._question(table, asked, options.PAGE_ROWS, request), self._answers)
         return Response(str(found), headers=HEADERS, media_type="text/plain")
 
-    async def one(self, table: Table, key: str, root: str, request: Request) -> Response:
+    async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
         """One entity, by its key. Raises Refusal."""
-        asked = options.read(table, request.query_params.multi_items())
+        asked = options.read(table, request.query_params.multi_items(), rooted)
         day = key.rpartition(".")[0]
         pairs = list(asked.given)
         if table.timed and not {"since", "until", "period"} & {name for name, _ in pairs}:
-            pairs += zip(("since", "until"), day.split("/", 1), strict=True) if "/" in day else _of_day(day)
-        question = self._question(
-            table, asked, 1, request, pairs, f"{key_of(table)} eq '{key.replace(chr(39), chr(39) * 2)}'"
-        )
+            pairs += zip(("since", "until"), _window(day), strict=True)
+        literal = key.replace("'", "''")
+        question = self._question(table, asked, 1, request, pairs, f"{key_of(table)} eq '{literal}'")
         found = await reading.page(question, self._answers)
         if not found.rows.num_rows:
             raise Refusal(404, "NOT_FOUND", f"{table.name} has no row {key[:60]!r}.")

@@ -5,6 +5,7 @@ never read. As OData has it, a comparison with null is false, but for `ne`, and 
 in the answer.
 """
 
+import copy
 import datetime
 import operator
 import re
@@ -119,10 +120,12 @@ OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "in", "and", "or", "not")
 
 def read(text: str, columns: Mapping[str, Kind], time: str | None, zone: ZoneInfo) -> Filter:
     """The filter that a text means for columns, one of which is the time. Raises Refusal."""
+    if not text.strip():
+        raise _bad("is empty")
     if len(text) > LONGEST:
         raise _bad(f"has {len(text):,} characters; {LONGEST:,} are allowed")
     try:
-        tree = ODataParser().parse(ODataLexer().tokenize(_OFFSET.sub(r"\1+\2", text.strip())))
+        tree = ODataParser().parse(_tokens(_OFFSET.sub(r"\1+\2", text.strip())))
     except UnknownFunctionException as unknown:
         raise _bad(f"has no function {unknown.function_name[:40]!r}; it has {', '.join(FUNCTIONS)}") from None
     except ArgumentCountException as wrong:
@@ -131,12 +134,23 @@ def read(text: str, columns: Mapping[str, Kind], time: str | None, zone: ZoneInf
         token = getattr(wrong, "token", None)
         where = "ends too early" if token is None else f"cannot be read from {text[token.index :][:40]!r} on"
         raise _bad(where) from None
-    if tree is None:
-        raise _bad("is empty")
     reader = _Reader(columns, zone)
     condition = reader.condition(tree)
     bounds = Bounds() if time is None else _bounds(reader, tree, time)
     return Filter(frozenset(reader.used), bounds, lambda rows: _full(condition.read(rows), rows.num_rows))
+
+
+def _tokens(text: str) -> Iterator[Any]:
+    """The words of a filter. A list of one, `(1)` in OData, is taken for brackets by the grammar: it gets a comma."""
+    before: list[Any] = []
+    for token in ODataLexer().tokenize(text):
+        shape = [one.type for one in before[-3:] if one.type != "WS"]
+        if token.type == ")" and shape[-3:-1] == ["IN", "("]:
+            comma = copy.copy(token)
+            comma.type = comma.value = ","
+            yield comma
+        before = [*before[-3:], token] if token.type != "WS" else before
+        yield token
 
 
 class _Reader:
@@ -196,9 +210,7 @@ class _Reader:
             case ast.Date() | ast.DateTime():
                 return self._moment(node)
         what = type(node).__name__.lower()
-        raise _bad(
-            f"has {what}, which is not understood; it can {', '.join(OPERATORS)} and call {', '.join(FUNCTIONS)}"
-        )
+        raise _bad(f"has {what}, which is not understood; there are {', '.join(OPERATORS)}, and {', '.join(FUNCTIONS)}")
 
     def _column(self, name: str) -> Term:
         if name not in self.columns:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 from server.odata.edm import key_of
 from server.refusal import Refusal
 from server.tables.table import Table
+from server.tables.window import PARAMETERS
 
 OPTIONS = ("$select", "$filter", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
 PAGE_ROWS = 10_000
@@ -39,15 +40,16 @@ class Options:
     given: tuple[tuple[str, str], ...] = field(default=())
 
 
-def read(table: Table, pairs: Iterable[tuple[str, str]]) -> Options:
-    """The options of an address. Raises Refusal."""
+def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[str, str]] = ()) -> Options:
+    """The options of an address; `rooted` are parameters of the service as a whole. Raises Refusal."""
     said: dict[str, str] = {}
     given: list[tuple[str, str]] = []
     for name, text in pairs:
         if not name.startswith("$"):
             if name == "limit":
                 raise bad("OData's word for limit is $top: take that instead.")
-            given.append((name, text))
+            if (name, text) not in given:  # clients add theirs to a nextLink, which has it already
+                given.append((name, text))
         elif name not in OPTIONS:
             raise bad(f"There is no query option {name[:40]!r} here; there are {', '.join(OPTIONS)}.")
         elif name in said:
@@ -69,7 +71,7 @@ def read(table: Table, pairs: Iterable[tuple[str, str]]) -> Options:
         skip=_number("$skip", said.get("$skip", "0")),
         count=said.get("$count") == "true",
         token=opened(said["$skiptoken"]) if "$skiptoken" in said else None,
-        given=tuple(given),
+        given=(*given, *_beside(table, given, rooted)),
     )
 
 
@@ -108,6 +110,15 @@ def opened(text: str) -> dict[str, Any]:
 def bad(message: str) -> Refusal:
     """The refusal of a wrong option."""
     return Refusal(400, "BAD_USER_INPUT", message)
+
+
+def _beside(table: Table, given: list[tuple[str, str]], rooted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Those parameters of the service that the table has, and that its own address does not say otherwise."""
+    names = {name for name, _ in given}
+    own = {variable.name for variable in table.variables} - names
+    if table.timed and not names & set(PARAMETERS):
+        own |= set(PARAMETERS)
+    return (pair for pair in rooted if pair[0] in own)
 
 
 def _select(text: str | None, names: list[str]) -> tuple[str, ...]:

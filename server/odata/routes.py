@@ -1,8 +1,14 @@
-"""`/odata`: the service document, `$metadata`, and an entity set for every table."""
+"""`/odata`: the service document, `$metadata`, and an entity set for every table.
+
+Parameters of a table are query options. For clients that cannot add any they may stand in the address of the service:
+`/odata/group=382&period=last_month/` is a service whose tables have these, where they know them.
+"""
 
 import re
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +21,8 @@ from server.tables.routes import Desk
 
 if TYPE_CHECKING:  # the seam: pyarrow is imported when the first rows are asked for
     from server.odata.answers import Entities
+
+Pairs = Sequence[tuple[str, str]]
 
 PATH = "/odata"
 _PATH = re.compile(r"(?P<name>\w+)(?:\((?:\w+=)?'(?P<key>(?:[^']|'')*)'\))?(?P<count>/\$count)?/?", re.ASCII)
@@ -48,6 +56,11 @@ class Service:
         answers = await self._desk.answers()
         tables = self._desk.tables
         root = str(request.base_url).rstrip("/") + PATH
+        rooted: Pairs = []
+        head, _, rest = path.partition("/")
+        if "=" in head and "(" not in head:
+            rooted = self._rooted(head)
+            root, path = f"{root}/{quote(head, safe='=&:,')}", rest
         if path == "":
             return _json(edm.service(root, tables.values()))
         if path == "$metadata":
@@ -61,10 +74,22 @@ class Service:
             module = import_module("server.odata.answers")
             self._entities = module.Entities(answers, self._desk.setup)
         if match["key"] is not None:
-            return await self._entities.one(table, match["key"].replace("''", "'"), root, request)
+            return await self._entities.one(table, match["key"].replace("''", "'"), root, rooted, request)
         if match["count"]:
-            return await self._entities.count(table, request)
-        return await self._entities.set(table, root, request)
+            return await self._entities.count(table, rooted, request)
+        return await self._entities.set(table, root, rooted, request)
+
+    def _rooted(self, text: str) -> Pairs:
+        """The parameters in the address of the service. Raises Refusal for one that no table has."""
+        pairs = parse_qsl(text, keep_blank_values=True)
+        there = {variable.name for table in self._desk.tables.values() for variable in table.variables}
+        there |= {"since", "until", "period"}
+        for name, _ in pairs:
+            if name not in there:
+                raise Refusal(
+                    404, "NOT_FOUND", f"No table has a parameter {name[:60]!r}; there are {', '.join(sorted(there))}."
+                )
+        return pairs
 
 
 def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
