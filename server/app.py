@@ -32,6 +32,7 @@ from server.refusal import error
 from server.registered import Registered
 from server.saved import Saved, check
 from server.shedding import MOST_RUNNING, MOST_WAITING, Shedding
+from server.tables.browse import page_routes, tables_page
 from server.tables.routes import Desk
 from server.tables.setup import Setup
 from server.tables.table import Tables
@@ -73,7 +74,7 @@ def create_app(
     executor = Executor(schema, context, finish, foresee, leave, limits, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
-    desk = Desk(Tables(saved, schema), executor.run, setup or Setup())
+    desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page)
 
     async def tabs(caller: Caller) -> list[dict[str, Any]]:
         return [{**one.tab(), "variables": await resolve(one.variables, saved, executor, caller)} for one in saved]
@@ -102,6 +103,7 @@ def create_app(
             Route("/readyz", readyz),
             *link_routes(house),
             *explorer_routes(tabs),
+            *page_routes(),
             *desk.routes(),
             *Service(desk).routes(),
         ],
