@@ -5,7 +5,7 @@ import "./page.css";
 import { picture } from "./chart";
 import { element } from "./element";
 import { snippets } from "./snippets";
-import { type Brief, type Parameter, type Table, isNumber, rowsOf, said, told } from "./table";
+import { type Brief, type Parameter, type Table, firstRows, isNumber, said, told } from "./table";
 
 const ROWS_SHOWN = 25;
 const ROWS_READ = 5000;
@@ -245,7 +245,7 @@ function one(table: Table) {
     );
     const parts: (HTMLElement | undefined)[] = [];
     try {
-      const rows = await rowsOf(`/tables/${table.name}.ndjson?${query}${query ? "&" : ""}limit=${ROWS_READ + 1}`);
+      const rows = await firstRows(table.name, query, ROWS_READ + 1);
       if (number !== asked) return; // somebody has asked again since
       const more = rows.length > ROWS_READ;
       const kept = rows.slice(0, ROWS_READ);
