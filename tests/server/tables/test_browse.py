@@ -19,7 +19,9 @@ from tests.server.tables.conftest import Library
 
 DAYS = "group=382&since=2026-03-12&until=2026-03-14"
 LIT = """() => { const canvas = document.querySelector("#chart canvas");
-    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const data = copy.getImageData(0, 0, canvas.width, canvas.height).data;
     const colours = new Set();
     for (let at = 0; at < data.length; at += 4)
         if (data[at + 3] === 255) colours.add((data[at] << 16) + (data[at + 1] << 8) + data[at + 2]);
