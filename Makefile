@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PEERS := benchmarks/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint install answers explorer bench bench-faults bench-planner bench-hostile lock clean
+.PHONY: help serve test fuzz-engine lint install answers explorer bench bench-faults bench-planner bench-hostile lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -15,6 +15,12 @@ serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 
 test: install ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+# ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
+fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time
+	@seed=$${ENGINE_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "ENGINE_SEED=$$seed"; \
+	ENGINE_SEED=$$seed ENGINE_OPERATIONS=$${ENGINE_OPERATIONS:-50000} \
+		$(BIN)/python -m pytest -q tests/engine/test_equality.py $(ARGS)
 
 lint: install ## style, types and the direction of imports
 	@$(BIN)/ruff check .

@@ -37,8 +37,11 @@ import uvicorn
 from gql import Client, gql
 from gql.transport.httpx import HTTPXTransport
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from schema.graph import schema
+from server.callers.callers import Callers
+from server.callers.door import Door
 from server.execution import Outcome
 from server.listening import Server, listen
 from server.operation import Operation
@@ -82,7 +85,12 @@ def serve(rows: int) -> None:
 
     desk = Desk(Tables(saved_queries(), schema), run, Setup())
     bound = listen("127.0.0.1", 0)
-    config = uvicorn.Config(Starlette(routes=desk.routes()), log_config=None, access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        Starlette(routes=desk.routes(), middleware=[Middleware(Door, callers=Callers())]),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+    )
     host, port = bound.getsockname()
     server = Server(config, lambda: print(f"http://{host}:{port}", flush=True))  # noqa: T201
     asyncio.run(server.serve(sockets=[bound]))

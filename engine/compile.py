@@ -206,6 +206,8 @@ class Compiler:
             if isinstance(found, Nested):
                 code = self._nested(part, details, found, names, f"{where}.{key}", f"{value}_")
             else:
+                if any(names.get(known, meant) is not meant for known, meant in found.names.items()):
+                    return None  # two expressions mean different things by one name
                 names |= found.names
                 code = _projected(part, found, value, strict)
             if code is None:

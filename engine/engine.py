@@ -1,7 +1,7 @@
 """The engine: operations of one schema, each compiled once and kept, the latest used of them."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,12 +74,14 @@ class Engine:
 
     async def run(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
-        root: Any = None,
+        root: Any = None, write: Callable[[list[Any]], Any] | None = None,
     ) -> Result | None:  # fmt: skip
-        """The result of a validated query; None if graphql-core has to run it: then nothing was run here."""
-        coerced = get_variable_values(
-            self._schema._schema, operation.variable_definitions or (), variables, max_errors=50
-        )
+        """The result of a validated query; None if graphql-core has to run it: then nothing was run here.
+
+        `write` turns a finished list of an answer into what shall stand there instead, so that a long answer need not
+        be written all at once in the end.
+        """
+        coerced = self._coerced(operation, variables)
         if isinstance(coerced, list):
             return Result(None, coerced, ran=False)
         program = self.program(document, operation, coerced)
@@ -88,12 +90,24 @@ class Engine:
             return None
         self.counts["compiled"] += 1
         compiler = program.compiler
-        run = Run(Fixed(self._schema, operation, compiler.fragments, coerced, context, root))
+        run = Run(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
         (data,) = await program.selected(run, [root], [None])  # type: ignore[list-item]
         if data.__class__ is Failed:
             run.fail(located_error(data.error), None)
             data = None
         return Result(data, [error for error, _ in run.errors])
+
+    def program_of(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
+    ) -> Program | None:
+        """What `run` runs, or would leave to graphql-core and why; None if the variables do not fit."""
+        coerced = self._coerced(operation, variables)
+        return None if isinstance(coerced, list) else self.program(document, operation, coerced)
+
+    def _coerced(
+        self, operation: OperationDefinitionNode, variables: dict[str, Any]
+    ) -> VariableValues | list[GraphQLError]:
+        return get_variable_values(self._schema._schema, operation.variable_definitions or (), variables, max_errors=50)
 
     def program(self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues) -> Program:
         """The program of an operation, compiled now or before.
@@ -136,6 +150,8 @@ class Engine:
             return Program(compiler, compiler.root(root))
         except NotCompiled as why:
             return Program(compiler, None, str(why))
+        except GraphQLError:
+            return Program(compiler, None, "null in @skip or @include")
         except RecursionError:
             return Program(compiler, None, "nested too deeply")
 

@@ -1,7 +1,7 @@
 """One run of a compiled operation: its variables, its context, its errors; and how fields are resolved in it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,6 +80,7 @@ class Fixed(NamedTuple):
     variables: VariableValues
     context: Any
     root: Any
+    write: Callable[[list[Any]], Any] | None = None
 
 
 class Run:
@@ -90,7 +91,7 @@ class Run:
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
         self.errors: list[tuple[GraphQLError, Path | None]] = []
-        self.holes = False
+        self.holes: list[Hole] = []
         self._arguments: dict[int, dict[str, Any] | Exception] = {}
         self._leaves = 0
 
@@ -109,8 +110,9 @@ class Run:
 
     def hole(self, field: Field, value: Any) -> Hole:
         """A place that is to be completed with care."""
-        self.holes = True
-        return Hole(field, value)
+        hole = Hole(field, value)
+        self.holes.append(hole)
+        return hole
 
     def info(self, field: Field, path: Path) -> GraphQLResolveInfo[Any]:
         """What a resolver is told."""
@@ -226,7 +228,7 @@ class Run:
         failed: dict[int, tuple[int, Failed]],
     ) -> None:
         """Complete the values that were not plainly of their type."""
-        self.holes = False
+        self.holes.clear()
         for key, field in fields.items():
             places = [place for place, answer in enumerate(answers) if answer[key].__class__ is Hole]
             if places:
@@ -238,6 +240,9 @@ class Run:
 
 def carefully(run: Run, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]) -> list[Any]:
     """The answers of objects of which one cannot be read: attribute by attribute, each failure for itself."""
+    # What was read before the failure is read again.
+    drop(hole.value for hole in run.holes)
+    run.holes.clear()
     answers = []
     for source in sources:
         answer = dict(keys)
@@ -253,6 +258,13 @@ def answered(answers: list[dict[str, Any]], failed: Mapping[int, tuple[int, Fail
     if not failed:
         return answers
     return [failed[place][1] if place in failed else answer for place, answer in enumerate(answers)]
+
+
+def drop(values: Iterable[Any]) -> None:
+    """Values that nobody is going to look at: what is to be awaited among them never starts."""
+    for value in values:
+        if asyncio.iscoroutine(value):
+            value.close()
 
 
 async def settled(values: list[Any]) -> list[Any]:

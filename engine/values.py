@@ -24,7 +24,7 @@ from graphql.pyutils import Path, inspect, is_iterable
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 
 from engine.offer import Rows
-from engine.run import Failed, Field, Run, settled
+from engine.run import Failed, Field, Run, drop, settled
 
 Selected = Callable[[Run, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
 Project = Callable[[list[Any]], list[dict[str, Any]]]
@@ -43,7 +43,9 @@ class Completer:
 
     async def complete(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         """What stands in the answer for each value: a part of it, None, or `Failed`."""
-        raw = [Failed(value) if isinstance(value, Exception) else value for value in values]
+        raw = [
+            Failed(value) if isinstance(value, Exception) else None if value is Undefined else value for value in values
+        ]
         completed = await self.parts(run, field, raw, paths)
         if self.required and None in completed:
             message = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
@@ -103,7 +105,8 @@ class ListOf(Completer):
             if isinstance(value, Rows) and isinstance(self.item, Objects):
                 projected = self.item.project(value)
                 if projected is not None:
-                    found[place], leaves = projected
+                    part, leaves = projected
+                    found[place] = part if run.fixed.write is None else run.fixed.write(part)
                     await run.breathe(leaves)
                     continue
             try:
@@ -136,11 +139,19 @@ class ListOf(Completer):
 
 
 async def _members(value: Any, field: Field) -> list[Any]:
-    if isinstance(value, AsyncIterable):
-        return [item async for item in value]
-    if not is_iterable(value):
+    if not isinstance(value, AsyncIterable) and not is_iterable(value):
         raise GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent}.{field.name}'.")
-    return list(value)
+    members: list[Any] = []
+    try:
+        if isinstance(value, AsyncIterable):
+            async for item in value:
+                members.append(item)  # noqa: PERF401 - what came before a failure has to be known
+        else:
+            members.extend(value)
+    except Exception:
+        drop(members)
+        raise
+    return members
 
 
 class Objects(Completer):
@@ -160,7 +171,10 @@ class Objects(Completer):
         if self.type.is_type_of:
             values = await _of_type(run, field, self.type, values, paths)
         if self._selected is None:
-            self._selected = self._select(self.type)
+            try:
+                self._selected = self._select(self.type)
+            except GraphQLError as error:  # @skip or @include with a variable that is null
+                return [value if value is None or value.__class__ is Failed else Failed(error) for value in values]
         places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
         if len(places) == len(values):
             return await self._selected(run, values, paths)
@@ -174,7 +188,10 @@ class Objects(Completer):
         """The answers of objects of which only rows exist, straight from these, and how many leaves they have."""
         shape = rows.shape
         if shape not in self._projections:
-            self._projections[shape] = self._projection(self.type, rows)
+            try:
+                self._projections[shape] = self._projection(self.type, rows)
+            except GraphQLError:  # which the objects have to tell
+                return None
         found = self._projections[shape]
         if found is None:
             return None
@@ -201,13 +218,12 @@ class Several(Completer):
         places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
         if not places:
             return found
-        # The resolver of a type is told of the field alone.
         resolve = self.type.resolve_type
         assert resolve is not None
         names: list[Any] = []
         for place in places:
             try:
-                names.append(resolve(values[place], run.info(field, paths[place]), self.type))
+                names.append(resolve(values[place], run.info(field, _of_field(paths[place])), self.type))
             except Exception as error:
                 names.append(Failed(error))
         by_type: dict[str, list[int]] = {}
@@ -264,12 +280,11 @@ async def _of_type(
     is_type_of = type.is_type_of
     assert is_type_of is not None
     found = list(values)
-    info = run.info(field, paths[0]) if paths else None
     for place, value in enumerate(values):
         if value is None or value.__class__ is Failed:
             continue
         try:
-            fits: Any = is_type_of(value, info)  # type: ignore[arg-type]
+            fits: Any = is_type_of(value, run.info(field, _of_field(paths[place])))
             if isawaitable(fits):
                 fits = await fits
         except Exception as error:
@@ -279,6 +294,14 @@ async def _of_type(
             message = f"Expected value of type '{type}' but got: {inspect(value)}."
             found[place] = Failed(GraphQLError(message, field.nodes))
     return found
+
+
+def _of_field(path: Path) -> Path:
+    """The path of the field that a list's item stands in: whoever tells a type is told of the field alone."""
+    while isinstance(path.key, int):
+        assert path.prev is not None
+        path = path.prev
+    return path
 
 
 def completer(type: GraphQLOutputType, select: Select, projection: Projection) -> Completer:

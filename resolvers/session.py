@@ -3,10 +3,11 @@
 import asyncio
 import datetime
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from operator import attrgetter
 from typing import Any, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -135,6 +136,8 @@ class Session:
             task.cancel()
         # Sessions and their batches refer to each other: what was read would wait for the garbage collector.
         self._calls.clear()
+        for batch in self._batches.values():
+            batch.close()
         self._batches.clear()
         self._loaders.clear()
         self.memo.clear()
@@ -327,6 +330,11 @@ class _Batch:
         self.fields: set[str] = set()
         self._columns: set[str] | None = set()
         self._asked: dict[Any, asyncio.Future[dict[Any, Rows | Exception]]] = {}
+
+    def close(self) -> None:
+        """Let go of what was read."""
+        self._asked.clear()
+        self.__dict__.pop("_loader", None)  # which refers to the batch
 
     @cached_property
     def _loader(self) -> "DataLoader[list[Any], dict[Any, Rows | Exception]]":
@@ -557,10 +565,11 @@ async def _together(load: Callable[[list[Any]], Any], objects: list[Any]) -> lis
 
 
 def _share_out(rows: Iterable[RowT], column: str) -> dict[Hashable, list[RowT]]:
-    shares: dict[Hashable, list[RowT]] = {}
-    for row in rows:
-        shares.setdefault(getattr(row, column), []).append(row)
-    return shares
+    shares: defaultdict[Hashable, list[RowT]] = defaultdict(list)
+    rows = list(rows)
+    for key, row in zip(map(attrgetter(column), rows), rows, strict=True):
+        shares[key].append(row)
+    return dict(shares)
 
 
 def _retrieve(task: "asyncio.Task[Any]") -> None:

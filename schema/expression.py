@@ -1,8 +1,8 @@
 """How a column of a row reads as an expression, so that no object need be made to read it."""
 
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,12 +19,19 @@ _KINDS: dict[Kind, type] = {Kind.NO_ID: int, Kind.CODE: str, Kind.MONEY: str, Ki
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A column that a function reads off the row: the columns of the row that it reads, and what it proves."""
+    """A column that a function reads off the row: the columns of the row that it reads, and what it proves.
+
+    `code` says the same over `row`, for where a call would cost more than what it does; it refers to `names`. `sure`
+    says of rows whether the function knows the column of each of them.
+    """
 
     read: Callable[[Any], Any]
     reads: tuple[str, ...]
     proves: type
     nullable: bool = True
+    code: str = ""
+    names: Mapping[str, Any] = field(default_factory=dict)
+    sure: Callable[[Sequence[Any]], bool] | None = None
 
 
 @cache
@@ -46,6 +53,8 @@ def plain(kind: type[Row], name: str) -> Expression | None:
 
 def told(kind: type[Row], name: str, column: Told) -> Expression:
     """A column that a function reads, under a name of its own."""
+    if column.code:
+        return Expression(column.code, column.proves, column.nullable, names=column.names)
     reader = f"read_{kind.__name__}_{name}"
     return Expression(f"{reader}(row)", column.proves, column.nullable, names={reader: column.read})
 

@@ -1,11 +1,14 @@
 """Objects of a list that stand on one row each, and of which no more is asked than the row tells."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import is_
 from typing import Any
 
 from engine.offer import Expression, Nested, Rows
 from resolvers import session as sessions
 from resolvers.session import Session
+from schema.expression import Told
 from schema.order import Order
 from schema.selection import Selection
 from schema.window import UNKNOWN, Link, Window
@@ -113,12 +116,12 @@ def _told(found: Expression | Nested | None, selection: Selection) -> bool:
     return found is not None
 
 
-def told_by_rows(kind: type[Window], rows: Sequence[Row], sample: Window, selection: Selection) -> bool:
-    """Whether the rows of a list, all of one report, tell all that is selected, so that no object need be made.
+def told_by_rows(kind: type[Window], sample: Window, selection: Selection) -> bool:
+    """Whether rows like that of `sample` tell all that is selected, so that no object need be made.
 
-    `sample` is the object on one of them.
+    `sure` says whether they do so for certain.
     """
-    row = type(rows[0])
+    (row,) = map(type, sample.rows)
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
         # What the parent told of it may be more than the row tells.
@@ -126,11 +129,17 @@ def told_by_rows(kind: type[Window], rows: Sequence[Row], sample: Window, select
             return False
         if not _told(column.expression(row, sample.session), selection[name]):
             return False
-    if sample.gaps(selection):
-        return False
+    return not sample.missing(selection)
+
+
+def sure(kind: type[Window], rows: Sequence[Row], selection: Selection) -> bool:
+    """Whether each of the rows, all of one report, tells what such a row may turn out not to tell."""
     for name in kind.unsure:
         if name in selection:
-            reader = kind.columns[name].readers[row]
-            if any(reader(row) is UNKNOWN for row in rows):
+            told = kind.columns[name].of.get(type(rows[0]))
+            if isinstance(told, Told) and told.sure is not None:
+                if not told.sure(rows):
+                    return False
+            elif any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[type(rows[0])], rows))):
                 return False
     return True

@@ -1,5 +1,7 @@
 """Transactions."""
 
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import strawberry
@@ -33,6 +35,15 @@ _AMOUNTS = _WalletAmounts()
 def _wallet_amount(row: rows.GroupMovement) -> Any:
     """UNKNOWN for a type whose sign is not known: then R7, which carries the sign, has to tell."""
     return _AMOUNTS[row.type, row.currency_amount]
+
+
+def _signed(movements: Sequence[rows.GroupMovement]) -> bool:
+    """Whether the wallet's sign of every row is known."""
+    kinds = set(map(attrgetter("type"), movements))
+    # A minus sorts before every digit.
+    return (
+        all(wallet_amount(kind, "1.00") for kind in kinds) and min(map(attrgetter("currency_amount"), movements)) > "-~"
+    )
 
 
 @strawberry.federation.type(keys=["id"])
@@ -70,7 +81,15 @@ class Transaction(Node, Window):
     )
     amount: Decimal = column(
         {
-            rows.GroupMovement: Told(_wallet_amount, ("type", "currency_amount"), str, nullable=False),
+            rows.GroupMovement: Told(
+                _wallet_amount,
+                ("type", "currency_amount"),
+                str,
+                nullable=False,
+                code="wallet[row.type, row.currency_amount]",
+                names={"wallet": _AMOUNTS},
+                sure=_signed,
+            ),
             rows.UserTransaction: "currency_amount",
         },
         "The amount in `currency`, seen from the user's wallet: a wager is negative.",

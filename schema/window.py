@@ -379,14 +379,19 @@ class Window:
 
     def gaps(self, selection: Selection) -> frozenset[tuple[str, str]]:
         """What is selected and some report may tell, but nothing here does: columns, with the paths below them."""
+        gaps = self.missing(selection)
+        unsure = [(name, "") for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
+        return gaps.union(unsure) if unsure else gaps
+
+    def missing(self, selection: Selection) -> frozenset[tuple[str, str]]:
+        """The same by the kinds of the rows alone, whatever these turn out not to tell."""
         kinds = tuple(type(row) for row in self.rows)
         place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), self.interval is None, id(selection))
         memo = self.session.memo
         gaps: frozenset[tuple[str, str]] | None = memo.get(place)
         if gaps is None:
             gaps = memo[place] = frozenset(self._gaps(kinds, selection))
-        unsure = [(name, "") for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
-        return gaps.union(unsure) if unsure else gaps
+        return gaps
 
     def open_sources(self) -> list[Source]:
         """The reports that may still tell more: neither read nor tried in vain."""

@@ -47,25 +47,26 @@ class Access:
                 size += len(message.get("body", b""))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request=request_id):
-            try:
-                await self._app(scope, receive, count)
-            except Exception:
-                log.exception("a request failed")
-                if status == 0:
-                    await _fault(count)
-            finally:
-                write = log.debug if scope["path"] in QUIET and status < 400 else log.info
-                write(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status or None,
-                    ms=round((time.perf_counter() - began) * 1000, 1),
-                    bytes=size,
-                    **({"caller": scope["caller"].name} if "caller" in scope else {}),
-                    **{key: scope[key] for key in ("operation", "graphql_errors", "gone") if scope.get(key)},
-                )
+        # The server runs each request in a context of its own.
+        structlog.contextvars.bind_contextvars(request=request_id)
+        try:
+            await self._app(scope, receive, count)
+        except Exception:
+            log.exception("a request failed")
+            if status == 0:
+                await _fault(count)
+        finally:
+            write = log.debug if scope["path"] in QUIET and status < 400 else log.info
+            write(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status or None,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+                bytes=size,
+                **({"caller": scope["caller"].name} if "caller" in scope else {}),
+                **{key: scope[key] for key in ("operation", "graphql_errors", "gone") if scope.get(key)},
+            )
 
 
 async def _fault(send: Send) -> None:

@@ -24,6 +24,7 @@ from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
 from server.headers import SecurityHeaders
 from server.limits import ORDINARY, Limits
+from server.metrics import Counted, Stats, metrics_route
 from server.odata.routes import Service
 from server.operation import Operation
 from server.origins import cors
@@ -64,6 +65,7 @@ def create_app(
     most_waiting: int = MOST_WAITING,
     setup: Setup | None = None,
     compiled: bool = True,
+    stats: Stats = dict,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
 
@@ -101,6 +103,7 @@ def create_app(
             Route("/graphql", GraphQL(executor, page_response, limits, registered, origins)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            metrics_route(Counted(lambda: executor.engine.counts if executor.engine is not None else {}, stats)),
             *link_routes(house),
             *explorer_routes(tabs),
             *page_routes(),

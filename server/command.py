@@ -137,6 +137,7 @@ def serve(
                 most_waiting=settings.max_waiting_operations,
                 setup=gateway.setup(),
                 compiled=settings.engine == "compiled",
+                stats=gateway.stats,
             )
         except BrokenQuery as error:
             stop(str(error))
@@ -257,6 +258,9 @@ def explain(
     ] = None,
     operation: Annotated[str | None, typer.Option(help="Which operation is meant, if the file has several.")] = None,
     run: Annotated[bool, typer.Option("--run", help="Run it, too, and print what really happened beside it.")] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="Print the Python that the operation is compiled into, too.")
+    ] = False,
 ) -> None:
     """Print which upstream calls a query is going to make, without making them.
 
@@ -295,19 +299,22 @@ def explain(
     if borrowed:
         say("from the saved query's example: " + ", ".join(f"{key}={value}" for key, value in borrowed.items()))
 
-    async def ask(gateway: "Gateway") -> "tuple[Outcome, Outcome | None]":
+    async def ask(gateway: "Gateway") -> "tuple[Outcome, Outcome | None, str]":
         async with gateway.open():
             executor = Executor(graph.schema, gateway.session, finish, foresee)
             asked = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
             plan = await executor.run(replace(asked, asked=Asked(explain=True)))
-            return plan, await executor.run(replace(asked, asked=Asked(trace=True))) if run else None
+            outcome = await executor.run(replace(asked, asked=Asked(trace=True))) if run else None
+            return plan, outcome, executor.code(asked) if code else ""
 
     with upstreams(settings, say) as live:
-        plan, outcome = asyncio.run(ask(Gateway(live)))
+        plan, outcome, written = asyncio.run(ask(Gateway(live)))
     if "explain" in plan.extensions:
         told = table(plan.extensions["explain"], outcome.extensions.get("trace") if outcome else None)
         # Into a pipe the lines are as long as they need be.
         Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(told)
+    if written:
+        typer.echo(f"\n{written}")
     errors = [*plan.errors, *(outcome.errors if outcome else ())]
     for problem in errors:
         say(problem["message"])

@@ -108,8 +108,11 @@ class Executor:
         node = self.documents.prepare(operation.text).operation(operation.name)
         return node.operation if node else None
 
-    async def run(self, operation: Operation) -> Outcome:
-        """Run a query or a mutation. Nothing is raised but cancellation."""
+    async def run(self, operation: Operation, *, written: bool = False) -> Outcome:
+        """Run a query or a mutation. Nothing is raised but cancellation.
+
+        Where the outcome is only going to be encoded, long lists of it may be `written` already.
+        """
         document = self.documents.prepare(operation.text)
         if document.errors:
             return Outcome(errors=document.errors, ran=False)
@@ -126,7 +129,7 @@ class Executor:
                     refused_or_explained = await self._plan(document, operation, context)
                     if refused_or_explained is not None:
                         return refused_or_explained
-                outcome = await self._execute(document, operation, context)
+                outcome = await self._execute(document, operation, context, written)
             self._finish(operation, context, outcome)
         except Exception:
             log.exception("an operation failed outside its fields")
@@ -136,17 +139,31 @@ class Executor:
                 self._leave(context)
         return outcome
 
-    async def _execute(self, document: Document, operation: Operation, context: Any) -> Outcome:
+    def code(self, operation: Operation) -> str:
+        """The Python that an operation is compiled into, as far as runs have reached; a comment if it is not."""
+        document = self.documents.prepare(operation.text)
+        node = document.operation(operation.name)
+        if self.engine is None or document.tree is None or node is None:
+            return ""
+        program = self.engine.program_of(document.tree, node, operation.variables)
+        if program is None:
+            return ""
+        return program.code if program.selected is not None else f"# not compiled: {program.reason}"
+
+    async def _execute(self, document: Document, operation: Operation, context: Any, written: bool = False) -> Outcome:
         node = document.operation(operation.name)
         assert document.tree is not None
         assert node is not None
         if self.engine is not None:
-            found = await self.engine.run(document.tree, node, operation.variables, context)
+            write = _written if written else None
+            found = await self.engine.run(document.tree, node, operation.variables, context, write=write)
             if found is not None:
                 if found.errors:
                     told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
                     self._schema.process_errors(found.errors, told)
                 return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
+            if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
+                log.info("operation.not_compiled", reason=left.reason)
         text = Text(operation.text)
         text.document = document
         result = await self._schema.execute(
@@ -217,7 +234,24 @@ def encode(answer: dict[str, Any], *, indent: bool = False) -> bytes:
     try:
         return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
     except TypeError:  # an integer beyond 64 bits, or half a surrogate pair, which the slower way writes escaped
-        return json.dumps(answer, default=str, indent=2 if indent else None).encode()
+        return json.dumps(answer, default=_unwritten, indent=2 if indent else None).encode()
+
+
+# Fewer items than this are written with the rest.
+MANY = 16
+
+
+def _written(part: list[Any]) -> Any:
+    if len(part) < MANY:
+        return part
+    try:
+        return orjson.Fragment(orjson.dumps(part, default=str))
+    except TypeError:  # what `encode` has to write in its own way
+        return part
+
+
+def _unwritten(value: Any) -> Any:
+    return orjson.loads(value.contents) if isinstance(value, orjson.Fragment) else str(value)
 
 
 def _safe(problem: GraphQLError) -> dict[str, Any]:

@@ -131,25 +131,47 @@ class GraphQL:
 
     async def _run(self, operation: Operation, receive: Receive) -> Outcome:
         """Run the operation until it is done, or its time is over, or the client gone: its work ends, unless shared."""
-        run = asyncio.ensure_future(self._executor.run(operation))
-        gone = asyncio.ensure_future(_disconnect(receive))
+        loop, running = asyncio.get_running_loop(), asyncio.current_task()
+        assert running is not None
+        watching: asyncio.Task[None] | None = None
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            await _disconnect(receive)
+            gone = True
+            running.cancel()
+
+        def begin() -> None:
+            nonlocal watching
+            watching = loop.create_task(watch())
+
+        # Most operations are over before it is worth a task to see whether their client is still there.
+        later = loop.call_later(WATCH_AFTER, begin)
         try:
-            await asyncio.wait((run, gone), timeout=self._limits.seconds, return_when=asyncio.FIRST_COMPLETED)
-            if run.done():
-                return run.result()
-            if gone.done():
-                raise ClientGone
+            # The calls end at the deadline; what they came to is told a little after it.
+            async with asyncio.timeout(self._limits.seconds * TELLING):
+                return await self._executor.run(operation, written=True)
+        except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+        except asyncio.CancelledError:
+            if not gone:
+                raise
+            running.uncancel()
+            raise ClientGone from None
         finally:
-            for task in (run, gone):
-                task.cancel()
+            later.cancel()
+            if watching is not None:
+                watching.cancel()
 
 
 class ClientGone(Exception):
     """The client closed the connection before its answer."""
 
 
+WATCH_AFTER = 0.05  # seconds
+TELLING = 1.05
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
 

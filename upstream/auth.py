@@ -1,18 +1,17 @@
-"""Authentication: one replaceable `httpx.Auth` a system, which adds the token last, so that nothing else ever holds it.
+"""Authentication: one replaceable function a system, which adds the token last, so that nothing else ever holds it.
 
 The request that goes out is a copy: the one that the rest of the program knows stays without a token.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
-
-import httpx
 
 from upstream.agents import Agent
 from upstream.budget import Budget
 from upstream.errors import Unauthenticated
 from upstream.secret import Secret, SecretMissing
+from upstream.wire import Request
 
 T = TypeVar("T")
 # How often a token may change under one call, which is no reason to lose it.
@@ -45,37 +44,26 @@ async def with_token(token: Secret, budget: Budget, ask: Callable[[], Awaitable[
     raise refused from None
 
 
-class GameHubAuth(httpx.Auth):
+class GameHubAuth:
     """Adds `api_token` to the query (GameHub API, section "Request")."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def __call__(self, request: Request) -> Request:
         """The request with its token."""
-        url = request.url.copy_with(params=[("api_token", self._token.value()), *request.url.params.multi_items()])
-        yield _copy(request, url, request.content)
+        return replace(request, query=(("api_token", self._token.value()), *request.query))
 
 
-class GameLogAuth(httpx.Auth):
+class GameLogAuth:
     """Puts `agent_code` and `agent_token` into the body (Game History, section "Request Body")."""
-
-    requires_request_body = True
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def __call__(self, request: Request) -> Request:
         """The request with its agent."""
-        asked = json.loads(request.content)
+        asked = dict(request.body or {})
         method = {"method": asked.pop("method", None)}
         agent = {"agent_code": self._agent.code, "agent_token": self._agent.token.value()}
-        yield _copy(request, request.url, json.dumps(method | agent | asked).encode())
-
-
-def _copy(request: httpx.Request, url: httpx.URL, content: bytes) -> httpx.Request:
-    headers = request.headers.copy()
-    headers.pop("content-length", None)
-    # A GET has no body, nor a header that announces one.
-    body = content or None
-    return httpx.Request(request.method, url, headers=headers, content=body, extensions=request.extensions)
+        return replace(request, body=method | agent | asked)

@@ -258,11 +258,14 @@ class Cached:
             call = replace(call, columns=None)  # what is kept serves those who read other columns
         # Intervals are equal whatever days they were made of, which reports of days go by.
         asked = (call, call.interval.days if call.interval is not None else None, scope)
-        flight = self._answers.get(asked)
-        if flight is None:
-            flight = self._start(lambda: self._answer(call, scope), call.report.code, self._answers, [asked])
         started = time.monotonic()
-        outcome = await flight.wait()
+        if self._store is None:
+            outcome = await self._answer(call, scope)  # the upstream itself lets those who ask the same wait together
+        else:
+            flight = self._answers.get(asked)
+            if flight is None:
+                flight = self._start(lambda: self._answer(call, scope), call.report.code, self._answers, [asked])
+            outcome = await flight.wait()
         if observe is not None:
             try:
                 observe(call, outcome, started, time.monotonic())
@@ -280,15 +283,15 @@ class Cached:
 
     async def held_many(self, calls: Sequence[Call], *, scope: str = "") -> list[Held]:
         """The same of many calls, with one look into the store."""
+        if self._store is None:
+            return [Held(1, 0, 0, ()) for _ in calls]
         asked: list[tuple[list[Key], tuple[datetime.date, ...]]] = []
         for call in map(checked, calls):
             cut = self._cut(call, scope)
             keys = [self._whole_key(call, scope)] if cut is None else cut.keys
             asked.append((keys, () if cut is None else tuple(piece.day for piece in cut.pieces)))
         sought = [key for keys, _ in asked for key in keys]
-        values: Sequence[bytes | None] = [None] * len(sought)
-        if self._store is not None:
-            values = await self._store.peek_many(sought, parcel.HEAD)
+        values = await self._store.peek_many(sought, parcel.HEAD)
         now, found, told = self._now(), iter(values), []
         for keys, dates in asked:
             here = list(itertools.islice(found, len(keys)))
@@ -373,7 +376,7 @@ class Cached:
     async def _answer(self, call: Call, scope: str) -> Answer[Any] | UpstreamError:
         tale = _Tale()
         try:
-            cut = self._cut(call, scope)
+            cut = self._cut(call, scope) if self._store is not None else None
             if self._store is None or (cut is not None and len(cut.pieces) > _MOST_DAYS):
                 answer = await self._passed_by(call, tale)
             elif cut is None:

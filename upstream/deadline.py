@@ -7,9 +7,10 @@ who joins later may put that off.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from types import TracebackType
 
 Until = Callable[[], float]
 
@@ -35,26 +36,43 @@ def within(seconds: float) -> Iterator[None]:
         UNTIL.reset(token)
 
 
-@asynccontextmanager
-async def limit(seconds: float) -> AsyncIterator[asyncio.Timeout]:
-    """A block that is stopped, with TimeoutError, after its own time or at the deadline, if that is not put off."""
-    loop, until = asyncio.get_running_loop(), UNTIL.get()
-    latest = time.monotonic() + seconds
-    timer: asyncio.TimerHandle | None = None
-    async with asyncio.timeout(seconds) as timeout:
+class limit:
+    """A block that is stopped, with TimeoutError, after its own time or at the deadline, if that is not put off.
 
-        def look() -> None:
-            nonlocal timer
-            wait = min(latest, until()) - time.monotonic()
-            if wait <= 0:
-                timeout.reschedule(loop.time())
-            else:
-                timer = loop.call_later(wait, look)
+    A class, and no generator with a closure: a closure that plans itself anew would be garbage that refers to itself,
+    and to the task with all that it read.
+    """
 
-        if until() < latest:
-            look()
-        try:
-            yield timeout
-        finally:
-            if timer is not None:
-                timer.cancel()
+    __slots__ = ("_latest", "_seconds", "_timeout", "_timer", "_until")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until = UNTIL.get()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> asyncio.Timeout:
+        """Begin."""
+        self._latest = time.monotonic() + self._seconds
+        self._timeout = asyncio.timeout(self._seconds)
+        await self._timeout.__aenter__()
+        if self._until() < self._latest:
+            self._look()
+        return self._timeout
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait = min(self._latest, self._until()) - time.monotonic()
+        if wait <= 0:
+            self._timer = None
+            self._timeout.reschedule(loop.time())
+        else:
+            self._timer = loop.call_later(wait, self._look)

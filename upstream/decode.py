@@ -11,6 +11,7 @@ import operator
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -59,9 +60,8 @@ def report_rows(
     them if None. Accepts `report` and `Report` (C8), and for a
     `single` report a bare object (C9). Raises Malformed, and Incomplete for `break: true` (C12).
     """
-    decoder = _envelope(report)
     try:
-        envelope = _read(decoder, body)
+        envelope, rows = _read(_envelope(report), report, body)
     except _BROKEN as error:
         if (told := failure(body)) is not None:
             return told
@@ -73,7 +73,8 @@ def report_rows(
     if (envelope.lower is None) == (envelope.upper is None):
         what = "no rows: neither `report` nor `Report`" if envelope.lower is None else "rows twice"
         raise Malformed(f"{report.code}: the answer holds {what}", payload=body)
-    rows = envelope.lower if envelope.upper is None else envelope.upper
+    if rows is None:
+        rows = envelope.lower if envelope.upper is None else envelope.upper
     found = Sheet(_listed(rows), report, zone)
     _refuse_duplicates(report, body, found, ("error", "report", "Report", "break"))
     found.need(columns, body)
@@ -99,9 +100,8 @@ def log_page(
 
     The rows stand under the key that `game_type` names. Raises Malformed.
     """
-    decoder = _log_envelope(report, game_type)
     try:
-        envelope = _read(decoder, body)
+        envelope, found = _read(_log_envelope(report, game_type), report, body)
     except _BROKEN as error:
         if (told := log_failure(body)) is not None:
             return told
@@ -110,7 +110,7 @@ def log_page(
         return Failure(None, _log_text(envelope))
     if envelope.rows is None or envelope.total_count is None or envelope.total_count < 0:
         raise Malformed(f"{report.code}: the answer lacks `{game_type}` or `total_count`", payload=body)
-    rows = Sheet(envelope.rows, report, zone)
+    rows = Sheet(envelope.rows if found is None else found, report, zone)
     _refuse_duplicates(report, body, rows, ("status", "total_count", game_type))
     rows.need(columns, body)
     return LogPage(rows, envelope.total_count, envelope.per_page)
@@ -147,11 +147,39 @@ _LOG_FAILURE = msgspec.json.Decoder(_LogTold, strict=False)
 LOG_KEYS = ("status", "msg", "detail", "total_count", "page", "perPage")
 
 
-def _read(decoder: Any, body: bytes) -> Any:
+def _read(decoder: Any, report: Report, body: bytes) -> tuple[Any, list[Row] | None]:
+    """What stands around the rows, and these, unless they stand in it."""
     # msgspec looks at the texts that it keeps; JSON is UTF-8 throughout.
     if not body.isascii():
         body.decode()
-    return decoder.decode(body)
+    if len(body) > 2 * PIECE and not report.single and not _plan(report.row).nests:
+        try:
+            return _in_pieces(decoder, _rows(report), body)
+        except _BROKEN:
+            pass  # what is wrong, and where, is told of the whole
+    return decoder.decode(body), None
+
+
+# Bytes that are decoded at once: other threads, and the event loop, wait meanwhile.
+PIECE = 1 << 20
+
+
+def _in_pieces(decoder: Any, rows: Any, body: bytes) -> tuple[Any, list[Row]]:
+    """A long answer of flat rows, decoded piece by piece. A piece that ends inside a text is no JSON, and raises."""
+    start, stop = body.find(b"[") + 1, body.rfind(b"]")
+    envelope = decoder.decode(body[:start] + body[stop:])
+    found: list[Row] = []
+    while start < stop:
+        end = body.find(b"},{", start + PIECE, stop) + 1 or stop
+        found += rows.decode(b"[%b]" % body[start:end])
+        start = end + 1
+    return envelope, found
+
+
+@lru_cache(maxsize=64)
+def _rows(report: Report) -> Any:
+    row: Any = report.row
+    return _decoder(list[row])
 
 
 def _decoder(envelope: Any) -> Any:
@@ -383,7 +411,7 @@ def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row]) -
         # Found by type, since True is 1 to a dictionary.
         value = next(value for value in values if type(value) not in _SCALARS)
         raise _BadValue(column.name, value, "is neither a number nor a text")
-    canonical = _at_once(column.kind, values, kinds, zone)
+    canonical = _at_once(column.kind, column.required, values, kinds, zone)
     if canonical is None:
         unique = set(values)
         if column.kind is Kind.MOMENT:
@@ -394,35 +422,45 @@ def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row]) -
         else:
             found = {value: _converted(column, value) for value in unique}
         canonical = [found[value] for value in values]
-    if canonical is not values:
+    # Most values are canonical as they come.
+    if canonical is not values and canonical != values:
         name = column.name
-        for each, value in zip(rows, canonical, strict=True):
-            setattr(each, name, value)
+        for each, old, new in zip(rows, values, canonical, strict=True):
+            if new != old:
+                setattr(each, name, new)
 
 
-def _at_once(kind: Kind, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
+def _at_once(kind: Kind, required: bool, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
     """The canonical values of a column whose values are all of one plain form; None if they are to be looked at."""
-    if kinds == {int}:
-        if kind is Kind.NO_ID and 0 not in values:
-            return values
-        if kind is Kind.CODE and 0 not in values:
-            return list(map(str, values))
-        if kind is Kind.MOMENT and 0 not in values and min(values) >= moment.FIRST and max(values) <= moment.LAST:
+    if kind is Kind.MONEY:
+        if kinds <= _NUMBERS:
+            try:
+                return list(map(_AMOUNTS.__getitem__, values))
+            except ValueError:
+                return None
+        return None
+    if kind is Kind.MOMENT:
+        if kinds == _INTEGERS and 0 not in values and min(values) >= moment.FIRST and max(values) <= moment.LAST:
             return [value * 1_000_000 for value in values]
-    elif kinds == {str}:
-        if kind is Kind.CODE and not _NO_CODES.intersection(values):
-            return values
-        if kind is Kind.MOMENT:
+        if kinds == _TEXTS:
             try:
                 return clock.reader(zone, values[0].endswith("Z")).read(values)
             except ValueError:
                 return None
-    if kind is Kind.MONEY and kinds <= {int, str}:
-        try:
-            return list(map(_AMOUNTS.__getitem__, values))
-        except ValueError:
-            return None
-    return None
+        return None
+    if required and types.NoneType in kinds:
+        return None
+    if kind is Kind.NO_ID:
+        return values if kinds <= _NO_IDS and 0 not in values else None
+    if kinds <= _CODES:
+        if _NO_CODES.isdisjoint(values):
+            return values
+        return None if required else [None if value in _NO_CODES else value for value in values]
+    return list(map(str, values)) if kinds == _INTEGERS and 0 not in values else None
+
+
+_INTEGERS, _TEXTS, _NUMBERS = {int}, {str}, {int, str}
+_NO_IDS, _CODES = {int, types.NoneType}, {str, types.NoneType}
 
 
 class _Amounts(dict[int | str, str]):
@@ -522,9 +560,9 @@ def _refuse_duplicates(report: Report, body: bytes, rows: Sequence[Row], envelop
             return
         allowed |= dict.fromkeys(plan.required, len(rows))
     if any(body.count(f'"{name}"'.encode()) > times for name, times in allowed.items()):
-        names = _duplicates(body)
-        if names:
-            raise Malformed(f"{report.code}: the key {sorted(names)[0][:40]!r} is written twice", payload=body)
+        name = _duplicate(body)
+        if name is not None:
+            raise Malformed(f"{report.code}: the key {name[:40]!r} is written twice", payload=body)
 
 
 def _even(body: bytes, rows: int) -> bool:
@@ -535,7 +573,7 @@ def _even(body: bytes, rows: int) -> bool:
         return False
     outer, first = body[:start] + body[stop:], body[start:end]
     try:
-        if _duplicates(outer) or _duplicates(first):
+        if _duplicate(outer) is not None or _duplicate(first) is not None:
             return False
     except ValueError:  # brackets inside a text
         return False
@@ -551,13 +589,24 @@ _COLON, _QUOTE = b':"'
 _SMALL = 16_384  # bytes that are counted at once sooner than an array is made of them
 
 
-def _duplicates(body: bytes) -> set[str]:
-    names: set[str] = set()
+class _Twice(Exception):
+    """A key that is written twice in one object."""
 
-    def pairs(found: list[tuple[str, Any]]) -> None:
-        seen: set[str] = set()
-        for name, _ in found:
-            (names if name in seen else seen).add(name)
 
-    json.loads(body, object_pairs_hook=pairs, parse_int=str, parse_float=str)
-    return names
+def _pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(found)
+    if len(read) < len(found):
+        raise _Twice(next(name for name, times in Counter(name for name, _ in found).items() if times > 1))
+    return read
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=str, parse_float=str)
+
+
+def _duplicate(body: bytes) -> str | None:
+    """The first key that is written twice. Raises ValueError for what is no JSON."""
+    try:
+        _STRICT.decode(body.decode())
+    except _Twice as twice:
+        return str(twice)
+    return None

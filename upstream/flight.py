@@ -69,7 +69,11 @@ class Flight(Generic[T]):
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         UNTIL.set(self.until)
-        return await work()
+        try:
+            return await work()
+        finally:
+            # A task keeps its context: with the flight in it, both would wait for the garbage collector.
+            UNTIL.set(_over)
 
     def _give_up(self) -> None:
         if not self._waiters and not self.task.done():
@@ -80,3 +84,7 @@ class Flight(Generic[T]):
         gone, self._gone = self._gone, None
         if gone is not None:
             gone(self)
+
+
+def _over() -> float:
+    return 0.0

@@ -14,7 +14,7 @@ from upstream.call import Call
 from upstream.errors import Malformed, Unavailable, refusal
 from upstream.rows import Row
 from upstream.secret import Secret
-from upstream.transport import Reply, Tally, Transport
+from upstream.transport import Auth, Reply, Tally, Transport
 
 EMPTY = "10002"  # "Empty data / Failed validation": parameters are checked beforehand, so the data is empty (C11)
 # Above this an answer is read in a thread, so that the event loop goes on meanwhile.
@@ -42,7 +42,7 @@ class GameHubConfig:
     hedge_after: str = ""
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
-    auth: Callable[[Secret], httpx.Auth] = GameHubAuth
+    auth: Callable[[Secret], Auth] = GameHubAuth
     transport: httpx.AsyncBaseTransport | None = None
 
 

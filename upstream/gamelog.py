@@ -29,7 +29,7 @@ from upstream.errors import (
 from upstream.gamehub import BIG
 from upstream.rows import Row
 from upstream.secret import SecretMissing
-from upstream.transport import Reply, Tally, Transport
+from upstream.transport import Auth, Reply, Tally, Transport
 
 # The document shows one failure, "Invalid Parameter.", and names no other: the rest is read from the words.
 _UNAUTHENTICATED = re.compile(r"token|credential|unauth|agent", re.IGNORECASE)
@@ -59,7 +59,7 @@ class GameLogConfig:
     breaker_seconds: float = 5.0
     page_size: int = 10_000
     pages_at_once: int = 4
-    auth: Callable[[Agent], httpx.Auth] = GameLogAuth
+    auth: Callable[[Agent], Auth] = GameLogAuth
     transport: httpx.AsyncBaseTransport | None = None
 
     def __post_init__(self) -> None:

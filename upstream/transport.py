@@ -1,25 +1,20 @@
 """One HTTP client a system: connection reuse, bounded concurrency and body, retries, and a deadline over it all.
 
-httpx speaks; the Rust transport of pyreqwest carries it unless another `httpx.AsyncBaseTransport` is given.
-Everything an HTTP library raises or logs may hold a URL with a token: nothing of it leaves this module (C2). Errors
-are therefore raised outside the `except` that caught their cause, so that not even their context refers to it.
+Everything an HTTP library raises or logs may hold a URL with a token: nothing of it leaves `wire.py` (C2). Errors are
+raised outside the `except` that caught their cause, so that not even their context refers to it.
 """
 
 import asyncio
-import http.cookiejar
-import json
 import math
 import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from email.message import Message
 from typing import Any
 
 import httpx
 import stamina
-from pyreqwest.client import ClientBuilder
-from pyreqwest.compatibility.httpx import HttpxTransport
 
 from upstream import deadline
 from upstream.budget import Budget
@@ -27,6 +22,10 @@ from upstream.errors import Malformed, Overloaded, Unavailable, UpstreamError
 from upstream.hedge import Hedge
 from upstream.queue import Queue
 from upstream.secret import SecretMissing
+from upstream.wire import Broken, HttpxWire, Received, Request, RustWire, TooLong, Wire, checked
+
+Auth = Callable[[Request], Request]
+"""Adds what a system knows us by, to a copy of the request."""
 
 _AGAIN = frozenset({429, 502, 503, 504})
 _SHOWN = 64 * 1024
@@ -66,30 +65,6 @@ class _Again(Exception):
         self.final = False
 
 
-class _RustTransport(HttpxTransport):
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        # It would take the sum of httpx's timeouts for the time of the whole request.
-        request.extensions = {key: each for key, each in request.extensions.items() if key != "timeout"}
-        return await super().handle_async_request(request)
-
-
-def rust_transport(concurrency: int, connect_timeout: float) -> httpx.AsyncBaseTransport:
-    """The default transport: Rust's reqwest, without redirects, proxies and cookies of its own."""
-    client = (
-        ClientBuilder()
-        .follow_redirects(False)
-        .no_proxy()
-        .referer(False)
-        .brotli(False)
-        .zstd(False)
-        .connect_timeout(timedelta(seconds=connect_timeout))
-        .pool_max_idle_per_host(concurrency)
-        .pool_idle_timeout(timedelta(seconds=30))
-        .build()
-    )
-    return _RustTransport(client)
-
-
 class Transport:
     """How one system is reached.
 
@@ -127,39 +102,27 @@ class Transport:
         self._overloaded = 0
         self._hedge = Hedge(hedge_after)
         self._hedged = 0
-        # A request of httpx's own pool that is cancelled may take its connection with it, as of httpx 0.28.
-        self._stoppable = transport is None or isinstance(transport, _RustTransport)
         self._left_alone: set[asyncio.Task[Any]] = set()
-        # An upstream's session cookie would have PHP answer our calls one after the other.
-        no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx.AsyncClient(
-            transport=transport or rust_transport(concurrency, connect_timeout),
-            timeout=httpx.Timeout(None, connect=connect_timeout),
-            headers={"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": "gamehub-graph"},
-            cookies=no_cookies,
-            follow_redirects=False,
-            trust_env=False,
+        self._wire: Wire = (
+            RustWire(concurrency, connect_timeout) if transport is None else HttpxWire(transport, connect_timeout)
         )
 
-    def request(self, method: str, url: str, query: Any = None, body: Any = None) -> httpx.Request:
+    def request(
+        self, method: str, url: str, query: Sequence[tuple[str, str]] = (), body: dict[str, Any] | None = None
+    ) -> Request:
         """A request without its token. Raises Unavailable for a URL that is none."""
-        try:
-            address = httpx.URL(url)
-            if address.scheme in ("http", "https") and address.host:
-                headers = {"content-type": "application/json"} if body is not None else None
-                content = json.dumps(body).encode() if body is not None else None
-                return self._client.build_request(method, address, params=query, content=content, headers=headers)
-        except (httpx.InvalidURL, TypeError, ValueError):
-            pass  # raised below, without the exception that quotes the URL
-        raise Unavailable("the upstream's URL is not an http or https URL")
+        return Request(method, checked(url), tuple(query), (), body)
 
-    async def send(self, request: httpx.Request, auth: httpx.Auth, tally: Tally) -> Reply:
+    async def send(self, request: Request, auth: Auth, tally: Tally) -> Reply:
         """The answer to a request, whatever its status. Raises Unavailable, and Malformed for a body cut or too long.
 
         To be called within `deadline`, whose end raises TimeoutError here.
         """
-        last: _Again | None = None
         self.budget.earn()
+        first = await self._attempt(request, auth, tally)
+        if not isinstance(first, _Again):
+            return first
+        last = first
         try:
             async for attempt in stamina.retry_context(
                 on=self._may_try_again,
@@ -170,14 +133,13 @@ class Transport:
                 wait_jitter=self._backoff,
             ):
                 with attempt:
-                    found = await self._attempt(request, auth, tally)
+                    found = first if attempt.num == 1 else await self._attempt(request, auth, tally)
                     if isinstance(found, _Again):
                         found.final = attempt.num >= self._attempts
                         raise found
                     return found
         except _Again as again:
             last = again
-        assert last is not None
         if last.reply is not None:
             return last.reply
         assert last.error is not None
@@ -209,14 +171,14 @@ class Transport:
         """Close every connection."""
         if self._left_alone:
             await asyncio.wait(self._left_alone)
-        await self._client.aclose()
+        await self._wire.aclose()
 
     def _may_try_again(self, error: Exception) -> bool | float:
         if not isinstance(error, _Again) or error.final or not self.budget.spend():
             return False
         return True if error.wait is None else error.wait
 
-    async def _attempt(self, request: httpx.Request, auth: httpx.Auth, tally: Tally) -> Reply | _Again:
+    async def _attempt(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again:
         delay = self._hedge.delay(tally.report)
         found = await (self._turn(request, auth, tally) if delay is None else self._twice(request, auth, tally, delay))
         if isinstance(found, UpstreamError):
@@ -227,7 +189,7 @@ class Transport:
             return found.reply
         return found
 
-    async def _turn(self, request: httpx.Request, auth: httpx.Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+    async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
         """One request, in a slot of its own."""
         if self._busy >= self._concurrency and self._waiting >= self._most_waiting:
             self._overloaded += 1
@@ -253,9 +215,7 @@ class Transport:
             if waiting:
                 self._waiting -= 1
 
-    async def _twice(
-        self, request: httpx.Request, auth: httpx.Auth, tally: Tally, delay: float
-    ) -> Reply | _Again | UpstreamError:
+    async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Again | UpstreamError:
         """One request, and a second one where the first is late and a slot is free; the first answer is taken."""
         tasks = {asyncio.create_task(self._turn(request, auth, tally))}
         try:
@@ -276,11 +236,9 @@ class Transport:
             for task in tasks:
                 task.cancel()
 
-    async def _to_the_end(
-        self, request: httpx.Request, auth: httpx.Auth, tally: Tally
-    ) -> Reply | _Again | UpstreamError:
+    async def _to_the_end(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
         """An exchange. One that must not be cancelled keeps its slot until it has ended, or its time is up."""
-        if self._stoppable:
+        if self._wire.stoppable:
             return await self._exchange(request, auth, tally)
         task = asyncio.create_task(self._exchange(request, auth, tally))
         try:
@@ -294,60 +252,33 @@ class Transport:
                 task.cancel()
             raise
 
-    async def _exchange(self, request: httpx.Request, auth: httpx.Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+    async def _exchange(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
         """One request and its answer; failures are returned, so that they leave without the exception behind them."""
-        status, body = None, bytearray()
+        received = Received()
+
+        def count(size: int) -> None:
+            tally.bytes += size
+
         try:
-            response = await self._client.send(request, auth=auth, stream=True)
-            try:
-                status = response.status_code
-                async for chunk in response.aiter_bytes():
-                    tally.bytes += len(chunk)
-                    if len(body) + len(chunk) > self._body_limit:
-                        return Malformed(
-                            f"the answer is longer than {self._body_limit} bytes",
-                            status=status,
-                            payload=bytes(body[:_SHOWN]),
-                        )
-                    body += chunk
-                wait = _retry_after(response.headers.get("retry-after")) if status in _AGAIN else None
-            finally:
-                await response.aclose()
+            await self._wire.exchange(auth(request), received, self._body_limit, count)
         except SecretMissing as missing:
             return Unavailable(f"the upstream's token is not at hand: {missing}")
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError):
-            return Unavailable("the request could not be sent")
-        except httpx.HTTPError as error:
-            return _Again(_translated(error, status, bytes(body[:_SHOWN])))
-        except Exception as error:
-            # Whatever else a library raises: its text is not to be trusted with a token.
-            return _Again(Unavailable(f"the request failed ({type(error).__name__})"))
-        if not body.isascii() and (charset := _charset(response.headers.get("content-type"))) is not None:
+        except TooLong:
+            return Malformed(
+                f"the answer is longer than {self._body_limit} bytes",
+                status=received.status,
+                payload=bytes(received.body[:_SHOWN]),
+            )
+        except Broken as broken:
+            error = broken.kind(broken.what, status=received.status, payload=bytes(received.body[:_SHOWN]) or None)
+            return _Again(error) if broken.again else error
+        status, body = received.status, bytes(received.body)
+        assert status is not None
+        if not body.isascii() and (charset := _charset(received.content_type)) is not None:
             what = f"the answer claims to be written in {charset}, where JSON is UTF-8"
-            return Malformed(what, status=status, payload=bytes(body[:_SHOWN]))
-        reply = Reply(status, bytes(body))
-        return _Again(None, reply, wait) if status in _AGAIN else reply
-
-
-# The first match counts. What each library says of a connection that ends before its answer does differs; a body that
-# ends early is an answer that is not the documented JSON (C10), a connection that fails is an upstream out of reach.
-_TRANSLATIONS: tuple[tuple[type[httpx.HTTPError], type[UpstreamError], str], ...] = (
-    (httpx.ConnectTimeout, Unavailable, "no connection in time"),
-    (httpx.TimeoutException, Unavailable, "no answer in time"),
-    (httpx.ConnectError, Unavailable, "no connection: refused, reset or no such host"),
-    (httpx.DecodingError, Malformed, "the answer is cut off, or not compressed as it says"),
-    (httpx.NetworkError, Unavailable, "the connection was lost"),
-    (httpx.ProxyError, Unavailable, "no connection"),
-    (httpx.RemoteProtocolError, Malformed, "the answer is cut off, or not HTTP"),
-    (httpx.HTTPError, Unavailable, "the request failed"),
-)
-
-
-def _translated(error: httpx.HTTPError, status: int | None, body: bytes) -> UpstreamError:
-    if isinstance(error, httpx.RemoteProtocolError) and status is None and "disconnected" in str(error):
-        return Unavailable("the connection was closed before an answer")
-    kind, text = next((kind, text) for foreign, kind, text in _TRANSLATIONS if isinstance(error, foreign))
-    return kind(text, status=status, payload=body or None)
+            return Malformed(what, status=status, payload=body[:_SHOWN])
+        reply = Reply(status, body)
+        return _Again(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from resolvers.caller import Caller
 from server.execution import Outcome
 from server.operation import Operation
 from server.refusal import Refusal, error
 from server.tables import parameters
 from server.tables.formats import FORMATS, Format, TooManyRows
 from server.tables.reading import Run, TableFailed, batches
-from server.tables.setup import Asking, Setup
+from server.tables.setup import Setup
 from server.tables.spool import Snapshot, Spool, key_of
 from server.tables.table import Table
 from server.tables.window import Window, window_of
@@ -54,13 +55,13 @@ class Asked:
     variables: Mapping[str, Any]
     window: Window | None
     limit: int | None
-    asking: Asking
+    caller: Caller
 
     def batches(self, run: Run) -> AsyncIterator[pa.RecordBatch]:
         """The rows. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
-            return await run(self.asking.sign(operation))
+            return await run(replace(operation, caller=self.caller))
 
         return batches(self.table, self.variables, self.window, signed, limit=self.limit)
 
@@ -78,7 +79,7 @@ class Answers:
         """What a request asks for. Raises Refusal."""
         variables, said, limit = parameters.read(table, request.query_params.multi_items())
         found = window_of(table, said, self._setup.now(), self._setup.zone)
-        return Asked(table, variables, found, limit, self._setup.asking(request))
+        return Asked(table, variables, found, limit, request.scope["caller"])
 
     def batches(self, asked: Asked) -> AsyncIterator[pa.RecordBatch]:
         """The rows of what is asked for. Raises TableFailed."""
@@ -168,7 +169,8 @@ class Answers:
         key = key_of(
             VERSION,
             setup.origin(),
-            asked.asking.key,
+            # What a caller may see is a table of its own.
+            None if asked.caller.groups is None else sorted(asked.caller.groups),
             asked.table.document,
             str(asked.table.schema),
             sorted(asked.variables.items()),

@@ -80,7 +80,7 @@ def test_the_command_prints_it(run: bool, sandbox: Sandbox, tmp_path: Path) -> N
             "explain",
             "GroupWalkInGroup",
             *(f"--var=during.between.{name}={value}" for name, value in during.items()),
-            *(["--run"] if run else []),
+            *(["--run", "--code"] if run else []),
         ],
         capture_output=True,
         text=True,
@@ -98,6 +98,8 @@ def test_the_command_prints_it(run: bool, sandbox: Sandbox, tmp_path: Path) -> N
     assert "7 upstream calls" in done.stdout
     assert len(sandbox.calls()) == (7 if run else 0)
     assert ("made: 7" in done.stdout) is run
+    # The level of the transactions, on rows.
+    assert ("# operation.group.users.nodes.transactions.nodes: Transaction on rows\n" in done.stdout) is run
     assert sandbox.gamehub_token not in done.stdout + done.stderr
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.upstream.conftest import TOKEN, UTC, Make
@@ -18,6 +18,7 @@ from upstream.interval import Interval, dates
 from upstream.journal import Journal
 from upstream.request import BadParameter
 from upstream.secret import Secret
+from upstream.wire import Request
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 YEARS = dates(datetime.date(2019, 1, 1), datetime.date(2024, 12, 31), UTC)  # of all the documents' examples
@@ -173,13 +174,12 @@ async def test_c03_rotation_under_load_loses_no_call(server: Server, make: Make,
 
 
 async def test_c03_authentication_is_one_replaceable_object(server: Server, make: Make) -> None:
-    class Bearer(httpx.Auth):
+    class Bearer:
         def __init__(self, token: Secret) -> None:
             self.token = token
 
-        def auth_flow(self, request: httpx.Request) -> Any:
-            request.headers["authorization"] = f"Bearer {self.token.value()}"
-            yield request
+        def __call__(self, request: Request) -> Request:
+            return replace(request, headers=(("authorization", f"Bearer {self.token.value()}"),))
 
     await make(gamehub={"auth": Bearer, "token": Secret("abc")}).fetch(GROUPS)
     assert server.asked[0].headers["authorization"] == "Bearer abc"

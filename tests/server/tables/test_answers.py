@@ -3,14 +3,25 @@
 import gzip
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx
 import orjson
 import pyarrow as pa
 import pytest
 
-from tests.server.tables.conftest import Library
+from resolvers.caller import EVERYONE, Caller
+from server.execution import Outcome
+from server.operation import Operation
+from server.tables.answers import Answers, Asked
+from server.tables.formats import FORMATS
+from server.tables.setup import Setup
+from server.tables.table import Tables
+from server.tables.window import window_of
+from tests.server.tables import library
+from tests.server.tables.conftest import NOW, Library, saved
 
 LOANS = "Loans.{}?since=2026-03-04&until=2026-03-07"
 PLAIN = {"accept-encoding": "identity"}
@@ -144,3 +155,19 @@ def test_a_client_that_goes_away_ends_the_reading(shelved: Library) -> None:
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
     assert shelved.get(LOANS.format("csv")).status_code == 200
     assert len(shelved.asked) < 1000
+
+
+async def test_a_caller_of_some_groups_has_files_of_its_own(tmp_path: Path) -> None:
+    table = Tables([saved(library.LOANS)], library.schema)["Loans"]
+    window = window_of(table, {"since": "2026-03-01", "until": "2026-03-02"}, NOW, ZoneInfo("UTC"))
+    seen: list[Caller] = []
+
+    async def run(operation: Operation) -> Outcome:
+        seen.append(operation.caller)
+        return Outcome({"loans": [{"id": operation.caller.name, "price": None}]})
+
+    answers = Answers(run, Setup(now=lambda: NOW, spool_dir=tmp_path))
+    callers = [EVERYONE, Caller("a", frozenset({382})), Caller("b", frozenset({383})), Caller("c", frozenset({382}))]
+    files = [await answers.snapshot(Asked(table, {}, window, None, caller), FORMATS["csv"]) for caller in callers]
+    assert [file.path.read_text().splitlines()[1] for file in files] == ["open,", "a,", "b,", "a,"]
+    assert seen == callers[:3]

@@ -1,0 +1,218 @@
+"""Both upstreams in the process, made of a seed: rows whose ids join, and whatever can be wrong with rows and calls.
+
+Only what `upstream/decode.py` could have made stands in a row: the engine trusts what the decoder has proved.
+"""
+
+import asyncio
+import datetime
+import random
+import types
+import typing
+import zlib
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    EnumValueNode,
+    NameNode,
+    ObjectFieldNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    get_named_type,
+    visit,
+)
+from hypothesis import strategies as st
+from hypothesis_graphql import nodes
+
+from resolvers import predict
+from resolvers.edges import Edge
+from resolvers.session import Session
+from schema.graph import schema
+from schema.node import encode
+from upstream import rows
+from upstream.call import Answer, Call
+from upstream.errors import (
+    ContractBroken,
+    Failed,
+    Incomplete,
+    Malformed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    UpstreamError,
+)
+from upstream.interval import Interval
+from upstream.request import checked
+from upstream.rows import Kind
+
+__all__ = ["SCALARS", "plausible", "schema", "session"]
+
+UTC = ZoneInfo("UTC")
+NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
+NOON = int(NOW.timestamp()) * 1_000_000
+FAULTS: tuple[type[UpstreamError], ...] = (
+    Unauthenticated, ContractBroken, NotFound, Incomplete, Failed, Unavailable, Malformed,
+)  # fmt: skip
+TYPES = ("Bingo - Wager", "Bingo - Prize", "Bingo - Something New")
+BEYOND = 2**31
+# How many entities of each kind there are; an entity of one number is the same in every report.
+POOL = 4
+
+_ids = st.integers(1, POOL + 1)
+_kinds = ("User", "Group", "Room", "Game", "Transaction", "GameLog")
+SCALARS = {
+    "DateTime": st.sampled_from(["2026-03-15T00:00:00Z", "2026-03-10T08:30:00+01:00"]).map(nodes.String),
+    "Date": st.sampled_from(["2026-03-15", "2026-02-27"]).map(nodes.String),
+    "_Any": st.tuples(st.sampled_from((*_kinds, "Nothing")), _ids).map(
+        lambda told: nodes.Object([_field("__typename", told[0]), _field("id", str(told[1]))])
+    ),
+}
+
+
+def _field(name: str, value: str) -> Any:
+    return ObjectFieldNode(name=NameNode(value=name), value=nodes.String(value))
+
+
+class _Plausible(Visitor):
+    def __init__(self, types: TypeInfo, chance: random.Random) -> None:
+        super().__init__()
+        self.types = types
+        self.chance = chance
+
+    def leave_argument(self, node: ArgumentNode, *_: Any) -> Any:
+        argument, chance = self.types.get_argument(), self.chance
+        if argument is None or chance.randrange(8) == 0:
+            return None
+        value: Any = None
+        match node.name.value, get_named_type(argument.type).name:
+            case "nodeId", _:
+                kind = chance.choice(_kinds)
+                rest = [chance.randrange(3), 1, NOON] if kind in ("Transaction", "GameLog") else []
+                value = nodes.String(encode(kind, chance.randrange(POOL) + 1, *rest))
+            case "ids", _:
+                value = nodes.List([nodes.String(str(chance.randrange(POOL) + 1)) for _ in range(chance.randrange(4))])
+            case _, "ID":
+                value = nodes.String(str(chance.randrange(POOL + 1) + 1))
+            case "first", _:
+                value = nodes.Int(chance.randrange(4))
+            case "after", _:
+                value = nodes.Null
+            case _, "Period":
+                frame = ObjectFieldNode(name=NameNode(value="frame"), value=EnumValueNode(value="TODAY"))
+                value = nodes.Object([frame])
+        return None if value is None else ArgumentNode(name=node.name, value=value)
+
+
+def plausible(document: DocumentNode, seed: int) -> DocumentNode:
+    """The query with arguments that mostly lead to something: what is generated is mostly malformed as an id."""
+    types = TypeInfo(schema._schema)
+    changed: DocumentNode = visit(document, TypeInfoVisitor(types, _Plausible(types, random.Random(seed))))
+    return changed
+
+
+class Narrow(Session):
+    """A session whose plans hang on nothing but what is asked: not on what else is asked at the same moment.
+
+    For the reports of these worlds do not agree with each other, and it is not the planner that is to be compared.
+    """
+
+    choose = staticmethod(lambda ways, before=None: ways[0])  # type: ignore[assignment]
+
+    def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
+        return float(edge.report.code[1:])
+
+
+def session(seed: int) -> Session:
+    """A session over the world of a seed; of three worlds one has no faults in its calls."""
+    return Narrow(World(seed, (0, 4, 15)[seed % 3]), UTC, now=NOW)
+
+
+class World:
+    """The upstreams. `rate` is how many of a hundred calls fail."""
+
+    def __init__(self, seed: int, rate: int) -> None:
+        self.seed = seed
+        self.rate = rate
+
+    async def fetch(self, call: Call) -> Answer[Any]:
+        """The answer of a call: the same whenever it is asked for."""
+        call = checked(call)
+        await asyncio.sleep(0)
+        chance = random.Random(zlib.crc32(repr((self.seed, call.report.code, call.params)).encode()))
+        if chance.randrange(100) < self.rate:
+            raise chance.choice(FAULTS)(f"{call.report.code} fails", report=call.report.code, correlation_id="c1")
+        given = dict(predict._columns_given(call))
+        single = call.report.single or "id" in dict(call.params)
+        count = 1 if single else chance.choice([0, 1, 3, 4])
+        found = []
+        for number in range(count):
+            row = _row(call.report.row, chance, number)
+            for name, value in given.items():
+                setattr(row, name, value)
+            found.append(row)
+            if not single and chance.randrange(12) == 0:
+                found.append(row)
+        return Answer(found, seconds=0.01)
+
+
+@cache
+def _columns(kind: type[rows.Row]) -> list[tuple[str, Any, bool]]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return [(field.name, hints[field.name], field.required) for field in msgspec.structs.fields(kind)]
+
+
+def _row(kind: type[rows.Row], chance: random.Random, number: int) -> rows.Row:
+    values: dict[str, Any] = {}
+    for name, hint, required in _columns(kind):
+        if not required and chance.randrange(5) == 0:
+            continue
+        if (kind, name) in predict._NAMED:
+            values[name] = number + 1
+        elif name in predict._ENTITIES:
+            values[name] = chance.randrange(POOL) + 1
+        elif name in predict._USER_NAMES:
+            values[name] = f"user{chance.randrange(POOL) + 1}"
+        elif name in ("type", "movement_type") and hint is str:
+            values[name] = chance.choice(TYPES)
+        else:
+            values[name] = _value(hint, chance)
+    return kind(**values)
+
+
+def _value(hint: Any, chance: random.Random) -> Any:
+    if typing.get_origin(hint) is typing.Annotated:
+        match typing.get_args(hint)[1]:
+            case Kind.NO_ID:
+                return chance.choice([1, 2, BEYOND])
+            case Kind.CODE:
+                return chance.choice(["7", "x8"])
+            case Kind.MONEY:
+                return chance.choice(["1.00", "-0.50", "12.345"])
+            case Kind.MOMENT:
+                return NOON - chance.randrange(3) * 3_600_000_000
+    if isinstance(hint, types.UnionType):
+        return _value(chance.choice(typing.get_args(hint)), chance)
+    if hint is type(None):
+        return None
+    if typing.get_origin(hint) is list:
+        (inner,) = typing.get_args(hint)
+        return [_value(inner, chance) for _ in range(chance.randrange(3))]
+    if typing.get_origin(hint) is dict:
+        inner = typing.get_args(hint)[1]
+        return {str(number): _value(inner, chance) for number in range(chance.randrange(3))}
+    if hint is int:
+        return chance.choice([0, 3, 8, BEYOND - 1, BEYOND])
+    if hint is str:
+        return chance.choice(["", "name", "né"])
+    if hint is bool:
+        return chance.choice([True, False])
+    if hint is datetime.date:
+        return datetime.date(2026, 3, 1 + chance.randrange(20))
+    assert issubclass(hint, rows.Row), hint
+    return _row(hint, chance, chance.randrange(POOL))

@@ -1,0 +1,242 @@
+"""How a request reaches an upstream: by the Rust client of pyreqwest, or by httpx over a transport of its own.
+
+What an HTTP library raises may hold a URL with a token, so it ends here: `Broken` says in plain words what happened.
+"""
+
+import http.cookiejar
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, NoReturn, Protocol
+
+import httpx
+import orjson
+from pyreqwest import exceptions as rust
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.response import Response
+
+from upstream.errors import Malformed, Unavailable, UpstreamError
+
+HEADERS = {"accept": "application/json", "user-agent": "gamehub-graph"}
+JSON = "application/json"
+# An answer that says to be no longer than this is taken at once; others come in pieces, and are measured.
+AT_ONCE = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, without its token until authentication has added it: what it adds stands in a copy."""
+
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: dict[str, Any] | None = None
+
+    def content(self) -> bytes | None:
+        """The body as it is sent."""
+        return None if self.body is None else orjson.dumps(self.body)
+
+
+@dataclass(slots=True)
+class Received:
+    """What has come of an answer so far."""
+
+    status: int | None = None
+    retry_after: str | None = None
+    content_type: str | None = None
+    body: bytearray | bytes = field(default_factory=bytearray)
+
+
+class Broken(Exception):
+    """An exchange that came to no answer: the kind of error that it is, in plain words, and whether another may do."""
+
+    def __init__(self, kind: type[UpstreamError], what: str, *, again: bool = True) -> None:
+        super().__init__(what)
+        self.kind = kind
+        self.what = what
+        self.again = again
+
+
+class TooLong(Exception):
+    """An answer that is longer than it may be."""
+
+
+class Wire(Protocol):
+    """Carries requests to one system."""
+
+    stoppable: bool
+    """Whether an exchange that is cancelled leaves nothing behind."""
+
+    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        """Send a request and put its answer into `received`, telling `count` of each piece. Raises Broken, TooLong."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+@lru_cache(maxsize=64)
+def checked(url: str) -> str:
+    """An address that requests can be sent to. Raises Unavailable, which does not quote it."""
+    try:
+        address = httpx.URL(url)
+        if address.scheme in ("http", "https") and address.host:
+            return url
+    except (httpx.InvalidURL, TypeError, ValueError):
+        pass
+    raise Unavailable("the upstream's URL is not an http or https URL")
+
+
+class RustWire:
+    """Rust's reqwest, without redirects, proxies and cookies of its own."""
+
+    stoppable = True
+
+    def __init__(self, concurrency: int, connect_timeout: float) -> None:
+        self._client: Client = (
+            ClientBuilder()
+            .follow_redirects(False)
+            .no_proxy()
+            .referer(False)
+            .brotli(False)
+            .zstd(False)
+            .default_headers(HEADERS)
+            .connect_timeout(timedelta(seconds=connect_timeout))
+            .pool_max_idle_per_host(concurrency)
+            .pool_idle_timeout(timedelta(seconds=30))
+            .build()
+        )
+
+    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        try:
+            asked = self._client.request(request.method, request.url)
+            if request.query:
+                asked = asked.query(request.query)
+            if request.headers:
+                asked = asked.headers(request.headers)
+            content = request.content()
+            if content is not None:
+                asked = asked.header("content-type", JSON).body_bytes(content)
+            sent = asked.build_streamed()
+        except Exception:
+            raise Broken(Unavailable, "the request could not be sent", again=False) from None
+        failed: Exception
+        try:
+            async with sent as response:
+                received.status = response.status
+                received.retry_after = response.get_header("retry-after")
+                received.content_type = response.get_header("content-type")
+                await self._read(response, received, limit, count)
+                return
+        except TooLong:
+            raise
+        except Exception as error:
+            failed = error
+        _broken(failed, _RUST)
+
+    async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        length = response.get_header("content-length")
+        if length is not None and length.isdigit() and int(length) <= min(limit, AT_ONCE):
+            received.body = bytes(await response.bytes())
+            count(len(received.body))
+            return
+        reader = response.body_reader
+        pieces: AsyncIterator[bytes] = _pieces(reader.read_chunk)
+        await _gathered(pieces, received, limit, count)
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+
+class HttpxWire:
+    """httpx, over a transport that is given. A cancelled request may take its connection with it, as of httpx 0.28."""
+
+    stoppable = False
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, connect_timeout: float) -> None:
+        # An upstream's session cookie would have PHP answer our calls one after the other.
+        no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(None, connect=connect_timeout),
+            headers={**HEADERS, "accept-encoding": "gzip, deflate"},
+            cookies=no_cookies,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        content = request.content()
+        headers = [*request.headers, *([("content-type", JSON)] if content is not None else [])]
+        failed: Exception
+        try:
+            sent = self._client.build_request(
+                request.method, request.url, params=list(request.query) or None, headers=headers, content=content
+            )
+            response = await self._client.send(sent, stream=True)
+            try:
+                received.status = response.status_code
+                received.retry_after = response.headers.get("retry-after")
+                received.content_type = response.headers.get("content-type")
+                await _gathered(response.aiter_bytes(), received, limit, count)
+                return
+            finally:
+                await response.aclose()
+        except TooLong:
+            raise
+        except Exception as error:
+            failed = error
+        if isinstance(failed, httpx.RemoteProtocolError) and received.status is None and "disconnected" in str(failed):
+            raise Broken(Unavailable, "the connection was closed before an answer") from None
+        _broken(failed, _HTTPX)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+async def _pieces(read: Callable[[], Any]) -> AsyncIterator[bytes]:
+    while (piece := await read()) is not None:
+        yield piece
+
+
+async def _gathered(pieces: AsyncIterator[bytes], received: Received, limit: int, count: Callable[[int], None]) -> None:
+    body = bytearray()
+    received.body = body
+    async for piece in pieces:
+        count(len(piece))
+        if len(body) + len(piece) > limit:
+            raise TooLong
+        body += piece
+
+
+def _broken(failed: Exception, translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]") -> NoReturn:
+    for foreign, kind, what, again in translations:
+        if isinstance(failed, foreign):
+            raise Broken(kind, what, again=again) from None
+    # Whatever else a library raises: its text is not to be trusted with a token.
+    raise Broken(Unavailable, f"the request failed ({type(failed).__name__})") from None
+
+
+# The first match counts. What each library says of a connection that ends before its answer does differs; a body that
+# ends early is an answer that is not the documented JSON (C10), a connection that fails is an upstream out of reach.
+_RUST = (
+    (rust.ConnectTimeoutError, Unavailable, "no connection in time", True),
+    ((rust.ReadTimeoutError, rust.WriteTimeoutError, rust.PoolTimeoutError, rust.RequestTimeoutError), Unavailable,
+     "no answer in time", True),
+    (rust.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
+    (rust.DecodeError, Malformed, "the answer is cut off, or not compressed as it says", True),
+    (rust.NetworkError, Unavailable, "the connection was lost", True),
+)  # fmt: skip
+_HTTPX = (
+    ((httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError), Unavailable,
+     "the request could not be sent", False),
+    (httpx.ConnectTimeout, Unavailable, "no connection in time", True),
+    (httpx.TimeoutException, Unavailable, "no answer in time", True),
+    (httpx.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
+    (httpx.DecodingError, Malformed, "the answer is cut off, or not compressed as it says", True),
+    (httpx.NetworkError, Unavailable, "the connection was lost", True),
+    (httpx.ProxyError, Unavailable, "no connection", True),
+    (httpx.RemoteProtocolError, Malformed, "the answer is cut off, or not HTTP", True),
+    (httpx.HTTPError, Unavailable, "the request failed", True),
+)  # fmt: skip
