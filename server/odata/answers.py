@@ -107,7 +107,7 @@ class Entities:
             count=asked.count,
             size=asked.token["size"] if asked.token else size,
             token=asked.token,
-            asking=self._setup.asking(request),
+            caller=request.scope["caller"],
         )
 
 

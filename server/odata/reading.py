@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from resolvers.caller import Caller
 from server.odata.edm import key_of
 from server.odata.filter import Filter
 from server.odata.options import bad
@@ -23,7 +24,6 @@ from server.refusal import Refusal
 from server.tables.answers import Answers, Asked
 from server.tables.arrow import texts
 from server.tables.formats import FORMATS
-from server.tables.setup import Asking
 from server.tables.spool import Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
@@ -50,7 +50,7 @@ class Question:
     count: bool
     size: int
     token: Mapping[str, Any] | None
-    asking: Asking
+    caller: Caller
 
     @property
     def columns(self) -> list[str]:
@@ -203,7 +203,7 @@ class _Reading:
     async def _snapshot(self, piece: Piece | None) -> Snapshot:
         question = self.question
         window = None if piece is None else cut(piece.interval, self.answers.zone)
-        asked = Asked(question.table, question.variables, window, None, question.asking)
+        asked = Asked(question.table, question.variables, window, None, question.caller)
         return await self.answers.snapshot(asked, FORMATS["parquet"], reading=True)
 
     def _day(self, token: Mapping[str, Any]) -> int:

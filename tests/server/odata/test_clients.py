@@ -1,7 +1,11 @@
 """A real OData client reads entity sets, and plain HTTP every page: the same sums as the graph, to the last cent."""
 
 import datetime
+import os
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +18,8 @@ from schema.graph import schema
 from server.odata.edm import time_of
 from server.saved import saved_queries
 from server.tables.table import Tables
+from tests.served import served
+from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
 SUMS = """query Sums($after: String) { group(id: 382) {
@@ -78,17 +84,18 @@ def test_the_filter_is_the_window(address: str, sandbox: Sandbox, truth: dict[st
 
 def test_python_odata(address: str, truth: dict[str, Decimal]) -> None:
     """A client that adds no query options of its own: the parameters stand in the address of the service."""
-    session = requests.Session()
-    session.trust_env = False
-    service = ODataService(f"{address}/odata/group=382/", session=session, reflect_entities=True, quiet_progress=True)
-    transactions = service.entities["GroupTransactions"]
-    at = transactions.timestamp
-    first, last = (datetime.datetime(2026, 3, day, tzinfo=datetime.UTC) for day in (12, 15))
-    rows = service.query(transactions).filter(at >= first).filter(at < last).all()
-    assert {row.id: Decimal(str(row.amount)) for row in rows} == truth
-    window = service.query(transactions).filter(at >= first).filter(at < last)
-    best = window.order_by(transactions.amount.desc()).limit(1).first()
-    assert Decimal(str(best.amount)) == max(truth.values())
+    with requests.Session() as session:
+        session.trust_env = False
+        service = ODataService(
+            f"{address}/odata/group=382/", session=session, reflect_entities=True, quiet_progress=True
+        )
+        transactions = service.entities["GroupTransactions"]
+        at = transactions.timestamp
+        first, last = (datetime.datetime(2026, 3, day, tzinfo=datetime.UTC) for day in (12, 15))
+        window = service.query(transactions).filter(at >= first).filter(at < last)
+        assert {row.id: Decimal(str(row.amount)) for row in window.all()} == truth
+        best = window.order_by(transactions.amount.desc()).limit(1).first()
+        assert Decimal(str(best.amount)) == max(truth.values())
 
 
 def test_the_rows_of_a_day_stand_in_it(address: str) -> None:
@@ -103,3 +110,24 @@ def test_the_rows_of_a_day_stand_in_it(address: str) -> None:
         assert rows, table.name
         for row in rows:
             assert row[column.name][:10] == row["rowKey"][:10], table.name
+
+
+def test_callers_see_their_own_groups(world: Sandbox, tmp_path: Path) -> None:
+    """Files that are kept for one caller are not another's, and whoever says nothing is let in nowhere."""
+    keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
+
+    def key(groups: str) -> str:
+        command = [Path(sys.executable).with_name("gamehub-graph"), "keys", "create", f"of-{groups}"]
+        more = ["--groups", groups, "--powers", "tables"]
+        made = subprocess.run([*command, *more], env={**os.environ, **keys}, capture_output=True, text=True, check=True)
+        return made.stdout.strip().splitlines()[-1].split()[-1]
+
+    path = "/odata/GroupTransactions/$count?group=382&since=2026-03-12&until=2026-03-13"
+    with served(tmp_path, AUTH="required", **keys, **settings(world)) as address:
+        insider, outsider = key("382"), key("383")
+        with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+            assert client.get("/odata").status_code == client.get(path).status_code == 401
+            assert int(client.get(path, auth=("any", insider)).text) > 1000
+            refused = client.get(path, auth=("any", outsider))
+            assert (refused.status_code, refused.json()["error"]["code"]) == (404, "NOT_FOUND")
+            assert client.get("/odata", headers={"x-api-key": outsider}).status_code == 200
