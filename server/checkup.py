@@ -10,6 +10,7 @@ from upstream.errors import (
     Incomplete,
     Malformed,
     NotFound,
+    Overloaded,
     Unauthenticated,
     Unavailable,
     UpstreamError,
@@ -18,6 +19,7 @@ from upstream.errors import (
 # What to look at, by the kind of failure.
 ADVICE: dict[type[UpstreamError], str] = {
     Unauthenticated: "The token was refused: ask for a new one, and set it in the settings or in the token's file.",
+    Overloaded: "This server has more calls waiting than it may: look at what else it is asked.",
     Unavailable: "Nobody answered: look at the address, at the network between, and at the timeout.",
     Malformed: "The answer is not this system's: the address may be another program's, or a proxy's login page.",
     ContractBroken: "The system does not know this report: the address may lack a part, or be another system's.",

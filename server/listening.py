@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import math
-import os
 import resource
 import socket
 import time
@@ -100,8 +99,7 @@ def configure(app: ASGIApp, patience: Patience, grace: float = GRACE_SECONDS) ->
         log_config=None,
         access_log=False,
         server_header=False,
-        # Whoever stands in front is believed only if it is named.
-        proxy_headers=bool(os.environ.get("FORWARDED_ALLOW_IPS")),
+        proxy_headers=True,  # of a proxy on this machine, or of those that FORWARDED_ALLOW_IPS names
         timeout_keep_alive=patience.idle_seconds,  # type: ignore[arg-type]  # for `call_later`
         timeout_graceful_shutdown=math.ceil(grace),
     )

@@ -1,6 +1,7 @@
 """An operation's deadline: what was answered until then is answered, and the rest says why not."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ from resolvers.session import Session
 from schema import graph
 from server.app import create_app
 from server.gateway import Gateway
+from server.limits import ORDINARY
 from server.settings import NAMES, LiveSettings, Settings
 from tests.server.serving import serving
 from tests.stand import Sandbox
@@ -30,7 +32,9 @@ async def test_what_is_at_hand_is_answered(sandbox: Sandbox, tmp_path: Path, mon
         error_journal=tmp_path / "errors.sqlite",
     )
     gateway = Gateway(LiveSettings(settings, env_file=None))
-    app = create_app(graph.schema, gateway.session, lifespan=gateway.open, leave=Session.close, seconds=1.5)
+    app = create_app(
+        graph.schema, gateway.session, lifespan=gateway.open, leave=Session.close, limits=replace(ORDINARY, seconds=1.5)
+    )
     with serving(app) as address:
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client:
             whole = (await client.post("/graphql", json={"query": QUERY})).json()
