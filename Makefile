@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PEERS := benchmarks/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz-engine lint install answers explorer bench bench-faults bench-planner bench-hostile lock clean
+.PHONY: help serve test fuzz-engine lint install answers explorer bench bench-faults bench-planner bench-hostile amounts \
+	lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -65,6 +66,9 @@ bench-planner: install ## the planner against always narrow, always wide and an 
 
 bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
 	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)
+
+amounts: install ## a million random amounts through the whole path, digit for digit
+	@$(BIN)/python benchmarks/amounts_bench.py $(ARGS)
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

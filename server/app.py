@@ -12,13 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from strawberry import Schema
 
-from resolvers.caller import Caller
 from server.access import Access
 from server.callers.callers import Callers
 from server.callers.door import Door
 from server.callers.linking import link_routes
 from server.callers.powers import ADMIN
-from server.examples import resolve
 from server.execution import Executor, Finish, Foresee, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
@@ -37,6 +35,7 @@ from server.tables.browse import page_routes, tables_page
 from server.tables.routes import Desk
 from server.tables.setup import Setup
 from server.tables.table import Tables
+from server.tabs import Tabs
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -77,9 +76,7 @@ def create_app(
     if registered is not None:
         registered.check(executor.documents)
     desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page)
-
-    async def tabs(caller: Caller) -> list[dict[str, Any]]:
-        return [{**one.tab(), "variables": await resolve(one.variables, saved, executor, caller)} for one in saved]
+    tabs = Tabs(saved, executor)
 
     ready = readiness or Readiness({})
 
@@ -105,7 +102,7 @@ def create_app(
             Route("/readyz", readyz),
             metrics_route(Counted(lambda: executor.engine.counts if executor.engine is not None else {}, stats)),
             *link_routes(house),
-            *explorer_routes(tabs),
+            *explorer_routes(tabs.of),
             *page_routes(),
             *desk.routes(),
             *Service(desk).routes(),

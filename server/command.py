@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -430,6 +431,72 @@ def progress(title: str, total: int, done: int) -> "Iterator[Callable[[str, Any]
             bar.update(task, advance=1, description=f"{title} {day}")
 
         yield written
+
+
+@app.command()
+def reconcile(
+    during: Annotated[
+        str | None,
+        typer.Option(help="last_month, yesterday, …, or days: 2026-03-01..2026-03-07.", show_default=False),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="The first day that is included.", show_default=False)] = None,
+    until: Annotated[str | None, typer.Option(help="The first day that is not.", show_default=False)] = None,
+    group: Annotated[
+        int | None, typer.Option(help="Only this group: its totals, movements and users. Games are everybody's.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """Compare the reports with each other, and tell every difference.
+
+    A group's daily totals (R1) with its movements (R5, R11) and prizes (R3), the movements of groups (R5) with those of
+    users (R7), each game as R2, R3 and R4 tell it, and the log of an agent with those of its users. Days are those of
+    GAMEHUB_TIMEZONE, and over; the cache is not used.
+
+    Exit codes: 0 all reports tell the same; 1 some differ; 2 it could not be done, or not all of it.
+    """
+    settings = load()
+    logs.set_up("error", settings.log_format)
+    from server import reconcile as reconciling
+    from server.gateway import Gateway
+    from server.operation import Operation
+    from server.refusal import Refusal
+    from upstream.reports import System
+
+    if form not in reconciling.FORMS:
+        stop(f"there is no format {form!r}; there are {', '.join(reconciling.FORMS)}", WRONG_USE)
+    said = {"period": during, "since": since, "until": until}
+    zone = ZoneInfo(settings.gamehub_timezone)
+    try:
+        days, not_over = reconciling.days_of(
+            {name: value for name, value in said.items() if value is not None}, datetime.now(UTC), zone
+        )
+    except Refusal as error:
+        stop(str(error), WRONG_USE)
+    if not_over:
+        say(f"left out, since not over: {', '.join(piece.text for piece in not_over)}")
+    if not days:
+        stop("none of these days is over", WRONG_USE)
+
+    with upstreams(settings, say) as live, progress("reconcile", len(days), 0) as done:
+        gateway = Gateway(live)
+        told = reconciling.FORMS[form](sys.stdout)
+        of = gateway.session(Operation(""))
+        people = reconciling.People(of.user_code_from, of.agent_of_group, of.every_agent)
+        if System.GAMELOG in gateway.missing:
+            say(f"game logs are not compared: {gateway.missing[System.GAMELOG]}")
+        work = reconciling.Reconciliation(
+            gateway, zone, people, group=group, logs=System.GAMELOG not in gateway.missing, tell=told.tell
+        )
+
+        async def compare() -> "reconciling.Result":
+            async with gateway.open():
+                return await work.run(days, done)
+
+        result = asyncio.run(compare())
+    told.end(result)
+    for note in [*result.notes, *result.failures]:
+        say(note)
+    raise typer.Exit(result.exit_code)
 
 
 @app.command()

@@ -75,6 +75,7 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
         for node in document.definitions
         if isinstance(node, FragmentDefinitionNode)
     }
+    spread = {name for fragment in fragments.values() for name, _, _ in fragment.spread}
     for name in _innermost_first(fragments):
         _write_out(fragments[name], fragments)
     for node in document.definitions:
@@ -88,6 +89,7 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
             if variable.default_value is not None:
                 _check_values((variable.default_value,), limits)
         operation = _measured(node.selection_set, limits)
+        spread.update(name for name, _, _ in operation.spread)
         _write_out(operation, fragments)
         own = node.directives or ()
         _check_directives(own, limits)
@@ -95,6 +97,13 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
         for count, what in _COUNTS.items():
             if getattr(operation, count) > getattr(limits, count):
                 raise _beyond("The operation", getattr(operation, count), what, getattr(limits, count))
+    # Validation would say so of each, after a walk that takes ten times as long as all of the above.
+    unused = [name for name in fragments if name not in spread]
+    if len(unused) > limits.errors:
+        raise TooComplex(f"The document has {len(unused)} fragments that are never used.", INVALID)
+    named = sum(isinstance(node, FragmentDefinitionNode) for node in document.definitions)
+    if named - len(fragments) > limits.errors:
+        raise TooComplex(f"The document has {named} fragments of {len(fragments)} names.", INVALID)
 
 
 def check_variables(given: Iterable[Any], limits: Limits) -> None:

@@ -19,8 +19,14 @@ from server.operation import Operation
 from server.refusal import Errors, error
 from server.validation import coded, without_suggestion
 from upstream.deadline import within
+from upstream.queue import ASKER, Queue
 
 FAULT = "A fault of this server; its log says more."
+
+TOO_MANY = "TOO_MANY_ERRORS"
+
+# Plans that are made at the same time: each runs the whole query on made-up rows. Callers take turns.
+MOST_PLANS = 2
 
 _MAY = {"calls": "make", "rows": "read"}
 
@@ -101,6 +107,7 @@ class Executor:
         self._context = context
         self._finish = finish
         self._foresee = foresee
+        self._plans = Queue(MOST_PLANS)
         self._leave = leave
 
     def kind(self, operation: Operation) -> OperationType | None:
@@ -160,7 +167,7 @@ class Executor:
             if found is not None:
                 if found.errors:
                     told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
-                    self._schema.process_errors(found.errors, told)
+                    self._schema.process_errors(found.errors[: self._limits.field_errors], told)
                 return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
@@ -185,7 +192,10 @@ class Executor:
 
     def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
         if ran:
-            return list(map(_safe, problems))
+            told = list(map(_safe, problems[: self._limits.field_errors]))
+            if left := len(problems) - len(told):
+                told.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
+            return told
         told = [_safe(problem) for problem in problems[: self._limits.errors]]
         if not self._limits.introspection:
             for one in told:
@@ -201,7 +211,11 @@ class Executor:
         async def rehearse(context: Any) -> None:
             rehearsals.append(await self._execute(document, operation, context))
 
-        plan = await self._foresee(context, rehearse)
+        await self._plans.take(ASKER.get().name)
+        try:
+            plan = await self._foresee(context, rehearse)
+        finally:
+            self._plans.give()
         first = rehearsals[0]
         if not first.ran:
             return first

@@ -186,6 +186,12 @@ class Gateway:
         assert self._cached is not None, "the gateway is not open"
         return await self._cached.fetch(call, observe)
 
+    async def anew(self, call: Call) -> Answer[Any]:
+        """The rows of one call as the upstream tells them now, whatever the days cache holds; or an UpstreamError."""
+        self._check(call)
+        assert self._upstream is not None, "the gateway is not open"
+        return await self._upstream.fetch(call)
+
     async def held_many(self, calls: Sequence[Call]) -> list[Held]:
         """How much of each call is at hand, so that the planner need not pay for it."""
         assert self._cached is not None, "the gateway is not open"
@@ -233,9 +239,7 @@ class Gateway:
         # Built anew each time: what was the last minute at the start is not the last minute now.
         probe = next(probe for probe in self.probes() if probe.title == title)
         try:
-            self._check(probe.call)
-            assert self._upstream is not None, "the gateway is not open"
-            await self._upstream.fetch(probe.call)
+            await self.anew(probe.call)
         except UpstreamError as error:
             return f"{error.code}: {error.message}"
         return None

@@ -8,13 +8,14 @@ class Limits:
     """The bounds of a request. Those that are settings have their defaults there, too; a test holds both together.
 
     `overlaps` are the comparisons that graphql-core's rule on overlapping fields may make: it is quadratic by nature.
+    `errors` are those that keep a document from running, `field_errors` those of an answer; the rest is counted.
     `calls` and `rows` are what the planner foresees for an operation; 0 is no bound, and nothing is foreseen.
     """
 
     body_bytes: int = 1024 * 1024
     address_bytes: int = 16 * 1024
     seconds: float = 100.0
-    characters: int = 50_000
+    characters: int = 25_000
     tokens: int = 1000
     comments: int = 1000
     definitions: int = 100
@@ -31,6 +32,7 @@ class Limits:
     values: int = 20_000
     overlaps: int = 3000
     errors: int = 20
+    field_errors: int = 1000
     calls: int = 0
     rows: int = 0
     introspection: bool = True

@@ -1,6 +1,7 @@
 """Load shedding: so many operations run, so many wait for their turn, and the next one is told to come back later.
 
-A refusal costs nothing but its few bytes: it comes before the body is read. Those who wait hold no body either.
+A refusal costs nothing but its few bytes: it comes before the body is read. Those who wait hold no body either. One
+caller who fills the waiting room does not keep the others out of it.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.execution import encode
 from server.refusal import error
+from upstream.queue import ASKER
+from upstream.room import Room
 
 MOST_RUNNING = 200
 MOST_WAITING = 800
@@ -26,24 +29,24 @@ class Shedding:
     def __init__(self, app: ASGIApp, running: int = MOST_RUNNING, waiting: int = MOST_WAITING) -> None:
         self._app = app
         self._most_running = running
-        self._most_waiting = waiting
         self._slots = asyncio.Semaphore(running)
+        self._room = Room(waiting)
         self._running = 0
-        self._waiting = 0
         self._seconds = 0.0  # that a request takes, the last ones counting most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _ALWAYS:
             await self._app(scope, receive, send)
             return
-        if self._running + self._waiting >= self._most_running + self._most_waiting:
+        asker = ASKER.get().name
+        if self._running >= self._most_running and self._room.full(asker):
             await self._refuse(scope, receive, send)
             return
-        self._waiting += 1
+        self._room.enter(asker)
         try:
             await self._slots.acquire()
         finally:
-            self._waiting -= 1
+            self._room.leave(asker)
         self._running += 1
         began = time.monotonic()
         try:
@@ -55,7 +58,7 @@ class Shedding:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         # When those who wait now will have had their turn.
-        wait = min(max(math.ceil(self._waiting * self._seconds / self._most_running), 1), _LONGEST)
+        wait = min(max(math.ceil(len(self._room) * self._seconds / self._most_running), 1), _LONGEST)
         told = error(f"The server has more to do than it can: try again in {wait} s.", "OVERLOADED")
         # The body is not read, so the connection cannot be used again.
         headers = {"Retry-After": str(wait), "Cache-Control": "no-store", "Connection": "close"}

@@ -38,16 +38,24 @@ class Queue:
     async def __aenter__(self) -> None:
         """Take a slot, now or in turn."""
         asker = ASKER.get()
-        if self._free > 0:
-            self._free -= 1
-        else:
-            await self._turn(asker.name)
+        await self.take(asker.name)
         asker.told()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give it back."""
+        self.give()
+
+    async def take(self, name: str) -> None:
+        """Take a slot for an asker, now or in turn, and tell nobody."""
+        if self._free > 0:
+            self._free -= 1
+        else:
+            await self._turn(name)
+
+    def give(self) -> None:
+        """Give a slot back."""
         self._hand_on()
 
     @property

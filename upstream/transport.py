@@ -20,7 +20,8 @@ from upstream import deadline
 from upstream.budget import Budget
 from upstream.errors import Malformed, Overloaded, Unavailable, UpstreamError
 from upstream.hedge import Hedge
-from upstream.queue import Queue
+from upstream.queue import ASKER, Queue
+from upstream.room import Room
 from upstream.secret import SecretMissing
 from upstream.wire import Broken, HttpxWire, Received, Request, RustWire, TooLong, Wire, checked
 
@@ -73,7 +74,8 @@ class Transport:
     Every report only reads, so a second asking does no harm. Not retried: every other status, and answers that are not
     the documented JSON. With `hedge_after`, a request that is late is made a second time; the first answer counts.
 
-    No more than `most_waiting` requests wait for a slot: the next one is Overloaded.
+    No more than `most_waiting` requests wait for a slot, but for those of other askers (`room.py`): the next one is
+    Overloaded.
     """
 
     def __init__(
@@ -97,8 +99,7 @@ class Transport:
         self._slots = Queue(concurrency)
         self._concurrency = concurrency
         self._busy = 0
-        self._waiting = 0
-        self._most_waiting = most_waiting
+        self._room = Room(most_waiting)
         self._overloaded = 0
         self._hedge = Hedge(hedge_after)
         self._hedged = 0
@@ -157,7 +158,7 @@ class Transport:
         """Slots taken, requests that wait for one, and what was refused or made in addition so far."""
         return {
             "busy": self._busy,
-            "waiting": self._waiting,
+            "waiting": len(self._room),
             "overloaded": self._overloaded,
             "retried": self.budget.spent,
             "not_retried": self.budget.refused,
@@ -191,14 +192,15 @@ class Transport:
 
     async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
         """One request, in a slot of its own."""
-        if self._busy >= self._concurrency and self._waiting >= self._most_waiting:
+        asker = ASKER.get().name
+        if self._busy >= self._concurrency and self._room.full(asker):
             self._overloaded += 1
-            raise Overloaded(f"{self._waiting} calls wait for the upstream already: try again later, or ask for less")
-        self._waiting += 1
+            raise Overloaded(f"{len(self._room)} calls wait for the upstream already: try again later, or ask for less")
+        self._room.enter(asker)
         waiting = True
         try:
             async with self._slots:
-                self._waiting -= 1
+                self._room.leave(asker)
                 waiting = False
                 self._busy += 1
                 try:
@@ -213,7 +215,7 @@ class Transport:
                     self._busy -= 1
         finally:
             if waiting:
-                self._waiting -= 1
+                self._room.leave(asker)
 
     async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Again | UpstreamError:
         """One request, and a second one where the first is late and a slot is free; the first answer is taken."""
@@ -221,7 +223,7 @@ class Transport:
         try:
             await asyncio.wait(tasks, timeout=delay)
             first = next(iter(tasks))
-            free = self._busy < self._concurrency and not self._waiting
+            free = self._busy < self._concurrency and not len(self._room)
             if not first.done() and free and self.budget.spend():
                 self._hedged += 1
                 tasks.add(asyncio.create_task(self._turn(request, auth, tally)))

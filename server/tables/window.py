@@ -53,22 +53,24 @@ def window_of(table: Table, given: Mapping[str, str], now: datetime.datetime, zo
         if given:
             raise _bad(f"The table {table.name} has no window of time: leave out {', '.join(given)}.")
         return None
+    return cut(interval_of(given, now, zone) or _of_document(table.during, now, zone), zone)
+
+
+def interval_of(given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo) -> Interval | None:
+    """The interval that `since`, `until` and `period` mean; None if there is none of them. Raises Refusal."""
     if "period" in given and len(given) > 1:
         raise _bad("Say either period, or since and until.")
     if "period" in given:
-        return cut(_frame(given["period"], now, zone), zone)
+        return _frame(given["period"], now, zone)
     if "until" in given and "since" not in given:
         raise _bad("until needs a since.")
-    if "since" in given:
-        start = _moment("since", given["since"], zone)
-        if "until" in given:
-            end = _moment("until", given["until"], zone)
-        else:
-            end = interval.resolve(Frame.TODAY, now, zone).end
-        if start >= end:
-            raise _bad(f"since, {start.isoformat()}, must be before until, {end.isoformat()}.")
-        return cut(Interval(start, end), zone)
-    return cut(_of_document(table.during, now, zone), zone)
+    if "since" not in given:
+        return None
+    start = _moment("since", given["since"], zone)
+    end = _moment("until", given["until"], zone) if "until" in given else interval.resolve(Frame.TODAY, now, zone).end
+    if start >= end:
+        raise _bad(f"since, {start.isoformat()}, must be before until, {end.isoformat()}.")
+    return Interval(start, end)
 
 
 def cut(found: Interval, zone: ZoneInfo) -> Window:

@@ -177,3 +177,17 @@ def test_it_counts_what_writing_out_would_find(document: str) -> None:
         assert refused(print_ast(tree), replace(free, **{limit: found})) is None
         if found:
             assert refused(document, replace(free, **{limit: found - 1})) is not None
+
+
+def test_fragments_without_use_are_refused_before_validation() -> None:
+    """More of them than validation would tell of; fewer are left to it."""
+
+    def unused(count: int) -> str:
+        return "{ a { ...F } } fragment F on T { b }" + "".join(f"fragment F{n} on T {{ c }}" for n in range(count))
+
+    def alike(count: int) -> str:
+        return "{ a { ...F } }" + "fragment F on T { b }" * count
+
+    assert (refused(unused(20), ORDINARY), refused(alike(21), ORDINARY)) == (None, None)
+    assert refused(unused(21), ORDINARY) == "The document has 21 fragments that are never used."
+    assert refused(alike(22), ORDINARY) == "The document has 22 fragments of 1 names."

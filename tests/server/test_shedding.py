@@ -37,6 +37,25 @@ async def test_the_next_one_is_told_to_come_back() -> None:
     assert visits.begun == visits.ended == 4
 
 
+async def test_one_who_fills_the_waiting_room_does_not_keep_others_out() -> None:
+    """Callers go by their address in the open house."""
+    app = create_app(house.schema, lambda operation: house.Visits(), most_running=1, most_waiting=2)
+    with serving(app) as address:
+        there = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        async with (
+            httpx.AsyncClient(base_url=address, trust_env=False, timeout=10) as heavy,
+            httpx.AsyncClient(base_url=address, transport=there, timeout=10) as light,
+        ):
+            many = []
+            for _ in range(4):
+                many.append(asyncio.create_task(heavy.post("/graphql", json=SLOW)))
+                await asyncio.sleep(0.05)
+            mine = asyncio.create_task(light.post("/graphql", json=SLOW))
+            answers = [await each for each in asyncio.as_completed([*many, mine])]
+            assert [answer.status_code for answer in answers] == [503, 200, 200, 200, 200]
+            assert mine.result().status_code == 200
+
+
 async def test_a_crowd_is_answered_or_refused() -> None:
     app = create_app(house.schema, lambda operation: house.Visits(), most_running=5, most_waiting=5)
     with serving(app) as address:

@@ -11,6 +11,7 @@ from tests.upstream.server import Asked, Server, Told
 from upstream import errors, reports
 from upstream.call import Call
 from upstream.journal import Journal
+from upstream.queue import ASKER, Asker
 
 GROUPS = Call.of(reports.GROUPS)
 GOOD = Told({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
@@ -227,6 +228,22 @@ async def test_no_more_wait_for_a_slot_than_allowed(server: Server, make: Make) 
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(each).__name__ for each in found] == ["Answer"] * 3 + ["Overloaded"] * 2
     assert len((await upstream.fetch(Call.of(reports.GROUPS, id=9))).rows) == 1
+
+
+async def test_who_fills_the_waiting_room_does_not_keep_others_out(server: Server, make: Make) -> None:
+    server.reply = lambda asked: Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.1)
+    upstream = make(gamehub={"concurrency": 1, "most_waiting": 2})
+
+    async def ask(name: str, number: int) -> str:
+        ASKER.set(Asker(name))
+        try:
+            return str((await upstream.fetch(Call.of(reports.GROUPS, id=number))).rows[0].id)
+        except errors.Overloaded:
+            return "overloaded"
+
+    askers = ["heavy"] * 5 + ["light"]
+    found = await asyncio.gather(*(ask(name, number) for number, name in enumerate(askers, 1)))
+    assert found == ["1", "2", "3", "overloaded", "overloaded", "6"]
 
 
 async def test_another_charset_is_malformed(server: Server, make: Make) -> None:
