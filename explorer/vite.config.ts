@@ -7,7 +7,7 @@ import { type Plugin, defineConfig } from "vite";
 const short = (name: string) => name.replace(/~.*/, "");
 
 /** Vite's list of licenses knows scripts only; the fonts' licenses ask to travel with the fonts. */
-function fontLicenses(...fonts: string[]): Plugin {
+export function fontLicenses(...fonts: string[]): Plugin {
   return {
     name: "font-licenses",
     generateBundle() {

@@ -23,6 +23,7 @@ from server.graphql import GraphQL
 from server.headers import SecurityHeaders
 from server.limits import ORDINARY, Limits
 from server.metrics import Counted, Stats, metrics_route
+from server.odata.routes import Service
 from server.operation import Operation
 from server.origins import cors
 from server.readiness import Readiness
@@ -30,6 +31,7 @@ from server.refusal import error
 from server.registered import Registered
 from server.saved import Saved, check
 from server.shedding import MOST_RUNNING, MOST_WAITING, Shedding
+from server.tables.browse import page_routes, tables_page
 from server.tables.routes import Desk
 from server.tables.setup import Setup
 from server.tables.table import Tables
@@ -73,7 +75,7 @@ def create_app(
     executor = Executor(schema, context, finish, foresee, leave, limits, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
-    desk = Desk(Tables(saved, schema), executor.run, setup or Setup())
+    desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page)
     tabs = Tabs(saved, executor)
 
     ready = readiness or Readiness({})
@@ -101,7 +103,9 @@ def create_app(
             metrics_route(Counted(lambda: executor.engine.counts if executor.engine is not None else {}, stats)),
             *link_routes(house),
             *explorer_routes(tabs.of),
+            *page_routes(),
             *desk.routes(),
+            *Service(desk).routes(),
         ],
         # A preflight carries no credential, so it is answered before the door.
         middleware=[

@@ -28,6 +28,7 @@ AREAS = (
     Area("/graphql", EXPLORE, counted=True),
     Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples ask the upstreams
     Area("/explorer", EXPLORE),
+    Area("/tables/page", TABLES),
     Area("/tables", TABLES, counted=True),
     Area("/odata", TABLES, counted=True),
 )

@@ -72,6 +72,7 @@ class Answers:
     def __init__(self, run: Run, setup: Setup) -> None:
         self._run = run
         self._setup = setup
+        self.zone = setup.zone
         self.spool = Spool(setup.spool_folder, setup.spool_mebibytes << 20)
 
     def asked(self, table: Table, request: Request) -> Asked:

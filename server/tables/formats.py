@@ -81,7 +81,7 @@ class Csv:
             return
         cells = [_cell(batch.column(index), kind) for index, kind in enumerate(self._kinds)]
         lines = pc.binary_join_element_wise(*cells, _COMMA, null_handling="replace", null_replacement="")
-        self._sink.write(_bytes(pc.binary_join_element_wise(lines, _EMPTY, _CRLF)))
+        self._sink.write(joined(pc.binary_join_element_wise(lines, _EMPTY, _CRLF)))
 
     def close(self) -> None:
         """CSV has no end of its own."""
@@ -108,9 +108,9 @@ class Lines:
             return
         parts: list[Any] = []
         for index, kind in enumerate(self._kinds):
-            parts += [self._names[index], pc.fill_null(_json(batch.column(index), kind), _NULL)]
+            parts += [self._names[index], pc.fill_null(json_texts(batch.column(index), kind), _NULL)]
         text = pc.binary_join_element_wise(*parts, texts(["}" + self.end.decode()])[0], _EMPTY)
-        body = _bytes(text)
+        body = joined(text)
         if self.separator:  # between objects, not after the last one
             body = body[: -len(self.end)] if self.end else body
             self._sink.write(self.separator if self._any else b"")
@@ -249,7 +249,7 @@ _EXCEL_FORMATS = {
 }
 
 
-def _plain(values: pa.Array, kind: Kind) -> pa.Array:
+def plain_texts(values: pa.Array, kind: Kind) -> pa.Array:
     """Values as they are written in text formats, before quotes. Each is written alike whatever stands beside it."""
     match kind.name:
         case "decimal":
@@ -270,7 +270,7 @@ def _plain(values: pa.Array, kind: Kind) -> pa.Array:
 
 
 def _cell(values: pa.Array, kind: Kind) -> pa.Array:
-    text = _plain(values, kind)
+    text = plain_texts(values, kind)
     return _quoted(_harmless(text)) if kind.name in ("string", "list") else text
 
 
@@ -291,8 +291,8 @@ def _quoted(text: pa.Array) -> pa.Array:
     return pc.if_else(special, quoted, text)
 
 
-def _json(values: pa.Array, kind: Kind) -> pa.Array:
-    text = _plain(values, kind)
+def json_texts(values: pa.Array, kind: Kind) -> pa.Array:
+    text = plain_texts(values, kind)
     if kind.name in ("int64", "float64", "bool", "list"):
         return text
     if kind.name in ("string", "enum"):
@@ -303,7 +303,7 @@ def _json(values: pa.Array, kind: Kind) -> pa.Array:
     return pc.binary_join_element_wise(_QUOTE, text, _QUOTE, _EMPTY)
 
 
-def _bytes(text: pa.Array) -> bytes:
+def joined(text: pa.Array) -> bytes:
     """The texts of an array one after another."""
     # A filtered or sliced array stands somewhere in its buffer.
     offsets = memoryview(text.buffers()[1]).cast("i")

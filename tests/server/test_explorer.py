@@ -6,16 +6,13 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import strawberry
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
+from playwright.async_api import Page, expect
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -27,8 +24,8 @@ from server.callers.callers import Callers
 from server.callers.door import Door
 from server.explorer import MEDIA_TYPES, PAGE, explorer_routes, page_response
 from server.saved import saved_queries
-from tests.requirements import require
 from tests.served import served
+from tests.server.browsing import Visit, chromium, watched
 from tests.stand import Sandbox
 
 SAVED = [
@@ -101,65 +98,6 @@ async def origin() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         await serving
-
-
-@dataclass
-class Visit:
-    """A page, and what must stay empty while it is used."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=require("chromium"),
-            args=[
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
-
-
-async def watched(context: BrowserContext, origin: str) -> Visit:
-    """A new page that notes every console warning, every failure, and every request to anywhere but the origin."""
-    visit = Visit(await context.new_page())
-
-    async def gate(route: Route) -> None:
-        if urlsplit(route.request.url)[:2] == urlsplit(origin)[:2]:
-            await route.continue_()
-        else:
-            visit.strays.append(route.request.url)
-            await route.abort()
-
-    await context.route("**/*", gate)
-    visit.page.on(
-        "console",
-        lambda message: visit.complaints.append(message.text) if message.type in ("warning", "error") else None,
-    )
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    visit.page.on(
-        "requestfailed",
-        # A reload aborts what the page was still loading.
-        lambda request: visit.complaints.append(request.url) if request.failure != "net::ERR_ABORTED" else None,
-    )
-    visit.page.on(
-        "response", lambda answer: visit.complaints.append(f"{answer.status} {answer.url}") if not answer.ok else None
-    )
-    return visit
 
 
 @pytest.fixture

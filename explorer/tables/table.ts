@@ -1,0 +1,67 @@
+/** What the server tells of a table, and how its rows are asked for. */
+
+export interface Column {
+  name: string;
+  type: string;
+  nullable: boolean;
+  description: string;
+  values?: string[];
+}
+
+export interface Parameter {
+  name: string;
+  type: string;
+  required: boolean;
+  repeatable: boolean;
+  default: unknown;
+  example: unknown;
+  values?: string[];
+}
+
+export interface Brief {
+  name: string;
+  description: string;
+  columns: string[];
+  parameters: string[];
+  required: string[];
+  timed: boolean;
+  formats: Record<string, string>;
+}
+
+export interface Table extends Omit<Brief, "columns" | "parameters"> {
+  columns: Column[];
+  parameters: Parameter[];
+  window: { period: string[]; default: { frame?: string } | null } | null;
+  document: string;
+}
+
+export type Row = Record<string, unknown>;
+
+/** An answer as JSON; its error is told by its own words. */
+export async function told<T>(path: string): Promise<T> {
+  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
+  return content;
+}
+
+/** The first rows of a table, by way of OData: whole or an error, never a stream cut short, and decimals as text. */
+export async function firstRows(table: string, query: string, most: number): Promise<Row[]> {
+  const path = `/odata/${table}?${query}${query ? "&" : ""}$top=${most}`;
+  const answer = await fetch(path, { headers: { accept: "application/json;IEEE754Compatible=true" } });
+  const content = await answer.json();
+  if (answer.ok) return content.value;
+  throw new Error(content.error?.message ?? content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
+}
+
+export const isTime = (column: Column) => column.type.startsWith("timestamp") || column.type.startsWith("date");
+export const isNumber = (column: Column) => /^(decimal|int|double|float)/.test(column.type);
+export const isText = (column: Column) => /^(string|dictionary|bool)/.test(column.type);
+
+/** A type as people say it. */
+export function said(type: string): string {
+  if (type.startsWith("dictionary")) return "enum";
+  if (type.startsWith("timestamp")) return "timestamp, µs, UTC";
+  if (type.startsWith("date")) return "date";
+  return type.replace(/^list<item: (.*)>$/, "list of $1");
+}

@@ -1,0 +1,75 @@
+"""A page that is built beforehand, with the files it needs: scripts, styles and fonts, all from our own origin."""
+
+import gzip
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+# Our own table: `mimetypes` reads the machine's, which may lack fonts or, on some, call scripts plain text. What is
+# already compressed is not compressed again.
+MEDIA_TYPES = {
+    ".css": ("text/css", True),
+    ".js": ("text/javascript", True),
+    ".svg": ("image/svg+xml", True),
+    ".ttf": ("font/ttf", True),
+    ".woff2": ("font/woff2", False),
+}
+
+
+class Bundle:
+    """A page (`index.html` of a folder), its files, and the content security policy that it stands under."""
+
+    def __init__(self, folder: Path, assets: Path, policy: str) -> None:
+        self._folder = folder
+        self._assets = assets
+        self._policy = policy
+        self._compressed: dict[Path, bytes] = {}
+
+    def page(self, if_none_match: str | None = None) -> Response:
+        """The page itself; 304 to a browser that names it already."""
+        html, etag = self._html
+        headers = {
+            "Cache-Control": "no-cache",  # it names the current files, which themselves never change
+            "Content-Security-Policy": self._policy,
+            "ETag": etag,
+            "Vary": "Accept",
+        }
+        if if_none_match == etag:
+            return Response(status_code=304, headers=headers)
+        return Response(html, media_type="text/html", headers=headers)
+
+    # Not async: Starlette gives it a thread, so the first compression of a large script delays nobody.
+    def asset(self, request: Request) -> Response:
+        """The file that the path names. Raises HTTPException where there is none."""
+        path = self._files.get(request.path_params["name"])
+        if path is None:
+            raise HTTPException(404)
+        media_type, compressible = MEDIA_TYPES[path.suffix]
+        headers = {
+            "Cache-Control": "public, max-age=31536000, immutable",  # its name carries the hash of its content
+            "Content-Security-Policy": self._policy,  # a worker goes by that of its own script
+            "X-Content-Type-Options": "nosniff",
+        }
+        if not compressible:
+            return Response(path.read_bytes(), media_type=media_type, headers=headers)
+        headers["Vary"] = "Accept-Encoding"
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return Response(path.read_bytes(), media_type=media_type, headers=headers)
+        headers["Content-Encoding"] = "gzip"
+        if path not in self._compressed:
+            self._compressed[path] = gzip.compress(path.read_bytes(), mtime=0)
+        return Response(self._compressed[path], media_type=media_type, headers=headers)
+
+    @cached_property
+    def _html(self) -> tuple[bytes, str]:
+        html = (self._folder / "index.html").read_bytes()
+        return html, f'"{hashlib.sha256(html).hexdigest()[:32]}"'
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        """By name, so that a request can name one of these files and no other."""
+        return {path.name: path for path in self._assets.iterdir() if path.suffix in MEDIA_TYPES}

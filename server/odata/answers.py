@@ -1,0 +1,160 @@
+"""The answers of the OData service that hold rows."""
+
+import asyncio
+import datetime
+import gzip
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.odata import filter as filters
+from server.odata import options, reading, rows
+from server.odata.edm import key_of, time_of
+from server.odata.options import Options
+from server.odata.reading import Question
+from server.odata.window import days
+from server.refusal import Refusal
+from server.tables import parameters
+from server.tables.answers import Answers
+from server.tables.setup import Setup
+from server.tables.table import Kind, Table
+
+HEADERS = {"OData-Version": "4.0", "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Prefer"}
+Pairs = Sequence[tuple[str, str]]
+
+_TEXT = Kind("string")
+_QUOTED = re.compile(r"IEEE754Compatible\s*=\s*true", re.I)
+_BARE = re.compile(r"odata\.metadata\s*=\s*none", re.I)
+_COMPRESSED_FROM = 1024
+
+
+class Entities:
+    """Answers requests for entity sets."""
+
+    def __init__(self, answers: Answers, setup: Setup) -> None:
+        self._answers = answers
+        self._setup = setup
+
+    async def set(self, table: Table, root: str, rooted: Pairs, request: Request) -> Response:
+        """A page of an entity set. Raises Refusal."""
+        asked = options.read(table, request.query_params.multi_items(), rooted)
+        size, preferred = options.page_size(request.headers.get("prefer"))
+        question = self._question(table, asked, size, request)
+        found = await reading.page(question, self._answers)
+        accept, bare = _accepted(request)
+        parts = [] if bare else [f'"@odata.context":{_text(_context(root, table, asked))}']
+        if found.count is not None:
+            parts.append(f'"@odata.count":{found.count}')
+        objects = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=accept)
+        parts.append('"value":[' + ",\n".join(objects) + "]")
+        if found.token is not None:
+            parts.append(f'"@odata.nextLink":{_text(_following(root, table, found.token, request))}')
+        headers = {"Preference-Applied": f"odata.maxpagesize={size}"} if preferred else {}
+        return await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare, headers=headers)
+
+    async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
+        """`/$count`: how many entities there are. Raises Refusal."""
+        asked = options.read(table, request.query_params.multi_items(), rooted)
+        found = await reading.counted(self._question(table, asked, options.PAGE_ROWS, request), self._answers)
+        return Response(str(found), headers=HEADERS, media_type="text/plain")
+
+    async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
+        """One entity, by its key. Raises Refusal."""
+        asked = options.read(table, request.query_params.multi_items(), rooted)
+        day = key.rpartition(".")[0]
+        pairs = list(asked.given)
+        if table.timed and not {"since", "until", "period"} & {name for name, _ in pairs}:
+            pairs += zip(("since", "until"), _window(day), strict=True)
+        literal = key.replace("'", "''")
+        question = self._question(table, asked, 1, request, pairs, f"{key_of(table)} eq '{literal}'")
+        found = await reading.page(question, self._answers)
+        if not found.rows.num_rows:
+            raise Refusal(404, "NOT_FOUND", f"{table.name} has no row {key[:60]!r}.")
+        quoted, bare = _accepted(request)
+        (text,) = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=quoted)
+        context = "" if bare else f'"@odata.context":{_text(_context(root, table, asked) + "/$entity")},'
+        return await _json("{" + context + text[1:], request, quoted=quoted, bare=bare)
+
+    def _question(
+        self,
+        table: Table,
+        asked: Options,
+        size: int,
+        request: Request,
+        pairs: list[tuple[str, str]] | None = None,
+        condition: str | None = None,
+    ) -> Question:
+        variables, said, _ = parameters.read(table, asked.given if pairs is None else pairs)
+        column = time_of(table)
+        time = None if column is None else column.name
+        text = condition or asked.filter
+        found = None if text is None else filters.read(text, _kinds(table), time, self._setup.zone)
+        bounds = filters.Bounds() if found is None else found.bounds
+        return Question(
+            table=table,
+            variables=variables,
+            days=days(table, said, bounds, time, self._setup),
+            select=asked.select,
+            filter=found,
+            order=asked.order,
+            top=asked.top,
+            skip=asked.skip,
+            count=asked.count,
+            size=asked.token["size"] if asked.token else size,
+            token=asked.token,
+            caller=request.scope["caller"],
+        )
+
+
+def _window(day: str) -> tuple[str, str]:
+    """The window that a key stands in: the day that it names, or the part of one. Raises Refusal."""
+    if "/" in day:
+        first, last = day.split("/", 1)
+        return first, last
+    try:
+        date = datetime.date.fromisoformat(day)
+        return day, (date + datetime.timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):
+        raise Refusal(404, "NOT_FOUND", f"There is no row of {day[:40]!r}: a key is like 2026-03-12.0000041.") from None
+
+
+def _kinds(table: Table) -> dict[str, Kind]:
+    return {key_of(table): _TEXT, **{column.name: column.kind for column in table.columns}}
+
+
+def _context(root: str, table: Table, asked: Options) -> str:
+    return f"{root}/$metadata#{table.name}" + (f"({','.join(asked.select)})" if asked.selected else "")
+
+
+def _following(root: str, table: Table, token: Mapping[str, Any], request: Request) -> str:
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "$skiptoken"]
+    query = urlencode([*pairs, ("$skiptoken", options.closed(token))], quote_via=quote, safe="$,'()")
+    return f"{root}/{table.name}?{query}"
+
+
+def _accepted(request: Request) -> tuple[bool, bool]:
+    """Whether decimals are wanted as text, and whether without any word about the data."""
+    said = request.headers.get("accept", "") + ";" + request.query_params.get("$format", "")
+    return bool(_QUOTED.search(said)), bool(_BARE.search(said))
+
+
+def _text(value: str) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _json(
+    text: str, request: Request, *, quoted: bool, bare: bool, headers: Mapping[str, str] | None = None
+) -> Response:
+    body = text.encode()
+    told = {**HEADERS, **(headers or {})}
+    if len(body) > _COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+        body = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
+        told["Content-Encoding"] = "gzip"
+    level = "none" if bare else "minimal"
+    kind = f"application/json;odata.metadata={level};IEEE754Compatible={str(quoted).lower()};charset=utf-8"
+    return Response(body, headers={**told, "Content-Type": kind})

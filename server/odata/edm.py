@@ -1,0 +1,130 @@
+"""A table in OData's words: the types of its properties, and the two documents that describe the service.
+
+The key of an entity is its place: the day it was read for and its number there, `2026-03-12.0000041`. No column of a
+query has to be unique, and a place is: it stays the same whatever window or filter it is read by, once its day is over.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from server.tables.table import Column, Kind, Table
+
+NAMESPACE = "GamehubGraph"
+CONTAINER = "Tables"
+_SCALE = 10
+
+# The type and its facets. An enum is text: clients that do not know enums read it, and its values stand in the
+# description of the table.
+PRIMITIVES: dict[str, tuple[str, dict[str, object]]] = {
+    "string": ("Edm.String", {}),
+    "enum": ("Edm.String", {}),
+    "int64": ("Edm.Int64", {}),
+    "float64": ("Edm.Double", {}),
+    "bool": ("Edm.Boolean", {}),
+    "decimal": ("Edm.Decimal", {"Precision": 38, "Scale": _SCALE}),
+    "timestamp": ("Edm.DateTimeOffset", {"Precision": 6}),
+    "date": ("Edm.Date", {}),
+}
+_CORE = "https://oasis-tcs.github.io/odata-vocabularies/vocabularies/Org.OData.Core.V1.xml"
+_CAPABILITIES = "https://oasis-tcs.github.io/odata-vocabularies/vocabularies/Org.OData.Capabilities.V1.xml"
+_KEY_MEANS = "The place of the row: the day it was read for, and its number there."
+
+
+def key_of(table: Table) -> str:
+    """The name of the property that is the key: `rowKey`, unless a column is called so."""
+    names = {column.name.lower() for column in table.columns}
+    key = "rowKey"
+    while key.lower() in names:
+        key += "_"
+    return key
+
+
+def time_of(table: Table) -> Column | None:
+    """The column that a window of time is about: of a row's own columns, the first one that is a time."""
+    if not table.timed:
+        return None
+    last = len(table.spine)
+    times = (one for one in table.columns if one.level == last and one.kind.name in ("timestamp", "date"))
+    return next(times, None)
+
+
+def type_of(kind: Kind) -> tuple[str, dict[str, object]]:
+    """The type of a column or a parameter, and its facets."""
+    if kind.of is not None:
+        inner, facets = type_of(kind.of)
+        return f"Collection({inner})", facets
+    return PRIMITIVES[kind.name]
+
+
+def service(root: str, tables: Iterable[Table]) -> dict[str, Any]:
+    """The service document: which entity sets there are."""
+    return {
+        "@odata.context": f"{root}/$metadata",
+        "value": [{"name": table.name, "kind": "EntitySet", "url": table.name} for table in tables],
+    }
+
+
+def metadata(tables: Iterable[Table]) -> str:
+    """`$metadata`, as EDMX: an entity type and an entity set for each table."""
+    types, sets = [], []
+    for table in tables:
+        types.append(_entity_type(table))
+        sets.append(
+            f'<EntitySet Name="{table.name}" EntityType="{NAMESPACE}.{table.name}">'
+            f"{_described(table.description)}{_options(table)}</EntitySet>"
+        )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        '<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx">\n'
+        f'<edmx:Reference Uri="{_CORE}"><edmx:Include Namespace="Org.OData.Core.V1"/></edmx:Reference>\n'
+        f'<edmx:Reference Uri="{_CAPABILITIES}"><edmx:Include Namespace="Org.OData.Capabilities.V1"/>'
+        "</edmx:Reference>\n"
+        f'<edmx:DataServices>\n<Schema Namespace="{NAMESPACE}" xmlns="http://docs.oasis-open.org/odata/ns/edm">\n'
+        + "\n".join(types)
+        + f'\n<EntityContainer Name="{CONTAINER}">\n'
+        + "\n".join(sets)
+        + "\n</EntityContainer>\n</Schema>\n</edmx:DataServices>\n</edmx:Edmx>\n"
+    )
+
+
+def _entity_type(table: Table) -> str:
+    key = key_of(table)
+    properties = [f'<Property Name="{key}" Type="Edm.String" Nullable="false">{_described(_KEY_MEANS)}</Property>']
+    for column in table.columns:
+        name, facets = type_of(column.kind)
+        told = {"Name": column.name, "Type": name, **facets, "Nullable": str(column.nullable).lower()}
+        attributes = " ".join(f"{attribute}={quoteattr(str(value))}" for attribute, value in told.items())
+        properties.append(f"<Property {attributes}>{_described(_meaning(column))}</Property>")
+    inside = "\n".join(properties)
+    return f'<EntityType Name="{table.name}">\n<Key><PropertyRef Name="{key}"/></Key>\n{inside}\n</EntityType>'
+
+
+def _meaning(column: Column) -> str:
+    values = f"One of {', '.join(column.kind.values)}." if column.kind.values else ""
+    return " ".join(part for part in (column.description, values) if part)
+
+
+def _described(text: str) -> str:
+    return f'<Annotation Term="Org.OData.Core.V1.Description" String={quoteattr(text)}/>' if text else ""
+
+
+def _options(table: Table) -> str:
+    """The parameters of the table's address: what a client adds as query options of its own."""
+    named = [(variable.name, variable.required, variable.graphql) for variable in table.variables]
+    if table.timed:
+        named += [("since", False, "a date or a date-time, included"), ("until", False, "the same, not included")]
+        named += [("period", False, "a named period such as last_month")]
+    if not named:
+        return ""
+    records = "".join(
+        f'<Record><PropertyValue Property="Name" String={quoteattr(name)}/>'
+        f'<PropertyValue Property="Description" String={quoteattr(means)}/>'
+        f'<PropertyValue Property="Required" Bool="{str(required).lower()}"/></Record>'
+        for name, required, means in named
+    )
+    return (
+        '<Annotation Term="Org.OData.Capabilities.V1.ReadRestrictions"><Record>'
+        f'<PropertyValue Property="CustomQueryOptions"><Collection>{records}</Collection></PropertyValue>'
+        "</Record></Annotation>"
+    )

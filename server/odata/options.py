@@ -1,0 +1,153 @@
+"""The query options of an address: OData's own, and those that are the table's parameters."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from server.odata.edm import key_of
+from server.refusal import Refusal
+from server.tables.table import Table
+from server.tables.window import PARAMETERS
+
+OPTIONS = ("$select", "$filter", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
+PAGE_ROWS = 10_000
+MOST_PAGE_ROWS = 50_000
+
+_JSON = re.compile(r"(?:application/)?json(?:;.*)?", re.I)
+_SIZE = re.compile(r"(?:odata\.)?maxpagesize\s*=\s*(\d{1,9})", re.I | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for. `order` has the columns to sort by and whether downwards; `given` are the table's parameters.
+
+    `token` is where an earlier page ended.
+    """
+
+    select: tuple[str, ...]
+    selected: bool
+    filter: str | None
+    order: tuple[tuple[str, bool], ...]
+    top: int | None
+    skip: int
+    count: bool
+    token: Mapping[str, Any] | None
+    given: tuple[tuple[str, str], ...] = field(default=())
+
+
+def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[str, str]] = ()) -> Options:
+    """The options of an address; `rooted` are parameters of the service as a whole. Raises Refusal."""
+    said: dict[str, str] = {}
+    given: list[tuple[str, str]] = []
+    for name, text in pairs:
+        if not name.startswith("$"):
+            if name == "limit":
+                raise bad("OData's word for limit is $top: take that instead.")
+            if (name, text) not in given:  # clients add theirs to a nextLink, which has it already
+                given.append((name, text))
+        elif name not in OPTIONS:
+            raise bad(f"There is no query option {name[:40]!r} here; there are {', '.join(OPTIONS)}.")
+        elif name in said:
+            raise bad(f"The query option {name} is given twice.")
+        else:
+            said[name] = text
+    if not _JSON.fullmatch(said.get("$format", "json").strip()):
+        raise Refusal(406, "NOT_ACCEPTABLE", f"$format is {said['$format'][:40]!r}; the one that there is is json.")
+    if said.get("$count", "false") not in ("true", "false"):
+        raise bad(f"$count is {said['$count'][:40]!r}; it must be true or false.")
+    names = [key_of(table), *(column.name for column in table.columns)]
+    select = _select(said.get("$select"), names)
+    return Options(
+        select=select or tuple(names),
+        selected=bool(select),
+        filter=said.get("$filter"),
+        order=_order(said.get("$orderby"), table, names),
+        top=_number("$top", said["$top"]) if "$top" in said else None,
+        skip=_number("$skip", said.get("$skip", "0")),
+        count=said.get("$count") == "true",
+        token=opened(said["$skiptoken"]) if "$skiptoken" in said else None,
+        given=(*given, *_beside(table, given, rooted)),
+    )
+
+
+def page_size(prefer: str | None) -> tuple[int, bool]:
+    """How many rows a page has, and whether that is what the client prefers."""
+    match = _SIZE.search(prefer or "")
+    wanted = int(match.group(1)) if match else 0
+    if not wanted:
+        return PAGE_ROWS, False
+    return min(wanted, MOST_PAGE_ROWS), wanted <= MOST_PAGE_ROWS
+
+
+def closed(token: Mapping[str, Any]) -> str:
+    """A place to go on from, as clients carry it."""
+    return base64.urlsafe_b64encode(orjson.dumps(token)).decode().rstrip("=")
+
+
+def opened(text: str) -> dict[str, Any]:
+    """The place that a client brings back. Raises Refusal."""
+    try:
+        found = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError):
+        found = None
+    numbers = ("at", "left", "skip", "count", "size")
+    if (
+        not isinstance(found, dict)
+        or not all(isinstance(found.get(name), int | None) and (found.get(name) or 0) >= 0 for name in numbers)
+        or not all(isinstance(found.get(name), str | None) for name in ("day", "tag"))
+        or found.get("size") is None
+        or found.get("at") is None
+    ):
+        raise bad("$skiptoken is none of this server's: follow @odata.nextLink as it is.")
+    return found
+
+
+def bad(message: str) -> Refusal:
+    """The refusal of a wrong option."""
+    return Refusal(400, "BAD_USER_INPUT", message)
+
+
+def _beside(table: Table, given: list[tuple[str, str]], rooted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Those parameters of the service that the table has, and that its own address does not say otherwise."""
+    names = {name for name, _ in given}
+    own = {variable.name for variable in table.variables} - names
+    if table.timed and not names & set(PARAMETERS):
+        own |= set(PARAMETERS)
+    return (pair for pair in rooted if pair[0] in own)
+
+
+def _select(text: str | None, names: list[str]) -> tuple[str, ...]:
+    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if "*" in parts:
+        return ()
+    for part in parts:
+        if part not in names:
+            raise bad(f"$select names {part[:60]!r}; there are {', '.join(names)}.")
+    return tuple(name for name in names if name in parts)
+
+
+def _order(text: str | None, table: Table, names: list[str]) -> tuple[tuple[str, bool], ...]:
+    lists = {column.name for column in table.columns if column.kind.of is not None}
+    found = []
+    for part in (text or "").split(","):
+        if not part.strip():
+            continue
+        name, _, way = part.strip().partition(" ")
+        if name not in names or name in lists:
+            there = ", ".join(one for one in names if one not in lists)
+            raise bad(f"$orderby names {name[:60]!r}; it can be {there}.")
+        if way.strip() not in ("", "asc", "desc"):
+            raise bad(f"$orderby has {way.strip()[:40]!r} after {name}; it can be asc or desc.")
+        found.append((name, way.strip() == "desc"))
+    return tuple(found)
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise bad(f"{name} is {text[:40]!r}; it must be a whole number from 0.")
+    return int(text)

@@ -1,0 +1,321 @@
+"""How an entity set is read: day by day from the files of the spool, page by page, every row exactly once.
+
+Each day is a file of its own, whatever window it is asked for in: pages, filters and windows share it, and a page reads
+a part of it. Sorting holds the rows that it sorts in memory, so there is a bound on how many.
+"""
+
+import asyncio
+import hashlib
+from asyncio import to_thread
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from resolvers.caller import Caller
+from server.odata.edm import key_of
+from server.odata.filter import Filter
+from server.odata.options import bad
+from server.refusal import Refusal
+from server.tables.answers import Answers, Asked
+from server.tables.arrow import texts
+from server.tables.formats import FORMATS
+from server.tables.spool import Snapshot
+from server.tables.table import Table
+from server.tables.window import cut
+from upstream.days import Piece
+
+MOST_SORTED = 200_000
+_PLACE_DIGITS = 7
+_SLICE = 16_384
+_ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Rows that are asked for: of which table and days, which of them, in which order, and how many."""
+
+    table: Table
+    variables: Mapping[str, Any]
+    days: tuple[Piece | None, ...]
+    select: tuple[str, ...]
+    filter: Filter | None
+    order: tuple[tuple[str, bool], ...]
+    top: int | None
+    skip: int
+    count: bool
+    size: int
+    token: Mapping[str, Any] | None
+    caller: Caller
+
+    @property
+    def columns(self) -> list[str]:
+        """All that has to be read, in the table's order."""
+        wanted = {*self.select, *(name for name, _ in self.order)} | (self.filter.columns if self.filter else set())
+        return [name for name in self.table.schema.names if name in wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows; where the next page begins, if there is one; and how many rows there are in all, if that was asked."""
+
+    rows: pa.Table
+    token: dict[str, Any] | None
+    count: int | None
+
+
+async def page(question: Question, answers: Answers) -> Page:
+    """The page that is asked for. Raises Refusal."""
+    reading = _Reading(question, answers)
+    return await (reading.sorted() if question.order else reading.in_order())
+
+
+async def counted(question: Question, answers: Answers) -> int:
+    """How many rows there are. Raises Refusal."""
+    return await _Reading(question, answers).count()
+
+
+def day_of(piece: Piece | None) -> str:
+    """A day, as keys begin with it; of a day that is cut short, its part."""
+    if piece is None:
+        return _ALL
+    return piece.text if piece.whole else f"{piece.interval.start.isoformat()}/{piece.interval.end.isoformat()}"
+
+
+class _Reading:
+    def __init__(self, question: Question, answers: Answers) -> None:
+        self.question = question
+        self.answers = answers
+        self.schema = pa.schema(
+            [
+                *(question.table.schema.field(name).remove_metadata() for name in question.columns),
+                pa.field(key_of(question.table), pa.string(), False),
+            ]
+        )
+
+    async def in_order(self) -> Page:
+        """As the table has them: days ascending, each in the document's order."""
+        question, token = self.question, self.question.token
+        left = token["left"] if token else question.top
+        skip = (token.get("skip") or 0) if token else question.skip
+        begin, at = 0, 0
+        if token:
+            begin, at = self._day(token), token["at"]
+        size = question.size if left is None else min(question.size, left)
+        taken: list[pa.Table] = []
+        found = 0
+        following: dict[str, Any] | None = None
+        async with aclosing(self._snapshots(begin, len(question.days) if size else begin)) as snapshots:
+            async for place, snapshot in snapshots:
+                position = at if place == begin else 0
+                if token and place == begin and token.get("tag") != snapshot.etag:
+                    raise _gone()
+                if found < size:
+                    rows, skipped, stop = await to_thread(self._take, snapshot, place, position, skip, size - found)
+                    skip -= skipped
+                    found += rows.num_rows
+                    taken.append(rows)
+                else:  # a whole page was there when the day before ended
+                    stop = 0 if await to_thread(self._any, snapshot, place) else None
+                if stop is not None:
+                    following = {"day": day_of(question.days[place]), "at": stop, "tag": snapshot.etag}
+                if stop is not None or (left is not None and found >= left):
+                    break
+        if left is not None:
+            left -= found
+        count = (token or {}).get("count")
+        if question.count and count is None:
+            count = await self.count()
+        if following is not None and (left is None or left > 0):
+            following |= {"left": left, "skip": skip, "count": count, "size": question.size}
+        else:
+            following = None
+        return Page(self._selected(taken), following, count)
+
+    async def sorted(self) -> Page:
+        """Sorted, ties in the table's own order."""
+        question, token = self.question, self.question.token
+        first = token["at"] if token else question.skip
+        end = None if question.top is None else question.skip + question.top
+        if end is not None and end > MOST_SORTED:
+            raise too_many()
+        kept: list[pa.Table] = []
+        held = count = 0
+        tags = hashlib.sha256()
+        async with aclosing(self._snapshots()) as snapshots:
+            async for place, snapshot in snapshots:
+                tags.update(snapshot.etag.encode())
+                rows, matched = await to_thread(self._all, snapshot, place, end)
+                count += matched
+                held += rows.num_rows
+                kept.append(rows)
+                if held > MOST_SORTED:
+                    if end is None:
+                        raise too_many()
+                    kept = [await to_thread(self._first, kept, end)]
+                    held = kept[0].num_rows
+        tag = tags.hexdigest()[:32]
+        if token and token.get("tag") != tag:
+            raise _gone()
+        rows = await to_thread(self._first, kept, end)
+        shown = rows.slice(first, question.size)
+        stop = first + shown.num_rows
+        following = None
+        if stop < rows.num_rows:
+            following = {"at": stop, "tag": tag, "size": question.size}
+        return Page(shown.select(question.select), following, count if question.count else None)
+
+    async def count(self) -> int:
+        """How many rows there are, whatever `$top` and `$skip` say."""
+        found = 0
+        async with aclosing(self._snapshots()) as snapshots:
+            async for place, snapshot in snapshots:
+                found += await to_thread(self._count, snapshot, place)
+        return found
+
+    async def _snapshots(self, begin: int = 0, end: int | None = None) -> AsyncGenerator[tuple[int, Snapshot]]:
+        """The files of the days, the next of which is written while this one is read."""
+        days = self.question.days[:end]
+        ahead: asyncio.Task[Snapshot] | None = None
+        try:
+            for place in range(begin, len(days)):
+                current = ahead or asyncio.create_task(self._snapshot(days[place]))
+                ahead = current
+                snapshot = await current
+                ahead = None
+                if place > begin and place + 1 < len(days):  # one day is often enough
+                    ahead = asyncio.create_task(self._snapshot(days[place + 1]))
+                snapshot.readers += 1
+                try:
+                    yield place, snapshot
+                finally:
+                    snapshot.readers -= 1
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                with suppress(asyncio.CancelledError, Refusal):
+                    await ahead
+
+    async def _snapshot(self, piece: Piece | None) -> Snapshot:
+        question = self.question
+        window = None if piece is None else cut(piece.interval, self.answers.zone)
+        asked = Asked(question.table, question.variables, window, None, question.caller)
+        return await self.answers.snapshot(asked, FORMATS["parquet"], reading=True)
+
+    def _day(self, token: Mapping[str, Any]) -> int:
+        days = [day_of(piece) for piece in self.question.days]
+        if token.get("day") not in days:
+            raise _gone()
+        return days.index(token["day"])
+
+    def _take(
+        self, snapshot: Snapshot, place: int, begin: int, skip: int, room: int
+    ) -> tuple[pa.Table, int, int | None]:
+        """At most `room` rows of a day after so many skipped; how many were skipped, and where the next one stands."""
+        taken: list[pa.Table] = []
+        skipped = 0
+        for rows in self._matching(snapshot, place, begin):
+            here = min(skip - skipped, rows.num_rows)
+            skipped += here
+            rest = rows.slice(here)
+            if rest.num_rows > room:
+                taken.append(rest.slice(0, room))
+                return self._table(taken), skipped, _place(rest, room, key_of(self.question.table))
+            room -= rest.num_rows
+            taken.append(rest)
+        return self._table(taken), skipped, None
+
+    def _all(self, snapshot: Snapshot, place: int, end: int | None) -> tuple[pa.Table, int]:
+        """All rows of a day that can be among the first, and how many there were."""
+        kept: list[pa.Table] = []
+        matched = held = 0
+        for rows in self._matching(snapshot, place, 0):
+            matched += rows.num_rows
+            held += rows.num_rows
+            kept.append(rows)
+            if held > MOST_SORTED:
+                if end is None:
+                    raise too_many()
+                kept = [self._first(kept, end)]
+                held = kept[0].num_rows
+        return self._table(kept), matched
+
+    def _any(self, snapshot: Snapshot, place: int) -> bool:
+        """Whether the filter takes any row of a day."""
+        return any(rows.num_rows for rows in self._matching(snapshot, place, 0))
+
+    def _count(self, snapshot: Snapshot, place: int) -> int:
+        if self.question.filter is None:
+            return int(pq.read_metadata(snapshot.path).num_rows)
+        return sum(rows.num_rows for rows in self._matching(snapshot, place, 0))
+
+    def _matching(self, snapshot: Snapshot, place: int, begin: int) -> Iterator[pa.Table]:
+        """The rows of a day from a place on that the filter takes, with their keys."""
+        question = self.question
+        day = day_of(question.days[place])
+        with pq.ParquetFile(snapshot.path) as file:
+            at = 0
+            for group in range(file.num_row_groups):
+                size = file.metadata.row_group(group).num_rows
+                if at + size > begin:
+                    rows = file.read_row_group(group, columns=question.columns)
+                    for start in range(max(begin - at, 0), size, _SLICE):
+                        piece = rows.slice(start, _SLICE) if question.columns else None
+                        length = min(_SLICE, size - start)
+                        yield self._filtered(piece, day, at + start, length)
+                at += size
+
+    def _filtered(self, rows: pa.Table | None, day: str, begin: int, length: int) -> pa.Table:
+        keys = _keys(day, begin, length)
+        name = key_of(self.question.table)
+        found = pa.table({name: keys}) if rows is None else rows.append_column(name, keys)
+        if self.question.filter is None:
+            return found
+        return found.filter(self.question.filter.mask(found))
+
+    def _table(self, tables: list[pa.Table]) -> pa.Table:
+        names = self.schema.names
+        return pa.concat_tables([self.schema.empty_table(), *(one.select(names).cast(self.schema) for one in tables)])
+
+    def _selected(self, tables: list[pa.Table]) -> pa.Table:
+        return self._table(tables).select(self.question.select)
+
+    def _first(self, tables: list[pa.Table], end: int | None) -> pa.Table:
+        """The first rows of them all once they are sorted. As OData has it, null comes before every value."""
+        rows = self._table(tables).combine_chunks()
+        keys: list[tuple[str, str]] = []
+        sorting: dict[str, Any] = {}
+        for place, (name, down) in enumerate(self.question.order):
+            values = rows[name]
+            if pa.types.is_dictionary(values.type):
+                values = pc.cast(values, pa.string())
+            way = "descending" if down else "ascending"
+            for what, column in (("there", pc.cast(pc.is_valid(values), pa.int8())), ("value", values)):
+                sorting[f"{what}{place}"] = column
+                keys.append((f"{what}{place}", way))
+        indices = pc.sort_indices(pa.table(sorting), sort_keys=keys)
+        return rows.take(indices if end is None else indices.slice(0, end))
+
+
+def too_many() -> Refusal:
+    """What is said when more would have to be sorted than memory is set aside for."""
+    return bad(
+        f"$orderby sorts {MOST_SORTED:,} rows at most, and there are more: take a $top, a narrower window or a "
+        "$filter, or read it as it is and sort it yourself."
+    )
+
+
+def _keys(day: str, begin: int, length: int) -> pa.Array:
+    return texts([f"{day}.{number:0{_PLACE_DIGITS}}" for number in range(begin, begin + length)])
+
+
+def _place(rows: pa.Table, index: int, key: str) -> int:
+    return int(rows[key][index].as_py().rpartition(".")[2])
+
+
+def _gone() -> Refusal:
+    return Refusal(410, "GONE", "The rows have been read anew since the first page: begin again with the first page.")

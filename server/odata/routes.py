@@ -1,0 +1,97 @@
+"""`/odata`: the service document, `$metadata`, and an entity set for every table.
+
+Parameters of a table are query options. For clients that cannot add any they may stand in the address of the service:
+`/odata/group=382&period=last_month/` is a service whose tables have these, where they know them.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from server.execution import encode
+from server.odata import edm
+from server.refusal import Refusal
+from server.tables.routes import Desk
+
+if TYPE_CHECKING:  # the seam: pyarrow is imported when the first rows are asked for
+    from server.odata.answers import Entities
+
+Pairs = Sequence[tuple[str, str]]
+
+PATH = "/odata"
+_PATH = re.compile(r"(?P<name>\w+)(?:\((?:\w+=)?'(?P<key>(?:[^']|'')*)'\))?(?P<count>/\$count)?/?", re.ASCII)
+_VERSION = re.compile(r"\s*([0-3])(\.\d+)?\s*")
+HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-store"}
+
+
+class Service:
+    """The OData service over the tables of a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._entities: Entities | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes; HEAD goes with GET."""
+        return [Route(PATH, self._answer), Route(f"{PATH}/{{path:path}}", self._answer)]
+
+    async def _answer(self, request: Request) -> Response:
+        """Every answer: refusals have OData's shape here."""
+        try:
+            if _VERSION.fullmatch(request.headers.get("odata-maxversion", "")):
+                raise Refusal(400, "BAD_USER_INPUT", "This service speaks OData 4.0, which OData-MaxVersion rules out.")
+            return await self._found(request, request.path_params.get("path", ""))
+        except Refusal as refusal:
+            error: dict[str, Any] = refusal.errors[0]
+            content = {"error": {"code": error["extensions"]["code"], "message": error["message"]}}
+            return _json(content, refusal.status, refusal.headers)
+
+    async def _found(self, request: Request, path: str) -> Response:
+        answers = await self._desk.answers()
+        tables = self._desk.tables
+        root = str(request.base_url).rstrip("/") + PATH
+        rooted: Pairs = []
+        head, _, rest = path.partition("/")
+        if "=" in head and "(" not in head:
+            rooted = self._rooted(head)
+            root, path = f"{root}/{quote(head, safe='=&:,')}", rest
+        if path == "":
+            return _json(edm.service(root, tables.values()))
+        if path == "$metadata":
+            return Response(edm.metadata(tables.values()), headers=HEADERS, media_type="application/xml")
+        match = _PATH.fullmatch(path)
+        if match is None:
+            there = f"there are $metadata, {', '.join(tables)}"
+            raise Refusal(404, "NOT_FOUND", f"There is no {path[:60]!r} here; {there}.")
+        table = tables.find(match["name"])
+        if self._entities is None:
+            module = import_module("server.odata.answers")
+            self._entities = module.Entities(answers, self._desk.setup)
+        if match["key"] is not None:
+            return await self._entities.one(table, match["key"].replace("''", "'"), root, rooted, request)
+        if match["count"]:
+            return await self._entities.count(table, rooted, request)
+        return await self._entities.set(table, root, rooted, request)
+
+    def _rooted(self, text: str) -> Pairs:
+        """The parameters in the address of the service. Raises Refusal for one that no table has."""
+        pairs = parse_qsl(text, keep_blank_values=True)
+        there = {variable.name for table in self._desk.tables.values() for variable in table.variables}
+        there |= {"since", "until", "period"}
+        for name, _ in pairs:
+            if name not in there:
+                raise Refusal(
+                    404, "NOT_FOUND", f"No table has a parameter {name[:60]!r}; there are {', '.join(sorted(there))}."
+                )
+        return pairs
+
+
+def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
+    kind = "application/json;odata.metadata=minimal;charset=utf-8"
+    return Response(encode(content), status, {**(headers or {}), **HEADERS, "Content-Type": kind})

@@ -1,0 +1,5 @@
+"""What the tests of OData share: the library and the graph over the world, as the tests of tables have them."""
+
+from tests.server.tables.conftest import address, open_library, shelved
+
+__all__ = ["address", "open_library", "shelved"]

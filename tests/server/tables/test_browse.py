@@ -1,0 +1,150 @@
+"""The page of tables, in a real browser under its policy: the list, the rows, the chart, the form and the snippets."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import duckdb_extension_httpfs
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from server.bundle import MEDIA_TYPES
+from server.tables.browse import PAGE
+from tests.server.browsing import chromium, watched
+from tests.server.tables.conftest import Library
+
+DAYS = "group=382&since=2026-03-12&until=2026-03-14"
+LIT = """() => { const canvas = document.querySelector("#chart canvas");
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const data = copy.getImageData(0, 0, canvas.width, canvas.height).data;
+    const colours = new Set();
+    for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] === 255) colours.add((data[at] << 16) + (data[at + 1] << 8) + data[at + 2]);
+    return [0x4e79a7, 0xf28e2b].every((one) => colours.has(one)); }"""
+
+
+@pytest.fixture(scope="module")
+def csv(address: str) -> list[str]:
+    """The lines of the table as a file."""
+    return httpx.get(f"{address}/tables/GroupTransactions.csv?{DAYS}", trust_env=False).text.splitlines()
+
+
+async def test_the_pages(address: str, csv: list[str]) -> None:
+    """From the list to a table, its chart, and another window by the form."""
+    async with chromium() as browser:
+        context = await browser.new_context(viewport={"width": 1280, "height": 1100})
+        visit = await watched(context, address)
+        page = visit.page
+        await page.goto(f"{address}/tables")
+        await expect(page.locator("#tables tbody tr")).to_have_count(11)
+        await page.get_by_role("link", name="GroupTransactions").click()
+        await expect(page.get_by_label("group")).to_have_value("382")  # by the query's own example
+        await page.locator("[name=period]").select_option("")
+        await page.locator("[name=since]").fill("2026-03-12")
+        await page.locator("[name=until]").fill("2026-03-14")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator("#rows tbody tr")).to_have_count(25)
+        assert page.url == f"{address}/tables/GroupTransactions?{DAYS}"  # which shows the same to somebody else
+        await expect(page.locator("h2", has_text="First 25 of")).to_have_text(f"First 25 of {len(csv) - 1:,} rows")
+        first = await page.locator("#rows tbody tr").first.locator("td").all_inner_texts()
+        assert ["" if text == "null" else text for text in first] == csv[1].split(",")
+        await page.wait_for_function(LIT)  # wagers and prizes, in their colours
+        await page.get_by_label("across").select_option("type")
+        await page.wait_for_function(LIT.replace(", 0xf28e2b", ""))
+        await expect(page.locator("#columns tbody tr")).to_have_count(9)
+        await expect(page.locator("#columns")).to_contain_text("decimal128(38, 10)")
+        assert visit.complaints == []
+        assert visit.strays == []
+
+
+@pytest.fixture(scope="module")
+def snippets(address: str) -> dict[str, str]:
+    """What the page offers to copy, by tool."""
+
+    async def read() -> dict[str, str]:
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(f"{address}/tables/GroupTransactions?{DAYS}")
+            texts = {}
+            await page.locator("#snippets").wait_for()
+            for tool in await page.get_by_role("tab").all_inner_texts():
+                await page.get_by_role("tab", name=tool, exact=True).click()
+                texts[tool] = await page.locator("#snippets code").inner_text()
+            return texts
+
+    return asyncio.run(read())
+
+
+def test_snippets_run_as_they_stand(address: str, csv: list[str], snippets: dict[str, str], tmp_path: Path) -> None:
+    rows = len(csv) - 1
+    assert list(snippets) == [
+        "curl", "pandas", "polars", "DuckDB", "pyarrow", "R", "Power BI / Excel", "Power BI / Excel (CSV)", "Tableau",
+        "Google Sheets", "Grafana Infinity",
+    ]  # fmt: skip
+    program = "\n".join(
+        [
+            f"{snippets['pandas']}\nassert len(frame) == {rows}",
+            f"{snippets['polars']}\nassert frame.height == {rows}",
+            f"{snippets['pyarrow']}\nassert table.num_rows == {rows}",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run(["bash", "-c", snippets["curl"]], check=True, cwd=tmp_path, timeout=60, capture_output=True)
+    assert (tmp_path / "GroupTransactions.csv").read_text().splitlines() == csv
+    folder = Path(duckdb_extension_httpfs.__file__).parent / "extensions"
+    (extension,) = folder.rglob("httpfs.duckdb_extension")
+    with duckdb.connect() as connection:  # whose extension is a package here, and not downloaded
+        query = snippets["DuckDB"].replace("INSTALL httpfs; LOAD httpfs;", f"LOAD '{extension}';")
+        assert len(connection.sql(query).fetchall()) == rows
+    (service,) = re.findall(r"Server: (.*)", snippets["Tableau"])
+    assert httpx.get(f"{service}GroupTransactions/$count", trust_env=False).text == str(rows)
+    (sheet,) = re.findall(r'IMPORTDATA\("(.*)"\)', snippets["Google Sheets"])
+    assert httpx.get(sheet, trust_env=False).text.splitlines() == csv
+
+
+def test_power_query_snippets_ask_for_the_same(address: str, csv: list[str], snippets: dict[str, str]) -> None:
+    """M itself does not run here: what it asks for is put together from it as Power Query does."""
+    fields = 'Query = [group = "382", since = "2026-03-12", until = "2026-03-14"]'
+    assert f'OData.Feed(\n        "{address}/odata", null,' in snippets["Power BI / Excel"]
+    assert fields in snippets["Power BI / Excel"]
+    assert '[Name = "GroupTransactions", Signature = "table"]' in snippets["Power BI / Excel"]
+    assert fields in snippets["Power BI / Excel (CSV)"]
+    (path,) = re.findall('RelativePath = "(.*?)"', snippets["Power BI / Excel (CSV)"])
+    found = httpx.get(f"{address}/{path}", params=dict(re.findall(r'(\w+) = "([\d-]+)"', fields)), trust_env=False)
+    assert found.text.splitlines() == csv
+
+
+async def test_what_goes_wrong_is_said(open_library: Library) -> None:
+    async with chromium() as browser:
+        page = await browser.new_page()
+        await page.goto(f"{open_library.address}/tables/Loans?since=2026-03-02&until=2026-03-05")
+        await expect(page.get_by_role("alert")).to_have_text("The library is closed. (on 2026-03-03)")
+        await page.goto(f"{open_library.address}/tables/Books?count=0")
+        await expect(page.locator("h2").first).to_have_text("No rows")
+        await expect(page.locator("#chart")).to_have_count(0)
+
+
+def test_the_page_is_for_browsers(open_library: Library) -> None:
+    """Programs get JSON; the page holds nothing inline, and its files come from here."""
+    for path in ("/tables", "/tables/Books"):
+        assert open_library.client.get(path).headers["content-type"].startswith("application/json")
+        answer = open_library.client.get(path, headers={"accept": "text/html,*/*;q=0.8"})
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "script-src 'self'; style-src 'self';" in answer.headers["content-security-policy"]
+        assert re.findall(r"<script(?![^>]* src=)[^>]*>|<style| style=| on\w+=", answer.text) == []
+        again = open_library.client.get(path, headers={"accept": "text/html", "if-none-match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PAGE.iterdir() if path.suffix in MEDIA_TYPES))
+def test_a_file_of_the_page(open_library: Library, name: str) -> None:
+    answer = open_library.client.get(f"/tables/page/{name}")
+    assert answer.headers["content-type"].partition(";")[0] == MEDIA_TYPES[Path(name).suffix][0]
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.content == (PAGE / name).read_bytes()
+    assert open_library.client.get("/tables/page/licenses.md").status_code == 404
