@@ -6,6 +6,7 @@ that dies in the middle leaves whole days behind, and the next one goes on from 
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -60,6 +61,7 @@ CREATE INDEX spin_user ON spin (user_id);
 BY_ID = ("ticket", "win", "movement", "spin")
 
 LOCK_SECONDS = 600
+MODE_SECONDS = 30
 # A day's share of the work is told as it is done: rows written so far, days done, days to do.
 Progress = Callable[[int, int, int], None]
 # The modules that decide what a world holds: their text is the format of its file.
@@ -86,13 +88,26 @@ class Store:
                 path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False, cached_statements=512
             )
             # What is lost when the machine dies can be made again.
-            for pragma in ("journal_mode=WAL", "synchronous=OFF", "cache_size=-65536", "temp_store=MEMORY"):
+            self._write_ahead()
+            for pragma in ("synchronous=OFF", "cache_size=-65536", "temp_store=MEMORY"):
                 self.connection.execute(f"PRAGMA {pragma}")
         except (OSError, sqlite3.Error) as error:
             raise WorldFileError(f"{path} cannot be used as a database: {error}") from error
         self.connection.create_function("local_money", 2, local_money, deterministic=True)
         self.connection.create_function("local_time", 1, world.clock.local, deterministic=True)
         self.connection.create_function("transaction_id", 1, transaction_id, deterministic=True)
+
+    def _write_ahead(self) -> None:
+        # Those who open a new file at once find it locked, whatever the time-out, while one of them sets this.
+        until = time.monotonic() + MODE_SECONDS
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.01)
 
     def close(self) -> None:
         """Close the file."""
