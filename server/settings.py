@@ -211,7 +211,7 @@ class Settings(BaseSettings):
     cache_url: CacheUrl = setting(
         "memory://", "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", _CACHE
     )
-    cache_mebibytes: int = setting(256, "How much `memory://` keeps, in MiB.", _MEBIBYTES, ge=1, le=1_000_000)
+    cache_mebibytes: int = setting(128, "How much `memory://` keeps, in MiB.", _MEBIBYTES, ge=1, le=1_000_000)
     cache_closed_days: float = setting(
         30.0, "Days for which a day is kept that is over.", "a number above 0", gt=0, le=3650
     )
