@@ -101,7 +101,14 @@ def test_any_query_of_the_library(runner: asyncio.Runner) -> None:
             dropped = [world.dropped() for world in worlds]
         if not compared.wiped:
             ours, theirs = worlds[:2]
-            assert ours.calls == theirs.calls
+            assert not ours.calls - theirs.calls, "a resolver ran that graphql-core does not call, or twice"
+            # A list whose iterator breaks half-way is null: graphql-core has begun with the items before that.
+            nulls = [".".join(map(str, error.path or ())) for error in compared.errors]
+            assert [
+                path
+                for _, _, path in theirs.calls - ours.calls
+                if not any(path.startswith(f"{null}.") for null in nulls)
+            ] == []
             assert dropped[0] == 0
         _note(seen, compared)
 
