@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from operator import attrgetter
@@ -121,7 +121,7 @@ class Session:
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
         self._under_way: Counter[System] = Counter()
-        self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
+        self._calls: dict[Call, _Asked] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
         self._closed = False
@@ -132,8 +132,9 @@ class Session:
         The calls themselves go on while another operation waits for them.
         """
         self._closed = True
-        for task, _ in self._calls.values():
-            task.cancel()
+        for asked in self._calls.values():
+            if asked.maker is not None:
+                asked.maker.cancel()
         # Sessions and their batches refer to each other: what was read would wait for the garbage collector.
         self._calls.clear()
         for batch in self._batches.values():
@@ -180,8 +181,8 @@ class Session:
         rejected: Sequence[Way] = (),
         keys: int = 1,
     ) -> Answer[Any]:
-        known = self._calls.get(call)
-        if known is None:
+        asked = self._calls.get(call)
+        if asked is None:
             if self._closed:
                 # A batch that was gathered before the end. Nobody is there to be told of an error.
                 raise asyncio.CancelledError
@@ -189,12 +190,11 @@ class Session:
             if way is not None:
                 step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
             self.steps.append(step)
-            task = asyncio.ensure_future(self._fetch(call, step))
-            task.add_done_callback(_retrieve)
-            known = self._calls[call] = (task, step)
-        task, step = known
-        step.fields.update(fields)
-        answer = await asyncio.shield(task)
+            asked = self._calls[call] = _Asked(step)
+        asked.step.fields.update(fields)
+        answer = asked.answer
+        if answer is None:
+            answer = await asked.wait(self._fetch, call)
         need(answer.rows, call.columns)
         return answer
 
@@ -309,6 +309,73 @@ class Session:
         return loader
 
 
+class _Asked:
+    """A call of one operation. Who asks first makes it, for all who ask; is it cancelled, the next of them goes on."""
+
+    __slots__ = ("answer", "error", "maker", "step", "waiting")
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.answer: Answer[Any] | None = None
+        self.error: Exception | None = None
+        self.maker: asyncio.Task[Any] | None = None
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def wait(self, make: Callable[[Call, Step], Awaitable[Answer[Any]]], call: Call) -> Answer[Any]:
+        """Its answer. Raises what `make` has raised."""
+        while self.maker is not None:
+            turn = asyncio.get_running_loop().create_future()
+            self.waiting.append(turn)
+            await turn
+        if self.answer is not None:
+            return self.answer
+        if self.error is not None:
+            raise self.error
+        self.maker = asyncio.current_task()
+        try:
+            self.answer = await make(call, self.step)
+            return self.answer
+        except Exception as error:
+            self.error = error
+            raise
+        finally:
+            self.maker = None
+            for turn in self.waiting:
+                if not turn.done():
+                    turn.set_result(None)
+            self.waiting.clear()
+
+
+class _Round:
+    """The keys of a batch that are read together, and what came of each."""
+
+    __slots__ = ("_waiting", "found", "keys", "task")
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = []
+        self.found: dict[Any, Rows | Exception] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def wait(self) -> dict[Any, Rows | Exception]:
+        """What came of the keys. Who gives up waiting leaves the others untouched."""
+        if self.found is None and self.task is not None:
+            end = asyncio.get_running_loop().create_future()
+            self._waiting.append(end)
+            await end
+        if self.found is None:
+            raise asyncio.CancelledError
+        return self.found
+
+    def end(self) -> None:
+        """Nothing more is going to come."""
+        self.task = None
+        for end in self._waiting:
+            if not end.done():
+                end.set_result(None)
+        self._waiting.clear()
+
+
 class _Batch:
     """The keys of one edge that are read together."""
 
@@ -329,17 +396,12 @@ class _Batch:
         self.exact = exact
         self.fields: set[str] = set()
         self._columns: set[str] | None = set()
-        self._asked: dict[Any, asyncio.Future[dict[Any, Rows | Exception]]] = {}
+        self._asked: dict[Any, _Round] = {}
+        self._gathering: _Round | None = None
 
     def close(self) -> None:
         """Let go of what was read."""
         self._asked.clear()
-        self.__dict__.pop("_loader", None)  # which refers to the batch
-
-    @cached_property
-    def _loader(self) -> "DataLoader[list[Any], dict[Any, Rows | Exception]]":
-        """What is asked for in one tick makes one batch, in which each asker has one future, however many its keys."""
-        return DataLoader(self._together, cache=False)
 
     async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list["Rows | Exception"]:
         """The rows of each key, or the error that kept them away; a key is read once an operation."""
@@ -348,25 +410,30 @@ class _Batch:
         else:
             self._columns.update(columns)
         asked = self._asked
-        new = list(dict.fromkeys(key for key in keys if key not in asked))
-        if new:
-            future = asyncio.ensure_future(self._loader.load(new))
-            future.add_done_callback(_retrieve)
-            for key in new:
-                asked[key] = future
-        futures = {asked[key] for key in keys}
-        found: dict[Any, Rows | Exception] = {}
-        for future in futures:
-            try:
-                found |= await asyncio.shield(future)
-            except Exception as error:
-                found |= dict.fromkeys((key for key in keys if asked[key] is future), error)
-        return [found[key] for key in keys]
+        for key in keys:
+            if key not in asked:
+                if self._gathering is None:
+                    self._gathering = _Round()
+                    self._gathering.task = asyncio.create_task(self._together(self._gathering))
+                self._gathering.keys.append(key)
+                asked[key] = self._gathering
+        rounds = [asked[key] for key in keys]
+        for each in dict.fromkeys(rounds):
+            await each.wait()
+        return [each.found[key] for each, key in zip(rounds, keys, strict=True)]  # type: ignore[index]
 
-    async def _together(self, askers: list[list[Any]]) -> list[Any]:
-        keys = [key for asker in askers for key in asker]
-        found = dict(zip(keys, await self.load(keys), strict=True))
-        return [{key: found[key] for key in asker} for asker in askers]
+    async def _together(self, gathered: _Round) -> None:
+        try:
+            # So that a key is among them that is asked for in the tick after the first one's, too.
+            await asyncio.sleep(0)
+            self._gathering = None
+            keys = gathered.keys
+            try:
+                gathered.found = dict(zip(keys, await self.load(keys), strict=True))
+            except Exception as error:
+                gathered.found = dict.fromkeys(keys, error)
+        finally:
+            gathered.end()
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
@@ -381,14 +448,16 @@ class _Batch:
         return Rows() if self.edge.one or self.edge.maybe else error
 
     async def _load(self, keys: list[Any]) -> list[Any]:
-        ways = await self._less_what_is_held(self.ways(keys), keys)
-        prices = self.session.prices
-        # Few keys and many are two questions, each with a way of its own.
-        place = (self.edge, tuple(self.fixed.items()), self.agent, len(keys).bit_length())
-        way = self.session.choose(ways, prices.taken.get(place))
-        if len(ways) > 1:
+        ways = self.ways(keys)
+        way, rejected = ways[0], ways[1:]
+        if rejected:
+            ways = await self._less_what_is_held(ways, keys)
+            prices = self.session.prices
+            # Few keys and many are two questions, each with a way of its own.
+            place = (self.edge, tuple(self.fixed.items()), self.agent, len(keys).bit_length())
+            way = self.session.choose(ways, prices.taken.get(place))
             prices.remember(place, way.name)
-        rejected = [other for other in ways if other is not way]
+            rejected = [other for other in ways if other is not way]
         if way.name == "narrow":
             return await self._narrow(keys, way, rejected)
         return await self._wide(keys, way, rejected, next((other for other in rejected if other.name == "narrow"), way))
@@ -422,7 +491,7 @@ class _Batch:
     async def _less_what_is_held(self, ways: list[Way], keys: list[Any]) -> list[Way]:
         """The ways at the price of what is not at hand already, or under way."""
         look = getattr(self.session.upstream, "held_many", None)
-        if look is None or len(ways) < 2:
+        if look is None:
             return ways
         wide = self.edge.wide
         assert wide is not None
@@ -452,22 +521,24 @@ class _Batch:
     def _narrow_call(self, key: Any) -> Call:
         edge = self.edge
         assert edge.by is not None
-        sent = {name: value for name, value in self.fixed.items() if name in edge.report.parameters}
-        call = Call.of(edge.report, self.interval, agent=self.agent, **{**sent, edge.by: key})
-        return self._reading(call, edge.column, edge.keep[0] if edge.keep else edge.column)
+        sent = self._sent(edge.report) | {edge.by: key}
+        return self._call(edge.report, sent, edge.column, edge.keep[0] if edge.keep else edge.column)
 
     def _wide_call(self, wide: Wide) -> Call:
-        sent = {name: value for name, value in self.fixed.items() if name in wide.report.parameters}
-        sent |= {name: self.fixed[source] for name, source in wide.params.items()}
-        return self._reading(Call.of(wide.report, self.interval, agent=self.agent, **sent), wide.column)
+        sent = self._sent(wide.report) | {name: self.fixed[source] for name, source in wide.params.items()}
+        return self._call(wide.report, sent, wide.column)
 
-    def _reading(self, call: Call, *own: str) -> Call:
+    def _sent(self, report: Report) -> dict[str, str | int]:
+        return {name: value for name, value in self.fixed.items() if name in report.parameters}
+
+    def _call(self, report: Report, params: Fixed, *own: str) -> Call:
         """A call that tells which columns are read: those that were asked for, and those that tell rows apart."""
-        if self._columns is None:
-            return call
-        return replace(call, columns=frozenset(self._columns.union(own)))
+        columns = None if self._columns is None else frozenset(self._columns.union(own))
+        return Call(report, tuple(sorted(params.items())), self.interval, self.agent, columns)
 
     async def _narrow(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
+        if len(keys) == 1:
+            return [await self._one(keys[0], way, rejected, 1)]
         return await asyncio.gather(*(self._one(key, way, rejected, len(keys)) for key in keys))
 
     async def _one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> Rows | Exception:
@@ -570,9 +641,3 @@ def _share_out(rows: Iterable[RowT], column: str) -> dict[Hashable, list[RowT]]:
     for key, row in zip(map(attrgetter(column), rows), rows, strict=True):
         shares[key].append(row)
     return dict(shares)
-
-
-def _retrieve(task: "asyncio.Task[Any]") -> None:
-    """Mark the failure as seen: those who waited got it, and if all of them left, nobody misses it."""
-    if not task.cancelled():
-        task.exception()
