@@ -8,7 +8,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
@@ -146,7 +145,7 @@ class Transport:
         assert last.error is not None
         raise last.error
 
-    def deadline(self) -> AbstractAsyncContextManager[asyncio.Timeout]:
+    def deadline(self) -> deadline.limit:
         """The time that a whole call may take, its queueing, retries and further pages included."""
         return deadline.limit(self._timeout)
 
