@@ -325,7 +325,7 @@ class _Asked:
     async def wait(self, make: Callable[[Call, Step], Awaitable[Answer[Any]]], call: Call) -> Answer[Any]:
         """Its answer. Raises what `make` has raised."""
         while self.maker is not None:
-            turn = asyncio.get_running_loop().create_future()
+            turn = self.maker.get_loop().create_future()
             self.waiting.append(turn)
             await turn
         if self.answer is not None:
@@ -361,7 +361,7 @@ class _Round:
     async def wait(self) -> dict[Any, Rows | Exception]:
         """What came of the keys. Who gives up waiting leaves the others untouched."""
         if self.found is None and self.task is not None:
-            end = asyncio.get_running_loop().create_future()
+            end = self.task.get_loop().create_future()
             self._waiting.append(end)
             await end
         if self.found is None:

@@ -74,9 +74,12 @@ class limit:
             raise TimeoutError from error
 
     def _look(self, until: Until) -> None:
+        task = self._task
+        if task is None:
+            return
         wait = min(self._latest, until()) - time.monotonic()
         if wait > 0:
-            self._timer = asyncio.get_running_loop().call_later(wait, self._look, until)
-        elif self._task is not None:
+            self._timer = task.get_loop().call_later(wait, self._look, until)
+        else:
             self._timer, self.expired = None, True
-            self._task.cancel()
+            task.cancel()

@@ -51,7 +51,7 @@ class Flight(Generic[T]):
         # A deadline may be put off while it is waited for.
         while not self.task.done() and (left := until() + SLACK - time.monotonic()) > 0:
             waiter = self._enter(until)
-            timer = waiter.get_loop().call_later(left, _wake, waiter) if left < 1e6 else None
+            timer = self.task.get_loop().call_later(left, _wake, waiter) if left < 1e6 else None
             try:
                 await waiter
             finally:
@@ -61,7 +61,7 @@ class Flight(Generic[T]):
         return self.result()
 
     def _enter(self, until: Until) -> asyncio.Future[None]:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[None] = self.task.get_loop().create_future()
         self._waiters[waiter] = until
         return waiter
 
@@ -69,7 +69,7 @@ class Flight(Generic[T]):
         until = self._waiters.pop(waiter)
         if not self._waiters and not self.task.done():
             self._last = until()
-            asyncio.get_running_loop().call_later(GRACE, self._give_up)
+            self.task.get_loop().call_later(GRACE, self._give_up)
 
     def result(self) -> T:
         """What the work has come to by now, as `wait` gives it."""
