@@ -138,7 +138,7 @@ async def connect_each(
                 nodes = Listed(kind, here, session, interval, tells, rows)
                 edges = Edges(cursors, nodes, _edge) if "edges" in asked else []
             else:
-                rows.need()
+                here = list(rows.need().whole(here))
                 nodes = [
                     kind.on(row, session=session, interval=interval, told=dict(tells) if tells else None)
                     for row in here
