@@ -41,8 +41,8 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
         return
     kind = type(rows[0])
     if form(kind, column) is not None:  # excerpts, whose times sort as they came
-        read = getter(kind, column)
-        rows = [min(rows, key=read), max(rows, key=read)]
+        came = list(map(getter(kind, column), rows))
+        rows = [rows[came.index(min(came))], rows[came.index(max(came))]]
     times = [time for time in map(operator.attrgetter(column), rows) if time is not None]
     dated = report.moment is None
     first: Any
