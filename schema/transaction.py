@@ -40,8 +40,9 @@ def _wallet_amount(row: rows.GroupMovement) -> Any:
 
 def _signed(movements: Sequence[rows.GroupMovement]) -> bool:
     """Whether the wallet's sign of every row is known."""
-    amounts = set(zip(map(attrgetter("type"), movements), values(movements, "currency_amount"), strict=True))
-    return not any(_AMOUNTS[amount] is UNKNOWN for amount in amounts)
+    kinds, amounts = set(map(attrgetter("type"), movements)), set(values(movements, "currency_amount"))
+    # A minus sorts before every digit.
+    return all(wallet_amount(kind, "1.00") for kind in kinds) and min(amounts) > "-~"
 
 
 @strawberry.federation.type(keys=["id"])

@@ -218,12 +218,14 @@ def _in_pieces(decoder: Any, rows: Any, body: bytes) -> tuple[Any, list[Row]]:
 
 @lru_cache(maxsize=512)
 def _rows(row: Any) -> Any:
-    return _decoder(list[row])
+    return _decoder(list[row], row)
 
 
-def _decoder(envelope: Any) -> Any:
-    # float_hook hands the number's own text to the open columns: no digit passes through a binary float.
-    return msgspec.json.Decoder(envelope, strict=False, float_hook=str)
+def _decoder(envelope: Any, row: type[Row] | None = None) -> Any:
+    # float_hook hands the number's own text to the open columns: no digit passes through a binary float. Of an excerpt
+    # it can only be an amount, unless the answer is to be read row by row.
+    hook = AMOUNTS.__getitem__ if row is not None and issubclass(row, Excerpt) else str
+    return msgspec.json.Decoder(envelope, strict=False, float_hook=hook)
 
 
 @lru_cache(maxsize=512)
@@ -236,7 +238,7 @@ def _envelope(report: Report, row: Any) -> Any:
         rename={"cut": "break", "lower": "report", "upper": "Report"},
         gc=False,
     )
-    return _decoder(envelope)
+    return _decoder(envelope, row)
 
 
 @lru_cache(maxsize=512)
@@ -252,7 +254,7 @@ def _log_envelope(report: Report, game_type: str, row: Any) -> Any:
         rename={"per_page": "perPage", "rows": game_type},
         gc=False,
     )
-    return _decoder(envelope)
+    return _decoder(envelope, row)
 
 
 def _listed(rows: Any) -> list[Row]:
@@ -368,7 +370,7 @@ class Sheet(list[Row]):
     give way to whole rows when a column is needed that they lack: `again` reads these from the body.
     """
 
-    __slots__ = ("_again", "_body", "_excerpts", "_open", "_parts", "_report", "_whole", "_zone")
+    __slots__ = ("_again", "_body", "_excerpts", "_met", "_open", "_parts", "_report", "_whole", "_zone")
 
     def __init__(
         self,
@@ -384,6 +386,7 @@ class Sheet(list[Row]):
         self._open = _plan(report.row).open
         self._again = again
         self._body = body
+        self._met: Collection[str] | None = None  # the columns that were needed last
         self._parts: Sequence[Sheet] = ()  # whose excerpts these are
         self._excerpts: list[Row] = []  # which gave way, and what to
         self._whole: dict[int, Row] = {}
@@ -442,13 +445,16 @@ class Sheet(list[Row]):
             for part in self._parts:
                 part._widen()
                 self._whole |= part._whole
-        self._excerpts, self._again, self._body, self._parts = excerpts, None, b"", ()
+        self._excerpts, self._again, self._body, self._parts, self._met = excerpts, None, b"", (), None
         self[:] = [self._whole[id(row)] for row in excerpts]
 
     def need(self, columns: Collection[str] | None = None, body: bytes | None = None) -> None:
         """Make columns canonical, all of them if None. Raises Malformed."""
+        if columns is not None and columns is self._met:
+            return
         if self._holds_excerpts:
             if columns is not None and _fields(self._report.row).intersection(columns) <= _columns(type(self[0])):
+                self._met = columns
                 return
             self._widen()
         names = self._open if columns is None else self._open.intersection(columns)

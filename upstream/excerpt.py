@@ -48,10 +48,14 @@ def form(kind: type[Row], column: str) -> Form | None:
 
 def values(rows: Sequence[Row], column: str) -> Iterable[Any]:
     """The canonical values of a column of rows that are all of one kind."""
-    read = getter(type(rows[0]), column)
-    if form(type(rows[0]), column) is Form.AMOUNT:
-        return map(_amount_or_none, map(read, rows))
-    return map(attrgetter(column), rows)
+    kind = type(rows[0])
+    if form(kind, column) is not Form.AMOUNT:
+        return list(map(attrgetter(column), rows))
+    came = list(map(getter(kind, column), rows))
+    try:
+        return list(map(AMOUNTS.__getitem__, came))
+    except TypeError:  # None is among them
+        return list(map(_amount_or_none, came))
 
 
 @lru_cache(maxsize=512)
