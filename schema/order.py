@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from upstream.excerpt import getter
+from upstream.rows import Row
 
 Key = tuple[Any, ...]
 
@@ -29,7 +30,8 @@ class Order:
     def sorted(self, rows: Sequence[Any]) -> list[Any]:
         """The rows in this order; those of one key stay in the order in which they stand."""
         if self.falling and rows:
-            return sorted(rows, key=getter(type(rows[0]), *self.columns), reverse=True)
+            kind: type[Row] = type(rows[0])
+            return sorted(rows, key=getter(kind, *self.columns), reverse=True)
         return sorted(rows, key=self.key)
 
 
@@ -38,9 +40,7 @@ USERS = Order("users", (int,), lambda row: (row.id,), ("id",))
 GAMES = Order("games", (int, int), lambda row: (row.starts_at or 0, row.id), ("starts_at", "id"))
 
 # A movement's id is one rising sequence for both of its reports (C20).
-TRANSACTIONS = Order(
-    "transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), falling=True
-)
+TRANSACTIONS = Order("transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), falling=True)
 
 # Every agent counts its logs for itself, so time comes first.
 GAME_LOGS = Order(

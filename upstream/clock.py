@@ -47,7 +47,7 @@ class Reader:
         hours, rests = {text[:14] for text in texts}, {text[14:] for text in texts}
         try:
             for known, found in ((self.hours, hours), (self.rests, rests)):
-                deque(map(known.__getitem__, found), maxlen=0)  # type: ignore[attr-defined]
+                deque(map(known.__getitem__, found), maxlen=0)
         except Uneven:
             return False
         # Of one length and with one separator.

@@ -71,9 +71,7 @@ def report_rows(
     return _report_rows(report, body, zone, columns)
 
 
-def _report_rows(
-    report: Report, body: bytes, zone: ZoneInfo, columns: Collection[str] | None
-) -> "Sheet | Failure":
+def _report_rows(report: Report, body: bytes, zone: ZoneInfo, columns: Collection[str] | None) -> "Sheet | Failure":
     try:
         envelope, rows = _read(_envelope(report, report.row), report, report.row, body)
     except _BROKEN as error:
