@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
 
+from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
@@ -192,9 +193,6 @@ class Session:
     ) -> Answer[Any]:
         asked = self._calls.get(call)
         if asked is None:
-            if self._closed:
-                # A batch that was gathered before the end. Nobody is there to be told of an error.
-                raise asyncio.CancelledError
             step = Step(call, time.monotonic() - self._began, scoped=self.scope is not None)
             if way is not None:
                 step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
@@ -203,12 +201,15 @@ class Session:
         asked.step.fields.update(fields)
         answer = asked.answer
         if answer is None:
-            answer = await asked.wait(self._fetch, call)
+            answer = await asked.made(self._fetch)
         if call is not asked.step.call:
             need(answer.rows, call.columns)
         return answer
 
     async def _fetch(self, call: Call, step: Step) -> Answer[Any]:
+        if self._closed:
+            # Gathered before the end, or waited for by others until then: nobody is there to be told of an error.
+            raise asyncio.CancelledError
         began, system = time.monotonic(), call.report.system
         # Calls beyond the slots of their system wait for those before them: that time is not the report's.
         turns = 1 + self._under_way[system] // self.prices.parallel[system]
@@ -320,70 +321,54 @@ class Session:
 
 
 class _Asked:
-    """A call of one operation. Who asks first makes it, for all who ask; is it cancelled, the next of them goes on."""
+    """A call of one operation: who asks first makes it, for all who ask; is it cancelled, the next of them goes on."""
 
-    __slots__ = ("answer", "error", "maker", "step", "waiting")
+    __slots__ = ("_bell", "_error", "answer", "maker", "step")
 
     def __init__(self, step: Step) -> None:
         self.step = step
         self.answer: Answer[Any] | None = None
-        self.error: Exception | None = None
         self.maker: asyncio.Task[Any] | None = None
-        self.waiting: list[asyncio.Future[None]] = []
+        self._error: Exception | None = None
+        self._bell = Bell()
 
-    async def wait(self, make: Callable[[Call, Step], Awaitable[Answer[Any]]], call: Call) -> Answer[Any]:
+    async def made(self, make: Callable[[Call, Step], Awaitable[Answer[Any]]]) -> Answer[Any]:
         """Its answer. Raises what `make` has raised."""
         while self.maker is not None:
-            turn = self.maker.get_loop().create_future()
-            self.waiting.append(turn)
-            await turn
-        if self.answer is not None:
-            return self.answer
-        if self.error is not None:
-            raise self.error
-        self.maker = asyncio.current_task()
-        try:
-            self.answer = await make(call, self.step)
-            return self.answer
-        except Exception as error:
-            self.error = error
-            raise
-        finally:
-            self.maker = None
-            for turn in self.waiting:
-                if not turn.done():
-                    turn.set_result(None)
-            self.waiting.clear()
+            await self._bell.wait()
+        if self.answer is None and self._error is None:
+            self.maker = asyncio.current_task()
+            try:
+                self.answer = await make(self.step.call, self.step)
+            except Exception as error:
+                self._error = error
+            finally:
+                self.maker = None
+                self._bell.ring()
+        if self.answer is None:
+            assert self._error is not None
+            raise self._error
+        return self.answer
 
 
 class _Round:
-    """The keys of a batch that are read together, and what came of each."""
+    """The keys of a batch that are read together, and what came of each, once that is known."""
 
-    __slots__ = ("_waiting", "found", "keys", "task")
+    __slots__ = ("bell", "found", "keys", "task")
 
     def __init__(self) -> None:
         self.keys: list[Any] = []
         self.found: dict[Any, Rows | Exception] | None = None
         self.task: asyncio.Task[None] | None = None
-        self._waiting: list[asyncio.Future[None]] = []
+        self.bell = Bell()
 
-    async def wait(self) -> dict[Any, Rows | Exception]:
+    async def read(self) -> dict[Any, Rows | Exception]:
         """What came of the keys. Who gives up waiting leaves the others untouched."""
-        if self.found is None and self.task is not None:
-            end = self.task.get_loop().create_future()
-            self._waiting.append(end)
-            await end
+        if self.task is not None:
+            await self.bell.wait()
         if self.found is None:
             raise asyncio.CancelledError
         return self.found
-
-    def end(self) -> None:
-        """Nothing more is going to come."""
-        self.task = None
-        for end in self._waiting:
-            if not end.done():
-                end.set_result(None)
-        self._waiting.clear()
 
 
 class _Batch:
@@ -428,22 +413,21 @@ class _Batch:
                 self._gathering.keys.append(key)
                 asked[key] = self._gathering
         rounds = [asked[key] for key in keys]
-        for each in dict.fromkeys(rounds):
-            await each.wait()
-        return [each.found[key] for each, key in zip(rounds, keys, strict=True)]  # type: ignore[index]
+        found = {each: await each.read() for each in dict.fromkeys(rounds)}
+        return [found[each][key] for each, key in zip(rounds, keys, strict=True)]
 
     async def _together(self, gathered: _Round) -> None:
         try:
             # So that a key is among them that is asked for in the tick after the first one's, too.
             await asyncio.sleep(0)
-            self._gathering = None
-            keys = gathered.keys
+            keys, self._gathering = gathered.keys, None
             try:
                 gathered.found = dict(zip(keys, await self.load(keys), strict=True))
             except Exception as error:
                 gathered.found = dict.fromkeys(keys, error)
         finally:
-            gathered.end()
+            gathered.task = None
+            gathered.bell.ring()
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
