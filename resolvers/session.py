@@ -459,33 +459,35 @@ class _Batch:
     def ways(self, keys: list[Any]) -> list[Way]:
         """The ways to read these keys that are known to give the right rows, with their prices; never none."""
         edge, prices, found = self.edge, self.session.prices, []
-        if edge.by is not None:
-            rows = len(keys) * prices.rows_of_kind(self._narrow_call(keys[0]), edge.rows)
+        narrow = None if edge.by is None else self._narrow_call(keys[0])
+        if narrow is not None:
+            rows = len(keys) * prices.rows_of_kind(narrow, edge.rows)
             found.append(self._way("narrow", edge.report, len(keys), rows))
         wide = edge.wide
-        if wide is not None and (edge.by is None or (len(keys) > 1 and self._allowed(wide, keys))):
-            found.append(self._way("wide", wide.report, 1, self._wide_rows(wide, keys)))
+        if wide is not None and (narrow is None or (len(keys) > 1 and self._allowed(wide, keys))):
+            found.append(self._way("wide", wide.report, 1, self._wide_rows(wide, narrow, keys)))
         return found
 
-    def _wide_rows(self, wide: Wide, keys: Sequence[Any]) -> float:
+    def _wide_rows(self, wide: Wide, narrow: Call | None, keys: Sequence[Any]) -> float:
         """How many rows the wide call is likely to bring."""
         call, prices = self._wide_call(wide), self.session.prices
-        if wide.members is None:
+        if wide.members is None or narrow is None:
             return prices.rows(call, wide.rows)
         known = prices.rows_of_scope(call)
         if known is not None:
             return known
         # Groups differ more in size than their users do in what each of them does.
         members = Call.of(wide.members.report, None, agent="", **{str(wide.members.by): self.fixed["group"]})
-        each = prices.rows_of_kind(self._narrow_call(keys[0]), wide.rows)
+        each = prices.rows_of_kind(narrow, wide.rows)
         guess = max(prices.rows(members, wide.members.rows), len(keys)) * each
         # A guess that is off by half does not rule the call out for good: once it was made, its rows are known.
         return min(guess, MOST_ROWS) if guess < 2 * MOST_ROWS else guess
 
     async def _less_what_is_held(self, ways: list[Way], keys: list[Any]) -> list[Way]:
         """The ways at the price of what is not at hand already, or under way."""
-        look = getattr(self.session.upstream, "held_many", None)
-        if look is None:
+        upstream = self.session.upstream
+        look = getattr(upstream, "held_many", None)
+        if look is None or not getattr(upstream, "keeps", True):
             return ways
         wide = self.edge.wide
         assert wide is not None
