@@ -254,11 +254,13 @@ class Cached:
         `scope` names whose rows these are where callers may see different ones: nobody is served those of another.
         """
         started = time.monotonic()
+        if self._store is not None or observe is not None:
+            call = checked(call)
         if self._store is None:
             outcome = await self._passed_by(call, started)
         else:
             # What is kept serves those who read other columns.
-            call = replace(checked(call), columns=None)
+            call = replace(call, columns=None)
             # Intervals are equal whatever days they were made of, which reports of days go by.
             asked = (call, call.interval.days if call.interval is not None else None, scope)
             store, flight = self._store, self._answers.get(asked)
@@ -273,7 +275,8 @@ class Cached:
         if isinstance(outcome, UpstreamError):
             # One error may be raised in many waiters: each begins a traceback of its own.
             raise outcome.with_traceback(None)
-        need(outcome.rows, call.columns)
+        if self._store is not None:
+            need(outcome.rows, call.columns)
         return outcome
 
     async def held(self, call: Call, *, scope: str = "") -> Held:
