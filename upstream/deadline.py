@@ -58,7 +58,9 @@ class limit:
         assert task is not None, "only a task can be stopped"
         self._cancelling = task.cancelling()
         self._latest = time.monotonic() + self._seconds
-        self._look(UNTIL.get())
+        until = UNTIL.get()
+        # Not at once, whatever is left: only a task that waits can be stopped without a trace.
+        self._look_after(max(self._left(until), 0.0), until)
         return self
 
     def __exit__(
@@ -73,13 +75,17 @@ class limit:
         if self.expired and task is not None and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
+    def _left(self, until: Until) -> float:
+        return min(self._latest, until()) - time.monotonic()
+
+    def _look_after(self, seconds: float, until: Until) -> None:
+        if self._task is not None:
+            self._timer = self._task.get_loop().call_later(seconds, self._look, until)
+
     def _look(self, until: Until) -> None:
-        task = self._task
-        if task is None:
-            return
-        wait = min(self._latest, until()) - time.monotonic()
-        if wait > 0:
-            self._timer = task.get_loop().call_later(wait, self._look, until)
-        else:
+        left = self._left(until)
+        if left > 0:
+            self._look_after(left, until)
+        elif self._task is not None:
             self._timer, self.expired = None, True
-            task.cancel()
+            self._task.cancel()
