@@ -143,6 +143,7 @@ class Session:
         """
         self._closed = True
         for asked in self._calls.values():
+            asked.error = None  # whose traceback refers to it
             if asked.maker is not None:
                 asked.maker.cancel()
         # Sessions and their batches refer to each other: what was read would wait for the garbage collector.
@@ -323,31 +324,31 @@ class Session:
 class _Asked:
     """A call of one operation: who asks first makes it, for all who ask; is it cancelled, the next of them goes on."""
 
-    __slots__ = ("_bell", "_error", "answer", "maker", "step")
+    __slots__ = ("_bell", "answer", "error", "maker", "step")
 
     def __init__(self, step: Step) -> None:
         self.step = step
         self.answer: Answer[Any] | None = None
         self.maker: asyncio.Task[Any] | None = None
-        self._error: Exception | None = None
+        self.error: Exception | None = None
         self._bell = Bell()
 
     async def made(self, make: Callable[[Call, Step], Awaitable[Answer[Any]]]) -> Answer[Any]:
         """Its answer. Raises what `make` has raised."""
         while self.maker is not None:
             await self._bell.wait()
-        if self.answer is None and self._error is None:
+        if self.answer is None and self.error is None:
             self.maker = asyncio.current_task()
             try:
                 self.answer = await make(self.step.call, self.step)
             except Exception as error:
-                self._error = error
+                self.error = error
             finally:
                 self.maker = None
                 self._bell.ring()
         if self.answer is None:
-            assert self._error is not None
-            raise self._error
+            assert self.error is not None
+            raise self.error
         return self.answer
 
 
@@ -396,6 +397,8 @@ class _Batch:
 
     def close(self) -> None:
         """Let go of what was read."""
+        for each in self._asked.values():
+            each.found = None  # an error's traceback refers to its round
         self._asked.clear()
 
     async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list["Rows | Exception"]:
