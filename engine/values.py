@@ -4,15 +4,18 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Sequence
 from itertools import accumulate
+from types import NoneType
 from typing import Any
 
 from graphql import (
     GraphQLAbstractType,
     GraphQLError,
+    GraphQLID,
     GraphQLLeafType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLString,
     Undefined,
     is_abstract_type,
     is_leaf_type,
@@ -23,6 +26,7 @@ from graphql import (
 )
 from graphql.pyutils import Path, inspect, is_iterable
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
+from strawberry.types.cast import get_strawberry_type_cast
 
 from engine.offer import Rows
 from engine.run import Failed, Field, Run, drop, settled
@@ -65,15 +69,17 @@ class Completer:
 class Leaf(Completer):
     """A scalar or an enum."""
 
-    __slots__ = ("type",)
+    __slots__ = ("_as_they_are", "type")
     waits = False
 
     def __init__(self, required: bool, type: GraphQLLeafType) -> None:
         super().__init__(required)
         self.type = type
+        self._as_they_are = {NoneType, Failed, str} if type in (GraphQLString, GraphQLID) else {NoneType, Failed}
 
     async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        return [value if value is None or value.__class__ is Failed else self._part(value) for value in values]
+        as_they_are = self._as_they_are
+        return [value if value.__class__ in as_they_are else self._part(value) for value in values]
 
     def _part(self, value: Any) -> Any:
         try:
@@ -313,8 +319,13 @@ async def _of_type(
     is_type_of = type.is_type_of
     assert is_type_of is not None
     found = list(values)
+    strawberrys: Any = type.extensions.get("strawberry-definition")
+    # Strawberry's own answer for an object of the type's very class, unless that is cast to something else.
+    certain = strawberrys.origin if strawberrys is not None and not strawberrys.is_type_of else Failed
     for place, value in enumerate(values):
         if value is None or value.__class__ is Failed:
+            continue
+        if value.__class__ is certain and get_strawberry_type_cast(value) is None:
             continue
         try:
             fits: Any = is_type_of(value, run.info(field, _of_field(paths[place])))

@@ -83,7 +83,7 @@ def moment(kind: type[Row], name: str, zone: ZoneInfo) -> Expression | None:
     names: dict[str, Any]
     how = form(kind, name)
     if how is Form.SECONDS:
-        code = f"hours[(at := row.raw_{name}) // 900] + seconds[at // 900][at % 900]"
+        code = f"hours[quarter := (at := row.raw_{name}) // 900] + seconds[quarter][at % 900]"
         names = {"hours": writer.hours, "seconds": writer.seconds}
         return Expression(code, nullable=False, serialized=True, names=names)
     if how is not None and issubclass(kind, Excerpt) and clock.whole_hours(zone):
@@ -91,7 +91,7 @@ def moment(kind: type[Row], name: str, zone: ZoneInfo) -> Expression | None:
         code = f"text_hours[hour := (at := row.raw_{name})[:14]] + text_rests[hour][at[14:]]"
         names = {"text_hours": rewriter.hours, "text_rests": rewriter.rests}
         return Expression(code, nullable=False, serialized=True, names=names)
-    text = f"hours[at // {clock.QUARTER}] + minutes[at // {clock.QUARTER}][at % {clock.QUARTER}]"
+    text = f"hours[quarter := at // {clock.QUARTER}] + minutes[quarter][at % {clock.QUARTER}]"
     code = (
         f"None if (at := row.{name}) is None else {text}"
         if found.nullable
