@@ -4,12 +4,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from pydantic import SecretStr
 
 from server.settings import Settings
 
@@ -39,16 +38,15 @@ class Announcement:
 
     def point(self, settings: Settings) -> Settings:
         """The same settings, but pointed at the sandbox."""
-        return settings.model_copy(
-            update={
-                "gamehub_url": self.gamehub_url,
-                "gamehub_token": SecretStr(self.gamehub_token),
-                "gamehub_timezone": self.timezone,
-                "gamelog_url": self.gamelog_url,
-                "gamelog_agent_code": self.agent_code,
-                "gamelog_agent_token": SecretStr(self.agent_token),
-                "gamelog_timezone": self.log_timezone,
-            }
+        return replace(
+            settings,
+            gamehub_url=self.gamehub_url,
+            gamehub_token=self.gamehub_token,
+            gamehub_timezone=self.timezone,
+            gamelog_url=self.gamelog_url,
+            gamelog_agent_code=self.agent_code,
+            gamelog_agent_token=self.agent_token,
+            gamelog_timezone=self.log_timezone,
         )
 
 
@@ -68,7 +66,7 @@ class SandboxProcess:
         """The sandbox in the time zones that are set."""
         options = []
         for name, option in (("gamehub_timezone", "--timezone"), ("gamelog_timezone", "--log-timezone")):
-            if name in settings.model_fields_set:
+            if name in settings.given:
                 options += [option, getattr(settings, name)]
         return cls(*options)
 
