@@ -1,7 +1,7 @@
-"""The real server, `gamehub-graph serve`, allowed pages as large as the benchmark's largest world."""
+"""The real server, as `gamehub-graph serve` goes on, allowed pages as large as the benchmark's largest world."""
 
 import schema.connection
-from server.command import main
+from server.serve import main
 from server.settings import NAMES
 
 

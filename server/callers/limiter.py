@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the seam: see _open
     from server.callers.windows import Windows
 
 _KINDS = ("requests", "calls")
+_FREE = Standing(())
 
 
 class Limiter:
@@ -22,8 +23,9 @@ class Limiter:
 
     def __init__(self, rates: Rates = UNLIMITED, redis_url: str | None = None) -> None:
         self._rates = rates
+        self._as_set = _limits(rates, AS_SET)
         # Where nobody has a limit, the first key that has one of its own opens them.
-        self._windows = _open(redis_url) if redis_url is not None or self._limits(AS_SET) else None
+        self._windows = _open(redis_url) if redis_url is not None or self._as_set else None
         self._spent: Counter[tuple[str, int]] = Counter()
         self._writing: asyncio.Task[None] | None = None
 
@@ -31,7 +33,7 @@ class Limiter:
         """Count a request, unless a limit is used up."""
         limits = self._limits(own)
         if not limits:
-            return Standing(())
+            return _FREE
         return await self._counting().stand(caller, limits)
 
     def call(self, caller: str, own: Rates) -> None:
@@ -51,13 +53,7 @@ class Limiter:
             await self._windows.aclose()
 
     def _limits(self, own: Rates) -> dict[str, int]:
-        found = {}
-        for kind in _KINDS:
-            mine: int | None = getattr(own, kind)
-            most = getattr(self._rates, kind) if mine is None else mine
-            if most:
-                found[kind] = most
-        return found
+        return self._as_set if own is AS_SET else _limits(self._rates, own)
 
     def _counting(self) -> "Windows":
         if self._windows is None:
@@ -69,6 +65,16 @@ class Limiter:
             spent, self._spent = self._spent, Counter()
             for (caller, most), calls in spent.items():
                 await self._counting().spend(caller, most, calls)
+
+
+def _limits(rates: Rates, own: Rates) -> dict[str, int]:
+    found = {}
+    for kind in _KINDS:
+        mine: int | None = getattr(own, kind)
+        most = getattr(rates, kind) if mine is None else mine
+        if most:
+            found[kind] = most
+    return found
 
 
 def _open(redis_url: str | None) -> "Windows":
