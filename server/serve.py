@@ -7,6 +7,7 @@ long to import is imported once the address is had, while the sandbox starts.
 import signal
 import sys
 
+import server.spared  # noqa: F401  # before all that it spares
 from server import logs
 from server.callers.openness import TooOpen, required
 from server.listening import CannotListen, listen, page_address, run
