@@ -1,6 +1,7 @@
 """The real server, as `gamehub-graph serve` goes on, allowed pages as large as the benchmark's largest world."""
 
-import schema.connection
+from importlib import import_module
+
 from server.serve import main
 from server.settings import NAMES
 
@@ -8,7 +9,7 @@ from server.settings import NAMES
 def serve() -> None:
     """Serve, with the settings of the environment."""
     if "MAX_FIRST" not in NAMES:
-        schema.connection.MAX_FIRST = 10_000
+        import_module("schema.connection").MAX_FIRST = 10_000  # not before `server.serve` has said how to load it
     main()
 
 
