@@ -50,7 +50,7 @@ def test_a_plain_server_holds_what_it_needs(settings: dict[str, str], tmp_path: 
         assert answer["data"]["user"]["id"] == "2001"
         assert "THP_enabled:\t0" in Path(f"/proc/{process.pid}/status").read_text()  # no huge pages
     found = loaded(log)
-    assert {"graphql", "pyreqwest", "server", "strawberry", "structlog", "uvicorn"} <= found
+    assert {"graphql", "pyreqwest", "server", "strawberry", "structlog.dev", "uvicorn"} <= found
     assert found & HEAVY == set()
 
 
