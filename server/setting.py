@@ -41,25 +41,30 @@ def setting(default: T, help: str, allowed: str, *, secret: bool = False, **boun
     return field(default=default, repr=not secret, metadata={"line": Line(help, allowed, **bounds)})
 
 
-def texts(env_file: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def texts(env_file: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     """What is written, by name in small letters: in the environment, or else in `.env`. An empty value is none."""
     written = dotenv.dotenv_values(env_file, encoding="utf-8") if env_file.is_file() else {}
-    found: dict[str, str] = {}
+    found = {}
     for source in (written, environment):
-        found.update({name.lower(): text for name, text in source.items() if text})
+        found.update({name.lower(): text for name, text in source.items() if text != ""})
     return found
 
 
-def read(text: str, kind: Any, line: Line) -> Any:
+def read(text: str | None, kind: Any, line: Line) -> Any:
     """The value of a text, as the type of its setting wants it. Raises WrongSetting."""
-    kind = next((one for one in get_args(kind) if one is not NoneType), kind) if NoneType in get_args(kind) else kind
-    plain, *checks = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    wrong = WrongSetting("is not one of the allowed values")
+    kinds = [one for one in get_args(kind) if one is not NoneType] if NoneType in get_args(kind) else [kind]
+    if text is None:  # a name in `.env` without a value
+        if kinds != [kind]:
+            return None
+        raise wrong
+    plain, *checks = get_args(kinds[0]) if get_origin(kinds[0]) is Annotated else kinds
     try:
         value = _value(text, plain)
-        if isinstance(value, int | float) and not line.bounds(value):
-            raise ValueError
     except ValueError:
-        raise WrongSetting("is not one of the allowed values") from None
+        raise wrong from None
+    if isinstance(value, int | float) and not line.bounds(value):
+        raise wrong
     for check in cast(list[Callable[[Any], Any]], checks):
         try:
             value = check(value)
@@ -74,7 +79,5 @@ def _value(text: str, kind: Any) -> Any:
         if text not in get_args(kind):
             raise ValueError
         return text
-    if kind in (int, float) and not text.isascii():  # digits of other scripts are digits to Python
-        raise ValueError
     assert kind in (str, int, float, Path) or issubclass(kind, Enum)
     return kind(text)

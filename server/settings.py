@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import dotenv
@@ -43,17 +43,12 @@ class UserCodeFrom(Enum):
     ID = "id"
 
 
-def _split(value: str) -> SplitResult:
+def _address(value: str) -> str:
     try:
         parts = urlsplit(value)
-        _ = parts.port  # reading it refuses one that is no number
+        no_port = parts.port == 0  # reading it refuses one that is no number
     except ValueError:
         raise ValueError("is no address") from None
-    return parts
-
-
-def _address(value: str) -> str:
-    parts = _split(value)
     if parts.scheme not in ("http", "https"):
         raise ValueError("has no http:// or https:// in front")
     if not parts.hostname:
@@ -62,7 +57,7 @@ def _address(value: str) -> str:
         raise ValueError("holds a user name or password, which would end up in logs")
     if parts.query or parts.fragment:
         raise ValueError("holds a ? or a #: the reports add their own parameters")
-    if parts.port == 0:
+    if no_port:
         raise ValueError("names port 0")
     return value
 
@@ -90,7 +85,7 @@ def _claim(value: str) -> str:
 
 def _origins(value: str) -> str:
     for origin in value.split(","):
-        parts = _split(origin.strip())
+        parts = urlsplit(origin.strip())
         if (
             parts.scheme not in ("http", "https")
             or not parts.hostname
