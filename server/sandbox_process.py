@@ -4,11 +4,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
+from pydantic import SecretStr
 
 from server.settings import Settings
 
@@ -38,15 +39,16 @@ class Announcement:
 
     def point(self, settings: Settings) -> Settings:
         """The same settings, but pointed at the sandbox."""
-        return replace(
-            settings,
-            gamehub_url=self.gamehub_url,
-            gamehub_token=self.gamehub_token,
-            gamehub_timezone=self.timezone,
-            gamelog_url=self.gamelog_url,
-            gamelog_agent_code=self.agent_code,
-            gamelog_agent_token=self.agent_token,
-            gamelog_timezone=self.log_timezone,
+        return settings.model_copy(
+            update={
+                "gamehub_url": self.gamehub_url,
+                "gamehub_token": SecretStr(self.gamehub_token),
+                "gamehub_timezone": self.timezone,
+                "gamelog_url": self.gamelog_url,
+                "gamelog_agent_code": self.agent_code,
+                "gamelog_agent_token": SecretStr(self.agent_token),
+                "gamelog_timezone": self.log_timezone,
+            }
         )
 
 
@@ -66,7 +68,7 @@ class SandboxProcess:
         """The sandbox in the time zones that are set."""
         options = []
         for name, option in (("gamehub_timezone", "--timezone"), ("gamelog_timezone", "--log-timezone")):
-            if name in settings.given:
+            if name in settings.model_fields_set:
                 options += [option, getattr(settings, name)]
         return cls(*options)
 

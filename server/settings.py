@@ -1,24 +1,24 @@
 """The settings: one table of names, defaults and help, read from the environment and from `.env`.
 
-The class below is the table: the README's list, the error lines and the command line's help are made from it. Addresses
+The model below is the table: the README's list, the error lines and the command line's help are made from it. Addresses
 and tokens change at any moment (C3), so `LiveSettings` reads them again whenever a file they stand in has changed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import dotenv
 import orjson
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
 from server.limits import Limits, Patience
-from server.setting import Line, WrongSetting, read, setting, texts
 from server.watched import Watched
 from upstream.hedge import Hedge
 
@@ -44,11 +44,7 @@ class UserCodeFrom(Enum):
 
 
 def _address(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        no_port = parts.port == 0  # reading it refuses one that is no number
-    except ValueError:
-        raise ValueError("is no address") from None
+    parts = urlsplit(value)
     if parts.scheme not in ("http", "https"):
         raise ValueError("has no http:// or https:// in front")
     if not parts.hostname:
@@ -57,7 +53,7 @@ def _address(value: str) -> str:
         raise ValueError("holds a user name or password, which would end up in logs")
     if parts.query or parts.fragment:
         raise ValueError("holds a ? or a #: the reports add their own parameters")
-    if no_port:
+    if parts.port == 0:  # reading the port also refuses one that is no number
         raise ValueError("names port 0")
     return value
 
@@ -95,8 +91,9 @@ def _origins(value: str) -> str:
     return value
 
 
-def _printable(value: str) -> str:
-    if not value.isascii() or not value.isprintable() or " " in value:
+def _printable(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("holds a space, a line break or a sign that no token has")
     return value
 
@@ -109,15 +106,19 @@ def _hedge(value: str) -> str:
     return value
 
 
-# Each is read as the type, and then by the function.
-Address = Annotated[str, _address]
-HedgeAfter = Annotated[str, _hedge]
-TimeZone = Annotated[str, _time_zone]
-Token = Annotated[str, _printable]
-Claim = Annotated[str, _claim]
-CacheUrl = Annotated[str, _cache_url]
-Origins = Annotated[str, _origins]
-File = Annotated[Path, Path.expanduser]
+Address = Annotated[str, AfterValidator(_address)]
+HedgeAfter = Annotated[str, AfterValidator(_hedge)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Token = Annotated[SecretStr, AfterValidator(_printable)]
+Claim = Annotated[str, AfterValidator(_claim)]
+CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+Origins = Annotated[str, AfterValidator(_origins)]
+File = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def setting(default: T, help: str, allowed: str, **limits: Any) -> T:
+    """A line of the table: the default, what it is for, and what a value may be."""
+    return cast(T, Field(default, description=help, json_schema_extra={"allowed": allowed}, **limits))
 
 
 _ADDRESS = "an address such as https://bingo.example.com/api"
@@ -136,17 +137,15 @@ _COUNT = "a whole number from 1"
 _BOUND = "a whole number from 0"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(BaseSettings):
     """The table. A name here, in capitals, is the name in the environment and in `.env`; an empty value is none."""
 
-    given: frozenset[str] = field(default=frozenset(), repr=False)
-    """The names of those that are set."""
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     gamehub_url: Address | None = setting(
         None, "Base address of GameHub's reports. Neither this nor `GAMELOG_URL` set: the sandbox stands in.", _ADDRESS
     )
-    gamehub_token: Token | None = setting(None, "GameHub's API token.", _TOKEN, secret=True)
+    gamehub_token: Token | None = setting(None, "GameHub's API token.", _TOKEN)
     gamehub_token_file: File | None = setting(
         None, "File that holds GameHub's API token, instead of `GAMEHUB_TOKEN`. Read again when it changes.", _FILE
     )
@@ -157,7 +156,7 @@ class Settings:
     gamehub_concurrency: int = setting(16, "GameHub calls under way at the same time.", _PARALLEL, ge=1, le=1000)
     gamelog_url: Address | None = setting(None, "Address of Game History.", _ADDRESS)
     gamelog_agent_code: str | None = setting(None, "Code of the agent at Game History.", "a text")
-    gamelog_agent_token: Token | None = setting(None, "Token of that agent.", _TOKEN, secret=True)
+    gamelog_agent_token: Token | None = setting(None, "Token of that agent.", _TOKEN)
     gamelog_agent_token_file: File | None = setting(
         None, "File that holds the agent's token, instead of `GAMELOG_AGENT_TOKEN`. Read again when it changes.", _FILE
     )
@@ -271,10 +270,7 @@ class Settings:
         "powers", "Claim that lists what a token's bearer may do: `explore`, `tables`, `admin`.", _CLAIM
     )
     signing_secret: Token | None = setting(
-        None,
-        "Secret that signs links to tables, of 32 characters or more. Not set: links let nobody in.",
-        _SIGNING,
-        secret=True,
+        None, "Secret that signs links to tables, of 32 characters or more. Not set: links let nobody in.", _SIGNING
     )
     signing_secret_file: File | None = setting(
         None, "File that holds it, instead of `SIGNING_SECRET`. Read again when it changes.", _FILE
@@ -413,32 +409,20 @@ class Settings:
         return self.keys_file.expanduser().absolute()
 
 
-LINES: dict[str, Line] = {one.name: one.metadata["line"] for one in fields(Settings) if one.metadata}
-NAMES = {name.upper(): name for name in LINES}
-_DEFAULTS = {one.name: one.default for one in fields(Settings)}
-_KINDS = get_type_hints(Settings, include_extras=True)
+NAMES = {name.upper(): name for name in Settings.model_fields}
 
 
 def load(env_file: Path = ENV_FILE) -> Settings:
     """The settings as they stand, whole and consistent; or WrongSettings."""
     lines = _misspelt(env_file)
     try:
-        written = texts(env_file)
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:
+        raise WrongSettings(lines + [_line(problem) for problem in error.errors(include_url=False)]) from None
     except UnicodeDecodeError:
         raise WrongSettings([f"{env_file} is not UTF-8 text"]) from None
     except OSError as error:
         raise WrongSettings([f"{env_file} cannot be read: {error.strerror}"]) from None
-    values = {}
-    wrong = []
-    for name, line in LINES.items():
-        if name in written:
-            try:
-                values[name] = read(written[name], _KINDS[name], line)
-            except WrongSetting as error:
-                wrong.append(f"{name.upper()} {error}; allowed is {line.allowed}")
-    if wrong:
-        raise WrongSettings(lines + wrong)
-    settings = Settings(given=frozenset(values), **values)
     lines += inconsistencies(settings)
     if lines:
         raise WrongSettings(lines)
@@ -479,8 +463,8 @@ def _caller_lines(settings: Settings) -> list[str]:
     lines = _token_lines(settings, "signing_secret")
     secret = settings.signing_secret
     if not lines and settings.signing_secret_file is not None:
-        secret = read_token(settings.signing_secret_file)
-    if secret is not None and len(secret) < LEAST_SIGNING_SECRET:
+        secret = SecretStr(read_token(settings.signing_secret_file))
+    if secret is not None and len(secret.get_secret_value()) < LEAST_SIGNING_SECRET:
         lines.append(f"SIGNING_SECRET is shorter than {LEAST_SIGNING_SECRET} characters; allowed is {_SIGNING}")
     url = settings.jwt_jwks_url
     for name in ("jwt_issuer", "jwt_audience"):
@@ -502,7 +486,7 @@ def read_token(path: Path) -> str:
     if not text:
         raise ValueError(f"names {str(path)!r}, which is empty; allowed is a file that holds {_TOKEN}")
     try:
-        _printable(text)
+        _printable(SecretStr(text))
     except ValueError:
         raise ValueError(f"names {str(path)!r}, which holds more than a token; allowed is {_TOKEN}") from None
     return text
@@ -535,10 +519,10 @@ def read_agents(path: Path) -> dict[str, str]:
 def settings_table() -> str:
     """The table in Markdown, as the README shows it."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
-    for name, line in LINES.items():
-        default = _DEFAULTS[name].value if isinstance(_DEFAULTS[name], Enum) else _DEFAULTS[name]
+    for name, line in Settings.model_fields.items():
+        default = line.default.value if isinstance(line.default, Enum) else line.default
         shown = "" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
-        rows.append(f"| `{name.upper()}` | {shown} | {line.help} |")
+        rows.append(f"| `{name.upper()}` | {shown} | {line.description} |")
     return "\n".join(rows) + "\n"
 
 
@@ -582,10 +566,10 @@ class LiveSettings:
         path = self.now.gamelog_agents_file
         return {} if path is None else self._file("agents", path, read_agents)
 
-    def _token(self, token: str | None, path: Path | None) -> str:
+    def _token(self, token: SecretStr | None, path: Path | None) -> str:
         if path is not None:
             return self._file("token", path, read_token)
-        return token or ""
+        return "" if token is None else token.get_secret_value()
 
     def _file(self, what: str, path: Path, read: Callable[[Path], T]) -> T:
         watched = self._files.get((what, path))
@@ -618,6 +602,20 @@ def _read(path: Path) -> str:
         raise ValueError(f"names {str(path)!r}, which is not UTF-8 text") from None
     except OSError as error:
         raise ValueError(f"names {str(path)!r}, which cannot be read: {error.strerror}") from None
+
+
+def _line(problem: Mapping[str, Any]) -> str:
+    """One wrong setting in words. The value is shown only where `_time_zone` shows it: addresses may hold secrets."""
+    name = str(problem["loc"][0])
+    if problem["type"] == "value_error":
+        what = str(problem["ctx"]["error"])
+        if not what.startswith(("has", "names", "holds", "is")):  # urlsplit's own
+            what = "is no address"
+    else:
+        what = "is not one of the allowed values"
+    extra = Settings.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return f"{name.upper()} {what}; allowed is {extra['allowed']}"
 
 
 def _misspelt(env_file: Path) -> list[str]:

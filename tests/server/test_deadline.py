@@ -25,10 +25,10 @@ async def test_what_is_at_hand_is_answered(sandbox: Sandbox, tmp_path: Path, mon
         monkeypatch.delenv(name, raising=False)
     settings = Settings(
         gamehub_url=sandbox.gamehub_url,
-        gamehub_token=sandbox.gamehub_token,
+        gamehub_token=sandbox.gamehub_token,  # type: ignore[arg-type]
         gamelog_url=sandbox.gamelog_url,
         gamelog_agent_code=sandbox.agent_code,
-        gamelog_agent_token=sandbox.agent_token,
+        gamelog_agent_token=sandbox.agent_token,  # type: ignore[arg-type]
         error_journal=tmp_path / "errors.sqlite",
     )
     gateway = Gateway(LiveSettings(settings, env_file=None))
