@@ -1,13 +1,13 @@
 """The process that serves: what `gamehub-graph serve` goes on as, once its options are settings in the environment.
 
-The libraries that read a command line, pydantic among them, stay behind: they take 10 MiB and serve nobody. What takes
-long to import is imported once the address is had, while the sandbox starts.
+The libraries that read a command line stay behind: they take MiBs and serve nobody. What takes long to import is
+imported once the address is had, while the sandbox starts.
 """
 
 import signal
 import sys
 
-import server.spared  # noqa: F401  # before all that it spares
+import server.huge_pages  # noqa: F401  # before the Rust client is loaded
 from server import logs
 from server.callers.openness import TooOpen, required
 from server.listening import CannotListen, listen, page_address, run
