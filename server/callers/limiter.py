@@ -21,7 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from server.callers.keys import UNLIMITED, Rates
+from server.callers.keys import AS_SET, UNLIMITED, Rates
 
 WINDOW_SECONDS = 60
 PAUSE_SECONDS = 5.0
@@ -70,6 +70,9 @@ class Standing:
         return told | ({"Retry-After": str(max(near.seconds, 1))} if near.over else {})
 
 
+_FREE = Standing(())
+
+
 class Limiter:
     """Counts what callers do. `rates` are the settings' limits, which a key's own go before.
 
@@ -78,6 +81,7 @@ class Limiter:
 
     def __init__(self, rates: Rates = UNLIMITED, redis_url: str | None = None) -> None:
         self._rates = rates
+        self._as_set = _limits(rates, AS_SET)
         self._here = FixedWindowRateLimiter(MemoryStorage())
         self._pool: ConnectionPool | None = None
         self._shared: FixedWindowRateLimiter | None = None
@@ -95,7 +99,7 @@ class Limiter:
         """Count a request, unless a limit is used up."""
         limits = self._limits(own)
         if not limits:
-            return Standing(())
+            return _FREE
         return await self._counted(lambda limiter: _stand(limiter, caller, limits))
 
     def call(self, caller: str, own: Rates) -> None:
@@ -115,13 +119,7 @@ class Limiter:
             await self._pool.disconnect()
 
     def _limits(self, own: Rates) -> dict[str, int]:
-        found = {}
-        for kind in _KINDS:
-            mine: int | None = getattr(own, kind)
-            most = getattr(self._rates, kind) if mine is None else mine
-            if most:
-                found[kind] = most
-        return found
+        return self._as_set if own is AS_SET else _limits(self._rates, own)
 
     async def _write(self) -> None:
         while self._spent:
@@ -148,6 +146,16 @@ class Limiter:
             log.info("Redis counts requests again")
             self._down = False
         return found
+
+
+def _limits(rates: Rates, own: Rates) -> dict[str, int]:
+    found = {}
+    for kind in _KINDS:
+        mine: int | None = getattr(own, kind)
+        most = getattr(rates, kind) if mine is None else mine
+        if most:
+            found[kind] = most
+    return found
 
 
 async def _stand(limiter: FixedWindowRateLimiter, caller: str, limits: dict[str, int]) -> Standing:
