@@ -34,6 +34,10 @@ class Operation:
     caller: Caller = EVERYONE
     whole: bool = False
 
+    def by(self, caller: Caller, asked: Asked) -> "Operation":
+        """The same, as a caller asks it."""
+        return Operation(self.text, self.name, self.variables, self.extensions, asked, caller, self.whole)
+
 
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
     """The operation of a POST."""
