@@ -50,7 +50,7 @@ class App(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, from the outermost."""
-        routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)  # type: ignore[arg-type]
+        routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             plain = scope["type"] == "http" and not scope.get("root_path")
