@@ -22,7 +22,7 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaita
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from engine.offer import Offer, Read
+from engine.offer import Offer
 
 if TYPE_CHECKING:
     from engine.values import Completer
@@ -154,7 +154,12 @@ class Run:
             return await self._many(field, field.offer.many, list(sources), paths[0], arguments)
         elif field.offer is not None and field.offer.read is not None:
             read, info = field.offer.read, self.strawberry_info(field, paths[0])
-            values = [_read(read, source, info) for source in sources]
+            values = []
+            for source in sources:
+                try:
+                    values.append(read(source, info))
+                except Exception as error:
+                    values.append(Failed(error))
             if not field.offer.waits:
                 return values
         else:
@@ -290,13 +295,6 @@ async def settled(values: list[Any]) -> list[Any]:
 def _called(resolver: Callable[..., Any], source: Any, info: Any, arguments: dict[str, Any]) -> Any:
     try:
         return resolver(source, info, **arguments)
-    except Exception as error:
-        return Failed(error)
-
-
-def _read(read: Read, source: Any, info: Any) -> Any:
-    try:
-        return read(source, info)
     except Exception as error:
         return Failed(error)
 

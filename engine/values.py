@@ -3,15 +3,19 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Sequence
+from itertools import accumulate
+from types import NoneType
 from typing import Any
 
 from graphql import (
     GraphQLAbstractType,
     GraphQLError,
+    GraphQLID,
     GraphQLLeafType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLString,
     Undefined,
     is_abstract_type,
     is_leaf_type,
@@ -22,6 +26,7 @@ from graphql import (
 )
 from graphql.pyutils import Path, inspect, is_iterable
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
+from strawberry.types.cast import get_strawberry_type_cast
 
 from engine.offer import Rows
 from engine.run import Failed, Field, Run, drop, settled
@@ -30,6 +35,10 @@ Selected = Callable[[Run, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
 Project = Callable[[list[Any]], list[dict[str, Any]]]
 Select = Callable[[GraphQLObjectType], Selected]
 Projection = Callable[[GraphQLObjectType, Rows], "tuple[Project, int] | None"]
+
+
+# Rows of several lists that are projected at once.
+_TOGETHER = 2_000
 
 
 class Completer:
@@ -60,15 +69,17 @@ class Completer:
 class Leaf(Completer):
     """A scalar or an enum."""
 
-    __slots__ = ("type",)
+    __slots__ = ("_as_they_are", "type")
     waits = False
 
     def __init__(self, required: bool, type: GraphQLLeafType) -> None:
         super().__init__(required)
         self.type = type
+        self._as_they_are = {NoneType, Failed, str} if type in (GraphQLString, GraphQLID) else {NoneType, Failed}
 
     async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        return [value if value is None or value.__class__ is Failed else self._part(value) for value in values]
+        as_they_are = self._as_they_are
+        return [value if value.__class__ in as_they_are else self._part(value) for value in values]
 
     def _part(self, value: Any) -> Any:
         try:
@@ -99,16 +110,13 @@ class ListOf(Completer):
         items: list[Any] = []
         below: list[Path] = []
         spans: list[tuple[int, int]] = []
+        projected = await self._projected(run, values)
         for place, value in enumerate(values):
             if value is None or value.__class__ is Failed:
                 continue
-            if isinstance(value, Rows) and isinstance(self.item, Objects):
-                projected = self.item.project(value)
-                if projected is not None:
-                    part, leaves = projected
-                    found[place] = part if run.fixed.write is None else run.fixed.write(part)
-                    await run.breathe(leaves)
-                    continue
+            if place in projected:
+                found[place] = projected[place]
+                continue
             try:
                 members = await _members(value, field)
             except Exception as error:
@@ -123,6 +131,27 @@ class ListOf(Completer):
             parts = await self.item.complete(run, field, await settled(items), below)
             for place, start in spans:
                 found[place] = self._list(run, field, parts, below, start, start + found[place])
+        return found
+
+    async def _projected(self, run: Run, values: Sequence[Any]) -> dict[int, Any]:
+        """By place, the lists of which only rows exist, as far as these tell what is selected: many lists at once."""
+        found: dict[int, Any] = {}
+        if not isinstance(self.item, Objects):
+            return found
+        places = [place for place, value in enumerate(values) if isinstance(value, Rows)]
+        write, begin = run.fixed.write, 0
+        while begin < len(places):
+            first, count, end = values[places[begin]], 0, begin
+            while end < len(places) and count < _TOGETHER and values[places[end]].shape == first.shape:
+                count += len(values[places[end]])
+                end += 1
+            together = places[begin:end]
+            parts, leaves = self.item.project([values[place] for place in together])
+            for place, part in zip(together, parts, strict=True):
+                if part is not None:
+                    found[place] = part if write is None else write(part)
+            await run.breathe(leaves)
+            begin = end
         return found
 
     def _list(self, run: Run, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int) -> Any:
@@ -184,22 +213,32 @@ class Objects(Completer):
             found[place] = part
         return found
 
-    def project(self, rows: Rows) -> tuple[list[dict[str, Any]], int] | None:
-        """The answers of objects of which only rows exist, straight from these, and how many leaves they have."""
-        shape = rows.shape
+    def project(self, lists: Sequence[Rows]) -> tuple[Sequence[list[dict[str, Any]] | None], int]:
+        """The answers of lists, all of one shape, of whose objects only rows exist, and how many leaves they have.
+
+        None in a list's place means that its objects are needed.
+        """
+        shape, nothing = lists[0].shape, [None] * len(lists)
         if shape not in self._projections:
             try:
-                self._projections[shape] = self._projection(self.type, rows)
+                self._projections[shape] = self._projection(self.type, lists[0])
             except GraphQLError:  # which the objects have to tell
-                return None
+                return nothing, 0
         found = self._projections[shape]
         if found is None:
-            return None
+            return nothing, 0
         project, leaves = found
         try:
-            return project(rows.rows), leaves * len(rows.rows)
+            parts = project([row for rows in lists for row in rows.rows] if len(lists) > 1 else lists[0].rows)
         except Exception:  # of a value that is not what the row promised: the object tells what is wrong with it
-            return None
+            if len(lists) == 1:
+                return nothing, 0
+            each = [self.project([rows]) for rows in lists]
+            return [part for (part,), _ in each], sum(count for _, count in each)
+        if len(lists) == 1:
+            return [parts], leaves * len(parts)
+        ends = list(accumulate(len(rows.rows) for rows in lists))
+        return [parts[begin:end] for begin, end in zip([0, *ends], ends, strict=False)], leaves * len(parts)
 
 
 class Several(Completer):
@@ -280,8 +319,13 @@ async def _of_type(
     is_type_of = type.is_type_of
     assert is_type_of is not None
     found = list(values)
+    strawberrys: Any = type.extensions.get("strawberry-definition")
+    # Strawberry's own answer for an object of the type's very class, unless that is cast to something else.
+    certain = strawberrys.origin if strawberrys is not None and not strawberrys.is_type_of else Failed
     for place, value in enumerate(values):
         if value is None or value.__class__ is Failed:
+            continue
+        if value.__class__ is certain and get_strawberry_type_cast(value) is None:
             continue
         try:
             fits: Any = is_type_of(value, run.info(field, _of_field(paths[place])))

@@ -1,12 +1,11 @@
 """What calls brought last: the rows that stand for those that a call is going to bring, while it is only predicted."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from upstream.call import Call
-from upstream.decode import like, need
+from upstream.decode import head, need
 from upstream.errors import Malformed, NotFound
 from upstream.rows import Row
 
@@ -44,8 +43,7 @@ class Samples:
         """Take in an answer."""
         key = scope, call
         self._drop(key)
-        # Copies, where not all are kept: columns become canonical once, for all rows of an answer together.
-        kept = rows if len(rows) <= MOST_OF_ONE else like(rows, list(map(copy.copy, rows[:MOST_OF_ONE])))
+        kept = rows if len(rows) <= MOST_OF_ONE else head(rows, MOST_OF_ONE)
         self._calls[key] = Sample(call, kept, len(rows), unknown)
         self._rows += len(kept)
         if unknown is None:

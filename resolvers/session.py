@@ -22,8 +22,9 @@ from resolvers.prices import Prices
 from resolvers.scope import NAMELESS, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call
-from upstream.decode import need
+from upstream.decode import need, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
+from upstream.excerpt import Excerpt
 from upstream.interval import Interval
 from upstream.reports import Report, System
 from upstream.request import BadParameter
@@ -58,7 +59,15 @@ class Rows(list[Any]):
         """Make columns readable, all of them if None, where the answer has them as they came. Raises Malformed."""
         if self._sheet is not None:
             need(self._sheet, columns)
+            # Excerpts may have given way to whole rows.
+            if self and isinstance(self[0], Excerpt) and not isinstance(self._sheet[0], Excerpt):
+                self[:] = self.whole(self)
+                self.__dict__.pop("_indexes", None)
         return self
+
+    def whole(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The whole rows that some of these are, or are excerpts of."""
+        return whole(self._sheet, rows) if self._sheet is not None else rows
 
     @cached_property
     def _indexes(self) -> dict[str, dict[Hashable, Any]]:
@@ -495,9 +504,9 @@ class _Batch:
             if edge.by is None:
                 raise
             return await self._one_by_one(keys, narrow, [way], error)
-        shares = _share_out(answer.rows, wide.column)
         if not wide.exact and self.session.join.settled(self._today()) is None:
             need(answer.rows, None)  # to be compared
+        shares = _share_out(answer.rows, wide.column)
         if not wide.exact and not await self._agrees(keys, shares, narrow, way):
             return await self._narrow(keys, narrow, [way])
         asked = self._unclear(keys, shares, answer.notes.get(NAMELESS, 0))

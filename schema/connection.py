@@ -115,52 +115,64 @@ async def connect_each(
     """The page of each of several lists, with what is selected of all their items read at once."""
     asked, selection = select(info), select(info, *ITEMS)
     kind, session = WINDOWS[window], info.context
-    with_cursors = "edges" in asked or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
-    connections: list[Any] = []
-    waiting: list[Window] = []
+    with_edges, with_info = "edges" in asked, "pageInfo" in asked
+    with_cursors = with_edges or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
+    pages: list[tuple[int, int, list[Key], list[Row]] | Exception] = []
+    alike: dict[type[Row], tuple[dict[str, Any] | None, list[Row]]] = {}
     done = 0
-    told_whole: dict[type[Row], bool] = {}  # what the parents tell, they all tell
     for rows, tells in zip(found, told, strict=True):
         if isinstance(rows, Exception):
-            connections.append(rows)
+            pages.append(rows)
             continue
         start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
+        here = ordered[start:stop] if stop - start < len(ordered) else ordered
+        pages.append((start, stop, keys, here))
+        if here:
+            # What the parents tell, they all tell.
+            alike.setdefault(type(here[0]), (tells, []))[1].extend(here)
+        done += stop - start
+        if done >= BREATH:
+            done = 0
+            await asyncio.sleep(0)
+    told_whole: dict[type[Row], bool] = {}
+    told_surely: dict[type[Row], bool] = {}
+    for row, (tells, together) in alike.items():
+        sample = kind.on(together[0], session=session, interval=interval, told=tells)
+        told_whole[row] = told_by_rows(kind, sample, selection)
+        told_surely[row] = told_whole[row] and sure(kind, together, selection)
+    connections: list[Any] = []
+    waiting: list[Window] = []
+    for rows, tells, opened in zip(found, told, pages, strict=True):
+        if isinstance(opened, Exception) or isinstance(rows, Exception):
+            connections.append(opened)
+            continue
+        start, stop, keys, here = opened
         cursors = [encode(place, page.order) for place in keys[start:stop]]
         nodes: Sequence[Any] = []
         edges: Sequence[Any] = []
-        if start < stop:
-            here = ordered[start:stop]
+        if here:
             row = type(here[0])
-            if row not in told_whole:
-                sample = kind.on(here[0], session=session, interval=interval, told=tells)
-                told_whole[row] = told_by_rows(kind, sample, selection)
-            if told_whole[row] and sure(kind, here, selection):
+            if told_surely[row] or (told_whole[row] and sure(kind, here, selection)):
                 nodes = Listed(kind, here, session, interval, tells, rows)
-                edges = Edges(cursors, nodes, _edge) if "edges" in asked else []
+                edges = Edges(cursors, nodes, _edge) if with_edges else []
             else:
-                rows.need()
+                here = list(rows.need().whole(here))
                 nodes = [
                     kind.on(row, session=session, interval=interval, told=dict(tells) if tells else None)
                     for row in here
                 ]
                 waiting += nodes
-                edges = list(map(_edge, cursors, nodes)) if "edges" in asked else []
-        done += stop - start
-        if done >= BREATH:
-            done = 0
-            await asyncio.sleep(0)
-        connections.append(
-            Connection(
-                edges=edges,  # type: ignore[arg-type]
-                nodes=nodes,  # type: ignore[arg-type]
-                total_count=len(rows),
-                page_info=PageInfo(
-                    has_next_page=stop < len(rows),
-                    has_previous_page=start > 0,
-                    start_cursor=cursors[0] if cursors else None,
-                    end_cursor=cursors[-1] if cursors else None,
-                ),
+                edges = list(map(_edge, cursors, nodes)) if with_edges else []
+        about = _NOT_ASKED
+        if with_info:
+            about = PageInfo(
+                has_next_page=stop < len(rows),
+                has_previous_page=start > 0,
+                start_cursor=cursors[0] if cursors else None,
+                end_cursor=cursors[-1] if cursors else None,
             )
+        connections.append(
+            Connection(edges=edges, nodes=nodes, total_count=len(rows), page_info=about)  # type: ignore[arg-type]
         )
     if waiting:
         await complete(waiting, selection)
@@ -168,6 +180,7 @@ async def connect_each(
 
 
 ITEMS = ("nodes", "edges.node")
+_NOT_ASKED: Any = None  # in place of a field that nobody selected
 _CURSORS = frozenset({"startCursor", "endCursor"})
 
 

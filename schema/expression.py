@@ -1,5 +1,6 @@
 """How a column of a row reads as an expression, so that no object need be made to read it."""
 
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +12,13 @@ import msgspec
 
 from engine.offer import Expression
 from upstream import clock
+from upstream.excerpt import Excerpt, Form, form, report_row
+from upstream.money import AMOUNTS
 from upstream.rows import Kind, Row
 
 # What the decoder makes of an open column: its type, and whether it may be None although it must be there.
 _KINDS: dict[Kind, type] = {Kind.NO_ID: int, Kind.CODE: str, Kind.MONEY: str, Kind.MOMENT: int}
+_AMOUNTS = {"amounts": AMOUNTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,17 @@ class Told:
 @cache
 def plain(kind: type[Row], name: str) -> Expression | None:
     """A column of the row itself; None where the decoder has not proved its type."""
-    hint = typing.get_type_hints(kind, include_extras=True).get(name)
-    field = next((field for field in msgspec.structs.fields(kind) if field.name == name), None)
-    if hint is None or field is None:
+    whole = report_row(kind)
+    hint = typing.get_type_hints(whole, include_extras=True).get(name)
+    field = next((field for field in msgspec.structs.fields(whole) if field.name == name), None)
+    if hint is None or field is None or not hasattr(kind, name):
         return None
     kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
     if kinds:
-        return Expression(f"row.{name}", _KINDS[kinds[0]], nullable=not field.required)
+        nullable = not field.required
+        if form(kind, name) is Form.AMOUNT and not nullable:
+            return Expression(f"amounts[row.raw_{name}]", str, nullable=False, names=_AMOUNTS)
+        return Expression(f"row.{name}", _KINDS[kinds[0]], nullable)
     members = set(typing.get_args(hint)) or {hint}
     proved = members - {type(None)}
     if proved not in ({int}, {str}, {bool}):
@@ -51,10 +59,17 @@ def plain(kind: type[Row], name: str) -> Expression | None:
     return Expression(f"row.{name}", proved.pop(), nullable=len(members) > 1)
 
 
-def told(kind: type[Row], name: str, column: Told) -> Expression:
+def told(kind: type[Row], name: str, column: Told) -> Expression | None:
     """A column that a function reads, under a name of its own."""
     if column.code:
-        return Expression(column.code, column.proves, column.nullable, names=column.names)
+        code, names = column.code, dict(column.names)
+        for read in column.reads:
+            at = plain(kind, read)
+            if at is None:
+                return None
+            code = re.sub(rf"\brow\.{read}\b", at.code, code)
+            names |= at.names
+        return Expression(code, column.proves, column.nullable, names=names)
     reader = f"read_{kind.__name__}_{name}"
     return Expression(f"{reader}(row)", column.proves, column.nullable, names={reader: column.read})
 
@@ -65,7 +80,18 @@ def moment(kind: type[Row], name: str, zone: ZoneInfo) -> Expression | None:
     if found is None or found.proves is not int:
         return None
     writer = clock.writer(zone)
-    text = f"hours[at // {clock.QUARTER}] + minutes[at // {clock.QUARTER}][at % {clock.QUARTER}]"
+    names: dict[str, Any]
+    how = form(kind, name)
+    if how is Form.SECONDS:
+        code = f"hours[quarter := (at := row.raw_{name}) // 900] + seconds[quarter][at % 900]"
+        names = {"hours": writer.hours, "seconds": writer.seconds}
+        return Expression(code, nullable=False, serialized=True, names=names)
+    if how is not None and issubclass(kind, Excerpt) and clock.whole_hours(zone):
+        rewriter = clock.rewriter(kind.zone, how is Form.ZULU, zone)
+        code = f"text_hours[hour := (at := row.raw_{name})[:14]] + text_rests[hour][at[14:]]"
+        names = {"text_hours": rewriter.hours, "text_rests": rewriter.rests}
+        return Expression(code, nullable=False, serialized=True, names=names)
+    text = f"hours[quarter := at // {clock.QUARTER}] + minutes[quarter][at % {clock.QUARTER}]"
     code = (
         f"None if (at := row.{name}) is None else {text}"
         if found.nullable

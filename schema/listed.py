@@ -12,6 +12,7 @@ from schema.expression import Told
 from schema.order import Order
 from schema.selection import Selection
 from schema.window import UNKNOWN, Link, Window
+from upstream.excerpt import report_row
 from upstream.interval import Interval
 from upstream.rows import Row
 
@@ -48,6 +49,7 @@ class Listed(Rows):
     def object(self, row: Any) -> Window:
         # An object may be asked for anything, whatever was read of its row so far.
         self._source.need()
+        (row,) = self._source.whole((row,))
         return self._kind.on(
             row, session=self._session, interval=self._interval, told=dict(self._told) if self._told else None
         )
@@ -102,7 +104,7 @@ def _readable(kind: type[Window], selection: Selection, order: Order, session: S
         column = kind.columns.get(name)
         if column is None or not column.of:
             return None
-        for row in kind.kinds:
+        for row in column.of:
             if not _told(column.expression(row, session), selection[name]):
                 return None
             read.update(column.reads(row))
@@ -121,7 +123,7 @@ def told_by_rows(kind: type[Window], sample: Window, selection: Selection) -> bo
 
     `sure` says whether they do so for certain.
     """
-    (row,) = map(type, sample.rows)
+    (row,) = map(report_row, map(type, sample.rows))
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
         # What the parent told of it may be more than the row tells.
@@ -136,10 +138,11 @@ def sure(kind: type[Window], rows: Sequence[Row], selection: Selection) -> bool:
     """Whether each of the rows, all of one report, tells what such a row may turn out not to tell."""
     for name in kind.unsure:
         if name in selection:
-            told = kind.columns[name].of.get(type(rows[0]))
+            row = report_row(type(rows[0]))
+            told = kind.columns[name].of.get(row)
             if isinstance(told, Told) and told.sure is not None:
                 if not told.sure(rows):
                     return False
-            elif any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[type(rows[0])], rows))):
+            elif any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[row], rows))):
                 return False
     return True

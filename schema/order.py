@@ -5,8 +5,10 @@ Entities stand by id, games by their start, movements and logs newest first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
+
+from upstream.excerpt import getter
+from upstream.rows import Row
 
 Key = tuple[Any, ...]
 
@@ -15,20 +17,21 @@ Key = tuple[Any, ...]
 class Order:
     """An order: its name, which its cursors carry, and the key of a row, with the types of the key's parts.
 
-    `columns` are those that the key reads. `falling` are they where the key is nothing but these with their signs
-    turned: then the rows can be sorted by the columns themselves.
+    `columns` are those that the key reads. It is `falling` where the key is nothing but these with their signs turned:
+    then the rows, all of one kind, can be sorted by the columns themselves.
     """
 
     name: str
     types: tuple[type, ...]
     key: Callable[[Any], Key]
     columns: tuple[str, ...]
-    falling: Callable[[Any], Any] | None = None
+    falling: bool = False
 
     def sorted(self, rows: Sequence[Any]) -> list[Any]:
         """The rows in this order; those of one key stay in the order in which they stand."""
-        if self.falling is not None:
-            return sorted(rows, key=self.falling, reverse=True)
+        if self.falling and rows:
+            kind: type[Row] = type(rows[0])
+            return sorted(rows, key=getter(kind, *self.columns), reverse=True)
         return sorted(rows, key=self.key)
 
 
@@ -37,9 +40,7 @@ USERS = Order("users", (int,), lambda row: (row.id,), ("id",))
 GAMES = Order("games", (int, int), lambda row: (row.starts_at or 0, row.id), ("starts_at", "id"))
 
 # A movement's id is one rising sequence for both of its reports (C20).
-TRANSACTIONS = Order(
-    "transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), attrgetter("movement_id")
-)
+TRANSACTIONS = Order("transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), falling=True)
 
 # Every agent counts its logs for itself, so time comes first.
 GAME_LOGS = Order(
@@ -47,7 +48,7 @@ GAME_LOGS = Order(
     (int, int),
     lambda row: (-row.created_at, -row.history_id),
     ("created_at", "history_id"),
-    attrgetter("created_at", "history_id"),
+    falling=True,
 )
 
 # A financial movement has no id: after its time, all that its row has tells it from others.

@@ -15,6 +15,7 @@ from schema.node import Node
 from schema.scalars import DateTime, Decimal
 from schema.window import UNKNOWN, Source, Window, column, link, moment
 from upstream import rows
+from upstream.excerpt import values
 
 
 class _WalletAmounts(dict[tuple[str, str], Any]):
@@ -39,11 +40,9 @@ def _wallet_amount(row: rows.GroupMovement) -> Any:
 
 def _signed(movements: Sequence[rows.GroupMovement]) -> bool:
     """Whether the wallet's sign of every row is known."""
-    kinds = set(map(attrgetter("type"), movements))
+    kinds, amounts = set(map(attrgetter("type"), movements)), set(values(movements, "currency_amount"))
     # A minus sorts before every digit.
-    return (
-        all(wallet_amount(kind, "1.00") for kind in kinds) and min(map(attrgetter("currency_amount"), movements)) > "-~"
-    )
+    return all(wallet_amount(kind, "1.00") for kind in kinds) and min(amounts) > "-~"
 
 
 @strawberry.federation.type(keys=["id"])

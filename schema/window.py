@@ -23,6 +23,7 @@ from schema import expression
 from schema.expression import Told
 from schema.selection import Selection, select
 from upstream.errors import Incomplete, UpstreamError
+from upstream.excerpt import report_row
 from upstream.interval import Interval
 from upstream.rows import Row
 
@@ -51,7 +52,7 @@ class Column:
 
     def expression(self, kind: type[Row], session: Session) -> Expression | Nested | None:
         """How it is read off a kind of row without a window; None if it takes one."""
-        at = self.of.get(kind)
+        at = self.of.get(report_row(kind))
         if isinstance(at, str):
             return expression.plain(kind, at)
         return expression.told(kind, self.name, at) if isinstance(at, Told) else None
@@ -100,7 +101,7 @@ class Moment(Column):
     """A column of time: microseconds in the row, on the wall clock of the business in the graph."""
 
     def expression(self, kind: type[Row], session: Session) -> Expression | None:
-        at = self.of.get(kind)
+        at = self.of.get(report_row(kind))
         return expression.moment(kind, at, session.zone) if isinstance(at, str) else None
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
@@ -177,7 +178,7 @@ class Link(Column):
     links: Mapping[type[Row], Mapping[str, Read]] = None  # type: ignore[assignment]
 
     def expression(self, kind: type[Row], session: Session) -> Nested | None:
-        told = self.of.get(kind)
+        told = self.of.get(report_row(kind))
         if not isinstance(told, Mapping):
             return None
         fields = {to_camel_case(name): expression.plain(kind, at) for name, at in told.items()}
@@ -385,7 +386,7 @@ class Window:
 
     def missing(self, selection: Selection) -> frozenset[tuple[str, str]]:
         """The same by the kinds of the rows alone, whatever these turn out not to tell."""
-        kinds = tuple(type(row) for row in self.rows)
+        kinds = tuple(report_row(type(row)) for row in self.rows)
         place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), self.interval is None, id(selection))
         memo = self.session.memo
         gaps: frozenset[tuple[str, str]] | None = memo.get(place)
@@ -395,7 +396,7 @@ class Window:
 
     def open_sources(self) -> list[Source]:
         """The reports that may still tell more: neither read nor tried in vain."""
-        kinds = {type(row) for row in self.rows}
+        kinds = {report_row(type(row)) for row in self.rows}
         return [
             source
             for source in self.sources

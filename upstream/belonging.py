@@ -11,6 +11,7 @@ from typing import Any
 from upstream.call import Call
 from upstream.decode import need
 from upstream.errors import Malformed
+from upstream.excerpt import form, getter
 from upstream.request import Span
 from upstream.rows import Row
 
@@ -38,6 +39,10 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
                 raise Malformed(told)
     if asked is None or column is None:
         return
+    kind = type(rows[0])
+    if form(kind, column) is not None:  # excerpts, whose times sort as they came
+        came = list(map(getter(kind, column), rows))
+        rows = [rows[came.index(min(came))], rows[came.index(max(came))]]
     times = [time for time in map(operator.attrgetter(column), rows) if time is not None]
     dated = report.moment is None
     first: Any

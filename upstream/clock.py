@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -15,10 +16,10 @@ V = TypeVar("V")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECOND = 1_000_000
 QUARTER = 900 * _SECOND
+_LONG = range(2000, 2051)
 _MOST = 100_000  # entries of a table: years of quarters
 _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:")
-_MINUTE = re.compile(r"([0-5][0-9]):([0-5][0-9])")
-_REST = re.compile(r"(?:\.([0-9]{1,6}))?(Z?)")
+_REST = re.compile(r"([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6}))?(Z?)")
 
 
 class Uneven(ValueError):
@@ -26,16 +27,31 @@ class Uneven(ValueError):
 
 
 class Reader:
-    """Reads texts of one shape: all with `Z`, or all without an offset, in a zone's local time."""
+    """Reads texts of one shape: all with `Z`, or all without an offset, in a zone's local time.
+
+    `hours[text[:14]] + rests[text[14:]]` are a text's microseconds since 1970 UTC; both raise `Uneven` for what is no
+    such text, and for an hour that is not to be counted on from.
+    """
 
     def __init__(self, zone: ZoneInfo, suffix: str) -> None:
-        self._hours = _Hours(zone, suffix)
-        self._rests = _Rests(suffix)
+        self.hours = _Hours(zone, suffix)
+        self.rests = _Rests(suffix)
 
     def read(self, texts: Sequence[str]) -> list[int]:
         """Microseconds since 1970 UTC. Raises `Uneven` if one of the texts has to be looked at by itself."""
-        hours, minutes, rests = self._hours, _MINUTES, self._rests
-        return [hours[text[:14]] + minutes[text[14:19]] + rests[text[19:]] for text in texts]
+        hours, rests = self.hours, self.rests
+        return [hours[text[:14]] + rests[text[14:]] for text in texts]
+
+    def in_line(self, texts: Sequence[str]) -> bool:
+        """Whether the texts are all readable, and sort as their times do."""
+        hours, rests = {text[:14] for text in texts}, {text[14:] for text in texts}
+        try:
+            for known, found in ((self.hours, hours), (self.rests, rests)):
+                deque(map(known.__getitem__, found), maxlen=0)
+        except Uneven:
+            return False
+        # Of one length and with one separator.
+        return len(set(map(len, rests))) == 1 and len({hour[10] for hour in hours}) == 1
 
 
 class _Hours(dict[str, int]):
@@ -55,14 +71,6 @@ class _Hours(dict[str, int]):
         return _kept(self, text, first)
 
 
-class _Minutes(dict[str, int]):
-    def __missing__(self, text: str) -> int:
-        found = _MINUTE.fullmatch(text)
-        if found is None:
-            raise Uneven(text)
-        return _kept(self, text, (int(found[1]) * 60 + int(found[2])) * _SECOND)
-
-
 class _Rests(dict[str, int]):
     def __init__(self, suffix: str) -> None:
         super().__init__()
@@ -70,20 +78,22 @@ class _Rests(dict[str, int]):
 
     def __missing__(self, text: str) -> int:
         found = _REST.fullmatch(text)
-        if found is None or found[2] != self._suffix:
+        if found is None or found[4] != self._suffix:
             raise Uneven(text)
-        return _kept(self, text, int((found[1] or "").ljust(6, "0")))
-
-
-_MINUTES = _Minutes()
+        seconds = int(found[1]) * 60 + int(found[2])
+        return _kept(self, text, seconds * _SECOND + int((found[3] or "").ljust(6, "0")))
 
 
 class Writer:
-    """Writes moments on the wall clock of a zone: `hours[m // QUARTER] + minutes[m // QUARTER][m % QUARTER]`."""
+    """Writes moments on the wall clock of a zone: `hours[m // QUARTER] + minutes[m // QUARTER][m % QUARTER]`.
+
+    Of whole seconds: `hours[s // 900] + seconds[s // 900][s % 900]`.
+    """
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.hours = _Written(zone)
         self.minutes = _Quarters(self.hours)
+        self.seconds = _Seconds(self.minutes)
 
 
 class _Written(dict[int, str]):
@@ -127,16 +137,88 @@ class _Rest(dict[int, str]):
 
     def __init__(self, minute: int, offset: str) -> None:
         super().__init__()
-        self._minute = minute
-        self._offset = offset
+        self.minute = minute
+        self.offset = offset
+        self.seconds: dict[int, str] = {}  # the same by whole seconds, once somebody asked for one
 
     def __missing__(self, rest: int) -> str:
         seconds, fraction = divmod(rest, _SECOND)
-        text = f"{self._minute + seconds // 60:02}:{seconds % 60:02}"
+        text = f"{self.minute + seconds // 60:02}:{seconds % 60:02}"
         if fraction:
-            return f"{text}.{fraction:06}{self._offset}"
-        text = self[rest] = f"{text}{self._offset}"
+            return f"{text}.{fraction:06}{self.offset}"
+        text = self[rest] = f"{text}{self.offset}"
         return text
+
+
+class _Seconds(dict[int, dict[int, str]]):
+    def __init__(self, minutes: _Quarters) -> None:
+        super().__init__()
+        self._minutes = minutes
+
+    def __missing__(self, quarter: int) -> dict[int, str]:
+        rest = self._minutes[quarter]
+        # One table for all quarters that go on alike: their own tables are shared, too.
+        found = rest.seconds
+        if not found:
+            found.update({second: rest[second * _SECOND] for second in range(900)})
+        return _kept(self, quarter, found)
+
+
+class Rewriter:
+    """Writes times read by a `Reader` on the wall clock of a zone: `hours[text[:14]] + rests[text[:14]][text[14:]]`.
+
+    Raises `Uneven` for an hour that is not a whole one there.
+    """
+
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self.hours = _HoursRewritten(reader, writer)
+        self.rests = _RestsRewritten(self.hours)
+
+
+class _HoursRewritten(dict[str, str]):
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        super().__init__()
+        self._reader = reader
+        self._writer = writer
+        self._tables: dict[str, _RestRewritten] = {}
+
+    def told(self, hour: str) -> tuple[str, "_RestRewritten"]:
+        """How the texts of an hour begin, and a table of how they go on. Raises `Uneven`."""
+        first = self._reader.hours[hour] // QUARTER
+        begins = {self._writer.hours[quarter] for quarter in range(first, first + 4)}
+        offsets = {self._writer.minutes[quarter].offset for quarter in range(first, first + 4)}
+        if len(begins) > 1 or len(offsets) > 1 or self._writer.minutes[first].minute:
+            raise Uneven(hour)
+        (begin,), (offset,) = begins, offsets
+        if offset not in self._tables:
+            self._tables[offset] = _RestRewritten(self._reader.rests, offset)
+        return begin, self._tables[offset]
+
+    def __missing__(self, hour: str) -> str:
+        return _kept(self, hour, self.told(hour)[0])
+
+
+class _RestsRewritten(dict[str, "_RestRewritten"]):
+    def __init__(self, hours: _HoursRewritten) -> None:
+        super().__init__()
+        self._hours = hours
+
+    def __missing__(self, hour: str) -> "_RestRewritten":
+        return _kept(self, hour, self._hours.told(hour)[1])
+
+
+class _RestRewritten(dict[str, str]):
+    """What follows the hour, for each rest of a text."""
+
+    def __init__(self, rests: _Rests, offset: str) -> None:
+        super().__init__()
+        self._rests = rests
+        self._offset = offset
+
+    def __missing__(self, rest: str) -> str:
+        seconds, fraction = divmod(self._rests[rest], _SECOND)
+        text = f"{seconds // 60:02}:{seconds % 60:02}"
+        return _kept(self, rest, f"{text}.{fraction:06}{self._offset}" if fraction else f"{text}{self._offset}")
 
 
 def _kept(table: dict[K, V], key: K, value: V) -> V:
@@ -156,3 +238,16 @@ def reader(zone: ZoneInfo, zulu: bool) -> Reader:
 def writer(zone: ZoneInfo) -> Writer:
     """The writer of a zone."""
     return Writer(zone)
+
+
+@lru_cache(maxsize=64)
+def whole_hours(zone: ZoneInfo) -> bool:
+    """Whether a zone has lain a number of whole hours from UTC for long, so that its hours are those of texts."""
+    offsets = {datetime.datetime(year, month, 1, tzinfo=zone).utcoffset() for year in _LONG for month in (1, 7)}
+    return all(offset is not None and offset.seconds % 3600 == 0 for offset in offsets)
+
+
+@lru_cache(maxsize=64)
+def rewriter(zone: ZoneInfo, zulu: bool, onto: ZoneInfo) -> Rewriter:
+    """What reads as `reader` does, and writes as the writer of `onto` does."""
+    return Rewriter(reader(zone, zulu), writer(onto))

@@ -3,15 +3,18 @@
 JSON is read once, by msgspec, straight into the rows' structs. Then one pass a column makes the values of the open
 columns canonical by the `Kind` in their annotation; equal values are converted once. Only when that fails is the
 answer read a second time, row by row, to say which row and which column is wrong.
+
+Of a long answer whose rows are all alike, excerpts are read where not all columns are needed.
 """
 
+import copy
 import datetime
 import json
 import operator
 import re
 import types
 import typing
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -19,10 +22,11 @@ from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-import numpy
 
 from upstream import clock, moment, money
 from upstream.errors import Incomplete, Malformed
+from upstream.excerpt import Excerpt, Form, excerpt, getter
+from upstream.money import AMOUNTS
 from upstream.reports import Report
 from upstream.rows import Kind, Row
 
@@ -60,8 +64,16 @@ def report_rows(
     them if None. Accepts `report` and `Report` (C8), and for a
     `single` report a bare object (C9). Raises Malformed, and Incomplete for `break: true` (C12).
     """
+    if columns is not None:
+        found = _excerpts(report, body, zone, columns, partial(_envelope, report), _regular_rows)
+        if found is not None:
+            return found[1]
+    return _report_rows(report, body, zone, columns)
+
+
+def _report_rows(report: Report, body: bytes, zone: ZoneInfo, columns: Collection[str] | None) -> "Sheet | Failure":
     try:
-        envelope, rows = _read(_envelope(report), report, body)
+        envelope, rows = _read(_envelope(report, report.row), report, report.row, body)
     except _BROKEN as error:
         if (told := failure(body)) is not None:
             return told
@@ -79,6 +91,14 @@ def report_rows(
     _refuse_duplicates(report, body, found, ("error", "report", "Report", "break"))
     found.need(columns, body)
     return found
+
+
+def _regular_rows(envelope: Any) -> list[Row] | None:
+    """The rows of an answer of which there is no more to be said than that it has them."""
+    if envelope.error or envelope.cut or (envelope.lower is None) == (envelope.upper is None):
+        return None
+    rows: list[Row] = envelope.lower if envelope.upper is None else envelope.upper
+    return rows
 
 
 def failure(body: bytes) -> Failure | None:
@@ -100,8 +120,19 @@ def log_page(
 
     The rows stand under the key that `game_type` names. Raises Malformed.
     """
+    if columns is not None:
+        found = _excerpts(report, body, zone, columns, partial(_log_envelope, report, game_type), _regular_log_rows)
+        if found is not None:
+            envelope, sheet = found
+            return LogPage(sheet, envelope.total_count, envelope.per_page)
+    return _log_page(report, game_type, body, zone, columns)
+
+
+def _log_page(
+    report: Report, game_type: str, body: bytes, zone: ZoneInfo, columns: Collection[str] | None
+) -> "LogPage[Row] | Failure":
     try:
-        envelope, found = _read(_log_envelope(report, game_type), report, body)
+        envelope, found = _read(_log_envelope(report, game_type, report.row), report, report.row, body)
     except _BROKEN as error:
         if (told := log_failure(body)) is not None:
             return told
@@ -114,6 +145,13 @@ def log_page(
     _refuse_duplicates(report, body, rows, ("status", "total_count", game_type))
     rows.need(columns, body)
     return LogPage(rows, envelope.total_count, envelope.per_page)
+
+
+def _regular_log_rows(envelope: Any) -> list[Row] | None:
+    if envelope.status != 1 or envelope.total_count is None or envelope.total_count < 0:
+        return None
+    rows: list[Row] | None = envelope.rows
+    return rows
 
 
 def log_failure(body: bytes) -> Failure | None:
@@ -147,14 +185,14 @@ _LOG_FAILURE = msgspec.json.Decoder(_LogTold, strict=False)
 LOG_KEYS = ("status", "msg", "detail", "total_count", "page", "perPage")
 
 
-def _read(decoder: Any, report: Report, body: bytes) -> tuple[Any, list[Row] | None]:
+def _read(decoder: Any, report: Report, row: type[Row], body: bytes) -> tuple[Any, list[Row] | None]:
     """What stands around the rows, and these, unless they stand in it."""
     # msgspec looks at the texts that it keeps; JSON is UTF-8 throughout.
     if not body.isascii():
         body.decode()
-    if len(body) > 2 * PIECE and not report.single and not _plan(report.row).nests:
+    if len(body) > 2 * PIECE and not report.single and not _plan(row).nests:
         try:
-            return _in_pieces(decoder, _rows(report), body)
+            return _in_pieces(decoder, _rows(row), body)
         except _BROKEN:
             pass  # what is wrong, and where, is told of the whole
     return decoder.decode(body), None
@@ -176,20 +214,20 @@ def _in_pieces(decoder: Any, rows: Any, body: bytes) -> tuple[Any, list[Row]]:
     return envelope, found
 
 
-@lru_cache(maxsize=64)
-def _rows(report: Report) -> Any:
-    row: Any = report.row
-    return _decoder(list[row])
+@lru_cache(maxsize=512)
+def _rows(row: Any) -> Any:
+    return _decoder(list[row], row)
 
 
-def _decoder(envelope: Any) -> Any:
-    # float_hook hands the number's own text to the open columns: no digit passes through a binary float.
-    return msgspec.json.Decoder(envelope, strict=False, float_hook=str)
+def _decoder(envelope: Any, row: type[Row] | None = None) -> Any:
+    # float_hook hands the number's own text to the open columns: no digit passes through a binary float. Of an excerpt
+    # it can only be an amount, unless the answer is to be read row by row.
+    hook = AMOUNTS.__getitem__ if row is not None and issubclass(row, Excerpt) else str
+    return msgspec.json.Decoder(envelope, strict=False, float_hook=hook)
 
 
-@lru_cache(maxsize=64)
-def _envelope(report: Report) -> Any:
-    row: Any = report.row
+@lru_cache(maxsize=512)
+def _envelope(report: Report, row: Any) -> Any:
     rows = row | list[row] if report.single else list[row]
     envelope = msgspec.defstruct(
         f"{report.code}Envelope",
@@ -198,12 +236,11 @@ def _envelope(report: Report) -> Any:
         rename={"cut": "break", "lower": "report", "upper": "Report"},
         gc=False,
     )
-    return _decoder(envelope)
+    return _decoder(envelope, row)
 
 
-@lru_cache(maxsize=64)
-def _log_envelope(report: Report, game_type: str) -> Any:
-    row: Any = report.row
+@lru_cache(maxsize=512)
+def _log_envelope(report: Report, game_type: str, row: Any) -> Any:
     envelope = msgspec.defstruct(
         f"{report.code}Envelope",
         [
@@ -215,7 +252,7 @@ def _log_envelope(report: Report, game_type: str) -> Any:
         rename={"per_page": "perPage", "rows": game_type},
         gc=False,
     )
-    return _decoder(envelope)
+    return _decoder(envelope, row)
 
 
 def _listed(rows: Any) -> list[Row]:
@@ -297,10 +334,11 @@ class _Plan:
     columns: tuple[_Column, ...]
     nests: tuple[_Nest, ...]
     required: tuple[str, ...]
+    open: frozenset[str]
     sequence: Callable[[Row], int] | None
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _plan(row: type[Row]) -> _Plan:
     hints = typing.get_type_hints(row, include_extras=True)
     columns, nests, required = [], [], []
@@ -313,7 +351,8 @@ def _plan(row: type[Row]) -> _Plan:
         nests += [_Nest(field.name, inner, get) for inner in _structs(hint)]
     # Movement ids are one sequence in time (C20), which tells apart the two showings of a repeated hour.
     sequence = operator.attrgetter("movement_id") if "movement_id" in hints else None
-    return _Plan(tuple(columns), tuple(nests), tuple(required), sequence)
+    opened = frozenset([column.name for column in columns] + [nest.name for nest in nests])
+    return _Plan(tuple(columns), tuple(nests), tuple(required), opened, sequence)
 
 
 def _structs(hint: Any) -> list[type[Row]]:
@@ -325,26 +364,97 @@ def _structs(hint: Any) -> list[type[Row]]:
 class Sheet(list[Row]):
     """The rows of an answer, whose open columns become canonical when they are first needed.
 
-    What is not needed is not looked at. Nobody may read an open column that was not asked for with `need`.
+    What is not needed is not looked at. Nobody may read an open column that was not asked for with `need`. Excerpts
+    give way to whole rows when a column is needed that they lack: `again` reads these from the body.
     """
 
-    __slots__ = ("_open", "_report", "_zone")
+    __slots__ = ("_again", "_body", "_excerpts", "_met", "_open", "_parts", "_report", "_whole", "_zone")
 
-    def __init__(self, rows: Iterable[Row], report: Report, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        report: Report,
+        zone: ZoneInfo,
+        again: Callable[[bytes], Sequence[Row]] | None = None,
+        body: bytes = b"",
+    ) -> None:
         super().__init__(rows)
         self._report = report
         self._zone = zone
-        plan = _plan(report.row)
-        self._open = {column.name for column in plan.columns} | {nest.name for nest in plan.nests}
+        self._open = _plan(report.row).open
+        self._again = again
+        self._body = body
+        self._met: Collection[str] | None = None  # the columns that were needed last
+        self._parts: Sequence[Sheet] = ()  # whose excerpts these are
+        self._excerpts: list[Row] = []  # which gave way, and what to
+        self._whole: dict[int, Row] = {}
 
     def like(self, rows: Iterable[Row]) -> "Sheet":
-        """Some of the rows, or those of several sheets that were read alike, none of which is read any longer."""
+        """Some of the rows, none of which is read any longer but by this sheet."""
         found = Sheet(rows, self._report, self._zone)
-        found._open = set(self._open)
+        found._open = self._open
+        found._parts = (self,) if self._holds_excerpts else ()
         return found
+
+    def head(self, count: int) -> "Sheet":
+        """The first rows, in a sheet of their own: these go on being read by this one."""
+        if not self._holds_excerpts:
+            return self.like(map(copy.copy, self[:count]))
+        if self._again is not None:
+            return Sheet(self[:count], self._report, self._zone, self._again, _head(self._body, count))
+        if len(self) == sum(map(len, self._parts)):
+            return self._parts[0].head(count)
+        found = self.like(self[:count])
+        found._parts = self._parts
+        return found
+
+    @staticmethod
+    def joined(sheets: Sequence["Sheet"]) -> "Sheet":
+        """The rows of several sheets of one report, none of which is read any longer."""
+        kinds = {type(row) for sheet in sheets for row in sheet[:1]}
+        if len(kinds) > 1 or len({sheet._open for sheet in sheets}) > 1:
+            for sheet in sheets:
+                sheet.need()
+        first = sheets[0]
+        found = Sheet((row for sheet in sheets for row in sheet), first._report, first._zone)
+        found._open = first._open
+        found._parts = sheets if any(sheet._holds_excerpts for sheet in sheets) else ()
+        return found
+
+    @property
+    def _holds_excerpts(self) -> bool:
+        return bool(self) and issubclass(type(self[0]), Excerpt)
+
+    def whole(self, rows: Sequence[Row]) -> list[Row]:
+        """The whole rows that some excerpts of this sheet are of; whole rows as they are. Raises Malformed."""
+        self._widen()
+        return [self._whole.get(id(row), row) for row in rows]
+
+    def _widen(self) -> None:
+        if not self._holds_excerpts:
+            return
+        excerpts = list(self)
+        if self._again is not None:
+            whole = self._again(self._body)
+            if len(whole) != len(excerpts):
+                raise Malformed(f"{self._report.code}: the answer cannot be read again")
+            self._whole = dict(zip(map(id, excerpts), whole, strict=True))
+        else:
+            for part in self._parts:
+                part._widen()
+                self._whole |= part._whole
+        self._excerpts, self._again, self._body, self._parts, self._met = excerpts, None, b"", (), None
+        self[:] = [self._whole[id(row)] for row in excerpts]
 
     def need(self, columns: Collection[str] | None = None, body: bytes | None = None) -> None:
         """Make columns canonical, all of them if None. Raises Malformed."""
+        if columns is not None and columns is self._met:
+            return
+        if self._holds_excerpts:
+            if columns is not None and _fields(self._report.row).intersection(columns) <= _columns(type(self[0])):
+                self._met = columns
+                return
+            self._widen()
         names = self._open if columns is None else self._open.intersection(columns)
         if not names:
             return
@@ -352,11 +462,11 @@ class Sheet(list[Row]):
         for column in plan.columns:
             if column.name in names:
                 self._checked(partial(_column, column, plan, self._zone), body)
-                self._open.discard(column.name)
+                self._open -= {column.name}
         for nest in plan.nests:
             if nest.name in names:
                 self._checked(partial(_nest, nest, self._zone), body)
-                self._open.discard(nest.name)
+                self._open -= {nest.name}
 
     def _checked(self, canonicalise: Callable[[Sequence[Row]], None], body: bytes | None) -> None:
         try:
@@ -384,9 +494,14 @@ def need(rows: Sequence[Row], columns: Collection[str] | None) -> None:
         rows.need(columns)
 
 
-def like(rows: Sequence[Row], some: Sequence[Row]) -> Sequence[Row]:
-    """Some of an answer's rows, or copies of them, which nobody reads but by this list from now on."""
-    return rows.like(some) if isinstance(rows, Sheet) else some
+def whole(rows: Sequence[Row], some: Sequence[Row]) -> Sequence[Row]:
+    """The whole rows that some of an answer's rows are, or are excerpts of. Raises Malformed."""
+    return rows.whole(some) if isinstance(rows, Sheet) else some
+
+
+def head(rows: Sequence[Row], count: int) -> Sequence[Row]:
+    """The first of an answer's rows, to be kept apart from the others."""
+    return rows.head(count) if isinstance(rows, Sheet) else list(map(copy.copy, rows[:count]))
 
 
 def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo) -> None:
@@ -435,7 +550,7 @@ def _at_once(kind: Kind, required: bool, values: list[Any], kinds: set[type], zo
     if kind is Kind.MONEY:
         if kinds <= _NUMBERS:
             try:
-                return list(map(_AMOUNTS.__getitem__, values))
+                return list(map(AMOUNTS.__getitem__, values))
             except ValueError:
                 return None
         return None
@@ -463,19 +578,6 @@ _INTEGERS, _TEXTS, _NUMBERS = {int}, {str}, {int, str}
 _NO_IDS, _CODES = {int, types.NoneType}, {str, types.NoneType}
 
 
-class _Amounts(dict[int | str, str]):
-    """Amounts that were met lately: few amounts make up most of the money that moves."""
-
-    def __missing__(self, value: int | str) -> str:
-        found = money.amount(value)
-        if len(self) >= _MOST_AMOUNTS:
-            self.clear()
-        self[value] = found
-        return found
-
-
-_MOST_AMOUNTS = 100_000
-_AMOUNTS = _Amounts()
 _NO_CODES = frozenset({"", "0"})
 
 
@@ -529,6 +631,106 @@ def _inside(values: Iterable[Any], row: type[Row]) -> Iterable[Row]:
             yield from (each for each in value.values() if isinstance(each, row))
 
 
+# Excerpts
+
+
+@lru_cache(maxsize=512)
+def _fields(row: type[Row]) -> frozenset[str]:
+    return frozenset(row.__struct_fields__)
+
+
+@lru_cache(maxsize=512)
+def _columns(kind: type[Row]) -> frozenset[str]:
+    """The columns that a kind of row has."""
+    found = _fields(kind)
+    return found.union(kind.forms) if issubclass(kind, Excerpt) else found
+
+
+def _excerpts(
+    report: Report,
+    body: bytes,
+    zone: ZoneInfo,
+    columns: Collection[str],
+    decoder: Callable[[type[Row]], Any],
+    rows_of: Callable[[Any], list[Row] | None],
+) -> tuple[Any, Sheet] | None:
+    """What stands around the rows, and excerpts of these; None if the answer has to be read row by row.
+
+    The first row is read whole. That the others are like it is told by the number of keys.
+    """
+    plan, names = _plan(report.row), _fields(report.row).intersection(columns)
+    if len(body) < _LONG or report.single or plan.nests or len(names) == len(_fields(report.row)):
+        return None
+    try:
+        first = _WHATEVER.decode(_first(body)[1])
+        _rows(report.row).decode(b"[%b]" % _first(body)[1])
+        kind = excerpt(report.row, names, _forms(plan, names, first), zone)
+        envelope, rows = _read(decoder(kind), report, kind, body)
+        found = rows_of(envelope) if rows is None else rows
+        if not found or not _even(body, len(found)) or not _plain(kind, found, zone):
+            return None
+    except (*_BROKEN, _BadValue, KeyError):
+        return None
+
+    return envelope, Sheet(found, report, zone, partial(_again, report, decoder, rows_of), body)
+
+
+_LONG = 16_384
+_WHATEVER = msgspec.json.Decoder(dict[str, Any], float_hook=str)
+
+
+def _forms(plan: _Plan, names: Collection[str], first: dict[str, Any]) -> frozenset[tuple[str, Form]]:
+    """How the moments came that are read, if the first row is anything to go by."""
+    found = set()
+    for column in plan.columns:
+        if column.kind is Kind.MOMENT and column.name in names:
+            value = first[column.name]
+            local = Form.ZULU if isinstance(value, str) and value.endswith("Z") else Form.LOCAL
+            found.add((column.name, Form.SECONDS if isinstance(value, int) else local))
+    return frozenset(found)
+
+
+def _plain(kind: type[Excerpt], rows: Sequence[Row], zone: ZoneInfo) -> bool:
+    """Whether the columns of excerpts are in good form. Those that are not to stay as they came become canonical."""
+    optional = {column.name for column in _plan(kind.of).columns if not column.required}
+    for name, form in kind.forms.items():
+        raw = list(map(getter(kind, name), rows))
+        if form is Form.AMOUNT:
+            if name in optional:
+                raw = [value for value in raw if value is not None]
+            if not set(map(type, raw)) <= _NUMBERS:
+                return False
+            deque(map(AMOUNTS.__getitem__, raw), maxlen=0)
+        elif form is Form.SECONDS:
+            if 0 in raw:
+                return False
+        elif not clock.reader(zone, form is Form.ZULU).in_line(raw):
+            return False
+    plan = _plan(kind)
+    for column in plan.columns:
+        _column(column, plan, zone, rows)
+    return True
+
+
+def _again(
+    report: Report, decoder: Callable[[type[Row]], Any], rows_of: Callable[[Any], list[Row] | None], body: bytes
+) -> Sequence[Row]:
+    """The whole rows of an answer of which excerpts were read. Raises Malformed."""
+    try:
+        envelope, rows = _read(decoder(report.row), report, report.row, body)
+    except _BROKEN as error:
+        raise Malformed(_broken(report, error), payload=body) from None
+    return rows if rows is not None else rows_of(envelope) or ()
+
+
+def _head(body: bytes, count: int) -> bytes:
+    """An answer of flat rows up to the row of this number."""
+    end = body.find(b"[")
+    for _ in range(count):
+        end = body.find(b"},", end) + 1
+    return body[:end] + body[body.rfind(b"]") :]
+
+
 # What is wrong, and where
 
 
@@ -567,26 +769,23 @@ def _refuse_duplicates(report: Report, body: bytes, rows: Sequence[Row], envelop
 
 def _even(body: bytes, rows: int) -> bool:
     """Whether so many flat rows make up the answer, each with as many keys as the first, and no key is twice in it."""
-    start, stop = body.find(b"[") + 1, body.rfind(b"]")
-    end = body.find(b"}", start) + 1
-    if not 0 < start < end <= stop:
+    outer, first = _first(body)
+    if not first:
         return False
-    outer, first = body[:start] + body[stop:], body[start:end]
     try:
         if _duplicate(outer) is not None or _duplicate(first) is not None:
             return False
     except ValueError:  # brackets inside a text
         return False
-    if len(body) < _SMALL:
-        keys = body.count(b'":')
-    else:
-        text = numpy.frombuffer(body, numpy.uint8)
-        keys = int(numpy.count_nonzero((text[1:] == _COLON) & (text[:-1] == _QUOTE)))
-    return keys == outer.count(b'":') + rows * first.count(b'":')
+    # A colon is found sooner than one after a quote: where all texts have as many of them, they tell the same.
+    return any(body.count(sign) == outer.count(sign) + rows * first.count(sign) for sign in (b":", b'":'))
 
 
-_COLON, _QUOTE = b':"'
-_SMALL = 16_384  # bytes that are counted at once sooner than an array is made of them
+def _first(body: bytes) -> tuple[bytes, bytes]:
+    """What stands around flat rows, and the first of these: nothing if there is none."""
+    start, stop = body.find(b"[") + 1, body.rfind(b"]")
+    end = body.find(b"}", start) + 1
+    return (body[:start] + body[stop:], body[start:end]) if 0 < start < end <= stop else (body, b"")
 
 
 class _Twice(Exception):

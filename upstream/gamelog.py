@@ -150,8 +150,7 @@ class _Reader:
             pages += await self._others(count, size, first.total)
         rows = pages[0].rows
         if count > 1:
-            assert isinstance(rows, decode.Sheet)
-            rows = rows.like(row for page in pages for row in page.rows)
+            rows = decode.Sheet.joined([page.rows for page in pages])  # type: ignore[misc]
         ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
         if len(ids) != len(rows):
             raise _Moved(f"{len(rows) - len(ids)} rows stand in it twice")

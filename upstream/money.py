@@ -26,3 +26,17 @@ def amount(value: int | str) -> str:
     if whole == "0" and not decimals.strip("0"):
         sign = ""
     return f"{sign}{whole}.{decimals}"
+
+
+class _Amounts(dict[int | str, str]):
+    def __missing__(self, value: int | str) -> str:
+        found = amount(value)
+        if len(self) >= _MOST_AMOUNTS:
+            self.clear()
+        self[value] = found
+        return found
+
+
+_MOST_AMOUNTS = 100_000
+# `AMOUNTS[value]` is `amount(value)`, for columns of many: few amounts make up most of the money that moves.
+AMOUNTS = _Amounts()

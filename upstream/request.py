@@ -143,8 +143,12 @@ def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
 
 def columns(call: Call) -> frozenset[str] | None:
     """The columns that are read of the rows of a call, here too; None for all."""
-    time = call.report.moment
-    return call.columns if call.columns is None or time is None else call.columns | {time}
+    if call.columns is None:
+        return None
+    report = call.report
+    # The rows of the game log are told apart by their ids, page by page.
+    own = {report.moment or report.frame, "history_id" if report.system is System.GAMELOG else None}
+    return call.columns.union(report.echoes.values(), own - {None})  # type: ignore[arg-type]
 
 
 def _wall(time: datetime.datetime) -> datetime.datetime:
