@@ -45,7 +45,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of an operation before it is compiled: the variables that shape its answer, and how all are read."""
+    """What is known of an operation before it is compiled: the variables that shape it, and how all are read."""
 
     operation: OperationDefinitionNode
     shaping: tuple[str, ...]

@@ -40,7 +40,7 @@ _NOTHING = Asked()
 
 
 def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> Asked:
-    """What headers, by names in small letters, and extensions ask for; of two bounds the lower holds. Raises Refusal."""
+    """What headers (named in small letters) and extensions ask for; of two bounds the lower holds. Raises Refusal."""
     if not extensions and _HEADERS.isdisjoint(headers):
         return _NOTHING
     bounds = [bound for bound in (_bound(headers), _most(extensions)) if bound is not None]
