@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.execution import FAULT, encode
 from server.headers import secured
+from server.logs import TOLD
 from server.refusal import error
 
 HEADER = "X-Request-Id"
@@ -52,8 +53,7 @@ class Access:
                 size += len(message.get("body", b""))
             await send(message)
 
-        # The server runs each request in a context of its own.
-        structlog.contextvars.bind_contextvars(request=request_id)
+        TOLD.set({"request": request_id})
         try:
             await self._app(scope, receive, count)
         except Exception:

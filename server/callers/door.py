@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from server.callers.callers import NOBODY, Callers, Known, unauthenticated
 from server.callers.limiter import Standing
 from server.callers.powers import Area, area
 from server.execution import encode
+from server.logs import TOLD
 from server.refusal import Refusal
 from upstream.queue import ASKER, Asker
 
@@ -50,11 +50,11 @@ class Door:
 
         limiter = self._callers.limiter
         asker = ASKER.set(Asker(known.name, lambda: limiter.call(known.name, known.rates)))
-        named = bind_contextvars(caller=known.caller.name)
+        told = TOLD.set({**TOLD.get(), "caller": known.caller.name})
         try:
             await self._app(scope, receive, tell if standing.windows else send)
         finally:
-            reset_contextvars(**named)
+            TOLD.reset(told)
             ASKER.reset(asker)
 
     async def _let_in(self, scope: Scope) -> tuple[Known, Standing]:

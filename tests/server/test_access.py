@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,11 +13,12 @@ from starlette.routing import Route
 
 from server import access
 from server.access import HEADER, Access
+from server.logs import TOLD
 from tests.server.serving import serving
 
 
 async def well(request: Request) -> Response:
-    return Response(structlog.contextvars.get_contextvars()["request"])
+    return Response(TOLD.get()["request"])
 
 
 async def ill(request: Request) -> Response:
@@ -31,7 +31,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     class Log:
         def info(self, event: str, **values: Any) -> None:
-            lines.append({"event": event, **values, **structlog.contextvars.get_contextvars()})
+            lines.append({"event": event, **values, **TOLD.get()})
 
         debug = exception = info
 
