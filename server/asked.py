@@ -36,13 +36,13 @@ class Asked:
         return self.explain or self.max_calls is not None
 
 
-_NOTHING = Asked()
+NOTHING = Asked()
 
 
 def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> Asked:
     """What headers (named in small letters) and extensions ask for; of two bounds the lower holds. Raises Refusal."""
     if not extensions and _HEADERS.isdisjoint(headers):
-        return _NOTHING
+        return NOTHING
     bounds = [bound for bound in (_bound(headers), _most(extensions)) if bound is not None]
     return Asked(
         _header(headers, TRACE) or _flag(extensions, "trace"),
