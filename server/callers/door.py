@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.callers.callers import NOBODY, Callers, Known, unauthenticated
-from server.callers.limiter import Standing
+from server.callers.callers import NOBODY, Callers, Known
 from server.callers.powers import Area, area
+from server.callers.standing import Standing
 from server.execution import encode
 from server.logs import TOLD
-from server.refusal import Refusal
+from server.refusal import Refusal, unauthenticated
 from upstream.queue import ASKER, Asker
 
 REALM = "gamehub-graph"

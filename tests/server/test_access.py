@@ -47,7 +47,7 @@ def test_a_line_a_request(written: list[dict[str, Any]]) -> None:
         fault = client.get("/ill")
     assert (given.headers[HEADER], given.text) == ("abc-1", "abc-1")
     assert re.fullmatch("[0-9a-f]{16}", made.headers[HEADER])
-    assert fault.status_code == 500
+    assert (fault.status_code, fault.headers["x-frame-options"]) == (500, "DENY")
     assert fault.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "secret-of-the-house" not in fault.text
     lines = [line for line in written if line["event"] == "request"]
