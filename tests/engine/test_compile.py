@@ -7,6 +7,7 @@ from graphql import parse, specified_rules, validate
 
 from engine.engine import Engine
 from schema.node import encode
+from server.documents import Prepared
 from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare, operation
 
@@ -121,7 +122,7 @@ GRAPH = [
 
 @pytest.mark.parametrize("text", GRAPH)
 async def test_a_question_of_the_graph(text: str) -> None:
-    engine = Engine(bingo.schema)
+    engine = Engine(bingo.schema, past=(Prepared,))
     for seed in range(12):
         await asked(engine, text, {}, lambda seed=seed: bingo.session(seed))  # type: ignore[misc]
 
