@@ -43,6 +43,7 @@ def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.exec
     return Server(title, (str(python), *_UVICORN, app), needs, packages)
 
 
+_HIVE = ("@graphql-hive/gateway-runtime", "@omnigraph/json-schema", "@graphql-mesh/plugin-jit")
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgspec", "pyreqwest", "orjson")
 
 
@@ -59,6 +60,7 @@ SERVERS: dict[str, Server] = {
     "mercurius-exact": _node("mercurius, jit, exact money", "mercurius.mjs", "mercurius", "lossless-json", EXACT="1"),
     "yoga": _node("graphql-yoga, graphql-jit", "yoga.mjs", "graphql-yoga", "@envelop/graphql-jit"),
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
+    "hive": _node("Hive Gateway over REST, jit", "hive.mjs", *_HIVE),
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
     "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
     "floor": _uvicorn("floor, by hand", "peers.floor:app", "starlette", "pyreqwest", "msgspec", "orjson"),
