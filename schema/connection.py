@@ -23,8 +23,9 @@ from upstream.rows import Row
 
 DEFAULT_FIRST = 100
 MAX_FIRST = 1000
-# Rows that are put in order before others get a turn.
+# Rows that are put in order, and lists that are made of them, before others get a turn.
 BREATH = 4_000
+_LISTS = 500
 
 NodeT = TypeVar("NodeT")
 
@@ -140,9 +141,13 @@ async def connect_each(
         sample = kind.on(together[0], session=session, interval=interval, told=tells)
         told_whole[row] = told_by_rows(kind, sample, selection)
         told_surely[row] = told_whole[row] and sure(kind, together, selection)
+        if len(together) >= BREATH:
+            await asyncio.sleep(0)
     connections: list[Any] = []
     waiting: list[Window] = []
     for rows, tells, opened in zip(found, told, pages, strict=True):
+        if len(connections) % _LISTS == _LISTS - 1:
+            await asyncio.sleep(0)
         if isinstance(opened, Exception) or isinstance(rows, Exception):
             connections.append(opened)
             continue

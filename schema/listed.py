@@ -91,10 +91,10 @@ def over(found: Expression | Nested, row: str) -> Expression | Nested:
 
 def readable(kind: type[Window], selection: Selection, order: Order, session: Session) -> frozenset[str] | None:
     """The columns of a row that are read for what is selected, of whichever report it is; None for all of them."""
-    place = ("readable", kind, id(selection))
-    if place not in session.memo:
-        session.memo[place] = _readable(kind, selection, order, session)
-    found: frozenset[str] | None = session.memo[place]
+    place = (kind, order.name)
+    if place not in selection.memo:
+        selection.memo[place] = _readable(kind, selection, order, session)
+    found: frozenset[str] | None = selection.memo[place]
     return found
 
 

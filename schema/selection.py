@@ -1,6 +1,7 @@
 """What an operation selects below a field: a tree of field names, with `@skip` and `@include` carried out."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -9,6 +10,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLResolveInfo,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
 )
@@ -23,7 +25,10 @@ ABSTRACT = frozenset({"Node", "_Entity"})
 class Selection(dict[str, "Selection"]):
     """Selected field names, each with what is selected below it. Aliases fall together under the field's name."""
 
-    __slots__ = ()
+    @cached_property
+    def memo(self) -> dict[Hashable, Any]:
+        """What was found out about this selection, and does not depend on who asks."""
+        return {}
 
     def below(self, *paths: str) -> "Selection":
         """What is selected at any of the dotted paths, merged."""
@@ -44,7 +49,7 @@ def select(info: Info[Session, Any], *paths: str, on: str = "") -> Selection:
     """
     raw: Resolving = info._raw_info
     key = (on, paths, *map(id, raw.field_nodes))
-    memo = info.context.memo
+    memo = _memo(raw)
     selection: Selection | None = memo.get(key)
     if selection is None:
         selection = Selection()
@@ -54,6 +59,31 @@ def select(info: Info[Session, Any], *paths: str, on: str = "") -> Selection:
             selection = selection.below(*paths)
         memo[key] = selection
     return selection
+
+
+def _memo(info: Resolving) -> dict[Hashable, Any]:
+    """What was selected before: by any run of the operation, unless its directives make runs select differently."""
+    operation = info.operation
+    kept = _KEPT.get(id(operation))
+    if kept is None or kept[0] is not operation:
+        alike = not any(map(_directives, (operation, *info.fragments.values())))
+        # The node is kept with its selections, so that no other can come by its id.
+        kept = _KEPT[id(operation)] = operation, {} if alike else None
+        while len(_KEPT) > _MOST:
+            del _KEPT[next(iter(_KEPT))]
+    return info.context.memo if kept[1] is None else kept[1]
+
+
+_MOST = 1_000
+_KEPT: dict[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | None]] = {}
+
+
+def _directives(node: Any) -> bool:
+    """Whether a field or a fragment below a node carries a directive."""
+    for selected in node.selection_set.selections if node.selection_set else ():
+        if selected.directives or (not isinstance(selected, FragmentSpreadNode) and _directives(selected)):
+            return True
+    return False
 
 
 def _collect(info: Resolving, selection_set: SelectionSetNode | None, on: str, into: Selection) -> None:

@@ -387,8 +387,9 @@ class Window:
     def missing(self, selection: Selection) -> frozenset[tuple[str, str]]:
         """The same by the kinds of the rows alone, whatever these turn out not to tell."""
         kinds = tuple(report_row(type(row)) for row in self.rows)
-        place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), self.interval is None, id(selection))
-        memo = self.session.memo
+        implied = self.implied(selection, self.session)
+        place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), self.interval is None, implied)
+        memo = selection.memo
         gaps: frozenset[tuple[str, str]] | None = memo.get(place)
         if gaps is None:
             gaps = memo[place] = frozenset(self._gaps(kinds, selection))

@@ -1,12 +1,11 @@
 """The command line, `gamehub-graph`: thin, since what it does stands in the modules it calls.
 
 Those are imported where a command needs them: the schema takes a second to build, which `--help`, `sandbox` and
-`errors` need not wait for, and which `serve` spends while the sandbox starts.
+`errors` need not wait for.
 """
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,15 +20,14 @@ import typer
 
 from server import logs
 from server.callers import command as callers_command
-from server.sandbox_process import SandboxFailed, SandboxProcess
-from server.settings import LiveSettings, Settings, WrongSettings, load
+from server.sandbox_process import SandboxFailed
+from server.settings import WrongSettings, load
+from server.terminal import FAILED, WRONG_USE, say
+from server.upstreams import upstreams
 
 if TYPE_CHECKING:
     from server.execution import Outcome
     from server.gateway import Gateway
-
-FAILED = 1
-WRONG_USE = 2
 
 app = typer.Typer(
     help="One GraphQL graph over GameHub and Game History.",
@@ -55,11 +53,9 @@ def main() -> None:
         for line in error.lines:
             say(line)
         sys.exit(WRONG_USE)
-
-
-def say(line: str) -> None:
-    """A line for the person at the terminal, on stderr: stdout is for results."""
-    typer.echo(f"gamehub-graph: {line}", err=True)
+    except SandboxFailed as error:
+        say(str(error))
+        sys.exit(FAILED)
 
 
 def stop(line: str, code: int = FAILED) -> NoReturn:
@@ -89,90 +85,11 @@ def serve(
     Exit codes: 0 stopped when asked to; 1 could not start, because the port is in use, say; 2 an option or a setting is
     wrong.
     """
-    from server.callers.openness import TooOpen, required
-    from server.listening import CannotListen, listen, page_address, run
-
-    settings = load()
-    logs.set_up(settings.log_level, settings.log_format)
-    try:
-        bound = listen(host or settings.host, settings.port if port is None else port)
-    except CannotListen as error:
-        stop(str(error))
-    try:
-        closed = required(settings.auth, allow_open or settings.allow_open == "yes", bound.getsockname()[0])
-    except TooOpen as error:
-        bound.close()
-        stop(str(error), WRONG_USE)
-    with upstreams(settings, typer.echo) as live:
-        from resolvers.predict import foresee
-        from resolvers.session import Session
-        from schema import graph
-        from server.app import create_app
-        from server.callers.callers import Callers
-        from server.gateway import Gateway
-        from server.registered import Registered, by_hash, read_folder
-        from server.saved import BrokenQuery, saved_queries
-        from server.trace import finish
-
-        gateway = Gateway(live)
-        readiness = gateway.readiness()
-        try:
-            saved = saved_queries()
-            known = by_hash(one.text for one in saved)
-            if settings.documents_folder is not None:
-                known |= read_folder(settings.documents_folder)
-            served = create_app(
-                graph.schema,
-                gateway.session,
-                saved=saved,
-                readiness=readiness,
-                lifespan=gateway.open,
-                finish=finish,
-                foresee=foresee,
-                callers=Callers.of(live, closed),
-                leave=Session.close,
-                limits=settings.limits,
-                registered=Registered(known, only=settings.documents == "saved"),
-                origins=settings.origins,
-                most_running=settings.max_operations,
-                most_waiting=settings.max_waiting_operations,
-                setup=gateway.setup(),
-                compiled=settings.engine == "compiled",
-                stats=gateway.stats,
-            )
-        except BrokenQuery as error:
-            stop(str(error))
-        # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        if closed:
-            typer.echo("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
-        page = page_address(bound)
-
-        def listening() -> None:
-            typer.echo(f"Open {page} for the page; clients use {page}/graphql")
-
-        if not run(
-            served, bound, listening, settings.patience, readiness.drain, settings.drain_seconds, settings.stop_seconds
-        ):
-            stop("the server could not start; the log above says why")
-
-
-@contextmanager
-def upstreams(settings: Settings, tell: Callable[[str], None]) -> Iterator[LiveSettings]:
-    """The settings with upstreams in them: those that are set, or a sandbox for as long as the block lasts."""
-    if not settings.uses_sandbox:
-        yield LiveSettings(settings)
-        return
-    tell("No upstream is set: a sandbox with a made-up bingo business stands in for GameHub and Game History.")
-    with SandboxProcess.of(settings) as process:
-        import_module("schema.graph")  # which takes as long as the sandbox takes to start
-        try:
-            announcement = process.announcement()
-        except SandboxFailed as error:
-            stop(str(error))
-        process.watch(lambda code: say(f"the sandbox has ended (exit code {code}); its fields fail until a new start"))
-        yield LiveSettings(announcement.point(settings), env_file=None)
+    given = {"HOST": host, "PORT": port, "ALLOW_OPEN": "yes" if allow_open else None}
+    environment = {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
+    # This process goes on as the server alone, without the libraries of the command line. `-P`: the current folder may
+    # hold a `server` of its own.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "server.serve"], environment)
 
 
 @app.command(

@@ -19,3 +19,8 @@ class Refusal(Exception):
         self.status = status
         self.headers = dict(headers or {})
         self.errors: Errors = [error(message, code)]
+
+
+def unauthenticated(message: str) -> Refusal:
+    """Why nobody is let in."""
+    return Refusal(401, "UNAUTHENTICATED", message)

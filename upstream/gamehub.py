@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-import httpx
 
 from upstream import decode, request
 from upstream.auth import GameHubAuth, with_token
@@ -15,6 +14,9 @@ from upstream.errors import Malformed, Unavailable, refusal
 from upstream.rows import Row
 from upstream.secret import Secret
 from upstream.transport import Auth, Reply, Tally, Transport
+
+if TYPE_CHECKING:  # httpx is loaded with `wire_httpx.py` alone
+    from httpx import AsyncBaseTransport
 
 EMPTY = "10002"  # "Empty data / Failed validation": parameters are checked beforehand, so the data is empty (C11)
 # Above this an answer is read in a thread, so that the event loop goes on meanwhile.
@@ -43,7 +45,7 @@ class GameHubConfig:
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
     auth: Callable[[Secret], Auth] = GameHubAuth
-    transport: httpx.AsyncBaseTransport | None = None
+    transport: "AsyncBaseTransport | None" = None
 
 
 class GameHub:

@@ -5,10 +5,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
-
-import httpx
 
 from upstream import decode, request
 from upstream.agents import Agent, Agents
@@ -30,6 +28,9 @@ from upstream.gamehub import BIG
 from upstream.rows import Row
 from upstream.secret import SecretMissing
 from upstream.transport import Auth, Reply, Tally, Transport
+
+if TYPE_CHECKING:  # httpx is loaded with `wire_httpx.py` alone
+    from httpx import AsyncBaseTransport
 
 # The document shows one failure, "Invalid Parameter.", and names no other: the rest is read from the words.
 _UNAUTHENTICATED = re.compile(r"token|credential|unauth|agent", re.IGNORECASE)
@@ -60,7 +61,7 @@ class GameLogConfig:
     page_size: int = 10_000
     pages_at_once: int = 4
     auth: Callable[[Agent], Auth] = GameLogAuth
-    transport: httpx.AsyncBaseTransport | None = None
+    transport: "AsyncBaseTransport | None" = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a page size that the upstream would refuse."""

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import stamina
 
 from upstream import deadline
@@ -23,7 +22,10 @@ from upstream.hedge import Hedge
 from upstream.queue import ASKER, Queue
 from upstream.room import Room
 from upstream.secret import SecretMissing
-from upstream.wire import Broken, HttpxWire, Received, Request, RustWire, TooLong, Wire, checked
+from upstream.wire import Broken, Received, Request, RustWire, TooLong, Wire, checked
+
+if TYPE_CHECKING:  # the seam: see _wire
+    from httpx import AsyncBaseTransport
 
 Auth = Callable[[Request], Request]
 """Adds what a system knows us by, to a copy of the request."""
@@ -89,7 +91,7 @@ class Transport:
         body_limit: int,
         most_waiting: int = 1000,
         hedge_after: str = "",
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "AsyncBaseTransport | None" = None,
     ) -> None:
         self.budget = Budget()
         self._timeout = timeout
@@ -104,9 +106,7 @@ class Transport:
         self._hedge = Hedge(hedge_after)
         self._hedged = 0
         self._left_alone: set[asyncio.Task[Any]] = set()
-        self._wire: Wire = (
-            RustWire(concurrency, connect_timeout) if transport is None else HttpxWire(transport, connect_timeout)
-        )
+        self._wire = _wire(concurrency, connect_timeout, transport)
 
     def request(
         self, method: str, url: str, query: Sequence[tuple[str, str]] = (), body: dict[str, Any] | None = None
@@ -281,6 +281,15 @@ class Transport:
             return Malformed(what, status=status, payload=body[:_SHOWN])
         reply = Reply(status, body)
         return _Again(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
+
+
+def _wire(concurrency: int, connect_timeout: float, transport: "AsyncBaseTransport | None") -> Wire:
+    if transport is None:
+        return RustWire(concurrency, connect_timeout)
+    # Only here: a server does without httpx, which takes 5 MiB.
+    from upstream.wire_httpx import HttpxWire
+
+    return HttpxWire(transport, connect_timeout)
 
 
 def _retry_after(text: str | None) -> float | None:

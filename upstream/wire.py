@@ -1,19 +1,18 @@
-"""How a request reaches an upstream: by the Rust client of pyreqwest, or by httpx over a transport of its own.
+"""How a request reaches an upstream: by the Rust client of pyreqwest, or as `wire_httpx.py` does it.
 
 What an HTTP library raises may hold a URL with a token, so it ends here: `Broken` says in plain words what happened.
 """
 
-import http.cookiejar
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NoReturn, Protocol
 
-import httpx
 import orjson
 from pyreqwest import exceptions as rust
 from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.http import Url
 from pyreqwest.response import Response
 
 from upstream.errors import Malformed, Unavailable, UpstreamError
@@ -80,10 +79,9 @@ class Wire(Protocol):
 def checked(url: str) -> str:
     """An address that requests can be sent to. Raises Unavailable, which does not quote it."""
     try:
-        address = httpx.URL(url)
-        if address.scheme in ("http", "https") and address.host:
+        if Url(url).scheme in ("http", "https"):
             return url
-    except (httpx.InvalidURL, TypeError, ValueError):
+    except (TypeError, ValueError):
         pass
     raise Unavailable("the upstream's URL is not an http or https URL")
 
@@ -133,7 +131,7 @@ class RustWire:
             raise
         except Exception as error:
             failed = error
-        _broken(failed, _RUST)
+        broken(failed, _RUST)
 
     async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:
         length = response.get_header("content-length")
@@ -143,56 +141,10 @@ class RustWire:
             return
         reader = response.body_reader
         pieces: AsyncIterator[bytes] = _pieces(reader.read_chunk)
-        await _gathered(pieces, received, limit, count)
+        await gathered(pieces, received, limit, count)
 
     async def aclose(self) -> None:
         await self._client.close()
-
-
-class HttpxWire:
-    """httpx, over a transport that is given. A cancelled request may take its connection with it, as of httpx 0.28."""
-
-    stoppable = False
-
-    def __init__(self, transport: httpx.AsyncBaseTransport, connect_timeout: float) -> None:
-        # An upstream's session cookie would have PHP answer our calls one after the other.
-        no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx.AsyncClient(
-            transport=transport,
-            timeout=httpx.Timeout(None, connect=connect_timeout),
-            headers={**HEADERS, "accept-encoding": "gzip, deflate"},
-            cookies=no_cookies,
-            follow_redirects=False,
-            trust_env=False,
-        )
-
-    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
-        content = request.content()
-        headers = [*request.headers, *([("content-type", JSON)] if content is not None else [])]
-        failed: Exception
-        try:
-            sent = self._client.build_request(
-                request.method, request.url, params=list(request.query) or None, headers=headers, content=content
-            )
-            response = await self._client.send(sent, stream=True)
-            try:
-                received.status = response.status_code
-                received.retry_after = response.headers.get("retry-after")
-                received.content_type = response.headers.get("content-type")
-                await _gathered(response.aiter_bytes(), received, limit, count)
-                return
-            finally:
-                await response.aclose()
-        except TooLong:
-            raise
-        except Exception as error:
-            failed = error
-        if isinstance(failed, httpx.RemoteProtocolError) and received.status is None and "disconnected" in str(failed):
-            raise Broken(Unavailable, "the connection was closed before an answer") from None
-        _broken(failed, _HTTPX)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
 
 async def _pieces(read: Callable[[], Any]) -> AsyncIterator[bytes]:
@@ -200,7 +152,8 @@ async def _pieces(read: Callable[[], Any]) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def _gathered(pieces: AsyncIterator[bytes], received: Received, limit: int, count: Callable[[int], None]) -> None:
+async def gathered(pieces: AsyncIterator[bytes], received: Received, limit: int, count: Callable[[int], None]) -> None:
+    """Put an answer that comes in pieces into `received`, telling `count` of each. Raises TooLong."""
     body = bytearray()
     received.body = body
     async for piece in pieces:
@@ -210,7 +163,8 @@ async def _gathered(pieces: AsyncIterator[bytes], received: Received, limit: int
         body += piece
 
 
-def _broken(failed: Exception, translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]") -> NoReturn:
+def broken(failed: Exception, translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]") -> NoReturn:
+    """Raise what a library's error is in our words: the first line of the table that fits."""
     for foreign, kind, what, again in translations:
         if isinstance(failed, foreign):
             raise Broken(kind, what, again=again) from None
@@ -218,8 +172,9 @@ def _broken(failed: Exception, translations: "tuple[tuple[Any, type[UpstreamErro
     raise Broken(Unavailable, f"the request failed ({type(failed).__name__})") from None
 
 
-# The first match counts. What each library says of a connection that ends before its answer does differs; a body that
-# ends early is an answer that is not the documented JSON (C10), a connection that fails is an upstream out of reach.
+# The first match counts, here and for httpx. What each library says of a connection that ends before its answer does
+# differs; a body that ends early is an answer that is not the documented JSON (C10), a connection that fails is an
+# upstream out of reach.
 _RUST = (
     (rust.ConnectTimeoutError, Unavailable, "no connection in time", True),
     ((rust.ReadTimeoutError, rust.WriteTimeoutError, rust.PoolTimeoutError, rust.RequestTimeoutError), Unavailable,
@@ -227,16 +182,4 @@ _RUST = (
     (rust.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
     (rust.DecodeError, Malformed, "the answer is cut off, or not compressed as it says", True),
     (rust.NetworkError, Unavailable, "the connection was lost", True),
-)  # fmt: skip
-_HTTPX = (
-    ((httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError), Unavailable,
-     "the request could not be sent", False),
-    (httpx.ConnectTimeout, Unavailable, "no connection in time", True),
-    (httpx.TimeoutException, Unavailable, "no answer in time", True),
-    (httpx.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
-    (httpx.DecodingError, Malformed, "the answer is cut off, or not compressed as it says", True),
-    (httpx.NetworkError, Unavailable, "the connection was lost", True),
-    (httpx.ProxyError, Unavailable, "no connection", True),
-    (httpx.RemoteProtocolError, Malformed, "the answer is cut off, or not HTTP", True),
-    (httpx.HTTPError, Unavailable, "the request failed", True),
 )  # fmt: skip

@@ -1,14 +1,15 @@
-"""The real server, `gamehub-graph serve`, allowed pages as large as the benchmark's largest world."""
+"""The real server, as `gamehub-graph serve` goes on, allowed pages as large as the benchmark's largest world."""
 
-import schema.connection
-from server.command import main
+from importlib import import_module
+
+from server.serve import main
 from server.settings import NAMES
 
 
 def serve() -> None:
     """Serve, with the settings of the environment."""
     if "MAX_FIRST" not in NAMES:
-        schema.connection.MAX_FIRST = 10_000
+        import_module("schema.connection").MAX_FIRST = 10_000  # not before `server.serve` has said how to load it
     main()
 
 

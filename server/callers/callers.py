@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from starlette.types import Scope
 
@@ -14,13 +14,14 @@ from resolvers.caller import EVERYONE, Caller
 from server.callers import links
 from server.callers.attempts import Attempts
 from server.callers.credentials import WrongCredential, credential
-from server.callers.jwks import AGAIN_SECONDS, KeySet, NoKeys
 from server.callers.keys import AS_SET, Keys, Rates, looks_like_key
 from server.callers.limiter import Limiter
 from server.callers.powers import TABLES
-from server.callers.tokens import Terms, Tokens, WrongToken
-from server.refusal import Refusal
-from server.settings import LiveSettings
+from server.refusal import Refusal, unauthenticated
+from server.settings import LiveSettings, Settings
+
+if TYPE_CHECKING:  # the seam: see _tokens
+    from server.callers.tokens import Tokens
 
 NOBODY = Caller("nobody", frozenset())
 _MOST_REMEMBERED = 10_000
@@ -44,7 +45,7 @@ class Callers:
         *,
         required: bool = False,
         keys: Keys | None = None,
-        tokens: Tokens | None = None,
+        tokens: "Tokens | None" = None,
         signing_secret: Callable[[], str] = lambda: "",
         limiter: Limiter | None = None,
         attempts: Attempts | None = None,
@@ -61,22 +62,10 @@ class Callers:
     def of(cls, live: LiveSettings, required: bool) -> Self:
         """As the settings have them."""
         settings = live.first
-        tokens = None
-        if settings.jwt_jwks_url is not None:
-            assert settings.jwt_issuer is not None
-            assert settings.jwt_audience is not None
-            terms = Terms(
-                settings.jwt_issuer,
-                settings.jwt_audience,
-                settings.jwt_leeway,
-                settings.jwt_groups_claim,
-                settings.jwt_powers_claim,
-            )
-            tokens = Tokens(KeySet(settings.jwt_jwks_url), terms)
         return cls(
             required=required,
             keys=Keys(settings.keys_path),
-            tokens=tokens,
+            tokens=_tokens(settings),
             signing_secret=live.signing_secret,
             limiter=Limiter(
                 Rates(settings.rate_requests, settings.rate_calls),
@@ -139,15 +128,7 @@ class Callers:
             if key is None:
                 raise unauthenticated("The key is wrong, revoked or expired.")
             return Known(key.caller, key.caller.name, key.rates, key.id)
-        try:
-            caller = await self._tokens.caller(text)
-        except WrongToken as wrong:
-            raise unauthenticated(f"The token lets nobody in: {wrong}.") from None
-        except NoKeys:
-            raise Refusal(
-                503, "ISSUER_UNAVAILABLE", "The keys of the token's issuer cannot be had; try again in a moment.",
-                {"Retry-After": f"{AGAIN_SECONDS:.0f}"},
-            ) from None  # fmt: skip
+        caller = await self._tokens.admitted(text)
         return Known(caller, caller.name)
 
     def _by_link(self, scope: Scope) -> Known:
@@ -168,6 +149,20 @@ class Callers:
         return Known(caller, caller.name, key.rates, key.id)
 
 
-def unauthenticated(message: str) -> Refusal:
-    """Why nobody is let in."""
-    return Refusal(401, "UNAUTHENTICATED", message)
+def _tokens(settings: Settings) -> "Tokens | None":
+    if settings.jwt_jwks_url is None:
+        return None
+    # Only here: cryptography and httpx, which take 14 MiB, are for tokens alone.
+    from server.callers.jwks import KeySet
+    from server.callers.tokens import Terms, Tokens
+
+    assert settings.jwt_issuer is not None
+    assert settings.jwt_audience is not None
+    terms = Terms(
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.jwt_leeway,
+        settings.jwt_groups_claim,
+        settings.jwt_powers_claim,
+    )
+    return Tokens(KeySet(settings.jwt_jwks_url), terms)

@@ -7,8 +7,7 @@ import typer
 
 from server.callers.span import span
 from server.settings import load
-
-FAILED, WRONG_USE = 1, 2
+from server.terminal import FAILED, WRONG_USE
 
 keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
 

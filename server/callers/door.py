@@ -6,11 +6,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from server.callers.callers import NOBODY, Callers, Known, unauthenticated
-from server.callers.limiter import Standing
+from server.callers.callers import NOBODY, Callers, Known
 from server.callers.powers import Area, area
+from server.callers.standing import Standing
 from server.execution import encode
-from server.refusal import Refusal
+from server.refusal import Refusal, unauthenticated
 from upstream.queue import ASKER, Asker
 
 REALM = "gamehub-graph"

@@ -7,8 +7,9 @@ from typing import Any
 import jwt
 
 from resolvers.caller import Caller
-from server.callers.jwks import KeySet
+from server.callers.jwks import AGAIN_SECONDS, KeySet, NoKeys
 from server.callers.powers import POWERS
+from server.refusal import Refusal, unauthenticated
 
 # What is signed with a public key's counterpart, and the kind of key each takes. Never `none`, and never HS256: who
 # knows the public key could sign with it.
@@ -43,6 +44,18 @@ class Tokens:
         self._keys = keys
         self._terms = terms
         self._ready: dict[tuple[str, str], tuple[Mapping[str, Any], jwt.PyJWK]] = {}
+
+    async def admitted(self, text: str) -> Caller:
+        """Whom a token lets in. Raises Refusal, as a client is told."""
+        try:
+            return await self.caller(text)
+        except WrongToken as wrong:
+            raise unauthenticated(f"The token lets nobody in: {wrong}.") from None
+        except NoKeys:
+            raise Refusal(
+                503, "ISSUER_UNAVAILABLE", "The keys of the token's issuer cannot be had; try again in a moment.",
+                {"Retry-After": f"{AGAIN_SECONDS:.0f}"},
+            ) from None  # fmt: skip
 
     async def caller(self, text: str) -> Caller:
         """Whom a token lets in. Raises WrongToken, and NoKeys."""

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from resolvers.caller import Caller
-from server.callers import limiter as limiter_module
+from server.callers import windows_redis
 from server.callers.callers import Callers
 from server.callers.keys import AS_SET, KeyFile, Keys, Rates
 from server.callers.limiter import Limiter
@@ -127,7 +127,7 @@ async def test_two_servers_count_together(redis: RedisServer) -> None:
 
 
 async def test_without_redis_each_server_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limiter_module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(windows_redis, "PAUSE_SECONDS", 0.0)
     with RedisServer(tmp_path) as redis:
         limiter = Limiter(Rates(2, 0), redis.url)
 

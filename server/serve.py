@@ -1,0 +1,101 @@
+"""The process that serves: what `gamehub-graph serve` goes on as, once its options are settings in the environment.
+
+The libraries that read a command line stay behind: they take MiBs and serve nobody. What takes long to import is
+imported once the address is had, while the sandbox starts.
+"""
+
+import signal
+import sys
+
+import server.huge_pages  # noqa: F401  # before the Rust client is loaded
+from server import logs
+from server.callers.openness import TooOpen, required
+from server.listening import CannotListen, listen, page_address, run
+from server.sandbox_process import SandboxFailed
+from server.settings import WrongSettings, load
+from server.terminal import FAILED, WRONG_USE, end, say, tell
+from server.upstreams import upstreams
+
+
+def main() -> None:
+    """Serve, with the settings of the environment, and end as `gamehub-graph serve` does."""
+    try:
+        serve()
+    except WrongSettings as error:
+        for line in error.lines:
+            say(line)
+        sys.exit(WRONG_USE)
+    except SandboxFailed as error:
+        end(str(error), FAILED)
+
+
+def serve() -> None:
+    """Serve until a signal. Raises WrongSettings and SandboxFailed; ends the process for what else is in the way."""
+    settings = load()
+    logs.set_up(settings.log_level, settings.log_format)
+    try:
+        bound = listen(settings.host, settings.port)
+    except CannotListen as error:
+        end(str(error), FAILED)
+    try:
+        closed = required(settings.auth, settings.allow_open == "yes", bound.getsockname()[0])
+    except TooOpen as error:
+        bound.close()
+        end(str(error), WRONG_USE)
+    with upstreams(settings, tell) as live:
+        from resolvers.predict import foresee
+        from resolvers.session import Session
+        from schema import graph
+        from server.app import create_app
+        from server.callers.callers import Callers
+        from server.gateway import Gateway
+        from server.registered import Registered, by_hash, read_folder
+        from server.saved import BrokenQuery, saved_queries
+        from server.trace import finish
+
+        gateway = Gateway(live)
+        readiness = gateway.readiness()
+        try:
+            saved = saved_queries()
+            known = by_hash(one.text for one in saved)
+            if settings.documents_folder is not None:
+                known |= read_folder(settings.documents_folder)
+            served = create_app(
+                graph.schema,
+                gateway.session,
+                saved=saved,
+                readiness=readiness,
+                lifespan=gateway.open,
+                finish=finish,
+                foresee=foresee,
+                callers=Callers.of(live, closed),
+                leave=Session.close,
+                limits=settings.limits,
+                registered=Registered(known, only=settings.documents == "saved"),
+                origins=settings.origins,
+                most_running=settings.max_operations,
+                most_waiting=settings.max_waiting_operations,
+                setup=gateway.setup(),
+                compiled=settings.engine == "compiled",
+                stats=gateway.stats,
+            )
+        except BrokenQuery as error:
+            end(str(error), FAILED)
+        # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        if closed:
+            tell("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
+        page = page_address(bound)
+
+        def listening() -> None:
+            tell(f"Open {page} for the page; clients use {page}/graphql")
+
+        if not run(
+            served, bound, listening, settings.patience, readiness.drain, settings.drain_seconds, settings.stop_seconds
+        ):
+            end("the server could not start; the log above says why", FAILED)
+
+
+if __name__ == "__main__":
+    main()
