@@ -48,8 +48,8 @@ def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.exec
 
 def _tailcall(title: str, *packages: str, **environment: str) -> Server:
     # It reads its port from a configuration alone, and several are one.
-    start = f'echo "schema @server(port: $PORT) {{ query: Query }}" > port.graphql && exec "{TAILCALL}" start "$0" port.graphql'
-    command = ("sh", "-c", start, str(HERE / "tailcall" / "tailcall.graphql"))
+    start = 'echo "schema @server(port: $PORT) { query: Query }" > port.graphql && exec "$0" start "$1" port.graphql'
+    command = ("sh", "-c", start, str(TAILCALL), str(HERE / "tailcall" / "tailcall.graphql"))
     return Server(title, command, NODE / "node_modules", packages, environment, frozenset({"walk2000", "walk8000"}))
 
 

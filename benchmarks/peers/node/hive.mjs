@@ -76,7 +76,10 @@ const gameHistory = loadJSONSchemaSubgraph("GameHistory", {
 
 const log = new Logger({ level: "error" })
 const supergraph = await getComposedSchemaFromConfig(
-  defineConfig({ subgraphs: [{ sourceHandler: gameHub }, { sourceHandler: gameHistory }], additionalTypeDefs: typeDefs }),
+  defineConfig({
+    subgraphs: [{ sourceHandler: gameHub }, { sourceHandler: gameHistory }],
+    additionalTypeDefs: typeDefs,
+  }),
   LegacyLogger.from(log),
 )
 

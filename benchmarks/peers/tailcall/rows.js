@@ -7,7 +7,7 @@ let last = 0
 
 const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19) + "+00:00"
 const money = (value) => value.toFixed(2)
-const wallet = (row) => money(row.type === "Bingo - Wager" && row.currency_amount ? -row.currency_amount : row.currency_amount)
+const wallet = ({ type, currency_amount: amount }) => money(type === "Bingo - Wager" && amount ? -amount : amount)
 const newestFirst = (one, other) =>
   one.created_at < other.created_at ? 1 : one.created_at > other.created_at ? -1 : other.history_id - one.history_id
 
@@ -49,8 +49,9 @@ function group(body) {
 }
 
 function users(body) {
-  const rows = JSON.parse(body).report.sort((one, other) => one.id - other.id)
-  return JSON.stringify({ rows: rows.map(({ id, username }) => ({ id: String(id), username })), totalCount: rows.length })
+  const sorted = JSON.parse(body).report.sort((one, other) => one.id - other.id)
+  const rows = sorted.map(({ id, username }) => ({ id: String(id), username }))
+  return JSON.stringify({ rows, totalCount: rows.length })
 }
 
 function movements(body) {
