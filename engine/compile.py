@@ -26,6 +26,7 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
+from engine.direct import resolver
 from engine.offer import OFFER, Expression, Nested, Offer, Rows
 from engine.run import Field, answered, carefully
 from engine.values import Completer, Leaf, Objects, Project, Selected, completer
@@ -108,7 +109,8 @@ class Compiler:
             fields.append(
                 Field(
                     order, key, name, nodes, definition, type, strawberry, offer if isinstance(offer, Offer) else None,
-                    _attribute(strawberry), self._completer(definition.type, details, f"{where}.{key}"),
+                    _attribute(strawberry), resolver(self.schema, definition, strawberry),
+                    self._completer(definition.type, details, f"{where}.{key}"),
                 )
             )  # fmt: skip
         return fields

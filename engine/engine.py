@@ -16,13 +16,14 @@ from graphql import (
     VariableNode,
     located_error,
 )
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
 from engine.compile import Compiler, NotCompiled
 from engine.run import Failed, Fixed, Run
 from engine.values import Selected
+from engine.variables import Variables
 
 MOST_PROGRAMS = 1000
 _SHAPING = ("skip", "include")
@@ -40,6 +41,15 @@ class Program:
     def code(self) -> str:
         """The Python that was written for it so far: levels that no run has reached have none yet."""
         return "\n\n".join(self.compiler.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an operation before it is compiled: the variables that shape it, and how all are read."""
+
+    operation: OperationDefinitionNode
+    shaping: tuple[str, ...]
+    variables: Variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,7 @@ class Engine:
         self._most = most
         self._programs: OrderedDict[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
         self._programs = OrderedDict()
-        self._shaping: OrderedDict[int, tuple[OperationDefinitionNode, tuple[str, ...]]] = OrderedDict()
+        self._known: OrderedDict[int, Known] = OrderedDict()
         declared = {directive.name for directive in schema._schema.directives
                     if directive.extensions.get("strawberry-definition") is None}  # fmt: skip
         # Directives without a resolver say something to others, and nothing to whoever runs the operation.
@@ -81,7 +91,7 @@ class Engine:
         `write` turns a finished list of an answer into what shall stand there instead, so that a long answer need not
         be written all at once in the end.
         """
-        coerced = self._coerced(operation, variables)
+        coerced = self._of(document, operation).variables.values(variables)
         if isinstance(coerced, list):
             return Result(None, coerced, ran=False)
         program = self.program(document, operation, coerced)
@@ -101,13 +111,8 @@ class Engine:
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
     ) -> Program | None:
         """What `run` runs, or would leave to graphql-core and why; None if the variables do not fit."""
-        coerced = self._coerced(operation, variables)
+        coerced = self._of(document, operation).variables.values(variables)
         return None if isinstance(coerced, list) else self.program(document, operation, coerced)
-
-    def _coerced(
-        self, operation: OperationDefinitionNode, variables: dict[str, Any]
-    ) -> VariableValues | list[GraphQLError]:
-        return get_variable_values(self._schema._schema, operation.variable_definitions or (), variables, max_errors=50)
 
     def program(self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues) -> Program:
         """The program of an operation, compiled now or before.
@@ -115,7 +120,8 @@ class Engine:
         Variables are inputs, but for those that `@skip` and `@include` read: they shape the answer, so each of their
         combinations that is met is a program of its own.
         """
-        place = (id(operation), self._shape(document, operation, variables))
+        shape = tuple([variables.coerced.get(name) for name in self._of(document, operation).shaping])
+        place = (id(operation), shape)
         kept = self._programs.get(place)
         if kept is not None and kept[0] is operation:
             self._programs.move_to_end(place)
@@ -127,16 +133,14 @@ class Engine:
             self._programs.popitem(last=False)
         return program
 
-    def _shape(
-        self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
-    ) -> tuple[object, ...]:
-        kept = self._shaping.get(id(operation))
-        if kept is None or kept[0] is not operation:
+    def _of(self, document: DocumentNode, operation: OperationDefinitionNode) -> Known:
+        kept = self._known.get(id(operation))
+        if kept is None or kept.operation is not operation:
             names = tuple(sorted(_shaping(document, operation)))
-            kept = self._shaping[id(operation)] = operation, names
-            while len(self._shaping) > self._most:
-                self._shaping.popitem(last=False)
-        return tuple(variables.coerced.get(name) for name in kept[1])
+            kept = self._known[id(operation)] = Known(operation, names, Variables(self._schema._schema, operation))
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return kept
 
     def _compile(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues

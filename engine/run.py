@@ -22,6 +22,7 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaita
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
+from engine.direct import Resolver
 from engine.offer import Offer
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Field:
     strawberry: StrawberryField | None
     offer: Offer | None
     attribute: str | None
+    resolver: Resolver
     completer: "Completer"
 
     @property
@@ -163,9 +165,8 @@ class Run:
             if not field.offer.waits:
                 return values
         else:
-            resolver: Callable[..., Any] = field.definition.resolve  # type: ignore[assignment]
             values = [
-                _called(resolver, source, self.info(field, path), arguments)
+                _called(field.resolver, source, self.info(field, path), arguments)
                 for source, path in zip(sources, paths, strict=True)
             ]
         return await settled(values)

@@ -58,6 +58,8 @@ def cover(needs: Iterable[Collection[SourceT]], prices: Mapping[SourceT, float])
     A need is the collection of sources any one of which serves it; one that no source serves is left out. Sources come
     back in the order of `prices`.
     """
+    if len(prices) == 1:
+        return tuple(source for source in prices if any(source in need for need in needs))
     wanted = {frozenset(source for source in need if source in prices) for need in needs}
     wanted.discard(frozenset())
     useful = [source for source in prices if any(source in need for need in wanted)]

@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from operator import attrgetter
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
 
+from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
@@ -130,7 +131,7 @@ class Session:
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
         self._under_way: Counter[System] = Counter()
-        self._calls: dict[Call, tuple[asyncio.Task[Answer[Any]], Step]] = {}
+        self._calls: dict[Call, _Asked] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
         self._closed = False
@@ -141,8 +142,10 @@ class Session:
         The calls themselves go on while another operation waits for them.
         """
         self._closed = True
-        for task, _ in self._calls.values():
-            task.cancel()
+        for asked in self._calls.values():
+            asked.error = None  # whose traceback refers to it
+            if asked.maker is not None:
+                asked.maker.cancel()
         # Sessions and their batches refer to each other: what was read would wait for the garbage collector.
         self._calls.clear()
         for batch in self._batches.values():
@@ -189,25 +192,25 @@ class Session:
         rejected: Sequence[Way] = (),
         keys: int = 1,
     ) -> Answer[Any]:
-        known = self._calls.get(call)
-        if known is None:
-            if self._closed:
-                # A batch that was gathered before the end. Nobody is there to be told of an error.
-                raise asyncio.CancelledError
+        asked = self._calls.get(call)
+        if asked is None:
             step = Step(call, time.monotonic() - self._began, scoped=self.scope is not None)
             if way is not None:
                 step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
             self.steps.append(step)
-            task = asyncio.ensure_future(self._fetch(call, step))
-            task.add_done_callback(_retrieve)
-            known = self._calls[call] = (task, step)
-        task, step = known
-        step.fields.update(fields)
-        answer = await asyncio.shield(task)
-        need(answer.rows, call.columns)
+            asked = self._calls[call] = _Asked(step)
+        asked.step.fields.update(fields)
+        answer = asked.answer
+        if answer is None:
+            answer = await asked.made(self._fetch)
+        if call is not asked.step.call:
+            need(answer.rows, call.columns)
         return answer
 
     async def _fetch(self, call: Call, step: Step) -> Answer[Any]:
+        if self._closed:
+            # Gathered before the end, or waited for by others until then: nobody is there to be told of an error.
+            raise asyncio.CancelledError
         began, system = time.monotonic(), call.report.system
         # Calls beyond the slots of their system wait for those before them: that time is not the report's.
         turns = 1 + self._under_way[system] // self.prices.parallel[system]
@@ -318,6 +321,57 @@ class Session:
         return loader
 
 
+class _Asked:
+    """A call of one operation: who asks first makes it, for all who ask; is it cancelled, the next of them goes on."""
+
+    __slots__ = ("_bell", "answer", "error", "maker", "step")
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.answer: Answer[Any] | None = None
+        self.maker: asyncio.Task[Any] | None = None
+        self.error: Exception | None = None
+        self._bell = Bell()
+
+    async def made(self, make: Callable[[Call, Step], Awaitable[Answer[Any]]]) -> Answer[Any]:
+        """Its answer. Raises what `make` has raised."""
+        while self.maker is not None:
+            await self._bell.wait()
+        if self.answer is None and self.error is None:
+            self.maker = asyncio.current_task()
+            try:
+                self.answer = await make(self.step.call, self.step)
+            except Exception as error:
+                self.error = error
+            finally:
+                self.maker = None
+                self._bell.ring()
+        if self.answer is None:
+            assert self.error is not None
+            raise self.error
+        return self.answer
+
+
+class _Round:
+    """The keys of a batch that are read together, and what came of each, once that is known."""
+
+    __slots__ = ("bell", "found", "keys", "task")
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = []
+        self.found: dict[Any, Rows | Exception] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.bell = Bell()
+
+    async def read(self) -> dict[Any, Rows | Exception]:
+        """What came of the keys. Who gives up waiting leaves the others untouched."""
+        if self.task is not None:
+            await self.bell.wait()
+        if self.found is None:
+            raise asyncio.CancelledError
+        return self.found
+
+
 class _Batch:
     """The keys of one edge that are read together."""
 
@@ -338,17 +392,14 @@ class _Batch:
         self.exact = exact
         self.fields: set[str] = set()
         self._columns: set[str] | None = set()
-        self._asked: dict[Any, asyncio.Future[dict[Any, Rows | Exception]]] = {}
+        self._asked: dict[Any, _Round] = {}
+        self._gathering: _Round | None = None
 
     def close(self) -> None:
         """Let go of what was read."""
+        for each in self._asked.values():
+            each.found = None  # an error's traceback refers to its round
         self._asked.clear()
-        self.__dict__.pop("_loader", None)  # which refers to the batch
-
-    @cached_property
-    def _loader(self) -> "DataLoader[list[Any], dict[Any, Rows | Exception]]":
-        """What is asked for in one tick makes one batch, in which each asker has one future, however many its keys."""
-        return DataLoader(self._together, cache=False)
 
     async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list["Rows | Exception"]:
         """The rows of each key, or the error that kept them away; a key is read once an operation."""
@@ -357,25 +408,29 @@ class _Batch:
         else:
             self._columns.update(columns)
         asked = self._asked
-        new = list(dict.fromkeys(key for key in keys if key not in asked))
-        if new:
-            future = asyncio.ensure_future(self._loader.load(new))
-            future.add_done_callback(_retrieve)
-            for key in new:
-                asked[key] = future
-        futures = {asked[key] for key in keys}
-        found: dict[Any, Rows | Exception] = {}
-        for future in futures:
-            try:
-                found |= await asyncio.shield(future)
-            except Exception as error:
-                found |= dict.fromkeys((key for key in keys if asked[key] is future), error)
-        return [found[key] for key in keys]
+        for key in keys:
+            if key not in asked:
+                if self._gathering is None:
+                    self._gathering = _Round()
+                    self._gathering.task = asyncio.create_task(self._together(self._gathering))
+                self._gathering.keys.append(key)
+                asked[key] = self._gathering
+        rounds = [asked[key] for key in keys]
+        found = {each: await each.read() for each in dict.fromkeys(rounds)}
+        return [found[each][key] for each, key in zip(rounds, keys, strict=True)]
 
-    async def _together(self, askers: list[list[Any]]) -> list[Any]:
-        keys = [key for asker in askers for key in asker]
-        found = dict(zip(keys, await self.load(keys), strict=True))
-        return [{key: found[key] for key in asker} for asker in askers]
+    async def _together(self, gathered: _Round) -> None:
+        try:
+            # So that a key is among them that is asked for in the tick after the first one's, too.
+            await asyncio.sleep(0)
+            keys, self._gathering = gathered.keys, None
+            try:
+                gathered.found = dict(zip(keys, await self.load(keys), strict=True))
+            except Exception as error:
+                gathered.found = dict.fromkeys(keys, error)
+        finally:
+            gathered.task = None
+            gathered.bell.ring()
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
@@ -390,14 +445,16 @@ class _Batch:
         return Rows() if self.edge.one or self.edge.maybe else error
 
     async def _load(self, keys: list[Any]) -> list[Any]:
-        ways = await self._less_what_is_held(self.ways(keys), keys)
-        prices = self.session.prices
-        # Few keys and many are two questions, each with a way of its own.
-        place = (self.edge, tuple(self.fixed.items()), self.agent, len(keys).bit_length())
-        way = self.session.choose(ways, prices.taken.get(place))
-        if len(ways) > 1:
+        ways = self.ways(keys)
+        way, rejected = ways[0], ways[1:]
+        if rejected:
+            ways = await self._less_what_is_held(ways, keys)
+            prices = self.session.prices
+            # Few keys and many are two questions, each with a way of its own.
+            place = (self.edge, tuple(self.fixed.items()), self.agent, len(keys).bit_length())
+            way = self.session.choose(ways, prices.taken.get(place))
             prices.remember(place, way.name)
-        rejected = [other for other in ways if other is not way]
+            rejected = [other for other in ways if other is not way]
         if way.name == "narrow":
             return await self._narrow(keys, way, rejected)
         return await self._wide(keys, way, rejected, next((other for other in rejected if other.name == "narrow"), way))
@@ -405,33 +462,35 @@ class _Batch:
     def ways(self, keys: list[Any]) -> list[Way]:
         """The ways to read these keys that are known to give the right rows, with their prices; never none."""
         edge, prices, found = self.edge, self.session.prices, []
-        if edge.by is not None:
-            rows = len(keys) * prices.rows_of_kind(self._narrow_call(keys[0]), edge.rows)
+        narrow = None if edge.by is None else self._narrow_call(keys[0])
+        if narrow is not None:
+            rows = len(keys) * prices.rows_of_kind(narrow, edge.rows)
             found.append(self._way("narrow", edge.report, len(keys), rows))
         wide = edge.wide
-        if wide is not None and (edge.by is None or (len(keys) > 1 and self._allowed(wide, keys))):
-            found.append(self._way("wide", wide.report, 1, self._wide_rows(wide, keys)))
+        if wide is not None and (narrow is None or (len(keys) > 1 and self._allowed(wide, keys))):
+            found.append(self._way("wide", wide.report, 1, self._wide_rows(wide, narrow, keys)))
         return found
 
-    def _wide_rows(self, wide: Wide, keys: Sequence[Any]) -> float:
+    def _wide_rows(self, wide: Wide, narrow: Call | None, keys: Sequence[Any]) -> float:
         """How many rows the wide call is likely to bring."""
         call, prices = self._wide_call(wide), self.session.prices
-        if wide.members is None:
+        if wide.members is None or narrow is None:
             return prices.rows(call, wide.rows)
         known = prices.rows_of_scope(call)
         if known is not None:
             return known
         # Groups differ more in size than their users do in what each of them does.
         members = Call.of(wide.members.report, None, agent="", **{str(wide.members.by): self.fixed["group"]})
-        each = prices.rows_of_kind(self._narrow_call(keys[0]), wide.rows)
+        each = prices.rows_of_kind(narrow, wide.rows)
         guess = max(prices.rows(members, wide.members.rows), len(keys)) * each
         # A guess that is off by half does not rule the call out for good: once it was made, its rows are known.
         return min(guess, MOST_ROWS) if guess < 2 * MOST_ROWS else guess
 
     async def _less_what_is_held(self, ways: list[Way], keys: list[Any]) -> list[Way]:
         """The ways at the price of what is not at hand already, or under way."""
-        look = getattr(self.session.upstream, "held_many", None)
-        if look is None or len(ways) < 2:
+        upstream = self.session.upstream
+        look = getattr(upstream, "held_many", None)
+        if look is None or not getattr(upstream, "keeps", True):
             return ways
         wide = self.edge.wide
         assert wide is not None
@@ -461,22 +520,24 @@ class _Batch:
     def _narrow_call(self, key: Any) -> Call:
         edge = self.edge
         assert edge.by is not None
-        sent = {name: value for name, value in self.fixed.items() if name in edge.report.parameters}
-        call = Call.of(edge.report, self.interval, agent=self.agent, **{**sent, edge.by: key})
-        return self._reading(call, edge.column, edge.keep[0] if edge.keep else edge.column)
+        sent = self._sent(edge.report) | {edge.by: key}
+        return self._call(edge.report, sent, edge.column, edge.keep[0] if edge.keep else edge.column)
 
     def _wide_call(self, wide: Wide) -> Call:
-        sent = {name: value for name, value in self.fixed.items() if name in wide.report.parameters}
-        sent |= {name: self.fixed[source] for name, source in wide.params.items()}
-        return self._reading(Call.of(wide.report, self.interval, agent=self.agent, **sent), wide.column)
+        sent = self._sent(wide.report) | {name: self.fixed[source] for name, source in wide.params.items()}
+        return self._call(wide.report, sent, wide.column)
 
-    def _reading(self, call: Call, *own: str) -> Call:
+    def _sent(self, report: Report) -> dict[str, str | int]:
+        return {name: value for name, value in self.fixed.items() if name in report.parameters}
+
+    def _call(self, report: Report, params: Fixed, *own: str) -> Call:
         """A call that tells which columns are read: those that were asked for, and those that tell rows apart."""
-        if self._columns is None:
-            return call
-        return replace(call, columns=frozenset(self._columns.union(own)))
+        columns = None if self._columns is None else frozenset(self._columns.union(own))
+        return Call(report, tuple(sorted(params.items())), self.interval, self.agent, columns)
 
     async def _narrow(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
+        if len(keys) == 1:
+            return [await self._one(keys[0], way, rejected, 1)]
         return await asyncio.gather(*(self._one(key, way, rejected, len(keys)) for key in keys))
 
     async def _one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> Rows | Exception:
@@ -579,9 +640,3 @@ def _share_out(rows: Iterable[RowT], column: str) -> dict[Hashable, list[RowT]]:
     for key, row in zip(map(attrgetter(column), rows), rows, strict=True):
         shares[key].append(row)
     return dict(shares)
-
-
-def _retrieve(task: "asyncio.Task[Any]") -> None:
-    """Mark the failure as seen: those who waited got it, and if all of them left, nobody misses it."""
-    if not task.cancelled():
-        task.exception()

@@ -433,7 +433,10 @@ async def complete(windows: Sequence[Window], selection: Selection) -> bool:
     loaded = False
     while loads := list(_loads(windows, selection)):
         loaded = True
-        await asyncio.gather(*(_load(window, source) for window, source in loads))
+        if len(loads) == 1:
+            await _load(*loads[0])
+        else:
+            await asyncio.gather(*(_load(window, source) for window, source in loads))
     return loaded
 
 

@@ -1,15 +1,17 @@
 """The application: its routes, its middleware and its life, put together from plain lists."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry import Schema
 
 from server.access import Access
@@ -20,7 +22,6 @@ from server.callers.powers import ADMIN
 from server.execution import Executor, Finish, Foresee, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
-from server.headers import SecurityHeaders
 from server.limits import ORDINARY, Limits
 from server.metrics import Counted, Stats, metrics_route
 from server.odata.routes import Service
@@ -38,6 +39,26 @@ from server.tables.table import Tables
 from server.tabs import Tabs
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class App(Starlette):
+    """Starlette, where `Access` answers for faults, and some paths are found without a look at all the routes."""
+
+    def __init__(self, straight: Mapping[str, ASGIApp], **options: Any) -> None:
+        super().__init__(**options)
+        self._straight = straight
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, from the outermost."""
+        routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            plain = scope["type"] == "http" and not scope.get("root_path")
+            await (self._straight.get(scope["path"], routed) if plain else routed)(scope, receive, send)
+
+        for layer, args, kwargs in reversed(self.user_middleware):
+            app = layer(app, *args, **kwargs)
+        return app
 
 
 @asynccontextmanager
@@ -95,9 +116,11 @@ def create_app(
             finally:
                 await desk.aclose()
 
-    return Starlette(
+    graphql = GraphQL(executor, page_response, limits, registered, origins)
+    return App(
+        {"/graphql": graphql},
         routes=[
-            Route("/graphql", GraphQL(executor, page_response, limits, registered, origins)),
+            Route("/graphql", graphql),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             metrics_route(Counted(lambda: executor.engine.counts if executor.engine is not None else {}, stats)),
@@ -110,7 +133,6 @@ def create_app(
         # A preflight carries no credential, so it is answered before the door.
         middleware=[
             Middleware(Access),
-            Middleware(SecurityHeaders),
             *cors(origins),
             Middleware(Door, callers=house),
             Middleware(Shedding, running=most_running, waiting=most_waiting),

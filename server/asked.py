@@ -17,6 +17,7 @@ TRACE = "X-Graph-Trace"
 EXPLAIN = "X-Graph-Explain"
 MAX_CALLS = "X-Graph-Max-Calls"
 
+_HEADERS = frozenset(name.lower() for name in (TRACE, EXPLAIN, MAX_CALLS))
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 _MOST_DIGITS = 9
 
@@ -35,8 +36,13 @@ class Asked:
         return self.explain or self.max_calls is not None
 
 
+NOTHING = Asked()
+
+
 def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> Asked:
-    """What headers and extensions ask for; of two bounds the lower one holds. Raises Refusal."""
+    """What headers (named in small letters) and extensions ask for; of two bounds the lower holds. Raises Refusal."""
+    if not extensions and _HEADERS.isdisjoint(headers):
+        return NOTHING
     bounds = [bound for bound in (_bound(headers), _most(extensions)) if bound is not None]
     return Asked(
         _header(headers, TRACE) or _flag(extensions, "trace"),
@@ -46,7 +52,7 @@ def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> Asked:
 
 
 def _header(headers: Mapping[str, str], name: str) -> bool:
-    value = headers.get(name, "0").strip().lower()
+    value = headers.get(name.lower(), "0").strip().lower()
     if value not in _TRUTH:
         raise _bad(f"The header {name} must be 1 or 0.")
     return _TRUTH[value]
@@ -60,7 +66,7 @@ def _flag(extensions: Mapping[str, Any], name: str) -> bool:
 
 
 def _bound(headers: Mapping[str, str]) -> int | None:
-    value = headers.get(MAX_CALLS)
+    value = headers.get(MAX_CALLS.lower())
     if value is None:
         return None
     value = value.strip()

@@ -20,6 +20,8 @@ from server.limits import Patience
 from server.refusal import error
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
+_CONTINUE = b"HTTP/1.1 100"
+_JOINED = 16_384  # bytes that are sooner copied than sent by themselves
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
 
 
@@ -42,6 +44,38 @@ class Places:
         return True
 
 
+class Writing:
+    """What one answer is written through: its head waits for the first of its body, so that both leave in one piece."""
+
+    __slots__ = ("_head", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None  # empty when it has left
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep what is the head."""
+        if self._head is None and not data.startswith(_CONTINUE):
+            self._head = data
+        elif self._head and len(data) <= _JOINED:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._flush()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close, once all is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, with an end to its patience."""
 
@@ -55,6 +89,7 @@ class Connection(HttpToolsProtocol):
         self._came = 0  # bytes, while the head is not whole
         self._headers = 0  # bytes of the headers in it
         self._in_head = True
+        self._whole = False  # whether what came last was the end of a request
 
     # What the transport tells
 
@@ -75,8 +110,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._request is None:
-            self._wait()
+        self._whole = False
         if self._in_head:
             self._came += len(data)
             data = _without_offer(data)
@@ -87,8 +121,12 @@ class Connection(HttpToolsProtocol):
             pass  # what follows is of no protocol that is spoken here; the connection ends with the answer
         except httptools.HttpParserError:
             self.send_400_response("")
-        if self._in_head and self._came > self._patience.head_bytes and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._in_head and self._came > self._patience.head_bytes:
             self.send_400_response("")
+        elif not self._whole and self._request is None:
+            self._wait()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -99,6 +137,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._headers = 0
+        self._whole = False
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -116,6 +155,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if upgrades:  # the parser takes what follows for another protocol
             self.cycle.keep_alive = False
+        if self.scope["method"] != "HEAD":  # whose answer is its head
+            self.cycle.transport = Writing(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
 
     def on_message_complete(self) -> None:
         if self._request is not None:
@@ -123,6 +164,7 @@ class Connection(HttpToolsProtocol):
             self._request = None
         self._places.waiting.pop(self, None)
         self._in_head = True
+        self._whole = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -211,5 +253,7 @@ class Connection(HttpToolsProtocol):
 
 def _without_offer(data: bytes) -> bytes:
     """A head that does not offer to go on in HTTP/2, as Java's client does: the parser would pass over the body."""
+    if b"h2c" not in data:
+        return data
     head, end, rest = data.partition(b"\r\n\r\n")
     return _OFFER.sub(b"\r\nx-offer: h2c", head) + end + rest if b"h2c" in head else data

@@ -197,6 +197,11 @@ class Gateway:
         assert self._cached is not None, "the gateway is not open"
         return await self._cached.held_many(calls)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether answers are kept, so that a call may be at hand."""
+        return self._settings.cache_url != "off"
+
     def spare(self, system: System) -> bool:
         """Whether a system may be asked once more for what it has failed to answer."""
         assert self._upstream is not None, "the gateway is not open"

@@ -11,23 +11,22 @@ calls than it may make counts as refused. One that is not done in time counts as
 error's code is DEADLINE_EXCEEDED.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from graphql import OperationType
-from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from server import asked, origins
 from server import operation as operations
 from server.execution import FAULT, Executor, Outcome, encode
+from server.fields import Fields
 from server.limits import ORDINARY, Limits
 from server.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.operation import Operation
 from server.refusal import Refusal, error
 from server.registered import Registered
+from server.watch import ClientGone, Watch
 
 
 class GraphQL:
@@ -49,10 +48,11 @@ class GraphQL:
         self._limits = limits
         self._registered = registered or Registered()
         self._origins = origins
+        self._watch = Watch(limits.seconds * TELLING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        accept = ", ".join(headers.getlist("accept")) or None
+        headers = Fields.of(scope)
+        accept = headers.get("accept")
         if scope["method"] == "GET" and wants_page(accept) and not _has_query(scope["query_string"]):
             await self._page(headers.get("if-none-match"))(scope, receive, send)
             return
@@ -62,7 +62,7 @@ class GraphQL:
             if media_type is None:
                 raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
-            operation = replace(operation, asked=asked.read(headers, operation.extensions), caller=scope["caller"])
+            operation = operation.by(scope["caller"], asked.read(headers, operation.extensions))
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
         except Refusal as refusal:
@@ -77,14 +77,14 @@ class GraphQL:
         except (TypeError, ValueError, RecursionError):  # nesting, say
             status = 500
             body = encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})
-        await Response(
-            body,
-            status,
-            {**extra, "Vary": "Accept", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
-            f"{media_type or JSON}; charset=utf-8",
-        )(scope, receive, send)
+        told = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
+        told += _HEADERS
+        told.append((b"content-length", b"%d" % len(body)))
+        told.append(_TYPES[media_type or JSON])
+        await send({"type": "http.response.start", "status": status, "headers": told})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _read(self, scope: Scope, headers: Headers, receive: Receive) -> Operation:
+    async def _read(self, scope: Scope, headers: Fields, receive: Receive) -> Operation:
         method = scope["method"]
         if headers.get("upgrade", "").lower() == "websocket":
             raise Refusal(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
@@ -105,7 +105,7 @@ class GraphQL:
         scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, headers: Fields, receive: Receive) -> bytes:
         most = self._limits.body_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and (len(length) > 18 or int(length) > most):
@@ -131,47 +131,17 @@ class GraphQL:
 
     async def _run(self, operation: Operation, receive: Receive) -> Outcome:
         """Run the operation until it is done, or its time is over, or the client gone: its work ends, unless shared."""
-        loop, running = asyncio.get_running_loop(), asyncio.current_task()
-        assert running is not None
-        watching: asyncio.Task[None] | None = None
-        gone = False
-
-        async def watch() -> None:
-            nonlocal gone
-            await _disconnect(receive)
-            gone = True
-            running.cancel()
-
-        def begin() -> None:
-            nonlocal watching
-            watching = loop.create_task(watch())
-
-        # Most operations are over before it is worth a task to see whether their client is still there.
-        later = loop.call_later(WATCH_AFTER, begin)
         try:
-            # The calls end at the deadline; what they came to is told a little after it.
-            async with asyncio.timeout(self._limits.seconds * TELLING):
-                return await self._executor.run(operation, written=True)
+            return await self._watch.over(self._executor.run(operation, written=True), receive)
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
-        except asyncio.CancelledError:
-            if not gone:
-                raise
-            running.uncancel()
-            raise ClientGone from None
-        finally:
-            later.cancel()
-            if watching is not None:
-                watching.cancel()
 
 
-class ClientGone(Exception):
-    """The client closed the connection before its answer."""
-
-
-WATCH_AFTER = 0.05  # seconds
+# The calls end at the deadline; what they came to is told a little after it.
 TELLING = 1.05
+_HEADERS = ((b"vary", b"Accept"), (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
 
@@ -182,13 +152,6 @@ def _status(outcome: Outcome, media_type: str) -> int:
     if outcome.faulty:
         return 500
     return 400 if media_type == RESPONSE_JSON else 200
-
-
-async def _disconnect(receive: Receive) -> Message:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return message
 
 
 def _has_query(query_string: bytes) -> bool:

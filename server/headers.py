@@ -1,6 +1,6 @@
 """The headers that every answer has for the sake of browsers."""
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from collections.abc import Iterable
 
 # An answer is data: a browser may neither guess that it is a page, nor run, frame or embed it. The page and its files
 # bring a content security policy of their own.
@@ -13,20 +13,11 @@ HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
+_ALL = tuple(HEADERS.items())
 
 
-class SecurityHeaders:
-    """Pure ASGI middleware that adds those that an answer does not have."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def add(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = message.setdefault("headers", [])
-                names = {name for name, _ in given}
-                message["headers"] = [*given, *(item for item in HEADERS.items() if item[0] not in names)]
-            await send(message)
-
-        await self._app(scope, receive, add if scope["type"] == "http" else send)
+def secured(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, and those of the above that it does not have."""
+    found = list(given)
+    names = dict(found)
+    return found + [item for item in _ALL if item[0] not in names]

@@ -6,12 +6,14 @@ The lines of other libraries come the same way. Those that write whole addresses
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 # They log the addresses they call at the level `info`, and GameHub's addresses hold the token.
 TALKATIVE = ("httpx", "httpcore", "hpack", "pyreqwest")
@@ -25,17 +27,26 @@ _LETS_IN = re.compile(
 
 
 _LETS_IN_BYTES = re.compile(_LETS_IN.pattern.encode())
-# Looked for first: the pattern takes as long as all the rest of a line, and hardly a line has any of these.
-_MARKS = ("ghk_", "eyJ", "Basic ", "_signature=")
-_MARKS_BYTES = tuple(mark.encode() for mark in _MARKS)
+
+
+# What is said by every line that a request causes; the server runs each request in a context of its own.
+TOLD: ContextVar[Mapping[str, str]] = ContextVar("told", default=MappingProxyType({}))
+
+
+def tell(logger: object, name: str, event: EventDict) -> EventDict:
+    """The line with what its request says: structlog's first step."""
+    for key, value in TOLD.get().items():
+        event.setdefault(key, value)
+    return event
 
 
 def veil(logger: object, name: str, line: Any) -> Any:
     """The line, as text or as bytes, without what lets a caller in: structlog's last step."""
+    # The pattern takes as long as all the rest of a line, and hardly a line has any of what it begins with.
     if isinstance(line, bytes):
-        if any(mark in line for mark in _MARKS_BYTES):
+        if b"ghk_" in line or b"eyJ" in line or b"Basic " in line or b"_signature=" in line:
             return _LETS_IN_BYTES.sub(lambda found: found[found.lastindex or 0] + b"***", line)
-    elif any(mark in line for mark in _MARKS):
+    elif "ghk_" in line or "eyJ" in line or "Basic " in line or "_signature=" in line:
         return _LETS_IN.sub(lambda found: f"{found[found.lastindex or 0]}***", line)
     return line
 
@@ -44,7 +55,7 @@ def set_up(level: str, format: str) -> None:
     """Set up logging for the whole process."""
     as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
     shared: Sequence[Processor] = (
-        structlog.contextvars.merge_contextvars,
+        tell,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )

@@ -1,6 +1,7 @@
 """Which media type an answer has, by the request's Accept header, and whether a body is JSON in UTF-8."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
@@ -10,6 +11,7 @@ HTML = "text/html"
 ANSWERS = (JSON, RESPONSE_JSON)
 
 _UTF8 = ("utf-8", "utf8")
+_USUAL = 300  # characters
 _MOST_RANGES = 50  # of an Accept header that are read
 
 
@@ -29,11 +31,18 @@ def wants_page(accept: str | None) -> bool:
 
 def is_json(content_type: str) -> bool:
     """Whether a body of this content type is JSON in UTF-8, the one kind that is read."""
+    if content_type == JSON:
+        return True
     kind, parameters = _split(content_type)
     return kind == JSON and parameters.get("charset", "utf-8").lower() in _UTF8
 
 
 def _best(accept: str, offers: tuple[str, ...]) -> str | None:
+    # Clients repeat themselves. What is longer than theirs is not worth the memory.
+    return _known(accept, offers) if len(accept) <= _USUAL else _found(accept, offers)
+
+
+def _found(accept: str, offers: tuple[str, ...]) -> str | None:
     best, best_rank = None, (0.0, 0)
     ranges = list(_ranges(accept))
     for offer in offers:
@@ -45,6 +54,9 @@ def _best(accept: str, offers: tuple[str, ...]) -> str | None:
         if quality > 0 and (quality, specificity) > best_rank:
             best, best_rank = offer, (quality, specificity)
     return best
+
+
+_known = lru_cache(maxsize=256)(_found)
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, int, float]]:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from resolvers.caller import EVERYONE, Caller
-from server.asked import Asked
+from server.asked import NOTHING, Asked
 from server.complexity import check_variables
 from server.limits import ORDINARY, Limits
 from server.negotiation import is_json
@@ -30,9 +30,15 @@ class Operation:
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
-    asked: Asked = field(default_factory=Asked)
+    asked: Asked = NOTHING
     caller: Caller = EVERYONE
     whole: bool = False
+
+    def by(self, caller: Caller, asked: Asked) -> "Operation":
+        """The same, as a caller asks it."""
+        if caller is self.caller and asked is self.asked:
+            return self
+        return Operation(self.text, self.name, self.variables, self.extensions, asked, caller, self.whole)
 
 
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:

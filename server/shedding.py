@@ -42,11 +42,14 @@ class Shedding:
         if self._running >= self._most_running and self._room.full(asker):
             await self._refuse(scope, receive, send)
             return
-        self._room.enter(asker)
-        try:
-            await self._slots.acquire()
-        finally:
-            self._room.leave(asker)
+        if self._slots.locked():
+            self._room.enter(asker)
+            try:
+                await self._slots.acquire()
+            finally:
+                self._room.leave(asker)
+        else:
+            await self._slots.acquire()  # at once
         self._running += 1
         began = time.monotonic()
         try:

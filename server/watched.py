@@ -1,5 +1,6 @@
 """A file that may change at any moment: its value is read again when the file has changed."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ class Watched(Generic[T]):
 
     def __init__(self, path: Path, read: Callable[[Path], T], first: T | None = None) -> None:
         self.path = path
+        self._name = str(path)  # looked at with every call, where a `Path` would take longer than the look itself
         self._read = read
         self._stamp = self._look()
         self._value = read(path) if first is None else first
@@ -53,7 +55,7 @@ class Watched(Generic[T]):
     def _look(self) -> tuple[int, int, int] | None:
         """What changes whenever the file does, or the link to it (as secrets in Kubernetes are)."""
         try:
-            seen = self.path.stat()
+            seen = os.stat(self._name)
         except OSError:
             return None
         return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -4,7 +4,6 @@ The request that goes out is a copy: the one that the rest of the program knows 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from upstream.agents import Agent
@@ -52,7 +51,8 @@ class GameHubAuth:
 
     def __call__(self, request: Request) -> Request:
         """The request with its token."""
-        return replace(request, query=(("api_token", self._token.value()), *request.query))
+        query = (("api_token", self._token.value()), *request.query)
+        return Request(request.method, request.url, query, request.headers, request.body)
 
 
 class GameLogAuth:
@@ -66,4 +66,4 @@ class GameLogAuth:
         asked = dict(request.body or {})
         method = {"method": asked.pop("method", None)}
         agent = {"agent_code": self._agent.code, "agent_token": self._agent.token.value()}
-        return replace(request, body=method | agent | asked)
+        return Request(request.method, request.url, request.query, request.headers, method | agent | asked)

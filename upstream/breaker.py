@@ -107,6 +107,8 @@ class Breakers:
             name = f"{report.code} of {report.system.value}"
             one = self._reports[report.code] = Breaker(name, self._failures, self._pause, clock=self._clock)
         both = (self._whole, one)
+        if self._whole.until is None and one.until is None:
+            return Passage(both)
         for breaker in both:
             if breaker.closed_to_us:
                 breaker.refused += 1
@@ -136,6 +138,8 @@ class Refused(Unavailable):
 
 class Passage:
     """One call that was let pass. It must be settled, whatever becomes of it."""
+
+    __slots__ = ("_breakers", "_trying")
 
     def __init__(self, breakers: tuple[Breaker, ...]) -> None:
         self._breakers = breakers

@@ -253,18 +253,19 @@ class Cached:
 
         `scope` names whose rows these are where callers may see different ones: nobody is served those of another.
         """
-        call = checked(call)
-        if self._store is not None and call.columns is not None:
-            call = replace(call, columns=None)  # what is kept serves those who read other columns
-        # Intervals are equal whatever days they were made of, which reports of days go by.
-        asked = (call, call.interval.days if call.interval is not None else None, scope)
         started = time.monotonic()
+        if self._store is not None or observe is not None:
+            call = checked(call)
         if self._store is None:
-            outcome = await self._answer(call, scope)  # the upstream itself lets those who ask the same wait together
+            outcome = await self._passed_by(call, started)
         else:
-            flight = self._answers.get(asked)
+            # What is kept serves those who read other columns.
+            call = replace(call, columns=None)
+            # Intervals are equal whatever days they were made of, which reports of days go by.
+            asked = (call, call.interval.days if call.interval is not None else None, scope)
+            store, flight = self._store, self._answers.get(asked)
             if flight is None:
-                flight = self._start(lambda: self._answer(call, scope), call.report.code, self._answers, [asked])
+                flight = self._start(lambda: self._answer(store, call, scope), call.report.code, self._answers, [asked])
             outcome = await flight.wait()
         if observe is not None:
             try:
@@ -274,7 +275,8 @@ class Cached:
         if isinstance(outcome, UpstreamError):
             # One error may be raised in many waiters: each begins a traceback of its own.
             raise outcome.with_traceback(None)
-        need(outcome.rows, call.columns)
+        if self._store is not None:
+            need(outcome.rows, call.columns)
         return outcome
 
     async def held(self, call: Call, *, scope: str = "") -> Held:
@@ -373,16 +375,16 @@ class Cached:
 
     # One answer
 
-    async def _answer(self, call: Call, scope: str) -> Answer[Any] | UpstreamError:
+    async def _answer(self, store: Store, call: Call, scope: str) -> Answer[Any] | UpstreamError:
+        cut = self._cut(call, scope)
+        if cut is not None and len(cut.pieces) > _MOST_DAYS:
+            return await self._passed_by(call, time.monotonic())
         tale = _Tale()
         try:
-            cut = self._cut(call, scope) if self._store is not None else None
-            if self._store is None or (cut is not None and len(cut.pieces) > _MOST_DAYS):
-                answer = await self._passed_by(call, tale)
-            elif cut is None:
-                answer = await self._as_a_whole(self._store, call, scope, tale)
+            if cut is None:
+                answer = await self._as_a_whole(store, call, scope, tale)
             else:
-                answer = await self._by_days(self._store, cut, tale)
+                answer = await self._by_days(store, cut, tale)
         except UpstreamError as error:
             self._outcomes["error"] += 1
             return error
@@ -392,10 +394,17 @@ class Cached:
         self._counted["stale"] += len(tale.since)
         return answer
 
-    async def _passed_by(self, call: Call, tale: _Tale) -> Answer[Any]:
-        flight = await self._fetched(call)
-        tale.add(flight)
-        return tale.answer(flight.rows(), "off")
+    async def _passed_by(self, call: Call, started: float) -> Answer[Any] | UpstreamError:
+        """What the upstream says, which itself lets those who ask the same wait together."""
+        try:
+            answer = await self._upstream.fetch(call)
+        except UpstreamError as error:
+            self._outcomes["error"] += 1
+            return error
+        self._outcomes["off"] += 1
+        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
+        notes = {"outcome": "off", "calls": (made,)}
+        return Answer(answer.rows, answer.requests, answer.bytes, time.monotonic() - started, notes)
 
     async def _as_a_whole(self, store: Store, call: Call, scope: str, tale: _Tale) -> Answer[Any]:
         """The answer to a call without days, which is kept for seconds."""

@@ -182,13 +182,13 @@ class Upstream:
         system = self._systems.get(call.report.system)
         if system is None:
             raise Unavailable("GAMEHUB_URL is not set" if call.report.system is System.GAMEHUB else _NO_GAMELOG)
-        late = asyncio.timeout(None)
+        late = system.transport.deadline()
         try:
-            async with system.transport.deadline() as late:
+            with late:
                 rows = await system.read(call, tally)
                 return Answer(rows, tally.requests, tally.bytes, time.monotonic() - tally.started)
         except TimeoutError:
-            if not late.expired():
+            if not late.expired:
                 raise
         tally.hurried = system.transport.hurried(tally)
         # Raised out here, where no exception of an HTTP library is its context.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
+from typing import Any, Self
 
 Until = Callable[[], float]
 
@@ -39,40 +40,52 @@ def within(seconds: float) -> Iterator[None]:
 class limit:
     """A block that is stopped, with TimeoutError, after its own time or at the deadline, if that is not put off.
 
-    A class, and no generator with a closure: a closure that plans itself anew would be garbage that refers to itself,
-    and to the task with all that it read.
+    It is `asyncio.timeout` with an end that may move. A class, and no generator with a closure: a closure that plans
+    itself anew would be garbage that refers to itself, and to the task with all that it read.
     """
 
-    __slots__ = ("_latest", "_seconds", "_timeout", "_timer", "_until")
+    __slots__ = ("_cancelling", "_latest", "_seconds", "_task", "_timer", "expired")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._until = UNTIL.get()
+        self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.expired = False
 
-    async def __aenter__(self) -> asyncio.Timeout:
+    def __enter__(self) -> Self:
         """Begin."""
+        self._task = task = asyncio.current_task()
+        assert task is not None, "only a task can be stopped"
+        self._cancelling = task.cancelling()
         self._latest = time.monotonic() + self._seconds
-        self._timeout = asyncio.timeout(self._seconds)
-        await self._timeout.__aenter__()
-        if self._until() < self._latest:
-            self._look()
-        return self._timeout
+        until = UNTIL.get()
+        # Not at once, whatever is left: only a task that waits can be stopped without a trace.
+        self._look_after(max(self._left(until), 0.0), until)
+        return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End."""
+        task, self._task = self._task, None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        await self._timeout.__aexit__(kind, error, trace)
+        # Cancelled by somebody else as well, it is cancelled.
+        if self.expired and task is not None and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
-    def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        wait = min(self._latest, self._until()) - time.monotonic()
-        if wait <= 0:
-            self._timer = None
-            self._timeout.reschedule(loop.time())
-        else:
-            self._timer = loop.call_later(wait, self._look)
+    def _left(self, until: Until) -> float:
+        return min(self._latest, until()) - time.monotonic()
+
+    def _look_after(self, seconds: float, until: Until) -> None:
+        if self._task is not None:
+            self._timer = self._task.get_loop().call_later(seconds, self._look, until)
+
+    def _look(self, until: Until) -> None:
+        left = self._left(until)
+        if left > 0:
+            self._look_after(left, until)
+        elif self._task is not None:
+            self._timer, self.expired = None, True
+            self._task.cancel()

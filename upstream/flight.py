@@ -27,37 +27,49 @@ class Flight(Generic[T]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]], what: str, gone: "Callable[[Flight[T]], None]"):
         self._what = what
         self._gone: Callable[[Flight[T]], None] | None = gone
-        self._waiters: list[Until] = []
+        self._waiters: dict[asyncio.Future[None], Until] = {}
         self._last = UNTIL.get()()
         self.task = asyncio.create_task(self._run(work), name=what)
-        self.task.add_done_callback(lambda _: self._leave())
+        self.task.add_done_callback(self._land)  # in case it is stopped before it begins
 
     def until(self) -> float:
         """When the last of those who wait wants the answer."""
-        return max((each() for each in self._waiters), default=self._last)
+        return max((each() for each in self._waiters.values()), default=self._last)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """A block that counts as waiting, so that the work is not given up meanwhile."""
-        until = UNTIL.get()
-        self._waiters.append(until)
+        waiter = self._enter(UNTIL.get())
         try:
             yield
         finally:
-            self._waiters.remove(until)
-            if not self._waiters and not self.task.done():
-                self._last = until()
-                asyncio.get_running_loop().call_later(GRACE, self._give_up)
+            self._exit(waiter)
 
     async def wait(self) -> T:
         """What the work came to. Raises what it raises, and Unavailable when the deadline of who waits has passed."""
-        with self.held():
-            until = UNTIL.get()
-            # A deadline may be put off while it is waited for.
-            while not self.task.done() and (left := until() + SLACK - time.monotonic()) > 0:
-                # `wait` leaves the task alone when it is itself cancelled.
-                await asyncio.wait((self.task,), timeout=left if left < 1e6 else None)
-            return self.result()
+        until = UNTIL.get()
+        # A deadline may be put off while it is waited for.
+        while not self.task.done() and (left := until() + SLACK - time.monotonic()) > 0:
+            waiter = self._enter(until)
+            timer = self.task.get_loop().call_later(left, _wake, waiter) if left < 1e6 else None
+            try:
+                await waiter
+            finally:
+                if timer is not None:
+                    timer.cancel()
+                self._exit(waiter)
+        return self.result()
+
+    def _enter(self, until: Until) -> asyncio.Future[None]:
+        waiter: asyncio.Future[None] = self.task.get_loop().create_future()
+        self._waiters[waiter] = until
+        return waiter
+
+    def _exit(self, waiter: asyncio.Future[None]) -> None:
+        until = self._waiters.pop(waiter)
+        if not self._waiters and not self.task.done():
+            self._last = until()
+            self.task.get_loop().call_later(GRACE, self._give_up)
 
     def result(self) -> T:
         """What the work has come to by now, as `wait` gives it."""
@@ -72,6 +84,8 @@ class Flight(Generic[T]):
         try:
             return await work()
         finally:
+            # By the time those who wait run, the task is done, and nobody joins it any more.
+            self._land()
             # A task keeps its context: with the flight in it, both would wait for the garbage collector.
             UNTIL.set(_over)
 
@@ -80,10 +94,20 @@ class Flight(Generic[T]):
             self._leave()
             self.task.cancel()
 
+    def _land(self, task: "asyncio.Task[T] | None" = None) -> None:
+        self._leave()
+        for waiter in self._waiters:
+            _wake(waiter)
+
     def _leave(self) -> None:
         gone, self._gone = self._gone, None
         if gone is not None:
             gone(self)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _over() -> float:

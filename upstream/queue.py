@@ -59,6 +59,11 @@ class Queue:
         self._hand_on()
 
     @property
+    def free(self) -> int:
+        """How many slots are anybody's."""
+        return self._free
+
+    @property
     def waiting(self) -> int:
         """How many requests wait."""
         return sum(not turn.done() for line in self._waiting.values() for turn in line)

@@ -17,6 +17,8 @@ class System(Enum):
     GAMEHUB = "GameHub"
     GAMELOG = "Game History"
 
+    __hash__ = object.__hash__  # there is one of each; that of an Enum is computed anew from its name
+
 
 class Check(Enum):
     """What a parameter's value must look like; checked before a call leaves (C6)."""

@@ -41,25 +41,26 @@ class Span:
 
 def checked(call: Call) -> Call:
     """The call with its parameters in one way of writing, so that equal calls are equal. Raises BadParameter."""
-    report = call.report
-    given = dict(call.params)
-    if len(given) != len(call.params):
+    report, params = call.report, call.params
+    given = dict(params)
+    if len(given) != len(params):
         raise BadParameter(f"{report.code}: a parameter is given twice")
     for name, parameter in report.parameters.items():
         if name in given:
             given[name] = _checked(report, name, parameter, given[name])
         elif parameter.required:
             raise BadParameter(f"{report.code}: {name} is required: {parameter.check.value}")
-    unknown = given.keys() - report.parameters.keys()
-    if unknown:
+    if not given.keys() <= report.parameters.keys():
+        unknown = min(given.keys() - report.parameters.keys())
         allowed = ", ".join(report.parameters) or "none"
-        raise BadParameter(f"{report.code}: there is no parameter {min(unknown)!r}; allowed: {allowed}")
+        raise BadParameter(f"{report.code}: there is no parameter {unknown!r}; allowed: {allowed}")
     if given.get("game_type") in LOG_KEYS:
         raise BadParameter(f"{report.code}: game_type {given['game_type']!r} is a word of the answer itself")
     if call.agent and report.system is not System.GAMELOG:
         raise BadParameter(f"{report.code}: has no agent")
     _check_interval(report, call.interval)
-    return Call(report, tuple(sorted(given.items())), call.interval, call.agent, call.columns)
+    written = tuple(sorted(given.items()))
+    return call if written == params else Call(report, written, call.interval, call.agent, call.columns)
 
 
 def days(interval: Interval, zone: ZoneInfo) -> Span:
@@ -156,17 +157,16 @@ def _wall(time: datetime.datetime) -> datetime.datetime:
 
 
 def _checked(report: Report, name: str, parameter: Parameter, value: str | int) -> str | int:
-    allowed = f"{report.code}: {name} must be {parameter.check.value}"
     if parameter.check is Check.TEXT:
-        if not isinstance(value, str) or not 1 <= len(value) <= 200 or not value.isprintable():
-            raise BadParameter(allowed)
-        return value
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        value = int(value)
-    highest = 8 if parameter.check is Check.STATUS else 2**63 - 1
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
-        raise BadParameter(allowed)
-    return value
+        if isinstance(value, str) and 1 <= len(value) <= 200 and value.isprintable():
+            return value
+    else:
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            value = int(value)
+        highest = 8 if parameter.check is Check.STATUS else 2**63 - 1
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= highest:
+            return value
+    raise BadParameter(f"{report.code}: {name} must be {parameter.check.value}")
 
 
 def _check_interval(report: Report, interval: Interval | None) -> None:

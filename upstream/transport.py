@@ -8,7 +8,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import TYPE_CHECKING, Any
@@ -146,7 +145,7 @@ class Transport:
         assert last.error is not None
         raise last.error
 
-    def deadline(self) -> AbstractAsyncContextManager[asyncio.Timeout]:
+    def deadline(self) -> deadline.limit:
         """The time that a whole call may take, its queueing, retries and further pages included."""
         return deadline.limit(self._timeout)
 
@@ -192,30 +191,31 @@ class Transport:
 
     async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
         """One request, in a slot of its own."""
-        asker = ASKER.get().name
-        if self._busy >= self._concurrency and self._room.full(asker):
+        asker = ASKER.get()
+        if self._busy >= self._concurrency and self._room.full(asker.name):
             self._overloaded += 1
             raise Overloaded(f"{len(self._room)} calls wait for the upstream already: try again later, or ask for less")
-        self._room.enter(asker)
-        waiting = True
+        if self._slots.free:
+            await self._slots.take(asker.name)
+        else:
+            self._room.enter(asker.name)
+            try:
+                await self._slots.take(asker.name)
+            finally:
+                self._room.leave(asker.name)
+        self._busy += 1
         try:
-            async with self._slots:
-                self._room.leave(asker)
-                waiting = False
-                self._busy += 1
-                try:
-                    began = time.monotonic()
-                    tally.sent = tally.sent or began
-                    tally.requests += 1
-                    found = await self._to_the_end(request, auth, tally)
-                    if isinstance(found, Reply):
-                        self._hedge.learn(tally.report, time.monotonic() - began)
-                    return found
-                finally:
-                    self._busy -= 1
+            asker.told()
+            began = time.monotonic()
+            tally.sent = tally.sent or began
+            tally.requests += 1
+            found = await self._to_the_end(request, auth, tally)
+            if isinstance(found, Reply):
+                self._hedge.learn(tally.report, time.monotonic() - began)
+            return found
         finally:
-            if waiting:
-                self._room.leave(asker)
+            self._busy -= 1
+            self._slots.give()
 
     async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Again | UpstreamError:
         """One request, and a second one where the first is late and a slot is free; the first answer is taken."""

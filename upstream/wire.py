@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NoReturn, Protocol
+from urllib.parse import quote_plus
 
 import orjson
 from pyreqwest import exceptions as rust
@@ -108,9 +109,7 @@ class RustWire:
 
     async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
         try:
-            asked = self._client.request(request.method, request.url)
-            if request.query:
-                asked = asked.query(request.query)
+            asked = self._client.request(request.method, _address(request))
             if request.headers:
                 asked = asked.headers(request.headers)
             content = request.content()
@@ -136,7 +135,7 @@ class RustWire:
     async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:
         length = response.get_header("content-length")
         if length is not None and length.isdigit() and int(length) <= min(limit, AT_ONCE):
-            received.body = bytes(await response.bytes())
+            received.body = (await response.bytes()).to_bytes()
             count(len(received.body))
             return
         reader = response.body_reader
@@ -145,6 +144,14 @@ class RustWire:
 
     async def aclose(self) -> None:
         await self._client.close()
+
+
+def _address(request: Request) -> str:
+    """The URL with the query. Pair by pair it is written a few times faster than by the Rust client or `urlencode`."""
+    if not request.query:
+        return request.url
+    query = "&".join([f"{quote_plus(name)}={quote_plus(value)}" for name, value in request.query])
+    return f"{request.url}{'&' if '?' in request.url else '?'}{query}"
 
 
 async def _pieces(read: Callable[[], Any]) -> AsyncIterator[bytes]:

@@ -4,18 +4,21 @@ from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
 
 from server.callers.callers import NOBODY, Callers, Known
 from server.callers.powers import Area, area
 from server.callers.standing import Standing
 from server.execution import encode
+from server.logs import TOLD
 from server.refusal import Refusal, unauthenticated
 from upstream.queue import ASKER, Asker
 
 REALM = "gamehub-graph"
 # One a line: browsers ask for a password only if Basic begins a line.
 CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8"')
+
+_NOBODY = Known(NOBODY, NOBODY.name)
+_FREE = Standing(())  # of limits
 
 _NO_CREDENTIAL = (
     "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
@@ -47,10 +50,11 @@ class Door:
 
         limiter = self._callers.limiter
         asker = ASKER.set(Asker(known.name, lambda: limiter.call(known.name, known.rates)))
+        told = TOLD.set({**TOLD.get(), "caller": known.caller.name})
         try:
-            with bound_contextvars(caller=known.caller.name):
-                await self._app(scope, receive, tell if standing.windows else send)
+            await self._app(scope, receive, tell if standing.windows else send)
         finally:
+            TOLD.reset(told)
             ASKER.reset(asker)
 
     async def _let_in(self, scope: Scope) -> tuple[Known, Standing]:
@@ -61,8 +65,10 @@ class Door:
         if where.power is not None and where.power not in known.caller.powers:
             raise Refusal(403, "FORBIDDEN", f"This needs the power {where.power}, which the caller does not have.")
         if not where.counted:
-            return known, Standing(())
+            return known, _FREE
         standing = await self._callers.limiter.request(known.name, known.rates)
+        if not standing.windows:
+            return known, standing
         over = standing.over
         if over is not None:
             what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
@@ -75,16 +81,15 @@ class Door:
         return known, standing
 
     async def _who(self, scope: Scope, where: Area) -> Known:
-        nobody = Known(NOBODY, NOBODY.name)
         try:
             known = await self._callers.known(scope)
         except Refusal:
             if where.power is None:
-                return nobody
+                return _NOBODY
             raise
         if known is None:
             if where.power is None:
-                return nobody
+                return _NOBODY
             raise unauthenticated(_NO_CREDENTIAL)
         return known
 

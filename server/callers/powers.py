@@ -33,11 +33,13 @@ AREAS = (
     Area("/odata", TABLES, counted=True),
 )
 PAGE = Area("/", EXPLORE)
+_EXACTLY = {one.path: one for one in (PAGE, *AREAS)}
 REST = Area("", ADMIN)
 
 
 def area(path: str) -> Area:
     """Where a path belongs."""
-    if path == PAGE.path:
-        return PAGE
+    found = _EXACTLY.get(path)
+    if found is not None:
+        return found
     return next((one for one in AREAS if one.holds(path)), REST)

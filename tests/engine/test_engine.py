@@ -45,7 +45,7 @@ async def test_the_latest_used_programs_are_kept() -> None:
         await engine.run(documents[number], operation(documents[number]), {}, None)
     kept = [kept[0] for kept in engine._programs.values()]
     assert kept == [operation(documents[number]) for number in (0, 3, 4)]
-    assert len(engine._shaping) == 3
+    assert len(engine._known) == 3
 
 
 async def test_operations_of_one_document_are_programs_of_their_own() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, combinations, cycle
 from typing import Any
@@ -20,10 +20,13 @@ from resolvers.plan import Way, choose
 from resolvers.prices import Prices
 from resolvers.session import Session, _Batch
 from schema.graph import schema
+from tests.upstream.server import Server, Told, serving
 from upstream import reports, rows
 from upstream.call import Answer, Call
+from upstream.client import GameHubConfig, Upstream
 from upstream.errors import Failed, Incomplete, Malformed, NotFound, Unavailable, UpstreamError
 from upstream.interval import Interval, dates
+from upstream.secret import Secret
 
 UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
@@ -368,3 +371,62 @@ async def test_never_does_not_call_r5_and_trust_does_not_compare() -> None:
     upstream = Simulated(4, HISTORY)
     assert await transactions(upstream, Join(MovementJoin.NEVER)) == ["R7", "R7", "R7", "R7"]
     assert await transactions(upstream, Join(MovementJoin.TRUST)) == ["R5"]
+
+
+@pytest.fixture
+async def asked_slowly() -> AsyncIterator[tuple[Server, Session]]:
+    """A server that takes a while over each user, and a session that asks it."""
+    async with serving() as server:
+        server.reply = lambda asked: Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.1)
+        async with Upstream(GameHubConfig(lambda: server.url, Secret("token"), UTC), None) as upstream:
+            yield server, Session(upstream, UTC, now=NOW)
+
+
+def user(made: Session, id: int) -> "asyncio.Task[Any]":
+    """The task of who asks for a user."""
+    return asyncio.create_task(made.rows(edges.USER_BY_ID, id))
+
+
+async def test_who_began_a_call_and_gave_up_leaves_it_to_the_others(
+    asked_slowly: tuple[Server, Session],
+) -> None:
+    server, made = asked_slowly
+    call = Call.of(reports.USERS, id=7)
+    first, second, third = (asyncio.create_task(made.fetch(call, (name,))) for name in ("a", "b", "c"))
+    await asyncio.sleep(0.03)
+    first.cancel()
+    await asyncio.sleep(0.03)
+    second.cancel()
+    answer = await third
+    assert [row.id for row in answer.rows] == [7]
+    assert [type(each) for each in await asyncio.gather(first, second, return_exceptions=True)] == (
+        [asyncio.CancelledError] * 2
+    )
+    assert len(server.asked) == 1
+    assert [(step.fields, step.rows, step.requests) for step in made.steps] == [({"a", "b", "c"}, 1, 1)]
+
+
+async def test_keys_of_one_tick_and_the_next_make_one_round(asked_slowly: tuple[Server, Session]) -> None:
+    server, made = asked_slowly
+    tasks = [user(made, 1), user(made, 2)]
+    await asyncio.sleep(0)
+    tasks += [user(made, 3), user(made, 1)]
+    await asyncio.sleep(0.03)
+    tasks[1].cancel()
+    later = user(made, 4)
+    found = await asyncio.gather(*tasks, later, return_exceptions=True)
+    assert [None if isinstance(each, BaseException) else each[0].id for each in found] == [1, None, 3, 1, 4]
+    assert [(step.call.params[0][1], step.keys) for step in made.steps] == [(1, 3), (2, 3), (3, 3), (4, 1)]
+    assert len(server.asked) == 4
+
+
+async def test_a_closed_session_waits_for_nothing_and_asks_nothing(asked_slowly: tuple[Server, Session]) -> None:
+    server, made = asked_slowly
+    call = Call.of(reports.USERS, id=7)
+    tasks = [asyncio.create_task(made.fetch(call)), asyncio.create_task(made.fetch(call)), user(made, 8)]
+    await asyncio.sleep(0.03)
+    late = user(made, 9)
+    made.close()
+    found = await asyncio.wait_for(asyncio.gather(*tasks, late, return_exceptions=True), 0.05)
+    assert [type(each) for each in found] == [asyncio.CancelledError] * 4
+    assert sorted(asked.query["id"] for asked in server.asked) == ["7", "8"]

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,11 +13,12 @@ from starlette.routing import Route
 
 from server import access
 from server.access import HEADER, Access
+from server.logs import TOLD
 from tests.server.serving import serving
 
 
 async def well(request: Request) -> Response:
-    return Response(structlog.contextvars.get_contextvars()["request"])
+    return Response(TOLD.get()["request"])
 
 
 async def ill(request: Request) -> Response:
@@ -31,7 +31,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     class Log:
         def info(self, event: str, **values: Any) -> None:
-            lines.append({"event": event, **values, **structlog.contextvars.get_contextvars()})
+            lines.append({"event": event, **values, **TOLD.get()})
 
         debug = exception = info
 
@@ -47,7 +47,7 @@ def test_a_line_a_request(written: list[dict[str, Any]]) -> None:
         fault = client.get("/ill")
     assert (given.headers[HEADER], given.text) == ("abc-1", "abc-1")
     assert re.fullmatch("[0-9a-f]{16}", made.headers[HEADER])
-    assert fault.status_code == 500
+    assert (fault.status_code, fault.headers["x-frame-options"]) == (500, "DENY")
     assert fault.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "secret-of-the-house" not in fault.text
     lines = [line for line in written if line["event"] == "request"]

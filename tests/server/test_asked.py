@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from starlette.datastructures import Headers
 
 from server.asked import Asked, read
 from server.refusal import Refusal
@@ -24,7 +23,7 @@ from server.refusal import Refusal
     ],
 )
 def test_it_is_read(headers: dict[str, str], extensions: dict[str, Any], asked: Asked) -> None:
-    assert read(Headers(headers), extensions) == asked
+    assert read({name.lower(): value for name, value in headers.items()}, extensions) == asked
 
 
 @pytest.mark.parametrize(
@@ -46,6 +45,6 @@ def test_it_is_read(headers: dict[str, str], extensions: dict[str, Any], asked: 
 )
 def test_it_is_refused(headers: dict[str, str], extensions: dict[str, Any]) -> None:
     with pytest.raises(Refusal) as refused:
-        read(Headers(headers), extensions)
+        read({name.lower(): value for name, value in headers.items()}, extensions)
     assert refused.value.status == 400
     assert refused.value.errors[0]["extensions"]["code"] == "BAD_USER_INPUT"

@@ -125,12 +125,26 @@ def test_requests_one_behind_the_other(address: str) -> None:
         assert [read_one(connection) for _ in range(4)] == [b"well"] * 3 + [b"0123456789"]
 
 
+def test_the_head_alone(address: str) -> None:
+    with connect(address) as connection:
+        connection.sendall(GET.replace(b"GET", b"HEAD") * 2 + GET)
+        connection.settimeout(SOON)
+        heads = [head(connection) for _ in range(2)]
+        assert all(one.startswith(b"HTTP/1.1 200 OK") and b"content-length: 4" in one for one in heads)
+        assert read_one(connection) == b"well"
+
+
+def head(connection: socket.socket) -> bytes:
+    """The head of the next answer, with no sign of what follows."""
+    found = b""
+    while not found.endswith(b"\r\n\r\n"):
+        found += connection.recv(1)
+    return found
+
+
 def read_one(connection: socket.socket) -> bytes:
     """The body of the next answer, with no sign of the one after it."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += connection.recv(1)
-    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    length = int(head(connection).lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     return b"".join(connection.recv(1) for _ in range(length))
 
 

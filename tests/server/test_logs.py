@@ -8,7 +8,7 @@ CODE = """
 import logging, sys, structlog
 from server import logs
 logs.set_up("info", sys.argv[1])
-structlog.contextvars.bind_contextvars(request="abc")
+logs.TOLD.set({"request": "abc"})
 log = structlog.get_logger("a")
 log.info("event", number=1)
 log.debug("unseen")

@@ -30,10 +30,31 @@ def test_the_nearer_deadline_counts() -> None:
 async def test_a_limit_is_the_earlier_of_its_own_and_the_deadline() -> None:
     for own, operation in ((0.02, 60), (60, 0.02)):
         with within(operation):
-            with pytest.raises(TimeoutError):
-                async with limit(own) as stopped:
-                    await asyncio.sleep(5)
-            assert stopped.expired()
+            with pytest.raises(TimeoutError), limit(own) as stopped:
+                await asyncio.sleep(5)
+            assert stopped.expired
+
+
+async def test_a_block_that_does_not_wait_is_not_stopped_after_it() -> None:
+    with within(-1), limit(60) as stopped:
+        pass
+    await asyncio.sleep(0.01)
+    assert not stopped.expired
+
+
+async def test_who_is_cancelled_while_it_is_stopped_is_cancelled() -> None:
+    async def wait() -> None:
+        with limit(0.01):
+            try:
+                await asyncio.sleep(5)
+            finally:
+                await asyncio.sleep(0.1)
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_call_ends_with_its_operation(server: Server, make: Make) -> None:

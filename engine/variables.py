@@ -1,0 +1,74 @@
+"""The variables of one operation: what is plainly of its type is taken as it is, the rest coerced by graphql-core."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLError,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLNonNull,
+    GraphQLSchema,
+    GraphQLString,
+    OperationDefinitionNode,
+    Undefined,
+    VariableDefinitionNode,
+    get_nullable_type,
+)
+from graphql.execution.get_variable_signature import get_variable_signature
+from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
+
+MOST_ERRORS = 50
+_INT32 = range(-(1 << 31), 1 << 31)
+# The class whose values their scalar leaves as they are; of Int, those of 32 bits.
+_PLAIN: Mapping[Any, type] = {GraphQLID: str, GraphQLString: str, GraphQLInt: int, GraphQLBoolean: bool}
+
+
+class Variables:
+    """How the values of an operation's variables are read."""
+
+    __slots__ = ("_nodes", "_others", "_plain", "_schema")
+
+    def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
+        self._schema = schema
+        self._nodes = tuple(operation.variable_definitions or ())
+        self._others: tuple[VariableDefinitionNode, ...] = ()
+        self._plain: list[tuple[str, Any, type, bool]] = []
+        for node in self._nodes:
+            signature = get_variable_signature(schema, node)
+            kind = None if isinstance(signature, GraphQLError) else _PLAIN.get(get_nullable_type(signature.type))
+            if kind is None or node.default_value is not None:
+                self._others += (node,)
+            else:
+                assert not isinstance(signature, GraphQLError)
+                required = isinstance(signature.type, GraphQLNonNull)
+                self._plain.append((signature.name, signature, kind, required))
+
+    def values(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+        """The values, or what is wrong with them."""
+        sources: dict[str, VariableValueSource] = {}
+        coerced: dict[str, Any] = {}
+        for name, signature, kind, required in self._plain:
+            value = given.get(name, Undefined)
+            if value.__class__ is kind and (kind is not int or value in _INT32):
+                sources[name] = VariableValueSource(signature, value)
+                coerced[name] = value
+            elif required or not (value is None or value is Undefined):
+                return self._coerced(self._nodes, given)
+            else:
+                sources[name] = VariableValueSource(signature, value)
+                if value is None:
+                    coerced[name] = None
+        if self._others:
+            others = self._coerced(self._others, given)
+            if isinstance(others, list):
+                return others
+            sources |= others.sources
+            coerced |= others.coerced
+        return VariableValues(sources, coerced)
+
+    def _coerced(
+        self, nodes: tuple[VariableDefinitionNode, ...], given: Mapping[str, Any]
+    ) -> VariableValues | list[GraphQLError]:
+        return get_variable_values(self._schema, nodes, dict(given), max_errors=MOST_ERRORS)

@@ -1,0 +1,94 @@
+"""What runs is watched: it ends when its time is over, or when its client has gone."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from starlette.types import Receive
+
+T = TypeVar("T")
+
+LOOK = 0.05  # seconds
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its answer."""
+
+
+class Watch:
+    """Ends what takes longer than so many seconds, and what nobody waits for any longer.
+
+    Most of what runs is over before it is worth a timer and a task to see whether its client is still there: one timer
+    for all looks for what is not.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._fresh: set[_Running] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def over(self, work: Awaitable[T], receive: Receive) -> T:
+        """What the work comes to. Raises TimeoutError or ClientGone, when the work has ended for it."""
+        running = _Running(receive)
+        if self._loop is not running.loop:
+            self._loop, self._timer = running.loop, None
+        if self._timer is None:
+            self._timer = running.loop.call_later(min(LOOK, self._seconds), self._look)
+        self._fresh.add(running)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            why = running.end()
+            if why is None:
+                raise
+            raise why from None
+        finally:
+            self._fresh.discard(running)
+            running.end()
+
+    def _look(self) -> None:
+        self._timer = None
+        for running in self._fresh:
+            running.watch(self._seconds)
+        self._fresh.clear()
+
+
+class _Running:
+    __slots__ = ("_began", "_cancelling", "_receive", "_task", "_timer", "_watching", "_why", "loop")
+
+    def __init__(self, receive: Receive) -> None:
+        self.loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self.loop)
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._began = self.loop.time()
+        self._receive = receive
+        self._why: Exception | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    def watch(self, seconds: float) -> None:
+        """Watch it from now on."""
+        self._timer = self.loop.call_at(self._began + seconds, self._stop, TimeoutError())
+        self._watching = self.loop.create_task(self._disconnect())
+
+    def end(self) -> Exception | None:
+        """Watch it no longer; why it was stopped, if it was, and by nobody else as well."""
+        if self._timer is not None and self._watching is not None:
+            self._timer.cancel()
+            self._watching.cancel()
+            self._timer = self._watching = None
+        why, self._why = self._why, None
+        return None if why is None or self._task.uncancel() > self._cancelling else why
+
+    async def _disconnect(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._stop(ClientGone())
+
+    def _stop(self, why: Exception) -> None:
+        if self._why is None:
+            self._why = why
+            self._task.cancel()

@@ -1,0 +1,19 @@
+"""A bell wakes all who wait for it, but for those who gave up."""
+
+import asyncio
+
+from resolvers.bell import Bell
+
+
+async def test_all_who_wait_are_woken_once() -> None:
+    bell = Bell()
+    waiting = [asyncio.create_task(bell.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    bell.ring()
+    late = asyncio.create_task(bell.wait())
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in found] == [type(None), asyncio.CancelledError, type(None)]
+    assert not late.done()
+    bell.ring()
+    await late
