@@ -220,8 +220,9 @@ GROWTH = ("ours", "mercurius", "floor")
 async def measure(
     names: Sequence[str], name: str, plan: Plan, rounds: int, upstream: Upstream
 ) -> dict[tuple[str, str, int], Figures]:
-    """Every server with one query."""
+    """Every server with one query, but for those that cannot answer it."""
     query = QUERIES[name]
+    names = [server for server in names if name not in servers.SERVERS[server].cannot]
     results: dict[tuple[str, str, int], Figures] = {}
     with running(names, upstream) as found:
         idle = {server.name: process.memory(server.pid)[0] for server in found}

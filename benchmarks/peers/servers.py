@@ -16,6 +16,8 @@ from server.settings import NAMES
 
 HERE = Path(__file__).parent
 NODE = HERE / "node"
+_TAILCALL = "@tailcallhq/core-linux-x64-gnu"
+TAILCALL = NODE / "node_modules" / _TAILCALL / "bin" / "tailcall"  # npm has it for this one platform
 PEERS_PYTHON = HERE / ".venv" / "bin" / "python"
 SERVER_CORE, OTHER_CORE = 0, 1
 START_SECONDS = 30
@@ -31,6 +33,7 @@ class Server:
     needs: Path | None = None
     packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    cannot: frozenset[str] = frozenset()  # the questions that it has no way to answer
 
 
 def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
@@ -43,6 +46,14 @@ def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.exec
     return Server(title, (str(python), *_UVICORN, app), needs, packages)
 
 
+def _tailcall(title: str, *packages: str, **environment: str) -> Server:
+    # It reads its port from a configuration alone, and several are one.
+    start = 'echo "schema @server(port: $PORT) { query: Query }" > port.graphql && exec "$0" start "$1" port.graphql'
+    command = ("sh", "-c", start, str(TAILCALL), str(HERE / "tailcall" / "tailcall.graphql"))
+    return Server(title, command, NODE / "node_modules", packages, environment, frozenset({"walk2000", "walk8000"}))
+
+
+_HIVE = ("@graphql-hive/gateway-runtime", "@omnigraph/json-schema", "@graphql-mesh/plugin-jit")
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgspec", "pyreqwest", "orjson")
 
 
@@ -59,6 +70,8 @@ SERVERS: dict[str, Server] = {
     "mercurius-exact": _node("mercurius, jit, exact money", "mercurius.mjs", "mercurius", "lossless-json", EXACT="1"),
     "yoga": _node("graphql-yoga, graphql-jit", "yoga.mjs", "graphql-yoga", "@envelop/graphql-jit"),
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
+    "hive": _node("Hive Gateway over REST, jit", "hive.mjs", *_HIVE),
+    "tailcall": _tailcall("tailcall, with its worker", _TAILCALL, TC_TRACKER="false", TC_LOG_LEVEL="error"),
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
     "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
     "floor": _uvicorn("floor, by hand", "peers.floor:app", "starlette", "pyreqwest", "msgspec", "orjson"),
@@ -66,8 +79,9 @@ SERVERS: dict[str, Server] = {
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "profiled": _ours("this server, sampled", "peers.profiled"),
 }
-_OPTIONAL = {"ours-graphql": "ENGINE"}  # a server that only a setting makes
-PEERS = tuple(name for name in list(SERVERS)[:-2] if _OPTIONAL.get(name, "HOST") in NAMES)
+# What only a setting makes, and what npm does not have for every machine.
+_OPTIONAL = {"ours-graphql": "ENGINE" in NAMES, "tailcall": TAILCALL.exists()}
+PEERS = tuple(name for name in list(SERVERS)[:-2] if _OPTIONAL.get(name, True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +150,7 @@ def versions(name: str) -> str:
     if server.needs == NODE / "node_modules":
         for package in server.packages:
             told = json.loads((NODE / "node_modules" / package / "package.json").read_text())
-            found.append(f"{package} {told['version']}")
+            found.append(f"{package} {told['version'].removeprefix('v')}")
         return ", ".join(found)
     ask = "import importlib.metadata as m, sys; print(*(f'{p} {m.version(p)}' for p in sys.argv[1:]), sep=', ')"
     return subprocess.run(

@@ -1,8 +1,8 @@
 // mercurius with its JIT, on fastify.
 import Fastify from "fastify"
 import mercurius from "mercurius"
-import { loaders, port, resolvers, typeDefs } from "./sources.mjs"
+import { context, port, resolvers, typeDefs } from "./sources.mjs"
 
 const app = Fastify()
-app.register(mercurius, { schema: typeDefs, resolvers, jit: 1, graphiql: false, context: () => ({ loaders: loaders() }) })
+app.register(mercurius, { schema: typeDefs, resolvers, jit: 1, graphiql: false, context: () => context() })
 await app.listen({ port, host: "127.0.0.1" })

@@ -2,12 +2,12 @@
 import { createServer } from "node:http"
 import { useGraphQlJit } from "@envelop/graphql-jit"
 import { createSchema, createYoga } from "graphql-yoga"
-import { loaders, port, resolvers, typeDefs } from "./sources.mjs"
+import { context, port, resolvers, typeDefs } from "./sources.mjs"
 
 const yoga = createYoga({
   schema: createSchema({ typeDefs, resolvers }),
   plugins: [useGraphQlJit()],
-  context: () => ({ loaders: loaders() }),
+  context: () => context(),
   graphiql: false,
   landingPage: false,
   logging: false,
