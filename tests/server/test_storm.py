@@ -105,8 +105,10 @@ async def test_who_goes_away_stops_the_work_that_nobody_else_waits_for(address: 
         truth = await _ask(client, NAME, user="2001")
         # Every slot is taken by a call that would hang for as long as GAMEHUB_TIMEOUT allows.
         await asyncio.to_thread(sandbox.fault, "hang", "api_users_report", SLOTS)
+        await asyncio.to_thread(sandbox.reset)
         writers = [await send(NAME, str(user)) for user in range(2002, 2002 + SLOTS)]
-        await asyncio.sleep(0.3)
+        while len(await asyncio.to_thread(sandbox.calls)) < SLOTS:
+            await asyncio.sleep(0.05)
         waiting = asyncio.create_task(_ask(client, NAME, user="2001"))
         done, _ = await asyncio.wait((waiting,), timeout=0.5)
         assert not done
