@@ -26,7 +26,7 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from engine.direct import resolver
+from engine.direct import converter, resolver
 from engine.offer import OFFER, Expression, Nested, Offer, Rows
 from engine.run import Field, answered, carefully
 from engine.values import Completer, Leaf, Objects, Project, Selected, completer
@@ -110,6 +110,7 @@ class Compiler:
                 Field(
                     order, key, name, nodes, definition, type, strawberry, offer if isinstance(offer, Offer) else None,
                     _attribute(strawberry), resolver(self.schema, definition, strawberry),
+                    converter(self.schema, strawberry) if strawberry is not None else None,
                     self._completer(definition.type, details, f"{where}.{key}"),
                 )
             )  # fmt: skip

@@ -11,6 +11,7 @@ from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 
 Resolver = Callable[..., Any]
+Converter = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 # Arguments of these are handed on as they are.
 _PLAIN = (ID, str, int, float, bool)
@@ -27,22 +28,11 @@ def resolver(schema: Schema, definition: GraphQLField, field: StrawberryField | 
     takes_self = base.self_parameter is not None
     as_source = [one.name for one in (base.parent_parameter, base.root_parameter) if one is not None]
     as_info = None if base.info_parameter is None else base.info_parameter.name
-    registry, config = schema.schema_converter.scalar_registry, schema.config
-    info_class, name_of = config.info_class, config.name_converter.from_argument
-    taken = [
-        (name_of(argument), argument.python_name, None if _stays(argument.type) else argument.type)
-        for argument in field.arguments
-    ]
+    info_class, taken = schema.config.info_class, converter(schema, field)
 
     def called(source: Any, info: Any, **arguments: Any) -> Any:
         told = info_class(_raw_info=info, _field=field)
-        given: dict[str, Any] = {}
-        for name, python_name, kind in taken:
-            if name in arguments:
-                value = arguments[name]
-                if kind is not None:
-                    value = convert_argument(value, kind, registry, config, told, path=(name,))
-                given[python_name] = value
+        given = taken(arguments, told)
         for name in as_source:
             given[name] = source
         if as_info is not None:
@@ -50,6 +40,28 @@ def resolver(schema: Schema, definition: GraphQLField, field: StrawberryField | 
         return function(source, **given) if takes_self else function(**given)
 
     return called
+
+
+def converter(schema: Schema, field: StrawberryField) -> Converter:
+    """What turns a field's arguments, as graphql-core coerces them, into those of its resolver."""
+    registry, config = schema.schema_converter.scalar_registry, schema.config
+    name_of = config.name_converter.from_argument
+    taken = [
+        (name_of(argument), argument.python_name, None if _stays(argument.type) else argument.type)
+        for argument in field.arguments
+    ]
+
+    def converted(arguments: dict[str, Any], info: Any) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        for name, python_name, kind in taken:
+            if name in arguments:
+                value = arguments[name]
+                if kind is not None:
+                    value = convert_argument(value, kind, registry, config, info, path=(name,))
+                given[python_name] = value
+        return given
+
+    return converted
 
 
 def _is_plain(schema: Schema, usual: Resolver, field: StrawberryField) -> bool:

@@ -19,10 +19,9 @@ from graphql.execution.values import VariableValues, get_argument_values
 from graphql.pyutils import Path
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
-from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from engine.direct import Resolver
+from engine.direct import Converter, Resolver
 from engine.offer import Offer
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class Field:
     offer: Offer | None
     attribute: str | None
     resolver: Resolver
+    converter: Converter | None
     completer: "Completer"
 
     @property
@@ -174,14 +174,10 @@ class Run:
     async def _many(
         self, field: Field, many: Callable[..., Any], sources: list[Any], path: Path, arguments: dict[str, Any]
     ) -> list[Any]:
-        assert field.strawberry is not None
-        schema = self.fixed.schema
+        assert field.converter is not None
         info = self.strawberry_info(field, path)
         try:
-            converted = convert_arguments(
-                arguments, field.strawberry.arguments, schema.schema_converter.scalar_registry, schema.config, info
-            )
-            found = await many(sources, info, **converted)
+            found = await many(sources, info, **field.converter(arguments, info))
         except Exception as error:
             return [Failed(error) for _ in sources]
         return [Failed(value) if isinstance(value, Exception) else value for value in found]

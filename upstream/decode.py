@@ -773,12 +773,22 @@ def _even(body: bytes, rows: int) -> bool:
     if not first:
         return False
     try:
-        if _duplicate(outer) is not None or _duplicate(first) is not None:
+        if not _unique(outer) or not _unique(first):
             return False
     except ValueError:  # brackets inside a text
         return False
     # A colon is found sooner than one after a quote: where all texts have as many of them, they tell the same.
     return any(body.count(sign) == outer.count(sign) + rows * first.count(sign) for sign in (b":", b'":'))
+
+
+def _unique(text: bytes) -> bool:
+    """Whether an object without others in it has no key twice. Raises ValueError for what is no JSON."""
+    try:
+        if len(_WHATEVER.decode(text)) == text.count(b'":'):
+            return True
+    except msgspec.MsgspecError:
+        pass
+    return _duplicate(text) is None  # a text may look like a key
 
 
 def _first(body: bytes) -> tuple[bytes, bytes]:

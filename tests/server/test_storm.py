@@ -107,7 +107,7 @@ async def test_who_goes_away_stops_the_work_that_nobody_else_waits_for(address: 
         await asyncio.to_thread(sandbox.fault, "hang", "api_users_report", SLOTS)
         await asyncio.to_thread(sandbox.reset)
         writers = [await send(NAME, str(user)) for user in range(2002, 2002 + SLOTS)]
-        while len(await asyncio.to_thread(sandbox.calls)) < SLOTS:
+        while len(await asyncio.to_thread(sandbox.calls)) < SLOTS:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         waiting = asyncio.create_task(_ask(client, NAME, user="2001"))
         done, _ = await asyncio.wait((waiting,), timeout=0.5)
