@@ -22,12 +22,12 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from upstream import days, deadline, parcel
+from upstream import days, deadline, decode, parcel, request
 from upstream.call import Answer, Call
 from upstream.client import Listener
 from upstream.days import Piece
 from upstream.decode import need
-from upstream.errors import Failed, Unavailable, UpstreamError
+from upstream.errors import Failed, Malformed, Unavailable, UpstreamError
 from upstream.flight import SLACK, Flight
 from upstream.interval import Interval
 from upstream.order import Claim, Order, Orders, Share, shares
@@ -48,6 +48,8 @@ _MOST_DAYS = 1100
 # More rows, or bytes, than these are cut up and read in a thread, between whose days the event loop goes on.
 _MANY_ROWS = 5_000
 _MANY_BYTES = 1 << 20
+# Rows of kept days of which excerpts are read sooner than the rows themselves.
+_MANY_EXCERPTS = 64
 # A stale answer is better than these. Any other error is news of its own.
 _EXCUSED = (Unavailable, Failed)
 
@@ -259,8 +261,6 @@ class Cached:
         if self._store is None:
             outcome = await self._passed_by(call, started)
         else:
-            # What is kept serves those who read other columns.
-            call = replace(call, columns=None)
             # Intervals are equal whatever days they were made of, which reports of days go by.
             asked = (call, call.interval.days if call.interval is not None else None, scope)
             store, flight = self._store, self._answers.get(asked)
@@ -448,7 +448,11 @@ class Cached:
         values = await store.get_many(keys)
         kept = {place: each for place, value in enumerate(values) if (each := _parcel(value))}
         now = self._now()
-        found = await self._from_parcels(store, cut, {place: each for place, each in kept.items() if _fresh(each, now)})
+        fresh = {place: each for place, each in kept.items() if _fresh(each, now)}
+        if (rows := await self._excerpts(store, cut, fresh)) is not None:
+            tale.hit = [piece.day for piece in pieces]
+            return tale.answer(rows, "hit")
+        found = await self._from_parcels(store, cut, fresh)
         tale.hit = [pieces[place].day for place in sorted(found)]
         tale.missed = [piece.day for place, piece in enumerate(pieces) if place not in found]
 
@@ -520,10 +524,24 @@ class Cached:
 
     # Out of the store and into it
 
-    async def _from_parcels(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel]) -> dict[int, Share]:
+    async def _excerpts(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel]) -> list[Any] | None:
+        """Excerpts of the rows, where all days are at hand and not all columns are read; None for anything else."""
+        report = cut.call.report
+        columns = request.columns(cut.call)
+        if columns is None or len(kept) < len(cut.pieces) or sum(each.count for each in kept.values()) < _MANY_EXCERPTS:
+            return None
+        kind = decode.excerpt_of(report, columns, self._zone)
+        found = {} if kind is None else await self._from_parcels(store, cut, kept, kind)
+        rows = self._join(cut, found)
+        return None if rows is None else decode.Sheet(rows, report, self._zone, _Days(cut, kept, found, rows))
+
+    async def _from_parcels(
+        self, store: Store, cut: _Cut, kept: Mapping[int, Parcel], row: type[Row] | None = None
+    ) -> dict[int, Share]:
         """What the parcels hold of the pieces; without those that cannot be read."""
         keys = {place: cut.key(cut.pieces[place]) for place in kept}
-        opened = await self._opened(store, cut.call.report.row, {keys[place]: each for place, each in kept.items()})
+        row = row or cut.call.report.row
+        opened = await self._opened(store, row, {keys[place]: each for place, each in kept.items()})
         return {place: _part(cut, cut.pieces[place], opened[key]) for place, key in keys.items() if key in opened}
 
     async def _opened(self, store: Store, row: type[Row], kept: Mapping[Key, Parcel]) -> dict[Key, Share]:
@@ -587,6 +605,7 @@ class Cached:
 
     async def _fetched(self, call: Call) -> _Brought:
         started = time.monotonic()
+        call = replace(call, columns=None)  # what is kept serves those who read other columns
         try:
             answer = await self._upstream.fetch(call)
         except Exception as error:
@@ -671,6 +690,31 @@ def _brought(
         if shared is not None:
             found[place] = _part(cut, piece, shared[piece.day])
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """The days that excerpts were read from: `found` shares them out as they stand in the days, `excerpts` in all."""
+
+    cut: _Cut
+    kept: Mapping[int, Parcel]
+    found: Mapping[int, Share]
+    excerpts: Sequence[Row]
+    canonical: bool = True
+
+    def rows(self) -> Sequence[Row]:
+        whole: dict[int, Row] = {}
+        for place, share in self.found.items():
+            report = self.cut.call.report
+            try:
+                again = _part(self.cut, self.cut.pieces[place], self.kept[place].share(report.row))
+            except Unreadable:
+                raise Malformed(f"{report.code}: a day that was kept cannot be read") from None
+            whole |= zip(map(id, share.rows), again.rows, strict=True)
+        return [whole[id(row)] for row in self.excerpts]
+
+    def head(self, count: int) -> "_Days":
+        return replace(self, excerpts=self.excerpts[:count])
 
 
 def _part(cut: _Cut, piece: Piece, share: Share) -> Share:

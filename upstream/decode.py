@@ -16,9 +16,9 @@ import types
 import typing
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -361,29 +361,41 @@ def _structs(hint: Any) -> list[type[Row]]:
     return list(dict.fromkeys(found for part in typing.get_args(hint) for found in _structs(part)))
 
 
+class Source(Protocol):
+    """What the whole rows of excerpts are read from."""
+
+    @property
+    def canonical(self) -> bool:
+        """Whether the rows are canonical as they are read."""
+
+    def rows(self) -> Sequence[Row]:
+        """The whole rows, one for each excerpt. Raises Malformed."""
+
+    def head(self, count: int) -> "Source":
+        """The source of the first rows alone."""
+
+
 class Sheet(list[Row]):
     """The rows of an answer, whose open columns become canonical when they are first needed.
 
     What is not needed is not looked at. Nobody may read an open column that was not asked for with `need`. Excerpts
-    give way to whole rows when a column is needed that they lack: `again` reads these from the body.
+    give way to whole rows when a column is needed that they lack: `source` has these.
     """
 
-    __slots__ = ("_again", "_body", "_excerpts", "_met", "_open", "_parts", "_report", "_whole", "_zone")
+    __slots__ = ("_excerpts", "_met", "_open", "_parts", "_report", "_source", "_whole", "_zone")
 
     def __init__(
         self,
         rows: Iterable[Row],
         report: Report,
         zone: ZoneInfo,
-        again: Callable[[bytes], Sequence[Row]] | None = None,
-        body: bytes = b"",
+        source: "Source | None" = None,
     ) -> None:
         super().__init__(rows)
         self._report = report
         self._zone = zone
         self._open = _plan(report.row).open
-        self._again = again
-        self._body = body
+        self._source = source
         self._met: Collection[str] | None = None  # the columns that were needed last
         self._parts: Sequence[Sheet] = ()  # whose excerpts these are
         self._excerpts: list[Row] = []  # which gave way, and what to
@@ -400,8 +412,8 @@ class Sheet(list[Row]):
         """The first rows, in a sheet of their own: these go on being read by this one."""
         if not self._holds_excerpts:
             return self.like(map(copy.copy, self[:count]))
-        if self._again is not None:
-            return Sheet(self[:count], self._report, self._zone, self._again, _head(self._body, count))
+        if self._source is not None:
+            return Sheet(self[:count], self._report, self._zone, self._source.head(count))
         if len(self) == sum(map(len, self._parts)):
             return self._parts[0].head(count)
         found = self.like(self[:count])
@@ -434,8 +446,10 @@ class Sheet(list[Row]):
         if not self._holds_excerpts:
             return
         excerpts = list(self)
-        if self._again is not None:
-            whole = self._again(self._body)
+        if self._source is not None:
+            whole = self._source.rows()
+            if self._source.canonical:
+                self._open = frozenset()
             if len(whole) != len(excerpts):
                 raise Malformed(f"{self._report.code}: the answer cannot be read again")
             self._whole = dict(zip(map(id, excerpts), whole, strict=True))
@@ -443,7 +457,7 @@ class Sheet(list[Row]):
             for part in self._parts:
                 part._widen()
                 self._whole |= part._whole
-        self._excerpts, self._again, self._body, self._parts, self._met = excerpts, None, b"", (), None
+        self._excerpts, self._source, self._parts, self._met = excerpts, None, (), None
         self[:] = [self._whole[id(row)] for row in excerpts]
 
     def need(self, columns: Collection[str] | None = None, body: bytes | None = None) -> None:
@@ -672,7 +686,16 @@ def _excerpts(
     except (*_BROKEN, _BadValue, KeyError):
         return None
 
-    return envelope, Sheet(found, report, zone, partial(_again, report, decoder, rows_of), body)
+    return envelope, Sheet(found, report, zone, _Body(report, decoder, rows_of, body))
+
+
+def excerpt_of(report: Report, columns: Collection[str], zone: ZoneInfo) -> type[Row] | None:
+    """The kind of row that holds some columns of canonical rows; None where whole rows are as good."""
+    plan, names = _plan(report.row), _fields(report.row).intersection(columns)
+    if report.single or plan.nests or len(names) == len(_fields(report.row)):
+        return None
+    kind: type[Row] = excerpt(report.row, names, None, zone)
+    return kind
 
 
 _LONG = 16_384
@@ -712,23 +735,28 @@ def _plain(kind: type[Excerpt], rows: Sequence[Row], zone: ZoneInfo) -> bool:
     return True
 
 
-def _again(
-    report: Report, decoder: Callable[[type[Row]], Any], rows_of: Callable[[Any], list[Row] | None], body: bytes
-) -> Sequence[Row]:
-    """The whole rows of an answer of which excerpts were read. Raises Malformed."""
-    try:
-        envelope, rows = _read(decoder(report.row), report, report.row, body)
-    except _BROKEN as error:
-        raise Malformed(_broken(report, error), payload=body) from None
-    return rows if rows is not None else rows_of(envelope) or ()
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """An answer of flat rows, as it came."""
 
+    report: Report
+    decoder: Callable[[type[Row]], Any]
+    rows_of: Callable[[Any], list[Row] | None]
+    body: bytes
+    canonical: bool = False
 
-def _head(body: bytes, count: int) -> bytes:
-    """An answer of flat rows up to the row of this number."""
-    end = body.find(b"[")
-    for _ in range(count):
-        end = body.find(b"},", end) + 1
-    return body[:end] + body[body.rfind(b"]") :]
+    def rows(self) -> Sequence[Row]:
+        try:
+            envelope, rows = _read(self.decoder(self.report.row), self.report, self.report.row, self.body)
+        except _BROKEN as error:
+            raise Malformed(_broken(self.report, error), payload=self.body) from None
+        return rows if rows is not None else self.rows_of(envelope) or ()
+
+    def head(self, count: int) -> "_Body":
+        end = self.body.find(b"[")
+        for _ in range(count):
+            end = self.body.find(b"},", end) + 1
+        return replace(self, body=self.body[:end] + self.body[self.body.rfind(b"]") :])
 
 
 # What is wrong, and where

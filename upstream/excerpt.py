@@ -1,7 +1,8 @@
 """Excerpts: rows of which only the columns that are read were decoded, with money and times as they came.
 
-Whoever reads a column of an excerpt gets what the row itself would tell. Code over many rows reads what came, under
-`raw_` and the column's name, and makes it canonical by the tables of `money.py` and `clock.py`.
+Those of days that were kept are canonical already. Whoever reads a column of an excerpt gets what the row itself would
+tell. Code over many rows reads what came, under `raw_` and the column's name, and makes it canonical by the tables of
+`money.py` and `clock.py`.
 """
 
 import typing
@@ -65,10 +66,13 @@ def getter(kind: type[Row], *columns: str) -> Callable[[Any], Any]:
 
 
 @lru_cache(maxsize=512)
-def excerpt(row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str, Form]], zone: ZoneInfo) -> Any:
-    """The excerpt of a kind of row that holds these columns."""
+def excerpt(row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str, Form]] | None, zone: ZoneInfo) -> Any:
+    """The excerpt of a kind of row that holds these columns.
+
+    `forms` are those of its moments; None says that all is canonical.
+    """
     hints = typing.get_type_hints(row, include_extras=True)
-    told = dict(forms)
+    told = dict(forms or ())
     fields: list[Any] = []
     names: dict[str, str] = {}
     namespace: dict[str, Any] = {"of": row, "zone": zone}
@@ -77,7 +81,7 @@ def excerpt(row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str,
         if name not in columns:
             continue
         kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
-        if kinds == [Kind.MONEY]:
+        if kinds == [Kind.MONEY] and forms is not None:
             told[name] = Form.AMOUNT
         if name in told:
             raw = f"raw_{name}"

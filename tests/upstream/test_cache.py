@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,9 @@ import pytest
 from tests.upstream.ledger import START, Clock, Ledger, movement
 from upstream.cache import Cached, Made
 from upstream.call import Answer, Call
+from upstream.decode import Sheet
 from upstream.errors import Failed, Incomplete, Malformed, NotFound, Unauthenticated, Unavailable, UpstreamError
+from upstream.excerpt import Excerpt
 from upstream.interval import Interval, dates
 from upstream.reports import DAILY_MOVEMENTS, GAMES_ON_SALE, GROUP_MOVEMENTS, GROUPS, Report
 from upstream.request import BadParameter
@@ -76,6 +79,37 @@ async def test_any_part_of_held_days_is_cut_out_of_them(cached: Cached, ledger: 
     ledger.calls.clear()
     for call in (march(3, 3), march(2, 9), hours(30, 31), hours(5, 200), hours(24, 49)):
         assert (await cached.fetch(call)).rows == ledger.listed(call)
+    assert ledger.calls == []
+
+
+async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: Cached, ledger: Ledger) -> None:
+    call = replace(march(2, 9), columns=frozenset({"movement_id", "currency_amount", "type", "movement_type"}))
+    first = await cached.fetch(call)
+    whole = ledger.listed(call)
+    assert first.rows == whole  # what is kept is whole
+    ledger.calls.clear()
+    again = await cached.fetch(call)
+    assert again.notes["outcome"] == "hit"
+    assert isinstance(again.rows, Sheet)
+    excerpts = list(again.rows)
+    (kind,) = set(map(type, excerpts))
+    assert issubclass(kind, Excerpt)
+    # The report's own moment and what it echoes are always there.
+    assert kind.__struct_fields__ == ("movement_id", "timestamp", "group_id", "type", "currency_amount")
+    for name in kind.__struct_fields__:
+        assert [getattr(row, name) for row in excerpts] == [getattr(row, name) for row in whole]
+    head = again.rows.head(3)
+    head.need()
+    assert list(head) == whole[:3]
+    again.rows.need(call.columns)
+    assert list(map(id, again.rows)) == list(map(id, excerpts))
+    again.rows.need()
+    assert again.rows == whole
+    assert again.rows.whole(excerpts[5:7]) == whole[5:7]
+    # A part of the days, and who joins with other columns.
+    part = replace(hours(30, 200), columns=call.columns)
+    some, all_columns = await asyncio.gather(cached.fetch(part), cached.fetch(hours(30, 200)))
+    assert all_columns.rows == some.rows == ledger.listed(part)
     assert ledger.calls == []
 
 
