@@ -267,6 +267,8 @@ def drop(values: Iterable[Any]) -> None:
     for value in values:
         if asyncio.iscoroutine(value):
             value.close()
+        elif isinstance(value, list | tuple):
+            drop(value)
 
 
 async def settled(values: list[Any]) -> list[Any]:

@@ -104,14 +104,16 @@ async def test_who_goes_away_stops_the_work_that_nobody_else_waits_for(address: 
     async with httpx.AsyncClient(base_url=address, timeout=30, trust_env=False) as client:
         truth = await _ask(client, NAME, user="2001")
         # Every slot is taken by a call that would hang for as long as GAMEHUB_TIMEOUT allows.
-        await asyncio.to_thread(sandbox.fault, "hang", "api_users_report", SLOTS)
+        await asyncio.to_thread(sandbox.fault, "hang", "api_users_report", 1000)
         await asyncio.to_thread(sandbox.reset)
-        writers = [await send(NAME, str(user)) for user in range(2002, 2002 + SLOTS)]
-        while len(await asyncio.to_thread(sandbox.calls)) < SLOTS:  # noqa: ASYNC110
+        users = set(map(str, range(2051, 2051 + SLOTS)))  # none of those above, whose calls may yet come
+        writers = [await send(NAME, user) for user in users]
+        while not users <= {str(call["params"].get("id")) for call in await asyncio.to_thread(sandbox.calls)}:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         waiting = asyncio.create_task(_ask(client, NAME, user="2001"))
         done, _ = await asyncio.wait((waiting,), timeout=0.5)
         assert not done
+        sandbox.heal()
         for writer in writers:
             writer.transport.abort()
         async with asyncio.timeout(10):
