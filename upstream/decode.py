@@ -672,13 +672,13 @@ def _excerpts(
 
     The first row is read whole. That the others are like it is told by the number of keys.
     """
-    plan, names = _plan(report.row), _fields(report.row).intersection(columns)
-    if len(body) < _LONG or report.single or plan.nests or len(names) == len(_fields(report.row)):
+    names = _excerpted(report, columns) if len(body) >= _LONG else None
+    if names is None:
         return None
     try:
-        first = _WHATEVER.decode(_first(body)[1])
-        _rows(report.row).decode(b"[%b]" % _first(body)[1])
-        kind = excerpt(report.row, names, _forms(plan, names, first), zone)
+        _, first = _first(body)
+        _rows(report.row).decode(b"[%b]" % first)
+        kind = excerpt(report.row, names, _forms(_plan(report.row), names, _WHATEVER.decode(first)), zone)
         envelope, rows = _read(decoder(kind), report, kind, body)
         found = rows_of(envelope) if rows is None else rows
         if not found or not _even(body, len(found)) or not _plain(kind, found, zone):
@@ -691,11 +691,15 @@ def _excerpts(
 
 def excerpt_of(report: Report, columns: Collection[str], zone: ZoneInfo) -> type[Row] | None:
     """The kind of row that holds some columns of canonical rows; None where whole rows are as good."""
-    plan, names = _plan(report.row), _fields(report.row).intersection(columns)
-    if report.single or plan.nests or len(names) == len(_fields(report.row)):
-        return None
-    kind: type[Row] = excerpt(report.row, names, None, zone)
-    return kind
+    names = _excerpted(report, columns)
+    return None if names is None else excerpt(report.row, names, None, zone)
+
+
+def _excerpted(report: Report, columns: Collection[str]) -> frozenset[str] | None:
+    """Those of the columns that a row of the report has; None if excerpts of it would not do, or not be any shorter."""
+    fields = _fields(report.row)
+    names = fields.intersection(columns)
+    return None if report.single or _plan(report.row).nests or names == fields else names
 
 
 _LONG = 16_384

@@ -92,7 +92,9 @@ def test_excerpts_tell_what_whole_rows_tell(
     body = json.dumps({"error": False, "report": found}).encode()
     whole, sheet = answered(body, zone), answered(body, zone, columns)
     if isinstance(sheet, str):
-        assert whole == sheet
+        # Of several columns that are wrong, one that is read is told.
+        assert isinstance(whole, str)
+        assert sheet == whole or any(f"column {name}:" in sheet for name in columns)
         return
     excerpts = list(sheet)
     own = columns & set(rows.GroupMovement.__struct_fields__)
