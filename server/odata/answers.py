@@ -93,12 +93,12 @@ class Entities:
         column = time_of(table)
         time = None if column is None else column.name
         text = condition or asked.filter
-        found = None if text is None else filters.read(text, _kinds(table), time, self._setup.zone)
-        bounds = filters.Bounds() if found is None else found.bounds
+        key = key_of(table) if table.timed else None
+        found = None if text is None else filters.read(text, _kinds(table), self._setup.zone, time, key)
         return Question(
             table=table,
             variables=variables,
-            days=days(table, said, bounds, time, self._setup),
+            days=days(table, said, found, self._setup),
             select=asked.select,
             filter=found,
             order=asked.order,
