@@ -9,6 +9,7 @@ Both sets of a condition may be too large, and are never too small. So no row is
 
 import datetime
 import operator
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ NONE = 0
 ALL = (1 << SIZE) - 1
 EARLIER = 1
 LATER = 1 << (SIZE - 1)
+
+_KEY = re.compile(r"\d{4}-\d\d-\d\d\.\d+", re.ASCII)
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
@@ -201,7 +204,7 @@ def _parts(aspect: str) -> dict[int, int]:
 
 def _of_key(word: str, value: str) -> Days:
     if word in ("eq", "ne"):
-        found = Days(_keys(value, value).true, ALL)
+        found = Days(_keys(value, value).true if _KEY.fullmatch(value) else NONE, ALL)
         return found if word == "eq" else ~found
     found = Days(_keys("", value).true, _keys(value, "\U0010ffff").true)
     return found if word in ("lt", "le") else ~found

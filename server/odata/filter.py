@@ -322,10 +322,7 @@ class _Reader:
     def _alike(self, term: Term, other: Term) -> Term:
         """A date that is compared with a time is its beginning in the business time zone, as `since` has it."""
         if term.is_literal and term.sort == "date" and other.sort == "timestamp":
-            try:
-                return _literal("timestamp", interval.midnight(term.literal, self.zone))
-            except OverflowError:
-                raise _bad(f"has the time {term.literal}, which lies outside the calendar") from None
+            return _literal("timestamp", interval.midnight(term.literal, self.zone))
         return term
 
     def _call(self, node: Any) -> Term:
