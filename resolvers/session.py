@@ -22,7 +22,7 @@ from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
 from resolvers.scope import NAMELESS, Scope, unknown
 from resolvers.trace import Step
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, Reading
 from upstream.decode import need, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
@@ -90,7 +90,8 @@ class Session:
 
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
     zone. `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices` and
-    `join` are the server's: what one operation learns, the next one knows. `caller` says whose rows there are.
+    `join` are the server's: what one operation learns, the next one knows. `caller` says whose rows there are. Rows
+    that were read before `not_before` are read again.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -110,6 +111,7 @@ class Session:
         now: datetime.datetime | None = None,
         caller: Caller = EVERYONE,
         whole: bool = False,
+        not_before: datetime.datetime | None = None,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
@@ -124,6 +126,7 @@ class Session:
             self.prices = self.prices.within(caller.groups)
         self.join = join or Join()
         self.now = now or datetime.datetime.now(datetime.UTC)
+        self.fresh: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
@@ -153,6 +156,11 @@ class Session:
         self._batches.clear()
         self._loaders.clear()
         self.memo.clear()
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Return when the rows of the operation were read, call by call."""
+        return [reading for step in self.steps for reading in step.readings]
 
     @property
     def many_agents(self) -> bool:
@@ -216,7 +224,7 @@ class Session:
         turns = 1 + self._under_way[system] // self.prices.parallel[system]
         self._under_way[system] += 1
         try:
-            answer = await self.upstream.fetch(call)
+            answer = await self.upstream.fetch(call, **self.fresh)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
             if self.scope is not None:
@@ -235,6 +243,7 @@ class Session:
             answer = await self.scope.visible(call, answer)
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
+        step.readings = answer.readings
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
@@ -495,7 +504,7 @@ class _Batch:
         wide = self.edge.wide
         assert wide is not None
         sample = keys[:: max(1, len(keys) // PEEK)]
-        held = await look([self._wide_call(wide), *map(self._narrow_call, sample)])
+        held = await look([self._wide_call(wide), *map(self._narrow_call, sample)], **self.session.fresh)
         shares = {
             "wide": held[0].fraction,
             "narrow": sum(one.fraction for one in held[1:]) / len(sample),

@@ -18,6 +18,7 @@ from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error
 from server.validation import coded, without_suggestion
+from upstream.call import Reading
 from upstream.deadline import within
 from upstream.queue import ASKER, Queue
 
@@ -35,12 +36,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Outcome:
-    """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`."""
+    """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`.
+
+    `readings` say when the upstream rows in it were read; there are none if it holds no upstream rows.
+    """
 
     data: Any = None
     errors: Errors = field(default_factory=list)
     extensions: dict[str, Any] = field(default_factory=dict)
     ran: bool = True
+    readings: Sequence[Reading] = ()
 
     def answer(self) -> dict[str, Any]:
         """The answer's members, in the order in which the specification would have them."""

@@ -104,8 +104,7 @@ class Gateway:
             self._zone,
             day_zone=ZoneInfo(settings.gamehub_timezone),
             origin=self._origin,
-            closed_for=settings.cache_closed_days * 86_400,
-            open_for=settings.cache_open_seconds,
+            trust=settings.trust,
         )
 
     def _origin(self) -> str:
@@ -155,7 +154,8 @@ class Gateway:
         }
 
     def session(self, operation: Operation) -> Session:
-        """What one operation reads with."""
+        """Return what one operation reads with."""
+        now, max_age = datetime.datetime.now(datetime.UTC), operation.asked.max_age
         return Session(
             self,
             self._zone,
@@ -166,6 +166,8 @@ class Gateway:
             prices=self._prices,
             join=self._join,
             caller=operation.caller,
+            now=now,
+            not_before=None if max_age is None else now - datetime.timedelta(seconds=max_age),
         )
 
     def setup(self) -> Setup:
@@ -180,11 +182,16 @@ class Gateway:
             closed_days=settings.cache_closed_days,
         )
 
-    async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:
-        """The rows of one call, from the days cache as far as it holds them; or an UpstreamError."""
+    async def fetch(
+        self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None
+    ) -> Answer[Any]:
+        """Return the rows of one call, from the days cache as far as it holds them, none read before `not_before`.
+
+        Raises UpstreamError.
+        """
         self._check(call)
         assert self._cached is not None, "the gateway is not open"
-        return await self._cached.fetch(call, observe)
+        return await self._cached.fetch(call, observe, not_before=not_before)
 
     async def anew(self, call: Call) -> Answer[Any]:
         """The rows of one call as the upstream tells them now, whatever the days cache holds; or an UpstreamError."""
@@ -192,10 +199,10 @@ class Gateway:
         assert self._upstream is not None, "the gateway is not open"
         return await self._upstream.fetch(call)
 
-    async def held_many(self, calls: Sequence[Call]) -> list[Held]:
-        """How much of each call is at hand, so that the planner need not pay for it."""
+    async def held_many(self, calls: Sequence[Call], *, not_before: datetime.datetime | None = None) -> list[Held]:
+        """Return how much of each call is at hand, so that the planner need not pay for it."""
         assert self._cached is not None, "the gateway is not open"
-        return await self._cached.held_many(calls)
+        return await self._cached.held_many(calls, not_before=not_before)
 
     @property
     def keeps(self) -> bool:

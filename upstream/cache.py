@@ -16,14 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from upstream import days, deadline, decode, parcel, request
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, Reading
 from upstream.client import Listener
 from upstream.days import Piece
 from upstream.decode import need
@@ -35,6 +35,7 @@ from upstream.parcel import Parcel, Unreadable
 from upstream.request import checked
 from upstream.rows import Row
 from upstream.store import Key, MemoryStore, Pattern, Store, StoreStats, series
+from upstream.trust import Trust
 
 __all__ = ["CacheStats", "Cached", "Held", "Made", "Source", "open_store"]
 
@@ -42,6 +43,9 @@ _log = structlog.get_logger("upstream.cache")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _NO_FETCH = bytes(8)
+_DAY = datetime.timedelta(days=1)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_ANY_AGE = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 # Longer periods pass by the cache: their days would be many keys for little use.
 _MOST_DAYS = 1100
@@ -107,12 +111,17 @@ class CacheStats:
 
 @dataclass(slots=True)
 class _Brought:
-    """What a fetch brought: its answer or error, and its rows by day if they can be shared out."""
+    """What a fetch brought: its answer or error, and its rows by day if they can be shared out.
 
+    `asked` is the moment before the call was sent, `until` says for each day until when its rows are trusted.
+    """
+
+    asked: datetime.datetime
     made: Made | None = None
     error: Exception | None = None
     answer: Answer[Any] | None = None
     shares: dict[datetime.date, Share] | None = None
+    until: dict[datetime.date, datetime.datetime] = field(default_factory=dict)
 
     def rows(self) -> list[Any]:
         """The rows. Raises the error."""
@@ -167,6 +176,36 @@ class _Tale:
     missed: list[datetime.date] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
     since: list[datetime.datetime] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def read(
+        self, report: str, day: datetime.date | None, read_at: datetime.datetime, until: datetime.datetime
+    ) -> None:
+        """Note when the rows of a day were read. Neighbouring days that were read together become one reading."""
+        last = self.readings[-1] if self.readings else None
+        if (
+            last is not None
+            and day is not None
+            and last.last is not None
+            and (last.read_at, last.until) == (read_at, until)
+            and day - last.last == _DAY
+        ):
+            self.readings[-1] = replace(last, last=day)
+        else:
+            self.readings.append(Reading(report, day, day, read_at, until))
+
+    def took(
+        self, cut: _Cut, kept: Mapping[int, Parcel], brought: Mapping[int, _Brought] = MappingProxyType({})
+    ) -> None:
+        """Note the readings of the days that were kept, or brought, by their places in the cut."""
+        report = cut.call.report.code
+        for place in sorted({*kept, *brought}):
+            day = cut.pieces[place].day
+            if place in kept:
+                self.read(report, day, kept[place].since, kept[place].until)
+            else:
+                one = brought[place]
+                self.read(report, day, one.asked, one.until.get(day, one.asked))
 
     def add(self, flight: _Brought, joined: bool = False) -> None:
         """Tell of a call."""
@@ -189,6 +228,7 @@ class _Tale:
             sum(made.bytes for made in own),
             time.monotonic() - self.started,
             notes,
+            tuple(self.readings),
         )
 
 
@@ -202,8 +242,8 @@ class Cached:
 
     `zone` is the business time zone; `day_zone` the one in which the upstream's dates (R1) are, if that is another.
     `origin` tells this upstream from others that may share the store: its URLs and time zones, hashed into each key.
-    Times are in seconds: `closed_for` and `open_for` are how long days are fresh that are over, or not, `grace` how
-    long after its end a day is not over yet, `stale_for` how long after its time a day may stand in.
+    `trust` says how long rows are trusted, by the age of their day; `stale_for` is how many seconds after that time a
+    day may stand in for an upstream that is out of reach.
     """
 
     def __init__(
@@ -214,9 +254,7 @@ class Cached:
         *,
         day_zone: ZoneInfo | None = None,
         origin: Callable[[], str] = lambda: "",
-        closed_for: float = 30 * 86400.0,
-        open_for: float = 5.0,
-        grace: float = 6 * 3600.0,
+        trust: Trust = Trust(),
         stale_for: float = 86400.0,
         runs_at_once: int = 4,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
@@ -226,9 +264,7 @@ class Cached:
         self._zone = zone
         self._day_zone = day_zone or zone
         self._origin = origin
-        self._closed_for = closed_for
-        self._open_for = open_for
-        self._grace = datetime.timedelta(seconds=grace)
+        self._trust = trust
         self._stale_for = stale_for
         self._runs_at_once = runs_at_once
         self._now = now
@@ -250,10 +286,18 @@ class Cached:
         """Close it."""
         await self.aclose()
 
-    async def fetch(self, call: Call, observe: Listener | None = None, *, scope: str = "") -> Answer[Any]:
-        """The answer to a call, as `Upstream.fetch` gives it. The rows are shared: nobody may change them.
+    async def fetch(
+        self,
+        call: Call,
+        observe: Listener | None = None,
+        *,
+        scope: str = "",
+        not_before: datetime.datetime | None = None,
+    ) -> Answer[Any]:
+        """Return the answer to a call, as `Upstream.fetch` gives it. The rows are shared: never change them.
 
-        `scope` names whose rows these are where callers may see different ones: nobody is served those of another.
+        `scope` separates callers who may see different rows. Rows that were read earlier than `not_before` are read
+        again, and kept for everyone; a read that is under way serves as well.
         """
         started = time.monotonic()
         if self._store is not None or observe is not None:
@@ -263,10 +307,7 @@ class Cached:
         else:
             # Intervals are equal whatever days they were made of, which reports of days go by.
             asked = (call, call.interval.days if call.interval is not None else None, scope)
-            store, flight = self._store, self._answers.get(asked)
-            if flight is None:
-                flight = self._start(lambda: self._answer(store, call, scope), call.report.code, self._answers, [asked])
-            outcome = await flight.wait()
+            outcome = await self._joined(self._store, call, scope, asked, not_before)
         if observe is not None:
             try:
                 observe(call, outcome, started, time.monotonic())
@@ -279,12 +320,29 @@ class Cached:
             need(outcome.rows, call.columns)
         return outcome
 
+    async def _joined(
+        self, store: Store, call: Call, scope: str, asked: Hashable, not_before: datetime.datetime | None
+    ) -> Answer[Any] | UpstreamError:
+        """Return the answer of the flight for this call; begin one if none is under way that is fresh enough."""
+        if not_before is None:
+            flight = self._answers.get(asked)
+            if flight is None:
+                flight = self._start(
+                    lambda: self._answer(store, call, scope, _ANY_AGE), call.report.code, self._answers, [asked]
+                )
+            return await flight.wait()
+        # Its days still join reads that are under way; what others answer from kept rows does not serve it.
+        flight = self._start(lambda: self._answer(store, call, scope, not_before), call.report.code, {}, [])
+        return await flight.wait()
+
     async def held(self, call: Call, *, scope: str = "") -> Held:
         """How much of a call is at hand, without fetching anything."""
         return (await self.held_many([call], scope=scope))[0]
 
-    async def held_many(self, calls: Sequence[Call], *, scope: str = "") -> list[Held]:
-        """The same of many calls, with one look into the store."""
+    async def held_many(
+        self, calls: Sequence[Call], *, scope: str = "", not_before: datetime.datetime | None = None
+    ) -> list[Held]:
+        """The same of many calls, with one look into the store. Rows read before `not_before` do not count."""
         if self._store is None:
             return [Held(1, 0, 0, ()) for _ in calls]
         asked: list[tuple[list[Key], tuple[datetime.date, ...]]] = []
@@ -300,7 +358,7 @@ class Cached:
             if not any(here) and not self._flights:
                 told.append(Held(len(keys), 0, 0, days.spans(dates)))
                 continue
-            held = [_fresh(_parcel(value), now) for value in here]
+            held = [_fresh(_parcel(value), now, not_before or _ANY_AGE) for value in here]
             flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
             missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))
             told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing))))
@@ -369,22 +427,24 @@ class Cached:
         origin = _digest(f"{self._zone.key} {self._origin()}")
         return series(call.report.code, parcel.form(call.report.row), origin, scope, params)
 
-    def _fresh_for(self, cut: _Cut, piece: Piece, asked: datetime.datetime) -> float:
+    def _fresh_for(self, cut: _Cut, piece: Piece, asked: datetime.datetime, empty: bool) -> float:
         zone = self._day_zone if cut.dated else self._zone
-        return self._closed_for if days.over(piece.day, zone, self._grace) <= asked else self._open_for
+        return self._trust.seconds(days.end(piece.day, zone), asked, empty=empty)
 
     # One answer
 
-    async def _answer(self, store: Store, call: Call, scope: str) -> Answer[Any] | UpstreamError:
+    async def _answer(
+        self, store: Store, call: Call, scope: str, not_before: datetime.datetime
+    ) -> Answer[Any] | UpstreamError:
         cut = self._cut(call, scope)
         if cut is not None and len(cut.pieces) > _MOST_DAYS:
             return await self._passed_by(call, time.monotonic())
         tale = _Tale()
         try:
             if cut is None:
-                answer = await self._as_a_whole(store, call, scope, tale)
+                answer = await self._as_a_whole(store, call, scope, not_before, tale)
             else:
-                answer = await self._by_days(store, cut, tale)
+                answer = await self._by_days(store, cut, not_before, tale)
         except UpstreamError as error:
             self._outcomes["error"] += 1
             return error
@@ -396,6 +456,7 @@ class Cached:
 
     async def _passed_by(self, call: Call, started: float) -> Answer[Any] | UpstreamError:
         """What the upstream says, which itself lets those who ask the same wait together."""
+        asked = self._now()
         try:
             answer = await self._upstream.fetch(call)
         except UpstreamError as error:
@@ -404,16 +465,32 @@ class Cached:
         self._outcomes["off"] += 1
         made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
         notes = {"outcome": "off", "calls": (made,)}
-        return Answer(answer.rows, answer.requests, answer.bytes, time.monotonic() - started, notes)
+        reading = self._reading_of(call, asked)
+        return Answer(answer.rows, answer.requests, answer.bytes, time.monotonic() - started, notes, (reading,))
 
-    async def _as_a_whole(self, store: Store, call: Call, scope: str, tale: _Tale) -> Answer[Any]:
+    def _reading_of(self, call: Call, asked: datetime.datetime) -> Reading:
+        """Return the reading of a call that passed by the cache: nothing of it is kept, so it is trusted no longer."""
+        interval = call.interval
+        if interval is None:
+            return Reading(call.report.code, None, None, asked, asked)
+        first, last = interval.days or (
+            interval.start.astimezone(self._zone).date(),
+            (interval.end - _MICROSECOND).astimezone(self._zone).date(),
+        )
+        return Reading(call.report.code, first, last, asked, asked)
+
+    async def _as_a_whole(
+        self, store: Store, call: Call, scope: str, not_before: datetime.datetime, tale: _Tale
+    ) -> Answer[Any]:
         """The answer to a call without days, which is kept for seconds."""
         key, row, generation = self._whole_key(call, scope), call.report.row, self._generation
         kept = _parcel((await store.get_many([key]))[0])
-        if kept is not None and _fresh(kept, self._now()):
+        code = call.report.code
+        if kept is not None and _fresh(kept, self._now(), not_before):
             found = await self._opened(store, row, {key: kept})
             if key in found:
                 self._counted["hits"] += 1
+                tale.read(code, None, kept.since, kept.until)
                 return tale.answer(found[key].rows, "hit")
         asked = self._now()
         flight = await self._fetched(call)
@@ -422,15 +499,18 @@ class Cached:
             found = await self._opened(store, row, {key: kept})
             if key in found:
                 tale.since.append(kept.since)
+                tale.read(code, None, kept.since, kept.until)
                 return tale.answer(found[key].rows, "stale")
         rows = flight.rows()
         self._counted["misses"] += 1
-        if self._open_for > 0:
-            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), self._open_for)], asked)
+        trusted = self._trust.open
+        tale.read(code, None, asked, asked + datetime.timedelta(seconds=trusted))
+        if trusted > 0:
+            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), trusted)], asked)
             await self._keep(store, packed, generation)
         return tale.answer(rows, "miss")
 
-    async def _by_days(self, store: Store, cut: _Cut, tale: _Tale) -> Answer[Any]:
+    async def _by_days(self, store: Store, cut: _Cut, not_before: datetime.datetime, tale: _Tale) -> Answer[Any]:
         """The answer to a call, from days that are held, days that are under way, and days that it fetches itself."""
         keys = cut.keys
         # Noted before the store is asked: what lands meanwhile is in one of the two.
@@ -439,18 +519,24 @@ class Cached:
             # So that they are not given up meanwhile.
             for flight in set(under_way.values()):
                 waiting.enter_context(flight.held())
-            return await self._with_those_under_way(store, cut, tale, under_way)
+            return await self._with_those_under_way(store, cut, not_before, tale, under_way)
 
     async def _with_those_under_way(
-        self, store: Store, cut: _Cut, tale: _Tale, under_way: Mapping[int, Flight[_Brought]]
+        self,
+        store: Store,
+        cut: _Cut,
+        not_before: datetime.datetime,
+        tale: _Tale,
+        under_way: Mapping[int, Flight[_Brought]],
     ) -> Answer[Any]:
         pieces, keys = cut.pieces, cut.keys
         values = await store.get_many(keys)
         kept = {place: each for place, value in enumerate(values) if (each := _parcel(value))}
         now = self._now()
-        fresh = {place: each for place, each in kept.items() if _fresh(each, now)}
+        fresh = {place: each for place, each in kept.items() if _fresh(each, now, not_before)}
         if (rows := await self._excerpts(store, cut, fresh)) is not None:
             tale.hit = [piece.day for piece in pieces]
+            tale.took(cut, fresh)
             return tale.answer(rows, "hit")
         found = await self._from_parcels(store, cut, fresh)
         tale.hit = [pieces[place].day for place in sorted(found)]
@@ -475,6 +561,7 @@ class Cached:
         for flight, brought in landed.items():
             tale.add(brought, joined=flight not in own)
         at_hand = found | _brought(cut, bringers, landed)
+        tale.took(cut, {place: fresh[place] for place in found}, {place: landed[bringers[place]] for place in bringers})
         if (error := _worst(landed.values())) is not None:
             return await self._standing_in(store, cut, error, at_hand, kept, tale)
         rows = self._join(cut, at_hand)
@@ -485,12 +572,13 @@ class Cached:
 
     async def _undivided(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel], tale: _Tale) -> Answer[Any]:
         """The answer to a call that is asked as it is. Its days are kept."""
-        tale.hit, tale.missed = [], [piece.day for piece in cut.pieces]
+        tale.hit, tale.missed, tale.readings = [], [piece.day for piece in cut.pieces], []
         flight = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1))
         brought = (await _landed({flight}))[flight]
         tale.add(brought)
         if brought.error is not None:
             return await self._standing_in(store, cut, brought.error, {}, kept, tale)
+        tale.took(cut, {}, dict.fromkeys(range(len(cut.pieces)), brought))
         return tale.answer(brought.rows(), "miss")
 
     async def _standing_in(
@@ -511,6 +599,7 @@ class Cached:
             if rows is not None:
                 now = self._now()
                 tale.since += [each.since for each in stale.values() if not _fresh(each, now)]
+                tale.took(cut, stale)
                 return tale.answer(rows, "stale")
         raise error
 
@@ -586,14 +675,20 @@ class Cached:
         if flight.answer is None:
             return flight
         rows, name = flight.answer.rows, os.urandom(8)
-        fresh_for = [self._fresh_for(cut, piece, asked) if piece.whole else 0 for piece in pieces]
 
         def pack() -> tuple[Claim, list[Share], dict[float, list[tuple[Key, bytes]]]] | None:
             shared = shares(rows, cut.column, cut.dated, pieces, name)
             if shared is None:
                 return None
-            keys = map(cut.key, pieces)
-            return *shared, _packed(zip(keys, shared[1], fresh_for, strict=True), asked)
+            fresh_for = [
+                self._fresh_for(cut, piece, asked, not share.rows) if piece.whole else 0
+                for piece, share in zip(pieces, shared[1], strict=True)
+            ]
+            flight.until = {
+                piece.day: asked + datetime.timedelta(seconds=seconds)
+                for piece, seconds in zip(pieces, fresh_for, strict=True)
+            }
+            return *shared, _packed(zip(map(cut.key, pieces), shared[1], fresh_for, strict=True), asked)
 
         packed = await asyncio.to_thread(pack) if len(rows) > _MANY_ROWS else pack()
         if packed is not None:
@@ -604,14 +699,15 @@ class Cached:
         return flight
 
     async def _fetched(self, call: Call) -> _Brought:
-        started = time.monotonic()
+        started, asked = time.monotonic(), self._now()
         call = replace(call, columns=None)  # what is kept serves those who read other columns
         try:
             answer = await self._upstream.fetch(call)
         except Exception as error:
             code = error.code if isinstance(error, UpstreamError) else type(error).__name__
-            return _Brought(Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
-        return _Brought(Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds), None, answer)
+            return _Brought(asked, Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
+        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
+        return _Brought(asked, made, None, answer)
 
     def _start(
         self,
@@ -675,7 +771,7 @@ def _result(flight: Flight[_Brought]) -> _Brought:
     try:
         return flight.result()
     except Unavailable as late:
-        return _Brought(None, late)
+        return _Brought(_ANY_AGE, None, late)
 
 
 def _brought(
@@ -736,8 +832,11 @@ def _parcel(value: bytes | None) -> Parcel | None:
         return None
 
 
-def _fresh(kept: Parcel | None, now: datetime.datetime) -> bool:
-    return kept is not None and kept.asked <= days.microseconds(now) < kept.fresh_until
+def _fresh(kept: Parcel | None, now: datetime.datetime, not_before: datetime.datetime = _ANY_AGE) -> bool:
+    """Return whether kept rows are trusted, and were read at `not_before` or later."""
+    if kept is None or not kept.asked <= days.microseconds(now) < kept.fresh_until:
+        return False
+    return not_before is _ANY_AGE or kept.asked >= days.microseconds(not_before)
 
 
 def _packed(

@@ -70,9 +70,14 @@ def runs(missing: Iterable[int]) -> list[range]:
     return grouped
 
 
+def end(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
+    """Return the moment at which a day ends."""
+    return _midnight(day + _DAY, zone)
+
+
 def over(day: datetime.date, zone: ZoneInfo, grace: datetime.timedelta) -> datetime.datetime:
-    """When a day closes: at its end and the grace after it, for corrections and for games that cross midnight."""
-    return _midnight(day + _DAY, zone) + grace
+    """Return the moment at which a day counts as over: its end, and the grace after it."""
+    return end(day, zone) + grace
 
 
 @lru_cache(maxsize=512)

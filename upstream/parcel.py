@@ -46,6 +46,11 @@ class Parcel:
         """When its rows were asked for."""
         return _EPOCH + datetime.timedelta(microseconds=self.asked)
 
+    @property
+    def until(self) -> datetime.datetime:
+        """Return the moment until which its rows are trusted."""
+        return _EPOCH + datetime.timedelta(microseconds=self.fresh_until)
+
     def share(self, row: type[Row]) -> Share:
         """The rows. Raises Unreadable."""
         body = memoryview(self.value)
