@@ -32,6 +32,11 @@ class Unknown:
     """The value of a column that this row does not tell after all, so that another report has to."""
 
 
+# What a field declares in its metadata for tables: the decimals that its column keeps (10 if it declares none), and
+# that `during` selects rows by it ("past" if no row lies in the future, else "any").
+DECIMALS = "decimals"
+SELECTED_BY = "during"
+
 UNKNOWN = Unknown()
 UNASKED = object()
 NOTHING = Selection()
@@ -222,7 +227,7 @@ class Link(Column):
         return ITSELF if "id" in told or selection.keys() - {"__typename"} <= names else NO_PATHS
 
 
-_NOTHING: Mapping[str, Read] = {}
+_NOTHING: Mapping[str, Any] = {}
 
 
 async def _completed(window: "Window", selection: Selection) -> "Window":
@@ -520,14 +525,23 @@ def _reader(at: "str | Read | Told") -> Read:
     return lambda row: getattr(row, name)
 
 
-def column(of: Mapping[type[Row], str | Read | Told], description: str, *, unsure: bool = False) -> Any:
+def column(
+    of: Mapping[type[Row], str | Read | Told],
+    description: str,
+    *,
+    unsure: bool = False,
+    decimals: int | None = None,
+    during: str | None = None,
+) -> Any:
     """A field that reads a column of the row: by its name there, or by a function, `unsure` if it may say UNKNOWN."""
-    return _field(Column({kind: _reader(at) for kind, at in of.items()}, unsure=unsure, of=of), description)
+    found = Column({kind: _reader(at) for kind, at in of.items()}, unsure=unsure, of=of)
+    return _field(found, description, {DECIMALS: decimals, SELECTED_BY: during})
 
 
-def moment(of: Mapping[type[Row], str | Read | Told], description: str) -> Any:
+def moment(of: Mapping[type[Row], str | Read | Told], description: str, *, during: str | None = None) -> Any:
     """A field that reads a moment."""
-    return _field(Moment({kind: _reader(at) for kind, at in of.items()}, of=of), description)
+    found = Moment({kind: _reader(at) for kind, at in of.items()}, of=of)
+    return _field(found, description, {SELECTED_BY: during})
 
 
 def part(
@@ -556,6 +570,7 @@ def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], descr
     return _field(Link(keys, target=target, links=readers, of=of), description)
 
 
-def _field(column: Column, description: str) -> Any:
+def _field(column: Column, description: str, declared: Mapping[str, Any] = _NOTHING) -> Any:
     offer = Offer(read=column.read, waits=isinstance(column, Link))
-    return ColumnField(description=description, metadata={"column": column, OFFER: offer})
+    given = {name: value for name, value in declared.items() if value is not None}
+    return ColumnField(description=description, metadata={"column": column, OFFER: offer, **given})
