@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -28,7 +28,7 @@ from upstream.decode import need, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
-from upstream.reports import Report, System
+from upstream.reports import Report
 from upstream.request import BadParameter
 from upstream.rows import Row
 from upstream.spelling import fold
@@ -133,7 +133,7 @@ class Session:
         self.steps: list[Step] = []
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
-        self._under_way: Counter[System] = Counter()
+        self._turns = {system: asyncio.Semaphore(slots) for system, slots in self.prices.parallel.items()}
         self._calls: dict[Hashable, _Asked] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
@@ -219,12 +219,9 @@ class Session:
         if self._closed:
             # Gathered before the end, or waited for by others until then: nobody is there to be told of an error.
             raise asyncio.CancelledError
-        began, system = time.monotonic(), call.report.system
-        # Calls beyond the slots of their system wait for those before them: that time is not the report's.
-        turns = 1 + self._under_way[system] // self.prices.parallel[system]
-        self._under_way[system] += 1
+        began = time.monotonic()
         try:
-            answer = await self.upstream.fetch(call)
+            answer = await self._in_turn(call)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
             if self.scope is not None:
@@ -236,7 +233,6 @@ class Session:
             self.steps.remove(step)  # refused before it left, it is no call
             raise
         finally:
-            self._under_way[system] -= 1
             step.seconds = time.monotonic() - began
         brought = len(answer.rows)
         if self.scope is not None:
@@ -246,8 +242,19 @@ class Session:
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, brought, answer.seconds / turns, call not in self.picked)
+            self.prices.learn(call, brought, answer.seconds, call not in self.picked)
         return answer
+
+    async def _in_turn(self, call: Call) -> Answer[Any]:
+        """Make a call when fewer calls of this operation are under way than the system has slots.
+
+        So an operation waits for its own calls here, where they take no place in the system's waiting room and no time
+        of their deadline. A call that is under way waits for none of these, so that every one of them has its turn.
+        """
+        async with self._turns[call.report.system]:
+            if self._closed:
+                raise asyncio.CancelledError
+            return await self.upstream.fetch(call)
 
     async def _everyone(self, report: Report) -> Sequence[Any]:
         """Return all rows of a report, whoever calls. They decide whose other rows are; a caller never sees them."""
@@ -270,7 +277,7 @@ class Session:
         assert self.scope is not None
         began = time.monotonic()
         try:
-            answer = await self.upstream.fetch(call)
+            answer = await self._in_turn(call)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
             raise self.scope.plain(call, error) from None
