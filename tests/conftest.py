@@ -29,6 +29,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn every skipped test into a failure where `REQUIRE_ALL=1` says that nothing may skip."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("REQUIRE_ALL") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1, but the test skipped: {report.longreprtext}"
+    return report
+
+
 @pytest.fixture(scope="session")
 def world() -> Iterator[Sandbox]:
     """The default world at noon on 15 March 2026, served over HTTP for the whole run."""
