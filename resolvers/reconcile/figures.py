@@ -112,13 +112,16 @@ def match(
     differ in that figure. Every other row is missing on the other side. The time grows with the number of rows alone.
     """
     (left, ours), (right, others) = sides.items()
+    if not ours and not others:
+        return
     # A figure that one side never has cannot be compared.
-    figures = [one for one in figures if not one.optional or all(_has(one, *side) for side in sides.items())]
-    left_out: list[Figure | None] = [None, *sorted(figures, key=lambda one: not one.optional)]
-    for skipped in left_out:
+    had = [one for one in figures if not one.optional or all(_has(one, *side) for side in sides.items())]
+    steps: list[tuple[Sequence[Figure], Figure | None]] = [(had, None)]
+    steps += [(had, one) for one in sorted(had, key=lambda one: not one.optional)]
+    for compared_by, skipped in steps:
         if not ours or not others:
             break
-        mine, theirs = ([one.readers[side] for one in figures if one is not skipped] for side in (left, right))
+        mine, theirs = ([one.readers[side] for one in compared_by if one is not skipped] for side in (left, right))
         waiting: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
         for row in reversed(others):
             waiting[tuple([read(row) for read in theirs])].append(row)

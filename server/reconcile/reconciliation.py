@@ -140,7 +140,8 @@ class Reconciliation:
             await self._games_before(frame, first.interval.start)
         if self._group is None:
             async with self._failures("movements of the day before"):
-                self._booked[self._day] = Booked.of(await self._read(reports.FINANCIAL_MOVEMENTS, frame))
+                financial = await self._read(reports.FINANCIAL_MOVEMENTS, frame)
+                self._booked[self._day] = await asyncio.to_thread(Booked.of, financial)
 
     async def _one_day(self, piece: Piece, groups: Sequence[rows.Group], users: Sequence[rows.User]) -> None:
         self._day = piece.day
@@ -380,7 +381,9 @@ class Reconciliation:
         await self._compare(movements.unmatched, of_group)
         self._found(money.differences(ids))
         await asyncio.to_thread(self._collect_names, day.names, totals_of_day, of_groups, financial)
-        rates: dict[int | None, Fraction | None] = {id: money.rate(id, day.customs) for id in ids}
+        rates: dict[int | None, Fraction | None] = {}
+        for id in ids:
+            rates[id] = await asyncio.to_thread(money.rate, id, day.customs)
         for id in ids:
             await self._one_total(id, totals_of_day[id], totals[id], finance.get(id, []), money, rates[id])
             await self._compare(movements.finance, id, of_groups[id], finance.get(id, []), day.customs)
@@ -448,8 +451,8 @@ class Reconciliation:
             await self._compare(movements.refunds, day.summaries, booked, rates)
             movements.commissions(day.summaries, booked, day.customs)
         moved = Names(self._listed)
-        moved.add("R11", financial, names.UNNAMED_GROUP)
-        moved.add("R11", financial, names.UNNAMED_USER)
+        for identity in (names.UNNAMED_GROUP, names.UNNAMED_USER):
+            await asyncio.to_thread(moved.add, "R11", financial, identity)
         await self._compare(moved.unlisted, "group", "R8", "id")
         await self._compare(moved.unlisted, "user", "R9", "id")
 

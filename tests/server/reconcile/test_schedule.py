@@ -1,4 +1,4 @@
-"""Comparisons on a schedule inside the server: their result as a page, as JSON and as metrics, and a server that stops."""
+"""Comparisons on a schedule inside the server: the result as page, JSON and metrics, and the end of a server."""
 
 import asyncio
 import signal
