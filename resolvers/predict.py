@@ -244,6 +244,7 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         join=_hopeful(session),
         now=session.now,
         caller=session.caller,
+        gamehub_zone=session.gamehub_zone,
     )
     rehearsed.rehearsal = True
     await run(rehearsed)

@@ -166,6 +166,7 @@ class Gateway:
             prices=self._prices,
             join=self._join,
             caller=operation.caller,
+            gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
         )
 
     def setup(self) -> Setup:
