@@ -15,6 +15,7 @@ from aiodataloader import DataLoader
 
 from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
+from resolvers.currency import Currencies
 from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
@@ -93,8 +94,8 @@ class Session:
 
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
     zone, `gamehub_zone` GameHub's own clock, the same if it is not given. `agent_of_group` and `agents` name the Game
-    History agents where groups have their own (C22). `prices` and `join` are the server's: what one operation learns,
-    the next one knows. `caller` says whose rows there are.
+    History agents where groups have their own (C22). `prices`, `join` and `currencies` are the server's: what one
+    operation learns, the next one knows. `caller` says whose rows there are.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -115,6 +116,7 @@ class Session:
         caller: Caller = EVERYONE,
         whole: bool = False,
         gamehub_zone: ZoneInfo | None = None,
+        currencies: Currencies | None = None,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
@@ -130,6 +132,7 @@ class Session:
         if self.scope is not None:
             self.prices = self.prices.within(caller.groups)
         self.join = join or Join()
+        self.currencies = currencies or Currencies()
         self.now = now or datetime.datetime.now(datetime.UTC)
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from resolvers.currency import Currencies
 from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
@@ -62,6 +63,7 @@ class Gateway:
             {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}
         )
         self._join = Join(settings.movement_join)
+        self._currencies = Currencies()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -166,6 +168,7 @@ class Gateway:
             prices=self._prices,
             join=self._join,
             caller=operation.caller,
+            currencies=self._currencies,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
         )
 
