@@ -15,6 +15,7 @@ from aiodataloader import DataLoader
 
 from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
+from resolvers.coherence import COMPARED, Read
 from resolvers.currency import Currencies
 from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Edge, Wide
@@ -25,7 +26,7 @@ from resolvers.prices import Prices
 from resolvers.repeated import groups_of, settled, stretches, widened
 from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, Reading
 from upstream.decode import need, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
@@ -95,7 +96,8 @@ class Session:
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
     zone, `gamehub_zone` GameHub's own clock, the same if it is not given. `agent_of_group` and `agents` name the Game
     History agents where groups have their own (C22). `prices`, `join` and `currencies` are the server's: what one
-    operation learns, the next one knows. `caller` says whose rows there are.
+    operation learns, the next one knows. `caller` says whose rows there are. Rows that were read before `not_before`
+    are read again.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -115,6 +117,7 @@ class Session:
         now: datetime.datetime | None = None,
         caller: Caller = EVERYONE,
         whole: bool = False,
+        not_before: datetime.datetime | None = None,
         gamehub_zone: ZoneInfo | None = None,
         currencies: Currencies | None = None,
     ) -> None:
@@ -134,10 +137,12 @@ class Session:
         self.join = join or Join()
         self.currencies = currencies or Currencies()
         self.now = now or datetime.datetime.now(datetime.UTC)
+        self.fresh: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
+        self.reads: list[Read] = []  # answers that may contradict each other
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
         self._turns = {system: asyncio.Semaphore(slots) for system, slots in self.prices.parallel.items()}
@@ -163,6 +168,12 @@ class Session:
         self._batches.clear()
         self._loaders.clear()
         self.memo.clear()
+        self.reads.clear()
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Return when the rows of the operation were read, call by call."""
+        return [reading for step in self.steps for reading in step.readings]
 
     @property
     def many_agents(self) -> bool:
@@ -246,6 +257,8 @@ class Session:
             raise
         finally:
             step.seconds = time.monotonic() - began
+        if call.report in COMPARED and answer.readings:
+            self.reads.append(Read(call, answer))
         brought = len(answer.rows)
         if self.scope is not None:
             answer = await self.scope.visible(call, answer)
@@ -253,6 +266,7 @@ class Session:
             answer = await self._settled(call, answer, twice)
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
+        step.readings = answer.readings
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
@@ -290,7 +304,7 @@ class Session:
         async with self._turns[call.report.system]:
             if self._closed:
                 raise asyncio.CancelledError
-            return await self.upstream.fetch(call)
+            return await self.upstream.fetch(call, **self.fresh)
 
     async def _everyone(self, report: Report) -> Sequence[Any]:
         """Return all rows of a report, whoever calls. They decide whose other rows are; a caller never sees them."""
@@ -599,7 +613,7 @@ class _Batch:
         wide = self.edge.wide
         assert wide is not None
         sample = keys[:: max(1, len(keys) // PEEK)]
-        held = await look([self._wide_call(wide), *map(self._narrow_call, sample)])
+        held = await look([self._wide_call(wide), *map(self._narrow_call, sample)], **self.session.fresh)
         shares = {
             "wide": held[0].fraction,
             "narrow": sum(one.fraction for one in held[1:]) / len(sample),

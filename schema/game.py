@@ -133,7 +133,7 @@ class Game(Node, Window):
         {DETAIL: "game_variant", SUMMARY: "bs_game_variant_description"}, 'The variant: "Bingo 90".'
     )
     starts_at: DateTime | None = moment(
-        dict.fromkeys((BULK, DETAIL, SUMMARY, SALE), "starts_at"), "When it starts or started."
+        dict.fromkeys((BULK, DETAIL, SUMMARY, SALE), "starts_at"), "When it starts or started.", during="any"
     )
     ends_at: DateTime | None = moment(
         {BULK: "finished_at", DETAIL: "ends_at", SUMMARY: "ends_at"}, "When it ended; null while it has not."

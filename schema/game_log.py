@@ -20,6 +20,8 @@ from upstream.interval import Interval
 
 ROW = rows.GameLog
 DEFAULT_GAME_TYPE = "slot"
+# Money of G1 is a JSON double: up to 17 digits, written without an exponent from 0.000001 on.
+DOUBLE_DECIMALS = 22
 
 
 @strawberry.federation.type(keys=["id"])
@@ -36,15 +38,23 @@ class GameLog(Node, Window):
     provider_code: str = column({ROW: "provider_code"}, "Who provides the game, such as PRAGMATIC.")
     game_code: str = column({ROW: "game_code"}, "The game, such as vs20doghouse.")
     type: str = column({ROW: "type"}, "The kind of transaction, such as BASE or FREE.")
-    bet: Decimal = column({ROW: "bet_money"}, "What the user bet.")
-    win: Decimal = column({ROW: "win_money"}, "What the user won.")
+    bet: Decimal = column({ROW: "bet_money"}, "What the user bet.", decimals=DOUBLE_DECIMALS)
+    win: Decimal = column({ROW: "win_money"}, "What the user won.", decimals=DOUBLE_DECIMALS)
     txn_id: str = column({ROW: "txn_id"}, "The provider's id of the transaction.")
     txn_type: str = column({ROW: "txn_type"}, "How it was booked, such as debit_credit.")
-    user_start_balance: Decimal | None = column({ROW: "user_start_balance"}, "The user's balance before it.")
-    user_end_balance: Decimal | None = column({ROW: "user_end_balance"}, "The user's balance after it.")
-    agent_start_balance: Decimal | None = column({ROW: "agent_start_balance"}, "The agent's balance before it.")
-    agent_end_balance: Decimal | None = column({ROW: "agent_end_balance"}, "The agent's balance after it.")
-    created_at: DateTime = moment({ROW: "created_at"}, "When the transaction was made.")
+    user_start_balance: Decimal | None = column(
+        {ROW: "user_start_balance"}, "The user's balance before it.", decimals=DOUBLE_DECIMALS
+    )
+    user_end_balance: Decimal | None = column(
+        {ROW: "user_end_balance"}, "The user's balance after it.", decimals=DOUBLE_DECIMALS
+    )
+    agent_start_balance: Decimal | None = column(
+        {ROW: "agent_start_balance"}, "The agent's balance before it.", decimals=DOUBLE_DECIMALS
+    )
+    agent_end_balance: Decimal | None = column(
+        {ROW: "agent_end_balance"}, "The agent's balance after it.", decimals=DOUBLE_DECIMALS
+    )
+    created_at: DateTime = moment({ROW: "created_at"}, "When the transaction was made.", during="past")
 
     @strawberry.field
     async def user(self, info: Info[Session, Any]) -> UserLink | None:

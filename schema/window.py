@@ -32,6 +32,11 @@ class Unknown:
     """The value of a column that this row does not tell after all, so that another report has to."""
 
 
+# What a field declares in its metadata for tables: the decimals that its column keeps (10 if it declares none), and
+# that `during` selects rows by it ("past" if no row lies in the future, else "any").
+DECIMALS = "decimals"
+SELECTED_BY = "during"
+
 UNKNOWN = Unknown()
 UNASKED = object()
 NOTHING = Selection()
@@ -242,7 +247,7 @@ class Link(Column):
         return ITSELF if "id" in told or selection.keys() - {"__typename"} <= names else NO_PATHS
 
 
-_NOTHING: Mapping[str, Read] = {}
+_NOTHING: Mapping[str, Any] = {}
 
 
 async def _completed(window: "Window", selection: Selection) -> "Window":
@@ -557,19 +562,27 @@ def _reader(at: "str | Read | Told") -> Read:
 
 
 def column(
-    of: Mapping[type[Row], str | Read | Told], description: str, *, unsure: bool = False, otherwise: Any = UNASKED
+    of: Mapping[type[Row], str | Read | Told],
+    description: str,
+    *,
+    unsure: bool = False,
+    otherwise: Any = UNASKED,
+    decimals: int | None = None,
+    during: str | None = None,
 ) -> Any:
     """A field that reads a column of the row: by its name there, or by a function, `unsure` if it may say UNKNOWN.
 
     `otherwise` is the value where every report says UNKNOWN; without it, that is an error.
     """
     readers = {kind: _reader(at) for kind, at in of.items()}
-    return _field(Column(readers, unsure=unsure, otherwise=otherwise, of=of), description)
+    found = Column(readers, unsure=unsure, otherwise=otherwise, of=of)
+    return _field(found, description, {DECIMALS: decimals, SELECTED_BY: during})
 
 
-def moment(of: Mapping[type[Row], str | Read | Told], description: str) -> Any:
+def moment(of: Mapping[type[Row], str | Read | Told], description: str, *, during: str | None = None) -> Any:
     """A field that reads a moment."""
-    return _field(Moment({kind: _reader(at) for kind, at in of.items()}, of=of), description)
+    found = Moment({kind: _reader(at) for kind, at in of.items()}, of=of)
+    return _field(found, description, {SELECTED_BY: during})
 
 
 def part(
@@ -599,6 +612,7 @@ def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], descr
     return _field(Link(keys, target=target, links=readers, of=of), description)
 
 
-def _field(column: Column, description: str) -> Any:
+def _field(column: Column, description: str, declared: Mapping[str, Any] = _NOTHING) -> Any:
     offer = Offer(read=column.read, waits=isinstance(column, Link))
-    return ColumnField(description=description, metadata={"column": column, OFFER: offer})
+    given = {name: value for name, value in declared.items() if value is not None}
+    return ColumnField(description=description, metadata={"column": column, OFFER: offer, **given})
