@@ -272,6 +272,10 @@ USERS = (
 )
 
 
+# Users whose names a loose comparison, or a second agent, may mix up.
+ALIKE = (501, 502, 503, 504, 505, 507, 508, 511, 512)
+
+
 def money(value: Decimal | str | int) -> str:
     """An amount with at least two decimals and without an exponent."""
     number = Decimal(value)
@@ -417,7 +421,8 @@ def build(seed: str, zone: str, log_zone: str, business: str, *, roam: bool, loo
     for number, day in enumerate(_GAME_DAYS):
         made.games.append(_game(9_290_700 + number, day, chance, zones, avoid))
     moving = [user for user in USERS if user.name != "silent"]
-    instants = chance.sample(borders := _borders(zones), min(90, len(borders)))
+    instants = chance.sample(borders := _borders(zones), min(80, len(borders)))
+    instants += chance.sample(twice := [at for at in borders if _twice(at, made.zone)], min(8, len(twice)))
     today = [NOW.replace(microsecond=0) - datetime.timedelta(seconds=chance.randint(0, 40_000)) for _ in range(40)]
     recent = [NOW.replace(microsecond=0) - datetime.timedelta(hours=chance.randint(9, 300)) for _ in range(60)]
     if "repeated hours" in avoid:
@@ -450,12 +455,13 @@ def _logs(
     avoid: frozenset[str],
 ) -> None:  # fmt: skip
     ids = {ADMIN: 700, NORTH: 70_000 if "log ids of two agents" in avoid else 700}
+    alike = [user for user in made.users if user.id in ALIKE]
     offsets = [datetime.timedelta(milliseconds=ms) for ms in (0, 0, 0, 250, 750, 999)]
     used: set[tuple[int, datetime.datetime]] = set()
     players = [user for user in made.users if user.name != "silent"]
     rows: list[Log] = []
     for at in chance.sample(times, min(170, len(times))):
-        user = chance.choice(players)
+        user = chance.choice(alike if chance.random() < 0.4 else players)
         agent = AGENT_OF_GROUP.get(user.group, ADMIN) if agents else ADMIN
         code = code_of(user, code_from)
         if code is None or chance.random() < 0.05:

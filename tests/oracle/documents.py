@@ -4,6 +4,7 @@ import datetime
 import json
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,8 +18,8 @@ from graphql import (
     is_non_null_type,
 )
 
-from tests.oracle.business import DAYS, GROUPS, NOW, ROOMS, UTC, ZONES, Business
-from tests.oracle.evaluator import Opaque
+from tests.oracle.business import ALIKE, DAYS, GROUPS, NOW, ROOMS, UTC, ZONES, Business
+from tests.oracle.evaluator import DAY, Opaque
 from tests.oracle.graph import ENTITIES, GRAPH
 
 MOST_FIELDS = 45
@@ -26,6 +27,16 @@ FRAMES = ("TODAY", "YESTERDAY", "THIS_WEEK", "LAST_WEEK", "THIS_MONTH", "LAST_MO
 PAGE_INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 STATUSES = ("SELLING", "PLAYING", "PLAYED", "NOT_PLAYED", "CANCELLED", "PRESELLING")
 SEARCHES = ("a", "o", "JO", "sam", "\u00a0", " ", "ana", "ñ", "zz", "\u200d", '"the"', "e", "é", "i")
+
+
+# Fields that the documents of a stand prefer, so that some stands look closely at one part of the graph.
+FOCUS: dict[str, frozenset[str]] = {
+    "all": frozenset(),
+    "logs": frozenset({"gameLogs", "user", "users", "_entities", "userCode", "createdAt", "id"}),
+    "movements": frozenset({"transactions", "user", "users", "financialMovements", "timestamp", "amount", "id"}),
+    "days": frozenset({"dailyMovements", "group", "groups", "date", "net", "transactions"}),
+    "games": frozenset({"game", "games", "rooms", "room", "gamesOnSale", "prizes", "winners", "jackpot", "tickets"}),
+}
 
 
 class Enum(str):
@@ -43,6 +54,12 @@ def literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _changes(day: datetime.date, zone: ZoneInfo) -> bool:
+    """Whether the clock of a zone is changed on a day."""
+    noons = (datetime.datetime.combine(day + n * DAY, datetime.time(12), tzinfo=zone) for n in (-1, 0))
+    return len({noon.utcoffset() for noon in noons}) == 2
+
+
 @dataclass
 class Question:
     """A document with its variables. `page` is the path of the connection that `$after` pages, if there is one."""
@@ -56,7 +73,13 @@ class Documents:
     """Makes documents about one business. `avoid` names kinds of question that are left out."""
 
     def __init__(
-        self, chance: random.Random, business: Business, zones: list[str], opaque: Opaque, avoid: frozenset[str]
+        self,
+        chance: random.Random,
+        business: Business,
+        zones: list[str],
+        opaque: Opaque,
+        focus: str,
+        avoid: frozenset[str],
     ) -> None:
         self.chance = chance
         self.business = business
@@ -64,6 +87,8 @@ class Documents:
         self.business_zone = self.zones[0]
         self.opaque = opaque
         self.avoid = avoid
+        self.focus = FOCUS[focus]
+        self.changes = [day for day in DAYS if any(map(partial(_changes, day), self.zones))]
 
     def next(self) -> Question:
         """The next document."""
@@ -148,6 +173,8 @@ class Documents:
         assert isinstance(kind, GraphQLObjectType)
         names = [name for name in kind.fields if self._wanted(kind.name, name, depth)]
         chance.shuffle(names)
+        if chance.random() < 0.6:
+            names.sort(key=lambda name: name not in self.focus)
         count = most or chance.choice((1, 2, 2, 3, 4, 6, 9))
         parts = []
         if chance.random() < 0.1 and kind is not GRAPH.query_type:
@@ -263,7 +290,7 @@ class Documents:
         if argument in ("groupId", "inGroup") or (argument in ("id", "ids") and name.startswith("group")):
             pool: list[Any] = [group.id for group in GROUPS]
         elif argument in ("id", "ids") and name.startswith("user"):
-            pool = [user.id for user in self.business.users]
+            pool = [*(user.id for user in self.business.users), *ALIKE]
         elif argument == "roomId" or (argument == "id" and name == "room"):
             pool = list(ROOMS)
         elif argument == "id":
@@ -308,7 +335,7 @@ class Documents:
         if kind < 0.4:
             return {"frame": Enum(chance.choice(FRAMES))}
         if kind < 0.7:
-            first = chance.choice(DAYS)
+            first = chance.choice(self.changes if self.changes and chance.random() < 0.35 else DAYS)
             last = min(first + datetime.timedelta(days=chance.choice((0, 0, 0, 1, 6, 30))), datetime.date(2026, 12, 1))
             if chance.random() < 0.02:
                 first, last = last + datetime.timedelta(days=1), first

@@ -108,6 +108,13 @@ class CardWin:
 
 
 @dataclass(frozen=True)
+class JackpotWin:
+    """A winner of the jackpot: the one report that has it tells neither a name nor a bonus."""
+
+    win: Win
+
+
+@dataclass(frozen=True)
 class WonPrize:
     id: int
     name: str
@@ -666,8 +673,8 @@ class Oracle:
     def GameJackpot_winnableUntilCall(self, jackpot: Jackpot) -> int:
         return jackpot.until
 
-    def GameJackpot_winners(self, jackpot: Jackpot) -> list[Win]:
-        return [win for win in jackpot.wins if self._user_visible(win.user)]
+    def GameJackpot_winners(self, jackpot: Jackpot) -> list[JackpotWin]:
+        return [JackpotWin(win) for win in jackpot.wins if self._user_visible(win.user)]
 
     # Prize: a `Prize` that was won, a `SalePrize` that is to be won, or a `WonPrize` of a ticket
 
@@ -686,17 +693,22 @@ class Oracle:
             return None
         return [prize.win] if self._user_visible(prize.win.user) else []
 
-    # Winner: a `Win` of a prize or of the jackpot, or a `CardWin` of a game
+    # Winner: a `Win` of a prize, a `JackpotWin`, or a `CardWin` of a game
 
     def Winner_user(self, win: Any) -> User | None:
-        return self._seen_user((win.win if isinstance(win, CardWin) else win).user)
+        return self._seen_user((win if isinstance(win, Win) else win.win).user)
 
     def Winner_group(self, win: Any) -> Group | None:
-        return None if isinstance(win, CardWin) else self._seen_group(win.group)
+        return None if isinstance(win, CardWin) else self._seen_group(self._ticket_win(win).group)
+
+    def _ticket_win(self, win: Any) -> Win:
+        found = win.win if isinstance(win, JackpotWin) else win
+        assert isinstance(found, Win)
+        return found
 
     def Winner_username(self, win: Any) -> str | None:
         user = self.Winner_user(win)
-        return user.name if user else None
+        return user.name if user and not isinstance(win, JackpotWin) else None
 
     def Winner_cardHolderName(self, win: Any) -> str | None:
         return f"{self.Winner_username(win)} *" if isinstance(win, CardWin) else None
@@ -705,7 +717,7 @@ class Oracle:
         return win.win.card if isinstance(win, CardWin) else None
 
     def Winner_ticketId(self, win: Any) -> str | None:
-        return None if isinstance(win, CardWin) else win.ticket
+        return None if isinstance(win, CardWin) else self._ticket_win(win).ticket
 
     def Winner_callNumber(self, win: Any) -> int | None:
         return win.win.call if isinstance(win, CardWin) else None
@@ -714,10 +726,10 @@ class Oracle:
         return win.prize if isinstance(win, CardWin) else None
 
     def Winner_amount(self, win: Any) -> str | None:
-        return None if isinstance(win, CardWin) else win.amount
+        return None if isinstance(win, CardWin) else self._ticket_win(win).amount
 
     def Winner_bonusAmount(self, win: Any) -> str | None:
-        return None if isinstance(win, CardWin) else win.bonus
+        return win.bonus if isinstance(win, Win) else None
 
     # Ticket
 

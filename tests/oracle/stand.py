@@ -22,6 +22,7 @@ from server.gateway import Gateway
 from server.operation import Operation
 from server.settings import LiveSettings, Settings
 from tests.oracle.business import ADMIN, AGENT_OF_GROUP, NORTH, NOW, ZONES, build
+from tests.oracle.documents import FOCUS
 from tests.oracle.evaluator import View
 from tests.oracle.upstreams import AGENT_TOKENS, TOKEN, System, Upstreams
 from tests.server.serving import serving
@@ -55,7 +56,8 @@ class Choice:
     empty: str
     code_from: str
     agents: bool
-    avoid: frozenset[str] = frozenset()
+    focus: str
+    avoid: frozenset[str]
 
 
 def draw(seed: str, avoid: frozenset[str]) -> Choice:
@@ -81,6 +83,7 @@ def draw(seed: str, avoid: frozenset[str]) -> Choice:
         empty=chance.choice(("10002", "10002", "list")),
         code_from=chance.choice(("username", "username", "external_user_id", "id")),
         agents=chance.random() < 0.6,
+        focus=chance.choice(sorted(FOCUS)),
         avoid=avoid,
     )
 
