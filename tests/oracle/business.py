@@ -385,10 +385,9 @@ def _borders(zones: Iterable[ZoneInfo]) -> list[datetime.datetime]:
         for day in DAYS:
             start = datetime.datetime.combine(day, datetime.time(), tzinfo=zone).astimezone(UTC)
             found += [start - datetime.timedelta(seconds=1), start]
-            hour = datetime.datetime.combine(day, datetime.time(1, 30), tzinfo=zone)
-            for fold in (0, 1):
-                twice = hour.replace(fold=fold).astimezone(UTC)
-                found += [twice, twice + datetime.timedelta(hours=1)]
+            for hour in (0, 1, 2):
+                wall = datetime.datetime.combine(day, datetime.time(hour, 45), tzinfo=zone)
+                found += [wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
     return sorted(set(found))
 
 
@@ -422,7 +421,7 @@ def build(seed: str, zone: str, log_zone: str, business: str, *, roam: bool, loo
         made.games.append(_game(9_290_700 + number, day, chance, zones, avoid))
     moving = [user for user in USERS if user.name != "silent"]
     instants = chance.sample(borders := _borders(zones), min(80, len(borders)))
-    instants += chance.sample(twice := [at for at in borders if _twice(at, made.zone)], min(8, len(twice)))
+    instants += 4 * [at for at in borders if _twice(at, made.zone)]
     today = [NOW.replace(microsecond=0) - datetime.timedelta(seconds=chance.randint(0, 40_000)) for _ in range(40)]
     recent = [NOW.replace(microsecond=0) - datetime.timedelta(hours=chance.randint(9, 300)) for _ in range(60)]
     if "repeated hours" in avoid:
@@ -454,7 +453,7 @@ def _logs(
     made: Business, chance: random.Random, times: list[datetime.datetime], loose: bool, code_from: str, agents: bool,
     avoid: frozenset[str],
 ) -> None:  # fmt: skip
-    ids = {ADMIN: 700, NORTH: 70_000 if "log ids of two agents" in avoid else 700}
+    ids = {ADMIN: 1_700, NORTH: 70_000 if "log ids of two agents" in avoid else 1_700}
     alike = [user for user in made.users if user.id in ALIKE]
     offsets = [datetime.timedelta(milliseconds=ms) for ms in (0, 0, 0, 250, 750, 999)]
     used: set[tuple[int, datetime.datetime]] = set()
@@ -479,11 +478,11 @@ def _logs(
                 f"{chance.randrange(16**8):08x}", chance.choice(("debit_credit", "debit")), balances,
             )
         )  # fmt: skip
-    for row in sorted(rows, key=lambda row: row.at):
-        ids[row.agent] += chance.randint(1, 2)
+    for row in sorted(rows, key=lambda row: row.at, reverse=True):
+        ids[row.agent] -= chance.choice((1, 1, 2))
         at = row.at
         while (ids[row.agent], at) in used:  # the ids of two agents overlap, but not at one instant
-            at += datetime.timedelta(milliseconds=1)
+            at -= datetime.timedelta(milliseconds=1)
         used.add((ids[row.agent], at))
         made.logs.append(replace(row, id=ids[row.agent], at=at))
 

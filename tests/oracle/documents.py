@@ -3,6 +3,7 @@
 import datetime
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -97,6 +98,8 @@ class Documents:
             return self._walk()
         if kind < 0.2:
             return self._nodes()
+        if kind < 0.35:
+            return self._edge()
         self._begin()
         roots = self.chance.choice((1, 1, 1, 2, 3))
         body = self._selection(GRAPH.query_type, 0, roots)
@@ -143,6 +146,36 @@ class Documents:
         text = field_ % f"first: {first}, after: $after"
         body = f"{{ {text} {{ totalCount {wanted} {PAGE_INFO} }} }}"
         return self._question(body + (" }" if len(path) > 1 else ""), path)
+
+    def _edge(self) -> Question:
+        """A document that looks where rows are easily lost or mixed up: alike names, changed clocks, shared ids."""
+        self._begin()
+        chance = self.chance
+        period = literal(self._period())
+        if self.changes and chance.random() < 0.5:
+            day = chance.choice(self.changes).isoformat()
+            period = literal({"dates": {"from": day, "to": day}})
+        logs = f"gameLogs(during: {period}) {{ totalCount nodes {{ id agentCode userCode createdAt user {{ id }} }} }}"
+        moves = f"transactions(during: {period}) {{ nodes {{ id timestamp amount }} }}"
+        user, group = chance.choice(ALIKE), chance.choice(GROUPS).id
+        users = json.dumps([str(id) for id in chance.sample(ALIKE, chance.randint(2, 6))])
+        # Ids of logs that several agents have, if the business has such.
+        counts = Counter(log.id for log in self.business.logs if log.game_type == "slot")
+        ids = sorted(id for id in counts if counts[id] == max(counts.values()))
+        references = [{"__typename": "GameLog", "id": str(chance.choice(ids))} for _ in range(2)]
+        each = chance.choice((logs, moves, f"{logs} {moves}"))
+        return self._question(
+            chance.choice(
+                (
+                    f"{{ {logs} }}",
+                    f"{{ user(id: {user}) {{ {each} }} }}",
+                    f"{{ users(ids: {users}) {{ nodes {{ id username {each} }} }} }}",
+                    f"{{ group(id: {group}) {{ users {{ nodes {{ id {each} }} }} }} }}",
+                    f"{{ group(id: {group}) {{ {moves} }} }}",
+                    f"{{ _entities(representations: {literal(references)}) {{ ... on GameLog {{ id agentCode }} }} }}",
+                )
+            )
+        )
 
     def _nodes(self) -> Question:
         """Entities by the nodeIds of earlier answers."""

@@ -81,8 +81,8 @@ def draw(seed: str, avoid: frozenset[str]) -> Choice:
         texts=chance.random() < 0.3,
         numbers=chance.random() < 0.3,
         empty=chance.choice(("10002", "10002", "list")),
-        code_from=chance.choice(("username", "username", "external_user_id", "id")),
-        agents=chance.random() < 0.6,
+        code_from=chance.choice(("username", "username", "username", "external_user_id", "id")),
+        agents=chance.random() < 0.65,
         focus=chance.choice(sorted(FOCUS)),
         avoid=avoid,
     )
