@@ -39,7 +39,7 @@ STATUSES = {
     1: ("SELLING", "Selling"),
     2: ("PLAYING", "Playing"),
     3: ("PLAYED", "Played"),
-    4: ("NOT_PLAYED", "Not Played"),
+    4: ("NOT_PLAYED", "Not played"),
     5: ("CANCELLED", "Cancelled"),
     6: ("PRESELLING", "Preselling"),
     7: ("CANCELLING", "Cancelling"),
@@ -424,9 +424,9 @@ def build(seed: str, zone: str, log_zone: str, business: str, *, roam: bool, loo
     instants += 4 * [at for at in borders if _twice(at, made.zone)]
     today = [NOW.replace(microsecond=0) - datetime.timedelta(seconds=chance.randint(0, 40_000)) for _ in range(40)]
     recent = [NOW.replace(microsecond=0) - datetime.timedelta(hours=chance.randint(9, 300)) for _ in range(60)]
-    if "repeated hours" in avoid:
-        instants = [at for at in instants if not _twice(at, made.zone)]
     times = sorted([*instants, *today, *recent, *chance.sample(today, 6), *instants[:12]])
+    if "repeated hours" in avoid:
+        times = [at for at in times if not _twice(at, made.zone)]
     number = 3_500
     for at in times:
         number += chance.randint(1, 3)
@@ -519,12 +519,13 @@ def _game(id: int, day: datetime.date, chance: random.Random, zones: list[ZoneIn
     if played:
         for position, prize in enumerate(("One line", "Two lines", "Fullhouse")):
             call, size = 20 + 20 * position + chance.randint(0, 9), Decimal(chance.choice(("11.39", "3", "0.49")))
-            several = chance.choice((1, 1, 1, 2, 3)) if "prizes of several winners" not in avoid else 1
+            several = chance.choice((1, 1, 1, 2, 3))
+            differ = "prizes alike" in avoid or chance.random() < 0.5
             for place in range(several):
                 ticket = chance.choice(tickets)
                 user = chance.choice(USERS)
                 card = f"{ticket.id}-{place + 1}"
-                amount = size if chance.random() < 0.5 else size + Decimal(place) / 100
+                amount = size + Decimal(place) / 100 if differ else size
                 win = Win(
                     f"{ticket.id}-{place + 1}", card, user.id, ticket.seller, money(amount),
                     money(chance.choice(("0", "0.25"))), call,

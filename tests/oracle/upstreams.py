@@ -292,7 +292,8 @@ class GameHub:
             "id": self._id(game.id), "room_id": self._id(game.room),
             "game_configuration_id": self._id(game.configuration[0]),
             "game_configuration_name": game.configuration[1], "game_configuration_key": game.configuration[2],
-            "status": game.status, "status_name": STATUSES[game.status][1], "card_price": self._money(game.card_price),
+            "status": game.status, "status_name": STATUSES[game.status][1].title(),
+            "card_price": self._money(game.card_price),
             "cards_bought": game.cards, "wagered": self._money(game.wagered), "paid": self._money(game.paid),
             "prizes": [
                 {"id": self._id(p.id), "prize_name": p.name, "paid": self._money(p.amount), "call_number": p.call}
