@@ -31,8 +31,8 @@ from upstream.decode import need, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
-from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
-from upstream.request import BadParameter
+from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report
+from upstream.request import BadParameter, checked
 from upstream.rows import Row
 from upstream.spelling import fold
 
@@ -531,6 +531,27 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
+        refused = self._refused(keys)
+        if not refused:
+            return await self._load_sendable(keys)
+        sendable = [key for key in keys if key not in refused]
+        found = dict(zip(sendable, await self._load_sendable(sendable), strict=True)) if sendable else {}
+        return [refused[key] if key in refused else found[key] for key in keys]
+
+    def _refused(self, keys: Sequence[Any]) -> dict[Any, BadParameter]:
+        """Return the keys that no upstream may be asked for, with the reason. Also among others they have no rows."""
+        edge = self.edge
+        if edge.by is None or edge.report.parameters[edge.by].check is not Check.TEXT:
+            return {}
+        refused = {}
+        for key in keys:
+            try:
+                checked(self._narrow_call(key))
+            except BadParameter as error:
+                refused[key] = error
+        return refused
+
+    async def _load_sendable(self, keys: list[Any]) -> list[Any]:
         if self.session.scope is None or self.edge.by is None:
             return await self._load(keys)
         # Whoever is hidden has no part in the plan, either: what is chosen would tell of what others have asked.

@@ -448,8 +448,8 @@ class Reconciliation:
         before = self._booked.get(self._day - _DAY)
         booked = [self._booked[self._day], *([before] if before is not None else [])]
         if before is not None:
-            await self._compare(movements.refunds, day.summaries, booked, rates)
-            movements.commissions(day.summaries, booked, day.customs)
+            await asyncio.to_thread(movements.refunds, day.summaries, booked, rates, day.customs)
+            await asyncio.to_thread(movements.commissions, day.summaries, booked, day.customs)
         moved = Names(self._listed)
         for identity in (names.UNNAMED_GROUP, names.UNNAMED_USER):
             await asyncio.to_thread(moved.add, "R11", financial, identity)
