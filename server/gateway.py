@@ -155,7 +155,7 @@ class Gateway:
 
     def session(self, operation: Operation) -> Session:
         """Return what one operation reads with."""
-        now, max_age = datetime.datetime.now(datetime.UTC), operation.asked.max_age
+        now = datetime.datetime.now(datetime.UTC)
         return Session(
             self,
             self._zone,
@@ -167,7 +167,7 @@ class Gateway:
             join=self._join,
             caller=operation.caller,
             now=now,
-            not_before=None if max_age is None else now - datetime.timedelta(seconds=max_age),
+            not_before=operation.asked.oldest(now),
         )
 
     def setup(self) -> Setup:
