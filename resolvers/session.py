@@ -15,6 +15,7 @@ from aiodataloader import DataLoader
 
 from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
+from resolvers.coherence import COMPARED, Read
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
 from resolvers.movement import same
@@ -131,6 +132,7 @@ class Session:
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
+        self.reads: list[Read] = []  # answers that may contradict each other
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
         self._under_way: Counter[System] = Counter()
@@ -156,6 +158,7 @@ class Session:
         self._batches.clear()
         self._loaders.clear()
         self.memo.clear()
+        self.reads.clear()
 
     @property
     def readings(self) -> list[Reading]:
@@ -238,6 +241,8 @@ class Session:
         finally:
             self._under_way[system] -= 1
             step.seconds = time.monotonic() - began
+        if call.report in COMPARED and answer.readings:
+            self.reads.append(Read(call, answer))
         brought = len(answer.rows)
         if self.scope is not None:
             answer = await self.scope.visible(call, answer)

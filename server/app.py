@@ -19,7 +19,7 @@ from server.callers.callers import Callers
 from server.callers.door import Door
 from server.callers.linking import link_routes
 from server.callers.powers import ADMIN
-from server.execution import Executor, Finish, Foresee, encode
+from server.execution import Executor, Finish, Foresee, Settled, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
 from server.limits import ORDINARY, Limits
@@ -78,6 +78,7 @@ def create_app(
     foresee: Foresee | None = None,
     callers: Callers | None = None,
     leave: Callable[[Any], None] = lambda context: None,
+    settled: Settled | None = None,
     limits: Limits = ORDINARY,
     registered: Registered | None = None,
     origins: Sequence[str] = (),
@@ -93,7 +94,7 @@ def create_app(
     """
     house = callers or Callers()
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee, leave, limits, compiled=compiled)
+    executor = Executor(schema, context, finish, foresee, leave, limits, settled=settled, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
     desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page)

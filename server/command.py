@@ -157,7 +157,7 @@ def query(
 
     async def ask(gateway: "Gateway") -> "Outcome":
         async with gateway.open():
-            executor = Executor(graph.schema, gateway.session)
+            executor = Executor(graph.schema, gateway.session, settled=gateway.settled)
             variables = await resolve(ready.variables or {}, saved, executor)
             return await executor.run(replace(ready, variables=variables))
 
@@ -219,7 +219,7 @@ def explain(
 
     async def ask(gateway: "Gateway") -> "tuple[Outcome, Outcome | None, str]":
         async with gateway.open():
-            executor = Executor(graph.schema, gateway.session, finish, foresee)
+            executor = Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled)
             asked = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
             plan = await executor.run(replace(asked, asked=Asked(explain=True)))
             outcome = await executor.run(replace(asked, asked=Asked(trace=True))) if run else None
@@ -304,7 +304,13 @@ def export(
 
     async def locally(gateway: Gateway, written: "Callable[[str, exports.Part], None]") -> None:
         async with gateway.open():
-            await exports.export(manifest, window, Executor(graph.schema, gateway.session, finish).run, now, written)
+            await exports.export(
+                manifest,
+                window,
+                Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run,
+                now,
+                written,
+            )
 
     with upstreams(settings, say) as live:
         gateway = Gateway(live)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from resolvers.coherence import Coherence
 from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
@@ -62,13 +63,17 @@ class Gateway:
             {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}
         )
         self._join = Join(settings.movement_join)
+        self._coherence: Coherence | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """The time in which calls may be made."""
         journal = Journal(self._settings.journal_file)
         self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
-        self._cached = self._cache(self._upstream)
+        self._cached = self._cache(self._upstream, journal)
+        await asyncio.to_thread(self._cached.changes.load)
+        same_days = self._settings.gamehub_timezone == self._zone.key
+        self._coherence = Coherence(self._cached, self._zone, same_days)
         self._join = Join(self._settings.movement_join, journal, self._origin())
         keeping = asyncio.create_task(self._keep(journal))
         try:
@@ -96,7 +101,7 @@ class Gateway:
                     await forget(self.cache, asked)
             journal.note(STATS, describe(await self.cache.stats()))
 
-    def _cache(self, upstream: Upstream) -> Cached:
+    def _cache(self, upstream: Upstream, ledger: Journal) -> Cached:
         settings = self._settings
         return Cached(
             upstream,
@@ -105,6 +110,7 @@ class Gateway:
             day_zone=ZoneInfo(settings.gamehub_timezone),
             origin=self._origin,
             trust=settings.trust,
+            ledger=ledger,
         )
 
     def _origin(self) -> str:
@@ -169,6 +175,11 @@ class Gateway:
             now=now,
             not_before=operation.asked.oldest(now),
         )
+
+    async def settled(self, session: Session) -> bool:
+        """Return whether the answer of an operation may be sent; False if it is to be run again."""
+        assert self._coherence is not None, "the gateway is not open"
+        return await self._coherence.settled(session.reads, session.readings)
 
     def setup(self) -> Setup:
         """What tables need to know of this gateway."""

@@ -70,6 +70,7 @@ def serve() -> None:
                 foresee=foresee,
                 callers=Callers.of(live, closed),
                 leave=Session.close,
+                settled=gateway.settled,
                 limits=settings.limits,
                 registered=Registered(known, only=settings.documents == "saved"),
                 origins=settings.origins,

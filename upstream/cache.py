@@ -22,8 +22,9 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from upstream import days, deadline, decode, parcel, request
+from upstream import days, deadline, decode, figures, parcel, request
 from upstream.call import Answer, Call, Reading
+from upstream.changes import Changes, Ledger
 from upstream.client import Listener
 from upstream.days import Piece
 from upstream.decode import need
@@ -31,7 +32,8 @@ from upstream.errors import Failed, Malformed, Unavailable, UpstreamError
 from upstream.flight import SLACK, Flight
 from upstream.interval import Interval
 from upstream.order import Claim, Order, Orders, Share, shares
-from upstream.parcel import Parcel, Unreadable
+from upstream.parcel import NO_PRINT, Parcel, Unreadable
+from upstream.reports import DAILY_MOVEMENTS, GAME_LOGS, GROUP_MOVEMENTS
 from upstream.request import checked
 from upstream.rows import Row
 from upstream.store import Key, MemoryStore, Pattern, Store, StoreStats, series
@@ -43,6 +45,8 @@ _log = structlog.get_logger("upstream.cache")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _NO_FETCH = bytes(8)
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+_ORDINARY = Trust()
 _DAY = datetime.timedelta(days=1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _ANY_AGE = datetime.datetime.min.replace(tzinfo=datetime.UTC)
@@ -99,12 +103,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """Counted since the start, in days: found fresh, fetched, waited for with others, served stale; and the store."""
+    """Counted since the start, in days: found fresh, fetched, waited for with others, served stale, trusted again after
+    a check, found changed; and the store.
+    """
 
     hits: int
     misses: int
     joined: int
     stale: int
+    renewed: int
+    changed: int
     calls: Mapping[str, int]  # answers by outcome
     store: StoreStats | None
 
@@ -129,6 +137,14 @@ class _Brought:
             assert self.error is not None
             raise self.error
         return self.answer.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """The parcel of a day before it is read again, if one was kept, and the day's fingerprint, if one was taken."""
+
+    kept: Parcel | None = None
+    print: bytes = NO_PRINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +270,16 @@ class Cached:
         *,
         day_zone: ZoneInfo | None = None,
         origin: Callable[[], str] = lambda: "",
-        trust: Trust = Trust(),
+        trust: Trust = _ORDINARY,
         stale_for: float = 86400.0,
         runs_at_once: int = 4,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+        ledger: Ledger | None = None,
     ) -> None:
         self._upstream = upstream
         self._store = store
+        self._keep_for = trust.longest + stale_for
+        self.changes = Changes(store, self._origin_digest, ledger, self._keep_for)
         self._zone = zone
         self._day_zone = day_zone or zone
         self._origin = origin
@@ -373,15 +392,20 @@ class Cached:
     ) -> int:
         """Forget what is kept of a report (its code: "R5"), of series with these parameters, of days from to.
 
-        Returns how many entries that were. What is being fetched meanwhile is not kept. Raises ConnectionError when
-        the store is out of reach.
+        Returns how many entries that were. What is being fetched meanwhile is not kept. Files of tables and exported
+        partitions of these days count as outdated. Raises ConnectionError when the store is out of reach.
         """
         self._generation += 1
         self._answers.clear()
         self._flights.clear()
-        if self._store is None:
-            return 0
-        return await self._store.clear(Pattern(report, params or {}, first_day, last_day))
+        found = 0
+        if self._store is not None:
+            found = await self._store.clear(Pattern(report, params or {}, first_day, last_day))
+        forgotten = None
+        if first_day is not None and last_day is not None:
+            forgotten = [first_day + _DAY * number for number in range((last_day - first_day).days + 1)]
+        await self.changes.note(forgotten, self._now(), rows=False)
+        return found
 
     async def stats(self) -> CacheStats:
         """What was counted, and what the store holds."""
@@ -391,6 +415,8 @@ class Cached:
             counted["misses"],
             counted["joined"],
             counted["stale"],
+            counted["renewed"],
+            counted["changed"],
             dict(self._outcomes),
             await self._store.stats() if self._store is not None else None,
         )
@@ -424,8 +450,10 @@ class Cached:
 
     def _series(self, call: Call, scope: str) -> str:
         params = [*call.params, ("agent", call.agent)] if call.agent else call.params
-        origin = _digest(f"{self._zone.key} {self._origin()}")
-        return series(call.report.code, parcel.form(call.report.row), origin, scope, params)
+        return series(call.report.code, parcel.form(call.report.row), self._origin_digest(), scope, params)
+
+    def _origin_digest(self) -> str:
+        return _digest(f"{self._zone.key} {self._origin()}")
 
     def _fresh_for(self, cut: _Cut, piece: Piece, asked: datetime.datetime, empty: bool) -> float:
         zone = self._day_zone if cut.dated else self._zone
@@ -506,7 +534,7 @@ class Cached:
         trusted = self._trust.open
         tale.read(code, None, asked, asked + datetime.timedelta(seconds=trusted))
         if trusted > 0:
-            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), trusted)], asked)
+            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), trusted, NO_PRINT)], asked)
             await self._keep(store, packed, generation)
         return tale.answer(rows, "miss")
 
@@ -530,10 +558,21 @@ class Cached:
         under_way: Mapping[int, Flight[_Brought]],
     ) -> Answer[Any]:
         pieces, keys = cut.pieces, cut.keys
-        values = await store.get_many(keys)
-        kept = {place: each for place, value in enumerate(values) if (each := _parcel(value))}
+        dates = [piece.day for piece in pieces]
+        moments = self.changes.keys(dates)
+        values = await store.get_many([*keys, *moments])
+        if moments:
+            self.changes.take_in(dates, values[len(keys) :])
+        kept = {place: each for place, value in enumerate(values[: len(keys)]) if (each := _parcel(value))}
         now = self._now()
-        fresh = {place: each for place, each in kept.items() if _fresh(each, now, not_before)}
+        valid = {place: each for place, each in kept.items() if each.asked >= self.changes.at(dates[place])}
+        fresh = {place: each for place, each in valid.items() if _fresh(each, now, not_before)}
+        ended = {place: each for place, each in valid.items() if place not in fresh and place not in under_way}
+        prints: dict[int, bytes] = {}
+        if ended and not_before is _ANY_AGE:
+            ended = {place: each for place, each in ended.items() if self._checkable(cut, pieces[place], each, now)}
+            renewed, prints = await self._checked(store, cut, ended, tale)
+            fresh |= renewed
         if (rows := await self._excerpts(store, cut, fresh)) is not None:
             tale.hit = [piece.day for piece in pieces]
             tale.took(cut, fresh)
@@ -548,13 +587,16 @@ class Cached:
             for place, key in enumerate(keys)
             if place not in found and place not in joined and key in self._flights
         }
+        earlier = {
+            piece.day: _Earlier(valid.get(place), prints.get(place, NO_PRINT)) for place, piece in enumerate(pieces)
+        }
         runs = days.runs(place for place in range(len(pieces)) if place not in found and place not in joined)
         claims = [share.claim for share in found.values() if share.rows]
         if runs == [range(len(pieces))] or (runs and self._orders.hopeless(cut.shape, claims, now)):
-            return await self._undivided(store, cut, kept, tale)
+            return await self._undivided(store, cut, kept, earlier, tale)
 
         slots = asyncio.Semaphore(self._runs_at_once)
-        own = [self._set_out(store, cut, pieces[run.start : run.stop], slots) for run in runs]
+        own = [self._set_out(store, cut, pieces[run.start : run.stop], slots, earlier) for run in runs]
         bringers = joined | {place: flight for run, flight in zip(runs, own, strict=True) for place in run}
         landed = await _landed({*own, *joined.values()})
         self._counted["joined"] += len(joined)
@@ -567,13 +609,20 @@ class Cached:
         rows = self._join(cut, at_hand)
         if rows is None:
             # Nothing tells how these days follow each other: the upstream has to.
-            return await self._undivided(store, cut, kept, tale)
+            return await self._undivided(store, cut, kept, earlier, tale)
         return tale.answer(rows, "hit" if not bringers else "partial" if found else "miss")
 
-    async def _undivided(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel], tale: _Tale) -> Answer[Any]:
+    async def _undivided(
+        self,
+        store: Store,
+        cut: _Cut,
+        kept: Mapping[int, Parcel],
+        earlier: Mapping[datetime.date, _Earlier],
+        tale: _Tale,
+    ) -> Answer[Any]:
         """The answer to a call that is asked as it is. Its days are kept."""
         tale.hit, tale.missed, tale.readings = [], [piece.day for piece in cut.pieces], []
-        flight = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1))
+        flight = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1), earlier)
         brought = (await _landed({flight}))[flight]
         tale.add(brought)
         if brought.error is not None:
@@ -651,23 +700,36 @@ class Cached:
     async def _keep(self, store: Store, packed: Mapping[float, list[tuple[Key, bytes]]], generation: int) -> None:
         for fresh_for, entries in packed.items():
             if generation == self._generation:
-                await store.set_many(entries, fresh_for + self._stale_for)
+                await store.set_many(entries, max(fresh_for, self._trust.longest) + self._stale_for)
             if generation != self._generation:
                 # Forgotten while it was on its way into the store.
                 await store.delete([key for key, _ in entries])
 
     # Upstream
 
-    def _set_out(self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore) -> Flight[_Brought]:
-        """Fetch neighbouring pieces in one call, in a task that whoever needs one of their days waits for."""
+    def _set_out(
+        self,
+        store: Store,
+        cut: _Cut,
+        pieces: Sequence[Piece],
+        slots: asyncio.Semaphore,
+        earlier: Mapping[datetime.date, _Earlier],
+    ) -> Flight[_Brought]:
+        """Fetch neighbouring pieces in one call, in a task that all readers of their days wait for."""
         generation = self._generation
         keys = [cut.key(piece) for piece in pieces if piece.whole]
         return self._start(
-            lambda: self._fly(store, cut, pieces, slots, generation), cut.call.report.code, self._flights, keys
+            lambda: self._fly(store, cut, pieces, slots, generation, earlier), cut.call.report.code, self._flights, keys
         )
 
     async def _fly(
-        self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore, generation: int
+        self,
+        store: Store,
+        cut: _Cut,
+        pieces: Sequence[Piece],
+        slots: asyncio.Semaphore,
+        generation: int,
+        earlier: Mapping[datetime.date, _Earlier],
     ) -> _Brought:
         async with slots:
             asked = self._now()
@@ -688,15 +750,159 @@ class Cached:
                 piece.day: asked + datetime.timedelta(seconds=seconds)
                 for piece, seconds in zip(pieces, fresh_for, strict=True)
             }
-            return *shared, _packed(zip(map(cut.key, pieces), shared[1], fresh_for, strict=True), asked)
+            marks = [earlier[piece.day].print for piece in pieces]
+            return *shared, _packed(zip(map(cut.key, pieces), shared[1], fresh_for, marks, strict=True), asked)
 
         packed = await asyncio.to_thread(pack) if len(rows) > _MANY_ROWS else pack()
         if packed is not None:
             claim, shared, parcels = packed
             self._orders.learn(cut.shape, claim, asked)
             flight.shares = {piece.day: share for piece, share in zip(pieces, shared, strict=True)}
+            await self._note_changed(cut, pieces, parcels, earlier, asked)
             await self._keep(store, parcels, generation)
         return flight
+
+    async def _note_changed(
+        self,
+        cut: _Cut,
+        pieces: Sequence[Piece],
+        parcels: Mapping[float, list[tuple[Key, bytes]]],
+        earlier: Mapping[datetime.date, _Earlier],
+        asked: datetime.datetime,
+    ) -> None:
+        """Note the closed days whose rows differ from those that were kept. Other reports of them are outdated, too."""
+        packed = {key: value for entries in parcels.values() for key, value in entries}
+        row, changed = cut.call.report.row, []
+        for piece in pieces:
+            before, value = earlier[piece.day].kept, packed.get(cut.key(piece))
+            if before is None or value is None or not self._closed_when_read(cut, piece, before):
+                continue
+            if before.asked < self.changes.at(piece.day):
+                continue  # another report showed the change already
+            with contextlib.suppress(Unreadable):
+                if not await asyncio.to_thread(parcel.same_rows, before.value, value, row):
+                    changed.append(piece.day)
+        await self._changed(cut, changed, asked)
+
+    async def _changed(self, cut: _Cut, dates: Sequence[datetime.date], at: datetime.datetime) -> None:
+        """Note that closed days changed: nothing that was read of them before is used any more, whatever its report."""
+        if not dates:
+            return
+        self._counted["changed"] += len(dates)
+        _log.info("cache.changed", report=cut.call.report.code, days=days.spans(tuple(sorted(dates))))
+        if self._zone.key != self._day_zone.key:
+            # A day of the one zone lies in two of the other.
+            dates = sorted({date + _DAY * step for date in dates for step in (-1, 0, 1)})
+        await self.changes.note(dates, at)
+
+    async def note_changed(self, dates: Sequence[datetime.date], call: Call) -> None:
+        """Note that closed days were found changed by what calls of several reports say of them."""
+        cut = self._cut(call, "")
+        assert cut is not None
+        await self._changed(cut, dates, self._now())
+
+    def outdated(self, readings: Iterable[Reading]) -> bool:
+        """Return whether a day was found changed after it was read."""
+        return any(
+            reading.first is not None
+            and reading.last is not None
+            and any(
+                self.changes.at(reading.first + _DAY * number) > days.microseconds(reading.read_at)
+                for number in range((reading.last - reading.first).days + 1)
+            )
+            for reading in readings
+        )
+
+    # Checks of closed days whose trust has ended
+
+    def _closed_when_read(self, cut: _Cut, piece: Piece, kept: Parcel) -> bool:
+        zone = self._day_zone if cut.dated else self._zone
+        return self._trust.closed(days.end(piece.day, zone), kept.since)
+
+    def _checkable(self, cut: _Cut, piece: Piece, kept: Parcel, now: datetime.datetime) -> bool:
+        """Return whether a cheap fingerprint can show that kept rows of a day are still what the upstream has."""
+        return (
+            cut.call.report in (GROUP_MOVEMENTS, GAME_LOGS)
+            and kept.asked <= days.microseconds(now)
+            and self._closed_when_read(cut, piece, kept)
+        )
+
+    async def _checked(
+        self, store: Store, cut: _Cut, ended: Mapping[int, Parcel], tale: _Tale
+    ) -> tuple[dict[int, Parcel], dict[int, bytes]]:
+        """Check days whose trust has ended. Return those that are trusted again, and the fingerprints of the others."""
+        if not ended:
+            return {}, {}
+        renewed: dict[int, Parcel] = {}
+        prints: dict[int, bytes] = {}
+        changed: list[datetime.date] = []
+        checked_at = self._now()
+        for run in days.runs(sorted(ended)):
+            places = {place: ended[place] for place in run}
+            try:
+                if cut.call.report is GAME_LOGS:
+                    same = await self._same_count(cut, places, tale)
+                    found = dict.fromkeys(places, (NO_PRINT, same))
+                else:
+                    found = await self._same_totals(store, cut, places, tale)
+            except UpstreamError:
+                continue  # the rows themselves will be read, or stand in as stale
+            for place, (print, unchanged) in found.items():
+                if unchanged and places[place].asked >= self.changes.at(cut.pieces[place].day):
+                    seconds = self._fresh_for(cut, cut.pieces[place], checked_at, not places[place].count)
+                    until = checked_at + datetime.timedelta(seconds=seconds)
+                    renewed[place] = parcel.renewed(places[place], until, print)
+                    continue
+                prints[place] = print
+                known = places[place].asked < self.changes.at(cut.pieces[place].day)
+                if not known and places[place].print not in (NO_PRINT, print):
+                    changed.append(cut.pieces[place].day)
+        self._counted["renewed"] += len(renewed)
+        await self._changed(cut, changed, checked_at)
+        entries = [(cut.key(cut.pieces[place]), each.value) for place, each in renewed.items()]
+        if entries:
+            await store.set_many(entries, self._keep_for)
+        return renewed, prints
+
+    async def _same_count(self, cut: _Cut, places: Mapping[int, Parcel], tale: _Tale) -> bool:
+        """Return whether the log still has as many rows of these neighbouring days as are kept (G1, `total_count`)."""
+        first, last = cut.pieces[min(places)].day, cut.pieces[max(places)].day
+        interval = Interval(days.start(first, self._zone), days.end(last, self._zone))
+        call = replace(cut.call, interval=interval, columns=None, counting=True)
+        answer = await self._upstream.fetch(call)
+        tale.made.append(Made(call, answer.requests, 0, answer.bytes, answer.seconds))
+        return answer.total == sum(each.count for each in places.values())
+
+    async def _same_totals(
+        self, store: Store, cut: _Cut, places: Mapping[int, Parcel], tale: _Tale
+    ) -> dict[int, tuple[bytes, bool]]:
+        """Return for each of neighbouring days the fingerprint of R1's rows, and whether the kept rows of R5 agree.
+
+        They agree if R1 says what it said when they were read or checked last, or if their own totals are R1's.
+        """
+        first, last = cut.pieces[min(places)].day, cut.pieces[max(places)].day
+        start, end = days.start(first, self._zone), days.end(last, self._zone)
+        same_days = (start, end) == (days.start(first, self._day_zone), days.end(last, self._day_zone))
+        interval = Interval(start, end, (first, last) if same_days else None)
+        group = dict(cut.call.params)["group_id"]
+        answer = await self.fetch(Call.of(DAILY_MOVEMENTS, interval, groupid=group), not_before=self._now())
+        tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, Made)]  # type: ignore[attr-defined]
+        totals: dict[datetime.date, list[Any]] = {}
+        for row in answer.rows:
+            totals.setdefault(row.timestamp, []).append(row)
+        opened = await self._from_parcels(store, cut, places) if same_days else {}
+        found = {}
+        for place, each in places.items():
+            day = cut.pieces[place].day
+            covered = [day] if same_days else days.covered(day, self._zone, self._day_zone)
+            rows = [row for date in covered for row in totals.get(date, ())]
+            print = parcel.fingerprint(rows)
+            same = each.print == print
+            if not same and place in opened and len(rows) <= 1:
+                of_rows = figures.of_movements(opened[place].rows)
+                same = of_rows == (figures.of_day(rows[0]) if rows else figures.NOTHING)
+            found[place] = print, same
+        return found
 
     async def _fetched(self, call: Call) -> _Brought:
         started, asked = time.monotonic(), self._now()
@@ -840,14 +1046,14 @@ def _fresh(kept: Parcel | None, now: datetime.datetime, not_before: datetime.dat
 
 
 def _packed(
-    entries: Iterable[tuple[Key, Share, float]], asked: datetime.datetime
+    entries: Iterable[tuple[Key, Share, float, bytes]], asked: datetime.datetime
 ) -> dict[float, list[tuple[Key, bytes]]]:
     """The parcels, by how long they are fresh; without those that are never, and those that no bytes can hold."""
     found: dict[float, list[tuple[Key, bytes]]] = {}
-    for key, share, fresh_for in entries:
+    for key, share, fresh_for, print in entries:
         if fresh_for > 0:
             with contextlib.suppress(OverflowError):
-                found.setdefault(fresh_for, []).append((key, parcel.pack(share, asked, fresh_for)))
+                found.setdefault(fresh_for, []).append((key, parcel.pack(share, asked, fresh_for, print)))
     return found
 
 

@@ -18,7 +18,8 @@ class Call:
 
     `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose log is read,
     "" for the default agent. `columns` are those that whoever asks is going to read, all if None: it says nothing
-    about what is asked of the upstream, so calls are equal whatever they are.
+    about what is asked of the upstream, so calls are equal whatever they are. A `counting` call (G1) asks only how many
+    rows there are: its answer has no rows, and a `total`.
     """
 
     report: Report
@@ -26,6 +27,7 @@ class Call:
     interval: Interval | None = None
     agent: str = ""
     columns: frozenset[str] | None = field(default=None, compare=False)
+    counting: bool = False
 
     @classmethod
     def of(
@@ -64,3 +66,4 @@ class Answer(Generic[RowT]):
     seconds: float = 0.0
     notes: Mapping[str, object] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
+    total: int | None = None

@@ -185,8 +185,14 @@ class Upstream:
         late = system.transport.deadline()
         try:
             with late:
-                rows = await system.read(call, tally)
-                return Answer(rows, tally.requests, tally.bytes, time.monotonic() - tally.started)
+                rows: list[Any] = []
+                total = None
+                if call.counting and isinstance(system, GameLog):
+                    total = await system.count(call, tally)
+                else:
+                    rows = await system.read(call, tally)
+                seconds = time.monotonic() - tally.started
+                return Answer(rows, tally.requests, tally.bytes, seconds, total=total)
         except TimeoutError:
             if not late.expired:
                 raise

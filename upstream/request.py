@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -60,7 +60,7 @@ def checked(call: Call) -> Call:
         raise BadParameter(f"{report.code}: has no agent")
     _check_interval(report, call.interval)
     written = tuple(sorted(given.items()))
-    return call if written == params else Call(report, written, call.interval, call.agent, call.columns)
+    return call if written == params else replace(call, params=written)
 
 
 def days(interval: Interval, zone: ZoneInfo) -> Span:

