@@ -190,8 +190,19 @@ class Gateway:
             spool_dir=settings.tables_spool_dir,
             spool_mebibytes=settings.tables_spool_mebibytes,
             open_seconds=settings.tables_open_seconds,
-            closed_days=settings.cache_closed_days,
+            trust=settings.trust,
+            changed=self.changed,
+            kept=self.kept,
         )
+
+    async def changed(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
+        """Return the moment at which one of these days (None: rows without a day) changed last or was forgotten."""
+        return await self.cache.changes.since(first, last)
+
+    async def kept(self, calls: Sequence[Call]) -> datetime.datetime | None:
+        """Return the moment at which the oldest row was read that is at hand for these calls; None if there is none."""
+        found = (held.oldest for held in await self.held_many(calls))
+        return min((oldest for oldest in found if oldest is not None), default=None)
 
     async def fetch(
         self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None

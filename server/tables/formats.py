@@ -16,6 +16,7 @@ CSV is RFC 4180 in UTF-8. A text that a spreadsheet would take for a formula has
 Excel has 15 digits: a decimal with more of them is a text there.
 """
 
+import base64
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ import xlsxwriter
 from server.tables.arrow import texts
 from server.tables.table import Kind, Table
 
-# Neither more nor less than so many rows, whatever the days have: the same rows make the same bytes.
+# Neither more nor less than so many rows, whatever the days have: the same rows make the same row groups.
 ROW_GROUP = 65_536
 MOST_ROWS_OF_XLSX = 1_048_575
 EXCEL_DIGITS = 15
@@ -62,9 +63,14 @@ class Format:
     name: str
     media_type: str
     snapshot: bool
-    writer: Callable[[Table, IO[bytes]], Writer]
+    writer: Callable[..., Writer]
     title: str
     compressible: bool = True
+    tells: bool = False  # whether it has metadata, which say when the rows were read
+
+    def open(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> Writer:
+        """Return what writes a table into a file. `freshness` tells what is known of its rows by then, as JSON."""
+        return self.writer(table, sink, freshness) if self.tells else self.writer(table, sink)
 
 
 class Csv:
@@ -136,11 +142,17 @@ class Array(Lines):
 
 
 class Parquet:
-    """Parquet, compressed by zstd, in row groups of one size."""
+    """Parquet, compressed by zstd, in row groups of one size.
 
-    def __init__(self, table: Table, sink: IO[bytes]) -> None:
-        self._writer = pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_index=True)
+    The metadata of its schema are written last, when it is known when the rows were read.
+    """
+
+    def __init__(self, table: Table, sink: IO[bytes], freshness: Callable[[], str] | None = None) -> None:
+        self._writer = pq.ParquetWriter(
+            sink, table.schema, compression="zstd", write_page_index=True, store_schema=freshness is None
+        )
         self._schema = table.schema
+        self._freshness = freshness
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
 
@@ -156,19 +168,28 @@ class Parquet:
     def close(self) -> None:
         if self._rows:
             self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), ROW_GROUP)
+        if self._freshness is not None:
+            schema = _with_freshness(self._schema, self._freshness())
+            told = {name.decode(): value.decode() for name, value in schema.metadata.items()}
+            # As Arrow itself stores a schema in Parquet.
+            arrow = base64.b64encode(schema.serialize().to_pybytes()).decode()
+            self._writer.add_key_value_metadata({**told, "ARROW:schema": arrow})
         self._writer.close()
 
 
 class Ipc:
-    """Arrow's streaming format."""
+    """Arrow's streaming format. Its schema comes first, so it tells what is known when the first rows are written."""
 
-    def __init__(self, table: Table, sink: IO[bytes]) -> None:
-        self._writer = pa.ipc.new_stream(sink, table.schema)
+    def __init__(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> None:
+        self._open = lambda: pa.ipc.new_stream(sink, _with_freshness(table.schema, freshness()))
+        self._writer: Any = None
 
     def write(self, batch: pa.RecordBatch) -> None:
+        self._writer = self._writer or self._open()
         self._writer.write_batch(batch)
 
     def close(self) -> None:
+        self._writer = self._writer or self._open()
         self._writer.close()
 
 
@@ -207,6 +228,10 @@ class Xlsx:
 
     def close(self) -> None:
         self._book.close()
+
+
+def _with_freshness(schema: pa.Schema, text: str) -> pa.Schema:
+    return schema.with_metadata({**schema.metadata, b"freshness": text.encode()})
 
 
 def _put_text(sheet: Any, row: int, column: int, value: Any, form: Any) -> None:
@@ -317,8 +342,8 @@ FORMATS = {
         Format("csv", "text/csv; charset=utf-8; header=present", True, Csv, "CSV"),
         Format("ndjson", "application/x-ndjson", False, Lines, "NDJSON: a JSON object a line"),
         Format("json", "application/json", False, Array, "JSON: an array of objects"),
-        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", compressible=False),
-        Format("arrow", "application/vnd.apache.arrow.stream", False, Ipc, "Arrow's IPC stream"),
+        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", compressible=False, tells=True),
+        Format("arrow", "application/vnd.apache.arrow.stream", False, Ipc, "Arrow's IPC stream", tells=True),
         Format(
             "xlsx",
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
