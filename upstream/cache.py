@@ -806,6 +806,14 @@ class Cached:
         assert cut is not None
         await self._changed(cut, dates, self._now())
 
+    async def changed_since(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
+        """Return when these business days were last found changed or forgotten; None if they never were.
+
+        Whatever holds rows of these days that were read earlier (a file, an exported partition) is outdated. Without
+        days it concerns rows that have none.
+        """
+        return await self.changes.since(first, last)
+
     def outdated(self, readings: Iterable[Reading]) -> bool:
         """Return whether a day was found changed after it was read."""
         return any(
