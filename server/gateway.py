@@ -197,7 +197,7 @@ class Gateway:
 
     async def changed(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
         """Return the moment at which one of these days (None: rows without a day) changed last or was forgotten."""
-        return await self.cache.changes.since(first, last)
+        return await self.cache.changed_since(first, last)
 
     async def kept(self, calls: Sequence[Call]) -> datetime.datetime | None:
         """Return the moment at which the oldest row was read that is at hand for these calls; None if there is none."""

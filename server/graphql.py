@@ -10,9 +10,9 @@ explained counts as one that ran: `data` is null, and the plan stands in `extens
 calls than it may make counts as refused. One that is not done in time counts as one that ran: `data` is null, and the
 error's code is DEADLINE_EXCEEDED.
 
-An answer that holds upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and may be kept
-for as long as its rows are trusted. Answers that are stale or hold errors, a trace or a plan, and all answers to a POST
-are `no-store`.
+An answer that holds upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and may be
+kept for as long as its rows are trusted. Answers that are stale or hold errors, a trace or a plan, and all answers to a
+POST are `no-store`.
 """
 
 import hashlib

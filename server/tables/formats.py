@@ -181,16 +181,21 @@ class Ipc:
     """Arrow's streaming format. Its schema comes first, so it tells what is known when the first rows are written."""
 
     def __init__(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> None:
-        self._open = lambda: pa.ipc.new_stream(sink, _with_freshness(table.schema, freshness()))
+        self._schema = table.schema
+        self._sink = sink
+        self._freshness = freshness
         self._writer: Any = None
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._writer = self._writer or self._open()
-        self._writer.write_batch(batch)
+        self._begun().write_batch(batch)
 
     def close(self) -> None:
-        self._writer = self._writer or self._open()
-        self._writer.close()
+        self._begun().close()
+
+    def _begun(self) -> Any:
+        if self._writer is None:
+            self._writer = pa.ipc.new_stream(self._sink, _with_freshness(self._schema, self._freshness()))
+        return self._writer
 
 
 class Xlsx:
