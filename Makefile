@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := benchmarks/peers
+# The tests start hundreds of Python processes: without bytecode on disk each of them compiles the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test fuzz-engine lint install answers explorer bench bench-faults bench-planner bench-hostile amounts \
@@ -14,8 +16,9 @@ help: ## list the targets
 serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 	@$(BIN)/gamehub-graph serve $(ARGS)
 
-test: install ## the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+# ARGS may take the workers back: `make test ARGS="-n 0 -x tests/schema"`.
+test: install ## the whole test suite, by two workers
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
 fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time

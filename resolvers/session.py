@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -16,21 +16,23 @@ from aiodataloader import DataLoader
 from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
 from resolvers.coherence import COMPARED, Read
+from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
 from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
-from resolvers.scope import NAMELESS, Scope, unknown
+from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call, Reading
 from upstream.decode import need, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
-from upstream.reports import Report, System
+from upstream.reports import Report
 from upstream.request import BadParameter
 from upstream.rows import Row
+from upstream.spelling import fold
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 RowT = TypeVar("RowT", bound=Row)
@@ -121,7 +123,8 @@ class Session:
         self.every_agent = agents
         self.lookback_days = lookback_days
         self.caller = caller
-        self.scope = None if caller.groups is None else Scope(caller.groups, self._once, self)
+        self.directory = Directory(self._everyone, self)
+        self.scope = None if caller.groups is None else Scope(caller.groups, self._once, self, self.directory)
         self.prices = prices or Prices()
         if self.scope is not None:
             self.prices = self.prices.within(caller.groups)
@@ -135,8 +138,8 @@ class Session:
         self.reads: list[Read] = []  # answers that may contradict each other
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
-        self._under_way: Counter[System] = Counter()
-        self._calls: dict[Call, _Asked] = {}
+        self._turns = {system: asyncio.Semaphore(slots) for system, slots in self.prices.parallel.items()}
+        self._calls: dict[Hashable, _Asked] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
         self._closed = False
@@ -174,6 +177,11 @@ class Session:
         """The agents whose game logs the caller may see."""
         agents = self.every_agent()
         return agents if self.scope is None else [agent for agent in agents if self.scope.serves(agent)]
+
+    def agent_of(self, code: str) -> str:
+        """Return the agent whose log holds rows of this agent code: "" for the default agent."""
+        agents = [agent for agent in self.every_agent() if agent]
+        return next((agent for agent in agents if agent == code or fold(agent) == fold(code)), "")
 
     def moment(self, microseconds: int) -> datetime.datetime:
         """The moment of a row (microseconds since 1970 UTC) on the wall clock of the business."""
@@ -222,12 +230,9 @@ class Session:
         if self._closed:
             # Gathered before the end, or waited for by others until then: nobody is there to be told of an error.
             raise asyncio.CancelledError
-        began, system = time.monotonic(), call.report.system
-        # Calls beyond the slots of their system wait for those before them: that time is not the report's.
-        turns = 1 + self._under_way[system] // self.prices.parallel[system]
-        self._under_way[system] += 1
+        began = time.monotonic()
         try:
-            answer = await self.upstream.fetch(call, **self.fresh)
+            answer = await self._in_turn(call)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
             if self.scope is not None:
@@ -239,7 +244,6 @@ class Session:
             self.steps.remove(step)  # refused before it left, it is no call
             raise
         finally:
-            self._under_way[system] -= 1
             step.seconds = time.monotonic() - began
         if call.report in COMPARED and answer.readings:
             self.reads.append(Read(call, answer))
@@ -252,7 +256,48 @@ class Session:
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, brought, answer.seconds / turns, call not in self.picked)
+            self.prices.learn(call, brought, answer.seconds, call not in self.picked)
+        return answer
+
+    async def _in_turn(self, call: Call) -> Answer[Any]:
+        """Make a call when fewer calls of this operation are under way than the system has slots.
+
+        So an operation waits for its own calls here, where they take no place in the system's waiting room and no time
+        of their deadline. A call that is under way waits for none of these, so that every one of them has its turn.
+        """
+        async with self._turns[call.report.system]:
+            if self._closed:
+                raise asyncio.CancelledError
+            return await self.upstream.fetch(call, **self.fresh)
+
+    async def _everyone(self, report: Report) -> Sequence[Any]:
+        """Return all rows of a report, whoever calls. They decide whose other rows are; a caller never sees them."""
+        call = Call.of(report)
+        if self.scope is None:
+            return (await self.fetch(call)).rows
+        place = ("everyone", call)
+        asked = self._calls.get(place)
+        if asked is None:
+            step = Step(call, time.monotonic() - self._began, scoped=True, way="everyone")
+            self.steps.append(step)
+            asked = self._calls[place] = _Asked(step)
+        answer = asked.answer
+        if answer is None:
+            answer = await asked.made(self._fetch_unseen)
+        return answer.rows
+
+    async def _fetch_unseen(self, call: Call, step: Step) -> Answer[Any]:
+        """Make a call whose rows no caller sees. The trace says that it was made, and nothing of its rows."""
+        assert self.scope is not None
+        began = time.monotonic()
+        try:
+            answer = await self._in_turn(call)
+        except UpstreamError as error:
+            step.outcome, step.error = "error", error.code
+            raise self.scope.plain(call, error) from None
+        finally:
+            step.seconds = time.monotonic() - began
+        step.outcome, step.requests = str(answer.notes.get("outcome", "off")), answer.requests
         return answer
 
     async def all(
@@ -266,8 +311,10 @@ class Session:
     ) -> Rows:
         """All rows of a report under the given parameters; of the rows no other `columns` may be read, if given."""
         call = replace(Call.of(report, interval, agent=agent, **params), columns=columns)
-        rows = (await self.fetch(call, (field,) if field else ())).rows
-        return Rows(rows, rows)
+        answer = await self.fetch(call, (field,) if field else ())
+        if answer.notes.get(UNDECIDED):
+            raise undecided()
+        return Rows(answer.rows, answer.rows)
 
     async def rows(
         self,
@@ -558,6 +605,8 @@ class _Batch:
         edge = self.edge
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
+            if edge.loose:
+                rows = await self._of_code(str(key), rows)
         except NotFound as error:
             return self._nobody(error)
         except Exception as error:
@@ -569,6 +618,18 @@ class _Batch:
         if edge.one:
             rows = [row for row in rows if getattr(row, edge.column) == key]
         return Rows(rows, sheet)
+
+    async def _of_code(self, code: str, rows: list[Any]) -> list[Any]:
+        """Return the rows whose spelling denotes the user of this code. Raise `Incomplete` if nobody can decide it."""
+        column = self.edge.column
+        found = set(map(attrgetter(column), rows))
+        if found <= {code}:
+            return rows
+        settled = await settle(self.session.directory, self.agent, found, (code,))
+        if any(len(owners) > 1 and code in owners for owners in settled.values()):
+            raise undecided()
+        own = {code, *(spelling for spelling, owners in settled.items() if code in owners)}
+        return [row for row in rows if getattr(row, column) in own]
 
     async def _wide(self, keys: list[Any], way: Way, rejected: Sequence[Way], narrow: Way) -> list[Any]:
         edge, wide = self.edge, self.edge.wide
@@ -584,7 +645,11 @@ class _Batch:
         shares = _share_out(answer.rows, wide.column)
         if not wide.exact and not await self._agrees(keys, shares, narrow, way):
             return await self._narrow(keys, narrow, [way])
-        asked = self._unclear(keys, shares, answer.notes.get(NAMELESS, 0))
+        try:
+            asked = await self._unclear(keys, shares, answer.notes)
+        except UpstreamError:
+            # The users are not known. Asked for by themselves, those keys fail whose rows hold another spelling.
+            asked = keys
         answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
         return [answers[key] if key in answers else Rows(shares.get(key, ()), answer.rows) for key in keys]
 
@@ -608,20 +673,27 @@ class _Batch:
                 return answers + rest
         return answers + [error] * (len(keys) - len(answers))
 
-    def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], nameless: object) -> Sequence[Any]:
-        """The keys that a wide answer does not settle, so that each has to be asked for by itself.
+    async def _unclear(
+        self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], notes: Mapping[str, object]
+    ) -> Sequence[Any]:
+        """Return the keys that a wide answer does not settle, so that each has to be asked for by itself.
 
-        So many rows are `nameless` because they are not these keys'.
+        A key that rows may denote in another spelling is not settled: only the upstream knows whether it takes both
+        for one. `notes` are the answer's.
         """
         if self.edge.by is None:
             return ()
-        if len(shares.get(None, ())) != nameless:
+        # So many rows tell no key because they are not these keys'.
+        if len(shares.get(None, ())) != notes.get(NAMELESS, 0):
             # A row does not say whose it is (C16: such columns may be missing).
             return keys
-        if not self.edge.any_case:
+        if not self.edge.loose:
             return ()
-        folded = {str(column).casefold() for column in shares}
-        return [key for key in keys if key not in shares and str(key).casefold() in folded]
+        settled = await settle(self.session.directory, self.agent, map(str, shares), map(str, keys))
+        owners = frozenset().union(*settled.values())
+        left_out: Any = notes.get(UNDECIDED, ())
+        undecided = set(map(fold, left_out))
+        return [key for key in keys if str(key) in owners or fold(str(key)) in undecided]
 
     async def _agrees(self, keys: list[Any], shares: Mapping[Hashable, list[Any]], narrow: Way, way: Way) -> bool:
         """Whether the report that stands in tells the same: found out on a sample, if today it is not known yet."""

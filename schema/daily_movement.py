@@ -14,7 +14,7 @@ ROW = rows.DailyMovement
 class DailyMovement(Window):
     """The movements of a group on one day, in the report's own figures (Bingo Financial Report Daily Movements, R1)."""
 
-    date: Date = column({ROW: "timestamp"}, "The day.")
+    date: Date = column({ROW: "timestamp"}, "The day.", during="past")
     group: GroupLink | None = link(
         "Group", {ROW: {"id": "group_id", "name": "group_name", "external_id": "external_group_id"}}, "The group."
     )

@@ -29,7 +29,7 @@ def _subtype_name(row: Any) -> str | None:
 class FinancialMovement(Window):
     """A financial movement of a group or of one below it (Financial Movements Report, R11). It has no id of its own."""
 
-    timestamp: DateTime = moment({rows.FinancialMovement: "timestamp"}, "When the movement was made.")
+    timestamp: DateTime = moment({rows.FinancialMovement: "timestamp"}, "When the movement was made.", during="past")
     type: int = column({rows.FinancialMovement: "type"}, "1 wager, 3 refund, 100 API transaction.")
     type_name: str | None = column(
         {rows.FinancialMovement: Told(lambda row: TYPES.get(row.type), ("type",), str)},

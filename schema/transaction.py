@@ -73,7 +73,9 @@ class Transaction(Node, Window):
 
     id: ID = column({rows.GroupMovement: "movement_id", rows.UserTransaction: "movement_id"}, "The movement's id.")
     timestamp: DateTime = moment(
-        {rows.GroupMovement: "timestamp", rows.UserTransaction: "timestamp"}, "When the movement was made."
+        {rows.GroupMovement: "timestamp", rows.UserTransaction: "timestamp"},
+        "When the movement was made.",
+        during="past",
     )
     type: str = column(
         {rows.GroupMovement: "type", rows.UserTransaction: "movement_type"}, 'The kind of movement: "Bingo - Wager".'

@@ -140,7 +140,7 @@ async def write_part(
 ) -> Part:
     """Read one partition and put it in its place. Raises TableFailed."""
     begun = datetime.datetime.now(datetime.UTC)
-    day = await one_day(manifest.table, manifest.variables, piece, run, not_before)
+    day = await one_day(manifest.table, manifest.variables, piece, run, manifest.form.shape, not_before)
 
     async def batches() -> AsyncGenerator[pa.RecordBatch]:
         for part in slices(day.rows, BATCH_ROWS):

@@ -816,6 +816,9 @@ class Cached:
 
     def outdated(self, readings: Iterable[Reading]) -> bool:
         """Return whether a day was found changed after it was read."""
+        readings = list(readings)
+        if not readings or not self.changes.after(min(reading.read_at for reading in readings)):
+            return False
         return any(
             reading.first is not None
             and reading.last is not None

@@ -45,6 +45,7 @@ class Changes:
         self._seconds = seconds
         self._rows: dict[str, int] = {}
         self._files: dict[str, int] = {}
+        self._latest = 0
         self._loaded = ledger is None
 
     def at(self, day: datetime.date) -> int:
@@ -52,6 +53,10 @@ class Changes:
         if not self._rows:
             return 0
         return max(self._rows.get(day.isoformat(), 0), self._rows.get(_EVER, 0))
+
+    def after(self, moment: datetime.datetime) -> bool:
+        """Return whether any day changed after a moment, as far as is known here."""
+        return self._latest > microseconds(moment)
 
     def keys(self, days: Sequence[datetime.date]) -> list[Key]:
         """Return the keys under which a shared store has the moments of these days; none without such a store."""
@@ -62,14 +67,14 @@ class Changes:
 
     def take_in(self, days: Sequence[datetime.date], values: Sequence[bytes | None]) -> None:
         """Learn what a shared store has under `keys` of these days."""
-        _merge(self._rows, [_EVER, *map(datetime.date.isoformat, days)], values)
+        self._merge(self._rows, [_EVER, *map(datetime.date.isoformat, days)], values)
 
     async def note(self, days: Iterable[datetime.date] | None, at: datetime.datetime, *, rows: bool = True) -> None:
         """Note that days changed at a moment, all days if None. Without `rows` this concerns files alone."""
         names = [_EVER] if days is None else [day.isoformat() for day in days]
         kind, table = ("changed", self._rows) if rows else ("forgotten", self._files)
         value = _MOMENT.pack(microseconds(at))
-        _merge(table, names, [value] * len(names))
+        self._merge(table, names, [value] * len(names))
         if self._ledger is not None:
             for name in names:
                 self._ledger.note(f"{self._prefix(kind)}{name}", str(microseconds(at)))
@@ -84,7 +89,7 @@ class Changes:
         if self._store is not None:
             for kind, table in (("changed", self._rows), ("forgotten", self._files)):
                 name = self._name(kind)
-                _merge(table, names, await self._store.peek_many([(name, each) for each in names], _MOMENT.size))
+                self._merge(table, names, await self._store.peek_many([(name, each) for each in names], _MOMENT.size))
         found = max((table.get(name, 0) for table in (self._rows, self._files) for name in names), default=0)
         return _EPOCH + datetime.timedelta(microseconds=found) if found else None
 
@@ -95,21 +100,22 @@ class Changes:
         self._loaded = True
         for kind, table in (("changed", self._rows), ("forgotten", self._files)):
             for name, text in self._ledger.noted_under(self._prefix(kind)).items():
-                table[name] = max(table.get(name, 0), int(text))
+                self._merge(table, [name], [_MOMENT.pack(int(text))])
+
+    def _merge(self, table: dict[str, int], names: Sequence[str], values: Sequence[bytes | None]) -> None:
+        for name, value in zip(names, values, strict=True):
+            if value is None or len(value) != _MOMENT.size:
+                continue
+            (moment,) = _MOMENT.unpack(value)
+            if moment > table.get(name, 0):
+                table.pop(name, None)
+                table[name] = moment
+                self._latest = max(self._latest, moment)
+        while len(table) > _MOST:
+            del table[next(iter(table))]
 
     def _name(self, kind: str) -> str:
         return series(kind, "1", self._origin(), "", ())
 
     def _prefix(self, kind: str) -> str:
         return f"day {kind} {self._origin()} "
-
-
-def _merge(table: dict[str, int], names: Sequence[str], values: Sequence[bytes | None]) -> None:
-    for name, value in zip(names, values, strict=True):
-        if value is not None and len(value) == _MOMENT.size:
-            (moment,) = _MOMENT.unpack(value)
-            if moment > table.get(name, 0):
-                table.pop(name, None)
-                table[name] = moment
-    while len(table) > _MOST:
-        del table[next(iter(table))]

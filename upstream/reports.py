@@ -128,7 +128,7 @@ GAME_DETAIL = Report(
 )  # fmt: skip
 GAME_SUMMARY = Report(
     "R4", "Simplified Retail Game Details", "api_retail_game_details_simplified", rows.GameSummary,
-    {"id": _REQUIRED_ID}, single=True, owner=_GAME_SUMMARY,
+    {"id": _REQUIRED_ID}, single=True, owner=_GAME_SUMMARY, echoes={"id": "bs_game_id_main"},
 )  # fmt: skip
 GROUP_MOVEMENTS = Report(
     "R5", "Retails Movements", "api_retail_movements", rows.GroupMovement,

@@ -12,7 +12,7 @@ import hashlib
 from asyncio import to_thread
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -25,8 +25,8 @@ from server.odata.filter import Filter
 from server.odata.options import bad
 from server.refusal import Refusal
 from server.tables.answers import Answers, Asked
-from server.tables.arrow import texts
-from server.tables.formats import FORMATS
+from server.tables.arrow import data_type, texts
+from server.tables.formats import KEPT
 from server.tables.spool import Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
@@ -35,7 +35,6 @@ from upstream.days import Piece
 MOST_SORTED = 200_000
 _PLACE_DIGITS = 7
 _SLICE = 16_384
-_DAY = replace(FORMATS["parquet"], name="day", tells=False)
 _ALL = "all"
 
 
@@ -64,7 +63,7 @@ class Question:
     def columns(self) -> list[str]:
         """All that has to be read, in the table's order."""
         wanted = {*self.select, *(name for name, _ in self.order)} | (self.filter.columns if self.filter else set())
-        return [name for name in self.table.schema.names if name in wanted]
+        return [name for name in self.table.read_schema.names if name in wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +103,13 @@ class _Reading:
         self.question = question
         self.answers = answers
         self.oldest: datetime.datetime | None = None
+        # Decimals are kept as text, and sorted as numbers.
+        self.decimals = {
+            column.name: data_type(column.kind) for column in question.table.columns if column.kind.name == "decimal"
+        }
         self.schema = pa.schema(
             [
-                *(question.table.schema.field(name).remove_metadata() for name in question.columns),
+                *(question.table.read_schema.field(name).remove_metadata() for name in question.columns),
                 pa.field(key_of(question.table), pa.string(), False),
             ]
         )
@@ -221,7 +224,7 @@ class _Reading:
         asked = Asked(question.table, question.variables, window, None, question.caller, question.not_before)
         token = question.token
         tag = token.get("tag") if token and token.get("day") == day_of(piece) else None
-        return await self.answers.snapshot(asked, _DAY, reading=token is not None, tag=tag)
+        return await self.answers.snapshot(asked, KEPT, reading=token is not None, tag=tag)
 
     def _note(self, snapshot: Snapshot) -> None:
         """Note when the rows of a day were read that is used."""
@@ -316,6 +319,8 @@ class _Reading:
             values = rows[name]
             if pa.types.is_dictionary(values.type):
                 values = pc.cast(values, pa.string())
+            elif name in self.decimals:
+                values = pc.cast(values, self.decimals[name])
             way = "descending" if down else "ascending"
             for what, column in (("there", pc.cast(pc.is_valid(values), pa.int8())), ("value", values)):
                 sorting[f"{what}{place}"] = column

@@ -25,7 +25,8 @@ from server.freshness import Freshness
 from server.operation import Operation
 from server.refusal import Refusal, error
 from server.tables import parameters
-from server.tables.formats import FORMATS, Format, TooManyRows
+from server.tables.arrow import Shape
+from server.tables.formats import FORMATS, Format
 from server.tables.reading import Log, Run, TableFailed, batches
 from server.tables.setup import Setup
 from server.tables.spool import Snapshot, Spool, Times, Wanted, key_of
@@ -68,8 +69,8 @@ class Asked:
     caller: Caller
     not_before: datetime.datetime | None = None
 
-    def batches(self, run: Run, log: Log) -> AsyncGenerator[pa.RecordBatch]:
-        """The rows. Raises TableFailed."""
+    def batches(self, run: Run, shape: Shape, log: Log) -> AsyncGenerator[pa.RecordBatch]:
+        """The rows in the shape of a format. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
             return await run(replace(operation, caller=self.caller))
@@ -80,6 +81,7 @@ class Asked:
             self.window,
             signed,
             limit=self.limit,
+            shape=shape,
             not_before=self.not_before,
             log=log,
         )
@@ -106,9 +108,9 @@ class Answers:
         age = max_age(Fields.of(request.scope))
         return None if age is None else self.now() - datetime.timedelta(seconds=age)
 
-    def batches(self, asked: Asked, log: Log) -> AsyncGenerator[pa.RecordBatch]:
-        """The rows of what is asked for. Raises TableFailed."""
-        return asked.batches(self._run, log)
+    def batches(self, asked: Asked, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
+        """The rows of what is asked for, as a format writes them. Raises TableFailed."""
+        return asked.batches(self._run, form.shape, log)
 
     async def respond(self, table: Table, form: Format, request: Request) -> Response:
         """The answer in a format. Raises Refusal."""
@@ -162,7 +164,7 @@ class Answers:
     async def _encoded(self, asked: Asked, form: Format, encoding: str | None, log: Log) -> AsyncGenerator[bytes]:
         drawer = Drawer()
         sink = _compressed(drawer, encoding)
-        rows = self.batches(asked, log)
+        rows = self.batches(asked, form, log)
         try:
             writer = form.open(asked.table, sink, log.text)
             async for batch in rows:
@@ -231,7 +233,7 @@ class Answers:
 
         async def write(path: Path) -> Times:
             log = Log()
-            await write_file(path, asked.table, form, self.batches(asked, log), encoding, log.text)
+            await write_file(path, asked.table, form, self.batches(asked, form, log), encoding, log.text)
             until = trusted_until(log.readings, setup.trust, datetime.timedelta(seconds=setup.open_seconds))
             least = now + datetime.timedelta(seconds=setup.open_seconds)
             return Times(now, Freshness.of(log.readings), until or least)
@@ -240,8 +242,6 @@ class Answers:
             return await self.spool.get(key, form.name, wanted, write)
         except TableFailed as failed:
             raise refusal(failed) from None
-        except TooManyRows as failed:
-            raise Refusal(400, "BAD_USER_INPUT", str(failed)) from None
 
 
 def trusted_until(readings: Sequence[Reading], trust: Trust, least: datetime.timedelta) -> datetime.datetime | None:

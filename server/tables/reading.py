@@ -15,8 +15,8 @@ from server.asked import Asked
 from server.execution import Outcome
 from server.operation import Operation
 from server.refusal import error
-from server.tables.arrow import Absent, Unfit, record_batch, slices
-from server.tables.setup import Kept
+from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
+from server.tables.setup import KeptSince
 from server.tables.table import DURING, Table
 from server.tables.window import Window, during
 from upstream.call import Call, Reading
@@ -59,7 +59,7 @@ class Log:
     header of a stream says it. A row that turns out to be older is read again.
     """
 
-    def __init__(self, kept: Kept | None = None) -> None:
+    def __init__(self, kept: KeptSince | None = None) -> None:
         self.readings: list[Reading] = []
         self.oldest: datetime.datetime | None = None
         self.known = asyncio.Event()
@@ -103,6 +103,7 @@ async def batches(
     run: Run,
     *,
     limit: int | None = None,
+    shape: Shape = as_read,
     not_before: datetime.datetime | None = None,
     log: Log | None = None,
 ) -> AsyncGenerator[pa.RecordBatch]:
@@ -119,7 +120,7 @@ async def batches(
     def read_ahead(place: int) -> None:
         nonlocal ahead
         if ahead is None and place < len(days) and (left is None or left > 0):
-            ahead = asyncio.create_task(one_day(table, variables, days[place], run, not_before))
+            ahead = asyncio.create_task(one_day(table, variables, days[place], run, shape, not_before))
 
     try:
         for place in range(len(days)):
@@ -129,7 +130,7 @@ async def batches(
             day = await ahead
             while place and day.before(log.oldest):
                 # It came from a read that was under way when the first day was read.
-                day = await one_day(table, variables, days[place], run, not_before)
+                day = await one_day(table, variables, days[place], run, shape, not_before)
             ahead = None
             batch = day.rows
             if left is not None:
@@ -158,9 +159,10 @@ async def one_day(
     variables: Mapping[str, Any],
     piece: Piece | None,
     run: Run,
+    shape: Shape = as_read,
     not_before: datetime.datetime | None = None,
 ) -> Day:
-    """Read one day of a table, or all of one without time. Raises TableFailed."""
+    """Read one day of a table, or all of one without time, in the shape of a format. Raises TableFailed."""
     given = dict(variables) if piece is None else {**variables, DURING: during(piece)}
     day = None if piece is None else piece.day
     outcome = await run(Operation(table.document, table.name, given, whole=True, asked=Asked(not_before=not_before)))
@@ -173,7 +175,7 @@ async def one_day(
             "UPSTREAM_UNAVAILABLE", f"Only rows that are out of date could be read ({reports}): try again later.", day
         )
     try:
-        rows = await asyncio.to_thread(record_batch, table, outcome.data)
+        rows = await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
     except Absent as absent:
         told = ", ".join(f"{name}: {value}" for name, value in variables.items())
         raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({told}).", day) from None

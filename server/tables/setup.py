@@ -18,7 +18,7 @@ Moment = datetime.datetime | None
 # When one of these days changed last or was forgotten; None as a day means rows without a day.
 Changed = Callable[[datetime.date | None, datetime.date | None], Awaitable[Moment]]
 # When the oldest row was read that is kept for these calls.
-Kept = Callable[[Sequence[Call]], Awaitable[Moment]]
+KeptSince = Callable[[Sequence[Call]], Awaitable[Moment]]
 
 
 async def unchanged(first: datetime.date | None, last: datetime.date | None) -> Moment:
@@ -48,7 +48,7 @@ class Setup:
     open_seconds: float = OPEN_SECONDS
     trust: Trust = field(default_factory=Trust)
     changed: Changed = unchanged
-    kept: Kept = nothing_kept
+    kept: KeptSince = nothing_kept
 
     def spool_folder(self) -> tuple[Path, bool]:
         """The folder, and whether it is a temporary one."""

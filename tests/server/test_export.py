@@ -20,7 +20,7 @@ import pytest
 from distributed import LocalCluster
 
 from server.execution import Outcome
-from server.export import Manifest, WrongExport, export, form_of
+from server.export import Manifest, WrongExport, export, form_of, missing
 from server.operation import Operation
 from server.tables.reading import TableFailed
 from server.tables.table import Tables
@@ -55,6 +55,11 @@ def window(since: str, until: str) -> Window:
     return found
 
 
+async def run(manifest: Manifest, span: Window, lending: Lending, **options: Any) -> None:
+    """Export what is missing of a window."""
+    await export(manifest, await missing(manifest, span, **options), span, lending, NOW)
+
+
 def read(folder: str) -> Any:
     return orjson.loads(Path(folder, "Loans", "_manifest.json").read_bytes())["partitions"]
 
@@ -62,13 +67,13 @@ def read(folder: str) -> Any:
 async def test_a_broken_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     out, broken = str(tmp_path), Lending("2026-03-03")
     with pytest.raises(TableFailed, match="Closed") as failed:
-        await export(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), broken, NOW)
+        await run(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), broken)
     assert failed.value.day == datetime.date(2026, 3, 3)
     assert set(read(out)) >= {"2026-03-01", "2026-03-02"}
     assert not list(tmp_path.rglob("*writing"))
 
     mended = Lending()
-    await export(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), mended, NOW)
+    await run(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), mended)
     assert sorted(mended.days + broken.days) == [f"2026-03-0{day}" for day in range(1, 6)]
     for day, part in read(out).items():
         body = (tmp_path / "Loans" / part["path"]).read_bytes()
@@ -82,18 +87,18 @@ async def test_a_broken_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 async def test_days_that_are_not_over_or_whose_file_is_gone_are_read_again(tmp_path: Path) -> None:
     lending, span = Lending(), window("2026-03-13", "2026-03-16")
     manifest = Manifest(str(tmp_path), LOANS, form_of("csv"), {})
-    await export(manifest, span, lending, NOW)
+    await run(manifest, span, lending)
     lending.days.clear()
-    await export(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending, NOW)
+    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
     assert lending.days == ["2026-03-15"]
     (tmp_path / "Loans" / "day=2026-03-13" / "part.csv").unlink()
-    await export(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending, NOW)
+    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
     assert sorted(lending.days) == ["2026-03-13", "2026-03-15", "2026-03-15"]
 
 
 async def test_an_export_of_something_else_is_not_written_over(tmp_path: Path) -> None:
-    await export(
-        Manifest(str(tmp_path), LOANS, form_of("csv"), {"count": 1}), window("2026-03-01", "2026-03-02"), Lending(), NOW
+    await run(
+        Manifest(str(tmp_path), LOANS, form_of("csv"), {"count": 1}), window("2026-03-01", "2026-03-02"), Lending()
     )
     with pytest.raises(WrongExport, match="holds an export of Loans with another format"):
         Manifest(str(tmp_path), LOANS, form_of("parquet"), {"count": 1})
@@ -104,15 +109,11 @@ async def test_an_export_of_something_else_is_not_written_over(tmp_path: Path) -
 
 
 async def test_an_object_store(tmp_path: Path) -> None:
-    await export(
-        Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), Lending(), NOW
-    )
+    await run(Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), Lending())
     body = fsspec.filesystem("memory").cat_file("/store/x/Loans/day=2026-03-01/part.csv")
     assert body == b"id,price\r\n2026-03-01,1.50\r\n"
     again = Lending()
-    await export(
-        Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), again, NOW
-    )
+    await run(Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), again)
     assert again.days == []
 
 
