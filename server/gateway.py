@@ -199,9 +199,14 @@ class Gateway:
         """Return the moment at which one of these days (None: rows without a day) changed last or was forgotten."""
         return await self.cache.changed_since(first, last)
 
-    async def kept(self, calls: Sequence[Call]) -> datetime.datetime | None:
-        """Return the moment at which the oldest row was read that is at hand for these calls; None if there is none."""
-        found = (held.oldest for held in await self.held_many(calls))
+    async def kept(
+        self, calls: Sequence[Call], not_before: datetime.datetime | None = None
+    ) -> datetime.datetime | None:
+        """Return the moment at which the oldest row was read that is at hand for these calls; None if there is none.
+
+        Rows that were read before `not_before` are not at hand.
+        """
+        found = (held.oldest for held in await self.held_many(calls, not_before=not_before))
         return min((oldest for oldest in found if oldest is not None), default=None)
 
     async def fetch(

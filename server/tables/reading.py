@@ -66,7 +66,9 @@ class Log:
         self._kept = kept
         self._rest: Sequence[Piece | None] = ()
 
-    async def begin(self, day: Day, piece: Piece | None, rest: Sequence[Piece | None]) -> None:
+    async def begin(
+        self, day: Day, piece: Piece | None, rest: Sequence[Piece | None], not_before: datetime.datetime | None
+    ) -> None:
         """Note the first day, and find out how old the rows of the others are going to be."""
         self.note(day, rest)
         moments = [reading.read_at for reading in day.readings]
@@ -74,7 +76,7 @@ class Log:
             calls = [
                 replace(call, interval=_span(rest)) for call in day.calls if piece and call.interval == piece.interval
             ]
-            kept = await self._kept(calls) if rest and calls else None
+            kept = await self._kept(calls, not_before) if rest and calls else None
             self.oldest = min(moments if kept is None else [*moments, kept])
         self.known.set()
 
@@ -140,7 +142,7 @@ async def batches(
             if place:
                 log.note(day, rest)
             else:
-                await log.begin(day, days[place], rest)
+                await log.begin(day, days[place], rest, not_before)
                 if log.oldest is not None:
                     not_before = log.oldest if not_before is None else max(log.oldest, not_before)
             for number, piece in enumerate(slices(batch, BATCH_ROWS)):

@@ -17,8 +17,8 @@ OPEN_SECONDS = 60.0
 Moment = datetime.datetime | None
 # When one of these days changed last or was forgotten; None as a day means rows without a day.
 Changed = Callable[[datetime.date | None, datetime.date | None], Awaitable[Moment]]
-# When the oldest row was read that is kept for these calls.
-KeptSince = Callable[[Sequence[Call]], Awaitable[Moment]]
+# When the oldest row was read that is kept for these calls; rows that were read before the moment given do not count.
+KeptSince = Callable[[Sequence[Call], Moment], Awaitable[Moment]]
 
 
 async def unchanged(first: datetime.date | None, last: datetime.date | None) -> Moment:
@@ -26,7 +26,7 @@ async def unchanged(first: datetime.date | None, last: datetime.date | None) -> 
     return None
 
 
-async def nothing_kept(calls: Sequence[Call]) -> Moment:
+async def nothing_kept(calls: Sequence[Call], not_before: Moment) -> Moment:
     """Return None: no rows are kept."""
     return None
 
