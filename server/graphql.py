@@ -97,24 +97,13 @@ class GraphQL:
             told += _NO_STORE
         else:
             tag = f'"{hashlib.sha256(kind.encode() + body).hexdigest()[:_HASH]}"'
-            told += (*self._keeping(scope, headers, fresh, now), (b"etag", tag.encode()))
+            told += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
             if conditions.names(headers.get("if-none-match"), tag):
                 status, body = 304, b""
         if status != 304:
             told.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": told})
         await send({"type": "http.response.body", "body": body})
-
-    def _keeping(
-        self, scope: Scope, headers: Fields, fresh: Freshness | None, now: datetime
-    ) -> list[tuple[bytes, bytes]]:
-        """Return the headers that say for how long an answer may be kept, by whom, and for which requests."""
-        for_how_long = "no-cache" if fresh is None else f"max-age={fresh.lifetime(now)}"
-        who = "private, " if credentials.carries(scope) else ""
-        vary = _VARY
-        if self._origins and headers.get("origin") not in self._origins:
-            vary += ", Origin"  # CORS itself adds it to what an allowed origin gets
-        return [(b"vary", vary.encode()), (b"cache-control", f"{who}{for_how_long}".encode())]
 
     async def _read(self, scope: Scope, headers: Fields, receive: Receive) -> Operation:
         method = scope["method"]
@@ -176,7 +165,7 @@ _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 # What an answer to a GET depends on beside its address: also where it was asked for without a credential, since a cache
 # must not give it to a caller who may see less.
-_VARY = ", ".join(("Accept", credentials.VARY, asked.TRACE, asked.EXPLAIN, asked.MAX_CALLS))
+_VARY = (b"vary", ", ".join(("Accept", credentials.VARY, asked.TRACE, asked.EXPLAIN, asked.MAX_CALLS)).encode())
 _HASH = 32
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
@@ -189,6 +178,12 @@ def _status(outcome: Outcome, media_type: str) -> int:
     if outcome.faulty:
         return 500
     return 400 if media_type == RESPONSE_JSON else 200
+
+
+def _keeping(scope: Scope, fresh: Freshness | None, now: datetime) -> bytes:
+    """Return who may keep an answer, and for how long: as long as its rows are trusted."""
+    who = "private, " if credentials.carries(scope) else ""
+    return f"{who}no-cache".encode() if fresh is None else f"{who}max-age={fresh.lifetime(now)}".encode()
 
 
 def _whole(outcome: Outcome, operation: Operation) -> bool:
