@@ -162,10 +162,11 @@ function preview(table: Table, rows: Record<string, unknown>[]): HTMLElement {
 /** When the rows were read, and a button that has them read again. */
 function freshness(readAt: Date | null, again: () => void): HTMLElement {
   const said = element("time", { datetime: readAt?.toISOString() ?? "", title: readAt?.toLocaleString() ?? "" });
+  let shown = false;
   const tell = () => {
+    if (shown && !said.isConnected) clearInterval(ticking);
+    shown = said.isConnected;
     said.textContent = readAt ? ago(readAt) : "";
-    if (!said.isConnected && said.dataset.shown) clearInterval(ticking);
-    if (said.isConnected) said.dataset.shown = "yes";
   };
   const ticking = setInterval(tell, 1000);
   tell();
