@@ -245,6 +245,8 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         now=session.now,
         caller=session.caller,
         **session.fresh,
+        gamehub_zone=session.gamehub_zone,
+        currencies=session.currencies,
     )
     rehearsed.rehearsal = True
     await run(rehearsed)

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from resolvers.directory import Directory, settle, undecided
-from resolvers.movement import wallet_amount
 from resolvers.plan import Way
 from upstream import reports, rows
 from upstream.call import Answer, Call
@@ -292,8 +291,6 @@ class _Sieve:
         if owner.user is not None and not user:
             less.update(hidden := _told(owner.user, row))
             if owner.user.id in hidden:
-                if isinstance(row, rows.GroupMovement) and wallet_amount(row.type, row.currency_amount) is None:
-                    return None  # nobody but its user's own report tells its amount
                 self.nameless += 1
         less.update(self._parts(owner, row))
         if not less:

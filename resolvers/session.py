@@ -16,12 +16,14 @@ from aiodataloader import DataLoader
 from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
 from resolvers.coherence import COMPARED, Read
+from resolvers.currency import Currencies
 from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
 from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
+from resolvers.repeated import groups_of, settled, stretches, widened
 from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call, Reading
@@ -29,8 +31,8 @@ from upstream.decode import need, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
-from upstream.reports import Report
-from upstream.request import BadParameter
+from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report
+from upstream.request import BadParameter, checked
 from upstream.rows import Row
 from upstream.spelling import fold
 
@@ -92,9 +94,10 @@ class Session:
     """One operation's view of the upstream.
 
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
-    zone. `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices` and
-    `join` are the server's: what one operation learns, the next one knows. `caller` says whose rows there are. Rows
-    that were read before `not_before` are read again.
+    zone, `gamehub_zone` GameHub's own clock, the same if it is not given. `agent_of_group` and `agents` name the Game
+    History agents where groups have their own (C22). `prices`, `join` and `currencies` are the server's: what one
+    operation learns, the next one knows. `caller` says whose rows there are. Rows that were read before `not_before`
+    are read again.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -115,9 +118,12 @@ class Session:
         caller: Caller = EVERYONE,
         whole: bool = False,
         not_before: datetime.datetime | None = None,
+        gamehub_zone: ZoneInfo | None = None,
+        currencies: Currencies | None = None,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
+        self.gamehub_zone = gamehub_zone or zone
         self.user_code_from = user_code_from
         self.agent_of_group = agent_of_group
         self.every_agent = agents
@@ -129,6 +135,7 @@ class Session:
         if self.scope is not None:
             self.prices = self.prices.within(caller.groups)
         self.join = join or Join()
+        self.currencies = currencies or Currencies()
         self.now = now or datetime.datetime.now(datetime.UTC)
         self.fresh: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
@@ -231,8 +238,13 @@ class Session:
             # Gathered before the end, or waited for by others until then: nobody is there to be told of an error.
             raise asyncio.CancelledError
         began = time.monotonic()
+        twice = [] if call.report is not USER_TRANSACTIONS else self._shown_twice(call)
+        sent = call
+        if twice:
+            assert call.interval is not None
+            sent = step.call = replace(call, interval=widened(call.interval, twice), columns=None)
         try:
-            answer = await self._in_turn(call)
+            answer = await self._in_turn(sent)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
             if self.scope is not None:
@@ -250,6 +262,8 @@ class Session:
         brought = len(answer.rows)
         if self.scope is not None:
             answer = await self.scope.visible(call, answer)
+        if twice:
+            answer = await self._settled(call, answer, twice)
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
         step.readings = answer.readings
@@ -258,6 +272,28 @@ class Session:
         if step.outcome in ("off", "miss"):
             self.prices.learn(call, brought, answer.seconds, call not in self.picked)
         return answer
+
+    def _shown_twice(self, call: Call) -> list[Interval]:
+        """Return the stretches of a call's period that GameHub's clock shows twice, so that R7 does not tell which."""
+        return [] if call.interval is None else stretches(call.interval, self.gamehub_zone)
+
+    async def _settled(self, call: Call, answer: Answer[Any], twice: Sequence[Interval]) -> Answer[Any]:
+        """Return R7's rows of the period, with the moments that R5 tells for the hour that came twice (C29)."""
+        assert call.interval is not None
+        calls = [
+            Call.of(GROUP_MOVEMENTS, stretch, group_id=group)
+            for stretch in twice
+            for group in sorted(groups_of(answer.rows, stretch))
+        ]
+        moments: dict[int, int] = {}
+        for found in await asyncio.gather(*map(self._once, calls), return_exceptions=True):
+            if isinstance(found, NotFound):
+                continue
+            if isinstance(found, BaseException):
+                raise found
+            need(found.rows, {"movement_id", "timestamp"})
+            moments.update((row.movement_id, row.timestamp) for row in found.rows)
+        return replace(answer, rows=settled(answer.rows, moments, twice, call.interval))
 
     async def _in_turn(self, call: Call) -> Answer[Any]:
         """Make a call when fewer calls of this operation are under way than the system has slots.
@@ -495,6 +531,27 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
+        refused = self._refused(keys)
+        if not refused:
+            return await self._load_sendable(keys)
+        sendable = [key for key in keys if key not in refused]
+        found = dict(zip(sendable, await self._load_sendable(sendable), strict=True)) if sendable else {}
+        return [refused[key] if key in refused else found[key] for key in keys]
+
+    def _refused(self, keys: Sequence[Any]) -> dict[Any, BadParameter]:
+        """Return the keys that no upstream may be asked for, with the reason. Also among others they have no rows."""
+        edge = self.edge
+        if edge.by is None or edge.report.parameters[edge.by].check is not Check.TEXT:
+            return {}
+        refused = {}
+        for key in keys:
+            try:
+                checked(self._narrow_call(key))
+            except BadParameter as error:
+                refused[key] = error
+        return refused
+
+    async def _load_sendable(self, keys: list[Any]) -> list[Any]:
         if self.session.scope is None or self.edge.by is None:
             return await self._load(keys)
         # Whoever is hidden has no part in the plan, either: what is chosen would tell of what others have asked.

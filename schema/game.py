@@ -79,7 +79,10 @@ def _sale_of(window: Any) -> Interval | None:
 
 @strawberry.federation.type(keys=["id"])
 class Game(Node, Window):
-    """One bingo game. Four reports each know a part of it (R2, R3, R4, R6); only those selected from are read."""
+    """One bingo game. Four reports each know a part of it (R2, R3, R4, R6); only those selected from are read.
+
+    Its amounts are in the currency of its room, which no report names: groups of several currencies may play there.
+    """
 
     sources = (
         Source(SUMMARY, edges.GAME_SUMMARY_BY_ID, column="bs_game_id_main"),

@@ -80,7 +80,7 @@ class Transaction(Node, Window):
     type: str = column(
         {rows.GroupMovement: "type", rows.UserTransaction: "movement_type"}, 'The kind of movement: "Bingo - Wager".'
     )
-    amount: Decimal = column(
+    amount: Decimal | None = column(
         {
             rows.GroupMovement: Told(
                 _wallet_amount,
@@ -93,7 +93,8 @@ class Transaction(Node, Window):
             ),
             rows.UserTransaction: "currency_amount",
         },
-        "The amount in `currency`, seen from the user's wallet: a wager is negative.",
+        "The amount in `currency`, seen from the user's wallet: a wager is negative. Null, with an error, for a type "
+        "without a known sign, if the user's own report (R7) does not have the movement.",
         unsure=True,
     )
     currency: str | None = column({rows.UserTransaction: "currency_id"}, "The currency of `amount`.")

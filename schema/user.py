@@ -22,8 +22,10 @@ from schema.relation import apart, each, relation
 from schema.scalars import parse_id
 from schema.selection import Selection, select
 from schema.window import WINDOWS, Source, Window, column, link
-from upstream import rows
-from upstream.errors import ContractBroken
+from upstream import reports, rows
+from upstream.call import Call
+from upstream.errors import ContractBroken, Malformed
+from upstream.request import BadParameter, checked
 
 # USER_CODE_FROM names a column of the row; these are the type's names of it.
 CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}
@@ -114,16 +116,28 @@ class User(Node, Window):
             for agent, code in zip(agents, codes, strict=True)
         ]
         columns = reads(info, "GameLog", page)
+        # The type of game is the caller's, and checked by itself: what is wrong with a code is not.
+        checked(Call.of(reports.GAME_LOGS, interval, game_type=kind))
 
         async def of(agent: str, places: list[int]) -> Sequence[Any]:
             keys = [codes[place] for place in places]
-            return await session.rows_of(
+            logs = await session.rows_of(
                 edges.LOGS_OF_USER, keys, interval, agent, "User.gameLogs", columns=columns, game_type=kind
             )
+            return [
+                users[place].unsendable(session, log) if isinstance(log, BadParameter) else log
+                for place, log in zip(places, logs, strict=True)
+            ]
 
         found = await apart(agents, of)
         told = [{"user": user, "game_type": kind} for user in users]
         return await connect_each(info, "GameLog", page, found, interval=interval, told=told)
+
+    def unsendable(self, session: Session, error: BadParameter) -> Malformed:
+        """Return the error of a code that came from GameHub and that cannot be sent to Game History (C33)."""
+        return Malformed(
+            f"R9: the {session.user_code_from} of user {self.identity} cannot be sent: {error}", report="R9"
+        )
 
     async def home(self) -> int | None:
         """The id of the user's group, which decides who is the user's agent."""

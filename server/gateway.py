@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from resolvers.coherence import Coherence
+from resolvers.currency import Currencies
 from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
@@ -64,6 +65,7 @@ class Gateway:
         )
         self._join = Join(settings.movement_join)
         self._coherence: Coherence | None = None
+        self._currencies = Currencies()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -174,6 +176,8 @@ class Gateway:
             caller=operation.caller,
             now=now,
             not_before=operation.asked.oldest(now),
+            currencies=self._currencies,
+            gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
         )
 
     async def settled(self, session: Session) -> bool:

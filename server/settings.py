@@ -259,6 +259,17 @@ class Settings(BaseSettings):
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
     )
+    reconcile_every: float = setting(
+        0.0,
+        "Hours from one comparison of the reports inside the server to the next, as `gamehub-graph reconcile` makes "
+        "it; 0: none. Set it for one server only.",
+        "hours from 0 to 8760",
+        ge=0,
+        le=8760,
+    )
+    reconcile_days: int = setting(
+        2, "Days that each of these compares: the last that are over.", "a whole number from 1 to 366", ge=1, le=366
+    )
     auth: Literal["required", "open"] | None = setting(
         None,
         "Whether callers have to say who they are: `required`, or `open`, where whoever shows no credential may do "

@@ -335,7 +335,6 @@ class _Plan:
     nests: tuple[_Nest, ...]
     required: tuple[str, ...]
     open: frozenset[str]
-    sequence: Callable[[Row], int] | None
 
 
 @lru_cache(maxsize=512)
@@ -349,10 +348,8 @@ def _plan(row: type[Row]) -> _Plan:
         kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
         columns += [_Column(field.name, kind, field.required, get) for kind in kinds]
         nests += [_Nest(field.name, inner, get) for inner in _structs(hint)]
-    # Movement ids are one sequence in time (C20), which tells apart the two showings of a repeated hour.
-    sequence = operator.attrgetter("movement_id") if "movement_id" in hints else None
     opened = frozenset([column.name for column in columns] + [nest.name for nest in nests])
-    return _Plan(tuple(columns), tuple(nests), tuple(required), opened, sequence)
+    return _Plan(tuple(columns), tuple(nests), tuple(required), opened)
 
 
 def _structs(hint: Any) -> list[type[Row]]:
@@ -546,7 +543,7 @@ def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row]) -
         if column.kind is Kind.MOMENT:
             found = _moments(column, unique, zone)
             if any(isinstance(time, datetime.datetime) for time in found.values()):
-                _unfold(column, plan, rows, found, zone)
+                _unfold(column, rows, found, zone)
                 return
         else:
             found = {value: _converted(column, value) for value in unique}
@@ -620,14 +617,11 @@ def _moments(column: _Column, values: Iterable[Any], zone: ZoneInfo) -> dict[Any
     return found
 
 
-def _unfold(column: _Column, plan: _Plan, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
-    """Set a column in which the clock showed some times twice: by the rows' sequence, else as the first showing."""
+def _unfold(column: _Column, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
+    """Set a column in which the clock showed some times twice: as the first showing, whatever stands beside (C29)."""
     timed = [row for row in rows if found[column.get(row)] is not None]
-    if plan.sequence is None:
-        instants = [moment.unfold([found[column.get(row)]], zone)[0] for row in timed]
-    else:
-        timed.sort(key=plan.sequence)
-        instants = moment.unfold((found[column.get(row)] for row in timed), zone)
+    times = [found[column.get(row)] for row in timed]
+    instants = [time if isinstance(time, int) else moment.local(time, zone) for time in times]
     for row in rows:
         if found[column.get(row)] is None:
             setattr(row, column.name, None)

@@ -165,7 +165,7 @@ class _Reading:
         tags = hashlib.sha256()
         async with aclosing(self._snapshots()) as snapshots:
             async for place, snapshot in snapshots:
-                tags.update(snapshot.etag.encode())
+                tags.update(f"{day_of(question.days[place])} {snapshot.etag} ".encode())
                 rows, matched = await to_thread(self._all, snapshot, place, end)
                 count += matched
                 held += rows.num_rows
@@ -203,6 +203,9 @@ class _Reading:
                 current = ahead or asyncio.create_task(self._snapshot(days[place]))
                 ahead = current
                 snapshot = await current
+                if not snapshot.path.exists():  # removed to make room, while the day before was read
+                    current = ahead = asyncio.create_task(self._snapshot(days[place]))
+                    snapshot = await current
                 ahead = None
                 self._note(snapshot)
                 if place > begin and place + 1 < len(days):  # one day is often enough

@@ -232,10 +232,17 @@ class Ipc:
 
 
 class _Sheet(Worksheet):  # type: ignore[misc]
-    """A sheet that writes each text as a text. xlsxwriter takes one like `<r>…</r>` for XML of its own."""
+    """A sheet that writes each value as it is.
+
+    xlsxwriter itself takes a text like `<r>…</r>` for XML of its own, and writes 16 digits of a float, which has 17.
+    """
 
     def _xml_rich_inline_string(self, string: str, attributes: Sequence[Any] = ()) -> None:
         self._xml_inline_string(string, False, attributes)
+
+    def _xml_number_element(self, number: float, attributes: Sequence[tuple[str, Any]] = ()) -> None:
+        named = "".join(f' {name}="{value}"' for name, value in attributes)
+        self.fh.write(f"<c{named}><v>{number!r}</v></c>")
 
 
 class Xlsx:

@@ -70,6 +70,7 @@ class Quirks:
     code_from: str = "username"
     code_case: str = "as is"  # or "upper"
     equality: str = "case"  # how user codes are compared: "exact", "case", or "loose" (no accents, trailing blanks)
+    of_groups_alone: tuple[int, ...] = ()  # movements that stand in R5, but not in R7
     page_cap: int = 1_000_000
     over_cap: str = "refuse"  # or "clip"
     agent_of_group: Mapping[int, str] = field(default_factory=dict)
@@ -475,8 +476,8 @@ class Stranger:
                 "base_currency_id": "Real USD",
             }  # fmt: skip
 
-        user = int(params["user_id"])
-        return [row(each) for each in self._movements(frame) if each.user == user]
+        user, left_out = int(params["user_id"]), self.quirks.of_groups_alone
+        return [row(each) for each in self._movements(frame) if each.user == user and each.id not in left_out]
 
     def _movements(self, frame: Frame) -> Iterable[Movement]:
         kept = [movement for movement in self.world.movements if frame.holds(movement.at, self.quirks.zone)]

@@ -1,6 +1,7 @@
 """`$filter` over the library's books: what each operator and function takes, and what is said of a wrong one."""
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from server.odata import filter as filters
@@ -47,6 +48,9 @@ def asked(library: Library, condition: str, **options: str) -> httpx.Response:
         ("startswith(title,'quo') or endswith(title,',ma')", "7 8"),
         ("toupper(title) eq 'PLAIN' and length(title) eq 5 and indexof(title,'a') eq 2", "0"),
         ("substring(title,1,2) eq 'la' and concat(title, 'x') eq 'plainx'", "0"),
+        ("indexof(title,'√') eq 1 and indexof(title,'😀') eq 2 and indexof(title,'') eq 0", "12"),
+        ("indexof(title,'ZZ') eq -1 and id in ('7', '11')", "7"),
+        ("readAt eq 2026-01-01T01:00:00 01:00 and pages eq 4", "4"),
         ("title eq ''", "10"),
         ("title eq null", "11"),
         ("floor(price) eq 15 and round(price) eq 15 and ceiling(price) eq 15", "3"),
@@ -94,6 +98,13 @@ def test_what_is_said_of_a_wrong_filter(open_library: Library, condition: str, s
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "BAD_USER_INPUT"
     assert says in answer.json()["error"]["message"]
+
+
+def test_a_text_that_looks_like_a_time_stays_as_it_is() -> None:
+    kinds = {"name": Kind("string")}
+    table = pa.table({"name": ["T10:00 02:00", "T10:00+02:00"]})
+    found = filters.read("name eq 'T10:00 02:00' and name ne 'it''s T10:00 02:00'", kinds, UTC)
+    assert table.filter(found.mask(table))["name"].to_pylist() == ["T10:00 02:00"]
 
 
 def test_a_time_without_an_offset_is_one_of_the_business(open_library: Library) -> None:

@@ -248,3 +248,44 @@ def test_functions_go_by_the_clock_of_the_business(written: tuple[httpx.Client, 
     date = f"date(at) eq {local.date()} and hour(at) eq {local.hour} and day(at) eq {local.day}"
     found = client.get("/Visits", params={"$filter": date, "$select": "rowKey"}).json()["value"]
     assert {"rowKey": row["rowKey"]} in found
+
+
+@pytest.mark.parametrize("order", ["", "n,rowKey desc"])
+@pytest.mark.parametrize("size", [7, 40])
+def test_pages_bring_every_row_once_or_say_that_the_rows_changed(tmp_path: Path, order: str, size: int) -> None:
+    """Between two pages all files are removed, so the days are read anew. Then a row of a day changes."""
+    params = {"$filter": "at ge 2024-12-22 and n ne 3", "$select": "rowKey,n", **({"$orderby": order} if order else {})}
+    with diary(tmp_path) as (client, kept):
+        whole = client.get("/Visits", params=params).json()["value"]
+        assert len(whole) > 100
+        found: list[Any] = []
+        answer = client.get("/Visits", params=params, headers={"prefer": f"odata.maxpagesize={size}"})
+        links = []
+        while True:
+            found += answer.json()["value"]
+            if "@odata.nextLink" not in answer.json():
+                break
+            links.append(answer.json()["@odata.nextLink"])
+            for path in tmp_path.iterdir():
+                path.unlink()
+            answer = client.get(links[-1])
+            assert answer.status_code == 200, answer.text
+        assert found == whole
+        # The day on which the second page begins is another one now.
+        key = found[size]["rowKey"]
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for row in kept.rows:
+            if row["rowKey"][:10] == key[:10]:
+                row["price"] = "7.00" if row["price"] is None else None
+                row["n"] = 3
+        gone = client.get(links[0])
+        assert (gone.status_code, gone.json()["error"]["code"]) == (410, "GONE")
+
+
+def test_a_page_of_a_day_that_is_no_longer_meant_is_refused(tmp_path: Path) -> None:
+    params = {"$filter": "at ge 2025-01-01 and at lt 2025-01-08"}
+    with diary(tmp_path) as (client, _):
+        link = client.get("/Visits", params=params, headers={"prefer": "odata.maxpagesize=5"}).json()["@odata.nextLink"]
+        other = client.get(link.replace("2025-01-01", "2025-01-06"))
+        assert (other.status_code, other.json()["error"]["code"]) == (410, "GONE")
