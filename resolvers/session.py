@@ -22,8 +22,9 @@ from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
 from resolvers.scope import NAMELESS, Scope, unknown
 from resolvers.trace import Step
+from upstream.bad_value import require as refuse
 from upstream.call import Answer, Call
-from upstream.decode import need, whole
+from upstream.decode import irregular, need, require, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
@@ -55,6 +56,7 @@ class Rows(list[Any]):
     def __init__(self, rows: Iterable[Any] = (), sheet: list[Any] | None = None) -> None:
         super().__init__(rows)
         self._sheet = sheet
+        self._irregular: frozenset[str] = frozenset()
 
     def need(self, columns: Collection[str] | None = None) -> Self:
         """Make columns readable, all of them if None, where the answer has them as they came. Raises Malformed."""
@@ -65,6 +67,25 @@ class Rows(list[Any]):
                 self[:] = self.whole(self)
                 self.__dict__.pop("_indexes", None)
         return self
+
+    @classmethod
+    def joined(cls, parts: Iterable["Rows"]) -> Self:
+        """The rows of several answers, all columns of them. Raises Malformed."""
+        parts = [part.need() for part in parts]
+        found = cls(row for part in parts for row in part)
+        found._irregular = frozenset().union(*(part.irregular for part in parts))
+        return found
+
+    @property
+    def irregular(self) -> Collection[str]:
+        """The columns in which a bad value was found so far, or in an object there."""
+        return self._irregular if self._sheet is None else irregular(self._sheet)
+
+    def require(self, columns: Collection[str]) -> None:
+        """Raise the error of the first bad value that was found in these columns of these rows."""
+        wrong = sorted(frozenset(self.irregular).intersection(columns))
+        if wrong:
+            refuse(self, wrong)
 
     def whole(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The whole rows that some of these are, or are excerpts of."""
@@ -232,7 +253,11 @@ class Session:
             step.seconds = time.monotonic() - began
         brought = len(answer.rows)
         if self.scope is not None:
-            answer = await self.scope.visible(call, answer)
+            try:
+                answer = await self.scope.visible(call, answer)
+            except UpstreamError as error:
+                step.outcome, step.error = "error", error.code
+                raise
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
@@ -535,6 +560,11 @@ class _Batch:
         columns = None if self._columns is None else frozenset(self._columns.union(own))
         return Call(report, tuple(sorted(params.items())), self.interval, self.agent, columns)
 
+    def _told_apart_by(self) -> list[str]:
+        """The columns by which the rows of one key are picked out of a narrow answer."""
+        edge = self.edge
+        return [*(edge.keep[:1] if edge.keep is not None else ()), *((edge.column,) if edge.one else ())]
+
     async def _narrow(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
         if len(keys) == 1:
             return [await self._one(keys[0], way, rejected, 1)]
@@ -544,6 +574,7 @@ class _Batch:
         edge = self.edge
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
+            require(sheet, self._told_apart_by())
         except NotFound as error:
             return self._nobody(error)
         except Exception as error:
@@ -561,6 +592,7 @@ class _Batch:
         assert wide is not None
         try:
             answer = await self.session.fetch(self._wide_call(wide), self.fields, way, rejected, len(keys))
+            require(answer.rows, (wide.column,))
         except UpstreamError as error:
             if edge.by is None:
                 raise
@@ -623,7 +655,10 @@ class _Batch:
             return False
         for answer in answers:
             answer.need()
-        agrees = all(same(answer, shares.get(key, ())) for key, answer in zip(sample, answers, strict=True))
+        try:
+            agrees = all(same(answer, shares.get(key, ())) for key, answer in zip(sample, answers, strict=True))
+        except UpstreamError:
+            return False  # a bad value cannot be compared: today's question stays open
         if agrees and not any(answers):
             return True  # nothing moved, so nothing was compared: today's question stays open
         return join.settle(today, agrees)

@@ -17,6 +17,7 @@ from schema.ticket import Ticket
 from schema.window import Source, Window, column, link, moment, part
 from schema.winner import Winner
 from upstream import rows
+from upstream.bad_value import BadValue, sound
 from upstream.interval import Interval, dates
 
 BULK = rows.RoomGame
@@ -52,11 +53,11 @@ def _room_of(window: Any) -> int | None:
     return next((row.room_id for row in window.rows if isinstance(row, BULK | DETAIL)), None)
 
 
-def _sale_of(window: Any) -> Interval | None:
+def _sale_of(window: Any) -> Interval | BadValue | None:
     """The day of the game's start: R6 lists it there while it sells."""
     start = next((row.starts_at for row in window.rows if isinstance(row, BULK | DETAIL)), None)
-    if start is None:
-        return None
+    if start is None or isinstance(start, BadValue):
+        return start
     day: datetime.date = window.session.moment(start).date()
     return dates(day, day, window.session.zone)
 
@@ -98,7 +99,7 @@ class Game(Node, Window):
         {
             BULK: "status_name",
             DETAIL: "status_name",
-            SALE: lambda row: row.status if isinstance(row.status, str) else None,
+            SALE: lambda row: row.status if isinstance(sound(row.status), str) else None,
         },
         "Where it stands, in the report's own words.",
     )

@@ -20,6 +20,7 @@ from schema.status import GameStatus, status_number
 from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete, identities
 from upstream import interval as intervals
 from upstream import rows
+from upstream.bad_value import BadValue
 from upstream.errors import NotFound
 from upstream.interval import Frame, Interval
 from upstream.rows import Row
@@ -43,7 +44,10 @@ class RoomSource(Source):
                 games = await session.rows(self.edge, window.identity, interval)
             except NotFound:
                 return None  # of an unknown room the games are an error, and the room itself is null
-            named: Row | None = next((game for game in games if game.room_name), None)
+            # A game that tells its name badly is a last resort: then the error says so.
+            told = [game for game in games if not isinstance(game.room_name, BadValue)]
+            named: Row | None = next((game for game in told if game.room_name), None)
+            named = named or next((game for game in games if isinstance(game.room_name, BadValue)), None)
             if named is not None:
                 return named
             if games:

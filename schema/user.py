@@ -23,6 +23,7 @@ from schema.scalars import parse_id
 from schema.selection import Selection, select
 from schema.window import WINDOWS, Source, Window, column, link
 from upstream import rows
+from upstream.bad_value import BadValue, sound
 from upstream.errors import ContractBroken
 
 # USER_CODE_FROM names a column of the row; these are the type's names of it.
@@ -133,21 +134,22 @@ class User(Node, Window):
             return identity
         row = next((row for row in self.rows if isinstance(row, rows.User)), None)
         if row is not None and row.group_id is None and row.fkgroup is not None:
-            return (await group_of_name(self.session, row.fkgroup)).id
+            return (await group_of_name(self.session, sound(row.fkgroup))).id
         for failure in self.failures.values():
             raise failure
-        return row.group_id if row is not None else None
+        return sound(row.group_id) if row is not None else None
 
     def code(self, session: Session) -> str | Exception:
         """The user's code on Game History (C22); `ContractBroken` where the user has none."""
         name = CODE_COLUMNS[session.user_code_from]
         if name == "id":
             return str(self.identity)
-        for row in self.rows:
-            if isinstance(row, rows.User) and (code := getattr(row, session.user_code_from)):
+        codes = [getattr(row, session.user_code_from) for row in self.rows if isinstance(row, rows.User)]
+        for code in (*codes, self.told.get(name)):
+            if isinstance(code, BadValue):
+                return code.error
+            if code:
                 return str(code)
-        if told := self.told.get(name):
-            return str(told)
         for failure in self.failures.values():
             return failure
         return ContractBroken(

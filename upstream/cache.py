@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from upstream import days, deadline, decode, parcel, request
+from upstream.bad_value import BadValues
 from upstream.call import Answer, Call
 from upstream.client import Listener
 from upstream.days import Piece
@@ -517,7 +518,12 @@ class Cached:
     def _join(self, cut: _Cut, found: Mapping[int, Share]) -> list[Any] | None:
         if len(found) < len(cut.pieces):
             return None
-        return self._orders.join(cut.shape, [found[place] for place in sorted(found)], self._now())
+        shares = [found[place] for place in sorted(found)]
+        rows = self._orders.join(cut.shape, shares, self._now())
+        if rows is None:
+            return None
+        wrong = {name for share in shares for name in share.irregular}
+        return decode.marked(rows, cut.call.report, self._zone, wrong)
 
     def _stands_in(self, kept: Parcel) -> bool:
         return days.microseconds(self._now()) < kept.fresh_until + round(self._stale_for * 1_000_000)
@@ -713,7 +719,7 @@ class _Days:
             whole |= zip(map(id, share.rows), again.rows, strict=True)
         return [whole[id(row)] for row in self.excerpts]
 
-    def head(self, count: int) -> "_Days":
+    def head(self, count: int, bad: BadValues) -> "_Days":
         return replace(self, excerpts=self.excerpts[:count])
 
 

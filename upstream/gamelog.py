@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from upstream import decode, request
 from upstream.agents import Agent, Agents
 from upstream.auth import GameLogAuth, with_token
+from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
 from upstream.call import Call
 from upstream.errors import (
@@ -90,8 +91,10 @@ class GameLog:
             transport=config.transport,
         )
 
-    async def read(self, call: Call, tally: Tally) -> list[Row]:
-        """The rows of a checked call, from all pages. Raises UpstreamError, and TimeoutError at the deadline.
+    async def read(self, call: Call, tally: Tally, bad: BadValues) -> list[Row]:
+        """The rows of a checked call, from all pages; what is wrong in some of them is noted in `bad`.
+
+        Raises UpstreamError, and TimeoutError at the deadline.
 
         A total that moves between pages, a short page or a row that stands on two of them means that the log changed
         while it was read: it is read once more from the start, and then it is Incomplete.
@@ -103,7 +106,7 @@ class GameLog:
         except SecretMissing as error:
             missing = str(error)
         else:
-            reader = _Reader(self, call, asked, agent, tally)
+            reader = _Reader(self, call, asked, agent, tally, bad)
             rows = await reader.read()
             refuse_strangers(call, rows, asked, self._config.timezone)
             return rows if asked.window is None else request.within(rows, "created_at", asked.window)
@@ -113,7 +116,9 @@ class GameLog:
 class _Reader:
     """One reading of a log."""
 
-    def __init__(self, log: GameLog, call: Call, asked: request.Span, agent: Agent, tally: Tally) -> None:
+    def __init__(
+        self, log: GameLog, call: Call, asked: request.Span, agent: Agent, tally: Tally, bad: BadValues
+    ) -> None:
         self._config = log._config
         self._transport = log.transport
         self._auth = self._config.auth(agent)
@@ -121,6 +126,7 @@ class _Reader:
         self._call = call
         self._asked = asked
         self._tally = tally
+        self._bad = bad
         self._renewed = False
         self._total = 0
 
@@ -129,7 +135,7 @@ class _Reader:
         try:
             return await self._pages(self._config.page_size)
         except _Moved:
-            pass
+            self._bad.forget()
         try:
             whole = self._total + self._total // 10 + 1000
             return await self._pages(max(whole, self._config.page_size) if whole <= _ONE_PAGE else None)
@@ -199,7 +205,10 @@ class _Reader:
         else:
             game_type = str(dict(self._call.params)["game_type"])
             try:
-                found = decode.log_page(report, game_type, body, self._config.timezone, request.columns(self._call))
+                call, zone = self._call, self._config.timezone
+                found = decode.log_page(
+                    report, game_type, body, zone, request.columns(call), request.needed(call), self._bad
+                )
             except Malformed as error:
                 error.status = status
                 raise

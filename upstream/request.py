@@ -144,12 +144,13 @@ def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
 
 def columns(call: Call) -> frozenset[str] | None:
     """The columns that are read of the rows of a call, here too; None for all."""
-    if call.columns is None:
-        return None
-    report = call.report
-    # The rows of the game log are told apart by their ids, page by page.
-    own = {report.moment or report.frame, "history_id" if report.system is System.GAMELOG else None}
-    return call.columns.union(report.echoes.values(), own - {None})  # type: ignore[arg-type]
+    return None if call.columns is None else call.columns | needed(call)
+
+
+def needed(call: Call) -> frozenset[str]:
+    """The columns that are read of the rows of a call in any case: what tells them apart, and from strangers."""
+    echoes = call.report.echoes
+    return call.report.keys.union(echoes[name] for name, _ in call.params if name in echoes)
 
 
 def _wall(time: datetime.datetime) -> datetime.datetime:
