@@ -32,7 +32,7 @@ class BadValues:
         self.report = report
         self.correlation_id = correlation_id or uuid.uuid4().hex[:12]
         self.columns: set[str] = set()
-        self.first: "BadValue | None" = None
+        self.first: BadValue | None = None
         self.payload: bytes | None = None
         self.redact: Callable[[str], str] = str
         self.told: Callable[[BadValues, Counter[str], bool], None] | None = None
