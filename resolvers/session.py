@@ -237,7 +237,7 @@ class Session:
         turns = 1 + self._under_way[system] // self.prices.parallel[system]
         self._under_way[system] += 1
         try:
-            answer = await self.upstream.fetch(call)
+            answer = await self.upstream.fetch(replace(call, moment=self.now) if system is System.GAMELOG else call)
         except UpstreamError as error:
             step.outcome, step.error = "error", error.code
             if self.scope is not None:

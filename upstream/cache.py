@@ -592,7 +592,9 @@ class Cached:
         if flight.answer is None:
             return flight
         rows, name = flight.answer.rows, os.urandom(8)
-        fresh_for = [self._fresh_for(cut, piece, asked) if piece.whole else 0 for piece in pieces]
+        # A day that was read only until the operation began is not over, however long that took.
+        until = min(asked, cut.call.moment or asked)
+        fresh_for = [self._fresh_for(cut, piece, until) if piece.whole else 0 for piece in pieces]
 
         def pack() -> tuple[Claim, list[Share], dict[float, list[tuple[Key, bytes]]]] | None:
             shared = shares(rows, cut.column, cut.dated, pieces, name)

@@ -1,5 +1,6 @@
 """One call of a report: what is asked, and what came back."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -17,7 +18,8 @@ class Call:
 
     `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose log is read,
     "" for the default agent. `columns` are those that whoever asks is going to read, all if None: it says nothing
-    about what is asked of the upstream, so calls are equal whatever they are.
+    about what is asked of the upstream, so calls are equal whatever they are. `moment` is when the operation began, to
+    which a period that is not over is read if its report grows while it is paged (C28): it makes no call another one.
     """
 
     report: Report
@@ -25,6 +27,7 @@ class Call:
     interval: Interval | None = None
     agent: str = ""
     columns: frozenset[str] | None = field(default=None, compare=False)
+    moment: datetime.datetime | None = field(default=None, compare=False)
 
     @classmethod
     def of(

@@ -1,6 +1,7 @@
 """Game History: the game log, in pages (G1)."""
 
 import asyncio
+import datetime
 import math
 import re
 from collections.abc import Callable
@@ -100,7 +101,9 @@ class GameLog:
         while it was read: it is read once more from the start, and then it is Incomplete.
         """
         assert call.interval is not None
-        asked = request.span(call.interval, self._config.timezone)
+        # One moment for all pages, and for all keys of an operation.
+        interval = request.settled(call.interval, call.moment or datetime.datetime.now(datetime.UTC))
+        asked = request.span(interval, self._config.timezone, by_days=False)
         try:
             agent = self._config.agents.agent(call.agent)
         except SecretMissing as error:

@@ -1,14 +1,16 @@
 """A call as it goes over the wire: parameters checked (C6), the interval in the system's own words (C4, C5)."""
 
 import datetime
+import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from upstream import moment
 from upstream.call import Call
 from upstream.decode import LOG_KEYS, Sheet
+from upstream.excerpt import form, getter
 from upstream.interval import Interval, midnight
 from upstream.reports import Check, Parameter, Report, System
 from upstream.rows import Row
@@ -27,10 +29,10 @@ class BadParameter(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is asked of an upstream for an interval: local times, the last of them included.
+    """The local times that an upstream is asked for, the last of them included.
 
-    `days` says that both are whole days. `window` is the interval itself where the span had to be wider than it, so
-    that rows outside are to be left out; else None.
+    `days` says that both are whole days. `window` is the interval itself where the span is wider than it, so that rows
+    outside are to be left out; else None.
     """
 
     first: datetime.datetime
@@ -60,7 +62,7 @@ def checked(call: Call) -> Call:
         raise BadParameter(f"{report.code}: has no agent")
     _check_interval(report, call.interval)
     written = tuple(sorted(given.items()))
-    return call if written == params else Call(report, written, call.interval, call.agent, call.columns)
+    return call if written == params else replace(call, params=written)
 
 
 def days(interval: Interval, zone: ZoneInfo) -> Span:
@@ -73,29 +75,40 @@ def days(interval: Interval, zone: ZoneInfo) -> Span:
     return Span(datetime.datetime.combine(first, midnight), datetime.datetime.combine(last, midnight), True, None)
 
 
-def span(interval: Interval, zone: ZoneInfo) -> Span:
-    """The interval in the local time of `zone`: whole days where it is made of them, else to the second.
+def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True) -> Span:
+    """The interval in the local time of `zone`, whichever way an upstream compares times within a second (C26).
 
-    A bound within a second is moved outward to the whole one; a bound that the clock shows twice is moved outward
-    to one that it shows once, since the upstream could not tell which is meant.
+    Whole days are asked for as days (`by_days`): a `range` includes both of its days wholly, so that no second at their
+    ends is compared. All other bounds, and those of a log that knows no days, are sent one second wider than the
+    interval; the rows outside are left out here. A bound that the clock shows twice is moved outward to one that it
+    shows once, since the upstream could not tell which is meant.
     """
     first = interval.start.astimezone(zone)
     last = (interval.end - _MICROSECOND).astimezone(zone)
     if (
-        midnight(first.date(), zone) == interval.start
+        by_days
+        and midnight(first.date(), zone) == interval.start
         and midnight(last.date() + datetime.timedelta(days=1), zone) == interval.end
     ):
         return Span(_wall(first), _wall(last), True, None)
-    start, end = interval.start.replace(microsecond=0), interval.end.replace(microsecond=0)
-    if end < interval.end:
-        end += _SECOND
-    end -= _SECOND
+    start = interval.start.replace(microsecond=0) - _SECOND
+    # Included, so that this is one second more than the last second of the interval.
+    end = (interval.end - _MICROSECOND).replace(microsecond=0) + _SECOND
     while moment.twice(_wall(start.astimezone(zone)), zone):
         start -= _STEP
     while moment.twice(_wall(end.astimezone(zone)), zone):
         end += _STEP
-    wider = start < interval.start or end + _SECOND > interval.end
-    return Span(_wall(start.astimezone(zone)), _wall(end.astimezone(zone)), False, interval if wider else None)
+    return Span(_wall(start.astimezone(zone)), _wall(end.astimezone(zone)), False, interval)
+
+
+def settled(interval: Interval, now: datetime.datetime) -> Interval:
+    """The part of an interval in which no more rows appear: until the second before the last whole one (C28).
+
+    The second that the span adds at its end is over by then, too. An interval that lies in the past or in the future
+    stays as it is.
+    """
+    end = now.replace(microsecond=0) - _SECOND
+    return Interval(interval.start, end) if interval.start < end < interval.end else interval
 
 
 def query(call: Call, asked: Span | None) -> list[tuple[str, str]]:
@@ -121,15 +134,11 @@ def query(call: Call, asked: Span | None) -> list[tuple[str, str]]:
 
 def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
     """The body of a Game History request, without its agent (section "Request Body")."""
-    first, last = asked.first, asked.last
-    if asked.days:
-        first = datetime.datetime.combine(first, datetime.time())
-        last = datetime.datetime.combine(last, datetime.time(23, 59, 59))
     return {
         "method": call.report.report_type,
         **{name: str(value) for name, value in call.params},
-        "start": f"{first:%Y-%m-%d %H:%M:%S}",
-        "end": f"{last:%Y-%m-%d %H:%M:%S}",
+        "start": f"{asked.first:%Y-%m-%d %H:%M:%S}",
+        "end": f"{asked.last:%Y-%m-%d %H:%M:%S}",
         "page": page,
         "perPage": per_page,
     }
@@ -138,7 +147,18 @@ def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
 def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
     """The rows whose `column` (a Moment) lies in the window; a row that does not tell its time stays."""
     start, end = ((bound - _EPOCH) // _MICROSECOND for bound in (window.start, window.end))
-    found = [row for row in rows if (time := getattr(row, column)) is None or start <= time < end]
+    if not rows:
+        return rows
+    if form(type(rows[0]), column) is not None:  # excerpts, whose times sort as they came
+        came = list(map(getter(type(rows[0]), column), rows))
+        ends = [rows[came.index(min(came))], rows[came.index(max(came))]]
+        if all(start <= getattr(row, column) < end for row in ends):
+            return rows
+    times = [getattr(row, column) for row in rows]
+    kept = [time is None or start <= time < end for time in times]
+    if all(kept):
+        return rows
+    found = list(itertools.compress(rows, kept))
     return rows.like(found) if isinstance(rows, Sheet) else found
 
 
