@@ -231,7 +231,7 @@ class Scope:
     def plain(self, call: Call, error: UpstreamError) -> UpstreamError:
         """An error that tells nothing of others: the upstream's own words may quote their rows, or count them."""
         told = type(error)(f"{call.report.code}: {error.plain}", report=error.report)
-        told.correlation_id = error.correlation_id
+        told.correlation_id, told.requests = error.correlation_id, error.requests
         return told
 
 

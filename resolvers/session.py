@@ -239,7 +239,7 @@ class Session:
         try:
             answer = await self.upstream.fetch(replace(call, moment=self.now) if system is System.GAMELOG else call)
         except UpstreamError as error:
-            step.outcome, step.error = "error", error.code
+            step.outcome, step.error, step.requests = "error", error.code, error.requests
             if self.scope is not None:
                 error = self.scope.plain(call, error)
             if isinstance(error, NotFound):

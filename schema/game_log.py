@@ -13,6 +13,8 @@ from schema.scalars import DateTime, Decimal, is_id
 from schema.selection import select
 from schema.window import WINDOWS, Window, column, complete, moment
 from upstream import rows
+from upstream.bad_value import sound
+from upstream.request import sendable
 
 ROW = rows.GameLog
 DEFAULT_GAME_TYPE = "slot"
@@ -49,7 +51,7 @@ class GameLog(Node, Window):
         if known is not None:
             await complete((known,), select(info))
             return known
-        found = await user_of_code(info.context, self.row.user_code)
+        found = await user_of_code(info.context, sendable(sound(self.row.user_code), "G1", "user_code"))
         if found is not None:
             await complete((found,), select(info))
         return found

@@ -24,7 +24,8 @@ from schema.selection import Selection, select
 from schema.window import WINDOWS, Source, Window, column, link
 from upstream import rows
 from upstream.bad_value import BadValue, sound
-from upstream.errors import ContractBroken
+from upstream.errors import ContractBroken, UpstreamError
+from upstream.request import sendable
 
 # USER_CODE_FROM names a column of the row; these are the type's names of it.
 CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}
@@ -149,7 +150,10 @@ class User(Node, Window):
             if isinstance(code, BadValue):
                 return code.error
             if code:
-                return str(code)
+                try:
+                    return sendable(str(code), "R9", session.user_code_from)
+                except UpstreamError as error:
+                    return error
         for failure in self.failures.values():
             return failure
         return ContractBroken(

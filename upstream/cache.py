@@ -617,8 +617,10 @@ class Cached:
         try:
             answer = await self._upstream.fetch(call)
         except Exception as error:
-            code = error.code if isinstance(error, UpstreamError) else type(error).__name__
-            return _Brought(Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
+            code, requests = type(error).__name__, 0
+            if isinstance(error, UpstreamError):
+                code, requests = error.code, error.requests
+            return _Brought(Made(call, requests, 0, 0, time.monotonic() - started, error=code), error)
         return _Brought(Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds), None, answer)
 
     def _start(

@@ -211,6 +211,7 @@ class Upstream:
         error.message = redact.text(error.message)
         error.args = (error.message,)
         error.report = call.report.code
+        error.requests = tally.requests
         error.params = redact.value(_params(call))
         error.upstream_code = redact.text(error.upstream_code) if error.upstream_code is not None else None
         error.correlation_id = error.correlation_id or uuid.uuid4().hex[:12]

@@ -338,6 +338,8 @@ def _by_column(
     """
     report = answer.report
     broken = Malformed(_broken(report, error), payload=body)
+    # An answer without a length that ends early looks whole to HTTP.
+    broken.cut = "truncated" in str(error)
     try:
         if not body.isascii():
             body.decode()

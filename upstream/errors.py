@@ -48,6 +48,7 @@ class UpstreamError(Exception):
         self.upstream_code = upstream_code
         self.correlation_id = correlation_id
         self.payload = payload
+        self.requests = 0  # how many HTTP requests the failed call took
 
 
 class Unauthenticated(UpstreamError):
@@ -101,6 +102,7 @@ class Malformed(UpstreamError):
     """The answer is not the documented JSON, or one of its values is not as documented."""
 
     code = "UPSTREAM_MALFORMED"
+    cut = False  # whether the connection or the text ended before the answer did (C38)
     plain = "the upstream answered with something other than its documented JSON"
 
 

@@ -11,6 +11,7 @@ from upstream.auth import GameHubAuth, with_token
 from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
 from upstream.call import Call
+from upstream.distinct import distinct
 from upstream.errors import Malformed, Unavailable, refusal
 from upstream.rows import Row
 from upstream.secret import Secret
@@ -80,6 +81,7 @@ class GameHub:
         rows = await with_token(self._config.token, self.transport.budget, lambda: self._read(call, query, tally, bad))
         # Rows of somebody else are not what was asked for.
         refuse_strangers(call, rows, asked, self._config.timezone)
+        rows = distinct(call.report, rows)
         return rows if asked is None else _within(rows, call, asked)
 
     async def _read(self, call: Call, query: list[tuple[str, str]], tally: Tally, bad: BadValues) -> list[Row]:

@@ -15,6 +15,7 @@ from upstream.auth import GameLogAuth, with_token
 from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
 from upstream.call import Call
+from upstream.distinct import distinct
 from upstream.errors import (
     STATUSES,
     ContractBroken,
@@ -158,13 +159,31 @@ class _Reader:
         _check_length(first, first.total, size, 0)
         if count > 1:
             pages += await self._others(count, size, first.total)
-        rows = pages[0].rows
-        if count > 1:
-            rows = decode.Sheet.joined([page.rows for page in pages])  # type: ignore[misc]
+        elif first.total == size:
+            pages += await self._beyond(size)
+        parts = [distinct(self._call.report, page.rows) for page in pages]
+        if len(parts) == 1:
+            return parts[0]
+        rows = decode.Sheet.joined(parts)  # type: ignore[arg-type]
         ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
         if len(ids) != len(rows):
-            raise _Moved(f"{len(rows) - len(ids)} rows stand in it twice")
+            raise _Moved(f"{len(rows) - len(ids)} rows stand on two of its pages")
         return rows
+
+    async def _beyond(self, size: int) -> list[decode.LogPage[Row]]:
+        """The pages after one that is full and as long as its total, which may count that page alone (C40)."""
+        found: list[decode.LogPage[Row]] = []
+        while True:
+            page = await self._page(len(found) + 1, size)
+            if not page.rows:
+                return found
+            if page.total != len(page.rows) or page.total > size:
+                raise _Moved(
+                    f"page {len(found) + 1} has {len(page.rows)} rows of {page.total}, beyond a total of {size}"
+                )
+            found.append(page)
+            if len(page.rows) < size:
+                return found
 
     async def _others(self, count: int, size: int, total: int) -> list[decode.LogPage[Row]]:
         """The pages after the first, a few at once; the first failure stops the rest."""

@@ -26,7 +26,8 @@ class Check(Enum):
 
     ID = "a whole number from 1 to 2^63 - 1"
     STATUS = "a game status from 1 to 8"
-    TEXT = "a text of 1 to 200 characters"
+    TEXT = "a text of 1 to 1,000 characters, without control characters"
+    GAME_TYPE = "a game type such as slot: 1 to 64 letters, digits, blanks and the signs _ - . : +"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Report:
 _ID = Parameter(Check.ID)
 _REQUIRED_ID = Parameter(Check.ID, required=True)
 _TEXT = Parameter(Check.TEXT)
-_REQUIRED_TEXT = Parameter(Check.TEXT, required=True)
+_GAME_TYPE = Parameter(Check.GAME_TYPE, required=True)
 _STATUS = Parameter(Check.STATUS)
 _GROUP = Parameter(Check.ID, names=Whose.GROUP)
 _REQUIRED_GROUP = Parameter(Check.ID, required=True, names=Whose.GROUP)
@@ -122,7 +123,7 @@ _GAME_SUMMARY = Owner(parts={"bs_game_prizes": Owner(parts={"winners": _CARD_WIN
 
 DAILY_MOVEMENTS = Report(
     "R1", "Bingo Financial Report Daily Movements", "users_report", rows.DailyMovement,
-    {"groupid": _REQUIRED_GROUP}, frame="timestamp", owner=Owner(Whose.GROUP, _OF_NAMED_GROUP),
+    {"groupid": _REQUIRED_GROUP}, id="timestamp", frame="timestamp", owner=Owner(Whose.GROUP, _OF_NAMED_GROUP),
     echoes={"groupid": "group_id"},
 )  # fmt: skip
 ROOM_GAMES = Report(
@@ -173,7 +174,7 @@ FINANCIAL_MOVEMENTS = Report(
 )  # fmt: skip
 GAME_LOGS = Report(
     "G1", "Game History", "get_game_log", rows.GameLog,
-    {"game_type": _REQUIRED_TEXT, "user_code": _USER_CODE}, id="history_id", frame="start", action="",
+    {"game_type": _GAME_TYPE, "user_code": _USER_CODE}, id="history_id", frame="start", action="",
     system=System.GAMELOG, owner=Owner(Whose.CODE, user=Told("user_code")), echoes={"user_code": "user_code"},
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from upstream import moment
 from upstream.call import Call
 from upstream.decode import LOG_KEYS, Sheet
+from upstream.errors import Malformed
 from upstream.excerpt import form, getter
 from upstream.interval import Interval, midnight
 from upstream.reports import Check, Parameter, Report, System
@@ -18,6 +19,12 @@ from upstream.rows import Row
 _SECOND = datetime.timedelta(seconds=1)
 _STEP = datetime.timedelta(minutes=15)
 _WHOLE = re.compile(r"[0-9]{1,19}")
+# What HTTP and JSON cannot carry: control characters, but for the tab, and halves of surrogate pairs (C33).
+_CARRIED = r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
+_TEXTS = {
+    Check.TEXT: re.compile(rf"{_CARRIED}{{1,1000}}"),
+    Check.GAME_TYPE: re.compile(r"[\w .:+-]{1,64}"),
+}
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _YEARS = range(1970, 2101)
@@ -63,6 +70,14 @@ def checked(call: Call) -> Call:
     _check_interval(report, call.interval)
     written = tuple(sorted(given.items()))
     return call if written == params else replace(call, params=written)
+
+
+def sendable(name: str, report: str, column: str) -> str:
+    """Return a name that an upstream sent, to be sent back. Raises Malformed where no request can carry it (C33)."""
+    if _TEXTS[Check.TEXT].fullmatch(name):
+        return name
+    what = f"a {column} is not {Check.TEXT.value}: no request can carry it"
+    raise Malformed(f"{report}: {what}", report=report, column=column)
 
 
 def days(interval: Interval, zone: ZoneInfo) -> Span:
@@ -178,8 +193,9 @@ def _wall(time: datetime.datetime) -> datetime.datetime:
 
 
 def _checked(report: Report, name: str, parameter: Parameter, value: str | int) -> str | int:
-    if parameter.check is Check.TEXT:
-        if isinstance(value, str) and 1 <= len(value) <= 200 and value.isprintable():
+    pattern = _TEXTS.get(parameter.check)
+    if pattern is not None:
+        if isinstance(value, str) and pattern.fullmatch(value):
             return value
     else:
         if isinstance(value, str) and _WHOLE.fullmatch(value):

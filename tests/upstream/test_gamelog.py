@@ -69,7 +69,7 @@ async def test_c05_start_and_end_are_in_the_systems_own_zone(server: Server, mak
     )
 
 
-@pytest.mark.parametrize(("total", "pages"), [(0, 1), (1, 1), (9, 1), (10, 1), (11, 2), (95, 10), (100, 10)])
+@pytest.mark.parametrize(("total", "pages"), [(0, 1), (1, 1), (9, 1), (10, 2), (11, 2), (95, 10), (100, 10)])
 async def test_c07_all_pages_are_read_in_order(total: int, pages: int, server: Server, make: Make) -> None:
     server.reply = log(total)
     answer = await make(gamelog={"page_size": 10}).fetch(LOGS)
@@ -142,10 +142,25 @@ async def test_c07_a_row_on_two_pages_is_noticed(server: Server, make: Make) -> 
     assert server.asked[-1].json["perPage"] > 20
 
 
-async def test_c07_a_row_that_is_there_twice_is_incomplete(server: Server, make: Make) -> None:
+async def test_c37_identical_copies_are_one_row_and_different_ones_malformed(server: Server, make: Make) -> None:
     server.reply = lambda asked: Told({"status": 1, "total_count": 2, "slot": [ROW, ROW]})
-    with pytest.raises(errors.Incomplete, match="1 rows stand in it twice"):
+    assert len((await make().fetch(LOGS)).rows) == 1
+    server.reply = lambda asked: Told({"status": 1, "total_count": 2, "slot": [ROW, ROW | {"win_money": 77}]})
+    with pytest.raises(errors.Malformed, match="G1: two different rows have the history_id"):
         await make().fetch(LOGS)
+
+
+@pytest.mark.parametrize(("total", "pages"), [(10, 2), (25, 3), (30, 4)])
+async def test_c40_a_total_may_count_the_page_alone(total: int, pages: int, server: Server, make: Make) -> None:
+    def reply(asked: Asked) -> Told:
+        told = page(asked, total)
+        told.body["total_count"] = len(told.body["slot"])
+        return told
+
+    server.reply = reply
+    answer = await make(gamelog={"page_size": 10}).fetch(LOGS)
+    assert [row.history_id for row in answer.rows] == list(range(total))
+    assert [asked.json["page"] for asked in server.asked] == list(range(pages))
 
 
 async def test_the_first_page_that_fails_stops_the_rest(server: Server, make: Make) -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from upstream import reports
 from upstream.call import Call
+from upstream.errors import Malformed
 from upstream.interval import Interval, dates
-from upstream.request import BadParameter, body, checked, query, settled, span, within
+from upstream.request import BadParameter, body, checked, query, sendable, settled, span, within
 from upstream.rows import GroupMovement
 
 UTC = ZoneInfo("UTC")
@@ -43,10 +44,15 @@ def test_c06_equal_calls_are_equal_however_an_id_is_written() -> None:
         (Call.of(reports.GROUP_MOVEMENTS, DAY, group_id="٣"), "must be a whole number from 1"),
         (Call.of(reports.ROOM_GAMES, DAY, status=9), "must be a game status from 1 to 8"),
         (Call.of(reports.ROOM_GAMES, DAY, status="Played"), "must be a game status from 1 to 8"),
-        (Call.of(reports.USERS, username=""), "must be a text of 1 to 200"),
-        (Call.of(reports.USERS, username="x" * 201), "must be a text of 1 to 200"),
-        (Call.of(reports.USERS, username="a\nb"), "must be a text of 1 to 200"),
-        (Call.of(reports.USERS, username=7), "must be a text of 1 to 200"),
+        (Call.of(reports.USERS, username=""), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username="x" * 1001), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username="a\nb"), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username="a\ud800"), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username=7), "must be a text of 1 to 1,000"),
+        *(
+            (Call.of(reports.GAME_LOGS, DAY, game_type=kind), "game_type must be a game type such as slot")
+            for kind in ('sl"ot', "sl\\ot", "slot\x00", "slot\t", "", "x" * 65)
+        ),
         (Call.of(reports.USERS, group_id=7), "there is no parameter 'group_id'; allowed: id, username, fkgroup"),
         (Call.of(reports.USERS, DAY), "takes no period"),
         (Call.of(reports.USERS, agent="a"), "has no agent"),
@@ -64,6 +70,14 @@ def test_c06_equal_calls_are_equal_however_an_id_is_written() -> None:
 def test_c06_a_bad_parameter_never_leaves(call: Call, message: str) -> None:
     with pytest.raises(BadParameter, match=message):
         checked(call)
+
+
+@pytest.mark.parametrize("name", ["Jean\u00a0Paul", "a\u200db", "👩‍🚀", "tab\tbed", "Ñandú", "x" * 999])
+def test_c33_what_an_upstream_sends_can_be_sent_back(name: str) -> None:
+    call = Call.of(reports.GAME_LOGS, DAY, game_type="slot", user_code=name)
+    assert dict(checked(call).params)["user_code"] == sendable(name, "R9", "username") == name
+    with pytest.raises(Malformed, match="R9: a username is not a text"):
+        sendable(f"{name}\x01", "R9", "username")
 
 
 def asked(report: reports.Report, interval: Interval | None, zone: ZoneInfo = UTC, **params: Any) -> dict[str, str]:
