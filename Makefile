@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := benchmarks/peers
+# The tests start hundreds of Python processes: without bytecode on disk each of them compiles the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz-engine lint install answers explorer bench bench-faults bench-planner bench-hostile amounts \
+.PHONY: help serve test fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-hostile amounts \
 	lock clean
 
 help: ## list the targets
@@ -14,14 +16,19 @@ help: ## list the targets
 serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 	@$(BIN)/gamehub-graph serve $(ARGS)
 
-test: install ## the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+# ARGS may take the workers back: `make test ARGS="-n 0 -x tests/schema"`.
+test: install ## the whole test suite, by two workers
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
 fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time
 	@seed=$${ENGINE_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "ENGINE_SEED=$$seed"; \
 	ENGINE_SEED=$$seed ENGINE_OPERATIONS=$${ENGINE_OPERATIONS:-50000} \
 		$(BIN)/python -m pytest -q tests/engine/test_equality.py $(ARGS)
+
+# ORACLE_SEED repeats an earlier run, ORACLE_DOCUMENTS says how many answers; ORACLE_KNOWN=no asks the known faults, too.
+oracle: install ## the product beside an independent oracle over 5,000 random documents, others each time
+	@$(BIN)/python -m tests.oracle
 
 lint: install ## style, types and the direction of imports
 	@$(BIN)/ruff check .

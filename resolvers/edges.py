@@ -31,7 +31,7 @@ class Edge:
     Narrow, it is one call a key, which the parameter `by` takes; `rows` is how many rows that brings a day before it
     was ever made. `keep` keeps only the rows whose column holds a fixed value. `one` says that the key names one
     entity, which `column` holds. An unknown key is an error, unless `one` or `maybe` says that it has no rows.
-    `any_case` says that the upstream may write a key in other letters than it is asked for.
+    `loose` says that the key is a user code, which the upstream may compare loosely, and spell differently (C27).
     """
 
     report: Report
@@ -42,7 +42,7 @@ class Edge:
     keep: tuple[str, str] | None = None
     one: bool = False
     maybe: bool = False
-    any_case: bool = False
+    loose: bool = False
 
 
 def _whole(report: Report, column: str, rows: float) -> Wide:
@@ -88,5 +88,5 @@ LOGS_OF_USER = Edge(
     rows=20,
     wide=_whole(reports.GAME_LOGS, "user_code", 500),
     maybe=True,
-    any_case=True,
+    loose=True,
 )

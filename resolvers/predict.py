@@ -41,7 +41,7 @@ SPREAD = {"user": 25, "group": 5, "room": 3, "game": 25}
 MANY = 4  # times as many rows as are likely, for the upper end of a range
 
 
-Look = Callable[[Sequence[Call]], Awaitable[list[Held]]]
+Look = Callable[..., Awaitable[list[Held]]]
 _NOT_HELD = Held(1, 0, 0, ())
 
 
@@ -137,7 +137,7 @@ class Predictor:
             self.held_many = partial(self._held_many, self.held_many)
         self._left = MOST_MADE_UP
 
-    async def fetch(self, call: Call) -> Answer[Any]:
+    async def fetch(self, call: Call, **_: Any) -> Answer[Any]:
         """The rows that a call is likely to bring. Raises what the upstream would: `BadParameter`, `NotFound`."""
         call = checked(call)
         known = self.prices.sample(call)
@@ -153,10 +153,10 @@ class Predictor:
         found = self._like(call, like.rows, count) if like is not None and like.rows else self._made(call, count)
         return Answer(found, notes={"made_up": True})
 
-    async def _held_many(self, look: Look, calls: Sequence[Call]) -> list[Held]:
+    async def _held_many(self, look: Look, calls: Sequence[Call], **fresh: Any) -> list[Held]:
         """What is held, of calls that this caller has made before: what others have made is not for it to know."""
         own = [call for call in calls if self.prices.sample(call) is not None]
-        held = dict(zip(own, await look(own), strict=True))
+        held = dict(zip(own, await look(own, **fresh), strict=True))
         return [held.get(call, _NOT_HELD) for call in calls]
 
     def _count(self, call: Call) -> int:
@@ -244,10 +244,13 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         join=_hopeful(session),
         now=session.now,
         caller=session.caller,
+        **session.fresh,
+        gamehub_zone=session.gamehub_zone,
+        currencies=session.currencies,
     )
     rehearsed.rehearsal = True
     await run(rehearsed)
-    return _Rehearsal(await _parts(rehearsed.steps, predictor), bool(predictor.unsure))
+    return _Rehearsal(await _parts(rehearsed, predictor), bool(predictor.unsure))
 
 
 def _hopeful(session: Session) -> Join:
@@ -259,9 +262,10 @@ def _hopeful(session: Session) -> Join:
     return hopeful
 
 
-async def _parts(steps: Sequence[Step], predictor: Predictor) -> list[Part]:
+async def _parts(session: Session, predictor: Predictor) -> list[Part]:
+    steps = session.steps
     if predictor.held_many is not None:
-        held = await predictor.held_many([step.call for step in steps])
+        held = await predictor.held_many([step.call for step in steps], **session.fresh)
         wanted = [0 if one.fraction >= 1 else max(1, len(one.missing)) for one in held]
     else:
         wanted = [1] * len(steps)

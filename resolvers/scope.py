@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from resolvers.movement import wallet_amount
+from resolvers.directory import Directory, settle, undecided
 from resolvers.plan import Way
 from upstream import reports, rows
 from upstream.bad_value import veil
@@ -29,8 +29,10 @@ MOST_CALLS = 8
 # More rows are filtered in a thread, so that the event loop goes on meanwhile.
 _MANY_ROWS = 20_000
 # Notes of an answer: how many of its rows tell no user because that user is hidden; how many were left out because
-# they did not tell their group.
+# they did not tell their group; the user codes of rows that were left out because a visible user or another one may
+# own them.
 NAMELESS = "nameless"
+UNDECIDED = "undecided"
 _UNTOLD = "untold"
 
 
@@ -75,10 +77,11 @@ class Members:
 class Scope:
     """The groups that a caller may see, for one operation. `once` makes a call."""
 
-    def __init__(self, groups: frozenset[int], once: Once, agents: Agents) -> None:
+    def __init__(self, groups: frozenset[int], once: Once, agents: Agents, directory: Directory) -> None:
         self.groups = groups
         self._once = once
         self._agents = agents
+        self._directory = directory
         self._members: asyncio.Task[Members] | None = None
 
     def serves(self, agent: str) -> bool:
@@ -147,7 +150,13 @@ class Scope:
         members = await self.members()
         if members.made_up:
             return True  # nobody knows yet whether there is such a user
-        return value in members.users if whose is Whose.USER else value in self._codes(members, agent)
+        if whose is Whose.USER:
+            return value in members.users
+        codes, spelling = self._codes(members, agent), str(value)
+        if spelling in codes:
+            return True
+        settled = await settle(self._directory, agent, (spelling,), codes)
+        return _all_of(settled.get(spelling, frozenset()), codes)
 
     async def _user(self, id: int) -> rows.User:
         members = await self.members()
@@ -200,7 +209,8 @@ class Scope:
         if members.made_up:
             return answer
         if owner.by is Whose.CODE:
-            return replace(answer, rows=like(answer.rows, await self._logs(call, answer.rows, members)))
+            logs = await self._logs(call, answer, members)
+            return replace(logs, rows=like(answer.rows, logs.rows))
         given = dict(call.params)
         named = {call.report.parameters[name].names for name in given}
         sieve = _Sieve(self.groups, members, named)
@@ -211,28 +221,39 @@ class Scope:
         found = like(answer.rows, found)
         return replace(answer, rows=found, notes={**answer.notes, NAMELESS: sieve.nameless, _UNTOLD: sieve.untold})
 
-    async def _logs(self, call: Call, found: list[Any], members: Members) -> list[Any]:
-        if "user_code" in dict(call.params):
-            return found  # all of one user who is visible
+    async def _logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
+        """Return the rows of visible users. The upstream may have compared user codes loosely (C27)."""
         codes = self._codes(members, call.agent)
-        others = {row.user_code for row in found} - codes
-        folded = {code.casefold(): code for code in codes}
-        # Written in other letters, a code may be a visible user's or somebody else's: Game History knows.
-        alike = {folded[code.casefold()] for code in others if code.casefold() in folded}
-        calls = (replace(call, params=tuple(sorted((*call.params, ("user_code", code))))) for code in sorted(alike))
-        for answer in await asyncio.gather(*map(self._once, calls), return_exceptions=True):
-            if isinstance(answer, NotFound):
-                continue
-            if isinstance(answer, BaseException):
-                raise answer
-            codes |= {row.user_code for row in answer.rows}
-        return [row for row in found if row.user_code in codes]
+        settled = await settle(self._directory, call.agent, {row.user_code for row in answer.rows}, codes)
+        seen = codes | {spelling for spelling, owners in settled.items() if _all_of(owners, codes)}
+        unseen = frozenset(spelling for spelling, owners in settled.items() if owners & codes and spelling not in seen)
+        if "user_code" in dict(call.params):
+            if unseen:
+                raise undecided()
+        else:
+            # Only the upstream knows whether it takes two spellings for one user.
+            sure = {owner for owners in settled.values() if len(owners) == 1 for owner in owners & codes}
+            seen -= {spelling for spelling, owners in settled.items() if len(owners) == 1}
+            calls = (replace(call, params=tuple(sorted((*call.params, ("user_code", code))))) for code in sorted(sure))
+            for found in await asyncio.gather(*map(self._once, calls), return_exceptions=True):
+                if isinstance(found, NotFound):
+                    continue
+                if isinstance(found, BaseException):
+                    raise found
+                seen |= {row.user_code for row in found.rows}
+        rows = [row for row in answer.rows if row.user_code in seen]
+        return replace(answer, rows=rows, notes={**answer.notes, UNDECIDED: unseen})
 
     def plain(self, call: Call, error: UpstreamError) -> UpstreamError:
         """An error that tells nothing of others: the upstream's own words may quote their rows, or count them."""
         told = type(error)(f"{call.report.code}: {error.plain}", report=error.report)
         told.correlation_id, told.requests = error.correlation_id, error.requests
         return told
+
+
+def _all_of(owners: Set[str], codes: Set[str]) -> bool:
+    """Whether somebody owns it, and only users who are visible may."""
+    return bool(owners) and owners <= codes
 
 
 _WAY = Way("scope", reports.USERS, 1, 0.0, 0.0)
@@ -276,8 +297,6 @@ class _Sieve:
         if owner.user is not None and not user:
             less.update(hidden := _told(owner.user, row))
             if owner.user.id in hidden:
-                if isinstance(row, rows.GroupMovement) and wallet_amount(row.type, row.currency_amount) is None:
-                    return None  # nobody but its user's own report tells its amount
                 self.nameless += 1
         less.update(self._parts(owner, row))
         if not less:

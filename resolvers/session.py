@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -15,22 +15,27 @@ from aiodataloader import DataLoader
 
 from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
+from resolvers.coherence import COMPARED, Read
+from resolvers.currency import Currencies
+from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
 from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
-from resolvers.scope import NAMELESS, Scope, unknown
+from resolvers.repeated import groups_of, settled, stretches, widened
+from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
 from upstream.bad_value import require as refuse
-from upstream.call import Answer, Call
-from upstream.decode import irregular, need, require, whole
+from upstream.call import Answer, Call, Reading
+from upstream.decode import irregular, like, need, require, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
-from upstream.reports import Report, System
-from upstream.request import BadParameter
+from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report, System
+from upstream.request import BadParameter, checked
 from upstream.rows import Row
+from upstream.spelling import fold
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 RowT = TypeVar("RowT", bound=Row)
@@ -110,8 +115,10 @@ class Session:
     """One operation's view of the upstream.
 
     `now` is read once, so that every period of the operation is cut at the same instant; `zone` is the business time
-    zone. `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices` and
-    `join` are the server's: what one operation learns, the next one knows. `caller` says whose rows there are.
+    zone, `gamehub_zone` GameHub's own clock, the same if it is not given. `agent_of_group` and `agents` name the Game
+    History agents where groups have their own (C22). `prices`, `join` and `currencies` are the server's: what one
+    operation learns, the next one knows. `caller` says whose rows there are. Rows that were read before `not_before`
+    are read again.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -131,28 +138,36 @@ class Session:
         now: datetime.datetime | None = None,
         caller: Caller = EVERYONE,
         whole: bool = False,
+        not_before: datetime.datetime | None = None,
+        gamehub_zone: ZoneInfo | None = None,
+        currencies: Currencies | None = None,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
+        self.gamehub_zone = gamehub_zone or zone
         self.user_code_from = user_code_from
         self.agent_of_group = agent_of_group
         self.every_agent = agents
         self.lookback_days = lookback_days
         self.caller = caller
-        self.scope = None if caller.groups is None else Scope(caller.groups, self._once, self)
+        self.directory = Directory(self._everyone, self)
+        self.scope = None if caller.groups is None else Scope(caller.groups, self._once, self, self.directory)
         self.prices = prices or Prices()
         if self.scope is not None:
             self.prices = self.prices.within(caller.groups)
         self.join = join or Join()
+        self.currencies = currencies or Currencies()
         self.now = now or datetime.datetime.now(datetime.UTC)
+        self.fresh: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
+        self.reads: list[Read] = []  # answers that may contradict each other
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
-        self._under_way: Counter[System] = Counter()
-        self._calls: dict[Call, _Asked] = {}
+        self._turns = {system: asyncio.Semaphore(slots) for system, slots in self.prices.parallel.items()}
+        self._calls: dict[Hashable, _Asked] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
         self._closed = False
@@ -174,6 +189,12 @@ class Session:
         self._batches.clear()
         self._loaders.clear()
         self.memo.clear()
+        self.reads.clear()
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Return when the rows of the operation were read, call by call."""
+        return [reading for step in self.steps for reading in step.readings]
 
     @property
     def many_agents(self) -> bool:
@@ -184,6 +205,11 @@ class Session:
         """The agents whose game logs the caller may see."""
         agents = self.every_agent()
         return agents if self.scope is None else [agent for agent in agents if self.scope.serves(agent)]
+
+    def agent_of(self, code: str) -> str:
+        """Return the agent whose log holds rows of this agent code: "" for the default agent."""
+        agents = [agent for agent in self.every_agent() if agent]
+        return next((agent for agent in agents if agent == code or fold(agent) == fold(code)), "")
 
     def moment(self, microseconds: int) -> datetime.datetime:
         """The moment of a row (microseconds since 1970 UTC) on the wall clock of the business."""
@@ -232,12 +258,14 @@ class Session:
         if self._closed:
             # Gathered before the end, or waited for by others until then: nobody is there to be told of an error.
             raise asyncio.CancelledError
-        began, system = time.monotonic(), call.report.system
-        # Calls beyond the slots of their system wait for those before them: that time is not the report's.
-        turns = 1 + self._under_way[system] // self.prices.parallel[system]
-        self._under_way[system] += 1
+        began = time.monotonic()
+        twice = [] if call.report is not USER_TRANSACTIONS else self._shown_twice(call)
+        sent = call
+        if twice:
+            assert call.interval is not None
+            sent = step.call = replace(call, interval=widened(call.interval, twice), columns=None)
         try:
-            answer = await self.upstream.fetch(replace(call, moment=self.now) if system is System.GAMELOG else call)
+            answer = await self._in_turn(sent)
         except UpstreamError as error:
             step.outcome, step.error, step.requests = "error", error.code, error.requests
             if self.scope is not None:
@@ -249,8 +277,9 @@ class Session:
             self.steps.remove(step)  # refused before it left, it is no call
             raise
         finally:
-            self._under_way[system] -= 1
             step.seconds = time.monotonic() - began
+        if call.report in COMPARED and answer.readings:
+            self.reads.append(Read(call, answer))
         brought = len(answer.rows)
         if self.scope is not None:
             try:
@@ -258,12 +287,80 @@ class Session:
             except UpstreamError as error:
                 step.outcome, step.error = "error", error.code
                 raise
+        if twice:
+            answer = await self._settled(call, answer, twice)
         step.outcome = str(answer.notes.get("outcome", "off"))
         step.stale = answer.notes.get("stale")
+        step.readings = answer.readings
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, brought, answer.seconds / turns, call not in self.picked)
+            self.prices.learn(call, brought, answer.seconds, call not in self.picked)
+        return answer
+
+    def _shown_twice(self, call: Call) -> list[Interval]:
+        """Return the stretches of a call's period that GameHub's clock shows twice, so that R7 does not tell which."""
+        return [] if call.interval is None else stretches(call.interval, self.gamehub_zone)
+
+    async def _settled(self, call: Call, answer: Answer[Any], twice: Sequence[Interval]) -> Answer[Any]:
+        """Return R7's rows of the period, with the moments that R5 tells for the hour that came twice (C29)."""
+        assert call.interval is not None
+        calls = [
+            Call.of(GROUP_MOVEMENTS, stretch, group_id=group)
+            for stretch in twice
+            for group in sorted(groups_of(answer.rows, stretch))
+        ]
+        moments: dict[int, int] = {}
+        for found in await asyncio.gather(*map(self._once, calls), return_exceptions=True):
+            if isinstance(found, NotFound):
+                continue
+            if isinstance(found, BaseException):
+                raise found
+            need(found.rows, {"movement_id", "timestamp"})
+            moments.update((row.movement_id, row.timestamp) for row in found.rows)
+        return replace(answer, rows=like(answer.rows, [*settled(answer.rows, moments, twice, call.interval)]))
+
+    async def _in_turn(self, call: Call) -> Answer[Any]:
+        """Make a call when fewer calls of this operation are under way than the system has slots.
+
+        So an operation waits for its own calls here, where they take no place in the system's waiting room and no time
+        of their deadline. A call that is under way waits for none of these, so that every one of them has its turn.
+        """
+        async with self._turns[call.report.system]:
+            if self._closed:
+                raise asyncio.CancelledError
+            if call.report.system is System.GAMELOG:
+                call = replace(call, moment=self.now)
+            return await self.upstream.fetch(call, **self.fresh)
+
+    async def _everyone(self, report: Report) -> Sequence[Any]:
+        """Return all rows of a report, whoever calls. They decide whose other rows are; a caller never sees them."""
+        call = Call.of(report)
+        if self.scope is None:
+            return (await self.fetch(call)).rows
+        place = ("everyone", call)
+        asked = self._calls.get(place)
+        if asked is None:
+            step = Step(call, time.monotonic() - self._began, scoped=True, way="everyone")
+            self.steps.append(step)
+            asked = self._calls[place] = _Asked(step)
+        answer = asked.answer
+        if answer is None:
+            answer = await asked.made(self._fetch_unseen)
+        return answer.rows
+
+    async def _fetch_unseen(self, call: Call, step: Step) -> Answer[Any]:
+        """Make a call whose rows no caller sees. The trace says that it was made, and nothing of its rows."""
+        assert self.scope is not None
+        began = time.monotonic()
+        try:
+            answer = await self._in_turn(call)
+        except UpstreamError as error:
+            step.outcome, step.error = "error", error.code
+            raise self.scope.plain(call, error) from None
+        finally:
+            step.seconds = time.monotonic() - began
+        step.outcome, step.requests = str(answer.notes.get("outcome", "off")), answer.requests
         return answer
 
     async def all(
@@ -277,8 +374,10 @@ class Session:
     ) -> Rows:
         """All rows of a report under the given parameters; of the rows no other `columns` may be read, if given."""
         call = replace(Call.of(report, interval, agent=agent, **params), columns=columns)
-        rows = (await self.fetch(call, (field,) if field else ())).rows
-        return Rows(rows, rows)
+        answer = await self.fetch(call, (field,) if field else ())
+        if answer.notes.get(UNDECIDED):
+            raise undecided()
+        return Rows(answer.rows, answer.rows)
 
     async def rows(
         self,
@@ -459,6 +558,27 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
+        refused = self._refused(keys)
+        if not refused:
+            return await self._load_sendable(keys)
+        sendable = [key for key in keys if key not in refused]
+        found = dict(zip(sendable, await self._load_sendable(sendable), strict=True)) if sendable else {}
+        return [refused[key] if key in refused else found[key] for key in keys]
+
+    def _refused(self, keys: Sequence[Any]) -> dict[Any, BadParameter]:
+        """Return the keys that no upstream may be asked for, with the reason. Also among others they have no rows."""
+        edge = self.edge
+        if edge.by is None or edge.report.parameters[edge.by].check is not Check.TEXT:
+            return {}
+        refused = {}
+        for key in keys:
+            try:
+                checked(self._narrow_call(key))
+            except BadParameter as error:
+                refused[key] = error
+        return refused
+
+    async def _load_sendable(self, keys: list[Any]) -> list[Any]:
         if self.session.scope is None or self.edge.by is None:
             return await self._load(keys)
         # Whoever is hidden has no part in the plan, either: what is chosen would tell of what others have asked.
@@ -520,7 +640,7 @@ class _Batch:
         wide = self.edge.wide
         assert wide is not None
         sample = keys[:: max(1, len(keys) // PEEK)]
-        held = await look([self._wide_call(wide), *map(self._narrow_call, sample)])
+        held = await look([self._wide_call(wide), *map(self._narrow_call, sample)], **self.session.fresh)
         shares = {
             "wide": held[0].fraction,
             "narrow": sum(one.fraction for one in held[1:]) / len(sample),
@@ -575,6 +695,8 @@ class _Batch:
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
             require(sheet, self._told_apart_by())
+            if edge.loose:
+                rows = await self._of_code(str(key), rows)
         except NotFound as error:
             return self._nobody(error)
         except Exception as error:
@@ -586,6 +708,18 @@ class _Batch:
         if edge.one:
             rows = [row for row in rows if getattr(row, edge.column) == key]
         return Rows(rows, sheet)
+
+    async def _of_code(self, code: str, rows: list[Any]) -> list[Any]:
+        """Return the rows whose spelling denotes the user of this code. Raise `Incomplete` if nobody can decide it."""
+        column = self.edge.column
+        found = set(map(attrgetter(column), rows))
+        if found <= {code}:
+            return rows
+        settled = await settle(self.session.directory, self.agent, found, (code,))
+        if any(len(owners) > 1 and code in owners for owners in settled.values()):
+            raise undecided()
+        own = {code, *(spelling for spelling, owners in settled.items() if code in owners)}
+        return [row for row in rows if getattr(row, column) in own]
 
     async def _wide(self, keys: list[Any], way: Way, rejected: Sequence[Way], narrow: Way) -> list[Any]:
         edge, wide = self.edge, self.edge.wide
@@ -602,7 +736,11 @@ class _Batch:
         shares = _share_out(answer.rows, wide.column)
         if not wide.exact and not await self._agrees(keys, shares, narrow, way):
             return await self._narrow(keys, narrow, [way])
-        asked = self._unclear(keys, shares, answer.notes.get(NAMELESS, 0))
+        try:
+            asked = await self._unclear(keys, shares, answer.notes)
+        except UpstreamError:
+            # The users are not known. Asked for by themselves, those keys fail whose rows hold another spelling.
+            asked = keys
         answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
         return [answers[key] if key in answers else Rows(shares.get(key, ()), answer.rows) for key in keys]
 
@@ -626,20 +764,27 @@ class _Batch:
                 return answers + rest
         return answers + [error] * (len(keys) - len(answers))
 
-    def _unclear(self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], nameless: object) -> Sequence[Any]:
-        """The keys that a wide answer does not settle, so that each has to be asked for by itself.
+    async def _unclear(
+        self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], notes: Mapping[str, object]
+    ) -> Sequence[Any]:
+        """Return the keys that a wide answer does not settle, so that each has to be asked for by itself.
 
-        So many rows are `nameless` because they are not these keys'.
+        A key that rows may denote in another spelling is not settled: only the upstream knows whether it takes both
+        for one. `notes` are the answer's.
         """
         if self.edge.by is None:
             return ()
-        if len(shares.get(None, ())) != nameless:
+        # So many rows tell no key because they are not these keys'.
+        if len(shares.get(None, ())) != notes.get(NAMELESS, 0):
             # A row does not say whose it is (C16: such columns may be missing).
             return keys
-        if not self.edge.any_case:
+        if not self.edge.loose:
             return ()
-        folded = {str(column).casefold() for column in shares}
-        return [key for key in keys if key not in shares and str(key).casefold() in folded]
+        settled = await settle(self.session.directory, self.agent, map(str, shares), map(str, keys))
+        owners = frozenset().union(*settled.values())
+        left_out: Any = notes.get(UNDECIDED, ())
+        undecided = set(map(fold, left_out))
+        return [key for key in keys if str(key) in owners or fold(str(key)) in undecided]
 
     async def _agrees(self, keys: list[Any], shares: Mapping[Hashable, list[Any]], narrow: Way, way: Way) -> bool:
         """Whether the report that stands in tells the same: found out on a sample, if today it is not known yet."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resolvers.plan import Way
-from upstream.call import Call
+from upstream.call import Call, Reading
 
 
 @dataclass(slots=True)
@@ -14,7 +14,8 @@ class Step:
 
     `fields` are the fields it served, `rejected` the ways that were weighed and cost more. `outcome` is the cache's
     word (hit, miss, partial, stale, off), or "error"; `stale` says since when the rows are out of date, if they are.
-    `scoped`, its caller does not see all that it brought, and is told nothing that measures the rest.
+    `scoped`, its caller does not see all that it brought, and is told nothing that measures the rest. `readings` say
+    when its rows were read.
     """
 
     call: Call
@@ -32,6 +33,7 @@ class Step:
     stale: object = None
     error: str | None = None
     scoped: bool = False
+    readings: tuple[Reading, ...] = ()
 
     def told(self) -> dict[str, Any]:
         """The step as `extensions.trace` has it. Parameters hold ids, never a token (C2)."""

@@ -1,8 +1,15 @@
 """Daily movements."""
 
-import strawberry
+from collections.abc import Sequence
+from typing import Any
 
+import strawberry
+from strawberry import Info
+
+from resolvers.currency import currencies
+from resolvers.session import Session
 from schema.links import GroupLink
+from schema.relation import relation
 from schema.scalars import Date, Decimal
 from schema.window import Window, column, link
 from upstream import rows
@@ -14,7 +21,7 @@ ROW = rows.DailyMovement
 class DailyMovement(Window):
     """The movements of a group on one day, in the report's own figures (Bingo Financial Report Daily Movements, R1)."""
 
-    date: Date = column({ROW: "timestamp"}, "The day.")
+    date: Date = column({ROW: "timestamp"}, "The day (see `Group.dailyMovements`).", during="past")
     group: GroupLink | None = link(
         "Group", {ROW: {"id": "group_id", "name": "group_name", "external_id": "external_group_id"}}, "The group."
     )
@@ -24,3 +31,17 @@ class DailyMovement(Window):
     total_paid: Decimal = column({ROW: "total_paid"}, "Prizes paid out on the day, negative.")
     paid_tickets: int = column({ROW: "total_paid_tickets"}, "How many tickets were paid out.")
     net: Decimal = column({ROW: "net"}, "Wagers, refunds and payments added up by the report.")
+
+    @relation
+    async def currency(movements: Sequence["DailyMovement"], info: Info[Session, Any]) -> list[str | None]:
+        """The currency of all amounts of the day: that of the group's books (`Group.currency`)."""
+        found: list[Any] = await currencies(info.context, [movement.group_id for movement in movements])
+        return found
+
+    @property
+    def group_id(self) -> int | None:
+        """The id of the group, as far as it is known here."""
+        told = self.told.get("group")
+        row: Any = self.rows[0]
+        identity: int | None = row.group_id
+        return told.identity if identity is None and isinstance(told, Window) else identity

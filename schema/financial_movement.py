@@ -1,11 +1,16 @@
 """Financial movements."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
+from strawberry import Info
 
+from resolvers.currency import currencies
+from resolvers.session import Session
 from schema.expression import Told
 from schema.links import GameLink, GroupLink, UserLink
+from schema.relation import relation
 from schema.scalars import DateTime, Decimal
 from schema.window import Window, column, link, moment
 from upstream import rows
@@ -29,7 +34,7 @@ def _subtype_name(row: Any) -> str | None:
 class FinancialMovement(Window):
     """A financial movement of a group or of one below it (Financial Movements Report, R11). It has no id of its own."""
 
-    timestamp: DateTime = moment({rows.FinancialMovement: "timestamp"}, "When the movement was made.")
+    timestamp: DateTime = moment({rows.FinancialMovement: "timestamp"}, "When the movement was made.", during="past")
     type: int = column({rows.FinancialMovement: "type"}, "1 wager, 3 refund, 100 API transaction.")
     type_name: str | None = column(
         {rows.FinancialMovement: Told(lambda row: TYPES.get(row.type), ("type",), str)},
@@ -56,3 +61,17 @@ class FinancialMovement(Window):
     game: GameLink | None = link(
         "Game", {rows.FinancialMovement: {"id": "game_id"}}, "The game that it was made in, if any."
     )
+
+    @relation
+    async def currency(movements: Sequence["FinancialMovement"], info: Info[Session, Any]) -> list[str | None]:
+        """The currency of `amount`: that of the group's books (`Group.currency`)."""
+        found: list[Any] = await currencies(info.context, [movement.group_id for movement in movements])
+        return found
+
+    @property
+    def group_id(self) -> int | None:
+        """The id of the group, as far as it is known here."""
+        told = self.told.get("group")
+        row: Any = self.rows[0]
+        identity: int | None = row.group_id
+        return told.identity if identity is None and isinstance(told, Window) else identity

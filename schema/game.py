@@ -7,17 +7,18 @@ import strawberry
 from strawberry import ID
 
 from resolvers import edges
+from schema.expression import Told
 from schema.jackpot import GameJackpot, JackpotBuildMethod, build_method, game_jackpot
 from schema.links import RoomLink
 from schema.node import Node
 from schema.prize import Prize
 from schema.scalars import DateTime, Decimal
-from schema.status import GameStatus, status_of
+from schema.status import GameStatus, status_of, status_words
 from schema.ticket import Ticket
-from schema.window import Source, Window, column, link, moment, part
+from schema.window import UNKNOWN, Source, Window, column, link, moment, part
 from schema.winner import Winner
 from upstream import rows
-from upstream.bad_value import BadValue, sound
+from upstream.bad_value import BadValue
 from upstream.interval import Interval, dates
 
 BULK = rows.RoomGame
@@ -53,6 +54,23 @@ def _room_of(window: Any) -> int | None:
     return next((row.room_id for row in window.rows if isinstance(row, BULK | DETAIL)), None)
 
 
+def _status_of_text(row: Any) -> Any:
+    """UNKNOWN for a text that is in no document: the reports with numbers tell it."""
+    status = status_of(row.status)
+    return UNKNOWN if status is GameStatus.UNKNOWN and isinstance(row.status, str) else status
+
+
+def _prizes_settled_by(window: Window) -> type[rows.Row] | None:
+    """While a game is on sale, R6 tells its prizes, whatever else was read of the game."""
+    for row in window.rows:
+        number = row.status_id if isinstance(row, DETAIL) else getattr(row, "status", None)
+        if isinstance(number, BadValue):
+            number = None  # which is an error where it is selected
+        if isinstance(row, SALE) or status_of(number) in (GameStatus.SELLING, GameStatus.PRESELLING):
+            return SALE
+    return None
+
+
 def _sale_of(window: Any) -> Interval | BadValue | None:
     """The day of the game's start: R6 lists it there while it sells."""
     start = next((row.starts_at for row in window.rows if isinstance(row, BULK | DETAIL)), None)
@@ -64,7 +82,10 @@ def _sale_of(window: Any) -> Interval | BadValue | None:
 
 @strawberry.federation.type(keys=["id"])
 class Game(Node, Window):
-    """One bingo game. Four reports each know a part of it (R2, R3, R4, R6); only those selected from are read."""
+    """One bingo game. Four reports each know a part of it (R2, R3, R4, R6); only those selected from are read.
+
+    Its amounts are in the currency of its room, which no report names: groups of several currencies may play there.
+    """
 
     sources = (
         Source(SUMMARY, edges.GAME_SUMMARY_BY_ID, column="bs_game_id_main"),
@@ -90,18 +111,23 @@ class Game(Node, Window):
         {
             BULK: lambda row: status_of(row.status),
             DETAIL: lambda row: status_of(row.status_id),
-            SUMMARY: lambda row: status_of(row.status),
-            SALE: lambda row: status_of(row.status),
+            SUMMARY: _status_of_text,
+            SALE: _status_of_text,
         },
         "Where it stands.",
+        unsure=True,
+        otherwise=GameStatus.UNKNOWN,
     )
     status_name: str | None = column(
         {
-            BULK: "status_name",
-            DETAIL: "status_name",
-            SALE: lambda row: row.status if isinstance(sound(row.status), str) else None,
+            BULK: Told(lambda row: status_words(row.status) or row.status_name, ("status", "status_name"), str),
+            DETAIL: lambda row: status_words(row.status_id) or row.status_name,
+            SUMMARY: lambda row: status_words(row.status) or UNKNOWN,
+            SALE: lambda row: status_words(row.status) or UNKNOWN,
         },
-        "Where it stands, in the report's own words.",
+        "Where it stands, in the document's words; for a status that the document does not have, in the report's own.",
+        unsure=True,
+        otherwise=None,
     )
     configuration: GameConfiguration | None = part(
         GameConfiguration, {kind: (lambda row: row, kind) for kind in (BULK, DETAIL, SUMMARY)}, "How it is set up."
@@ -110,7 +136,7 @@ class Game(Node, Window):
         {DETAIL: "game_variant", SUMMARY: "bs_game_variant_description"}, 'The variant: "Bingo 90".'
     )
     starts_at: DateTime | None = moment(
-        dict.fromkeys((BULK, DETAIL, SUMMARY, SALE), "starts_at"), "When it starts or started."
+        dict.fromkeys((BULK, DETAIL, SUMMARY, SALE), "starts_at"), "When it starts or started.", during="any"
     )
     ends_at: DateTime | None = moment(
         {BULK: "finished_at", DETAIL: "ends_at", SUMMARY: "ends_at"}, "When it ended; null while it has not."
@@ -172,7 +198,8 @@ class Game(Node, Window):
         },
         "Its prizes: those won, or those to be won while it is on sale.",
         # Until a prize is won the other reports list none: they must not hide what it stands at.
-        settled=(SALE,),
+        settled=_prizes_settled_by,
+        bridge=DETAIL,
     )
     winners: list[Winner] | None = part(
         Winner,

@@ -6,10 +6,13 @@ from typing import Any
 import strawberry
 from strawberry import ID, Info
 
-from resolvers import edges
+from resolvers import daily, edges
+from resolvers.currency import currencies
+from resolvers.daily import business_days, days_of_report
 from resolvers.session import Session
 from schema import order
 from schema.connection import Connection, Page, connect_each, reads
+from schema.errors import BadUserInput
 from schema.links import DailyMovementLink, FinancialMovementLink, TransactionLink, UserLink
 from schema.node import Node
 from schema.period import THIS_MONTH, TODAY, Period, resolve
@@ -18,6 +21,7 @@ from schema.selection import select
 from schema.window import WINDOWS, Source, Window, column, complete, identities
 from upstream import rows
 from upstream.errors import Incomplete
+from upstream.interval import Interval
 from upstream.rows import Row
 
 
@@ -64,6 +68,15 @@ class Group(Node, Window):
         return (self.identity,)
 
     @relation
+    async def currency(groups: Sequence["Group"], info: Info[Session, Any]) -> list[str | None]:
+        """The currency of the group's books, such as Real USD: that of all amounts of its movements.
+
+        R7 names it for the newest movement of the last month; null if the group had none. It is looked up once a day.
+        """
+        found: list[Any] = await currencies(info.context, identities(groups))
+        return found
+
+    @relation
     async def users(
         groups: Sequence["Group"],
         info: Info[Session, Any],
@@ -103,11 +116,21 @@ class Group(Node, Window):
         info: Info[Session, Any],
         during: Period | None = THIS_MONTH,
     ) -> list[list[DailyMovementLink] | None]:
-        """The group's totals day by day, oldest first (Bingo Financial Report Daily Movements, R1)."""
+        """The group's totals day by day, oldest first (Bingo Financial Report Daily Movements, R1).
+
+        A day is one of GameHub's own clock, from midnight to midnight, so `during` must have whole days of that clock.
+        Where its clock is not that of the business, a business day is no day of the report: then wagers, refunds,
+        payments and net are added up from the movements (R5), and other figures are an error.
+        """
         interval = resolve(info, during, THIS_MONTH)
-        found = await info.context.rows_of(
-            edges.DAILY_MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.dailyMovements"
-        )
+        session = info.context
+        report_days = days_of_report(interval, session.zone, session.gamehub_zone)
+        if report_days is None:
+            found: list[Any] = await _added_up(groups, info, interval)
+        else:
+            found = await session.rows_of(
+                edges.DAILY_MOVEMENTS_OF_GROUP, identities(groups), report_days, field="Group.dailyMovements"
+            )
         days: list[Any] = [
             rows
             if isinstance(rows, Exception)
@@ -138,3 +161,39 @@ class Group(Node, Window):
         return await connect_each(
             info, "FinancialMovement", page, found, interval=interval, told=[None for _ in groups]
         )
+
+
+# The fields of a day that can be told of a day that is not the report's.
+_TOLD_OF_ANY_DAY = {"totalWagers", "totalRefunds", "totalPaid", "net", "date", "group", "currency", "__typename"}
+
+
+async def _added_up(groups: Sequence[Group], info: Info[Session, Any], interval: Interval) -> list[Any]:
+    """Return the totals of business days that are not days of the report. Raises `BadUserInput` for what R5 lacks."""
+    session = info.context
+    clock = f"GameHub's clock ({session.gamehub_zone.key})"
+    if business_days(interval, session.zone) is None:
+        raise BadUserInput(
+            f"during: dailyMovements has whole days of {clock}. From {interval.start.isoformat()} until "
+            f"{interval.end.isoformat()} is not made of such days: begin and end at midnight there, or give whole days "
+            "as `dates`."
+        )
+    others = sorted(select(info).keys() - _TOLD_OF_ANY_DAY)
+    if others:
+        raise BadUserInput(
+            f"during: a day in {session.zone.key} is no day of {clock}, which dailyMovements has. No report tells "
+            f"{', '.join(others)} of it: select totalWagers, totalRefunds, totalPaid and net alone, or give bounds at "
+            "midnight of that clock as `between`."
+        )
+    found: list[Any] = await session.rows_of(
+        edges.MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.dailyMovements", columns=daily.READ
+    )
+    for place, (group, movements) in enumerate(zip(groups, found, strict=True)):
+        if isinstance(movements, Exception):
+            continue
+        kind = daily.unknown_type(movements)
+        found[place] = (
+            daily.totals(group.identity, movements, session.zone)
+            if kind is None
+            else Incomplete(f'R5: what movements of type "{kind}" add to the totals is not known.', report="R5")
+        )
+    return found

@@ -1,5 +1,8 @@
 """Prizes."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import strawberry
 from strawberry import ID
 
@@ -7,7 +10,27 @@ from schema.scalars import Decimal
 from schema.window import Window, column, part
 from schema.winner import Winner
 from upstream import rows
-from upstream.rows import Row
+
+
+def _id(row: Any) -> Hashable | None:
+    """R2 and R3 tell the ids of the prizes that were won; R4 does not."""
+    found: int | None = getattr(row, "id", None)
+    return found
+
+
+def _name(row: Any) -> Hashable | None:
+    """A prize that one card won is the only one of its name."""
+    return ("name", row.prize_name)
+
+
+def _tickets(row: Any) -> Hashable | None:
+    tickets = frozenset(winner.ticket_id for winner in getattr(row, "winners", None) or ())
+    return ("tickets", row.prize_name, tickets) if tickets and None not in tickets else None
+
+
+def _amount(row: Any) -> Hashable | None:
+    amount = row.amount if isinstance(row, rows.GameSummaryPrize) else row.paid
+    return None if amount is None else ("amount", row.prize_name, amount)
 
 
 @strawberry.type
@@ -18,10 +41,9 @@ class Prize(Window):
         {
             rows.RoomGamePrize: "id",
             rows.GameDetailPrize: "id",
-            rows.GameOnSalePrize: "id",
             rows.WinPrize: "id",
         },
-        "The prize's id.",
+        "The prize's id; null for a game on sale, whose prizes have no ids yet.",
     )
     name: str = column(
         {
@@ -49,9 +71,7 @@ class Prize(Window):
     )
     won_at_card: int | None = column({rows.GameDetailPrize: "won_at_card"}, "Which card of the strip won it.")
 
-    @classmethod
-    def join(cls, row: Row) -> object:
-        return getattr(row, "prize_name", None)
+    join_keys = (_id, _name, _tickets, _amount, _name)
 
     winners: list[Winner] | None = part(
         Winner,

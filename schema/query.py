@@ -100,7 +100,8 @@ class Query:
     @strawberry.field
     async def room(self, info: Info[Session, Any], id: ID) -> Room | None:
         """The room of an id; null if there is none (R2)."""
-        return await _one(info, Room, id)
+        found: Any = await lookup(Room.selected(parse_id(id), info), select(info))
+        return found
 
     @strawberry.field
     async def rooms(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[Room] | None:

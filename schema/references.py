@@ -10,7 +10,7 @@ from resolvers import edges
 from resolvers.session import Rows, Session
 from schema.errors import BadUserInput
 from schema.game import Game
-from schema.game_log import DEFAULT_GAME_TYPE, GameLog
+from schema.game_log import DEFAULT_GAME_TYPE, GameLog, second_of
 from schema.group import Group
 from schema.room import Room
 from schema.scalars import is_id, parse_id
@@ -20,8 +20,9 @@ from schema.user import User
 from schema.window import Window, complete, lookup
 from upstream import reports, rows
 from upstream.call import Call
-from upstream.errors import NotFound
+from upstream.errors import Incomplete, NotFound
 from upstream.interval import Frame, Interval, resolve
+from upstream.reports import Report
 
 
 class Reference(ABC):
@@ -58,15 +59,19 @@ class Searched(Reference):
         search = session.memo.get(self)
         if search is None:
             search = session.memo[self] = asyncio.ensure_future(self.search(session, _last_month(session)))
-        for found in await asyncio.shield(search):
-            row = found.find(self.column, id)
-            if row is not None:
-                window = self.window(session, row, _last_month(session))
-                await complete((window,), selection)
-                return window
-        return None
+        found = [row for rows in await asyncio.shield(search) if (row := rows.find(self.column, id)) is not None]
+        if len(found) > 1:
+            raise Incomplete(f"{self.report.code}: {len(found)} {self.lists} have a row of id {id}. {self.advice}")
+        if not found:
+            return None
+        window = self.window(session, found[0], _last_month(session))
+        await complete((window,), selection)
+        return window
 
     column: str
+    report: Report
+    lists: str
+    advice: str
 
     @abstractmethod
     async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
@@ -81,6 +86,9 @@ class TransactionReference(Searched):
     """A transaction: by id among the movements of all groups, by place among those of its user in its second."""
 
     column = "movement_id"
+    report = reports.GROUP_MOVEMENTS
+    lists = "groups"
+    advice = "A movement's id must be unique: report it to the vendor."
 
     async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
         groups = await session.all(reports.GROUPS)
@@ -106,6 +114,9 @@ class GameLogReference(Searched):
     """A game log: by id among the agents' logs, by place among those of its user in its second."""
 
     column = "history_id"
+    report = reports.GAME_LOGS
+    lists = "agents"
+    advice = "Each agent counts its logs for itself: take `nodeId`, and look the log up by `node(nodeId:)`."
 
     async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
         calls = [
@@ -119,8 +130,7 @@ class GameLogReference(Searched):
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
         id, moment, agent, code, game_type = _parts(place, 5)
         interval = _second(session, _number(moment))
-        agent = agent if agent in session.agents() else ""
-        found = await session.rows(edges.LOGS_OF_USER, code, interval, agent, game_type=game_type)
+        found = await session.rows(edges.LOGS_OF_USER, code, interval, session.agent_of(agent), game_type=game_type)
         row = found.find(self.column, _number(id))
         if row is None:
             return None
@@ -168,10 +178,9 @@ def _number(text: str) -> int:
 
 def _second(session: Session, microseconds: int) -> Interval:
     try:
-        start = session.moment(microseconds).astimezone(datetime.UTC).replace(microsecond=0)
+        return second_of(session, microseconds)
     except OverflowError:
         raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.") from None
-    return Interval(start, start + datetime.timedelta(seconds=1))
 
 
 def _last_month(session: Session) -> Interval:

@@ -2,9 +2,10 @@
 
 import datetime
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import strawberry
+from graphql import GraphQLError
 from strawberry import ID, Info
 
 from resolvers import edges
@@ -15,7 +16,7 @@ from schema.links import GameLink
 from schema.node import Node
 from schema.period import TODAY, Period, resolve
 from schema.relation import relation
-from schema.selection import select
+from schema.selection import arguments, nodes_of, select
 from schema.status import GameStatus, status_number
 from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete, identities
 from upstream import interval as intervals
@@ -31,28 +32,52 @@ def _today(window: Window) -> Interval:
 
 
 class RoomSource(Source):
-    """A room is known by its games: by those of today, or else of the last month; one that had none, by its id."""
+    """A room is known by its games: by those of today, or else of the last month; one that had none, by its id.
+
+    If games of the room are selected as well, they are read first: one call then answers both.
+    """
 
     __slots__ = ()
 
     async def load(self, window: Window) -> Row | None:
-        session = window.session
-        today = _today(window)
-        for days in (0, 31):
-            interval = Interval(today.start - datetime.timedelta(days=days), today.end)
-            try:
+        assert isinstance(window, Room)
+        session, today = window.session, _today(window)
+        month = Interval(today.start - datetime.timedelta(days=31), today.end)
+        try:
+            if window.first_games is not None:
+                interval, status = window.first_games
+                games = await session.rows(self.edge, window.identity, interval, status=status)
+                if not window.name_selected:
+                    return _named(games) or rows.RoomGame(id=0, room_id=window.identity)
+                if month.start <= interval.start and interval.end <= month.end and (named := _named(games)):
+                    return named
+            for interval in (today, month):
                 games = await session.rows(self.edge, window.identity, interval)
-            except NotFound:
-                return None  # of an unknown room the games are an error, and the room itself is null
-            # A game that tells its name badly is a last resort: then the error says so.
-            told = [game for game in games if not isinstance(game.room_name, BadValue)]
-            named: Row | None = next((game for game in told if game.room_name), None)
-            named = named or next((game for game in games if isinstance(game.room_name, BadValue)), None)
-            if named is not None:
-                return named
-            if games:
-                return rows.RoomGame(id=games[-1].id, room_id=window.identity)
+                if named := _named(games):
+                    return named
+                if games:
+                    return rows.RoomGame(id=games[-1].id, room_id=window.identity)
+        except NotFound:
+            return None  # of an unknown room the games are an error, and the room itself is null
         return rows.RoomGame(id=0, room_id=window.identity)
+
+
+def _named(games: Sequence[Any]) -> Row | None:
+    """Return the first game that tells the room's name. One that tells it badly is the last resort."""
+    told = (game for game in games if not isinstance(game.room_name, BadValue))
+    named = next((game for game in told if game.room_name), None)
+    return named or next((game for game in games if isinstance(game.room_name, BadValue)), None)
+
+
+def _first_games(info: Info[Session, Any]) -> tuple[Interval, int | None] | None:
+    """Return the period and the status of the first `games` that are selected; None if they are not, or not valid."""
+    for node in nodes_of(info, "games"):
+        try:
+            given = arguments(info, "Room", node)
+            return resolve(info, given.get("during", TODAY)), status_number(given.get("status"))
+        except GraphQLError:
+            continue  # the field itself says what is wrong
+    return None
 
 
 def _name(row: rows.RoomGame) -> object:
@@ -86,6 +111,17 @@ class Room(Node, Window):
         "The room's name; null if it had no game this month.",
         unsure=True,
     )
+
+    first_games: strawberry.Private[tuple[Interval, int | None] | None] = None
+    name_selected: strawberry.Private[bool] = True
+
+    @classmethod
+    def selected(cls, id: int, info: Info[Session, Any]) -> Self:
+        """Return the room of an id, with the games that are selected below it, if any are."""
+        room = cls.tell({"id": id}, session=info.context)
+        room.name_selected = "name" in select(info)
+        room.first_games = _first_games(info)
+        return room
 
     def place(self) -> tuple[object, ...]:
         return (self.identity,)

@@ -1,6 +1,6 @@
 """What an operation selects below a field: a tree of field names, with `@skip` and `@include` carried out."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -14,8 +14,11 @@ from graphql import (
     SelectionSetNode,
     VariableNode,
 )
+from graphql.execution.values import VariableValues, get_argument_values
 from strawberry import Info
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from engine.direct import converter
 from resolvers.session import Session
 
 Resolving = GraphQLResolveInfo[Session]
@@ -59,6 +62,37 @@ def select(info: Info[Session, Any], *paths: str, on: str = "") -> Selection:
             selection = selection.below(*paths)
         memo[key] = selection
     return selection
+
+
+def nodes_of(info: Info[Session, Any], name: str) -> list[FieldNode]:
+    """Return the nodes of a field that is selected below the field that is being resolved, those of aliases too."""
+    raw: Resolving = info._raw_info
+    return [found for node in raw.field_nodes for found in _nodes(raw, node.selection_set, name)]
+
+
+def _nodes(info: Resolving, selection_set: SelectionSetNode | None, name: str) -> Iterator[FieldNode]:
+    for node in selection_set.selections if selection_set else ():
+        if not _included(info, node):
+            continue
+        if isinstance(node, FieldNode):
+            if node.name.value == name:
+                yield node
+            continue
+        fragment = info.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+        assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
+        yield from _nodes(info, fragment.selection_set, name)
+
+
+def arguments(info: Info[Session, Any], kind: str, node: FieldNode) -> dict[str, Any]:
+    """Return the arguments of a field of a type, as its resolver takes them. Raises what is wrong with them."""
+    raw: Resolving = info._raw_info
+    definition = raw.schema.get_type(kind).fields[node.name.value]  # type: ignore[union-attr]
+    variables: Any = raw.variable_values
+    if not isinstance(variables, VariableValues):
+        variables = VariableValues({}, variables)
+    given = get_argument_values(definition, node, variables)
+    field = definition.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    return converter(info.schema, field)(given, info)
 
 
 def _memo(info: Resolving) -> dict[Hashable, Any]:

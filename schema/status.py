@@ -49,3 +49,22 @@ def status_number(status: GameStatus | None) -> int | None:
         raise BadUserInput("status: UNKNOWN cannot be asked for; leave it out to get games of every status.")
     number: int = status.value
     return number
+
+
+# The words of the document for the statuses that it has.
+_WORDS = {
+    GameStatus.SELLING: "Selling",
+    GameStatus.PLAYING: "Playing",
+    GameStatus.PLAYED: "Played",
+    GameStatus.NOT_PLAYED: "Not played",
+    GameStatus.CANCELLED: "Cancelled",
+    GameStatus.PRESELLING: "Preselling",
+    GameStatus.CANCELLING: "Cancelling",
+    GameStatus.TO_PROCESS_CANCEL: "To process cancel",
+}
+
+
+def status_words(value: int | str | None) -> str | None:
+    """Return the words for the status that a report's number or text means, or None for any other status."""
+    status = status_of(value)
+    return None if status is None else _WORDS.get(status)

@@ -73,12 +73,14 @@ class Transaction(Node, Window):
 
     id: ID = column({rows.GroupMovement: "movement_id", rows.UserTransaction: "movement_id"}, "The movement's id.")
     timestamp: DateTime = moment(
-        {rows.GroupMovement: "timestamp", rows.UserTransaction: "timestamp"}, "When the movement was made."
+        {rows.GroupMovement: "timestamp", rows.UserTransaction: "timestamp"},
+        "When the movement was made.",
+        during="past",
     )
     type: str = column(
         {rows.GroupMovement: "type", rows.UserTransaction: "movement_type"}, 'The kind of movement: "Bingo - Wager".'
     )
-    amount: Decimal = column(
+    amount: Decimal | None = column(
         {
             rows.GroupMovement: Told(
                 _wallet_amount,
@@ -91,7 +93,8 @@ class Transaction(Node, Window):
             ),
             rows.UserTransaction: "currency_amount",
         },
-        "The amount in `currency`, seen from the user's wallet: a wager is negative.",
+        "The amount in `currency`, seen from the user's wallet: a wager is negative. Null, with an error, for a type "
+        "without a known sign, if the user's own report (R7) does not have the movement.",
         unsure=True,
     )
     currency: str | None = column({rows.UserTransaction: "currency_id"}, "The currency of `amount`.")

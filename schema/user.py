@@ -22,10 +22,11 @@ from schema.relation import apart, each, relation
 from schema.scalars import parse_id
 from schema.selection import Selection, select
 from schema.window import WINDOWS, Source, Window, column, link
-from upstream import rows
+from upstream import reports, rows
 from upstream.bad_value import BadValue, sound
+from upstream.call import Call
 from upstream.errors import ContractBroken, UpstreamError
-from upstream.request import sendable
+from upstream.request import checked, sendable
 
 # USER_CODE_FROM names a column of the row; these are the type's names of it.
 CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}
@@ -116,6 +117,8 @@ class User(Node, Window):
             for agent, code in zip(agents, codes, strict=True)
         ]
         columns = reads(info, "GameLog", page)
+        # The type of game is the caller's, and checked by itself: what is wrong with a code is not.
+        checked(Call.of(reports.GAME_LOGS, interval, game_type=kind))
 
         async def of(agent: str, places: list[int]) -> Sequence[Any]:
             keys = [codes[place] for place in places]

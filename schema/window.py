@@ -5,7 +5,6 @@ name; from that follows, for any selection, which reports are still missing, and
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from resolvers.plan import cover
 from resolvers.session import Rows, Session
 from schema import expression
 from schema.expression import Told
+from schema.joining import Joined, Key, joined
 from schema.selection import Selection, select
 from upstream.bad_value import BadValue, sound
 from upstream.errors import Incomplete, UpstreamError
@@ -33,10 +33,16 @@ class Unknown:
     """The value of a column that this row does not tell after all, so that another report has to."""
 
 
+# What a field declares in its metadata for tables: the decimals that its column keeps (10 if it declares none), and
+# that `during` selects rows by it ("past" if no row lies in the future, else "any").
+DECIMALS = "decimals"
+SELECTED_BY = "during"
+
 UNKNOWN = Unknown()
 UNASKED = object()
 NOTHING = Selection()
 ITSELF = frozenset({""})
+_DEMANDED = "@"  # in place of a path: the kind of row without which a column would depend on its neighbours
 NO_PATHS: frozenset[str] = frozenset()
 
 Read = Callable[[Any], Any]
@@ -49,6 +55,7 @@ class Column:
     readers: Mapping[type[Row], Read]
     name: str = ""
     unsure: bool = False
+    otherwise: Any = UNASKED
     of: Mapping[type[Row], "str | Read | Told | Mapping[str, str]"] = field(default_factory=dict)
 
     def expression(self, kind: type[Row], session: Session) -> Expression | Nested | None:
@@ -77,6 +84,8 @@ class Column:
             for kind, failure in window.failures.items():
                 if kind in self.readers:
                     raise failure
+            if value is UNKNOWN and self.otherwise is not UNASKED:
+                return self.otherwise
             if value is UNKNOWN:
                 raise Incomplete(f"No report tells the {self.name} of {type(window).__name__} {window.identity}.")
         return told
@@ -91,6 +100,15 @@ class Column:
     def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
         """What of this column a kind of row tells: the paths of what is selected below, "" for the column itself."""
         return ITSELF if kind in self.readers else NO_PATHS
+
+    @property
+    def demanding(self) -> bool:
+        """Whether it may demand a kind of row."""
+        return False
+
+    def demands(self, window: "Window") -> Iterable[type[Row]]:
+        """Return the kinds of row without which this column would depend on what else was read of the entity."""
+        return ()
 
     def told_by(self, kinds: Iterable[type[Row]], selection: Selection) -> frozenset[str]:
         """What several kinds of row tell together."""
@@ -114,26 +132,59 @@ class Moment(Column):
 class Part(Column):
     """A column of objects that stand inside the row: another window each, on the rows named in `kinds`.
 
-    Where two reports each tell a part of the objects, a window stands on both. A row of a kind that is `settled` has
-    the last word, though another report may tell more.
+    Where two reports each tell a part of the objects, a window stands on both. `settled` names the kind of row that has
+    the last word about an entity, though other reports tell more, or None. `bridge` is a kind of row that tells which
+    objects of two other reports are the same.
     """
 
     window: type["Window"] = None  # type: ignore[assignment]
     kinds: Mapping[type[Row], type[Row]] = None  # type: ignore[assignment]
-    settled: frozenset[type[Row]] = frozenset()
+    settled: Callable[["Window"], type[Row] | None] = lambda window: None
+    bridge: type[Row] | None = None
 
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         rows = [row for row in window.rows if type(row) in self.readers]
-        rows = [row for row in rows if type(row) in self.settled] or rows
+        settled = self.settled(window)
+        if settled is not None:
+            if (failure := window.failures.get(settled)) is not None:
+                raise failure
+            rows = [row for row in rows if type(row) is settled] or rows
         found = [value for row in rows if (value := sound(self.readers[type(row)](row))) is not None]
         tried = {self.kinds[kind]: error for kind, error in window.failures.items() if kind in self.kinds}
         if not found:
             self.fail(window)
             return None
+        if settled is not None and type(rows[0]) is settled:
+            tried = {}
         if isinstance(found[0], list):
-            objects = _joined(found, self.window)
-            return [self.window.on(*rows, session=window.session, tried=tried) for rows in objects]
+            return [self._object(window, each, tried) for each in joined(found, self.window.join_keys)]
         return self.window.on(*found, session=window.session, tried=tried)
+
+    def _object(self, window: "Window", each: Joined, tried: Mapping[type[Row], UpstreamError]) -> "Window":
+        if each.unjoined:
+            tried = {**tried, **{kind: self._apart() for kind in each.unjoined}}
+        return self.window.on(*each.rows, session=window.session, tried=tried)
+
+    def _apart(self) -> UpstreamError:
+        name = self.window.__name__
+        return Incomplete(f"Two reports list several objects of type {name} that nothing tells apart: not joined.")
+
+    @property
+    def demanding(self) -> bool:
+        return self.bridge is not None
+
+    def demands(self, window: "Window") -> Iterable[type[Row]]:
+        settled = self.settled(window)
+        if settled is not None:
+            yield settled
+        elif self.bridge is not None and len(window.rows) > 1:
+            rows = [row for row in window.rows if type(row) in self.readers]
+            try:
+                found = [value for row in rows if (value := sound(self.readers[type(row)](row))) is not None]
+            except UpstreamError:
+                return  # a bad value, which reading the column tells
+            if len(found) > 1 and any(each.unjoined for each in joined(found, self.window.join_keys)):
+                yield self.bridge
 
     def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
         if kind not in self.readers:
@@ -146,29 +197,6 @@ class Part(Column):
             for path in columns[name].tells(inner, selected)
         }
         return ITSELF | below
-
-
-def _joined(lists: Sequence[list[Row]], window: type["Window"]) -> list[tuple[Row, ...]]:
-    """The objects that several reports list, each with its rows of them all; the longest list says which there are."""
-    first, *others = sorted(lists, key=len, reverse=True)
-    if not others:
-        return [(row,) for row in first]
-    index: dict[object, list[Row]] = {}
-    for rows in others:
-        for key, row in zip(_keys(rows, window), rows, strict=True):
-            index.setdefault(key, []).append(row)
-    return [(row, *index.get(key, ())) for key, row in zip(_keys(first, window), first, strict=True)]
-
-
-def _keys(rows: list[Row], window: type["Window"]) -> list[object]:
-    """What the rows of one list are known by in another: what the window says, and a running number for the rest."""
-    seen: Counter[object] = Counter()
-    keys: list[object] = []
-    for row in rows:
-        key = window.join(row)
-        keys.append((key, seen[key]))
-        seen[key] += 1
-    return keys
 
 
 @dataclass(slots=True, eq=False)
@@ -224,7 +252,7 @@ class Link(Column):
         return ITSELF if "id" in told or selection.keys() - {"__typename"} <= names else NO_PATHS
 
 
-_NOTHING: Mapping[str, Read] = {}
+_NOTHING: Mapping[str, Any] = {}
 
 
 async def _completed(window: "Window", selection: Selection) -> "Window":
@@ -305,7 +333,9 @@ class Window:
     columns: ClassVar[dict[str, Column]] = {}
     kinds: ClassVar[tuple[type[Row], ...]] = ()
     unsure: ClassVar[tuple[str, ...]] = ()
+    demanding: ClassVar[tuple[str, ...]] = ()
     sources: ClassVar[tuple[Source, ...]] = ()
+    join_keys: ClassVar[tuple[Key, ...]] = ()
     session: Session
     rows: tuple[Row, ...]
     told: dict[str, Any]
@@ -321,6 +351,9 @@ class Window:
                 cls.columns[value.graphql_name or to_camel_case(name)] = value.column
         cls.kinds = tuple(dict.fromkeys(kind for column in cls.columns.values() for kind in column.of))
         cls.unsure = tuple(name for name, column in cls.columns.items() if column.unsure)
+        cls.demanding = tuple(
+            name for name, column in cls.columns.items() if type(column).demands is not Column.demands
+        )
         WINDOWS[cls.__name__] = cls
 
     @classmethod
@@ -367,11 +400,6 @@ class Window:
         return self.identity is not None
 
     @classmethod
-    def join(cls, row: Row) -> object:
-        """What an object inside a row is known by when another report lists it too."""
-        return None
-
-    @classmethod
     def implied(cls, selection: Selection, session: Session) -> frozenset[str]:
         """Columns that selected relations stand on, though nobody selected them."""
         return frozenset()
@@ -390,7 +418,18 @@ class Window:
         """What is selected and some report may tell, but nothing here does: columns, with the paths below them."""
         gaps = self.missing(selection)
         unsure = [(name, "") for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
-        return gaps.union(unsure) if unsure else gaps
+        demanded = self._demanded(selection) if self.demanding else ()
+        return gaps.union(unsure, demanded) if unsure or demanded else gaps
+
+    def _demanded(self, selection: Selection) -> list[tuple[str, str]]:
+        names = [name for name in self.demanding if name in selection and self.rows]
+        open_kinds = {source.row for source in self.open_sources()} if names else set()
+        return [
+            (name, _DEMANDED + kind.__name__)
+            for name in names
+            for kind in self.columns[name].demands(self)
+            if kind in open_kinds
+        ]
 
     def missing(self, selection: Selection) -> frozenset[tuple[str, str]]:
         """The same by the kinds of the rows alone, whatever these turn out not to tell."""
@@ -421,7 +460,7 @@ class Window:
             column = self.columns.get(name)
             if column is None or column.name in self.told:
                 continue
-            if isinstance(column, Part) and not column.settled.isdisjoint(kinds):
+            if isinstance(column, Part) and column.settled(self) in kinds:
                 continue
             for path in column.told_by(others, below) - column.told_by(kinds, below):
                 yield name, path
@@ -471,6 +510,8 @@ def _chosen(windows: Sequence[Window], gaps: Iterable[tuple[str, str]], selectio
     prices = {source: source.price(windows) for source in sources} if len(sources) > 1 else dict.fromkeys(sources, 0.0)
 
     def serving(name: str, path: str) -> list[Source]:
+        if path.startswith(_DEMANDED):
+            return [source for source in sources if source.row.__name__ == path.removeprefix(_DEMANDED)]
         below = selection.get(name, NOTHING)
         return [source for source in sources if path in first.columns[name].tells(source.row, below)]
 
@@ -491,7 +532,10 @@ async def _load(window: Window, source: Source) -> None:
         window.tried[source.row] = error
     else:
         if row is not None:
-            window.rows = (*window.rows, row)
+            # In the order in which columns name reports: which answer came first makes no difference.
+            order = type(window).kinds
+            rows = (*window.rows, row)
+            window.rows = tuple(sorted(rows, key=lambda row: order.index(report_row(type(row)))))
 
 
 def identities(windows: Sequence[Window]) -> list[Any]:
@@ -531,14 +575,28 @@ def _reader(at: "str | Read | Told") -> Read:
     return lambda row: getattr(row, name)
 
 
-def column(of: Mapping[type[Row], str | Read | Told], description: str, *, unsure: bool = False) -> Any:
-    """A field that reads a column of the row: by its name there, or by a function, `unsure` if it may say UNKNOWN."""
-    return _field(Column({kind: _reader(at) for kind, at in of.items()}, unsure=unsure, of=of), description)
+def column(
+    of: Mapping[type[Row], str | Read | Told],
+    description: str,
+    *,
+    unsure: bool = False,
+    otherwise: Any = UNASKED,
+    decimals: int | None = None,
+    during: str | None = None,
+) -> Any:
+    """A field that reads a column of the row: by its name there, or by a function, `unsure` if it may say UNKNOWN.
+
+    `otherwise` is the value where every report says UNKNOWN; without it, that is an error.
+    """
+    readers = {kind: _reader(at) for kind, at in of.items()}
+    found = Column(readers, unsure=unsure, otherwise=otherwise, of=of)
+    return _field(found, description, {DECIMALS: decimals, SELECTED_BY: during})
 
 
-def moment(of: Mapping[type[Row], str | Read | Told], description: str) -> Any:
+def moment(of: Mapping[type[Row], str | Read | Told], description: str, *, during: str | None = None) -> Any:
     """A field that reads a moment."""
-    return _field(Moment({kind: _reader(at) for kind, at in of.items()}, of=of), description)
+    found = Moment({kind: _reader(at) for kind, at in of.items()}, of=of)
+    return _field(found, description, {SELECTED_BY: during})
 
 
 def part(
@@ -546,12 +604,13 @@ def part(
     of: Mapping[type[Row], tuple[str | Read, type[Row]]],
     description: str,
     *,
-    settled: Collection[type[Row]] = (),
+    settled: Callable[[Any], type[Row] | None] = lambda window: None,
+    bridge: type[Row] | None = None,
 ) -> Any:
     """A field of objects inside the row: where they stand, and the kind of row that they are."""
     readers = {kind: _reader(at) for kind, (at, _) in of.items()}
     kinds = {kind: inner for kind, (_, inner) in of.items()}
-    return _field(Part(readers, window=window, kinds=kinds, settled=frozenset(settled)), description)
+    return _field(Part(readers, window=window, kinds=kinds, settled=settled, bridge=bridge), description)
 
 
 def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], description: str) -> Any:
@@ -567,6 +626,7 @@ def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], descr
     return _field(Link(keys, target=target, links=readers, of=of), description)
 
 
-def _field(column: Column, description: str) -> Any:
+def _field(column: Column, description: str, declared: Mapping[str, Any] = _NOTHING) -> Any:
     offer = Offer(read=column.read, waits=isinstance(column, Link))
-    return ColumnField(description=description, metadata={"column": column, OFFER: offer})
+    given = {name: value for name, value in declared.items() if value is not None}
+    return ColumnField(description=description, metadata={"column": column, OFFER: offer, **given})

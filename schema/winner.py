@@ -1,5 +1,8 @@
 """Winners."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import strawberry
 from strawberry import ID
 
@@ -7,16 +10,31 @@ from schema.links import GroupLink, UserLink
 from schema.scalars import Decimal
 from schema.window import Window, column, link
 from upstream import rows
-from upstream.rows import Row
+
+
+def _card(row: Any) -> Hashable | None:
+    """A prize's winner goes by the ticket, a game's winner by the card and what it won."""
+    if isinstance(row, rows.CardWinner):
+        return None if row.card_id is None else (row.user_id, row.card_id, row.prize_name)
+    return None if row.ticket_id is None else (row.user_id, row.ticket_id)
+
+
+def _amount(row: Any) -> Hashable | None:
+    if isinstance(row, rows.CardWinner):
+        return None
+    amount = row.amount_won if isinstance(row, rows.PrizeTicket) else row.amount and row.amount.real
+    return None if amount is None else ("amount", row.user_id, amount)
+
+
+def _user(row: Any) -> Hashable | None:
+    return ("user", row.user_id)
 
 
 @strawberry.type
 class Winner(Window):
     """Who won a prize. A game's winners tell the card and the call (R2, R3), a prize's winners the amount (R3, R4)."""
 
-    @classmethod
-    def join(cls, row: Row) -> object:
-        return getattr(row, "user_id", None), getattr(row, "ticket_id", None)
+    join_keys = (_card, _amount, _user)
 
     user: UserLink | None = link(
         "User",

@@ -19,7 +19,7 @@ from server.callers.callers import Callers
 from server.callers.door import Door
 from server.callers.linking import link_routes
 from server.callers.powers import ADMIN
-from server.execution import Executor, Finish, Foresee, encode
+from server.execution import Executor, Finish, Foresee, Settled, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
 from server.limits import ORDINARY, Limits
@@ -28,6 +28,8 @@ from server.odata.routes import Service
 from server.operation import Operation
 from server.origins import cors
 from server.readiness import Readiness
+from server.reconcile.page import reconcile_routes
+from server.reconcile.schedule import Schedule
 from server.refusal import error
 from server.registered import Registered
 from server.saved import Saved, check
@@ -78,6 +80,7 @@ def create_app(
     foresee: Foresee | None = None,
     callers: Callers | None = None,
     leave: Callable[[Any], None] = lambda context: None,
+    settled: Settled | None = None,
     limits: Limits = ORDINARY,
     registered: Registered | None = None,
     origins: Sequence[str] = (),
@@ -86,14 +89,15 @@ def create_app(
     setup: Setup | None = None,
     compiled: bool = True,
     stats: Stats = dict,
+    schedule: Schedule | None = None,
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
 
-    `callers` says who is let in; without them everybody is.
+    `callers` says who is let in; without them everybody is. `schedule` compares the reports while the server runs.
     """
     house = callers or Callers()
     check(saved, schema)
-    executor = Executor(schema, context, finish, foresee, leave, limits, compiled=compiled)
+    executor = Executor(schema, context, finish, foresee, leave, limits, settled=settled, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
     desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page)
@@ -110,7 +114,7 @@ def create_app(
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
-        async with house, lifespan():
+        async with house, lifespan(), schedule.open() if schedule is not None else nothing():
             try:
                 yield
             finally:
@@ -123,7 +127,11 @@ def create_app(
             Route("/graphql", graphql),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            metrics_route(Counted(lambda: executor.engine.counts if executor.engine is not None else {}, stats)),
+            metrics_route(
+                Counted(lambda: executor.engine.counts if executor.engine is not None else {}, stats),
+                *([schedule] if schedule is not None else []),
+            ),
+            *(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(house),
             *explorer_routes(tabs.of),
             *page_routes(),

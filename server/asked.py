@@ -24,11 +24,15 @@ _MOST_DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks about itself."""
+    """What a request asks about itself.
+
+    Rows that were read more than `max_age` seconds before the request are read again; None leaves that to the trust.
+    """
 
     trace: bool = False
     explain: bool = False
     max_calls: int | None = None
+    max_age: float | None = None
 
     @property
     def plan(self) -> bool:

@@ -157,7 +157,7 @@ def query(
 
     async def ask(gateway: "Gateway") -> "Outcome":
         async with gateway.open():
-            executor = Executor(graph.schema, gateway.session)
+            executor = Executor(graph.schema, gateway.session, settled=gateway.settled)
             variables = await resolve(ready.variables or {}, saved, executor)
             return await executor.run(replace(ready, variables=variables))
 
@@ -219,7 +219,7 @@ def explain(
 
     async def ask(gateway: "Gateway") -> "tuple[Outcome, Outcome | None, str]":
         async with gateway.open():
-            executor = Executor(graph.schema, gateway.session, finish, foresee)
+            executor = Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled)
             asked = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
             plan = await executor.run(replace(asked, asked=Asked(explain=True)))
             outcome = await executor.run(replace(asked, asked=Asked(trace=True))) if run else None
@@ -304,7 +304,13 @@ def export(
 
     async def locally(gateway: Gateway, written: "Callable[[str, exports.Part], None]") -> None:
         async with gateway.open():
-            await exports.export(manifest, window, Executor(graph.schema, gateway.session, finish).run, now, written)
+            await exports.export(
+                manifest,
+                window,
+                Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run,
+                now,
+                written,
+            )
 
     with upstreams(settings, say) as live:
         gateway = Gateway(live)
@@ -366,25 +372,28 @@ def reconcile(
     """Compare the reports with each other, and tell every difference.
 
     A group's daily totals (R1) with its movements (R5, R11) and prizes (R3), the movements of groups (R5) with those of
-    users (R7), each game as R2, R3 and R4 tell it, and the log of an agent with those of its users. Days are those of
-    GAMEHUB_TIMEZONE, and over; the cache is not used.
+    users (R7) and of R11, each game as R2, R3 and R4 tell it, the log of an agent with those of its users, the names of
+    groups and users (R8, R9), and what is on sale now (R6, R10). Days are those of GAMEHUB_TIMEZONE, and over; the
+    cache is not used.
 
     Exit codes: 0 all reports tell the same; 1 some differ; 2 it could not be done, or not all of it.
     """
     settings = load()
     logs.set_up("error", settings.log_format)
-    from server import reconcile as reconciling
     from server.gateway import Gateway
-    from server.operation import Operation
+    from server.reconcile.forms import FORMS
+    from server.reconcile.opening import over
+    from server.reconcile.period import days_of
+    from server.reconcile.reconciliation import Result
     from server.refusal import Refusal
     from upstream.reports import System
 
-    if form not in reconciling.FORMS:
-        stop(f"there is no format {form!r}; there are {', '.join(reconciling.FORMS)}", WRONG_USE)
+    if form not in FORMS:
+        stop(f"there is no format {form!r}; there are {', '.join(FORMS)}", WRONG_USE)
     said = {"period": during, "since": since, "until": until}
     zone = ZoneInfo(settings.gamehub_timezone)
     try:
-        days, not_over = reconciling.days_of(
+        days, not_over = days_of(
             {name: value for name, value in said.items() if value is not None}, datetime.now(UTC), zone
         )
     except Refusal as error:
@@ -396,16 +405,12 @@ def reconcile(
 
     with upstreams(settings, say) as live, progress("reconcile", len(days), 0) as done:
         gateway = Gateway(live)
-        told = reconciling.FORMS[form](sys.stdout)
-        of = gateway.session(Operation(""))
-        people = reconciling.People(of.user_code_from, of.agent_of_group, of.every_agent)
+        told = FORMS[form](sys.stdout)
         if System.GAMELOG in gateway.missing:
             say(f"game logs are not compared: {gateway.missing[System.GAMELOG]}")
-        work = reconciling.Reconciliation(
-            gateway, zone, people, group=group, logs=System.GAMELOG not in gateway.missing, tell=told.tell
-        )
+        work = over(gateway, zone, told.tell, group=group)
 
-        async def compare() -> "reconciling.Result":
+        async def compare() -> Result:
             async with gateway.open():
                 return await work.run(days, done)
 

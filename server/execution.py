@@ -18,6 +18,7 @@ from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error
 from server.validation import coded, without_suggestion
+from upstream.call import Reading
 from upstream.deadline import within
 from upstream.queue import ASKER, Queue
 
@@ -28,6 +29,9 @@ TOO_MANY = "TOO_MANY_ERRORS"
 # Plans that are made at the same time: each runs the whole query on made-up rows. Callers take turns.
 MOST_PLANS = 2
 
+# An operation whose days changed while it ran is run again, so many times in all.
+MOST_RUNS = 3
+
 _MAY = {"calls": "make", "rows": "read"}
 
 log = structlog.get_logger(__name__)
@@ -35,12 +39,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Outcome:
-    """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`."""
+    """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`.
+
+    `readings` say when the upstream rows in it were read; there are none if it holds no upstream rows.
+    """
 
     data: Any = None
     errors: Errors = field(default_factory=list)
     extensions: dict[str, Any] = field(default_factory=dict)
     ran: bool = True
+    readings: Sequence[Reading] = ()
 
     def answer(self) -> dict[str, Any]:
         """The answer's members, in the order in which the specification would have them."""
@@ -74,6 +82,7 @@ class Foreseen(Protocol):
         """As `extensions.explain` has it."""
 
 
+Settled = Callable[[Any], Awaitable[bool]]
 Finish = Callable[[Operation, Any, Outcome], None]
 Foresee = Callable[[Any, Callable[[Any], Awaitable[None]]], Awaitable[Foreseen]]
 
@@ -85,6 +94,7 @@ class Executor:
     `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
     an operation of this context would call, given what runs it in another. Queries run on compiled code unless
     `compiled` is False; what the engine cannot compile runs on graphql-core, and is counted in `engine.counts`.
+    `settled` says of a context whether its answer may be sent; if not, the operation runs again.
     `leave` is told of each context whose operation is over, also of one that was cancelled. What an operation asks of
     the upstreams ends after `seconds`, so that the rest of its answer can still be given.
     """
@@ -98,6 +108,7 @@ class Executor:
         leave: Callable[[Any], None] = lambda context: None,
         limits: Limits = ORDINARY,
         *,
+        settled: Settled | None = None,
         compiled: bool = True,
     ) -> None:
         self.documents = Documents(schema, limits)
@@ -109,6 +120,7 @@ class Executor:
         self._foresee = foresee
         self._plans = Queue(MOST_PLANS)
         self._leave = leave
+        self._settled = settled
 
     def kind(self, operation: Operation) -> OperationType | None:
         """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
@@ -128,23 +140,31 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
-        context: Any = None
         try:
-            context = self._context(operation)
             with within(self._limits.seconds):
-                if operation.asked.plan or self._limits.calls or self._limits.rows:
-                    refused_or_explained = await self._plan(document, operation, context)
-                    if refused_or_explained is not None:
-                        return refused_or_explained
-                outcome = await self._execute(document, operation, context, written)
-            self._finish(operation, context, outcome)
+                for _ in range(MOST_RUNS):
+                    outcome, settled = await self._once(document, operation, written)
+                    if settled:
+                        break
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
-        finally:
-            if context is not None:
-                self._leave(context)
         return outcome
+
+    async def _once(self, document: Document, operation: Operation, written: bool) -> tuple[Outcome, bool]:
+        """Run an operation in a context of its own. Return its outcome, and whether that may be sent."""
+        context = self._context(operation)
+        try:
+            if operation.asked.plan or self._limits.calls or self._limits.rows:
+                refused_or_explained = await self._plan(document, operation, context)
+                if refused_or_explained is not None:
+                    return refused_or_explained, True
+            outcome = await self._execute(document, operation, context, written)
+            settled = self._settled is None or await self._settled(context)
+            self._finish(operation, context, outcome)
+        finally:
+            self._leave(context)
+        return outcome, settled
 
     def code(self, operation: Operation) -> str:
         """The Python that an operation is compiled into, as far as runs have reached; a comment if it is not."""

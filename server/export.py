@@ -115,7 +115,7 @@ async def write_part(
     manifest: Manifest, piece: Piece | None, run: Run, now: datetime.datetime, window: Window | None
 ) -> Part:
     """Read one partition and put it in its place. Raises TableFailed."""
-    batch = await one_day(manifest.table, manifest.variables, piece, run)
+    batch = await one_day(manifest.table, manifest.variables, piece, run, manifest.form.shape)
 
     async def batches() -> AsyncIterator[pa.RecordBatch]:
         for part in slices(batch, BATCH_ROWS):

@@ -77,7 +77,7 @@ def task(
         gateway = Gateway(LiveSettings(load()))
         manifest = Manifest(out, Tables(saved_queries(), graph.schema).find(name), form_of(form), variables)
         async with gateway.open():
-            run = Executor(graph.schema, gateway.session, finish).run
+            run = Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run
             return await write_part(manifest, piece, run, now, window)
 
     return asdict(asyncio.run(work()))

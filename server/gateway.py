@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from resolvers.coherence import Coherence
+from resolvers.currency import Currencies
 from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
@@ -62,13 +64,18 @@ class Gateway:
             {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}
         )
         self._join = Join(settings.movement_join)
+        self._coherence: Coherence | None = None
+        self._currencies = Currencies()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """The time in which calls may be made."""
         journal = Journal(self._settings.journal_file)
         self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
-        self._cached = self._cache(self._upstream)
+        self._cached = self._cache(self._upstream, journal)
+        await asyncio.to_thread(self._cached.changes.load)
+        same_days = self._settings.gamehub_timezone == self._zone.key
+        self._coherence = Coherence(self._cached, self._zone, same_days)
         self._join = Join(self._settings.movement_join, journal, self._origin())
         keeping = asyncio.create_task(self._keep(journal))
         try:
@@ -96,7 +103,7 @@ class Gateway:
                     await forget(self.cache, asked)
             journal.note(STATS, describe(await self.cache.stats()))
 
-    def _cache(self, upstream: Upstream) -> Cached:
+    def _cache(self, upstream: Upstream, ledger: Journal) -> Cached:
         settings = self._settings
         return Cached(
             upstream,
@@ -104,8 +111,8 @@ class Gateway:
             self._zone,
             day_zone=ZoneInfo(settings.gamehub_timezone),
             origin=self._origin,
-            closed_for=settings.cache_closed_days * 86_400,
-            open_for=settings.cache_open_seconds,
+            trust=settings.trust,
+            ledger=ledger,
         )
 
     def _origin(self) -> str:
@@ -155,7 +162,8 @@ class Gateway:
         }
 
     def session(self, operation: Operation) -> Session:
-        """What one operation reads with."""
+        """Return what one operation reads with."""
+        now, max_age = datetime.datetime.now(datetime.UTC), operation.asked.max_age
         return Session(
             self,
             self._zone,
@@ -166,7 +174,16 @@ class Gateway:
             prices=self._prices,
             join=self._join,
             caller=operation.caller,
+            now=now,
+            not_before=None if max_age is None else now - datetime.timedelta(seconds=max_age),
+            currencies=self._currencies,
+            gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
         )
+
+    async def settled(self, session: Session) -> bool:
+        """Return whether the answer of an operation may be sent; False if it is to be run again."""
+        assert self._coherence is not None, "the gateway is not open"
+        return await self._coherence.settled(session.reads, session.readings)
 
     def setup(self) -> Setup:
         """What tables need to know of this gateway."""
@@ -180,11 +197,16 @@ class Gateway:
             closed_days=settings.cache_closed_days,
         )
 
-    async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:
-        """The rows of one call, from the days cache as far as it holds them; or an UpstreamError."""
+    async def fetch(
+        self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None
+    ) -> Answer[Any]:
+        """Return the rows of one call, from the days cache as far as it holds them, none read before `not_before`.
+
+        Raises UpstreamError.
+        """
         self._check(call)
         assert self._cached is not None, "the gateway is not open"
-        return await self._cached.fetch(call, observe)
+        return await self._cached.fetch(call, observe, not_before=not_before)
 
     async def anew(self, call: Call) -> Answer[Any]:
         """The rows of one call as the upstream tells them now, whatever the days cache holds; or an UpstreamError."""
@@ -192,10 +214,10 @@ class Gateway:
         assert self._upstream is not None, "the gateway is not open"
         return await self._upstream.fetch(call)
 
-    async def held_many(self, calls: Sequence[Call]) -> list[Held]:
-        """How much of each call is at hand, so that the planner need not pay for it."""
+    async def held_many(self, calls: Sequence[Call], *, not_before: datetime.datetime | None = None) -> list[Held]:
+        """Return how much of each call is at hand, so that the planner need not pay for it."""
         assert self._cached is not None, "the gateway is not open"
-        return await self._cached.held_many(calls)
+        return await self._cached.held_many(calls, not_before=not_before)
 
     @property
     def keeps(self) -> bool:

@@ -61,10 +61,11 @@ class Counted(Collector):
         yield open_ones
 
 
-def metrics_route(counted: Counted) -> Route:
+def metrics_route(*collectors: Collector) -> Route:
     """The route; its path takes the power `admin`, as all that no other power is named for."""
     registry = CollectorRegistry()
-    registry.register(counted)
+    for collector in collectors:
+        registry.register(collector)
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

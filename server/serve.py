@@ -49,6 +49,7 @@ def serve() -> None:
         from server.app import create_app
         from server.callers.callers import Callers
         from server.gateway import Gateway
+        from server.reconcile.schedule import Schedule
         from server.registered import Registered, by_hash, read_folder
         from server.saved import BrokenQuery, saved_queries
         from server.trace import finish
@@ -70,6 +71,7 @@ def serve() -> None:
                 foresee=foresee,
                 callers=Callers.of(live, closed),
                 leave=Session.close,
+                settled=gateway.settled,
                 limits=settings.limits,
                 registered=Registered(known, only=settings.documents == "saved"),
                 origins=settings.origins,
@@ -78,6 +80,7 @@ def serve() -> None:
                 setup=gateway.setup(),
                 compiled=settings.engine == "compiled",
                 stats=gateway.stats,
+                schedule=Schedule.of(gateway, settings),
             )
         except BrokenQuery as error:
             end(str(error), FAILED)

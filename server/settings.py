@@ -21,6 +21,7 @@ from resolvers.join import MovementJoin
 from server.limits import Limits, Patience
 from server.watched import Watched
 from upstream.hedge import Hedge
+from upstream.trust import Trust
 
 ENV_FILE = Path(".env")
 
@@ -135,6 +136,7 @@ _SIGNING = "at least 32 letters and digits, made by chance"
 LEAST_SIGNING_SECRET = 32
 _COUNT = "a whole number from 1"
 _BOUND = "a whole number from 0"
+_TRUSTED = "seconds from 0 to 86400"
 
 
 class Settings(BaseSettings):
@@ -212,12 +214,27 @@ class Settings(BaseSettings):
         "memory://", "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", _CACHE
     )
     cache_mebibytes: int = setting(128, "How much `memory://` keeps, in MiB.", _MEBIBYTES, ge=1, le=1_000_000)
-    cache_closed_days: float = setting(
-        30.0, "Days for which a day is kept that is over.", "a number above 0", gt=0, le=3650
-    )
     cache_open_seconds: float = setting(
-        5.0, "Seconds for which today is kept, and what has no day; 0 keeps neither.", "a number from 0", ge=0, le=86400
+        5.0, "Seconds for which rows of today, and rows without a day, are trusted; 0 keeps neither.",
+        "a number from 0", ge=0, le=86400,
+    )  # fmt: skip
+    cache_yesterday_seconds: float = setting(
+        300.0, "Seconds for which a day that ended at most a day ago is trusted before it is checked.", _TRUSTED,
+        ge=0, le=86400,
+    )  # fmt: skip
+    cache_week_seconds: float = setting(
+        3600.0, "The same for a day that ended at most a week ago.", _TRUSTED, ge=0, le=86400
     )
+    cache_month_seconds: float = setting(
+        86400.0, "The same for a day that ended at most 31 days ago.", "a number from 0", ge=0, le=31 * 86400
+    )
+    cache_closed_days: float = setting(
+        30.0, "Days for which an older day is trusted before it is checked.", "a number above 0", gt=0, le=3650
+    )
+    cache_empty_seconds: float = setting(
+        120.0, "The longest time, in seconds, for which a closed day without rows is trusted.", _TRUSTED,
+        ge=0, le=86400,
+    )  # fmt: skip
     tables_spool_dir: File | None = setting(
         None,
         "Folder that keeps the files of tables (Parquet, CSV, Excel). Default: a temporary one, gone with the server.",
@@ -240,6 +257,17 @@ class Settings(BaseSettings):
     host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
+    )
+    reconcile_every: float = setting(
+        0.0,
+        "Hours from one comparison of the reports inside the server to the next, as `gamehub-graph reconcile` makes "
+        "it; 0: none. Set it for one server only.",
+        "hours from 0 to 8760",
+        ge=0,
+        le=8760,
+    )
+    reconcile_days: int = setting(
+        2, "Days that each of these compares: the last that are over.", "a whole number from 1 to 366", ge=1, le=366
     )
     auth: Literal["required", "open"] | None = setting(
         None,
@@ -366,6 +394,18 @@ class Settings(BaseSettings):
     def business_zone(self) -> ZoneInfo:
         """The time zone of the business, in which periods are resolved."""
         return ZoneInfo(self.business_timezone or self.gamehub_timezone)
+
+    @property
+    def trust(self) -> Trust:
+        """Return how long kept rows are trusted."""
+        return Trust(
+            self.cache_open_seconds,
+            self.cache_yesterday_seconds,
+            self.cache_week_seconds,
+            self.cache_month_seconds,
+            self.cache_closed_days * 86_400,
+            self.cache_empty_seconds,
+        )
 
     @property
     def limits(self) -> Limits:

@@ -12,5 +12,6 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
         outcome.extensions["stale"] = [
             {"report": step.call.report.code, "since": str(step.stale), "fields": sorted(step.fields)} for step in stale
         ]
+    outcome.readings = session.readings
     if operation.asked.trace:
         outcome.extensions["trace"] = [step.told() for step in session.steps]

@@ -95,12 +95,12 @@ class Passage:
         wrong = self._differing(batch.prizes, await self._prizes(batch))
         wrong += self._differing(batch.movements, await self._pages(batch))
         texts, numbers = await asyncio.gather(self._csv(batch), self._parquet(batch))
-        for found in (texts, numbers):
-            wrong += [
-                (sent, str(one))
-                for sent, one in zip(batch.movements, found, strict=True)
-                if one != Decimal(sent.strip('"'))
-            ]
+        wrong += self._differing(batch.movements, texts)
+        wrong += [
+            (sent, str(one))
+            for sent, one in zip(batch.movements, numbers, strict=True)
+            if one != Decimal(sent.strip('"'))
+        ]
         self.compared += 2 * self._size
         return wrong
 
@@ -136,9 +136,9 @@ class Passage:
         assert answer.status_code == 200, answer.text
         return answer.content
 
-    async def _csv(self, batch: Batch) -> list[Decimal]:
+    async def _csv(self, batch: Batch) -> list[str]:
         rows = csv.DictReader(io.StringIO((await self._table(batch, "csv")).decode()))
-        return [Decimal(row["amount"]) for row in rows][::-1]
+        return [row["amount"] for row in rows][::-1]
 
     async def _parquet(self, batch: Batch) -> list[Decimal]:
         table = pq.read_table(io.BytesIO(await self._table(batch, "parquet")), columns=["amount"])

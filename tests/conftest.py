@@ -1,11 +1,42 @@
-"""What the tests of several rooms share: one sandbox process, and the graph over it."""
+"""What the tests of several rooms share: one sandbox process, the graph over it, and the turns of parallel workers."""
 
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
+from tests.alone import Turns
 from tests.graph import Graph
 from tests.stand import Sandbox
+
+TURNS = pytest.StashKey[Turns]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep this checkout's worlds and locks in its own folder: another checkout's sandbox may make other worlds."""
+    folder = config.rootpath / ".pytest_cache"
+    worlds, turns = folder / "worlds", folder / "turns"
+    for each in (worlds, turns):
+        each.mkdir(parents=True, exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(worlds)
+    config.stash[TURNS] = Turns(turns)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test marked `alone` while no other worker runs a test."""
+    with item.config.stash[TURNS].turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn every skipped test into a failure where `REQUIRE_ALL=1` says that nothing may skip."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("REQUIRE_ALL") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_ALL=1, but the test skipped: {report.longreprtext}"
+    return report
 
 
 @pytest.fixture(scope="session")

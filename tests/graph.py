@@ -71,7 +71,9 @@ class Graph:
     async def ask(self, query: str, **variables: Any) -> Asked:
         """The answer to a query."""
         self.sandbox.reset()
-        session = Session(self.upstream, self.zone, now=self.now, **self.session)
+        session = Session(
+            self.upstream, self.zone, now=self.now, gamehub_zone=ZoneInfo(self.sandbox.timezone), **self.session
+        )
         outcome = await self.executor(session).run(Operation(query, variables=variables))
         return Asked(outcome.data, outcome.errors, self.sandbox.calls())
 

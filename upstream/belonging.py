@@ -14,6 +14,7 @@ from upstream.errors import Malformed
 from upstream.excerpt import form, getter
 from upstream.request import Span, needed
 from upstream.rows import Row
+from upstream.spelling import fold
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -31,10 +32,9 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
         own = report.echoes.get(name)
         if own is None:
             continue
-        # A user code may come back in other letters than it was asked for.
-        wanted = {None, value, str(value).casefold()}
         for found in set(map(operator.attrgetter(own), rows)):
-            if found not in wanted and str(found).casefold() not in wanted:
+            # A user code may come back in another spelling than it was asked for (C27).
+            if found is not None and found != value and fold(str(found)) != fold(str(value)):
                 told = f"{report.code}: a row is of {own} {str(found)[:40]!r}, where {name} {value!r} was asked for"
                 raise Malformed(told)
     if asked is None or column is None:

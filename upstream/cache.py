@@ -16,15 +16,16 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from upstream import days, deadline, decode, parcel, request
+from upstream import days, deadline, decode, figures, parcel, request
 from upstream.bad_value import BadValues
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, Reading
+from upstream.changes import Changes, Ledger
 from upstream.client import Listener
 from upstream.days import Piece
 from upstream.decode import need
@@ -32,10 +33,12 @@ from upstream.errors import Failed, Malformed, Unavailable, UpstreamError
 from upstream.flight import SLACK, Flight
 from upstream.interval import Interval
 from upstream.order import Claim, Order, Orders, Share, shares
-from upstream.parcel import Parcel, Unreadable
+from upstream.parcel import NO_PRINT, Parcel, Unreadable
+from upstream.reports import DAILY_MOVEMENTS, GAME_LOGS, GROUP_MOVEMENTS
 from upstream.request import checked
 from upstream.rows import Row
 from upstream.store import Key, MemoryStore, Pattern, Store, StoreStats, series
+from upstream.trust import Trust
 
 __all__ = ["CacheStats", "Cached", "Held", "Made", "Source", "open_store"]
 
@@ -43,6 +46,11 @@ _log = structlog.get_logger("upstream.cache")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _NO_FETCH = bytes(8)
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+_ORDINARY = Trust()
+_DAY = datetime.timedelta(days=1)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_ANY_AGE = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 # Longer periods pass by the cache: their days would be many keys for little use.
 _MOST_DAYS = 1100
@@ -96,24 +104,33 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """Counted since the start, in days: found fresh, fetched, waited for with others, served stale; and the store."""
+    """Counted since the start, in days: found fresh, fetched, waited for with others, served stale, trusted again after
+    a check, found changed; and the store.
+    """
 
     hits: int
     misses: int
     joined: int
     stale: int
+    renewed: int
+    changed: int
     calls: Mapping[str, int]  # answers by outcome
     store: StoreStats | None
 
 
 @dataclass(slots=True)
 class _Brought:
-    """What a fetch brought: its answer or error, and its rows by day if they can be shared out."""
+    """What a fetch brought: its answer or error, and its rows by day if they can be shared out.
 
+    `asked` is the moment before the call was sent, `until` says for each day until when its rows are trusted.
+    """
+
+    asked: datetime.datetime
     made: Made | None = None
     error: Exception | None = None
     answer: Answer[Any] | None = None
     shares: dict[datetime.date, Share] | None = None
+    until: dict[datetime.date, datetime.datetime] = field(default_factory=dict)
 
     def rows(self) -> list[Any]:
         """The rows. Raises the error."""
@@ -121,6 +138,14 @@ class _Brought:
             assert self.error is not None
             raise self.error
         return self.answer.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """The parcel of a day before it is read again, if one was kept, and the day's fingerprint, if one was taken."""
+
+    kept: Parcel | None = None
+    print: bytes = NO_PRINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +193,36 @@ class _Tale:
     missed: list[datetime.date] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
     since: list[datetime.datetime] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def read(
+        self, report: str, day: datetime.date | None, read_at: datetime.datetime, until: datetime.datetime
+    ) -> None:
+        """Note when the rows of a day were read. Neighbouring days that were read together become one reading."""
+        last = self.readings[-1] if self.readings else None
+        if (
+            last is not None
+            and day is not None
+            and last.last is not None
+            and (last.read_at, last.until) == (read_at, until)
+            and day - last.last == _DAY
+        ):
+            self.readings[-1] = replace(last, last=day)
+        else:
+            self.readings.append(Reading(report, day, day, read_at, until))
+
+    def took(
+        self, cut: _Cut, kept: Mapping[int, Parcel], brought: Mapping[int, _Brought] = MappingProxyType({})
+    ) -> None:
+        """Note the readings of the days that were kept, or brought, by their places in the cut."""
+        report = cut.call.report.code
+        for place in sorted({*kept, *brought}):
+            day = cut.pieces[place].day
+            if place in kept:
+                self.read(report, day, kept[place].since, kept[place].until)
+            else:
+                one = brought[place]
+                self.read(report, day, one.asked, one.until.get(day, one.asked))
 
     def add(self, flight: _Brought, joined: bool = False) -> None:
         """Tell of a call."""
@@ -190,6 +245,7 @@ class _Tale:
             sum(made.bytes for made in own),
             time.monotonic() - self.started,
             notes,
+            tuple(self.readings),
         )
 
 
@@ -203,8 +259,8 @@ class Cached:
 
     `zone` is the business time zone; `day_zone` the one in which the upstream's dates (R1) are, if that is another.
     `origin` tells this upstream from others that may share the store: its URLs and time zones, hashed into each key.
-    Times are in seconds: `closed_for` and `open_for` are how long days are fresh that are over, or not, `grace` how
-    long after its end a day is not over yet, `stale_for` how long after its time a day may stand in.
+    `trust` says how long rows are trusted, by the age of their day; `stale_for` is how many seconds after that time a
+    day may stand in for an upstream that is out of reach.
     """
 
     def __init__(
@@ -215,21 +271,20 @@ class Cached:
         *,
         day_zone: ZoneInfo | None = None,
         origin: Callable[[], str] = lambda: "",
-        closed_for: float = 30 * 86400.0,
-        open_for: float = 5.0,
-        grace: float = 6 * 3600.0,
+        trust: Trust = _ORDINARY,
         stale_for: float = 86400.0,
         runs_at_once: int = 4,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+        ledger: Ledger | None = None,
     ) -> None:
         self._upstream = upstream
         self._store = store
+        self._keep_for = trust.longest + stale_for
+        self.changes = Changes(store, self._origin_digest, ledger, self._keep_for)
         self._zone = zone
         self._day_zone = day_zone or zone
         self._origin = origin
-        self._closed_for = closed_for
-        self._open_for = open_for
-        self._grace = datetime.timedelta(seconds=grace)
+        self._trust = trust
         self._stale_for = stale_for
         self._runs_at_once = runs_at_once
         self._now = now
@@ -251,10 +306,18 @@ class Cached:
         """Close it."""
         await self.aclose()
 
-    async def fetch(self, call: Call, observe: Listener | None = None, *, scope: str = "") -> Answer[Any]:
-        """The answer to a call, as `Upstream.fetch` gives it. The rows are shared: nobody may change them.
+    async def fetch(
+        self,
+        call: Call,
+        observe: Listener | None = None,
+        *,
+        scope: str = "",
+        not_before: datetime.datetime | None = None,
+    ) -> Answer[Any]:
+        """Return the answer to a call, as `Upstream.fetch` gives it. The rows are shared: never change them.
 
-        `scope` names whose rows these are where callers may see different ones: nobody is served those of another.
+        `scope` separates callers who may see different rows. Rows that were read earlier than `not_before` are read
+        again, and kept for everyone; a read that is under way serves as well.
         """
         started = time.monotonic()
         if self._store is not None or observe is not None:
@@ -264,10 +327,7 @@ class Cached:
         else:
             # Intervals are equal whatever days they were made of, which reports of days go by.
             asked = (call, call.interval.days if call.interval is not None else None, scope)
-            store, flight = self._store, self._answers.get(asked)
-            if flight is None:
-                flight = self._start(lambda: self._answer(store, call, scope), call.report.code, self._answers, [asked])
-            outcome = await flight.wait()
+            outcome = await self._joined(self._store, call, scope, asked, not_before)
         if observe is not None:
             try:
                 observe(call, outcome, started, time.monotonic())
@@ -280,12 +340,29 @@ class Cached:
             need(outcome.rows, call.columns)
         return outcome
 
+    async def _joined(
+        self, store: Store, call: Call, scope: str, asked: Hashable, not_before: datetime.datetime | None
+    ) -> Answer[Any] | UpstreamError:
+        """Return the answer of the flight for this call; begin one if none is under way that is fresh enough."""
+        if not_before is None:
+            flight = self._answers.get(asked)
+            if flight is None:
+                flight = self._start(
+                    lambda: self._answer(store, call, scope, _ANY_AGE), call.report.code, self._answers, [asked]
+                )
+            return await flight.wait()
+        # Its days still join reads that are under way; what others answer from kept rows does not serve it.
+        flight = self._start(lambda: self._answer(store, call, scope, not_before), call.report.code, {}, [])
+        return await flight.wait()
+
     async def held(self, call: Call, *, scope: str = "") -> Held:
         """How much of a call is at hand, without fetching anything."""
         return (await self.held_many([call], scope=scope))[0]
 
-    async def held_many(self, calls: Sequence[Call], *, scope: str = "") -> list[Held]:
-        """The same of many calls, with one look into the store."""
+    async def held_many(
+        self, calls: Sequence[Call], *, scope: str = "", not_before: datetime.datetime | None = None
+    ) -> list[Held]:
+        """The same of many calls, with one look into the store. Rows read before `not_before` do not count."""
         if self._store is None:
             return [Held(1, 0, 0, ()) for _ in calls]
         asked: list[tuple[list[Key], tuple[datetime.date, ...]]] = []
@@ -301,7 +378,7 @@ class Cached:
             if not any(here) and not self._flights:
                 told.append(Held(len(keys), 0, 0, days.spans(dates)))
                 continue
-            held = [_fresh(_parcel(value), now) for value in here]
+            held = [_fresh(_parcel(value), now, not_before or _ANY_AGE) for value in here]
             flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
             missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))
             told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing))))
@@ -316,15 +393,20 @@ class Cached:
     ) -> int:
         """Forget what is kept of a report (its code: "R5"), of series with these parameters, of days from to.
 
-        Returns how many entries that were. What is being fetched meanwhile is not kept. Raises ConnectionError when
-        the store is out of reach.
+        Returns how many entries that were. What is being fetched meanwhile is not kept. Files of tables and exported
+        partitions of these days count as outdated. Raises ConnectionError when the store is out of reach.
         """
         self._generation += 1
         self._answers.clear()
         self._flights.clear()
-        if self._store is None:
-            return 0
-        return await self._store.clear(Pattern(report, params or {}, first_day, last_day))
+        found = 0
+        if self._store is not None:
+            found = await self._store.clear(Pattern(report, params or {}, first_day, last_day))
+        forgotten = None
+        if first_day is not None and last_day is not None:
+            forgotten = [first_day + _DAY * number for number in range((last_day - first_day).days + 1)]
+        await self.changes.note(forgotten, self._now(), rows=False)
+        return found
 
     async def stats(self) -> CacheStats:
         """What was counted, and what the store holds."""
@@ -334,6 +416,8 @@ class Cached:
             counted["misses"],
             counted["joined"],
             counted["stale"],
+            counted["renewed"],
+            counted["changed"],
             dict(self._outcomes),
             await self._store.stats() if self._store is not None else None,
         )
@@ -367,25 +451,29 @@ class Cached:
 
     def _series(self, call: Call, scope: str) -> str:
         params = [*call.params, ("agent", call.agent)] if call.agent else call.params
-        origin = _digest(f"{self._zone.key} {self._origin()}")
-        return series(call.report.code, parcel.form(call.report.row), origin, scope, params)
+        return series(call.report.code, parcel.form(call.report.row), self._origin_digest(), scope, params)
 
-    def _fresh_for(self, cut: _Cut, piece: Piece, asked: datetime.datetime) -> float:
+    def _origin_digest(self) -> str:
+        return _digest(f"{self._zone.key} {self._origin()}")
+
+    def _fresh_for(self, cut: _Cut, piece: Piece, asked: datetime.datetime, empty: bool) -> float:
         zone = self._day_zone if cut.dated else self._zone
-        return self._closed_for if days.over(piece.day, zone, self._grace) <= asked else self._open_for
+        return self._trust.seconds(days.end(piece.day, zone), asked, empty=empty)
 
     # One answer
 
-    async def _answer(self, store: Store, call: Call, scope: str) -> Answer[Any] | UpstreamError:
+    async def _answer(
+        self, store: Store, call: Call, scope: str, not_before: datetime.datetime
+    ) -> Answer[Any] | UpstreamError:
         cut = self._cut(call, scope)
         if cut is not None and len(cut.pieces) > _MOST_DAYS:
             return await self._passed_by(call, time.monotonic())
         tale = _Tale()
         try:
             if cut is None:
-                answer = await self._as_a_whole(store, call, scope, tale)
+                answer = await self._as_a_whole(store, call, scope, not_before, tale)
             else:
-                answer = await self._by_days(store, cut, tale)
+                answer = await self._by_days(store, cut, not_before, tale)
         except UpstreamError as error:
             self._outcomes["error"] += 1
             return error
@@ -397,6 +485,7 @@ class Cached:
 
     async def _passed_by(self, call: Call, started: float) -> Answer[Any] | UpstreamError:
         """What the upstream says, which itself lets those who ask the same wait together."""
+        asked = self._now()
         try:
             answer = await self._upstream.fetch(call)
         except UpstreamError as error:
@@ -405,16 +494,32 @@ class Cached:
         self._outcomes["off"] += 1
         made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
         notes = {"outcome": "off", "calls": (made,)}
-        return Answer(answer.rows, answer.requests, answer.bytes, time.monotonic() - started, notes)
+        reading = self._reading_of(call, asked)
+        return Answer(answer.rows, answer.requests, answer.bytes, time.monotonic() - started, notes, (reading,))
 
-    async def _as_a_whole(self, store: Store, call: Call, scope: str, tale: _Tale) -> Answer[Any]:
+    def _reading_of(self, call: Call, asked: datetime.datetime) -> Reading:
+        """Return the reading of a call that passed by the cache: nothing of it is kept, so it is trusted no longer."""
+        interval = call.interval
+        if interval is None:
+            return Reading(call.report.code, None, None, asked, asked)
+        first, last = interval.days or (
+            interval.start.astimezone(self._zone).date(),
+            (interval.end - _MICROSECOND).astimezone(self._zone).date(),
+        )
+        return Reading(call.report.code, first, last, asked, asked)
+
+    async def _as_a_whole(
+        self, store: Store, call: Call, scope: str, not_before: datetime.datetime, tale: _Tale
+    ) -> Answer[Any]:
         """The answer to a call without days, which is kept for seconds."""
         key, row, generation = self._whole_key(call, scope), call.report.row, self._generation
         kept = _parcel((await store.get_many([key]))[0])
-        if kept is not None and _fresh(kept, self._now()):
+        code = call.report.code
+        if kept is not None and _fresh(kept, self._now(), not_before):
             found = await self._opened(store, row, {key: kept})
             if key in found:
                 self._counted["hits"] += 1
+                tale.read(code, None, kept.since, kept.until)
                 return tale.answer(found[key].rows, "hit")
         asked = self._now()
         flight = await self._fetched(call)
@@ -423,15 +528,18 @@ class Cached:
             found = await self._opened(store, row, {key: kept})
             if key in found:
                 tale.since.append(kept.since)
+                tale.read(code, None, kept.since, kept.until)
                 return tale.answer(found[key].rows, "stale")
         rows = flight.rows()
         self._counted["misses"] += 1
-        if self._open_for > 0:
-            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), self._open_for)], asked)
+        trusted = self._trust.open
+        tale.read(code, None, asked, asked + datetime.timedelta(seconds=trusted))
+        if trusted > 0:
+            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), trusted, NO_PRINT)], asked)
             await self._keep(store, packed, generation)
         return tale.answer(rows, "miss")
 
-    async def _by_days(self, store: Store, cut: _Cut, tale: _Tale) -> Answer[Any]:
+    async def _by_days(self, store: Store, cut: _Cut, not_before: datetime.datetime, tale: _Tale) -> Answer[Any]:
         """The answer to a call, from days that are held, days that are under way, and days that it fetches itself."""
         keys = cut.keys
         # Noted before the store is asked: what lands meanwhile is in one of the two.
@@ -440,18 +548,35 @@ class Cached:
             # So that they are not given up meanwhile.
             for flight in set(under_way.values()):
                 waiting.enter_context(flight.held())
-            return await self._with_those_under_way(store, cut, tale, under_way)
+            return await self._with_those_under_way(store, cut, not_before, tale, under_way)
 
     async def _with_those_under_way(
-        self, store: Store, cut: _Cut, tale: _Tale, under_way: Mapping[int, Flight[_Brought]]
+        self,
+        store: Store,
+        cut: _Cut,
+        not_before: datetime.datetime,
+        tale: _Tale,
+        under_way: Mapping[int, Flight[_Brought]],
     ) -> Answer[Any]:
         pieces, keys = cut.pieces, cut.keys
-        values = await store.get_many(keys)
-        kept = {place: each for place, value in enumerate(values) if (each := _parcel(value))}
+        dates = [piece.day for piece in pieces]
+        moments = self.changes.keys(dates)
+        values = await store.get_many([*keys, *moments])
+        if moments:
+            self.changes.take_in(dates, values[len(keys) :])
+        kept = {place: each for place, value in enumerate(values[: len(keys)]) if (each := _parcel(value))}
         now = self._now()
-        fresh = {place: each for place, each in kept.items() if _fresh(each, now)}
+        valid = {place: each for place, each in kept.items() if each.asked >= self.changes.at(dates[place])}
+        fresh = {place: each for place, each in valid.items() if _fresh(each, now, not_before)}
+        ended = {place: each for place, each in valid.items() if place not in fresh and place not in under_way}
+        prints: dict[int, bytes] = {}
+        if ended and not_before is _ANY_AGE:
+            ended = {place: each for place, each in ended.items() if self._checkable(cut, pieces[place], each, now)}
+            renewed, prints = await self._checked(store, cut, ended, tale)
+            fresh |= renewed
         if (rows := await self._excerpts(store, cut, fresh)) is not None:
             tale.hit = [piece.day for piece in pieces]
+            tale.took(cut, fresh)
             return tale.answer(rows, "hit")
         found = await self._from_parcels(store, cut, fresh)
         tale.hit = [pieces[place].day for place in sorted(found)]
@@ -463,35 +588,47 @@ class Cached:
             for place, key in enumerate(keys)
             if place not in found and place not in joined and key in self._flights
         }
+        earlier = {
+            piece.day: _Earlier(valid.get(place), prints.get(place, NO_PRINT)) for place, piece in enumerate(pieces)
+        }
         runs = days.runs(place for place in range(len(pieces)) if place not in found and place not in joined)
         claims = [share.claim for share in found.values() if share.rows]
         if runs == [range(len(pieces))] or (runs and self._orders.hopeless(cut.shape, claims, now)):
-            return await self._undivided(store, cut, kept, tale)
+            return await self._undivided(store, cut, kept, earlier, tale)
 
         slots = asyncio.Semaphore(self._runs_at_once)
-        own = [self._set_out(store, cut, pieces[run.start : run.stop], slots) for run in runs]
+        own = [self._set_out(store, cut, pieces[run.start : run.stop], slots, earlier) for run in runs]
         bringers = joined | {place: flight for run, flight in zip(runs, own, strict=True) for place in run}
         landed = await _landed({*own, *joined.values()})
         self._counted["joined"] += len(joined)
         for flight, brought in landed.items():
             tale.add(brought, joined=flight not in own)
         at_hand = found | _brought(cut, bringers, landed)
+        tale.took(cut, {place: fresh[place] for place in found}, {place: landed[bringers[place]] for place in bringers})
         if (error := _worst(landed.values())) is not None:
             return await self._standing_in(store, cut, error, at_hand, kept, tale)
         rows = self._join(cut, at_hand)
         if rows is None:
             # Nothing tells how these days follow each other: the upstream has to.
-            return await self._undivided(store, cut, kept, tale)
+            return await self._undivided(store, cut, kept, earlier, tale)
         return tale.answer(rows, "hit" if not bringers else "partial" if found else "miss")
 
-    async def _undivided(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel], tale: _Tale) -> Answer[Any]:
+    async def _undivided(
+        self,
+        store: Store,
+        cut: _Cut,
+        kept: Mapping[int, Parcel],
+        earlier: Mapping[datetime.date, _Earlier],
+        tale: _Tale,
+    ) -> Answer[Any]:
         """The answer to a call that is asked as it is. Its days are kept."""
-        tale.hit, tale.missed = [], [piece.day for piece in cut.pieces]
-        flight = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1))
+        tale.hit, tale.missed, tale.readings = [], [piece.day for piece in cut.pieces], []
+        flight = self._set_out(store, cut, cut.pieces, asyncio.Semaphore(1), earlier)
         brought = (await _landed({flight}))[flight]
         tale.add(brought)
         if brought.error is not None:
             return await self._standing_in(store, cut, brought.error, {}, kept, tale)
+        tale.took(cut, {}, dict.fromkeys(range(len(cut.pieces)), brought))
         return tale.answer(brought.rows(), "miss")
 
     async def _standing_in(
@@ -512,6 +649,7 @@ class Cached:
             if rows is not None:
                 now = self._now()
                 tale.since += [each.since for each in stale.values() if not _fresh(each, now)]
+                tale.took(cut, stale)
                 return tale.answer(rows, "stale")
         raise error
 
@@ -568,23 +706,36 @@ class Cached:
     async def _keep(self, store: Store, packed: Mapping[float, list[tuple[Key, bytes]]], generation: int) -> None:
         for fresh_for, entries in packed.items():
             if generation == self._generation:
-                await store.set_many(entries, fresh_for + self._stale_for)
+                await store.set_many(entries, max(fresh_for, self._trust.longest) + self._stale_for)
             if generation != self._generation:
                 # Forgotten while it was on its way into the store.
                 await store.delete([key for key, _ in entries])
 
     # Upstream
 
-    def _set_out(self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore) -> Flight[_Brought]:
-        """Fetch neighbouring pieces in one call, in a task that whoever needs one of their days waits for."""
+    def _set_out(
+        self,
+        store: Store,
+        cut: _Cut,
+        pieces: Sequence[Piece],
+        slots: asyncio.Semaphore,
+        earlier: Mapping[datetime.date, _Earlier],
+    ) -> Flight[_Brought]:
+        """Fetch neighbouring pieces in one call, in a task that all readers of their days wait for."""
         generation = self._generation
         keys = [cut.key(piece) for piece in pieces if piece.whole]
         return self._start(
-            lambda: self._fly(store, cut, pieces, slots, generation), cut.call.report.code, self._flights, keys
+            lambda: self._fly(store, cut, pieces, slots, generation, earlier), cut.call.report.code, self._flights, keys
         )
 
     async def _fly(
-        self, store: Store, cut: _Cut, pieces: Sequence[Piece], slots: asyncio.Semaphore, generation: int
+        self,
+        store: Store,
+        cut: _Cut,
+        pieces: Sequence[Piece],
+        slots: asyncio.Semaphore,
+        generation: int,
+        earlier: Mapping[datetime.date, _Earlier],
     ) -> _Brought:
         async with slots:
             asked = self._now()
@@ -592,27 +743,190 @@ class Cached:
         if flight.answer is None:
             return flight
         rows, name = flight.answer.rows, os.urandom(8)
-        # A day that was read only until the operation began is not over, however long that took.
-        until = min(asked, cut.call.moment or asked)
-        fresh_for = [self._fresh_for(cut, piece, until) if piece.whole else 0 for piece in pieces]
 
         def pack() -> tuple[Claim, list[Share], dict[float, list[tuple[Key, bytes]]]] | None:
             shared = shares(rows, cut.column, cut.dated, pieces, name)
             if shared is None:
                 return None
-            keys = map(cut.key, pieces)
-            return *shared, _packed(zip(keys, shared[1], fresh_for, strict=True), asked)
+            # A day that was read only until the operation began is not over, however long that took.
+            until = min(asked, cut.call.moment or asked)
+            fresh_for = [
+                self._fresh_for(cut, piece, until, not share.rows) if piece.whole else 0
+                for piece, share in zip(pieces, shared[1], strict=True)
+            ]
+            flight.until = {
+                piece.day: asked + datetime.timedelta(seconds=seconds)
+                for piece, seconds in zip(pieces, fresh_for, strict=True)
+            }
+            marks = [earlier[piece.day].print for piece in pieces]
+            return *shared, _packed(zip(map(cut.key, pieces), shared[1], fresh_for, marks, strict=True), asked)
 
         packed = await asyncio.to_thread(pack) if len(rows) > _MANY_ROWS else pack()
         if packed is not None:
             claim, shared, parcels = packed
             self._orders.learn(cut.shape, claim, asked)
             flight.shares = {piece.day: share for piece, share in zip(pieces, shared, strict=True)}
+            await self._note_changed(cut, pieces, parcels, earlier, asked)
             await self._keep(store, parcels, generation)
         return flight
 
+    async def _note_changed(
+        self,
+        cut: _Cut,
+        pieces: Sequence[Piece],
+        parcels: Mapping[float, list[tuple[Key, bytes]]],
+        earlier: Mapping[datetime.date, _Earlier],
+        asked: datetime.datetime,
+    ) -> None:
+        """Note the closed days whose rows differ from those that were kept. Other reports of them are outdated, too."""
+        packed = {key: value for entries in parcels.values() for key, value in entries}
+        row, changed = cut.call.report.row, []
+        for piece in pieces:
+            before, value = earlier[piece.day].kept, packed.get(cut.key(piece))
+            if before is None or value is None or not self._closed_when_read(cut, piece, before):
+                continue
+            if before.asked < self.changes.at(piece.day):
+                continue  # another report showed the change already
+            with contextlib.suppress(Unreadable):
+                if not await asyncio.to_thread(parcel.same_rows, before.value, value, row):
+                    changed.append(piece.day)
+        await self._changed(cut, changed, asked)
+
+    async def _changed(self, cut: _Cut, dates: Sequence[datetime.date], at: datetime.datetime) -> None:
+        """Note that closed days changed: nothing that was read of them before is used any more, whatever its report."""
+        if not dates:
+            return
+        self._counted["changed"] += len(dates)
+        _log.info("cache.changed", report=cut.call.report.code, days=days.spans(tuple(sorted(dates))))
+        if self._zone.key != self._day_zone.key:
+            # A day of the one zone lies in two of the other.
+            dates = sorted({date + _DAY * step for date in dates for step in (-1, 0, 1)})
+        await self.changes.note(dates, at)
+
+    async def note_changed(self, dates: Sequence[datetime.date], call: Call) -> None:
+        """Note that closed days were found changed by what calls of several reports say of them."""
+        cut = self._cut(call, "")
+        assert cut is not None
+        await self._changed(cut, dates, self._now())
+
+    async def changed_since(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
+        """Return when these business days were last found changed or forgotten; None if they never were.
+
+        Whatever holds rows of these days that were read earlier (a file, an exported partition) is outdated. Without
+        days it concerns rows that have none.
+        """
+        return await self.changes.since(first, last)
+
+    def outdated(self, readings: Iterable[Reading]) -> bool:
+        """Return whether a day was found changed after it was read."""
+        readings = list(readings)
+        if not readings or not self.changes.after(min(reading.read_at for reading in readings)):
+            return False
+        return any(
+            reading.first is not None
+            and reading.last is not None
+            and any(
+                self.changes.at(reading.first + _DAY * number) > days.microseconds(reading.read_at)
+                for number in range((reading.last - reading.first).days + 1)
+            )
+            for reading in readings
+        )
+
+    # Checks of closed days whose trust has ended
+
+    def _closed_when_read(self, cut: _Cut, piece: Piece, kept: Parcel) -> bool:
+        zone = self._day_zone if cut.dated else self._zone
+        return self._trust.closed(days.end(piece.day, zone), kept.since)
+
+    def _checkable(self, cut: _Cut, piece: Piece, kept: Parcel, now: datetime.datetime) -> bool:
+        """Return whether a cheap fingerprint can show that kept rows of a day are still what the upstream has."""
+        return (
+            cut.call.report in (GROUP_MOVEMENTS, GAME_LOGS)
+            and kept.asked <= days.microseconds(now)
+            and self._closed_when_read(cut, piece, kept)
+        )
+
+    async def _checked(
+        self, store: Store, cut: _Cut, ended: Mapping[int, Parcel], tale: _Tale
+    ) -> tuple[dict[int, Parcel], dict[int, bytes]]:
+        """Check days whose trust has ended. Return those that are trusted again, and the fingerprints of the others."""
+        if not ended:
+            return {}, {}
+        renewed: dict[int, Parcel] = {}
+        prints: dict[int, bytes] = {}
+        changed: list[datetime.date] = []
+        checked_at = self._now()
+        for run in days.runs(sorted(ended)):
+            places = {place: ended[place] for place in run}
+            try:
+                if cut.call.report is GAME_LOGS:
+                    same = await self._same_count(cut, places, tale)
+                    found = dict.fromkeys(places, (NO_PRINT, same))
+                else:
+                    found = await self._same_totals(store, cut, places, tale)
+            except UpstreamError:
+                continue  # the rows themselves will be read, or stand in as stale
+            for place, (print, unchanged) in found.items():
+                if unchanged and places[place].asked >= self.changes.at(cut.pieces[place].day):
+                    seconds = self._fresh_for(cut, cut.pieces[place], checked_at, not places[place].count)
+                    until = checked_at + datetime.timedelta(seconds=seconds)
+                    renewed[place] = parcel.renewed(places[place], until, print)
+                    continue
+                prints[place] = print
+                known = places[place].asked < self.changes.at(cut.pieces[place].day)
+                if not known and places[place].print not in (NO_PRINT, print):
+                    changed.append(cut.pieces[place].day)
+        self._counted["renewed"] += len(renewed)
+        await self._changed(cut, changed, checked_at)
+        entries = [(cut.key(cut.pieces[place]), each.value) for place, each in renewed.items()]
+        if entries:
+            await store.set_many(entries, self._keep_for)
+        return renewed, prints
+
+    async def _same_count(self, cut: _Cut, places: Mapping[int, Parcel], tale: _Tale) -> bool:
+        """Return whether the log still has as many rows of these neighbouring days as are kept (G1, `total_count`)."""
+        first, last = cut.pieces[min(places)].day, cut.pieces[max(places)].day
+        interval = Interval(days.start(first, self._zone), days.end(last, self._zone))
+        call = replace(cut.call, interval=interval, columns=None, counting=True)
+        answer = await self._upstream.fetch(call)
+        tale.made.append(Made(call, answer.requests, 0, answer.bytes, answer.seconds))
+        return answer.total == sum(each.count for each in places.values())
+
+    async def _same_totals(
+        self, store: Store, cut: _Cut, places: Mapping[int, Parcel], tale: _Tale
+    ) -> dict[int, tuple[bytes, bool]]:
+        """Return for each of neighbouring days the fingerprint of R1's rows, and whether the kept rows of R5 agree.
+
+        They agree if R1 says what it said when they were read or checked last, or if their own totals are R1's.
+        """
+        first, last = cut.pieces[min(places)].day, cut.pieces[max(places)].day
+        start, end = days.start(first, self._zone), days.end(last, self._zone)
+        same_days = (start, end) == (days.start(first, self._day_zone), days.end(last, self._day_zone))
+        interval = Interval(start, end, (first, last) if same_days else None)
+        group = dict(cut.call.params)["group_id"]
+        answer = await self.fetch(Call.of(DAILY_MOVEMENTS, interval, groupid=group), not_before=self._now())
+        # A bad value says neither that the day changed nor that it did not.
+        decode.require(answer.rows, DAILY_MOVEMENTS.row.__struct_fields__)
+        tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, Made)]  # type: ignore[attr-defined]
+        totals: dict[datetime.date, list[Any]] = {}
+        for row in answer.rows:
+            totals.setdefault(row.timestamp, []).append(row)
+        opened = await self._from_parcels(store, cut, places) if same_days else {}
+        found = {}
+        for place, each in places.items():
+            day = cut.pieces[place].day
+            covered = [day] if same_days else days.covered(day, self._zone, self._day_zone)
+            rows = [row for date in covered for row in totals.get(date, ())]
+            print = parcel.fingerprint(rows)
+            same = each.print == print
+            if not same and place in opened and len(rows) <= 1:
+                of_rows = figures.of_movements(opened[place].rows)
+                same = of_rows == (figures.of_day(rows[0]) if rows else figures.NOTHING)
+            found[place] = print, same
+        return found
+
     async def _fetched(self, call: Call) -> _Brought:
-        started = time.monotonic()
+        started, asked = time.monotonic(), self._now()
         call = replace(call, columns=None)  # what is kept serves those who read other columns
         try:
             answer = await self._upstream.fetch(call)
@@ -620,8 +934,10 @@ class Cached:
             code, requests = type(error).__name__, 0
             if isinstance(error, UpstreamError):
                 code, requests = error.code, error.requests
-            return _Brought(Made(call, requests, 0, 0, time.monotonic() - started, error=code), error)
-        return _Brought(Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds), None, answer)
+            made = Made(call, requests, 0, 0, time.monotonic() - started, error=code)
+            return _Brought(asked, made, error)
+        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
+        return _Brought(asked, made, None, answer)
 
     def _start(
         self,
@@ -685,7 +1001,7 @@ def _result(flight: Flight[_Brought]) -> _Brought:
     try:
         return flight.result()
     except Unavailable as late:
-        return _Brought(None, late)
+        return _Brought(_ANY_AGE, None, late)
 
 
 def _brought(
@@ -746,19 +1062,22 @@ def _parcel(value: bytes | None) -> Parcel | None:
         return None
 
 
-def _fresh(kept: Parcel | None, now: datetime.datetime) -> bool:
-    return kept is not None and kept.asked <= days.microseconds(now) < kept.fresh_until
+def _fresh(kept: Parcel | None, now: datetime.datetime, not_before: datetime.datetime = _ANY_AGE) -> bool:
+    """Return whether kept rows are trusted, and were read at `not_before` or later."""
+    if kept is None or not kept.asked <= days.microseconds(now) < kept.fresh_until:
+        return False
+    return not_before is _ANY_AGE or kept.asked >= days.microseconds(not_before)
 
 
 def _packed(
-    entries: Iterable[tuple[Key, Share, float]], asked: datetime.datetime
+    entries: Iterable[tuple[Key, Share, float, bytes]], asked: datetime.datetime
 ) -> dict[float, list[tuple[Key, bytes]]]:
     """The parcels, by how long they are fresh; without those that are never, and those that no bytes can hold."""
     found: dict[float, list[tuple[Key, bytes]]] = {}
-    for key, share, fresh_for in entries:
+    for key, share, fresh_for, print in entries:
         if fresh_for > 0:
             with contextlib.suppress(OverflowError):
-                found.setdefault(fresh_for, []).append((key, parcel.pack(share, asked, fresh_for)))
+                found.setdefault(fresh_for, []).append((key, parcel.pack(share, asked, fresh_for, print)))
     return found
 
 

@@ -194,10 +194,16 @@ class Upstream:
         bad.redact = self._redactor.text
         try:
             with late:
-                rows = await system.read(call, tally, bad)
+                rows: list[Any] = []
+                total = None
+                if call.counting and isinstance(system, GameLog):
+                    total = await system.count(call, tally)
+                else:
+                    rows = await system.read(call, tally, bad)
                 bad.told = partial(self._note, call)
                 bad.tell()
-                return Answer(rows, tally.requests, tally.bytes, time.monotonic() - tally.started)
+                seconds = time.monotonic() - tally.started
+                return Answer(rows, tally.requests, tally.bytes, seconds, total=total)
         except TimeoutError:
             if not late.expired:
                 raise

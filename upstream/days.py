@@ -70,9 +70,26 @@ def runs(missing: Iterable[int]) -> list[range]:
     return grouped
 
 
+def start(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
+    """Return the moment at which a day starts."""
+    return _midnight(day, zone)
+
+
+def covered(day: datetime.date, zone: ZoneInfo, other: ZoneInfo) -> list[datetime.date]:
+    """Return the days of another zone that a day of `zone` touches."""
+    first = start(day, zone).astimezone(other).date()
+    last = (end(day, zone) - _MICROSECOND).astimezone(other).date()
+    return [first + number * _DAY for number in range((last - first).days + 1)]
+
+
+def end(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
+    """Return the moment at which a day ends."""
+    return _midnight(day + _DAY, zone)
+
+
 def over(day: datetime.date, zone: ZoneInfo, grace: datetime.timedelta) -> datetime.datetime:
-    """When a day closes: at its end and the grace after it, for corrections and for games that cross midnight."""
-    return _midnight(day + _DAY, zone) + grace
+    """Return the moment at which a day counts as over: its end, and the grace after it."""
+    return end(day, zone) + grace
 
 
 @lru_cache(maxsize=512)

@@ -302,10 +302,7 @@ class _Answer:
         found = Sheet(rows, self.report, self.zone, bad=self.bad)
         _refuse_duplicates(self.report, body, found, envelope)
         try:
-            # What the decoder itself refused comes first: times are put in the order of ids.
-            found.refuse(self.needed)
-            found.need(self.needed)
-            found.refuse(self.needed)
+            found.require(self.needed)
             found.need(self.columns)
         except Malformed as error:
             error.payload = body
@@ -485,7 +482,6 @@ class _Plan:
     nests: tuple[_Nest, ...]
     required: tuple[str, ...]
     open: frozenset[str]
-    sequence: Callable[[Row], int] | None
 
 
 @lru_cache(maxsize=512)
@@ -499,10 +495,8 @@ def _plan(row: type[Row]) -> _Plan:
         kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
         columns += [_Column(field.name, kind, field.required, get) for kind in kinds]
         nests += [_Nest(field.name, inner, get, inner in typing.get_args(hint)) for inner in _structs(hint)]
-    # Movement ids are one sequence in time (C20), which tells apart the two showings of a repeated hour.
-    sequence = operator.attrgetter("movement_id") if "movement_id" in hints else None
     opened = frozenset([column.name for column in columns] + [nest.name for nest in nests])
-    return _Plan(tuple(columns), tuple(nests), tuple(required), opened, sequence)
+    return _Plan(tuple(columns), tuple(nests), tuple(required), opened)
 
 
 def _structs(hint: Any) -> list[type[Row]]:
@@ -651,7 +645,7 @@ class Sheet(list[Row]):
         plan = _plan(self._report.row)
         for column in plan.columns:
             if column.name in names:
-                _column(column, plan, self._zone, self, self._spoil)
+                _column(column, self._zone, self, self._spoil)
                 self._open -= {column.name}
         for nest in plan.nests:
             if nest.name in names:
@@ -723,7 +717,7 @@ def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo, spoil: _S
         return
     plan = _plan(row)
     for column in plan.columns:
-        _column(column, plan, zone, rows, spoil)
+        _column(column, zone, rows, spoil)
     for nest in plan.nests:
         _nest(nest, zone, rows, spoil)
 
@@ -764,12 +758,12 @@ def _named(name: str, value: Any, row: type[Row]) -> Iterable[str]:
         yield from (f"{name}[{key}]" for key, each in value.items() if isinstance(each, row))
 
 
-def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
+def _column(column: _Column, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
     values = list(map(column.get, rows))
     kinds = set(map(type, values))
     canonical = _at_once(column.kind, column.required, values, kinds, zone) if kinds <= _SCALARS else None
     if canonical is None:
-        _each(column, plan, rows, values, zone, spoil)
+        _each(column, rows, values, zone, spoil)
     # Most values are canonical as they come.
     elif canonical is not values and canonical != values:
         name = column.name
@@ -778,7 +772,7 @@ def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row], s
                 setattr(each, name, new)
 
 
-def _each(column: _Column, plan: _Plan, rows: Sequence[Row], values: list[Any], zone: ZoneInfo, spoil: _Spoil) -> None:
+def _each(column: _Column, rows: Sequence[Row], values: list[Any], zone: ZoneInfo, spoil: _Spoil) -> None:
     """Make a column canonical value by value, equal values once; what cannot be becomes what `spoil` gives for it."""
     name = column.name
     # Told apart by type, since True is 1 to a dictionary.
@@ -793,7 +787,7 @@ def _each(column: _Column, plan: _Plan, rows: Sequence[Row], values: list[Any], 
         else:
             good.append(row)
     if column.kind is Kind.MOMENT and any(isinstance(time, datetime.datetime) for time in found.values()):
-        _unfold(column, plan, good, found, zone)
+        _unfold(column, good, found, zone)
         return
     for row in good:
         setattr(row, name, found[column.get(row)])
@@ -858,14 +852,11 @@ def _one(kind: Kind, value: Any, zone: ZoneInfo) -> Any:
     return _CONVERT[kind](value)
 
 
-def _unfold(column: _Column, plan: _Plan, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
-    """Set a column in which the clock showed some times twice: by the rows' sequence, else as the first showing."""
+def _unfold(column: _Column, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
+    """Set a column in which the clock showed some times twice: as the first showing, whatever stands beside (C29)."""
     timed = [row for row in rows if found[column.get(row)] is not None]
-    if plan.sequence is None:
-        instants = [moment.unfold([found[column.get(row)]], zone)[0] for row in timed]
-    else:
-        timed.sort(key=plan.sequence)
-        instants = moment.unfold((found[column.get(row)] for row in timed), zone)
+    times = [found[column.get(row)] for row in timed]
+    instants = [time if isinstance(time, int) else moment.local(time, zone) for time in times]
     for row in rows:
         if found[column.get(row)] is None:
             setattr(row, column.name, None)
@@ -979,7 +970,7 @@ def _plain(kind: type[Excerpt], rows: Sequence[Row], zone: ZoneInfo) -> bool:
         return _UNREAD
 
     for column in plan.columns:
-        _column(column, plan, zone, rows, spoil)
+        _column(column, zone, rows, spoil)
     return not wrong
 
 

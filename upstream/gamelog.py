@@ -105,15 +105,25 @@ class GameLog:
         # One moment for all pages, and for all keys of an operation.
         interval = request.settled(call.interval, call.moment or datetime.datetime.now(datetime.UTC))
         asked = request.span(interval, self._config.timezone, by_days=False)
+        rows = await self._reader(call, asked, tally, bad).read()
+        refuse_strangers(call, rows, asked, self._config.timezone)
+        return rows if asked.window is None else request.within(rows, "created_at", asked.window)
+
+    async def count(self, call: Call, tally: Tally) -> int:
+        """Return how many rows a checked call would bring, as the upstream counts them: `total_count` of a page of one.
+
+        The bounds are those of the interval: the second more on either side would count rows that are not its own.
+        Raises UpstreamError, and TimeoutError at the deadline.
+        """
+        assert call.interval is not None
+        asked = request.span(call.interval, self._config.timezone, by_days=False, wider=False)
+        return (await self._reader(call, asked, tally, BadValues(call.report.code)).page(0, 1)).total
+
+    def _reader(self, call: Call, asked: request.Span, tally: Tally, bad: BadValues) -> "_Reader":
         try:
-            agent = self._config.agents.agent(call.agent)
+            return _Reader(self, call, asked, self._config.agents.agent(call.agent), tally, bad)
         except SecretMissing as error:
             missing = str(error)
-        else:
-            reader = _Reader(self, call, asked, agent, tally, bad)
-            rows = await reader.read()
-            refuse_strangers(call, rows, asked, self._config.timezone)
-            return rows if asked.window is None else request.within(rows, "created_at", asked.window)
         raise Unavailable(f"G1: the agent is not at hand: {missing}")
 
 
@@ -149,7 +159,7 @@ class _Reader:
 
     async def _pages(self, size: int | None) -> list[Row]:
         size = size or self._config.page_size
-        first = await self._page(0, size)
+        first = await self.page(0, size)
         self._total = first.total
         # An upstream that gives fewer rows a page than it was asked for says so in `perPage`.
         if first.per_page is not None and 0 < first.per_page < size:
@@ -174,7 +184,7 @@ class _Reader:
         """The pages after one that is full and as long as its total, which may count that page alone (C40)."""
         found: list[decode.LogPage[Row]] = []
         while True:
-            page = await self._page(len(found) + 1, size)
+            page = await self.page(len(found) + 1, size)
             if not page.rows:
                 return found
             if page.total != len(page.rows) or page.total > size:
@@ -192,7 +202,7 @@ class _Reader:
 
         async def work() -> None:
             for number in numbers:
-                page = await self._page(number, size)
+                page = await self.page(number, size)
                 _check_length(page, total, size, number)
                 found[number] = page
 
@@ -205,7 +215,8 @@ class _Reader:
             await asyncio.gather(*workers, return_exceptions=True)
         return [page for page in found if page is not None]
 
-    async def _page(self, number: int, size: int) -> decode.LogPage[Row]:
+    async def page(self, number: int, size: int) -> decode.LogPage[Row]:
+        """Return one page of so many rows."""
         body = request.body(self._call, self._asked, number, size)
         return await with_token(self._agent.token, self._transport.budget, lambda: self._ask(body))
 

@@ -141,6 +141,22 @@ class Journal:
             return None
         return found[0] if found else None
 
+    def noted_under(self, prefix: str) -> dict[str, str]:
+        """Return the notes whose names begin with a prefix, by the rest of the name; none if it cannot be read."""
+        self.flush()
+        if not self._path.exists():
+            return {}
+        try:
+            with self._connection() as connection:
+                found = connection.execute(
+                    "SELECT substr(name, ?), text FROM note WHERE substr(name, 1, ?) = ?",
+                    (len(prefix) + 1, len(prefix), prefix),
+                ).fetchall()
+        except sqlite3.Error as error:
+            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+            return {}
+        return dict(found)
+
     def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
         """The newest `limit` entries since an aware time, the oldest of them first."""
         self.flush()

@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _SECONDS = re.compile(r"(-?[0-9]{1,12})(?:\.([0-9]{1,9}))?")
@@ -12,6 +12,7 @@ _ISO = re.compile(
 _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _SECOND = 1_000_000
+_DAY = datetime.timedelta(days=1)
 # 0001-01-01 to 9999-12-31: what a calendar can show. Milliseconds taken for seconds fall outside.
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 _NONE = ("", "0", "0000-00-00 00:00:00")
@@ -63,21 +64,36 @@ def local(time: datetime.datetime, zone: ZoneInfo, fold: int = 0) -> int:
     return (time - _offsets(time, zone)[fold] - _EPOCH) // _MICROSECOND
 
 
-def unfold(times: Iterable[int | datetime.datetime], zone: ZoneInfo) -> list[int]:
-    """The instants of local times given in the order in which they happened.
+@lru_cache(maxsize=4096)
+def repeated(start: datetime.datetime, end: datetime.datetime, zone: ZoneInfo) -> tuple[tuple[int, int], ...]:
+    """The stretches of time that the clocks of `zone` show twice and that touch an interval, each with both showings.
 
-    In the hour that the clock shows twice, a time is taken for the first showing, unless that would put it before
-    its predecessor (by more than a minute, since two writers of a log may overtake one another): then for the second.
+    They are half-open, in microseconds since 1970-01-01 00:00 UTC.
     """
-    found: list[int] = []
-    last = -(2**63)
-    for time in times:
-        if not isinstance(time, int):
-            first = local(time, zone)
-            time = first if first >= last - 60 * _SECOND else local(time, zone, fold=1)
-        last = max(last, time)
-        found.append(time)
-    return found
+    found = []
+    first, last = (time.astimezone(datetime.UTC) for time in (start - 2 * _DAY, end + 2 * _DAY))
+    for day in range((last - first) // _DAY + 1):
+        before, after = first + day * _DAY, first + (day + 1) * _DAY
+        gap = _offset(before, zone) - _offset(after, zone)
+        if gap <= datetime.timedelta(0):
+            continue
+        while after - before > datetime.timedelta(seconds=1):
+            middle = before + (after - before) // 2
+            before, after = (middle, after) if _offset(middle, zone) == _offset(before, zone) else (before, middle)
+        change = after.replace(microsecond=0)
+        if change - gap < end and change + gap > start:
+            found.append((_since_epoch(change - gap), _since_epoch(change + gap)))
+    return tuple(found)
+
+
+def _offset(time: datetime.datetime, zone: ZoneInfo) -> datetime.timedelta:
+    offset = time.astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset
+
+
+def _since_epoch(time: datetime.datetime) -> int:
+    return (time.astimezone(datetime.UTC).replace(tzinfo=None) - _EPOCH) // _MICROSECOND
 
 
 def _offsets(time: datetime.datetime, zone: ZoneInfo) -> tuple[datetime.timedelta, datetime.timedelta]:

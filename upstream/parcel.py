@@ -16,9 +16,10 @@ from upstream.order import Claim, Order, Share
 from upstream.rows import Row
 
 # To be raised when a value means something else than before though its column's name and type stay.
-FORMAT = 1
-# asked, fresh until (microseconds), fetch, order, proven, number of rows, length of the places
-_HEAD = struct.Struct(">qq8sBBII")
+FORMAT = 2
+# asked, fresh until (microseconds), fetch, order, proven, number of rows, length of the places, fingerprint
+_HEAD = struct.Struct(">qq8sBBII16s")
+NO_PRINT = bytes(16)
 HEAD = _HEAD.size
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _PLACES = msgspec.msgpack.Decoder(list[int])
@@ -37,7 +38,10 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What a parcel says of itself: when its rows were asked for and until when they are fresh, who listed them."""
+    """The head of a parcel: when its rows were read, until when they are trusted, and the order they were listed in.
+
+    `print` is the fingerprint that its day had when it was read or checked last; NO_PRINT if none was taken.
+    """
 
     asked: int
     fresh_until: int
@@ -46,11 +50,17 @@ class Parcel:
     count: int
     value: bytes
     start: int
+    print: bytes = NO_PRINT
 
     @property
     def since(self) -> datetime.datetime:
         """When its rows were asked for."""
         return _EPOCH + datetime.timedelta(microseconds=self.asked)
+
+    @property
+    def until(self) -> datetime.datetime:
+        """Return the moment until which its rows are trusted."""
+        return _EPOCH + datetime.timedelta(microseconds=self.fresh_until)
 
     def share(self, row: type[Row]) -> Share:
         """The rows. Raises Unreadable."""
@@ -65,8 +75,38 @@ class Parcel:
         return Share(rows, self.claim, self.fetch, places)
 
 
-def pack(share: Share, asked: datetime.datetime, fresh_for: float) -> bytes:
-    """The parcel of a share. Raises OverflowError for an id that msgpack cannot hold (2^64 and above)."""
+def renewed(kept: Parcel, until: datetime.datetime, print: bytes) -> Parcel:
+    """Return the parcel trusted until a later moment, with the fingerprint that its day has now."""
+    head = _HEAD.pack(
+        kept.asked,
+        microseconds(until),
+        kept.fetch,
+        kept.claim.order,
+        kept.claim.proven,
+        kept.count,
+        kept.start - HEAD,
+        print,
+    )
+    return unpack(head + kept.value[HEAD:])
+
+
+def fingerprint(rows: Iterable[Row]) -> bytes:
+    """Return the digest of some rows: the same for the same values, and never NO_PRINT."""
+    return hashlib.blake2b(_ENCODER.encode(list(rows)), digest_size=16).digest()
+
+
+def same_rows(one: bytes, other: bytes, row: type[Row]) -> bool:
+    """Return whether two parcels hold the same rows, in whatever order. Raises Unreadable."""
+    first, second = unpack(one), unpack(other)
+    if first.count != second.count:
+        return False
+    if one[first.start :] == other[second.start :]:
+        return True
+    return sorted(map(_ENCODER.encode, first.share(row).rows)) == sorted(map(_ENCODER.encode, second.share(row).rows))
+
+
+def pack(share: Share, asked: datetime.datetime, fresh_for: float, print: bytes = NO_PRINT) -> bytes:
+    """Return the parcel of a share. Raises OverflowError for an id that msgpack cannot hold (2^64 and above)."""
     since = microseconds(asked)
     places = _ENCODER.encode(share.places) if share.places is not None else b""
     head = _HEAD.pack(
@@ -77,6 +117,7 @@ def pack(share: Share, asked: datetime.datetime, fresh_for: float) -> bytes:
         share.claim.proven,
         len(share.rows),
         len(places),
+        print,
     )
     return b"".join((head, places, _ENCODER.encode(share.rows)))
 
@@ -84,11 +125,11 @@ def pack(share: Share, asked: datetime.datetime, fresh_for: float) -> bytes:
 def unpack(value: bytes) -> Parcel:
     """The parcel, of which at least the first HEAD bytes are there. Raises Unreadable."""
     try:
-        asked, fresh_until, fetch, order, proven, count, places = _HEAD.unpack_from(value)
+        asked, fresh_until, fetch, order, proven, count, places, print = _HEAD.unpack_from(value)
         claim = Claim(Order(order), bool(proven))
     except (struct.error, ValueError) as error:
         raise Unreadable(str(error)) from None
-    return Parcel(asked, fresh_until, fetch, claim, count, value, HEAD + places)
+    return Parcel(asked, fresh_until, fetch, claim, count, value, HEAD + places, print)
 
 
 @lru_cache(maxsize=64)

@@ -90,13 +90,13 @@ def days(interval: Interval, zone: ZoneInfo) -> Span:
     return Span(datetime.datetime.combine(first, midnight), datetime.datetime.combine(last, midnight), True, None)
 
 
-def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True) -> Span:
+def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True, wider: bool = True) -> Span:
     """The interval in the local time of `zone`, whichever way an upstream compares times within a second (C26).
 
     Whole days are asked for as days (`by_days`): a `range` includes both of its days wholly, so that no second at their
     ends is compared. All other bounds, and those of a log that knows no days, are sent one second wider than the
-    interval; the rows outside are left out here. A bound that the clock shows twice is moved outward to one that it
-    shows once, since the upstream could not tell which is meant.
+    interval (`wider`); the rows outside are left out here. A bound that the clock shows twice is moved outward to one
+    that it shows once, since the upstream could not tell which is meant.
     """
     first = interval.start.astimezone(zone)
     last = (interval.end - _MICROSECOND).astimezone(zone)
@@ -106,9 +106,10 @@ def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True) -> Span:
         and midnight(last.date() + datetime.timedelta(days=1), zone) == interval.end
     ):
         return Span(_wall(first), _wall(last), True, None)
-    start = interval.start.replace(microsecond=0) - _SECOND
-    # Included, so that this is one second more than the last second of the interval.
-    end = (interval.end - _MICROSECOND).replace(microsecond=0) + _SECOND
+    more = _SECOND if wider else 0 * _SECOND
+    start = interval.start.replace(microsecond=0) - more
+    # Included, so that wider it is one second more than the last second of the interval.
+    end = (interval.end - _MICROSECOND).replace(microsecond=0) + more
     while moment.twice(_wall(start.astimezone(zone)), zone):
         start -= _STEP
     while moment.twice(_wall(end.astimezone(zone)), zone):

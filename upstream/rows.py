@@ -19,7 +19,7 @@ contract has one object, PHP writes an empty one as `[]`: the row holds None (C3
 
 import datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -232,13 +232,19 @@ class PrizeAmount(Row, kw_only=True):
     bonus: Money = None
 
 
+if TYPE_CHECKING:
+    OneAmount = PrizeAmount
+else:  # the decoder takes the one out of its list
+    OneAmount = PrizeAmount | list[PrizeAmount]
+
+
 class GameSummaryWinner(Row, kw_only=True):
     """R4: a winner of a prize."""
 
     username: str | None = None
     user_id: NoId = None
     external_user_id: Code = None
-    amount: PrizeAmount | list[PrizeAmount] | None = None
+    amount: OneAmount | None = None
     ticket_id: Code = None
 
 

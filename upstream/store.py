@@ -68,6 +68,9 @@ class StoreStats:
 class Store(Protocol):
     """Bytes by key, each for a time. Whatever fails inside, a store answers: with what it has, if that is nothing."""
 
+    shared: bool
+    """Whether other processes see what is kept."""
+
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """The values, None for those that are not there."""
 
@@ -92,6 +95,8 @@ class Store(Protocol):
 
 class MemoryStore:
     """A store in memory, bounded in bytes: what was used longest ago makes room."""
+
+    shared = False
 
     def __init__(self, limit: int = 256 * _MEBIBYTE, clock: Callable[[], float] = time.time) -> None:
         self._limit = limit

@@ -30,6 +30,8 @@ class RedisStore:
     for a Redis that hangs; one line in the log says so, and one that it is back.
     """
 
+    shared = True
+
     def __init__(self, url: str, namespace: str = "gamehub-graph", timeout: float = 1.0, pause: float = 1.0) -> None:
         """Raises ValueError for a URL that Redis does not know. Nothing connects yet."""
         self._redis: Redis = Redis.from_url(

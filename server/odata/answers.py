@@ -44,7 +44,7 @@ class Entities:
         """A page of an entity set. Raises Refusal."""
         asked = options.read(table, request.query_params.multi_items(), rooted)
         size, preferred = options.page_size(request.headers.get("prefer"))
-        question = self._question(table, asked, size, request)
+        question = await asyncio.to_thread(self._question, table, asked, size, request)
         found = await reading.page(question, self._answers)
         accept, bare = _accepted(request)
         parts = [] if bare else [f'"@odata.context":{_text(_context(root, table, asked))}']
@@ -60,7 +60,8 @@ class Entities:
     async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
         """`/$count`: how many entities there are. Raises Refusal."""
         asked = options.read(table, request.query_params.multi_items(), rooted)
-        found = await reading.counted(self._question(table, asked, options.PAGE_ROWS, request), self._answers)
+        question = await asyncio.to_thread(self._question, table, asked, options.PAGE_ROWS, request)
+        found = await reading.counted(question, self._answers)
         return Response(str(found), headers=HEADERS, media_type="text/plain")
 
     async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
@@ -71,7 +72,8 @@ class Entities:
         if table.timed and not {"since", "until", "period"} & {name for name, _ in pairs}:
             pairs += zip(("since", "until"), _window(day), strict=True)
         literal = key.replace("'", "''")
-        question = self._question(table, asked, 1, request, pairs, f"{key_of(table)} eq '{literal}'")
+        condition = f"{key_of(table)} eq '{literal}'"
+        question = await asyncio.to_thread(self._question, table, asked, 1, request, pairs, condition)
         found = await reading.page(question, self._answers)
         if not found.rows.num_rows:
             raise Refusal(404, "NOT_FOUND", f"{table.name} has no row {key[:60]!r}.")
@@ -93,12 +95,12 @@ class Entities:
         column = time_of(table)
         time = None if column is None else column.name
         text = condition or asked.filter
-        found = None if text is None else filters.read(text, _kinds(table), time, self._setup.zone)
-        bounds = filters.Bounds() if found is None else found.bounds
+        key = key_of(table) if table.timed else None
+        found = None if text is None else filters.read(text, _kinds(table), self._setup.zone, time, key)
         return Question(
             table=table,
             variables=variables,
-            days=days(table, said, bounds, time, self._setup),
+            days=days(table, said, found, self._setup),
             select=asked.select,
             filter=found,
             order=asked.order,

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from server.tables.table import Column, Kind, Table
+from server.tables.table import PRECISION, Column, Kind, Table
 
 NAMESPACE = "GamehubGraph"
 CONTAINER = "Tables"
-_SCALE = 10
 
 # The type and its facets. An enum is text: clients that do not know enums read it, and its values stand in the
 # description of the table.
@@ -22,7 +21,6 @@ PRIMITIVES: dict[str, tuple[str, dict[str, object]]] = {
     "int64": ("Edm.Int64", {}),
     "float64": ("Edm.Double", {}),
     "bool": ("Edm.Boolean", {}),
-    "decimal": ("Edm.Decimal", {"Precision": 38, "Scale": _SCALE}),
     "timestamp": ("Edm.DateTimeOffset", {"Precision": 6}),
     "date": ("Edm.Date", {}),
 }
@@ -41,12 +39,11 @@ def key_of(table: Table) -> str:
 
 
 def time_of(table: Table) -> Column | None:
-    """The column that a window of time is about: of a row's own columns, the first one that is a time."""
+    """The column that a window of time is about: the field of a row by which `during` selects rows."""
     if not table.timed:
         return None
     last = len(table.spine)
-    times = (one for one in table.columns if one.level == last and one.kind.name in ("timestamp", "date"))
-    return next(times, None)
+    return next((one for one in table.columns if one.level == last and one.during), None)
 
 
 def type_of(kind: Kind) -> tuple[str, dict[str, object]]:
@@ -54,6 +51,8 @@ def type_of(kind: Kind) -> tuple[str, dict[str, object]]:
     if kind.of is not None:
         inner, facets = type_of(kind.of)
         return f"Collection({inner})", facets
+    if kind.name == "decimal":
+        return "Edm.Decimal", {"Precision": PRECISION, "Scale": kind.scale}
     return PRIMITIVES[kind.name]
 
 

@@ -1,17 +1,17 @@
 """`$filter`: read by odata-query, checked against the columns, and evaluated over arrow's columns.
 
-A comparison of the table's time column that the whole filter depends on bounds the window as well: what lies outside is
-never read. As OData has it, a comparison with null is false, but for `ne`, and what is neither true nor false is not
-in the answer.
+Each part of a filter knows the days on which it can be true (`days.py`), so the filter bounds the window as well: a day
+on which it cannot be true is not read. As OData has it, a comparison with null is false, but for `ne`, and what is
+neither true nor false is not in the answer.
 """
 
 import copy
 import datetime
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,111 +21,145 @@ from odata_query import ast
 from odata_query.exceptions import ArgumentCountException, ODataException, UnknownFunctionException
 from odata_query.grammar import ODataLexer, ODataParser
 
+from server.odata.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, Days, beginning, when
 from server.refusal import Refusal
-from server.tables.arrow import DECIMAL, TIMESTAMP, texts
+from server.tables.arrow import TIMESTAMP, data_type, integers, texts
 from server.tables.table import Kind
 from upstream import interval
 
 LONGEST = 8000
 DEEPEST = 100
-_WIDE = pa.decimal256(76, 20)
+_WIDE = pa.decimal256(76, 30)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 # A plus sign in an address is a space, unless somebody has taken care of it.
 _OFFSET = re.compile(r"(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:\d\d)", re.ASCII)
 
 NUMBERS = frozenset({"int64", "float64", "decimal"})
 TEXTS = frozenset({"string", "enum"})
 _SORTS = {**dict.fromkeys(NUMBERS, "number"), **dict.fromkeys(TEXTS, "string")}
+_ASPECTS = {"timestamp": "moment", "date": "day"}
+_NAIVE = pa.timestamp("us")
+_DAY = 86_400_000_000
+_MICROSECOND = datetime.timedelta(microseconds=1)
+# Columns have microseconds. Clients may send more digits.
+_FINER = re.compile(r"\.\d{6}\d*[1-9]", re.ASCII)
 
 Read = Callable[[pa.Table], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of a filter: what it is, and how it is read from rows. A `literal` has its value, a column its `name`."""
+    """A part of a filter: what it is, and how it is read from rows. A `literal` has its value.
+
+    A condition has the `days` on which it can be true or false. `aspect` says what of the row's time a term is: a name
+    that `days.when` knows. A literal that is `finer` is a time a little after its value, which has microseconds.
+    """
 
     sort: str
     read: Read
-    name: str | None = None
     literal: Any = None
     is_literal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Between which moments, or days, a filter leaves anything; `open_end` says that the last is not among them."""
-
-    first: datetime.datetime | datetime.date | None = None
-    last: datetime.datetime | datetime.date | None = None
-    open_end: bool = False
-
-    def __bool__(self) -> bool:
-        return self.first is not None or self.last is not None
+    days: Days = ANY
+    aspect: str | None = None
+    finer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter: the columns it reads, the bounds of the time column, and which rows it takes."""
+    """A filter: the columns it reads, the days on which it can be true, and which rows it takes.
+
+    `times` are the columns it reads that say when: times, dates, and the key, which begins with the day. `parts` are
+    keys that it compares with and that name a part of a day.
+    """
 
     columns: frozenset[str]
-    bounds: Bounds
+    days: int
+    times: tuple[str, ...]
+    parts: tuple[str, ...]
     mask: Read
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: the sorts of its arguments, of its result, and what it does. From `literal` on, only literals."""
+    """A function: the sorts of its arguments, of its result, and what it does. From `literal` on, only literals.
+
+    `aspects` says what of the time the result is, for an argument that is an aspect of it.
+    """
 
     takes: tuple[str, ...]
     gives: str
     call: Callable[..., Any]
     literal: int = 9
+    aspects: Mapping[str, str] = field(default_factory=dict)
 
 
 def _sliced(value: Any, start: int, length: int | None = None) -> Any:
     return pc.utf8_slice_codeunits(value, start, None if length is None else start + length)
 
 
+def _found_at(value: Any, part: str) -> Any:
+    """The place of a text in a text, in characters: arrow's own function counts bytes."""
+    if not part:
+        return pc.subtract(pc.utf8_length(value), pc.utf8_length(value))
+    pieces = pc.split_pattern(value, part, max_splits=1)
+    before = pc.utf8_length(pc.list_element(pieces, 0))
+    return pc.if_else(pc.equal(pc.list_value_length(pieces), 1), -1, before)
+
+
 FUNCTIONS = {
     "contains": Function(("string", "string"), "bool", lambda value, part: pc.match_substring(value, part), 1),
     "startswith": Function(("string", "string"), "bool", lambda value, part: pc.starts_with(value, part), 1),
     "endswith": Function(("string", "string"), "bool", lambda value, part: pc.ends_with(value, part), 1),
-    "indexof": Function(("string", "string"), "number", lambda value, part: pc.find_substring(value, part), 1),
+    "indexof": Function(("string", "string"), "number", _found_at, 1),
     "substring": Function(("string", "number", "number"), "string", _sliced, 1),
     "concat": Function(("string", "string"), "string", lambda *parts: pc.binary_join_element_wise(*parts, "")),
     "length": Function(("string",), "number", pc.utf8_length),
     "tolower": Function(("string",), "string", pc.utf8_lower),
     "toupper": Function(("string",), "string", pc.utf8_upper),
     "trim": Function(("string",), "string", pc.utf8_trim_whitespace),
-    "year": Function(("time",), "number", pc.year),
-    "month": Function(("time",), "number", pc.month),
-    "day": Function(("time",), "number", pc.day),
+    "year": Function(("time",), "number", pc.year, 9, dict.fromkeys(("moment", "day"), "year")),
+    "month": Function(("time",), "number", pc.month, 9, dict.fromkeys(("moment", "day"), "month")),
+    "day": Function(("time",), "number", pc.day, 9, dict.fromkeys(("moment", "day"), "monthday")),
     "hour": Function(("timestamp",), "number", pc.hour),
     "minute": Function(("timestamp",), "number", pc.minute),
     "second": Function(("timestamp",), "number", pc.second),
-    "date": Function(("timestamp",), "date", lambda value: pc.cast(value, pa.date32())),
+    "date": Function(("timestamp",), "date", lambda value: pc.cast(value, pa.date32()), 9, {"moment": "day"}),
     "round": Function(("number",), "number", lambda value: pc.round(value, round_mode="half_towards_infinity")),
     "floor": Function(("number",), "number", pc.floor),
     "ceiling": Function(("number",), "number", pc.ceil),
 }
-COMPARISONS: dict[type, tuple[str, Callable[[Any, Any], Any], Callable[[Any, Any], Any], str]] = {
-    ast.Eq: ("eq", pc.equal, operator.eq, "eq"),
-    ast.NotEq: ("ne", pc.not_equal, operator.ne, "ne"),
-    ast.Lt: ("lt", pc.less, operator.lt, "gt"),
-    ast.LtE: ("le", pc.less_equal, operator.le, "ge"),
-    ast.Gt: ("gt", pc.greater, operator.gt, "lt"),
-    ast.GtE: ("ge", pc.greater_equal, operator.ge, "le"),
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "eq": pc.equal,
+    "ne": pc.not_equal,
+    "lt": pc.less,
+    "le": pc.less_equal,
+    "gt": pc.greater,
+    "ge": pc.greater_equal,
 }
-OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "in", "and", "or", "not")
+_WORDS: dict[type, str] = {
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+}
+WORDS = (*COMPARISONS, "in", "and", "or", "not")
 
 
-def read(text: str, columns: Mapping[str, Kind], time: str | None, zone: ZoneInfo) -> Filter:
-    """The filter that a text means for columns, one of which is the time. Raises Refusal."""
+def read(
+    text: str, columns: Mapping[str, Kind], zone: ZoneInfo, time: str | None = None, key: str | None = None
+) -> Filter:
+    """The filter that a text means for columns: `time` is what the window is about, `key` names the rows.
+
+    Raises Refusal.
+    """
     if not text.strip():
         raise _bad("is empty")
     if len(text) > LONGEST:
         raise _bad(f"has {len(text):,} characters; {LONGEST:,} are allowed")
     try:
-        tree = ODataParser().parse(_tokens(_OFFSET.sub(r"\1+\2", text.strip())))
+        tree = ODataParser().parse(_tokens(_with_plus(text.strip())))
     except UnknownFunctionException as unknown:
         raise _bad(f"has no function {unknown.function_name[:40]!r}; it has {', '.join(FUNCTIONS)}") from None
     except ArgumentCountException as wrong:
@@ -134,10 +168,21 @@ def read(text: str, columns: Mapping[str, Kind], time: str | None, zone: ZoneInf
         token = getattr(wrong, "token", None)
         where = "ends too early" if token is None else f"cannot be read from {text[token.index :][:40]!r} on"
         raise _bad(where) from None
-    reader = _Reader(columns, zone)
+    reader = _Reader(columns, zone, time, key)
     condition = reader.condition(tree)
-    bounds = Bounds() if time is None else _bounds(reader, tree, time)
-    return Filter(frozenset(reader.used), bounds, lambda rows: _full(condition.read(rows), rows.num_rows))
+    return Filter(
+        columns=frozenset(reader.used),
+        days=condition.days.true,
+        times=tuple(name for name in columns if name in reader.used and reader.when(name)),
+        parts=tuple(reader.parts),
+        mask=lambda rows: _full(condition.read(rows), rows.num_rows),
+    )
+
+
+def _with_plus(text: str) -> str:
+    """The filter with the plus signs of its times, and its texts in quotes as they are."""
+    parts = text.split("'")
+    return "'".join(part if place % 2 else _OFFSET.sub(r"\1+\2", part) for place, part in enumerate(parts))
 
 
 def _tokens(text: str) -> Iterator[Any]:
@@ -156,11 +201,20 @@ def _tokens(text: str) -> Iterator[Any]:
 class _Reader:
     """Turns the tree of a filter into terms, each checked against its neighbours."""
 
-    def __init__(self, columns: Mapping[str, Kind], zone: ZoneInfo) -> None:
+    def __init__(
+        self, columns: Mapping[str, Kind], zone: ZoneInfo, time: str | None = None, key: str | None = None
+    ) -> None:
         self.columns = columns
         self.zone = zone
+        self.time = time
+        self.key = key
         self.used: set[str] = set()
+        self.parts: list[str] = []
         self.depth = 0
+
+    def when(self, name: str) -> bool:
+        """Whether a column says when."""
+        return name == self.key or self.columns[name].name in ("timestamp", "date")
 
     def condition(self, node: Any) -> Term:
         """A term that is true or false."""
@@ -185,14 +239,16 @@ class _Reader:
             case ast.Compare(comparator=ast.In()):
                 return self._among(node)
             case ast.Compare():
-                return self.compared(type(node.comparator), self.term(node.left), self.term(node.right))
+                return self.compared(_WORDS[type(node.comparator)], self.term(node.left), self.term(node.right))
+            case ast.BoolOp(op=ast.And()):
+                left, right = self.condition(node.left), self.condition(node.right)
+                return _joined(pc.and_kleene, left.days & right.days, [left, right])
             case ast.BoolOp():
                 left, right = self.condition(node.left), self.condition(node.right)
-                both = pc.and_kleene if isinstance(node.op, ast.And) else pc.or_kleene
-                return Term("bool", lambda rows: both(_truth(left.read(rows)), _truth(right.read(rows))))
+                return _joined(pc.or_kleene, left.days | right.days, [left, right])
             case ast.UnaryOp(op=ast.Not()):
                 inner = self.condition(node.operand)
-                return Term("bool", lambda rows: pc.invert(_truth(inner.read(rows))))
+                return Term("bool", lambda rows: pc.invert(_truth(inner.read(rows))), days=~inner.days)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Integer(val) | ast.Float(val)):
                 return _literal("number", -_number(val))
             case ast.Call():
@@ -210,53 +266,73 @@ class _Reader:
             case ast.Date() | ast.DateTime():
                 return self._moment(node)
         what = type(node).__name__.lower()
-        raise _bad(f"has {what}, which is not understood; there are {', '.join(OPERATORS)}, and {', '.join(FUNCTIONS)}")
+        raise _bad(f"has {what}, which is not understood; there are {', '.join(WORDS)}, and {', '.join(FUNCTIONS)}")
 
     def _column(self, name: str) -> Term:
         if name not in self.columns:
             raise _bad(f"names {name[:60]!r}; there are {', '.join(self.columns)}")
         self.used.add(name)
-        kind = self.columns[name].name
-        if kind == "enum":
-            return Term("string", lambda rows: pc.cast(rows[name], pa.string()), name)
-        return Term(_SORTS.get(kind, kind), lambda rows: rows[name], name)
+        kind = self.columns[name]
+        aspect = "key" if name == self.key else _ASPECTS.get(kind.name) if name == self.time else None
+        match kind.name:
+            case "enum":
+                return Term("string", lambda rows: pc.cast(rows[name], pa.string()))
+            case "decimal":  # kept as text
+                type_ = data_type(kind)
+                return Term("number", lambda rows: pc.cast(rows[name], type_))
+        return Term(_SORTS.get(kind.name, kind.name), lambda rows: rows[name], aspect=aspect)
 
     def _moment(self, node: Any) -> Term:
         try:
             found = datetime.datetime.fromisoformat(node.val) if isinstance(node, ast.DateTime) else node.py_val
-        except ValueError:
+            if isinstance(found, datetime.datetime):
+                aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
+                told = _literal("timestamp", aware.astimezone(datetime.UTC))
+                return replace(told, finer=_FINER.search(node.val) is not None)
+        except (ValueError, OverflowError):
             raise _bad(f"has the time {node.val}, which does not exist") from None
-        if isinstance(found, datetime.datetime):
-            aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
-            return _literal("timestamp", aware.astimezone(datetime.UTC))
         return _literal("date", found)
 
     def _among(self, node: Any) -> Term:
         left = self.term(node.left)
         items = node.right.val if isinstance(node.right, ast.List) else [node.right]
-        found = [self.compared(ast.Eq, left, self.term(item)) for item in items]
+        found = [self.compared("eq", left, self.term(item)) for item in items]
+        days = found[0].days
+        for one in found[1:]:
+            days |= one.days
+        return _joined(pc.or_kleene, days, found)
 
-        def read(rows: pa.Table) -> Any:
-            mask = found[0].read(rows)
-            for one in found[1:]:
-                mask = pc.or_kleene(mask, one.read(rows))
-            return mask
-
-        return Term("bool", read)
-
-    def compared(self, comparator: type, left: Term, right: Term) -> Term:
+    def compared(self, word: str, left: Term, right: Term) -> Term:
         """A comparison. Raises Refusal where the two cannot be compared."""
-        word, compare, plain, _ = COMPARISONS[comparator]
         if "null" in (left.sort, right.sort):
             return _with_null(word, left, right)
         left, right = self._alike(left, right), self._alike(right, left)
         if left.sort != right.sort or left.sort == "list":
             raise _bad(f"compares a {left.sort} with a {right.sort}")
-        if left.is_literal and right.is_literal:
-            return _literal("bool", plain(left.literal, right.literal))
+        if left.is_literal:
+            if right.is_literal:
+                return _literal("bool", OPERATORS[word](left.literal, right.literal))
+            word, left, right = TURNED[word], right, left
+        if right.finer:
+            if word in ("eq", "ne"):
+                return _literal("bool", word == "ne")
+            word = "le" if word in ("lt", "le") else "gt"
+        compare = COMPARISONS[word]
         meet = _numbers if left.sort == "number" else lambda *both: both
         unknown = word == "ne"  # something is not what is unknown
-        return Term("bool", lambda rows: pc.fill_null(compare(*meet(left.read(rows), right.read(rows))), unknown))
+        return Term(
+            "bool",
+            lambda rows: pc.fill_null(compare(*meet(left.read(rows), right.read(rows))), unknown),
+            days=self._when(word, left, right),
+        )
+
+    def _when(self, word: str, term: Term, literal: Term) -> Days:
+        """The days of a comparison with a literal."""
+        if term.aspect is None or not literal.is_literal:
+            return ANY
+        if term.aspect == "key" and "/" in literal.literal:
+            self.parts.append(literal.literal)
+        return when(term.aspect, word, literal.literal, self.zone)
 
     def _alike(self, term: Term, other: Term) -> Term:
         """A date that is compared with a time is its beginning in the business time zone, as `since` has it."""
@@ -281,8 +357,59 @@ class _Reader:
             rest = [int(term.literal) if term.sort == "number" else term.literal for term in terms[1:]]
             if any(isinstance(one, int) and one < 0 for one in rest):
                 raise _bad(f"gives {name} a number below 0")
-            return Term(function.gives, lambda rows: call(terms[0].read(rows), *rest))
-        return Term(function.gives, lambda rows: call(*(term.read(rows) for term in terms)))
+            days = beginning(str(rest[0])) if name == "startswith" and terms[0].aspect == "key" else ANY
+            return Term(function.gives, lambda rows: call(terms[0].read(rows), *rest), days=days)
+        aspect = function.aspects.get(terms[0].aspect or "")
+        if terms[0].sort == "timestamp":  # parts of a time are those of the business's clock
+            zone = self.zone
+            return Term(function.gives, lambda rows: call(local(terms[0].read(rows), zone)), aspect=aspect)
+        return Term(function.gives, lambda rows: call(*(term.read(rows) for term in terms)), aspect=aspect)
+
+
+def local(values: Any, zone: ZoneInfo) -> Any:
+    """Times as a clock of the zone shows them, by Python's zones, which the windows go by as well."""
+    if isinstance(values, pa.Scalar):
+        return pa.scalar(values.as_py().astimezone(zone).replace(tzinfo=None), _NAIVE)
+    naive = pc.cast(values, _NAIVE)
+    numbers, days = pc.cast(naive, pa.int64()), pc.cast(naive, pa.date32())
+    there = pc.unique(days).drop_null()
+    found = [_shift(day, zone) for day in there.to_pylist()]
+    which = pc.index_in(days, value_set=there)
+    turn, before, after = (pc.take(integers((one[part] for one in found), pa.int64()), which) for part in range(3))
+    moved = pc.add(numbers, pc.if_else(pc.greater_equal(numbers, turn), after, before))
+    return pc.cast(moved, _NAIVE)
+
+
+@lru_cache(maxsize=1024)
+def _shift(day: datetime.date, zone: ZoneInfo) -> tuple[int, int, int]:
+    """When the offset of a zone changes on a day of UTC, and the offsets before and after, all in microseconds."""
+
+    def offset(time: int) -> int:
+        try:
+            found = (_EPOCH + datetime.timedelta(microseconds=time)).astimezone(zone).utcoffset()
+        except OverflowError:  # at an end of all time
+            return 0
+        return (found or datetime.timedelta()) // _MICROSECOND
+
+    low = begin = (day - _EPOCH.date()).days * _DAY
+    high = begin + _DAY - 1
+    before, after = offset(low), offset(high)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if offset(middle) == before else (low, middle)
+    return high, before, after
+
+
+def _joined(join: Callable[[Any, Any], Any], days: Days, terms: list[Term]) -> Term:
+    """Conditions joined by `and` or `or`."""
+
+    def mask(rows: pa.Table) -> Any:
+        found = _truth(terms[0].read(rows))
+        for one in terms[1:]:
+            found = join(found, _truth(one.read(rows)))
+        return found
+
+    return Term("bool", mask, days=days)
 
 
 def _with_null(word: str, left: Term, right: Term) -> Term:
@@ -301,46 +428,45 @@ def _numbers(left: Any, right: Any) -> tuple[Any, Any]:
         return left, right
     if pa.types.is_floating(left.type) or pa.types.is_floating(right.type):
         return pc.cast(left, pa.float64()), pc.cast(right, pa.float64())
-    narrow = {left.type, right.type} <= {DECIMAL, pa.int64(), pa.int32()} and DECIMAL in (left.type, right.type)
-    kind = DECIMAL if narrow and _fits(left) and _fits(right) else _WIDE
-    return _cast(left, kind), _cast(right, kind)
+    if isinstance(right, pa.Scalar) and (fitted := _fitted(right, left.type)) is not None:
+        return left, fitted
+    if isinstance(left, pa.Scalar) and (fitted := _fitted(left, right.type)) is not None:
+        return fitted, right
+    return _cast(left), _cast(right)
 
 
-def _fits(value: Any) -> bool:
-    return bool(value.type == DECIMAL)
+def _fitted(literal: pa.Scalar, kind: pa.DataType) -> pa.Scalar | None:
+    """A literal as a number of a column's type, which is compared without casting the column; None if it is none."""
+    value = literal.as_py()
+    try:
+        if pa.types.is_integer(kind):
+            return pa.scalar(int(value), kind) if value == int(value) else None
+        return pa.scalar(value, kind)
+    except (pa.ArrowException, OverflowError, ValueError):
+        return None
 
 
-def _cast(value: Any, kind: pa.DataType) -> Any:
+def _cast(value: Any) -> Any:
     if isinstance(value, pa.Scalar):
-        return pa.scalar(Decimal(value.as_py()), kind)
+        return pa.scalar(Decimal(value.as_py()), _WIDE)
     if pa.types.is_integer(value.type):
-        value = (
-            pc.cast(value, pa.decimal128(19, 0)) if value.type == pa.int64() else pc.cast(value, pa.decimal128(10, 0))
-        )
-    return pc.cast(value, kind)
+        value = pc.cast(value, pa.decimal128(19, 0))
+    return pc.cast(value, _WIDE)
 
 
 def _number(text: str) -> Decimal:
     try:
         found = Decimal(text)
-        _scalar(found)
+        pa.scalar(found, _WIDE)
     except (InvalidOperation, pa.ArrowException, ValueError):
         raise _bad(f"has the number {text[:40]}, which is too long") from None
     return found
 
 
-def _scalar(value: Decimal) -> pa.Scalar:
-    """A literal as the narrowest type that is compared without casting a column, and holds it."""
-    exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent >= -10 and abs(value) < Decimal(10) ** 28:
-        return pa.scalar(value, DECIMAL)
-    return pa.scalar(value, _WIDE)
-
-
 def _literal(sort: str, value: Any) -> Term:
     match sort:
         case "number":
-            scalar = _scalar(value)
+            scalar = pa.scalar(value, _WIDE)
         case "timestamp":
             scalar = pa.scalar(value, TIMESTAMP)
         case "date":
@@ -349,7 +475,8 @@ def _literal(sort: str, value: Any) -> Term:
             scalar = texts([value])[0]
         case _:
             scalar = pa.scalar(value)
-    return Term(sort, lambda rows: scalar, literal=value, is_literal=True)
+    days = ANY if sort != "bool" else ALWAYS if value else NEVER
+    return Term(sort, lambda rows: scalar, literal=value, is_literal=True, days=days)
 
 
 def _truth(value: Any) -> Any:
@@ -361,36 +488,6 @@ def _full(mask: Any, rows: int) -> Any:
     if isinstance(mask, pa.Scalar):
         return pa.repeat(bool(mask.as_py()), rows)
     return pc.fill_null(mask, False)
-
-
-def _bounds(reader: _Reader, tree: Any, time: str) -> Bounds:
-    first: Any = None
-    last: Any = None
-    open_end = False
-    for node in _conjuncts(tree):
-        if not isinstance(node, ast.Compare) or isinstance(node.comparator, ast.In):
-            continue
-        word, _, _, turned = COMPARISONS[type(node.comparator)]
-        left, right = reader.term(node.left), reader.term(node.right)
-        if right.name == time and left.is_literal:
-            word, left, right = turned, right, left
-        left, right = reader._alike(left, right), reader._alike(right, left)
-        if left.name != time or not right.is_literal or right.sort != left.sort:
-            continue
-        if word in ("ge", "gt", "eq"):
-            first = right.literal if first is None else max(first, right.literal)
-        if word in ("le", "lt", "eq"):
-            closer = last is None or right.literal < last or (right.literal == last and word == "lt")
-            last, open_end = (right.literal, word == "lt") if closer else (last, open_end)
-    return Bounds(first, last, open_end)
-
-
-def _conjuncts(node: Any) -> Iterator[Any]:
-    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
-        yield from _conjuncts(node.left)
-        yield from _conjuncts(node.right)
-    else:
-        yield node
 
 
 def _bad(what: str) -> Refusal:

@@ -22,8 +22,8 @@ from server.odata.filter import Filter
 from server.odata.options import bad
 from server.refusal import Refusal
 from server.tables.answers import Answers, Asked
-from server.tables.arrow import texts
-from server.tables.formats import FORMATS
+from server.tables.arrow import data_type, texts
+from server.tables.formats import KEPT
 from server.tables.spool import Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
@@ -56,7 +56,7 @@ class Question:
     def columns(self) -> list[str]:
         """All that has to be read, in the table's order."""
         wanted = {*self.select, *(name for name, _ in self.order)} | (self.filter.columns if self.filter else set())
-        return [name for name in self.table.schema.names if name in wanted]
+        return [name for name in self.table.read_schema.names if name in wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,13 @@ class _Reading:
     def __init__(self, question: Question, answers: Answers) -> None:
         self.question = question
         self.answers = answers
+        # Decimals are kept as text, and sorted as numbers.
+        self.decimals = {
+            column.name: data_type(column.kind) for column in question.table.columns if column.kind.name == "decimal"
+        }
         self.schema = pa.schema(
             [
-                *(question.table.schema.field(name).remove_metadata() for name in question.columns),
+                *(question.table.read_schema.field(name).remove_metadata() for name in question.columns),
                 pa.field(key_of(question.table), pa.string(), False),
             ]
         )
@@ -148,7 +152,7 @@ class _Reading:
         tags = hashlib.sha256()
         async with aclosing(self._snapshots()) as snapshots:
             async for place, snapshot in snapshots:
-                tags.update(snapshot.etag.encode())
+                tags.update(f"{day_of(question.days[place])} {snapshot.etag} ".encode())
                 rows, matched = await to_thread(self._all, snapshot, place, end)
                 count += matched
                 held += rows.num_rows
@@ -186,6 +190,9 @@ class _Reading:
                 current = ahead or asyncio.create_task(self._snapshot(days[place]))
                 ahead = current
                 snapshot = await current
+                if not snapshot.path.exists():  # removed to make room, while the day before was read
+                    current = ahead = asyncio.create_task(self._snapshot(days[place]))
+                    snapshot = await current
                 ahead = None
                 if place > begin and place + 1 < len(days):  # one day is often enough
                     ahead = asyncio.create_task(self._snapshot(days[place + 1]))
@@ -204,7 +211,7 @@ class _Reading:
         question = self.question
         window = None if piece is None else cut(piece.interval, self.answers.zone)
         asked = Asked(question.table, question.variables, window, None, question.caller)
-        return await self.answers.snapshot(asked, FORMATS["parquet"], reading=True)
+        return await self.answers.snapshot(asked, KEPT, reading=True)
 
     def _day(self, token: Mapping[str, Any]) -> int:
         days = [day_of(piece) for piece in self.question.days]
@@ -293,6 +300,8 @@ class _Reading:
             values = rows[name]
             if pa.types.is_dictionary(values.type):
                 values = pc.cast(values, pa.string())
+            elif name in self.decimals:
+                values = pc.cast(values, self.decimals[name])
             way = "descending" if down else "ascending"
             for what, column in (("there", pc.cast(pc.is_valid(values), pa.int8())), ("value", values)):
                 sorting[f"{what}{place}"] = column

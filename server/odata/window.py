@@ -1,50 +1,64 @@
-"""Which days an entity set is read for: those of its window, and of these those that `$filter` leaves anything of."""
+"""Which days an entity set is read for: those of its window, and of these the days on which `$filter` can be true."""
 
-import datetime
 from collections.abc import Mapping
 
-from server.odata.filter import Bounds
+from server.odata import days as calendar
+from server.odata.edm import time_of
+from server.odata.filter import Filter
 from server.odata.options import bad
 from server.tables.setup import Setup
 from server.tables.table import Table
-from server.tables.window import cut, window_of
+from server.tables.window import MOST_DAYS, cut, window_of
 from upstream import interval
 from upstream.days import Piece
-from upstream.interval import Frame, Interval
+from upstream.interval import Frame
 
 
-def days(
-    table: Table, said: Mapping[str, str], bounds: Bounds, time: str | None, setup: Setup
-) -> tuple[Piece | None, ...]:
+def days(table: Table, said: Mapping[str, str], found: Filter | None, setup: Setup) -> tuple[Piece | None, ...]:
     """The days, ascending; for a table without time, one None. Raises Refusal.
 
-    Who says since, until or period gets that window. Who says nothing of it but bounds the time in the filter means
-    these bounds, and not the window that the table has for those who say nothing at all.
+    A request with since, until or period gets that window. A request without them whose filter says when gets the days
+    of the filter, and never the window that the table has for a request that says nothing of time.
     """
-    now = setup.now()
-    if said or not bounds:
-        window = window_of(table, said, now, setup.zone)
-        return (None,) if window is None else tuple(one for one in window.pieces if _within(one, bounds))
-    if bounds.first is None:
-        raise bad(f"$filter bounds {time} from above only: say from when on, too ({time} ge …, or since=…).")
-    start = interval.midnight(_date(bounds.first, setup), setup.zone)
-    end = interval.resolve(Frame.TODAY, now, setup.zone).end
-    if bounds.last is not None:
-        end = min(end, interval.midnight(_date(bounds.last, setup) + datetime.timedelta(days=1), setup.zone))
-    if start >= end:
-        return ()
-    return tuple(one for one in cut(Interval(start, end), setup.zone).pieces if _within(one, bounds))
+    if said or found is None or not table.timed or not found.times:
+        window = window_of(table, said, setup.now(), setup.zone)
+        if window is None:
+            return (None,)
+        # Keys of a part of a day begin in another way than with the day.
+        return tuple(
+            one for one in window.pieces if found is None or not one.whole or calendar.has(found.days, one.day)
+        )
+    return tuple(_of_filter(table, found, setup))
 
 
-def _within(piece: Piece, bounds: Bounds) -> bool:
-    first, last = bounds.first, bounds.last
-    if isinstance(first or last, datetime.datetime):
-        begin, end = piece.interval.start, piece.interval.end
-        late = last is not None and (begin >= last if bounds.open_end else begin > last)
-        return not late and (first is None or end > first)
-    late = last is not None and (piece.day >= last if bounds.open_end else piece.day > last)
-    return not late and (first is None or piece.day >= first)
-
-
-def _date(moment: datetime.date, setup: Setup) -> datetime.date:
-    return moment.astimezone(setup.zone).date() if isinstance(moment, datetime.datetime) else moment
+def _of_filter(table: Table, found: Filter, setup: Setup) -> list[Piece]:
+    column = time_of(table)
+    name = found.times[0] if column is None else column.name
+    window = "since=… and until=…" if column is None else f"{name} ge …, or since=…"
+    if found.parts:
+        raise bad(
+            f"$filter names {found.parts[0][:80]!r}, the key of a part of a day: add the since=… and until=… of the "
+            "window that it was read in."
+        )
+    left = found.days
+    today = interval.resolve(Frame.TODAY, setup.now(), setup.zone)
+    assert today.days is not None
+    if left & calendar.EARLIER and not left & calendar.LATER:
+        raise bad(f"$filter bounds {name} from above only: say from when on, too ({window}).")
+    if left & calendar.EARLIER:
+        raise bad(
+            f"$filter speaks of {', '.join(found.times)}, but does not say which days are meant: say from when on "
+            f"({window})."
+        )
+    ahead = column is not None and column.during == "any"
+    if left & calendar.LATER and ahead:
+        raise bad(f"$filter bounds {name} from below only, and rows may lie ahead: say until when, too ({name} lt …).")
+    if not ahead:  # no row lies in the future
+        left &= calendar.until(today.days[1])
+    if calendar.count(left) > MOST_DAYS:
+        raise bad(f"$filter leaves {calendar.count(left):,} days, and {MOST_DAYS:,} are allowed: bound {name} closer.")
+    return [
+        piece
+        for first, last in calendar.runs(left)
+        for piece in cut(interval.dates(first, last, setup.zone), setup.zone).pieces
+    ]

@@ -19,7 +19,8 @@ from server.execution import Outcome
 from server.operation import Operation
 from server.refusal import Refusal, error
 from server.tables import parameters
-from server.tables.formats import FORMATS, Format, TooManyRows
+from server.tables.arrow import Shape
+from server.tables.formats import FORMATS, Format
 from server.tables.reading import Run, TableFailed, batches
 from server.tables.setup import Setup
 from server.tables.spool import Snapshot, Spool, key_of
@@ -27,7 +28,7 @@ from server.tables.table import Table
 from server.tables.window import Window, window_of
 
 # Written into the key of every file: raise it when a format is written in another way.
-VERSION = 1
+VERSION = 2
 # So long an answer waits for its first rows, so that what fails at once is told by its status.
 PATIENCE = 0.5
 # Who reads a file in parts goes on with the file that was begun.
@@ -57,13 +58,13 @@ class Asked:
     limit: int | None
     caller: Caller
 
-    def batches(self, run: Run) -> AsyncIterator[pa.RecordBatch]:
-        """The rows. Raises TableFailed."""
+    def batches(self, run: Run, shape: Shape) -> AsyncIterator[pa.RecordBatch]:
+        """The rows in the shape of a format. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
             return await run(replace(operation, caller=self.caller))
 
-        return batches(self.table, self.variables, self.window, signed, limit=self.limit)
+        return batches(self.table, self.variables, self.window, signed, limit=self.limit, shape=shape)
 
 
 class Answers:
@@ -81,9 +82,9 @@ class Answers:
         found = window_of(table, said, self._setup.now(), self._setup.zone)
         return Asked(table, variables, found, limit, request.scope["caller"])
 
-    def batches(self, asked: Asked) -> AsyncIterator[pa.RecordBatch]:
-        """The rows of what is asked for. Raises TableFailed."""
-        return asked.batches(self._run)
+    def batches(self, asked: Asked, form: Format) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of what is asked for, as a format writes them. Raises TableFailed."""
+        return asked.batches(self._run, form.shape)
 
     async def respond(self, table: Table, form: Format, request: Request) -> Response:
         """The answer in a format. Raises Refusal."""
@@ -129,7 +130,7 @@ class Answers:
     async def _encoded(self, asked: Asked, form: Format, encoding: str | None) -> AsyncGenerator[bytes]:
         drawer = Drawer()
         sink = _compressed(drawer, encoding)
-        rows = self.batches(asked)
+        rows = self.batches(asked, form)
         try:
             writer = form.writer(asked.table, sink)
             async for batch in rows:
@@ -181,7 +182,7 @@ class Answers:
         )
 
         async def write(path: Path) -> None:
-            rows = self.batches(asked)
+            rows = self.batches(asked, form)
             await write_file(path, asked.table, form, rows, encoding)
 
         try:
@@ -190,8 +191,6 @@ class Answers:
             )
         except TableFailed as failed:
             raise refusal(failed) from None
-        except TooManyRows as failed:
-            raise Refusal(400, "BAD_USER_INPUT", str(failed)) from None
 
 
 async def write_file(

@@ -13,11 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from server.tables.table import Column, Kind, Table
+from server.tables.table import PRECISION, Column, Kind, Table
 
-# Decimals of a table have one scale. Money has two decimals or more; what does not fit fails, and is not rounded.
-SCALE = 10
-DECIMAL = pa.decimal128(38, SCALE)
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 SCALARS = {
@@ -25,15 +22,20 @@ SCALARS = {
     "int64": pa.int64(),
     "float64": pa.float64(),
     "bool": pa.bool_(),
-    "decimal": DECIMAL,
     "timestamp": TIMESTAMP,
     "date": pa.date32(),
     "enum": pa.dictionary(pa.int32(), pa.string()),
 }
+CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
+_SHOWN = 60
+
+
+# Makes the rows of a format out of the rows as they are read. Raises Unfit.
+Shape = Callable[[Table, pa.RecordBatch], pa.RecordBatch]
 
 
 class Unfit(ValueError):
-    """A value that its column cannot hold: one line that names the column."""
+    """A value that its column cannot hold: one line that names the row and the column."""
 
 
 class Absent(LookupError):
@@ -41,17 +43,35 @@ class Absent(LookupError):
 
 
 def data_type(kind: Kind) -> pa.DataType:
-    """The type of a column."""
-    return pa.list_(data_type(kind.of)) if kind.of is not None else SCALARS[kind.name]
+    """The type of a column in typed formats."""
+    if kind.of is not None:
+        return pa.list_(data_type(kind.of))
+    return pa.decimal128(PRECISION, kind.scale) if kind.name == "decimal" else SCALARS[kind.name]
+
+
+def read_type(kind: Kind) -> pa.DataType:
+    """The type of a column as it is read: a decimal is the graph's text, which no scale changes."""
+    if kind.of is not None:
+        return pa.list_(read_type(kind.of))
+    return pa.string() if kind.name == "decimal" else SCALARS[kind.name]
 
 
 def arrow_schema(table: Table) -> pa.Schema:
     """The schema of a table, with each column's description and its type in the graph."""
+    return _schema(table, data_type)
+
+
+def read_schema(table: Table) -> pa.Schema:
+    """The schema of a table's rows as they are read."""
+    return _schema(table, read_type)
+
+
+def _schema(table: Table, type_of: Callable[[Kind], pa.DataType]) -> pa.Schema:
     return pa.schema(
         [
             pa.field(
                 column.name,
-                data_type(column.kind),
+                type_of(column.kind),
                 column.nullable,
                 {"description": column.description, "graphql": column.graphql},
             )
@@ -61,8 +81,57 @@ def arrow_schema(table: Table) -> pa.Schema:
     )
 
 
+def as_read(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows as they are read: for formats of text."""
+    return batch
+
+
+def typed(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows with decimals as numbers of their column's scale. Raises Unfit: no digit is rounded away."""
+    pairs = zip(table.columns, batch.columns, strict=True)
+    return pa.RecordBatch.from_arrays([_typed(values, column) for column, values in pairs], schema=table.schema)
+
+
+def checked(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows as they are read, when each decimal fits its column's type. Raises Unfit."""
+    typed(table, batch)
+    return batch
+
+
+def _typed(values: pa.Array, column: Column) -> pa.Array:
+    kind = data_type(column.kind)
+    if values.type == kind:
+        return values
+    try:
+        return values.cast(kind)
+    except pa.ArrowInvalid as error:
+        # A slice of lists has the values of all lists in it, and a list that is taken has its own.
+        misfit = _misfit(values, lambda one: one.take(integers([0], pa.int64())).cast(kind))
+        scale = (column.kind.of or column.kind).scale
+        raise Unfit(
+            f"row {misfit + 1}: the column {column.name} ({column.graphql}) cannot hold {_shown(values[misfit])}: it "
+            f"has {PRECISION - scale} digits before its point and {scale} after it; csv, ndjson, json and xlsx hold "
+            "every digit"
+        ) from error
+
+
+def _misfit(values: Any, convert: Callable[[Any], object]) -> int:
+    """The place of the first value that cannot be converted by itself."""
+    for place in range(len(values)):
+        try:
+            convert(values[place : place + 1])
+        except CONVERSION_ERRORS:
+            return place
+    return 0
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
 def record_batch(table: Table, data: Any) -> pa.RecordBatch:
-    """The rows of one answer, in its order. Raises Unfit, or Absent."""
+    """The rows of one answer as they are read, in its order. Raises Unfit, or Absent."""
     _there(data, table.spine[0])
     levels, parents = _levels(data, table.spine)
     places = _places(parents)
@@ -70,9 +139,10 @@ def record_batch(table: Table, data: Any) -> pa.RecordBatch:
     read: dict[tuple[int, tuple[str, ...]], list[Any]] = {}
     for column in table.columns:
         values = _values(levels[column.level], column, read)
-        found = _column(values, column)
-        columns.append(found.take(places[column.level]) if column.level < len(places) else found)
-    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+        above = places[column.level] if column.level < len(places) else None
+        found = _column(values, column, above)
+        columns.append(found if above is None else found.take(above))
+    return pa.RecordBatch.from_arrays(columns, schema=table.read_schema)
 
 
 def _there(data: Any, path: tuple[str, ...]) -> None:
@@ -109,7 +179,7 @@ def _places(parents: list[list[int]]) -> list[pa.Array]:
     places: list[pa.Array] = []
     below = None
     for level in reversed(parents):
-        here = _integers(level, pa.int64())
+        here = integers(level, pa.int64())
         below = here if below is None else here.take(below)
         places.append(below)
     return list(reversed(places))
@@ -133,13 +203,23 @@ def _values(items: list[Any], column: Column, read: dict[tuple[int, tuple[str, .
     return values
 
 
-def _column(values: list[Any], column: Column) -> pa.Array:
+def _column(values: list[Any], column: Column, above: pa.Array | None) -> pa.Array:
+    """The values as an array. `above` says which value each row has, if the values stand above the rows."""
+
+    def row(place: int) -> str:
+        if above is not None:
+            place = pc.index(above, place).as_py()
+        # An object above the rows may have no row.
+        return f"row {place + 1}: " if place >= 0 else ""
+
     try:
         found = _of_kind(values, column.kind)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise Unfit(f"the column {column.name} ({column.graphql}) cannot hold what came: {error}") from None
+    except CONVERSION_ERRORS as error:
+        misfit = _misfit(values, lambda one: _of_kind(one, column.kind))
+        why = f"cannot hold {_shown(values[misfit])}: {error}"
+        raise Unfit(f"{row(misfit)}the column {column.name} ({column.graphql}) {why}") from None
     if not column.nullable and found.null_count:
-        raise Unfit(f"the column {column.name} ({column.graphql}) has a null")
+        raise Unfit(f"{row(values.index(None))}the column {column.name} ({column.graphql}) has a null")
     return found
 
 
@@ -148,7 +228,7 @@ def _of_kind(values: list[Any], kind: Kind) -> pa.Array:
         inner = _of_kind(list(chain.from_iterable(value or () for value in values)), kind.of)
         offsets = accumulate((len(value or ()) for value in values), initial=0)
         mask = texts(["true" if value is None else "false" for value in values]).cast(pa.bool_())
-        return pa.ListArray.from_arrays(_integers(offsets, pa.int32()), inner, mask=mask)
+        return pa.ListArray.from_arrays(integers(offsets, pa.int32()), inner, mask=mask)
     if kind.name == "enum":
         given, known = texts(values), texts(kind.values)
         indices = pc.index_in(given, value_set=known)
@@ -156,7 +236,7 @@ def _of_kind(values: list[Any], kind: Kind) -> pa.Array:
             raise ValueError("a value that the enum does not have")
         return pa.DictionaryArray.from_arrays(indices.cast(pa.int32()), known)
     given = texts(values)
-    return given if kind.name == "string" else given.cast(SCALARS[kind.name])
+    return given if kind.name in ("string", "decimal") else given.cast(SCALARS[kind.name])
 
 
 def texts(values: Sequence[Any]) -> pa.Array:
@@ -177,7 +257,8 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _integers(values: Iterable[int], kind: pa.DataType) -> pa.Array:
+def integers(values: Iterable[int], kind: pa.DataType) -> pa.Array:
+    """Numbers of 32 or 64 bits as an array, without pandas: see `texts`."""
     packed = array("q" if kind == pa.int64() else "i", values)
     return pa.Array.from_buffers(kind, len(packed), [None, pa.py_buffer(packed)])
 

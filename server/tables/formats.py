@@ -1,25 +1,28 @@
 """The formats of tables: a line each, and how each writes batches of rows into a file or a stream.
 
-| format  | whole file at once, kept | decimals                     | times              | null       |
-|---------|--------------------------|------------------------------|--------------------|------------|
-| csv     | yes                      | plain, two decimals at least | ISO 8601 in UTC    | nothing    |
-| ndjson  | streamed                 | text, as the graph has them  | ISO 8601 in UTC    | null       |
-| json    | streamed, an array       | text, as the graph has them  | ISO 8601 in UTC    | null       |
-| parquet | yes                      | decimal128(38, 10)           | microseconds, UTC  | null       |
-| arrow   | streamed (IPC)           | decimal128(38, 10)           | microseconds, UTC  | null       |
-| xlsx    | yes                      | numbers, if Excel holds them | Excel's own, UTC   | empty cell |
+| format  | whole file at once, kept | decimals                   | times              | null       |
+|---------|--------------------------|----------------------------|--------------------|------------|
+| csv     | yes                      | the graph's text           | ISO 8601 in UTC    | nothing    |
+| ndjson  | streamed                 | the graph's text           | ISO 8601 in UTC    | null       |
+| json    | streamed, an array       | the graph's text           | ISO 8601 in UTC    | null       |
+| parquet | yes                      | decimal128(38, scale)      | microseconds, UTC  | null       |
+| arrow   | streamed (IPC)           | decimal128(38, scale)      | microseconds, UTC  | null       |
+| xlsx    | yes                      | numbers, or the text       | Excel's own, UTC   | empty cell |
 
 A stream that fails ends without its end: no last bracket, no end of stream, no final chunk; NDJSON says why in a last
 line `{"error": …}` before the connection is cut. What is kept as a file is not there at all until it is whole.
 
+Rows are read with decimals as the graph's text. Formats of text write this text, so neither the other rows nor the
+borders of batches change it. Typed formats make numbers of it, with the scale that the field in the schema declares.
+
 CSV is RFC 4180 in UTF-8. A text that a spreadsheet would take for a formula has an apostrophe before it.
-Excel has 15 digits: a decimal with more of them is a text there.
+Excel has 15 digits, milliseconds, and no day before 1900-03-01 that all programs read alike: a number or a time that it
+cannot hold is a text there. A text that is too long for a cell fails.
 """
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import IO, Any, Protocol
 
 import orjson
@@ -27,22 +30,40 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
 
-from server.tables.arrow import texts
+from server.tables.arrow import Shape, as_read, checked, texts, typed
+from server.tables.reading import TableFailed
 from server.tables.table import Kind, Table
 
 # Neither more nor less than so many rows, whatever the days have: the same rows make the same bytes.
 ROW_GROUP = 65_536
 MOST_ROWS_OF_XLSX = 1_048_575
+MOST_TEXT_OF_XLSX = 32_767
 EXCEL_DIGITS = 15
+# Excel has a 29th of February 1900. Programs that have none read the days before it one day off.
+_FIRST_OF_XLSX = (1900, 3)
+_CUT = -2
 
 _EPOCH = datetime.datetime(2000, 1, 1)
 
 _CRLF, _EMPTY, _NULL, _QUOTE, _COMMA, _APOSTROPHE = texts(["\r\n", "", "null", '"', ",", "'"])
+_OPEN, _SHUT, _NO_TEXT = texts(["[", "]", None])
+_ZERO = texts(["0"]).cast(pa.int32())
+
+# Kinds that JSON writes without quotes, and of these the ones that are text in our JSON.
+NUMBERS = frozenset({"decimal", "int64", "float64", "bool"})
+QUOTED = frozenset({"decimal"})
+
+# Writes a value into a cell: the sheet, the row, the column, the value. Gives xlsxwriter's own result.
+Put = Callable[[Any, int, int, Any], int]
 
 
-class TooManyRows(ValueError):
-    """More rows than a format holds."""
+class FormatLimit(TableFailed):
+    """Rows that a format cannot hold, while another one can."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("BAD_USER_INPUT", message)
 
 
 class Writer(Protocol):
@@ -57,7 +78,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: its media type, whether it is kept as a file, and what writes it."""
+    """A format: its media type, whether it is kept as a file, what writes it, and the rows that it writes."""
 
     name: str
     media_type: str
@@ -65,6 +86,7 @@ class Format:
     writer: Callable[[Table, IO[bytes]], Writer]
     title: str
     compressible: bool = True
+    shape: Shape = as_read
 
 
 class Csv:
@@ -139,10 +161,14 @@ class Parquet:
     """Parquet, compressed by zstd, in row groups of one size."""
 
     def __init__(self, table: Table, sink: IO[bytes]) -> None:
-        self._writer = pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_index=True)
-        self._schema = table.schema
+        self._schema = self.schema(table)
+        self._writer = pq.ParquetWriter(sink, self._schema, compression="zstd", write_page_index=True)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
+
+    def schema(self, table: Table) -> pa.Schema:
+        """The schema of the file."""
+        return table.schema
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._waiting.append(batch)
@@ -159,6 +185,13 @@ class Parquet:
         self._writer.close()
 
 
+class Kept(Parquet):
+    """Parquet of the rows as they are read: OData's pages are made from it."""
+
+    def schema(self, table: Table) -> pa.Schema:
+        return table.read_schema
+
+
 class Ipc:
     """Arrow's streaming format."""
 
@@ -172,6 +205,20 @@ class Ipc:
         self._writer.close()
 
 
+class _Sheet(Worksheet):  # type: ignore[misc]
+    """A sheet that writes each value as it is.
+
+    xlsxwriter itself takes a text like `<r>…</r>` for XML of its own, and writes 16 digits of a float, which has 17.
+    """
+
+    def _xml_rich_inline_string(self, string: str, attributes: Sequence[Any] = ()) -> None:
+        self._xml_inline_string(string, False, attributes)
+
+    def _xml_number_element(self, number: float, attributes: Sequence[tuple[str, Any]] = ()) -> None:
+        named = "".join(f' {name}="{value}"' for name, value in attributes)
+        self.fh.write(f"<c{named}><v>{number!r}</v></c>")
+
+
 class Xlsx:
     """An Excel workbook of one sheet, with a bold line of names that stays in sight."""
 
@@ -181,82 +228,106 @@ class Xlsx:
             sink, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         )
         self._book.set_properties({"title": table.name, "comments": table.description, "created": _EPOCH})
-        self._sheet = self._book.add_worksheet(table.name[:31])
+        self._sheet = self._book.add_worksheet(table.name[:31], _Sheet)
         self._sheet.freeze_panes(1, 0)
         bold = self._book.add_format({"bold": True})
-        formats = {name: self._book.add_format({"num_format": form}) for name, form in _EXCEL_FORMATS.items()}
-        self._put = [_PUTS.get(column.kind.name, _put_text) for column in table.columns]
-        self._formats = [formats.get(column.kind.name) for column in table.columns]
+        self._columns = table.columns
+        self._put = [self._putter(column.kind) for column in table.columns]
         for index, column in enumerate(table.columns):
             self._sheet.set_column(index, index, max(12, len(column.name) + 2))
             self._sheet.write_string(0, index, column.name, bold)
         self._row = 0
 
+    def _putter(self, kind: Kind) -> Put:
+        """What writes the values of a kind, with the number format that shows all of them."""
+        match kind.name:
+            case "decimal":
+                return _Decimals(self._book, kind)
+            case "int64":
+                return _Integers(self._book)
+            case "timestamp" | "date":
+                return _Times(self._book, kind)
+        return {"float64": _put_float, "bool": _put_truth}.get(kind.name, _put_text)
+
     def write(self, batch: pa.RecordBatch) -> None:
         if self._row + batch.num_rows > MOST_ROWS_OF_XLSX:
-            raise TooManyRows(
+            raise FormatLimit(
                 f"An Excel sheet has {MOST_ROWS_OF_XLSX:,} rows at most, and this table has more: take a shorter "
                 "window, a limit, or the format parquet or csv."
             )
-        columns = [column.to_pylist() for column in batch.columns]
+        columns = [
+            (json_texts(values, column.kind) if column.kind.of is not None else values).to_pylist()
+            for column, values in zip(self._columns, batch.columns, strict=True)
+        ]
         for values in zip(*columns, strict=True):
             self._row += 1
             for index, value in enumerate(values):
-                if value is not None:
-                    self._put[index](self._sheet, self._row, index, value, self._formats[index])
+                # -2: xlsxwriter has cut a text.
+                if value is not None and self._put[index](self._sheet, self._row, index, value) == _CUT:
+                    raise FormatLimit(
+                        f"Row {self._row}: the column {self._columns[index].name} has a text that is longer than the "
+                        f"{MOST_TEXT_OF_XLSX:,} characters of a cell in Excel: take the format csv or parquet."
+                    )
 
     def close(self) -> None:
         self._book.close()
 
 
-def _put_text(sheet: Any, row: int, column: int, value: Any, form: Any) -> None:
-    sheet.write_string(row, column, value if isinstance(value, str) else orjson.dumps(value, default=str).decode())
+def _put_text(sheet: Any, row: int, column: int, value: str) -> int:
+    return int(sheet.write_string(row, column, value))
 
 
-def _put_number(sheet: Any, row: int, column: int, value: Any, form: Any) -> None:
-    sheet.write_number(row, column, value, form)
+def _put_float(sheet: Any, row: int, column: int, value: float) -> int:
+    return int(sheet.write_number(row, column, value))
 
 
-def _put_decimal(sheet: Any, row: int, column: int, value: Decimal, form: Any) -> None:
-    digits = len(value.normalize().as_tuple().digits)
-    if digits <= EXCEL_DIGITS:
-        sheet.write_number(row, column, float(value), form)
-    else:
-        sheet.write_string(row, column, f"{value.normalize():f}")
+def _put_truth(sheet: Any, row: int, column: int, value: bool) -> int:
+    return int(sheet.write_boolean(row, column, value))
 
 
-def _put_time(sheet: Any, row: int, column: int, value: Any, form: Any) -> None:
-    sheet.write_datetime(row, column, value.replace(tzinfo=None) if hasattr(value, "tzinfo") else value, form)
+class _Decimals:
+    """Numbers of at most 15 digits; others stay the graph's text."""
+
+    def __init__(self, book: Any, kind: Kind) -> None:
+        self._form = book.add_format({"num_format": "#,##0.00" + "#" * (kind.scale - 2)})
+
+    def __call__(self, sheet: Any, row: int, column: int, value: str) -> int:
+        if len(value.strip("-0.").replace(".", "")) > EXCEL_DIGITS:
+            return int(sheet.write_string(row, column, value))
+        return int(sheet.write_number(row, column, float(value), self._form))
 
 
-def _put_truth(sheet: Any, row: int, column: int, value: Any, form: Any) -> None:
-    sheet.write_boolean(row, column, value)
+class _Integers:
+    """Numbers of at most 15 digits; others are texts."""
+
+    def __init__(self, book: Any) -> None:
+        self._form = book.add_format({"num_format": "0"})
+
+    def __call__(self, sheet: Any, row: int, column: int, value: int) -> int:
+        if abs(value) >= 10**EXCEL_DIGITS:
+            return int(sheet.write_string(row, column, str(value)))
+        return int(sheet.write_number(row, column, value, self._form))
 
 
-_PUTS = {
-    "decimal": _put_decimal,
-    "int64": _put_number,
-    "float64": _put_number,
-    "timestamp": _put_time,
-    "date": _put_time,
-    "bool": _put_truth,
-}
-_EXCEL_FORMATS = {
-    "decimal": "#,##0.00########",
-    "int64": "0",
-    "timestamp": "yyyy-mm-dd hh:mm:ss",
-    "date": "yyyy-mm-dd",
-}
+class _Times:
+    """Excel's own dates and times. One that Excel cannot hold is a text, as ISO 8601 writes it."""
+
+    def __init__(self, book: Any, kind: Kind) -> None:
+        whole = "yyyy-mm-dd" if kind.name == "date" else "yyyy-mm-dd hh:mm:ss"
+        self._whole = book.add_format({"num_format": whole})
+        self._fine = book.add_format({"num_format": whole + ".000"})
+
+    def __call__(self, sheet: Any, row: int, column: int, value: datetime.date) -> int:
+        microsecond = value.microsecond if isinstance(value, datetime.datetime) else 0
+        if (value.year, value.month) < _FIRST_OF_XLSX or microsecond % 1000:
+            return int(sheet.write_string(row, column, value.isoformat().replace("+00:00", "Z")))
+        naive = value.replace(tzinfo=None) if isinstance(value, datetime.datetime) else value
+        return int(sheet.write_datetime(row, column, naive, self._fine if microsecond else self._whole))
 
 
 def plain_texts(values: pa.Array, kind: Kind) -> pa.Array:
     """Values as they are written in text formats, before quotes. Each is written alike whatever stands beside it."""
     match kind.name:
-        case "decimal":
-            try:  # money has two decimals, but for some
-                return values.cast(pa.decimal128(38, 2)).cast(pa.string())
-            except pa.ArrowInvalid:
-                return pc.replace_substring_regex(values.cast(pa.string()), r"(\.\d\d\d*?)0+$", r"\1")
         case "timestamp":
             try:
                 text = values.cast(pa.timestamp("s", "UTC")).cast(pa.string())
@@ -264,9 +335,8 @@ def plain_texts(values: pa.Array, kind: Kind) -> pa.Array:
                 text = pc.replace_substring(values.cast(pa.string()), ".000000", "")
             return pc.utf8_replace_slice(text, 10, 11, "T")
         case "list":
-            lists = values.to_pylist()
-            return texts([None if value is None else orjson.dumps(value, default=str).decode() for value in lists])
-    return values.cast(pa.string())
+            return json_texts(values, kind)
+    return values.cast(pa.string())  # a decimal is a text as it is
 
 
 def _cell(values: pa.Array, kind: Kind) -> pa.Array:
@@ -291,9 +361,17 @@ def _quoted(text: pa.Array) -> pa.Array:
     return pc.if_else(special, quoted, text)
 
 
-def json_texts(values: pa.Array, kind: Kind) -> pa.Array:
+def json_texts(values: pa.Array, kind: Kind, quoted: Collection[str] = QUOTED) -> pa.Array:
+    """Values as JSON; null where a value is. `quoted` names the kinds of number that are written as text."""
+    if kind.of is not None:
+        inner = pc.fill_null(json_texts(values.flatten(), kind.of, quoted), _NULL)
+        lengths = pc.fill_null(pc.list_value_length(values), _ZERO[0])
+        offsets = pc.cumulative_sum(pa.concat_arrays([_ZERO, lengths])).cast(pa.int32())
+        joined = pc.binary_join(pa.ListArray.from_arrays(offsets, inner), _COMMA)
+        shown = pc.binary_join_element_wise(_OPEN, joined, _SHUT, _EMPTY)
+        return pc.if_else(pc.is_valid(values), shown, _NO_TEXT)
     text = plain_texts(values, kind)
-    if kind.name in ("int64", "float64", "bool", "list"):
+    if kind.name in NUMBERS and kind.name not in quoted:
         return text
     if kind.name in ("string", "enum"):
         special = pc.match_substring_regex(text, r'[\x00-\x1f"\\]')
@@ -317,8 +395,8 @@ FORMATS = {
         Format("csv", "text/csv; charset=utf-8; header=present", True, Csv, "CSV"),
         Format("ndjson", "application/x-ndjson", False, Lines, "NDJSON: a JSON object a line"),
         Format("json", "application/json", False, Array, "JSON: an array of objects"),
-        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", compressible=False),
-        Format("arrow", "application/vnd.apache.arrow.stream", False, Ipc, "Arrow's IPC stream"),
+        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", False, typed),
+        Format("arrow", "application/vnd.apache.arrow.stream", False, Ipc, "Arrow's IPC stream", shape=typed),
         Format(
             "xlsx",
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -329,3 +407,5 @@ FORMATS = {
         ),
     )
 }
+# Kept in the spool for OData; not a format that a client can name.
+KEPT = Format("rows", "application/vnd.apache.parquet", True, Kept, "Rows as they are read", False, checked)

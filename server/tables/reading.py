@@ -11,7 +11,7 @@ import pyarrow as pa
 from server.execution import Outcome
 from server.operation import Operation
 from server.refusal import error
-from server.tables.arrow import Absent, Unfit, record_batch, slices
+from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
 from server.tables.table import DURING, Table
 from server.tables.window import Window, during
 from upstream.days import Piece
@@ -33,7 +33,13 @@ class TableFailed(Exception):
 
 
 async def batches(
-    table: Table, variables: Mapping[str, Any], window: Window | None, run: Run, *, limit: int | None = None
+    table: Table,
+    variables: Mapping[str, Any],
+    window: Window | None,
+    run: Run,
+    *,
+    limit: int | None = None,
+    shape: Shape = as_read,
 ) -> AsyncIterator[pa.RecordBatch]:
     """The rows, days ascending and each in the document's order; at most `limit` of them. Raises TableFailed.
 
@@ -46,7 +52,7 @@ async def batches(
     def read_ahead(place: int) -> None:
         nonlocal ahead
         if ahead is None and place < len(days) and (left is None or left > 0):
-            ahead = asyncio.create_task(one_day(table, variables, days[place], run))
+            ahead = asyncio.create_task(one_day(table, variables, days[place], run, shape))
 
     try:
         for place in range(len(days)):
@@ -69,8 +75,10 @@ async def batches(
                 await ahead
 
 
-async def one_day(table: Table, variables: Mapping[str, Any], piece: Piece | None, run: Run) -> pa.RecordBatch:
-    """The rows of one day of a table, or all of one without time. Raises TableFailed."""
+async def one_day(
+    table: Table, variables: Mapping[str, Any], piece: Piece | None, run: Run, shape: Shape = as_read
+) -> pa.RecordBatch:
+    """The rows of one day of a table, or all of one without time, in the shape of a format. Raises TableFailed."""
     asked = dict(variables) if piece is None else {**variables, DURING: during(piece)}
     day = None if piece is None else piece.day
     outcome = await run(Operation(table.document, table.name, asked, whole=True))
@@ -83,7 +91,7 @@ async def one_day(table: Table, variables: Mapping[str, Any], piece: Piece | Non
             "UPSTREAM_UNAVAILABLE", f"Only rows that are out of date could be read ({reports}): try again later.", day
         )
     try:
-        return await asyncio.to_thread(record_batch, table, outcome.data)
+        return await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
     except Absent as absent:
         given = ", ".join(f"{name}: {value}" for name, value in variables.items())
         raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given}).", day) from None

@@ -37,6 +37,7 @@ from graphql import (
 )
 from strawberry import Schema
 
+from schema.window import DECIMALS, SELECTED_BY
 from server.documents import prepare
 from server.refusal import Refusal
 from server.saved import BrokenQuery, Saved
@@ -65,17 +66,25 @@ SCALARS = {
     "DateTime": "timestamp",
     "Date": "date",
 }
+# Typed decimals have 38 digits: DuckDB reads wider ones as floats, polars refuses them. Of these, 10 stand after the
+# point, unless the field in the schema declares another number (`decimals` in `schema/window.py`).
+PRECISION = 38
+SCALE = 10
 # Named so in the address of every table, so no variable may be.
 RESERVED = frozenset({"since", "until", "period", "limit"})
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a column or a variable holds: `name` is a value of `SCALARS`, or enum (with its values), or list (of)."""
+    """What a column or a variable holds: `name` is a value of `SCALARS`, or enum (with its values), or list (of).
+
+    `scale` is the number of decimals that typed formats keep of a decimal. Its field in the schema declares it.
+    """
 
     name: str
     values: tuple[str, ...] = ()
     of: "Kind | None" = None
+    scale: int = SCALE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,8 @@ class Column:
     """A column: where its values stand, and what they are.
 
     `level` counts the lists above it: 0 is the operation itself, the last one the row. `path` leads from an item of
-    that level to the value, by the answer's own keys. `graphql` is the type in the schema's words.
+    that level to the value, by the answer's own keys. `graphql` is the type in the schema's words. `during` is set for
+    the field by which the period selects rows: "past" if no row lies in the future, else "any".
     """
 
     name: str
@@ -93,6 +103,7 @@ class Column:
     path: tuple[str, ...]
     level: int
     graphql: str
+    during: str = ""
 
     @property
     def type(self) -> "pa.DataType":
@@ -142,6 +153,13 @@ class Table:
         from server.tables.arrow import arrow_schema  # the seam: see this module's docstring
 
         return arrow_schema(self)
+
+    @cached_property
+    def read_schema(self) -> "pa.Schema":
+        """The schema of the rows as they are read: decimals are still the graph's text."""
+        from server.tables.arrow import read_schema  # the seam: see this module's docstring
+
+        return read_schema(self)
 
 
 class Tables(Mapping[str, Table]):
@@ -305,29 +323,32 @@ class _Reader:
         key = (node.alias or node.name).value
         name = key if node.alias else "_".join((*place.names, key))
         path = (*place.path, key)
+        declared = _declared(definition)
         column = Column(
             name,
-            self._kind(definition.type, f"the column {name}"),
+            self._kind(definition.type, f"the column {name}", declared.get(DECIMALS, SCALE)),
             place.nullable or not is_non_null_type(definition.type),
             definition.description or "",
             path,
             place.level,
             str(definition.type),
+            # A field of an object below the row says when something else happened.
+            "" if place.names else declared.get(SELECTED_BY, ""),
         )
         known = self.columns.get(name.lower())
         if known is not None and (known.level, known.path) != (column.level, column.path):
             raise self._broken(f"two columns are called {name}; give one of them an alias")
         self.columns[name.lower()] = column
 
-    def _kind(self, kind: Any, what: str) -> Kind:
+    def _kind(self, kind: Any, what: str, scale: int = SCALE) -> Kind:
         kind = get_nullable_type(kind)
         if is_list_type(kind):
-            return Kind("list", of=self._kind(kind.of_type, what))
+            return Kind("list", of=self._kind(kind.of_type, what, scale))
         if isinstance(kind, GraphQLEnumType):
             return Kind("enum", tuple(kind.values))
         if kind.name not in SCALARS or isinstance(kind, GraphQLInputObjectType):
             raise self._broken(f"{what} is of the type {kind}, which a table cannot hold; it can {', '.join(SCALARS)}")
-        return Kind(SCALARS[kind.name])
+        return Kind(SCALARS[kind.name], scale=scale)
 
     def _variable(self, node: VariableDefinitionNode) -> Variable:
         name, kind = node.variable.name.value, self._type(node)
@@ -387,6 +408,12 @@ def _variables_in(selection: SelectionSetNode) -> set[str]:
 
 def _default(node: VariableDefinitionNode) -> Any:
     return None if node.default_value is None else value_from_ast_untyped(node.default_value)
+
+
+def _declared(definition: GraphQLField) -> Mapping[str, Any]:
+    """What the field's definition in the schema declares beside its type."""
+    metadata: Mapping[str, Any] = getattr(definition.extensions.get("strawberry-definition"), "metadata", {})
+    return metadata
 
 
 def _marked(node: SelectionNode) -> bool:

@@ -1,16 +1,17 @@
 """A small world behind a door that remembers every answer, and can change single digits of them."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
 from tests.stand import Sandbox
-from tests.upstream.server import Asked, Told, serving
+from tests.upstream.server import Asked, Server, Told, serving
 
 ROW_KEYS = ("report", "Report", "slot")
 
@@ -26,6 +27,11 @@ class Slip:
     key: tuple[str, Any]
     column: tuple[str | int, ...]
     log: str | None = None
+
+    @property
+    def report_type(self) -> str:
+        """The report in the answers of which it stands."""
+        return self.report
 
     def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
         """Change the digit, if it is in these rows."""
@@ -56,24 +62,43 @@ def other(value: Any) -> Any:
     return type(value)(text)
 
 
+class Change(Protocol):
+    """A change of rows on their way."""
+
+    @property
+    def report_type(self) -> str:
+        """The report in the answers of which it stands."""
+
+    def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
+        """Change the rows of an answer."""
+
+
 class Door:
     """Addresses of both systems; `slips` are those of the answers from now on."""
 
-    def __init__(self, sandbox: Sandbox, port: int, ask: Callable[[Asked], Any]) -> None:
+    def __init__(self, sandbox: Sandbox, server: Server, ask: Callable[[Asked], Any]) -> None:
+        port = server.port
+        self.server = server
+        self.remembers = True  # answers; a sandbox whose clock goes on has others the next time
+        self.hold: asyncio.Event | None = None  # what answers wait for
         self.gamehub_url = f"http://127.0.0.1:{port}{urlsplit(sandbox.gamehub_url).path}"
         self.gamelog_url = f"http://127.0.0.1:{port}{urlsplit(sandbox.gamelog_url).path}"
-        self.slips: Sequence[Slip] = ()
+        self.slips: Sequence[Change] = ()
         self._ask = ask
         self._known: dict[tuple[str, bytes], Told] = {}
 
     async def reply(self, asked: Asked) -> Told:
         """An answer of the sandbox, with what slipped."""
+        if self.hold is not None:
+            await self.hold.wait()
         place = (asked.target, asked.body)
-        if place not in self._known:
-            self._known[place] = await self._ask(asked)
-        told = self._known[place]
+        told = self._known.get(place)
+        if told is None:
+            told = await self._ask(asked)
+            if self.remembers:
+                self._known[place] = told
         sent = asked.query if asked.method == "GET" else asked.json
-        mine = [slip for slip in self.slips if slip.report == sent.get("report_type", sent.get("method"))]
+        mine = [slip for slip in self.slips if slip.report_type == sent.get("report_type", sent.get("method"))]
         if not mine:
             return told
         found = json.loads(told.body)
@@ -95,6 +120,6 @@ async def slippery(sandbox: Sandbox) -> AsyncIterator[Door]:
             found = await client.request(asked.method, asked.target, content=asked.body, headers=headers)
             return Told(found.content, found.status_code)
 
-        door = Door(sandbox, server.port, ask)
+        door = Door(sandbox, server, ask)
         server.reply = door.reply
         yield door

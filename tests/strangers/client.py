@@ -7,8 +7,11 @@ from zoneinfo import ZoneInfo
 
 from strawberry.types import ExecutionResult
 
+from resolvers.caller import EVERYONE, Caller
 from resolvers.session import Session
 from schema.graph import schema
+from server.execution import Executor, Outcome
+from server.operation import Operation
 from tests.strangers.stranger import MADRID, Stranger
 from tests.strangers.upstreams import connect
 from tests.strangers.world import NOW
@@ -33,12 +36,23 @@ class Client:
     ) -> None:
         await self.upstream.__aexit__(kind, error, trace)
 
+    def _session(self, **options: Any) -> Session:
+        own = {"now": NOW, "gamehub_zone": self.stranger.quirks.zone}
+        return Session(self.upstream, self.zone, **{**own, **options, **self.options})
+
     async def ask(self, query: str, **variables: Any) -> ExecutionResult:
         """The answer, with its errors."""
-        session = Session(self.upstream, self.zone, **{"now": NOW, **self.options})
+        session = self._session()
         result = await schema.execute(query, variable_values=variables or None, context_value=session)
         assert isinstance(result, ExecutionResult)
         return result
+
+    async def told(self, query: str, *, compiled: bool, caller: Caller = EVERYONE, wide: bool | None = None) -> Outcome:
+        """The answer of one of both engines to a caller; `wide` says which of several ways is taken."""
+        session = self._session(caller=caller)
+        if wide is not None:
+            session.choose = lambda ways, before=None: ways[-1 if wide else 0]  # type: ignore[method-assign]
+        return await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
 
     async def data(self, query: str, **variables: Any) -> Any:
         """The answer of a query that must not fail."""

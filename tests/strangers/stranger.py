@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -68,6 +69,8 @@ class Quirks:
     unpaged_default: int = 2  # rows of R2, R7 and R11 where `per_page` is not sent
     code_from: str = "username"
     code_case: str = "as is"  # or "upper"
+    equality: str = "case"  # how user codes are compared: "exact", "case", or "loose" (no accents, trailing blanks)
+    of_groups_alone: tuple[int, ...] = ()  # movements that stand in R5, but not in R7
     page_cap: int = 1_000_000
     over_cap: str = "refuse"  # or "clip"
     agent_of_group: Mapping[int, str] = field(default_factory=dict)
@@ -473,8 +476,8 @@ class Stranger:
                 "base_currency_id": "Real USD",
             }  # fmt: skip
 
-        user = int(params["user_id"])
-        return [row(each) for each in self._movements(frame) if each.user == user]
+        user, left_out = int(params["user_id"]), self.quirks.of_groups_alone
+        return [row(each) for each in self._movements(frame) if each.user == user and each.id not in left_out]
 
     def _movements(self, frame: Frame) -> Iterable[Movement]:
         kept = [movement for movement in self.world.movements if frame.holds(movement.at, self.quirks.zone)]
@@ -590,7 +593,7 @@ class Stranger:
             if frame.holds(log.at, quirks.log_zone)
             and log.game_type == body["game_type"]
             and self._agent(log) == body["agent_code"]
-            and (code is None or self._code(log).casefold() == code.casefold())
+            and (code is None or self._same(self._code(log), code))
         ]
         logs.sort(key=lambda log: (log.at, log.id), reverse=quirks.order == "newest")
         answer = {"status": 1, "total_count": len(logs), "page": page, "perPage": size}
@@ -600,7 +603,19 @@ class Stranger:
             media_type="application/json",
         )
 
+    def _same(self, code: str, other: str) -> bool:
+        """Whether the system takes two user codes for one."""
+        if self.quirks.equality == "exact":
+            return code == other
+        if self.quirks.equality == "case":
+            return code.casefold() == other.casefold()
+        plain = [unicodedata.normalize("NFD", text.casefold().rstrip(" ")) for text in (code, other)]
+        one, two = ("".join(letter for letter in text if not unicodedata.combining(letter)) for text in plain)
+        return one == two
+
     def _agent(self, log: Log) -> str:
+        if log.agent:
+            return log.agent
         user = self.world.user(log.user)
         return self.quirks.agent_of_group.get(user.group, "admin") if user else "admin"
 

@@ -340,7 +340,7 @@ async def test_rooms_and_games(any_way: Stranger, client: Client) -> None:
     assert [(each["id"][-2:], each["status"], each["statusName"], each["endsAt"]) for each in nodes] == [
         ("61", "PLAYED", "Played", "2022-10-31T09:01:18+01:00"),
         ("62", "CANCELLED", "Cancelled", "2022-10-31T10:00:20+01:00"),
-        ("63", "NOT_PLAYED", "Not Played", "2022-10-31T10:30:00+01:00"),
+        ("63", "NOT_PLAYED", "Not played", "2022-10-31T10:30:00+01:00"),
         ("68", "CANCELLING", "Cancelling", None),
         ("69", "TO_PROCESS_CANCEL", "To process cancel", None),
         ("70", "UNKNOWN", "Postponed", None),
@@ -364,8 +364,8 @@ async def test_games_on_sale(any_way: Stranger, client: Client) -> None:
               game(id: "1384865") { canceledTickets } }"""
         )
     prizes = [
-        {"id": "1", "name": "One line", "amount": "11.00"},
-        {"id": "2", "name": "Two lines", "amount": "0.00"},
+        {"id": None, "name": "One line", "amount": "11.00"},
+        {"id": None, "name": "Two lines", "amount": "0.00"},
     ]
     room = {"id": "1", "name": "E2E Bingo 90"}
     common = {"room": room, "cardPrice": "1.00", "prizes": prizes, "variant": "Bingo 90"}
@@ -373,7 +373,7 @@ async def test_games_on_sale(any_way: Stranger, client: Client) -> None:
         "room": {
             "gamesOnSale": [
                 {
-                    **common, "id": "1384865", "status": "SELLING", "statusName": "Currently Selling", "cardsBought": 7,
+                    **common, "id": "1384865", "status": "SELLING", "statusName": "Selling", "cardsBought": 7,
                     "startsAt": "2022-10-31T12:30:00+01:00", "canceledTickets": 2,
                 },
                 {
@@ -383,7 +383,7 @@ async def test_games_on_sale(any_way: Stranger, client: Client) -> None:
             ]
         },
         "other": {
-            "gamesOnSale": [{"id": "1384867", "status": "UNKNOWN", "statusName": "En venta", "prizes": []}],
+            "gamesOnSale": [{"id": "1384867", "status": "SELLING", "statusName": "Selling", "prizes": []}],
         },
         "past": {"gamesOnSale": []},
         "game": {"canceledTickets": 2},

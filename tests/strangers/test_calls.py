@@ -46,7 +46,10 @@ CALLS = {
     ],
     "{ progressiveJackpots { description } }": ["progressive_jackpot_summary"],
     "{ games { nodes { id room { id name } winners { user { username } } prizes { name amount } } } }": [
-        f"api_bulk_games_report {TODAY}"
+        f"api_bulk_games_report {TODAY}",
+        # The prizes of games on sale stand there alone.
+        f"api_selling_and_preselling_games_report bs_room_id=1 {TODAY}",
+        f"api_selling_and_preselling_games_report bs_room_id=2 {TODAY}",
     ],
     '{ games(roomId: "2", status: SELLING) { nodes { id } } }': [
         f"api_bulk_games_report bs_room_id=2 status=1 {TODAY}"

@@ -18,13 +18,18 @@ def connect(
     slash: bool = True,
     page_size: int | None = None,
     timeout: float = 5.0,
+    **bounds: int,
 ) -> Upstream:
-    """A client of both systems; `slash` says how the base URL is written down."""
+    """A client of both systems; `slash` says how the base URL is written down, `bounds` are more settings of both."""
     base = stranger.host + stranger.quirks.prefix + ("/" if slash else "")
     more: dict[str, Any] = {} if page_size is None else {"page_size": page_size}
     return Upstream(
         GameHubConfig(
-            url=lambda: base, token=token or Secret(stranger.token), timezone=stranger.quirks.zone, timeout=timeout
+            url=lambda: base,
+            token=token or Secret(stranger.token),
+            timezone=stranger.quirks.zone,
+            timeout=timeout,
+            **bounds,
         ),
         GameLogConfig(
             url=lambda: f"{stranger.host}/log",
@@ -32,6 +37,7 @@ def connect(
             timezone=stranger.quirks.log_zone,
             timeout=timeout,
             **more,
+            **bounds,
         ),
     )
 

@@ -129,7 +129,10 @@ class Game:
 
 @dataclass
 class Log:
-    """A transaction of a game on Game History; `stray` is the code of a user whom GameHub does not know."""
+    """A transaction of a game on Game History.
+
+    `stray` is the code of a user whom GameHub does not know; `agent` handled it, if not the agent of the user's group.
+    """
 
     id: int
     at: datetime.datetime
@@ -140,6 +143,7 @@ class Log:
     end: str
     game_type: str = "slot"
     stray: str = ""
+    agent: str = ""
 
 
 STATUSES = {

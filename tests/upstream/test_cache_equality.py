@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.upstream.ledger import Clock, Ledger, movement
+from tests.upstream.ledger import LONG, Clock, Ledger, movement
 from upstream import days
 from upstream.cache import Cached
 from upstream.call import Call
@@ -84,7 +84,7 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
         if time <= clock.now:
             ledger.add(movement(number, time), begin)
     number = len(seeds)
-    cached = Cached(ledger, MemoryStore(limit, clock.seconds), MADRID, now=clock, open_for=5)
+    cached = Cached(ledger, MemoryStore(limit, clock.seconds), MADRID, now=clock, trust=LONG)
     asked: list[list[tuple[Interval, str]]] = []
     for kind, told in script:
         if kind == "move":

@@ -310,7 +310,7 @@ def test_c19_signs_are_passed_on() -> None:
     assert read(reports.GROUP_MOVEMENTS, example("R5"))[0].currency_amount == "1.00"
 
 
-def test_c20_movement_ids_order_the_hour_that_the_clock_shows_twice() -> None:
+def test_c29_an_hour_that_the_clock_shows_twice_is_its_first_showing_whatever_the_neighbours() -> None:
     clock = {11: "02:50:00", 10: "02:10:00", 13: "02:40:00", 12: "02:05:00"}
     listed = [
         {"movement_id": number, "timestamp": f"2024-10-27 {time}", "movement_type": "x", "currency_amount": "0.10"}
@@ -321,8 +321,8 @@ def test_c20_movement_ids_order_the_hour_that_the_clock_shows_twice() -> None:
     assert times == {
         11: "2024-10-27T02:50:00+02:00",
         10: "2024-10-27T02:10:00+02:00",
-        13: "2024-10-27T02:40:00+01:00",
-        12: "2024-10-27T02:05:00+01:00",
+        13: "2024-10-27T02:40:00+02:00",
+        12: "2024-10-27T02:05:00+02:00",
     }
     assert [row.movement_id for row in found] == list(clock)
 

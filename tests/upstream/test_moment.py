@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upstream.moment import moment, twice, unfold
+from upstream.moment import moment, repeated, twice
 
 UTC = ZoneInfo("UTC")
 MADRID = ZoneInfo("Europe/Madrid")
@@ -64,28 +64,24 @@ def test_an_hour_shown_twice_is_left_to_the_neighbours() -> None:
     assert moment("2024-10-27 02:30:00", MADRID) == again
 
 
-def test_c20_neighbours_tell_which_of_two_showings_is_meant() -> None:
-    clock = ["01:59:00", "02:10:00", "02:50:00", "02:05:00", "02:40:00", "03:00:00"]
-    times = [moment(f"2024-10-27 {time}", MADRID) for time in clock]
-    offsets = ["+02:00", "+02:00", "+02:00", "+01:00", "+01:00", "+01:00"]
-    meant = [micros(f"2024-10-27T{time}{offset}") for time, offset in zip(clock, offsets, strict=True)]
-    assert unfold(times, MADRID) == meant
+def test_c29_an_hour_shown_twice_is_one_stretch_of_both_showings() -> None:
+    day = [datetime.datetime(2024, 10, 27, tzinfo=MADRID), datetime.datetime(2024, 10, 28, tzinfo=MADRID)]
+    both = ((micros("2024-10-27T02:00:00+02:00"), micros("2024-10-27T03:00:00+01:00")),)
+    assert repeated(*day, MADRID) == both
+    # An interval that touches one of the showings.
+    assert repeated(day[0].replace(hour=2, minute=59), day[0].replace(hour=2, minute=59, second=1), MADRID) == both
+    assert repeated(day[0], day[0].replace(hour=2), MADRID) == ()
+    assert repeated(day[0].replace(hour=3), day[1], MADRID) == ()
+    assert repeated(*day, UTC) == ()
 
 
-def test_two_writers_a_few_seconds_apart_are_no_second_showing() -> None:
-    times = [moment(f"2024-10-27 02:{time}", MADRID) for time in ("10:05", "10:03", "10:09")]
-    meant = [micros(f"2024-10-27T02:{time}+02:00") for time in ("10:05", "10:03", "10:09")]
-    assert unfold(times, MADRID) == meant
-
-
-@given(st.lists(TIMES, min_size=1, max_size=30).map(sorted), ZONES)
-def test_times_in_order_stay_in_order(times: list[datetime.datetime], zone: ZoneInfo) -> None:
-    instants = [time.replace(microsecond=0, tzinfo=datetime.UTC) for time in times]
-    wire = [f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}" for instant in instants]
-    found = unfold([moment(text, zone) for text in wire], zone)
-    assert found == sorted(found)
-    shown = [datetime.datetime.fromtimestamp(time / 1e6, datetime.UTC).astimezone(zone) for time in found]
-    assert [f"{time:%Y-%m-%d %H:%M:%S}" for time in shown] == wire
+@given(TIMES, ZONES)
+def test_c29_what_the_clock_shows_twice_lies_in_such_a_stretch(time: datetime.datetime, zone: ZoneInfo) -> None:
+    instant = time.replace(microsecond=0, tzinfo=datetime.UTC)
+    wall = instant.astimezone(zone).replace(tzinfo=None, fold=0)
+    at = int(instant.timestamp()) * 1_000_000
+    found = repeated(instant, instant + datetime.timedelta(seconds=1), zone)
+    assert any(first <= at < last for first, last in found) == twice(wall, zone)
 
 
 @given(TIMES, ZONES)

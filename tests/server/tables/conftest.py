@@ -23,7 +23,7 @@ NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
 def saved(text: str) -> Saved:
     """A saved query of a text."""
     first, _, rest = text.partition("\n")
-    name = rest.split("query ")[1].partition("(")[0]
+    name = rest.split("query ")[1].partition("(")[0].partition(" ")[0]
     return Saved(name, first.removeprefix("# "), text, {}, Path(f"{name}.graphql"))
 
 

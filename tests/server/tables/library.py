@@ -7,8 +7,13 @@ from enum import Enum
 import strawberry
 from graphql import DirectiveLocation, GraphQLDirective, GraphQLError
 from strawberry import ID, Info
+from strawberry.schema.config import StrawberryConfig
+
+from upstream.money import amount
 
 TITLES = ["plain", "=1+1", "+2", "-3", "@x", "\ttab", "\rreturn", 'quo"te', "com,ma", "line\r\nbreak", "", None, "ñ√😀"]
+# Python's own context rounds to 28 digits.
+EXACT = decimal.Context(prec=100)
 BROKEN_DAY = datetime.date(2026, 3, 3)
 
 
@@ -71,7 +76,7 @@ def books(count: int, price: str = "5.00") -> list[Book]:
         Book(
             id=ID(str(number)),
             title=TITLES[number % len(TITLES)],
-            price=None if number % 3 == 2 else decimal.Decimal(price) * number,
+            price=None if number % 3 == 2 else EXACT.multiply(decimal.Decimal(price), number),
             pages=None if number % 3 == 2 else number,
             lent=None if number % 3 == 2 else number % 2 == 0,
             cover=None if number % 3 == 2 else list(Cover)[number % 2],
@@ -112,7 +117,9 @@ class Query:
         return books(count)
 
 
-schema = strawberry.Schema(Query)
+# As the graph writes money.
+MONEY = strawberry.scalar(name="Decimal", serialize=lambda value: amount(f"{value:f}"), parse_value=decimal.Decimal)
+schema = strawberry.Schema(Query, config=StrawberryConfig(scalar_map={decimal.Decimal: MONEY}))
 schema._schema.directives = (*schema._schema.directives, GraphQLDirective("rows", [DirectiveLocation.FIELD]))
 
 BOOKS = """# All books.

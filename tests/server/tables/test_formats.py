@@ -108,7 +108,11 @@ def test_every_digit_of_money_is_kept(open_library: Library, price: str, csv_tex
 def test_money_that_does_not_fit_fails_and_is_not_rounded(open_library: Library, price: str) -> None:
     answer = open_library.get(f"Books.parquet?ids=1&price={price}")
     assert answer.status_code == 502
-    assert answer.json()["errors"][0]["message"].startswith("Books: the column price (Decimal) cannot hold what came")
+    assert answer.json()["errors"][0]["message"] == (
+        f"Books: row 1: the column price (Decimal) cannot hold {price}: it has 28 digits before its point and 10 after "
+        "it; csv, ndjson, json and xlsx hold every digit."
+    )
+    assert open_library.get(f"Books.csv?ids=1&price={price}&limit=1").text.split("\r\n")[1].split(",")[2] == price
 
 
 def test_the_schema_of_an_empty_table_is_the_same(open_library: Library) -> None:

@@ -1,10 +1,11 @@
 """The rules of reconciliation by themselves: sums, tickets, rates, and lists without keys."""
 
 from decimal import Decimal
-from fractions import Fraction
 
-from resolvers.reconcile import PRIZES, match, rates, totals_of_finance, totals_of_movements
-from upstream.rows import FinancialMovement, GroupMovement, RoomGamePrize, UserTransaction
+from resolvers.reconcile.daily import totals_of_finance, totals_of_movements
+from resolvers.reconcile.figures import match
+from resolvers.reconcile.games import PRIZES
+from upstream.rows import FinancialMovement, GroupMovement, RoomGamePrize
 
 
 def paid(ticket: str | None, game: int = 1, user: int = 1, amount: str = "1.00") -> GroupMovement:
@@ -48,24 +49,6 @@ def test_a_type_that_nobody_knows_is_in_no_total() -> None:
     ]
     totals = totals_of_finance(finance)
     assert (totals.wagers, totals.refunds, totals.paid, totals.unknown) == (1, 2, 1, {"7/1": 1})
-
-
-def test_rates() -> None:
-    def row(amount: str, base: str | None, currency: str = "EUR") -> UserTransaction:
-        return UserTransaction(
-            movement_id=1,
-            timestamp=0,
-            movement_type="x",
-            currency_amount=amount,
-            currency_id=currency,
-            base_currency_amount=base,
-            base_currency_id="USD",
-        )
-
-    assert rates([row("0.80", "1.00"), row("-8.00", "-10.00"), row("0.00", "0.00")]) == {Fraction(4, 5)}
-    assert rates([row("0.80", "1.00"), row("0.81", "1.00")]) == {Fraction(4, 5), Fraction(81, 100)}
-    assert rates([row("0.80", "0.80", "USD"), row("1.00", None)]) == {Fraction(1)}
-    assert rates([row("0.00", "0.00")]) == set()
 
 
 def test_lists_without_keys_are_paired_as_they_fit() -> None:

@@ -1,0 +1,107 @@
+"""The tickets of a day's games (R3) beside the movements that bought, returned and paid them (R5)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from resolvers.reconcile.customs import Customs
+from resolvers.reconcile.daily import PARTS
+from resolvers.reconcile.figures import Difference, Told, compare, figure, loose
+from upstream.rows import GameDetail, GroupMovement, Party
+
+PLAYED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """A ticket that was held when its game was played."""
+
+    ticket_id: str
+    game_id: int
+    created_at: int | None
+    group_id: int | None
+    user_id: int | None
+    won: bool
+
+
+SALE = (
+    figure("time", time=True, optional=True, R3="created_at", R5="timestamp"),
+    figure("group", optional=True, R3=("seller_group_id", lambda one: one.group_id), R5="group_id"),
+    figure("user", optional=True, R3=("sell_info.user_id", lambda one: one.user_id), R5="user_id"),
+)
+BOUGHT = "a ticket (R3) and its wager (R5) have one time, group and user"
+NUMBERED = "the ticket of a wager (R5) is in its game (R3), or was given back"
+SOLD = "a ticket (R3) has a wager (R5)"
+RETURNED = "the ticket that is given back was bought (R5)"
+PAID = "the ticket that is paid (R5) has won in its game (R3)"
+
+
+def sold(game: GameDetail) -> list[Sold]:
+    """Return the tickets of a game that was played. What is given back later, no report shows in R3."""
+    if game.status_id != PLAYED:
+        return []
+    found = []
+    for ticket in game.tickets or ():
+        seller = ticket.sell_info[0] if isinstance(ticket.sell_info, list) and ticket.sell_info else ticket.sell_info
+        user = seller.user_id if isinstance(seller, Party) else None
+        won = bool(ticket.win_info)
+        group = ticket.seller_group_id
+        found.append(Sold(ticket.ticket_id, game.game_id, ticket.created_at, group, user, won))
+    return found
+
+
+def tickets(
+    of_games: Sequence[Sold], rows: Iterable[GroupMovement], groups: frozenset[int], start: int, customs: Customs
+) -> None:
+    """Hold the tickets of a day's games against the movements of `groups` since `start`, the beginning of the day."""
+    games = {one.game_id for one in of_games}
+    by_number = {(one.game_id, one.ticket_id): one for one in of_games}
+    wagers: dict[tuple[int | None, str], GroupMovement] = {}
+    online: set[tuple[int | None, int | None, int | None, int]] = set()
+    others: list[GroupMovement] = []
+    returned: set[str] = set()
+    for row in rows:
+        part = PARTS.get(loose(row.type))
+        if part == "wagers" and row.ticket_id is not None:
+            wagers[row.game_id, row.ticket_id] = row
+        elif part == "wagers":
+            online.add((row.game_id, row.group_id, row.user_id, row.timestamp))
+        elif part is not None and row.ticket_id is not None:
+            others.append(row)
+            if part == "refunds":
+                returned.add(row.ticket_id)
+    bought = {number for _, number in wagers}
+    for (game, number), row in wagers.items():
+        if game not in games or number in returned:
+            continue
+        one = by_number.get((game, number)) if game is not None else None
+        key = f"movement {row.movement_id}"
+        if one is None:
+            told = (Told("R5", "ticket_id", number), Told("R3", "ticket_id", None))
+            customs.breaks(NUMBERED, Difference("movements", key, "ticket", told))
+            continue
+        customs.keep(NUMBERED)
+        differences = list(compare("movements", f"{key}, ticket {number}", {"R3": one, "R5": row}, SALE))
+        for difference in differences:
+            customs.breaks(BOUGHT, difference)
+        customs.keep(BOUGHT, not differences)
+    for one in of_games:
+        if one.created_at is None or one.created_at < start or one.group_id not in groups:
+            continue
+        has_wager = (one.game_id, one.ticket_id) in wagers or (
+            one.game_id, one.group_id, one.user_id, one.created_at,
+        ) in online  # fmt: skip
+        if has_wager:
+            customs.keep(SOLD)
+            continue
+        key = f"game {one.game_id}, ticket {one.ticket_id}"
+        shown = (Told("R3", "ticket_id, created_at", f"{one.ticket_id}, {one.created_at}"), Told("R5", "wager", None))
+        customs.breaks(SOLD, Difference("movements", key, "ticket", shown))
+    for row in others:
+        key = f"movement {row.movement_id}"
+        if PARTS[loose(row.type)] == "refunds":
+            told = (Told("R5", "ticket_id", row.ticket_id), Told("R5", "wager of the ticket", None))
+            customs.check(RETURNED, row.ticket_id in bought, Difference("movements", key, "ticket", told))
+        elif row.game_id in games:
+            paid = by_number.get((row.game_id, row.ticket_id or ""))
+            told = (Told("R5", "ticket_id", row.ticket_id), Told("R3", "ticket_id of a winner", None))
+            customs.check(PAID, paid is not None and paid.won, Difference("movements", key, "ticket", told))

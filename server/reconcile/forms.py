@@ -1,0 +1,66 @@
+"""How the command writes differences: as lines for people, or as one JSON object."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TextIO
+
+import orjson
+
+from resolvers.reconcile.figures import Difference
+from server.reconcile.reconciliation import COMPARISONS, Result
+
+
+class Lines:
+    """Differences as lines of columns, for people."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._begun = False
+
+    def tell(self, day: datetime.date, one: Difference) -> None:
+        """Write a difference."""
+        if not self._begun:
+            self._begun = True
+            self._out.write(f"{'day':<11} {'compared':<10} {'of':<36} {'column':<16} told\n")
+        told = " | ".join(map(str, one.told))
+        self._out.write(f"{day!s:<11} {one.compared:<10} {one.key:<36} {one.column:<16} {told}\n")
+
+    def end(self, result: Result) -> None:
+        """Write how many days and rows were compared."""
+        parts = ", ".join(
+            f"{name}: {result.compared[name]} compared, {result.differences[name]} differ"
+            for name in COMPARISONS
+            if name in result.compared or name in result.differences
+        )
+        self._out.write(f"{result.days} days; {parts or 'nothing to compare'}\n")
+
+
+class Json:
+    """Differences as one JSON object, written as they are found."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._before = '{"differences":['
+
+    def tell(self, day: datetime.date, one: Difference) -> None:
+        """Write a difference."""
+        self._out.write(f"{self._before}\n{orjson.dumps({'day': day, **asdict(one)}).decode()}")
+        self._before = ","
+
+    def end(self, result: Result) -> None:
+        """Write how many days and rows were compared."""
+        begun = "" if self._before == "," else self._before
+        rest = orjson.dumps(
+            {
+                "days": result.days,
+                "compared": dict(result.compared),
+                "found": dict(result.differences),
+                "notes": result.notes,
+                "failures": result.failures,
+            }
+        ).decode()
+        self._out.write(f"{begun}\n],{rest[1:]}\n")
+
+
+FORMS: Mapping[str, Callable[[TextIO], Lines | Json]] = {"table": Lines, "json": Json}

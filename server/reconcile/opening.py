@@ -1,0 +1,26 @@
+"""A comparison over a gateway: what the command and the schedule both begin with."""
+
+import datetime
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from resolvers.reconcile.figures import Difference
+from server.gateway import Gateway
+from server.operation import Operation
+from server.reconcile.reconciliation import AT_ONCE, People, Reconciliation
+from upstream.reports import System
+
+
+def over(
+    gateway: Gateway,
+    zone: ZoneInfo,
+    tell: Callable[[datetime.date, Difference], None],
+    *,
+    group: int | None = None,
+    at_once: int = AT_ONCE,
+) -> Reconciliation:
+    """Make a comparison of what a gateway reads. Game logs are left out if Game History is not configured."""
+    session = gateway.session(Operation(""))
+    people = People(session.user_code_from, session.agent_of_group, session.every_agent)
+    logs = System.GAMELOG not in gateway.missing
+    return Reconciliation(gateway, zone, people, group=group, logs=logs, tell=tell, at_once=at_once)

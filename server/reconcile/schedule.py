@@ -1,0 +1,189 @@
+"""The reports compared inside the server, every so many hours, and the result of the last comparison."""
+
+import asyncio
+import datetime
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from resolvers.reconcile.figures import Difference
+from server.gateway import Gateway
+from server.reconcile.opening import over
+from server.reconcile.period import last_days
+from server.reconcile.reconciliation import COMPARISONS, Reconciliation, Result
+from server.settings import Settings
+from upstream.queue import ASKER, Asker
+
+# So few calls at a time leave the slots of the upstreams to callers.
+AT_ONCE = 2
+# A run keeps so many differences, notes and failures for the page; it counts all of them.
+MOST_KEPT = 1000
+LEAST_PAUSE = 1.0
+# The upstreams' queues serve callers in turns. The schedule is one of them.
+ASKS_AS = "reconcile"
+
+log = structlog.get_logger(__name__)
+
+Tell = Callable[[datetime.date, Difference], None]
+Make = Callable[[Tell], Reconciliation]
+
+
+@dataclass(slots=True)
+class Run:
+    """One comparison: when it began, its days, how long it took, and what it found."""
+
+    started: datetime.datetime
+    days: list[str]
+    seconds: float = 0.0
+    result: Result = field(default_factory=Result)
+    differences: list[tuple[datetime.date, Difference]] = field(default_factory=list)
+
+    def tell(self, day: datetime.date, difference: Difference) -> None:
+        """Keep a difference, if there is room."""
+        if len(self.differences) < MOST_KEPT:
+            self.differences.append((day, difference))
+
+    def told(self) -> dict[str, Any]:
+        """Return the run as JSON has it."""
+        result = self.result
+        return {
+            "started": self.started,
+            "seconds": round(self.seconds, 3),
+            "days": self.days,
+            "daysCompared": result.days,
+            "compared": dict(result.compared),
+            "found": dict(result.differences),
+            "differences": [{"day": day, **asdict(one)} for day, one in self.differences],
+            "differencesLeftOut": result.differences.total() - len(self.differences),
+            "notes": result.notes[:MOST_KEPT],
+            "failures": result.failures[:MOST_KEPT],
+        }
+
+
+class Schedule(Collector):
+    """Compares the last days every so many hours, for as long as it is open; never, if `hours` is 0."""
+
+    def __init__(self, make: Make, zone: ZoneInfo, hours: float, days: int) -> None:
+        self.hours = hours
+        self.days = days
+        self.last: Run | None = None
+        self.current: Run | None = None
+        self.next: datetime.datetime | None = None
+        self._make = make
+        self._zone = zone
+        self._runs = 0
+
+    @classmethod
+    def of(cls, gateway: Gateway, settings: Settings) -> "Schedule":
+        """Make the schedule that the settings ask for."""
+        zone = ZoneInfo(settings.gamehub_timezone)
+        return cls(
+            lambda tell: over(gateway, zone, tell, at_once=AT_ONCE),
+            zone,
+            settings.reconcile_every,
+            settings.reconcile_days,
+        )
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Run the schedule, until the server stops. A comparison that is under way is then given up."""
+        if not self.hours:
+            yield
+            return
+        task = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep(self) -> None:
+        ASKER.set(Asker(ASKS_AS))
+        while True:
+            begun = time.monotonic()
+            await self._run()
+            took = time.monotonic() - begun
+            pause = max(self.hours * 3600 - took, took / 10, LEAST_PAUSE)
+            self.next = _now() + datetime.timedelta(seconds=pause)
+            await asyncio.sleep(pause)
+
+    async def _run(self) -> None:
+        now = _now()
+        pieces = last_days(self.days, now, self._zone)
+        run = self.current = Run(now, [piece.text for piece in pieces])
+        begun = time.monotonic()
+        work = self._make(run.tell)
+        run.result = work.result
+        try:
+            await work.run(pieces)
+        except Exception:
+            # The schedule goes on: a fault of one run must not end the later ones.
+            log.exception("reconcile.broken")
+            run.result.failures.append("the comparison ended with a fault of this server; the log says more")
+        finally:
+            self.current = None
+        run.seconds = time.monotonic() - begun
+        self._runs += 1
+        self.last = run
+        result = run.result
+        write = log.info if result.exit_code == 0 else log.warning
+        write(
+            "reconcile.done",
+            days=result.days,
+            seconds=round(run.seconds, 1),
+            differences=result.differences.total(),
+            failures=len(result.failures),
+        )
+
+    def told(self) -> dict[str, Any]:
+        """Return the state as JSON has it."""
+        return {
+            "everyHours": self.hours,
+            "days": self.days,
+            "runs": self._runs,
+            "runningSince": self.current.started if self.current is not None else None,
+            "next": self.next if self.current is None else None,
+            "last": self.last.told() if self.last is not None else None,
+        }
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the figures of the last run for `/metrics`; none without a schedule."""
+        if not self.hours:
+            return
+        name = "gamehub_graph_reconcile"
+        runs = CounterMetricFamily(f"{name}_runs", "Comparisons of the reports that have ended.")
+        runs.add_metric([], self._runs)
+        yield runs
+        if self.last is None:
+            return
+        result = self.last.result
+        for what, help, counted in (
+            ("differences", "Differences that the last comparison found.", result.differences),
+            ("compared", "Rows that the last comparison compared.", result.compared),
+        ):
+            metric = GaugeMetricFamily(f"{name}_{what}", help, labels=["comparison"])
+            for comparison in COMPARISONS:
+                metric.add_metric([comparison], counted[comparison])
+            yield metric
+        for what, help, value in (
+            ("failures", "Parts of the last comparison that could not be read.", len(result.failures)),
+            ("days", "Days that the last comparison compared.", result.days),
+            ("last_run_timestamp_seconds", "When the last comparison began.", self.last.started.timestamp()),
+            ("last_duration_seconds", "How long the last comparison took.", self.last.seconds),
+        ):
+            gauge = GaugeMetricFamily(f"{name}_{what}", help)
+            gauge.add_metric([], value)
+            yield gauge
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
