@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from upstream import days, deadline, decode, figures, parcel, request
+from upstream.bad_value import BadValues
 from upstream.call import Answer, Call, Reading
 from upstream.changes import Changes, Ledger
 from upstream.client import Listener
@@ -660,7 +661,12 @@ class Cached:
     def _join(self, cut: _Cut, found: Mapping[int, Share]) -> list[Any] | None:
         if len(found) < len(cut.pieces):
             return None
-        return self._orders.join(cut.shape, [found[place] for place in sorted(found)], self._now())
+        shares = [found[place] for place in sorted(found)]
+        rows = self._orders.join(cut.shape, shares, self._now())
+        if rows is None:
+            return None
+        wrong = {name for share in shares for name in share.irregular}
+        return decode.marked(rows, cut.call.report, self._zone, wrong)
 
     def _stands_in(self, kept: Parcel) -> bool:
         return days.microseconds(self._now()) < kept.fresh_until + round(self._stale_for * 1_000_000)
@@ -747,8 +753,10 @@ class Cached:
             shared = shares(rows, cut.column, cut.dated, pieces, name)
             if shared is None:
                 return None
+            # A day that was read only until the operation began is not over, however long that took.
+            until = min(asked, cut.call.moment or asked)
             fresh_for = [
-                self._fresh_for(cut, piece, asked, not share.rows) if piece.whole else 0
+                self._fresh_for(cut, piece, until, not share.rows) if piece.whole else 0
                 for piece, share in zip(pieces, shared[1], strict=True)
             ]
             flight.until = {
@@ -902,6 +910,8 @@ class Cached:
         interval = Interval(start, end, (first, last) if same_days else None)
         group = dict(cut.call.params)["group_id"]
         answer = await self.fetch(Call.of(DAILY_MOVEMENTS, interval, groupid=group), not_before=self._now())
+        # A bad value says neither that the day changed nor that it did not.
+        decode.require(answer.rows, DAILY_MOVEMENTS.row.__struct_fields__)
         tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, Made)]  # type: ignore[attr-defined]
         totals: dict[datetime.date, list[Any]] = {}
         for row in answer.rows:
@@ -926,8 +936,11 @@ class Cached:
         try:
             answer = await self._upstream.fetch(call)
         except Exception as error:
-            code = error.code if isinstance(error, UpstreamError) else type(error).__name__
-            return _Brought(asked, Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
+            code, requests = type(error).__name__, 0
+            if isinstance(error, UpstreamError):
+                code, requests = error.code, error.requests
+            made = Made(call, requests, 0, 0, time.monotonic() - started, error=code)
+            return _Brought(asked, made, error)
         made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
         return _Brought(asked, made, None, answer)
 
@@ -1031,7 +1044,7 @@ class _Days:
             whole |= zip(map(id, share.rows), again.rows, strict=True)
         return [whole[id(row)] for row in self.excerpts]
 
-    def head(self, count: int) -> "_Days":
+    def head(self, count: int, bad: BadValues) -> "_Days":
         return replace(self, excerpts=self.excerpts[:count])
 
 
