@@ -14,10 +14,10 @@ from resolvers.session import Session
 from schema.graph import schema
 from server.app import create_app
 from server.operation import Operation
-from server.saved import saved_queries
 from server.tables.setup import Setup
 from server.trace import finish
 from tests.server.serving import serving
+from tests.server.tables.conftest import saved
 from tests.strangers.upstreams import connect
 from tests.upstream.test_freshness import World
 from upstream.cache import Cached
@@ -25,6 +25,15 @@ from upstream.call import Call
 from upstream.store import MemoryStore
 
 UTC = ZoneInfo("UTC")
+# Tables that are read from one report of days (R1, R5) and one without (R8).
+TOTALS = """# The totals of a group, day by day.
+query Totals($group: ID!, $during: Period = { frame: TODAY }) {
+  group(id: $group) { id name dailyMovements(during: $during) @rows { date totalWagers net } }
+}"""
+MOVES = """# The movements made in a group.
+query Moves($group: ID!, $during: Period = { frame: TODAY }) {
+  group(id: $group) { id name transactions(during: $during) { nodes @rows { id timestamp amount } } }
+}"""
 NOON = datetime.datetime(2022, 10, 31, 12, tzinfo=datetime.UTC)
 
 
@@ -87,7 +96,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
     app = create_app(
         schema,
         session,
-        saved=saved_queries(),
+        saved=[saved(TOTALS), saved(MOVES)],
         lifespan=life,
         finish=finish,
         leave=Session.close,

@@ -16,8 +16,8 @@ from tests.server.tables.business import NOON, Business, business
 from tests.strangers.stranger import Stranger
 from tests.upstream.test_freshness import DAYS, R1, R5, World
 
-DAILY = "/tables/DailyMovements.{}?group=382&since=2022-10-27&until=2022-10-31"
-MOVED = "/tables/GroupTransactions.{}?group=382&since=2022-10-27&until=2022-10-31"
+DAILY = "/tables/Totals.{}?group=382&since=2022-10-27&until=2022-10-31"
+MOVED = "/tables/Moves.{}?group=382&since=2022-10-27&until=2022-10-31"
 R8 = "api_groups_report"
 FRESH = {"cache_control": "no-cache"}
 LAST_WEEK = 3600
@@ -180,7 +180,7 @@ def test_a_file_that_outlives_the_server_keeps_its_age(world: World, tmp_path: P
 @pytest.mark.parametrize("form", ["ndjson", "json", "arrow"])
 def test_the_age_of_a_stream_is_known_before_its_rows(served: Business, form: str) -> None:
     path, clock = DAILY.format(form), served.world.clock
-    day = "/tables/DailyMovements.csv?group=382&since=2022-10-29&until=2022-10-30"
+    day = "/tables/Totals.csv?group=382&since=2022-10-29&until=2022-10-30"
     served.get(day)
     clock.move(seconds=50)
     served.get(day.replace("29", "27").replace("10-30", "10-28"))
@@ -210,7 +210,7 @@ def test_a_stream_reads_rows_again_that_are_older_than_it_says(served: Business)
 
 def test_files_say_when_their_rows_were_read(served: Business) -> None:
     clock = served.world.clock
-    served.get("/tables/DailyMovements.csv?group=382&since=2022-10-28&until=2022-10-29")
+    served.get("/tables/Totals.csv?group=382&since=2022-10-28&until=2022-10-29")
     clock.move(seconds=20)
     body = served.get(DAILY.format("parquet")).content
     metadata = pq.read_schema(io.BytesIO(body)).metadata
@@ -232,7 +232,7 @@ def test_files_say_when_their_rows_were_read(served: Business) -> None:
         },
     ]
     assert orjson.loads(metadata[b"freshness"]) == expected
-    assert metadata[b"table"] == b"DailyMovements"
+    assert metadata[b"table"] == b"Totals"
     assert pq.read_table(io.BytesIO(body)).num_rows == 4
     stream = pa.ipc.open_stream(served.get(DAILY.format("arrow")).content)
     # The schema goes first: of the days that are read after it, it has the bound.
@@ -245,7 +245,7 @@ def test_files_say_when_their_rows_were_read(served: Business) -> None:
 
 
 def test_odata_has_an_age_too(served: Business) -> None:
-    clock, entities = served.world.clock, "/odata/DailyMovements?group=382&since=2022-10-27&until=2022-10-31"
+    clock, entities = served.world.clock, "/odata/Totals?group=382&since=2022-10-27&until=2022-10-31"
     first = served.get(entities)
     assert first.headers["age"] == "0"
     assert (first.headers["cache-control"], first.headers["vary"]) == (
@@ -253,7 +253,7 @@ def test_odata_has_an_age_too(served: Business) -> None:
     )  # fmt: skip
     clock.move(seconds=30)
     served.calls()
-    for path in (entities, entities.replace("?", "/$count?"), "/odata/DailyMovements('2022-10-28.0000000')?group=382"):
+    for path in (entities, entities.replace("?", "/$count?"), "/odata/Totals('2022-10-28.0000000')?group=382"):
         assert served.get(path).headers["age"] == "30"
     assert served.calls() == []
     fresh = served.get(entities.replace("?", "/$count?"), **FRESH)
@@ -261,12 +261,12 @@ def test_odata_has_an_age_too(served: Business) -> None:
     assert served.calls() == [R8, *(f"{R1} 10-{day}/10-{day}" for day in (27, 28, 29, 30))]
     assert served.get(entities, authorization="Basic eDp5").headers["cache-control"] == "private, no-cache"
     assert "age" not in served.get("/odata").headers
-    wrong = served.get("/odata/DailyMovements?group=999999", 404, **FRESH)
+    wrong = served.get("/odata/Totals?group=999999", 404, **FRESH)
     assert set(wrong.json()) == {"error"}
 
 
 def test_pages_go_on_with_the_rows_of_the_first_one(served: Business) -> None:
-    clock, entities = served.world.clock, "/odata/DailyMovements?group=382&since=2022-10-27&until=2022-10-31"
+    clock, entities = served.world.clock, "/odata/Totals?group=382&since=2022-10-27&until=2022-10-31"
     pages = {"prefer": "odata.maxpagesize=2"}
     first = served.get(entities, **pages, **FRESH).json()
     clock.move(seconds=100)
@@ -298,4 +298,4 @@ def test_forgotten_days_are_read_again(served: Business) -> None:
     assert [old == new for old, new in zip(before.splitlines(), after.text.splitlines(), strict=True)] == [
         True, True, False, True, True,
     ]  # fmt: skip
-    assert served.get("/odata/DailyMovements/$count?group=382&since=2022-10-27&until=2022-10-31").headers["age"] == "10"
+    assert served.get("/odata/Totals/$count?group=382&since=2022-10-27&until=2022-10-31").headers["age"] == "10"
