@@ -233,6 +233,23 @@ class Daily:
     net: str
 
 
+def totals(movements: Iterable[Movement], zone: ZoneInfo) -> list[Daily]:
+    """The totals of movements by the days of a zone, and by group."""
+    rows: dict[tuple[datetime.date, int], list[Movement]] = {}
+    for movement in movements:
+        rows.setdefault((movement.at.astimezone(zone).date(), movement.group), []).append(movement)
+    found = []
+    for (day, group), here in rows.items():
+        total = {kind: sum((Decimal(m.amount) for m in here if m.kind == kind), Decimal()) for kind in SIGNED}
+        wagers, wins = -total[WAGER], total[PRIZE] + total[JACKPOT]
+        tickets = len({m.ticket for m in here if m.kind in (PRIZE, JACKPOT) and m.ticket})
+        net = wagers - total[REFUND] - wins
+        found.append(
+            Daily(day, group, money(wagers), money(wins), money(-total[REFUND]), money(-wins), tickets, money(net))
+        )
+    return sorted(found, key=lambda row: (row.day, row.group))
+
+
 ROOMS = {1: "E2E Bingo 90", 2: "Sala Ñ 75", 3: "Nocturna\u00a0🌙", 4: "Never Played"}
 
 GROUPS = (
@@ -319,19 +336,7 @@ class Business:
 
     def daily(self) -> list[Daily]:
         """The totals day by day and group by group."""
-        rows: dict[tuple[datetime.date, int], list[Movement]] = {}
-        for movement in self.movements:
-            rows.setdefault((movement.at.astimezone(self.zone).date(), movement.group), []).append(movement)
-        found = []
-        for (day, group), here in rows.items():
-            total = {kind: sum((Decimal(m.amount) for m in here if m.kind == kind), Decimal()) for kind in SIGNED}
-            wagers, wins = -total[WAGER], total[PRIZE] + total[JACKPOT]
-            tickets = len({m.ticket for m in here if m.kind in (PRIZE, JACKPOT) and m.ticket})
-            net = wagers - total[REFUND] - wins
-            found.append(
-                Daily(day, group, money(wagers), money(wins), money(-total[REFUND]), money(-wins), tickets, money(net))
-            )
-        return sorted(found, key=lambda row: (row.day, row.group))
+        return totals(self.movements, self.zone)
 
     def book_late(self, chance: random.Random) -> None:
         """Book today what belongs to days that are over: movements, financial movements, logs, and a cancellation."""

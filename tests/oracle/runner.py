@@ -32,8 +32,6 @@ KNOWN: dict[str, str] = {
     "prizes alike": "B7, C32: cards that won one prize and the same amount",
     "unusual names": "B6, C33",
     "milliseconds": "B4, C26",
-    "days of a day": "B5",
-    "repeated hours": "B9, C29",
     "late rows": "A, C25",
 }
 
