@@ -383,6 +383,12 @@ def _millisecond(at: datetime.datetime) -> datetime.datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
+def _midnights(zones: Iterable[ZoneInfo]) -> list[datetime.datetime]:
+    """The instants at which the days of several zones begin."""
+    found = (datetime.datetime.combine(day, datetime.time(), tzinfo=zone) for zone in zones for day in DAYS)
+    return sorted({start.astimezone(UTC) for start in found})
+
+
 def _borders(zones: Iterable[ZoneInfo]) -> list[datetime.datetime]:
     """Instants on and around the ends of days, in several zones, and inside hours that come twice."""
     found = []
@@ -438,7 +444,7 @@ def build(seed: str, zone: str, log_zone: str, business: str, *, roam: bool, loo
         made._book(number, at, chance.choice(moving), chance, roam)
     # Two rows that nothing tells apart.
     made.financial.append(chance.choice(made.financial))
-    _logs(made, chance, times, loose, code_from, agents, avoid)
+    _logs(made, chance, times, loose, code_from, agents, zones, avoid)
     made.jackpots = [
         {
             "description": "PJP Ñ", "value": "1234.50", "value_max": "5000.00", "percentage": "5.00",
@@ -456,7 +462,7 @@ def code_of(user: User, code_from: str) -> str | None:
 
 def _logs(
     made: Business, chance: random.Random, times: list[datetime.datetime], loose: bool, code_from: str, agents: bool,
-    avoid: frozenset[str],
+    zones: list[ZoneInfo], avoid: frozenset[str],
 ) -> None:  # fmt: skip
     ids = {ADMIN: 1_700, NORTH: 70_000 if "log ids of two agents" in avoid else 1_700}
     alike = [user for user in made.users if user.id in ALIKE]
@@ -464,7 +470,8 @@ def _logs(
     used: set[tuple[int, datetime.datetime]] = set()
     players = [user for user in made.users if user.name != "silent"]
     rows: list[Log] = []
-    for at in chance.sample(times, min(170, len(times))):
+    last_seconds = [start - datetime.timedelta(seconds=1) for start in _midnights(zones)]
+    for at in [*chance.sample(times, min(150, len(times))), *last_seconds]:
         user = chance.choice(alike if chance.random() < 0.4 else players)
         agent = AGENT_OF_GROUP.get(user.group, ADMIN) if agents else ADMIN
         code = code_of(user, code_from)

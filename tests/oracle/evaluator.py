@@ -522,6 +522,18 @@ class Oracle:
     def Group_type(self, group: Group) -> str:
         return group.kind
 
+    def Group_currency(self, group: Group) -> str | None:
+        return self._currency(group.id)
+
+    def _currency(self, id: int) -> str | None:
+        """The currency of a group: that of its movements of the last month, told by the users who made them."""
+        today = self.view.now.astimezone(self.view.zone).date()
+        month, group = self._days(today - 31 * DAY, today), self.business.group(id)
+        told = any(
+            row.group == id and month.holds(row.at) and self._user_visible(row.user) for row in self.business.movements
+        )
+        return group.currency if told and group is not None else None
+
     def Group_users(
         self, group: Group, username: str | None = None, first: int | None = None, after: Any = None
     ) -> Any:
@@ -849,6 +861,9 @@ class Oracle:
     def FinancialMovement_timestamp(self, row: Financial) -> str | None:
         return self._time(row.at)
 
+    def FinancialMovement_currency(self, row: Financial) -> str | None:
+        return self._currency(row.group)
+
     def FinancialMovement_typeName(self, row: Financial) -> str | None:
         return TYPES.get(row.type)
 
@@ -868,6 +883,9 @@ class Oracle:
 
     def DailyMovement_date(self, row: Daily) -> str:
         return row.day.isoformat()
+
+    def DailyMovement_currency(self, row: Daily) -> str | None:
+        return self._currency(row.group)
 
     def DailyMovement_group(self, row: Daily) -> Group | None:
         return self._seen_group(row.group)

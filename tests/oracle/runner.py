@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from graphql import (
     REMOVE,
     SKIP,
@@ -54,7 +55,10 @@ class Case:
         text, variables = self.question.text, self.question.variables
         oracle = Oracle(self.stand.system, self.stand.view(self.groups), opaque)
         expected, expected_errors = oracle.answer(text, variables)
-        got, errors = self.stand.ask(text, variables, self.groups, self.fresh)
+        try:
+            got, errors = self.stand.ask(text, variables, self.groups, self.fresh)
+        except httpx.TimeoutException:
+            return ["no answer in time"], (expected, expected_errors), (None, [])
         found = [*wrong_errors(expected_errors, errors), *differences(expected, got, opaque, oracle.bags)]
         return found, (expected, expected_errors), (got, errors)
 
