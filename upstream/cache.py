@@ -87,13 +87,15 @@ class Made:
 class Held:
     """How much of a call is at hand: so many of its days, and which are not, run by run as `days.spans` writes them.
 
-    What has no days counts as one day, and is named by none.
+    What has no days counts as one day, and is named by none. `oldest` is the moment at which the oldest of the rows at
+    hand was read.
     """
 
     days: int
     held: int
     in_flight: int
     missing: tuple[str, ...]
+    oldest: datetime.datetime | None = None
 
     @property
     def fraction(self) -> float:
@@ -377,10 +379,13 @@ class Cached:
             if not any(here) and not self._flights:
                 told.append(Held(len(keys), 0, 0, days.spans(dates)))
                 continue
-            held = [_fresh(_parcel(value), now, not_before or _ANY_AGE) for value in here]
+            parcels = [_parcel(value) for value in here]
+            held = [_fresh(each, now, not_before or _ANY_AGE) for each in parcels]
+            moments = (each.since for each, fresh in zip(parcels, held, strict=True) if fresh and each is not None)
             flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
             missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))
-            told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing))))
+            oldest = min(moments, default=None)
+            told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing)), oldest))
         return told
 
     async def forget(

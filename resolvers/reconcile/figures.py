@@ -7,15 +7,13 @@ import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
 from upstream.spelling import fold
 
-# Sums of amounts of up to a hundred digits, none of them lost.
-EXACT = Context(prec=400, traps=[Inexact])
 WHOLE_ROW = "(row)"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

@@ -17,13 +17,14 @@ from zoneinfo import ZoneInfo
 from resolvers.reconcile import daily, games, logs, movements, names, sale, tickets
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.daily import Totals
-from resolvers.reconcile.figures import EXACT, Difference, loose
+from resolvers.reconcile.figures import Difference, loose
 from resolvers.reconcile.movements import Booked, Money
 from resolvers.reconcile.names import Names
 from upstream import reports, rows
 from upstream.call import Answer, Call
 from upstream.days import Piece, microseconds
 from upstream.errors import Malformed, NotFound, UpstreamError
+from upstream.figures import EXACT
 from upstream.interval import Interval, dates
 from upstream.reports import Report
 
