@@ -233,6 +233,23 @@ class Daily:
     net: str
 
 
+def totals(movements: Iterable[Movement], zone: ZoneInfo) -> list[Daily]:
+    """The totals of movements by the days of a zone, and by group."""
+    rows: dict[tuple[datetime.date, int], list[Movement]] = {}
+    for movement in movements:
+        rows.setdefault((movement.at.astimezone(zone).date(), movement.group), []).append(movement)
+    found = []
+    for (day, group), here in rows.items():
+        total = {kind: sum((Decimal(m.amount) for m in here if m.kind == kind), Decimal()) for kind in SIGNED}
+        wagers, wins = -total[WAGER], total[PRIZE] + total[JACKPOT]
+        tickets = len({m.ticket for m in here if m.kind in (PRIZE, JACKPOT) and m.ticket})
+        net = wagers - total[REFUND] - wins
+        found.append(
+            Daily(day, group, money(wagers), money(wins), money(-total[REFUND]), money(-wins), tickets, money(net))
+        )
+    return sorted(found, key=lambda row: (row.day, row.group))
+
+
 ROOMS = {1: "E2E Bingo 90", 2: "Sala Ñ 75", 3: "Nocturna\u00a0🌙", 4: "Never Played"}
 
 GROUPS = (
@@ -319,19 +336,7 @@ class Business:
 
     def daily(self) -> list[Daily]:
         """The totals day by day and group by group."""
-        rows: dict[tuple[datetime.date, int], list[Movement]] = {}
-        for movement in self.movements:
-            rows.setdefault((movement.at.astimezone(self.zone).date(), movement.group), []).append(movement)
-        found = []
-        for (day, group), here in rows.items():
-            total = {kind: sum((Decimal(m.amount) for m in here if m.kind == kind), Decimal()) for kind in SIGNED}
-            wagers, wins = -total[WAGER], total[PRIZE] + total[JACKPOT]
-            tickets = len({m.ticket for m in here if m.kind in (PRIZE, JACKPOT) and m.ticket})
-            net = wagers - total[REFUND] - wins
-            found.append(
-                Daily(day, group, money(wagers), money(wins), money(-total[REFUND]), money(-wins), tickets, money(net))
-            )
-        return sorted(found, key=lambda row: (row.day, row.group))
+        return totals(self.movements, self.zone)
 
     def book_late(self, chance: random.Random) -> None:
         """Book today what belongs to days that are over: movements, financial movements, logs, and a cancellation."""
@@ -376,6 +381,12 @@ class Business:
 
 def _millisecond(at: datetime.datetime) -> datetime.datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _midnights(zones: Iterable[ZoneInfo]) -> list[datetime.datetime]:
+    """The instants at which the days of several zones begin."""
+    found = (datetime.datetime.combine(day, datetime.time(), tzinfo=zone) for zone in zones for day in DAYS)
+    return sorted({start.astimezone(UTC) for start in found})
 
 
 def _borders(zones: Iterable[ZoneInfo]) -> list[datetime.datetime]:
@@ -433,7 +444,7 @@ def build(seed: str, zone: str, log_zone: str, business: str, *, roam: bool, loo
         made._book(number, at, chance.choice(moving), chance, roam)
     # Two rows that nothing tells apart.
     made.financial.append(chance.choice(made.financial))
-    _logs(made, chance, times, loose, code_from, agents, avoid)
+    _logs(made, chance, times, loose, code_from, agents, zones, avoid)
     made.jackpots = [
         {
             "description": "PJP Ñ", "value": "1234.50", "value_max": "5000.00", "percentage": "5.00",
@@ -451,7 +462,7 @@ def code_of(user: User, code_from: str) -> str | None:
 
 def _logs(
     made: Business, chance: random.Random, times: list[datetime.datetime], loose: bool, code_from: str, agents: bool,
-    avoid: frozenset[str],
+    zones: list[ZoneInfo], avoid: frozenset[str],
 ) -> None:  # fmt: skip
     ids = {ADMIN: 1_700, NORTH: 70_000 if "log ids of two agents" in avoid else 1_700}
     alike = [user for user in made.users if user.id in ALIKE]
@@ -459,7 +470,8 @@ def _logs(
     used: set[tuple[int, datetime.datetime]] = set()
     players = [user for user in made.users if user.name != "silent"]
     rows: list[Log] = []
-    for at in chance.sample(times, min(170, len(times))):
+    last_seconds = [start - datetime.timedelta(seconds=1) for start in _midnights(zones)]
+    for at in [*chance.sample(times, min(150, len(times))), *last_seconds]:
         user = chance.choice(alike if chance.random() < 0.4 else players)
         agent = AGENT_OF_GROUP.get(user.group, ADMIN) if agents else ADMIN
         code = code_of(user, code_from)

@@ -230,8 +230,6 @@ class Documents:
         if depth >= 6 and not leaf:
             return False
         # A node needs a nodeId, which `_nodes` has.
-        if name == "dailyMovements" and "days of a day" in self.avoid and self.business_zone != self.business.zone:
-            return False
         return name != "node"
 
     def _fragment(self, kind: str, parts: list[str]) -> str:
@@ -313,8 +311,6 @@ class Documents:
             # A cursor stands for a row: it leads on in the same list only, which the walks read.
             return chance.choice(("bm8", "")) if chance.random() < 0.01 else None
         if argument == "during":
-            if name == "dailyMovements" and "days of a day" in self.avoid:
-                return self._period(0.69)
             return self._period() if chance.random() < 0.85 else None
         if argument == "representations":
             return [self._representation() for _ in range(chance.randint(1, 5))]
@@ -362,9 +358,9 @@ class Documents:
         id = str(chance.choice(pools[kind])) if chance.random() < 0.92 else chance.choice(("999999", "abc"))
         return {"__typename": kind, "id": id}
 
-    def _period(self, most: float = 1.0) -> dict[str, Any]:
+    def _period(self) -> dict[str, Any]:
         chance = self.chance
-        kind = chance.random() * most
+        kind = chance.random()
         if kind < 0.4:
             return {"frame": Enum(chance.choice(FRAMES))}
         if kind < 0.7:

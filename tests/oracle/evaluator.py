@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from graphql import GraphQLError, default_field_resolver, execute_sync, parse
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLIncludeDirective,
+    GraphQLSkipDirective,
+    default_field_resolver,
+    execute_sync,
+    get_directive_values,
+    parse,
+)
 
 from tests.oracle.business import (
     ADMIN,
@@ -36,6 +46,7 @@ from tests.oracle.business import (
     User,
     Win,
     code_of,
+    totals,
 )
 from tests.oracle.graph import GRAPH
 from tests.oracle.upstreams import System, contains, fold
@@ -162,6 +173,33 @@ NAMES: dict[type, str] = {
 }  # fmt: skip
 
 
+def _days_of(interval: Interval, zone: ZoneInfo) -> list[tuple[datetime.date, datetime.datetime]] | None:
+    """The days that an interval is made of on the clock of a zone, with their starts; None if one is not whole."""
+    found, day = [], interval.start.astimezone(zone).date()
+    while (start := datetime.datetime.combine(day, datetime.time(), tzinfo=zone).astimezone(UTC)) < interval.end:
+        found.append((day, start))
+        day += DAY
+    return found if found[0][1] == interval.start and start == interval.end else None
+
+
+def _selected(info: Any) -> set[str]:
+    """The fields that are selected of an object, its fragments written out."""
+    variables, found, waiting = info.variable_values, set(), [node.selection_set for node in info.field_nodes]
+    while waiting:
+        for node in waiting.pop().selections:
+            if (skip := get_directive_values(GraphQLSkipDirective, node, variables)) and skip["if"]:
+                continue
+            if (include := get_directive_values(GraphQLIncludeDirective, node, variables)) and not include["if"]:
+                continue
+            if isinstance(node, FieldNode):
+                found.add(node.name.value)
+            elif isinstance(node, FragmentSpreadNode):
+                waiting.append(info.fragments[node.name.value].selection_set)
+            else:
+                waiting.append(node.selection_set)
+    return found
+
+
 class Oracle:
     """Answers the documents of one caller at one moment."""
 
@@ -193,6 +231,8 @@ class Oracle:
         name = f"{info.parent_type.name}_{info.field_name}".lstrip("_")
         if name == "Game_prizes":
             self.bags.add(".".join(map(str, info.path.as_list())))
+        if name == "Group_dailyMovements":
+            arguments["selected"] = _selected(info)
         method: Callable[..., Any] | None = getattr(self, name, None)
         if method is None:
             return default_field_resolver(source, info, **arguments)
@@ -482,6 +522,18 @@ class Oracle:
     def Group_type(self, group: Group) -> str:
         return group.kind
 
+    def Group_currency(self, group: Group) -> str | None:
+        return self._currency(group.id)
+
+    def _currency(self, id: int) -> str | None:
+        """The currency of a group: that of its movements of the last month, told by the users who made them."""
+        today = self.view.now.astimezone(self.view.zone).date()
+        month, group = self._days(today - 31 * DAY, today), self.business.group(id)
+        told = any(
+            row.group == id and month.holds(row.at) and self._user_visible(row.user) for row in self.business.movements
+        )
+        return group.currency if told and group is not None else None
+
     def Group_users(
         self, group: Group, username: str | None = None, first: int | None = None, after: Any = None
     ) -> Any:
@@ -499,19 +551,20 @@ class Oracle:
         return self._page("transactions", found, lambda row: (-row.id,), first, after)
 
     def _movement_visible(self, row: Movement) -> bool:
-        if not self._group_visible(row.group):
-            return False
-        # The sign of a guest's movement may stand in nothing but the guest's own report, which is hidden.
-        return self._user_visible(row.user) or row.kind in SIGNED
+        return self._group_visible(row.group)
 
-    def Group_dailyMovements(self, group: Group, during: Any = None) -> list[Daily]:
+    def Group_dailyMovements(self, group: Group, selected: set[str], during: Any = None) -> list[Daily]:
         interval = self.interval(during, "THIS_MONTH")
-        first = interval.start.astimezone(self.view.zone).date()
-        last = (interval.end - datetime.timedelta(microseconds=1)).astimezone(self.view.zone).date()
-        whole = self._days(first, last)
-        if (whole.start, whole.end) != (interval.start, interval.end) or self.view.zone != self.business.zone:
-            raise GraphQLError("These are not the report's days.", extensions={"code": ANY})
-        return [row for row in self.business.daily() if row.group == group.id and first <= row.day <= last]
+        report, own = (_days_of(interval, zone) for zone in (self.business.zone, self.view.zone))
+        if report is not None and (interval.days is None or report == own):
+            days = [day for day, _ in report]
+            return [row for row in self.business.daily() if row.group == group.id and row.day in days]
+        if own is None or selected & {"totalWins", "paidTickets"}:
+            raise bad("No report tells this of such days.")
+        rows = [row for row in self.business.movements if row.group == group.id and interval.holds(row.at)]
+        if any(row.kind not in SIGNED for row in rows):
+            raise GraphQLError("A type adds nobody knows what.", extensions={"code": "UPSTREAM_INCOMPLETE"})
+        return totals(rows, self.view.zone)
 
     def Group_financialMovements(
         self, group: Group, during: Any = None, first: int | None = None, after: Any = None
@@ -774,6 +827,12 @@ class Oracle:
     def Transaction_type(self, row: Movement) -> str:
         return row.kind
 
+    def Transaction_amount(self, row: Movement) -> str:
+        # The sign of some movements stands in nothing but their user's own report.
+        if row.kind not in SIGNED and not self._user_visible(row.user):
+            raise GraphQLError("Nobody knows the sign.", extensions={"code": ANY})
+        return row.amount
+
     def Transaction_currency(self, row: Movement) -> str | None:
         # Only the user's own report tells it.
         group = self.business.group(row.group)
@@ -802,6 +861,9 @@ class Oracle:
     def FinancialMovement_timestamp(self, row: Financial) -> str | None:
         return self._time(row.at)
 
+    def FinancialMovement_currency(self, row: Financial) -> str | None:
+        return self._currency(row.group)
+
     def FinancialMovement_typeName(self, row: Financial) -> str | None:
         return TYPES.get(row.type)
 
@@ -821,6 +883,9 @@ class Oracle:
 
     def DailyMovement_date(self, row: Daily) -> str:
         return row.day.isoformat()
+
+    def DailyMovement_currency(self, row: Daily) -> str | None:
+        return self._currency(row.group)
 
     def DailyMovement_group(self, row: Daily) -> Group | None:
         return self._seen_group(row.group)

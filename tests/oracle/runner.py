@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from graphql import (
     REMOVE,
     SKIP,
@@ -32,8 +33,6 @@ KNOWN: dict[str, str] = {
     "prizes alike": "B7, C32: cards that won one prize and the same amount",
     "unusual names": "B6, C33",
     "milliseconds": "B4, C26",
-    "days of a day": "B5",
-    "repeated hours": "B9, C29",
     "late rows": "A, C25",
 }
 
@@ -56,7 +55,10 @@ class Case:
         text, variables = self.question.text, self.question.variables
         oracle = Oracle(self.stand.system, self.stand.view(self.groups), opaque)
         expected, expected_errors = oracle.answer(text, variables)
-        got, errors = self.stand.ask(text, variables, self.groups, self.fresh)
+        try:
+            got, errors = self.stand.ask(text, variables, self.groups, self.fresh)
+        except httpx.TimeoutException:
+            return ["no answer in time"], (expected, expected_errors), (None, [])
         found = [*wrong_errors(expected_errors, errors), *differences(expected, got, opaque, oracle.bags)]
         return found, (expected, expected_errors), (got, errors)
 
