@@ -23,9 +23,10 @@ from schema.scalars import parse_id
 from schema.selection import Selection, select
 from schema.window import WINDOWS, Source, Window, column, link
 from upstream import reports, rows
+from upstream.bad_value import BadValue, sound
 from upstream.call import Call
-from upstream.errors import ContractBroken, Malformed
-from upstream.request import BadParameter, checked
+from upstream.errors import ContractBroken, UpstreamError
+from upstream.request import checked, sendable
 
 # USER_CODE_FROM names a column of the row; these are the type's names of it.
 CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}
@@ -121,23 +122,13 @@ class User(Node, Window):
 
         async def of(agent: str, places: list[int]) -> Sequence[Any]:
             keys = [codes[place] for place in places]
-            logs = await session.rows_of(
+            return await session.rows_of(
                 edges.LOGS_OF_USER, keys, interval, agent, "User.gameLogs", columns=columns, game_type=kind
             )
-            return [
-                users[place].unsendable(session, log) if isinstance(log, BadParameter) else log
-                for place, log in zip(places, logs, strict=True)
-            ]
 
         found = await apart(agents, of)
         told = [{"user": user, "game_type": kind} for user in users]
         return await connect_each(info, "GameLog", page, found, interval=interval, told=told)
-
-    def unsendable(self, session: Session, error: BadParameter) -> Malformed:
-        """Return the error of a code that came from GameHub and that cannot be sent to Game History (C33)."""
-        return Malformed(
-            f"R9: the {session.user_code_from} of user {self.identity} cannot be sent: {error}", report="R9"
-        )
 
     async def home(self) -> int | None:
         """The id of the user's group, which decides who is the user's agent."""
@@ -147,21 +138,25 @@ class User(Node, Window):
             return identity
         row = next((row for row in self.rows if isinstance(row, rows.User)), None)
         if row is not None and row.group_id is None and row.fkgroup is not None:
-            return (await group_of_name(self.session, row.fkgroup)).id
+            return (await group_of_name(self.session, sound(row.fkgroup))).id
         for failure in self.failures.values():
             raise failure
-        return row.group_id if row is not None else None
+        return sound(row.group_id) if row is not None else None
 
     def code(self, session: Session) -> str | Exception:
         """The user's code on Game History (C22); `ContractBroken` where the user has none."""
         name = CODE_COLUMNS[session.user_code_from]
         if name == "id":
             return str(self.identity)
-        for row in self.rows:
-            if isinstance(row, rows.User) and (code := getattr(row, session.user_code_from)):
-                return str(code)
-        if told := self.told.get(name):
-            return str(told)
+        codes = [getattr(row, session.user_code_from) for row in self.rows if isinstance(row, rows.User)]
+        for code in (*codes, self.told.get(name)):
+            if isinstance(code, BadValue):
+                return code.error
+            if code:
+                try:
+                    return sendable(str(code), "R9", session.user_code_from)
+                except UpstreamError as error:
+                    return error
         for failure in self.failures.values():
             return failure
         return ContractBroken(
