@@ -7,8 +7,8 @@ PEERS := benchmarks/peers
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-hostile amounts \
-	lock clean
+.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
+	bench-hostile amounts lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -19,6 +19,12 @@ serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 # ARGS may take the workers back: `make test ARGS="-n 0 -x tests/schema"`.
 test: install ## the whole test suite, by two workers
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+# These tests ask the whole path, over HTTP and by both engines, and start next to no processes.
+FAST := tests/engine tests/queries tests/schema tests/stories tests/strangers
+
+check: lint ## lint, types and the fast tests, in under a minute
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --ignore tests/engine/test_equality.py $(ARGS) $(FAST)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
 fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time

@@ -4,12 +4,17 @@ import os
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.alone import Turns
 from tests.graph import Graph
 from tests.stand import Sandbox
 
 TURNS = pytest.StashKey[Turns]()
+
+# How long an example takes depends on the load of the machine, and proves nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,7 +17,7 @@ from tests.faults.truth import secrets_in, untrue
 from tests.served import served
 from tests.stand import Sandbox
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 
 DEADLINE = 0.6
 DAY = 'during: {dates: {from: "2026-03-10", to: "2026-03-10"}}'

@@ -18,7 +18,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "sandbox", "--port", "0", "--users", "2", "--days", "1", *options],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         stdin=subprocess.DEVNULL,
         env={"COLUMNS": "200", "PATH": "/usr/bin"},
     )

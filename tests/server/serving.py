@@ -27,7 +27,7 @@ def serving(app: ASGIApp, patience: Patience = PATIENT) -> Iterator[str]:
     thread = threading.Thread(target=main)
     thread.start()
     try:
-        assert started.wait(20)
+        assert started.wait(60)
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True

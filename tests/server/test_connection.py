@@ -20,6 +20,8 @@ SOON = 3.0
 GET = b"GET / HTTP/1.1\r\nHost: graph.test\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: graph.test\r\nContent-Length: 10\r\n"
 
+pytestmark = pytest.mark.alone
+
 
 async def echo(request: Request) -> Response:
     return PlainTextResponse((await request.body()).decode() or "well")

@@ -51,7 +51,7 @@ async def make(server: Server, journal: Journal, transport: Any) -> AsyncIterato
     made: list[Upstream] = []
 
     def upstream(*, gamehub: Any = (), gamelog: Any = (), **options: Any) -> Upstream:
-        common = {"timezone": UTC, "timeout": 5.0, "backoff": 0.01}
+        common = {"timezone": UTC, "timeout": 30.0, "backoff": 0.01}
         hub = {"url": lambda: server.url, "token": Secret(TOKEN), **common, **dict(gamehub), "transport": transport()}
         default = Agents(Agent("testAgent", Secret(AGENT_TOKEN)))
         log = {"url": lambda: server.url, "agents": default, **common, **dict(gamelog), "transport": transport()}
