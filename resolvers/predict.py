@@ -427,6 +427,9 @@ def _fill(kind: type[rows.Row], number: int, interval: Interval | None, count: i
             values[name] = f"user{_made_up('user', spread)}"
         elif name in _GROUP_NAMES:
             values[name] = f"group{_made_up('group', number % SPREAD['group'])}"
+        elif name in ("status", "status_id"):
+            # Most games are over; a game that is not is read from more reports.
+            values[name] = 1 if kind is rows.GameOnSale else 3
         elif name in ("type", "movement_type") and what is str:
             values[name] = "Bingo - Prize"
         elif what is list:

@@ -341,6 +341,7 @@ class Window:
     told: dict[str, Any]
     interval: Interval | None
     tried: dict[type[Row], UpstreamError | None]
+    loading: tuple[asyncio.Future[None], ...] = ()  # the reports that are being read for it
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -478,16 +479,21 @@ async def complete(windows: Sequence[Window], selection: Selection) -> bool:
     """Read whatever selected columns the windows lack, from the cheapest reports that tell them; False if none is.
 
     A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
-    Where a report turns out not to tell a column after all, the next one is asked.
+    Where a report turns out not to tell a column after all, the next one is asked. Two fields may complete one window
+    at the same time: each waits for what the other reads.
     """
     loaded = False
-    while loads := list(_loads(windows, selection)):
-        loaded = True
-        if len(loads) == 1:
-            await _load(*loads[0])
+    while True:
+        if loads := list(_loads(windows, selection)):
+            loaded = True
+            if len(loads) == 1:
+                await _load(*loads[0])
+            else:
+                await asyncio.gather(*(_load(window, source) for window, source in loads))
+        elif loading := [load for window in windows for load in window.loading]:
+            await asyncio.wait(loading)
         else:
-            await asyncio.gather(*(_load(window, source) for window, source in loads))
-    return loaded
+            return loaded
 
 
 def _loads(windows: Sequence[Window], selection: Selection) -> Iterator[tuple[Window, Source]]:
@@ -526,6 +532,8 @@ def _chosen(windows: Sequence[Window], gaps: Iterable[tuple[str, str]], selectio
 
 async def _load(window: Window, source: Source) -> None:
     window.tried[source.row] = None
+    done = asyncio.get_running_loop().create_future()
+    window.loading = (*window.loading, done)
     try:
         row = await source.load(window)
     except UpstreamError as error:
@@ -536,6 +544,9 @@ async def _load(window: Window, source: Source) -> None:
             order = type(window).kinds
             rows = (*window.rows, row)
             window.rows = tuple(sorted(rows, key=lambda row: order.index(report_row(type(row)))))
+    finally:
+        done.set_result(None)
+        window.loading = tuple(load for load in window.loading if load is not done)
 
 
 def identities(windows: Sequence[Window]) -> list[Any]:

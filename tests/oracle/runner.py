@@ -33,7 +33,6 @@ KNOWN: dict[str, str] = {
     "prizes alike": "B7, C32: cards that won one prize and the same amount",
     "unusual names": "B6, C33",
     "milliseconds": "B4, C26",
-    "late rows": "A, C25",
 }
 
 DOCUMENTS_OF_A_STAND = 13
