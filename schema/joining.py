@@ -25,7 +25,8 @@ def joined(lists: Sequence[Sequence[Row]], keys: Sequence[Key]) -> list[Joined]:
     """Join the objects that several reports list. The longest list says which objects there are, and their order.
 
     `keys` are tried one after the other. A key joins two rows if each is the only one in its list that has the key's
-    value and is not joined yet. The last key says which rows may be the same object at all.
+    value and is not joined yet. The last key says which rows may be the same object at all. Rows that are equal to each
+    other are joined with as many objects that they may be: which is joined with which makes no difference.
     """
     first, *others = sorted(lists, key=len, reverse=True)
     objects = [Joined((row,)) for row in first]
@@ -50,11 +51,28 @@ def _join(objects: Sequence[Joined], rows: Sequence[Row], keys: Sequence[Key]) -
                 left = [other for other in left if other is not row]
                 waiting = [other for other in waiting if other is not each]
     *_, last = keys
+    left = _alike(waiting, left, last)
     for row in left:
         value = _known(last, row)
         for each in waiting:
             if _value(each, last) == value and all(type(row) is not type(own) for own in each.rows):
                 each.unjoined.add(type(row))
+
+
+def _alike(waiting: Sequence[Joined], left: Sequence[Row], key: Key) -> list[Row]:
+    """Join rows that are equal to each other with as many objects: any pairing says the same. Return the other rows."""
+    rest: list[Row] = []
+    groups: defaultdict[Hashable, list[Row]] = defaultdict(list)
+    for row in left:
+        groups[_known(key, row)].append(row)
+    for value, found in groups.items():
+        objects = [each for each in waiting if _value(each, key) == value]
+        if value is None or len(objects) != len(found) or any(row != found[0] for row in found):
+            rest += found
+            continue
+        for each, row in zip(objects, found, strict=True):
+            each.rows = (*each.rows, row)
+    return rest
 
 
 def _known(key: Key, row: Row) -> Hashable | None:
