@@ -108,7 +108,7 @@ async def test_only_that_hour_costs_calls(stranger: Stranger, client: Client) ->
     async with client:
         await client.data(f'{{ user(id: "2092") {{ transactions(during: {DAY}) {{ nodes {{ timestamp }} }} }} }}')
         assert stranger.calls() == [
-            "api_retail_movements group_id=390 2022-10-30 01:45:00/2022-10-30 03:14:59",
+            "api_retail_movements group_id=390 2022-10-30 01:59:59/2022-10-30 03:00:00",
             "api_users_report id=2092",
             "transaction_report user_id=2092 2022-10-30 00:00:00/2022-10-30 23:59:59",
         ]

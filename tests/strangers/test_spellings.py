@@ -14,7 +14,7 @@ from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import write_agents
 from tests.strangers.world import Group, Log, User, moment
 
-TODAY = "2022-10-31 00:00:00/2022-10-31 23:59:59"
+TODAY = "2022-10-30 23:59:59/2022-10-31 11:59:59"  # one second wider (C26), and no later than now (C28)
 GROUPS = (391, 392)
 ALIKE = ("bob", "Bob", "BOB ", "jose", "José", "JOSÉ  ", "Strasse", "straße", "Ana", "ghost")
 LOGS = "gameLogs { nodes { id userCode user { id } } }"
