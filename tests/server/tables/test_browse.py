@@ -58,7 +58,7 @@ async def test_the_pages(address: str, csv: list[str]) -> None:
         await page.wait_for_function(LIT)  # wagers and prizes, in their colours
         await page.get_by_label("across").select_option("type")
         await page.wait_for_function(LIT.replace(", 0xf28e2b", ""))
-        await expect(page.locator("#columns tbody tr")).to_have_count(9)
+        await expect(page.locator("#columns tbody tr")).to_have_count(10)
         await expect(page.locator("#columns")).to_contain_text("decimal128(38, 10)")
         assert visit.complaints == []
         assert visit.strays == []
