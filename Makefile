@@ -7,8 +7,8 @@ PEERS := benchmarks/peers
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fuzz-engine lint install answers explorer bench bench-faults bench-planner bench-hostile amounts \
-	lock clean
+.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
+	bench-hostile amounts lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -31,6 +31,10 @@ fuzz-engine: install ## compiled execution beside graphql-core over 50,000 opera
 	@seed=$${ENGINE_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "ENGINE_SEED=$$seed"; \
 	ENGINE_SEED=$$seed ENGINE_OPERATIONS=$${ENGINE_OPERATIONS:-50000} \
 		$(BIN)/python -m pytest -q tests/engine/test_equality.py $(ARGS)
+
+# ORACLE_SEED repeats an earlier run, ORACLE_DOCUMENTS says how many answers; ORACLE_KNOWN=no asks the known faults, too.
+oracle: install ## the product beside an independent oracle over 5,000 random documents, others each time
+	@$(BIN)/python -m tests.oracle
 
 lint: install ## style, types and the direction of imports
 	@$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from upstream import days, figures
 from upstream.call import Answer, Call, Reading
-from upstream.decode import need
+from upstream.decode import irregular, need
 from upstream.figures import Figures
 from upstream.interval import Interval
 from upstream.reports import DAILY_MOVEMENTS, FINANCIAL_MOVEMENTS, GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
@@ -105,6 +105,8 @@ def contradictions(reads: Sequence[Read], zone: ZoneInfo, same_days: bool) -> li
         by_report[read.call.report].append(read)
     if len(by_report) < 2:
         return []
+    for report, of_report in by_report.items():
+        by_report[report] = list(filter(_comparable, of_report))
     found: list[Contradiction] = []
     of_days = by_report[DAILY_MOVEMENTS] if same_days else []
     for read in by_report[GROUP_MOVEMENTS]:
@@ -151,9 +153,15 @@ def _totals(read: Read, others: Iterable[Read], group: int, zone: ZoneInfo) -> I
                 yield Contradiction(day, read.call, what)
 
 
+def _comparable(read: Read) -> bool:
+    """Return whether an answer has no bad value in a column that is compared: such a value contradicts nothing."""
+    columns = _COLUMNS[read.call.report]
+    need(read.answer.rows, columns)
+    return columns.isdisjoint(irregular(read.answer.rows))
+
+
 def _figures(read: Read, group: int, zone: ZoneInfo) -> dict[datetime.date, Figures | None]:
     report, rows = read.call.report, read.answer.rows
-    need(rows, _COLUMNS[report])
     if report is DAILY_MOVEMENTS:
         return {row.timestamp: figures.of_day(row) for row in rows}
     by_day: dict[datetime.date, list[Any]] = defaultdict(list)
@@ -168,8 +176,6 @@ def _ids(read: Read, users: Iterable[Read], group: int, zone: ZoneInfo) -> Itera
     """Yield the days on which R5 and R7 do not list the same movements of a user in a group."""
     for other, both in _shared(read, users, zone):
         user = _group(other, "user_id")
-        need(read.answer.rows, _COLUMNS[GROUP_MOVEMENTS])
-        need(other.answer.rows, _COLUMNS[USER_TRANSACTIONS])
         ours = {row.movement_id: row.timestamp for row in read.answer.rows if row.user_id == user}
         theirs = {row.movement_id: row.timestamp for row in other.answer.rows if row.group_id == group}
         for id in ours.keys() ^ theirs.keys():

@@ -3,25 +3,18 @@
 import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from upstream.days import Piece, pieces
+from upstream.figures import EXACT, PARTS, of_movements
 from upstream.interval import Interval
 from upstream.money import amount
 from upstream.rows import DailyMovement, GroupMovement
 
 # The columns of R1 that movements of R5 add up to exactly: wins are not paid yet, and R5 does not count tickets.
-EXACT = ("total_wagers_real", "total_refunds_real", "total_paid", "net")
+TOLD = ("total_wagers_real", "total_refunds_real", "total_paid", "net")
 READ = frozenset({"timestamp", "type", "currency_amount", "movement_id"})
-_COLUMNS = {
-    "bingo - wager": "total_wagers_real",
-    "bingo - refund": "total_refunds_real",
-    "bingo - prize": "total_paid",
-    "bingo - jackpot": "total_paid",
-}
-_CONTEXT = Context(prec=100)
 
 
 def days_of_report(interval: Interval, zone: ZoneInfo, gamehub_zone: ZoneInfo) -> Interval | None:
@@ -49,7 +42,7 @@ def business_days(interval: Interval, zone: ZoneInfo) -> Sequence[Piece] | None:
 def unknown_type(rows: Iterable[GroupMovement]) -> str | None:
     """Return the first type of movement of which nobody knows what it adds to, or None."""
     kinds = dict.fromkeys(row.type for row in rows)
-    return next((kind for kind in kinds if kind.casefold() not in _COLUMNS), None)
+    return next((kind for kind in kinds if kind.casefold() not in PARTS), None)
 
 
 def totals(group: int | None, rows: Iterable[GroupMovement], zone: ZoneInfo) -> list[DailyMovement]:
@@ -57,20 +50,17 @@ def totals(group: int | None, rows: Iterable[GroupMovement], zone: ZoneInfo) -> 
 
     Refunds and payments are negative, as in R1, and the net is the sum of all three.
     """
-    sums: defaultdict[datetime.date, dict[str, Decimal]] = defaultdict(dict)
+    by_day: defaultdict[datetime.date, list[GroupMovement]] = defaultdict(list)
     for row in rows:
-        day = _day(row.timestamp, zone)
-        column = _COLUMNS[row.type.casefold()]
-        value = Decimal(row.currency_amount)
-        if column != EXACT[0]:
-            value = _CONTEXT.minus(value)
-        for name in (column, "net"):
-            sums[day][name] = _CONTEXT.add(sums[day].get(name, Decimal(0)), value)
-    return [_row(group, day, sums[day]) for day in sorted(sums)]
+        by_day[_day(row.timestamp, zone)].append(row)
+    return [_row(group, day, by_day[day]) for day in sorted(by_day)]
 
 
-def _row(group: int | None, day: datetime.date, found: dict[str, Decimal]) -> DailyMovement:
-    told = {name: amount(f"{found.get(name, Decimal(0)):f}") for name in EXACT}
+def _row(group: int | None, day: datetime.date, rows: Sequence[GroupMovement]) -> DailyMovement:
+    found = of_movements(rows)
+    assert found is not None, "the types are known"
+    signed = (found.wagers, EXACT.minus(found.refunds), EXACT.minus(found.paid), found.net)
+    told = {name: amount(f"{value:f}") for name, value in zip(TOLD, signed, strict=True)}
     unknown: Any = None  # never read: they are not selected
     return DailyMovement(timestamp=day, group_id=group, total_wins_real=unknown, total_paid_tickets=unknown, **told)
 

@@ -399,12 +399,15 @@ def _fields(kind: type[rows.Row]) -> tuple[tuple[str, Any, Any], ...]:
 def _kind_of(hint: Any) -> tuple[Any, Any]:
     """What a column holds: a `Kind`, a type or `list`; and the type of what is inside a list."""
     if typing.get_origin(hint) is typing.Annotated:
-        return typing.get_args(hint)[1], None
-    for option in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
+        plain, kind = typing.get_args(hint)
+        return (kind if isinstance(kind, rows.Kind) else plain), None
+    for option in typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,):
+        if typing.get_origin(option) is typing.Annotated:
+            return _kind_of(option)
         if option is type(None) or option is bool:
             continue
         if typing.get_origin(option) is list:
-            return list, typing.get_args(option)[0]
+            return list, _kind_of(typing.get_args(option)[0])[0]
         if typing.get_origin(option) is dict:
             continue
         return option, None
@@ -424,6 +427,9 @@ def _fill(kind: type[rows.Row], number: int, interval: Interval | None, count: i
             values[name] = f"user{_made_up('user', spread)}"
         elif name in _GROUP_NAMES:
             values[name] = f"group{_made_up('group', number % SPREAD['group'])}"
+        elif name in ("status", "status_id"):
+            # Most games are over; a game that is not is read from more reports.
+            values[name] = 1 if kind is rows.GameOnSale else 3
         elif name in ("type", "movement_type") and what is str:
             values[name] = "Bingo - Prize"
         elif what is list:

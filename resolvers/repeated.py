@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
+from upstream.bad_value import BadValue
 from upstream.days import microseconds
 from upstream.interval import Interval
 from upstream.moment import repeated
@@ -33,7 +34,8 @@ def widened(interval: Interval, found: Iterable[Interval]) -> Interval:
 
 def groups_of(rows: Iterable[UserTransaction], stretch: Interval) -> set[int]:
     """Return the groups in which movements of a stretch were made."""
-    return {row.group_id for row in rows if row.group_id is not None and _within(row.timestamp, stretch)}
+    found = (row.group_id for row in rows if _within(row.timestamp, stretch))
+    return {group for group in found if group is not None and not isinstance(group, BadValue)}
 
 
 def settled(

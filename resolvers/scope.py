@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from resolvers.directory import Directory, settle, undecided
 from resolvers.plan import Way
 from upstream import reports, rows
+from upstream.bad_value import veil
 from upstream.call import Answer, Call
+from upstream.decode import irregular, joined, like
 from upstream.errors import NotFound, UpstreamError
 from upstream.owner import Owner, Told, Whose
 from upstream.reports import Report
@@ -121,20 +123,20 @@ class Scope:
         found = await asyncio.gather(
             *(self._of_group(call, all_groups, group, fields, way, keys) for group in sorted(self.groups))
         )
-        return Answer([row for part in found for row in part])
+        return Answer(joined(found))
 
     async def _of_group(
         self, call: Call, parameter: str, group: int, fields: Iterable[str], way: Way | None, keys: int
-    ) -> Iterable[Row]:
+    ) -> list[Row]:
         """The rows of one group in place of all groups'."""
         params = tuple(sorted((*call.params, (parameter, group))))
         try:
             found = (await self._once(replace(call, params=params), fields, way, (), keys)).rows
         except NotFound:
-            return ()  # the caller's list is longer than the upstream's
+            return []  # the caller's list is longer than the upstream's
         if call.report.parameters[parameter].names is Whose.FAMILY:
             # Those below it are asked for by themselves, if they are visible.
-            return [row for row in found if row.group_id == group]
+            return like(found, [row for row in found if row.group_id == group])
         return found
 
     async def known(self, report: Report, parameter: str, values: Sequence[Any], agent: str) -> list[Any]:
@@ -197,7 +199,9 @@ class Scope:
             return Answer([])
 
     async def visible(self, call: Call, answer: Answer[Any]) -> Answer[Any]:
-        """The answer without what belongs to others."""
+        """The answer without what belongs to others; its bad values tell nothing of others either."""
+        if wrong := irregular(answer.rows):
+            answer = replace(answer, rows=like(answer.rows, veil(answer.rows, wrong)))
         owner = call.report.owner
         if owner is None or not answer.rows or answer.notes.get("made_up"):
             return answer
@@ -205,7 +209,8 @@ class Scope:
         if members.made_up:
             return answer
         if owner.by is Whose.CODE:
-            return await self._logs(call, answer, members)
+            logs = await self._logs(call, answer, members)
+            return replace(logs, rows=like(answer.rows, logs.rows))
         given = dict(call.params)
         named = {call.report.parameters[name].names for name in given}
         sieve = _Sieve(self.groups, members, named)
@@ -213,6 +218,7 @@ class Scope:
             found = await asyncio.to_thread(sieve.through, owner, answer.rows)
         else:
             found = sieve.through(owner, answer.rows)
+        found = like(answer.rows, found)
         return replace(answer, rows=found, notes={**answer.notes, NAMELESS: sieve.nameless, _UNTOLD: sieve.untold})
 
     async def _logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
@@ -241,7 +247,7 @@ class Scope:
     def plain(self, call: Call, error: UpstreamError) -> UpstreamError:
         """An error that tells nothing of others: the upstream's own words may quote their rows, or count them."""
         told = type(error)(f"{call.report.code}: {error.plain}", report=error.report)
-        told.correlation_id = error.correlation_id
+        told.correlation_id, told.requests = error.correlation_id, error.requests
         return told
 
 

@@ -26,13 +26,14 @@ from resolvers.prices import Prices
 from resolvers.repeated import groups_of, settled, stretches, widened
 from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
+from upstream.bad_value import require as refuse
 from upstream.call import Answer, Call, Reading
-from upstream.decode import need, whole
+from upstream.decode import irregular, like, need, require, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
-from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
-from upstream.request import BadParameter
+from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report, System
+from upstream.request import BadParameter, checked
 from upstream.rows import Row
 from upstream.spelling import fold
 
@@ -60,6 +61,7 @@ class Rows(list[Any]):
     def __init__(self, rows: Iterable[Any] = (), sheet: list[Any] | None = None) -> None:
         super().__init__(rows)
         self._sheet = sheet
+        self._irregular: frozenset[str] = frozenset()
 
     def need(self, columns: Collection[str] | None = None) -> Self:
         """Make columns readable, all of them if None, where the answer has them as they came. Raises Malformed."""
@@ -70,6 +72,25 @@ class Rows(list[Any]):
                 self[:] = self.whole(self)
                 self.__dict__.pop("_indexes", None)
         return self
+
+    @classmethod
+    def joined(cls, parts: Iterable["Rows"]) -> Self:
+        """The rows of several answers, all columns of them. Raises Malformed."""
+        parts = [part.need() for part in parts]
+        found = cls(row for part in parts for row in part)
+        found._irregular = frozenset().union(*(part.irregular for part in parts))
+        return found
+
+    @property
+    def irregular(self) -> Collection[str]:
+        """The columns in which a bad value was found so far, or in an object there."""
+        return self._irregular if self._sheet is None else irregular(self._sheet)
+
+    def require(self, columns: Collection[str]) -> None:
+        """Raise the error of the first bad value that was found in these columns of these rows."""
+        wrong = sorted(frozenset(self.irregular).intersection(columns))
+        if wrong:
+            refuse(self, wrong)
 
     def whole(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The whole rows that some of these are, or are excerpts of."""
@@ -246,7 +267,7 @@ class Session:
         try:
             answer = await self._in_turn(sent)
         except UpstreamError as error:
-            step.outcome, step.error = "error", error.code
+            step.outcome, step.error, step.requests = "error", error.code, error.requests
             if self.scope is not None:
                 error = self.scope.plain(call, error)
             if isinstance(error, NotFound):
@@ -261,7 +282,11 @@ class Session:
             self.reads.append(Read(call, answer))
         brought = len(answer.rows)
         if self.scope is not None:
-            answer = await self.scope.visible(call, answer)
+            try:
+                answer = await self.scope.visible(call, answer)
+            except UpstreamError as error:
+                step.outcome, step.error = "error", error.code
+                raise
         if twice:
             answer = await self._settled(call, answer, twice)
         step.outcome = str(answer.notes.get("outcome", "off"))
@@ -293,7 +318,7 @@ class Session:
                 raise found
             need(found.rows, {"movement_id", "timestamp"})
             moments.update((row.movement_id, row.timestamp) for row in found.rows)
-        return replace(answer, rows=settled(answer.rows, moments, twice, call.interval))
+        return replace(answer, rows=like(answer.rows, [*settled(answer.rows, moments, twice, call.interval)]))
 
     async def _in_turn(self, call: Call) -> Answer[Any]:
         """Make a call when fewer calls of this operation are under way than the system has slots.
@@ -304,6 +329,8 @@ class Session:
         async with self._turns[call.report.system]:
             if self._closed:
                 raise asyncio.CancelledError
+            if call.report.system is System.GAMELOG:
+                call = replace(call, moment=self.now)
             return await self.upstream.fetch(call, **self.fresh)
 
     async def _everyone(self, report: Report) -> Sequence[Any]:
@@ -531,6 +558,27 @@ class _Batch:
 
     async def load(self, keys: list[Any]) -> list[Any]:
         """The rows of each key, or the error that kept them away."""
+        refused = self._refused(keys)
+        if not refused:
+            return await self._load_sendable(keys)
+        sendable = [key for key in keys if key not in refused]
+        found = dict(zip(sendable, await self._load_sendable(sendable), strict=True)) if sendable else {}
+        return [refused[key] if key in refused else found[key] for key in keys]
+
+    def _refused(self, keys: Sequence[Any]) -> dict[Any, BadParameter]:
+        """Return the keys that no upstream may be asked for, with the reason. Also among others they have no rows."""
+        edge = self.edge
+        if edge.by is None or edge.report.parameters[edge.by].check is not Check.TEXT:
+            return {}
+        refused = {}
+        for key in keys:
+            try:
+                checked(self._narrow_call(key))
+            except BadParameter as error:
+                refused[key] = error
+        return refused
+
+    async def _load_sendable(self, keys: list[Any]) -> list[Any]:
         if self.session.scope is None or self.edge.by is None:
             return await self._load(keys)
         # Whoever is hidden has no part in the plan, either: what is chosen would tell of what others have asked.
@@ -632,6 +680,11 @@ class _Batch:
         columns = None if self._columns is None else frozenset(self._columns.union(own))
         return Call(report, tuple(sorted(params.items())), self.interval, self.agent, columns)
 
+    def _told_apart_by(self) -> list[str]:
+        """The columns by which the rows of one key are picked out of a narrow answer."""
+        edge = self.edge
+        return [*(edge.keep[:1] if edge.keep is not None else ()), *((edge.column,) if edge.one else ())]
+
     async def _narrow(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
         if len(keys) == 1:
             return [await self._one(keys[0], way, rejected, 1)]
@@ -641,6 +694,7 @@ class _Batch:
         edge = self.edge
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
+            require(sheet, self._told_apart_by())
             if edge.loose:
                 rows = await self._of_code(str(key), rows)
         except NotFound as error:
@@ -672,6 +726,7 @@ class _Batch:
         assert wide is not None
         try:
             answer = await self.session.fetch(self._wide_call(wide), self.fields, way, rejected, len(keys))
+            require(answer.rows, (wide.column,))
         except UpstreamError as error:
             if edge.by is None:
                 raise
@@ -745,7 +800,10 @@ class _Batch:
             return False
         for answer in answers:
             answer.need()
-        agrees = all(same(answer, shares.get(key, ())) for key, answer in zip(sample, answers, strict=True))
+        try:
+            agrees = all(same(answer, shares.get(key, ())) for key, answer in zip(sample, answers, strict=True))
+        except UpstreamError:
+            return False  # a bad value cannot be compared: today's question stays open
         if agrees and not any(answers):
             return True  # nothing moved, so nothing was compared: today's question stays open
         return join.settle(today, agrees)

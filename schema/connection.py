@@ -18,6 +18,7 @@ from schema.listed import Edges, Listed, readable, sure, told_by_rows
 from schema.order import Key, Order
 from schema.selection import select
 from schema.window import WINDOWS, Window, complete
+from upstream.errors import UpstreamError
 from upstream.interval import Interval
 from upstream.rows import Row
 
@@ -120,11 +121,18 @@ async def connect_each(
     with_cursors = with_edges or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
     pages: list[tuple[int, int, list[Key], list[Row]] | Exception] = []
     alike: dict[type[Row], tuple[dict[str, Any] | None, list[Row]]] = {}
+    irregular: set[str] = set()
     done = 0
     for rows, tells in zip(found, told, strict=True):
         if isinstance(rows, Exception):
             pages.append(rows)
             continue
+        try:
+            rows.require(page.order.columns)
+        except UpstreamError as error:
+            pages.append(error)
+            continue
+        irregular.update(rows.irregular)
         start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
         here = ordered[start:stop] if stop - start < len(ordered) else ordered
         pages.append((start, stop, keys, here))
@@ -140,7 +148,7 @@ async def connect_each(
     for row, (tells, together) in alike.items():
         sample = kind.on(together[0], session=session, interval=interval, told=tells)
         told_whole[row] = told_by_rows(kind, sample, selection)
-        told_surely[row] = told_whole[row] and sure(kind, together, selection)
+        told_surely[row] = told_whole[row] and sure(kind, together, selection, irregular)
         if len(together) >= BREATH:
             await asyncio.sleep(0)
     connections: list[Any] = []
@@ -157,7 +165,7 @@ async def connect_each(
         edges: Sequence[Any] = []
         if here:
             row = type(here[0])
-            if told_surely[row] or (told_whole[row] and sure(kind, here, selection)):
+            if told_surely[row] or (told_whole[row] and sure(kind, here, selection, rows.irregular)):
                 nodes = Listed(kind, here, session, interval, tells, rows)
                 edges = Edges(cursors, nodes, _edge) if with_edges else []
             else:

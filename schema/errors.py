@@ -48,6 +48,8 @@ def finish(error: GraphQLError, *, quiet: bool = False) -> None:
         error.extensions = {"code": cause.code}
         if cause.report:
             error.extensions["report"] = cause.report
+        if cause.column:
+            error.extensions["column"] = cause.column
         if cause.correlation_id:
             error.extensions["correlationId"] = cause.correlation_id
     elif isinstance(cause, BadParameter):

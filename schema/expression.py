@@ -1,11 +1,12 @@
 """How a column of a row reads as an expression, so that no object need be made to read it."""
 
 import re
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -52,11 +53,20 @@ def plain(kind: type[Row], name: str) -> Expression | None:
         if form(kind, name) is Form.AMOUNT and not nullable:
             return Expression(f"amounts[row.raw_{name}]", str, nullable=False, names=_AMOUNTS)
         return Expression(f"row.{name}", _KINDS[kinds[0]], nullable)
-    members = set(typing.get_args(hint)) or {hint}
+    members = {_plain(member) for member in (typing.get_args(hint) if _is_union(hint) else (hint,))}
     proved = members - {type(None)}
     if proved not in ({int}, {str}, {bool}):
         return None
     return Expression(f"row.{name}", proved.pop(), nullable=len(members) > 1)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _plain(hint: Any) -> Any:
+    """A type without what is annotated to it."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
 def told(kind: type[Row], name: str, column: Told) -> Expression | None:

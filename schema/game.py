@@ -18,6 +18,7 @@ from schema.ticket import Ticket
 from schema.window import UNKNOWN, Source, Window, column, link, moment, part
 from schema.winner import Winner
 from upstream import rows
+from upstream.bad_value import BadValue
 from upstream.interval import Interval, dates
 
 BULK = rows.RoomGame
@@ -63,16 +64,18 @@ def _prizes_settled_by(window: Window) -> type[rows.Row] | None:
     """While a game is on sale, R6 tells its prizes, whatever else was read of the game."""
     for row in window.rows:
         number = row.status_id if isinstance(row, DETAIL) else getattr(row, "status", None)
+        if isinstance(number, BadValue):
+            number = None  # which is an error where it is selected
         if isinstance(row, SALE) or status_of(number) in (GameStatus.SELLING, GameStatus.PRESELLING):
             return SALE
     return None
 
 
-def _sale_of(window: Any) -> Interval | None:
+def _sale_of(window: Any) -> Interval | BadValue | None:
     """The day of the game's start: R6 lists it there while it sells."""
     start = next((row.starts_at for row in window.rows if isinstance(row, BULK | DETAIL)), None)
-    if start is None:
-        return None
+    if start is None or isinstance(start, BadValue):
+        return start
     day: datetime.date = window.session.moment(start).date()
     return dates(day, day, window.session.zone)
 

@@ -16,7 +16,9 @@ from schema.scalars import DateTime, Decimal, is_id
 from schema.selection import select
 from schema.window import WINDOWS, Window, column, complete, moment
 from upstream import rows
+from upstream.bad_value import sound
 from upstream.interval import Interval
+from upstream.request import sendable
 
 ROW = rows.GameLog
 DEFAULT_GAME_TYPE = "slot"
@@ -85,7 +87,7 @@ async def _user_of(log: GameLog) -> Window | None:
 
     `User.gameLogs` of that user lists this log, and no other user's does (C27).
     """
-    session, code = log.session, log.row.user_code
+    session, code = log.session, sendable(sound(log.row.user_code), "G1", "user_code")
     agent = session.agent_of(log.row.agent_code)
     user = await _user_of_exactly(session, code, agent)
     if user is None:

@@ -9,6 +9,7 @@ from schema.scalars import Decimal
 from schema.window import Window, column, part
 from schema.winner import Winner
 from upstream import rows
+from upstream.bad_value import sound
 
 ROW = rows.ProgressiveJackpot
 
@@ -33,7 +34,8 @@ def build_method(name: str | None) -> JackpotBuildMethod | None:
 
 
 def _from_detail(row: Any) -> Any:
-    return row.progressive_jackpot if isinstance(row.progressive_jackpot, rows.GameDetailJackpot) else None
+    jackpot = sound(row.progressive_jackpot)
+    return jackpot if isinstance(jackpot, rows.GameDetailJackpot) else None
 
 
 def _from_summary(row: Any) -> Any:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
+from upstream.errors import UpstreamError
 from upstream.rows import Row
 
 Key = Callable[[Row], Hashable | None]
@@ -38,7 +39,7 @@ def _join(objects: Sequence[Joined], rows: Sequence[Row], keys: Sequence[Key]) -
     for key in keys:
         theirs: defaultdict[Hashable, list[Row]] = defaultdict(list)
         for row in left:
-            theirs[key(row)].append(row)
+            theirs[_known(key, row)].append(row)
         ours: defaultdict[Hashable, list[Joined]] = defaultdict(list)
         for each in waiting:
             ours[_value(each, key)].append(each)
@@ -46,16 +47,26 @@ def _join(objects: Sequence[Joined], rows: Sequence[Row], keys: Sequence[Key]) -
             if value is not None and len(found) == 1 and len(ours.get(value, ())) == 1:
                 ((row,), (each,)) = found, ours[value]
                 each.rows = (*each.rows, row)
-                left.remove(row)
-                waiting.remove(each)
+                left = [other for other in left if other is not row]
+                waiting = [other for other in waiting if other is not each]
     *_, last = keys
     for row in left:
-        value = last(row)
+        value = _known(last, row)
         for each in waiting:
             if _value(each, last) == value and all(type(row) is not type(own) for own in each.rows):
                 each.unjoined.add(type(row))
 
 
+def _known(key: Key, row: Row) -> Hashable | None:
+    """Return what a key tells of a row; None if a bad value is a part of it."""
+    try:
+        value = key(row)
+        hash(value)
+    except UpstreamError:
+        return None
+    return value
+
+
 def _value(each: Joined, key: Key) -> Hashable | None:
     """Return the first value of a key that one of an object's rows tells."""
-    return next((value for row in each.rows if (value := key(row)) is not None), None)
+    return next((value for row in each.rows if (value := _known(key, row)) is not None), None)

@@ -1,6 +1,6 @@
 """Objects of a list that stand on one row each, and of which no more is asked than the row tells."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from operator import is_
 from typing import Any
@@ -22,7 +22,7 @@ TYPENAME = "__typename"
 class Listed(Rows):
     """The rows of a list whose objects nobody has had to make yet."""
 
-    __slots__ = ("_interval", "_kind", "_session", "_source", "_told")
+    __slots__ = ("_interval", "_irregular", "_kind", "_session", "_source", "_told")
 
     def __init__(
         self,
@@ -34,7 +34,9 @@ class Listed(Rows):
         source: sessions.Rows,
     ) -> None:
         self.rows = rows
-        self.shape = (kind, type(rows[0]), session.zone)
+        # A bad value can only be read off an object, which tells what is wrong with it.
+        self._irregular = frozenset(source.irregular)
+        self.shape = (kind, type(rows[0]), session.zone, self._irregular)
         self._kind = kind
         self._session = session
         self._interval = interval
@@ -55,8 +57,13 @@ class Listed(Rows):
         )
 
     def expression(self, name: str) -> Expression | Nested | None:
-        column = self._kind.columns.get(name)
-        return column.expression(type(self.rows[0]), self._session) if column is not None else None
+        column, row = self._kind.columns.get(name), type(self.rows[0])
+        found = column.expression(row, self._session) if column is not None else None
+        if found is None or column is None:
+            return None
+        if self._irregular and not self._irregular.isdisjoint(column.reads(report_row(row))):
+            return None
+        return found
 
 
 class Edges(Rows):
@@ -134,12 +141,17 @@ def told_by_rows(kind: type[Window], sample: Window, selection: Selection) -> bo
     return not sample.missing(selection)
 
 
-def sure(kind: type[Window], rows: Sequence[Row], selection: Selection) -> bool:
-    """Whether each of the rows, all of one report, tells what such a row may turn out not to tell."""
+def sure(kind: type[Window], rows: Sequence[Row], selection: Selection, irregular: Collection[str] = ()) -> bool:
+    """Whether each of the rows, all of one report, tells what such a row may turn out not to tell.
+
+    A column that holds a bad value (`irregular`) is not looked at: its objects are.
+    """
     for name in kind.unsure:
         if name in selection:
             row = report_row(type(rows[0]))
             told = kind.columns[name].of.get(row)
+            if irregular and not frozenset(irregular).isdisjoint(kind.columns[name].reads(row)):
+                return False
             if isinstance(told, Told) and told.sure is not None:
                 if not told.sure(rows):
                     return False

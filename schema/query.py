@@ -40,7 +40,7 @@ async def _of_ids(session: Session, edge: edges.Edge, ids: list[ID]) -> Rows:
         raise BadUserInput(f"ids: {len(ids)} ids are too many; ask for up to {MAX_IDS} at a time.")
     keys = dict.fromkeys(parse_id(id, "ids") for id in ids)
     found = await asyncio.gather(*(session.rows(edge, key) for key in keys))
-    return Rows(row for rows in found for row in rows)
+    return Rows.joined(found)
 
 
 @strawberry.type
@@ -155,7 +155,7 @@ class Query:
                 for agent in session.agents()
             )
         )
-        found = logs[0] if len(logs) == 1 else Rows(row for log in logs for row in log.need())
+        found = logs[0] if len(logs) == 1 else Rows.joined(logs)
         return await connect(info, "GameLog", page, found, interval=interval, told={"game_type": kind})
 
     @strawberry.field

@@ -21,6 +21,7 @@ from schema.status import GameStatus, status_number
 from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete, identities
 from upstream import interval as intervals
 from upstream import rows
+from upstream.bad_value import BadValue
 from upstream.errors import NotFound
 from upstream.interval import Frame, Interval
 from upstream.rows import Row
@@ -62,8 +63,10 @@ class RoomSource(Source):
 
 
 def _named(games: Sequence[Any]) -> Row | None:
-    """Return the first game that tells the room's name."""
-    return next((game for game in games if game.room_name), None)
+    """Return the first game that tells the room's name. One that tells it badly is the last resort."""
+    told = (game for game in games if not isinstance(game.room_name, BadValue))
+    named = next((game for game in told if game.room_name), None)
+    return named or next((game for game in games if isinstance(game.room_name, BadValue)), None)
 
 
 def _first_games(info: Info[Session, Any]) -> tuple[Interval, int | None] | None:

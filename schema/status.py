@@ -5,6 +5,7 @@ from enum import Enum
 import strawberry
 
 from schema.errors import BadUserInput
+from upstream.bad_value import sound
 
 
 @strawberry.enum
@@ -28,6 +29,7 @@ _NAMES = {status.name.casefold().replace("_", ""): status for status in GameStat
 
 def status_of(value: int | str | None) -> GameStatus | None:
     """The status that a report's number or text means."""
+    value = sound(value)
     if value is None or value == "":
         return None
     if isinstance(value, str) and not value.isdigit():

@@ -10,18 +10,18 @@ from schema.prize import Prize
 from schema.scalars import DateTime
 from schema.window import Window, column, link, moment, part
 from upstream import rows
+from upstream.bad_value import sound
 
 
 def _party(value: Any) -> rows.Party | None:
-    """PHP writes an empty object as `[]` or `false`."""
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return value if isinstance(value, rows.Party) else None
+    """PHP writes "none" as `false`."""
+    return value if isinstance(sound(value), rows.Party) else None
 
 
 def _prizes(win: rows.Win) -> list[rows.WinPrize]:
     """The report keys them by prize id (C16)."""
-    return list(win.prizes.values()) if isinstance(win.prizes, dict) else win.prizes or []
+    prizes = sound(win.prizes)
+    return list(prizes.values()) if isinstance(prizes, dict) else prizes or []
 
 
 @strawberry.type

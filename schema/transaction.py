@@ -135,7 +135,7 @@ class Transaction(Node, Window):
         for row in self.rows:
             if isinstance(row, rows.GroupMovement | rows.UserTransaction) and row.group_id is not None:
                 identity: int | None = row.group_id
-                return identity
+                return identity  # which may be a bad value: whoever needs it gets its error
         told = self.told.get("group")
         return told.identity if isinstance(told, Window) else None
 

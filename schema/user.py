@@ -22,8 +22,11 @@ from schema.relation import apart, each, relation
 from schema.scalars import parse_id
 from schema.selection import Selection, select
 from schema.window import WINDOWS, Source, Window, column, link
-from upstream import rows
-from upstream.errors import ContractBroken
+from upstream import reports, rows
+from upstream.bad_value import BadValue, sound
+from upstream.call import Call
+from upstream.errors import ContractBroken, UpstreamError
+from upstream.request import checked, sendable
 
 # USER_CODE_FROM names a column of the row; these are the type's names of it.
 CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}
@@ -114,6 +117,8 @@ class User(Node, Window):
             for agent, code in zip(agents, codes, strict=True)
         ]
         columns = reads(info, "GameLog", page)
+        # The type of game is the caller's, and checked by itself: what is wrong with a code is not.
+        checked(Call.of(reports.GAME_LOGS, interval, game_type=kind))
 
         async def of(agent: str, places: list[int]) -> Sequence[Any]:
             keys = [codes[place] for place in places]
@@ -133,21 +138,25 @@ class User(Node, Window):
             return identity
         row = next((row for row in self.rows if isinstance(row, rows.User)), None)
         if row is not None and row.group_id is None and row.fkgroup is not None:
-            return (await group_of_name(self.session, row.fkgroup)).id
+            return (await group_of_name(self.session, sound(row.fkgroup))).id
         for failure in self.failures.values():
             raise failure
-        return row.group_id if row is not None else None
+        return sound(row.group_id) if row is not None else None
 
     def code(self, session: Session) -> str | Exception:
         """The user's code on Game History (C22); `ContractBroken` where the user has none."""
         name = CODE_COLUMNS[session.user_code_from]
         if name == "id":
             return str(self.identity)
-        for row in self.rows:
-            if isinstance(row, rows.User) and (code := getattr(row, session.user_code_from)):
-                return str(code)
-        if told := self.told.get(name):
-            return str(told)
+        codes = [getattr(row, session.user_code_from) for row in self.rows if isinstance(row, rows.User)]
+        for code in (*codes, self.told.get(name)):
+            if isinstance(code, BadValue):
+                return code.error
+            if code:
+                try:
+                    return sendable(str(code), "R9", session.user_code_from)
+                except UpstreamError as error:
+                    return error
         for failure in self.failures.values():
             return failure
         return ContractBroken(

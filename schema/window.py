@@ -22,6 +22,7 @@ from schema import expression
 from schema.expression import Told
 from schema.joining import Joined, Key, joined
 from schema.selection import Selection, select
+from upstream.bad_value import BadValue, sound
 from upstream.errors import Incomplete, UpstreamError
 from upstream.excerpt import report_row
 from upstream.interval import Interval
@@ -72,13 +73,13 @@ class Column:
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
         value: Any = UNASKED
+        told = sound(window.told.get(self.name))
         for row in window.rows:
             reader = self.readers.get(type(row))
             if reader is not None:
                 value = reader(row)
                 if value is not None and value is not UNKNOWN:
-                    return value
-        told = window.told.get(self.name)
+                    return sound(value)
         if told is None and value is not None:
             for kind, failure in window.failures.items():
                 if kind in self.readers:
@@ -148,7 +149,7 @@ class Part(Column):
             if (failure := window.failures.get(settled)) is not None:
                 raise failure
             rows = [row for row in rows if type(row) is settled] or rows
-        found = [value for row in rows if (value := self.readers[type(row)](row)) is not None]
+        found = [value for row in rows if (value := sound(self.readers[type(row)](row))) is not None]
         tried = {self.kinds[kind]: error for kind, error in window.failures.items() if kind in self.kinds}
         if not found:
             self.fail(window)
@@ -178,7 +179,10 @@ class Part(Column):
             yield settled
         elif self.bridge is not None and len(window.rows) > 1:
             rows = [row for row in window.rows if type(row) in self.readers]
-            found = [value for row in rows if (value := self.readers[type(row)](row)) is not None]
+            try:
+                found = [value for row in rows if (value := sound(self.readers[type(row)](row))) is not None]
+            except UpstreamError:
+                return  # a bad value, which reading the column tells
             if len(found) > 1 and any(each.unjoined for each in joined(found, self.window.join_keys)):
                 yield self.bridge
 
@@ -221,10 +225,11 @@ class Link(Column):
         for row in window.rows:
             for name, reader in self.links.get(type(row), _NOTHING).items():
                 if name not in told and (value := reader(row)) is not None:
-                    told[name] = value
+                    told[name] = value  # a bad value, too: whoever reads it gets its error
         known: Window | None = window.told.get(self.name)
         selection = select(info)
-        if known is not None and ("id" not in told or told["id"] == known.identity):
+        id = told.get("id")
+        if known is not None and (id is None or (not isinstance(id, BadValue) and id == known.identity)):
             linked = known
         elif told:
             linked = target.tell(told, session=window.session, interval=window.interval)
@@ -277,7 +282,8 @@ class ColumnField(StrawberryField):
 class Source:
     """A report that tells more of an entity, and how to find the entity's row in it.
 
-    `edge`, `key` and `interval` say which rows are read, `column` and `value` which of them is the entity's. `after`
+    `edge`, `key` and `interval` (which may be a bad value) say which rows are read, `column` and `value` which of them
+    is the entity's. `after`
     names the kinds of row that `key` and `interval` are taken from, where the id alone does not lead there.
     """
 
@@ -286,7 +292,7 @@ class Source:
     key: Callable[[Any], Any] = lambda window: window.identity
     column: str = "id"
     value: Callable[[Any], Any] = lambda window: window.identity
-    interval: Callable[[Any], Interval | None] = lambda window: None
+    interval: Callable[[Any], Interval | BadValue | None] = lambda window: None
     after: tuple[type[Row], ...] = ()
 
     def offered(self, window: "Window") -> bool:
@@ -298,17 +304,22 @@ class Source:
         session = windows[0].session
         keys: dict[Interval | None, set[Any]] = {}
         for window in windows:
+            key, interval = self.key(window), self.interval(window)
+            if isinstance(key, BadValue) or isinstance(interval, BadValue):
+                continue  # nothing can be read by it
             # What stands on another report's row has no key yet; it will have one a window.
-            key = self.key(window)
-            keys.setdefault(self.interval(window), set()).add(key if key is not None else id(window))
+            keys.setdefault(interval, set()).add(key if key is not None else id(window))
         return sum(session.price(self.edge, found, interval) for interval, found in keys.items())
 
     async def load(self, window: "Window") -> Row | None:
         """The entity's row in this report, or None if it does not stand there."""
-        key = self.key(window)
+        key = sound(self.key(window))
         if key is None:
             return None
-        rows: Rows = await window.session.rows(self.edge, key, self.interval(window), field=type(window).__name__)
+        interval = self.interval(window)
+        if isinstance(interval, BadValue):
+            raise interval.error
+        rows: Rows = await window.session.rows(self.edge, key, interval, field=type(window).__name__)
         row: Row | None = rows.find(self.column, self.value(window))
         return row
 
@@ -330,6 +341,7 @@ class Window:
     told: dict[str, Any]
     interval: Interval | None
     tried: dict[type[Row], UpstreamError | None]
+    loading: tuple[asyncio.Future[None], ...] = ()  # the reports that are being read for it
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -455,7 +467,10 @@ class Window:
                 yield name, path
 
     def _is_unsure(self, column: Column) -> bool:
-        values = [reader(row) for row in self.rows if (reader := column.readers.get(type(row)))]
+        try:
+            values = [reader(row) for row in self.rows if (reader := column.readers.get(type(row)))]
+        except UpstreamError:
+            return False  # a bad value, which reading the column tells
         unknown = bool(values) and all(value is UNKNOWN for value in values)
         return unknown and any(source.row in column.readers for source in self.open_sources())
 
@@ -464,16 +479,21 @@ async def complete(windows: Sequence[Window], selection: Selection) -> bool:
     """Read whatever selected columns the windows lack, from the cheapest reports that tell them; False if none is.
 
     A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
-    Where a report turns out not to tell a column after all, the next one is asked.
+    Where a report turns out not to tell a column after all, the next one is asked. Two fields may complete one window
+    at the same time: each waits for what the other reads.
     """
     loaded = False
-    while loads := list(_loads(windows, selection)):
-        loaded = True
-        if len(loads) == 1:
-            await _load(*loads[0])
+    while True:
+        if loads := list(_loads(windows, selection)):
+            loaded = True
+            if len(loads) == 1:
+                await _load(*loads[0])
+            else:
+                await asyncio.gather(*(_load(window, source) for window, source in loads))
+        elif loading := [load for window in windows for load in window.loading]:
+            await asyncio.wait(loading)
         else:
-            await asyncio.gather(*(_load(window, source) for window, source in loads))
-    return loaded
+            return loaded
 
 
 def _loads(windows: Sequence[Window], selection: Selection) -> Iterator[tuple[Window, Source]]:
@@ -512,6 +532,8 @@ def _chosen(windows: Sequence[Window], gaps: Iterable[tuple[str, str]], selectio
 
 async def _load(window: Window, source: Source) -> None:
     window.tried[source.row] = None
+    done = asyncio.get_running_loop().create_future()
+    window.loading = (*window.loading, done)
     try:
         row = await source.load(window)
     except UpstreamError as error:
@@ -522,6 +544,9 @@ async def _load(window: Window, source: Source) -> None:
             order = type(window).kinds
             rows = (*window.rows, row)
             window.rows = tuple(sorted(rows, key=lambda row: order.index(report_row(type(row)))))
+    finally:
+        done.set_result(None)
+        window.loading = tuple(load for load in window.loading if load is not done)
 
 
 def identities(windows: Sequence[Window]) -> list[Any]:

@@ -5,8 +5,12 @@
 | `X-Graph-Trace: 1`   | `trace`      | every upstream call that was made, in `extensions.trace`      |
 | `X-Graph-Explain: 1` | `explain`    | the plan in `extensions.explain`, and nothing is called       |
 | `X-Graph-Max-Calls`  | `maxCalls`   | to be refused if the plan needs more upstream calls than this |
+| `Cache-Control`      |              | `no-cache`, `max-age=N`: rows that are not older than this    |
+| `Pragma: no-cache`   |              | the same as `no-cache`, for clients without `Cache-Control`   |
 """
 
+import datetime
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,22 +21,35 @@ TRACE = "X-Graph-Trace"
 EXPLAIN = "X-Graph-Explain"
 MAX_CALLS = "X-Graph-Max-Calls"
 
-_HEADERS = frozenset(name.lower() for name in (TRACE, EXPLAIN, MAX_CALLS))
+_HEADERS = frozenset({*(name.lower() for name in (TRACE, EXPLAIN, MAX_CALLS)), "cache-control", "pragma"})
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 _MOST_DIGITS = 9
+# A directive of Cache-Control: a name, and a value that may be quoted (RFC 9111, section 5.2).
+_DIRECTIVE = re.compile(r"""([^\s=,;"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?[^,]*(?:,|$)""")
+# As RFC 9111 has it: a longer time is as good as no bound.
+_LONGEST_AGE = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a request asks about itself.
 
-    Rows that were read more than `max_age` seconds before the request are read again; None leaves that to the trust.
+    Rows that were read more than `max_age` seconds before the operation, or before the moment `not_before`, are read
+    again; None leaves that to the trust.
     """
 
     trace: bool = False
     explain: bool = False
     max_calls: int | None = None
     max_age: float | None = None
+    not_before: datetime.datetime | None = None
+
+    def oldest(self, now: datetime.datetime) -> datetime.datetime | None:
+        """Return the moment before which no row may have been read; None if rows of any age will do."""
+        if self.max_age is None:
+            return self.not_before
+        bound = now - datetime.timedelta(seconds=self.max_age)
+        return bound if self.not_before is None else max(bound, self.not_before)
 
     @property
     def plan(self) -> bool:
@@ -52,7 +69,37 @@ def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> Asked:
         _header(headers, TRACE) or _flag(extensions, "trace"),
         _header(headers, EXPLAIN) or _flag(extensions, "explain"),
         min(bounds, default=None),
+        max_age(headers),
     )
+
+
+def max_age(headers: Mapping[str, str]) -> float | None:
+    """Return the greatest age, in seconds, that a request accepts; None if it does not say.
+
+    A `max-age` that is no whole number demands fresh rows: a caller who mistypes a bound never gets older ones.
+    """
+    control = headers.get("cache-control")
+    if control is None:
+        return 0 if "no-cache" in _directives(headers.get("pragma", "")) else None
+    given = _directives(control)
+    if "no-cache" in given:
+        return 0
+    ages = [_seconds(value) for value in given.get("max-age", ())]
+    return min(ages, default=None)
+
+
+def _directives(header: str) -> dict[str, list[str]]:
+    """Return the values of each directive, by its name in small letters."""
+    found: dict[str, list[str]] = {}
+    for name, quoted, plain in _DIRECTIVE.findall(header):
+        found.setdefault(name.lower(), []).append(quoted or plain)
+    return found
+
+
+def _seconds(value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        return 0
+    return min(int(value), _LONGEST_AGE) if len(value) <= _MOST_DIGITS + 1 else _LONGEST_AGE
 
 
 def _header(headers: Mapping[str, str], name: str) -> bool:

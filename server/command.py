@@ -28,6 +28,7 @@ from server.upstreams import upstreams
 if TYPE_CHECKING:
     from server.execution import Outcome
     from server.gateway import Gateway
+    from upstream.days import Piece
 
 app = typer.Typer(
     help="One GraphQL graph over GameHub and Game History.",
@@ -261,10 +262,14 @@ def export(
     scheduler: Annotated[
         str | None, typer.Option(help="The address of the cluster's scheduler: tcp://host:8786.", show_default=False)
     ] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Read days again that are over and written, past what the cache holds.")
+    ] = False,
 ) -> None:
     """Write a table to files, a partition a day, and a manifest with the rows, bytes and SHA-256 of each.
 
-    Days that are over and written already are not read again, so a run that broke goes on where it stopped.
+    Days that are over and written already are read again only if they were found changed or were forgotten since, or
+    with --refresh. So a run that broke goes on where it stopped.
 
     Exit codes: 0 all is written; 1 a day could not be read or written; 2 no such table, or a variable, an option or a
     setting is wrong.
@@ -304,13 +309,14 @@ def export(
 
     async def locally(gateway: Gateway, written: "Callable[[str, exports.Part], None]") -> None:
         async with gateway.open():
-            await exports.export(
-                manifest,
-                window,
-                Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run,
-                now,
-                written,
-            )
+            run = Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run
+            await exports.export(manifest, pieces, window, run, now, written, not_before)
+
+    async def to_read(gateway: Gateway) -> "list[Piece | None]":
+        async with gateway.open():
+            return await exports.missing(manifest, window, gateway.changed, refresh=refresh)
+
+    not_before = now if refresh else None
 
     with upstreams(settings, say) as live:
         gateway = Gateway(live)
@@ -324,13 +330,16 @@ def export(
         except (Refusal, exports.WrongExport) as error:
             stop(str(error), WRONG_USE)
         days = 1 if window is None else len(window.pieces)
-        left = len(exports.missing(manifest, window))
+        pieces = asyncio.run(to_read(gateway))
+        left = len(pieces)
         try:
             with progress(name, days, days - left) as written:
                 if scheduler is None:
                     asyncio.run(locally(gateway, written))
                 else:
-                    import_module("server.export_dask").export(manifest, out, window, now, scheduler, written)
+                    import_module("server.export_dask").export(
+                        manifest, pieces, out, window, now, scheduler, written, not_before
+                    )
         except TableFailed as failed:
             day = f" on {failed.day}" if failed.day else ""
             stop(f"{name}{day}: {failed.message} ({failed.code}); the days before it are kept, run this again")

@@ -18,7 +18,7 @@ from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error
 from server.validation import coded, without_suggestion
-from upstream.call import Reading
+from upstream.call import Call, Reading
 from upstream.deadline import within
 from upstream.queue import ASKER, Queue
 
@@ -41,7 +41,8 @@ log = structlog.get_logger(__name__)
 class Outcome:
     """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`.
 
-    `readings` say when the upstream rows in it were read; there are none if it holds no upstream rows.
+    `readings` say when the upstream rows in it were read; there are none if it holds no upstream rows. `calls` are the
+    calls that the rows came from.
     """
 
     data: Any = None
@@ -49,6 +50,7 @@ class Outcome:
     extensions: dict[str, Any] = field(default_factory=dict)
     ran: bool = True
     readings: Sequence[Reading] = ()
+    calls: Sequence[Call] = ()
 
     def answer(self) -> dict[str, Any]:
         """The answer's members, in the order in which the specification would have them."""

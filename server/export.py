@@ -3,8 +3,9 @@
     OUT/NAME/day=2026-02-01/part.parquet
     OUT/NAME/_manifest.json
 
-A day that is over for good is not read again; a run that broke goes on where it stopped. OUT is a folder or whatever
-fsspec knows (`s3://…`). A table without time is one file, which is always written anew.
+A day that is over is not read again unless it changed since, or the caller wants it (`refresh`); a run that broke goes
+on where it stopped. OUT is a folder or whatever fsspec knows (`s3://…`). A table without time is one file, which is
+always written anew.
 """
 
 import asyncio
@@ -12,9 +13,10 @@ import datetime
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,21 @@ import orjson
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
+from server import freshness
 from server.tables.answers import write_file
 from server.tables.arrow import slices
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import BATCH_ROWS, Run, TableFailed, one_day
+from server.tables.setup import Changed, unchanged
+from server.tables.spool import LATE
 from server.tables.table import Table
-from server.tables.window import GRACE, Window
-from upstream.days import Piece, over
+from server.tables.window import Window
+from upstream.days import Piece, end
+from upstream.trust import Trust
 
 MANIFEST = "_manifest.json"
 AT_ONCE = 2
+TRUST = Trust()
 WHOLE = "all"  # the partition of a table without time
 
 
@@ -42,7 +49,11 @@ class WrongExport(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A partition that was written: how many rows and bytes, the hash of the file, and whether its day is over."""
+    """A partition that was written: how many rows and bytes, the hash of the file, and whether its day is over.
+
+    `begun` is the moment at which it was begun, `read_at` the moment at which its oldest row was read, and `next_check`
+    the end of the trust in its rows. Older manifests have none of them.
+    """
 
     path: str
     window: str | None
@@ -50,6 +61,14 @@ class Part:
     bytes: int
     sha256: str
     closed: bool
+    begun: str | None = None
+    read_at: str | None = None
+    next_check: str | None = None
+
+    def older(self, moment: datetime.datetime) -> bool:
+        """Return whether the partition may hold rows of before a moment."""
+        times = [datetime.datetime.fromisoformat(time) for time in (self.read_at, self.begun) if time is not None]
+        return not times or moment > max(times[0], times[-1] - LATE)
 
 
 class Manifest:
@@ -82,15 +101,15 @@ class Manifest:
         """Where a partition stands, below the folder of the table."""
         return f"part.{self.form.name}" if day == WHOLE else f"day={day}/part.{self.form.name}"
 
-    def holds(self, piece: Piece | None) -> bool:
-        """Whether a partition is there and stays as it is."""
+    def held(self, piece: Piece) -> Part | None:
+        """Return the partition of a day that was over when it was written; None if it is not there."""
         part = self.parts.get(_day(piece))
         if part is None or not part.closed or part.window != _text(piece):
-            return False
+            return None
         try:
-            return bool(self._fs.size(f"{self._root}/{part.path}") == part.bytes)
+            return part if self._fs.size(f"{self._root}/{part.path}") == part.bytes else None
         except FileNotFoundError:
-            return False
+            return None
 
     def put(self, local: Path, path: str) -> None:
         """Put a file in its place, whole or not at all."""
@@ -112,34 +131,45 @@ class Manifest:
 
 
 async def write_part(
-    manifest: Manifest, piece: Piece | None, run: Run, now: datetime.datetime, window: Window | None
+    manifest: Manifest,
+    piece: Piece | None,
+    run: Run,
+    now: datetime.datetime,
+    window: Window | None,
+    not_before: datetime.datetime | None = None,
 ) -> Part:
     """Read one partition and put it in its place. Raises TableFailed."""
-    batch = await one_day(manifest.table, manifest.variables, piece, run, manifest.form.shape)
+    begun = datetime.datetime.now(datetime.UTC)
+    day = await one_day(manifest.table, manifest.variables, piece, run, manifest.form.shape, not_before)
 
-    async def batches() -> AsyncIterator[pa.RecordBatch]:
-        for part in slices(batch, BATCH_ROWS):
+    async def batches() -> AsyncGenerator[pa.RecordBatch]:
+        for part in slices(day.rows, BATCH_ROWS):
             yield part
 
     path = manifest.path(_day(piece))
     with _temporary() as local:
-        rows = await write_file(local, manifest.table, manifest.form, batches())
+        told = partial(freshness.text, day.readings)
+        rows = await write_file(local, manifest.table, manifest.form, batches(), freshness=told)
         with local.open("rb") as file:
             sha256 = await asyncio.to_thread(lambda: hashlib.file_digest(file, "sha256").hexdigest())
         size = local.stat().st_size
         await asyncio.to_thread(manifest.put, local, path)
-    closed = piece is not None and window is not None and over(piece.day, window.zone, GRACE) <= now
-    return Part(path, _text(piece), rows, size, sha256, closed)
+    closed = piece is not None and window is not None and TRUST.closed(end(piece.day, window.zone), now)
+    fresh = freshness.Freshness.of(day.readings)
+    read = (None, None) if fresh is None else (fresh.oldest.isoformat(), fresh.until.isoformat())
+    return Part(path, _text(piece), rows, size, sha256, closed, begun.isoformat(), *read)
 
 
 async def export(
     manifest: Manifest,
+    pieces: Iterable[Piece | None],
     window: Window | None,
     run: Run,
     now: datetime.datetime,
     written: Callable[[str, Part], None] = lambda day, part: None,
+    not_before: datetime.datetime | None = None,
 ) -> None:
-    """Write every partition of a window that is not there yet, two at a time. Raises the first failure.
+    """Write these partitions of a window, two at a time. Raises the first failure.
 
     What is under way then is brought to its end, and nothing more is begun.
     """
@@ -151,7 +181,7 @@ async def export(
             if failures:
                 return
             try:
-                part = await write_part(manifest, piece, run, now, window)
+                part = await write_part(manifest, piece, run, now, window, not_before)
             except (TableFailed, OSError) as failed:
                 failures.append(failed)
                 return
@@ -160,16 +190,29 @@ async def export(
             written(_day(piece), part)
 
     async with asyncio.TaskGroup() as group:
-        for piece in missing(manifest, window):
+        for piece in pieces:
             group.create_task(one(piece))
     if failures:
         raise failures[0]
 
 
-def missing(manifest: Manifest, window: Window | None) -> list[Piece | None]:
-    """The partitions of a window that have to be read."""
+async def missing(
+    manifest: Manifest, window: Window | None, changed: Changed = unchanged, *, refresh: bool = False
+) -> list[Piece | None]:
+    """Return the partitions of a window that have to be read: all of them if they are to be read again (`refresh`)."""
     pieces: list[Piece | None] = [None] if window is None else list(window.pieces)
-    return [piece for piece in pieces if not manifest.holds(piece)]
+    if refresh or window is None:
+        return pieces
+    newest = await changed(window.pieces[0].day, window.pieces[-1].day)
+    found: list[Piece | None] = []
+    for piece in window.pieces:
+        held = manifest.held(piece)
+        if held is not None and newest is not None and held.older(newest):
+            moment = await changed(piece.day, piece.day)
+            held = None if moment is not None and held.older(moment) else held
+        if held is None:
+            found.append(piece)
+    return found
 
 
 def form_of(name: str) -> Format:

@@ -6,7 +6,7 @@ must mean the same on every one of them.
 
 import asyncio
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +14,7 @@ from distributed import Client, as_completed
 
 from schema import graph
 from server.execution import Executor
-from server.export import Manifest, Part, form_of, missing, write_part
+from server.export import Manifest, Part, form_of, write_part
 from server.gateway import Gateway
 from server.saved import saved_queries
 from server.settings import LiveSettings, load
@@ -26,17 +26,19 @@ from upstream.days import Piece
 
 def export(
     manifest: Manifest,
+    pieces: Iterable[Piece | None],
     out: str,
     window: Window | None,
     now: datetime.datetime,
     scheduler: str,
     written: Callable[[str, Part], None] = lambda day, part: None,
+    not_before: datetime.datetime | None = None,
 ) -> None:
-    """Write every partition of a window that is not there yet. Raises the first failure, once the others are noted."""
+    """Write these partitions of a window. Raises the first failure, once the others are noted."""
     failure: Exception | None = None
     with Client(scheduler) as client:  # type: ignore[no-untyped-call]
         futures = {}
-        for piece in missing(manifest, window):
+        for piece in pieces:
             future = client.submit(
                 task,
                 manifest.table.name,
@@ -46,6 +48,7 @@ def export(
                 piece,
                 window,
                 now,
+                not_before,
                 pure=False,
                 key=f"{manifest.table.name}-{'all' if piece is None else piece.text}-{now.isoformat()}",
             )
@@ -70,6 +73,7 @@ def task(
     piece: Piece | None,
     window: Window | None,
     now: datetime.datetime,
+    not_before: datetime.datetime | None,
 ) -> dict[str, Any]:
     """Write one partition, on a worker."""
 
@@ -78,6 +82,6 @@ def task(
         manifest = Manifest(out, Tables(saved_queries(), graph.schema).find(name), form_of(form), variables)
         async with gateway.open():
             run = Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run
-            return await write_part(manifest, piece, run, now, window)
+            return await write_part(manifest, piece, run, now, window, not_before)
 
     return asdict(asyncio.run(work()))

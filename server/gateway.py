@@ -163,7 +163,7 @@ class Gateway:
 
     def session(self, operation: Operation) -> Session:
         """Return what one operation reads with."""
-        now, max_age = datetime.datetime.now(datetime.UTC), operation.asked.max_age
+        now = datetime.datetime.now(datetime.UTC)
         return Session(
             self,
             self._zone,
@@ -175,7 +175,7 @@ class Gateway:
             join=self._join,
             caller=operation.caller,
             now=now,
-            not_before=None if max_age is None else now - datetime.timedelta(seconds=max_age),
+            not_before=operation.asked.oldest(now),
             currencies=self._currencies,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
         )
@@ -194,8 +194,24 @@ class Gateway:
             spool_dir=settings.tables_spool_dir,
             spool_mebibytes=settings.tables_spool_mebibytes,
             open_seconds=settings.tables_open_seconds,
-            closed_days=settings.cache_closed_days,
+            trust=settings.trust,
+            changed=self.changed,
+            kept=self.kept,
         )
+
+    async def changed(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
+        """Return the moment at which one of these days (None: rows without a day) changed last or was forgotten."""
+        return await self.cache.changed_since(first, last)
+
+    async def kept(
+        self, calls: Sequence[Call], not_before: datetime.datetime | None = None
+    ) -> datetime.datetime | None:
+        """Return the moment at which the oldest row was read that is at hand for these calls; None if there is none.
+
+        Rows that were read before `not_before` are not at hand.
+        """
+        found = (held.oldest for held in await self.held_many(calls, not_before=not_before))
+        return min((oldest for oldest in found if oldest is not None), default=None)
 
     async def fetch(
         self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None

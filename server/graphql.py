@@ -9,18 +9,26 @@ A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx e
 explained counts as one that ran: `data` is null, and the plan stands in `extensions.explain`. One whose plan needs more
 calls than it may make counts as refused. One that is not done in time counts as one that ran: `data` is null, and the
 error's code is DEADLINE_EXCEEDED.
+
+An answer that holds upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and may be
+kept for as long as its rows are trusted. Answers that are stale or hold errors, a trace or a plan, and all answers to a
+POST are `no-store`.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server import asked, origins
+from server import asked, conditions, origins
 from server import operation as operations
+from server.callers import credentials
 from server.execution import FAULT, Executor, Outcome, encode
 from server.fields import Fields
+from server.freshness import Freshness
 from server.limits import ORDINARY, Limits
 from server.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.operation import Operation
@@ -58,6 +66,7 @@ class GraphQL:
             return
         media_type = answer_type(accept)
         extra: dict[str, str] = {}
+        status, storable = 200, False
         try:
             if media_type is None:
                 raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
@@ -65,6 +74,7 @@ class GraphQL:
             operation = operation.by(scope["caller"], asked.read(headers, operation.extensions))
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
+            storable = scope["method"] == "GET" and _whole(outcome, operation)
         except Refusal as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
             status, extra = refusal.status, refusal.headers
@@ -75,12 +85,23 @@ class GraphQL:
         try:
             body = encode(outcome.answer())
         except (TypeError, ValueError, RecursionError):  # nesting, say
-            status = 500
+            status, storable = 500, False
             body = encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})
+        kind = media_type or JSON
+        fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
         told = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
-        told += _HEADERS
-        told.append((b"content-length", b"%d" % len(body)))
-        told.append(_TYPES[media_type or JSON])
+        told += (_NOSNIFF, _TYPES[kind])
+        if fresh is not None:
+            told.append((b"age", b"%d" % fresh.age(now)))
+        if not storable:
+            told += _NO_STORE
+        else:
+            tag = f'"{hashlib.sha256(kind.encode() + body).hexdigest()[:_HASH]}"'
+            told += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
+            if conditions.names(headers.get("if-none-match"), tag):
+                status, body = 304, b""
+        if status != 304:
+            told.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": told})
         await send({"type": "http.response.body", "body": body})
 
@@ -140,7 +161,12 @@ class GraphQL:
 
 # The calls end at the deadline; what they came to is told a little after it.
 TELLING = 1.05
-_HEADERS = ((b"vary", b"Accept"), (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+# What an answer to a GET depends on beside its address: also where it was asked for without a credential, since a cache
+# must not give it to a caller who may see less.
+_VARY = (b"vary", ", ".join(("Accept", credentials.VARY, asked.TRACE, asked.EXPLAIN, asked.MAX_CALLS)).encode())
+_HASH = 32
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
@@ -152,6 +178,18 @@ def _status(outcome: Outcome, media_type: str) -> int:
     if outcome.faulty:
         return 500
     return 400 if media_type == RESPONSE_JSON else 200
+
+
+def _keeping(scope: Scope, fresh: Freshness | None, now: datetime) -> bytes:
+    """Return who may keep an answer, and for how long: as long as its rows are trusted."""
+    who = "private, " if credentials.carries(scope) else ""
+    return f"{who}no-cache".encode() if fresh is None else f"{who}max-age={fresh.lifetime(now)}".encode()
+
+
+def _whole(outcome: Outcome, operation: Operation) -> bool:
+    """Return whether an answer is all that was asked for, up to date, and about nothing but the graph."""
+    about_itself = operation.asked.trace or operation.asked.explain
+    return outcome.ran and not (outcome.errors or about_itself or "stale" in outcome.extensions)
 
 
 def _has_query(query_string: bytes) -> bool:

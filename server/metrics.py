@@ -43,6 +43,15 @@ class Counted(Collector):
                 )
                 metric.add_metric([system], value)
         yield from by_name.values()
+        irregular = CounterMetricFamily(
+            "gamehub_graph_upstream_irregular_values",
+            "Values that the upstream sent in a form that its document does not allow.",
+            labels=["system", "report", "column"],
+        )
+        for system, figures in sorted(self._stats().items()):
+            for (report, column), count in sorted(figures.get("irregular", {}).items()):
+                irregular.add_metric([system, report, column], count)
+        yield irregular
         open_ones = GaugeMetricFamily(
             "gamehub_graph_breaker_open", "Whether a circuit breaker is open.", labels=["system", "breaker"]
         )

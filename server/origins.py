@@ -18,8 +18,19 @@ from server.refusal import Refusal
 
 # Any of these says that the browser has asked first. The later ones are those of widespread clients.
 PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
-ALLOWED = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", *PREFLIGHT)
+ALLOWED = (
+    "Authorization",
+    "Cache-Control",
+    "Content-Type",
+    "If-None-Match",
+    "Pragma",
+    "X-Api-Key",
+    "X-Request-Id",
+    *PREFLIGHT,
+)
 TOLD = (
+    "Age",
+    "ETag",
     "X-Request-Id",
     "Retry-After",
     "RateLimit-Limit",

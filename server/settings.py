@@ -244,8 +244,9 @@ class Settings(BaseSettings):
         1024, "How much that folder keeps, in MiB; what was not read for the longest time goes.", _MEBIBYTES, ge=1
     )
     tables_open_seconds: float = setting(
-        60.0, "Seconds for which a table's file is served that includes today.", "a number from 0", ge=0, le=86400
-    )
+        60.0, "The least time, in seconds, for which a table's file with rows of today, or without a day, is served.",
+        "a number from 0", ge=0, le=86400,
+    )  # fmt: skip
     business_timezone: TimeZone | None = setting(
         None, "Time zone in which days begin and end (`TODAY`, `dates`). Default: `GAMEHUB_TIMEZONE`.", _ZONE
     )

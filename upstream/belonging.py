@@ -6,15 +6,13 @@ Only what a row says of itself can be compared; a column that is missing proves 
 import datetime
 import operator
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from upstream.call import Call
-from upstream.decode import need
+from upstream.decode import require
 from upstream.errors import Malformed
 from upstream.excerpt import form, getter
-from upstream.reports import Report
-from upstream.request import Span
+from upstream.request import Span, needed
 from upstream.rows import Row
 from upstream.spelling import fold
 
@@ -29,7 +27,7 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
         return
     report = call.report
     column = report.moment or report.frame
-    need(rows, _columns(report))
+    require(rows, needed(call))
     for name, value in call.params:
         own = report.echoes.get(name)
         if own is None:
@@ -52,13 +50,6 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
     first, last = (asked.first.date(), asked.last.date()) if dated else _bounds(asked, zone)
     if times and not (first <= min(times) and max(times) <= last):
         raise Malformed(f"{report.code}: a row's {column} lies outside the period that was asked for")
-
-
-@cache
-def _columns(report: Report) -> frozenset[str]:
-    """The columns by which rows tell whose and when they are."""
-    column = report.moment or report.frame
-    return frozenset(report.echoes.values()) | ({column} if column is not None else set())
 
 
 def _bounds(asked: Span, zone: datetime.tzinfo) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Circuit breakers: an upstream, or one report of it, that keeps failing is left alone for a while, then tried once.
 
-What counts as a failure is no answer, or one of 500 and above: an upstream that answers wrongly or refuses is there.
+What counts as a failure is no answer, one that is cut off, or one of 500 and above: an upstream that answers wrongly or
+refuses is there. A call counts once, however many requests it took.
 """
 
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from upstream.errors import Failed, Unavailable, UpstreamError
+from upstream.errors import Failed, Malformed, Unavailable, UpstreamError
 from upstream.reports import Report, System
 
 # Of so many of the last calls, at least so many in a row or a half of them.
@@ -164,4 +165,6 @@ class Passage:
 
 
 def _down(error: UpstreamError) -> bool:
+    if isinstance(error, Malformed):
+        return error.cut
     return isinstance(error, Unavailable) or (isinstance(error, Failed) and (error.status or 0) >= 500)

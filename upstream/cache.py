@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from upstream import days, deadline, decode, figures, parcel, request
+from upstream.bad_value import BadValues
 from upstream.call import Answer, Call, Reading
 from upstream.changes import Changes, Ledger
 from upstream.client import Listener
@@ -87,13 +88,15 @@ class Made:
 class Held:
     """How much of a call is at hand: so many of its days, and which are not, run by run as `days.spans` writes them.
 
-    What has no days counts as one day, and is named by none.
+    What has no days counts as one day, and is named by none. `oldest` is the moment at which the oldest of the rows at
+    hand was read.
     """
 
     days: int
     held: int
     in_flight: int
     missing: tuple[str, ...]
+    oldest: datetime.datetime | None = None
 
     @property
     def fraction(self) -> float:
@@ -377,10 +380,13 @@ class Cached:
             if not any(here) and not self._flights:
                 told.append(Held(len(keys), 0, 0, days.spans(dates)))
                 continue
-            held = [_fresh(_parcel(value), now, not_before or _ANY_AGE) for value in here]
+            parcels = [_parcel(value) for value in here]
+            held = [_fresh(each, now, not_before or _ANY_AGE) for each in parcels]
+            moments = (each.since for each, fresh in zip(parcels, held, strict=True) if fresh and each is not None)
             flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
             missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))
-            told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing))))
+            oldest = min(moments, default=None)
+            told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing)), oldest))
         return told
 
     async def forget(
@@ -655,7 +661,12 @@ class Cached:
     def _join(self, cut: _Cut, found: Mapping[int, Share]) -> list[Any] | None:
         if len(found) < len(cut.pieces):
             return None
-        return self._orders.join(cut.shape, [found[place] for place in sorted(found)], self._now())
+        shares = [found[place] for place in sorted(found)]
+        rows = self._orders.join(cut.shape, shares, self._now())
+        if rows is None:
+            return None
+        wrong = {name for share in shares for name in share.irregular}
+        return decode.marked(rows, cut.call.report, self._zone, wrong)
 
     def _stands_in(self, kept: Parcel) -> bool:
         return days.microseconds(self._now()) < kept.fresh_until + round(self._stale_for * 1_000_000)
@@ -742,8 +753,10 @@ class Cached:
             shared = shares(rows, cut.column, cut.dated, pieces, name)
             if shared is None:
                 return None
+            # A day that was read only until the operation began is not over, however long that took.
+            until = min(asked, cut.call.moment or asked)
             fresh_for = [
-                self._fresh_for(cut, piece, asked, not share.rows) if piece.whole else 0
+                self._fresh_for(cut, piece, until, not share.rows) if piece.whole else 0
                 for piece, share in zip(pieces, shared[1], strict=True)
             ]
             flight.until = {
@@ -897,6 +910,8 @@ class Cached:
         interval = Interval(start, end, (first, last) if same_days else None)
         group = dict(cut.call.params)["group_id"]
         answer = await self.fetch(Call.of(DAILY_MOVEMENTS, interval, groupid=group), not_before=self._now())
+        # A bad value says neither that the day changed nor that it did not.
+        decode.require(answer.rows, DAILY_MOVEMENTS.row.__struct_fields__)
         tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, Made)]  # type: ignore[attr-defined]
         totals: dict[datetime.date, list[Any]] = {}
         for row in answer.rows:
@@ -921,8 +936,11 @@ class Cached:
         try:
             answer = await self._upstream.fetch(call)
         except Exception as error:
-            code = error.code if isinstance(error, UpstreamError) else type(error).__name__
-            return _Brought(asked, Made(call, 0, 0, 0, time.monotonic() - started, error=code), error)
+            code, requests = type(error).__name__, 0
+            if isinstance(error, UpstreamError):
+                code, requests = error.code, error.requests
+            made = Made(call, requests, 0, 0, time.monotonic() - started, error=code)
+            return _Brought(asked, made, error)
         made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
         return _Brought(asked, made, None, answer)
 
@@ -1026,7 +1044,7 @@ class _Days:
             whole |= zip(map(id, share.rows), again.rows, strict=True)
         return [whole[id(row)] for row in self.excerpts]
 
-    def head(self, count: int) -> "_Days":
+    def head(self, count: int, bad: BadValues) -> "_Days":
         return replace(self, excerpts=self.excerpts[:count])
 
 

@@ -18,8 +18,9 @@ class Call:
 
     `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose log is read,
     "" for the default agent. `columns` are those that whoever asks is going to read, all if None: it says nothing
-    about what is asked of the upstream, so calls are equal whatever they are. A `counting` call (G1) asks only how many
-    rows there are: its answer has no rows, and a `total`.
+    about what is asked of the upstream, so calls are equal whatever they are. `moment` is when the operation began, to
+    which a period that is not over is read if its report grows while it is paged (C28): it makes no call another one.
+    A `counting` call (G1) asks only how many rows there are: its answer has no rows, and a `total`.
     """
 
     report: Report
@@ -27,6 +28,7 @@ class Call:
     interval: Interval | None = None
     agent: str = ""
     columns: frozenset[str] | None = field(default=None, compare=False)
+    moment: datetime.datetime | None = field(default=None, compare=False)
     counting: bool = False
 
     @classmethod

@@ -3,12 +3,15 @@
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
+from upstream.bad_value import BadValues
 from upstream.breaker import Breakers, Refused
 from upstream.call import Answer, Call
 from upstream.decode import need
@@ -64,6 +67,7 @@ class Upstream:
         self._listeners = list(listeners)
         self._flights: dict[Hashable, Flight[Answer[Any] | UpstreamError]] = {}
         self._tasks: set[asyncio.Task[Answer[Any] | UpstreamError]] = set()
+        self._irregular: dict[System, Counter[tuple[str, str]]] = {system: Counter() for system in System}
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -134,9 +138,13 @@ class Upstream:
         return [note for breakers in self._breakers.values() for note in breakers.notes()]
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """By system: its breakers, its slots and its retry budget, for metrics."""
+        """By system, for metrics: its breakers, its slots, its retry budget, its bad values by report and column."""
         return {
-            system.value: {"breakers": self._breakers[system].stats(), **found.transport.stats()}
+            system.value: {
+                "breakers": self._breakers[system].stats(),
+                "irregular": dict(self._irregular[system]),
+                **found.transport.stats(),
+            }
             for system, found in self._systems.items()
         }
 
@@ -182,7 +190,8 @@ class Upstream:
         system = self._systems.get(call.report.system)
         if system is None:
             raise Unavailable("GAMEHUB_URL is not set" if call.report.system is System.GAMEHUB else _NO_GAMELOG)
-        late = system.transport.deadline()
+        late, bad = system.transport.deadline(), BadValues(call.report.code)
+        bad.redact = self._redactor.text
         try:
             with late:
                 rows: list[Any] = []
@@ -190,7 +199,9 @@ class Upstream:
                 if call.counting and isinstance(system, GameLog):
                     total = await system.count(call, tally)
                 else:
-                    rows = await system.read(call, tally)
+                    rows = await system.read(call, tally, bad)
+                bad.told = partial(self._note, call)
+                bad.tell()
                 seconds = time.monotonic() - tally.started
                 return Answer(rows, tally.requests, tally.bytes, seconds, total=total)
         except TimeoutError:
@@ -206,9 +217,10 @@ class Upstream:
         error.message = redact.text(error.message)
         error.args = (error.message,)
         error.report = call.report.code
+        error.requests = tally.requests
         error.params = redact.value(_params(call))
         error.upstream_code = redact.text(error.upstream_code) if error.upstream_code is not None else None
-        error.correlation_id = uuid.uuid4().hex[:12]
+        error.correlation_id = error.correlation_id or uuid.uuid4().hex[:12]
         error.payload = redact.payload(error.payload, PAYLOAD_LIMIT) if error.payload is not None else None
         error.__cause__ = error.__context__ = None
         error.with_traceback(None)
@@ -222,6 +234,27 @@ class Upstream:
             correlation_id=error.correlation_id,
             requests=tally.requests,
             ms=round((time.monotonic() - tally.started) * 1000),
+            message=error.message,
+        )
+        if self._journal is not None:
+            self._journal.record(error)
+
+    def _note(self, call: Call, bad: BadValues, new: Counter[str], first: bool) -> None:
+        """Count bad values of an answer (C34); of the first ones, log what is wrong and write it down."""
+        counted = self._irregular[call.report.system]
+        for column, count in new.items():
+            counted[bad.report, column] += count
+        if not first or bad.first is None:
+            return
+        error = bad.first.error
+        error.params = self._redactor.value(_params(call))
+        error.payload = self._redactor.payload(bad.payload, PAYLOAD_LIMIT) if bad.payload is not None else None
+        _log.warning(
+            "upstream.irregular",
+            report=bad.report,
+            params=error.params,
+            columns=dict(new),
+            correlation_id=bad.correlation_id,
             message=error.message,
         )
         if self._journal is not None:

@@ -87,11 +87,6 @@ def end(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
     return _midnight(day + _DAY, zone)
 
 
-def over(day: datetime.date, zone: ZoneInfo, grace: datetime.timedelta) -> datetime.datetime:
-    """Return the moment at which a day counts as over: its end, and the grace after it."""
-    return end(day, zone) + grace
-
-
 @lru_cache(maxsize=512)
 def spans(days: tuple[datetime.date, ...]) -> tuple[str, ...]:
     """Days in ascending order as people write them: 2026-03-01, or 2026-03-01/2026-03-14 for neighbours."""

@@ -1,8 +1,9 @@
 """Bytes to rows: what an upstream answered, read into the typed, canonical rows of its report.
 
 JSON is read once, by msgspec, straight into the rows' structs. Then one pass a column makes the values of the open
-columns canonical by the `Kind` in their annotation; equal values are converted once. Only when that fails is the
-answer read a second time, row by row, to say which row and which column is wrong.
+columns canonical by the `Kind` in their annotation; equal values are converted once. Where an answer does not fit the
+structs, it is read a second time, row by row and column by column: a `BadValue` stands for each value that does not
+fit.
 
 Of a long answer whose rows are all alike, excerpts are read where not all columns are needed.
 """
@@ -24,6 +25,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from upstream import clock, moment, money
+from upstream.bad_value import BadValue, BadValues, shown, sound
 from upstream.errors import Incomplete, Malformed
 from upstream.excerpt import Excerpt, Form, excerpt, getter
 from upstream.money import AMOUNTS
@@ -56,28 +58,36 @@ class LogPage(Generic[RowT]):
 
 
 def report_rows(
-    report: Report, body: bytes, zone: ZoneInfo, columns: Collection[str] | None = None
+    report: Report,
+    body: bytes,
+    zone: ZoneInfo,
+    columns: Collection[str] | None = None,
+    needed: Collection[str] | None = None,
+    bad: BadValues | None = None,
 ) -> "Sheet | Failure":
     """The rows of a GameHub report (section "Response"), or the failure that it tells of.
 
     `zone` is the system's time zone, for times without an offset; `columns` are those that are to be canonical, all of
-    them if None. Accepts `report` and `Report` (C8), and for a
-    `single` report a bare object (C9). Raises Malformed, and Incomplete for `break: true` (C12).
+    them if None. A bad value in one of the `needed` columns (the id and the time if None) makes the answer Malformed;
+    any other is noted in `bad`. Accepts `report` and `Report` (C8), and for a `single` report a bare object (C9).
+    Raises Malformed, and Incomplete for `break: true` (C12).
     """
+    answer = _Answer(report, zone, columns, _needed(report, needed), bad or BadValues(report.code))
     if columns is not None:
-        found = _excerpts(report, body, zone, columns, partial(_envelope, report), _regular_rows)
+        found = _excerpts(answer, body, partial(_envelope, report), _regular_rows)
         if found is not None:
             return found[1]
-    return _report_rows(report, body, zone, columns)
+    return _report_rows(answer, body)
 
 
-def _report_rows(report: Report, body: bytes, zone: ZoneInfo, columns: Collection[str] | None) -> "Sheet | Failure":
+def _report_rows(answer: "_Answer", body: bytes) -> "Sheet | Failure":
+    report = answer.report
     try:
         envelope, rows = _read(_envelope(report, report.row), report, report.row, body)
     except _BROKEN as error:
         if (told := failure(body)) is not None:
             return told
-        raise Malformed(_broken(report, error), payload=body) from None
+        envelope, rows = _by_column(answer, body, partial(_envelope, report), _regular_rows, error)
     if envelope.error:
         return Failure(_code(envelope.code), _text(envelope.message))
     if envelope.cut:
@@ -87,10 +97,7 @@ def _report_rows(report: Report, body: bytes, zone: ZoneInfo, columns: Collectio
         raise Malformed(f"{report.code}: the answer holds {what}", payload=body)
     if rows is None:
         rows = envelope.lower if envelope.upper is None else envelope.upper
-    found = Sheet(_listed(rows), report, zone)
-    _refuse_duplicates(report, body, found, ("error", "report", "Report", "break"))
-    found.need(columns, body)
-    return found
+    return answer.sheet(_listed(rows), body, ("error", "report", "Report", "break"))
 
 
 def _regular_rows(envelope: Any) -> list[Row] | None:
@@ -114,36 +121,41 @@ def failure(body: bytes) -> Failure | None:
 
 
 def log_page(
-    report: Report, game_type: str, body: bytes, zone: ZoneInfo, columns: Collection[str] | None = None
+    report: Report,
+    game_type: str,
+    body: bytes,
+    zone: ZoneInfo,
+    columns: Collection[str] | None = None,
+    needed: Collection[str] | None = None,
+    bad: BadValues | None = None,
 ) -> "LogPage[Row] | Failure":
     """A page of the game log (section "Success Response"), or the failure of `status` 0 (C21).
 
-    The rows stand under the key that `game_type` names. Raises Malformed.
+    The rows stand under the key that `game_type` names; `columns`, `needed` and `bad` are those of `report_rows`.
+    Raises Malformed.
     """
+    answer = _Answer(report, zone, columns, _needed(report, needed), bad or BadValues(report.code))
     if columns is not None:
-        found = _excerpts(report, body, zone, columns, partial(_log_envelope, report, game_type), _regular_log_rows)
+        found = _excerpts(answer, body, partial(_log_envelope, report, game_type), _regular_log_rows)
         if found is not None:
             envelope, sheet = found
             return LogPage(sheet, envelope.total_count, envelope.per_page)
-    return _log_page(report, game_type, body, zone, columns)
+    return _log_page(answer, game_type, body)
 
 
-def _log_page(
-    report: Report, game_type: str, body: bytes, zone: ZoneInfo, columns: Collection[str] | None
-) -> "LogPage[Row] | Failure":
+def _log_page(answer: "_Answer", game_type: str, body: bytes) -> "LogPage[Row] | Failure":
+    report, decoder = answer.report, partial(_log_envelope, answer.report, game_type)
     try:
-        envelope, found = _read(_log_envelope(report, game_type, report.row), report, report.row, body)
+        envelope, found = _read(decoder(report.row), report, report.row, body)
     except _BROKEN as error:
         if (told := log_failure(body)) is not None:
             return told
-        raise Malformed(_broken(report, error), payload=body) from None
+        envelope, found = _by_column(answer, body, decoder, _regular_log_rows, error)
     if envelope.status != 1:
         return Failure(None, _log_text(envelope))
     if envelope.rows is None or envelope.total_count is None or envelope.total_count < 0:
         raise Malformed(f"{report.code}: the answer lacks `{game_type}` or `total_count`", payload=body)
-    rows = Sheet(envelope.rows if found is None else found, report, zone)
-    _refuse_duplicates(report, body, rows, ("status", "total_count", game_type))
-    rows.need(columns, body)
+    rows = answer.sheet(envelope.rows if found is None else found, body, ("status", "total_count", game_type))
     return LogPage(rows, envelope.total_count, envelope.per_page)
 
 
@@ -228,10 +240,11 @@ def _decoder(envelope: Any, row: type[Row] | None = None) -> Any:
 
 @lru_cache(maxsize=512)
 def _envelope(report: Report, row: Any) -> Any:
-    rows = row | list[row] if report.single else list[row]
+    """The decoder of what stands around the rows; of a `row` that is Raw, whatever stands in their place."""
+    rows = row if row is msgspec.Raw else (row | list[row] if report.single else list[row]) | None
     envelope = msgspec.defstruct(
         f"{report.code}Envelope",
-        [("cut", bool, False), ("lower", rows | None, None), ("upper", rows | None, None)],
+        [("cut", bool, False), ("lower", rows, None), ("upper", rows, None)],
         bases=(_Told,),
         rename={"cut": "break", "lower": "report", "upper": "Report"},
         gc=False,
@@ -246,7 +259,7 @@ def _log_envelope(report: Report, game_type: str, row: Any) -> Any:
         [
             ("total_count", int | None, None),
             ("per_page", int | None, None),
-            ("rows", list[row] | None, None),
+            ("rows", row if row is msgspec.Raw else list[row] | None, None),
         ],
         bases=(_LogTold,),
         rename={"per_page": "perPage", "rows": game_type},
@@ -274,15 +287,148 @@ def _log_text(told: Any) -> str:
     return ": ".join(part for part in (_text(told.msg), _text(told.detail)) if part)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer that is being read."""
+
+    report: Report
+    zone: ZoneInfo
+    columns: Collection[str] | None
+    needed: Collection[str]
+    bad: BadValues
+
+    def sheet(self, rows: list[Row], body: bytes, envelope: Iterable[str]) -> "Sheet":
+        """The sheet of its rows. Raises Malformed."""
+        found = Sheet(rows, self.report, self.zone, bad=self.bad)
+        _refuse_duplicates(self.report, body, found, envelope)
+        try:
+            found.require(self.needed)
+            found.need(self.columns)
+        except Malformed as error:
+            error.payload = body
+            raise
+        if self.bad.first is not None and self.bad.payload is None:
+            self.bad.payload = body[:_KEPT]
+        return found
+
+
+_KEPT = 64 * 1024
+
+
+def _needed(report: Report, columns: Collection[str] | None) -> Collection[str]:
+    return report.keys if columns is None else columns
+
+
+# Column by column
+
+
+def _by_column(
+    answer: _Answer,
+    body: bytes,
+    decoder: Callable[[Any], Any],
+    rows_of: Callable[[Any], Any],
+    error: BaseException,
+) -> tuple[Any, list[Row] | None]:
+    """What stands around the rows, and these, with a `BadValue` for each value that does not fit its column.
+
+    `error` is why they could not be read at once. Raises Malformed where an answer is no such JSON, or a row no object.
+    """
+    report = answer.report
+    broken = Malformed(_broken(report, error), payload=body)
+    # An answer without a length that ends early looks whole to HTTP.
+    broken.cut = "truncated" in str(error)
+    try:
+        if not body.isascii():
+            body.decode()
+        envelope = decoder(msgspec.Raw).decode(body)
+        for name in ("lower", "upper", "rows"):
+            raw = getattr(envelope, name, None)
+            if raw is not None and bytes(raw).strip() == b"null":
+                setattr(envelope, name, None)
+        raw = rows_of(envelope)
+        if raw is None:
+            return envelope, None  # there is something else to say of it
+        each = [raw] if report.single and bytes(raw).lstrip().startswith(b"{") else _RAW_LIST.decode(raw)
+    except _BROKEN:
+        raise broken from None
+    rows: list[Row] = []
+    for number, one in enumerate(each, 1):
+        rows.append(_row(report.row, bytes(one), partial(_noted, answer.bad, number), broken))
+    return envelope, rows
+
+
+def _noted(bad: BadValues, number: int, path: str, what: str) -> BadValue:
+    return bad.add(number, path, what)
+
+
+def _row(kind: type[Row], raw: bytes, spoil: Callable[[str, str], BadValue], broken: Malformed) -> Row:
+    """A row, with what `spoil` gives for the path and the fault of a bad value. Raises `broken` for what is no row."""
+    try:
+        found: Row = _value(kind).decode(raw)
+        return found
+    except _BROKEN:
+        pass
+    try:
+        given = _RAW_OBJECT.decode(raw)
+    except _BROKEN:
+        raise broken from None
+    hints = typing.get_type_hints(kind, include_extras=True)
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        name = field.name
+        if name in given:
+            values[name] = _cell(hints[name], name, bytes(given[name]), spoil)
+        elif field.required:
+            values[name] = spoil(name, "is missing")
+    return kind(**values)
+
+
+def _cell(hint: Any, name: str, raw: bytes, spoil: Callable[[str, str], BadValue]) -> Any:
+    """The value of a column. Where it holds objects, one that does not fit spoils its own columns alone."""
+    try:
+        return _value(hint).decode(raw)
+    except _BROKEN as error:
+        what = str(error).partition(" - at `$")[0]
+    inner = _structs(hint)
+    if not inner:
+        return spoil(name, what)
+    try:
+        (kind,) = inner
+        if raw[:1] == b"[":
+            return [
+                _row(kind, bytes(one), _below(spoil, f"{name}[{place}]"), _NO_ROW)
+                for place, one in enumerate(_RAW_LIST.decode(raw))
+            ]
+        if raw[:1] == b"{" and any(typing.get_origin(part) is dict for part in typing.get_args(hint)):
+            return {
+                key: _row(kind, bytes(one), _below(spoil, f"{name}[{key[:20]}]"), _NO_ROW)
+                for key, one in _RAW_OBJECT.decode(raw).items()
+            }
+        if raw[:1] == b"{":
+            return _row(kind, raw, _below(spoil, name), _NO_ROW)
+    except (*_BROKEN, Malformed):
+        pass
+    return spoil(name, what)
+
+
+def _below(spoil: Callable[[str, str], BadValue], path: str) -> Callable[[str, str], BadValue]:
+    return lambda name, what: spoil(f"{path}.{name}", what)
+
+
+@lru_cache(maxsize=512)
+def _value(hint: Any) -> Any:
+    return msgspec.json.Decoder(hint, strict=False, float_hook=str)
+
+
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NO_ROW = Malformed("no object")
+
+
 # Canonical values
 
-
-class _BadValue(Exception):
-    def __init__(self, column: str, value: object, reason: str) -> None:
-        super().__init__(column, value, reason)
-        self.column = column
-        self.value = value
-        self.reason = reason
+# What notes a bad value: the place of its row in a list, its path in there, what is wrong.
+_Spoil = Callable[[int, str, str], BadValue]
 
 
 def _no_id(value: int | str) -> int | None:
@@ -320,11 +466,12 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class _Nest:
-    """A column that holds rows of its own: one, a list of them, or an object of them keyed by id."""
+    """A column that holds rows of its own: a `single` one, a list of them, or an object of them keyed by id."""
 
     name: str
     row: type[Row]
     get: Callable[[Row], Any]
+    single: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +494,7 @@ def _plan(row: type[Row]) -> _Plan:
             required.append(field.name)
         kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
         columns += [_Column(field.name, kind, field.required, get) for kind in kinds]
-        nests += [_Nest(field.name, inner, get) for inner in _structs(hint)]
+        nests += [_Nest(field.name, inner, get, inner in typing.get_args(hint)) for inner in _structs(hint)]
     opened = frozenset([column.name for column in columns] + [nest.name for nest in nests])
     return _Plan(tuple(columns), tuple(nests), tuple(required), opened)
 
@@ -368,8 +515,8 @@ class Source(Protocol):
     def rows(self) -> Sequence[Row]:
         """The whole rows, one for each excerpt. Raises Malformed."""
 
-    def head(self, count: int) -> "Source":
-        """The source of the first rows alone."""
+    def head(self, count: int, bad: BadValues) -> "Source":
+        """The source of the first rows alone, which notes their bad values in `bad`."""
 
 
 class Sheet(list[Row]):
@@ -379,7 +526,7 @@ class Sheet(list[Row]):
     give way to whole rows when a column is needed that they lack: `source` has these.
     """
 
-    __slots__ = ("_excerpts", "_met", "_open", "_parts", "_report", "_source", "_whole", "_zone")
+    __slots__ = ("_excerpts", "_met", "_open", "_origin", "_parts", "_report", "_source", "_whole", "_zone", "bad")
 
     def __init__(
         self,
@@ -387,8 +534,10 @@ class Sheet(list[Row]):
         report: Report,
         zone: ZoneInfo,
         source: "Source | None" = None,
+        bad: BadValues | None = None,
     ) -> None:
         super().__init__(rows)
+        self.bad = bad or BadValues(report.code)
         self._report = report
         self._zone = zone
         self._open = _plan(report.row).open
@@ -397,20 +546,44 @@ class Sheet(list[Row]):
         self._parts: Sequence[Sheet] = ()  # whose excerpts these are
         self._excerpts: list[Row] = []  # which gave way, and what to
         self._whole: dict[int, Row] = {}
+        self._origin: Sequence[Row] = self  # the answer by whose rows a bad value's row is numbered
+
+    @property
+    def irregular(self) -> Collection[str]:
+        """The columns in which a bad value was found so far, or in an object there."""
+        return self.bad.columns
+
+    def refuse(self, columns: Collection[str]) -> None:
+        """Raise the error of the first bad value that was found in these columns so far."""
+        wrong = sorted(self.bad.columns.intersection(columns))
+        for row in self if wrong else ():
+            for name in wrong:
+                sound(getattr(row, name))
+
+    def require(self, columns: Collection[str]) -> None:
+        """Make columns canonical, none of which may hold a bad value. Raises Malformed."""
+        self.need(columns)
+        self.refuse(columns)
 
     def like(self, rows: Iterable[Row]) -> "Sheet":
         """Some of the rows, none of which is read any longer but by this sheet."""
-        found = Sheet(rows, self._report, self._zone)
+        found = Sheet(rows, self._report, self._zone, bad=self.bad)
         found._open = self._open
         found._parts = (self,) if self._holds_excerpts else ()
+        found._origin = self._origin
         return found
 
     def head(self, count: int) -> "Sheet":
         """The first rows, in a sheet of their own: these go on being read by this one."""
+        # What was told of the answer is not told again of its head.
+        bad = BadValues(self._report.code, self.bad.correlation_id)
+        bad.columns |= self.bad.columns
         if not self._holds_excerpts:
-            return self.like(map(copy.copy, self[:count]))
+            found = self.like(map(copy.copy, self[:count]))
+            found.bad = bad
+            return found
         if self._source is not None:
-            return Sheet(self[:count], self._report, self._zone, self._source.head(count))
+            return Sheet(self[:count], self._report, self._zone, self._source.head(count, bad), bad)
         if len(self) == sum(map(len, self._parts)):
             return self._parts[0].head(count)
         found = self.like(self[:count])
@@ -425,7 +598,7 @@ class Sheet(list[Row]):
             for sheet in sheets:
                 sheet.need()
         first = sheets[0]
-        found = Sheet((row for sheet in sheets for row in sheet), first._report, first._zone)
+        found = Sheet((row for sheet in sheets for row in sheet), first._report, first._zone, bad=first.bad)
         found._open = first._open
         found._parts = sheets if any(sheet._holds_excerpts for sheet in sheets) else ()
         return found
@@ -457,8 +630,8 @@ class Sheet(list[Row]):
         self._excerpts, self._source, self._parts, self._met = excerpts, None, (), None
         self[:] = [self._whole[id(row)] for row in excerpts]
 
-    def need(self, columns: Collection[str] | None = None, body: bytes | None = None) -> None:
-        """Make columns canonical, all of them if None. Raises Malformed."""
+    def need(self, columns: Collection[str] | None = None) -> None:
+        """Make columns canonical, all of them if None; what cannot be becomes a bad value. Raises Malformed."""
         if columns is not None and columns is self._met:
             return
         if self._holds_excerpts:
@@ -472,37 +645,60 @@ class Sheet(list[Row]):
         plan = _plan(self._report.row)
         for column in plan.columns:
             if column.name in names:
-                self._checked(partial(_column, column, plan, self._zone), body)
+                _column(column, self._zone, self, self._spoil)
                 self._open -= {column.name}
         for nest in plan.nests:
             if nest.name in names:
-                self._checked(partial(_nest, nest, self._zone), body)
+                _nest(nest, self._zone, self, self._spoil)
                 self._open -= {nest.name}
+        self.bad.tell()
 
-    def _checked(self, canonicalise: Callable[[Sequence[Row]], None], body: bytes | None) -> None:
-        try:
-            canonicalise(self)
-        except _BadValue as bad:
-            wrong = bad
-        else:
-            return
-        number = 0
-        for row in self:
-            number += 1
-            try:
-                canonicalise([row])
-            except _BadValue as bad:
-                wrong = bad
-                break
-        where = f"{self._report.code}, row {number}, column {wrong.column}"
-        # A value is the upstream's data: enough of it to find the place, no more.
-        raise Malformed(f"{where}: {str(wrong.value)[:40]!r} {wrong.reason}", payload=body)
+    def _spoil(self, place: int, path: str, what: str) -> BadValue:
+        if self._origin is not self:
+            row = self[place]
+            place = next((number for number, each in enumerate(self._origin) if each is row), place)
+        return self.bad.add(place + 1, path, what)
 
 
 def need(rows: Sequence[Row], columns: Collection[str] | None) -> None:
     """Make columns of an answer's rows canonical, if they are not. Raises Malformed."""
     if isinstance(rows, Sheet):
         rows.need(columns)
+
+
+def irregular(rows: Sequence[Row]) -> Collection[str]:
+    """The columns of an answer's rows in which a bad value was found so far."""
+    return rows.irregular if isinstance(rows, Sheet) else ()
+
+
+def require(rows: Sequence[Row], columns: Collection[str]) -> None:
+    """Make columns of an answer's rows canonical, none of which may hold a bad value. Raises Malformed."""
+    if isinstance(rows, Sheet):
+        rows.require(columns)
+
+
+def like(rows: Sequence[Row], some: list[Row]) -> list[Row]:
+    """Some of an answer's canonical rows, or copies of them, as an answer that tells where bad values are."""
+    return rows.like(some) if isinstance(rows, Sheet) and rows.irregular else some
+
+
+def marked(rows: list[Row], report: Report, zone: ZoneInfo, columns: Collection[str]) -> list[Row]:
+    """Canonical rows as an answer that tells in which columns it holds bad values."""
+    if not columns:
+        return rows
+    found = Sheet(rows, report, zone)
+    found._open = frozenset()
+    found.bad.columns.update(columns)
+    return found
+
+
+def joined(parts: Sequence[list[Row]]) -> list[Row]:
+    """The canonical rows of several answers of one report."""
+    rows = [row for part in parts for row in part]
+    for part in parts:
+        if isinstance(part, Sheet) and part.irregular:
+            return marked(rows, part._report, part._zone, {name for each in parts for name in irregular(each)})
+    return rows
 
 
 def whole(rows: Sequence[Row], some: Sequence[Row]) -> Sequence[Row]:
@@ -515,45 +711,86 @@ def head(rows: Sequence[Row], count: int) -> Sequence[Row]:
     return rows.head(count) if isinstance(rows, Sheet) else list(map(copy.copy, rows[:count]))
 
 
-def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo) -> None:
+def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo, spoil: _Spoil) -> None:
     """Make the open columns of `rows` canonical, in place, and those of the rows inside them."""
     if not rows:
         return
     plan = _plan(row)
     for column in plan.columns:
-        _column(column, plan, zone, rows)
+        _column(column, zone, rows, spoil)
     for nest in plan.nests:
-        _nest(nest, zone, rows)
+        _nest(nest, zone, rows, spoil)
 
 
-def _nest(nest: _Nest, zone: ZoneInfo, rows: Sequence[Row]) -> None:
-    _canonicalise(list(_inside(map(nest.get, rows), nest.row)), nest.row, zone)
+def _nest(nest: _Nest, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
+    if nest.single:
+        _one_each(nest, rows, spoil)
+
+    def spoil_inside(place: int, path: str, what: str) -> BadValue:
+        # Only now, since bad values are rare: the place in one list of all objects, as row and path.
+        for number, value in enumerate(map(nest.get, rows)):
+            inside = list(_named(nest.name, value, nest.row))
+            if place < len(inside):
+                return spoil(number, f"{inside[place]}.{path}", what)
+            place -= len(inside)
+        raise IndexError(place)
+
+    _canonicalise(list(_inside(map(nest.get, rows), nest.row)), nest.row, zone, spoil_inside)
 
 
-def _column(column: _Column, plan: _Plan, zone: ZoneInfo, rows: Sequence[Row]) -> None:
+def _one_each(nest: _Nest, rows: Sequence[Row], spoil: _Spoil) -> None:
+    """Take the one object out of a list: PHP writes an empty object as an empty list (C39)."""
+    for place, row in enumerate(rows):
+        value = nest.get(row)
+        if isinstance(value, list):
+            many = len(value) > 1
+            one = spoil(place, nest.name, f"lists {len(value)} objects, not one") if many else (value or [None])[0]
+            setattr(row, nest.name, one)
+
+
+def _named(name: str, value: Any, row: type[Row]) -> Iterable[str]:
+    """The paths of the objects that `_inside` gives."""
+    if isinstance(value, row):
+        yield name
+    elif isinstance(value, list):
+        yield from (f"{name}[{place}]" for place, each in enumerate(value) if isinstance(each, row))
+    elif isinstance(value, dict):
+        yield from (f"{name}[{key}]" for key, each in value.items() if isinstance(each, row))
+
+
+def _column(column: _Column, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
     values = list(map(column.get, rows))
     kinds = set(map(type, values))
-    if kinds - _SCALARS:
-        # Found by type, since True is 1 to a dictionary.
-        value = next(value for value in values if type(value) not in _SCALARS)
-        raise _BadValue(column.name, value, "is neither a number nor a text")
-    canonical = _at_once(column.kind, column.required, values, kinds, zone)
+    canonical = _at_once(column.kind, column.required, values, kinds, zone) if kinds <= _SCALARS else None
     if canonical is None:
-        unique = set(values)
-        if column.kind is Kind.MOMENT:
-            found = _moments(column, unique, zone)
-            if any(isinstance(time, datetime.datetime) for time in found.values()):
-                _unfold(column, rows, found, zone)
-                return
-        else:
-            found = {value: _converted(column, value) for value in unique}
-        canonical = [found[value] for value in values]
+        _each(column, rows, values, zone, spoil)
     # Most values are canonical as they come.
-    if canonical is not values and canonical != values:
+    elif canonical is not values and canonical != values:
         name = column.name
         for each, old, new in zip(rows, values, canonical, strict=True):
             if new != old:
                 setattr(each, name, new)
+
+
+def _each(column: _Column, rows: Sequence[Row], values: list[Any], zone: ZoneInfo, spoil: _Spoil) -> None:
+    """Make a column canonical value by value, equal values once; what cannot be becomes what `spoil` gives for it."""
+    name = column.name
+    # Told apart by type, since True is 1 to a dictionary.
+    found, wrong = _converted(column, {value for value in values if type(value) in _SCALARS}, zone)
+    good: list[Row] = []
+    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+        if type(value) not in _SCALARS:
+            if type(value) is not BadValue:
+                setattr(row, name, spoil(place, name, f"{shown(value)} is neither a number nor a text"))
+        elif value in wrong:
+            setattr(row, name, spoil(place, name, f"{shown(value)} {wrong[value]}"))
+        else:
+            good.append(row)
+    if column.kind is Kind.MOMENT and any(isinstance(time, datetime.datetime) for time in found.values()):
+        _unfold(column, good, found, zone)
+        return
+    for row in good:
+        setattr(row, name, found[column.get(row)])
 
 
 def _at_once(kind: Kind, required: bool, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
@@ -592,29 +829,27 @@ _NO_IDS, _CODES = {int, types.NoneType}, {str, types.NoneType}
 _NO_CODES = frozenset({"", "0"})
 
 
-def _converted(column: _Column, value: Any) -> Any:
-    try:
-        found = None if value is None else _CONVERT[column.kind](value)
-    except ValueError as error:
-        raise _BadValue(column.name, value, str(error)) from None
-    if found is None and column.required:
-        raise _BadValue(column.name, value, "must not be empty")
-    return found
-
-
-def _moments(column: _Column, values: Iterable[Any], zone: ZoneInfo) -> dict[Any, Any]:
+def _converted(column: _Column, values: Iterable[Any], zone: ZoneInfo) -> tuple[dict[Any, Any], dict[Any, str]]:
+    """What values become, and what is wrong with those that cannot be converted."""
     found: dict[Any, Any] = {}
+    wrong: dict[Any, str] = {}
     for value in values:
-        if value is None or moment.is_none(value):
-            if column.required:
-                raise _BadValue(column.name, value, "must not be empty")
-            found[value] = None
-            continue
         try:
-            found[value] = moment.moment(value, zone)
+            found[value] = _one(column.kind, value, zone)
         except ValueError as error:
-            raise _BadValue(column.name, value, str(error)) from None
-    return found
+            wrong[value] = str(error)
+            continue
+        if found[value] is None and column.required:
+            wrong[value] = "must not be empty"
+    return found, wrong
+
+
+def _one(kind: Kind, value: Any, zone: ZoneInfo) -> Any:
+    if value is None:
+        return None
+    if kind is Kind.MOMENT:
+        return None if moment.is_none(value) else moment.moment(value, zone)
+    return _CONVERT[kind](value)
 
 
 def _unfold(column: _Column, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
@@ -655,18 +890,18 @@ def _columns(kind: type[Row]) -> frozenset[str]:
 
 
 def _excerpts(
-    report: Report,
+    answer: _Answer,
     body: bytes,
-    zone: ZoneInfo,
-    columns: Collection[str],
-    decoder: Callable[[type[Row]], Any],
+    decoder: Callable[[Any], Any],
     rows_of: Callable[[Any], list[Row] | None],
 ) -> tuple[Any, Sheet] | None:
     """What stands around the rows, and excerpts of these; None if the answer has to be read row by row.
 
     The first row is read whole. That the others are like it is told by the number of keys.
     """
-    names = _excerpted(report, columns) if len(body) >= _LONG else None
+    report, zone = answer.report, answer.zone
+    assert answer.columns is not None
+    names = _excerpted(report, {*answer.columns, *answer.needed}) if len(body) >= _LONG else None
     if names is None:
         return None
     try:
@@ -677,10 +912,10 @@ def _excerpts(
         found = rows_of(envelope) if rows is None else rows
         if not found or not _even(body, len(found)) or not _plain(kind, found, zone):
             return None
-    except (*_BROKEN, _BadValue, KeyError):
+    except (*_BROKEN, KeyError):
         return None
 
-    return envelope, Sheet(found, report, zone, _Body(report, decoder, rows_of, body))
+    return envelope, Sheet(found, report, zone, _Body(answer, decoder, rows_of, body), answer.bad)
 
 
 def excerpt_of(report: Report, columns: Collection[str], zone: ZoneInfo) -> type[Row] | None:
@@ -728,33 +963,45 @@ def _plain(kind: type[Excerpt], rows: Sequence[Row], zone: ZoneInfo) -> bool:
         elif not clock.reader(zone, form is Form.ZULU).in_line(raw):
             return False
     plan = _plan(kind)
+    wrong: list[str] = []
+
+    def spoil(place: int, path: str, what: str) -> BadValue:
+        wrong.append(path)
+        return _UNREAD
+
     for column in plan.columns:
-        _column(column, plan, zone, rows)
-    return True
+        _column(column, zone, rows, spoil)
+    return not wrong
+
+
+# In place of a bad value in excerpts, which are not used then.
+_UNREAD = BadValue(BadValues(""), 0, "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Body:
     """An answer of flat rows, as it came."""
 
-    report: Report
-    decoder: Callable[[type[Row]], Any]
-    rows_of: Callable[[Any], list[Row] | None]
+    answer: _Answer
+    decoder: Callable[[Any], Any]
+    rows_of: Callable[[Any], Any]
     body: bytes
     canonical: bool = False
 
     def rows(self) -> Sequence[Row]:
+        row, rows_of = self.answer.report.row, self.rows_of
         try:
-            envelope, rows = _read(self.decoder(self.report.row), self.report, self.report.row, self.body)
+            envelope, rows = _read(self.decoder(row), self.answer.report, row, self.body)
         except _BROKEN as error:
-            raise Malformed(_broken(self.report, error), payload=self.body) from None
-        return rows if rows is not None else self.rows_of(envelope) or ()
+            envelope, rows = _by_column(self.answer, self.body, self.decoder, rows_of, error)
+        return rows if rows is not None else rows_of(envelope) or ()
 
-    def head(self, count: int) -> "_Body":
+    def head(self, count: int, bad: BadValues) -> "_Body":
         end = self.body.find(b"[")
         for _ in range(count):
             end = self.body.find(b"},", end) + 1
-        return replace(self, body=self.body[:end] + self.body[self.body.rfind(b"]") :])
+        body = self.body[:end] + self.body[self.body.rfind(b"]") :]
+        return replace(self, body=body, answer=replace(self.answer, bad=bad))
 
 
 # What is wrong, and where

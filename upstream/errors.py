@@ -8,7 +8,7 @@
     ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports
     ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset, circuit open
     ├── Overloaded        OVERLOADED                 too many calls wait for the upstream: this one is not made
-    └── Malformed         UPSTREAM_MALFORMED         not the documented JSON
+    └── Malformed         UPSTREAM_MALFORMED         not the documented JSON, or one value that is not as documented
 
 No error holds a token: texts and parameters are redacted where they arise, at the transport (C2).
 """
@@ -18,7 +18,10 @@ from typing import ClassVar
 
 
 class UpstreamError(Exception):
-    """A failed upstream call: what was asked, what came back, and the id under which the journal keeps it."""
+    """A failed upstream call: what was asked, what came back, and the id under which the journal keeps it.
+
+    `column` is set where one value of an answer is at fault, and not the whole of it.
+    """
 
     code: ClassVar[str] = "UPSTREAM_ERROR"
     # The message without anything of this very call, for a caller who may not see all that it was about.
@@ -29,6 +32,7 @@ class UpstreamError(Exception):
         message: str,
         *,
         report: str = "",
+        column: str = "",
         params: Mapping[str, object] | None = None,
         status: int | None = None,
         upstream_code: str | None = None,
@@ -38,11 +42,13 @@ class UpstreamError(Exception):
         super().__init__(message)
         self.message = message
         self.report = report
+        self.column = column
         self.params = dict(params or {})
         self.status = status
         self.upstream_code = upstream_code
         self.correlation_id = correlation_id
         self.payload = payload
+        self.requests = 0  # how many HTTP requests the failed call took
 
 
 class Unauthenticated(UpstreamError):
@@ -93,9 +99,10 @@ class Overloaded(UpstreamError):
 
 
 class Malformed(UpstreamError):
-    """The answer is not the documented JSON."""
+    """The answer is not the documented JSON, or one of its values is not as documented."""
 
     code = "UPSTREAM_MALFORMED"
+    cut = False  # whether the connection or the text ended before the answer did (C38)
     plain = "the upstream answered with something other than its documented JSON"
 
 

@@ -17,14 +17,15 @@ PARTS: Mapping[str, str] = {
     "bingo - prize": "paid",
     "bingo - jackpot": "paid",
 }
+COMMISSION, COMMISSION_REFUND = (100, 3), (100, 5)
 # The same for type and subtype of R11. Commissions are no part of a group's daily totals.
 FINANCIAL_PARTS: Mapping[tuple[int, int], str] = {
     (1, 1): "wagers",
     (3, 1): "refunds",
     (3, 2): "refunds",
     (100, 2): "paid",
-    (100, 3): "",
-    (100, 5): "",
+    COMMISSION: "",
+    COMMISSION_REFUND: "",
 }
 
 
@@ -35,6 +36,11 @@ class Figures:
     wagers: Decimal = Decimal(0)
     refunds: Decimal = Decimal(0)
     paid: Decimal = Decimal(0)
+
+    @property
+    def net(self) -> Decimal:
+        """Return what the house keeps."""
+        return EXACT.subtract(EXACT.subtract(self.wagers, self.refunds), self.paid)
 
 
 NOTHING = Figures()

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from upstream import decode, request
 from upstream.auth import GameHubAuth, with_token
+from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
 from upstream.call import Call
+from upstream.distinct import distinct
 from upstream.errors import Malformed, Unavailable, refusal
 from upstream.rows import Row
 from upstream.secret import Secret
@@ -66,19 +68,23 @@ class GameHub:
             transport=config.transport,
         )
 
-    async def read(self, call: Call, tally: Tally) -> list[Row]:
-        """The rows of a checked call. Raises UpstreamError, and TimeoutError at the end of the deadline."""
+    async def read(self, call: Call, tally: Tally, bad: BadValues) -> list[Row]:
+        """The rows of a checked call; what is wrong in some of them is noted in `bad`.
+
+        Raises UpstreamError, and TimeoutError at the end of the deadline.
+        """
         zone = self._config.timezone
         asked = None
         if call.interval is not None:
             asked = (request.days if call.report.moment is None else request.span)(call.interval, zone)
         query = request.query(call, asked)
-        rows = await with_token(self._config.token, self.transport.budget, lambda: self._read(call, query, tally))
+        rows = await with_token(self._config.token, self.transport.budget, lambda: self._read(call, query, tally, bad))
         # Rows of somebody else are not what was asked for.
         refuse_strangers(call, rows, asked, self._config.timezone)
+        rows = distinct(call.report, rows)
         return rows if asked is None else _within(rows, call, asked)
 
-    async def _read(self, call: Call, query: list[tuple[str, str]], tally: Tally) -> list[Row]:
+    async def _read(self, call: Call, query: list[tuple[str, str]], tally: Tally, bad: BadValues) -> list[Row]:
         base = self._config.url()
         if not base:
             raise Unavailable("GAMEHUB_URL is not set")
@@ -86,10 +92,10 @@ class GameHub:
         url = f"{base.rstrip('/')}/{call.report.action}/"
         reply = await self.transport.send(self.transport.request("GET", url, query=query), self._auth, tally)
         if len(reply.body) > BIG:
-            return await asyncio.to_thread(self._rows, call, reply)
-        return self._rows(call, reply)
+            return await asyncio.to_thread(self._rows, call, reply, bad)
+        return self._rows(call, reply, bad)
 
-    def _rows(self, call: Call, reply: Reply) -> list[Row]:
+    def _rows(self, call: Call, reply: Reply, bad: BadValues) -> list[Row]:
         report, status, body = call.report, reply.status, reply.body
         if 300 <= status < 400:
             raise Malformed(f"{report.code}: the upstream redirects ({status}); not followed", status=status)
@@ -97,7 +103,9 @@ class GameHub:
             told = decode.failure(body) or decode.Failure(None, "")
         else:
             try:
-                found = decode.report_rows(report, body, self._config.timezone, request.columns(call))
+                found = decode.report_rows(
+                    report, body, self._config.timezone, request.columns(call), request.needed(call), bad
+                )
             except Malformed as error:
                 error.status = status
                 raise

@@ -1,6 +1,7 @@
 """Game History: the game log, in pages (G1)."""
 
 import asyncio
+import datetime
 import math
 import re
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from zoneinfo import ZoneInfo
 from upstream import decode, request
 from upstream.agents import Agent, Agents
 from upstream.auth import GameLogAuth, with_token
+from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
 from upstream.call import Call
+from upstream.distinct import distinct
 from upstream.errors import (
     STATUSES,
     ContractBroken,
@@ -90,30 +93,35 @@ class GameLog:
             transport=config.transport,
         )
 
-    async def read(self, call: Call, tally: Tally) -> list[Row]:
-        """The rows of a checked call, from all pages. Raises UpstreamError, and TimeoutError at the deadline.
+    async def read(self, call: Call, tally: Tally, bad: BadValues) -> list[Row]:
+        """The rows of a checked call, from all pages; what is wrong in some of them is noted in `bad`.
+
+        Raises UpstreamError, and TimeoutError at the deadline.
 
         A total that moves between pages, a short page or a row that stands on two of them means that the log changed
         while it was read: it is read once more from the start, and then it is Incomplete.
         """
         assert call.interval is not None
-        asked = request.span(call.interval, self._config.timezone)
-        rows = await self._reader(call, asked, tally).read()
+        # One moment for all pages, and for all keys of an operation.
+        interval = request.settled(call.interval, call.moment or datetime.datetime.now(datetime.UTC))
+        asked = request.span(interval, self._config.timezone, by_days=False)
+        rows = await self._reader(call, asked, tally, bad).read()
         refuse_strangers(call, rows, asked, self._config.timezone)
         return rows if asked.window is None else request.within(rows, "created_at", asked.window)
 
     async def count(self, call: Call, tally: Tally) -> int:
         """Return how many rows a checked call would bring, as the upstream counts them: `total_count` of a page of one.
 
+        The bounds are those of the interval: the second more on either side would count rows that are not its own.
         Raises UpstreamError, and TimeoutError at the deadline.
         """
         assert call.interval is not None
-        asked = request.span(call.interval, self._config.timezone)
-        return (await self._reader(call, asked, tally).page(0, 1)).total
+        asked = request.span(call.interval, self._config.timezone, by_days=False, wider=False)
+        return (await self._reader(call, asked, tally, BadValues(call.report.code)).page(0, 1)).total
 
-    def _reader(self, call: Call, asked: request.Span, tally: Tally) -> "_Reader":
+    def _reader(self, call: Call, asked: request.Span, tally: Tally, bad: BadValues) -> "_Reader":
         try:
-            return _Reader(self, call, asked, self._config.agents.agent(call.agent), tally)
+            return _Reader(self, call, asked, self._config.agents.agent(call.agent), tally, bad)
         except SecretMissing as error:
             missing = str(error)
         raise Unavailable(f"G1: the agent is not at hand: {missing}")
@@ -122,7 +130,9 @@ class GameLog:
 class _Reader:
     """One reading of a log."""
 
-    def __init__(self, log: GameLog, call: Call, asked: request.Span, agent: Agent, tally: Tally) -> None:
+    def __init__(
+        self, log: GameLog, call: Call, asked: request.Span, agent: Agent, tally: Tally, bad: BadValues
+    ) -> None:
         self._config = log._config
         self._transport = log.transport
         self._auth = self._config.auth(agent)
@@ -130,6 +140,7 @@ class _Reader:
         self._call = call
         self._asked = asked
         self._tally = tally
+        self._bad = bad
         self._renewed = False
         self._total = 0
 
@@ -138,7 +149,7 @@ class _Reader:
         try:
             return await self._pages(self._config.page_size)
         except _Moved:
-            pass
+            self._bad.forget()
         try:
             whole = self._total + self._total // 10 + 1000
             return await self._pages(max(whole, self._config.page_size) if whole <= _ONE_PAGE else None)
@@ -158,13 +169,31 @@ class _Reader:
         _check_length(first, first.total, size, 0)
         if count > 1:
             pages += await self._others(count, size, first.total)
-        rows = pages[0].rows
-        if count > 1:
-            rows = decode.Sheet.joined([page.rows for page in pages])  # type: ignore[misc]
+        elif first.total == size:
+            pages += await self._beyond(size)
+        parts = [distinct(self._call.report, page.rows) for page in pages]
+        if len(parts) == 1:
+            return parts[0]
+        rows = decode.Sheet.joined(parts)  # type: ignore[arg-type]
         ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
         if len(ids) != len(rows):
-            raise _Moved(f"{len(rows) - len(ids)} rows stand in it twice")
+            raise _Moved(f"{len(rows) - len(ids)} rows stand on two of its pages")
         return rows
+
+    async def _beyond(self, size: int) -> list[decode.LogPage[Row]]:
+        """The pages after one that is full and as long as its total, which may count that page alone (C40)."""
+        found: list[decode.LogPage[Row]] = []
+        while True:
+            page = await self.page(len(found) + 1, size)
+            if not page.rows:
+                return found
+            if page.total != len(page.rows) or page.total > size:
+                raise _Moved(
+                    f"page {len(found) + 1} has {len(page.rows)} rows of {page.total}, beyond a total of {size}"
+                )
+            found.append(page)
+            if len(page.rows) < size:
+                return found
 
     async def _others(self, count: int, size: int, total: int) -> list[decode.LogPage[Row]]:
         """The pages after the first, a few at once; the first failure stops the rest."""
@@ -209,7 +238,10 @@ class _Reader:
         else:
             game_type = str(dict(self._call.params)["game_type"])
             try:
-                found = decode.log_page(report, game_type, body, self._config.timezone, request.columns(self._call))
+                call, zone = self._call, self._config.timezone
+                found = decode.log_page(
+                    report, game_type, body, zone, request.columns(call), request.needed(call), self._bad
+                )
             except Malformed as error:
                 error.status = status
                 raise

@@ -12,13 +12,14 @@ period it is asked for. Then a day keeps its order, and what is left is the orde
 
 import datetime
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
 from upstream.days import Piece, microseconds
+from upstream.decode import irregular
 from upstream.interval import Interval
 from upstream.rows import Row
 
@@ -51,6 +52,7 @@ class Share:
     claim: Claim
     fetch: bytes
     places: list[int] | None = None
+    irregular: Collection[str] = ()  # the columns in which rows hold bad values
 
     def within(self, column: str, window: Interval) -> "Share":
         """The rows whose `column`, an instant, lies in the window."""
@@ -58,7 +60,7 @@ class Share:
         times = list(map(attrgetter(column), self.rows))
         kept = [place for place, time in enumerate(times) if start <= time < end]
         places = [self.places[place] for place in kept] if self.places is not None else None
-        return Share([self.rows[place] for place in kept], self.claim, self.fetch, places)
+        return Share([self.rows[place] for place in kept], self.claim, self.fetch, places, self.irregular)
 
 
 def shares(
@@ -80,16 +82,16 @@ def shares(
         homes = [bisect_right(starts, value) - 1 if value < end else -1 for value in values]
     if homes and min(homes) < 0:
         return None
-    claim = _claim(homes, values)
+    claim, wrong = _claim(homes, values), irregular(rows)
     shared: list[list[Row]] = [[] for _ in pieces]
     for row, home in zip(rows, homes, strict=True):
         shared[home].append(row)
     if claim.order is not Order.MIXED:
-        return claim, [Share(each, claim, fetch) for each in shared]
+        return claim, [Share(each, claim, fetch, None, wrong) for each in shared]
     places: list[list[int]] = [[] for _ in pieces]
     for place, home in enumerate(homes):
         places[home].append(place)
-    return claim, [Share(each, claim, fetch, stood) for each, stood in zip(shared, places, strict=True)]
+    return claim, [Share(each, claim, fetch, stood, wrong) for each, stood in zip(shared, places, strict=True)]
 
 
 def _claim(homes: list[int], values: list[Any]) -> Claim:

@@ -23,7 +23,13 @@ NO_PRINT = bytes(16)
 HEAD = _HEAD.size
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _PLACES = msgspec.msgpack.Decoder(list[int])
-_ENCODER = msgspec.msgpack.Encoder()
+
+
+def _unkept(value: object) -> None:
+    raise OverflowError("a bad value")  # a day that holds one is read again
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_unkept)
 
 
 class Unreadable(Exception):

@@ -1,6 +1,7 @@
 """A call as it goes over the wire: parameters checked (C6), the interval in the system's own words (C4, C5)."""
 
 import datetime
+import itertools
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,8 @@ from zoneinfo import ZoneInfo
 from upstream import moment
 from upstream.call import Call
 from upstream.decode import LOG_KEYS, Sheet
+from upstream.errors import Malformed
+from upstream.excerpt import form, getter
 from upstream.interval import Interval, midnight
 from upstream.reports import Check, Parameter, Report, System
 from upstream.rows import Row
@@ -16,6 +19,12 @@ from upstream.rows import Row
 _SECOND = datetime.timedelta(seconds=1)
 _STEP = datetime.timedelta(minutes=15)
 _WHOLE = re.compile(r"[0-9]{1,19}")
+# What HTTP and JSON cannot carry: control characters, but for the tab, and halves of surrogate pairs (C33).
+_CARRIED = r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
+_TEXTS = {
+    Check.TEXT: re.compile(rf"{_CARRIED}{{1,1000}}"),
+    Check.GAME_TYPE: re.compile(r"[\w .:+-]{1,64}"),
+}
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _YEARS = range(1970, 2101)
@@ -27,10 +36,10 @@ class BadParameter(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What is asked of an upstream for an interval: local times, the last of them included.
+    """The local times that an upstream is asked for, the last of them included.
 
-    `days` says that both are whole days. `window` is the interval itself where the span had to be wider than it, so
-    that rows outside are to be left out; else None.
+    `days` says that both are whole days. `window` is the interval itself where the span is wider than it, so that rows
+    outside are to be left out; else None.
     """
 
     first: datetime.datetime
@@ -63,6 +72,14 @@ def checked(call: Call) -> Call:
     return call if written == params else replace(call, params=written)
 
 
+def sendable(name: str, report: str, column: str) -> str:
+    """Return a name that an upstream sent, to be sent back. Raises Malformed where no request can carry it (C33)."""
+    if _TEXTS[Check.TEXT].fullmatch(name):
+        return name
+    what = f"a {column} is not {Check.TEXT.value}: no request can carry it"
+    raise Malformed(f"{report}: {what}", report=report, column=column)
+
+
 def days(interval: Interval, zone: ZoneInfo) -> Span:
     """The days of an interval, for a report that has a row a day: those it was made of, or all it touches in `zone`."""
     first, last = interval.days or (
@@ -73,29 +90,41 @@ def days(interval: Interval, zone: ZoneInfo) -> Span:
     return Span(datetime.datetime.combine(first, midnight), datetime.datetime.combine(last, midnight), True, None)
 
 
-def span(interval: Interval, zone: ZoneInfo) -> Span:
-    """The interval in the local time of `zone`: whole days where it is made of them, else to the second.
+def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True, wider: bool = True) -> Span:
+    """The interval in the local time of `zone`, whichever way an upstream compares times within a second (C26).
 
-    A bound within a second is moved outward to the whole one; a bound that the clock shows twice is moved outward
-    to one that it shows once, since the upstream could not tell which is meant.
+    Whole days are asked for as days (`by_days`): a `range` includes both of its days wholly, so that no second at their
+    ends is compared. All other bounds, and those of a log that knows no days, are sent one second wider than the
+    interval (`wider`); the rows outside are left out here. A bound that the clock shows twice is moved outward to one
+    that it shows once, since the upstream could not tell which is meant.
     """
     first = interval.start.astimezone(zone)
     last = (interval.end - _MICROSECOND).astimezone(zone)
     if (
-        midnight(first.date(), zone) == interval.start
+        by_days
+        and midnight(first.date(), zone) == interval.start
         and midnight(last.date() + datetime.timedelta(days=1), zone) == interval.end
     ):
         return Span(_wall(first), _wall(last), True, None)
-    start, end = interval.start.replace(microsecond=0), interval.end.replace(microsecond=0)
-    if end < interval.end:
-        end += _SECOND
-    end -= _SECOND
+    more = _SECOND if wider else 0 * _SECOND
+    start = interval.start.replace(microsecond=0) - more
+    # Included, so that wider it is one second more than the last second of the interval.
+    end = (interval.end - _MICROSECOND).replace(microsecond=0) + more
     while moment.twice(_wall(start.astimezone(zone)), zone):
         start -= _STEP
     while moment.twice(_wall(end.astimezone(zone)), zone):
         end += _STEP
-    wider = start < interval.start or end + _SECOND > interval.end
-    return Span(_wall(start.astimezone(zone)), _wall(end.astimezone(zone)), False, interval if wider else None)
+    return Span(_wall(start.astimezone(zone)), _wall(end.astimezone(zone)), False, interval)
+
+
+def settled(interval: Interval, now: datetime.datetime) -> Interval:
+    """The part of an interval in which no more rows appear: until the second before the last whole one (C28).
+
+    The second that the span adds at its end is over by then, too. An interval that lies in the past or in the future
+    stays as it is.
+    """
+    end = now.replace(microsecond=0) - _SECOND
+    return Interval(interval.start, end) if interval.start < end < interval.end else interval
 
 
 def query(call: Call, asked: Span | None) -> list[tuple[str, str]]:
@@ -121,15 +150,11 @@ def query(call: Call, asked: Span | None) -> list[tuple[str, str]]:
 
 def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
     """The body of a Game History request, without its agent (section "Request Body")."""
-    first, last = asked.first, asked.last
-    if asked.days:
-        first = datetime.datetime.combine(first, datetime.time())
-        last = datetime.datetime.combine(last, datetime.time(23, 59, 59))
     return {
         "method": call.report.report_type,
         **{name: str(value) for name, value in call.params},
-        "start": f"{first:%Y-%m-%d %H:%M:%S}",
-        "end": f"{last:%Y-%m-%d %H:%M:%S}",
+        "start": f"{asked.first:%Y-%m-%d %H:%M:%S}",
+        "end": f"{asked.last:%Y-%m-%d %H:%M:%S}",
         "page": page,
         "perPage": per_page,
     }
@@ -138,18 +163,30 @@ def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
 def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
     """The rows whose `column` (a Moment) lies in the window; a row that does not tell its time stays."""
     start, end = ((bound - _EPOCH) // _MICROSECOND for bound in (window.start, window.end))
-    found = [row for row in rows if (time := getattr(row, column)) is None or start <= time < end]
+    if not rows:
+        return rows
+    if form(type(rows[0]), column) is not None:  # excerpts, whose times sort as they came
+        came = list(map(getter(type(rows[0]), column), rows))
+        ends = [rows[came.index(min(came))], rows[came.index(max(came))]]
+        if all(start <= getattr(row, column) < end for row in ends):
+            return rows
+    times = [getattr(row, column) for row in rows]
+    kept = [time is None or start <= time < end for time in times]
+    if all(kept):
+        return rows
+    found = list(itertools.compress(rows, kept))
     return rows.like(found) if isinstance(rows, Sheet) else found
 
 
 def columns(call: Call) -> frozenset[str] | None:
     """The columns that are read of the rows of a call, here too; None for all."""
-    if call.columns is None:
-        return None
-    report = call.report
-    # The rows of the game log are told apart by their ids, page by page.
-    own = {report.moment or report.frame, "history_id" if report.system is System.GAMELOG else None}
-    return call.columns.union(report.echoes.values(), own - {None})  # type: ignore[arg-type]
+    return None if call.columns is None else call.columns | needed(call)
+
+
+def needed(call: Call) -> frozenset[str]:
+    """The columns that are read of the rows of a call in any case: what tells them apart, and from strangers."""
+    echoes = call.report.echoes
+    return call.report.keys.union(echoes[name] for name, _ in call.params if name in echoes)
 
 
 def _wall(time: datetime.datetime) -> datetime.datetime:
@@ -157,8 +194,9 @@ def _wall(time: datetime.datetime) -> datetime.datetime:
 
 
 def _checked(report: Report, name: str, parameter: Parameter, value: str | int) -> str | int:
-    if parameter.check is Check.TEXT:
-        if isinstance(value, str) and 1 <= len(value) <= 200 and value.isprintable():
+    pattern = _TEXTS.get(parameter.check)
+    if pattern is not None:
+        if isinstance(value, str) and pattern.fullmatch(value):
             return value
     else:
         if isinstance(value, str) and _WHOLE.fullmatch(value):

@@ -10,14 +10,16 @@ A row holds canonical values, whatever way the upstream wrote them (contract C13
 | `Money`  | `"5.00"`, `1`, `0.08`, never by way of a binary float | `str`: at least two decimals, no digit lost    |
 | `Moment` | unix seconds, `Y-m-d H:i:s`, ISO 8601 with `Z`       | `int`: microseconds since 1970-01-01 00:00 UTC  |
 | `Day`    | `Y-m-d`                                              | `datetime.date`                                 |
+| `Count`  | `5`, `"5"`, as far as the graph's `Int` reaches (C35) | `int`                                          |
 
-A column with a default may be missing or null; one without is required, and a response that lacks it is malformed
-(C10). `Money` and `Moment` columns that are not required are None when missing or null.
+A column with a default may be missing or null; one without is required (C10). `Money` and `Moment` columns that are
+not required are None when missing or null. A value that is none of these is a `BadValue` in the row (C34). Where the
+contract has one object, PHP writes an empty one as `[]`: the row holds None (C39).
 """
 
 import datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -38,6 +40,7 @@ Code = Annotated[Any, Kind.CODE]
 Money = Annotated[Any, Kind.MONEY]
 Moment = Annotated[Any, Kind.MOMENT]
 Day = datetime.date
+Count = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class Row(msgspec.Struct, gc=False):
@@ -58,7 +61,7 @@ class DailyMovement(Row, kw_only=True):
     total_wins_real: Money
     total_refunds_real: Money
     total_paid: Money
-    total_paid_tickets: int
+    total_paid_tickets: Count
     net: Money
 
 
@@ -71,7 +74,7 @@ class RoomGamePrize(Row, kw_only=True):
     id: NoId = None
     prize_name: str
     paid: Money = None
-    call_number: int | None = None
+    call_number: Count | None = None
 
 
 class CardWinner(Row, kw_only=True):
@@ -81,7 +84,7 @@ class CardWinner(Row, kw_only=True):
     user_id: NoId = None
     external_user_id: Code = None
     card_id: Code = None
-    call_number: int | None = None
+    call_number: Count | None = None
     card_holder_name: str | None = None
     ticket_id: Code = None
     prize_name: str | None = None
@@ -95,11 +98,11 @@ class RoomGame(Row, kw_only=True):
     room_name: str | None = None
     game_configuration_id: NoId = None
     game_configuration_name: str | None = None
-    game_configuration_key: int | None = None
+    game_configuration_key: Count | None = None
     status: int | None = None
     status_name: str | None = None
     card_price: Money = None
-    cards_bought: int | None = None
+    cards_bought: Count | None = None
     wagered: Money = None
     paid: Money = None
     prizes: list[RoomGamePrize] | None = None
@@ -129,8 +132,8 @@ class GameDetailPrize(Row, kw_only=True):
     prize_name: str
     paid: Money = None
     bs_user_bought_strip_id: Code = None
-    won_at_card: int | None = None
-    call_number: int | None = None
+    won_at_card: Count | None = None
+    call_number: Count | None = None
     winners: list[PrizeTicket] | None = None
 
 
@@ -138,7 +141,7 @@ class GameDetailJackpot(Row, kw_only=True):
     """R3: the progressive jackpot of a game."""
 
     name: str
-    pjp_winnable_until_call: int | None = None
+    pjp_winnable_until_call: Count | None = None
     winners: list[PrizeTicket] | None = None
 
 
@@ -169,7 +172,7 @@ class Party(Row, kw_only=True):
 class Card(Row, kw_only=True):
     """R3: a card of a ticket."""
 
-    numbers: list[int]
+    numbers: list[Count]
     card_id: Code
 
 
@@ -196,15 +199,15 @@ class GameDetail(Row, kw_only=True):
     game_configuration_id: NoId = None
     paid: Money = None
     configuration: str | None = None
-    configuration_key: int | None = None
-    available_balls: int | None = None
-    balls_delay: int | None = None
+    configuration_key: Count | None = None
+    available_balls: Count | None = None
+    balls_delay: Count | None = None
     jackpot_build_method: str | None = None
-    progressive_jackpot: GameDetailJackpot | bool | None = None
+    progressive_jackpot: GameDetailJackpot | list[GameDetailJackpot] | bool | None = None
     starts_at: Moment = None
     ends_at: Moment = None
-    players: int | None = None
-    cards_bought: int | None = None
+    players: Count | None = None
+    cards_bought: Count | None = None
     wagered: Money = None
     wagers_to_prizes: Money = None
     wagers_to_pjp: Money = None
@@ -216,7 +219,7 @@ class GameDetail(Row, kw_only=True):
     prizes: list[GameDetailPrize] | None = None
     tickets: list[GameDetailTicket] | None = None
     winners: list[CardWinner] | None = None
-    balls: list[int] | None = None
+    balls: list[Count] | None = None
 
 
 # R4 api_retail_game_details_simplified
@@ -229,13 +232,19 @@ class PrizeAmount(Row, kw_only=True):
     bonus: Money = None
 
 
+if TYPE_CHECKING:
+    OneAmount = PrizeAmount
+else:  # the decoder takes the one out of its list
+    OneAmount = PrizeAmount | list[PrizeAmount]
+
+
 class GameSummaryWinner(Row, kw_only=True):
     """R4: a winner of a prize."""
 
     username: str | None = None
     user_id: NoId = None
     external_user_id: Code = None
-    amount: PrizeAmount | None = None
+    amount: OneAmount | None = None
     ticket_id: Code = None
 
 
@@ -255,19 +264,19 @@ class GameSummary(Row, kw_only=True):
     bs_game_variant_description: str | None = None
     bs_game_configuration_description: str | None = None
     continuous_game_configuration_description: str | None = None
-    continuous_games: int | None = None
-    game_available_balls: int | None = None
-    draw_balls_delay: int | None = None
+    continuous_games: Count | None = None
+    game_available_balls: Count | None = None
+    draw_balls_delay: Count | None = None
     jackpot_build_method: str | None = None
     jackpot_prize_mode: str | None = None
     pjp_id: str | None = None
-    pjp_winnable_until_call_included: int | None = None
+    pjp_winnable_until_call_included: Count | None = None
     starts_at: Moment = None
     ends_at: Moment = None
-    duration: int | None = None
-    total_players: int | None = None
-    total_tickets: int | None = None
-    total_tickets_refunded: int | None = None
+    duration: Count | None = None
+    total_players: Count | None = None
+    total_tickets: Count | None = None
+    total_tickets_refunded: Count | None = None
     total_wagers_to_prizes_real: Money = None
     total_wagers_to_pjp_real: Money = None
     net_win_real: Money = None
@@ -276,7 +285,7 @@ class GameSummary(Row, kw_only=True):
     card_price: Money = None
     status: int | str | None = None
     bs_game_prizes: list[GameSummaryPrize] | None = None
-    balls: list[int] | None = None
+    balls: list[Count] | None = None
 
 
 # R5 api_retail_movements
@@ -316,8 +325,8 @@ class GameOnSale(Row, kw_only=True):
     id: Id
     bs_room_id: str | None = None
     starts_at: Moment = None
-    cards_bought: int | None = None
-    canceled_tickets_sum: int | None = None
+    cards_bought: Count | None = None
+    canceled_tickets_sum: Count | None = None
     card_price: Money = None
     status: str | int | None = None
     prizes: list[GameOnSalePrize] | None = None
@@ -392,8 +401,8 @@ class FinancialMovement(Row, kw_only=True):
     timestamp: Moment
     group_id: NoId = None
     external_group_id: Code = None
-    type: int
-    subtype: int
+    type: Count
+    subtype: Count
     currency_amount: Money
     user_id: NoId = None
     external_user_id: Code = None

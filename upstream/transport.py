@@ -5,11 +5,14 @@ raised outside the `except` that caught their cause, so that not even their cont
 """
 
 import asyncio
+import codecs
+import datetime
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import stamina
@@ -273,8 +276,11 @@ class Transport:
             )
         except Broken as broken:
             error = broken.kind(broken.what, status=received.status, payload=bytes(received.body[:_SHOWN]) or None)
+            if isinstance(error, Malformed):
+                error.cut = True
             return _Again(error) if broken.again else error
-        status, body = received.status, bytes(received.body)
+        # Some servers of PHP begin with a byte order mark (C39).
+        status, body = received.status, bytes(received.body).removeprefix(codecs.BOM_UTF8)
         assert status is not None
         if not body.isascii() and (charset := _charset(received.content_type)) is not None:
             what = f"the answer claims to be written in {charset}, where JSON is UTF-8"
@@ -293,13 +299,18 @@ def _wire(concurrency: int, connect_timeout: float, transport: "AsyncBaseTranspo
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Seconds of a `Retry-After`; a date, or anything else, leaves the wait to the back-off."""
+    """Seconds until the time of a `Retry-After`, in seconds or as a date (C39); else the back-off says how long."""
     if text is None:
         return None
     try:
         seconds = float(text)
     except ValueError:
-        return None
+        try:
+            date = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        now = datetime.datetime.now(datetime.UTC)
+        return max((date.replace(tzinfo=date.tzinfo or datetime.UTC) - now).total_seconds(), 0.0)
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 

@@ -130,7 +130,7 @@ class RustWire:
             raise
         except Exception as error:
             failed = error
-        broken(failed, _RUST)
+        broken(failed, _RUST, received)
 
     async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:
         length = response.get_header("content-length")
@@ -170,23 +170,33 @@ async def gathered(pieces: AsyncIterator[bytes], received: Received, limit: int,
         body += piece
 
 
-def broken(failed: Exception, translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]") -> NoReturn:
-    """Raise what a library's error is in our words: the first line of the table that fits."""
+def broken(
+    failed: Exception, translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]", received: Received
+) -> NoReturn:
+    """Raise what a library's error is in our words: the first line of the table that fits.
+
+    A connection that fails before its answer begins is an upstream out of reach. One that fails in the midst of it has
+    cut the answer off, whatever its framing: lengths, chunks, compression (C38).
+    """
     for foreign, kind, what, again in translations:
         if isinstance(failed, foreign):
+            if received.status is not None and what not in _LATE:
+                kind, what = Malformed, _CUT
             raise Broken(kind, what, again=again) from None
     # Whatever else a library raises: its text is not to be trusted with a token.
     raise Broken(Unavailable, f"the request failed ({type(failed).__name__})") from None
 
 
-# The first match counts, here and for httpx. What each library says of a connection that ends before its answer does
-# differs; a body that ends early is an answer that is not the documented JSON (C10), a connection that fails is an
-# upstream out of reach.
+# An answer that is not there in time is not there: it is not cut off.
+_LATE = ("no connection in time", "no answer in time")
+_CUT = "the answer is cut off, or not compressed as it says"
+# The first match counts, here and for httpx.
 _RUST = (
     (rust.ConnectTimeoutError, Unavailable, "no connection in time", True),
     ((rust.ReadTimeoutError, rust.WriteTimeoutError, rust.PoolTimeoutError, rust.RequestTimeoutError), Unavailable,
      "no answer in time", True),
     (rust.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
-    (rust.DecodeError, Malformed, "the answer is cut off, or not compressed as it says", True),
+    # A read that fails is one of the body: the Rust client reads its beginning before it hands the answer over.
+    ((rust.DecodeError, rust.ReadError), Malformed, _CUT, True),
     (rust.NetworkError, Unavailable, "the connection was lost", True),
 )  # fmt: skip

@@ -49,7 +49,7 @@ class HttpxWire:
             failed = error
         if isinstance(failed, httpx.RemoteProtocolError) and received.status is None and "disconnected" in str(failed):
             raise Broken(Unavailable, "the connection was closed before an answer") from None
-        broken(failed, _HTTPX)
+        broken(failed, _HTTPX, received)
 
     async def aclose(self) -> None:
         await self._client.aclose()

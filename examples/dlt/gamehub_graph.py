@@ -1,9 +1,9 @@
-"""A dlt source over the tables of gamehub-graph, which loads whole days: one that is over is never loaded again.
+"""A dlt source over the tables of gamehub-graph, which loads whole days, and the last days again at each run.
 
     python gamehub_graph.py --group 382 --since 2026-03-01
 
-A cursor keeps the last day that was over when it was loaded. The next run begins with the day after it, so today and
-what was not yet final are replaced, and everything else stays as it is.
+A cursor keeps the last day that was over when it was loaded. The next run begins `lookback_days` before the day after
+it: refunds and corrections are booked late. So today and the last days are replaced, and all others stay as they are.
 """
 
 import argparse
@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.sources.helpers import requests
 
-# The last day may still be corrected for so long after its end, as the server has it.
+# A day counts as over so long after its end, as the server has it.
 GRACE = datetime.timedelta(hours=6)
+# So many days that were over are loaded again.
+LOOKBACK_DAYS = 3
 TABLES = ("GroupTransactions", "DailyMovements")
 
 
@@ -30,14 +32,21 @@ def gamehub_graph(
     tables: Sequence[str] = TABLES,
     key: str | None = None,
     now: datetime.datetime | None = None,
+    lookback_days: int = LOOKBACK_DAYS,
 ) -> Any:
     """The tables of a group, from the day `since` on. `key` is an API key, for a server that wants one."""
     for name in tables:
-        yield days_of(name, address, {"group": group}, since, key, now)
+        yield days_of(name, address, {"group": group}, since, key, now, lookback_days)
 
 
 def days_of(
-    name: str, address: str, variables: dict[str, str], since: str, key: str | None, now: datetime.datetime | None
+    name: str,
+    address: str,
+    variables: dict[str, str],
+    since: str,
+    key: str | None,
+    now: datetime.datetime | None,
+    lookback_days: int,
 ) -> Any:
     """One table, a day at a time. The day of a row is its column `loaded_for`, by which days are replaced."""
     moment = now or datetime.datetime.now(datetime.UTC)
@@ -45,7 +54,9 @@ def days_of(
     @dlt.resource(name=name, write_disposition="merge", primary_key="row_key", merge_key="loaded_for")
     def rows() -> Iterator[pa.Table]:
         state = dlt.current.resource_state()
-        day = datetime.date.fromisoformat(state.get("closed_until", since))
+        first = datetime.date.fromisoformat(since)
+        day = datetime.date.fromisoformat(state.get("closed_until", since)) - datetime.timedelta(days=lookback_days)
+        day = max(day, first)
         while day <= moment.date():
             table = read(f"{address}/tables/{name}.parquet", variables, day, key)
             if table.num_rows:
@@ -53,7 +64,7 @@ def days_of(
             day += datetime.timedelta(days=1)
             end = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
             if end + GRACE <= moment:
-                state["closed_until"] = day.isoformat()
+                state["closed_until"] = max(day.isoformat(), state.get("closed_until", since))
 
     return rows
 
@@ -79,6 +90,8 @@ if __name__ == "__main__":
     parser.add_argument("--group", default="382")
     parser.add_argument("--since", default=(datetime.date.today() - datetime.timedelta(days=7)).isoformat())
     parser.add_argument("--key")
+    parser.add_argument("--lookback-days", type=int, default=LOOKBACK_DAYS, help="days that were over are read again")
     given = parser.parse_args()
     pipeline = dlt.pipeline("gamehub_graph", destination="duckdb", dataset_name="bingo")
-    print(pipeline.run(gamehub_graph(given.address, given.group, given.since, key=given.key)))  # noqa: T201
+    source = gamehub_graph(given.address, given.group, given.since, key=given.key, lookback_days=given.lookback_days)
+    print(pipeline.run(source))  # noqa: T201

@@ -5,7 +5,7 @@ import "./page.css";
 import { picture } from "./chart";
 import { element } from "./element";
 import { snippets } from "./snippets";
-import { type Brief, type Parameter, type Table, firstRows, isNumber, said, told } from "./table";
+import { type Brief, type Parameter, type Table, ago, firstRows, isNumber, said, told } from "./table";
 
 const ROWS_SHOWN = 25;
 const ROWS_READ = 5000;
@@ -40,7 +40,7 @@ function list(tables: Brief[]) {
     element(
       "p",
       { class: "lead" },
-      "Each is a saved query as flat, typed rows at an address: whole, exact and the same at every reading.",
+      "Each is a saved query as flat, typed rows at an address: whole, exact, and with a known age.",
     ),
     element(
       "div",
@@ -159,6 +159,20 @@ function preview(table: Table, rows: Record<string, unknown>[]): HTMLElement {
   );
 }
 
+/** When the rows were read, and a button that has them read again. */
+function freshness(readAt: Date | null, again: () => void): HTMLElement {
+  const said = element("time", { datetime: readAt?.toISOString() ?? "", title: readAt?.toLocaleString() ?? "" });
+  let shown = false;
+  const tell = () => {
+    if (shown && !said.isConnected) clearInterval(ticking);
+    shown = said.isConnected;
+    said.textContent = readAt ? ago(readAt) : "";
+  };
+  const ticking = setInterval(tell, 1000);
+  tell();
+  return element("p", { class: "fresh" }, said, element("button", { type: "button", click: again }, "Refresh"));
+}
+
 function codes(table: Table, query: string): HTMLElement {
   const found = snippets({ name: table.name, origin: location.origin, query });
   const code = element("code", {});
@@ -234,7 +248,7 @@ function one(table: Table) {
   document.title = `${table.name} · Tables`;
   const result = element("div", { id: "result" });
   let asked = 0;
-  async function show(query: string) {
+  async function show(query: string, fresh = false) {
     const number = ++asked;
     history.replaceState(null, "", query ? `?${query}` : location.pathname);
     result.setAttribute("aria-busy", "true");
@@ -245,7 +259,7 @@ function one(table: Table) {
     );
     const parts: (HTMLElement | undefined)[] = [];
     try {
-      const rows = await firstRows(table.name, query, ROWS_READ + 1);
+      const { rows, readAt } = await firstRows(table.name, query, ROWS_READ + 1, fresh);
       if (number !== asked) return; // somebody has asked again since
       const more = rows.length > ROWS_READ;
       const kept = rows.slice(0, ROWS_READ);
@@ -254,7 +268,8 @@ function one(table: Table) {
       parts.push(picture(table.columns, kept, note));
       const shown = Math.min(ROWS_SHOWN, kept.length);
       const heading = kept.length ? `First ${shown} of ${more ? "more than " : ""}${count} rows` : "No rows";
-      parts.push(element("section", {}, element("h2", {}, heading), kept.length ? preview(table, kept) : undefined, downloads));
+      const again = freshness(readAt, () => void show(query, true));
+      parts.push(element("section", {}, element("h2", {}, heading), again, kept.length ? preview(table, kept) : undefined, downloads));
     } catch (error) {
       if (number !== asked) return;
       parts.push(failed(error));

@@ -45,13 +45,34 @@ export async function told<T>(path: string): Promise<T> {
   return content;
 }
 
-/** The first rows of a table, by way of OData: whole or an error, never a stream cut short, and decimals as text. */
-export async function firstRows(table: string, query: string, most: number): Promise<Row[]> {
+/** The first rows of a table, and the moment at which the oldest of them was read; null if the server read none. */
+export interface First {
+  rows: Row[];
+  readAt: Date | null;
+}
+
+/**
+ * The first rows of a table, by way of OData: whole or an error, never a stream cut short, and decimals as text. If they
+ * are to be `fresh`, the server reads them again.
+ */
+export async function firstRows(table: string, query: string, most: number, fresh: boolean): Promise<First> {
   const path = `/odata/${table}?${query}${query ? "&" : ""}$top=${most}`;
-  const answer = await fetch(path, { headers: { accept: "application/json;IEEE754Compatible=true" } });
+  const headers: Record<string, string> = { accept: "application/json;IEEE754Compatible=true" };
+  if (fresh) headers["cache-control"] = "no-cache";
+  const answer = await fetch(path, { headers });
   const content = await answer.json();
-  if (answer.ok) return content.value;
-  throw new Error(content.error?.message ?? content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
+  if (!answer.ok) throw new Error(content.error?.message ?? content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
+  const age = answer.headers.get("age");
+  return { rows: content.value, readAt: age === null ? null : new Date(Date.now() - Number(age) * 1000) };
+}
+
+/** How long ago something was read, as people say it. */
+export function ago(moment: Date, now = new Date()): string {
+  const seconds = Math.max(Math.floor((now.getTime() - moment.getTime()) / 1000), 0);
+  const units: [string, number][] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[3]!;
+  const count = Math.floor(seconds / length);
+  return `read ${count} ${unit}${count === 1 ? "" : "s"} ago`;
 }
 
 export const isTime = (column: Column) => column.type.startsWith("timestamp") || column.type.startsWith("date");

@@ -5,25 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from resolvers.reconcile.figures import EXACT, WHOLE_ROW, Difference, Told, loose, money
+from resolvers.reconcile.figures import WHOLE_ROW, Difference, Told, loose, money
+from upstream.figures import EXACT, FINANCIAL_PARTS, PARTS
 from upstream.rows import DailyMovement, FinancialMovement, GameDetail, GroupMovement
-
-PARTS = {
-    "bingo - wager": "wagers",
-    "bingo - refund": "refunds",
-    "bingo - prize": "paid",
-    "bingo - jackpot": "paid",
-}
-COMMISSION, COMMISSION_REFUND = (100, 3), (100, 5)
-# R11's type and subtype. A commission ("") is no part of a group's daily totals.
-FINANCIAL_PARTS = {
-    (1, 1): "wagers",
-    (3, 1): "refunds",
-    (3, 2): "refunds",
-    (100, 2): "paid",
-    COMMISSION: "",
-    COMMISSION_REFUND: "",
-}
 
 # Prizes of tickets that were sold online, whose payments name no ticket: the tickets by game and user.
 Online = Mapping[tuple[int | None, int | None], Sequence[str]]

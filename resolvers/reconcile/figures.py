@@ -7,13 +7,13 @@ import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-# Sums of amounts of up to a hundred digits, none of them lost.
-EXACT = Context(prec=400, traps=[Inexact])
+from upstream.spelling import fold
+
 WHOLE_ROW = "(row)"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -44,7 +44,7 @@ class Difference:
 class Figure:
     """One figure of a thing: its column in each report, by name or by a function that reads it.
 
-    A report may leave out an `optional` figure (C16). `loose` texts are the same whatever their case (C27).
+    A report may leave out an `optional` figure (C16). `loose` texts are compared as upstreams may compare them.
     """
 
     name: str
@@ -87,8 +87,8 @@ def figure(
 
 
 def loose(value: Any) -> str:
-    """Return a text without its case and its trailing blanks, which upstreams may ignore (C27)."""
-    return str(value).rstrip().casefold()
+    """Return a text without what upstreams may ignore when they compare: case, accents and trailing blanks (C27)."""
+    return fold(str(value))
 
 
 def compare(compared: str, key: str, rows: Mapping[str, Any], figures: Iterable[Figure]) -> Iterable[Difference]:

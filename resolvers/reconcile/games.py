@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.figures import EXACT, Difference, Figure, Told, compare, figure, loose, match, missing, money
+from resolvers.reconcile.figures import Difference, Figure, Told, compare, figure, loose, match, missing, money
 from resolvers.reconcile.names import CARD_WINNER, SELLER, UNNAMED_GROUP, UNNAMED_USER, USER, Names
+from upstream.figures import EXACT
 from upstream.rows import (
     GameDetail,
     GameDetailJackpot,

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from resolvers.movement import wallet_amount
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.daily import COMMISSION, FINANCIAL_PARTS, PARTS
-from resolvers.reconcile.figures import EXACT, Difference, Told, compare, figure, loose, match, missing, money, text
+from resolvers.reconcile.figures import Difference, Told, compare, figure, loose, match, missing, money, text
+from upstream.figures import COMMISSION, EXACT, FINANCIAL_PARTS, PARTS
 from upstream.rows import FinancialMovement, GameSummary, GroupMovement, UserTransaction
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -225,19 +225,30 @@ class Booked:
         return found
 
 
+REFUNDED_TICKETS = "each ticket refunded (R4) is a refund of R11"
+REFUNDED = "the refunds of a game (R4) are those of R11"
+
+
 def refunds(
-    games: Mapping[int, GameSummary], booked: Sequence[Booked], rates: Mapping[int | None, Fraction | None]
-) -> Iterable[Difference]:
-    """Compare the refunds of each game (R4) with those of R11, whose amounts are added in the base currency."""
+    games: Mapping[int, GameSummary],
+    booked: Sequence[Booked],
+    rates: Mapping[int | None, Fraction | None],
+    customs: Customs,
+) -> None:
+    """Hold the refunds of each game (R4) against those of R11, whose amounts are added in the base currency.
+
+    These are customs, because a game may have been sold, and its tickets given back, on earlier days than `booked`.
+    """
     for id, game in games.items():
         rows = [row for day in booked for row in day.refunds.get(id, ())]
         key = f"game {id}"
-        if game.total_tickets_refunded not in (None, len(rows)):
+        if game.total_tickets_refunded is not None:
             counts = (
                 Told("R4", "total_tickets_refunded", str(game.total_tickets_refunded)),
                 Told("R11", "refunds", str(len(rows))),
             )
-            yield Difference("games", key, "tickets refunded", counts)
+            kept = game.total_tickets_refunded == len(rows)
+            customs.check(REFUNDED_TICKETS, kept, Difference("games", key, "tickets refunded", counts))
         total = Fraction(0)
         for group, amount in rows:
             rate = rates.get(group)
@@ -245,13 +256,14 @@ def refunds(
                 break
             total += Fraction(amount) / rate
         else:
-            if game.total_refunds_real is not None and Fraction(game.total_refunds_real) != total:
+            if game.total_refunds_real is not None:
                 exact = decimal_of(total)
                 sums = (
                     Told("R4", "total_refunds_real", game.total_refunds_real),
                     Told("R11", "sum of refunds", str(total) if exact is None else money(exact)),
                 )
-                yield Difference("games", key, "refunds", sums)
+                kept = Fraction(game.total_refunds_real) == total
+                customs.check(REFUNDED, kept, Difference("games", key, "refunds", sums))
 
 
 def commissions(games: Iterable[int], booked: Sequence[Booked], customs: Customs) -> None:

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.figures import EXACT, WHOLE_ROW, Difference, Told, compare, figure, loose, missing, money
+from resolvers.reconcile.figures import WHOLE_ROW, Difference, Told, compare, figure, loose, missing, money
+from upstream.figures import EXACT
 from upstream.rows import GameDetail, GameOnSale, GameSummary, ProgressiveJackpot, RoomGame
 
 SELLING, PRESELLING = 1, 6

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.daily import PARTS
 from resolvers.reconcile.figures import Difference, Told, compare, figure, loose
+from upstream.figures import PARTS
 from upstream.rows import GameDetail, GroupMovement, Party
 
 PLAYED = 3

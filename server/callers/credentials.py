@@ -4,6 +4,8 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable
 
+from starlette.types import Scope
+
 
 class WrongCredential(Exception):
     """What was sent cannot be read as one credential; the text says what is right, and holds nothing of it."""
@@ -23,6 +25,11 @@ def credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return text
 
 
+def carries(scope: Scope) -> bool:
+    """Return whether a request that passed the door carries a credential: a header of that kind, or a signed link."""
+    return scope.get("key_id") is not None or any(name in _READ for name, _ in scope["headers"])
+
+
 def _authorization(value: str) -> str:
     scheme, _, rest = value.partition(" ")
     if scheme.lower() == "bearer":
@@ -39,3 +46,5 @@ def _authorization(value: str) -> str:
 
 
 _READ: dict[bytes, Callable[[str], str]] = {b"authorization": _authorization, b"x-api-key": lambda value: value}
+# The headers that carry one, as `Vary` lists them.
+VARY = "Authorization, X-Api-Key"

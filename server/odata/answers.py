@@ -12,6 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.callers.credentials import VARY
 from server.odata import filter as filters
 from server.odata import options, reading, rows
 from server.odata.edm import key_of, time_of
@@ -20,11 +21,11 @@ from server.odata.reading import Question
 from server.odata.window import days
 from server.refusal import Refusal
 from server.tables import parameters
-from server.tables.answers import Answers
+from server.tables.answers import Answers, age, keeping
 from server.tables.setup import Setup
 from server.tables.table import Kind, Table
 
-HEADERS = {"OData-Version": "4.0", "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Prefer"}
+HEADERS = {"OData-Version": "4.0", "Vary": f"Accept, Accept-Encoding, Prefer, {VARY}"}
 Pairs = Sequence[tuple[str, str]]
 
 _TEXT = Kind("string")
@@ -54,15 +55,18 @@ class Entities:
         parts.append('"value":[' + ",\n".join(objects) + "]")
         if found.token is not None:
             parts.append(f'"@odata.nextLink":{_text(_following(root, table, found.token, request))}')
-        headers = {"Preference-Applied": f"odata.maxpagesize={size}"} if preferred else {}
+        headers = self._age(found.oldest)
+        if preferred:
+            headers["Preference-Applied"] = f"odata.maxpagesize={size}"
         return await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare, headers=headers)
 
     async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
         """`/$count`: how many entities there are. Raises Refusal."""
         asked = options.read(table, request.query_params.multi_items(), rooted)
         question = await asyncio.to_thread(self._question, table, asked, options.PAGE_ROWS, request)
-        found = await reading.counted(question, self._answers)
-        return Response(str(found), headers=HEADERS, media_type="text/plain")
+        found, oldest = await reading.counted(question, self._answers)
+        headers = {**HEADERS, "Cache-Control": keeping(request), **self._age(oldest)}
+        return Response(str(found), headers=headers, media_type="text/plain")
 
     async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
         """One entity, by its key. Raises Refusal."""
@@ -80,7 +84,10 @@ class Entities:
         quoted, bare = _accepted(request)
         (text,) = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=quoted)
         context = "" if bare else f'"@odata.context":{_text(_context(root, table, asked) + "/$entity")},'
-        return await _json("{" + context + text[1:], request, quoted=quoted, bare=bare)
+        return await _json("{" + context + text[1:], request, quoted=quoted, bare=bare, headers=self._age(found.oldest))
+
+    def _age(self, oldest: datetime.datetime | None) -> dict[str, str]:
+        return {} if oldest is None else {"Age": age(oldest, self._setup.now())}
 
     def _question(
         self,
@@ -110,6 +117,8 @@ class Entities:
             size=asked.token["size"] if asked.token else size,
             token=asked.token,
             caller=request.scope["caller"],
+            # A page that follows another goes on with its rows.
+            not_before=None if asked.token else self._answers.not_before(request),
         )
 
 
@@ -153,7 +162,7 @@ async def _json(
     text: str, request: Request, *, quoted: bool, bare: bool, headers: Mapping[str, str] | None = None
 ) -> Response:
     body = text.encode()
-    told = {**HEADERS, **(headers or {})}
+    told = {**HEADERS, "Cache-Control": keeping(request), **(headers or {})}
     if len(body) > _COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
         told["Content-Encoding"] = "gzip"

@@ -1,10 +1,13 @@
 """How an entity set is read: day by day from the files of the spool, page by page, every row exactly once.
 
 Each day is a file of its own, whatever window it is asked for in: pages, filters and windows share it, and a page reads
-a part of it. Sorting holds the rows that it sorts in memory, so there is a bound on how many.
+a part of it. The file does not say when its rows were read, so the same rows make the same file: a client goes on with
+its pages if they are read again meanwhile. Sorting holds the rows that it sorts in memory, so there is a bound on how
+many.
 """
 
 import asyncio
+import datetime
 import hashlib
 from asyncio import to_thread
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -37,7 +40,10 @@ _ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Rows that are asked for: of which table and days, which of them, in which order, and how many."""
+    """Rows that are asked for: of which table and days, which of them, in which order, and how many.
+
+    No row may have been read before `not_before`.
+    """
 
     table: Table
     variables: Mapping[str, Any]
@@ -51,6 +57,7 @@ class Question:
     size: int
     token: Mapping[str, Any] | None
     caller: Caller
+    not_before: datetime.datetime | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -61,11 +68,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows; where the next page begins, if there is one; and how many rows there are in all, if that was asked."""
+    """Some rows; where the next page begins, if there is one; and how many rows there are in all, if that was asked.
+
+    `oldest` is the moment at which the oldest row of the days was read that the page is made of.
+    """
 
     rows: pa.Table
     token: dict[str, Any] | None
     count: int | None
+    oldest: datetime.datetime | None
 
 
 async def page(question: Question, answers: Answers) -> Page:
@@ -74,9 +85,10 @@ async def page(question: Question, answers: Answers) -> Page:
     return await (reading.sorted() if question.order else reading.in_order())
 
 
-async def counted(question: Question, answers: Answers) -> int:
-    """How many rows there are. Raises Refusal."""
-    return await _Reading(question, answers).count()
+async def counted(question: Question, answers: Answers) -> tuple[int, datetime.datetime | None]:
+    """How many rows there are, and when the oldest row was read of the days that were counted. Raises Refusal."""
+    reading = _Reading(question, answers)
+    return await reading.count(), reading.oldest
 
 
 def day_of(piece: Piece | None) -> str:
@@ -90,6 +102,7 @@ class _Reading:
     def __init__(self, question: Question, answers: Answers) -> None:
         self.question = question
         self.answers = answers
+        self.oldest: datetime.datetime | None = None
         # Decimals are kept as text, and sorted as numbers.
         self.decimals = {
             column.name: data_type(column.kind) for column in question.table.columns if column.kind.name == "decimal"
@@ -138,7 +151,7 @@ class _Reading:
             following |= {"left": left, "skip": skip, "count": count, "size": question.size}
         else:
             following = None
-        return Page(self._selected(taken), following, count)
+        return Page(self._selected(taken), following, count, self.oldest)
 
     async def sorted(self) -> Page:
         """Sorted, ties in the table's own order."""
@@ -171,7 +184,7 @@ class _Reading:
         following = None
         if stop < rows.num_rows:
             following = {"at": stop, "tag": tag, "size": question.size}
-        return Page(shown.select(question.select), following, count if question.count else None)
+        return Page(shown.select(question.select), following, count if question.count else None, self.oldest)
 
     async def count(self) -> int:
         """How many rows there are, whatever `$top` and `$skip` say."""
@@ -194,6 +207,7 @@ class _Reading:
                     current = ahead = asyncio.create_task(self._snapshot(days[place]))
                     snapshot = await current
                 ahead = None
+                self._note(snapshot)
                 if place > begin and place + 1 < len(days):  # one day is often enough
                     ahead = asyncio.create_task(self._snapshot(days[place + 1]))
                 snapshot.readers += 1
@@ -210,8 +224,16 @@ class _Reading:
     async def _snapshot(self, piece: Piece | None) -> Snapshot:
         question = self.question
         window = None if piece is None else cut(piece.interval, self.answers.zone)
-        asked = Asked(question.table, question.variables, window, None, question.caller)
-        return await self.answers.snapshot(asked, KEPT, reading=True)
+        asked = Asked(question.table, question.variables, window, None, question.caller, question.not_before)
+        token = question.token
+        tag = token.get("tag") if token and token.get("day") == day_of(piece) else None
+        return await self.answers.snapshot(asked, KEPT, reading=token is not None, tag=tag)
+
+    def _note(self, snapshot: Snapshot) -> None:
+        """Note when the rows of a day were read that is used."""
+        rows = snapshot.times.rows
+        if rows is not None:
+            self.oldest = rows.oldest if self.oldest is None else min(self.oldest, rows.oldest)
 
     def _day(self, token: Mapping[str, Any]) -> int:
         days = [day_of(piece) for piece in self.question.days]

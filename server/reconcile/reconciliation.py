@@ -17,13 +17,14 @@ from zoneinfo import ZoneInfo
 from resolvers.reconcile import daily, games, logs, movements, names, sale, tickets
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.daily import Totals
-from resolvers.reconcile.figures import EXACT, Difference, loose
+from resolvers.reconcile.figures import Difference, loose
 from resolvers.reconcile.movements import Booked, Money
 from resolvers.reconcile.names import Names
 from upstream import reports, rows
 from upstream.call import Answer, Call
 from upstream.days import Piece, microseconds
 from upstream.errors import Malformed, NotFound, UpstreamError
+from upstream.figures import EXACT
 from upstream.interval import Interval, dates
 from upstream.reports import Report
 
@@ -448,8 +449,8 @@ class Reconciliation:
         before = self._booked.get(self._day - _DAY)
         booked = [self._booked[self._day], *([before] if before is not None else [])]
         if before is not None:
-            await self._compare(movements.refunds, day.summaries, booked, rates)
-            movements.commissions(day.summaries, booked, day.customs)
+            await asyncio.to_thread(movements.refunds, day.summaries, booked, rates, day.customs)
+            await asyncio.to_thread(movements.commissions, day.summaries, booked, day.customs)
         moved = Names(self._listed)
         for identity in (names.UNNAMED_GROUP, names.UNNAMED_USER):
             await asyncio.to_thread(moved.add, "R11", financial, identity)

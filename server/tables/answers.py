@@ -1,8 +1,9 @@
 """The answers that hold rows: streams, and files of the spool with all that clients want of a file."""
 
 import asyncio
+import datetime
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,24 +16,29 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from resolvers.caller import Caller
+from server import conditions
+from server.asked import max_age
+from server.callers.credentials import VARY, carries
 from server.execution import Outcome
+from server.fields import Fields
+from server.freshness import Freshness
 from server.operation import Operation
 from server.refusal import Refusal, error
 from server.tables import parameters
 from server.tables.arrow import Shape
 from server.tables.formats import FORMATS, Format
-from server.tables.reading import Run, TableFailed, batches
+from server.tables.reading import Log, Run, TableFailed, batches
 from server.tables.setup import Setup
-from server.tables.spool import Snapshot, Spool, key_of
+from server.tables.spool import Snapshot, Spool, Times, Wanted, key_of
 from server.tables.table import Table
 from server.tables.window import Window, window_of
+from upstream.call import Reading
+from upstream.trust import Trust
 
 # Written into the key of every file: raise it when a format is written in another way.
 VERSION = 2
-# So long an answer waits for its first rows, so that what fails at once is told by its status.
+# Once its first day is read, an answer waits so long for its first rows, so that a failure is told by its status.
 PATIENCE = 0.5
-# Who reads a file in parts goes on with the file that was begun.
-READING_SECONDS = 600.0
 ENCODINGS = ("zstd", "gzip")
 
 STATUS = {
@@ -45,26 +51,40 @@ STATUS = {
 }
 _UPSTREAM = 502
 
+_ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an address asks for: a table, the variables, the window, and how many rows at most."""
+    """What an address asks for: a table, the variables, the window, and how many rows at most.
+
+    No row may have been read before `not_before`.
+    """
 
     table: Table
     variables: Mapping[str, Any]
     window: Window | None
     limit: int | None
     caller: Caller
+    not_before: datetime.datetime | None = None
 
-    def batches(self, run: Run, shape: Shape) -> AsyncIterator[pa.RecordBatch]:
+    def batches(self, run: Run, shape: Shape, log: Log) -> AsyncGenerator[pa.RecordBatch]:
         """The rows in the shape of a format. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
             return await run(replace(operation, caller=self.caller))
 
-        return batches(self.table, self.variables, self.window, signed, limit=self.limit, shape=shape)
+        return batches(
+            self.table,
+            self.variables,
+            self.window,
+            signed,
+            limit=self.limit,
+            shape=shape,
+            not_before=self.not_before,
+            log=log,
+        )
 
 
 class Answers:
@@ -74,33 +94,43 @@ class Answers:
         self._run = run
         self._setup = setup
         self.zone = setup.zone
+        self.now = setup.now
         self.spool = Spool(setup.spool_folder, setup.spool_mebibytes << 20)
 
     def asked(self, table: Table, request: Request) -> Asked:
         """What a request asks for. Raises Refusal."""
         variables, said, limit = parameters.read(table, request.query_params.multi_items())
         found = window_of(table, said, self._setup.now(), self._setup.zone)
-        return Asked(table, variables, found, limit, request.scope["caller"])
+        return Asked(table, variables, found, limit, request.scope["caller"], self.not_before(request))
 
-    def batches(self, asked: Asked, form: Format) -> AsyncIterator[pa.RecordBatch]:
+    def not_before(self, request: Request) -> datetime.datetime | None:
+        """Return the moment before which no row may have been read; None if the request does not say."""
+        age = max_age(Fields.of(request.scope))
+        return None if age is None else self.now() - datetime.timedelta(seconds=age)
+
+    def batches(self, asked: Asked, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
         """The rows of what is asked for, as a format writes them. Raises TableFailed."""
-        return asked.batches(self._run, form.shape)
+        return asked.batches(self._run, form.shape, log)
 
     async def respond(self, table: Table, form: Format, request: Request) -> Response:
         """The answer in a format. Raises Refusal."""
         asked = self.asked(table, request)
         encoding = encoding_of(request) if form.compressible else None
+        headers = _headers(form, encoding, request)
         if form.snapshot:
             return await self._file(asked, form, None if "range" in request.headers else encoding, request)
-        return await self._stream(asked, form, encoding, head=request.method == "HEAD")
-
-    async def _stream(self, asked: Asked, form: Format, encoding: str | None, *, head: bool) -> Response:
-        headers = _headers(form, encoding)
-        if head:
+        if request.method == "HEAD":
             return Response(headers=headers, media_type=form.media_type)
-        body = self._encoded(asked, form, encoding)
-        first = asyncio.ensure_future(anext(body, b""))
+        return await self._stream(asked, form, encoding, headers)
+
+    async def _stream(
+        self, asked: Asked, form: Format, encoding: str | None, headers: dict[str, str]
+    ) -> StreamingResponse:
+        log = Log(self._setup.kept)
+        body = self._encoded(asked, form, encoding, log)
+        first, known = asyncio.ensure_future(anext(body, b"")), asyncio.ensure_future(log.known.wait())
         try:
+            await asyncio.wait({first, known}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({first}, timeout=PATIENCE)
             if first.done():
                 first.result()
@@ -109,6 +139,10 @@ class Answers:
         except asyncio.CancelledError:
             first.cancel()
             raise
+        finally:
+            known.cancel()
+        if log.oldest is not None:
+            headers["Age"] = age(log.oldest, self.now())
 
         async def chunks() -> AsyncIterator[bytes]:
             try:
@@ -127,12 +161,12 @@ class Answers:
 
         return StreamingResponse(chunks(), headers=headers, media_type=form.media_type)
 
-    async def _encoded(self, asked: Asked, form: Format, encoding: str | None) -> AsyncGenerator[bytes]:
+    async def _encoded(self, asked: Asked, form: Format, encoding: str | None, log: Log) -> AsyncGenerator[bytes]:
         drawer = Drawer()
         sink = _compressed(drawer, encoding)
-        rows = self.batches(asked, form)
+        rows = self.batches(asked, form, log)
         try:
-            writer = form.writer(asked.table, sink)
+            writer = form.open(asked.table, sink, log.text)
             async for batch in rows:
                 await asyncio.to_thread(writer.write, batch)
                 sink.flush()
@@ -144,29 +178,42 @@ class Answers:
             if chunk := drawer.take():
                 yield chunk
         finally:
-            await cast(Any, rows).aclose()
+            await rows.aclose()
 
     async def _file(self, asked: Asked, form: Format, encoding: str | None, request: Request) -> Response:
-        snapshot = await self.snapshot(asked, form, encoding, reading="range" in request.headers)
-        tag = f'"{snapshot.etag}"'
-        headers = {**_headers(form, encoding), "ETag": tag}
-        if _names(request.headers.get("if-none-match"), tag):
+        fields = Fields.of(request.scope)
+        reading, tag = "range" in fields, _named(fields)
+        # A client that names the file whose parts it has, goes on with it.
+        wanted = replace(asked, not_before=None) if reading and tag else asked
+        snapshot = await self.snapshot(wanted, form, encoding, reading=reading, tag=tag if reading else None)
+        times, tag = snapshot.times, f'"{snapshot.etag}"'
+        headers = {**_headers(form, encoding, request), "ETag": tag, "Last-Modified": conditions.date(times.oldest)}
+        if times.rows is not None:
+            headers["Age"] = age(times.oldest, self.now())
+        if _known(fields, tag, times):
             return Response(status_code=304, headers=headers)
-        if (match := request.headers.get("if-match")) is not None and not _names(match, tag):
+        if _outdated(fields, tag, times):
             raise Refusal(412, "PRECONDITION_FAILED", "The table has been written anew: read it from its beginning.")
-        if_range = request.headers.get("if-range")
-        if if_range in (None, tag) and not _satisfiable(request.headers.get("range"), snapshot.size):
+        goes_on = _goes_on(fields, tag, headers["Last-Modified"], times)
+        if goes_on and not _satisfiable(fields.get("range"), snapshot.size):
             message = f"The range lies outside the file, which has {snapshot.size} bytes."
             raise Refusal(416, "RANGE_NOT_SATISFIABLE", message, {"Content-Range": f"bytes */{snapshot.size}"})
-        return Served(snapshot, headers, form.media_type, f"{asked.table.name}.{form.name}")
+        return Served(snapshot, headers, form.media_type, f"{asked.table.name}.{form.name}", parts=goes_on)
 
     async def snapshot(
-        self, asked: Asked, form: Format, encoding: str | None = None, *, reading: bool = False
+        self,
+        asked: Asked,
+        form: Format,
+        encoding: str | None = None,
+        *,
+        reading: bool = False,
+        tag: str | None = None,
     ) -> Snapshot:
-        """The file of what is asked for. Raises Refusal."""
+        """Return the file of what is asked for. Raises Refusal.
+
+        With `reading`, a client goes on with a file that it began: with the one of this `tag`, if it says so.
+        """
         setup, window = self._setup, asked.window
-        closed = window is not None and window.closed(setup.now())
-        fresh_for = setup.closed_days * 86_400 if closed else setup.open_seconds
         key = key_of(
             VERSION,
             setup.origin(),
@@ -180,27 +227,54 @@ class Answers:
             form.name,
             encoding,
         )
+        days = (None, None) if window is None else (window.pieces[0].day, window.pieces[-1].day)
+        now = setup.now()
+        wanted = Wanted(now, asked.not_before, await setup.changed(*days), reading, tag)
 
-        async def write(path: Path) -> None:
-            rows = self.batches(asked, form)
-            await write_file(path, asked.table, form, rows, encoding)
+        async def write(path: Path) -> Times:
+            log = Log()
+            await write_file(path, asked.table, form, self.batches(asked, form, log), encoding, log.text)
+            until = trusted_until(log.readings, setup.trust, datetime.timedelta(seconds=setup.open_seconds))
+            least = now + datetime.timedelta(seconds=setup.open_seconds)
+            return Times(now, Freshness.of(log.readings), until or least)
 
         try:
-            return await self.spool.get(
-                key, form.name, max(fresh_for, READING_SECONDS) if reading else fresh_for, write
-            )
+            return await self.spool.get(key, form.name, wanted, write)
         except TableFailed as failed:
             raise refusal(failed) from None
 
 
+def trusted_until(readings: Sequence[Reading], trust: Trust, least: datetime.timedelta) -> datetime.datetime | None:
+    """Return the moment until which a file of rows that were read so is served; None if it holds no upstream rows.
+
+    Rows that are not trusted longer than those of an open day are served for the `least` time, or the file of a group
+    would be written anew every few seconds. For this the `Age` of the file is right all the same.
+    """
+    found = [
+        max(reading.until, reading.read_at + least)
+        if (reading.until - reading.read_at).total_seconds() <= trust.open
+        else reading.until
+        for reading in readings
+    ]
+    return min(found, default=None)
+
+
 async def write_file(
-    path: Path, table: Table, form: Format, rows: AsyncIterator[pa.RecordBatch], encoding: str | None = None
+    path: Path,
+    table: Table,
+    form: Format,
+    rows: AsyncGenerator[pa.RecordBatch],
+    encoding: str | None = None,
+    freshness: Callable[[], str] = lambda: "[]",
 ) -> int:
-    """Write rows into a file, and say how many there were. What the rows raise is raised, and the file is not whole."""
+    """Write rows into a file, and say how many there were. What the rows raise is raised, and the file is not whole.
+
+    `freshness` tells when the rows were read, once they were.
+    """
     count = 0
     file = await asyncio.to_thread(path.open, "wb")
     sink = _compressed(file, encoding)
-    writer = form.writer(table, sink)
+    writer = form.open(table, sink, freshness)
     try:
         async for batch in rows:
             await asyncio.to_thread(writer.write, batch)
@@ -212,7 +286,7 @@ async def write_file(
     else:
         await asyncio.to_thread(writer.close)
     finally:
-        await cast(Any, rows).aclose()
+        await rows.aclose()
         await asyncio.to_thread(sink.close)  # before the file, into which it writes its end
         file.close()
     return count
@@ -251,17 +325,22 @@ class Drawer:
 
 
 class Served(FileResponse):
-    """A file of the spool, which is not removed while it is sent."""
+    """A file of the spool, which is not removed while it is sent; without `parts` it is sent whole."""
 
     chunk_size = 1 << 20
 
-    def __init__(self, snapshot: Snapshot, headers: Mapping[str, str], media_type: str, name: str) -> None:
+    def __init__(
+        self, snapshot: Snapshot, headers: Mapping[str, str], media_type: str, name: str, *, parts: bool
+    ) -> None:
         super().__init__(
             snapshot.path, headers=headers, media_type=media_type, filename=name, stat_result=snapshot.path.stat()
         )
         self._snapshot = snapshot
+        self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._parts:
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
         self._snapshot.readers += 1
         try:
             await super().__call__(scope, receive, send)
@@ -300,17 +379,62 @@ def _compressed(sink: Any, encoding: str | None) -> IO[bytes]:
     return cast(IO[bytes], pa.CompressedOutputStream(pa.PythonFile(sink, "w"), encoding))
 
 
-def _headers(form: Format, encoding: str | None) -> dict[str, str]:
-    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
-    if form.compressible:
-        headers["Vary"] = "Accept-Encoding"
+def _headers(form: Format, encoding: str | None, request: Request) -> dict[str, str]:
+    vary = ("Accept-Encoding", VARY) if form.compressible else (VARY,)
+    headers = {
+        # A kept copy is used only after this server was asked: it knows which days changed.
+        "Cache-Control": keeping(request),
+        "Vary": ", ".join(vary),
+        "X-Content-Type-Options": "nosniff",
+    }
     if encoding:
         headers["Content-Encoding"] = encoding
     return headers
 
 
-def _names(header: str | None, tag: str) -> bool:
-    return header is not None and any(part.strip().removeprefix("W/") in (tag, "*") for part in header.split(","))
+def keeping(request: Request) -> str:
+    """Return who may keep an answer with rows: everyone, or the client alone if it showed a credential."""
+    return "private, no-cache" if carries(request.scope) else "no-cache"
+
+
+def age(oldest: datetime.datetime, now: datetime.datetime) -> str:
+    """Return the value of `Age` for rows of which the oldest was read at a moment."""
+    return str(Freshness(oldest, oldest, oldest).age(now))
+
+
+def _named(fields: Fields) -> str | None:
+    """Return the hash of the file whose parts a client has, if the request names one."""
+    match = _ONE_TAG.fullmatch(fields.get("if-range", fields.get("if-match", "")).strip())
+    return match[1] if match else None
+
+
+def _known(fields: Fields, tag: str, times: Times) -> bool:
+    """Return whether the client has this file. A date counts from the newest row: an older one may not be all of it."""
+    if "if-none-match" in fields:
+        return conditions.names(fields["if-none-match"], tag)
+    moment = conditions.moment(fields.get("if-modified-since"))
+    return moment is not None and not _changed_since(times, moment)
+
+
+def _outdated(fields: Fields, tag: str, times: Times) -> bool:
+    """Return whether the client wants another file than this one, or none."""
+    if "if-match" in fields:
+        return not conditions.names(fields["if-match"], tag, strong=True)
+    moment = conditions.moment(fields.get("if-unmodified-since"))
+    return moment is not None and _changed_since(times, moment)
+
+
+def _goes_on(fields: Fields, tag: str, modified: str, times: Times) -> bool:
+    """Return whether parts of this file may follow the parts that the client has."""
+    said = fields.get("if-range", tag).strip()
+    if said == modified:
+        moment = conditions.moment(said)
+        return moment is not None and not _changed_since(times, moment)
+    return said == tag
+
+
+def _changed_since(times: Times, moment: datetime.datetime) -> bool:
+    return times.newest.replace(microsecond=0) > moment
 
 
 def _satisfiable(header: str | None, size: int) -> bool:

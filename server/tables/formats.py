@@ -20,6 +20,7 @@ Excel has 15 digits, milliseconds, and no day before 1900-03-01 that all program
 cannot hold is a text there. A text that is too long for a cell fails.
 """
 
+import base64
 import datetime
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from server.tables.arrow import Shape, as_read, checked, texts, typed
 from server.tables.reading import TableFailed
 from server.tables.table import Kind, Table
 
-# Neither more nor less than so many rows, whatever the days have: the same rows make the same bytes.
+# Neither more nor less than so many rows, whatever the days have: the same rows make the same row groups.
 ROW_GROUP = 65_536
 MOST_ROWS_OF_XLSX = 1_048_575
 MOST_TEXT_OF_XLSX = 32_767
@@ -83,10 +84,15 @@ class Format:
     name: str
     media_type: str
     snapshot: bool
-    writer: Callable[[Table, IO[bytes]], Writer]
+    writer: Callable[..., Writer]
     title: str
     compressible: bool = True
     shape: Shape = as_read
+    tells: bool = False  # whether it has metadata, which say when the rows were read
+
+    def open(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> Writer:
+        """Return what writes a table into a file. `freshness` tells what is known of its rows by then, as JSON."""
+        return self.writer(table, sink, freshness) if self.tells else self.writer(table, sink)
 
 
 class Csv:
@@ -158,11 +164,17 @@ class Array(Lines):
 
 
 class Parquet:
-    """Parquet, compressed by zstd, in row groups of one size."""
+    """Parquet, compressed by zstd, in row groups of one size.
 
-    def __init__(self, table: Table, sink: IO[bytes]) -> None:
+    The metadata of its schema are written last, when it is known when the rows were read.
+    """
+
+    def __init__(self, table: Table, sink: IO[bytes], freshness: Callable[[], str] | None = None) -> None:
         self._schema = self.schema(table)
-        self._writer = pq.ParquetWriter(sink, self._schema, compression="zstd", write_page_index=True)
+        self._writer = pq.ParquetWriter(
+            sink, self._schema, compression="zstd", write_page_index=True, store_schema=freshness is None
+        )
+        self._freshness = freshness
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
 
@@ -182,6 +194,12 @@ class Parquet:
     def close(self) -> None:
         if self._rows:
             self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), ROW_GROUP)
+        if self._freshness is not None:
+            schema = _with_freshness(self._schema, self._freshness())
+            told = {name.decode(): value.decode() for name, value in schema.metadata.items()}
+            # As Arrow itself stores a schema in Parquet.
+            arrow = base64.b64encode(schema.serialize().to_pybytes()).decode()
+            self._writer.add_key_value_metadata({**told, "ARROW:schema": arrow})
         self._writer.close()
 
 
@@ -193,16 +211,24 @@ class Kept(Parquet):
 
 
 class Ipc:
-    """Arrow's streaming format."""
+    """Arrow's streaming format. Its schema comes first, so it tells what is known when the first rows are written."""
 
-    def __init__(self, table: Table, sink: IO[bytes]) -> None:
-        self._writer = pa.ipc.new_stream(sink, table.schema)
+    def __init__(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> None:
+        self._schema = table.schema
+        self._sink = sink
+        self._freshness = freshness
+        self._writer: Any = None
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._writer.write_batch(batch)
+        self._begun().write_batch(batch)
 
     def close(self) -> None:
-        self._writer.close()
+        self._begun().close()
+
+    def _begun(self) -> Any:
+        if self._writer is None:
+            self._writer = pa.ipc.new_stream(self._sink, _with_freshness(self._schema, self._freshness()))
+        return self._writer
 
 
 class _Sheet(Worksheet):  # type: ignore[misc]
@@ -271,6 +297,10 @@ class Xlsx:
 
     def close(self) -> None:
         self._book.close()
+
+
+def _with_freshness(schema: pa.Schema, text: str) -> pa.Schema:
+    return schema.with_metadata({**schema.metadata, b"freshness": text.encode()})
 
 
 def _put_text(sheet: Any, row: int, column: int, value: str) -> int:
@@ -395,8 +425,10 @@ FORMATS = {
         Format("csv", "text/csv; charset=utf-8; header=present", True, Csv, "CSV"),
         Format("ndjson", "application/x-ndjson", False, Lines, "NDJSON: a JSON object a line"),
         Format("json", "application/json", False, Array, "JSON: an array of objects"),
-        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", False, typed),
-        Format("arrow", "application/vnd.apache.arrow.stream", False, Ipc, "Arrow's IPC stream", shape=typed),
+        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", False, typed, tells=True),
+        Format(
+            "arrow", "application/vnd.apache.arrow.stream", False, Ipc, "Arrow's IPC stream", shape=typed, tells=True
+        ),
         Format(
             "xlsx",
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

@@ -2,19 +2,26 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
+from server import freshness
+from server.asked import Asked
 from server.execution import Outcome
 from server.operation import Operation
 from server.refusal import error
 from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
+from server.tables.setup import KeptSince
 from server.tables.table import DURING, Table
 from server.tables.window import Window, during
+from upstream.call import Call, Reading
 from upstream.days import Piece
+from upstream.interval import Interval
 
 # Small enough for a first byte at once, large enough that a batch costs nothing by itself.
 BATCH_ROWS = 16_384
@@ -32,6 +39,65 @@ class TableFailed(Exception):
         self.day = day
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The rows of one day of a table (or all of one without time), when they were read, and by which calls."""
+
+    rows: pa.RecordBatch
+    readings: Sequence[Reading]
+    calls: Sequence[Call]
+
+    def before(self, moment: datetime.datetime | None) -> bool:
+        """Return whether a row was read before a moment."""
+        return moment is not None and any(reading.read_at < moment for reading in self.readings)
+
+
+class Log:
+    """What becomes known while a table is read: when its rows were read, and before which moment no row was.
+
+    With `kept`, which tells how old the rows are that are at hand, `oldest` is `known` once the first day is read: the
+    header of a stream says it. A row that turns out to be older is read again.
+    """
+
+    def __init__(self, kept: KeptSince | None = None) -> None:
+        self.readings: list[Reading] = []
+        self.oldest: datetime.datetime | None = None
+        self.known = asyncio.Event()
+        self._kept = kept
+        self._rest: Sequence[Piece | None] = ()
+
+    async def begin(
+        self, day: Day, piece: Piece | None, rest: Sequence[Piece | None], not_before: datetime.datetime | None
+    ) -> None:
+        """Note the first day, and find out how old the rows of the others are going to be."""
+        self.note(day, rest)
+        moments = [reading.read_at for reading in day.readings]
+        if self._kept is not None and moments:
+            calls = [
+                replace(call, interval=_span(rest)) for call in day.calls if piece and call.interval == piece.interval
+            ]
+            kept = await self._kept(calls, not_before) if rest and calls else None
+            self.oldest = min(moments if kept is None else [*moments, kept])
+        self.known.set()
+
+    def note(self, day: Day, rest: Sequence[Piece | None]) -> None:
+        """Note a day that was read; `rest` are those that were not."""
+        self.readings += day.readings
+        self._rest = rest
+
+    def text(self) -> str:
+        """Return what is known, as files have it in their metadata: of days that were not read yet, the bound."""
+        told = freshness.described(self.readings)
+        if self.oldest is not None and self._rest:
+            first, last = self._rest[0], self._rest[-1]
+            assert first is not None
+            assert last is not None
+            bound = {"from": first.text, "to": last.text, "readAt": self.oldest.isoformat()}
+            reports = dict.fromkeys(one["report"] for one in told if "from" in one)
+            told += [{"report": report, **bound} for report in reports]
+        return orjson.dumps(told).decode()
+
+
 async def batches(
     table: Table,
     variables: Mapping[str, Any],
@@ -40,30 +106,45 @@ async def batches(
     *,
     limit: int | None = None,
     shape: Shape = as_read,
-) -> AsyncIterator[pa.RecordBatch]:
-    """The rows, days ascending and each in the document's order; at most `limit` of them. Raises TableFailed.
+    not_before: datetime.datetime | None = None,
+    log: Log | None = None,
+) -> AsyncGenerator[pa.RecordBatch]:
+    """Yield the rows, days ascending and each in the document's order; at most `limit` of them. Raises TableFailed.
 
     The next day is read while the caller deals with this one. An empty table has no batch: its schema is the table's.
+    No row was read before `not_before`. The `log` takes when the rows were read.
     """
     days: list[Piece | None] = [None] if window is None else list(window.pieces)
+    log = log or Log()
     left = limit
-    ahead: asyncio.Task[pa.RecordBatch] | None = None
+    ahead: asyncio.Task[Day] | None = None
 
     def read_ahead(place: int) -> None:
         nonlocal ahead
         if ahead is None and place < len(days) and (left is None or left > 0):
-            ahead = asyncio.create_task(one_day(table, variables, days[place], run, shape))
+            ahead = asyncio.create_task(one_day(table, variables, days[place], run, shape, not_before))
 
     try:
         for place in range(len(days)):
             read_ahead(place)
             if ahead is None:
                 return
-            batch = await ahead
+            day = await ahead
+            while place and day.before(log.oldest):
+                # It came from a read that was under way when the first day was read.
+                day = await one_day(table, variables, days[place], run, shape, not_before)
             ahead = None
+            batch = day.rows
             if left is not None:
                 batch = batch.slice(0, left)
                 left -= batch.num_rows
+            rest = days[place + 1 :] if left is None or left > 0 else []
+            if place:
+                log.note(day, rest)
+            else:
+                await log.begin(day, days[place], rest, not_before)
+                if log.oldest is not None:
+                    not_before = log.oldest if not_before is None else max(log.oldest, not_before)
             for number, piece in enumerate(slices(batch, BATCH_ROWS)):
                 if place or number:  # the very first rows are on their way before anything else is begun
                     read_ahead(place + 1)
@@ -76,12 +157,17 @@ async def batches(
 
 
 async def one_day(
-    table: Table, variables: Mapping[str, Any], piece: Piece | None, run: Run, shape: Shape = as_read
-) -> pa.RecordBatch:
-    """The rows of one day of a table, or all of one without time, in the shape of a format. Raises TableFailed."""
-    asked = dict(variables) if piece is None else {**variables, DURING: during(piece)}
+    table: Table,
+    variables: Mapping[str, Any],
+    piece: Piece | None,
+    run: Run,
+    shape: Shape = as_read,
+    not_before: datetime.datetime | None = None,
+) -> Day:
+    """Read one day of a table, or all of one without time, in the shape of a format. Raises TableFailed."""
+    given = dict(variables) if piece is None else {**variables, DURING: during(piece)}
     day = None if piece is None else piece.day
-    outcome = await run(Operation(table.document, table.name, asked, whole=True))
+    outcome = await run(Operation(table.document, table.name, given, whole=True, asked=Asked(not_before=not_before)))
     if outcome.errors or outcome.data is None:
         first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
         raise TableFailed(first.get("extensions", {}).get("code", "INTERNAL_SERVER_ERROR"), first["message"], day)
@@ -91,9 +177,21 @@ async def one_day(
             "UPSTREAM_UNAVAILABLE", f"Only rows that are out of date could be read ({reports}): try again later.", day
         )
     try:
-        return await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
+        rows = await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
     except Absent as absent:
-        given = ", ".join(f"{name}: {value}" for name, value in variables.items())
-        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given}).", day) from None
+        told = ", ".join(f"{name}: {value}" for name, value in variables.items())
+        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({told}).", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
+    return Day(rows, outcome.readings, outcome.calls)
+
+
+def _span(pieces: Sequence[Piece | None]) -> Interval | None:
+    """Return the interval of neighbouring pieces."""
+    if not pieces:
+        return None
+    first, last = pieces[0], pieces[-1]
+    assert first is not None
+    assert last is not None
+    days = (first.day, last.day) if first.whole and last.whole else None
+    return Interval(first.interval.start, last.interval.end, days)

@@ -2,22 +2,42 @@
 
 import datetime
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from upstream.call import Call
+from upstream.trust import Trust
 
 UTC = ZoneInfo("UTC")
 MEBIBYTES = 1024
 OPEN_SECONDS = 60.0
-CLOSED_DAYS = 30.0
+
+Moment = datetime.datetime | None
+# When one of these days changed last or was forgotten; None as a day means rows without a day.
+Changed = Callable[[datetime.date | None, datetime.date | None], Awaitable[Moment]]
+# When the oldest row was read that is kept for these calls; rows that were read before the moment given do not count.
+KeptSince = Callable[[Sequence[Call], Moment], Awaitable[Moment]]
+
+
+async def unchanged(first: datetime.date | None, last: datetime.date | None) -> Moment:
+    """Return None: no day ever changed."""
+    return None
+
+
+async def nothing_kept(calls: Sequence[Call], not_before: Moment) -> Moment:
+    """Return None: no rows are kept."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The business time zone and the clock; which upstreams these are; where files are kept, how many and how long.
+    """The business time zone and the clock; which upstreams these are; where files are kept, and how many.
 
-    Without `spool_dir` files are kept in a temporary folder that goes with the server.
+    Without `spool_dir` files are kept in a temporary folder that goes with the server. `trust` is the trust in kept
+    rows, and `open_seconds` the least time for which a file is served whose rows are not trusted longer than those of
+    an open day. `changed` and `kept` ask the days cache.
     """
 
     zone: ZoneInfo = UTC
@@ -26,7 +46,9 @@ class Setup:
     spool_dir: Path | None = None
     spool_mebibytes: int = MEBIBYTES
     open_seconds: float = OPEN_SECONDS
-    closed_days: float = CLOSED_DAYS
+    trust: Trust = field(default_factory=Trust)
+    changed: Changed = unchanged
+    kept: KeptSince = nothing_kept
 
     def spool_folder(self) -> tuple[Path, bool]:
         """The folder, and whether it is a temporary one."""

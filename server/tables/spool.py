@@ -1,138 +1,275 @@
 """The spool: files that were written once, whole, and are served many times; bounded, the longest unused go first.
 
 A file is written under another name and renamed when it is whole, so nobody ever sees a part of one. Its name is its
-key, the hash of what it holds (its ETag) and its ending, so a folder that outlives the server is found again.
+key, the hash of what it holds (its ETag), the moments at which its rows were read, and its ending, so a folder that
+outlives the server is found again.
+
+A file that another one follows stays for a while: clients that read it in parts go on with it.
 """
 
 import asyncio
+import datetime
 import hashlib
 import os
 import shutil
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from server.freshness import Freshness
+from upstream.days import microseconds
+
 _ABANDONED_SECONDS = 86_400.0
 _HASH = 32
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+# A client that reads a file in parts goes on for so long with the file that it began.
+READING = datetime.timedelta(seconds=600)
+# A change may become known so long after the moment that it is noted for: a call lasts no longer.
+LATE = datetime.timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When the writing of a file began, when its rows were read (None: it holds no upstream rows), its last moment."""
+
+    begun: datetime.datetime
+    rows: Freshness | None
+    until: datetime.datetime
+
+    @property
+    def oldest(self) -> datetime.datetime:
+        """Return the moment at which the oldest row was read."""
+        return self.begun if self.rows is None else self.rows.oldest
+
+    @property
+    def newest(self) -> datetime.datetime:
+        """Return the moment at which the newest row was read."""
+        return self.begun if self.rows is None else self.rows.newest
+
+    @property
+    def text(self) -> str:
+        """The moments as the name of a file has them."""
+        rows = () if self.rows is None else (self.rows.oldest, self.rows.newest, self.rows.until)
+        return "-".join(str(microseconds(moment)) for moment in (self.begun, self.until, *rows))
+
+    @classmethod
+    def read(cls, text: str) -> "Times":
+        """Return the moments of a file. Raises ValueError for a name that has none."""
+        begun, until, *rows = [_EPOCH + int(part) * _MICROSECOND for part in text.split("-")]
+        return cls(begun, Freshness(*rows) if rows else None, until)
 
 
 @dataclass(slots=True, eq=False)
 class Snapshot:
-    """A file of the spool. `readers` are those that are served from it now: it is not removed under them."""
+    """A file of the spool. `readers` are those that are served from it now: it is not removed under them.
+
+    `shown` is the moment at which it was served last to a client that did not yet read it in parts.
+    """
 
     path: Path
     etag: str
     size: int
-    written: float
+    times: Times
+    shown: datetime.datetime | None = None
     readers: int = field(default=0)
+
+    def kept(self, now: datetime.datetime) -> bool:
+        """Return whether there may be clients that read it in parts."""
+        return self.readers > 0 or (self.shown is not None and now - self.shown < READING)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which file will do at the moment `now`.
+
+    Its rows are trusted, they were not read before `not_before`, and its days did not change after that (`changed` is
+    the last change). Whoever reads in parts (`reading`) goes on with the file that was begun; `tag` says which.
+    """
+
+    now: datetime.datetime
+    not_before: datetime.datetime | None = None
+    changed: datetime.datetime | None = None
+    reading: bool = False
+    tag: str | None = None
+
+    def met(self, file: Snapshot) -> bool:
+        """Return whether a file will do."""
+        times = file.times
+        if self.reading and self.not_before is None and file.kept(self.now):
+            return True
+        if self.now >= times.until or (self.not_before is not None and times.oldest < self.not_before):
+            return False
+        return self.changed is None or self.changed <= max(times.oldest, times.begun - LATE)
+
+    def shared(self, writing: "_Writing") -> bool:
+        """Return whether a file that is being written will do: what is read just now is fresh for everyone."""
+        if self.changed is not None and self.changed > writing.begun:
+            return False
+        if self.not_before is None:
+            return True
+        demanded = writing.not_before
+        return demanded is not None and demanded >= min(self.not_before, writing.begun)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """A file that is being written: since when, and before which moment none of its rows was read."""
+
+    task: "asyncio.Task[Snapshot]"
+    begun: datetime.datetime
+    not_before: datetime.datetime | None
 
 
 class Spool:
     """The files of a folder, made when the first one is written. `folder` says where, and whether it is temporary."""
 
-    def __init__(
-        self, folder: Callable[[], tuple[Path, bool]], limit: int, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, folder: Callable[[], tuple[Path, bool]], limit: int) -> None:
         self._where = folder
         self._folder: Path | None = None
         self._temporary = False
         self._limit = limit
-        self._now = now
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
-        self._under_way: dict[str, asyncio.Task[Snapshot]] = {}
+        self._earlier: defaultdict[str, list[Snapshot]] = defaultdict(list)
+        self._under_way: dict[str, _Writing] = {}
         self._numbers = count()
         self._opening = asyncio.Lock()
 
-    async def get(self, key: str, ending: str, fresh_for: float, write: Callable[[Path], Awaitable[None]]) -> Snapshot:
-        """The file of a key, written anew if it is older than `fresh_for` seconds; written once for all who wait.
+    async def get(self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[Times]]) -> Snapshot:
+        """Return the file of a key; write it anew if none will do, once for all who wait.
 
         Raises what `write` raises; then there is no file.
         """
         async with self._opening:
             if self._folder is None:
                 await asyncio.to_thread(self._open)
+        while True:
+            found = self._find(key, wanted)
+            if found is not None:
+                return found
+            writing = self._under_way.get(key)
+            if writing is None:
+                writing = self._begin(key, ending, wanted, write)
+            elif not wanted.shared(writing):
+                await asyncio.wait({writing.task})
+                continue
+            snapshot = await asyncio.shield(writing.task)
+            snapshot.shown = wanted.now
+            return snapshot
+
+    def _find(self, key: str, wanted: Wanted) -> Snapshot | None:
         known = self._kept.get(key)
-        if known is not None and self._now() - known.written < fresh_for and known.path.exists():
-            self._kept.move_to_end(key)
-            return known
-        task = self._under_way.get(key)
-        if task is None:
-            task = self._under_way[key] = asyncio.create_task(self._write(key, ending, write))
-            task.add_done_callback(lambda done: self._done(key, done))
-        return await asyncio.shield(task)
+        if wanted.tag is not None and (known is None or known.etag != wanted.tag):
+            earlier = (file for file in self._earlier.get(key, ()) if file.etag == wanted.tag)
+            found = next((file for file in earlier if file.kept(wanted.now) and file.path.exists()), None)
+            if found is not None:
+                return found
+        if known is None or not wanted.met(known) or not known.path.exists():
+            return None
+        self._kept.move_to_end(key)
+        if not wanted.reading or known.shown is None:
+            known.shown = wanted.now
+        return known
+
+    def _begin(self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[Times]]) -> _Writing:
+        task = asyncio.create_task(self._write(key, ending, wanted.now, write))
+        task.add_done_callback(lambda done: self._done(key, done))
+        self._under_way[key] = _Writing(task, wanted.now, wanted.not_before)
+        return self._under_way[key]
 
     async def aclose(self) -> None:
         """End the writing, and remove the folder if it is a temporary one."""
-        tasks = list(self._under_way.values())
+        tasks = [writing.task for writing in self._under_way.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._folder is not None and self._temporary:
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
 
-    def _done(self, key: str, task: asyncio.Task[Snapshot]) -> None:
+    def _done(self, key: str, task: "asyncio.Task[Snapshot]") -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
             task.exception()  # those who wait are told; if nobody waits any longer, nobody need be
 
-    async def _write(self, key: str, ending: str, write: Callable[[Path], Awaitable[None]]) -> Snapshot:
+    async def _write(
+        self, key: str, ending: str, now: datetime.datetime, write: Callable[[Path], Awaitable[Times]]
+    ) -> Snapshot:
         assert self._folder is not None
         part = self._folder / f".{key}.{os.getpid()}.{next(self._numbers)}.part"
         try:
-            await write(part)
-            return await asyncio.to_thread(self._take_in, part, key, ending)
+            times = await write(part)
+            return await asyncio.to_thread(self._take_in, part, key, ending, times, now)
         finally:
             part.unlink(missing_ok=True)
 
-    def _take_in(self, part: Path, key: str, ending: str) -> Snapshot:
+    def _take_in(self, part: Path, key: str, ending: str, times: Times, now: datetime.datetime) -> Snapshot:
         assert self._folder is not None
         with part.open("rb") as file:
             etag = hashlib.file_digest(file, "sha256").hexdigest()[:_HASH]
-        path = self._folder / f"{key}.{etag}.{ending}"
+        path = self._folder / f"{key}.{etag}.{times.text}.{ending}"
         part.rename(path)
         known = self._kept.pop(key, None)
-        snapshot = Snapshot(path, etag, path.stat().st_size, self._now())
+        snapshot = Snapshot(path, etag, path.stat().st_size, times)
         self._kept[key] = snapshot
         if known is not None and known.path != path:
-            self._remove(known)
+            self._earlier[key].append(known)
+        self._drop_earlier(now)
         self._bound()
         return snapshot
 
-    def _bound(self) -> None:
-        """Remove the longest unused, though never the newest one, until the rest is within the limit."""
-        size = sum(snapshot.size for snapshot in self._kept.values())
-        for key, snapshot in list(self._kept.items())[:-1]:
-            if size <= self._limit:
-                return
-            if not snapshot.readers:
-                del self._kept[key]
-                self._remove(snapshot)
-                size -= snapshot.size
+    def _drop_earlier(self, now: datetime.datetime) -> None:
+        """Remove files that others followed, once nobody can be reading them any more."""
+        for key, files in list(self._earlier.items()):
+            for file in files:
+                if not file.kept(now):
+                    file.path.unlink(missing_ok=True)
+            self._earlier[key] = [file for file in files if file.kept(now)]
+            if not self._earlier[key]:
+                del self._earlier[key]
 
-    def _remove(self, snapshot: Snapshot) -> None:
-        if not snapshot.readers:
-            snapshot.path.unlink(missing_ok=True)
+    def _bound(self) -> None:
+        """Remove earlier files, then the longest unused, but never the newest, until the rest is within the limit."""
+        earlier = [(key, file) for key, files in self._earlier.items() for file in files]
+        size = sum(file.size for file in (*self._kept.values(), *(file for _, file in earlier)))
+        for key, file in earlier:
+            if size > self._limit and not file.readers:
+                self._earlier[key].remove(file)
+                file.path.unlink(missing_ok=True)
+                size -= file.size
+        for key, file in list(self._kept.items())[:-1]:
+            if size > self._limit and not file.readers:
+                del self._kept[key]
+                file.path.unlink(missing_ok=True)
+                size -= file.size
 
     def _open(self) -> None:
         """Find what an earlier server has left."""
         self._folder, self._temporary = self._where()
-        found = []
+        found: dict[str, Snapshot] = {}
         for path in self._folder.iterdir():
             told = path.stat()
-            if path.suffix == ".part" and self._now() - told.st_mtime > _ABANDONED_SECONDS:
-                path.unlink(missing_ok=True)
-            key, _, rest = path.name.partition(".")
-            etag = rest.partition(".")[0]
-            if path.suffix != ".part" and len(key) == len(etag) == _HASH:
-                found.append((key, Snapshot(path, etag, told.st_size, told.st_mtime)))
-        for key, snapshot in sorted(found, key=lambda pair: pair[1].written):
-            older = self._kept.pop(key, None)
-            if older is not None:
-                self._remove(older)
-            self._kept[key] = snapshot
+            if path.suffix == ".part":
+                if time.time() - told.st_mtime > _ABANDONED_SECONDS:
+                    path.unlink(missing_ok=True)
+                continue
+            key, etag, *rest = path.name.split(".")
+            if len(key) != _HASH or len(etag) != _HASH:
+                continue  # it is not ours
+            file = None
+            with suppress(ValueError):
+                file = Snapshot(path, etag, told.st_size, Times.read(rest[0]))
+            known = found.get(key)
+            if file is None or (known is not None and known.times.begun > file.times.begun):
+                path.unlink(missing_ok=True)  # it does not say when its rows were read, or another one followed it
+                continue
+            if known is not None:
+                known.path.unlink(missing_ok=True)
+            found[key] = file
+        self._kept.update(sorted(found.items(), key=lambda pair: pair[1].times.begun))
 
 
 def key_of(*parts: object) -> str:

@@ -14,13 +14,11 @@ from zoneinfo import ZoneInfo
 from server.refusal import Refusal
 from server.tables.table import Table
 from upstream import interval
-from upstream.days import Piece, over, pieces
+from upstream.days import Piece, pieces
 from upstream.interval import Frame, Interval
 
 PARAMETERS = ("since", "until", "period")
 PERIODS = tuple(frame.value for frame in Frame)
-# A day is open for so long after its end: for corrections, and for games that cross midnight.
-GRACE = datetime.timedelta(hours=6)
 MOST_DAYS = 3700
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -35,10 +33,6 @@ class Window:
     interval: Interval
     pieces: tuple[Piece, ...]
     zone: ZoneInfo
-
-    def closed(self, now: datetime.datetime) -> bool:
-        """Whether all of its days are over for good, so that every reading of it brings the same."""
-        return over(self.pieces[-1].day, self.zone, GRACE) <= now
 
     @property
     def text(self) -> str:

@@ -57,7 +57,7 @@ def truth(address: str) -> tuple[int, Decimal, Decimal]:
 
 
 @pytest.mark.filterwarnings("ignore")  # dlt's own, and those of what it imports
-def test_days_that_are_over_are_loaded_once(
+def test_the_last_days_are_loaded_again_and_those_before_are_not(
     address: str, source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
@@ -79,11 +79,11 @@ def test_days_that_are_over_are_loaded_once(
 
     monkeypatch.setattr(source, "read", noted)
 
-    def load(now: str) -> set[str]:
+    def load(now: str, **options: int) -> set[str]:
         """Load as of a moment; which days were asked for."""
         asked.clear()
         moment = datetime.datetime.fromisoformat(now)
-        pipeline.run(source.gamehub_graph(address, "382", "2026-03-12", now=moment)).raise_on_failed_jobs()
+        pipeline.run(source.gamehub_graph(address, "382", "2026-03-12", now=moment, **options)).raise_on_failed_jobs()
         return set(asked)
 
     def loaded() -> tuple[Any, ...]:
@@ -95,7 +95,11 @@ def test_days_that_are_over_are_loaded_once(
         return (*rows, *net)
 
     assert load("2026-03-13T15:00:00+00:00") == {"2026-03-12", "2026-03-13"}
-    assert load("2026-03-14T08:00:00+00:00") == {"2026-03-13", "2026-03-14"}  # the 12th was over
+    assert load("2026-03-14T08:00:00+00:00", lookback_days=0) == {"2026-03-13", "2026-03-14"}  # the 12th was over
     assert loaded() == (*truth(address), 3)
-    assert load("2026-03-14T09:00:00+00:00") == {"2026-03-14"}
+    assert load("2026-03-14T09:00:00+00:00", lookback_days=0) == {"2026-03-14"}
+    assert load("2026-03-14T09:00:00+00:00", lookback_days=1) == {"2026-03-13", "2026-03-14"}
+    # Days before the first one are never loaded, and what is loaded again does not set the cursor back.
+    assert load("2026-03-14T09:00:00+00:00") == {"2026-03-12", "2026-03-13", "2026-03-14"}
+    assert load("2026-03-14T09:00:00+00:00", lookback_days=0) == {"2026-03-14"}
     assert loaded() == (*truth(address), 3)  # replaced, and not doubled

@@ -90,7 +90,7 @@ async def test_an_answer_is_true_or_an_error(kind: str, house: House) -> None:
     told = "".join(answer.text for answer in answers)
     assert secrets_in(told, house.secrets) == []
     # A fault that changes nothing tries nothing.
-    if kind not in ("slow", "trickle"):
+    if kind not in ("slow", "trickle", "byte order mark"):
         assert any("errors" in answer.json() for answer in answers)
 
 
@@ -112,4 +112,4 @@ async def test_no_secret_is_left_behind(house: House) -> None:
 async def test_nothing_is_left_of_it(house: House) -> None:
     answers = await asyncio.gather(*map(house.ask, QUERIES * 4))
     assert [untrue(answer.json(), truth) for answer, truth in zip(answers, house.truth * 4, strict=True)] == [[]] * 20
-    assert all("errors" not in answer.json() for answer in answers)
+    assert [answer.json().get("errors") for answer in answers] == [None] * len(answers)

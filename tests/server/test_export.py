@@ -16,11 +16,12 @@ import fsspec
 import orjson
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from distributed import LocalCluster
 
 from server.execution import Outcome
-from server.export import Manifest, WrongExport, export, form_of
+from server.export import Manifest, WrongExport, export, form_of, missing
 from server.operation import Operation
 from server.tables.reading import TableFailed
 from server.tables.table import Tables
@@ -28,8 +29,12 @@ from server.tables.window import Window, window_of
 from tests.server.tables import library
 from tests.server.tables.conftest import NOW, saved, settings
 from tests.stand import Sandbox
+from upstream.call import Reading
 
 UTC = ZoneInfo("UTC")
+DAY = datetime.date(2026, 3, 1)
+READ_AT = NOW - datetime.timedelta(hours=2)
+SECOND = datetime.timedelta(seconds=1)
 TABLES = Tables([saved(library.LOANS), saved(library.BOOKS)], library.schema)
 LOANS = TABLES["Loans"]
 
@@ -40,19 +45,28 @@ class Lending:
     def __init__(self, broken: str = "") -> None:
         self.broken = broken
         self.days: list[str] = []
+        self.readings: list[Reading] = []
+        self.demanded: set[datetime.datetime | None] = set()
 
     async def __call__(self, operation: Operation) -> Outcome:
         day = operation.variables["during"]["dates"]["from"]
         if day == self.broken:
             return Outcome(errors=[{"message": "Closed.", "extensions": {"code": "UPSTREAM_ERROR"}}])
         self.days.append(day)
-        return Outcome({"loans": [{"id": day, "price": f"{int(day[-2:])}.50"}]})
+        self.demanded.add(operation.asked.not_before)
+        rows = {"loans": [{"id": day, "price": f"{int(day[-2:])}.50"}]}
+        return Outcome(rows, readings=self.readings)
 
 
 def window(since: str, until: str) -> Window:
     found = window_of(LOANS, {"since": since, "until": until}, NOW, UTC)
     assert found is not None
     return found
+
+
+async def run(manifest: Manifest, span: Window, lending: Lending, **options: Any) -> None:
+    """Export what is missing of a window."""
+    await export(manifest, await missing(manifest, span, **options), span, lending, NOW)
 
 
 def read(folder: str) -> Any:
@@ -62,13 +76,13 @@ def read(folder: str) -> Any:
 async def test_a_broken_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     out, broken = str(tmp_path), Lending("2026-03-03")
     with pytest.raises(TableFailed, match="Closed") as failed:
-        await export(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), broken, NOW)
+        await run(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), broken)
     assert failed.value.day == datetime.date(2026, 3, 3)
     assert set(read(out)) >= {"2026-03-01", "2026-03-02"}
     assert not list(tmp_path.rglob("*writing"))
 
     mended = Lending()
-    await export(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), mended, NOW)
+    await run(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), mended)
     assert sorted(mended.days + broken.days) == [f"2026-03-0{day}" for day in range(1, 6)]
     for day, part in read(out).items():
         body = (tmp_path / "Loans" / part["path"]).read_bytes()
@@ -82,18 +96,77 @@ async def test_a_broken_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 async def test_days_that_are_not_over_or_whose_file_is_gone_are_read_again(tmp_path: Path) -> None:
     lending, span = Lending(), window("2026-03-13", "2026-03-16")
     manifest = Manifest(str(tmp_path), LOANS, form_of("csv"), {})
-    await export(manifest, span, lending, NOW)
+    await run(manifest, span, lending)
     lending.days.clear()
-    await export(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending, NOW)
+    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
     assert lending.days == ["2026-03-15"]
     (tmp_path / "Loans" / "day=2026-03-13" / "part.csv").unlink()
-    await export(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending, NOW)
+    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
     assert sorted(lending.days) == ["2026-03-13", "2026-03-15", "2026-03-15"]
 
 
+async def test_a_partition_tells_when_its_rows_were_read(tmp_path: Path) -> None:
+    lending = Lending()
+    lending.readings = [
+        Reading("R5", DAY, DAY, READ_AT, READ_AT + SECOND),
+        Reading("R8", None, None, NOW, NOW + SECOND),
+    ]
+    await run(Manifest(str(tmp_path), LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-02"), lending)
+    (part,) = read(str(tmp_path)).values()
+    assert (part["read_at"], part["next_check"]) == (READ_AT.isoformat(), (READ_AT + SECOND).isoformat())
+    assert datetime.datetime.fromisoformat(part["begun"]) <= datetime.datetime.now(datetime.UTC)
+    told = pq.read_schema(tmp_path / "Loans" / part["path"]).metadata[b"freshness"]
+    assert [one["readAt"] for one in orjson.loads(told)] == [READ_AT.isoformat(), NOW.isoformat()]
+
+
+async def test_days_that_changed_after_they_were_read_are_read_again(tmp_path: Path) -> None:
+    asked: list[tuple[datetime.date | None, datetime.date | None]] = []
+    moments: dict[datetime.date, datetime.datetime] = {}
+
+    async def changed(first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
+        asked.append((first, last))
+        assert first is not None
+        assert last is not None
+        return max((moment for day, moment in moments.items() if first <= day <= last), default=None)
+
+    span, out = window("2026-03-01", "2026-03-06"), str(tmp_path)
+    await run(Manifest(out, LOANS, form_of("csv"), {}), span, Lending(), changed=changed)
+    for moment, days in ((READ_AT, []), (datetime.datetime.now(datetime.UTC) + SECOND, ["2026-03-03"])):
+        moments[datetime.date(2026, 3, 3)] = moment
+        lending = Lending()
+        await run(Manifest(out, LOANS, form_of("csv"), {}), span, lending, changed=changed)
+        assert lending.days == days
+    asked.clear()
+    moments.clear()
+    await run(Manifest(out, LOANS, form_of("csv"), {}), span, Lending(), changed=changed)
+    assert asked == [(datetime.date(2026, 3, 1), datetime.date(2026, 3, 5))]  # one question where nothing changed
+
+
+async def test_a_manifest_of_before_is_understood(tmp_path: Path) -> None:
+    span = window("2026-03-01", "2026-03-02")
+    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, Lending())
+    file = tmp_path / "Loans" / "_manifest.json"
+    told = orjson.loads(file.read_bytes())
+    for name in ("begun", "read_at", "next_check"):
+        del told["partitions"]["2026-03-01"][name]
+    file.write_bytes(orjson.dumps(told))
+    lending = Lending()
+    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
+    assert lending.days == []
+
+
+async def test_all_days_are_read_again_past_what_is_kept(tmp_path: Path) -> None:
+    span, out, again = window("2026-03-01", "2026-03-04"), str(tmp_path), Lending()
+    await run(Manifest(out, LOANS, form_of("csv"), {}), span, Lending())
+    manifest = Manifest(out, LOANS, form_of("csv"), {})
+    await export(manifest, await missing(manifest, span, refresh=True), span, again, NOW, not_before=NOW)
+    assert sorted(again.days) == ["2026-03-01", "2026-03-02", "2026-03-03"]
+    assert again.demanded == {NOW}
+
+
 async def test_an_export_of_something_else_is_not_written_over(tmp_path: Path) -> None:
-    await export(
-        Manifest(str(tmp_path), LOANS, form_of("csv"), {"count": 1}), window("2026-03-01", "2026-03-02"), Lending(), NOW
+    await run(
+        Manifest(str(tmp_path), LOANS, form_of("csv"), {"count": 1}), window("2026-03-01", "2026-03-02"), Lending()
     )
     with pytest.raises(WrongExport, match="holds an export of Loans with another format"):
         Manifest(str(tmp_path), LOANS, form_of("parquet"), {"count": 1})
@@ -104,15 +177,11 @@ async def test_an_export_of_something_else_is_not_written_over(tmp_path: Path) -
 
 
 async def test_an_object_store(tmp_path: Path) -> None:
-    await export(
-        Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), Lending(), NOW
-    )
+    await run(Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), Lending())
     body = fsspec.filesystem("memory").cat_file("/store/x/Loans/day=2026-03-01/part.csv")
     assert body == b"id,price\r\n2026-03-01,1.50\r\n"
     again = Lending()
-    await export(
-        Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), again, NOW
-    )
+    await run(Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), again)
     assert again.days == []
 
 
@@ -153,11 +222,18 @@ def test_on_a_cluster_the_same_files_come_out(
         )
     assert many.returncode == 0, many.stderr
     assert many.stdout == alone.stdout.replace("alone", "many")
-    files = {path.relative_to(tmp_path / "alone"): path.read_bytes() for path in (tmp_path / "alone").rglob("*.*")}
-    assert len(files) == 3
-    assert {
-        path.relative_to(tmp_path / "many"): path.read_bytes() for path in (tmp_path / "many").rglob("*.*")
-    } == files
+    assert written(tmp_path / "many") == written(tmp_path / "alone")
+
+
+def written(out: Path) -> dict[str, tuple[int, Any]]:
+    """The rows of each partition that a manifest has, and their number. Their bytes also tell when they were read."""
+    parts = orjson.loads((out / "GroupTransactions" / "_manifest.json").read_bytes())["partitions"]
+    files = {str(path.relative_to(out / "GroupTransactions")) for path in out.rglob("*.parquet")}
+    assert {part["path"] for part in parts.values()} == files
+    return {
+        day: (part["rows"], pq.read_table(out / "GroupTransactions" / part["path"], partitioning=None).to_pylist())
+        for day, part in parts.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The days cache of a running server: a day asked for again is not called for again, until it is to be forgotten."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -61,6 +62,62 @@ def test_closed_days_are_kept_until_they_are_to_be_forgotten(tmp_path: Path) -> 
                 assert time.monotonic() < deadline, told
                 time.sleep(0.5)
             assert told["store"]["kind"] == "memory"
+
+
+def test_files_pages_and_exports_of_forgotten_days_go_too(tmp_path: Path) -> None:
+    """Through the commands and a running server: a correction of the vendor reaches everyone who reads tables."""
+    database = tmp_path / "world.sqlite"
+    window = "group=382&since=2026-03-10&until=2026-03-13"
+    with Sandbox(users=12, days=10, database=database) as sandbox:
+        settings = {
+            "GAMEHUB_URL": sandbox.gamehub_url,
+            "GAMEHUB_TOKEN": sandbox.gamehub_token,
+            "CACHE_OPEN_SECONDS": "600",
+            "ERROR_JOURNAL": str(tmp_path / "errors.sqlite"),
+        }
+
+        def run(*arguments: str) -> str:
+            words = [COMMAND, *arguments]
+            ran = subprocess.run(words, env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+            assert ran.returncode == 0, ran.stderr
+            return ran.stdout
+
+        def export(*options: str) -> str:
+            days = ["--since", "2026-03-10", "--until", "2026-03-13"]
+            return run("export", "DailyMovements", "--var", "group=382", *days, "--out", "out", *options)
+
+        with served(tmp_path, **settings) as address:
+
+            def read() -> tuple[str, list[object]]:
+                """The file, and the pages of OData."""
+                csv = httpx.get(f"{address}/tables/DailyMovements.csv?{window}", trust_env=False, timeout=60)
+                page = httpx.get(f"{address}/odata/DailyMovements?{window}", trust_env=False, timeout=60)
+                return csv.text, page.json()["value"]
+
+            before = read()
+            assert export().startswith("DailyMovements: 3 of 3 partitions written")
+            with sqlite3.connect(database) as world:
+                changed = world.execute("UPDATE daily SET wagers = wagers + 100 WHERE day = '2026-03-11'").rowcount
+            assert changed > 0
+            sandbox.reset()
+            assert read() == before
+            assert sandbox.calls() == []
+            assert export().startswith("DailyMovements: 0 of 3 partitions written")
+            run("cache", "--forget", "R1", "--from", "2026-03-11", "--to", "2026-03-11")
+            deadline = time.monotonic() + 20
+            while (after := read()) == before:
+                assert time.monotonic() < deadline, "the server did not forget"
+                time.sleep(0.2)
+            assert [old == new for old, new in zip(before[1], after[1], strict=True)] == [True, False, True]
+            assert after[0] != before[0]
+            frames = [
+                (call["params"]["timestamp_range_from"], call["params"]["timestamp_range_to"])
+                for call in sandbox.calls()
+                if call["report"] == "users_report"
+            ]
+            assert set(frames) == {("2026-03-11", "2026-03-11")}
+            assert export().startswith("DailyMovements: 1 of 3 partitions written")
+            assert export("--refresh").startswith("DailyMovements: 3 of 3 partitions written")
 
 
 def test_what_cannot_be_asked_of_it(tmp_path: Path) -> None:

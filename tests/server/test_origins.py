@@ -36,10 +36,16 @@ def test_a_listed_origin_may_ask(client: httpx.Client) -> None:
     assert "access-control-allow-credentials" not in asked.headers
     answer = client.post("/graphql", json={"query": "{ __typename }"}, headers={"Origin": FRIEND})
     assert answer.headers["access-control-allow-origin"] == FRIEND
-    assert "X-Request-Id" in answer.headers["access-control-expose-headers"]
+    exposed = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"Age", "ETag", "X-Request-Id"} <= set(exposed)
     query = {"query": "{ __typename }"}
     answer = client.get("/graphql", params=query, headers={"Origin": FRIEND, "Sec-Fetch-Site": "cross-site"})
     assert answer.json() == {"data": {"__typename": "Query"}}
+    assert answer.headers["vary"].endswith("X-Graph-Max-Calls, Origin")
+    # An answer without these headers that a cache has kept must not be given to a page, either.
+    assert client.get("/graphql", params=query).headers["vary"].endswith("X-Graph-Max-Calls, Origin")
+    for header in ("cache-control", "pragma", "if-none-match"):
+        assert preflight(client, FRIEND, header).status_code == 200
 
 
 @pytest.mark.parametrize(

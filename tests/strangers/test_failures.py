@@ -151,13 +151,15 @@ async def test_a_movement_that_the_second_report_lacks(
     assert {error.extensions["code"] for error in result.errors} == {"UPSTREAM_INCOMPLETE"}
 
 
-async def test_a_row_of_the_wrong_kind_fails_the_report(stranger: Stranger, client: Client) -> None:
+async def test_a_column_of_the_wrong_kind_fails_where_it_is_selected(stranger: Stranger, client: Client) -> None:
     stranger.world.groups[0].type = ["not", "a", "text"]  # type: ignore[assignment]
+    count = len(stranger.world.groups)
     async with client:
-        result = await client.ask("{ groups { totalCount } progressiveJackpots { value } }")
-    assert result.data["groups"] is None
-    assert len(result.data["progressiveJackpots"]) == 2
+        result = await client.ask("{ groups { totalCount nodes { id } } types: groups { nodes { type } } }")
+    assert result.data["groups"]["totalCount"] == len(result.data["groups"]["nodes"]) == count
+    assert sum(node["type"] is None for node in result.data["types"]["nodes"]) == 1
     assert [error.extensions["code"] for error in result.errors] == ["UPSTREAM_MALFORMED"]
+    assert [error.extensions["column"] for error in result.errors] == ["type"]
 
 
 @pytest.mark.parametrize("unknown", ["code", "empty"])

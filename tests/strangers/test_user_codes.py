@@ -9,7 +9,8 @@ from tests.strangers.client import Client
 from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import write_agents
 
-TODAY = "2022-10-31 00:00:00/2022-10-31 23:59:59"
+# A log of today is read until the second before the last whole one; its bounds are a second wider.
+TODAYS_LOG = "2022-10-30 23:59:59/2022-10-31 11:59:59"
 RULES = {"username": "u1", "external_user_id": "X60", "id": "60"}
 WALK = """{ groups { nodes { id users { nodes { id username externalId gameLogs { totalCount
   nodes { id userCode bet user { id username } } } } } } } }"""
@@ -25,7 +26,7 @@ async def test_alone_and_among_others_a_user_has_the_same_log(stranger: Stranger
             user["id"]: user["gameLogs"] for group in data["groups"]["nodes"] for user in group["users"]["nodes"]
         }
         assert stranger.calls() == [
-            "api_groups_report", "api_users_report", f"get_game_log agent=admin game_type=slot page=0 {TODAY}",
+            "api_groups_report", "api_users_report", f"get_game_log agent=admin game_type=slot page=0 {TODAYS_LOG}",
         ]  # fmt: skip
         assert sum(logs["totalCount"] for logs in together.values()) == 28
         for id, logs in together.items():
@@ -35,7 +36,7 @@ async def test_alone_and_among_others_a_user_has_the_same_log(stranger: Stranger
             )
             assert alone["user"]["gameLogs"] == logs
         calls = stranger.calls()
-        assert f"get_game_log agent=admin game_type=slot page=0 user_code={RULES[rule]} {TODAY}" in calls
+        assert f"get_game_log agent=admin game_type=slot page=0 user_code={RULES[rule]} {TODAYS_LOG}" in calls
 
 
 @pytest.mark.parametrize("rule", list(RULES))
@@ -115,8 +116,8 @@ class TestSeveralAgents:
         assert stranger.calls() == [
             "api_groups_report",
             "api_users_report",
-            f"get_game_log agent=admin game_type=slot page=0 {TODAY}",
-            f"get_game_log agent=north game_type=slot page=0 {TODAY}",
+            f"get_game_log agent=admin game_type=slot page=0 {TODAYS_LOG}",
+            f"get_game_log agent=north game_type=slot page=0 {TODAYS_LOG}",
         ]
 
     async def test_one_user(self, stranger: Stranger, client: Client) -> None:
@@ -124,7 +125,7 @@ class TestSeveralAgents:
             data = await client.data('{ user(id: "2090") { gameLogs { totalCount nodes { agentCode } } } }')
         assert data["user"]["gameLogs"] == {"totalCount": 6, "nodes": [{"agentCode": "north"}] * 6}
         assert stranger.calls() == [
-            "api_users_report id=2090", f"get_game_log agent=north game_type=slot page=0 user_code=TEST {TODAY}",
+            "api_users_report id=2090", f"get_game_log agent=north game_type=slot page=0 user_code=TEST {TODAYS_LOG}",
         ]  # fmt: skip
 
     async def test_all_logs_are_those_of_all_agents(self, stranger: Stranger, client: Client) -> None:

@@ -42,9 +42,8 @@ def test_neighbours_run_together() -> None:
     assert days.runs([]) == []
 
 
-def test_a_day_is_over_some_hours_after_its_end() -> None:
-    over = days.over(datetime.date(2026, 3, 29), MADRID, datetime.timedelta(hours=6))
-    assert over == at("2026-03-30T04:00")
+def test_a_day_ends_by_its_own_clock() -> None:
+    assert days.end(datetime.date(2026, 3, 29), MADRID) == at("2026-03-29T22:00")
 
 
 def test_days_as_people_write_them() -> None:

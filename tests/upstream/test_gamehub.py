@@ -1,7 +1,9 @@
 """GameHub over real HTTP: requests, answers, errors, tokens and what goes wrong on the wire."""
 
 import asyncio
+import dataclasses
 import datetime
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -302,9 +304,40 @@ async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: 
     exact = Call.of(reports.GROUP_MOVEMENTS, Interval(start, start + 2 * half), group_id=382)
     upstream = make()
     assert [row.movement_id for row in (await upstream.fetch(narrow)).rows] == [0, 1]
-    # Where the period is what was asked for, rows outside are of another.
+    # The second around the period is asked for, too; what lies beyond it is of another.
+    assert [row.movement_id for row in (await upstream.fetch(exact)).rows] == [0]
+    rows[0]["timestamp"] = 1714557600 - 2
     with pytest.raises(errors.Malformed, match="R5: a row's timestamp lies outside the period that was asked for"):
         await upstream.fetch(exact)
+
+
+@pytest.mark.parametrize("selected", [None, frozenset({"movement_id"})])
+async def test_c37_an_id_is_one_row(selected: frozenset[str] | None, server: Server, make: Make) -> None:
+    row = {"movement_id": 1, "timestamp": 1714557600, "type": "x", "currency_amount": 1, "game_id": "bad"}
+    call = dataclasses.replace(Call.of(reports.GROUP_MOVEMENTS, DAY, group_id=382), columns=selected)
+    server.script(Told({"error": False, "report": [row, row]}))
+    assert len((await make().fetch(call)).rows) == 1
+    # Also where the rows differ in a column that nobody reads.
+    server.script(Told({"error": False, "report": [row, row | {"ticket_id": "7"}]}))
+    with pytest.raises(errors.Malformed, match="R5: two different rows have the movement_id 1"):
+        await make().fetch(call)
+
+
+async def test_c36_the_summary_of_another_game_is_malformed(server: Server, make: Make) -> None:
+    server.script(Told({"error": False, "report": {"bs_game_id_main": 8}}))
+    with pytest.raises(errors.Malformed, match="R4: a row is of bs_game_id_main '8', where id 7 was asked for"):
+        await make().fetch(Call.of(reports.GAME_SUMMARY, id=7))
+
+
+async def test_c39_a_byte_order_mark_and_phps_empty_objects_are_read(server: Server, make: Make) -> None:
+    winner = {"username": "ana", "amount": []}
+    summary = {"bs_game_id_main": 7, "bs_game_prizes": [{"prize_name": "Line", "winners": [winner]}]}
+    server.script(Told(b"\xef\xbb\xbf" + json.dumps({"error": False, "report": summary}).encode()))
+    (row,) = (await make().fetch(Call.of(reports.GAME_SUMMARY, id=7))).rows
+    assert row.bs_game_prizes[0].winners[0].amount is None
+    server.script(Told({"error": False, "report": {"game_id": 7, "progressive_jackpot": []}}))
+    (row,) = (await make().fetch(Call.of(reports.GAME_DETAIL, id=7))).rows
+    assert row.progressive_jackpot is None
 
 
 async def test_an_unset_system_says_which_setting_is_missing() -> None:

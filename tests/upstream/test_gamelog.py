@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from upstream import errors, reports
 from upstream.agents import Agent, Agents
 from upstream.call import Call
 from upstream.gamelog import GameLogConfig
-from upstream.interval import dates
+from upstream.interval import Interval, dates
 from upstream.journal import Journal
 from upstream.secret import Secret
 
@@ -52,8 +53,8 @@ async def test_the_example_is_read_over_http(server: Server, make: Make) -> None
         "agent_code": "testAgent",
         "agent_token": AGENT_TOKEN,
         "game_type": "slot",
-        "start": "2021-09-17 00:00:00",
-        "end": "2021-09-17 23:59:59",
+        "start": "2021-09-16 23:59:59",
+        "end": "2021-09-18 00:00:00",
         "page": 0,
         "perPage": 10_000,
     }
@@ -63,12 +64,12 @@ async def test_c05_start_and_end_are_in_the_systems_own_zone(server: Server, mak
     server.reply = log(0)
     await make(gamelog={"timezone": ZoneInfo("Asia/Kolkata")}).fetch(LOGS)
     assert (server.asked[0].json["start"], server.asked[0].json["end"]) == (
-        "2024-05-01 05:30:00",
-        "2024-05-02 05:29:59",
+        "2024-05-01 05:29:59",
+        "2024-05-02 05:30:00",
     )
 
 
-@pytest.mark.parametrize(("total", "pages"), [(0, 1), (1, 1), (9, 1), (10, 1), (11, 2), (95, 10), (100, 10)])
+@pytest.mark.parametrize(("total", "pages"), [(0, 1), (1, 1), (9, 1), (10, 2), (11, 2), (95, 10), (100, 10)])
 async def test_c07_all_pages_are_read_in_order(total: int, pages: int, server: Server, make: Make) -> None:
     server.reply = log(total)
     answer = await make(gamelog={"page_size": 10}).fetch(LOGS)
@@ -141,10 +142,25 @@ async def test_c07_a_row_on_two_pages_is_noticed(server: Server, make: Make) -> 
     assert server.asked[-1].json["perPage"] > 20
 
 
-async def test_c07_a_row_that_is_there_twice_is_incomplete(server: Server, make: Make) -> None:
+async def test_c37_identical_copies_are_one_row_and_different_ones_malformed(server: Server, make: Make) -> None:
     server.reply = lambda asked: Told({"status": 1, "total_count": 2, "slot": [ROW, ROW]})
-    with pytest.raises(errors.Incomplete, match="1 rows stand in it twice"):
+    assert len((await make().fetch(LOGS)).rows) == 1
+    server.reply = lambda asked: Told({"status": 1, "total_count": 2, "slot": [ROW, ROW | {"win_money": 77}]})
+    with pytest.raises(errors.Malformed, match="G1: two different rows have the history_id"):
         await make().fetch(LOGS)
+
+
+@pytest.mark.parametrize(("total", "pages"), [(10, 2), (25, 3), (30, 4)])
+async def test_c40_a_total_may_count_the_page_alone(total: int, pages: int, server: Server, make: Make) -> None:
+    def reply(asked: Asked) -> Told:
+        told = page(asked, total)
+        told.body["total_count"] = len(told.body["slot"])
+        return told
+
+    server.reply = reply
+    answer = await make(gamelog={"page_size": 10}).fetch(LOGS)
+    assert [row.history_id for row in answer.rows] == list(range(total))
+    assert [asked.json["page"] for asked in server.asked] == list(range(pages))
 
 
 async def test_the_first_page_that_fails_stops_the_rest(server: Server, make: Make) -> None:
@@ -259,3 +275,55 @@ async def test_a_redirect_is_never_followed(server: Server, make: Make) -> None:
     with pytest.raises(errors.Malformed, match="redirects"):
         await make().fetch(LOGS)
     assert len(server.asked) == 1
+
+
+def stamped(number: int, at: datetime.datetime) -> dict[str, Any]:
+    return ROW | {"history_id": number, "created_at": f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"}
+
+
+def bound(asked: Asked, name: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(asked.json[name]).replace(tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+async def test_c26_the_last_second_of_a_day_belongs_to_it(exact: bool, server: Server, make: Make) -> None:
+    """Whether the upstream compares times to the millisecond or to the second."""
+    midnight = datetime.datetime(2024, 5, 2, tzinfo=datetime.UTC)
+    times = [midnight + datetime.timedelta(milliseconds=each) for each in (-86_400_001, -86_400_000, -250, 0, 250)]
+
+    def reply(asked: Asked) -> Told:
+        rows = []
+        for number, time in enumerate(times):
+            seen = time if exact else time.replace(microsecond=0)
+            if bound(asked, "start") <= seen <= bound(asked, "end"):
+                rows.append(stamped(number, time))
+        return Told({"status": 1, "total_count": len(rows), "page": 0, "perPage": 10_000, "slot": rows})
+
+    server.reply = reply
+    for day, expected in ((1, [1, 2]), (2, [3, 4])):
+        date = datetime.date(2024, 5, day)
+        answer = await make().fetch(Call.of(reports.GAME_LOGS, dates(date, date, UTC), game_type="slot"))
+        assert [row.history_id for row in answer.rows] == expected
+
+
+@pytest.mark.parametrize("key", [{}, {"user_code": "ana"}])
+async def test_c28_a_log_that_grows_while_it_is_read_is_read(key: dict[str, str], server: Server, make: Make) -> None:
+    """A row appears with every page: none of them makes the pages move."""
+    now = datetime.datetime.now(datetime.UTC)
+    today = Interval(now - datetime.timedelta(hours=1), now + datetime.timedelta(hours=12))
+    times = [now - datetime.timedelta(minutes=59 - number) for number in range(55)]
+
+    def reply(asked: Asked) -> Told:
+        times.append(datetime.datetime.now(datetime.UTC))
+        rows = [stamped(number, time) | key for number, time in enumerate(times) if time <= bound(asked, "end")]
+        page, size = asked.json["page"], asked.json["perPage"]
+        cut = rows[page * size : (page + 1) * size]
+        return Told({"status": 1, "total_count": len(rows), "page": page, "perPage": size, "slot": cut})
+
+    server.reply = reply
+    call = replace(Call.of(reports.GAME_LOGS, today, game_type="slot", **key), moment=now)
+    answer = await make(gamelog={"page_size": 10}).fetch(call)
+    assert [row.history_id for row in answer.rows] == list(range(55))
+    assert len(server.asked) == 6
+    until = (now.replace(microsecond=0) - datetime.timedelta(seconds=1)).strftime("%Y-%m-%d %H:%M:%S")
+    assert {asked.json["end"] for asked in server.asked} == {until}

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from upstream import reports
 from upstream.call import Call
+from upstream.errors import Malformed
 from upstream.interval import Interval, dates
-from upstream.request import BadParameter, body, checked, query, span, within
+from upstream.request import BadParameter, body, checked, query, sendable, settled, span, within
 from upstream.rows import GroupMovement
 
 UTC = ZoneInfo("UTC")
@@ -43,10 +44,15 @@ def test_c06_equal_calls_are_equal_however_an_id_is_written() -> None:
         (Call.of(reports.GROUP_MOVEMENTS, DAY, group_id="٣"), "must be a whole number from 1"),
         (Call.of(reports.ROOM_GAMES, DAY, status=9), "must be a game status from 1 to 8"),
         (Call.of(reports.ROOM_GAMES, DAY, status="Played"), "must be a game status from 1 to 8"),
-        (Call.of(reports.USERS, username=""), "must be a text of 1 to 200"),
-        (Call.of(reports.USERS, username="x" * 201), "must be a text of 1 to 200"),
-        (Call.of(reports.USERS, username="a\nb"), "must be a text of 1 to 200"),
-        (Call.of(reports.USERS, username=7), "must be a text of 1 to 200"),
+        (Call.of(reports.USERS, username=""), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username="x" * 1001), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username="a\nb"), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username="a\ud800"), "must be a text of 1 to 1,000"),
+        (Call.of(reports.USERS, username=7), "must be a text of 1 to 1,000"),
+        *(
+            (Call.of(reports.GAME_LOGS, DAY, game_type=kind), "game_type must be a game type such as slot")
+            for kind in ('sl"ot', "sl\\ot", "slot\x00", "slot\t", "", "x" * 65)
+        ),
         (Call.of(reports.USERS, group_id=7), "there is no parameter 'group_id'; allowed: id, username, fkgroup"),
         (Call.of(reports.USERS, DAY), "takes no period"),
         (Call.of(reports.USERS, agent="a"), "has no agent"),
@@ -66,6 +72,14 @@ def test_c06_a_bad_parameter_never_leaves(call: Call, message: str) -> None:
         checked(call)
 
 
+@pytest.mark.parametrize("name", ["Jean\u00a0Paul", "a\u200db", "👩‍🚀", "tab\tbed", "Ñandú", "x" * 999])
+def test_c33_what_an_upstream_sends_can_be_sent_back(name: str) -> None:
+    call = Call.of(reports.GAME_LOGS, DAY, game_type="slot", user_code=name)
+    assert dict(checked(call).params)["user_code"] == sendable(name, "R9", "username") == name
+    with pytest.raises(Malformed, match="R9: a username is not a text"):
+        sendable(f"{name}\x01", "R9", "username")
+
+
 def asked(report: reports.Report, interval: Interval | None, zone: ZoneInfo = UTC, **params: Any) -> dict[str, str]:
     call = checked(Call.of(report, interval, **params))
     return dict(query(call, span(interval, zone) if interval is not None else None))
@@ -82,7 +96,7 @@ def test_c05_whole_days_are_a_range_with_its_last_day() -> None:
     }
 
 
-def test_c05_anything_else_is_a_datetime_range_to_its_last_second() -> None:
+def test_c26_anything_else_is_a_datetime_range_one_second_wider() -> None:
     found = asked(reports.GAMES_ON_SALE, between("2024-05-01T09:45:00+02:00", "2024-05-03T21:15:31+02:00"), MADRID,
                   bs_room_id=2)  # fmt: skip
     assert found == {
@@ -91,8 +105,8 @@ def test_c05_anything_else_is_a_datetime_range_to_its_last_second() -> None:
         "starts_at": "datetime_range",
         "starts_at_range_from": "2024-05-01",
         "starts_at_range_to": "2024-05-03",
-        "starts_at_range_from_time": "09:45:00",
-        "starts_at_range_to_time": "21:15:30",
+        "starts_at_range_from_time": "09:44:59",
+        "starts_at_range_to_time": "21:15:31",
     }
 
 
@@ -100,8 +114,8 @@ def test_c04_a_day_elsewhere_is_no_whole_day_here() -> None:
     day = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), ZoneInfo("America/New_York"))
     found = asked(reports.FINANCIAL_MOVEMENTS, day, MADRID)
     assert found["timestamp"] == "datetime_range"
-    assert (found["timestamp_range_from"], found["timestamp_range_from_time"]) == ("2024-05-01", "06:00:00")
-    assert (found["timestamp_range_to"], found["timestamp_range_to_time"]) == ("2024-05-02", "05:59:59")
+    assert (found["timestamp_range_from"], found["timestamp_range_from_time"]) == ("2024-05-01", "05:59:59")
+    assert (found["timestamp_range_to"], found["timestamp_range_to_time"]) == ("2024-05-02", "06:00:00")
 
 
 @pytest.mark.parametrize("report", [reports.ROOM_GAMES, reports.USER_TRANSACTIONS, reports.FINANCIAL_MOVEMENTS])
@@ -121,26 +135,26 @@ def test_c17_c18_parameters_have_the_reports_own_names() -> None:
     assert asked(reports.USERS, None, fkgroup=23)["fkgroup"] == "23"
 
 
-def test_c05_the_game_log_is_asked_in_its_own_zone_both_ends_included() -> None:
+def test_c26_the_game_log_is_asked_in_its_own_zone_one_second_wider() -> None:
     call = checked(Call.of(reports.GAME_LOGS, DAY, game_type="slot", user_code="u1"))
-    whole = body(call, span(DAY, UTC), 0, 1000)
+    whole = body(call, span(DAY, UTC, by_days=False), 0, 1000)
     assert whole == {
         "method": "get_game_log",
         "game_type": "slot",
         "user_code": "u1",
-        "start": "2024-05-01 00:00:00",
-        "end": "2024-05-01 23:59:59",
+        "start": "2024-04-30 23:59:59",
+        "end": "2024-05-02 00:00:00",
         "page": 0,
         "perPage": 1000,
     }
     elsewhere = body(call, span(DAY, ZoneInfo("Asia/Kolkata")), 2, 10)
-    assert (elsewhere["start"], elsewhere["end"]) == ("2024-05-01 05:30:00", "2024-05-02 05:29:59")
+    assert (elsewhere["start"], elsewhere["end"]) == ("2024-05-01 05:29:59", "2024-05-02 05:30:00")
 
 
 def test_bounds_within_a_second_are_widened_and_the_rows_outside_left_out() -> None:
     interval = between("2024-05-01T10:00:00.500Z", "2024-05-01T11:00:00.250Z")
     found = span(interval, UTC)
-    assert (found.first.isoformat(), found.last.isoformat()) == ("2024-05-01T10:00:00", "2024-05-01T11:00:00")
+    assert (found.first.isoformat(), found.last.isoformat()) == ("2024-05-01T09:59:59", "2024-05-01T11:00:01")
     assert found.window == interval
     start = int(interval.start.timestamp() * 1e6)
     rows = [
@@ -153,13 +167,24 @@ def test_bounds_within_a_second_are_widened_and_the_rows_outside_left_out() -> N
 def test_bounds_in_a_repeated_hour_are_widened_beyond_it() -> None:
     interval = between("2024-10-27T02:30:00+02:00", "2024-10-27T02:30:00+01:00")
     found = span(interval, MADRID)
-    assert (found.first.isoformat(), found.last.isoformat()) == ("2024-10-27T01:45:00", "2024-10-27T03:14:59")
+    assert (found.first.isoformat(), found.last.isoformat()) == ("2024-10-27T01:59:59", "2024-10-27T03:00:00")
     assert found.window == interval
 
 
 def test_rows_are_left_alone_where_the_span_is_the_interval() -> None:
     assert span(DAY, UTC).window is None
-    assert span(between("2024-05-01T10:00:00Z", "2024-05-01T11:00:00Z"), MADRID).window is None
+    hour = between("2024-05-01T10:00:00Z", "2024-05-01T11:00:00Z")
+    assert span(hour, MADRID).window == hour
+
+
+def test_c28_a_period_that_is_not_over_is_read_until_what_no_longer_grows() -> None:
+    def until(now: str) -> datetime.datetime:
+        return settled(DAY, datetime.datetime.fromisoformat(now)).end
+
+    assert until("2024-05-01T12:00:07.900Z") == datetime.datetime(2024, 5, 1, 12, 0, 6, tzinfo=datetime.UTC)
+    # What is over, has not begun or begins this very second is read as it is.
+    for now in ("2024-05-02T00:00:02Z", "2024-04-30T12:00:00Z", "2024-05-01T00:00:01.500Z"):
+        assert until(now) == DAY.end
 
 
 @given(
@@ -180,7 +205,6 @@ def test_a_span_always_holds_its_interval(
     first, last = (
         bound.replace(tzinfo=zone, fold=fold).astimezone(datetime.UTC) for bound in (found.first, found.last)
     )
-    assert first <= interval.start
-    assert interval.end <= last + datetime.timedelta(seconds=1)
-    if found.window is None:
-        assert (first, last + datetime.timedelta(seconds=1)) == (interval.start, interval.end)
+    assert first + datetime.timedelta(seconds=1) <= interval.start
+    assert interval.end <= last
+    assert found.window == interval

@@ -1,7 +1,9 @@
 """What may go wrong on the wire, over both transports: retries, deadlines, limits, connections."""
 
 import asyncio
+import datetime
 import time
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -36,10 +38,10 @@ async def test_a_lost_connection_is_tried_again(fault: str, server: Server, make
     [
         ("reset", {errors.Unavailable}),
         ("close", {errors.Unavailable}),
-        ("reset_in_body", {errors.Unavailable}),
+        # A body that ends early is cut off, whatever its framing (C38).
+        ("reset_in_body", {errors.Malformed}),
         ("cut", {errors.Malformed}),
-        # The Rust transport cannot tell a chunked body that ends early from a reset.
-        ("chunks_cut", {errors.Malformed, errors.Unavailable}),
+        ("chunks_cut", {errors.Malformed}),
         ("garbage", {errors.Malformed}),
     ],
 )
@@ -48,7 +50,32 @@ async def test_a_connection_that_stays_lost_is_an_error(fault: str, kinds: Any, 
     with pytest.raises(errors.UpstreamError) as caught:
         await make().fetch(GROUPS)
     assert type(caught.value) in kinds
-    assert len(server.asked) == 3
+    assert caught.value.requests == len(server.asked) == 3
+
+
+async def test_c38_the_breaker_counts_a_cut_answer_once(server: Server, make: Make) -> None:
+    upstream = make(gamehub={"breaker_failures": 2})
+    for number, fault in enumerate(("cut", "chunks_cut"), 1):
+        server.script(bad(fault))
+        with pytest.raises(errors.Malformed):
+            await upstream.fetch(GROUPS)
+        # Each call took three requests, and counts as one failure: the second opens the breaker.
+        assert len(server.asked) == 3 * number
+        states = {each["name"]: each["state"] for each in upstream.stats()["GameHub"]["breakers"]}
+        assert states["R8 of GameHub"] == ("closed" if number == 1 else "open")
+
+
+async def test_c39_a_retry_after_may_be_a_date(server: Server, make: Make) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    past = format_datetime(now - datetime.timedelta(seconds=1), usegmt=True)
+    server.script(Told(b"", 503, {"retry-after": past}), GOOD)
+    assert (await make().fetch(GROUPS)).requests == 2
+    # A date beyond the deadline leaves the answer as it stands.
+    late = format_datetime(now + datetime.timedelta(hours=1), usegmt=True)
+    server.script(Told(b"", 503, {"retry-after": late}))
+    with pytest.raises(errors.Unavailable, match="answered 503") as caught:
+        await make().fetch(GROUPS)
+    assert caught.value.requests == 1
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -204,14 +204,26 @@ def test_commissions_need_wagers_and_cover_their_refunds() -> None:
 
 
 def test_refunds_are_added_in_the_base_currency() -> None:
-    game = GameSummary(bs_game_id_main=7, total_tickets_refunded=3, total_refunds_real="3.25")
     of_day = Booked.of([financial(3, 1), financial(3, 2, "1.00", group=2)])
     before = Booked.of([financial(3, 1)])
     rates = {1: Fraction(1), 2: Fraction(4, 5)}
-    assert list(movements.refunds({7: game}, [of_day, before], rates)) == []
+
+    def found(tickets: int, amount: str, rates: dict[int | None, Fraction | None]) -> list[tuple[str, str, str]]:
+        games = {
+            id: GameSummary(bs_game_id_main=id, total_tickets_refunded=0, total_refunds_real="0.00")
+            for id in range(20, 30)
+        }
+        games[7] = GameSummary(bs_game_id_main=7, total_tickets_refunded=tickets, total_refunds_real=amount)
+        customs = Customs()
+        movements.refunds(games, [of_day, before], rates, customs)
+        return shown(customs.settle()[0])
+
+    tickets = ("game 7", "tickets refunded", "R4 total_tickets_refunded 2 | R11 refunds 3")
+    refunds = ("game 7", "refunds", "R4 total_refunds_real 3.00 | R11 sum of refunds 3.25")
+    assert found(3, "3.25", {**rates}) == []
+    assert found(2, "3.00", {**rates}) == [tickets, refunds]
     # Without a rate the amounts are not added, and the tickets are counted nevertheless.
-    unknown = list(movements.refunds({7: game}, [of_day], {1: Fraction(1), 2: None}))
-    assert shown(unknown) == [("game 7", "tickets refunded", "R4 total_tickets_refunded 3 | R11 refunds 2")]
+    assert found(2, "3.00", {1: Fraction(1), 2: None}) == [tickets]
 
 
 def test_a_row_of_r11_with_a_type_that_only_r5_knows() -> None:

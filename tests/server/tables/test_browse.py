@@ -14,8 +14,10 @@ from playwright.async_api import expect
 
 from server.bundle import MEDIA_TYPES
 from server.tables.browse import PAGE
+from tests.served import served
 from tests.server.browsing import chromium, watched
-from tests.server.tables.conftest import Library
+from tests.server.tables.conftest import Library, settings
+from tests.stand import Sandbox
 
 DAYS = "group=382&since=2026-03-12&until=2026-03-14"
 LIT = """() => { const canvas = document.querySelector("#chart canvas");
@@ -117,6 +119,32 @@ def test_power_query_snippets_ask_for_the_same(address: str, csv: list[str], sni
     (path,) = re.findall('RelativePath = "(.*?)"', snippets["Power BI / Excel (CSV)"])
     found = httpx.get(f"{address}/{path}", params=dict(re.findall(r'(\w+) = "([\d-]+)"', fields)), trust_env=False)
     assert found.text.splitlines() == csv
+
+
+async def test_the_page_says_when_its_rows_were_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    """And the button has them read again, for everyone."""
+    path = "/tables/DailyMovements?group=382&since=2026-03-12&until=2026-03-14"
+
+    def days() -> int:
+        """How often a day of the table was read."""
+        return sum(call["report"] == "users_report" for call in sandbox.calls())
+
+    with served(tmp_path, **settings(sandbox), CACHE_OPEN_SECONDS="3000") as address:
+        sandbox.reset()
+        async with chromium() as browser:
+            page = await browser.new_page()  # one that is watched has no cache, and so demands fresh rows each time
+            await page.goto(f"{address}{path}")
+            await expect(page.locator(".fresh time")).to_have_text(re.compile(r"^read \d+ seconds? ago$"))
+            first = await page.locator(".fresh time").get_attribute("datetime")
+            await expect(page.locator(".fresh time")).not_to_have_text(re.compile("^read [012] seconds? ago$"))
+            assert days() == 2
+            await page.reload()
+            await expect(page.locator(".fresh time")).to_have_text(re.compile(r"^read \d+ (seconds|minutes?) ago$"))
+            assert days() == 2
+            await page.get_by_role("button", name="Refresh").click()
+            await expect(page.locator(".fresh time")).to_have_text(re.compile("^read [012] seconds? ago$"))
+            assert days() == 4
+            assert (await page.locator(".fresh time").get_attribute("datetime") or "") > (first or "")
 
 
 async def test_what_goes_wrong_is_said(open_library: Library) -> None:

@@ -1,44 +1,57 @@
-"""The spool: files that are whole or not there, written once, bounded, and found again."""
+"""The spool: files that are whole or not there, written once, bounded, and found again with their moments."""
 
 # ruff: noqa: ASYNC240 (files of a few bytes)
 import asyncio
+import datetime
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from server.tables.spool import Spool, key_of
+from server.freshness import Freshness
+from server.tables.spool import LATE, READING, Snapshot, Spool, Times, Wanted, key_of
+
+NOON = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
+A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
+def second(number: float) -> datetime.datetime:
+    return NOON + datetime.timedelta(seconds=number)
 
 
-def writing(text: bytes, written: list[bytes] | None = None) -> Callable[[Path], Awaitable[None]]:
-    async def write(path: Path) -> None:
+def writing(text: bytes, begun: float = 0, *, oldest: float | None = None, until: float = 60) -> Callable[[Path], Any]:
+    """Writes a file whose rows were read at a moment, and are trusted until another."""
+    read = None if oldest is None else Freshness(second(oldest), second(begun), second(until))
+
+    async def write(path: Path) -> Times:
         await asyncio.sleep(0.01)
         path.write_bytes(text)
-        if written is not None:
-            written.append(text)
+        return Times(second(begun), read, second(until))
 
     return write
+
+
+def at(number: float, **wanted: Any) -> Wanted:
+    return Wanted(second(number), **wanted)
+
+
+async def never(path: Path) -> Times:
+    raise AssertionError("nothing was to be written")
 
 
 async def test_one_writes_and_all_wait_even_if_the_first_one_leaves(tmp_path: Path) -> None:
     spool, begun, go = Spool(lambda: (tmp_path, False), 100), asyncio.Semaphore(0), asyncio.Event()
 
-    async def slowly(path: Path) -> None:
+    async def slowly(path: Path) -> Times:
         begun.release()
         await go.wait()
         path.write_bytes(b"x")
+        return Times(NOON, None, second(60))
 
-    first = asyncio.create_task(spool.get("a", "csv", 60, slowly))
+    first = asyncio.create_task(spool.get(A, "csv", at(0), slowly))
     await begun.acquire()
-    others = [asyncio.create_task(spool.get("a", "csv", 60, slowly)) for _ in range(3)]
+    others = [asyncio.create_task(spool.get(A, "csv", at(0), slowly)) for _ in range(3)]
     first.cancel()
     await asyncio.sleep(0)
     go.set()
@@ -48,52 +61,136 @@ async def test_one_writes_and_all_wait_even_if_the_first_one_leaves(tmp_path: Pa
 
 
 async def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
-    async def fail(path: Path) -> None:
+    async def fail(path: Path) -> Times:
         path.write_bytes(b"half")
         raise ConnectionError
 
     spool = Spool(lambda: (tmp_path, False), 100)
     with pytest.raises(ConnectionError):
-        await spool.get("a", "csv", 60, fail)
+        await spool.get(A, "csv", at(0), fail)
     assert list(tmp_path.iterdir()) == []
-    assert (await spool.get("a", "csv", 60, writing(b"whole"))).size == 5
+    assert (await spool.get(A, "csv", at(0), writing(b"whole"))).size == 5
 
 
-async def test_what_is_too_old_is_written_anew(tmp_path: Path) -> None:
-    clock = Clock()
-    spool = Spool(lambda: (tmp_path, False), 100, clock)
-    first = await spool.get("a", "csv", 60, writing(b"1"))
-    clock.now += 59
-    assert await spool.get("a", "csv", 60, writing(b"2")) is first
-    clock.now += 1
-    second = await spool.get("a", "csv", 60, writing(b"2"))
-    assert second.etag != first.etag
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"2"]
+async def test_a_file_is_written_anew_when_the_trust_in_its_rows_ends(tmp_path: Path) -> None:
+    spool = Spool(lambda: (tmp_path, False), 100)
+    first = await spool.get(A, "csv", at(0), writing(b"1"))
+    assert await spool.get(A, "csv", at(59), never) is first
+    second_one = await spool.get(A, "csv", at(60), writing(b"2", 60, until=120))
+    assert (second_one.path.read_bytes(), second_one.etag != first.etag) == (b"2", True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "met"),
+    [
+        (at(50), True),
+        (at(60), False),
+        (at(50, not_before=second(-30)), True),
+        (at(50, not_before=second(-29)), False),
+        (at(50, changed=second(-30)), True),
+        (at(50, changed=second(-29)), False),
+        (at(50, changed=second(1)), False),
+        (at(500, reading=True), True),
+        (at(500, reading=True, changed=second(10)), True),
+        (at(500, reading=True, not_before=second(-29)), False),
+        (at(10 + READING.total_seconds(), reading=True), False),
+    ],
+)
+def test_which_file_will_do(tmp_path: Path, wanted: Wanted, met: bool) -> None:
+    times = Times(second(0), Freshness(second(-30), second(1), second(60)), second(60))
+    file = Snapshot(tmp_path, "", 1, times, shown=second(10))
+    assert wanted.met(file) is met
+
+
+def test_a_change_may_become_known_late(tmp_path: Path) -> None:
+    """Rows that were read long ago may stand beside those that changed: the writing is what counts, less that time."""
+    late = LATE.total_seconds()
+    times = Times(second(0), Freshness(second(-9999), second(1), second(9999)), second(9999))
+    file = Snapshot(tmp_path, "", 1, times)
+    assert at(10, changed=second(-late)).met(file)
+    assert not at(10, changed=second(-late + 1)).met(file)
+
+
+async def test_a_file_that_is_being_written_is_fresh_only_if_its_rows_are_read_now(tmp_path: Path) -> None:
+    """Who demands fresh rows shares a writing that demands them too, and waits for any other to end."""
+    spool, go, texts = Spool(lambda: (tmp_path, False), 100), asyncio.Event(), iter((b"1", b"2", b"3"))
+
+    def slowly(begun: float, oldest: float) -> Callable[[Path], Awaitable[Times]]:
+        async def write(path: Path) -> Times:
+            await go.wait()
+            path.write_bytes(next(texts))
+            return Times(second(begun), Freshness(second(oldest), second(begun), second(600)), second(600))
+
+        return write
+
+    plain = asyncio.create_task(spool.get(A, "csv", at(0), slowly(0, -100)))
+    await asyncio.sleep(0)
+    fresh = asyncio.create_task(spool.get(A, "csv", at(1, not_before=second(1)), slowly(1, 1)))
+    shared = asyncio.create_task(spool.get(A, "csv", at(1.5, not_before=second(1)), slowly(1.5, 1.5)))
+    changed = asyncio.create_task(spool.get(A, "csv", at(1.7, changed=second(0.5)), slowly(1.7, 1)))
+    await asyncio.sleep(0.01)
+    go.set()
+    files = [(await task).path.read_bytes() for task in (plain, fresh, shared, changed)]
+    assert files == [b"1", b"2", b"2", b"2"]
 
 
 async def test_the_longest_unused_goes_unless_it_is_being_read(tmp_path: Path) -> None:
     spool = Spool(lambda: (tmp_path, False), 25)
-    a, b, c = [await spool.get(key, "csv", 60, writing(key.encode() * 8)) for key in "abc"]
-    await spool.get("a", "csv", 60, writing(b"never"))
+    a, b, c = [await spool.get(key, "csv", at(0), writing(key[:8].encode())) for key in (A, B, C)]
+    await spool.get(A, "csv", at(0), never)
     c.readers = 1
-    await spool.get("d", "csv", 60, writing(b"d" * 8))
+    await spool.get("d" * 32, "csv", at(0), writing(b"d" * 8))
     assert [one.path.exists() for one in (a, b, c)] == [True, False, True]
-    await spool.get("e", "csv", 60, writing(b"e" * 20))
+    await spool.get("e" * 32, "csv", at(0), writing(b"e" * 20))
     assert [one.path.exists() for one in (a, b, c)] == [False, False, True]
+
+
+async def test_who_reads_in_parts_goes_on_with_the_file_that_another_one_follows(tmp_path: Path) -> None:
+    spool = Spool(lambda: (tmp_path, False), 100)
+    first = await spool.get(A, "csv", at(0), writing(b"1"))
+    newer = await spool.get(A, "csv", at(70), writing(b"2", 70, until=1000))
+    assert await spool.get(A, "csv", at(80, reading=True, tag=first.etag), never) is first
+    assert await spool.get(A, "csv", at(80, reading=True, tag=newer.etag), never) is newer
+    assert await spool.get(A, "csv", at(80, reading=True, tag="other"), never) is newer
+    # When nobody can be reading it any more, it goes.
+    gone = READING.total_seconds() + 1
+    assert await spool.get(A, "csv", at(gone, reading=True, tag=first.etag), never) is newer
+    await spool.get(B, "csv", at(gone), writing(b"3", gone, until=gone))
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"2", b"3"]
+
+
+async def test_files_that_others_followed_count_for_the_limit(tmp_path: Path) -> None:
+    spool = Spool(lambda: (tmp_path, False), 15)
+    await spool.get(A, "csv", at(0), writing(b"1" * 8))
+    await spool.get(A, "csv", at(70), writing(b"2" * 8, 70))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"2" * 8]
 
 
 async def test_a_folder_that_outlives_the_server_is_found_again(tmp_path: Path) -> None:
     key = key_of("x", 1)
-    first = await Spool(lambda: (tmp_path, False), 100).get(key, "csv", 60, writing(b"kept"))
-    again = await Spool(lambda: (tmp_path, False), 100).get(key, "csv", 60, writing(b"never"))
-    assert (again.path, again.etag) == (first.path, first.etag)
-    assert again.path.read_bytes() == b"kept"
+    first = await Spool(lambda: (tmp_path, False), 100).get(
+        key, "csv", at(0), writing(b"kept", oldest=-1.5, until=60.25)
+    )
+    again = await Spool(lambda: (tmp_path, False), 100).get(key, "csv", at(60), never)
+    assert (again.path, again.etag, again.times) == (first.path, first.etag, first.times)
+    assert again.times.rows == Freshness(second(-1.5), second(0), second(60.25))
+    other = key_of("y", 1)
+    plain = await Spool(lambda: (tmp_path, False), 100).get(other, "csv", at(0), writing(b"rows of nobody"))
+    assert (await Spool(lambda: (tmp_path, False), 100).get(other, "csv", at(59), never)).times == plain.times
+
+
+async def test_files_without_moments_are_not_found_again(tmp_path: Path) -> None:
+    """They were written by a version that did not say when it had read their rows."""
+    (tmp_path / f"{A}.{B}.csv").write_bytes(b"old")
+    (tmp_path / "notes.txt").write_bytes(b"somebody else's")
+    await Spool(lambda: (tmp_path, False), 100).get(C, "csv", at(0), writing(b"new"))
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"new", b"somebody else's"]
 
 
 async def test_a_temporary_folder_goes_with_the_server(tmp_path: Path) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
     spool = Spool(lambda: (folder, True), 100)
-    await spool.get("a", "csv", 60, writing(b"x"))
+    await spool.get(A, "csv", at(0), writing(b"x"))
     await spool.aclose()
     assert not folder.exists()

@@ -21,7 +21,8 @@ def of(text: str) -> Table:
 
 def test_columns_are_named_by_path_or_alias_in_the_documents_order() -> None:
     assert [column.name for column in TABLES["GroupTransactions"].columns] == [
-        "group_id", "id", "timestamp", "type", "amount", "ticketId", "user_id", "user_username", "game_id"
+        "group_id", "group_currency", "id", "timestamp", "type", "amount", "ticketId", "user_id", "user_username",
+        "game_id",
     ]  # fmt: skip
     assert [column.name for column in TABLES["GroupLedger"].columns] == [
         "group_id", "userId", "username", "id", "timestamp", "type", "amount", "currency", "madeIn_id"

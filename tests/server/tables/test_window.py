@@ -48,13 +48,6 @@ def test_it_is_cut_into_days_of_which_only_the_ends_are_less_than_whole() -> Non
     assert (found.pieces[1].interval.end - found.pieces[1].interval.start).total_seconds() == 23 * 3600
 
 
-def test_it_closes_some_hours_after_its_last_day() -> None:
-    found = window_of(TABLE, {"period": "yesterday"}, NOW, MADRID)
-    assert found is not None
-    assert found.closed(NOW)
-    assert not found.closed(NOW - datetime.timedelta(hours=8))
-
-
 @pytest.mark.parametrize(
     ("said", "says"),
     [

@@ -1,0 +1,102 @@
+"""How fresh an answer is: when its rows were read and until when they are trusted (C25), in the words of HTTP."""
+
+import datetime
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import orjson
+
+from upstream.call import Reading
+
+_DAY = datetime.timedelta(days=1)
+_SECOND = datetime.timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """The moments at which the oldest and the newest rows of an answer were read, and when the first is checked."""
+
+    oldest: datetime.datetime
+    newest: datetime.datetime
+    until: datetime.datetime
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading]) -> Self | None:
+        """Return the freshness of rows that were read so; None if there are none."""
+        if not readings:
+            return None
+        moments = [reading.read_at for reading in readings]
+        return cls(min(moments), max(moments), min(reading.until for reading in readings))
+
+    def age(self, now: datetime.datetime) -> int:
+        """Return the value of `Age`: whole seconds since the oldest row was read, rounded down."""
+        return max((now - self.oldest) // _SECOND, 0)
+
+    def lifetime(self, now: datetime.datetime) -> int:
+        """Return the value of `max-age`: a cache that subtracts `Age` arrives at the seconds that are left."""
+        return self.age(now) + max((self.until - now) // _SECOND, 0)
+
+
+def described(readings: Iterable[Reading]) -> list[dict[str, Any]]:
+    """Return for each report and range of days when its oldest row was read, and when it is checked next.
+
+    Neighbouring days of one report are one range if both moments are the same. A range has no days where the rows of
+    the report have none.
+    """
+    by_report: dict[str, set[Reading]] = {}
+    for reading in readings:
+        by_report.setdefault(reading.report, set()).add(reading)
+    return [
+        _told(one)
+        for report in sorted(by_report)
+        for one in (*_timeless(by_report[report]), *_ranges(by_report[report]))
+    ]
+
+
+def text(readings: Iterable[Reading]) -> str:
+    """Return the same list as JSON, for the metadata of files."""
+    return orjson.dumps(described(readings)).decode()
+
+
+def _timeless(readings: Iterable[Reading]) -> list[Reading]:
+    found = [reading for reading in readings if reading.first is None or reading.last is None]
+    return [_oldest(found)] if found else []
+
+
+def _ranges(readings: Iterable[Reading]) -> list[Reading]:
+    """Return the oldest readings of the days, in ranges as long as they can be."""
+    spans = [(one.first, one.last + _DAY, one) for one in readings if one.first is not None and one.last is not None]
+    bounds = sorted({bound for first, end, _ in spans for bound in (first, end)})
+    places: list[list[Reading]] = [[] for _ in bounds]
+    for first, end, reading in spans:
+        for place in range(bisect_left(bounds, first), bisect_left(bounds, end)):
+            places[place].append(reading)
+    found: list[Reading] = []
+    for place, here in enumerate(places):
+        if not here:
+            continue
+        one = replace(_oldest(here), first=bounds[place], last=bounds[place + 1] - _DAY)
+        before = found[-1] if found else None
+        if before is not None and before.last == bounds[place] - _DAY and _moments(before) == _moments(one):
+            found[-1] = replace(before, last=one.last)
+        else:
+            found.append(one)
+    return found
+
+
+def _oldest(readings: Sequence[Reading]) -> Reading:
+    until = min(reading.until for reading in readings)
+    return replace(min(readings, key=lambda reading: reading.read_at), until=until)
+
+
+def _moments(reading: Reading) -> tuple[datetime.datetime, datetime.datetime]:
+    return reading.read_at, reading.until
+
+
+def _told(reading: Reading) -> dict[str, Any]:
+    told: dict[str, Any] = {"report": reading.report}
+    if reading.first is not None and reading.last is not None:
+        told |= {"from": reading.first.isoformat(), "to": reading.last.isoformat()}
+    return told | {"readAt": reading.read_at.isoformat(), "nextCheck": reading.until.isoformat()}

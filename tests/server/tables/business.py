@@ -1,0 +1,112 @@
+"""The graph's tables over an upstream whose days change, with a clock that stands still until it is moved."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from resolvers.join import Join, MovementJoin
+from resolvers.session import Session
+from schema.graph import schema
+from server.app import create_app
+from server.operation import Operation
+from server.tables.setup import Setup
+from server.trace import finish
+from tests.server.serving import serving
+from tests.server.tables.conftest import saved
+from tests.strangers.upstreams import connect
+from tests.upstream.test_freshness import World
+from upstream.cache import Cached
+from upstream.call import Call
+from upstream.store import MemoryStore
+
+UTC = ZoneInfo("UTC")
+# Tables that are read from one report of days (R1, R5) and one without (R8).
+TOTALS = """# The totals of a group, day by day.
+query Totals($group: ID!, $during: Period = { frame: TODAY }) {
+  group(id: $group) { id name dailyMovements(during: $during) @rows { date totalWagers net } }
+}"""
+MOVES = """# The movements made in a group.
+query Moves($group: ID!, $during: Period = { frame: TODAY }) {
+  group(id: $group) { id name transactions(during: $during) { nodes @rows { id timestamp amount } } }
+}"""
+NOON = datetime.datetime(2022, 10, 31, 12, tzinfo=datetime.UTC)
+
+
+class Business:
+    """A server over the world: a client of it, and the upstream calls since the last look."""
+
+    def __init__(self, world: World, client: httpx.Client, cached: Cached, loop: asyncio.AbstractEventLoop) -> None:
+        self.world = world
+        self.client = client
+        self._cached = cached
+        self._loop = loop
+
+    def get(self, path: str, status: int = 200, **headers: str) -> httpx.Response:
+        """Answer a GET whose status must be this one."""
+        named = {"accept-encoding": "identity", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        answer = self.client.get(path, headers=named)
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def forget(self, report: str, first: datetime.date, last: datetime.date) -> None:
+        """Forget days of a report, as `gamehub-graph cache --forget` has a server do."""
+        forgotten = self._cached.forget(report, first_day=first, last_day=last)
+        asyncio.run_coroutine_threadsafe(forgotten, self._loop).result(30)
+
+    def calls(self) -> list[str]:
+        """Return the reports asked since the last look, each with its days."""
+        return self.world.calls()
+
+
+@contextmanager
+def business(world: World, folder: Path | None = None, *, compiled: bool = True) -> Iterator[Business]:
+    """Serve the tables, for as long as a `with` block lasts."""
+    clock = world.clock
+    opened: list[Cached] = []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def session(operation: Operation) -> Session:
+        return Session(
+            opened[0],
+            UTC,
+            join=Join(MovementJoin.NEVER),
+            caller=operation.caller,
+            now=clock(),
+            whole=operation.whole,
+            not_before=operation.asked.oldest(clock()),
+        )
+
+    async def kept(calls: Sequence[Call], not_before: datetime.datetime | None) -> datetime.datetime | None:
+        found = [held.oldest for held in await opened[0].held_many(calls, not_before=not_before)]
+        return min((oldest for oldest in found if oldest is not None), default=None)
+
+    @asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        store = MemoryStore(clock=clock.seconds)
+        async with connect(world.stranger) as upstream, Cached(upstream, store, UTC, now=clock) as cached:
+            opened.append(cached)
+            loops.append(asyncio.get_running_loop())
+            yield
+
+    app = create_app(
+        schema,
+        session,
+        saved=[saved(TOTALS), saved(MOVES)],
+        lifespan=life,
+        finish=finish,
+        leave=Session.close,
+        compiled=compiled,
+        setup=Setup(
+            now=clock,
+            spool_dir=folder,
+            changed=lambda first, last: opened[0].changed_since(first, last),
+            kept=kept,
+        ),
+    )
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+        yield Business(world, client, opened[0], loops[0])
