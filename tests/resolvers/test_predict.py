@@ -11,6 +11,8 @@ from resolvers.predict import Plan, foresee
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
+from server.execution import Executor
+from server.operation import Operation
 from tests.graph import Graph
 from tests.queries.answers import Answer, saved
 from tests.resolvers.questions import Questions
@@ -25,21 +27,27 @@ class Memory:
         self.graph = graph
         self.prices = Prices()
         self.join = Join()
+        self._executor = Executor(schema, lambda operation: self._context)
 
     def session(self) -> Session:
         return Session(self.graph.upstream, self.graph.zone, now=self.graph.now, prices=self.prices, join=self.join)
 
     async def plan(self, query: str, **variables: Any) -> Plan:
         async def run(session: Session) -> None:
-            await schema.execute(query, variable_values=variables, context_value=session)
+            await self._run(query, variables, session)
 
         return await foresee(self.session(), run)
 
     async def calls(self, query: str, **variables: Any) -> Counter[str]:
         """Those that the sandbox has answered, by report."""
         self.graph.sandbox.reset()
-        await schema.execute(query, variable_values=variables, context_value=self.session())
+        await self._run(query, variables, self.session())
         return Counter(call["report"] for call in self.graph.sandbox.calls())
+
+    async def _run(self, query: str, variables: dict[str, Any], session: Session) -> None:
+        self._context = session  # it is taken before anything is awaited
+        outcome = await self._executor.run(Operation(query, variables=variables))
+        assert outcome.ran, outcome.errors
 
 
 def reports(plan: Plan) -> Counter[str]:

@@ -54,9 +54,10 @@ class Ask:
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with Sandbox(database=tmp_path_factory.mktemp("world") / "world.sqlite") as running:
-        yield running
+def sandbox(world: Sandbox) -> Sandbox:
+    """The world that all tests share. Its file was made by the code that is tested: its format says so."""
+    world.heal()
+    return world
 
 
 @pytest.fixture(scope="session")
