@@ -382,6 +382,9 @@ class Cached:
                 continue
             parcels = [_parcel(value) for value in here]
             held = [_fresh(each, now, not_before or _ANY_AGE) for each in parcels]
+            if dates:
+                pairs = zip(parcels, dates, held, strict=True)
+                held = [fresh and each is not None and each.asked >= self.changes.at(day) for each, day, fresh in pairs]
             moments = (each.since for each, fresh in zip(parcels, held, strict=True) if fresh and each is not None)
             flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
             missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))

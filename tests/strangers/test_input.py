@@ -51,7 +51,7 @@ FIELDS = {
     },
     "after of other rows": f'financialMovements(after: "{OTHER_ROWS}") {{ totalCount }}',
     "an empty search": 'users(username: "") { totalCount }',
-    "a long search": f'users(username: "{"x" * 201}") {{ totalCount }}',
+    "a long search": f'users(username: "{"x" * 1001}") {{ totalCount }}',
     "a search over lines": 'users(username: "a\\nb") { totalCount }',
     "a game type of nothing but a name of the answer": 'gameLogs(gameType: "status") { totalCount }',
     "a long game type": f'gameLogs(gameType: "{"x" * 201}") {{ totalCount }}',

@@ -194,9 +194,13 @@ async def test_a_change_drops_the_day_for_every_report(cached: Cached, world: Wo
     # R1 is asked for anew, and shows that the day changed.
     await cached.fetch(call(DAILY_MOVEMENTS, DAYS[0]), not_before=world.clock.now)
     world.calls()
-    for report, name in ((GROUP_MOVEMENTS, R5), (USER_TRANSACTIONS, R7), (GAME_LOGS, "get_game_log")):
+    for report, asked in (
+        (GROUP_MOVEMENTS, f"{R5} 10-30/10-30"),
+        (USER_TRANSACTIONS, f"{R7} 10-30/10-30"),
+        (GAME_LOGS, "get_game_log 10-29/10-31"),  # with bounds that are a second wider (C26)
+    ):
         await cached.fetch(call(report, DAYS[0]))
-        assert world.calls() == [f"{name} 10-30/10-30"], name
+        assert world.calls() == [asked]
     stats = await cached.stats()
     assert stats.changed == 1
 

@@ -75,7 +75,7 @@ def answers(**columns: list[Any]) -> dict[str, Any]:
 def written(name: str, data: dict[str, Any], size: int = 1000) -> bytes:
     sink = io.BytesIO()
     form = FORMATS[name]
-    writer = form.writer(TABLE, sink)
+    writer = form.open(TABLE, sink, lambda: "[]")
     try:
         for batch in slices(form.shape(TABLE, record_batch(TABLE, data)), size):
             writer.write(batch)

@@ -104,7 +104,7 @@ def payments(seed: int, count: int, *, huge: bool) -> list[dict[str, Any]]:
 def written(form: Format, rows: list[dict[str, Any]], size: int, shape: Shape | None = None) -> bytes:
     """The rows in a format, in batches of a size."""
     sink = io.BytesIO()
-    writer = form.writer(TABLE, sink)
+    writer = form.open(TABLE, sink, lambda: "[]")
     for batch in slices((shape or form.shape)(TABLE, record_batch(TABLE, {"payments": rows})), size):
         writer.write(batch)
     writer.close()
