@@ -154,7 +154,10 @@ async def amounts(folder: Path, size: int) -> AsyncIterator[Passage]:
         if query["report_type"] == "api_movements_external_report":
             day = date.fromisoformat(query["timestamp_range_from"])
             return Told(Batch((day - FIRST).days, size).movements_body())
-        return Told(Batch(int(query["id"]) - 1, size).game_body(*GAMES[query["report_type"]]))
+        if query["report_type"] in GAMES:
+            return Told(Batch(int(query["id"]) - 1, size).game_body(*GAMES[query["report_type"]]))
+        # The reports that would tell the group's currency have no rows.
+        return Told(b'{"error": true, "code": "10002", "message": "Empty data"}', 422)
 
     async with serving() as server:
         server.reply = reply
