@@ -4,26 +4,16 @@ The decision must be the same for every caller. So it is made by the users of al
 some groups only. Nothing of the other groups' users is shown.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from upstream import reports
 from upstream.errors import Incomplete
 from upstream.reports import Report
 from upstream.rows import User
 from upstream.spelling import Spellings, fold
-
-
-class Agents(Protocol):
-    """The agents of Game History, and the groups that each of them serves (C22)."""
-
-    user_code_from: str
-    agent_of_group: Callable[[int | None], str]
-
-    @property
-    def many_agents(self) -> bool:
-        """Whether some groups have an agent of their own."""
 
 
 class Users:
@@ -58,23 +48,40 @@ def undecided() -> Incomplete:
     )
 
 
+async def _closed(report: Report) -> Sequence[Any]:
+    raise asyncio.CancelledError
+
+
 class Directory:
     """The users of each agent, read when they are first needed. `everyone` reads a report without a caller's limits."""
 
-    def __init__(self, everyone: Callable[[Report], Awaitable[Sequence[Any]]], agents: Agents) -> None:
+    def __init__(
+        self,
+        everyone: Callable[[Report], Awaitable[Sequence[Any]]],
+        user_code_from: str,
+        agent_of_group: Callable[[int | None], str],
+        agents: Callable[[], Sequence[str]],
+    ) -> None:
         self._everyone = everyone
+        self._user_code_from = user_code_from
+        self._agent_of_group = agent_of_group
         self._agents = agents
         self._users: dict[str, Users] = {}
+
+    def close(self) -> None:
+        """Let go of what was read, and of the operation: the two refer to each other."""
+        self._users.clear()
+        self._everyone = _closed
 
     async def users(self, agent: str) -> Users:
         """Return the users of an agent. Raise the `UpstreamError` that kept them away."""
         found = self._users.get(agent)
         if found is None:
             rows: Sequence[User] = await self._everyone(reports.USERS)
-            if self._agents.many_agents:
+            if len(self._agents()) > 1:
                 named = await self._groups_by_name() if any(row.group_id is None for row in rows) else {}
                 rows = [row for row in rows if self._may_serve(agent, row, named)]
-            found = self._users[agent] = Users(rows, self._agents.user_code_from)
+            found = self._users[agent] = Users(rows, self._user_code_from)
         return found
 
     async def _groups_by_name(self) -> dict[str | None, list[int]]:
@@ -86,7 +93,7 @@ class Directory:
     def _may_serve(self, agent: str, user: User, named: dict[str | None, list[int]]) -> bool:
         """Whether the agent serves the user's group. A name of several groups stands for all of them (C18)."""
         groups = [user.group_id] if user.group_id is not None else named.get(user.fkgroup, [])
-        return any(self._agents.agent_of_group(group) == agent for group in groups)
+        return any(self._agent_of_group(group) == agent for group in groups)
 
 
 async def settle(

@@ -150,7 +150,7 @@ class Session:
         self.every_agent = agents
         self.lookback_days = lookback_days
         self.caller = caller
-        self.directory = Directory(self._everyone, self)
+        self.directory = Directory(self._everyone, user_code_from, agent_of_group, agents)
         self.scope = None if caller.groups is None else Scope(caller.groups, self._once, self, self.directory)
         self.prices = prices or Prices()
         if self.scope is not None:
@@ -190,6 +190,7 @@ class Session:
         self._loaders.clear()
         self.memo.clear()
         self.reads.clear()
+        self.directory.close()
 
     @property
     def readings(self) -> list[Reading]:

@@ -6,6 +6,7 @@ A body is made when it is first asked for, and kept. `GET /calls` tells the call
 """
 
 import asyncio
+import datetime
 import json
 import sys
 from collections import Counter
@@ -54,11 +55,25 @@ class Replay:
                         return "R5", self._bodies.movements(world)
         else:
             asked = json.loads(body)
-            day = asked["start"][:10]
-            if "user_code" not in asked and asked["end"] == f"{day} 23:59:59" and asked["start"] == f"{day} 00:00:00":
+            day = _day(asked["start"], asked["end"])
+            if "user_code" not in asked and day is not None:
                 page, size = int(asked["page"]), int(asked["perPage"])
                 return "G1", self._bodies.logs(self._bodies.world_of(day), page, size)
         raise LookupError(f"the benchmark has no answer to {target} {body!r}")
+
+
+_DAY = datetime.timedelta(hours=23, minutes=59, seconds=59)
+
+
+def _day(start: str, end: str) -> str | None:
+    """Return the one day that the bounds of a log mean: exact ones, or a second wider at each end (C26)."""
+    first, last = datetime.datetime.fromisoformat(start), datetime.datetime.fromisoformat(end)
+    for wider in (0, 1):
+        second = datetime.timedelta(seconds=wider)
+        day = (first + second).date()
+        if first + second == datetime.datetime.combine(day, datetime.time()) and last - second == first + second + _DAY:
+            return day.isoformat()
+    return None
 
 
 def response(body: bytes) -> bytes:
