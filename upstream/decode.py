@@ -546,7 +546,8 @@ class Sheet(list[Row]):
         self._parts: Sequence[Sheet] = ()  # whose excerpts these are
         self._excerpts: list[Row] = []  # which gave way, and what to
         self._whole: dict[int, Row] = {}
-        self._origin: Sequence[Row] = self  # the answer by whose rows a bad value's row is numbered
+        # The answer by whose rows the row of a bad value is numbered; None for this one: it must not refer to itself.
+        self._origin: Sequence[Row] | None = None
 
     @property
     def irregular(self) -> Collection[str]:
@@ -570,7 +571,7 @@ class Sheet(list[Row]):
         found = Sheet(rows, self._report, self._zone, bad=self.bad)
         found._open = self._open
         found._parts = (self,) if self._holds_excerpts else ()
-        found._origin = self._origin
+        found._origin = self._origin if self._origin is not None else self
         return found
 
     def head(self, count: int) -> "Sheet":
@@ -580,14 +581,14 @@ class Sheet(list[Row]):
         bad.columns |= self.bad.columns
         if not self._holds_excerpts:
             found = self.like(map(copy.copy, self[:count]))
-            found.bad = bad
+            found.bad, found._origin = bad, None  # or the first rows would hold the whole answer
             return found
         if self._source is not None:
             return Sheet(self[:count], self._report, self._zone, self._source.head(count, bad), bad)
         if len(self) == sum(map(len, self._parts)):
             return self._parts[0].head(count)
         found = self.like(self[:count])
-        found._parts = self._parts
+        found._parts, found._origin = self._parts, None
         return found
 
     @staticmethod
@@ -654,7 +655,7 @@ class Sheet(list[Row]):
         self.bad.tell()
 
     def _spoil(self, place: int, path: str, what: str) -> BadValue:
-        if self._origin is not self:
+        if self._origin is not None:
             row = self[place]
             place = next((number for number, each in enumerate(self._origin) if each is row), place)
         return self.bad.add(place + 1, path, what)
