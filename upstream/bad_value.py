@@ -30,7 +30,7 @@ class BadValues:
 
     def __init__(self, report: str, correlation_id: str = "") -> None:
         self.report = report
-        self.correlation_id = correlation_id or uuid.uuid4().hex[:12]
+        self._correlation_id = correlation_id
         self.columns: set[str] = set()
         self.first: BadValue | None = None
         self.payload: bytes | None = None
@@ -38,6 +38,13 @@ class BadValues:
         self.told: Callable[[BadValues, Counter[str], bool], None] | None = None
         self._new: Counter[str] = Counter()
         self._known = False
+
+    @property
+    def correlation_id(self) -> str:
+        """Return the id, which is made when it is first needed: most answers have no bad value."""
+        if not self._correlation_id:
+            self._correlation_id = uuid.uuid4().hex[:12]
+        return self._correlation_id
 
     def add(self, number: int, path: str, what: str) -> "BadValue":
         """Note a bad value and return what stands for it: its row (from 1), its path in there, what is wrong."""

@@ -556,6 +556,8 @@ class Sheet(list[Row]):
 
     def refuse(self, columns: Collection[str]) -> None:
         """Raise the error of the first bad value that was found in these columns so far."""
+        if not self.bad.columns:
+            return
         wrong = sorted(self.bad.columns.intersection(columns))
         for row in self if wrong else ():
             for name in wrong:
@@ -577,7 +579,7 @@ class Sheet(list[Row]):
     def head(self, count: int) -> "Sheet":
         """The first rows, in a sheet of their own: these go on being read by this one."""
         # What was told of the answer is not told again of its head.
-        bad = BadValues(self._report.code, self.bad.correlation_id)
+        bad = BadValues(self._report.code, self.bad.correlation_id if self.bad.columns else "")
         bad.columns |= self.bad.columns
         if not self._holds_excerpts:
             found = self.like(map(copy.copy, self[:count]))

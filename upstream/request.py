@@ -4,6 +4,7 @@ import datetime
 import itertools
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -185,8 +186,12 @@ def columns(call: Call) -> frozenset[str] | None:
 
 def needed(call: Call) -> frozenset[str]:
     """The columns that are read of the rows of a call in any case: what tells them apart, and from strangers."""
-    echoes = call.report.echoes
-    return call.report.keys.union(echoes[name] for name, _ in call.params if name in echoes)
+    return _needed(call.report, tuple([name for name, _ in call.params]))
+
+
+@lru_cache(maxsize=512)
+def _needed(report: Report, names: tuple[str, ...]) -> frozenset[str]:
+    return report.keys.union(report.echoes[name] for name in names if name in report.echoes)
 
 
 def _wall(time: datetime.datetime) -> datetime.datetime:
