@@ -24,3 +24,10 @@ class Refusal(Exception):
 def unauthenticated(message: str) -> Refusal:
     """Why nobody is let in."""
     return Refusal(401, "UNAUTHENTICATED", message)
+
+
+class Guessed(Refusal):
+    """Why nobody is let in by a credential that may have been guessed: the lockout counts it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(401, "UNAUTHENTICATED", message)
