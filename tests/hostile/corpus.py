@@ -16,6 +16,7 @@ INVALID = "GRAPHQL_VALIDATION_FAILED"
 SYNTAX = "GRAPHQL_PARSE_FAILED"
 INPUT = "BAD_USER_INPUT"
 BAD = "BAD_REQUEST"
+MISDIRECTED = "MISDIRECTED_REQUEST"
 MEDIA = "UNSUPPORTED_MEDIA_TYPE"
 
 
@@ -452,6 +453,9 @@ def _forms() -> Iterator[tuple[str, bytes, int, str | None]]:
     yield "a GET from nowhere", get(TYPENAME, Origin="null"), 403, "CROSS_SITE"
     yield "a GET from this page", get(TYPENAME, **{"Sec-Fetch-Site": "same-origin"}), 200, None
     yield "a GET after a preflight", get(TYPENAME, **SITE, **{"Apollo-Require-Preflight": "1"}), 200, None
+    for path in ("/tables", "/tables/Groups.csv", "/odata/Groups", "/metrics", "/explorer/queries.json"):
+        yield f"{path} from another site", http("GET", path, SITE), 403, "CROSS_SITE"
+    yield "a link to be signed, from another site", http("POST", "/tables/Groups.csv/link", SITE), 403, "CROSS_SITE"
     yield "a mutation by GET", get("query=mutation%7Bdrop%7D"), 400, INVALID
     yield (
         "a preflight",
@@ -534,7 +538,10 @@ def _http() -> Iterator[tuple[str, bytes, int, str | None]]:
     yield "a tunnel", b"CONNECT graph.test:443 HTTP/1.1\r\n" + RAW + b"\r\n", 400, BAD
     yield "a trace", http("TRACE", "/graphql"), 405, "METHOD_NOT_ALLOWED"
     yield "a deletion", http("DELETE", "/graphql"), 405, "METHOD_NOT_ALLOWED"
-    yield "an address of somebody else", http("GET", "http://evil.example/graphql?" + TYPENAME), 200, None
+    yield "an address of somebody else", http("GET", "http://evil.example/graphql?" + TYPENAME), 421, MISDIRECTED
+    yield "this server's address in full", http("GET", "http://localhost/graphql?" + TYPENAME), 200, None
+    yield "a host of somebody else", get(TYPENAME, Host="evil.example"), 421, MISDIRECTED
+    yield "a host that is none", get(TYPENAME, Host="a b"), 400, BAD
     yield "a path that climbs", http("GET", "/explorer/assets/../../../etc/passwd"), 404, "NOT_FOUND"
     yield (
         "a path that climbs in disguise",
