@@ -106,7 +106,7 @@ def create_app(
     executor = Executor(schema, context, finish, foresee, leave, limits, settled=settled, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
-    desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page)
+    desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page, told=limits.introspection)
     tabs = Tabs(saved, executor)
 
     ready = readiness or Readiness({})

@@ -360,7 +360,10 @@ class Settings(BaseSettings):
         100.0, "Seconds that an operation may take before it is ended with DEADLINE_EXCEEDED.", _SECONDS, gt=0, le=3600
     )
     introspection: Literal["on", "off"] = setting(
-        "on", "`off`: nobody is told the schema, neither by introspection nor `_service` nor suggestions.", "on or off"
+        "on",
+        "`off`: nobody is told the schema, neither by introspection nor `_service` nor suggestions, nor by "
+        "`/tables/NAME/schema` and `$metadata`.",
+        "on or off",
     )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
