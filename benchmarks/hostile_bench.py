@@ -123,7 +123,7 @@ def corpus(address: str, cases: Sequence[Case]) -> Callable[[threading.Event], N
 
 def slow(address: str) -> Callable[[threading.Event], None]:
     """Sockets that send a sign a second, of a head or of a body, and come again when they are closed."""
-    head = b"POST /graphql HTTP/1.1\r\nHost: graph.test\r\nContent-Type: application/json\r\n"
+    head = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     starts = (b"", b"POST /gr", head + b"X-A: ", head + b"Content-Length: 1000\r\n\r\n")
 
     def work(over: threading.Event) -> None:

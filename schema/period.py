@@ -12,6 +12,7 @@ from schema.errors import BadUserInput
 from schema.scalars import Date, DateTime
 from upstream import interval
 from upstream.interval import Frame, Interval
+from upstream.request import YEARS, in_years
 
 
 @strawberry.enum(
@@ -62,8 +63,13 @@ THIS_MONTH = Period(frame=TimeFrame.THIS_MONTH)
 
 def resolve(info: Info[Session, Any], period: Period | None, default: Period = TODAY) -> Interval:
     """The interval of a period, cut at the operation's one instant. Raises `BadUserInput`."""
-    session = info.context
-    period = period or default
+    found = _resolve(info.context, period or default)
+    if not in_years(found):
+        raise BadUserInput(f"during: a period must lie between {YEARS[0]} and {YEARS[-1]}.")
+    return found
+
+
+def _resolve(session: Session, period: Period) -> Interval:
     if period.dates:
         first, last = period.dates.from_, period.dates.to
         if first > last:

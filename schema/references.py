@@ -23,6 +23,7 @@ from upstream.call import Call
 from upstream.errors import Incomplete, NotFound
 from upstream.interval import Frame, Interval, resolve
 from upstream.reports import Report
+from upstream.request import in_years
 
 
 class Reference(ABC):
@@ -178,9 +179,12 @@ def _number(text: str) -> int:
 
 def _second(session: Session, microseconds: int) -> Interval:
     try:
-        return second_of(session, microseconds)
+        found = second_of(session, microseconds)
     except OverflowError:
-        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.") from None
+        found = None
+    if found is None or not in_years(found):
+        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
+    return found
 
 
 def _last_month(session: Session) -> Interval:

@@ -1,6 +1,6 @@
 """The application: its routes, its middleware and its life, put together from plain lists."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -22,11 +22,12 @@ from server.callers.powers import ADMIN
 from server.execution import Executor, Finish, Foresee, Settled, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
+from server.hosts import Hosts
 from server.limits import ORDINARY, Limits
 from server.metrics import Counted, Stats, metrics_route
 from server.odata.routes import Service
 from server.operation import Operation
-from server.origins import cors
+from server.origins import Sites, cors
 from server.readiness import Readiness
 from server.reconcile.page import reconcile_routes
 from server.reconcile.schedule import Schedule
@@ -84,6 +85,8 @@ def create_app(
     limits: Limits = ORDINARY,
     registered: Registered | None = None,
     origins: Sequence[str] = (),
+    origin_headers: Sequence[str] = (),
+    hosts: Collection[str] | None = (),
     most_running: int = MOST_RUNNING,
     most_waiting: int = MOST_WAITING,
     setup: Setup | None = None,
@@ -93,6 +96,9 @@ def create_app(
 ) -> Starlette:
     """The application over a schema. `context` makes the context value of each operation; BrokenQuery may be raised.
 
+    `hosts` are the names that it answers to, beside loopback and the bound address; None: any name. `origin_headers`
+    are those that pages of the `origins` may send beside the usual ones.
+
     `callers` says who is let in; without them everybody is. `schedule` compares the reports while the server runs.
     """
     house = callers or Callers()
@@ -100,7 +106,7 @@ def create_app(
     executor = Executor(schema, context, finish, foresee, leave, limits, settled=settled, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
-    desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page)
+    desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page, told=limits.introspection)
     tabs = Tabs(saved, executor)
 
     ready = readiness or Readiness({})
@@ -141,7 +147,9 @@ def create_app(
         # A preflight carries no credential, so it is answered before the door.
         middleware=[
             Middleware(Access),
-            *cors(origins),
+            Middleware(Hosts, allowed=hosts),
+            *cors(origins, origin_headers),
+            Middleware(Sites, origins=origins),
             Middleware(Door, callers=house),
             Middleware(Shedding, running=most_running, waiting=most_waiting),
         ],

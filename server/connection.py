@@ -90,6 +90,7 @@ class Connection(HttpToolsProtocol):
         self._headers = 0  # bytes of the headers in it
         self._in_head = True
         self._whole = False  # whether what came last was the end of a request
+        self._in_body = False  # whether headers that come are trailers
 
     # What the transport tells
 
@@ -138,6 +139,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._headers = 0
         self._whole = False
+        self._in_body = False
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -146,11 +148,14 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._measure(len(name) + len(value) + len(": \r\n"))
-        super().on_header(name, value)
+        if not self._in_body:  # a trailer is measured and dropped: it must not become a header (RFC 9110, 6.5.1)
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._in_body = True
         self._came = 0
+        self._check_host()
         upgrades = self.parser.should_upgrade()
         super().on_headers_complete()
         if upgrades:  # the parser takes what follows for another protocol
@@ -173,6 +178,19 @@ class Connection(HttpToolsProtocol):
             self._see_it_closed()
         else:
             self._places.waiting[self] = None
+
+    def _check_host(self) -> None:
+        """Hold a request to one `Host`; that of an address in full counts in its place (RFC 9112, section 3.2).
+
+        Raises ValueError, which the parser passes on as a request that is not HTTP.
+        """
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("not one Host")
+        if not self.url.startswith(b"/") and b"://" in self.url:
+            authority = self.url.partition(b"://")[2].partition(b"?")[0].partition(b"/")[0].rpartition(b"@")[2]
+            self.headers[:] = [(name, value) for name, value in self.headers if name != b"host"]
+            self.headers.append((b"host", authority))
 
     # What comes of it
 

@@ -16,7 +16,7 @@ from server.asked import EXPLAIN
 from server.documents import Document, Documents, Prepared, Text
 from server.limits import ORDINARY, Limits
 from server.operation import Operation
-from server.refusal import Errors, error
+from server.refusal import Errors, error, without_names
 from server.validation import coded, without_suggestion
 from upstream.call import Call, Reading
 from upstream.deadline import within
@@ -217,6 +217,9 @@ class Executor:
             told = list(map(_safe, problems[: self._limits.field_errors]))
             if left := len(problems) - len(told):
                 told.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
+            if not self._limits.introspection:
+                for one in told:
+                    one["message"] = without_names(one["message"])
             return told
         told = [_safe(problem) for problem in problems[: self._limits.errors]]
         if not self._limits.introspection:

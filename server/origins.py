@@ -12,9 +12,14 @@ from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.asked import EXPLAIN, MAX_CALLS, TRACE
-from server.refusal import Refusal
+from server.callers import links
+from server.execution import encode
+from server.fields import Fields
+from server.negotiation import wants_page
+from server.refusal import Refusal, error
 
 # Any of these says that the browser has asked first. The later ones are those of widespread clients.
 PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
@@ -26,6 +31,13 @@ ALLOWED = (
     "Pragma",
     "X-Api-Key",
     "X-Request-Id",
+    # Of widespread clients and of tracing.
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+    "Baggage",
+    "Sentry-Trace",
+    "Traceparent",
+    "Tracestate",
     *PREFLIGHT,
 )
 TOLD = (
@@ -41,8 +53,11 @@ TOLD = (
 REMEMBERED_SECONDS = 600
 
 
-def cors(origins: Sequence[str]) -> list[Middleware]:
-    """What lets pages of these origins ask, if there are any, without cookies or passwords of the browser's."""
+def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware]:
+    """What lets pages of these origins ask, if there are any, without cookies or passwords of the browser's.
+
+    `headers` are those that such pages may send beside the usual ones.
+    """
     if not origins:
         return []
     return [
@@ -50,11 +65,62 @@ def cors(origins: Sequence[str]) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST"],
-            allow_headers=ALLOWED,
+            allow_headers=[*ALLOWED, *headers],
             expose_headers=TOLD,
             max_age=REMEMBERED_SECONDS,
         )
     ]
+
+
+# Paths that have neither data nor effects, or (`/graphql`) a check of their own.
+_FREE = frozenset({"/", "/graphql", "/healthz"})
+# Pages, and below them only the pages of single tables.
+_PAGES = frozenset({"/tables", "/reconcile"})
+
+
+class Sites:
+    """Pure ASGI middleware: refuses what a page of another site makes a browser send.
+
+    It guards every path with data or effects. A person who follows a link to a page, or a signed link, is let through.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _FREE or not self._foreign(scope):
+            await self._app(scope, receive, send)
+            return
+        message = "A page of another site may not ask for this, unless CORS_ORIGINS lists its origin."
+        body = encode({"errors": [error(message, "CROSS_SITE")]})
+        headers = [
+            (b"content-type", b"application/json; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"vary", b"Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"),
+        ]
+        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def _foreign(self, scope: Scope) -> bool:
+        headers = Fields.of(scope)
+        if headers.get("sec-fetch-site", "").strip().lower() != "cross-site":
+            return False
+        return headers.get("origin") not in self._origins and not _followed(scope, headers)
+
+
+def _followed(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Return whether a person has followed a link to a page, or a signed link."""
+    if scope["method"] != "GET" or headers.get("sec-fetch-mode", "").strip().lower() != "navigate":
+        return False
+    if headers.get("sec-fetch-dest", "document").strip().lower() != "document":  # a frame, say
+        return False
+    if links.is_link(scope["query_string"]):
+        return True
+    above, _, name = scope["path"].rpartition("/")
+    page = scope["path"] in _PAGES or (above == "/tables" and "." not in name)
+    return page and wants_page(headers.get("accept"))
 
 
 def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:

@@ -1,9 +1,18 @@
 """A request that is refused before anything runs, and the one shape that every error answer has."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 Errors = list[dict[str, Any]]
+
+
+_THERE = re.compile(r"; (?:there are|it has|it can be) .*", re.DOTALL)
+
+
+def without_names(message: str) -> str:
+    """Return a message without the names of what there is: for a server that tells nobody its schema."""
+    return _THERE.sub(".", message)
 
 
 def error(message: str, code: str) -> dict[str, Any]:
@@ -24,3 +33,10 @@ class Refusal(Exception):
 def unauthenticated(message: str) -> Refusal:
     """Why nobody is let in."""
     return Refusal(401, "UNAUTHENTICATED", message)
+
+
+class Guessed(Refusal):
+    """Why nobody is let in by a credential that may have been guessed: the lockout counts it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(401, "UNAUTHENTICATED", message)

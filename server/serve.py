@@ -75,6 +75,8 @@ def serve() -> None:
                 limits=settings.limits,
                 registered=Registered(known, only=settings.documents == "saved"),
                 origins=settings.origins,
+                origin_headers=settings.origin_headers,
+                hosts=settings.hosts(closed),
                 most_running=settings.max_operations,
                 most_waiting=settings.max_waiting_operations,
                 setup=gateway.setup(),

@@ -4,6 +4,7 @@ The model below is the table: the README's list, the error lines and the command
 and tokens change at any moment (C3), so `LiveSettings` reads them again whenever a file they stand in has changed.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import Enum
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
+from server.hosts import name_of
 from server.limits import Limits, Patience
 from server.watched import Watched
 from upstream.hedge import Hedge
@@ -92,6 +94,24 @@ def _origins(value: str) -> str:
     return value
 
 
+def _hosts(value: str) -> str:
+    for host in _listed(value):
+        if name_of(host) != host.strip("[]").rstrip(".").lower():
+            raise ValueError(f"holds {host[:100]!r}, which is no name of a host without a port")
+    return value
+
+
+def _headers(value: str) -> str:
+    for name in _listed(value):
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name, re.ASCII) or name == "*":
+            raise ValueError(f"holds {name[:100]!r}, which is no name of a header")
+    return value
+
+
+def _listed(value: str | None) -> list[str]:
+    return [part.strip() for part in (value or "").split(",") if part.strip()]
+
+
 def _printable(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -114,6 +134,8 @@ Token = Annotated[SecretStr, AfterValidator(_printable)]
 Claim = Annotated[str, AfterValidator(_claim)]
 CacheUrl = Annotated[str, AfterValidator(_cache_url)]
 Origins = Annotated[str, AfterValidator(_origins)]
+HostNames = Annotated[str, AfterValidator(_hosts)]
+HeaderNames = Annotated[str, AfterValidator(_headers)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -338,7 +360,10 @@ class Settings(BaseSettings):
         100.0, "Seconds that an operation may take before it is ended with DEADLINE_EXCEEDED.", _SECONDS, gt=0, le=3600
     )
     introspection: Literal["on", "off"] = setting(
-        "on", "`off`: nobody is told the schema, neither by introspection nor `_service` nor suggestions.", "on or off"
+        "on",
+        "`off`: nobody is told the schema, neither by introspection nor `_service` nor suggestions, nor by "
+        "`/tables/NAME/schema` and `$metadata`.",
+        "on or off",
     )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
@@ -350,6 +375,17 @@ class Settings(BaseSettings):
         None,
         "Origins, with commas between, whose pages may ask: `https://bi.example.com`.",
         "origins such as https://bi.example.com",
+    )
+    cors_headers: HeaderNames | None = setting(
+        None,
+        "Headers, with commas between, that those pages may send beside the usual ones: `x-team`.",
+        "names of headers",
+    )
+    allowed_hosts: HostNames | None = setting(
+        None,
+        "Names, with commas between, that the server answers to (`Host`) beside loopback and its bound address: "
+        "`graph.example.com`. Default: none while no credential is needed, any with `AUTH=required`.",
+        "names of hosts such as graph.example.com",
     )
     client_timeout: float = setting(
         10.0, "Seconds in which a request must be complete; as long may a connection be idle.", _SECONDS, gt=0, le=3600
@@ -435,6 +471,17 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """The origins whose pages may ask."""
         return tuple(origin.strip().lower() for origin in (self.cors_origins or "").split(",") if origin.strip())
+
+    @property
+    def origin_headers(self) -> tuple[str, ...]:
+        """The headers that pages of these origins may send beside the usual ones."""
+        return tuple(_listed(self.cors_headers))
+
+    def hosts(self, closed: bool) -> tuple[str, ...] | None:
+        """The names that the server answers to beside loopback and its bound address; None: any name."""
+        if closed and self.allowed_hosts is None:
+            return None
+        return tuple(name for host in (*_listed(self.allowed_hosts), self.host) if (name := name_of(host)))
 
     @property
     def uses_sandbox(self) -> bool:

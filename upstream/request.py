@@ -28,7 +28,7 @@ _TEXTS = {
 }
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
-_YEARS = range(1970, 2101)
+YEARS = range(1970, 2101)
 
 
 class BadParameter(ValueError):
@@ -212,6 +212,11 @@ def _checked(report: Report, name: str, parameter: Parameter, value: str | int) 
     raise BadParameter(f"{report.code}: {name} must be {parameter.check.value}")
 
 
+def in_years(interval: Interval) -> bool:
+    """Return whether an interval lies in the years that the upstreams can be asked about."""
+    return interval.start.year in YEARS and interval.end.year in YEARS
+
+
 def _check_interval(report: Report, interval: Interval | None) -> None:
     if report.frame is None:
         if interval is not None:
@@ -223,5 +228,5 @@ def _check_interval(report: Report, interval: Interval | None) -> None:
         raise BadParameter(f"{report.code}: a period's bounds need an offset from UTC")
     if interval.start >= interval.end:
         raise BadParameter(f"{report.code}: a period must end after it starts")
-    if interval.start.year not in _YEARS or interval.end.year not in _YEARS:
-        raise BadParameter(f"{report.code}: a period must lie between {_YEARS[0]} and {_YEARS[-1]}")
+    if not in_years(interval):
+        raise BadParameter(f"{report.code}: a period must lie between {YEARS[0]} and {YEARS[-1]}")

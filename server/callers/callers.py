@@ -1,10 +1,8 @@
 """Who a request is from: the link, key or token it carries, found out without telling more than whether it is right."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -17,14 +15,13 @@ from server.callers.credentials import WrongCredential, credential
 from server.callers.keys import AS_SET, Keys, Rates, looks_like_key
 from server.callers.limiter import Limiter
 from server.callers.powers import TABLES
-from server.refusal import Refusal, unauthenticated
+from server.refusal import Guessed, Refusal, unauthenticated
 from server.settings import LiveSettings, Settings
 
 if TYPE_CHECKING:  # the seam: see _tokens
     from server.callers.tokens import Tokens
 
 NOBODY = Caller("nobody", frozenset())
-_MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,6 @@ class Callers:
         self._keys = keys
         self._tokens = tokens
         self._attempts = attempts or Attempts()
-        self._good: OrderedDict[bytes, None] = OrderedDict()
 
     @classmethod
     def of(cls, live: LiveSettings, required: bool) -> Self:
@@ -102,31 +98,24 @@ class Callers:
         foreign = text is not None and not by_link and self._tokens is None and not looks_like_key(text)
         if text is None or (foreign and not self.required):
             return None if self.required else Known(EVERYONE, f"{EVERYONE.name} {address}")
-        seen = sha256(text.encode("latin-1", "replace")).digest()
-        wait = self._attempts.wait(address)
-        # Whoever is known here does not suffer for a neighbour's failures.
-        if wait and seen not in self._good:
-            raise Refusal(
-                429, "TOO_MANY_REQUESTS", "Too many wrong credentials from this address: wait a little.",
-                {"Retry-After": str(wait)},
-            )  # fmt: skip
         try:
-            found = self._by_link(scope) if by_link else await self._by_credential(text)
-        except Refusal as refusal:
-            if refusal.status == 401:
+            return self._by_link(scope) if by_link else await self._by_credential(text)
+        except Guessed as wrong:
+            # A right credential always passes, whatever others at the same address do. So it is tried first.
+            wait = self._attempts.wait(address)
+            if not wait:
                 self._attempts.failed(address)
-            raise
-        self._good[seen] = None
-        self._good.move_to_end(seen)
-        if len(self._good) > _MOST_REMEMBERED:
-            self._good.popitem(last=False)
-        return found
+                raise
+            raise Refusal(
+                429, "TOO_MANY_REQUESTS", f"{wrong} Too many wrong credentials came from this address: wait a little.",
+                {"Retry-After": str(wait)},
+            ) from None  # fmt: skip
 
     async def _by_credential(self, text: str) -> Known:
         if looks_like_key(text) or self._tokens is None:
             key = self._keys.key(text) if self._keys is not None else None
             if key is None:
-                raise unauthenticated("The key is wrong, revoked or expired.")
+                raise Guessed("The key is wrong, revoked or expired.")
             return Known(key.caller, key.caller.name, key.rates, key.id)
         caller = await self._tokens.admitted(text)
         return Known(caller, caller.name)
@@ -140,7 +129,8 @@ class Callers:
         try:
             key_id, rest = links.check(secret, scope["path"], scope["query_string"], datetime.now(UTC))
         except links.WrongLink as wrong:
-            raise unauthenticated(f"The link lets nobody in: {wrong}.") from None
+            kind = Guessed if wrong.guessed else unauthenticated
+            raise kind(f"The link lets nobody in: {wrong}.") from None
         key = self._keys.by_id(key_id)
         if key is None:
             raise unauthenticated("The link lets nobody in: the key it was made for is revoked or expired.")

@@ -22,7 +22,15 @@ Pairs = list[tuple[str, str]]
 
 
 class WrongLink(Exception):
-    """A link that lets nobody in, or that cannot be made; the text says why."""
+    """A link that lets nobody in, or that cannot be made; the text says why. `guessed`: its signature is wrong."""
+
+    guessed = False
+
+
+class WrongSignature(WrongLink):
+    """A link that nobody has signed."""
+
+    guessed = True
 
 
 def link(secret: str, path: str, query: bytes, key_id: str, lifetime: timedelta, now: datetime) -> str:
@@ -62,7 +70,7 @@ def check(secret: str, path: str, query: bytes, now: datetime) -> tuple[str, byt
     rest = [(name, value) for name, value in pairs if name not in _OURS]
     expected = _sign(secret, path, rest, told[EXPIRES], told[KEY])
     if not hmac.compare_digest(expected.encode(), told[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
-        raise WrongLink("its signature is wrong: any change of it ends it")
+        raise WrongSignature("its signature is wrong: any change of it ends it")
     if now >= datetime.fromtimestamp(int(told[EXPIRES]), UTC):  # signed, so it is a number
         raise WrongLink("it has expired")
     return told[KEY], written(rest)

@@ -1,5 +1,6 @@
 """Tokens of an issuer (JWT): verified by its public keys, and read as a caller."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import jwt
 from resolvers.caller import Caller
 from server.callers.jwks import AGAIN_SECONDS, KeySet, NoKeys
 from server.callers.powers import POWERS
-from server.refusal import Refusal, unauthenticated
+from server.refusal import Guessed, Refusal, unauthenticated
 
 # What is signed with a public key's counterpart, and the kind of key each takes. Never `none`, and never HS256: who
 # knows the public key could sign with it.
@@ -20,10 +21,15 @@ ALGORITHMS = {
 MOST_CHARACTERS = 16 * 1024
 _ALL = "*"
 _MOST_NAME = 64
+_CANONICAL = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
 class WrongToken(Exception):
-    """A token lets nobody in; the text says why and holds nothing of it."""
+    """A token lets nobody in; the text says why and holds nothing of it. `genuine`: the issuer has signed it."""
+
+    def __init__(self, why: str, *, genuine: bool = False) -> None:
+        super().__init__(why)
+        self.genuine = genuine
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,8 @@ class Tokens:
         try:
             return await self.caller(text)
         except WrongToken as wrong:
-            raise unauthenticated(f"The token lets nobody in: {wrong}.") from None
+            kind = unauthenticated if wrong.genuine else Guessed
+            raise kind(f"The token lets nobody in: {wrong}.") from None
         except NoKeys:
             raise Refusal(
                 503, "ISSUER_UNAVAILABLE", "The keys of the token's issuer cannot be had; try again in a moment.",
@@ -100,9 +107,18 @@ class Tokens:
                 options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
             )
         except jwt.PyJWTError as error:
-            raise WrongToken(next((why for kind, why in _WHY if isinstance(error, kind)), "it is no JWT")) from None
+            why = next((why for kind, why in _WHY if isinstance(error, kind)), "it is no JWT")
+            raise WrongToken(why, genuine=isinstance(error, _GENUINE)) from None
 
 
+# These are found only after the signature was right.
+_GENUINE = (
+    jwt.ExpiredSignatureError,
+    jwt.ImmatureSignatureError,
+    jwt.InvalidAudienceError,
+    jwt.InvalidIssuerError,
+    jwt.MissingRequiredClaimError,
+)
 # The first match counts.
 _WHY: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.ExpiredSignatureError, "it has expired"),
@@ -124,16 +140,19 @@ def caller_of(claims: Mapping[str, Any], terms: Terms) -> Caller:
 
 
 def _groups(claim: Any) -> frozenset[int] | None:
+    """The groups of a claim. One entry that is no canonical id, such as "0382", makes the claim show no group."""
     if claim in (_ALL, [_ALL]):  # some issuers write lists only
         return None
-    entries = claim if isinstance(claim, list) else []
-    return frozenset(group for group in map(_group, entries) if group is not None)
+    groups = [_group(entry) for entry in claim if entry != _ALL] if isinstance(claim, list) else []
+    known = [group for group in groups if group is not None]
+    return frozenset(known) if len(known) == len(groups) else frozenset()
 
 
 def _group(entry: Any) -> int | None:
-    if isinstance(entry, str) and entry.isascii() and entry.isdigit() and len(entry) < 19:
-        return int(entry)
-    return entry if isinstance(entry, int) and not isinstance(entry, bool) else None
+    if isinstance(entry, str) and _CANONICAL.fullmatch(entry):
+        entry = int(entry)
+    whole = isinstance(entry, int) and not isinstance(entry, bool)
+    return entry if whole and 0 < entry < 1 << 63 else None
 
 
 def _powers(claim: Any) -> frozenset[str]:

@@ -30,6 +30,7 @@ from upstream import interval
 LONGEST = 8000
 DEEPEST = 100
 _WIDE = pa.decimal256(76, 30)
+_LONGEST_TEXT = 2**31
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 # A plus sign in an address is a space, unless somebody has taken care of it.
 _OFFSET = re.compile(r"(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:\d\d)", re.ASCII)
@@ -94,6 +95,8 @@ class Function:
 
 
 def _sliced(value: Any, start: int, length: int | None = None) -> Any:
+    # No text is longer than arrow's offsets count, and the kernel takes no number beyond 64 bits.
+    start, length = min(start, _LONGEST_TEXT), None if length is None else min(length, _LONGEST_TEXT)
     return pc.utf8_slice_codeunits(value, start, None if length is None else start + length)
 
 
@@ -287,6 +290,7 @@ class _Reader:
             found = datetime.datetime.fromisoformat(node.val) if isinstance(node, ast.DateTime) else node.py_val
             if isinstance(found, datetime.datetime):
                 aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
+                aware.astimezone(self.zone)  # also for the clock of the business it has to exist
                 told = _literal("timestamp", aware.astimezone(datetime.UTC))
                 return replace(told, finer=_FINER.search(node.val) is not None)
         except (ValueError, OverflowError):
@@ -337,7 +341,10 @@ class _Reader:
     def _alike(self, term: Term, other: Term) -> Term:
         """A date that is compared with a time is its beginning in the business time zone, as `since` has it."""
         if term.is_literal and term.sort == "date" and other.sort == "timestamp":
-            return _literal("timestamp", interval.midnight(term.literal, self.zone))
+            try:
+                return _literal("timestamp", interval.midnight(term.literal, self.zone))
+            except OverflowError:
+                raise _bad(f"has the date {term.literal}, which begins outside the calendar") from None
         return term
 
     def _call(self, node: Any) -> Term:

@@ -19,6 +19,10 @@ PAGE_ROWS = 10_000
 MOST_PAGE_ROWS = 50_000
 
 _JSON = re.compile(r"(?:application/)?json(?:;.*)?", re.I)
+# What a token holds.
+_NUMBERS = ("at", "left", "skip", "count", "size")
+_TEXTS = ("day", "tag")
+_MOST = 10**12
 _SIZE = re.compile(r"(?:odata\.)?maxpagesize\s*=\s*(\d{1,9})", re.I | re.ASCII)
 
 
@@ -95,16 +99,16 @@ def opened(text: str) -> dict[str, Any]:
         found = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError):
         found = None
-    numbers = ("at", "left", "skip", "count", "size")
+    told = found if isinstance(found, dict) else {}
+    token = {name: told.get(name) for name in (*_NUMBERS, *_TEXTS)}
     if (
-        not isinstance(found, dict)
-        or not all(isinstance(found.get(name), int | None) and (found.get(name) or 0) >= 0 for name in numbers)
-        or not all(isinstance(found.get(name), str | None) for name in ("day", "tag"))
-        or found.get("size") is None
-        or found.get("at") is None
+        not all(value is None or (type(value) is int and 0 <= value < _MOST) for value in map(token.get, _NUMBERS))
+        or not all(isinstance(token[name], str | None) for name in _TEXTS)
+        or token["at"] is None
+        or not 0 < (token["size"] or 0) <= MOST_PAGE_ROWS
     ):
         raise bad("$skiptoken is none of this server's: follow @odata.nextLink as it is.")
-    return found
+    return token
 
 
 def bad(message: str) -> Refusal:

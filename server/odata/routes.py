@@ -49,7 +49,7 @@ class Service:
             return await self._found(request, request.path_params.get("path", ""))
         except Refusal as refusal:
             error: dict[str, Any] = refusal.errors[0]
-            content = {"error": {"code": error["extensions"]["code"], "message": error["message"]}}
+            content = {"error": {"code": error["extensions"]["code"], "message": self._desk.message(error["message"])}}
             return _json(content, refusal.status, refusal.headers)
 
     async def _found(self, request: Request, path: str) -> Response:
@@ -64,6 +64,7 @@ class Service:
         if path == "":
             return _json(edm.service(root, tables.values()))
         if path == "$metadata":
+            self._desk.check_told()
             return Response(edm.metadata(tables.values()), headers=HEADERS, media_type="application/xml")
         match = _PATH.fullmatch(path)
         if match is None:

@@ -24,7 +24,7 @@ from server.fields import Fields
 from server.freshness import Freshness
 from server.operation import Operation
 from server.refusal import Refusal, error
-from server.tables import parameters
+from server.tables import parameters, ranges
 from server.tables.arrow import Shape
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import Log, Run, TableFailed, batches
@@ -52,7 +52,6 @@ STATUS = {
 _UPSTREAM = 502
 
 _ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Answers:
         encoding = encoding_of(request) if form.compressible else None
         headers = _headers(form, encoding, request)
         if form.snapshot:
-            return await self._file(asked, form, None if "range" in request.headers else encoding, request)
+            return await self._file(asked, form, encoding, request)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=form.media_type)
         return await self._stream(asked, form, encoding, headers)
@@ -182,7 +181,10 @@ class Answers:
 
     async def _file(self, asked: Asked, form: Format, encoding: str | None, request: Request) -> Response:
         fields = Fields.of(request.scope)
-        reading, tag = "range" in fields, _named(fields)
+        wanted_parts = ranges.read(fields.get("range"))
+        reading, tag = wanted_parts is not None, _named(fields)
+        if reading:
+            encoding = None
         # A client that names the file whose parts it has, goes on with it.
         wanted = replace(asked, not_before=None) if reading and tag else asked
         snapshot = await self.snapshot(wanted, form, encoding, reading=reading, tag=tag if reading else None)
@@ -194,11 +196,12 @@ class Answers:
             return Response(status_code=304, headers=headers)
         if _outdated(fields, tag, times):
             raise Refusal(412, "PRECONDITION_FAILED", "The table has been written anew: read it from its beginning.")
-        goes_on = _goes_on(fields, tag, headers["Last-Modified"], times)
-        if goes_on and not _satisfiable(fields.get("range"), snapshot.size):
-            message = f"The range lies outside the file, which has {snapshot.size} bytes."
-            raise Refusal(416, "RANGE_NOT_SATISFIABLE", message, {"Content-Range": f"bytes */{snapshot.size}"})
-        return Served(snapshot, headers, form.media_type, f"{asked.table.name}.{form.name}", parts=goes_on)
+        parts = None
+        if wanted_parts is not None and _goes_on(fields, tag, headers["Last-Modified"], times):
+            parts = ranges.written(wanted_parts, snapshot.size)
+            if parts is None:
+                raise _outside(snapshot)
+        return Served(snapshot, headers, form.media_type, f"{asked.table.name}.{form.name}", parts)
 
     async def snapshot(
         self,
@@ -325,12 +328,12 @@ class Drawer:
 
 
 class Served(FileResponse):
-    """A file of the spool, which is not removed while it is sent; without `parts` it is sent whole."""
+    """A file of the spool, which is not removed while it is sent. `parts` is the `Range` to send; None: the whole."""
 
     chunk_size = 1 << 20
 
     def __init__(
-        self, snapshot: Snapshot, headers: Mapping[str, str], media_type: str, name: str, *, parts: bool
+        self, snapshot: Snapshot, headers: Mapping[str, str], media_type: str, name: str, parts: str | None
     ) -> None:
         super().__init__(
             snapshot.path, headers=headers, media_type=media_type, filename=name, stat_result=snapshot.path.stat()
@@ -339,8 +342,9 @@ class Served(FileResponse):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._parts:
-            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
+        # Starlette reads the range again, and has other rules for an invalid one and for `If-Range`.
+        others = [pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")]
+        scope = {**scope, "headers": [*others, (b"range", self._parts.encode())] if self._parts else others}
         self._snapshot.readers += 1
         try:
             await super().__call__(scope, receive, send)
@@ -437,9 +441,6 @@ def _changed_since(times: Times, moment: datetime.datetime) -> bool:
     return times.newest.replace(microsecond=0) > moment
 
 
-def _satisfiable(header: str | None, size: int) -> bool:
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    if match is None or match.group() == "bytes=-":
-        return True
-    first, last = match.groups()
-    return int(first) < size if first else int(last) > 0 and size > 0
+def _outside(snapshot: Snapshot) -> Refusal:
+    message = f"The range lies outside the file, which has {snapshot.size} bytes."
+    return Refusal(416, "RANGE_NOT_SATISFIABLE", message, {"Content-Range": f"bytes */{snapshot.size}"})

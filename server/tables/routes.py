@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from server.execution import Outcome, encode
 from server.negotiation import wants_page
 from server.operation import Operation
-from server.refusal import Refusal
+from server.refusal import Refusal, without_names
 from server.tables.setup import Setup
 from server.tables.table import Kind, Table, Tables
 
@@ -28,14 +28,20 @@ Run = Callable[[Operation], Awaitable[Outcome]]
 # Makes the page of a table, or of all of them.
 Page = Callable[[Request, "Desk", Table | None], Awaitable[Response]]
 
+# What the list of tables tells of the schema.
+SCHEMA = frozenset({"columns", "parameters", "required", "schema"})
 MISSING = "Tables need pyarrow, which is not installed: pip install 'gamehub-graph[tables]'."
 
 
 class Desk:
-    """Where tables are asked for. `page` makes what a browser sees at `/tables` and `/tables/{name}`."""
+    """Where tables are asked for. `page` makes what a browser sees at `/tables` and `/tables/{name}`.
 
-    def __init__(self, tables: Tables, run: Run, setup: Setup, page: Page | None = None) -> None:
+    `told` is whether clients are told the schema: which columns and parameters a table has.
+    """
+
+    def __init__(self, tables: Tables, run: Run, setup: Setup, page: Page | None = None, *, told: bool = True) -> None:
         self.tables = tables
+        self.told = told
         self.setup = setup
         self._run = run
         self._page = page
@@ -60,20 +66,25 @@ class Desk:
     def routes(self) -> list[BaseRoute]:
         """The routes; HEAD goes with GET."""
         return [
-            Route("/tables", _guarded(self._list)),
-            Route("/tables/{name}/schema", _guarded(self._schema)),
-            Route("/tables/{file}", _guarded(self._table)),
+            Route("/tables", self._guarded(self._list)),
+            Route("/tables/{name}/schema", self._guarded(self._schema)),
+            Route("/tables/{file}", self._guarded(self._table)),
         ]
 
     async def _list(self, request: Request) -> Response:
         await self.answers()
         if self._page is not None and wants_page(request.headers.get("accept")):
             return await self._page(request, self, None)
-        return _json({"tables": [brief(table) for table in self.tables.values()]})
+        hidden = () if self.told else SCHEMA
+        listed = [
+            {name: value for name, value in brief(table).items() if name not in hidden}
+            for table in self.tables.values()
+        ]
+        return _json({"tables": listed})
 
     async def _schema(self, request: Request) -> Response:
         await self.answers()
-        return _json(described(self.tables.find(request.path_params["name"])))
+        return _json(self._described(self.tables.find(request.path_params["name"])))
 
     async def _table(self, request: Request) -> Response:
         answers = await self.answers()
@@ -82,11 +93,36 @@ class Desk:
             table = self.tables.find(form)
             if self._page is not None and wants_page(request.headers.get("accept")):
                 return await self._page(request, self, table)
-            return _json(described(table))
+            return _json(self._described(table))
         from server.tables.answers import form_of  # the seam: imported by now
 
         table = self.tables.find(name)
         return await answers.respond(table, form_of(form), request)
+
+    def _described(self, table: Table) -> dict[str, Any]:
+        self.check_told()
+        return described(table)
+
+    def check_told(self) -> None:
+        """Raise a Refusal where clients are not told the schema."""
+        if not self.told:
+            raise Refusal(403, "FORBIDDEN", "Introspection is off here, and the description of tables with it.")
+
+    def message(self, text: str) -> str:
+        """Return the message of a refusal: without names where clients are not told the schema."""
+        return text if self.told else without_names(text)
+
+    def _guarded(self, answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Refusals in the shape of every other error."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except Refusal as refusal:
+                errors = [{**one, "message": self.message(one["message"])} for one in refusal.errors]
+                return _json({"errors": errors}, refusal.status, refusal.headers)
+
+        return guarded
 
 
 def brief(table: Table) -> dict[str, Any]:
@@ -147,18 +183,6 @@ def _formats() -> list[str]:
     from server.tables.formats import FORMATS  # the seam
 
     return list(FORMATS)
-
-
-def _guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Refusals in the shape of every other error."""
-
-    async def guarded(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except Refusal as refusal:
-            return _json({"errors": refusal.errors}, refusal.status, refusal.headers)
-
-    return guarded
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -16,6 +16,7 @@ INVALID = "GRAPHQL_VALIDATION_FAILED"
 SYNTAX = "GRAPHQL_PARSE_FAILED"
 INPUT = "BAD_USER_INPUT"
 BAD = "BAD_REQUEST"
+MISDIRECTED = "MISDIRECTED_REQUEST"
 MEDIA = "UNSUPPORTED_MEDIA_TYPE"
 
 
@@ -31,7 +32,7 @@ class Case:
 
 def http(method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"") -> bytes:
     """A request as bytes. A header of None is left out."""
-    given = {"Host": "graph.test", "Accept": RESPONSE_JSON, "Connection": "close", **(headers or {})}
+    given = {"Host": "localhost", "Accept": RESPONSE_JSON, "Connection": "close", **(headers or {})}
     if body and "Content-Length" not in given and "Transfer-Encoding" not in given:
         given["Content-Length"] = str(len(body))
     head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in given.items())
@@ -99,9 +100,13 @@ def entities(representations: Any) -> bytes:
 SITE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Origin": "https://evil.example"}
 TYPENAME = "query=%7B__typename%7D"
 IDS = "query ($ids: [ID!]) { groups(ids: $ids) { nodes { id } } }"
+PERIODS = (
+    'query ($p: Period) { group(id: "382") { users(first: 2) { nodes '
+    "{ transactions(during: $p) { totalCount } gameLogs(during: $p) { totalCount } } } } }"
+)
 ONE = "query ($id: ID!) { group(id: $id) { id } }"
 SHORT = b'{"query": "{ __typename }"}'
-RAW = b"Host: graph.test\r\nConnection: close\r\n"
+RAW = b"Host: localhost\r\nConnection: close\r\n"
 
 
 def _documents() -> Iterator[tuple[str, bytes, int, str | None]]:
@@ -331,6 +336,7 @@ def _variables() -> Iterator[tuple[str, bytes, int, str | None]]:
         INPUT,
     )
     yield "a deep nodeId", ask("query ($a: ID!) { node(nodeId: $a) { nodeId } }", {"a": deep_cursor}), 200, INPUT
+    yield from _node_ids()
     period = "query ($p: Period) { games(during: $p) { nodes { id } } }"
     yield "an unknown frame", ask(period, {"p": {"frame": "FOREVER"}}), 400, INPUT
     yield "an unknown part of a period", ask(period, {"p": {"frame": "TODAY", "none": 1}}), 400, INPUT
@@ -341,6 +347,25 @@ def _variables() -> Iterator[tuple[str, bytes, int, str | None]]:
         INPUT,
     )
     yield "a date that is none", ask(period, {"p": {"dates": {"from": "2026-02-30", "to": "2026-03-01"}}}), 400, INPUT
+    for name, first, last in (
+        ("the first day of all", "0001-01-01", "0001-01-01"),
+        ("the last day of all", "9999-12-31", "9999-12-31"),
+        ("the last day but one", "9999-12-30", "9999-12-30"),
+        ("all days", "0001-01-02", "9999-12-30"),
+    ):
+        yield f"{name} of games", ask(period, {"p": {"dates": {"from": first, "to": last}}}), 200, INPUT
+        yield (
+            f"{name} of users",
+            ask(PERIODS, {"p": {"dates": {"from": first, "to": last}}}),
+            200,
+            INPUT,
+        )
+        yield (
+            f"{name} in a plan",
+            ask(PERIODS, {"p": {"dates": {"from": first, "to": last}}}, {"X-Graph-Explain": "1"}),
+            200,
+            INPUT,
+        )
     yield (
         "a year of five digits",
         ask(period, {"p": {"dates": {"from": "12026-02-03", "to": "12026-03-01"}}}),
@@ -351,6 +376,15 @@ def _variables() -> Iterator[tuple[str, bytes, int, str | None]]:
     yield "representations of nothing", entities([{}, {"__typename": 1}, {"__typename": "Nobody", "id": 1}]), 200, INPUT
     yield "a representation that is nested", entities([{"__typename": "User", "id": {"a": [1]}}]), 200, INPUT
     yield "a representation that is a text", entities(["User"]), 200, INPUT
+
+
+def _node_ids() -> Iterator[tuple[str, bytes, int, str | None]]:
+    """Forged ids of entities that stand at an end of the calendar, or beyond it."""
+    document = "query ($a: ID!) { node(nodeId: $a) { nodeId } }"
+    for moment in ("253402300798000000", "253402300799000000", "253402300800000000", str(2**63 - 1)):
+        for parts in (["GameLog", "1", moment, "", "x", "slot"], ["Transaction", "1", "60", "382", moment]):
+            forged = base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
+            yield f"a forged nodeId of a {parts[0]} at {moment}", ask(document, {"a": forged}), 200, INPUT
 
 
 def _json() -> Iterator[tuple[str, bytes, int, str | None]]:
@@ -419,6 +453,9 @@ def _forms() -> Iterator[tuple[str, bytes, int, str | None]]:
     yield "a GET from nowhere", get(TYPENAME, Origin="null"), 403, "CROSS_SITE"
     yield "a GET from this page", get(TYPENAME, **{"Sec-Fetch-Site": "same-origin"}), 200, None
     yield "a GET after a preflight", get(TYPENAME, **SITE, **{"Apollo-Require-Preflight": "1"}), 200, None
+    for path in ("/tables", "/tables/Groups.csv", "/odata/Groups", "/metrics", "/explorer/queries.json"):
+        yield f"{path} from another site", http("GET", path, SITE), 403, "CROSS_SITE"
+    yield "a link to be signed, from another site", http("POST", "/tables/Groups.csv/link", SITE), 403, "CROSS_SITE"
     yield "a mutation by GET", get("query=mutation%7Bdrop%7D"), 400, INVALID
     yield (
         "a preflight",
@@ -493,13 +530,18 @@ def _http() -> Iterator[tuple[str, bytes, int, str | None]]:
         400,
         BAD,
     )
+    yield "no Host", b"GET /graphql?" + TYPENAME.encode() + b" HTTP/1.1\r\nConnection: close\r\n\r\n", 400, BAD
+    yield "two hosts", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + RAW + b"\r\n", 400, BAD
     yield "no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, BAD
     yield "another version", b"GET / HTTP/9.9\r\n" + RAW + b"\r\n", 400, BAD
     yield "an unknown method", b"HACK /graphql HTTP/1.1\r\n" + RAW + b"\r\n", 400, BAD
     yield "a tunnel", b"CONNECT graph.test:443 HTTP/1.1\r\n" + RAW + b"\r\n", 400, BAD
     yield "a trace", http("TRACE", "/graphql"), 405, "METHOD_NOT_ALLOWED"
     yield "a deletion", http("DELETE", "/graphql"), 405, "METHOD_NOT_ALLOWED"
-    yield "an address of somebody else", http("GET", "http://evil.example/graphql?" + TYPENAME), 200, None
+    yield "an address of somebody else", http("GET", "http://evil.example/graphql?" + TYPENAME), 421, MISDIRECTED
+    yield "this server's address in full", http("GET", "http://localhost/graphql?" + TYPENAME), 200, None
+    yield "a host of somebody else", get(TYPENAME, Host="evil.example"), 421, MISDIRECTED
+    yield "a host that is none", get(TYPENAME, Host="a b"), 400, BAD
     yield "a path that climbs", http("GET", "/explorer/assets/../../../etc/passwd"), 404, "NOT_FOUND"
     yield (
         "a path that climbs in disguise",

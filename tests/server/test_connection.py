@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
+import orjson
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from server.limits import Patience
@@ -31,9 +32,21 @@ async def large(request: Request) -> Response:
     return PlainTextResponse("a" * 20_000_000)
 
 
+async def headers(request: Request) -> Response:
+    """What a request says in its headers, once its body has come."""
+    await request.body()
+    return JSONResponse([[name.decode(), value.decode()] for name, value in request.scope["headers"]])
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    app = Starlette(routes=[Route("/", echo, methods=["GET", "POST"]), Route("/large", large)])
+    app = Starlette(
+        routes=[
+            Route("/", echo, methods=["GET", "POST"]),
+            Route("/large", large),
+            Route("/headers", headers, methods=["GET", "POST"]),
+        ]
+    )
     with serving(app, PATIENCE) as address:
         yield address
 
@@ -200,3 +213,31 @@ def test_the_one_that_waited_longest_makes_room(address: str) -> None:
         assert closed(waiting[0], 0.2)
         waiting[-1].sendall(GET)
         assert read(waiting[-1]).body == b"well"
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n", b"Host: a\r\nhOST: b\r\n"])
+def test_a_request_has_one_host(address: str, hosts: bytes) -> None:
+    answer = send(address, b"GET / HTTP/1.1\r\n" + hosts + b"\r\n")
+    assert (answer.status, answer.codes()) == (400, ["BAD_REQUEST"])
+    assert send(address, b"GET / HTTP/1.0\r\n\r\n").body == b"well"
+
+
+def test_the_host_of_a_whole_address_counts(address: str) -> None:
+    asked = b"GET http://user@graph.test:1/headers?a=/@b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert [pair for pair in orjson.loads(send(address, asked).body) if pair[0] == "host"] == [["host", "graph.test:1"]]
+
+
+def test_trailers_are_dropped(address: str) -> None:
+    chunked = (
+        b"POST /headers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n"
+        b"1\r\na\r\n0\r\nAuthorization: Bearer key\r\nX-Forwarded-For: 192.0.2.1\r\nHost: b\r\n\r\n"
+    )
+    names = ["host", "transfer-encoding", "trailer"]
+    with connect(address) as connection:
+        for _ in range(2):
+            connection.sendall(chunked)
+            assert [name for name, _ in orjson.loads(read(connection).body)] == names
+        connection.sendall(GET.replace(b"GET /", b"GET /headers"))
+        assert [name for name, _ in orjson.loads(read(connection).body)] == ["host"]
+        connection.sendall(chunked.replace(b"Bearer key", b"a" * 5000))
+        assert read(connection).status == 431

@@ -62,3 +62,19 @@ def test_others_may_not(client: httpx.Client, origin: str) -> None:
 
 def test_an_unlisted_header_needs_leave(client: httpx.Client) -> None:
     assert preflight(client, FRIEND, "x-other").status_code == 400
+
+
+def test_headers_of_widespread_clients_are_allowed(client: httpx.Client) -> None:
+    names = (
+        "apollographql-client-name", "apollographql-client-version", "traceparent", "tracestate", "baggage",
+        "sentry-trace", "x-api-key",
+    )  # fmt: skip
+    for name in (*names, ", ".join(names)):
+        assert preflight(client, FRIEND, name).status_code == 200, name
+
+
+def test_a_setting_adds_headers() -> None:
+    app = create_app(house.schema, lambda operation: None, origins=[FRIEND], origin_headers=["X-Team"])
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        assert preflight(client, FRIEND, "x-team, content-type").status_code == 200
+        assert preflight(client, FRIEND, "x-other").status_code == 400

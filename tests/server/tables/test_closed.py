@@ -1,0 +1,84 @@
+"""A server that tells nobody its schema: tables and OData name no column and no parameter that was not named."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from schema import graph
+from server.app import create_app
+from server.limits import ORDINARY
+from server.tables.setup import Setup
+from tests.server.serving import serving
+from tests.server.tables import library
+from tests.server.tables.conftest import NOW, saved
+
+NAMES = ("author_name", "byline_id", "grades", "Shelves", "price", "ids")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    app = create_app(
+        library.schema,
+        lambda operation: [],
+        saved=[saved(text) for text in (library.BOOKS, library.SHELVES)],
+        setup=Setup(now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool")),
+        limits=replace(ORDINARY, introspection=False),
+    )
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "path", ["/tables/Books/schema", "/tables/Books", "/odata/$metadata", "/odata/count=2/$metadata"]
+)
+def test_descriptions_are_refused(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, "Introspection is off here" in answer.text) == (403, True)
+    assert "FORBIDDEN" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/tables/Boks.csv", "There is no table 'Boks'."),
+        ("/tables/Books.csv?size=1", "The table Books has no parameter 'size'."),
+        ("/odata/Boks", "There is no table 'Boks'."),
+        ("/odata/a/b", "There is no 'a/b' here."),
+        ("/odata/size=1/Books", "No table has a parameter 'size'."),
+        ("/odata/Books?size=1", "The table Books has no parameter 'size'."),
+        ("/odata/Books?$select=size", "$select names 'size'."),
+        ("/odata/Books?$orderby=size", "$orderby names 'size'."),
+        ("/odata/Books?$filter=size eq 1", "$filter names 'size'."),
+    ],
+)
+def test_refusals_name_nothing(client: httpx.Client, path: str, says: str) -> None:
+    answer = client.get(path)
+    told = answer.json()
+    error = told["error"] if "error" in told else told["errors"][0]
+    assert error["message"] == says
+    assert not any(name in answer.text for name in NAMES)
+
+
+def test_the_list_names_tables_alone(client: httpx.Client) -> None:
+    (books, _) = client.get("/tables").json()["tables"]
+    assert sorted(books) == ["description", "formats", "name", "timed"]
+
+
+def test_rows_are_served_as_ever(client: httpx.Client) -> None:
+    assert client.get("/tables/Books.csv").text.startswith("id,")
+    assert client.get("/odata/Books?$select=id&$top=1").json()["value"] == [{"id": "0"}]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_errors_of_the_graph_name_nothing(compiled: bool) -> None:
+    asked = {"query": '{ _entities(representations: [{__typename: "Grup", id: 1}]) { __typename } }'}
+    for limits, says in (
+        (ORDINARY, '"Grup"; it has Group, User,'),
+        (replace(ORDINARY, introspection=False), '"Grup".'),
+    ):
+        app = create_app(graph.schema, lambda operation: None, limits=limits, compiled=compiled)
+        with serving(app) as address:
+            told = httpx.post(f"{address}/graphql", json=asked, trust_env=False).json()
+        assert says in told["errors"][0]["message"]
