@@ -149,7 +149,10 @@ class ListOf(Completer):
             parts, leaves = self.item.project([values[place] for place in together])
             for place, part in zip(together, parts, strict=True):
                 if part is not None:
-                    found[place] = part if write is None else write(part)
+                    try:
+                        found[place] = part if write is None else write(part)
+                    except Exception as error:
+                        found[place] = Failed(error)
             await run.breathe(leaves)
             begin = end
         return found
