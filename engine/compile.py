@@ -236,7 +236,8 @@ class Compiler:
         text = "\n".join(lines) + "\n"
         self.sources.append(text)
         exec(compile(text, f"<{lines[0][2:]}>", "exec"), names)
-        return names[name]
+        # Otherwise the function and its names would refer to each other, and wait for the garbage collector.
+        return names.pop(name)
 
 
 def _display(items: Sequence[str], indent: int) -> str:

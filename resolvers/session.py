@@ -163,6 +163,7 @@ class Session:
         self.fresh: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
         self.nodes = Nodes(most_nodes)
+        self.gathering = 0  # how many fields are still about to ask for more keys, turn by turn
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
@@ -550,6 +551,8 @@ class _Batch:
         try:
             # So that a key is among them that is asked for in the tick after the first one's, too.
             await asyncio.sleep(0)
+            while self.session.gathering:
+                await asyncio.sleep(0)
             keys, self._gathering = gathered.keys, None
             try:
                 gathered.found = dict(zip(keys, await self.load(keys), strict=True))
