@@ -144,8 +144,10 @@ class Compiler:
         if plain:
             lines += [
                 "    hole = run.hole",
+                "    def read(sources):",
+                f"        return [{display} for source in sources]",
                 "    try:",
-                f"        answers = [{display} for source in sources]",
+                "        answers = await run.in_turns(read, sources)",
                 "    except Exception:",
                 "        answers = carefully(run, attributes, keys, sources)",
             ]

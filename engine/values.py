@@ -127,6 +127,7 @@ class ListOf(Completer):
             items += members
             below += [Path(path, index, None) for index in range(len(members))]
             found[place] = len(members)
+            await run.breathe(len(members))
         if spans:
             parts = await self.item.complete(run, field, await settled(items), below)
             for place, start in spans:

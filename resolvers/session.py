@@ -551,7 +551,7 @@ class _Batch:
         try:
             # So that a key is among them that is asked for in the tick after the first one's, too.
             await asyncio.sleep(0)
-            while self.session.gathering:
+            while self.session.gathering:  # noqa: ASYNC110 - some turns of the loop, and the keys are one batch
                 await asyncio.sleep(0)
             keys, self._gathering = gathered.keys, None
             try:

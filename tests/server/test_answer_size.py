@@ -1,5 +1,6 @@
 """An answer has a limit of nodes and of bytes: the same in both engines, and before the nodes are built."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -142,6 +143,27 @@ async def test_bytes_are_counted_while_they_are_written(crowd: Sandbox, compiled
     }
     assert refused.headers["cache-control"] == "no-store"
     assert answered.json().keys() == {"data"}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+async def test_the_probe_is_answered_while_a_large_answer_is_made(crowd: Sandbox, compiled: bool) -> None:
+    """An answer of some ten thousand nodes leaves turns of the event loop to others, at every level."""
+    large = "{users(first:1000){nodes{group{users(first:30){nodes{id username externalId nodeId}}}}}}"
+    async with Graph(crowd) as graph:
+        app = create_app(
+            schema, lambda operation: Session(graph.upstream, graph.zone, now=graph.now), compiled=compiled
+        )
+        with serving(app) as address:
+            async with httpx.AsyncClient(timeout=60) as client:
+                asked = asyncio.create_task(client.post(f"{address}/graphql", json={"query": large}))
+                probed = 0
+                while not asked.done():
+                    assert (await client.get(f"{address}/healthz")).json() == {"alive": True}
+                    probed += 1
+                answer = (await asked).json()
+    assert len(answer["data"]["users"]["nodes"]) == 1000
+    # The last probe may have waited for the end of the answer, and the first one for nothing.
+    assert probed > 5
 
 
 @pytest.mark.parametrize("compiled", [True, False])
