@@ -144,8 +144,10 @@ class Compiler:
         if plain:
             lines += [
                 "    hole = run.hole",
+                "    def read(sources):",
+                f"        return [{display} for source in sources]",
                 "    try:",
-                f"        answers = [{display} for source in sources]",
+                "        answers = await run.in_turns(read, sources)",
                 "    except Exception:",
                 "        answers = carefully(run, attributes, keys, sources)",
             ]
@@ -236,7 +238,8 @@ class Compiler:
         text = "\n".join(lines) + "\n"
         self.sources.append(text)
         exec(compile(text, f"<{lines[0][2:]}>", "exec"), names)
-        return names[name]
+        # Otherwise the function and its names would refer to each other, and wait for the garbage collector.
+        return names.pop(name)
 
 
 def _display(items: Sequence[str], indent: int) -> str:

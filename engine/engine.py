@@ -1,6 +1,6 @@
 """The engine: operations of one schema, each compiled once and kept, the latest used of them."""
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +21,11 @@ from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
 from engine.compile import Compiler, NotCompiled
+from engine.kept import MOST, MOST_CHARACTERS, Kept
 from engine.run import Failed, Fixed, Run
 from engine.values import Selected
 from engine.variables import Variables
 
-MOST_PROGRAMS = 1000
 _SHAPING = ("skip", "include")
 
 
@@ -69,14 +69,15 @@ class Engine:
     how many did not, by reason.
     """
 
-    def __init__(self, schema: Schema, past: Iterable[type[SchemaExtension]] = (), most: int = MOST_PROGRAMS) -> None:
+    def __init__(
+        self, schema: Schema, past: Iterable[type[SchemaExtension]] = (), most: int = MOST, size: int = MOST_CHARACTERS
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._schema = schema
         self._past = tuple(past)
-        self._most = most
-        self._programs: OrderedDict[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
-        self._programs = OrderedDict()
-        self._known: OrderedDict[int, Known] = OrderedDict()
+        self._programs: Kept[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
+        self._programs = Kept(most, size)
+        self._known: Kept[int, Known] = Kept(most, size)
         declared = {directive.name for directive in schema._schema.directives
                     if directive.extensions.get("strawberry-definition") is None}  # fmt: skip
         # Directives without a resolver say something to others, and nothing to whoever runs the operation.
@@ -124,22 +125,18 @@ class Engine:
         place = (id(operation), shape)
         kept = self._programs.get(place)
         if kept is not None and kept[0] is operation:
-            self._programs.move_to_end(place)
             return kept[1]
         program = self._compile(document, operation, variables)
         # The node is kept with its program, so that no other can come by its id.
-        self._programs[place] = operation, program
-        while len(self._programs) > self._most:
-            self._programs.popitem(last=False)
+        self._programs.keep(place, (operation, program), _characters(document))
         return program
 
     def _of(self, document: DocumentNode, operation: OperationDefinitionNode) -> Known:
         kept = self._known.get(id(operation))
         if kept is None or kept.operation is not operation:
             names = tuple(sorted(_shaping(document, operation)))
-            kept = self._known[id(operation)] = Known(operation, names, Variables(self._schema._schema, operation))
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
+            kept = Known(operation, names, Variables(self._schema._schema, operation))
+            self._known.keep(id(operation), kept, _characters(document))
         return kept
 
     def _compile(
@@ -172,6 +169,11 @@ class Engine:
                 raise NotCompiled("introspection")
             if isinstance(node, FragmentDefinitionNode) and node.variable_definitions:
                 raise NotCompiled("fragment variables")
+
+
+def _characters(document: DocumentNode) -> int:
+    """Return the length of a document's text: what is made of it grows with it."""
+    return document.loc.end if document.loc is not None else 0
 
 
 def _is_past(extension: Any, past: tuple[type[SchemaExtension], ...]) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # So many leaves may be written before other requests get a turn: a few milliseconds' work.
 BREATH = 20_000
+# Objects that are read, or given their values, in one turn.
+TURN = 2_000
 
 
 class Failed:
@@ -110,6 +112,23 @@ class Run:
             self._leaves = 0
             await asyncio.sleep(0)
 
+    async def in_turns(self, read: Callable[[Sequence[Any]], list[Any]], sources: Sequence[Any]) -> list[Any]:
+        """Read all objects of a level, and let others have a turn between many of them."""
+        if len(sources) <= TURN:
+            return read(sources)
+        answers: list[Any] = []
+        holes: list[Hole] = []
+        try:
+            for begin in range(0, len(sources), TURN):
+                answers += read(sources[begin : begin + TURN])
+                # Other selections leave holes of their own in the meantime.
+                holes += self.holes
+                self.holes.clear()
+                await asyncio.sleep(0)
+        finally:
+            self.holes[:0] = holes
+        return answers
+
     def hole(self, field: Field, value: Any) -> Hole:
         """A place that is to be completed with care."""
         hole = Hole(field, value)
@@ -151,13 +170,19 @@ class Run:
         except Exception as error:
             return [Failed(error) for _ in sources]
         if field.attribute is not None:
-            values = [_attribute(source, field.attribute) for source in sources]
+            values = []
+            for begin in range(0, len(sources), TURN):
+                if begin:
+                    await asyncio.sleep(0)
+                values += [_attribute(source, field.attribute) for source in sources[begin : begin + TURN]]
         elif field.offer is not None and field.offer.many is not None:
             return await self._many(field, field.offer.many, list(sources), paths[0], arguments)
         elif field.offer is not None and field.offer.read is not None:
             read, info = field.offer.read, self.strawberry_info(field, paths[0])
             values = []
             for source in sources:
+                if len(values) % TURN == TURN - 1:
+                    await _turn(values)
                 try:
                     values.append(read(source, info))
                 except Exception as error:
@@ -165,10 +190,11 @@ class Run:
             if not field.offer.waits:
                 return values
         else:
-            values = [
-                _called(field.resolver, source, self.info(field, path), arguments)
-                for source, path in zip(sources, paths, strict=True)
-            ]
+            values = []
+            for source, path in zip(sources, paths, strict=True):
+                if len(values) % TURN == TURN - 1:
+                    await _turn(values)
+                values.append(_called(field.resolver, source, self.info(field, path), arguments))
         return await settled(values)
 
     async def _many(
@@ -198,7 +224,12 @@ class Run:
         name = field.parent.name
         here = [Path(path, field.key, name) for path in paths]
         values = await self.resolve(field, sources, here)
-        self.place(field, await field.completer.complete(self, field, values, here), here, places, answers, failed)
+        completed = await field.completer.complete(self, field, values, here)
+        for begin in range(0, len(completed), TURN):
+            if begin:
+                await asyncio.sleep(0)
+            some = slice(begin, begin + TURN)
+            self.place(field, completed[some], here[some], places[some], answers, failed)
 
     def place(
         self,
@@ -289,6 +320,15 @@ async def settled(values: list[Any]) -> list[Any]:
             raise value
         values[place] = Failed(value) if isinstance(value, Exception) else value
     return values
+
+
+async def _turn(values: list[Any]) -> None:
+    """Let others have a turn while values are read. If the run ends there, none of them starts."""
+    try:
+        await asyncio.sleep(0)
+    except BaseException:
+        drop(values)
+        raise
 
 
 def _called(resolver: Callable[..., Any], source: Any, info: Any, arguments: dict[str, Any]) -> Any:

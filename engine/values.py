@@ -127,6 +127,7 @@ class ListOf(Completer):
             items += members
             below += [Path(path, index, None) for index in range(len(members))]
             found[place] = len(members)
+            await run.breathe(len(members))
         if spans:
             parts = await self.item.complete(run, field, await settled(items), below)
             for place, start in spans:
@@ -149,7 +150,10 @@ class ListOf(Completer):
             parts, leaves = self.item.project([values[place] for place in together])
             for place, part in zip(together, parts, strict=True):
                 if part is not None:
-                    found[place] = part if write is None else write(part)
+                    try:
+                        found[place] = part if write is None else write(part)
+                    except Exception as error:
+                        found[place] = Failed(error)
             await run.breathe(leaves)
             begin = end
         return found

@@ -247,6 +247,7 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         **session.fresh,
         gamehub_zone=session.gamehub_zone,
         currencies=session.currencies,
+        most_nodes=session.nodes.most,
     )
     rehearsed.rehearsal = True
     await run(rehearsed)

@@ -21,6 +21,7 @@ from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Edge, Wide
 from resolvers.join import Join
 from resolvers.movement import same
+from resolvers.nodes import Nodes
 from resolvers.plan import MOST_ROWS, Way, choose
 from resolvers.prices import Prices
 from resolvers.repeated import groups_of, settled, stretches, widened
@@ -118,7 +119,7 @@ class Session:
     zone, `gamehub_zone` GameHub's own clock, the same if it is not given. `agent_of_group` and `agents` name the Game
     History agents where groups have their own (C22). `prices`, `join` and `currencies` are the server's: what one
     operation learns, the next one knows. `caller` says whose rows there are. Rows that were read before `not_before`
-    are read again.
+    are read again. `most_nodes` bounds the nodes that the operation builds.
     """
 
     # Who picks one of the ways: the benchmark compares it with others.
@@ -141,6 +142,7 @@ class Session:
         not_before: datetime.datetime | None = None,
         gamehub_zone: ZoneInfo | None = None,
         currencies: Currencies | None = None,
+        most_nodes: int | None = None,
     ) -> None:
         self.upstream = upstream
         self.zone = zone
@@ -160,6 +162,8 @@ class Session:
         self.now = now or datetime.datetime.now(datetime.UTC)
         self.fresh: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
         self.whole = whole  # whether lists without `first` are given whole, not a page of them
+        self.nodes = Nodes(most_nodes)
+        self.gathering = 0  # how many fields are still about to ask for more keys, turn by turn
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
@@ -548,6 +552,8 @@ class _Batch:
         try:
             # So that a key is among them that is asked for in the tick after the first one's, too.
             await asyncio.sleep(0)
+            while self.session.gathering:  # noqa: ASYNC110 - some turns of the loop, and the keys are one batch
+                await asyncio.sleep(0)
             keys, self._gathering = gathered.keys, None
             try:
                 gathered.found = dict(zip(keys, await self.load(keys), strict=True))

@@ -12,11 +12,12 @@ import orjson
 import strawberry
 from strawberry import Info
 
+from resolvers.nodes import TURN
 from resolvers.session import Rows, Session
 from schema.errors import BadUserInput
 from schema.listed import Edges, Listed, readable, sure, told_by_rows
 from schema.order import Key, Order
-from schema.selection import select
+from schema.selection import nodes_of, select
 from schema.window import WINDOWS, Window, complete
 from upstream.errors import UpstreamError
 from upstream.interval import Interval
@@ -76,6 +77,10 @@ class Page:
             )
         return cls(order, first, None if after is None else decode(after, order))
 
+    def most(self, session: Session, rows: Rows | Exception) -> int:
+        """How many items the page of these rows has, if it is the first page."""
+        return 0 if isinstance(rows, Exception) else min(self.size(session, len(rows)), len(rows))
+
     def size(self, session: Session, there: int) -> int:
         """How many items it has at most, of those there are: all of them for a session that reads lists whole."""
         if self.first is not None:
@@ -117,6 +122,13 @@ async def connect_each(
     """The page of each of several lists, with what is selected of all their items read at once."""
     asked, selection = select(info), select(info, *ITEMS)
     kind, session = WINDOWS[window], info.context
+    times = _times(info)
+    if page.after is None:
+        session.nodes.take(times * sum(page.most(session, rows) for rows in found))
+    if len(found) == 1 and session.nodes.count > TURN:
+        # One engine resolves each list by itself: all that are ready are counted before the first of them is built.
+        await asyncio.sleep(0)
+        session.nodes.check()
     with_edges, with_info = "edges" in asked, "pageInfo" in asked
     with_cursors = with_edges or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
     pages: list[tuple[int, int, list[Key], list[Row]] | Exception] = []
@@ -143,6 +155,8 @@ async def connect_each(
         if done >= BREATH:
             done = 0
             await asyncio.sleep(0)
+    if page.after is not None:
+        session.nodes.take(times * sum(len(opened[3]) for opened in pages if not isinstance(opened, Exception)))
     told_whole: dict[type[Row], bool] = {}
     told_surely: dict[type[Row], bool] = {}
     for row, (tells, together) in alike.items():
@@ -153,8 +167,11 @@ async def connect_each(
             await asyncio.sleep(0)
     connections: list[Any] = []
     waiting: list[Window] = []
+    built = lists = 0
     for rows, tells, opened in zip(found, told, pages, strict=True):
-        if len(connections) % _LISTS == _LISTS - 1:
+        lists += 1
+        if built >= TURN or lists >= _LISTS:
+            built = lists = 0
             await asyncio.sleep(0)
         if isinstance(opened, Exception) or isinstance(rows, Exception):
             connections.append(opened)
@@ -170,6 +187,7 @@ async def connect_each(
                 edges = Edges(cursors, nodes, _edge) if with_edges else []
             else:
                 here = list(rows.need().whole(here))
+                built += len(here)
                 nodes = [
                     kind.on(row, session=session, interval=interval, told=dict(tells) if tells else None)
                     for row in here
@@ -189,12 +207,21 @@ async def connect_each(
         )
     if waiting:
         await complete(waiting, selection)
+    if len(pages) == 1 and not isinstance(pages[0], Exception):
+        # Lists that are ready at once are completed in turns.
+        await session.nodes.turn(len(pages[0][3]))
     return connections
 
 
 ITEMS = ("nodes", "edges.node")
 _NOT_ASKED: Any = None  # in place of a field that nobody selected
 _CURSORS = frozenset({"startCursor", "endCursor"})
+
+
+def _times(info: Info[Session, Any]) -> int:
+    """Return how many times the items are written: once for each name under which they are selected."""
+    names = {(node.alias or node.name).value for name in ("nodes", "edges") for node in nodes_of(info, name)}
+    return len(names)
 
 
 def _edge(cursor: str, node: Any) -> Any:

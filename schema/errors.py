@@ -14,6 +14,7 @@
 | TOO_MANY_CALLS           | the plan needs more upstream calls than the request or the server allows |
 | TOO_MANY_ROWS            | the plan reads more upstream rows than the server allows                 |
 | QUERY_TOO_COMPLEX        | the document or its variables exceed a limit; the message says which     |
+| ANSWER_TOO_LARGE         | the answer has more nodes or bytes than the server allows; ask for less  |
 | DEADLINE_EXCEEDED        | the operation was not done in time                                       |
 | GRAPHQL_PARSE_FAILED     | the document is not GraphQL                                              |
 | GRAPHQL_VALIDATION_FAILED| the document does not fit the schema                                     |

@@ -21,6 +21,8 @@ from schema.selection import select
 from schema.transaction import Transaction
 
 MAX_REPRESENTATIONS = 5000
+# Representations that begin to be looked up in one turn of the event loop.
+BATCH = 200
 
 
 class Graph(Schema):
@@ -39,12 +41,33 @@ class Graph(Schema):
                 f"representations: {len(representations)} are too many; ask for up to {MAX_REPRESENTATIONS} at a time."
             )
 
+        session = info.context
+        session.nodes.take(len(representations))
+        keys = list(map(references.key, representations))
+        different = dict(zip(keys, representations, strict=True))
+
         async def find(representation: Any) -> Any:
             name = representation.get("__typename") if isinstance(representation, dict) else None
-            return await references.find(info.context, representation, select(info, on=name or ""))
+            kind = name if isinstance(name, str) else ""
+            return await references.find(session, representation, select(info, on=kind))
 
-        found: list[Any] = await asyncio.gather(*map(find, representations), return_exceptions=True)
-        return found
+        finding: list[asyncio.Future[Any]] = []
+        try:
+            # The keys of all turns are read as one batch, as if they were asked for in one turn.
+            session.gathering += 1
+            try:
+                waiting = list(different.values())
+                for begin in range(0, len(waiting), BATCH):
+                    finding += [asyncio.ensure_future(find(one)) for one in waiting[begin : begin + BATCH]]
+                    await asyncio.sleep(0)
+            finally:
+                session.gathering -= 1
+            values: list[Any] = await asyncio.gather(*finding, return_exceptions=True)
+        finally:
+            for task in finding:
+                task.cancel()
+        found = dict(zip(different, values, strict=True))
+        return [found[key] for key in keys]
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Codes for all, internals for nobody (`schema/errors.py`)."""

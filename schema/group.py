@@ -131,6 +131,7 @@ class Group(Node, Window):
             found = await session.rows_of(
                 edges.DAILY_MOVEMENTS_OF_GROUP, identities(groups), report_days, field="Group.dailyMovements"
             )
+        session.nodes.take(sum(len(rows) for rows in found if not isinstance(rows, Exception)))
         days: list[Any] = [
             rows
             if isinstance(rows, Exception)

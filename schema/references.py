@@ -3,7 +3,8 @@
 import asyncio
 import datetime
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from resolvers import edges
@@ -160,6 +161,25 @@ async def find(session: Session, representation: Any, selection: Selection) -> W
     if "id" not in representation:
         raise BadUserInput(f"representations: a {name} is found by its id, which is missing.")
     return await reference.by_id(session, parse_id(representation["id"]), selection)
+
+
+def key(representation: Any) -> Hashable:
+    """Return what is the same for representations of the same entity: only the type and the id are read."""
+    if isinstance(representation, dict):
+        name, id = representation.get("__typename"), representation.get("id")
+        if isinstance(name, str) and isinstance(id, str):
+            return name, id
+        # A longer number has no text in Python, and is no id.
+        if isinstance(name, str) and type(id) is int and not abs(id) >> 64:
+            return name, str(id)
+    return Each(representation)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Each:
+    """The key of a representation that is equal to no other one."""
+
+    representation: Any
 
 
 _NAMES = ", ".join(REFERENCES)

@@ -19,6 +19,7 @@ from strawberry import Info
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from engine.direct import converter
+from engine.kept import Kept
 from resolvers.session import Session
 
 Resolving = GraphQLResolveInfo[Session]
@@ -102,14 +103,12 @@ def _memo(info: Resolving) -> dict[Hashable, Any]:
     if kept is None or kept[0] is not operation:
         alike = not any(map(_directives, (operation, *info.fragments.values())))
         # The node is kept with its selections, so that no other can come by its id.
-        kept = _KEPT[id(operation)] = operation, {} if alike else None
-        while len(_KEPT) > _MOST:
-            del _KEPT[next(iter(_KEPT))]
+        kept = operation, {} if alike else None
+        _KEPT.keep(id(operation), kept, len(operation.loc.source.body) if operation.loc else 0)
     return info.context.memo if kept[1] is None else kept[1]
 
 
-_MOST = 1_000
-_KEPT: dict[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | None]] = {}
+_KEPT: Kept[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | None]] = Kept()
 
 
 def _directives(node: Any) -> bool:

@@ -157,7 +157,9 @@ class Part(Column):
         if settled is not None and type(rows[0]) is settled:
             tried = {}
         if isinstance(found[0], list):
-            return [self._object(window, each, tried) for each in joined(found, self.window.join_keys)]
+            objects = joined(found, self.window.join_keys)
+            window.session.nodes.take(len(objects))
+            return [self._object(window, each, tried) for each in objects]
         return self.window.on(*found, session=window.session, tried=tried)
 
     def _object(self, window: "Window", each: Joined, tried: Mapping[type[Row], UpstreamError]) -> "Window":

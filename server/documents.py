@@ -1,20 +1,21 @@
 """Documents, parsed and validated once: later requests with the same text find them ready."""
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import DocumentNode, GraphQLSyntaxError, OperationDefinitionNode, parse
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
+from engine.kept import Kept
 from server.complexity import TOO_COMPLEX, TooComplex, check_document, check_text
 from server.limits import ORDINARY, Limits
 from server.refusal import Errors, error
 from server.validation import coded, validate
 
 MOST_DOCUMENTS = 1000
-MOST_CHARACTERS = 1_000_000  # a tree takes some hundred times its text
+MOST_CHARACTERS = 250_000  # a tree takes some hundred times its text
 LONGEST_KEPT = 100_000
 
 
@@ -46,10 +47,7 @@ class Documents:
     ) -> None:
         self._schema = schema
         self._limits = limits
-        self._most = most
-        self._most_characters = most_characters
-        self._kept: OrderedDict[str, Document] = OrderedDict()
-        self._characters = 0
+        self._kept: Kept[str, Document] = Kept(most, most_characters)
         if Prepared not in schema.extensions:
             schema.extensions = (*schema.extensions, Prepared)
 
@@ -60,14 +58,10 @@ class Documents:
         """The document of a text, parsed and validated now or before."""
         document = self._kept.get(text)
         if document is not None:
-            self._kept.move_to_end(text)
             return document
         document = prepare(self._schema, text, self._limits)
         if len(text) <= LONGEST_KEPT:
-            self._kept[text] = document
-            self._characters += len(text)
-            while len(self._kept) > self._most or self._characters > self._most_characters:
-                self._characters -= len(self._kept.popitem(last=False)[0])
+            self._kept.keep(text, document, len(text))
         return document
 
 
@@ -76,6 +70,7 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
     try:
         check_text(text, limits)
         tree = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
+        unchain(tree)
         check_document(tree, limits)
     except GraphQLSyntaxError as problem:
         if "Parsing aborted" in problem.message:  # its own word for what is no error of syntax
@@ -92,6 +87,15 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
         if isinstance(node, OperationDefinitionNode)
     }
     return Document(text, tree, operations)
+
+
+def unchain(tree: DocumentNode) -> None:
+    """Cut the chain of a tree's tokens, which refer to each other: a tree that is forgotten then goes at once."""
+    token: Any = tree.loc.start_token if tree.loc is not None else None
+    while token is not None:
+        following = token.next
+        token.prev = token.next = None
+        token = following
 
 
 def _refused(text: str, message: str, code: str = TOO_COMPLEX) -> Document:

@@ -12,6 +12,7 @@ from strawberry import Schema
 from strawberry.types import ExecutionContext
 
 from engine.engine import Engine
+from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from server.asked import EXPLAIN
 from server.documents import Document, Documents, Prepared, Text
 from server.limits import ORDINARY, Limits
@@ -184,9 +185,11 @@ class Executor:
         assert document.tree is not None
         assert node is not None
         if self.engine is not None:
-            write = _written if written else None
+            write = _Writer(self.most_bytes(operation)) if written else None
             found = await self.engine.run(document.tree, node, operation.variables, context, write=write)
             if found is not None:
+                if (ended := _too_large(found.errors)) is not None:
+                    return ended
                 if found.errors:
                     told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
                     self._schema.process_errors(found.errors[: self._limits.field_errors], told)
@@ -203,6 +206,8 @@ class Executor:
             operation_extensions=operation.extensions or None,
         )
         errors = result.errors or []
+        if (ended := _too_large(errors)) is not None:
+            return ended
         # What failed before it ran has no data, and errors that belong to no field.
         ran = result.data is not None or not errors or any(problem.path is not None for problem in errors)
         return Outcome(
@@ -211,6 +216,10 @@ class Executor:
             extensions=dict(result.extensions or {}),
             ran=ran,
         )
+
+    def most_bytes(self, operation: Operation) -> int | None:
+        """Return how long the answer of an operation may be as it is written; None if that has no bound here."""
+        return None if operation.whole else self._limits.answer_bytes
 
     def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
         if ran:
@@ -264,7 +273,7 @@ class Executor:
         if not operation.asked.explain:
             return None
         # What the rows would bring is made up; that an argument is wrong is not.
-        wrong = [problem for problem in first.errors if problem["extensions"]["code"] == "BAD_USER_INPUT"]
+        wrong = [problem for problem in first.errors if problem["extensions"]["code"] in ("BAD_USER_INPUT", TOO_LARGE)]
         return Outcome(errors=wrong, extensions={"explain": plan.told()})
 
 
@@ -280,13 +289,37 @@ def encode(answer: dict[str, Any], *, indent: bool = False) -> bytes:
 MANY = 16
 
 
-def _written(part: list[Any]) -> Any:
-    if len(part) < MANY:
-        return part
-    try:
-        return orjson.Fragment(orjson.dumps(part, default=str))
-    except TypeError:  # what `encode` has to write in its own way
-        return part
+class _Writer:
+    """Writes the long lists of one answer, and counts their bytes. Raises AnswerTooLarge once there are too many."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._bytes = 0
+
+    def __call__(self, part: list[Any]) -> Any:
+        if len(part) < MANY:
+            return part
+        try:
+            text = orjson.dumps(part, default=str)
+        except TypeError:  # what `encode` has to write in its own way
+            return part
+        self._bytes += len(text)
+        if self._most is not None and self._bytes > self._most:
+            raise too_long(self._most)
+        return orjson.Fragment(text)
+
+
+def too_long(most: int) -> AnswerTooLarge:
+    """Return the error of an answer that has more bytes than it may have."""
+    return AnswerTooLarge(f"The answer is longer than {most >> 20} MiB, and may not be longer.")
+
+
+def _too_large(problems: Sequence[GraphQLError]) -> Outcome | None:
+    """Return the outcome of an operation that ended because its answer became too large; None if it did not."""
+    for problem in problems:
+        if (problem.extensions or {}).get("code") == TOO_LARGE:
+            return Outcome(errors=[error(problem.message, TOO_LARGE)])
+    return None
 
 
 def _unwritten(value: Any) -> Any:

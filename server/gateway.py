@@ -178,6 +178,8 @@ class Gateway:
             not_before=operation.asked.oldest(now),
             currencies=self._currencies,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
+            # Tables read lists whole, day by day; their files and streams have bounds of their own.
+            most_nodes=None if operation.whole else self._settings.max_nodes,
         )
 
     async def settled(self, session: Session) -> bool:

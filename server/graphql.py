@@ -8,7 +8,7 @@
 A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx either way. An operation that is
 explained counts as one that ran: `data` is null, and the plan stands in `extensions.explain`. One whose plan needs more
 calls than it may make counts as refused. One that is not done in time counts as one that ran: `data` is null, and the
-error's code is DEADLINE_EXCEEDED.
+error's code is DEADLINE_EXCEEDED. So does one whose answer becomes too large: the code is ANSWER_TOO_LARGE.
 
 An answer that holds upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and may be
 kept for as long as its rows are trusted. Answers that are stale or hold errors, a trace or a plan, and all answers to a
@@ -23,10 +23,11 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from resolvers.nodes import TOO_LARGE
 from server import asked, conditions, origins
 from server import operation as operations
 from server.callers import credentials
-from server.execution import FAULT, Executor, Outcome, encode
+from server.execution import FAULT, Executor, Outcome, encode, too_long
 from server.fields import Fields
 from server.freshness import Freshness
 from server.limits import ORDINARY, Limits
@@ -67,6 +68,7 @@ class GraphQL:
         media_type = answer_type(accept)
         extra: dict[str, str] = {}
         status, storable = 200, False
+        most: int | None = None
         try:
             if media_type is None:
                 raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
@@ -75,6 +77,7 @@ class GraphQL:
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
             storable = scope["method"] == "GET" and _whole(outcome, operation)
+            most = self._executor.most_bytes(operation)
         except Refusal as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
             status, extra = refusal.status, refusal.headers
@@ -84,6 +87,10 @@ class GraphQL:
         scope["graphql_errors"] = len(outcome.errors)
         try:
             body = encode(outcome.answer())
+            if most is not None and len(body) > most:
+                problem = too_long(most)
+                outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+                body = encode(outcome.answer())
         except (TypeError, ValueError, RecursionError):  # nesting, say
             status, storable = 500, False
             body = encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})

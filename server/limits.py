@@ -9,6 +9,7 @@ class Limits:
 
     `overlaps` are the comparisons that graphql-core's rule on overlapping fields may make: it is quadratic by nature.
     `errors` are those that keep a document from running, `field_errors` those of an answer; the rest is counted.
+    `nodes` are the objects of an answer's lists, `answer_bytes` the answer as it is written.
     `calls` and `rows` are what the planner foresees for an operation; 0 is no bound, and nothing is foreseen.
     """
 
@@ -33,6 +34,8 @@ class Limits:
     overlaps: int = 3000
     errors: int = 20
     field_errors: int = 1000
+    nodes: int = 200_000
+    answer_bytes: int = 64 * 1024 * 1024
     calls: int = 0
     rows: int = 0
     introspection: bool = True

@@ -348,6 +348,12 @@ class Settings(BaseSettings):
     max_aliases: int = setting(100, "Aliases in an operation, its fragments written out.", _COUNT, ge=1)
     max_directives: int = setting(100, "Directives in an operation, its fragments written out.", _COUNT, ge=1)
     max_fragment_spreads: int = setting(500, "Fragment spreads in an operation, written out.", _COUNT, ge=1)
+    max_nodes: int = setting(
+        200_000, "Nodes (objects in lists) that an answer may have, counted before they are built.", _COUNT, ge=1
+    )
+    max_answer_mebibytes: int = setting(
+        64, "How long an answer may be, in MiB, as it is written.", _MEBIBYTES, ge=1, le=4096
+    )
     max_calls: int = setting(
         0,
         "Upstream calls that an operation may be planned to make, as `X-Graph-Max-Calls` has it for one request; 0 is "
@@ -457,6 +463,8 @@ class Settings(BaseSettings):
             aliases=self.max_aliases,
             directives=self.max_directives,
             spreads=self.max_fragment_spreads,
+            nodes=self.max_nodes,
+            answer_bytes=self.max_answer_mebibytes << 20,
             calls=self.max_calls,
             rows=self.max_rows,
             introspection=self.introspection == "on",

@@ -59,6 +59,7 @@ def test_the_bounds_are_those() -> None:
             ORDINARY.errors,
             ORDINARY.field_errors,
         ),
+        *(ORDINARY.nodes, ORDINARY.answer_bytes >> 20),
         *(int(ORDINARY.seconds), PATIENT.connections, int(PATIENT.request_seconds), PATIENT.head_bytes // 1024),
     )
     assert set(told) <= numbers

@@ -303,3 +303,28 @@ def test_movement_ids_rise_with_time(stranger: Stranger) -> None:
     """The stranger's own world is in order (C20)."""
     movements: list[Movement] = sorted(stranger.world.movements, key=lambda movement: movement.id)
     assert [each.at for each in movements] == sorted(each.at for each in movements)
+
+
+@pytest.mark.parametrize("count", [1, 199, 200, 201, 1000])
+async def test_equal_representations_are_resolved_once(client: Client, stranger: Stranger, count: int) -> None:
+    """All keys are read as one batch, however many turns it takes to gather them; the order is the caller's."""
+    unlike = [{"__typename": "User", "id": str(10_000 + number)} for number in range(count)]
+    references = [{"__typename": "User", "id": "60"}, *unlike, {"__typename": "User", "id": 60, "more": 1}]
+    query = "query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { id username } } }"
+    async with client:
+        once = await client.data(query, r=references[:-1])
+        calls = stranger.calls()
+        twice = await client.data(query, r=references * (5000 // len(references)))
+    user = {"id": "60", "username": "u1"}
+    assert once["_entities"] == [user] + [None] * count
+    assert twice["_entities"] == ([user] + [None] * count + [user]) * (5000 // len(references))
+    assert stranger.calls() == calls
+    assert len(calls) <= count + 1
+
+
+async def test_a_representation_that_is_wrong_is_wrong_each_time(client: Client) -> None:
+    query = "query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { id } } }"
+    wrong = [{"__typename": "User", "id": True}, {"__typename": "User", "id": "x"}, {"__typename": 1}, 7]
+    async with client:
+        codes = await client.codes(query, r=[{"__typename": "User", "id": "60"}, *wrong, *wrong])
+    assert codes == [(f"_entities.{place}", "BAD_USER_INPUT") for place in range(1, 9)]

@@ -1,0 +1,48 @@
+"""What was made of documents before: the latest used, bounded in number and in the characters of their texts."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MOST = 1_000
+MOST_CHARACTERS = 250_000
+
+
+class Kept(Generic[K, V]):
+    """A mapping that forgets what was not used for the longest time. `most` bounds its number, `size` its total."""
+
+    def __init__(self, most: int = MOST, size: int = MOST_CHARACTERS) -> None:
+        self._most = most
+        self._size = size
+        self._found: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def get(self, key: K) -> V | None:
+        """Return what is kept under a key, which counts as a use of it."""
+        found = self._found.get(key)
+        if found is None:
+            return None
+        self._found.move_to_end(key)
+        return found[0]
+
+    def values(self) -> Iterator[V]:
+        """Yield what is kept, the latest used last."""
+        return (value for value, _ in self._found.values())
+
+    def keep(self, key: K, value: V, size: int) -> None:
+        """Keep a value under a key. A value that is larger than everything may be is not kept."""
+        before = self._found.pop(key, None)
+        if before is not None:
+            self.size -= before[1]
+        if size > self._size:
+            return
+        self._found[key] = value, size
+        self.size += size
+        while len(self._found) > self._most or self.size > self._size:
+            self.size -= self._found.popitem(last=False)[1][1]

@@ -1,0 +1,71 @@
+"""A level of many objects is read in many turns of the event loop, and its answer stays the same."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import parse
+
+from engine.engine import Engine
+from engine.run import TURN
+
+MANY = 10 * TURN
+
+
+@strawberry.type
+class Ball:
+    """One of many."""
+
+    number: int
+
+    @strawberry.field
+    def called(self) -> str:
+        return f"ball {self.number}"
+
+    @strawberry.field
+    async def waited(self) -> str | None:
+        if self.number % 2:
+            raise ValueError("odd")
+        return str(self.number)
+
+
+@strawberry.type
+class Query:
+    """All balls."""
+
+    @strawberry.field
+    def balls(self) -> list[Ball]:
+        return [Ball(number=number) for number in range(MANY)]
+
+
+schema = strawberry.Schema(query=Query)
+
+
+@pytest.mark.parametrize(
+    ("selected", "expected"),
+    [
+        ("number", lambda number: {"number": number}),
+        ("called", lambda number: {"called": f"ball {number}"}),
+        ("number called", lambda number: {"number": number, "called": f"ball {number}"}),
+        ("waited", lambda number: {"waited": None if number % 2 else str(number)}),
+    ],
+)
+async def test_others_have_turns_while_a_level_is_read(selected: str, expected: Any) -> None:
+    document = parse(f"{{ balls {{ {selected} }} }}")
+    turns, done = 0, False
+
+    async def others() -> None:
+        nonlocal turns
+        while not done:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(others())
+    result = await Engine(schema).run(document, document.definitions[0], {}, None)  # type: ignore[arg-type]
+    done = True
+    await counting
+    assert result is not None
+    assert result.data == {"balls": [expected(number) for number in range(MANY)]}
+    assert len(result.errors) == (MANY // 2 if selected == "waited" else 0)
+    assert turns >= MANY // TURN
