@@ -1,4 +1,4 @@
-"""What was made of documents before: the latest used, bounded in number and in the characters of their texts."""
+"""Values made from documents: the latest used ones, bounded in number and in the characters of their texts."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator

@@ -1,4 +1,4 @@
-"""What an answer tells of how it was found: the upstream calls, if they were asked for, and how old its rows are."""
+"""The extensions of an answer: the upstream calls, if they were asked for, and how old its rows are."""
 
 from resolvers.session import Session
 from server import freshness

@@ -1,4 +1,4 @@
-"""What the reports call groups and users: their names and their external ids, in every report that has them.
+"""The names and external ids of groups and users, in every report that has them.
 
 A name stands in thousands of rows. So one difference names the group or user, every spelling, and the first row with
 the rarest spelling, however many rows there are.

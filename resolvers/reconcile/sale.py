@@ -1,4 +1,4 @@
-"""What is on sale now: the games of R6 beside R2 and R4, and the progressive jackpots of R10.
+"""The games on sale now (R6 beside R2 and R4), and the progressive jackpots (R10).
 
 These figures change while they are read. So R2 is read before and after the others, and only what was the same both
 times is compared.

@@ -36,7 +36,7 @@ PAID = "the ticket that is paid (R5) has won in its game (R3)"
 
 
 def sold(game: GameDetail) -> list[Sold]:
-    """Return the tickets of a game that was played. What is given back later, no report shows in R3."""
+    """Return the tickets of a game that was played. R3 does not show what is given back later."""
     if game.status_id != PLAYED:
         return []
     found = []

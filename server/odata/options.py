@@ -19,7 +19,7 @@ PAGE_ROWS = 10_000
 MOST_PAGE_ROWS = 50_000
 
 _JSON = re.compile(r"(?:application/)?json(?:;.*)?", re.I)
-# What a token holds.
+# The members of a token.
 _NUMBERS = ("at", "left", "skip", "count", "size")
 _TEXTS = ("day", "tag")
 _MOST = 10**12

@@ -28,7 +28,7 @@ Run = Callable[[Operation], Awaitable[Outcome]]
 # Makes the page of a table, or of all of them.
 Page = Callable[[Request, "Desk", Table | None], Awaitable[Response]]
 
-# What the list of tables tells of the schema.
+# The parts of the list of tables that show the schema.
 SCHEMA = frozenset({"columns", "parameters", "required", "schema"})
 MISSING = "Tables need pyarrow, which is not installed: pip install 'gamehub-graph[tables]'."
 

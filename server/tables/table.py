@@ -411,7 +411,7 @@ def _default(node: VariableDefinitionNode) -> Any:
 
 
 def _declared(definition: GraphQLField) -> Mapping[str, Any]:
-    """What the field's definition in the schema declares beside its type."""
+    """Return the metadata of the field's definition in the schema."""
     metadata: Mapping[str, Any] = getattr(definition.extensions.get("strawberry-definition"), "metadata", {})
     return metadata
 
