@@ -6,6 +6,7 @@ Objects are joined by what tells them apart, never by their position. Pure: it r
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from upstream.errors import UpstreamError
 from upstream.rows import Row
@@ -25,8 +26,8 @@ def joined(lists: Sequence[Sequence[Row]], keys: Sequence[Key]) -> list[Joined]:
     """Join the objects that several reports list. The longest list says which objects there are, and their order.
 
     `keys` are tried one after the other. A key joins two rows if each is the only one in its list that has the key's
-    value and is not joined yet. The last key says which rows may be the same object at all. Rows that are equal to each
-    other are joined with as many objects that they may be: which is joined with which makes no difference.
+    value and is not joined yet. The last key says which rows may be the same object at all. Rows are joined with as
+    many objects where either are equal to each other: which is joined with which makes no difference then.
     """
     first, *others = sorted(lists, key=len, reverse=True)
     objects = [Joined((row,)) for row in first]
@@ -60,19 +61,27 @@ def _join(objects: Sequence[Joined], rows: Sequence[Row], keys: Sequence[Key]) -
 
 
 def _alike(waiting: Sequence[Joined], left: Sequence[Row], key: Key) -> list[Row]:
-    """Join rows that are equal to each other with as many objects: any pairing says the same. Return the other rows."""
+    """Join rows with as many objects where one side is all alike: any pairing says the same. Return the other rows."""
     rest: list[Row] = []
     groups: defaultdict[Hashable, list[Row]] = defaultdict(list)
     for row in left:
         groups[_known(key, row)].append(row)
     for value, found in groups.items():
         objects = [each for each in waiting if _value(each, key) == value]
-        if value is None or len(objects) != len(found) or any(row != found[0] for row in found):
+        alike = _equal(found) or _equal([each.rows for each in objects])
+        if value is None or len(objects) != len(found) or not alike:
             rest += found
             continue
         for each, row in zip(objects, found, strict=True):
             each.rows = (*each.rows, row)
     return rest
+
+
+def _equal(values: Sequence[Any]) -> bool:
+    try:
+        return all(value == values[0] for value in values)
+    except UpstreamError:  # a bad value, which cannot be compared
+        return False
 
 
 def _known(key: Key, row: Row) -> Hashable | None:
