@@ -290,7 +290,6 @@ class _Reader:
             found = datetime.datetime.fromisoformat(node.val) if isinstance(node, ast.DateTime) else node.py_val
             if isinstance(found, datetime.datetime):
                 aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
-                aware.astimezone(self.zone)  # also for the clock of the business it has to exist
                 told = _literal("timestamp", aware.astimezone(datetime.UTC))
                 return replace(told, finer=_FINER.search(node.val) is not None)
         except (ValueError, OverflowError):
@@ -376,7 +375,10 @@ class _Reader:
 def local(values: Any, zone: ZoneInfo) -> Any:
     """Times as a clock of the zone shows them, by Python's zones, which the windows go by as well."""
     if isinstance(values, pa.Scalar):
-        return pa.scalar(values.as_py().astimezone(zone).replace(tzinfo=None), _NAIVE)
+        try:
+            return pa.scalar(values.as_py().astimezone(zone).replace(tzinfo=None), _NAIVE)
+        except OverflowError:
+            raise _bad("has a time that does not exist on the clock of the business") from None
     naive = pc.cast(values, _NAIVE)
     numbers, days = pc.cast(naive, pa.int64()), pc.cast(naive, pa.date32())
     there = pc.unique(days).drop_null()

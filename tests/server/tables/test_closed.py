@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from resolvers.session import Session
 from schema import graph
 from server.app import create_app
 from server.limits import ORDINARY
+from server.operation import Operation
 from server.tables.setup import Setup
 from tests.server.serving import serving
 from tests.server.tables import library
 from tests.server.tables.conftest import NOW, saved
+from upstream.call import Answer, Call
 
 NAMES = ("author_name", "byline_id", "grades", "Shelves", "price", "ids")
 
@@ -71,6 +76,18 @@ def test_rows_are_served_as_ever(client: httpx.Client) -> None:
     assert client.get("/odata/Books?$select=id&$top=1").json()["value"] == [{"id": "0"}]
 
 
+def session(operation: Operation) -> Session:
+    """Return a session whose operation calls no upstream."""
+    return Session(Unasked(), ZoneInfo("UTC"))
+
+
+class Unasked:
+    """An upstream that nothing may be asked of."""
+
+    async def fetch(self, call: Call) -> Answer[Any]:
+        raise AssertionError(call)
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 def test_errors_of_the_graph_name_nothing(compiled: bool) -> None:
     asked = {"query": '{ _entities(representations: [{__typename: "Grup", id: 1}]) { __typename } }'}
@@ -78,7 +95,7 @@ def test_errors_of_the_graph_name_nothing(compiled: bool) -> None:
         (ORDINARY, '"Grup"; it has Group, User,'),
         (replace(ORDINARY, introspection=False), '"Grup".'),
     ):
-        app = create_app(graph.schema, lambda operation: None, limits=limits, compiled=compiled)
+        app = create_app(graph.schema, session, limits=limits, compiled=compiled)
         with serving(app) as address:
             told = httpx.post(f"{address}/graphql", json=asked, trust_env=False).json()
         assert says in told["errors"][0]["message"]
