@@ -23,7 +23,7 @@ test: install ## the whole test suite, by two workers
 # These tests ask the whole path, over HTTP and by both engines, and start next to no processes.
 FAST := tests/engine tests/queries tests/schema tests/stories tests/strangers
 
-check: lint ## lint, types and the fast tests, in under a minute
+check: lint ## lint, types and the fast tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --ignore tests/engine/test_equality.py $(ARGS) $(FAST)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.

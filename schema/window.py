@@ -33,7 +33,7 @@ class Unknown:
     """The value of a column that this row does not tell after all, so that another report has to."""
 
 
-# What a field declares in its metadata for tables: the decimals that its column keeps (10 if it declares none), and
+# A field declares this in its metadata for tables: the decimals that its column keeps (10 if it declares none), and
 # that `during` selects rows by it ("past" if no row lies in the future, else "any").
 DECIMALS = "decimals"
 SELECTED_BY = "during"

@@ -32,7 +32,7 @@ _LONGEST_AGE = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks about itself.
+    """The options that a request gives about itself.
 
     Rows that were read more than `max_age` seconds before the operation, or before the moment `not_before`, are read
     again; None leaves that to the trust.

@@ -170,8 +170,8 @@ class GraphQL:
 TELLING = 1.05
 _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
-# What an answer to a GET depends on beside its address: also where it was asked for without a credential, since a cache
-# must not give it to a caller who may see less.
+# An answer to a GET depends on these headers beside its address. They are named also where it was asked for without a
+# credential, since a cache must not give it to a caller who may see less.
 _VARY = (b"vary", ", ".join(("Accept", credentials.VARY, asked.TRACE, asked.EXPLAIN, asked.MAX_CALLS)).encode())
 _HASH = 32
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}

@@ -1,4 +1,4 @@
-"""What the tests of several rooms share: one sandbox process, the graph over it, and the turns of parallel workers."""
+"""Fixtures of several rooms: one sandbox process, the graph over it, and the turns of parallel workers."""
 
 import os
 from collections.abc import AsyncIterator, Generator, Iterator

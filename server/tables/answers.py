@@ -56,7 +56,7 @@ _ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an address asks for: a table, the variables, the window, and how many rows at most.
+    """The request of an address: a table, the variables, the window, and how many rows at most.
 
     No row may have been read before `not_before`.
     """
@@ -270,7 +270,7 @@ async def write_file(
     encoding: str | None = None,
     freshness: Callable[[], str] = lambda: "[]",
 ) -> int:
-    """Write rows into a file, and say how many there were. What the rows raise is raised, and the file is not whole.
+    """Write rows into a file, and say how many there were. An error of the rows is raised, and the file is not whole.
 
     `freshness` tells when the rows were read, once they were.
     """

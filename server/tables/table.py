@@ -76,7 +76,7 @@ RESERVED = frozenset({"since", "until", "period", "limit"})
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a column or a variable holds: `name` is a value of `SCALARS`, or enum (with its values), or list (of).
+    """The kind of a column or a variable: `name` is a value of `SCALARS`, or enum (with its values), or list (of).
 
     `scale` is the number of decimals that typed formats keep of a decimal. Its field in the schema declares it.
     """

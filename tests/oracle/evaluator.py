@@ -69,7 +69,7 @@ SUBTYPES = {
 
 @dataclass
 class Opaque:
-    """What the opaque texts of the product mean: nodeIds and cursors, as learnt from answers that were right."""
+    """The meaning of nodeIds and cursors of the product, learnt from answers that were right."""
 
     meaning: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
