@@ -8,6 +8,7 @@ from strawberry import Info
 
 from resolvers.currency import currencies
 from resolvers.session import Session
+from schema.group import group_id
 from schema.links import GroupLink
 from schema.relation import relation
 from schema.scalars import Date, Decimal
@@ -35,13 +36,5 @@ class DailyMovement(Window):
     @relation
     async def currency(movements: Sequence["DailyMovement"], info: Info[Session, Any]) -> list[str | None]:
         """The currency of all amounts of the day: that of the group's books (`Group.currency`)."""
-        found: list[Any] = await currencies(info.context, [movement.group_id for movement in movements])
+        found: list[Any] = await currencies(info.context, list(map(group_id, movements)))
         return found
-
-    @property
-    def group_id(self) -> int | None:
-        """The id of the group, as far as it is known here."""
-        told = self.told.get("group")
-        row: Any = self.rows[0]
-        identity: int | None = row.group_id
-        return told.identity if identity is None and isinstance(told, Window) else identity

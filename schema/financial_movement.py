@@ -9,6 +9,7 @@ from strawberry import Info
 from resolvers.currency import currencies
 from resolvers.session import Session
 from schema.expression import Told
+from schema.group import group_id
 from schema.links import GameLink, GroupLink, UserLink
 from schema.relation import relation
 from schema.scalars import DateTime, Decimal
@@ -65,13 +66,5 @@ class FinancialMovement(Window):
     @relation
     async def currency(movements: Sequence["FinancialMovement"], info: Info[Session, Any]) -> list[str | None]:
         """The currency of `amount`: that of the group's books (`Group.currency`)."""
-        found: list[Any] = await currencies(info.context, [movement.group_id for movement in movements])
+        found: list[Any] = await currencies(info.context, list(map(group_id, movements)))
         return found
-
-    @property
-    def group_id(self) -> int | None:
-        """The id of the group, as far as it is known here."""
-        told = self.told.get("group")
-        row: Any = self.rows[0]
-        identity: int | None = row.group_id
-        return told.identity if identity is None and isinstance(told, Window) else identity

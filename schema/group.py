@@ -49,6 +49,14 @@ async def group_of_name(session: Session, name: str) -> rows.Group:
     return group
 
 
+def group_id(movement: Window) -> int | None:
+    """Return the id of the group of a daily or a financial movement, as far as it is known here."""
+    told = movement.told.get("group")
+    row: Any = movement.rows[0]
+    identity: int | None = row.group_id
+    return told.identity if identity is None and isinstance(told, Window) else identity
+
+
 @strawberry.federation.type(keys=["id"])
 class Group(Node, Window):
     """A group of the business: a manager, a distributor or a local, to which users belong (Group List Report, R8)."""
