@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart(sandbox: Sandbox, tmp_
             assert shown(port, trusting) == der(second)
             # The connection that was open goes on.
             assert client.get(f"{address}/healthz").json() == {"alive": True}
-        # Nothing is spoken there without TLS, and nothing below TLS 1.2.
+        # Nothing is spoken there without TLS.
         with pytest.raises(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
         assert httpx.get(f"{address}/healthz", verify=trusting, trust_env=False).status_code == 200
@@ -130,6 +131,28 @@ def test_the_application_knows_that_it_is_asked_over_tls(secure_address: str) ->
     context = ssl.create_default_context()
     OURS.configure_trust(context)
     assert httpx.get(secure_address, verify=context, trust_env=False).text == "https"
+
+
+def test_an_old_version_is_refused(secure_address: str) -> None:
+    port = int(secure_address.rpartition(":")[2])
+
+    def spoken(version: ssl.TLSVersion) -> str | None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        OURS.configure_trust(context)
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # without which the client itself would not offer it
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
+        with (
+            socket.create_connection(("127.0.0.1", port), 30) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            return secure.version()
+
+    assert spoken(ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    assert spoken(ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+    with pytest.raises(ssl.SSLError):
+        spoken(ssl.TLSVersion.TLSv1_1)
 
 
 def test_a_client_that_does_not_shake_hands_is_let_go(secure_address: str) -> None:

@@ -12,6 +12,10 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.tls import Front, server_context, write_issuer, write_pair
 from tests.upstream.conftest import TOKEN, UTC
@@ -112,6 +116,10 @@ FAILURES = {
         lambda: _at_most(ssl.TLSVersion.TLSv1_2),
         "the upstream and this server have no TLS version in common: look at the least version that is set",
     ),
+    "not valid": (
+        lambda: for_clients_only(),
+        "the certificate of the upstream is not valid: its operator has to replace it",
+    ),
     "no TLS": (
         lambda: None,
         "the upstream does not speak TLS at this port: look at the port, and at https:// in the address",
@@ -205,6 +213,31 @@ async def test_a_certificate_that_signs_itself_has_an_unknown_issuer(
     with Front(server.url, context) as front:
         error = await failure(connect(front.url, ours))
     assert error.message == FAILURES["unknown issuer"][1]
+
+
+def for_clients_only() -> ssl.SSLContext:
+    """Return what a server shows a certificate with that is for clients and not for servers."""
+    issuer = x509.load_pem_x509_certificate(OURS.cert_pem.bytes())
+    signing = serialization.load_pem_private_key(OURS.private_key_pem.bytes(), None)
+    assert isinstance(signing, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(signing, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return server_context(trustme.LeafCert(private, cert.public_bytes(serialization.Encoding.PEM), []))
 
 
 def later(path: Path, *, seconds: int) -> None:
