@@ -172,7 +172,7 @@ class RustWire:
         except Exception as error:
             failed = error
         # The first cause quotes the address, which may hold a token.
-        causes = (failed.details["causes"] or [])[1:] if isinstance(failed, rust.ConnectError) else []
+        causes = (failed.details["causes"] or [])[1:] if isinstance(failed, rust.DetailedPyreqwestError) else []
         broken(failed, _RUST, received, fault.of_rustls([cause["message"] for cause in causes]))
 
     async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:

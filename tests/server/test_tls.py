@@ -1,6 +1,7 @@
 """TLS as a user meets it: `serve` over https, `check` against upstreams that are secured, and the keys of tokens."""
 
 import datetime
+import json
 import os
 import socket
 import ssl
@@ -34,6 +35,7 @@ from tests.tls import Front, server_context, write_issuer, write_pair
 from upstream.proxy import Proxy
 from upstream.secure import Secure
 
+DOCKERFILE = Path(__file__).resolve().parent.parent.parent / "Dockerfile"
 COMMAND = Path(sys.executable).parent / "gamehub-graph"
 OURS, STRANGER = trustme.CA(), trustme.CA()
 PAST = {"not_before": datetime.datetime(2020, 1, 1), "not_after": datetime.datetime(2020, 2, 1)}
@@ -103,6 +105,19 @@ def test_a_renewed_certificate_is_shown_without_a_restart(sandbox: Sandbox, tmp_
         with pytest.raises(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
         assert httpx.get(f"{address}/healthz", verify=trusting, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_container_is_found_healthy(tls: bool, sandbox: Sandbox, tmp_path: Path) -> None:
+    line = next(line for line in DOCKERFILE.read_text("utf-8").splitlines() if line.startswith("HEALTHCHECK"))
+    _, *command = json.loads(line.partition("CMD ")[2])
+    cert, key = write_pair(tmp_path, "server", OURS.issue_cert("graph.example.com"))
+    settings = {"TLS_CERT_FILE": str(cert), "TLS_KEY_FILE": str(key)} if tls else {}
+    upstream = {"GAMEHUB_URL": sandbox.gamehub_url, "GAMEHUB_TOKEN": sandbox.gamehub_token}
+    with served(tmp_path, **settings, **upstream) as address:
+        environment = os.environ | settings | {"PORT": address.rpartition(":")[2]}
+        subprocess.run([sys.executable, *command], env=environment, check=True, timeout=60)
+    assert subprocess.run([sys.executable, *command], env=environment, capture_output=True, timeout=60).returncode != 0
 
 
 async def scheme(request: Request) -> PlainTextResponse:
