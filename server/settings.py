@@ -158,6 +158,7 @@ _SIGNING = "at least 32 letters and digits, made by chance"
 LEAST_SIGNING_SECRET = 32
 _COUNT = "a whole number from 1"
 _BOUND = "a whole number from 0"
+_VENDOR = "a whole number from 0 to 100000"
 _TRUSTED = "seconds from 0 to 86400"
 
 
@@ -178,6 +179,14 @@ class Settings(BaseSettings):
         30.0, "Seconds that one GameHub report may take, retries included.", _SECONDS, gt=0, le=3600
     )
     gamehub_concurrency: int = setting(16, "GameHub calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamehub_calls_per_minute: int = setting(
+        0,
+        "Requests that GameHub may be sent in any minute, retries included; the others wait, and those that cannot be "
+        "sent before their deadline fail with `OVERLOADED`. 0 is no limit. Each server counts its own.",
+        _VENDOR,
+        ge=0,
+        le=100_000,
+    )
     gamelog_url: Address | None = setting(None, "Address of Game History.", _ADDRESS)
     gamelog_agent_code: str | None = setting(None, "Code of the agent at Game History.", "a text")
     gamelog_agent_token: Token | None = setting(None, "Token of that agent.", _TOKEN)
@@ -195,6 +204,9 @@ class Settings(BaseSettings):
         60.0, "Seconds that one game log may take, all its pages included.", _SECONDS, gt=0, le=3600
     )
     gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamelog_calls_per_minute: int = setting(
+        0, "The same for Game History, where each page of a log is a request.", _VENDOR, ge=0, le=100_000
+    )
     max_upstream_mebibytes: int = setting(
         256, "The longest answer of an upstream that is read, in MiB once unpacked.", _MEBIBYTES, ge=1, le=4096
     )

@@ -10,6 +10,7 @@ from upstream import decode, request
 from upstream.auth import GameHubAuth, with_token
 from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
+from upstream.bucket import Bucket
 from upstream.call import Call
 from upstream.distinct import distinct
 from upstream.errors import Malformed, Unavailable, refusal
@@ -46,6 +47,7 @@ class GameHubConfig:
     hedge_after: str = ""
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
+    bucket: Bucket | None = None
     auth: Callable[[Secret], Auth] = GameHubAuth
     transport: "AsyncBaseTransport | None" = None
 
@@ -65,6 +67,7 @@ class GameHub:
             body_limit=config.body_limit,
             most_waiting=config.most_waiting,
             hedge_after=config.hedge_after,
+            bucket=config.bucket,
             transport=config.transport,
         )
 

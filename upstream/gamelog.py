@@ -14,6 +14,7 @@ from upstream.agents import Agent, Agents
 from upstream.auth import GameLogAuth, with_token
 from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
+from upstream.bucket import Bucket
 from upstream.call import Call
 from upstream.distinct import distinct
 from upstream.errors import (
@@ -61,6 +62,7 @@ class GameLogConfig:
     hedge_after: str = ""
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
+    bucket: Bucket | None = None
     page_size: int = 10_000
     pages_at_once: int = 4
     auth: Callable[[Agent], Auth] = GameLogAuth
@@ -90,6 +92,7 @@ class GameLog:
             body_limit=config.body_limit,
             most_waiting=config.most_waiting,
             hedge_after=config.hedge_after,
+            bucket=config.bucket,
             transport=config.transport,
         )
 
