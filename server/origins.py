@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.asked import EXPLAIN, MAX_CALLS, TRACE
 from server.callers import links
-from server.execution import encode
 from server.fields import Fields
 from server.negotiation import wants_page
 from server.refusal import Refusal, error
+from server.writing import encode
 
 # Any of these says that the browser has asked first. The later ones are those of widespread clients.
 PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
