@@ -63,7 +63,7 @@ def test_a_list_that_is_written_already_stands_as_it_is() -> None:
 
 
 async def test_an_answer_of_64_mib_is_written_in_many_turns() -> None:
-    answer, turns = nested(240, 1000, 220), Turns()
+    answer, turns = nested(240, 1000, 260), Turns()
     pieces = await turns.during(in_turns(answer, None))
     assert sum(map(len, pieces)) > 64 << 20
 
@@ -73,7 +73,7 @@ async def test_an_answer_of_64_mib_is_written_in_many_turns() -> None:
 
 
 async def test_bytes_are_counted_while_they_are_written() -> None:
-    answer, turns = nested(240, 1000, 220), Turns()
+    answer, turns = nested(240, 1000, 260), Turns()
     with pytest.raises(AnswerTooLarge, match="longer than 1 MiB"):
         await turns.during(in_turns(answer, 1 << 20))
     # It ends with the first bytes beyond the limit, not with the last of the answer.
