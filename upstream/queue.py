@@ -54,11 +54,17 @@ class Queue:
         """Give it back."""
         self.give()
 
+    def take_free(self) -> bool:
+        """Take a slot if one is free, and a token if there is one. Return whether the request may begin."""
+        # Nobody overtakes those who wait for a token.
+        if self._free > 0 and (self._bucket is None or (not self._waiting and self._bucket.take())):
+            self._free -= 1
+            return True
+        return False
+
     async def take(self, name: str) -> None:
         """Take a slot for an asker, now or in turn, and tell nobody."""
-        if self.open and (self._bucket is None or self._bucket.take()):
-            self._free -= 1
-        else:
+        if not self.take_free():
             await self._turn(name)
 
     def give(self) -> None:
@@ -70,7 +76,6 @@ class Queue:
         """Whether a request could begin at once."""
         if self._bucket is None:
             return self._free > 0
-        # Nobody overtakes those who wait for a token.
         return self._free > 0 and not self._waiting and self._bucket.free > 0
 
     @property

@@ -232,9 +232,7 @@ class Transport:
     async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
         """One request, in a slot of its own."""
         asker = ASKER.get()
-        if self._slots.open:
-            await self._slots.take(asker.name)
-        else:
+        if not self._slots.take_free():
             self._check(asker.name, tally)
             self._room.enter(asker.name)
             tally.wait()
