@@ -205,6 +205,29 @@ async def test_bytes_are_counted_while_they_are_written(crowd: Sandbox, compiled
     assert answered.json().keys() == {"data"}
 
 
+async def test_an_answer_in_pieces_is_one_answer(crowd: Sandbox) -> None:
+    """Both engines send the same, and its tag holds for the whole of it."""
+    query = "{users(first:1000){nodes{group{users(first:20){nodes{id username externalId nodeId}}}}}}"
+    found = []
+    async with Graph(crowd) as graph:
+        for compiled in (True, False):
+            app = create_app(
+                schema, lambda operation: Session(graph.upstream, graph.zone, now=graph.now), compiled=compiled
+            )
+            with serving(app) as address:
+                async with httpx.AsyncClient(timeout=60) as client:
+                    first = await client.get(f"{address}/graphql", params={"query": query})
+                    tag = first.headers["etag"]
+                    again = await client.get(
+                        f"{address}/graphql", params={"query": query}, headers={"if-none-match": tag}
+                    )
+            assert int(first.headers["content-length"]) == len(first.content) > 1 << 20
+            assert (again.status_code, again.content) == (304, b"")
+            found.append((first.json(), tag))
+    assert found[0] == found[1]
+    assert len(found[0][0]["data"]["users"]["nodes"]) == 1000
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 async def test_the_probe_is_answered_while_a_large_answer_is_made(crowd: Sandbox, compiled: bool) -> None:
     """An answer of some ten thousand nodes leaves turns of the event loop to others, at every level."""
