@@ -145,9 +145,10 @@ def query(
 
     from schema import graph
     from server.examples import resolve
-    from server.execution import Executor, encode
+    from server.execution import Executor
     from server.gateway import Gateway
     from server.variables import WrongVariable, prepare
+    from server.writing import encode
 
     try:
         ready, borrowed = prepare(graph.schema, chosen, var or [], operation)

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
-from server.hosts import name_of
+from server.hosts import is_loopback, name_of
 from server.limits import Limits, Patience
 from upstream.hedge import Hedge
 from upstream.proxy import Proxy
@@ -170,6 +170,7 @@ _MINIMUM_HELP = "The oldest TLS version that is spoken with {}: `1.2` or `1.3`."
 _PROXY_HELP = "`environment`: {} is reached through the proxy of `HTTPS_PROXY`, unless `NO_PROXY` names its host."
 _COUNT = "a whole number from 1"
 _BOUND = "a whole number from 0"
+_VENDOR = "a whole number from 0 to 100000"
 _TRUSTED = "seconds from 0 to 86400"
 
 
@@ -190,6 +191,14 @@ class Settings(BaseSettings):
         30.0, "Seconds that one GameHub report may take, retries included.", _SECONDS, gt=0, le=3600
     )
     gamehub_concurrency: int = setting(16, "GameHub calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamehub_calls_per_minute: int = setting(
+        0,
+        "Requests that GameHub may be sent in any minute, retries included; the others wait, and those that cannot be "
+        "sent before their deadline fail with `OVERLOADED`. 0 is no limit. Each server counts its own.",
+        _VENDOR,
+        ge=0,
+        le=100_000,
+    )
     gamehub_ca_file: File | None = setting(None, _CA_HELP.format("GameHub"), _PEM)
     gamehub_client_cert_file: File | None = setting(None, _CERT_HELP.format("GameHub", "GAMEHUB"), _PEM)
     gamehub_client_key_file: File | None = setting(None, _KEY_HELP, _PEM)
@@ -212,6 +221,14 @@ class Settings(BaseSettings):
         60.0, "Seconds that one game log may take, all its pages included.", _SECONDS, gt=0, le=3600
     )
     gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamelog_calls_per_minute: int = setting(
+        0,
+        "Requests that Game History may be sent in any minute, as `GAMEHUB_CALLS_PER_MINUTE` for GameHub. Each page of a "
+        "log is a request.",
+        _VENDOR,
+        ge=0,
+        le=100_000,
+    )
     gamelog_ca_file: File | None = setting(None, _CA_HELP.format("Game History"), _PEM)
     gamelog_client_cert_file: File | None = setting(None, _CERT_HELP.format("Game History", "GAMELOG"), _PEM)
     gamelog_client_key_file: File | None = setting(None, _KEY_HELP, _PEM)
@@ -339,6 +356,12 @@ class Settings(BaseSettings):
     )
     allow_open: Literal["yes", "no"] = setting(
         "no", "`yes`, as well as `AUTH=open`, serves everybody on an address that is not loopback.", "yes or no"
+    )
+    allow_plain_http: Literal["yes", "no"] = setting(
+        "no",
+        "`yes` sends tokens and reads the JWKS over `http://` also beyond loopback, where anybody "
+        "on the way can read and change what is sent. For networks that encrypt by themselves.",
+        "yes or no",
     )
     keys_file: File = setting(
         Path("~/.local/state/gamehub-graph/keys.sqlite"),
@@ -599,13 +622,37 @@ def inconsistencies(settings: Settings) -> list[str]:
                 lines.append(f"{url.upper()} is not set, though {other.upper()}{alternative} is: set it")
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
-    lines += _caller_lines(settings) + _tls_lines(settings)
+    lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
         except ValueError as error:
             lines.append(f"GAMELOG_AGENTS_FILE {error}")
     return lines
+
+
+def _plain_lines(settings: Settings) -> list[str]:
+    """Return what is wrong with addresses to which this server would speak without encryption."""
+    if settings.allow_plain_http == "yes":
+        return []
+    return [
+        f"{name.upper()} begins with http://, so {danger}; allowed is https, or ALLOW_PLAIN_HTTP=yes"
+        for name, danger in _PLAIN_DANGERS.items()
+        if _goes_plain(getattr(settings, name))
+    ]
+
+
+_PLAIN_DANGERS = {
+    "gamehub_url": "anybody on the way could read the token",
+    "gamelog_url": "anybody on the way could read the agents' tokens",
+    "jwt_jwks_url": "anybody on the way could let himself in",
+}
+
+
+def _goes_plain(url: str | None) -> bool:
+    """Return whether an address is reached over a network without encryption."""
+    parts = urlsplit(url or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _caller_lines(settings: Settings) -> list[str]:
@@ -622,9 +669,6 @@ def _caller_lines(settings: Settings) -> list[str]:
             lines.append(f"{name.upper()} is not set, though JWT_JWKS_URL is: set it")
         if url is None and getattr(settings, name) is not None:
             lines.append(f"JWT_JWKS_URL is not set, though {name.upper()} is: set it")
-    parts = urlsplit(url or "")
-    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-        lines.append("JWT_JWKS_URL begins with http://, so anybody on the way could let himself in; allowed is https")
     if settings.rate_store == "redis" and settings.cache_url in ("off", "memory://"):
         lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
     return lines

@@ -205,6 +205,18 @@ def test_a_wrong_setting_is_one_clear_line(house: House) -> None:
     assert "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set" in house.line("serve", code=2)
 
 
+def test_no_command_sends_a_token_without_encryption(house: House) -> None:
+    remote = {"GAMEHUB_URL": "http://bingo.invalid/api", "GAMEHUB_TOKEN": "s3cret"}
+    for command in ("serve", "check"):
+        told = house.line(command, code=2, **remote)
+        assert "GAMEHUB_URL begins with http://" in told
+        assert "ALLOW_PLAIN_HTTP=yes" in told
+        assert "s3cret" not in told
+    # Allowed, it is called.
+    told = house.run("check", **remote, ALLOW_PLAIN_HTTP="yes", code=1).stdout
+    assert "Nobody answered" in told
+
+
 def test_one_system_alone(house: House, sandbox: Sandbox) -> None:
     settings = {name: value for name, value in both(sandbox).items() if name.startswith("GAMEHUB")}
     with serving(house, **settings) as served:

@@ -168,6 +168,37 @@ def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> 
     assert line(**values).startswith(says)
 
 
+PLAIN = {
+    "GAMEHUB_URL": {"GAMEHUB_TOKEN": TOKEN},
+    "GAMELOG_URL": {"GAMELOG_AGENT_CODE": "a", "GAMELOG_AGENT_TOKEN": TOKEN},
+    "JWT_JWKS_URL": {"JWT_ISSUER": "https://a.b", "JWT_AUDIENCE": "graph"},
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_no_token_is_sent_without_encryption_unless_a_setting_allows_it(name: str) -> None:
+    for host in ("a.b", "10.0.0.1:81", "[fd00::1]", "localhost.a.b", "127.0.0.1.a.b", "0.0.0.0", "HOST"):
+        values = {name: f"http://{host}/api", **PLAIN[name]}
+        assert line(**values).startswith(f"{name} begins with http://, so anybody on the way could")
+        assert line(**values).endswith("allowed is https, or ALLOW_PLAIN_HTTP=yes")
+        Path(".env").write_text("".join(f"{each}={value}\n" for each, value in values.items()))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ALLOW_PLAIN_HTTP", "yes")
+            assert getattr(load(), name.lower()) == values[name]
+    for address in ("http://localhost:81", "http://127.0.0.1", "http://127.9.9.9", "http://[::1]:8000", "https://a.b"):
+        values = {name: address, **PLAIN[name]}
+        Path(".env").write_text("".join(f"{each}={value}\n" for each, value in values.items()))
+        assert getattr(load(), name.lower()) == address
+
+
+def test_a_running_server_does_not_take_up_an_address_without_encryption() -> None:
+    env = f"GAMEHUB_URL=https://one.example\nGAMEHUB_TOKEN={TOKEN}\n"
+    Path(".env").write_text(env)
+    live = LiveSettings(load())
+    Path(".env").write_text(env.replace("https://one", "http://another"))
+    assert live.gamehub_url() == "https://one.example"
+
+
 @pytest.mark.parametrize(
     ("content", "says"), [(" \n", "which is empty"), (f"{TOKEN}\n{TOKEN}", "which holds more than a token")]
 )
