@@ -553,7 +553,7 @@ def errors(
     from rich.console import Console
 
     from server import errors as journal_table
-    from upstream.journal import Journal
+    from upstream.journal import Journal, JournalUnreadable
 
     zone = settings.business_zone
     try:
@@ -566,9 +566,14 @@ def errors(
                 count = journal_table.export(journal, export, start)
             except OSError as error:
                 stop(f"{export} cannot be written: {error.strerror}")
+            except JournalUnreadable as error:
+                stop(str(error))
             typer.echo(f"{count} failed calls written to {export}")
             return
-        entries = journal.entries(start)
+        try:
+            entries = journal.entries(start)
+        except JournalUnreadable as error:
+            stop(str(error))
     if not entries:
         typer.echo(f"No failed calls{' since then' if since else ''}.")
         return

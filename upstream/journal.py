@@ -1,7 +1,7 @@
 """The error journal: every failed call, kept in an embedded SQLite file for the vendor (C10, "Recommendations").
 
 One thread of its own writes: the event loop hands an entry over and goes on. A journal that cannot be written is
-logged and fails no call.
+logged and fails no call. The file is for this user alone.
 """
 
 import datetime
@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import structlog
 
+from upstream import private
 from upstream.errors import UpstreamError
 
 _log = structlog.get_logger("upstream.journal")
@@ -47,6 +48,10 @@ CREATE TABLE IF NOT EXISTS note (
 );
 """
 _COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, message, payload"
+
+
+class JournalUnreadable(Exception):
+    """The file of the journal cannot be read; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +163,21 @@ class Journal:
         return dict(found)
 
     def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
-        """The newest `limit` entries since an aware time, the oldest of them first."""
+        """Return the newest `limit` entries since an aware time, the oldest of them first. Raises JournalUnreadable."""
         self.flush()
         if not self._path.exists():
             return []
         start = since.astimezone(datetime.UTC).isoformat(timespec="microseconds") if since is not None else ""
-        with self._connection() as connection:
-            found = connection.execute(
-                f"SELECT {_COLUMNS} FROM error WHERE at >= ? ORDER BY id DESC LIMIT ?",
-                (start, -1 if limit is None else limit),
-            ).fetchall()
+        try:
+            with self._connection() as connection:
+                found = connection.execute(
+                    f"SELECT {_COLUMNS} FROM error WHERE at >= ? ORDER BY id DESC LIMIT ?",
+                    (start, -1 if limit is None else limit),
+                ).fetchall()
+        except sqlite3.Error as error:
+            raise JournalUnreadable(
+                f"{self._path} cannot be read: {error}; make room on its disk if it is full"
+            ) from None
         return [_entry(*row) for row in reversed(found)]
 
     def export(self, path: Path | str, since: datetime.datetime | None = None) -> int:
@@ -206,7 +216,7 @@ class Journal:
         """Carry a change out; what cannot be written is logged."""
         for last in (*[False] * (_TRIES - 1), True):
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._make_private()
                 with self._connection() as connection, connection:
                     change(connection)
                 return
@@ -216,6 +226,12 @@ class Journal:
                     _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)
                     return
             time.sleep(_PAUSE)
+
+    def _make_private(self) -> None:
+        """Make the file, or close the one that is there, and those that SQLite has beside it, to others."""
+        private.make_file(self._path)
+        for ending in ("-wal", "-shm"):
+            private.close(self._path.with_name(self._path.name + ending))
 
     def _drop_oldest(self, connection: sqlite3.Connection) -> None:
         count, size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM error").fetchone()

@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from server.formulas import APOSTROPHE, SIGNS
@@ -300,7 +301,11 @@ class Xlsx:
                     )
 
     def close(self) -> None:
-        self._book.close()
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            # It wraps what the system said.
+            raise next((cause for cause in error.args if isinstance(cause, OSError)), error) from None
 
 
 def _with_freshness(schema: pa.Schema, text: str) -> pa.Schema:
