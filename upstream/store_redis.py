@@ -120,6 +120,18 @@ class RedisStore:
         found = await self._try(count)
         return found if found is not None else StoreStats("redis", 0, 0, 0, down=True)
 
+    async def wrong(self) -> str | None:
+        """Return what keeps Redis from keeping values, in words; None if nothing does."""
+
+        async def attempt() -> None:
+            await self._redis.set(f"{self._prefix}check", b"", px=1000)
+
+        try:
+            await self._insist(attempt)
+        except ConnectionError as error:
+            return str(error)
+        return None
+
     async def aclose(self) -> None:
         """Let go of the connections."""
         await self._redis.aclose()
@@ -158,7 +170,7 @@ class RedisStore:
         try:
             return await _undisturbed(ask)
         except (TimeoutError, RedisError, OSError) as error:
-            reason = f"Redis does not answer: {type(error).__name__}: {error}"
+            reason = f"Redis does not answer: {type(error).__name__}: {error}"  # none of these quotes the password
         raise ConnectionError(reason)
 
 

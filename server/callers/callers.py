@@ -65,7 +65,7 @@ class Callers:
             signing_secret=live.signing_secret,
             limiter=Limiter(
                 Rates(settings.rate_requests, settings.rate_calls),
-                settings.cache_url if settings.rate_store == "redis" else None,
+                settings.cache_address if settings.rate_store == "redis" else None,
             ),
         )
 

@@ -14,6 +14,8 @@ KEPT_SECONDS = 3600.0
 TIMEOUT_SECONDS = 5.0
 MOST_BYTES = 512 * 1024
 
+_TROUBLE = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError)
+
 log = structlog.get_logger(__name__)
 
 
@@ -55,6 +57,14 @@ class KeySet:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(id)
 
+    async def wrong(self) -> str | None:
+        """Fetch the keys once, and return what is wrong with them in words; None if nothing is."""
+        try:
+            keys = _table(await self._fetch())
+        except _TROUBLE as error:
+            return str(error) or type(error).__name__
+        return None if keys else "the key set holds no key that signs"
+
     def _renew(self) -> "asyncio.Task[None] | None":
         now = time.monotonic()
         if self._reading is None and now - self._tried_at >= self._again:
@@ -69,7 +79,7 @@ class KeySet:
     async def _read(self) -> None:
         try:
             keys = _table(await self._fetch())
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+        except _TROUBLE as error:
             log.warning("the token issuer's keys cannot be read", why=str(error) or type(error).__name__)
             return
         self._keys = keys
