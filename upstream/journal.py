@@ -21,6 +21,7 @@ import structlog
 
 from upstream import private
 from upstream.errors import UpstreamError
+from upstream.evidence import evidence
 
 _log = structlog.get_logger("upstream.journal")
 
@@ -56,7 +57,10 @@ class JournalUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A failed call. `at` is in UTC; `payload` is what the upstream sent, without tokens, at most 16 KiB of it."""
+    """A failed call. `at` is in UTC; `payload` is what the upstream sent, see `upstream/evidence.py`.
+
+    It has no tokens, and of rows no more than a fault report needs; it is at most 16 KiB of it.
+    """
 
     at: datetime.datetime
     correlation_id: str
@@ -100,7 +104,7 @@ class Journal:
 
     def record(self, error: UpstreamError) -> None:
         """Keep an error. Returns at once; what cannot be written is logged."""
-        payload = error.payload[:PAYLOAD_LIMIT] if error.payload is not None else None
+        payload = evidence(error.payload[:PAYLOAD_LIMIT], error.column) if error.payload is not None else None
         params = json.dumps(error.params, ensure_ascii=False, default=str)
         size = len(params) + len(error.message) + len(payload or b"") + 200
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
