@@ -184,6 +184,8 @@ class Spool:
                 await asyncio.wait({writing.task})
                 continue
             snapshot = await asyncio.shield(writing.task)
+            if stamp_of(snapshot.path) is None:
+                continue  # removed to make room, before we were told
             snapshot.shown = wanted.now
             return snapshot
 
@@ -258,14 +260,17 @@ class Spool:
     def _make_room(self) -> bool:
         """Remove all files that nobody reads now. Return whether there were any."""
         removed = 0
-        for files in (*self._earlier.values(), list(self._kept.values())):
-            for file in files:
-                if not file.readers:
-                    file.path.unlink(missing_ok=True)
-                    removed += 1
-        self._kept = OrderedDict((key, file) for key, file in self._kept.items() if file.readers)
-        earlier = {key: [file for file in files if file.readers] for key, files in self._earlier.items()}
-        self._earlier = defaultdict(list, {key: files for key, files in earlier.items() if files})
+        # Copies, since another file may be taken in meanwhile, in a thread.
+        for key, file in list(self._kept.items()):
+            if not file.readers:
+                self._kept.pop(key, None)
+                file.path.unlink(missing_ok=True)
+                removed += 1
+        for files in list(self._earlier.values()):
+            for file in [file for file in files if not file.readers]:
+                files.remove(file)
+                file.path.unlink(missing_ok=True)
+                removed += 1
         return removed > 0
 
     def _take_in(self, part: Path, key: str, ending: str, times: Times, now: datetime.datetime) -> Snapshot:

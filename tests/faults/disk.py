@@ -5,6 +5,7 @@ A limit on the size of files (RLIMIT_FSIZE) is the next best: the system then re
 
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,7 +62,8 @@ def small_disk(folder: Path, size: int = 4 * MEBIBYTE) -> Iterator[Disk]:
     """A disk of so many bytes in a folder."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)]
-    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    possible = os.geteuid() == 0 and shutil.which("mount") is not None
+    mounted = possible and subprocess.run(command, capture_output=True, check=False).returncode == 0
     try:
         yield Disk(folder, mounted)
     finally:

@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC240 (files of a few bytes)
 import asyncio
 import datetime
+import errno
 import stat
 import subprocess
 import sys
@@ -183,6 +184,33 @@ async def test_a_folder_that_outlives_the_server_is_found_again(tmp_path: Path) 
     other = key_of("y", 1)
     plain = await Spool(lambda: (tmp_path, False), 100).get(other, "csv", at(0), writing(b"rows of nobody"))
     assert (await Spool(lambda: (tmp_path, False), 100).get(other, "csv", at(59), never)).times == plain.times
+
+
+async def test_on_a_full_disk_files_that_nobody_reads_make_room_once(tmp_path: Path) -> None:
+    spool = Spool(lambda: (tmp_path, False), 100)
+    read, unread = [await spool.get(key, "csv", at(0), writing(key[:1].encode())) for key in (A, B)]
+    await spool.get(B, "csv", at(70), writing(b"newer", 70))
+    read.readers = 1
+    tries: list[int] = []
+
+    def full(times: int) -> Callable[[Path], Any]:
+        async def write(path: Path) -> Times:
+            tries.append(len(list(tmp_path.glob("*.csv"))))
+            if len(tries) <= times:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            path.write_bytes(b"new")
+            return Times(NOON, None, second(600))
+
+        return write
+
+    assert (await spool.get(C, "csv", at(71), full(1))).path.read_bytes() == b"new"
+    assert (tries, unread.path.exists(), read.path.exists()) == ([3, 1], False, True)
+    tries.clear()
+    # Where nothing is left to remove, the error is told.
+    with pytest.raises(OSError, match="No space left"):
+        await spool.get("d" * 32, "csv", at(72), full(9))
+    assert tries == [2, 1]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a"]
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:3], lambda text: text[:-1] + b"X", lambda text: text + b"X"])
