@@ -93,6 +93,8 @@ class Journal:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._pending: set[Future[None]] = set()
         self._lock = threading.Lock()
+        self._lost = 0  # changes since it could be written last
+        self._unreadable = False
 
     def __enter__(self) -> Self:
         """The journal."""
@@ -146,8 +148,9 @@ class Journal:
             with self._connection() as connection:
                 found = connection.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()
         except sqlite3.Error as error:
-            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+            self._complain(error)
             return None
+        self._unreadable = False
         return found[0] if found else None
 
     def noted_under(self, prefix: str) -> dict[str, str]:
@@ -162,8 +165,9 @@ class Journal:
                     (len(prefix) + 1, len(prefix), prefix),
                 ).fetchall()
         except sqlite3.Error as error:
-            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+            self._complain(error)
             return {}
+        self._unreadable = False
         return dict(found)
 
     def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
@@ -217,19 +221,30 @@ class Journal:
         self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text)))
 
     def _change(self, change: Callable[[sqlite3.Connection], object], **told: object) -> None:
-        """Carry a change out; what cannot be written is logged."""
+        """Carry a change out. That nothing can be written is logged once, until it can be written again."""
         for last in (*[False] * (_TRIES - 1), True):
             try:
                 self._make_private()
                 with self._connection() as connection, connection:
                     change(connection)
+                if self._lost:
+                    _log.info("journal.writable", path=str(self._path), lost=self._lost)
+                    self._lost = 0
                 return
             except (sqlite3.Error, OSError) as error:
                 # Two processes that open a new file at once find it locked, whatever the time-out, while WAL is set.
                 if last or not (isinstance(error, sqlite3.OperationalError) and "locked" in str(error)):
-                    _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)
+                    if not self._lost:
+                        _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)
+                    self._lost += 1
                     return
             time.sleep(_PAUSE)
+
+    def _complain(self, error: sqlite3.Error) -> None:
+        """Log that the journal cannot be read, once until it can be read again."""
+        if not self._unreadable:
+            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+        self._unreadable = True
 
     def _make_private(self) -> None:
         """Make the file, or close the one that is there, and those that SQLite has beside it, to others."""

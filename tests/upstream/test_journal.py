@@ -188,6 +188,24 @@ def test_a_full_disk_fails_nothing(tmp_path: Path, logs: list[Any], monkeypatch:
     assert {line["event"] for line in logs} == {"journal.unwritable"}
 
 
+def test_a_journal_that_cannot_be_used_is_logged_once_until_it_can(tmp_path: Path, logs: list[Any]) -> None:
+    path = tmp_path / "errors.sqlite"
+    with Journal(path) as journal:
+        for _ in range(2):
+            path.write_bytes(b"no database" * 1000)
+            for number in range(3):
+                journal.record(error(number))
+                assert journal.noted("anything") is None
+                assert journal.noted_under("any") == {}
+            path.unlink()
+            journal.record(error())
+            journal.flush()
+            assert journal.noted("anything") is None
+            path.unlink()
+    told = [(line["event"], line.get("lost")) for line in logs]
+    assert told == [("journal.unwritable", None), ("journal.unreadable", None), ("journal.writable", 3)] * 2
+
+
 def test_the_file_is_for_this_user_alone(tmp_path: Path) -> None:
     path = tmp_path / "state" / "errors.sqlite"
     with Journal(path) as journal:
