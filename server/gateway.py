@@ -110,7 +110,7 @@ class Gateway:
         settings = self._settings
         return Cached(
             upstream,
-            open_store(settings.cache_url, limit=settings.cache_mebibytes << 20),
+            open_store(settings.cache_address, limit=settings.cache_mebibytes << 20),
             self._zone,
             day_zone=ZoneInfo(settings.gamehub_timezone),
             origin=self._origin,
@@ -247,7 +247,7 @@ class Gateway:
     @property
     def keeps(self) -> bool:
         """Whether answers are kept, so that a call may be at hand."""
-        return self._settings.cache_url != "off"
+        return self._settings.cache_address != "off"
 
     def spare(self, system: System) -> bool:
         """Whether a system may be asked once more for what it has failed to answer."""

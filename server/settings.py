@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
-from server.hosts import is_loopback, name_of
+from server.host_names import is_loopback, name_of
 from server.limits import Limits, Patience
 from upstream.hedge import Hedge
 from upstream.proxy import Proxy
@@ -55,7 +55,8 @@ def _address(value: str) -> str:
         raise ValueError("has no http:// or https:// in front")
     if not parts.hostname:
         raise ValueError("names no host")
-    if parts.username is not None or parts.password is not None:
+    # An @ behind the host may end a password that holds a slash: then the host is a part of the password.
+    if "@" in value:
         raise ValueError("holds a user name or password, which would end up in logs")
     if parts.query or parts.fragment:
         raise ValueError("holds a ? or a #: the reports add their own parameters")
@@ -72,10 +73,16 @@ def _time_zone(value: str) -> str:
     return value
 
 
-def _cache_url(value: str) -> str:
+def _cache_url(value: SecretStr) -> SecretStr:
     # The address itself may hold a password, so it is not repeated.
-    if value not in ("off", "memory://") and not value.startswith(("redis://", "rediss://", "unix://")):
+    address = value.get_secret_value()
+    if address in ("off", "memory://"):
+        return value
+    if not address.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("is none of these")
+    from upstream import redis_address  # only here: the library takes as long to import as the rest of a start
+
+    redis_address.check(address)
     return value
 
 
@@ -86,6 +93,8 @@ def _claim(value: str) -> str:
 
 
 def _origins(value: str) -> str:
+    if "@" in value:
+        raise ValueError("holds an @, which no origin has")
     for origin in value.split(","):
         parts = urlsplit(origin.strip())
         if (
@@ -98,6 +107,8 @@ def _origins(value: str) -> str:
 
 
 def _hosts(value: str) -> str:
+    if "@" in value:
+        raise ValueError("holds an @, which no name of a host has")
     for host in _listed(value):
         if name_of(host) != host.strip("[]").rstrip(".").lower():
             raise ValueError(f"holds {host[:100]!r}, which is no name of a host without a port")
@@ -135,7 +146,7 @@ HedgeAfter = Annotated[str, AfterValidator(_hedge)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Token = Annotated[SecretStr, AfterValidator(_printable)]
 Claim = Annotated[str, AfterValidator(_claim)]
-CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+CacheUrl = Annotated[SecretStr, AfterValidator(_cache_url)]
 Origins = Annotated[str, AfterValidator(_origins)]
 HostNames = Annotated[str, AfterValidator(_hosts)]
 HeaderNames = Annotated[str, AfterValidator(_headers)]
@@ -223,8 +234,8 @@ class Settings(BaseSettings):
     gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
     gamelog_calls_per_minute: int = setting(
         0,
-        "Requests that Game History may be sent in any minute, as `GAMEHUB_CALLS_PER_MINUTE` for GameHub. Each page of a "
-        "log is a request.",
+        "Requests that Game History may be sent in any minute, as `GAMEHUB_CALLS_PER_MINUTE` for GameHub. Each page of "
+        "a log is a request.",
         _VENDOR,
         ge=0,
         le=100_000,
@@ -283,7 +294,10 @@ class Settings(BaseSettings):
         "verify, trust or never",
     )
     cache_url: CacheUrl = setting(
-        "memory://", "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", _CACHE
+        SecretStr("memory://"), "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", _CACHE
+    )
+    cache_url_file: File | None = setting(
+        None, "File that holds that address, instead of `CACHE_URL`: it may hold a password. Read at the start.", _FILE
     )
     cache_mebibytes: int = setting(128, "How much `memory://` keeps, in MiB.", _MEBIBYTES, ge=1, le=1_000_000)
     cache_open_seconds: float = setting(
@@ -500,6 +514,17 @@ class Settings(BaseSettings):
         "auto", "`console` for people, `json` for programs, `auto`: `console` on a terminal.", "auto, console or json"
     )
 
+    @cached_property
+    def cache_address(self) -> str:
+        """The address of the cache, as `CACHE_URL` or its file has it; read once. Raises ValueError."""
+        path = self.cache_url_file
+        return self.cache_url.get_secret_value() if path is None else read_cache_url(path)
+
+    @property
+    def cache_in_redis(self) -> bool:
+        """Whether the cache is a Redis."""
+        return self.cache_address not in ("off", "memory://")
+
     @property
     def business_zone(self) -> ZoneInfo:
         """The time zone of the business, in which periods are resolved."""
@@ -604,7 +629,8 @@ def load(env_file: Path = ENV_FILE) -> Settings:
 
 def inconsistencies(settings: Settings) -> list[str]:
     """What is wrong between settings that are each right in themselves, and in the files they name."""
-    lines = _token_lines(settings, "gamehub_token") + _token_lines(settings, "gamelog_agent_token")
+    lines = _file_lines(settings, "gamehub_token") + _file_lines(settings, "gamelog_agent_token")
+    lines += _cache_lines(settings)
     agents_file = settings.gamelog_agents_file is not None
     required = {
         "gamehub_url": {"gamehub_token": _has(settings, "gamehub_token")},
@@ -655,9 +681,17 @@ def _goes_plain(url: str | None) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
+def _cache_lines(settings: Settings) -> list[str]:
+    """The same for the address of the cache."""
+    lines = _file_lines(settings, "cache_url", lambda _: settings.cache_address)
+    if not lines and settings.rate_store == "redis" and not settings.cache_in_redis:
+        lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
+    return lines
+
+
 def _caller_lines(settings: Settings) -> list[str]:
     """The same for the settings of callers."""
-    lines = _token_lines(settings, "signing_secret")
+    lines = _file_lines(settings, "signing_secret")
     secret = settings.signing_secret
     if not lines and settings.signing_secret_file is not None:
         secret = SecretStr(read_token(settings.signing_secret_file))
@@ -669,8 +703,6 @@ def _caller_lines(settings: Settings) -> list[str]:
             lines.append(f"{name.upper()} is not set, though JWT_JWKS_URL is: set it")
         if url is None and getattr(settings, name) is not None:
             lines.append(f"JWT_JWKS_URL is not set, though {name.upper()} is: set it")
-    if settings.rate_store == "redis" and settings.cache_url in ("off", "memory://"):
-        lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
     return lines
 
 
@@ -731,6 +763,18 @@ def read_token(path: Path) -> str:
     return text
 
 
+def read_cache_url(path: Path) -> str:
+    """Return the address of the cache that a file holds; ValueError says what is wrong, without the address."""
+    text = _read(path).strip()
+    if not text:
+        raise ValueError(f"names {str(path)!r}, which is empty; allowed is a file that holds {_CACHE}")
+    try:
+        _cache_url(SecretStr(text))
+    except ValueError as error:
+        raise ValueError(f"names {str(path)!r}, whose address {error}; allowed is {_CACHE}") from None
+    return text
+
+
 def read_agents(path: Path) -> dict[str, str]:
     """The agents' codes by group id; ValueError says what is wrong, without a token."""
     try:
@@ -760,6 +804,7 @@ def settings_table() -> str:
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, line in Settings.model_fields.items():
         default = line.default.value if isinstance(line.default, Enum) else line.default
+        default = default.get_secret_value() if isinstance(default, SecretStr) else default
         shown = "" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
         rows.append(f"| `{name.upper()}` | {shown} | {line.description} |")
     return "\n".join(rows) + "\n"
@@ -775,6 +820,14 @@ class LiveSettings:
         self.first = settings
         self._settings = None if env_file is None else Watched(env_file.absolute(), load, settings)
         self._files: dict[tuple[str, Path], Watched[Any]] = {}
+        # Read now, so that a file that is missing or half written at the first call has a last good value.
+        try:
+            self.gamehub_token()
+            self.gamelog_token()
+            self.signing_secret()
+            self.gamelog_agents()
+        except ValueError as error:
+            raise WrongSettings([f"a file that a setting names has changed at the start: it {error}"]) from None
 
     @property
     def now(self) -> Settings:
@@ -821,14 +874,15 @@ def _has(settings: Settings, name: str) -> bool:
     return getattr(settings, name) is not None or getattr(settings, f"{name}_file", None) is not None
 
 
-def _token_lines(settings: Settings, name: str) -> list[str]:
-    token, path = getattr(settings, name), getattr(settings, f"{name}_file")
+def _file_lines(settings: Settings, name: str, read: Callable[[Path], str] = read_token) -> list[str]:
+    """What is wrong with a setting that may stand in a file instead."""
+    path = getattr(settings, f"{name}_file")
     if path is None:
         return []
-    if token is not None:
+    if name in settings.model_fields_set and getattr(settings, name) is not None:
         return [f"{name.upper()} and {name.upper()}_FILE are both set: set one of them"]
     try:
-        read_token(path)
+        read(path)
     except ValueError as error:
         return [f"{name.upper()}_FILE {error}"]
     return []
