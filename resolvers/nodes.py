@@ -29,7 +29,7 @@ class Nodes:
         self.most = most
         self.count = 0
         self._since = 0
-        self._door = asyncio.Lock()
+        self._door: asyncio.Lock | None = None  # most operations build few nodes
 
     def take(self, number: int) -> None:
         """Count nodes that are about to be built. Raises AnswerTooLarge once there are too many, and ever after."""
@@ -58,6 +58,8 @@ class Nodes:
         """
         if not number:
             return
+        if self._door is None:
+            self._door = asyncio.Lock()
         async with self._door:
             self._since += number
             if self._since >= TURN:

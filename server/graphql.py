@@ -89,14 +89,17 @@ class GraphQL:
         scope["graphql_errors"] = len(outcome.errors)
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
-            if most is not None and sum(map(len, pieces)) > most:
+            size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+            if most is not None and size > most:
                 raise too_long(most)
         except AnswerTooLarge as problem:
             outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
             pieces = [encode(outcome.answer())]
+            size = len(pieces[0])
         except (TypeError, ValueError, RecursionError):  # nesting, say
             status, storable = 500, False
             pieces = [encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})]
+            size = len(pieces[0])
         kind = media_type or JSON
         fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
         told = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
@@ -111,7 +114,7 @@ class GraphQL:
             if conditions.names(headers.get("if-none-match"), tag):
                 status, pieces = 304, [b""]
         if status != 304:
-            told.append((b"content-length", b"%d" % sum(map(len, pieces))))
+            told.append((b"content-length", b"%d" % size))
         await send({"type": "http.response.start", "status": status, "headers": told})
         for piece in pieces[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})

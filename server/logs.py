@@ -7,7 +7,6 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import IO, Any, BinaryIO, TextIO, cast
@@ -42,13 +41,17 @@ class _Lossy:
 
     def write(self, line: Any) -> None:
         """Write a line, or lose it."""
-        with suppress(OSError):
+        try:  # noqa: SIM105 - `suppress` takes longer, and this is done for each request
             self._stream.write(line)
+        except OSError:
+            pass
 
     def flush(self) -> None:
         """Write what the stream holds, as far as it can be written."""
-        with suppress(OSError):
+        try:  # noqa: SIM105
             self._stream.flush()
+        except OSError:
+            pass
 
 
 def tell(logger: object, name: str, event: EventDict) -> EventDict:

@@ -64,6 +64,9 @@ class Watched(Generic[T]):
     def _look(self) -> Stamp | None:
         """What changes whenever a file does, or the link to it (as secrets in Kubernetes are)."""
         try:
+            if len(self._names) == 1:
+                seen = os.stat(self._names[0])
+                return ((seen.st_mtime_ns, seen.st_size, seen.st_ino),)
             return tuple([(seen.st_mtime_ns, seen.st_size, seen.st_ino) for seen in map(os.stat, self._names)])
         except OSError:
             return None
