@@ -26,7 +26,7 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from engine.direct import converter, resolver
+from engine.direct import Ways
 from engine.offer import OFFER, Expression, Nested, Offer, Rows
 from engine.run import Field, answered, carefully
 from engine.values import Completer, Leaf, Objects, Project, Selected, completer
@@ -64,8 +64,10 @@ class Compiler:
         operation: OperationDefinitionNode,
         fragments: dict[str, FragmentDefinitionNode],
         variables: VariableValues,
+        ways: Ways,
     ) -> None:
         self.schema = schema
+        self._ways = ways
         self.operation = operation
         self.fragments = fragments
         self.sources: list[str] = []
@@ -109,8 +111,7 @@ class Compiler:
             fields.append(
                 Field(
                     order, key, name, nodes, definition, type, strawberry, offer if isinstance(offer, Offer) else None,
-                    _attribute(strawberry), resolver(self.schema, definition, strawberry),
-                    converter(self.schema, strawberry) if strawberry is not None else None,
+                    _attribute(strawberry), *self._ways.to(definition, strawberry),
                     self._completer(definition.type, details, f"{where}.{key}"),
                 )
             )  # fmt: skip

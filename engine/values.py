@@ -3,6 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from types import NoneType
 from typing import Any
@@ -37,6 +38,9 @@ Select = Callable[[GraphQLObjectType], Selected]
 Projection = Callable[[GraphQLObjectType, Rows], "tuple[Project, int] | None"]
 
 
+# The classes whose values stand in an answer as they are.
+_NOTHING = frozenset({NoneType, Failed})
+_TEXTS = _NOTHING | {str}
 # Rows of several lists that are projected at once.
 _TOGETHER = 2_000
 
@@ -75,7 +79,7 @@ class Leaf(Completer):
     def __init__(self, required: bool, type: GraphQLLeafType) -> None:
         super().__init__(required)
         self.type = type
-        self._as_they_are = {NoneType, Failed, str} if type in (GraphQLString, GraphQLID) else {NoneType, Failed}
+        self._as_they_are = _TEXTS if type in (GraphQLString, GraphQLID) else _NOTHING
 
     async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         as_they_are = self._as_they_are
@@ -359,7 +363,13 @@ def completer(type: GraphQLOutputType, select: Select, projection: Projection) -
     if is_list_type(inner):
         return ListOf(required, completer(inner.of_type, select, projection))
     if is_leaf_type(inner):
-        return Leaf(required, inner)
+        return _leaf(required, inner)
     if is_abstract_type(inner):
         return Several(required, inner, lambda kind: Objects(False, kind, select, projection))
     return Objects(required, inner, select, projection)
+
+
+@lru_cache(maxsize=1024)
+def _leaf(required: bool, type: GraphQLLeafType) -> Leaf:
+    """Return what completes values of a leaf type: one for all fields of the type."""
+    return Leaf(required, type)
