@@ -101,7 +101,7 @@ def unchain(tree: DocumentNode) -> None:
 
 
 def slim(tree: DocumentNode) -> None:
-    """Drop what a valid tree no longer needs: its tokens, and the places of names, which those of their fields begin at.
+    """Drop what a valid tree no longer needs: its tokens, and the places of names, where those of fields begin.
 
     What is kept is looked through by each full collection, so there should be little of it.
     """

@@ -2,9 +2,9 @@
 
 import gc
 
-# A collection stops the server for as long as it looks through containers: some ten million a second. These are so
-# many new ones before the youngest are looked through, so many collections of these before all young ones are (20,000 at
-# most), and so many of those before everything is: answers hold many containers and few cycles.
+# A collection stops the server for as long as it looks through containers. YOUNG new ones are looked through at once,
+# all young ones (20,000 at most) after OLDER of these collections, and everything after ALL of those: answers hold many
+# containers and few cycles.
 YOUNG = 5_000
 OLDER = 2
 ALL = 3000
