@@ -29,7 +29,7 @@ from strawberry.types.field import StrawberryField
 from engine.direct import Ways
 from engine.offer import OFFER, Expression, Nested, Offer, Rows
 from engine.run import Field, answered, carefully
-from engine.values import Completer, Leaf, Objects, Project, Selected, completer
+from engine.values import FLAT, Completer, Leaf, Objects, Project, Selected, completer
 
 TYPENAME = "__typename"
 _INT32 = "-2147483648 <= {v} <= 2147483647"
@@ -171,6 +171,8 @@ class Compiler:
             lines += ["    await gather(", *(f"        {call}," for call in waiting), "    )"]
         lines += ["    return answered(answers, failed)"]
         selected: Selected = self._made("select", lines, names)
+        flat = all(isinstance(field, str) or isinstance(field.completer, Leaf) for field in fields)
+        setattr(selected, FLAT, flat)
         return selected
 
     def _projection(self, type: GraphQLObjectType, grouped: Any, rows: Rows, where: str) -> tuple[Project, int] | None:

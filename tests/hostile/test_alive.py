@@ -20,7 +20,7 @@ ALIVE = http("GET", "/healthz", {"Connection": "keep-alive"})
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (
-        Sandbox(**CROWD) as crowd,  # type: ignore[arg-type]
+        Sandbox(**CROWD) as crowd,
         measured(tmp_path_factory.mktemp("alive"), **settings(crowd)) as address,
     ):
         # What is imported and read at the first request is no kind of these.

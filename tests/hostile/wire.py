@@ -32,9 +32,9 @@ def connect(address: str, timeout: float = 20) -> socket.socket:
     return socket.create_connection((parts.hostname, parts.port), timeout)
 
 
-def send(address: str, request: bytes) -> Answer:
+def send(address: str, request: bytes, timeout: float = 20) -> Answer:
     """The answer to the bytes of one request."""
-    with connect(address) as connection:
+    with connect(address, timeout) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):  # refused before its end: the answer is there
             connection.sendall(request)
         return read(connection, request.partition(b" ")[0].decode("latin-1"))
