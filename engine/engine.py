@@ -94,10 +94,11 @@ class Engine:
         `write` turns a finished list of an answer into what shall stand there instead, so that a long answer need not
         be written all at once in the end.
         """
-        coerced = self._of(document, operation).variables.values(variables)
+        known = self._of(document, operation)
+        coerced = known.variables.values(variables)
         if isinstance(coerced, list):
             return Result(None, coerced, ran=False)
-        program = self.program(document, operation, coerced)
+        program = self._program(document, known, coerced)
         if program.selected is None:
             self.counts[program.reason] += 1
             return None
@@ -114,8 +115,9 @@ class Engine:
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
     ) -> Program | None:
         """What `run` runs, or would leave to graphql-core and why; None if the variables do not fit."""
-        coerced = self._of(document, operation).variables.values(variables)
-        return None if isinstance(coerced, list) else self.program(document, operation, coerced)
+        known = self._of(document, operation)
+        coerced = known.variables.values(variables)
+        return None if isinstance(coerced, list) else self._program(document, known, coerced)
 
     def program(self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues) -> Program:
         """The program of an operation, compiled now or before.
@@ -123,7 +125,11 @@ class Engine:
         Variables are inputs, but for those that `@skip` and `@include` read: they shape the answer, so each of their
         combinations that is met is a program of its own.
         """
-        shape = tuple([variables.coerced.get(name) for name in self._of(document, operation).shaping])
+        return self._program(document, self._of(document, operation), variables)
+
+    def _program(self, document: DocumentNode, known: Known, variables: VariableValues) -> Program:
+        operation = known.operation
+        shape = tuple([variables.coerced.get(name) for name in known.shaping])
         place = (id(operation), shape)
         kept = self._programs.get(place)
         if kept is not None and kept[0] is operation:

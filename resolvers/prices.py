@@ -41,6 +41,7 @@ class Line:
     seconds: float = PRIOR * LATENCY
     rows_rows: float = 0.0
     rows_seconds: float = 0.0
+    _per_row: float | None = None  # until the next call is learnt
 
     def learn(self, rows: int, seconds: float) -> None:
         """Take in one call that brought so many rows in so many seconds."""
@@ -50,10 +51,16 @@ class Line:
         self.seconds = self.seconds * keep + seconds
         self.rows_rows = self.rows_rows * keep + rows * rows
         self.rows_seconds = self.rows_seconds * keep + rows * seconds
+        self._per_row = None
 
     @property
     def per_row(self) -> float:
         """Seconds a row."""
+        if self._per_row is None:
+            self._per_row = self._slope()
+        return self._per_row
+
+    def _slope(self) -> float:
         mean = self.rows / self.weight
         variance = self.rows_rows / self.weight - mean * mean
         covariance = self.rows_seconds / self.weight - mean * self.seconds / self.weight
@@ -102,7 +109,10 @@ class Prices:
         One that is not `typical` says nothing of other scopes.
         """
         report = call.report
-        self._lines.setdefault(report.code, Line()).learn(rows, seconds)
+        line = self._lines.get(report.code)
+        if line is None:
+            line = self._lines[report.code] = Line()
+        line.learn(rows, seconds)
         days = length(call)
         for scope, weight in ((scope_of(call), WEIGHT), (_kind_of(call), KIND_WEIGHT))[: 1 + typical]:
             key = (report.code, scope)
@@ -157,7 +167,8 @@ class Prices:
 
     def seconds(self, report: Report, calls: int, rows: float) -> float:
         """The price of so many calls that bring so many rows in all: calls run side by side, rows do not."""
-        return calls * self.latency(report) / self.parallel[report.system] + rows * self.per_row(report)
+        line = self._line(report)
+        return calls * line.latency / self.parallel[report.system] + rows * line.per_row
 
     def _line(self, report: Report) -> Line:
         return self._lines.get(report.code, _UNKNOWN)
@@ -207,4 +218,4 @@ def scope_of(call: Call) -> Hashable:
 
 def _kind_of(call: Call) -> Hashable:
     """The kind of scope: which parameters are given, whatever their values."""
-    return tuple(name for name, _ in call.params)
+    return tuple([name for name, _ in call.params])

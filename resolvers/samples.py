@@ -42,13 +42,15 @@ class Samples:
     def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None, scope: Hashable = None) -> None:
         """Take in an answer."""
         key = scope, call
-        self._drop(key)
+        before = self._calls.pop(key, None)
         kept = rows if len(rows) <= MOST_OF_ONE else head(rows, MOST_OF_ONE)
         self._calls[key] = Sample(call, kept, len(rows), unknown)
-        self._rows += len(kept)
-        if unknown is None:
-            for place in _places(call, scope):
+        self._rows += len(kept) - (len(before.rows) if before is not None else 0)
+        for place in _places(call, scope):
+            if unknown is None:
                 self._latest[place] = key
+            elif before is not None and self._latest.get(place) == key:
+                del self._latest[place]
         while self._rows > MOST_ROWS or len(self._calls) > MOST_CALLS:
             self._drop(next(iter(self._calls)))
 
@@ -86,4 +88,4 @@ class Samples:
 
 def _places(call: Call, scope: Hashable) -> tuple[Hashable, Hashable]:
     code = call.report.code
-    return (scope, code, call.params, call.agent), (scope, code, tuple(name for name, _ in call.params))
+    return (scope, code, call.params, call.agent), (scope, code, tuple([name for name, _ in call.params]))

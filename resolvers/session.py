@@ -33,8 +33,9 @@ from upstream.decode import irregular, like, need, require, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
+from upstream.queue import Queue
 from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report, System
-from upstream.request import BadParameter, checked
+from upstream.request import BadParameter, can_carry, checked
 from upstream.rows import Row
 from upstream.spelling import fold
 
@@ -172,7 +173,7 @@ class Session:
         self.reads: list[Read] = []  # answers that may contradict each other
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
-        self._turns = {system: asyncio.Semaphore(slots) for system, slots in self.prices.parallel.items()}
+        self._turns: dict[System, Queue] = {}
         self._calls: dict[Hashable, _Asked] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
@@ -333,12 +334,20 @@ class Session:
         So an operation waits for its own calls here, where they take no place in the system's waiting room and no time
         of their deadline. A call that is under way waits for none of these, so that every one of them has its turn.
         """
-        async with self._turns[call.report.system]:
+        system = call.report.system
+        turns = self._turns.get(system)
+        if turns is None:
+            turns = self._turns[system] = Queue(self.prices.parallel[system])
+        if not turns.take_free():
+            await turns.take("")
+        try:
             if self._closed:
                 raise asyncio.CancelledError
-            if call.report.system is System.GAMELOG:
+            if system is System.GAMELOG:
                 call = replace(call, moment=self.now)
             return await self.upstream.fetch(call, **self.fresh)
+        finally:
+            turns.give()
 
     async def _everyone(self, report: Report) -> Sequence[Any]:
         """Return all rows of a report, whoever calls. They decide whose other rows are; a caller never sees them."""
@@ -582,7 +591,7 @@ class _Batch:
         """The rows of each key, or the error that kept them away."""
         refused = self._refused(keys)
         if not refused:
-            return await self._load_sendable(keys)
+            return await (self._load(keys) if self.session.scope is None else self._load_sendable(keys))
         sendable = [key for key in keys if key not in refused]
         found = dict(zip(sendable, await self._load_sendable(sendable), strict=True)) if sendable else {}
         return [refused[key] if key in refused else found[key] for key in keys]
@@ -594,6 +603,8 @@ class _Batch:
             return {}
         refused = {}
         for key in keys:
+            if can_carry(key):
+                continue
             try:
                 checked(self._narrow_call(key))
             except BadParameter as error:
@@ -703,7 +714,7 @@ class _Batch:
         return Call(report, tuple(sorted(params.items())), self.interval, self.agent, columns)
 
     def _told_apart_by(self) -> list[str]:
-        """The columns by which the rows of one key are picked out of a narrow answer."""
+        """Return the columns by which the rows of one key are picked out of a narrow answer."""
         edge = self.edge
         return [*(edge.keep[:1] if edge.keep is not None else ()), *((edge.column,) if edge.one else ())]
 
@@ -716,7 +727,8 @@ class _Batch:
         edge = self.edge
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
-            require(sheet, self._told_apart_by())
+            if irregular(sheet):
+                require(sheet, self._told_apart_by())
             if edge.loose:
                 rows = await self._of_code(str(key), rows)
         except NotFound as error:

@@ -74,7 +74,9 @@ class Column:
     def read(self, window: "Window", info: Info[Session, Any]) -> Any:
         """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
         value: Any = UNASKED
-        told = sound(window.told.get(self.name))
+        told = window.told.get(self.name)
+        if told is not None:
+            sound(told)
         for row in window.rows:
             reader = self.readers.get(type(row))
             if reader is not None:

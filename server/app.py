@@ -22,7 +22,8 @@ from server.callers.powers import ADMIN
 from server.execution import Executor, Finish, Foresee, Settled, encode
 from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
-from server.hosts import Hosts
+from server.guards import Guards
+from server.hosts import Hosts, relative
 from server.limits import ORDINARY, Limits
 from server.metrics import Counted, Stats, metrics_route
 from server.odata.routes import Service
@@ -56,8 +57,14 @@ class App(Starlette):
         routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            plain = scope["type"] == "http" and not scope.get("root_path")
-            await (self._straight.get(scope["path"], routed) if plain else routed)(scope, receive, send)
+            if scope["type"] != "http":
+                await routed(scope, receive, send)
+                return
+            straight = None if scope.get("root_path") else self._straight.get(scope["path"])
+            if straight is not None:
+                await straight(scope, receive, send)
+            else:
+                await routed(scope, receive, relative(send))
 
         for layer, args, kwargs in reversed(self.user_middleware):
             app = layer(app, *args, **kwargs)
@@ -147,9 +154,8 @@ def create_app(
         # A preflight carries no credential, so it is answered before the door.
         middleware=[
             Middleware(Access),
-            Middleware(Hosts, allowed=hosts),
+            Middleware(Guards, guards=(Hosts(hosts), Sites(origins))),
             *cors(origins, origin_headers),
-            Middleware(Sites, origins=origins),
             Middleware(Door, callers=house),
             Middleware(Shedding, running=most_running, waiting=most_waiting),
         ],

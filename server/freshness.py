@@ -27,6 +27,9 @@ class Freshness:
         """Return the freshness of rows that were read so; None if there are none."""
         if not readings:
             return None
+        if len(readings) == 1:
+            (one,) = readings
+            return cls(one.read_at, one.read_at, one.until)
         moments = [reading.read_at for reading in readings]
         return cls(min(moments), max(moments), min(reading.until for reading in readings))
 

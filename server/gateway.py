@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -182,10 +182,10 @@ class Gateway:
             most_nodes=None if operation.whole else self._settings.max_nodes,
         )
 
-    async def settled(self, session: Session) -> bool:
+    def settled(self, session: Session) -> Awaitable[bool]:
         """Return whether the answer of an operation may be sent; False if it is to be run again."""
         assert self._coherence is not None, "the gateway is not open"
-        return await self._coherence.settled(session.reads, session.readings)
+        return self._coherence.settled(session.reads, session.readings)
 
     def setup(self) -> Setup:
         """What tables need to know of this gateway."""

@@ -8,43 +8,46 @@ import ipaddress
 import re
 from collections.abc import Collection
 
-import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope, Send
 
-from server.refusal import error
+from server.guards import Refused
 
 # A name or an address, and a port.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{0,5})?", re.ASCII)
+# So many good values of the header are remembered.
+_MOST_KNOWN = 100
 _ORIGIN = re.compile(rb"[A-Za-z]+://[^/]*(?=/)")
 
 
 class Hosts:
-    """Pure ASGI middleware. `allowed` are names in small letters beside loopback and the bound address; None: any."""
+    """A guard of the header. `allowed` are names in small letters beside loopback and the bound address; None: any."""
 
-    def __init__(self, app: ASGIApp, allowed: Collection[str] | None) -> None:
-        self._app = app
+    def __init__(self, allowed: Collection[str] | None) -> None:
         self._allowed = allowed
+        self._good: set[tuple[str | None, bytes]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = next((value for name, value in scope["headers"] if name == b"host"), None)
-        # HTTP/1.0 has requests without it, which no browser sends.
-        host = None if given is None else name_of(given.decode("latin-1"))
-        if given is not None and host is None:
-            await _answer(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.", send)
-        elif host is not None and not self._answers_to(host, scope):
+    def __call__(self, scope: Scope) -> Refused | None:
+        """Return the refusal of a request; None if this server answers to its `Host`."""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                bound = scope.get("server")
+                address = None if bound is None else bound[0]
+                # A client says the same in each request.
+                return None if (address, value) in self._good else self._looked_at(address, value)
+        return None  # HTTP/1.0 has requests without it, which no browser sends
+
+    def _looked_at(self, address: str | None, given: bytes) -> Refused | None:
+        host = name_of(given.decode("latin-1"))
+        if host is None:
+            return Refused(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
+        known = self._allowed is None or host in self._allowed or is_loopback(host)
+        if not known and (address is None or host != _plain(str(address))):
             message = "This server does not answer to that Host: add it to ALLOWED_HOSTS, or set AUTH=required."
-            await _answer(421, "MISDIRECTED_REQUEST", message, send)
-        else:
-            await self._app(scope, receive, _relative(send))
-
-    def _answers_to(self, host: str, scope: Scope) -> bool:
-        if self._allowed is None or host in self._allowed or is_loopback(host):
-            return True
-        bound = scope.get("server")
-        return bound is not None and host == _plain(str(bound[0]))
+            return Refused(421, "MISDIRECTED_REQUEST", message)
+        if len(self._good) >= _MOST_KNOWN:
+            self._good.clear()
+        self._good.add((address, given))
+        return None
 
 
 def name_of(header: str) -> str | None:
@@ -65,7 +68,7 @@ def _plain(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
 
 
-def _relative(send: Send) -> Send:
+def relative(send: Send) -> Send:
     """Send redirects without scheme and host: a client stays where it asked, whatever it said in `Host`."""
 
     async def sent(message: Message) -> None:
@@ -77,14 +80,3 @@ def _relative(send: Send) -> Send:
         await send(message)
 
     return sent
-
-
-async def _answer(status: int, code: str, message: str, send: Send) -> None:
-    body = orjson.dumps({"errors": [error(message, code)]})
-    headers = [
-        (b"content-type", b"application/json; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from server.asked import EXPLAIN, MAX_CALLS, TRACE
 from server.callers import links
-from server.execution import encode
 from server.fields import Fields
+from server.guards import Refused
 from server.negotiation import wants_page
-from server.refusal import Refusal, error
+from server.refusal import Refusal
 
 # Any of these says that the browser has asked first. The later ones are those of widespread clients.
 PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
@@ -79,29 +79,20 @@ _PAGES = frozenset({"/tables", "/reconcile"})
 
 
 class Sites:
-    """Pure ASGI middleware: refuses what a page of another site makes a browser send.
+    """A guard against what a page of another site makes a browser send.
 
     It guards every path with data or effects. A person who follows a link to a page, or a signed link, is let through.
     """
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
-        self._app = app
+    def __init__(self, origins: Sequence[str]) -> None:
         self._origins = origins
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _FREE or not self._foreign(scope):
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope) -> Refused | None:
+        """Return the refusal of a request; None if no foreign page has caused it, or its origin is allowed."""
+        if scope["path"] in _FREE or not self._foreign(scope):
+            return None
         message = "A page of another site may not ask for this, unless CORS_ORIGINS lists its origin."
-        body = encode({"errors": [error(message, "CROSS_SITE")]})
-        headers = [
-            (b"content-type", b"application/json; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"vary", b"Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"),
-        ]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        return Refused(403, "CROSS_SITE", message, "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest")
 
     def _foreign(self, scope: Scope) -> bool:
         headers = Fields.of(scope)

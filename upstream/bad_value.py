@@ -28,6 +28,8 @@ class BadValues:
     were found, `told` takes how many, by column, and whether these are the first.
     """
 
+    __slots__ = ("_correlation_id", "_known", "_new", "columns", "first", "payload", "redact", "report", "told")
+
     def __init__(self, report: str, correlation_id: str = "") -> None:
         self.report = report
         self._correlation_id = correlation_id
@@ -36,7 +38,7 @@ class BadValues:
         self.payload: bytes | None = None
         self.redact: Callable[[str], str] = str
         self.told: Callable[[BadValues, Counter[str], bool], None] | None = None
-        self._new: Counter[str] = Counter()
+        self._new: Counter[str] | None = None
         self._known = False
 
     @property
@@ -52,20 +54,22 @@ class BadValues:
         self.columns.add(re.split(r"[.\[]", path, maxsplit=1)[0])
         if self.first is None:
             self.first = found
+        if self._new is None:
+            self._new = Counter()
         self._new[_PLACE.sub("", path)] += 1
         return found
 
     def tell(self) -> None:
         """Tell of those that were found since the last time."""
         if self._new and self.told is not None:
-            new, self._new = self._new, Counter()
+            new, self._new = self._new, None
             first, self._known = not self._known, True
             self.told(self, new, first)
 
     def forget(self) -> None:
         """Begin anew: what was read so far is read again."""
         self.columns.clear()
-        self._new.clear()
+        self._new = None
         self.first = self.payload = None
 
 

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from upstream.call import Call
-from upstream.decode import require
 from upstream.errors import Malformed
 from upstream.excerpt import form, getter
-from upstream.request import Span, needed
+from upstream.request import Span
 from upstream.rows import Row
 from upstream.spelling import fold
 
@@ -22,12 +21,14 @@ _DAY = datetime.timedelta(days=1)
 
 
 def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: datetime.tzinfo) -> None:
-    """Raises Malformed if a row is not of what the call asks for; `asked` is its period as it was sent."""
+    """Raise Malformed if a row is not of what the call asks for; `asked` is its period as it was sent.
+
+    The columns that are compared hold no bad value: the decoder has refused those.
+    """
     if not rows:
         return
     report = call.report
     column = report.moment or report.frame
-    require(rows, needed(call))
     for name, value in call.params:
         own = report.echoes.get(name)
         if own is None:

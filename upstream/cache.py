@@ -827,6 +827,8 @@ class Cached:
 
     def outdated(self, readings: Iterable[Reading]) -> bool:
         """Return whether a day was found changed after it was read."""
+        if not self.changes.known:
+            return False
         readings = list(readings)
         if not readings or not self.changes.after(min(reading.read_at for reading in readings)):
             return False

@@ -54,6 +54,11 @@ class Changes:
             return 0
         return max(self._rows.get(day.isoformat(), 0), self._rows.get(_EVER, 0))
 
+    @property
+    def known(self) -> bool:
+        """Return whether any change is known here."""
+        return self._latest > 0
+
     def after(self, moment: datetime.datetime) -> bool:
         """Return whether any day changed after a moment, as far as is known here."""
         return self._latest > microseconds(moment)

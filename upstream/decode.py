@@ -302,8 +302,8 @@ class _Answer:
         found = Sheet(rows, self.report, self.zone, bad=self.bad)
         _refuse_duplicates(self.report, body, found, envelope)
         try:
-            found.require(self.needed)
             found.need(self.columns)
+            found.require(self.needed)
         except Malformed as error:
             error.payload = body
             raise
@@ -526,7 +526,10 @@ class Sheet(list[Row]):
     give way to whole rows when a column is needed that they lack: `source` has these.
     """
 
-    __slots__ = ("_excerpts", "_met", "_open", "_origin", "_parts", "_report", "_source", "_whole", "_zone", "bad")
+    __slots__ = (
+        "_excerpts", "_holds_excerpts", "_met", "_open", "_origin", "_parts", "_report", "_source", "_whole", "_zone",
+        "bad",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -538,6 +541,7 @@ class Sheet(list[Row]):
     ) -> None:
         super().__init__(rows)
         self.bad = bad or BadValues(report.code)
+        self._holds_excerpts = bool(self) and issubclass(type(self[0]), Excerpt)
         self._report = report
         self._zone = zone
         self._open = _plan(report.row).open
@@ -556,8 +560,6 @@ class Sheet(list[Row]):
 
     def refuse(self, columns: Collection[str]) -> None:
         """Raise the error of the first bad value that was found in these columns so far."""
-        if not self.bad.columns:
-            return
         wrong = sorted(self.bad.columns.intersection(columns))
         for row in self if wrong else ():
             for name in wrong:
@@ -566,7 +568,8 @@ class Sheet(list[Row]):
     def require(self, columns: Collection[str]) -> None:
         """Make columns canonical, none of which may hold a bad value. Raises Malformed."""
         self.need(columns)
-        self.refuse(columns)
+        if self.bad.columns:
+            self.refuse(columns)
 
     def like(self, rows: Iterable[Row]) -> "Sheet":
         """Some of the rows, none of which is read any longer but by this sheet."""
@@ -606,10 +609,6 @@ class Sheet(list[Row]):
         found._parts = sheets if any(sheet._holds_excerpts for sheet in sheets) else ()
         return found
 
-    @property
-    def _holds_excerpts(self) -> bool:
-        return bool(self) and issubclass(type(self[0]), Excerpt)
-
     def whole(self, rows: Sequence[Row]) -> list[Row]:
         """The whole rows that some excerpts of this sheet are of; whole rows as they are. Raises Malformed."""
         self._widen()
@@ -632,6 +631,7 @@ class Sheet(list[Row]):
                 self._whole |= part._whole
         self._excerpts, self._source, self._parts, self._met = excerpts, None, (), None
         self[:] = [self._whole[id(row)] for row in excerpts]
+        self._holds_excerpts = False
 
     def need(self, columns: Collection[str] | None = None) -> None:
         """Make columns canonical, all of them if None; what cannot be becomes a bad value. Raises Malformed."""

@@ -103,9 +103,9 @@ class GameHub:
             told = decode.failure(body) or decode.Failure(None, "")
         else:
             try:
-                found = decode.report_rows(
-                    report, body, self._config.timezone, request.columns(call), request.needed(call), bad
-                )
+                needed = request.needed(call)
+                columns = None if call.columns is None else call.columns | needed
+                found = decode.report_rows(report, body, self._config.timezone, columns, needed, bad)
             except Malformed as error:
                 error.status = status
                 raise

@@ -47,11 +47,16 @@ class Queue:
         """Give it back."""
         self.give()
 
-    async def take(self, name: str) -> None:
-        """Take a slot for an asker, now or in turn, and tell nobody."""
+    def take_free(self) -> bool:
+        """Take a slot if one is free. Return whether it was taken."""
         if self._free > 0:
             self._free -= 1
-        else:
+            return True
+        return False
+
+    async def take(self, name: str) -> None:
+        """Take a slot for an asker, now or in turn, and tell nobody."""
+        if not self.take_free():
             await self._turn(name)
 
     def give(self) -> None:

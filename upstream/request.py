@@ -73,9 +73,14 @@ def checked(call: Call) -> Call:
     return call if written == params else replace(call, params=written)
 
 
+def can_carry(text: object) -> bool:
+    """Return whether a request can carry a text as a parameter (C33)."""
+    return isinstance(text, str) and _TEXTS[Check.TEXT].fullmatch(text) is not None
+
+
 def sendable(name: str, report: str, column: str) -> str:
     """Return a name that an upstream sent, to be sent back. Raises Malformed where no request can carry it (C33)."""
-    if _TEXTS[Check.TEXT].fullmatch(name):
+    if can_carry(name):
         return name
     what = f"a {column} is not {Check.TEXT.value}: no request can carry it"
     raise Malformed(f"{report}: {what}", report=report, column=column)

@@ -198,9 +198,7 @@ class Transport:
         if self._busy >= self._concurrency and self._room.full(asker.name):
             self._overloaded += 1
             raise Overloaded(f"{len(self._room)} calls wait for the upstream already: try again later, or ask for less")
-        if self._slots.free:
-            await self._slots.take(asker.name)
-        else:
+        if not self._slots.take_free():
             self._room.enter(asker.name)
             try:
                 await self._slots.take(asker.name)
