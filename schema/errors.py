@@ -9,6 +9,7 @@
 | UPSTREAM_INCOMPLETE      | the upstream cut the rows short                                          |
 | UPSTREAM_ERROR           | the upstream reported a failure of its own                               |
 | UPSTREAM_UNAVAILABLE     | the upstream could not be reached, or not in time                        |
+| UPSTREAM_TLS             | no secure connection to the upstream could be made; the message says why |
 | OVERLOADED               | so much is under way already that this call was not made                 |
 | UPSTREAM_MALFORMED       | the upstream answered with something other than its documented JSON      |
 | TOO_MANY_CALLS           | the plan needs more upstream calls than the request or the server allows |

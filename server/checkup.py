@@ -8,6 +8,7 @@ from upstream.errors import (
     ContractBroken,
     Failed,
     Incomplete,
+    Insecure,
     Malformed,
     NotFound,
     Overloaded,
@@ -20,6 +21,7 @@ from upstream.errors import (
 ADVICE: dict[type[UpstreamError], str] = {
     Unauthenticated: "The token was refused: ask for a new one, and set it in the settings or in the token's file.",
     Overloaded: "This server has more calls waiting than it may: look at what else it is asked.",
+    Insecure: "Look at the settings that end in _CA_FILE, _CLIENT_CERT_FILE and _TLS_MINIMUM.",
     Unavailable: "Nobody answered: look at the address, at the network between, and at the timeout.",
     Malformed: "The answer is not this system's: the address may be another program's, or a proxy's login page.",
     ContractBroken: "The system does not know this report: the address may lack a part, or be another system's.",

@@ -131,6 +131,7 @@ class Gateway:
             timezone=ZoneInfo(settings.gamehub_timezone),
             timeout=settings.gamehub_timeout,
             concurrency=settings.gamehub_concurrency,
+            secure=settings.secure("gamehub"),
             **self._bounds(),
         )
 
@@ -147,6 +148,7 @@ class Gateway:
             timezone=ZoneInfo(settings.gamelog_timezone),
             timeout=settings.gamelog_timeout,
             concurrency=settings.gamelog_concurrency,
+            secure=settings.secure("gamelog"),
             **self._bounds(),
         )
 

@@ -5,10 +5,12 @@ import errno
 import math
 import resource
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -46,11 +48,11 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def page_address(bound: socket.socket) -> str:
+def page_address(bound: socket.socket, *, secure: bool = False) -> str:
     """Where a person on this machine finds the page."""
     host, port = bound.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+    return f"{'https' if secure else 'http'}://{shown}:{port}"
 
 
 class Server(uvicorn.Server):
@@ -66,17 +68,44 @@ class Server(uvicorn.Server):
         listening: Callable[[], None],
         draining: Callable[[], None] = lambda: None,
         drain: float = 0.0,
+        handshake: float = 60.0,
     ) -> None:
         super().__init__(config)
+        self._handshake = handshake
         self._listening = listening
         self._draining = draining
         self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self.config.ssl is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            await self._accept_tls(sockets or [])
         if not self.should_exit:
             garbage.settle()
             self._listening()
+
+    async def _accept_tls(self, sockets: list[socket.socket]) -> None:
+        """Accept connections as uvicorn does, and end those whose handshake takes too long, which it does not."""
+        loop = asyncio.get_running_loop()
+        make: Any = self.config.http_protocol_class  # called as the class would be
+        protocol = partial(
+            make,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=each,
+                ssl=self.config.ssl,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=self._handshake,
+            )
+            for each in sockets
+        ]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._draining()
@@ -88,8 +117,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def configure(app: ASGIApp, patience: Patience, grace: float = GRACE_SECONDS) -> uvicorn.Config:
-    """uvicorn as the application is served with it."""
+def configure(
+    app: ASGIApp, patience: Patience, grace: float = GRACE_SECONDS, tls: ssl.SSLContext | None = None
+) -> uvicorn.Config:
+    """uvicorn as the application is served with it, over TLS if there is a context for it."""
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -100,6 +131,7 @@ def configure(app: ASGIApp, patience: Patience, grace: float = GRACE_SECONDS) ->
         access_log=False,
         server_header=False,
         proxy_headers=True,  # of a proxy on this machine, or of those that FORWARDED_ALLOW_IPS names
+        ssl_context_factory=None if tls is None else lambda config, default: tls,
         timeout_keep_alive=patience.idle_seconds,  # type: ignore[arg-type]  # for `call_later`
         timeout_graceful_shutdown=math.ceil(grace),
     )
@@ -113,10 +145,12 @@ def run(
     draining: Callable[[], None] = lambda: None,
     drain: float = 0.0,
     grace: float = GRACE_SECONDS,
+    tls: ssl.SSLContext | None = None,
 ) -> bool:
     """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
     _allow_files(patience.connections + OTHER_FILES)
-    server = Server(configure(app, patience, grace), listening, draining, drain)
+    config = configure(app, patience, grace, tls)
+    server = Server(config, listening, draining, drain, handshake=patience.request_seconds)
     server.run(sockets=[bound])
     return server.started
 

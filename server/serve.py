@@ -91,13 +91,25 @@ def serve() -> None:
             signal.signal(number, lambda *_: None)
         if closed:
             tell("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
-        page = page_address(bound)
+        tls = None
+        if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+            from server.certificate import certified
+
+            tls = certified(settings.tls_cert_file, settings.tls_key_file)
+        page = page_address(bound, secure=tls is not None)
 
         def listening() -> None:
             tell(f"Open {page} for the page; clients use {page}/graphql")
 
         if not run(
-            served, bound, listening, settings.patience, readiness.drain, settings.drain_seconds, settings.stop_seconds
+            served,
+            bound,
+            listening,
+            settings.patience,
+            readiness.drain,
+            settings.drain_seconds,
+            settings.stop_seconds,
+            tls,
         ):
             end("the server could not start; the log above says why", FAILED)
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
@@ -21,9 +22,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from resolvers.join import MovementJoin
 from server.hosts import name_of
 from server.limits import Limits, Patience
-from server.watched import Watched
 from upstream.hedge import Hedge
+from upstream.proxy import Proxy
+from upstream.secure import Secure, Version, check_identity, issuers_in
 from upstream.trust import Trust
+from upstream.watched import Watched
 
 ENV_FILE = Path(".env")
 
@@ -156,6 +159,15 @@ _CLAIM = "the name of a claim"
 _RATE = "a whole number from 0 to 1000000"
 _SIGNING = "at least 32 letters and digits, made by chance"
 LEAST_SIGNING_SECRET = 32
+_PEM = "the path of a readable file in PEM"
+_VERSION = "1.2 or 1.3"
+_PROXY = "off or environment"
+_PROXY_ADDRESS = "http://host:port or http://user:password@host:port"
+_CA_HELP = "File with certificates of issuers to trust for {}, in addition to the system's. Read again when it changes."
+_CERT_HELP = "File with the client certificate that {} asks for, and its chain. Goes with `{}_CLIENT_KEY_FILE`."
+_KEY_HELP = "File with the key of that certificate, without a password. Both are read again when they change."
+_MINIMUM_HELP = "The oldest TLS version that is spoken with {}: `1.2` or `1.3`."
+_PROXY_HELP = "`environment`: {} is reached through the proxy of `HTTPS_PROXY`, unless `NO_PROXY` names its host."
 _COUNT = "a whole number from 1"
 _BOUND = "a whole number from 0"
 _TRUSTED = "seconds from 0 to 86400"
@@ -178,6 +190,11 @@ class Settings(BaseSettings):
         30.0, "Seconds that one GameHub report may take, retries included.", _SECONDS, gt=0, le=3600
     )
     gamehub_concurrency: int = setting(16, "GameHub calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamehub_ca_file: File | None = setting(None, _CA_HELP.format("GameHub"), _PEM)
+    gamehub_client_cert_file: File | None = setting(None, _CERT_HELP.format("GameHub", "GAMEHUB"), _PEM)
+    gamehub_client_key_file: File | None = setting(None, _KEY_HELP, _PEM)
+    gamehub_tls_minimum: Version = setting("1.2", _MINIMUM_HELP.format("GameHub"), _VERSION)
+    gamehub_proxy: Literal["off", "environment"] = setting("off", _PROXY_HELP.format("GameHub"), _PROXY)
     gamelog_url: Address | None = setting(None, "Address of Game History.", _ADDRESS)
     gamelog_agent_code: str | None = setting(None, "Code of the agent at Game History.", "a text")
     gamelog_agent_token: Token | None = setting(None, "Token of that agent.", _TOKEN)
@@ -195,6 +212,22 @@ class Settings(BaseSettings):
         60.0, "Seconds that one game log may take, all its pages included.", _SECONDS, gt=0, le=3600
     )
     gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamelog_ca_file: File | None = setting(None, _CA_HELP.format("Game History"), _PEM)
+    gamelog_client_cert_file: File | None = setting(None, _CERT_HELP.format("Game History", "GAMELOG"), _PEM)
+    gamelog_client_key_file: File | None = setting(None, _KEY_HELP, _PEM)
+    gamelog_tls_minimum: Version = setting("1.2", _MINIMUM_HELP.format("Game History"), _VERSION)
+    gamelog_proxy: Literal["off", "environment"] = setting("off", _PROXY_HELP.format("Game History"), _PROXY)
+    https_proxy: SecretStr | None = setting(
+        None,
+        "Proxy for https addresses, `http://user:password@host:port`. Used where a setting ending in `_PROXY` says so.",
+        _PROXY_ADDRESS,
+    )
+    no_proxy: str | None = setting(
+        None,
+        "Hosts, with commas between, that are reached without it: names (with all names below them), addresses, "
+        "networks such as `10.0.0.0/8`, `*` for all.",
+        "names, addresses and networks",
+    )
     max_upstream_mebibytes: int = setting(
         256, "The longest answer of an upstream that is read, in MiB once unpacked.", _MEBIBYTES, ge=1, le=4096
     )
@@ -281,6 +314,12 @@ class Settings(BaseSettings):
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
     )
+    tls_cert_file: File | None = setting(
+        None,
+        "File with the server's certificate and its chain: it then speaks https. Goes with `TLS_KEY_FILE`.",
+        _PEM,
+    )
+    tls_key_file: File | None = setting(None, _KEY_HELP, _PEM)
     reconcile_every: float = setting(
         0.0,
         "Hours from one comparison of the reports inside the server to the next, as `gamehub-graph reconcile` makes "
@@ -320,6 +359,11 @@ class Settings(BaseSettings):
     jwt_powers_claim: Claim = setting(
         "powers", "Claim that lists what a token's bearer may do: `explore`, `tables`, `admin`.", _CLAIM
     )
+    jwks_ca_file: File | None = setting(None, _CA_HELP.format("the key set (JWKS)"), _PEM)
+    jwks_client_cert_file: File | None = setting(None, _CERT_HELP.format("the key set (JWKS)", "JWKS"), _PEM)
+    jwks_client_key_file: File | None = setting(None, _KEY_HELP, _PEM)
+    jwks_tls_minimum: Version = setting("1.2", _MINIMUM_HELP.format("the key set (JWKS)"), _VERSION)
+    jwks_proxy: Literal["off", "environment"] = setting("off", _PROXY_HELP.format("the key set (JWKS)"), _PROXY)
     signing_secret: Token | None = setting(
         None, "Secret that signs links to tables, of 32 characters or more. Not set: links let nobody in.", _SIGNING
     )
@@ -491,6 +535,16 @@ class Settings(BaseSettings):
             return None
         return tuple(name for host in (*_listed(self.allowed_hosts), self.host) if (name := name_of(host)))
 
+    def secure(self, name: Literal["gamehub", "gamelog", "jwks"]) -> Secure:
+        """Return how connections to a system, or to the key set, are secured. Raises ValueError for a wrong proxy."""
+        return Secure(
+            ca_file=getattr(self, f"{name}_ca_file"),
+            cert_file=getattr(self, f"{name}_client_cert_file"),
+            key_file=getattr(self, f"{name}_client_key_file"),
+            minimum=getattr(self, f"{name}_tls_minimum"),
+            proxy=_proxy(self) if getattr(self, f"{name}_proxy") == "environment" else None,
+        )
+
     @property
     def uses_sandbox(self) -> bool:
         """Whether no upstream is set, so that the sandbox stands in."""
@@ -545,7 +599,7 @@ def inconsistencies(settings: Settings) -> list[str]:
                 lines.append(f"{url.upper()} is not set, though {other.upper()}{alternative} is: set it")
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
-    lines += _caller_lines(settings)
+    lines += _caller_lines(settings) + _tls_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
@@ -574,6 +628,51 @@ def _caller_lines(settings: Settings) -> list[str]:
     if settings.rate_store == "redis" and settings.cache_url in ("off", "memory://"):
         lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
     return lines
+
+
+_IDENTITIES = {
+    "GAMEHUB_CLIENT_CERT_FILE": "GAMEHUB_CLIENT_KEY_FILE",
+    "GAMELOG_CLIENT_CERT_FILE": "GAMELOG_CLIENT_KEY_FILE",
+    "JWKS_CLIENT_CERT_FILE": "JWKS_CLIENT_KEY_FILE",
+    "TLS_CERT_FILE": "TLS_KEY_FILE",
+}
+_PROXIES = ("GAMEHUB_PROXY", "GAMELOG_PROXY", "JWKS_PROXY")
+
+
+def _tls_lines(settings: Settings) -> list[str]:
+    """The same for certificates, keys and the proxy."""
+    lines = []
+    for name in ("GAMEHUB_CA_FILE", "GAMELOG_CA_FILE", "JWKS_CA_FILE"):
+        path = getattr(settings, NAMES[name])
+        if path is not None and (wrong := _wrong(partial(issuers_in, path))):
+            lines.append(f"{name} {wrong}; allowed is {_PEM}")
+    for name, key_name in _IDENTITIES.items():
+        cert, key = getattr(settings, NAMES[name]), getattr(settings, NAMES[key_name])
+        if (cert is None) != (key is None):
+            lacks, has = (name, key_name) if cert is None else (key_name, name)
+            lines.append(f"{lacks} is not set, though {has} is: set it")
+        elif cert is not None and (wrong := _wrong(partial(check_identity, cert, key))):
+            lines.append(f"{key_name} {wrong}")
+    through = [name for name in _PROXIES if getattr(settings, NAMES[name]) == "environment"]
+    if through and settings.https_proxy is None:
+        lines.append(f"HTTPS_PROXY is not set, though {through[0]}=environment goes by it: set it")
+    elif through and (wrong := _wrong(partial(_proxy, settings))):
+        lines.append(f"HTTPS_PROXY {wrong}; allowed is {_PROXY_ADDRESS}")
+    return lines
+
+
+def _proxy(settings: Settings) -> Proxy | None:
+    """Return the proxy of the environment. Raises ValueError for an address that is none."""
+    address = settings.https_proxy.get_secret_value() if settings.https_proxy is not None else ""
+    return Proxy.of(address, settings.no_proxy or "") if address else None
+
+
+def _wrong(read: Callable[[], object]) -> str | None:
+    try:
+        read()
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def read_token(path: Path) -> str:
@@ -714,6 +813,9 @@ def _line(problem: Mapping[str, Any]) -> str:
     return f"{name.upper()} {what}; allowed is {extra['allowed']}"
 
 
+_OTHERS = ("HTTP_PROXY", "FTP_PROXY", "ALL_PROXY")  # other programs read them
+
+
 def _misspelt(env_file: Path) -> list[str]:
     """Names in `.env` that look like a setting and are none. The environment is not searched: others use it too."""
     try:
@@ -724,6 +826,8 @@ def _misspelt(env_file: Path) -> list[str]:
     for name in names:
         # Short names are anybody's: a HOSTS in `.env` is no misspelt HOST.
         close = get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85) if len(name) >= 8 else []
-        if name.upper() not in NAMES and (close or name.upper().startswith(("GAMEHUB_", "GAMELOG_"))):
+        if name.upper() in (*NAMES, *_OTHERS):
+            continue
+        if close or name.upper().startswith(("GAMEHUB_", "GAMELOG_")):
             lines.append(f"{name} in {env_file} is no setting" + (f"; did you mean {close[0]}?" if close else ""))
     return lines

@@ -1,4 +1,4 @@
-"""Programs that a few tests need and Python cannot install: Chromium, Redis, Node, LibreOffice Calc."""
+"""Programs that a few tests need and Python cannot install: Chromium, Redis, Node, LibreOffice Calc, tinyproxy."""
 
 import shutil
 

@@ -30,7 +30,7 @@ def launched(folder: Path, log: Path | None = None, **settings: str) -> Iterator
     try:
         assert server.stdout is not None
         for line in iter(server.stdout.readline, ""):
-            address = next((word for word in line.split() if word.startswith("http://")), None)
+            address = next((word for word in line.split() if word.startswith(("http://", "https://"))), None)
             if address is not None:
                 yield address.rstrip("/"), server
                 return

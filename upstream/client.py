@@ -59,7 +59,9 @@ class Upstream:
 
         def known() -> list[str]:
             values = [*gamehub.token.known()] if gamehub is not None else []
-            return values + (gamelog.agents.known() if gamelog is not None else [])
+            values += gamelog.agents.known() if gamelog is not None else []
+            proxies = [config.secure.proxy for config in (gamehub, gamelog) if config is not None]
+            return values + [secret for proxy in proxies if proxy is not None for secret in proxy.secrets()]
 
         self._redactor = Redactor(known)
         quieten(self._redactor)

@@ -7,6 +7,7 @@
     ├── Incomplete        UPSTREAM_INCOMPLETE        10018, `break: true`, a game log that is shorter than its total
     ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports
     ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset, circuit open
+    │   └── Insecure      UPSTREAM_TLS               no secure connection: certificates, versions, the handshake
     ├── Overloaded        OVERLOADED                 too many calls wait for the upstream: this one is not made
     └── Malformed         UPSTREAM_MALFORMED         not the documented JSON, or one value that is not as documented
 
@@ -90,6 +91,13 @@ class Unavailable(UpstreamError):
 
     code = "UPSTREAM_UNAVAILABLE"
     plain = "the upstream could not be reached, or not in time"
+
+
+class Insecure(Unavailable):
+    """No secure connection to the upstream could be made."""
+
+    code = "UPSTREAM_TLS"
+    plain = "no secure connection to the upstream could be made"
 
 
 class Overloaded(UpstreamError):

@@ -15,6 +15,7 @@ from upstream.distinct import distinct
 from upstream.errors import Malformed, Unavailable, refusal
 from upstream.rows import Row
 from upstream.secret import Secret
+from upstream.secure import PLAIN, Secure
 from upstream.transport import Auth, Reply, Tally, Transport
 
 if TYPE_CHECKING:  # httpx is loaded with `wire_httpx.py` alone
@@ -46,6 +47,7 @@ class GameHubConfig:
     hedge_after: str = ""
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
+    secure: Secure = PLAIN
     auth: Callable[[Secret], Auth] = GameHubAuth
     transport: "AsyncBaseTransport | None" = None
 
@@ -65,6 +67,7 @@ class GameHub:
             body_limit=config.body_limit,
             most_waiting=config.most_waiting,
             hedge_after=config.hedge_after,
+            secure=config.secure,
             transport=config.transport,
         )
 

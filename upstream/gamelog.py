@@ -30,6 +30,7 @@ from upstream.errors import (
 from upstream.gamehub import BIG
 from upstream.rows import Row
 from upstream.secret import SecretMissing
+from upstream.secure import PLAIN, Secure
 from upstream.transport import Auth, Reply, Tally, Transport
 
 if TYPE_CHECKING:  # httpx is loaded with `wire_httpx.py` alone
@@ -61,6 +62,7 @@ class GameLogConfig:
     hedge_after: str = ""
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
+    secure: Secure = PLAIN
     page_size: int = 10_000
     pages_at_once: int = 4
     auth: Callable[[Agent], Auth] = GameLogAuth
@@ -90,6 +92,7 @@ class GameLog:
             body_limit=config.body_limit,
             most_waiting=config.most_waiting,
             hedge_after=config.hedge_after,
+            secure=config.secure,
             transport=config.transport,
         )
 

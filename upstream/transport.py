@@ -24,6 +24,7 @@ from upstream.hedge import Hedge
 from upstream.queue import ASKER, Queue
 from upstream.room import Room
 from upstream.secret import SecretMissing
+from upstream.secure import PLAIN, Secure
 from upstream.wire import Broken, Received, Request, RustWire, TooLong, Wire, checked
 
 if TYPE_CHECKING:  # the seam: see _wire
@@ -93,6 +94,7 @@ class Transport:
         body_limit: int,
         most_waiting: int = 1000,
         hedge_after: str = "",
+        secure: Secure = PLAIN,
         transport: "AsyncBaseTransport | None" = None,
     ) -> None:
         self.budget = Budget()
@@ -108,7 +110,7 @@ class Transport:
         self._hedge = Hedge(hedge_after)
         self._hedged = 0
         self._left_alone: set[asyncio.Task[Any]] = set()
-        self._wire = _wire(concurrency, connect_timeout, transport)
+        self._wire = _wire(concurrency, connect_timeout, secure, transport)
 
     def request(
         self, method: str, url: str, query: Sequence[tuple[str, str]] = (), body: dict[str, Any] | None = None
@@ -287,9 +289,9 @@ class Transport:
         return _Again(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
 
 
-def _wire(concurrency: int, connect_timeout: float, transport: "AsyncBaseTransport | None") -> Wire:
+def _wire(concurrency: int, connect_timeout: float, secure: Secure, transport: "AsyncBaseTransport | None") -> Wire:
     if transport is None:
-        return RustWire(concurrency, connect_timeout)
+        return RustWire(concurrency, connect_timeout, secure)
     # Only here: a server does without httpx, which takes 5 MiB.
     from upstream.wire_httpx import HttpxWire
 

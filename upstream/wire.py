@@ -1,5 +1,7 @@
 """How a request reaches an upstream: by the Rust client of pyreqwest, or as `wire_httpx.py` does it.
 
+Both read certificates and keys again when their files change (`secure.py`).
+
 What an HTTP library raises may hold a URL with a token, so it ends here: `Broken` says in plain words what happened.
 """
 
@@ -14,9 +16,13 @@ import orjson
 from pyreqwest import exceptions as rust
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.http import Url
+from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.response import Response
 
+from upstream import fault
 from upstream.errors import Malformed, Unavailable, UpstreamError
+from upstream.secure import PLAIN, Pems, Secure
+from upstream.watched import Watched
 
 HEADERS = {"accept": "application/json", "user-agent": "gamehub-graph"}
 JSON = "application/json"
@@ -88,12 +94,38 @@ def checked(url: str) -> str:
 
 
 class RustWire:
-    """Rust's reqwest, without redirects, proxies and cookies of its own."""
+    """Rust's reqwest, without redirects, proxies of the environment and cookies.
+
+    When a file of `secure` changes, later requests go through a new client. The former one ends with its last request.
+    """
 
     stoppable = True
 
-    def __init__(self, concurrency: int, connect_timeout: float) -> None:
-        self._client: Client = (
+    def __init__(self, concurrency: int, connect_timeout: float, secure: Secure = PLAIN) -> None:
+        self._concurrency = concurrency
+        self._connect_timeout = connect_timeout
+        self._secure = secure
+        self._pems = Pems()
+        self._files: Watched[Client] | None = None
+        if secure.files:
+            self._files = Watched(secure.files[0], lambda _: self._renewed(), others=secure.files[1:])
+        else:
+            self._client = self._build(self._pems)
+
+    def _renewed(self) -> Client:
+        """Return the client for the files as they stand. Raises ValueError."""
+        pems = self._secure.pems()
+        if pems != self._pems:
+            try:
+                self._client = self._build(pems)
+            except ValueError:  # the Rust client's own, which may be stricter than Python's
+                raise ValueError("holds no certificate or key that the HTTP client can use") from None
+            self._pems = pems
+        return self._client
+
+    def _build(self, pems: Pems) -> Client:
+        secure = self._secure
+        builder = (
             ClientBuilder()
             .follow_redirects(False)
             .no_proxy()
@@ -101,15 +133,24 @@ class RustWire:
             .brotli(False)
             .zstd(False)
             .default_headers(HEADERS)
-            .connect_timeout(timedelta(seconds=connect_timeout))
-            .pool_max_idle_per_host(concurrency)
+            .connect_timeout(timedelta(seconds=self._connect_timeout))
+            .pool_max_idle_per_host(self._concurrency)
             .pool_idle_timeout(timedelta(seconds=30))
-            .build()
+            .min_tls_version("TLSv1.3" if secure.minimum == "1.3" else "TLSv1.2")
         )
+        if pems.issuers:
+            builder = builder.add_root_certificate_pem(pems.issuers)
+        if pems.identity:
+            builder = builder.identity_pem(pems.identity)
+        if secure.proxy is not None:
+            proxy = ProxyBuilder.https(secure.proxy.url).no_proxy(",".join(secure.proxy.direct))
+            builder = builder.proxy(proxy.basic_auth(*secure.proxy.login) if secure.proxy.login else proxy)
+        return builder.build()
 
     async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        client = self._client if self._files is None else self._files.value
         try:
-            asked = self._client.request(request.method, _address(request))
+            asked = client.request(request.method, _address(request))
             if request.headers:
                 asked = asked.headers(request.headers)
             content = request.content()
@@ -130,7 +171,9 @@ class RustWire:
             raise
         except Exception as error:
             failed = error
-        broken(failed, _RUST, received)
+        # The first cause quotes the address, which may hold a token.
+        causes = (failed.details["causes"] or [])[1:] if isinstance(failed, rust.DetailedPyreqwestError) else []
+        broken(failed, _RUST, received, fault.of_rustls([cause["message"] for cause in causes]))
 
     async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:
         length = response.get_header("content-length")
@@ -175,13 +218,18 @@ async def gathered(pieces: AsyncIterator[bytes], received: Received, limit: int,
 
 
 def broken(
-    failed: Exception, translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]", received: Received
+    failed: Exception,
+    translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]",
+    received: Received,
+    found: fault.Fault | None = None,
 ) -> NoReturn:
-    """Raise what a library's error is in our words: the first line of the table that fits.
+    """Raise what a library's error is in our words: the fault that was found, or the first line of the table that fits.
 
     A connection that fails before its answer begins is an upstream out of reach. One that fails in the midst of it has
     cut the answer off, whatever its framing: lengths, chunks, compression (C38).
     """
+    if found is not None and received.status is None:
+        raise Broken(found.kind, found.what, again=found.again) from None
     for foreign, kind, what, again in translations:
         if isinstance(failed, foreign):
             if received.status is not None and what not in _LATE:

@@ -1,11 +1,17 @@
-"""The wire of httpx, over a transport that is given: a server in the same process, say. Not loaded without one."""
+"""The wire of httpx, over a transport that is given: a server in the same process, say. Not loaded without one.
+
+`secured` makes the transport that httpx connects with as a `Secure` says; the keys of tokens are fetched over it.
+"""
 
 import http.cookiejar
+import ssl
 from collections.abc import Callable
 
 import httpx
 
+from upstream import fault
 from upstream.errors import Malformed, Unavailable
+from upstream.proxy import Proxy
 from upstream.wire import HEADERS, JSON, Broken, Received, Request, TooLong, broken, gathered
 
 
@@ -49,7 +55,7 @@ class HttpxWire:
             failed = error
         if isinstance(failed, httpx.RemoteProtocolError) and received.status is None and "disconnected" in str(failed):
             raise Broken(Unavailable, "the connection was closed before an answer") from None
-        broken(failed, _HTTPX, received)
+        broken(failed, _HTTPX, received, fault_of(failed))
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -64,7 +70,52 @@ _HTTPX = (
     (httpx.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
     (httpx.DecodingError, Malformed, "the answer is cut off, or not compressed as it says", True),
     (httpx.NetworkError, Unavailable, "the connection was lost", True),
-    (httpx.ProxyError, Unavailable, "no connection", True),
     (httpx.RemoteProtocolError, Malformed, "the answer is cut off, or not HTTP", True),
     (httpx.HTTPError, Unavailable, "the request failed", True),
 )  # fmt: skip
+
+
+def fault_of(failed: BaseException) -> fault.Fault | None:
+    """Return why a connection was not made; None if TLS and the proxy are not the cause."""
+    if isinstance(failed, httpx.ProxyError):
+        return _PROXY.get(str(failed)[:3], fault.PROXY_NO)
+    return fault.of_openssl(failed)
+
+
+_UNREACHABLE = "unreachable"
+_PROXY = {"407": fault.PROXY_LOGIN, _UNREACHABLE[:3]: fault.PROXY_GONE}
+
+
+def secured(context: ssl.SSLContext, proxy: Proxy | None = None) -> httpx.AsyncBaseTransport:
+    """Return a transport that connects with this context, and through the proxy where it is not to be passed by."""
+    direct = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+    return direct if proxy is None else _Proxied(direct, context, proxy)
+
+
+class _Proxied(httpx.AsyncBaseTransport):
+    """Two transports: one for the hosts that are reached directly, one for the others."""
+
+    def __init__(self, direct: httpx.AsyncHTTPTransport, context: ssl.SSLContext, proxy: Proxy) -> None:
+        self._direct = direct
+        self._through = httpx.AsyncHTTPTransport(
+            verify=context,
+            trust_env=False,
+            proxy=httpx.Proxy(
+                proxy.url, ssl_context=context if proxy.url.startswith("https:") else None, auth=proxy.login
+            ),
+        )
+        self._proxy = proxy
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not self._proxy.passes(request.url.scheme, request.url.host):
+            return await self._direct.handle_async_request(request)
+        try:
+            return await self._through.handle_async_request(request)
+        except httpx.ConnectError as error:
+            if fault_of(error) is not None:
+                raise
+            raise httpx.ProxyError(_UNREACHABLE) from None
+
+    async def aclose(self) -> None:
+        await self._direct.aclose()
+        await self._through.aclose()

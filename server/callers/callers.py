@@ -155,4 +155,4 @@ def _tokens(settings: Settings) -> "Tokens | None":
         settings.jwt_groups_claim,
         settings.jwt_powers_claim,
     )
-    return Tokens(KeySet(settings.jwt_jwks_url), terms)
+    return Tokens(KeySet(settings.jwt_jwks_url, secure=settings.secure("jwks")), terms)

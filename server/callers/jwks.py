@@ -1,12 +1,17 @@
 """The public keys of whoever issues tokens, fetched from their address and kept in step with it."""
 
 import asyncio
+import ssl
 import time
 from typing import Any
 
 import httpx
 import orjson
 import structlog
+
+from upstream.secure import PLAIN, Secure
+from upstream.watched import Watched
+from upstream.wire_httpx import fault_of, secured
 
 FRESH_SECONDS = 300.0
 AGAIN_SECONDS = 10.0
@@ -30,9 +35,17 @@ class KeySet:
     """
 
     def __init__(
-        self, url: str, *, fresh: float = FRESH_SECONDS, again: float = AGAIN_SECONDS, kept: float = KEPT_SECONDS
+        self,
+        url: str,
+        *,
+        fresh: float = FRESH_SECONDS,
+        again: float = AGAIN_SECONDS,
+        kept: float = KEPT_SECONDS,
+        secure: Secure = PLAIN,
     ) -> None:
         self._url = url
+        self._secure = secure
+        self._context: Watched[ssl.SSLContext] | None = None
         self._fresh = fresh
         self._again = again
         self._kept = kept
@@ -69,18 +82,33 @@ class KeySet:
     async def _read(self) -> None:
         try:
             keys = _table(await self._fetch())
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
-            log.warning("the token issuer's keys cannot be read", why=str(error) or type(error).__name__)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            fault = fault_of(error)
+            why = str(error) if fault is None else fault.what
+            log.warning("the token issuer's keys cannot be read", why=why or type(error).__name__)
             return
         self._keys = keys
         self._read_at = time.monotonic()
 
+    def _secured(self) -> ssl.SSLContext:
+        """Return what is connected with, as the files stand now. Raises ValueError where they were never right."""
+        if not self._secure.files:
+            return self._secure.context()
+        if self._context is None:
+            first, *others = self._secure.files
+            self._context = Watched(first, lambda _: self._secure.context(), others=tuple(others))
+        return self._context.value
+
     async def _fetch(self) -> bytes:
         body = bytearray()
+        # Reading the system's certificates takes longer than the event loop may wait.
+        transport = secured(await asyncio.to_thread(self._secured), self._secure.proxy)
         # A client for each request, since there is one in minutes: nothing is open in between.
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
-            httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client,
+            httpx.AsyncClient(
+                transport=transport, timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+            ) as client,
             client.stream("GET", self._url, headers={"accept": "application/json"}) as response,
         ):
             if response.status_code != 200:

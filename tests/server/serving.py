@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,12 @@ from server.listening import Server, configure
 
 
 @contextmanager
-def serving(app: ASGIApp, patience: Patience = PATIENT) -> Iterator[str]:
+def serving(app: ASGIApp, patience: Patience = PATIENT, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of the application, without a slash at its end."""
     bound = socket.create_server(("127.0.0.1", 0))
-    config = configure(app, patience)
+    config = configure(app, patience, tls=tls)
     started = threading.Event()
-    server = Server(config, started.set)
+    server = Server(config, started.set, handshake=patience.request_seconds)
 
     def main() -> None:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
@@ -28,7 +29,7 @@ def serving(app: ASGIApp, patience: Patience = PATIENT) -> Iterator[str]:
     thread.start()
     try:
         assert started.wait(60)
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(20)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from server.watched import Watched
+from upstream.watched import Watched
 
 
 class Reads(list[str]):
