@@ -3,11 +3,11 @@
 import gc
 
 # A collection stops the server for as long as it looks through containers. YOUNG new ones are looked through at once,
-# all young ones (20,000 at most) after OLDER of these collections, and everything after ALL of those: answers hold many
+# all young ones (12,000 at most) after OLDER of these collections, and everything after ALL of those: answers hold many
 # containers and few cycles.
-YOUNG = 5_000
+YOUNG = 3_000
 OLDER = 2
-ALL = 3000
+ALL = 5000
 
 
 def settle() -> None:
