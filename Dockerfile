@@ -1,7 +1,9 @@
 # Two stages: the first installs from the hashed lock, the second holds the result and nothing that built it.
 # The steps need no package manager but pip, and no user database, so that CI replays them in an empty folder.
 
-FROM python:3.11-slim AS build
+# The digest is that of the tag's index for all platforms, as docker-library/repo-info publishes it
+# (repos/python/remote/3.11-slim.md). The same digest stands in both stages; a test holds them to it.
+FROM python:3.11-slim@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff AS build
 ARG APP=/opt/gamehub-graph
 ARG STATE=/var/lib/gamehub-graph
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -23,7 +25,7 @@ RUN "$APP/bin/python" -m pip install --quiet --no-index --find-links archives '.
 RUN "$APP/bin/python" -m compileall -q "$APP/lib"
 RUN mkdir -p "$STATE"
 
-FROM python:3.11-slim
+FROM python:3.11-slim@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff
 ARG APP=/opt/gamehub-graph
 ARG STATE=/var/lib/gamehub-graph
 COPY --from=build $APP $APP

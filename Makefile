@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := benchmarks/peers
+SBOM := sbom.cdx.json
 # The tests start hundreds of Python processes: without bytecode on disk each of them compiles the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
-	bench-hostile amounts lock clean
+	bench-hostile amounts lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -91,7 +92,16 @@ lock: ## write requirements.lock anew from pyproject.toml
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 
+# The same lock file gives the same bytes. It lists the tools of development, too: the lock has one set of versions.
+sbom: install ## write the bill of materials of requirements.lock to sbom.cdx.json (CycloneDX)
+	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --output-reproducible \
+		--pyproject pyproject.toml -o $(SBOM) requirements.lock
+
+# Nothing is installed or resolved: every package is locked with its hashes.
+audit: install ## look the packages of requirements.lock up among known vulnerabilities (needs the network)
+	@$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock $(ARGS)
+
 clean: ## remove what was built or downloaded
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis explorer/node_modules \
+	@rm -rf $(VENV) $(SBOM) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis explorer/node_modules \
 		$(PEERS)/.venv $(PEERS)/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

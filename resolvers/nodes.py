@@ -36,6 +36,16 @@ class Nodes:
         self.count += number
         self.check()
 
+    async def enter(self, number: int, *, alone: bool) -> None:
+        """Count nodes of lists that are ready. Raises AnswerTooLarge before one of them is built.
+
+        `alone`, a list is one of many that the engine resolves by themselves: all that are ready are counted first.
+        """
+        self.take(number)
+        if alone and self.count > TURN:
+            await asyncio.sleep(0)
+            self.check()
+
     def check(self) -> None:
         """Raise AnswerTooLarge if more nodes were counted than may be built."""
         if self.most is not None and self.count > self.most:

@@ -140,6 +140,8 @@ class Predictor:
     async def fetch(self, call: Call, **_: Any) -> Answer[Any]:
         """The rows that a call is likely to bring. Raises what the upstream would: `BadParameter`, `NotFound`."""
         call = checked(call)
+        if call.report.system in self.prices.buckets:
+            self.prices.ahead[call.report.system] += await self._calls(call)
         known = self.prices.sample(call)
         if known is not None:
             if known.unknown is not None:
@@ -152,6 +154,10 @@ class Predictor:
         like = self.prices.sample_like(call)
         found = self._like(call, like.rows, count) if like is not None and like.rows else self._made(call, count)
         return Answer(found, notes={"made_up": True})
+
+    async def _calls(self, call: Call) -> int:
+        """Return how many calls of the upstream this one is going to take."""
+        return 1 if self.held_many is None else _calls_for((await self.held_many([call]))[0])
 
     async def _held_many(self, look: Look, calls: Sequence[Call], **fresh: Any) -> list[Held]:
         """What is held, of calls that this caller has made before: what others have made is not for it to know."""
@@ -232,7 +238,8 @@ class _Rehearsal:
 
 
 async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], guess: Guess) -> _Rehearsal:
-    predictor = Predictor(session.upstream, session.prices, guess)
+    prices = session.prices.still()
+    predictor = Predictor(session.upstream, prices, guess)
     rehearsed = Session(
         predictor,
         session.zone,
@@ -240,7 +247,7 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         agent_of_group=session.agent_of_group,
         agents=session.every_agent,
         lookback_days=session.lookback_days,
-        prices=session.prices.still(),
+        prices=prices,
         join=_hopeful(session),
         now=session.now,
         caller=session.caller,
@@ -267,7 +274,7 @@ async def _parts(session: Session, predictor: Predictor) -> list[Part]:
     steps = session.steps
     if predictor.held_many is not None:
         held = await predictor.held_many([step.call for step in steps], **session.fresh)
-        wanted = [0 if one.fraction >= 1 else max(1, len(one.missing)) for one in held]
+        wanted = list(map(_calls_for, held))
     else:
         wanted = [1] * len(steps)
     alike: dict[object, list[tuple[Step, int]]] = {}
@@ -281,7 +288,7 @@ async def _parts(session: Session, predictor: Predictor) -> list[Part]:
             *sorted(step.fields),
         )
         alike.setdefault(place, []).append((step, calls))
-    parts = []
+    parts, prices = [], predictor.prices.still()
     for members in alike.values():
         first = members[0][0]
         calls = sum(calls for _, calls in members)
@@ -298,12 +305,18 @@ async def _parts(session: Session, predictor: Predictor) -> list[Part]:
                 calls,
                 sum(not calls for _, calls in members),
                 count,
-                predictor.prices.seconds(first.call.report, calls, rows_to_read) if calls else 0.0,
+                prices.seconds(first.call.report, calls, rows_to_read) if calls else 0.0,
                 sorted(set().union(*(step.fields for step, _ in members))),
                 () if first.scoped else first.rejected,
             )
         )
+        prices.ahead[first.call.report.system] += calls
     return parts
+
+
+def _calls_for(held: Held) -> int:
+    """Return how many calls bring what is not at hand."""
+    return 0 if held.fraction >= 1 else max(1, len(held.missing))
 
 
 def _parameters(calls: Sequence[Call]) -> dict[str, Any]:

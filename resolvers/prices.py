@@ -4,10 +4,12 @@ A call costs a latency and a share for each row; how many rows it brings is lear
 seconds and rows; nothing here is measured twice or asked of anybody.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from resolvers.samples import Sample, Samples
+from upstream.bucket import Bucket
 from upstream.call import Call
 from upstream.errors import NotFound
 from upstream.reports import Report, System
@@ -94,9 +96,13 @@ class Prices:
     """The figures of all reports. One for all operations of a server: what one learns, the next one knows.
 
     Calls cost the same whoever sees their rows; `scope` says whose samples are meant where callers see different rows.
+    `buckets` are those of the systems that allow so many calls a minute, and `ahead` the calls that are only predicted:
+    they have taken no token yet.
     """
 
     parallel: Mapping[System, int] = field(default_factory=lambda: PARALLEL)
+    buckets: Mapping[System, Bucket] = field(default_factory=dict)
+    ahead: Counter[System] = field(default_factory=Counter)
     taken: dict[Hashable, str] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
     scope: Hashable = None
@@ -166,9 +172,17 @@ class Prices:
         return (prior if mean is None else mean.value) * length(call)
 
     def seconds(self, report: Report, calls: int, rows: float) -> float:
-        """The price of so many calls that bring so many rows in all: calls run side by side, rows do not."""
+        """The price of so many calls that bring so many rows in all: calls run side by side, rows do not.
+
+        Where the vendor does not allow so many calls now, the wait for the last of them belongs to the price.
+        """
         line = self._line(report)
-        return calls * line.latency / self.parallel[report.system] + rows * line.per_row
+        price = calls * line.latency / self.parallel[report.system] + rows * line.per_row
+        bucket = self.buckets.get(report.system) if self.buckets else None
+        if bucket is None:
+            return price
+        ahead = self.ahead[report.system]
+        return price + bucket.wait(ahead + calls) - bucket.wait(ahead)
 
     def _line(self, report: Report) -> Line:
         return self._lines.get(report.code, _UNKNOWN)
@@ -185,7 +199,7 @@ class Prices:
 
     def still(self) -> "Prices":
         """The same figures, to look at: nothing is learnt by way of these."""
-        return _Still(**{each.name: getattr(self, each.name) for each in fields(Prices)})
+        return _Still(**{each.name: getattr(self, each.name) for each in fields(Prices)} | {"ahead": Counter()})
 
 
 class _Still(Prices):

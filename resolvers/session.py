@@ -275,7 +275,7 @@ class Session:
         try:
             answer = await self._in_turn(sent)
         except UpstreamError as error:
-            step.outcome, step.error, step.requests = "error", error.code, error.requests
+            step.outcome, step.error, step.requests, step.waited = "error", error.code, error.requests, error.waited
             if self.scope is not None:
                 error = self.scope.plain(call, error)
             if isinstance(error, NotFound):
@@ -301,9 +301,10 @@ class Session:
         step.stale = answer.notes.get("stale")
         step.readings = answer.readings
         step.requests, step.rows, step.bytes = answer.requests, len(answer.rows), answer.bytes
+        step.waited = answer.waited
         self.prices.keep(call, answer.rows)
         if step.outcome in ("off", "miss"):
-            self.prices.learn(call, brought, answer.seconds, call not in self.picked)
+            self.prices.learn(call, brought, max(answer.seconds - answer.waited, 0.0), call not in self.picked)
         return answer
 
     def _shown_twice(self, call: Call) -> list[Interval]:

@@ -12,6 +12,9 @@ from upstream.call import Call, Reading
 class Step:
     """A call of an operation. Times are in seconds; `started` counts from the operation's beginning.
 
+    `waited` are those of its `seconds` in which requests waited for a slot of the upstream, or until the vendor allows
+    another call.
+
     `fields` are the fields it served, `rejected` the ways that were weighed and cost more. `outcome` is the cache's
     word (hit, miss, partial, stale, off), or "error"; `stale` says since when the rows are out of date, if they are.
     `scoped`, its caller does not see all that it brought, and is told nothing that measures the rest. `readings` say
@@ -26,6 +29,7 @@ class Step:
     rejected: Sequence[Way] = ()
     keys: int = 1
     seconds: float = 0.0
+    waited: float = 0.0
     requests: int = 0
     rows: int = 0
     bytes: int = 0
@@ -53,6 +57,7 @@ class Step:
             "fields": sorted(self.fields),
             "start": round(self.started, 6),
             "seconds": round(self.seconds, 6),
+            "waited": round(self.waited, 6),
             "requests": self.requests,
             "rows": self.rows,
             "bytes": self.bytes,
@@ -61,7 +66,7 @@ class Step:
             "rejected": [way.told() for way in self.rejected],
         }
         if self.scoped:
-            told |= {"requests": min(self.requests, 1), "bytes": 0, "price": 0.0, "rejected": []}
+            told |= {"requests": min(self.requests, 1), "waited": 0.0, "bytes": 0, "price": 0.0, "rejected": []}
         if self.error is not None:
             told["error"] = self.error
         return told

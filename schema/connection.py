@@ -123,12 +123,8 @@ async def connect_each(
     asked, selection = select(info), select(info, *ITEMS)
     kind, session = WINDOWS[window], info.context
     times = _times(info)
-    if page.after is None:
-        session.nodes.take(times * sum(page.most(session, rows) for rows in found))
-    if len(found) == 1 and session.nodes.count > TURN:
-        # One engine resolves each list by itself: all that are ready are counted before the first of them is built.
-        await asyncio.sleep(0)
-        session.nodes.check()
+    most = times * sum(page.most(session, rows) for rows in found) if page.after is None else 0
+    await session.nodes.enter(most, alone=len(found) == 1)
     with_edges, with_info = "edges" in asked, "pageInfo" in asked
     with_cursors = with_edges or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
     pages: list[tuple[int, int, list[Key], list[Row]] | Exception] = []

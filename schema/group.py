@@ -18,7 +18,8 @@ from schema.node import Node
 from schema.period import THIS_MONTH, TODAY, Period, resolve
 from schema.relation import relation
 from schema.selection import select
-from schema.window import WINDOWS, Source, Window, column, complete, identities
+from schema.whole import whole_each
+from schema.window import Source, Window, column, identities
 from upstream import rows
 from upstream.errors import Incomplete
 from upstream.interval import Interval
@@ -139,18 +140,8 @@ class Group(Node, Window):
             found = await session.rows_of(
                 edges.DAILY_MOVEMENTS_OF_GROUP, identities(groups), report_days, field="Group.dailyMovements"
             )
-        session.nodes.take(sum(len(rows) for rows in found if not isinstance(rows, Exception)))
-        days: list[Any] = [
-            rows
-            if isinstance(rows, Exception)
-            else [
-                WINDOWS["DailyMovement"].on(row, session=info.context, interval=interval, told={"group": group})
-                for row in sorted(rows, key=lambda row: row.timestamp)
-            ]
-            for group, rows in zip(groups, found, strict=True)
-        ]
-        await complete([day for one in days if isinstance(one, list) for day in one], select(info))
-        return days
+        told = [{"group": group} for group in groups]
+        return await whole_each(info, "DailyMovement", found, _by_day, interval=interval, told=told)
 
     @relation
     async def financial_movements(
@@ -170,6 +161,10 @@ class Group(Node, Window):
         return await connect_each(
             info, "FinancialMovement", page, found, interval=interval, told=[None for _ in groups]
         )
+
+
+def _by_day(rows: Sequence[Any]) -> list[Any]:
+    return sorted(rows, key=lambda row: row.timestamp)
 
 
 # The fields of a day that can be told of a day that is not the report's.

@@ -108,6 +108,7 @@ class Query:
         """The rooms that had games in the period, by id (Bulk Games Report, R2)."""
         games = await info.context.all(reports.ROOM_GAMES, resolve(info, during), "Query.rooms")
         firsts = {game.room_id: game for game in reversed(games) if game.room_id is not None}
+        info.context.nodes.take(len(firsts))
         rooms = [Room.on(firsts[key], session=info.context) for key in sorted(firsts)]
         await complete(rooms, select(info))
         return rooms
@@ -184,6 +185,7 @@ class Query:
     async def progressive_jackpots(self, info: Info[Session, Any]) -> list[ProgressiveJackpot] | None:
         """All progressive jackpots as they stand now (Progressive Jackpots Summary, R10)."""
         found = await info.context.all(reports.PROGRESSIVE_JACKPOTS, field="Query.progressiveJackpots")
+        info.context.nodes.take(len(found))
         return [ProgressiveJackpot.on(row, session=info.context) for row in found]
 
     @strawberry.field

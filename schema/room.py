@@ -18,7 +18,8 @@ from schema.period import TODAY, Period, resolve
 from schema.relation import relation
 from schema.selection import arguments, nodes_of, select
 from schema.status import GameStatus, status_number
-from schema.window import UNKNOWN, WINDOWS, Source, Window, column, complete, identities
+from schema.whole import whole_each
+from schema.window import UNKNOWN, Source, Window, column, identities
 from upstream import interval as intervals
 from upstream import rows
 from upstream.bad_value import BadValue
@@ -154,14 +155,5 @@ class Room(Node, Window):
         found = await info.context.rows_of(
             edges.GAMES_ON_SALE_OF_ROOM, identities(rooms), interval, field="Room.gamesOnSale"
         )
-        games: list[Any] = [
-            one
-            if isinstance(one, Exception)
-            else [
-                WINDOWS["Game"].on(row, session=info.context, interval=interval, told={"room": room})
-                for row in order.GAMES.sorted(one)
-            ]
-            for room, one in zip(rooms, found, strict=True)
-        ]
-        await complete([game for one in games if isinstance(one, list) for game in one], select(info))
-        return games
+        told = [{"room": room} for room in rooms]
+        return await whole_each(info, "Game", found, order.GAMES.sorted, interval=interval, told=told)

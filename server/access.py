@@ -9,10 +9,11 @@ from random import getrandbits
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.execution import FAULT, encode
+from server.execution import FAULT
 from server.headers import secured
 from server.logs import TOLD
 from server.refusal import error
+from server.writing import encode
 
 HEADER = "X-Request-Id"
 _HEADER = HEADER.lower().encode()

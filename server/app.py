@@ -19,7 +19,7 @@ from server.callers.callers import Callers
 from server.callers.door import Door
 from server.callers.linking import link_routes
 from server.callers.powers import ADMIN
-from server.execution import Executor, Finish, Foresee, Settled, encode
+from server.execution import Executor, Finish, Foresee, Settled
 from server.explorer import explorer_routes, page_response
 from server.graphql import GraphQL
 from server.guards import Guards
@@ -41,6 +41,7 @@ from server.tables.routes import Desk
 from server.tables.setup import Setup
 from server.tables.table import Tables
 from server.tabs import Tabs
+from server.writing import encode
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 

@@ -1,9 +1,14 @@
-"""The checkup of `gamehub-graph check`: each upstream called once, and what is wrong with it in words."""
+"""The checkup of `gamehub-graph check`: each system called once, and what is wrong with it in words.
+
+The systems are the upstreams, and the Redis and the token issuer that the settings name.
+"""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from server.gateway import Gateway, Probe
+from server.settings import Settings
 from upstream.errors import (
     ContractBroken,
     Failed,
@@ -16,6 +21,7 @@ from upstream.errors import (
     Unavailable,
     UpstreamError,
 )
+from upstream.secure import Secure
 
 # What to look at, by the kind of failure.
 ADVICE: dict[type[UpstreamError], str] = {
@@ -50,6 +56,40 @@ async def examine(gateway: Gateway) -> list[Result]:
     """Call each upstream once, one after the other, so that one does not slow the other down."""
     async with gateway.open():
         return [await _examine(gateway, probe) for probe in gateway.probes()]
+
+
+async def examine_others(settings: Settings) -> list[Result]:
+    """Ask Redis and the token issuer, as far as they are set."""
+    others: list[tuple[str, Callable[[], Awaitable[str | None]], str]] = []
+    if settings.cache_in_redis:
+        advice = "Look at CACHE_URL, at Redis, and at the network between; without it each server reads for itself."
+        others.append(("Redis", lambda: _redis(settings.cache_address), advice))
+    if settings.jwt_jwks_url is not None:
+        url, secure = settings.jwt_jwks_url, settings.secure("jwks")
+        advice = "Look at JWT_JWKS_URL; without the keys no token lets anybody in."
+        others.append(("Token issuer", lambda: _issuer(url, secure), advice))
+    found = []
+    for title, ask, advice in others:
+        began = time.perf_counter()
+        wrong = await ask()
+        found.append(Result(title, None if wrong is None else f"{wrong}.", advice, time.perf_counter() - began))
+    return found
+
+
+async def _redis(address: str) -> str | None:
+    from upstream.store_redis import RedisStore  # only where it is set: see CONTRIBUTING
+
+    store = RedisStore(address)
+    try:
+        return await store.wrong()
+    finally:
+        await store.aclose()
+
+
+async def _issuer(url: str, secure: Secure) -> str | None:
+    from server.callers.jwks import KeySet
+
+    return await KeySet(url, secure=secure).wrong()
 
 
 async def _examine(gateway: Gateway, probe: Probe) -> Result:

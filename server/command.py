@@ -145,9 +145,10 @@ def query(
 
     from schema import graph
     from server.examples import resolve
-    from server.execution import Executor, encode
+    from server.execution import Executor
     from server.gateway import Gateway
     from server.variables import WrongVariable, prepare
+    from server.writing import encode
 
     try:
         ready, borrowed = prepare(graph.schema, chosen, var or [], operation)
@@ -443,17 +444,19 @@ def schema() -> None:
 
 @app.command()
 def check() -> None:
-    """Read the settings, call each upstream once, and say in words what is wrong.
+    """Read the settings, call each system once, and say in words what is wrong.
 
-    Exit codes: 0 both systems answer; 1 one does not, or is not set; 2 a setting is wrong.
+    The systems are both upstreams, and the Redis of CACHE_URL and the token issuer of JWT_JWKS_URL if they are set.
+
+    Exit codes: 0 all systems answer; 1 one does not, or an upstream is not set; 2 a setting is wrong.
     """
     settings = load()
     logs.set_up("error", settings.log_format)
     with upstreams(settings, typer.echo) as live:
-        from server.checkup import examine
+        from server.checkup import examine, examine_others
         from server.gateway import Gateway
 
-        results = asyncio.run(examine(Gateway(live)))
+        results = asyncio.run(examine(Gateway(live))) + asyncio.run(examine_others(settings))
     for result in results:
         typer.echo(result.line())
     if any(result.wrong is not None for result in results):
@@ -510,10 +513,10 @@ def cache(
         days = (first.date() if first else None, last.date() if last else None)
         journal.note(forgetting.FORGET, forgetting.request(report, *days, datetime.now(UTC)))
         journal.flush()
-    if settings.cache_url not in ("off", "memory://"):
+    if settings.cache_in_redis:
 
         async def clear() -> int:
-            store = open_store(settings.cache_url)
+            store = open_store(settings.cache_address)
             assert store is not None
             try:
                 return await store.clear(Pattern(report, {}, *days))
@@ -553,7 +556,7 @@ def errors(
     from rich.console import Console
 
     from server import errors as journal_table
-    from upstream.journal import Journal
+    from upstream.journal import Journal, JournalUnreadable
 
     zone = settings.business_zone
     try:
@@ -566,9 +569,14 @@ def errors(
                 count = journal_table.export(journal, export, start)
             except OSError as error:
                 stop(f"{export} cannot be written: {error.strerror}")
+            except JournalUnreadable as error:
+                stop(str(error))
             typer.echo(f"{count} failed calls written to {export}")
             return
-        entries = journal.entries(start)
+        try:
+            entries = journal.entries(start)
+        except JournalUnreadable as error:
+            stop(str(error))
     if not entries:
         typer.echo(f"No failed calls{' since then' if since else ''}.")
         return

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.table import Table
 
+from server.formulas import harmless
 from upstream.journal import Entry, Journal
 
 COLUMNS = ("at", "correlation_id", "code", "report", "params", "status", "upstream_code", "message", "payload")
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def since(text: str, now: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:
@@ -56,5 +56,4 @@ def export(journal: Journal, path: Path, start: datetime.datetime | None) -> int
 
 def _cell(value: object) -> str:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # What an upstream sent is not to be run by a spreadsheet.
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return harmless(text)  # what an upstream sent is not to be run by a spreadsheet

@@ -1,6 +1,5 @@
 """How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,13 +11,14 @@ from strawberry import Schema
 from strawberry.types import ExecutionContext
 
 from engine.engine import Engine
-from resolvers.nodes import TOO_LARGE, AnswerTooLarge
+from resolvers.nodes import TOO_LARGE, TURN
 from server.asked import EXPLAIN
 from server.documents import Document, Documents, Prepared, Text
 from server.limits import ORDINARY, Limits
 from server.operation import Operation
 from server.refusal import Errors, error, without_names
 from server.validation import coded, without_suggestion
+from server.writing import Written, too_long
 from upstream.call import Call, Reading
 from upstream.deadline import within
 from upstream.queue import ASKER, Queue
@@ -43,7 +43,7 @@ class Outcome:
     """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`.
 
     `readings` say when the upstream rows in it were read; there are none if it holds no upstream rows. `calls` are the
-    calls that the rows came from.
+    calls that the rows came from. `small` says that so few nodes are in it that it may be written in one go.
     """
 
     data: Any = None
@@ -52,6 +52,7 @@ class Outcome:
     ran: bool = True
     readings: Sequence[Reading] = ()
     calls: Sequence[Call] = ()
+    small: bool = True
 
     def answer(self) -> dict[str, Any]:
         """The answer's members, in the order in which the specification would have them."""
@@ -163,6 +164,7 @@ class Executor:
                 if refused_or_explained is not None:
                     return refused_or_explained, True
             outcome = await self._execute(document, operation, context, written)
+            outcome.small = _small(context)
             settled = self._settled is None or await self._settled(context)
             self._finish(operation, context, outcome)
         finally:
@@ -277,14 +279,6 @@ class Executor:
         return Outcome(errors=wrong, extensions={"explain": plan.told()})
 
 
-def encode(answer: dict[str, Any], *, indent: bool = False) -> bytes:
-    """The answer as JSON. Scalars are text, number or truth by now; anything else is written as its text."""
-    try:
-        return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
-    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair, which the slower way writes escaped
-        return json.dumps(answer, default=_unwritten, indent=2 if indent else None).encode()
-
-
 # Fewer items than this are written with the rest.
 MANY = 16
 
@@ -306,12 +300,13 @@ class _Writer:
         self._bytes += len(text)
         if self._most is not None and self._bytes > self._most:
             raise too_long(self._most)
-        return orjson.Fragment(text)
+        return Written(text)
 
 
-def too_long(most: int) -> AnswerTooLarge:
-    """Return the error of an answer that has more bytes than it may have."""
-    return AnswerTooLarge(f"The answer is longer than {most >> 20} MiB, and may not be longer.")
+def _small(context: Any) -> bool:
+    """Return whether an operation built so few nodes that its answer may be written in one go."""
+    nodes = getattr(context, "nodes", None)
+    return nodes is not None and nodes.count <= TURN
 
 
 def _too_large(problems: Sequence[GraphQLError]) -> Outcome | None:
@@ -320,10 +315,6 @@ def _too_large(problems: Sequence[GraphQLError]) -> Outcome | None:
         if (problem.extensions or {}).get("code") == TOO_LARGE:
             return Outcome(errors=[error(problem.message, TOO_LARGE)])
     return None
-
-
-def _unwritten(value: Any) -> Any:
-    return orjson.loads(value.contents) if isinstance(value, orjson.Fragment) else str(value)
 
 
 def _safe(problem: GraphQLError) -> dict[str, Any]:

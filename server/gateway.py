@@ -21,10 +21,11 @@ from server.operation import Operation
 from server.settings import LiveSettings
 from server.tables.setup import Setup
 from upstream.agents import Agent, Agents
+from upstream.bucket import Bucket
 from upstream.cache import Cached, Held, open_store
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
-from upstream.errors import Unavailable, UpstreamError
+from upstream.errors import Overloaded, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.journal import Journal
 from upstream.reports import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
@@ -60,8 +61,10 @@ class Gateway:
         self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
         self._upstream: Upstream | None = None
         self._cached: Cached | None = None
+        rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
+        self._buckets = {system: Bucket(most) for system, most in rates.items() if most}
         self._prices = Prices(
-            {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}
+            {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}, self._buckets
         )
         self._join = Join(settings.movement_join)
         self._coherence: Coherence | None = None
@@ -107,7 +110,7 @@ class Gateway:
         settings = self._settings
         return Cached(
             upstream,
-            open_store(settings.cache_url, limit=settings.cache_mebibytes << 20),
+            open_store(settings.cache_address, limit=settings.cache_mebibytes << 20),
             self._zone,
             day_zone=ZoneInfo(settings.gamehub_timezone),
             origin=self._origin,
@@ -132,6 +135,7 @@ class Gateway:
             timeout=settings.gamehub_timeout,
             concurrency=settings.gamehub_concurrency,
             secure=settings.secure("gamehub"),
+            bucket=self._buckets.get(System.GAMEHUB),
             **self._bounds(),
         )
 
@@ -149,6 +153,7 @@ class Gateway:
             timeout=settings.gamelog_timeout,
             concurrency=settings.gamelog_concurrency,
             secure=settings.secure("gamelog"),
+            bucket=self._buckets.get(System.GAMELOG),
             **self._bounds(),
         )
 
@@ -243,7 +248,7 @@ class Gateway:
     @property
     def keeps(self) -> bool:
         """Whether answers are kept, so that a call may be at hand."""
-        return self._settings.cache_url != "off"
+        return self._settings.cache_address != "off"
 
     def spare(self, system: System) -> bool:
         """Whether a system may be asked once more for what it has failed to answer."""
@@ -286,8 +291,13 @@ class Gateway:
     async def _probe(self, title: str) -> str | None:
         # Built anew each time: what was the last minute at the start is not the last minute now.
         probe = next(probe for probe in self.probes() if probe.title == title)
+        bucket = self._buckets.get(probe.call.report.system)
+        if bucket is not None and not bucket.free:
+            return None  # as with Overloaded below
         try:
             await self.anew(probe.call)
+        except Overloaded:
+            return None  # that no call may be made now says nothing of the upstream
         except UpstreamError as error:
             return f"{error.code}: {error.message}"
         return None

@@ -15,6 +15,7 @@ kept for as long as its rows are trusted. Answers that are stale or hold errors,
 POST are `no-store`.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -23,11 +24,11 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from resolvers.nodes import TOO_LARGE
+from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from server import asked, conditions, origins
 from server import operation as operations
 from server.callers import credentials
-from server.execution import FAULT, Executor, Outcome, encode, too_long
+from server.execution import FAULT, Executor, Outcome
 from server.fields import Fields
 from server.freshness import Freshness
 from server.limits import ORDINARY, Limits
@@ -36,6 +37,7 @@ from server.operation import Operation
 from server.refusal import Refusal, error
 from server.registered import Registered
 from server.watch import ClientGone, Watch
+from server.writing import encode, in_turns, too_long
 
 
 class GraphQL:
@@ -86,14 +88,15 @@ class GraphQL:
             return
         scope["graphql_errors"] = len(outcome.errors)
         try:
-            body = encode(outcome.answer())
-            if most is not None and len(body) > most:
-                problem = too_long(most)
-                outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
-                body = encode(outcome.answer())
+            pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
+            if most is not None and sum(map(len, pieces)) > most:
+                raise too_long(most)
+        except AnswerTooLarge as problem:
+            outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+            pieces = [encode(outcome.answer())]
         except (TypeError, ValueError, RecursionError):  # nesting, say
             status, storable = 500, False
-            body = encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})
+            pieces = [encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})]
         kind = media_type or JSON
         fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
         told = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
@@ -103,14 +106,16 @@ class GraphQL:
         if not storable:
             told += _NO_STORE
         else:
-            tag = f'"{hashlib.sha256(kind.encode() + body).hexdigest()[:_HASH]}"'
+            tag = await _tag(kind, pieces)
             told += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
             if conditions.names(headers.get("if-none-match"), tag):
-                status, body = 304, b""
+                status, pieces = 304, [b""]
         if status != 304:
-            told.append((b"content-length", b"%d" % len(body)))
+            told.append((b"content-length", b"%d" % sum(map(len, pieces))))
         await send({"type": "http.response.start", "status": status, "headers": told})
-        await send({"type": "http.response.body", "body": body})
+        for piece in pieces[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": pieces[-1]})
 
     async def _read(self, scope: Scope, headers: Fields, receive: Receive) -> Operation:
         method = scope["method"]
@@ -177,6 +182,16 @@ _HASH = 32
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
+
+
+async def _tag(kind: str, pieces: Sequence[bytes]) -> str:
+    """Return the tag of an answer. Others have a turn between its pieces."""
+    hashed = hashlib.sha256(kind.encode())
+    for place, piece in enumerate(pieces):
+        if place:
+            await asyncio.sleep(0)
+        hashed.update(piece)
+    return f'"{hashed.hexdigest()[:_HASH]}"'
 
 
 def _status(outcome: Outcome, media_type: str) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.execution import encode
 from server.refusal import error
+from server.writing import encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,14 @@ A page of `evil.example` can make its own name stand for 127.0.0.1, and then ask
 browser still sends `Host: evil.example`. So a server that needs no credential answers to names it knows alone.
 """
 
-import ipaddress
 import re
 from collections.abc import Collection
 
 from starlette.types import Message, Scope, Send
 
 from server.guards import Refused
+from server.host_names import is_loopback, name_of, plain
 
-# A name or an address, and a port.
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{0,5})?", re.ASCII)
 # So many good values of the header are remembered.
 _MOST_KNOWN = 100
 _ORIGIN = re.compile(rb"[A-Za-z]+://[^/]*(?=/)")
@@ -41,31 +39,13 @@ class Hosts:
         if host is None:
             return Refused(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
         known = self._allowed is None or host in self._allowed or is_loopback(host)
-        if not known and (address is None or host != _plain(str(address))):
+        if not known and (address is None or host != plain(str(address))):
             message = "This server does not answer to that Host: add it to ALLOWED_HOSTS, or set AUTH=required."
             return Refused(421, "MISDIRECTED_REQUEST", message)
         if len(self._good) >= _MOST_KNOWN:
             self._good.clear()
         self._good.add((address, given))
         return None
-
-
-def name_of(header: str) -> str | None:
-    """Return the name or address of a `Host` in small letters, without port and brackets; None for no such thing."""
-    found = _HOST.fullmatch(header.strip())
-    return None if found is None else _plain(found[1])
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a name or an address is that of this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _plain(host: str) -> str:
-    return host.strip("[]").rstrip(".").lower()
 
 
 def relative(send: Send) -> Send:

@@ -7,9 +7,10 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -31,6 +32,23 @@ _LETS_IN_BYTES = re.compile(_LETS_IN.pattern.encode())
 
 # What is said by every line that a request causes; the server runs each request in a context of its own.
 TOLD: ContextVar[Mapping[str, str]] = ContextVar("told", default=MappingProxyType({}))
+
+
+class _Lossy:
+    """A stream that loses what cannot be written: a log on a full disk fails no request."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def write(self, line: Any) -> None:
+        """Write a line, or lose it."""
+        with suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        """Write what the stream holds, as far as it can be written."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def tell(logger: object, name: str, event: EventDict) -> EventDict:
@@ -63,14 +81,14 @@ def set_up(level: str, format: str) -> None:
     if as_json:
         # Without local variables, which may hold anything.
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
-        factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory: Any = structlog.BytesLoggerFactory(cast(BinaryIO, _Lossy(sys.stderr.buffer)))
     else:
         last = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]  # fmt: skip
-        factory = structlog.PrintLoggerFactory(sys.stderr)
+        factory = structlog.PrintLoggerFactory(cast(TextIO, _Lossy(sys.stderr)))
     last.append(veil)
     # Our own lines are written as they are; only those of libraries go by way of `logging`.
     structlog.configure(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
-from server.hosts import name_of
+from server.host_names import is_loopback, name_of
 from server.limits import Limits, Patience
 from upstream.hedge import Hedge
 from upstream.proxy import Proxy
@@ -55,7 +55,8 @@ def _address(value: str) -> str:
         raise ValueError("has no http:// or https:// in front")
     if not parts.hostname:
         raise ValueError("names no host")
-    if parts.username is not None or parts.password is not None:
+    # An @ behind the host may end a password that holds a slash: then the host is a part of the password.
+    if "@" in value:
         raise ValueError("holds a user name or password, which would end up in logs")
     if parts.query or parts.fragment:
         raise ValueError("holds a ? or a #: the reports add their own parameters")
@@ -72,10 +73,16 @@ def _time_zone(value: str) -> str:
     return value
 
 
-def _cache_url(value: str) -> str:
+def _cache_url(value: SecretStr) -> SecretStr:
     # The address itself may hold a password, so it is not repeated.
-    if value not in ("off", "memory://") and not value.startswith(("redis://", "rediss://", "unix://")):
+    address = value.get_secret_value()
+    if address in ("off", "memory://"):
+        return value
+    if not address.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("is none of these")
+    from upstream import redis_address  # only here: the library takes as long to import as the rest of a start
+
+    redis_address.check(address)
     return value
 
 
@@ -86,6 +93,8 @@ def _claim(value: str) -> str:
 
 
 def _origins(value: str) -> str:
+    if "@" in value:
+        raise ValueError("holds an @, which no origin has")
     for origin in value.split(","):
         parts = urlsplit(origin.strip())
         if (
@@ -98,6 +107,8 @@ def _origins(value: str) -> str:
 
 
 def _hosts(value: str) -> str:
+    if "@" in value:
+        raise ValueError("holds an @, which no name of a host has")
     for host in _listed(value):
         if name_of(host) != host.strip("[]").rstrip(".").lower():
             raise ValueError(f"holds {host[:100]!r}, which is no name of a host without a port")
@@ -135,7 +146,7 @@ HedgeAfter = Annotated[str, AfterValidator(_hedge)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Token = Annotated[SecretStr, AfterValidator(_printable)]
 Claim = Annotated[str, AfterValidator(_claim)]
-CacheUrl = Annotated[str, AfterValidator(_cache_url)]
+CacheUrl = Annotated[SecretStr, AfterValidator(_cache_url)]
 Origins = Annotated[str, AfterValidator(_origins)]
 HostNames = Annotated[str, AfterValidator(_hosts)]
 HeaderNames = Annotated[str, AfterValidator(_headers)]
@@ -170,6 +181,7 @@ _MINIMUM_HELP = "The oldest TLS version that is spoken with {}: `1.2` or `1.3`."
 _PROXY_HELP = "`environment`: {} is reached through the proxy of `HTTPS_PROXY`, unless `NO_PROXY` names its host."
 _COUNT = "a whole number from 1"
 _BOUND = "a whole number from 0"
+_VENDOR = "a whole number from 0 to 100000"
 _TRUSTED = "seconds from 0 to 86400"
 
 
@@ -190,6 +202,14 @@ class Settings(BaseSettings):
         30.0, "Seconds that one GameHub report may take, retries included.", _SECONDS, gt=0, le=3600
     )
     gamehub_concurrency: int = setting(16, "GameHub calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamehub_calls_per_minute: int = setting(
+        0,
+        "Requests that GameHub may be sent in any minute, retries included; the others wait, and those that cannot be "
+        "sent before their deadline fail with `OVERLOADED`. 0 is no limit. Each server counts its own.",
+        _VENDOR,
+        ge=0,
+        le=100_000,
+    )
     gamehub_ca_file: File | None = setting(None, _CA_HELP.format("GameHub"), _PEM)
     gamehub_client_cert_file: File | None = setting(None, _CERT_HELP.format("GameHub", "GAMEHUB"), _PEM)
     gamehub_client_key_file: File | None = setting(None, _KEY_HELP, _PEM)
@@ -212,6 +232,14 @@ class Settings(BaseSettings):
         60.0, "Seconds that one game log may take, all its pages included.", _SECONDS, gt=0, le=3600
     )
     gamelog_concurrency: int = setting(8, "Game History calls under way at the same time.", _PARALLEL, ge=1, le=1000)
+    gamelog_calls_per_minute: int = setting(
+        0,
+        "Requests that Game History may be sent in any minute, as `GAMEHUB_CALLS_PER_MINUTE` for GameHub. Each page of "
+        "a log is a request.",
+        _VENDOR,
+        ge=0,
+        le=100_000,
+    )
     gamelog_ca_file: File | None = setting(None, _CA_HELP.format("Game History"), _PEM)
     gamelog_client_cert_file: File | None = setting(None, _CERT_HELP.format("Game History", "GAMELOG"), _PEM)
     gamelog_client_key_file: File | None = setting(None, _KEY_HELP, _PEM)
@@ -266,7 +294,10 @@ class Settings(BaseSettings):
         "verify, trust or never",
     )
     cache_url: CacheUrl = setting(
-        "memory://", "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", _CACHE
+        SecretStr("memory://"), "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", _CACHE
+    )
+    cache_url_file: File | None = setting(
+        None, "File that holds that address, instead of `CACHE_URL`: it may hold a password. Read at the start.", _FILE
     )
     cache_mebibytes: int = setting(128, "How much `memory://` keeps, in MiB.", _MEBIBYTES, ge=1, le=1_000_000)
     cache_open_seconds: float = setting(
@@ -339,6 +370,12 @@ class Settings(BaseSettings):
     )
     allow_open: Literal["yes", "no"] = setting(
         "no", "`yes`, as well as `AUTH=open`, serves everybody on an address that is not loopback.", "yes or no"
+    )
+    allow_plain_http: Literal["yes", "no"] = setting(
+        "no",
+        "`yes` sends tokens and reads the JWKS over `http://` also beyond loopback, where anybody "
+        "on the way can read and change what is sent. For networks that encrypt by themselves.",
+        "yes or no",
     )
     keys_file: File = setting(
         Path("~/.local/state/gamehub-graph/keys.sqlite"),
@@ -477,6 +514,17 @@ class Settings(BaseSettings):
         "auto", "`console` for people, `json` for programs, `auto`: `console` on a terminal.", "auto, console or json"
     )
 
+    @cached_property
+    def cache_address(self) -> str:
+        """The address of the cache, as `CACHE_URL` or its file has it; read once. Raises ValueError."""
+        path = self.cache_url_file
+        return self.cache_url.get_secret_value() if path is None else read_cache_url(path)
+
+    @property
+    def cache_in_redis(self) -> bool:
+        """Whether the cache is a Redis."""
+        return self.cache_address not in ("off", "memory://")
+
     @property
     def business_zone(self) -> ZoneInfo:
         """The time zone of the business, in which periods are resolved."""
@@ -581,7 +629,8 @@ def load(env_file: Path = ENV_FILE) -> Settings:
 
 def inconsistencies(settings: Settings) -> list[str]:
     """What is wrong between settings that are each right in themselves, and in the files they name."""
-    lines = _token_lines(settings, "gamehub_token") + _token_lines(settings, "gamelog_agent_token")
+    lines = _file_lines(settings, "gamehub_token") + _file_lines(settings, "gamelog_agent_token")
+    lines += _cache_lines(settings)
     agents_file = settings.gamelog_agents_file is not None
     required = {
         "gamehub_url": {"gamehub_token": _has(settings, "gamehub_token")},
@@ -599,7 +648,7 @@ def inconsistencies(settings: Settings) -> list[str]:
                 lines.append(f"{url.upper()} is not set, though {other.upper()}{alternative} is: set it")
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
-    lines += _caller_lines(settings) + _tls_lines(settings)
+    lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
@@ -608,9 +657,41 @@ def inconsistencies(settings: Settings) -> list[str]:
     return lines
 
 
+def _plain_lines(settings: Settings) -> list[str]:
+    """Return what is wrong with addresses to which this server would speak without encryption."""
+    if settings.allow_plain_http == "yes":
+        return []
+    return [
+        f"{name.upper()} begins with http://, so {danger}; allowed is https, or ALLOW_PLAIN_HTTP=yes"
+        for name, danger in _PLAIN_DANGERS.items()
+        if _goes_plain(getattr(settings, name))
+    ]
+
+
+_PLAIN_DANGERS = {
+    "gamehub_url": "anybody on the way could read the token",
+    "gamelog_url": "anybody on the way could read the agents' tokens",
+    "jwt_jwks_url": "anybody on the way could let himself in",
+}
+
+
+def _goes_plain(url: str | None) -> bool:
+    """Return whether an address is reached over a network without encryption."""
+    parts = urlsplit(url or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def _cache_lines(settings: Settings) -> list[str]:
+    """The same for the address of the cache."""
+    lines = _file_lines(settings, "cache_url", lambda _: settings.cache_address)
+    if not lines and settings.rate_store == "redis" and not settings.cache_in_redis:
+        lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
+    return lines
+
+
 def _caller_lines(settings: Settings) -> list[str]:
     """The same for the settings of callers."""
-    lines = _token_lines(settings, "signing_secret")
+    lines = _file_lines(settings, "signing_secret")
     secret = settings.signing_secret
     if not lines and settings.signing_secret_file is not None:
         secret = SecretStr(read_token(settings.signing_secret_file))
@@ -622,11 +703,6 @@ def _caller_lines(settings: Settings) -> list[str]:
             lines.append(f"{name.upper()} is not set, though JWT_JWKS_URL is: set it")
         if url is None and getattr(settings, name) is not None:
             lines.append(f"JWT_JWKS_URL is not set, though {name.upper()} is: set it")
-    parts = urlsplit(url or "")
-    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-        lines.append("JWT_JWKS_URL begins with http://, so anybody on the way could let himself in; allowed is https")
-    if settings.rate_store == "redis" and settings.cache_url in ("off", "memory://"):
-        lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
     return lines
 
 
@@ -687,6 +763,18 @@ def read_token(path: Path) -> str:
     return text
 
 
+def read_cache_url(path: Path) -> str:
+    """Return the address of the cache that a file holds; ValueError says what is wrong, without the address."""
+    text = _read(path).strip()
+    if not text:
+        raise ValueError(f"names {str(path)!r}, which is empty; allowed is a file that holds {_CACHE}")
+    try:
+        _cache_url(SecretStr(text))
+    except ValueError as error:
+        raise ValueError(f"names {str(path)!r}, whose address {error}; allowed is {_CACHE}") from None
+    return text
+
+
 def read_agents(path: Path) -> dict[str, str]:
     """The agents' codes by group id; ValueError says what is wrong, without a token."""
     try:
@@ -716,6 +804,7 @@ def settings_table() -> str:
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, line in Settings.model_fields.items():
         default = line.default.value if isinstance(line.default, Enum) else line.default
+        default = default.get_secret_value() if isinstance(default, SecretStr) else default
         shown = "" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
         rows.append(f"| `{name.upper()}` | {shown} | {line.description} |")
     return "\n".join(rows) + "\n"
@@ -731,6 +820,14 @@ class LiveSettings:
         self.first = settings
         self._settings = None if env_file is None else Watched(env_file.absolute(), load, settings)
         self._files: dict[tuple[str, Path], Watched[Any]] = {}
+        # Read now, so that a file that is missing or half written at the first call has a last good value.
+        try:
+            self.gamehub_token()
+            self.gamelog_token()
+            self.signing_secret()
+            self.gamelog_agents()
+        except ValueError as error:
+            raise WrongSettings([f"a file that a setting names has changed at the start: it {error}"]) from None
 
     @property
     def now(self) -> Settings:
@@ -777,14 +874,15 @@ def _has(settings: Settings, name: str) -> bool:
     return getattr(settings, name) is not None or getattr(settings, f"{name}_file", None) is not None
 
 
-def _token_lines(settings: Settings, name: str) -> list[str]:
-    token, path = getattr(settings, name), getattr(settings, f"{name}_file")
+def _file_lines(settings: Settings, name: str, read: Callable[[Path], str] = read_token) -> list[str]:
+    """What is wrong with a setting that may stand in a file instead."""
+    path = getattr(settings, f"{name}_file")
     if path is None:
         return []
-    if token is not None:
+    if name in settings.model_fields_set and getattr(settings, name) is not None:
         return [f"{name.upper()} and {name.upper()}_FILE are both set: set one of them"]
     try:
-        read_token(path)
+        read(path)
     except ValueError as error:
         return [f"{name.upper()}_FILE {error}"]
     return []

@@ -11,8 +11,8 @@ import time
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.execution import encode
 from server.refusal import error
+from server.writing import encode
 from upstream.queue import ASKER
 from upstream.room import Room
 

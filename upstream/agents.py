@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from upstream.secret import File, Secret, SecretMissing
+
+_log = structlog.get_logger("upstream.agents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +25,8 @@ class Agent:
 class Agents:
     """The default agent, and a file `{"382": {"agent_code": "...", "agent_token": "..."}}` by group id.
 
-    A changed file is picked up at the next call; one that is not such JSON is an error for the agents in it, until
-    it is mended, and never for the default agent.
+    A changed file is picked up at the next call. One that is not such JSON leaves the agents as they were; if it never
+    was, it is an error for the agents in it until it is mended. The default agent does not depend on it.
     """
 
     def __init__(self, default: Agent | None = None, file: Path | None = None) -> None:
@@ -30,6 +35,9 @@ class Agents:
         self._text: str | None = None
         self._groups: dict[str, str] = {}
         self._agents: dict[str, tuple[Agent, str]] = {}
+        self._wrong: str | None = None  # the last text that was no map
+        with suppress(SecretMissing):
+            self._load()
 
     def of_group(self, group_id: int | str) -> str:
         """The code of a group's agent for `Call.agent`: "" where the default serves it. Raises SecretMissing."""
@@ -59,11 +67,15 @@ class Agents:
         if self._file is None:
             return
         text = self._file.read()
-        if text == self._text:
+        if text == self._text or (text == self._wrong and self._text is not None):
             return
         try:
             groups = {str(group): (str(told["agent_code"]), str(told["agent_token"])) for group, told in _pairs(text)}
         except (ValueError, KeyError, TypeError, AttributeError):
+            self._wrong = text
+            if self._text is not None:
+                _log.warning("agents.unusable", file=str(self._file.path), kept="the agents of before")
+                return
             # The JSON reader's own message quotes the text, and with it a token.
             raise SecretMissing(f"the file {self._file.path} is not a JSON map of group id to agent") from None
         for code, token in groups.values():
@@ -74,7 +86,7 @@ class Agents:
         for code in gone:
             self._agents[code] = (self._agents[code][0], "")
         self._groups = {group: code for group, (code, _) in groups.items()}
-        self._text = text
+        self._text, self._wrong = text, None
 
     def _token_of(self, code: str) -> Callable[[], str]:
         def token() -> str:

@@ -82,6 +82,7 @@ class Made:
     seconds: float
     joined: bool = False
     error: str | None = None
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,8 @@ class _Tale:
             time.monotonic() - self.started,
             notes,
             tuple(self.readings),
+            # They run side by side.
+            waited=max((made.waited for made in own), default=0.0),
         )
 
 
@@ -500,10 +503,11 @@ class Cached:
             self._outcomes["error"] += 1
             return error
         self._outcomes["off"] += 1
-        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
+        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
         notes = {"outcome": "off", "calls": (made,)}
         reading = self._reading_of(call, asked)
-        return Answer(answer.rows, answer.requests, answer.bytes, time.monotonic() - started, notes, (reading,))
+        seconds = time.monotonic() - started
+        return replace(answer, seconds=seconds, notes=notes, readings=(reading,), total=None)
 
     def _reading_of(self, call: Call, asked: datetime.datetime) -> Reading:
         """Return the reading of a call that passed by the cache: nothing of it is kept, so it is trusted no longer."""
@@ -899,7 +903,7 @@ class Cached:
         interval = Interval(days.start(first, self._zone), days.end(last, self._zone))
         call = replace(cut.call, interval=interval, columns=None, counting=True)
         answer = await self._upstream.fetch(call)
-        tale.made.append(Made(call, answer.requests, 0, answer.bytes, answer.seconds))
+        tale.made.append(Made(call, answer.requests, 0, answer.bytes, answer.seconds, waited=answer.waited))
         return answer.total == sum(each.count for each in places.values())
 
     async def _same_totals(
@@ -946,7 +950,7 @@ class Cached:
                 code, requests = error.code, error.requests
             made = Made(call, requests, 0, 0, time.monotonic() - started, error=code)
             return _Brought(asked, made, error)
-        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds)
+        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
         return _Brought(asked, made, None, answer)
 
     def _start(

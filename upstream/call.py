@@ -60,6 +60,7 @@ class Answer(Generic[RowT]):
     """The rows of one call, complete, in the upstream's order; what it took to get them; and how old they are.
 
     `readings` cover all rows. They are empty where rows are made up or come from memory of the operation itself.
+    `waited` are those of its `seconds` in which its requests waited for their turn.
     """
 
     rows: list[RowT]
@@ -69,3 +70,4 @@ class Answer(Generic[RowT]):
     notes: Mapping[str, object] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     total: int | None = None
+    waited: float = 0.0

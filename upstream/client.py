@@ -205,13 +205,13 @@ class Upstream:
                 bad.told = partial(self._note, call)
                 bad.tell()
                 seconds = time.monotonic() - tally.started
-                return Answer(rows, tally.requests, tally.bytes, seconds, total=total)
+                return Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
         except TimeoutError:
             if not late.expired:
                 raise
         tally.hurried = system.transport.hurried(tally)
         # Raised out here, where no exception of an HTTP library is its context.
-        raise Unavailable(f"{call.report.code}: no whole answer in time")
+        raise system.transport.late(tally)
 
     def _keep(self, call: Call, error: UpstreamError, tally: Tally) -> None:
         """Complete an error, without tokens; log it and write it down."""
@@ -219,7 +219,7 @@ class Upstream:
         error.message = redact.text(error.message)
         error.args = (error.message,)
         error.report = call.report.code
-        error.requests = tally.requests
+        error.requests, error.waited = tally.requests, tally.waited
         error.params = redact.value(_params(call))
         error.upstream_code = redact.text(error.upstream_code) if error.upstream_code is not None else None
         error.correlation_id = error.correlation_id or uuid.uuid4().hex[:12]

@@ -8,7 +8,7 @@
     ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports
     ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset, circuit open
     │   └── Insecure      UPSTREAM_TLS               no secure connection: certificates, versions, the handshake
-    ├── Overloaded        OVERLOADED                 too many calls wait for the upstream: this one is not made
+    ├── Overloaded        OVERLOADED                 this call is not made: too many wait, or too many were sent
     └── Malformed         UPSTREAM_MALFORMED         not the documented JSON, or one value that is not as documented
 
 No error holds a token: texts and parameters are redacted where they arise, at the transport (C2).
@@ -50,6 +50,7 @@ class UpstreamError(Exception):
         self.correlation_id = correlation_id
         self.payload = payload
         self.requests = 0  # how many HTTP requests the failed call took
+        self.waited = 0.0  # and for how many seconds they waited for their turn
 
 
 class Unauthenticated(UpstreamError):
@@ -101,9 +102,10 @@ class Insecure(Unavailable):
 
 
 class Overloaded(UpstreamError):
-    """So many calls wait for the upstream already that this one would only make it worse."""
+    """So many calls wait for the upstream, or were sent in this minute, that this one would not be sent in time."""
 
     code = "OVERLOADED"
+    plain = "more calls wait for the upstream than it may be sent in time"
 
 
 class Malformed(UpstreamError):

@@ -10,6 +10,7 @@ from upstream import decode, request
 from upstream.auth import GameHubAuth, with_token
 from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
+from upstream.bucket import Bucket
 from upstream.call import Call
 from upstream.distinct import distinct
 from upstream.errors import Malformed, Unavailable, refusal
@@ -48,6 +49,7 @@ class GameHubConfig:
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
     secure: Secure = PLAIN
+    bucket: Bucket | None = None
     auth: Callable[[Secret], Auth] = GameHubAuth
     transport: "AsyncBaseTransport | None" = None
 
@@ -68,6 +70,7 @@ class GameHub:
             most_waiting=config.most_waiting,
             hedge_after=config.hedge_after,
             secure=config.secure,
+            bucket=config.bucket,
             transport=config.transport,
         )
 

@@ -14,6 +14,7 @@ from upstream.agents import Agent, Agents
 from upstream.auth import GameLogAuth, with_token
 from upstream.bad_value import BadValues
 from upstream.belonging import refuse_strangers
+from upstream.bucket import Bucket
 from upstream.call import Call
 from upstream.distinct import distinct
 from upstream.errors import (
@@ -63,6 +64,7 @@ class GameLogConfig:
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
     secure: Secure = PLAIN
+    bucket: Bucket | None = None
     page_size: int = 10_000
     pages_at_once: int = 4
     auth: Callable[[Agent], Auth] = GameLogAuth
@@ -93,6 +95,7 @@ class GameLog:
             most_waiting=config.most_waiting,
             hedge_after=config.hedge_after,
             secure=config.secure,
+            bucket=config.bucket,
             transport=config.transport,
         )
 

@@ -1,7 +1,7 @@
 """The error journal: every failed call, kept in an embedded SQLite file for the vendor (C10, "Recommendations").
 
 One thread of its own writes: the event loop hands an entry over and goes on. A journal that cannot be written is
-logged and fails no call.
+logged and fails no call. The file is for this user alone.
 """
 
 import datetime
@@ -19,7 +19,9 @@ from typing import Any, Self
 
 import structlog
 
+from upstream import private
 from upstream.errors import UpstreamError
+from upstream.evidence import evidence
 
 _log = structlog.get_logger("upstream.journal")
 
@@ -49,9 +51,16 @@ CREATE TABLE IF NOT EXISTS note (
 _COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, message, payload"
 
 
+class JournalUnreadable(Exception):
+    """The file of the journal cannot be read; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A failed call. `at` is in UTC; `payload` is what the upstream sent, without tokens, at most 16 KiB of it."""
+    """A failed call. `at` is in UTC; `payload` is what the upstream sent, see `upstream/evidence.py`.
+
+    It has no tokens, and of rows no more than a fault report needs; it is at most 16 KiB of it.
+    """
 
     at: datetime.datetime
     correlation_id: str
@@ -84,6 +93,8 @@ class Journal:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._pending: set[Future[None]] = set()
         self._lock = threading.Lock()
+        self._lost = 0  # changes since it could be written last
+        self._unreadable = False
 
     def __enter__(self) -> Self:
         """The journal."""
@@ -95,7 +106,7 @@ class Journal:
 
     def record(self, error: UpstreamError) -> None:
         """Keep an error. Returns at once; what cannot be written is logged."""
-        payload = error.payload[:PAYLOAD_LIMIT] if error.payload is not None else None
+        payload = evidence(error.payload[:PAYLOAD_LIMIT], error.column) if error.payload is not None else None
         params = json.dumps(error.params, ensure_ascii=False, default=str)
         size = len(params) + len(error.message) + len(payload or b"") + 200
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
@@ -137,8 +148,9 @@ class Journal:
             with self._connection() as connection:
                 found = connection.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()
         except sqlite3.Error as error:
-            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+            self._complain(error)
             return None
+        self._unreadable = False
         return found[0] if found else None
 
     def noted_under(self, prefix: str) -> dict[str, str]:
@@ -153,21 +165,27 @@ class Journal:
                     (len(prefix) + 1, len(prefix), prefix),
                 ).fetchall()
         except sqlite3.Error as error:
-            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+            self._complain(error)
             return {}
+        self._unreadable = False
         return dict(found)
 
     def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
-        """The newest `limit` entries since an aware time, the oldest of them first."""
+        """Return the newest `limit` entries since an aware time, the oldest of them first. Raises JournalUnreadable."""
         self.flush()
         if not self._path.exists():
             return []
         start = since.astimezone(datetime.UTC).isoformat(timespec="microseconds") if since is not None else ""
-        with self._connection() as connection:
-            found = connection.execute(
-                f"SELECT {_COLUMNS} FROM error WHERE at >= ? ORDER BY id DESC LIMIT ?",
-                (start, -1 if limit is None else limit),
-            ).fetchall()
+        try:
+            with self._connection() as connection:
+                found = connection.execute(
+                    f"SELECT {_COLUMNS} FROM error WHERE at >= ? ORDER BY id DESC LIMIT ?",
+                    (start, -1 if limit is None else limit),
+                ).fetchall()
+        except sqlite3.Error as error:
+            raise JournalUnreadable(
+                f"{self._path} cannot be read: {error}; make room on its disk if it is full"
+            ) from None
         return [_entry(*row) for row in reversed(found)]
 
     def export(self, path: Path | str, since: datetime.datetime | None = None) -> int:
@@ -203,19 +221,36 @@ class Journal:
         self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text)))
 
     def _change(self, change: Callable[[sqlite3.Connection], object], **told: object) -> None:
-        """Carry a change out; what cannot be written is logged."""
+        """Carry a change out. That nothing can be written is logged once, until it can be written again."""
         for last in (*[False] * (_TRIES - 1), True):
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._make_private()
                 with self._connection() as connection, connection:
                     change(connection)
+                if self._lost:
+                    _log.info("journal.writable", path=str(self._path), lost=self._lost)
+                    self._lost = 0
                 return
             except (sqlite3.Error, OSError) as error:
                 # Two processes that open a new file at once find it locked, whatever the time-out, while WAL is set.
                 if last or not (isinstance(error, sqlite3.OperationalError) and "locked" in str(error)):
-                    _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)
+                    if not self._lost:
+                        _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)
+                    self._lost += 1
                     return
             time.sleep(_PAUSE)
+
+    def _complain(self, error: sqlite3.Error) -> None:
+        """Log that the journal cannot be read, once until it can be read again."""
+        if not self._unreadable:
+            _log.warning("journal.unreadable", path=str(self._path), reason=str(error))
+        self._unreadable = True
+
+    def _make_private(self) -> None:
+        """Make the file, or close the one that is there, and those that SQLite has beside it, to others."""
+        private.make_file(self._path)
+        for ending in ("-wal", "-shm"):
+            private.close(self._path.with_name(self._path.name + ending))
 
     def _drop_oldest(self, connection: sqlite3.Connection) -> None:
         count, size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM error").fetchone()

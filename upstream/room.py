@@ -21,6 +21,10 @@ class Room:
             return False
         return self._waiting[name] >= self._share or self._count >= 2 * self._most
 
+    def of(self, name: str) -> int:
+        """Return how many of this asker's wait."""
+        return self._waiting[name]
+
     def enter(self, name: str) -> None:
         """One more of the asker's waits."""
         self._waiting[name] += 1

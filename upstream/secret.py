@@ -29,7 +29,7 @@ class SecretMissing(Exception):
 class File:
     """The text of a file, read again whenever the file has changed: its time, size or inode (mounted secrets swap it).
 
-    A file that cannot be read, as while it is being replaced, keeps its last text.
+    A file that cannot be read or is empty, as while it is being replaced, keeps its last text.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -44,7 +44,8 @@ class File:
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             recent = time.time_ns() - stat.st_mtime_ns < _TICK
             if fresh or recent or seen != self._seen or self._text is None:
-                self._text = self.path.read_text(encoding="utf-8").strip()
+                text = self.path.read_text(encoding="utf-8").strip()
+                self._text = text or self._text or ""
                 self._seen = seen
         except (OSError, UnicodeError):
             if self._text is None:
@@ -56,7 +57,8 @@ class File:
 class Secret:
     """A token from a literal, a file or a function; it never shows its value in a text of its own.
 
-    A function is asked at every request and must return at once. Former values are remembered for the redaction.
+    A function is asked at every request and must return at once. Former values are remembered for the redaction. A file
+    is read at once, so that its first value counts while the file cannot be read or holds no token.
     """
 
     def __init__(self, source: str | Path | Callable[[], str]) -> None:
@@ -70,6 +72,9 @@ class Secret:
         self._known: deque[str] = deque(maxlen=_REMEMBERED)
         self.reading = 0
         self.current: str | None = None  # what was read last
+        if isinstance(source, Path):
+            with contextlib.suppress(SecretMissing):
+                self.value()
 
     def value(self) -> str:
         """The token now. Raises SecretMissing."""
@@ -89,11 +94,15 @@ class Secret:
         return tuple(self._known)
 
     def _read(self, fresh: bool) -> str:
-        value = self._source.read(fresh) if isinstance(self._source, File) else self._source()
-        if not value:
-            raise SecretMissing("the token is empty")
-        if not value.isascii() or not value.isprintable():
-            raise SecretMissing("the token holds characters that a token cannot hold")
+        try:
+            value = _token(self._source.read(fresh) if isinstance(self._source, File) else self._source())
+        except SecretMissing:
+            if self.current is None or not isinstance(self._source, File):
+                raise
+            return self.current
+        except (OSError, ValueError):
+            # Its text may hold a part of what was read.
+            raise SecretMissing("the token cannot be read") from None
         self.current = value
         if value not in self._known:
             self._known.append(value)
@@ -101,6 +110,14 @@ class Secret:
 
     def __repr__(self) -> str:
         return f"<Secret {MASK}>"
+
+
+def _token(value: str) -> str:
+    if not value:
+        raise SecretMissing("the token is empty")
+    if not value.isascii() or not value.isprintable():
+        raise SecretMissing("the token holds characters that a token cannot hold")
+    return value
 
 
 class Redactor:

@@ -55,7 +55,7 @@ def _read(name: str) -> tuple[str, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """What a store holds, and how many entries it has dropped for want of room."""
+    """What a store holds, how many entries it has dropped for want of room, and how many were not as they were kept."""
 
     kind: str
     entries: int
@@ -63,6 +63,7 @@ class StoreStats:
     evictions: int
     limit: int | None = None
     down: bool = False
+    spoilt: int = 0
 
 
 class Store(Protocol):

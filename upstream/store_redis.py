@@ -1,5 +1,8 @@
 """The store in Redis, which several processes share and which outlives them. Without Redis there is no cache, no error.
 
+Other programs can reach a Redis, so each value is bound to its key (`upstream/seal.py`). One that does not fit its key
+is as if it were not there: it is removed, counted and logged, and read from the upstream again.
+
 How much it may hold is Redis's own to say: `maxmemory`, and `maxmemory-policy volatile-lru` or `allkeys-lru`.
 """
 
@@ -15,11 +18,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from upstream.seal import beginning, needed, opened, seal
 from upstream.store import Key, Pattern, StoreStats
 
 _log = structlog.get_logger("upstream.store")
 _T = TypeVar("_T")
 _BATCH = 1000
+# Written into the name of every key: raise it when values are written in another way.
+_VERSION = 2
+_MANY_BYTES = 1 << 18
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
@@ -42,39 +49,67 @@ class RedisStore:
             retry=Retry(NoBackoff(), 0),
             decode_responses=False,
         )
-        self._prefix = f"{namespace}:"
+        self._prefix = f"{namespace}:{_VERSION}:"
         self._pause = pause
         self._rest_until = 0.0
         self._down = False
         self._refused = False
+        self._spoilt = 0
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """The values, in one round trip."""
         if not keys:
             return []
-        found = await self._try(lambda: self._redis.mget([self._name(key) for key in keys]))
-        return [each if isinstance(each, bytes) else None for each in found or [None] * len(keys)]
+        names = [self._name(key) for key in keys]
+        found = await self._try(lambda: self._redis.mget(names))
+        sealed = [each if isinstance(each, bytes) else None for each in found or [None] * len(keys)]
+
+        def values() -> list[bytes | None]:
+            return [None if each is None else opened(name, each) for name, each in zip(names, sealed, strict=True)]
+
+        many = sum(len(each) for each in sealed if each is not None) > _MANY_BYTES
+        read = await asyncio.to_thread(values) if many else values()
+        spoilt = [
+            name for name, each, value in zip(names, sealed, read, strict=True) if each is not None and value is None
+        ]
+        if spoilt:
+            self._spoilt += len(spoilt)
+            _log.warning("cache.spoilt", store="redis", entries=len(spoilt), first=spoilt[0].decode())
+            await self._try(lambda: self._redis.unlink(*spoilt))
+        return read
 
     async def peek_many(self, keys: Sequence[Key], length: int) -> list[bytes | None]:
-        """The first `length` bytes, in one round trip."""
+        """Return at least the first `length` bytes, in one round trip; of a short value, all of it."""
+        names = [self._name(key) for key in keys]
 
         async def peek() -> list[Any]:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for key in keys:
-                    pipeline.getrange(self._name(key), 0, length - 1)
+                for name in names:
+                    pipeline.getrange(name, 0, needed(length) - 1)
                 return await pipeline.execute(raise_on_error=False)
 
         found = await self._try(peek) if keys else []
         # What is not there has no bytes.
-        return [each if isinstance(each, bytes) and each else None for each in found or [None] * len(keys)]
+        return [
+            beginning(name, each) if isinstance(each, bytes) and each else None
+            for name, each in zip(names, found or [None] * len(keys), strict=True)
+        ]
 
     async def set_many(self, entries: Sequence[tuple[Key, bytes]], seconds: float) -> None:
         """Keep the values, in one round trip."""
 
+        named = [(self._name(key), value) for key, value in entries]
+
+        def sealed() -> list[tuple[bytes, bytes]]:
+            return [(name, seal(name, value)) for name, value in named]
+
+        many = sum(len(value) for _, value in named) > _MANY_BYTES
+        written = await asyncio.to_thread(sealed) if many else sealed()
+
         async def store() -> list[Any]:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for key, value in entries:
-                    pipeline.set(self._name(key), value, px=max(round(seconds * 1000), 1))
+                for name, value in written:
+                    pipeline.set(name, value, px=max(round(seconds * 1000), 1))
                 return await pipeline.execute(raise_on_error=False)
 
         for answer in (await self._try(store) if entries else None) or ():
@@ -115,17 +150,30 @@ class RedisStore:
                     weight += sum(await pipeline.execute())
             info = await self._redis.info()
             limit = int(info.get("maxmemory", 0)) or None
-            return StoreStats("redis", len(names), weight, int(info.get("evicted_keys", 0)), limit)
+            evicted = int(info.get("evicted_keys", 0))
+            return StoreStats("redis", len(names), weight, evicted, limit, spoilt=self._spoilt)
 
         found = await self._try(count)
-        return found if found is not None else StoreStats("redis", 0, 0, 0, down=True)
+        return found if found is not None else StoreStats("redis", 0, 0, 0, down=True, spoilt=self._spoilt)
+
+    async def wrong(self) -> str | None:
+        """Return what keeps Redis from keeping values, in words; None if nothing does."""
+
+        async def attempt() -> None:
+            await self._redis.set(f"{self._prefix}check", b"", px=1000)
+
+        try:
+            await self._insist(attempt)
+        except ConnectionError as error:
+            return str(error)
+        return None
 
     async def aclose(self) -> None:
         """Let go of the connections."""
         await self._redis.aclose()
 
-    def _name(self, key: Key) -> str:
-        return f"{self._prefix}{key[0]}:{key[1]}"
+    def _name(self, key: Key) -> bytes:
+        return f"{self._prefix}{key[0]}:{key[1]}".encode()
 
     async def _walk(self, report: str | None) -> AsyncIterator[tuple[bytes, Key]]:
         start = _GLOB.sub(r"\\\1", f"{self._prefix}{report}:" if report is not None else self._prefix)
@@ -158,7 +206,7 @@ class RedisStore:
         try:
             return await _undisturbed(ask)
         except (TimeoutError, RedisError, OSError) as error:
-            reason = f"Redis does not answer: {type(error).__name__}: {error}"
+            reason = f"Redis does not answer: {type(error).__name__}: {error}"  # none of these quotes the password
         raise ConnectionError(reason)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import stamina
 
 from upstream import deadline
+from upstream.bucket import Bucket
 from upstream.budget import Budget
 from upstream.errors import Malformed, Overloaded, Unavailable, UpstreamError
 from upstream.hedge import Hedge
@@ -50,6 +51,8 @@ class Tally:
     """What a call of `report` has taken so far: since when, HTTP requests sent, bytes read once unpacked.
 
     `sent` is when the first request left; `hurried` says that the deadline came so soon after it that nothing follows.
+    `waited` is how long requests of the call waited for their turn: several that wait at the same time count once.
+    `dry` says that the last of these waits ended in vain, for want of a token.
     """
 
     report: str = ""
@@ -58,6 +61,22 @@ class Tally:
     bytes: int = 0
     sent: float | None = None
     hurried: bool = False
+    waited: float = 0.0
+    waiting: int = 0
+    dry: bool = False
+    _since: float = 0.0
+
+    def wait(self) -> None:
+        """Note that a request begins to wait for its turn."""
+        if not self.waiting:
+            self._since = time.monotonic()
+        self.waiting += 1
+
+    def go_on(self) -> None:
+        """Note that a request waits no longer."""
+        self.waiting -= 1
+        if not self.waiting:
+            self.waited += time.monotonic() - self._since
 
 
 class _Again(Exception):
@@ -80,7 +99,8 @@ class Transport:
     the documented JSON. With `hedge_after`, a request that is late is made a second time; the first answer counts.
 
     No more than `most_waiting` requests wait for a slot, but for those of other askers (`room.py`): the next one is
-    Overloaded.
+    Overloaded. With a `bucket`, each request takes a token of it, retries and second requests included. One that cannot
+    have its token before the deadline is Overloaded at once.
     """
 
     def __init__(
@@ -95,6 +115,7 @@ class Transport:
         most_waiting: int = 1000,
         hedge_after: str = "",
         secure: Secure = PLAIN,
+        bucket: Bucket | None = None,
         transport: "AsyncBaseTransport | None" = None,
     ) -> None:
         self.budget = Budget()
@@ -102,7 +123,8 @@ class Transport:
         self._attempts = attempts
         self._backoff = backoff
         self._body_limit = body_limit
-        self._slots = Queue(concurrency)
+        self._bucket = bucket
+        self._slots = Queue(concurrency, bucket)
         self._concurrency = concurrency
         self._busy = 0
         self._room = Room(most_waiting)
@@ -138,9 +160,10 @@ class Transport:
                 wait_jitter=self._backoff,
             ):
                 with attempt:
-                    found = first if attempt.num == 1 else await self._attempt(request, auth, tally)
+                    found = first if attempt.num == 1 else await self._once_more(request, auth, tally, last)
                     if isinstance(found, _Again):
-                        found.final = attempt.num >= self._attempts
+                        last = found
+                        found.final = found.final or attempt.num >= self._attempts
                         raise found
                     return found
         except _Again as again:
@@ -153,6 +176,12 @@ class Transport:
     def deadline(self) -> deadline.limit:
         """The time that a whole call may take, its queueing, retries and further pages included."""
         return deadline.limit(self._timeout)
+
+    def late(self, tally: Tally) -> UpstreamError:
+        """Return the error of a call that was not done at its deadline."""
+        if tally.dry and self._bucket is not None:
+            return self._too_many(self._bucket, tally)
+        return Unavailable(f"{tally.report}: no whole answer in time")
 
     def hurried(self, tally: Tally) -> bool:
         """Whether a call was sent so shortly before the end of its operation that it could hardly be answered."""
@@ -194,17 +223,29 @@ class Transport:
             return found.reply
         return found
 
+    async def _once_more(self, request: Request, auth: Auth, tally: Tally, last: _Again) -> Reply | _Again:
+        """Make a request again; where it may not be sent, return what came of it last."""
+        try:
+            return await self._attempt(request, auth, tally)
+        except Overloaded:
+            last.final = True
+            return last
+
     async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
         """One request, in a slot of its own."""
         asker = ASKER.get()
-        if self._busy >= self._concurrency and self._room.full(asker.name):
-            self._overloaded += 1
-            raise Overloaded(f"{len(self._room)} calls wait for the upstream already: try again later, or ask for less")
         if not self._slots.take_free():
+            self._check(asker.name, tally)
             self._room.enter(asker.name)
+            tally.wait()
             try:
                 await self._slots.take(asker.name)
+                tally.dry = False
+            except asyncio.CancelledError:
+                tally.dry = self._bucket is not None and not self._bucket.free
+                raise
             finally:
+                tally.go_on()
                 self._room.leave(asker.name)
         self._busy += 1
         try:
@@ -220,13 +261,30 @@ class Transport:
             self._busy -= 1
             self._slots.give()
 
+    def _check(self, name: str, tally: Tally) -> None:
+        """Raise Overloaded for a request that may not wait, or would wait in vain."""
+        bucket = self._bucket
+        if (self._busy >= self._concurrency or bucket is not None) and self._room.full(name):
+            self._overloaded += 1
+            raise Overloaded(f"{len(self._room)} calls wait for the upstream already: try again later, or ask for less")
+        # Those of the same asker go first, whoever else waits.
+        if bucket is not None and bucket.wait(self._room.of(name) + 1) >= self._left(tally):
+            self._overloaded += 1
+            raise self._too_many(bucket, tally)
+
+    def _too_many(self, bucket: Bucket, tally: Tally) -> Overloaded:
+        return Overloaded(
+            f"{tally.report}: the upstream may be sent {bucket.most} calls a minute, and this one would come too late: "
+            f"try again in {math.ceil(bucket.wait())} s, or ask for less"
+        )
+
     async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Again | UpstreamError:
         """One request, and a second one where the first is late and a slot is free; the first answer is taken."""
         tasks = {asyncio.create_task(self._turn(request, auth, tally))}
         try:
             await asyncio.wait(tasks, timeout=delay)
             first = next(iter(tasks))
-            free = self._busy < self._concurrency and not len(self._room)
+            free = self._busy < self._concurrency and not len(self._room) and self._slots.open
             if not first.done() and free and self.budget.spend():
                 self._hedged += 1
                 tasks.add(asyncio.create_task(self._turn(request, auth, tally)))

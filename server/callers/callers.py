@@ -12,7 +12,7 @@ from resolvers.caller import EVERYONE, Caller
 from server.callers import links
 from server.callers.attempts import Attempts
 from server.callers.credentials import WrongCredential, credential
-from server.callers.keys import AS_SET, Keys, Rates, looks_like_key
+from server.callers.keys import AS_SET, Keys, KeysUnreadable, Rates, looks_like_key
 from server.callers.limiter import Limiter
 from server.callers.powers import TABLES
 from server.refusal import Guessed, Refusal, unauthenticated
@@ -65,7 +65,7 @@ class Callers:
             signing_secret=live.signing_secret,
             limiter=Limiter(
                 Rates(settings.rate_requests, settings.rate_calls),
-                settings.cache_url if settings.rate_store == "redis" else None,
+                settings.cache_address if settings.rate_store == "redis" else None,
             ),
         )
 
@@ -100,6 +100,11 @@ class Callers:
             return None if self.required else Known(EVERYONE, f"{EVERYONE.name} {address}")
         try:
             return self._by_link(scope) if by_link else await self._by_credential(text)
+        except KeysUnreadable:
+            raise Refusal(
+                503, "STORAGE_UNAVAILABLE", "The file of API keys cannot be read, so no key lets anybody in: make room "
+                "on its disk (KEYS_FILE) if it is full. The log says why.", {"Retry-After": "5"},
+            ) from None  # fmt: skip
         except Guessed as wrong:
             # A right credential always passes, whatever others at the same address do. So it is tried first.
             wait = self._attempts.wait(address)

@@ -8,9 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.callers.callers import NOBODY, Callers, Known
 from server.callers.powers import Area, area
 from server.callers.standing import Standing
-from server.execution import encode
 from server.logs import TOLD
 from server.refusal import Refusal, unauthenticated
+from server.writing import encode
 from upstream.queue import ASKER, Asker
 
 REALM = "gamehub-graph"

@@ -19,6 +19,8 @@ KEPT_SECONDS = 3600.0
 TIMEOUT_SECONDS = 5.0
 MOST_BYTES = 512 * 1024
 
+_TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+
 log = structlog.get_logger(__name__)
 
 
@@ -68,6 +70,14 @@ class KeySet:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(id)
 
+    async def wrong(self) -> str | None:
+        """Fetch the keys once, and return what is wrong with them in words; None if nothing is."""
+        try:
+            keys = _table(await self._fetch())
+        except _TROUBLE as error:
+            return _why(error)
+        return None if keys else "the key set holds no key that signs"
+
     def _renew(self) -> "asyncio.Task[None] | None":
         now = time.monotonic()
         if self._reading is None and now - self._tried_at >= self._again:
@@ -82,10 +92,8 @@ class KeySet:
     async def _read(self) -> None:
         try:
             keys = _table(await self._fetch())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            fault = fault_of(error)
-            why = str(error) if fault is None else fault.what
-            log.warning("the token issuer's keys cannot be read", why=why or type(error).__name__)
+        except _TROUBLE as error:
+            log.warning("the token issuer's keys cannot be read", why=_why(error))
             return
         self._keys = keys
         self._read_at = time.monotonic()
@@ -118,6 +126,12 @@ class KeySet:
                 if len(body) > MOST_BYTES:
                     raise ValueError(f"the answer is longer than {MOST_BYTES} bytes")
         return bytes(body)
+
+
+def _why(error: Exception) -> str:
+    """Return what went wrong, in words."""
+    fault = fault_of(error)
+    return (str(error) if fault is None else fault.what) or type(error).__name__
 
 
 def _table(body: bytes) -> dict[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 import structlog
 
 from resolvers.caller import EVERYONE, Caller
+from upstream import private
 
 PREFIX = "ghk"
 # For whoever cannot read the file for a moment; longer, and a revoked key would live on.
@@ -50,6 +51,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS name_in_use ON key (name) WHERE revoked IS NUL
 _COLUMNS = "id, name, digest, last_four, groups, powers, requests, calls, created, expires, revoked"
 
 log = structlog.get_logger(__name__)
+
+
+class KeysUnreadable(Exception):
+    """The file of keys is there and cannot be read, so nobody knows which keys live."""
 
 
 class KeyTrouble(Exception):
@@ -157,12 +162,12 @@ class KeyFile:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
         except (sqlite3.Error, OSError) as error:
-            raise KeyTrouble(f"{self.path} cannot be written: {error}") from None
+            raise KeyTrouble(
+                f"{self.path} cannot be written: {error}; make room on its disk if it is full, or set KEYS_FILE"
+            ) from None
 
     def _prepare(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Nobody else's to read from its first moment on; SQLite gives its other files the same rights.
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        private.make_file(self.path)  # SQLite gives its other files the same rights
         for last in (*[False] * (_TRIES - 1), True):
             try:
                 with closing(sqlite3.connect(self.path, timeout=5.0)) as connection:
@@ -179,7 +184,8 @@ class KeyFile:
 class Keys:
     """The keys as they stand now: each question looks whether the file has changed, which takes microseconds.
 
-    A file that is gone holds no key. One that cannot be read is logged, and what it held counts for a little longer.
+    A file that is gone holds no key. One that cannot be read is logged, and what it held counts for a little longer;
+    then each question raises KeysUnreadable.
     """
 
     def __init__(self, path: Path, kept: float = KEPT_SECONDS) -> None:
@@ -189,12 +195,15 @@ class Keys:
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._version: int | None = None
-        self._read_at = time.monotonic()
+        self._read_at: float | None = None  # when the file could be read last
         self._complained = False
         self._lock = threading.Lock()
 
     def key(self, text: str) -> Key | None:
-        """The key that a text is, if it lives. How long this takes says nothing of how much of it was right."""
+        """Return the key that a text is, if it lives. Raises KeysUnreadable.
+
+        How long this takes says nothing of how much of it was right.
+        """
         found = _KEY.fullmatch(text)
         if found is None:
             return None
@@ -203,7 +212,7 @@ class Keys:
         return key if same else None
 
     def by_id(self, id: str) -> Key | None:
-        """The key with this id, if it lives."""
+        """Return the key with this id, if it lives. Raises KeysUnreadable."""
         key = self._now().get(id)
         return key if key is not None and key.lives(datetime.now(UTC)) else None
 
@@ -221,8 +230,9 @@ class Keys:
                 if not self._complained:
                     log.error("the file of API keys cannot be read", file=str(self._path), why=str(error))
                     self._complained = True
-                if time.monotonic() - self._read_at > self._kept:
+                if self._read_at is None or time.monotonic() - self._read_at > self._kept:
                     self._keys = {}
+                    raise KeysUnreadable from None
             else:
                 self._complained = False
                 self._read_at = time.monotonic()

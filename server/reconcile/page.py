@@ -14,11 +14,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.bundle import Bundle
-from server.execution import encode
 from server.negotiation import wants_page
 from server.reconcile.reconciliation import COMPARISONS
 from server.reconcile.schedule import MOST_KEPT, Run, Schedule
 from server.tables.browse import PAGE
+from server.writing import encode
 
 PATH = "/reconcile"
 FILES = f"{PATH}/page"

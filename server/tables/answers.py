@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 
 import orjson
 import pyarrow as pa
+import structlog
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -29,9 +30,10 @@ from server.tables.arrow import Shape
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import Log, Run, TableFailed, batches
 from server.tables.setup import Setup
-from server.tables.spool import Snapshot, Spool, Times, Wanted, key_of
+from server.tables.spool import FULL, Snapshot, Spool, Times, Wanted, key_of
 from server.tables.table import Table
 from server.tables.window import Window, window_of
+from upstream import private
 from upstream.call import Reading
 from upstream.trust import Trust
 
@@ -50,6 +52,8 @@ STATUS = {
     "INTERNAL_SERVER_ERROR": 500,
 }
 _UPSTREAM = 502
+
+log = structlog.get_logger(__name__)
 
 _ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
 
@@ -246,6 +250,8 @@ class Answers:
             return await self.spool.get(key, form.name, wanted, write)
         except TableFailed as failed:
             raise refusal(failed) from None
+        except OSError as failure:
+            raise unkept(failure) from None
 
 
 def trusted_until(readings: Sequence[Reading], trust: Trust, least: datetime.timedelta) -> datetime.datetime | None:
@@ -276,9 +282,14 @@ async def write_file(
     `freshness` tells when the rows were read, once they were.
     """
     count = 0
-    file = await asyncio.to_thread(path.open, "wb")
+    file = await asyncio.to_thread(open, path, "wb", opener=private.opener)
     sink = _compressed(file, encoding)
-    writer = form.open(table, sink, freshness)
+    try:
+        writer = form.open(table, sink, freshness)
+    except BaseException:
+        file.close()
+        await rows.aclose()
+        raise
     try:
         async for batch in rows:
             await asyncio.to_thread(writer.write, batch)
@@ -291,8 +302,10 @@ async def write_file(
         await asyncio.to_thread(writer.close)
     finally:
         await rows.aclose()
-        await asyncio.to_thread(sink.close)  # before the file, into which it writes its end
-        file.close()
+        try:
+            await asyncio.to_thread(sink.close)  # before the file, into which it writes its end
+        finally:
+            file.close()
     return count
 
 
@@ -357,6 +370,17 @@ def refusal(failed: TableFailed) -> Refusal:
     """What is told of a table that cannot be read to its end, when nothing of it was sent."""
     day = f" (on {failed.day})" if failed.day is not None and failed.code not in ("NOT_FOUND", "BAD_USER_INPUT") else ""
     return Refusal(STATUS.get(failed.code, _UPSTREAM), failed.code, failed.message + day)
+
+
+def unkept(failure: OSError) -> Refusal:
+    """Return what a client is told of a file that cannot be kept. The log has more: paths are not for clients."""
+    full = failure.errno in FULL
+    why = "The disk for the files of tables is full." if full else "The files of tables cannot be written."
+    log.error("a file of a table cannot be kept", why=failure.strerror or type(failure).__name__, path=failure.filename)
+    return Refusal(
+        507 if full else 503, "STORAGE_UNAVAILABLE",
+        f"{why} Ask for ndjson, json or arrow, which need no file; or have the disk of TABLES_SPOOL_DIR put in order.",
+    )  # fmt: skip
 
 
 def encoding_of(request: Request) -> str | None:

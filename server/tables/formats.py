@@ -22,6 +22,7 @@ cannot hold is a text there. A text that is too long for a cell fails.
 
 import base64
 import datetime
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
@@ -31,8 +32,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
+from server.formulas import APOSTROPHE, SIGNS
 from server.tables.arrow import Shape, as_read, checked, texts, typed
 from server.tables.reading import TableFailed
 from server.tables.table import Kind, Table
@@ -48,9 +51,11 @@ _CUT = -2
 
 _EPOCH = datetime.datetime(2000, 1, 1)
 
-_CRLF, _EMPTY, _NULL, _QUOTE, _COMMA, _APOSTROPHE = texts(["\r\n", "", "null", '"', ",", "'"])
+_CRLF, _EMPTY, _NULL, _QUOTE, _COMMA, _APOSTROPHE = texts(["\r\n", "", "null", '"', ",", APOSTROPHE])
 _OPEN, _SHUT, _NO_TEXT = texts(["[", "]", None])
 _ZERO = texts(["0"]).cast(pa.int32())
+
+_RISKY = f"^[{re.escape(SIGNS)}]"
 
 # Kinds that JSON writes without quotes, and of these the ones that are text in our JSON.
 NUMBERS = frozenset({"decimal", "int64", "float64", "bool"})
@@ -296,7 +301,11 @@ class Xlsx:
                     )
 
     def close(self) -> None:
-        self._book.close()
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            # It wraps what the system said.
+            raise next((cause for cause in error.args if isinstance(cause, OSError)), error) from None
 
 
 def _with_freshness(schema: pa.Schema, text: str) -> pa.Schema:
@@ -376,7 +385,7 @@ def _cell(values: pa.Array, kind: Kind) -> pa.Array:
 
 def _harmless(text: pa.Array) -> pa.Array:
     """With an apostrophe before whatever a spreadsheet would run as a formula."""
-    risky = pc.match_substring_regex(text, r"^[=+\-@\t\r]")
+    risky = pc.match_substring_regex(text, _RISKY)
     if not pc.any(risky).as_py():
         return text
     return pc.if_else(risky, pc.binary_join_element_wise(_APOSTROPHE, text, _EMPTY), text)

@@ -8,6 +8,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from server.limits import ORDINARY
+from server.tables.folders import PREFIX
+from upstream import private
 from upstream.call import Call
 from upstream.trust import Trust
 
@@ -56,6 +58,6 @@ class Setup:
     def spool_folder(self) -> tuple[Path, bool]:
         """The folder, and whether it is a temporary one."""
         if self.spool_dir is not None:
-            self.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.make_folder(self.spool_dir)
             return self.spool_dir, False
-        return Path(tempfile.mkdtemp(prefix="gamehub-graph-tables-")), True
+        return Path(tempfile.mkdtemp(prefix=PREFIX)), True

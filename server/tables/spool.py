@@ -1,14 +1,18 @@
 """The spool: files that were written once, whole, and are served many times; bounded, the longest unused go first.
 
-A file is written under another name and renamed when it is whole, so nobody ever sees a part of one. Its name is its
-key, the hash of what it holds (its ETag), the moments at which its rows were read, and its ending, so a folder that
-outlives the server is found again.
+A file is written under another name, put on the disk (fsync) and renamed when it is whole, so nobody ever sees a part
+of one. Its name is its key, the hash of what it holds (its ETag), the moments at which its rows were read, and its
+ending, so a folder that outlives the server is found again. The hash is compared before the first use after a start,
+and after every change of the file: a file that was cut or altered is removed and written anew.
+
+Files are for this user alone. When the disk is full, files that nobody reads make room.
 
 A file that another one follows stays for a while: clients that read it in parts go on with it.
 """
 
 import asyncio
 import datetime
+import errno
 import hashlib
 import os
 import shutil
@@ -20,7 +24,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import structlog
+
 from server.freshness import Freshness
+from server.tables.folders import Held, remove_dead
+from upstream import private
 from upstream.days import microseconds
 
 _ABANDONED_SECONDS = 86_400.0
@@ -31,6 +39,12 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 READING = datetime.timedelta(seconds=600)
 # A change may become known so long after the moment that it is noted for: a call lasts no longer.
 LATE = datetime.timedelta(seconds=120)
+# What the system says when there is no room for a file.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+Stamp = tuple[int, int, int]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,8 @@ class Times:
 class Snapshot:
     """A file of the spool. `readers` are those that are served from it now: it is not removed under them.
 
-    `shown` is the moment at which it was served last to a client that did not yet read it in parts.
+    `shown` is the moment at which it was served last to a client that did not yet read it in parts. `stamp` is what the
+    system said of the file (see `stamp_of`) when its hash was right; None: its hash was not yet compared.
     """
 
     path: Path
@@ -77,6 +92,13 @@ class Snapshot:
     times: Times
     shown: datetime.datetime | None = None
     readers: int = field(default=0)
+    stamp: Stamp | None = None
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    @property
+    def checked(self) -> bool:
+        """Return whether its hash was right, and it has not changed since."""
+        return self.stamp is not None and self.stamp == stamp_of(self.path)
 
     def kept(self, now: datetime.datetime) -> bool:
         """Return whether there may be clients that read it in parts."""
@@ -138,19 +160,23 @@ class Spool:
         self._under_way: dict[str, _Writing] = {}
         self._numbers = count()
         self._opening = asyncio.Lock()
+        self._held: Held | None = None
 
     async def get(self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[Times]]) -> Snapshot:
         """Return the file of a key; write it anew if none will do, once for all who wait.
 
-        Raises what `write` raises; then there is no file.
+        Raises what `write` raises, and OSError if the file cannot be kept; then there is no file.
         """
         async with self._opening:
             if self._folder is None:
                 await asyncio.to_thread(self._open)
         while True:
             found = self._find(key, wanted)
-            if found is not None:
+            if found is not None and found.checked:
                 return found
+            if found is not None:
+                await self._check(key, found)
+                continue
             writing = self._under_way.get(key)
             if writing is None:
                 writing = self._begin(key, ending, wanted, write)
@@ -158,6 +184,8 @@ class Spool:
                 await asyncio.wait({writing.task})
                 continue
             snapshot = await asyncio.shield(writing.task)
+            if stamp_of(snapshot.path) is None:
+                continue  # removed to make room, before we were told
             snapshot.shown = wanted.now
             return snapshot
 
@@ -165,15 +193,31 @@ class Spool:
         known = self._kept.get(key)
         if wanted.tag is not None and (known is None or known.etag != wanted.tag):
             earlier = (file for file in self._earlier.get(key, ()) if file.etag == wanted.tag)
-            found = next((file for file in earlier if file.kept(wanted.now) and file.path.exists()), None)
+            found = next((file for file in earlier if file.kept(wanted.now) and stamp_of(file.path)), None)
             if found is not None:
                 return found
-        if known is None or not wanted.met(known) or not known.path.exists():
+        if known is None or not wanted.met(known) or stamp_of(known.path) is None:
             return None
         self._kept.move_to_end(key)
         if not wanted.reading or known.shown is None:
             known.shown = wanted.now
         return known
+
+    async def _check(self, key: str, file: Snapshot) -> None:
+        """Compare the hash of a file, once for all who wait. One with another hash is removed."""
+        async with file.checking:
+            if file.checked or stamp_of(file.path) is None:
+                return
+            stamp, etag = await asyncio.to_thread(_examined, file.path)
+            if etag == file.etag:
+                file.stamp = stamp
+                return
+            log.warning("a file of a table is not as it was written; it is written anew", file=str(file.path))
+            if self._kept.get(key) is file:
+                del self._kept[key]
+            if file in self._earlier.get(key, ()):
+                self._earlier[key].remove(file)
+            file.path.unlink(missing_ok=True)
 
     def _begin(self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[Times]]) -> _Writing:
         task = asyncio.create_task(self._write(key, ending, wanted.now, write))
@@ -189,6 +233,8 @@ class Spool:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._folder is not None and self._temporary:
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
+        if self._held is not None:
+            self._held.release()
 
     def _done(self, key: str, task: "asyncio.Task[Snapshot]") -> None:
         self._under_way.pop(key, None)
@@ -201,19 +247,43 @@ class Spool:
         assert self._folder is not None
         part = self._folder / f".{key}.{os.getpid()}.{next(self._numbers)}.part"
         try:
-            times = await write(part)
-            return await asyncio.to_thread(self._take_in, part, key, ending, times, now)
+            while True:
+                try:
+                    times = await write(part)
+                    return await asyncio.to_thread(self._take_in, part, key, ending, times, now)
+                except OSError as error:
+                    if error.errno not in FULL or not self._make_room():
+                        raise
         finally:
             part.unlink(missing_ok=True)
 
+    def _make_room(self) -> bool:
+        """Remove all files that nobody reads now. Return whether there were any."""
+        removed = 0
+        # Copies, since another file may be taken in meanwhile, in a thread.
+        for key, file in list(self._kept.items()):
+            if not file.readers:
+                self._kept.pop(key, None)
+                file.path.unlink(missing_ok=True)
+                removed += 1
+        for files in list(self._earlier.values()):
+            for file in [file for file in files if not file.readers]:
+                files.remove(file)
+                file.path.unlink(missing_ok=True)
+                removed += 1
+        return removed > 0
+
     def _take_in(self, part: Path, key: str, ending: str, times: Times, now: datetime.datetime) -> Snapshot:
         assert self._folder is not None
+        private.close(part)
         with part.open("rb") as file:
+            os.fsync(file.fileno())
             etag = hashlib.file_digest(file, "sha256").hexdigest()[:_HASH]
         path = self._folder / f"{key}.{etag}.{times.text}.{ending}"
         part.rename(path)
+        _sync_folder(self._folder)
         known = self._kept.pop(key, None)
-        snapshot = Snapshot(path, etag, path.stat().st_size, times)
+        snapshot = Snapshot(path, etag, path.stat().st_size, times, stamp=stamp_of(path))
         self._kept[key] = snapshot
         if known is not None and known.path != path:
             self._earlier[key].append(known)
@@ -248,28 +318,65 @@ class Spool:
 
     def _open(self) -> None:
         """Find what an earlier server has left."""
-        self._folder, self._temporary = self._where()
+        folder, self._temporary = self._where()
+        while self._temporary and self._held is None:
+            try:
+                self._held = Held(folder)
+            except FileNotFoundError:
+                folder, self._temporary = self._where()
+        if self._temporary:
+            remove_dead(folder)
         found: dict[str, Snapshot] = {}
-        for path in self._folder.iterdir():
+        for path in folder.iterdir():
             told = path.stat()
             if path.suffix == ".part":
                 if time.time() - told.st_mtime > _ABANDONED_SECONDS:
                     path.unlink(missing_ok=True)
                 continue
-            key, etag, *rest = path.name.split(".")
-            if len(key) != _HASH or len(etag) != _HASH:
+            key, etag, moments, *_ = (*path.name.split("."), "", "", "")
+            if len(key) != _HASH or len(etag) != _HASH or not path.is_file():
                 continue  # it is not ours
             file = None
-            with suppress(ValueError):
-                file = Snapshot(path, etag, told.st_size, Times.read(rest[0]))
+            with suppress(ValueError, OverflowError):
+                file = Snapshot(path, etag, told.st_size, Times.read(moments))
             known = found.get(key)
             if file is None or (known is not None and known.times.begun > file.times.begun):
                 path.unlink(missing_ok=True)  # it does not say when its rows were read, or another one followed it
                 continue
             if known is not None:
                 known.path.unlink(missing_ok=True)
+            private.close(path)
             found[key] = file
         self._kept.update(sorted(found.items(), key=lambda pair: pair[1].times.begun))
+        self._folder = folder
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return what changes whenever a file does: its time, size and number; None if it is not there."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
+
+
+def _examined(path: Path) -> tuple[Stamp | None, str]:
+    """Return the stamp of a file and then its hash; no hash for a file that cannot be read."""
+    stamp = stamp_of(path)
+    try:
+        with path.open("rb") as file:
+            return stamp, hashlib.file_digest(file, "sha256").hexdigest()[:_HASH]
+    except OSError:
+        return stamp, ""
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, so that a renamed file is there after a crash."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def key_of(*parts: object) -> str:

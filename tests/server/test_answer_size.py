@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 
 from resolvers.session import Session
 from schema.graph import schema
+from schema.window import Window
 from server.app import create_app
 from server.execution import Executor
 from server.limits import ORDINARY
@@ -20,6 +22,7 @@ from tests.stand import Sandbox
 
 HOSTILE = "{users(first:1000){nodes{group{users(first:1000){nodes{id username externalId nodeId}}}}}}"
 USERS = "{ users(first: 1000) { nodes { id } } }"
+DEEPER = "id transactions { nodes { id } } gameLogs { nodes { id } } group { users { nodes { id } } }"
 SAME = {
     "nodes": "{ users(first: 60) { nodes { id } } }",
     "edges": "{ users(first: 60) { edges { cursor node { id nodeId } } } }",
@@ -54,6 +57,34 @@ async def test_the_square_of_all_users_is_refused(crowd: Sandbox, compiled: bool
     assert "`first`" in error["message"]
     assert "`after: endCursor`" in error["message"]
     assert "/tables" in error["message"]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("deeper", ["id", "id group { name }", DEEPER])
+async def test_it_is_refused_as_soon_as_the_rows_are_known(
+    crowd: Sandbox, compiled: bool, deeper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked below: no more calls than for the first two levels, and no node of the second one."""
+
+    query = f"{{users(first:1000){{nodes{{group{{users(first:1000){{nodes{{ {deeper} }}}}}}}}}}}}"
+    built = 0
+    on = Window.on.__func__
+
+    def counted(kind: type[Window], *rows: Any, **told: Any) -> Window:
+        nonlocal built
+        built += 1
+        return on(kind, *rows, **told)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Window, "on", classmethod(counted))
+    async with Graph(crowd, compiled=compiled, most_nodes=ORDINARY.nodes) as graph:
+        levels = await graph.ask("{users(first:1000){nodes{group{users(first:1){nodes{id}}}}}}")
+        assert levels.errors == []
+        built = 0
+        asked = await graph.ask(query)
+    assert (asked.data, [error["extensions"]["code"] for error in asked.errors]) == (None, ["ANSWER_TOO_LARGE"])
+    assert 0 < len(asked.calls) <= len(levels.calls)
+    # The users of the first level, their groups, and a sample of each list.
+    assert built <= 4 * 1000 < ORDINARY.nodes
 
 
 async def test_the_walk_over_all_users_is_allowed(crowd: Sandbox) -> None:
@@ -113,6 +144,35 @@ async def test_lists_inside_games_count(sandbox: Sandbox, compiled: bool) -> Non
 
 
 @pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ rooms { id } }",
+        "{ progressiveJackpots { value } }",
+        "{ rooms { gamesOnSale { id } } }",
+        "{ games(first: 5) { nodes { room { gamesOnSale { id status } } } } }",
+        "{ groups { nodes { dailyMovements(during: { frame: THIS_MONTH }) { net } } } }",
+    ],
+)
+async def test_lists_without_pages_count(sandbox: Sandbox, query: str, compiled: bool) -> None:
+    async with Graph(sandbox, compiled=compiled) as graph:
+        found = await graph.data(query)
+    count = items(found)
+    assert count > 1
+    async with Graph(sandbox, compiled=compiled, most_nodes=count) as graph:
+        assert await graph.data(query) == found
+    async with Graph(sandbox, compiled=compiled, most_nodes=count - 1) as graph:
+        assert [error["extensions"]["code"] for error in (await graph.ask(query)).errors] == ["ANSWER_TOO_LARGE"]
+
+
+def items(value: Any) -> int:
+    """Count the objects that stand in lists, at any depth."""
+    if isinstance(value, list):
+        return sum(isinstance(each, dict) for each in value) + sum(map(items, value))
+    return sum(map(items, value.values())) if isinstance(value, dict) else 0
+
+
+@pytest.mark.parametrize("compiled", [True, False])
 async def test_bytes_are_counted_while_they_are_written(crowd: Sandbox, compiled: bool) -> None:
     """Over HTTP: 1 MiB is too little for a list that `first` cuts down to less."""
     wide = "{ users(first: 1000) { " + " ".join(
@@ -143,6 +203,29 @@ async def test_bytes_are_counted_while_they_are_written(crowd: Sandbox, compiled
     }
     assert refused.headers["cache-control"] == "no-store"
     assert answered.json().keys() == {"data"}
+
+
+async def test_an_answer_in_pieces_is_one_answer(crowd: Sandbox) -> None:
+    """Both engines send the same, and its tag holds for the whole of it."""
+    query = "{users(first:1000){nodes{group{users(first:20){nodes{id username externalId nodeId}}}}}}"
+    found = []
+    async with Graph(crowd) as graph:
+        for compiled in (True, False):
+            app = create_app(
+                schema, lambda operation: Session(graph.upstream, graph.zone, now=graph.now), compiled=compiled
+            )
+            with serving(app) as address:
+                async with httpx.AsyncClient(timeout=60) as client:
+                    first = await client.get(f"{address}/graphql", params={"query": query})
+                    tag = first.headers["etag"]
+                    again = await client.get(
+                        f"{address}/graphql", params={"query": query}, headers={"if-none-match": tag}
+                    )
+            assert int(first.headers["content-length"]) == len(first.content) > 1 << 20
+            assert (again.status_code, again.content) == (304, b"")
+            found.append((first.json(), tag))
+    assert found[0] == found[1]
+    assert len(found[0][0]["data"]["users"]["nodes"]) == 1000
 
 
 @pytest.mark.parametrize("compiled", [True, False])

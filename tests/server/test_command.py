@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ import httpx
 import pytest
 
 from server.settings import NAMES
+from tests.server.callers.echo import issuing
 from tests.stand import Sandbox
+from tests.upstream.redis_server import RedisServer
 
 COMMAND = Path(sys.executable).parent / "gamehub-graph"
 COMMANDS = ("serve", "query", "schema", "check", "cache", "errors", "sign")
@@ -205,6 +207,18 @@ def test_a_wrong_setting_is_one_clear_line(house: House) -> None:
     assert "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set" in house.line("serve", code=2)
 
 
+def test_no_command_sends_a_token_without_encryption(house: House) -> None:
+    remote = {"GAMEHUB_URL": "http://bingo.invalid/api", "GAMEHUB_TOKEN": "s3cret"}
+    for command in ("serve", "check"):
+        told = house.line(command, code=2, **remote)
+        assert "GAMEHUB_URL begins with http://" in told
+        assert "ALLOW_PLAIN_HTTP=yes" in told
+        assert "s3cret" not in told
+    # Allowed, it is called.
+    told = house.run("check", **remote, ALLOW_PLAIN_HTTP="yes", code=1).stdout
+    assert "Nobody answered" in told
+
+
 def test_one_system_alone(house: House, sandbox: Sandbox) -> None:
     settings = {name: value for name, value in both(sandbox).items() if name.startswith("GAMEHUB")}
     with serving(house, **settings) as served:
@@ -241,6 +255,23 @@ def test_a_new_token_needs_no_restart(house: House, sandbox: Sandbox) -> None:
         sandbox.heal()
     for secret in (sandbox.gamehub_token, "another-token", sandbox.agent_token):
         assert secret not in served.log.read_text()
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("")])
+def test_a_token_file_that_is_spoilt_before_the_first_call_keeps_its_token(
+    spoil: Callable[[Path], object], house: House, sandbox: Sandbox
+) -> None:
+    token, agents = house.folder / "token", house.folder / "agent"
+    token.write_text(sandbox.gamehub_token)
+    agents.write_text(sandbox.agent_token)
+    settings = both(sandbox)
+    del settings["GAMEHUB_TOKEN"], settings["GAMELOG_AGENT_TOKEN"]
+    files = {"GAMEHUB_TOKEN_FILE": str(token), "GAMELOG_AGENT_TOKEN_FILE": str(agents)}
+    with serving(house, **settings, **files) as served:
+        spoil(token)
+        spoil(agents)
+        answer = served.ask("{ groups(first: 1) { nodes { id } } gameLogs(first: 1) { nodes { id } } }")
+    assert "errors" not in answer
 
 
 def test_a_new_address_needs_no_restart(house: House, sandbox: Sandbox) -> None:
@@ -314,6 +345,45 @@ def test_check(house: House, sandbox: Sandbox) -> None:
     del settings["GAMELOG_URL"], settings["GAMELOG_AGENT_CODE"], settings["GAMELOG_AGENT_TOKEN"]
     lines = house.run("check", **settings, code=1).stdout
     assert "Game History: Game History is not configured: set GAMELOG_URL" in lines
+
+
+@pytest.mark.parametrize(
+    ("command", "password"), [("check", "hunter2Base64/abc="), ("check", "P@ss/word"), ("serve", "hunter2Base64/abc=")]
+)
+def test_no_password_of_a_redis_is_shown(command: str, password: str, house: House) -> None:
+    address = f"redis://:{password}@localhost:6379/0"
+    line = house.line(command, CACHE_URL=address, code=2)
+    assert line.startswith("gamehub-graph: CACHE_URL holds a")
+    assert "%2F" in line
+    assert password not in line
+    assert "hunter2" not in line
+
+
+def test_check_asks_redis_and_the_token_issuer(house: House, sandbox: Sandbox, tmp_path: Path) -> None:
+    settings = both(sandbox)
+    with RedisServer(tmp_path) as redis, issuing() as issuer:
+        tokens = {"JWT_JWKS_URL": issuer.url, "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}
+        lines = house.run("check", **settings, **tokens, CACHE_URL=redis.url).stdout.splitlines()
+        assert [re.sub(r"\d+", "N", line) for line in lines[2:]] == [
+            "Redis: answers (N ms)",
+            "Token issuer: answers (N ms)",
+        ]
+        redis.stop()
+        redis.start("--requirepass", "hunter2/abc")
+        port = redis.url.partition("127.0.0.1:")[2]
+        file = tmp_path / "address"
+        file.write_text(f"redis://:hunter2%2Fabc@127.0.0.1:{port}")
+        assert "Redis: answers" in house.run("check", **settings, CACHE_URL_FILE=str(file)).stdout
+        file.write_text(f"redis://:another@127.0.0.1:{port}")
+        told = house.run("check", **settings, CACHE_URL_FILE=str(file), code=1)
+        assert "Redis: Redis does not answer: " in told.stdout
+        assert "another" not in told.stdout + told.stderr
+    told = house.run("check", **settings, **tokens, CACHE_URL=redis.url, code=1)
+    redis_line, issuer_line = told.stdout.splitlines()[2:]
+    assert redis_line.startswith("Redis: Redis does not answer: ")
+    assert "Look at CACHE_URL" in redis_line
+    assert issuer_line.startswith("Token issuer: ")
+    assert "Look at JWT_JWKS_URL" in issuer_line
 
 
 def test_check_asks_every_agent(house: House, sandbox: Sandbox) -> None:

@@ -37,6 +37,16 @@ def test_no_time(text: str) -> None:
         since(text, NOW, MADRID)
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_each_sign_of_a_formula_gets_an_apostrophe(sign: str, tmp_path: Path) -> None:
+    with Journal(tmp_path / "errors.sqlite") as journal:
+        journal.record(Malformed(f"{sign}1+1", report="R8"))
+        export(journal, tmp_path / "errors.csv", None)
+    with (tmp_path / "errors.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["message"] == f"'{sign}1+1"
+
+
 def test_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:
     path = tmp_path / "errors.csv"
     with Journal(tmp_path / "errors.sqlite") as journal:

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.execution import encode
 from server.limits import Limits
+from server.writing import encode
 from tests.server import house
 from tests.server.serving import serving
 

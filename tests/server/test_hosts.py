@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.hosts import name_of
+from server.host_names import name_of
 from tests.hostile.wire import Answer, send
 from tests.served import served
 from tests.server import house

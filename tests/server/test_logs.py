@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 CODE = """
 import logging, sys, structlog
@@ -60,3 +63,13 @@ def test_console() -> None:
 
 def test_not_a_terminal_is_json() -> None:
     assert json.loads(run("auto")[0])["event"] == "event"
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_log_that_cannot_be_written_fails_nothing(format: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", f"{CODE}\nprint('went on')", format],
+            stdout=subprocess.PIPE, stderr=full, check=False,
+        )  # fmt: skip
+    assert ran.stdout == b"went on\n"

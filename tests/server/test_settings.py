@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,20 @@ def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
         ("GAMEHUB_URL", "ftp://bingo.example.com", "GAMEHUB_URL has no http:// or https:// in front"),
         ("GAMEHUB_URL", "https://", "GAMEHUB_URL names no host"),
         ("GAMEHUB_URL", f"https://me:{TOKEN}@example.com", "GAMEHUB_URL holds a user name or password"),
+        ("GAMEHUB_URL", f"https://me:1/{TOKEN}@example.com", "GAMEHUB_URL holds a user name or password"),
+        ("JWT_JWKS_URL", f"https://me:{TOKEN}/x@example.com", "JWT_JWKS_URL holds a user name or password"),
+        ("CORS_ORIGINS", f"https://me:{TOKEN}@a.b", "CORS_ORIGINS holds an @, which no origin has; allowed is"),
+        ("ALLOWED_HOSTS", f"me:{TOKEN}@a.b", "ALLOWED_HOSTS holds an @, which no name of a host has; allowed is"),
+        ("CACHE_URL", f"http://:{TOKEN}@localhost", "CACHE_URL is none of these; allowed is memory://, redis://host"),
+        ("CACHE_URL", f"redis://:{TOKEN}/abc=@localhost:6379/0", "CACHE_URL holds a port that is no number, or a"),
+        ("CACHE_URL", f"redis://:P@{TOKEN}/word@localhost", "CACHE_URL holds a password of which / ? # @ must be"),
+        ("CACHE_URL", f"redis://:12/{TOKEN}@localhost", "CACHE_URL holds a password of which / ? # @ must be"),
+        ("CACHE_URL", f"redis://:12?{TOKEN}@localhost", "CACHE_URL holds a password of which / ? # @ must be"),
+        ("CACHE_URL", f"'redis://:12#{TOKEN}@localhost'", "CACHE_URL holds a password of which / ? # @ must be"),
+        ("CACHE_URL", f"unix://me:12/{TOKEN}@/run/redis", "CACHE_URL holds a password of which / ? # @ must be"),
+        ("CACHE_URL", f"redis://localhost/{TOKEN}", "CACHE_URL names a database that is no number"),
+        ("CACHE_URL", f"redis://localhost/0?tokn={TOKEN}", "CACHE_URL has an option that the client of Redis does not"),
+        ("CACHE_URL", f"redis://localhost/0?socket_timeout={TOKEN}", "CACHE_URL has an option that the client of"),
         ("GAMEHUB_URL", f"https://example.com/?api_token={TOKEN}", "GAMEHUB_URL holds a ? or a #"),
         ("GAMELOG_URL", "https://example.com:99999", "GAMELOG_URL is no address"),
         ("GAMEHUB_TIMEZONE", "Mars/Olympus", "GAMEHUB_TIMEZONE is 'Mars/Olympus', which is no time zone; allowed is"),
@@ -168,6 +183,37 @@ def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> 
     assert line(**values).startswith(says)
 
 
+PLAIN = {
+    "GAMEHUB_URL": {"GAMEHUB_TOKEN": TOKEN},
+    "GAMELOG_URL": {"GAMELOG_AGENT_CODE": "a", "GAMELOG_AGENT_TOKEN": TOKEN},
+    "JWT_JWKS_URL": {"JWT_ISSUER": "https://a.b", "JWT_AUDIENCE": "graph"},
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_no_token_is_sent_without_encryption_unless_a_setting_allows_it(name: str) -> None:
+    for host in ("a.b", "10.0.0.1:81", "[fd00::1]", "localhost.a.b", "127.0.0.1.a.b", "0.0.0.0", "HOST"):
+        values = {name: f"http://{host}/api", **PLAIN[name]}
+        assert line(**values).startswith(f"{name} begins with http://, so anybody on the way could")
+        assert line(**values).endswith("allowed is https, or ALLOW_PLAIN_HTTP=yes")
+        Path(".env").write_text("".join(f"{each}={value}\n" for each, value in values.items()))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ALLOW_PLAIN_HTTP", "yes")
+            assert getattr(load(), name.lower()) == values[name]
+    for address in ("http://localhost:81", "http://127.0.0.1", "http://127.9.9.9", "http://[::1]:8000", "https://a.b"):
+        values = {name: address, **PLAIN[name]}
+        Path(".env").write_text("".join(f"{each}={value}\n" for each, value in values.items()))
+        assert getattr(load(), name.lower()) == address
+
+
+def test_a_running_server_does_not_take_up_an_address_without_encryption() -> None:
+    env = f"GAMEHUB_URL=https://one.example\nGAMEHUB_TOKEN={TOKEN}\n"
+    Path(".env").write_text(env)
+    live = LiveSettings(load())
+    Path(".env").write_text(env.replace("https://one", "http://another"))
+    assert live.gamehub_url() == "https://one.example"
+
+
 @pytest.mark.parametrize(
     ("content", "says"), [(" \n", "which is empty"), (f"{TOKEN}\n{TOKEN}", "which holds more than a token")]
 )
@@ -196,6 +242,70 @@ def test_an_agents_file_holds_agents(content: str, says: str, tmp_path: Path) ->
 def test_a_secret_is_not_shown() -> None:
     Path(".env").write_text(f"GAMEHUB_URL=https://a.b\nGAMEHUB_TOKEN={TOKEN}\n")
     assert TOKEN not in repr(load())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "off",
+        "memory://",
+        "redis://:a%2Fb%40c@[::1]:1/2",
+        "rediss://me:pw@host/0",
+        "unix:///run/redis@main/redis.sock?db=2",
+    ],
+)
+def test_the_address_of_the_cache_may_stand_in_a_file(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "cache"
+    file.write_text(f"{address}\n")
+    Path(".env").write_text(f"CACHE_URL_FILE={file}\n")
+    settings = load()
+    # What was read at the start stays, whatever becomes of the file.
+    file.unlink()
+    assert settings.cache_address == address
+    assert settings.cache_in_redis is (address not in ("off", "memory://"))
+    Path(".env").write_text(f"CACHE_URL={address}\n")
+    assert load().cache_address == address
+    assert "pw@" not in f"{load()!r} {load()} {settings!r}"
+
+
+def test_a_file_of_the_address_of_the_cache_holds_one(tmp_path: Path) -> None:
+    file = tmp_path / "cache"
+    assert line(CACHE_URL_FILE=str(file)).endswith("which cannot be read: No such file or directory")
+    file.write_text("\n")
+    assert "which is empty; allowed is a file that holds memory://" in line(CACHE_URL_FILE=str(file))
+    file.write_text(f"redis://:{TOKEN}/x@localhost")
+    assert "whose address holds a port that is no number" in line(CACHE_URL_FILE=str(file), RATE_STORE="redis")
+    file.write_text("off")
+    assert line(CACHE_URL_FILE=str(file), CACHE_URL="off").startswith("CACHE_URL and CACHE_URL_FILE are both set")
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text(""), lambda path: path.write_text("{ x")])
+def test_files_that_are_spoilt_before_their_first_use_keep_what_they_held_at_the_start(
+    spoil: Callable[[Path], object], tmp_path: Path
+) -> None:
+    names = ("GAMEHUB_TOKEN_FILE", "GAMELOG_AGENT_TOKEN_FILE", "SIGNING_SECRET_FILE", "GAMELOG_AGENTS_FILE")
+    files = {name: tmp_path / name for name in names}
+    for name, file in files.items():
+        agents = '{"382": {"agent_code": "a", "agent_token": "t"}}'
+        file.write_text(agents if name == "GAMELOG_AGENTS_FILE" else "x" * 40)
+    values = {name: str(path) for name, path in files.items()}
+    values |= {"GAMEHUB_URL": "https://a.b", "GAMELOG_URL": "https://a.b", "GAMELOG_AGENT_CODE": "c"}
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    live = LiveSettings(load())
+    for file in files.values():
+        spoil(file)
+    assert {live.gamehub_token(), live.gamelog_token(), live.signing_secret()} == {"x" * 40}
+    assert live.gamelog_agents() == {"382": "a"}
+
+
+def test_a_file_that_is_spoilt_at_the_start_is_one_clear_line(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("token")
+    Path(".env").write_text(f"GAMEHUB_URL=https://a.b\nGAMEHUB_TOKEN_FILE={file}\n")
+    settings = load()
+    file.write_text("")
+    with pytest.raises(WrongSettings, match="which is empty"):
+        LiveSettings(settings)
 
 
 def test_changes_are_picked_up(tmp_path: Path) -> None:

@@ -51,6 +51,20 @@ def test_a_file_that_is_no_map_is_an_error_that_quotes_nothing(text: str, tmp_pa
     assert agents.agent().code == "mine"
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_c03_a_file_that_is_spoilt_before_the_first_call_leaves_the_agents_as_they_were(
+    text: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "agents.json"
+    write(file, **{"382": "one"})
+    agents = Agents(None, file)
+    file.write_text(text)
+    assert agents.of_group(382) == "one"
+    assert agents.agent("one").token.value() == "token of one"
+    write(file, **{"382": "two"})
+    assert agents.of_group(382) == "two"
+
+
 def test_without_a_default_there_must_be_a_map() -> None:
     with pytest.raises(SecretMissing, match="no default agent is set"):
         Agents().agent()

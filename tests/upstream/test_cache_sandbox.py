@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import structlog
+from redis.asyncio import Redis
 
 from tests.graph import Graph
 from tests.stand import NOON, Sandbox
@@ -211,6 +212,30 @@ async def test_two_gateways_share_days_through_redis(
     assert asked(sandbox) == [("2026-03-01", "2026-03-09"), ("2026-03-10", "2026-03-12")]
     assert await one.forget("R5", {"group_id": 382}, datetime.date(2026, 3, 9)) == 4
     assert (await other.held(days(GROUP_MOVEMENTS, 1, 12))).held == 8
+
+
+async def test_a_day_that_was_copied_to_another_group_or_spoilt_is_read_again(
+    shared: tuple[RedisServer, Cached, Cached], sandbox: Sandbox
+) -> None:
+    server, one, other = shared
+    mine = days(GROUP_MOVEMENTS, 1, 2)
+    theirs = Call.of(GROUP_MOVEMENTS, mine.interval, group_id=383)
+    first, second = (await one.fetch(mine)).rows, (await one.fetch(theirs)).rows
+    assert first != second
+    redis = Redis.from_url(server.url)
+    copied = [name async for name in redis.scan_iter(match="*R5:*383:2026-03-01")]
+    cut = [name async for name in redis.scan_iter(match="*R5:*383:2026-03-02")]
+    assert (len(copied), len(cut)) == (1, 1)
+    await redis.set(copied[0], await redis.get(copied[0].replace(b"383:", b"382:")) or b"")
+    await redis.set(cut[0], (await redis.get(cut[0]) or b"")[:-1])
+    await redis.aclose()
+    sandbox.reset()
+    assert (await other.fetch(theirs)).rows == second
+    assert (await other.fetch(mine)).rows == first
+    assert asked(sandbox) == [("2026-03-01", "2026-03-02")]
+    stats = (await other.stats()).store
+    assert stats is not None
+    assert stats.spoilt == 2
 
 
 async def test_without_its_redis_the_gateway_goes_on_without_a_cache(

@@ -4,18 +4,21 @@ import asyncio
 import dataclasses
 import datetime
 import json
+import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trustme
 
 from tests.upstream.conftest import TOKEN, UTC, Make
 from tests.upstream.examples import ROWS, example
 from tests.upstream.server import Asked, Server, Told
 from upstream import errors, reports
 from upstream.call import Call
-from upstream.client import Upstream
+from upstream.client import GameHubConfig, Upstream
 from upstream.interval import Interval, dates
 from upstream.journal import Journal
 from upstream.request import BadParameter
@@ -290,6 +293,24 @@ async def test_a_redirect_is_never_followed(status: int, server: Server, make: M
     with pytest.raises(errors.Malformed, match="redirects"):
         await make().fetch(GROUPS)
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_from_https_to_http_carries_no_token(status: int, server: Server) -> None:
+    authority = trustme.CA()
+    inside, outside = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(inside)
+    authority.configure_trust(outside)
+    safe = Server()
+    safe.script(Told(b"", status, {"location": f"{server.url}/elsewhere?api_token={TOKEN}"}))
+    async with await asyncio.start_server(safe._connection, "127.0.0.1", 0, ssl=inside) as listener:
+        url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/api"
+        wire = httpx.AsyncHTTPTransport(verify=outside, trust_env=False)
+        async with Upstream(GameHubConfig(lambda: url, Secret(TOKEN), UTC, transport=wire), None) as upstream:
+            with pytest.raises(errors.Malformed, match="redirects") as caught:
+                await upstream.fetch(GROUPS)
+    assert (len(safe.asked), len(server.asked)) == (1, 0)
+    assert TOKEN not in str(caught.value)
 
 
 async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: Make) -> None:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from upstream.errors import Failed, Malformed, UpstreamError
-from upstream.journal import PAYLOAD_LIMIT, Journal
+from upstream.journal import PAYLOAD_LIMIT, Journal, JournalUnreadable
 
 
 def error(number: int = 1, payload: bytes | None = b"<html>") -> UpstreamError:
@@ -185,6 +186,51 @@ def test_a_full_disk_fails_nothing(tmp_path: Path, logs: list[Any], monkeypatch:
             journal.record(error(number, b"x" * 16_000))
         journal.flush()
     assert {line["event"] for line in logs} == {"journal.unwritable"}
+
+
+def test_a_journal_that_cannot_be_used_is_logged_once_until_it_can(tmp_path: Path, logs: list[Any]) -> None:
+    path = tmp_path / "errors.sqlite"
+    with Journal(path) as journal:
+        for _ in range(2):
+            path.write_bytes(b"no database" * 1000)
+            for number in range(3):
+                journal.record(error(number))
+                assert journal.noted("anything") is None
+                assert journal.noted_under("any") == {}
+            path.unlink()
+            journal.record(error())
+            journal.flush()
+            assert journal.noted("anything") is None
+            path.unlink()
+    told = [(line["event"], line.get("lost")) for line in logs]
+    assert told == [("journal.unwritable", None), ("journal.unreadable", None), ("journal.writable", 3)] * 2
+
+
+def test_the_file_is_for_this_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "errors.sqlite"
+    with Journal(path) as journal:
+        journal.record(error())
+        journal.flush()
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
+        # One that an earlier version made is closed to others.
+        path.chmod(0o644)
+        journal.record(error())
+        journal.flush()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with Journal(tmp_path / "errors.sqlite") as journal:
+        journal.record(error())
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_what_is_no_journal_cannot_be_read_and_the_text_says_so(tmp_path: Path) -> None:
+    (tmp_path / "errors.sqlite").write_bytes(b"no database" * 1000)
+    with Journal(tmp_path / "errors.sqlite") as journal, pytest.raises(JournalUnreadable, match="cannot be read"):
+        journal.entries()
 
 
 def test_a_closed_journal_fails_nothing(tmp_path: Path, logs: list[Any]) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -43,6 +44,32 @@ def test_c03_a_file_that_is_being_replaced_keeps_its_last_text(tmp_path: Path) -
     secret.value()
     file.unlink()
     assert secret.value() == "one"
+
+
+@pytest.mark.parametrize(
+    "spoil", [Path.unlink, lambda path: path.write_text(""), lambda path: path.write_text("a b\nc")]
+)
+def test_c03_a_file_that_is_spoilt_before_the_first_call_keeps_what_it_held(
+    spoil: Callable[[Path], object], tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("one")
+    secret = Secret(file)
+    spoil(file)
+    assert secret.value() == "one"
+    secret.renew(secret.reading)
+    assert secret.value() == "one"
+    file.write_text("two")
+    assert secret.value() == "two"
+
+
+def test_a_function_that_fails_is_a_missing_token_and_quotes_nothing() -> None:
+    def fail() -> str:
+        raise ValueError("hush-hush")
+
+    with pytest.raises(SecretMissing) as caught:
+        Secret(fail).value()
+    assert "hush" not in str(caught.value)
 
 
 def test_c03_an_unchanged_look_does_not_hide_a_change_from_a_renewal(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """What only Redis can do: be gone, hang, be full, and be shared."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from redis.asyncio import Redis
 
 from tests.upstream.redis_server import RedisServer
 from upstream.store import Pattern
@@ -95,6 +96,60 @@ async def test_clients_that_leave_do_not_get_each_other_s_answers(store: RedisSt
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
         assert all(outcome is None for outcome in outcomes[1::2])
+
+
+OTHER = ("R5:f:o::group_id=6", "2026-03-01")
+
+
+async def copied(raw: Redis, one: bytes, other: bytes) -> None:
+    await raw.set(other, await raw.get(one) or b"")
+
+
+async def cut(raw: Redis, one: bytes, other: bytes) -> None:
+    await raw.set(other, (await raw.get(other) or b"")[:-1])
+
+
+async def altered(raw: Redis, one: bytes, other: bytes) -> None:
+    value = await raw.get(other) or b""
+    await raw.set(other, value[:-1] + bytes([value[-1] ^ 1]))
+
+
+async def altered_head(raw: Redis, one: bytes, other: bytes) -> None:
+    value = await raw.get(other) or b""
+    await raw.set(other, value[:36] + bytes([value[36] ^ 1]) + value[37:])
+
+
+async def lengthened(raw: Redis, one: bytes, other: bytes) -> None:
+    await raw.set(other, (await raw.get(other) or b"") + b"x")
+
+
+async def emptied(raw: Redis, one: bytes, other: bytes) -> None:
+    await raw.set(other, b"x")
+
+
+@pytest.mark.parametrize("size", [8, 1000, 400_000])
+@pytest.mark.parametrize("spoil", [copied, cut, altered, altered_head, lengthened, emptied])
+async def test_a_value_that_does_not_fit_its_key_is_not_believed(
+    spoil: Callable[[Redis, bytes, bytes], Awaitable[None]], size: int, redis: RedisServer, store: RedisStore
+) -> None:
+    value = b"1" * size
+    await store.set_many([(KEY, b"2" * size), (OTHER, value)], 60)
+    assert await store.get_many([OTHER]) == [value]
+    raw = Redis.from_url(redis.url)
+    one, other = sorted([name async for name in raw.scan_iter()])
+    await spoil(raw, one, other)
+    # What is read of the beginning alone is not believed either, if it is the beginning that was spoilt.
+    if spoil in (copied, altered_head, emptied):
+        assert await store.peek_many([KEY, OTHER], 50) == [(b"2" * size)[:64], None]
+    with structlog.testing.capture_logs() as lines:
+        assert await store.get_many([KEY, OTHER]) == [b"2" * size, None]
+    assert [(line["event"], line["entries"]) for line in lines] == [("cache.spoilt", 1)]
+    assert (await store.stats()).spoilt == 1
+    # It is gone, and may be kept anew.
+    assert await raw.exists(other) == 0
+    await store.set_many([(OTHER, value)], 60)
+    assert await store.get_many([OTHER]) == [value]
+    await raw.aclose()
 
 
 async def test_two_namespaces_share_a_redis_and_nothing_else(redis: RedisServer) -> None:

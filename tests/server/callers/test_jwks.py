@@ -5,10 +5,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 
 from server.callers import jwks
 from server.callers.jwks import KeySet, NoKeys
 from tests.server.callers.echo import Issuer, issuing
+from tests.server.serving import serving
 
 
 @pytest.fixture
@@ -92,6 +96,13 @@ async def test_an_address_that_is_down(issuer: Issuer, clock: Clock) -> None:
     issuer.status = 200
     clock.ahead += 11
     assert await keys.key("first")
+
+
+async def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
+    redirect = Route("/keys", lambda request: RedirectResponse(issuer.url))
+    with serving(Starlette(routes=[redirect])) as address, pytest.raises(NoKeys):
+        await KeySet(f"{address}/keys").key("first")
+    assert issuer.asked == 0
 
 
 async def test_an_address_that_never_answered() -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.server.tables import library
 from tests.server.tables.conftest import Library
 from tests.server.tables.library import TITLES, books
 
@@ -65,6 +66,18 @@ def test_csv_is_rfc_4180_and_harmless(open_library: Library) -> None:
     # A null is nothing at all, an empty text is quoted.
     assert b'\r\n10,"",50.00,' in answer.content
     assert b"\r\n11,,,,,,,,,,\r\n" in answer.content
+
+
+FORMULAS = [sign + "1+1" for sign in ("=", "+", "-", "@", "\t=", "\r=", "\n=", "＝", "＋", "－", "＠")]
+
+
+def test_no_sign_of_a_formula_passes_in_csv_or_excel(shelved: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "TITLES", [*FORMULAS, "1=1", "plain\n=1"])
+    answer = shelved.get("Books.csv").content.decode()
+    titles = [row["title"] for row in csv.DictReader(io.StringIO(answer, newline=""), strict=True)]
+    assert titles == [*("'" + title for title in FORMULAS), "1=1", "plain\n=1"]
+    sheet = openpyxl.load_workbook(io.BytesIO(shelved.get("Books.xlsx").content))["Books"]
+    assert {cell.data_type for cell in sheet["B"]} == {"s"}
 
 
 def test_json(open_library: Library) -> None:

@@ -3,6 +3,10 @@
 # ruff: noqa: ASYNC240 (files of a few bytes)
 import asyncio
 import datetime
+import errno
+import stat
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,9 @@ from typing import Any
 import pytest
 
 from server.freshness import Freshness
+from server.tables import spool as spool_module
+from server.tables.folders import PREFIX
+from server.tables.setup import Setup
 from server.tables.spool import LATE, READING, Snapshot, Spool, Times, Wanted, key_of
 
 NOON = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
@@ -177,6 +184,126 @@ async def test_a_folder_that_outlives_the_server_is_found_again(tmp_path: Path) 
     other = key_of("y", 1)
     plain = await Spool(lambda: (tmp_path, False), 100).get(other, "csv", at(0), writing(b"rows of nobody"))
     assert (await Spool(lambda: (tmp_path, False), 100).get(other, "csv", at(59), never)).times == plain.times
+
+
+async def test_on_a_full_disk_files_that_nobody_reads_make_room_once(tmp_path: Path) -> None:
+    spool = Spool(lambda: (tmp_path, False), 100)
+    read, unread = [await spool.get(key, "csv", at(0), writing(key[:1].encode())) for key in (A, B)]
+    await spool.get(B, "csv", at(70), writing(b"newer", 70))
+    read.readers = 1
+    tries: list[int] = []
+
+    def full(times: int) -> Callable[[Path], Any]:
+        async def write(path: Path) -> Times:
+            tries.append(len(list(tmp_path.glob("*.csv"))))
+            if len(tries) <= times:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            path.write_bytes(b"new")
+            return Times(NOON, None, second(600))
+
+        return write
+
+    assert (await spool.get(C, "csv", at(71), full(1))).path.read_bytes() == b"new"
+    assert (tries, unread.path.exists(), read.path.exists()) == ([3, 1], False, True)
+    tries.clear()
+    # Where nothing is left to remove, the error is told.
+    with pytest.raises(OSError, match="No space left"):
+        await spool.get("d" * 32, "csv", at(72), full(9))
+    assert tries == [2, 1]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a"]
+
+
+@pytest.mark.parametrize("spoil", [lambda text: text[:3], lambda text: text[:-1] + b"X", lambda text: text + b"X"])
+async def test_a_file_that_is_not_as_it_was_written_is_not_served_after_a_start(
+    spoil: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    first = await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(0), writing(b"whole"))
+    first.path.write_bytes(spoil(first.path.read_bytes()))
+    spool = Spool(lambda: (tmp_path, False), 100)
+    again = await asyncio.gather(*(spool.get(A, "csv", at(1), writing(b"whole")) for _ in range(3)))
+    assert {(file.path.read_bytes(), file.etag, file.size) for file in again} == {(b"whole", first.etag, 5)}
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"]
+
+
+async def test_a_file_that_changes_while_the_server_runs_is_written_anew(tmp_path: Path) -> None:
+    spool = Spool(lambda: (tmp_path, False), 100)
+    first = await spool.get(A, "csv", at(0), writing(b"whole"))
+    first.path.write_bytes(b"half")
+    assert (await spool.get(A, "csv", at(1), writing(b"whole"))).path.read_bytes() == b"whole"
+    # The file that another one follows is compared, too.
+    newer = await spool.get(A, "csv", at(70), writing(b"newer", 70, until=1000))
+    first.path.write_bytes(b"half")
+    assert await spool.get(A, "csv", at(80, reading=True, tag=first.etag), never) is newer
+
+
+async def test_a_file_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(0), writing(b"whole"))
+    looks: list[Path] = []
+    look = spool_module._examined
+    monkeypatch.setattr(spool_module, "_examined", lambda path: looks.append(path) or look(path))  # type: ignore[func-returns-value]
+    spool = Spool(lambda: (tmp_path, False), 100)
+    files = await asyncio.gather(*(spool.get(A, "csv", at(1), never) for _ in range(5)))
+    assert await spool.get(A, "csv", at(2), never) is files[0]
+    assert len(looks) == 1
+
+
+async def test_files_are_for_this_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "spool"
+    setup = Setup(spool_dir=folder)
+    file = await Spool(setup.spool_folder, 100).get(A, "csv", at(0), writing(b"x"))
+    assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.path.stat().st_mode)) == (0o700, 0o600)
+    # Those of an earlier version are closed to others.
+    file.path.chmod(0o644)
+    again = await Spool(setup.spool_folder, 100).get(A, "csv", at(1), never)
+    assert stat.S_IMODE(again.path.stat().st_mode) == 0o600
+
+
+async def test_names_of_all_kinds_may_stand_in_the_folder(tmp_path: Path) -> None:
+    names = ["README", ".hidden", f"{A}.{B}", f"{A}.{B}.x-y.csv", f"{C}.{B}.{10**40}-1.csv", f"{A}.part"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"?")
+    (tmp_path / f"{B}.{A}.1-2.csv").mkdir()
+    assert (await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(0), writing(b"x"))).size == 1
+
+
+def test_the_folders_of_dead_servers_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from server.tables.folders import Held
+held = Held(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+    folders = [tmp_path / f"{PREFIX}{name}" for name in ("dead", "living", "new", "own")]
+    for folder in folders:
+        folder.mkdir()
+    dead, living, new, own = folders
+    (dead / "x.csv").write_bytes(b"rows")
+    # A folder that was just made is not held yet.
+    servers = [
+        subprocess.Popen([sys.executable, "-c", code, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for folder in (dead, living)
+    ]
+    try:
+        for server in servers:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"held\n"
+        servers[0].kill()
+        servers[0].wait()
+        spool = Spool(lambda: (own, True), 100)
+
+        async def live() -> None:
+            await spool.get(A, "csv", at(0), writing(b"x"))
+            assert [folder.exists() for folder in folders] == [False, True, True, True]
+            await spool.aclose()
+
+        asyncio.run(live())
+        assert [folder.exists() for folder in (living, new, own)] == [True, True, False]
+    finally:
+        for server in servers:
+            server.kill()
+            server.communicate()
 
 
 async def test_files_without_moments_are_not_found_again(tmp_path: Path) -> None:

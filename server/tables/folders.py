@@ -1,0 +1,71 @@
+"""Temporary folders that go with their server, also when the server was killed.
+
+A server holds a lock on a file in its folder for as long as it lives; the system ends the lock with the process. A
+folder that nobody holds belonged to a dead server, and the next server removes it.
+"""
+
+import fcntl
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from upstream import private
+
+PREFIX = "gamehub-graph-tables-"
+_LOCK = ".lock"
+_ABANDONED_SECONDS = 86_400.0
+
+log = structlog.get_logger(__name__)
+
+
+class Held:
+    """A folder that this process holds until it releases it or ends.
+
+    Raises FileNotFoundError if another process took it for a dead server's, in the moment before it was held.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._handle = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, private.FILE)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            os.stat(folder / _LOCK)
+        except OSError:
+            os.close(self._handle)
+            raise
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        os.close(self._handle)
+
+
+def remove_dead(own: Path) -> None:
+    """Remove the folders of dead servers beside our own."""
+    for folder in own.parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # another user's, or another server removes it just now
+            if folder != own and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
+                _remove_if_dead(folder)
+
+
+def _remove_if_dead(folder: Path) -> None:
+    """Remove a folder that nobody holds. Raises OSError."""
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        # Earlier versions held no lock.
+        if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+            _remove(folder)
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until all is gone, so that nobody takes it meanwhile
+        _remove(folder)
+    finally:
+        os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    log.info("the folder of a dead server was removed", folder=str(folder))

@@ -1,0 +1,125 @@
+"""Answers as JSON: a small one in one go, a large one in pieces, each in a turn of the event loop."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from resolvers.nodes import AnswerTooLarge
+
+# How much is written in one turn of the event loop: some milliseconds of work. A value has the weight 1, and a text as
+# much more as it is long.
+PIECE = 10_000
+_CHARACTERS = 64  # of a text that weigh as much as a value
+# How long a piece is at least, so that a small part of an answer is no piece of its own.
+_BYTES = 256 * 1024
+# Parts in one turn: to find each of them out takes up to a piece's work.
+_PARTS = 4
+
+
+class Written:
+    """A part of an answer that is JSON already."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+def encode(answer: Any, *, indent: bool = False) -> bytes:
+    """Return an answer as JSON. Scalars are text, number or truth by now; anything else is written as its text."""
+    try:
+        return orjson.dumps(answer, default=_default, option=orjson.OPT_INDENT_2 if indent else None)
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair, which the slower way writes escaped
+        return json.dumps(answer, default=_unwritten, indent=2 if indent else None).encode()
+
+
+async def in_turns(answer: Any, most: int | None) -> list[bytes]:
+    """Return the pieces of an answer as JSON. Others have a turn after some parts of it, which each take a little.
+
+    Raises AnswerTooLarge as soon as more than `most` bytes are written.
+    """
+    pieces: list[bytes] = []
+    waiting: list[bytes] = []
+    size = done = 0
+    for count, part in enumerate(_parts(answer), 1):
+        waiting.append(part)
+        size += len(part)
+        if most is not None and size > most:
+            raise too_long(most)
+        if size - done >= _BYTES:
+            pieces.append(b"".join(waiting))
+            waiting.clear()
+            done = size
+        if count % _PARTS == 0:
+            await asyncio.sleep(0)
+    return [*pieces, b"".join(waiting)] if waiting else pieces
+
+
+def too_long(most: int) -> AnswerTooLarge:
+    """Return the error of an answer that has more bytes than it may have."""
+    return AnswerTooLarge(f"The answer is longer than {most >> 20} MiB, and may not be longer.")
+
+
+def _parts(value: Any) -> Iterator[bytes]:
+    """Yield the JSON of a value in parts, each of them about as heavy as a piece at most."""
+    if isinstance(value, Written):
+        yield value.text
+    elif not isinstance(value, dict | list) or _weight(value) <= PIECE:
+        yield encode(value)
+    elif isinstance(value, dict):
+        before = b"{"
+        for key, each in value.items():
+            yield before + encode(key) + b":"
+            yield from _parts(each)
+            before = b","
+        yield b"}"
+    else:
+        before = b"["
+        for together in _groups(value):
+            yield before
+            if len(together) == 1:
+                yield from _parts(together[0])
+            else:
+                yield encode(together)[1:-1]
+            before = b","
+        yield b"]"
+
+
+def _groups(items: list[Any]) -> Iterator[list[Any]]:
+    """Yield neighbouring items of a list together, as many as make a piece."""
+    begin = weight = 0
+    for place, item in enumerate(items):
+        more = _weight(item) + 1
+        if weight and weight + more > PIECE:
+            yield items[begin:place]
+            begin, weight = place, 0
+        weight += more
+    yield items[begin:]
+
+
+def _weight(value: Any) -> int:
+    """Return how heavy a value is, as far as that is less than a piece."""
+    weight, waiting = 0, [value]
+    while waiting and weight <= PIECE:
+        each = waiting.pop()
+        kind = each.__class__
+        if kind is str:
+            weight += len(each) // _CHARACTERS
+        elif kind is dict or kind is list:
+            weight += len(each)
+            if weight <= PIECE:
+                waiting += each.values() if kind is dict else each
+        elif kind is Written:
+            weight += len(each.text) // _CHARACTERS
+    return weight
+
+
+def _default(value: Any) -> Any:
+    return orjson.Fragment(value.text) if isinstance(value, Written) else str(value)
+
+
+def _unwritten(value: Any) -> Any:
+    return orjson.loads(value.text) if isinstance(value, Written) else str(value)

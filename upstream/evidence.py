@@ -1,0 +1,64 @@
+"""What a fault report needs of an answer: its form, but not what it says of people and money.
+
+Of rows, each name stays, each value keeps its form alone: letters become `x` and digits `9`. The column at fault and
+the ids of rows (numbers) stay as they are, so that the vendor finds the place. What the answer says of itself (a code,
+a message, a total) stays as well. What is no JSON, a page of a proxy say, has no rows and stays whole.
+"""
+
+import re
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]:,]|[^\s{}\[\]:,"]+|\s+', re.DOTALL)
+# An escaped letter, any other escape, a digit, a letter.
+_PART = re.compile(r"(?P<x>\\u[0-9a-fA-F]{4})|(?P<same>\\.)|(?P<digit>\d)|(?P<letter>[^\W\d_])", re.DOTALL)
+_FORM = {"x": "x", "digit": "9", "letter": "x"}
+_NUMBER = re.compile(r"[0-9]+")
+_PLACE = re.compile(r"\[\d+\]")
+_WORDS = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
+# What an answer says of itself, at its top: both systems' documents.
+_ABOUT = frozenset(
+    {"error", "errors", "code", "message", "msg", "detail", "status", "break", "total_count", "page", "perPage"}
+)
+
+
+def evidence(payload: bytes, column: str = "") -> bytes:
+    """Return a payload, which may be cut, with no more of its rows than a fault report needs.
+
+    `column` is the path of the value at fault.
+    """
+    if payload.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+        return payload
+    wrong = _PLACE.sub("", column).rpartition(".")[2]
+    text = payload.decode("utf-8", "surrogateescape")
+    kept: list[str] = []
+    # For each open object: the name that was read last in it; for each open array: its own name.
+    names: list[str] = []
+    tokens = _TOKEN.findall(text)
+    for place, token in enumerate(tokens):
+        if token in "{[":
+            names.append(names[-1] if token == "[" and names else "")
+        elif token in "}]":
+            del names[-1:]
+        elif token not in ",:" and not token.isspace():
+            if token[0] == '"' and _is_name(tokens, place):
+                if names:
+                    names[-1] = token.strip('"')
+            elif not _stays(token, names, wrong):
+                token = _form(token)
+        kept.append(token)
+    return "".join(kept).encode("utf-8", "surrogateescape")
+
+
+def _is_name(tokens: list[str], place: int) -> bool:
+    following = next((token for token in tokens[place + 1 : place + 3] if not token.isspace()), "")
+    return following == ":"
+
+
+def _stays(token: str, names: list[str], wrong: str) -> bool:
+    name = names[-1] if names else ""
+    if token in _WORDS or (wrong and name == wrong) or (names and names[0] in _ABOUT):
+        return True
+    return (name == "id" or name.endswith("_id")) and _NUMBER.fullmatch(token) is not None
+
+
+def _form(token: str) -> str:
+    return _PART.sub(lambda part: _FORM.get(str(part.lastgroup), part[0]), token)
