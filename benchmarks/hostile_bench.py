@@ -1,4 +1,7 @@
-"""What hostile requests cost: each one's median time, and an ordinary query's 99th percentile meanwhile.
+"""What hostile requests cost.
+
+How long each kind blocks the event loop, what different documents keep of the memory, the median time of each request,
+and the 99th percentile of an ordinary query meanwhile.
 
 Against a server of its own over its sandbox: `python benchmarks/hostile_bench.py`. Figures are of one run on this
 machine; the ratios are what counts.
@@ -15,14 +18,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import httpx
 import typer
 
-from tests.hostile.corpus import CASES, Case, ask
+from tests.hostile.corpus import CASES, Case, ask, http
+from tests.hostile.kinds import CROWD, KINDS, document
 from tests.hostile.wire import connect, read, send
+from tests.measured import found, measured
 from tests.served import served
+from tests.server.tables.conftest import settings
+from tests.stand import Sandbox
 
 ORDINARY = ask('{ group(id: "382") { id name } }').replace(b"Connection: close\r\n", b"")
+ALIVE = http("GET", "/healthz", {"Connection": "keep-alive"})
 LARGE = 900_000
+GOAL_BLOCK = 50
+GOAL_ALIVE = 100
+GOAL_MEMORY = 150
 SLOW = 500
 
 
@@ -30,7 +42,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=15, help="how often each request is sent")
     parser.add_argument("--seconds", type=float, default=10, help="how long each percentile is measured")
+    parser.add_argument("--documents", type=int, default=10_000, help="how many different documents are sent")
     options = parser.parse_args()
+    with Sandbox(**CROWD) as crowd, tempfile.TemporaryDirectory() as folder:
+        with measured(Path(folder), **settings(crowd)) as address:
+            blocks(address)
+        with measured(Path(folder), **settings(crowd)) as address:
+            memory(address, options.documents)
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address:
         percentile(address, 2)  # warm
         each(address, options.times)
@@ -44,6 +62,63 @@ def main() -> None:
         )
         tell(f"while {SLOW} slow sockets drip", during(address, options.seconds, slow(address)), quiet)
         tell("quiet again", percentile(address, options.seconds), quiet)
+
+
+def blocks(address: str) -> None:
+    """How long each kind of request keeps everything else waiting, and the longest answer of `/healthz` meanwhile."""
+    for path in ("/odata/Users?$top=1", "/tables/Users.csv"):  # what is imported at the first request
+        send(address, http("GET", path))
+    typer.echo(
+        f"{'while these are answered':36} loop blocked  processor  /healthz  ({GOAL_BLOCK} ms, {GOAL_ALIVE} ms allowed)"
+    )
+    for name, make in KINDS.items():
+        requests = make()
+        found(address)
+        took = alive_during(address, requests)
+        seen = found(address)
+        verdict = "" if seen.work <= GOAL_BLOCK and took <= GOAL_ALIVE else "  over"
+        typer.echo(f"  {name:36} {seen.loop:8.1f} ms {seen.work:7.1f} ms {took:6.1f} ms{verdict}")
+
+
+def alive_during(address: str, requests: Sequence[bytes]) -> float:
+    """The longest answer of `/healthz` while requests are answered, in milliseconds."""
+
+    def work() -> None:
+        for request in requests:
+            send(address, request, timeout=120)
+
+    sender = threading.Thread(target=work)
+    longest = 0.0
+    with connect(address, timeout=120) as connection:
+        sender.start()
+        while sender.is_alive():
+            began = time.perf_counter()
+            connection.sendall(ALIVE)
+            read(connection)
+            longest = max(longest, time.perf_counter() - began)
+            time.sleep(0.002)
+    sender.join()
+    return longest * 1000
+
+
+def memory(address: str, count: int) -> None:
+    """What a server keeps of different documents, and its longest collection of garbage meanwhile."""
+    with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+        for number in range(20):  # warm
+            client.post("/graphql", json={"query": document(number)})
+        found(address)
+        before = found(address).memory
+        collection = 0.0
+        for number in range(20, 20 + count):
+            client.post("/graphql", json={"query": document(number)}).raise_for_status()
+            if number % 500 == 0:
+                collection = max(collection, found(address).collection)
+        after = found(address)
+    collection = max(collection, after.collection)
+    typer.echo(
+        f"{count:,} different documents of 1 KB: {after.memory - before:.0f} MiB more ({GOAL_MEMORY} allowed), the "
+        f"longest collection {collection:.1f} ms ({GOAL_BLOCK} allowed)"
+    )
 
 
 def each(address: str, count: int) -> None:

@@ -26,10 +26,10 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from engine.direct import converter, resolver
+from engine.direct import Ways
 from engine.offer import OFFER, Expression, Nested, Offer, Rows
 from engine.run import Field, answered, carefully
-from engine.values import Completer, Leaf, Objects, Project, Selected, completer
+from engine.values import FLAT, Completer, Leaf, Objects, Project, Selected, completer
 
 TYPENAME = "__typename"
 _INT32 = "-2147483648 <= {v} <= 2147483647"
@@ -64,8 +64,10 @@ class Compiler:
         operation: OperationDefinitionNode,
         fragments: dict[str, FragmentDefinitionNode],
         variables: VariableValues,
+        ways: Ways,
     ) -> None:
         self.schema = schema
+        self._ways = ways
         self.operation = operation
         self.fragments = fragments
         self.sources: list[str] = []
@@ -109,8 +111,7 @@ class Compiler:
             fields.append(
                 Field(
                     order, key, name, nodes, definition, type, strawberry, offer if isinstance(offer, Offer) else None,
-                    _attribute(strawberry), resolver(self.schema, definition, strawberry),
-                    converter(self.schema, strawberry) if strawberry is not None else None,
+                    _attribute(strawberry), *self._ways.to(definition, strawberry),
                     self._completer(definition.type, details, f"{where}.{key}"),
                 )
             )  # fmt: skip
@@ -170,6 +171,8 @@ class Compiler:
             lines += ["    await gather(", *(f"        {call}," for call in waiting), "    )"]
         lines += ["    return answered(answers, failed)"]
         selected: Selected = self._made("select", lines, names)
+        flat = all(isinstance(field, str) or isinstance(field.completer, Leaf) for field in fields)
+        setattr(selected, FLAT, flat)
         return selected
 
     def _projection(self, type: GraphQLObjectType, grouped: Any, rows: Rows, where: str) -> tuple[Project, int] | None:

@@ -17,6 +17,24 @@ Converter = Callable[[dict[str, Any], Any], dict[str, Any]]
 _PLAIN = (ID, str, int, float, bool)
 
 
+class Ways:
+    """The ways to call the fields of a schema: what resolves each one and what turns its arguments, made once."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._found: dict[int, tuple[GraphQLField, Resolver, Converter | None]] = {}
+
+    def to(self, definition: GraphQLField, field: StrawberryField | None) -> tuple[Resolver, Converter | None]:
+        """Return what resolves a field, and what turns its arguments if it is one of Strawberry's."""
+        found = self._found.get(id(definition))
+        if found is None or found[0] is not definition:
+            taken = converter(self._schema, field) if field is not None else None
+            # The definition is kept, so that no other can come by its id.
+            found = definition, resolver(self._schema, definition, field), taken
+            self._found[id(definition)] = found
+        return found[1:]
+
+
 def resolver(schema: Schema, definition: GraphQLField, field: StrawberryField | None) -> Resolver:
     """What resolves a field, as graphql-core would call it; of a plain Strawberry resolver a shorter way to it."""
     usual: Resolver = definition.resolve  # type: ignore[assignment]

@@ -21,6 +21,7 @@ from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
 from engine.compile import Compiler, NotCompiled
+from engine.direct import Ways
 from engine.kept import MOST, MOST_CHARACTERS, Kept
 from engine.run import Failed, Fixed, Run
 from engine.values import Selected
@@ -74,6 +75,7 @@ class Engine:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._schema = schema
+        self._ways = Ways(schema)
         self._past = tuple(past)
         self._programs: Kept[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
         self._programs = Kept(most, size)
@@ -149,7 +151,7 @@ class Engine:
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
     ) -> Program:
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-        compiler = Compiler(self._schema, operation, fragments, variables)
+        compiler = Compiler(self._schema, operation, fragments, variables, self._ways)
         try:
             self._refuse(document, operation)
             root = self._schema._schema.query_type

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 BREATH = 20_000
 # Objects that are read, or given their values, in one turn.
 TURN = 2_000
+# Resolvers that are called in one turn.
+CALLS = 500
 
 
 class Failed:
@@ -181,7 +183,7 @@ class Run:
             read, info = field.offer.read, self.strawberry_info(field, paths[0])
             values = []
             for source in sources:
-                if len(values) % TURN == TURN - 1:
+                if len(values) % CALLS == CALLS - 1:
                     await _turn(values)
                 try:
                     values.append(read(source, info))
@@ -192,7 +194,7 @@ class Run:
         else:
             values = []
             for source, path in zip(sources, paths, strict=True):
-                if len(values) % TURN == TURN - 1:
+                if len(values) % CALLS == CALLS - 1:
                     await _turn(values)
                 values.append(_called(field.resolver, source, self.info(field, path), arguments))
         return await settled(values)
@@ -222,7 +224,8 @@ class Run:
             places = [place for place in places if place not in failed]  # type: ignore[assignment]
             sources, paths = [sources[place] for place in places], [paths[place] for place in places]
         name = field.parent.name
-        here = [Path(path, field.key, name) for path in paths]
+        key = field.key
+        here = await turns(paths, lambda some: [Path(path, key, name) for path in some])
         values = await self.resolve(field, sources, here)
         completed = await field.completer.complete(self, field, values, here)
         for begin in range(0, len(completed), TURN):
@@ -271,6 +274,18 @@ class Run:
                 self.place(field, completed, here, places, answers, failed)
 
 
+async def turns(values: Sequence[Any], make: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:
+    """Make something of each value, and let others have a turn between many of them."""
+    if len(values) <= TURN:
+        return make(values)
+    made: list[Any] = []
+    for begin in range(0, len(values), TURN):
+        if begin:
+            await asyncio.sleep(0)
+        made += make(values[begin : begin + TURN])
+    return made
+
+
 def carefully(run: Run, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]) -> list[Any]:
     """The answers of objects of which one cannot be read: attribute by attribute, each failure for itself."""
     # What was read before the failure is read again.
@@ -304,7 +319,15 @@ def drop(values: Iterable[Any]) -> None:
 
 async def settled(values: list[Any]) -> list[Any]:
     """Values with those awaited that are awaitable, all at once; a failure stands in its value's place."""
-    waiting = [place for place, value in enumerate(values) if isawaitable(value)]
+    if len(values) <= TURN:
+        waiting = [place for place, value in enumerate(values) if isawaitable(value)]
+    else:
+        try:
+            waits = await turns(values, lambda some: [isawaitable(value) for value in some])
+        except BaseException:
+            drop(values)
+            raise
+        waiting = [place for place, waits_ in enumerate(waits) if waits_]
     if not waiting:
         return values
     if len(waiting) == 1:

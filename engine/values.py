@@ -3,6 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from types import NoneType
 from typing import Any
@@ -29,14 +30,22 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaita
 from strawberry.types.cast import get_strawberry_type_cast
 
 from engine.offer import Rows
-from engine.run import Failed, Field, Run, drop, settled
+from engine.run import TURN, Failed, Field, Run, drop, settled, turns
 
 Selected = Callable[[Run, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
 Project = Callable[[list[Any]], list[dict[str, Any]]]
 Select = Callable[[GraphQLObjectType], Selected]
+Write = Callable[[list[Any]], Any]
 Projection = Callable[[GraphQLObjectType, Rows], "tuple[Project, int] | None"]
 
 
+# How many leaves an item of a list counts for, as long as nothing of it is written.
+_LEAVES = 4
+# On a function that selects: whether all fields that it selects are leaves.
+FLAT = "flat"
+# The classes whose values stand in an answer as they are.
+_NOTHING = frozenset({NoneType, Failed})
+_TEXTS = _NOTHING | {str}
 # Rows of several lists that are projected at once.
 _TOGETHER = 2_000
 
@@ -52,9 +61,7 @@ class Completer:
 
     async def complete(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         """What stands in the answer for each value: a part of it, None, or `Failed`."""
-        raw = [
-            Failed(value) if isinstance(value, Exception) else None if value is Undefined else value for value in values
-        ]
+        raw = await turns(values, _raw)
         completed = await self.parts(run, field, raw, paths)
         if self.required and None in completed:
             message = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
@@ -66,6 +73,12 @@ class Completer:
         """The same, with null allowed."""
 
 
+def _raw(values: Sequence[Any]) -> list[Any]:
+    return [
+        Failed(value) if isinstance(value, Exception) else None if value is Undefined else value for value in values
+    ]
+
+
 class Leaf(Completer):
     """A scalar or an enum."""
 
@@ -75,9 +88,12 @@ class Leaf(Completer):
     def __init__(self, required: bool, type: GraphQLLeafType) -> None:
         super().__init__(required)
         self.type = type
-        self._as_they_are = {NoneType, Failed, str} if type in (GraphQLString, GraphQLID) else {NoneType, Failed}
+        self._as_they_are = _TEXTS if type in (GraphQLString, GraphQLID) else _NOTHING
 
     async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        return await turns(values, self._parts)
+
+    def _parts(self, values: Sequence[Any]) -> list[Any]:
         as_they_are = self._as_they_are
         return [value if value.__class__ in as_they_are else self._part(value) for value in values]
 
@@ -127,12 +143,26 @@ class ListOf(Completer):
             items += members
             below += [Path(path, index, None) for index in range(len(members))]
             found[place] = len(members)
-            await run.breathe(len(members))
+            await run.breathe(_LEAVES * len(members))
         if spans:
             parts = await self.item.complete(run, field, await settled(items), below)
             for place, start in spans:
                 found[place] = self._list(run, field, parts, below, start, start + found[place])
+            if run.fixed.write is not None and isinstance(self.item, Objects) and self.item.flat:
+                await self._written(run, run.fixed.write, found, [place for place, _ in spans])
         return found
+
+    async def _written(self, run: Run, write: Write, found: list[Any], places: Sequence[int]) -> None:
+        """Write finished lists of objects that hold nothing but leaves: a long answer is not written all at once."""
+        for place in places:
+            part = found[place]
+            if part.__class__ is not list:
+                continue
+            try:
+                found[place] = write(part)
+            except Exception as error:
+                found[place] = Failed(error)
+            await run.breathe(_LEAVES * len(part))
 
     async def _projected(self, run: Run, values: Sequence[Any]) -> dict[int, Any]:
         """By place, the lists of which only rows exist, as far as these tell what is selected: many lists at once."""
@@ -199,6 +229,11 @@ class Objects(Completer):
         self._selected: Selected | None = None
         self._projection = projection
         self._projections: dict[Hashable, tuple[Project, int] | None] = {}
+
+    @property
+    def flat(self) -> bool:
+        """Whether the objects hold nothing but leaves, once they were selected from."""
+        return self._selected is not None and self._selected.__dict__.get(FLAT, False)
 
     async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         if self.type.is_type_of:
@@ -327,6 +362,8 @@ async def _of_type(
     # Strawberry's own answer for an object of the type's very class, unless that is cast to something else.
     certain = strawberrys.origin if strawberrys is not None and not strawberrys.is_type_of else Failed
     for place, value in enumerate(values):
+        if place % TURN == TURN - 1:
+            await asyncio.sleep(0)
         if value is None or value.__class__ is Failed:
             continue
         if value.__class__ is certain and get_strawberry_type_cast(value) is None:
@@ -359,7 +396,13 @@ def completer(type: GraphQLOutputType, select: Select, projection: Projection) -
     if is_list_type(inner):
         return ListOf(required, completer(inner.of_type, select, projection))
     if is_leaf_type(inner):
-        return Leaf(required, inner)
+        return _leaf(required, inner)
     if is_abstract_type(inner):
         return Several(required, inner, lambda kind: Objects(False, kind, select, projection))
     return Objects(required, inner, select, projection)
+
+
+@lru_cache(maxsize=1024)
+def _leaf(required: bool, type: GraphQLLeafType) -> Leaf:
+    """Return what completes values of a leaf type: one for all fields of the type."""
+    return Leaf(required, type)

@@ -20,9 +20,11 @@ class Bell:
         self._waiting.append(rung)
         await rung
 
-    def ring(self) -> None:
-        """Wake all who wait."""
-        waiting, self._waiting = self._waiting, []
+    def ring(self, most: int | None = None) -> bool:
+        """Wake all who wait, or the first of them; say whether others still wait."""
+        waiting = self._waiting if most is None else self._waiting[:most]
+        self._waiting = self._waiting[len(waiting) :]
         for rung in waiting:
             if not rung.done():
                 rung.set_result(None)
+        return bool(self._waiting)

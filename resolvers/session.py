@@ -49,6 +49,8 @@ SAMPLE = 3
 TRIED = 3
 # Of how many keys it is looked up whether they are at hand; the others are taken to be like them.
 PEEK = 8
+# Those who asked for rows that are woken in one turn of the event loop.
+AWAKE = 200
 
 
 class Fetches(Protocol):
@@ -571,6 +573,19 @@ class _Batch:
                 gathered.found = dict.fromkeys(keys, error)
         finally:
             gathered.task = None
+            await self._tell(gathered)
+
+    async def _tell(self, gathered: _Round) -> None:
+        """Wake those who asked, some in each turn. What they ask for next is one batch, as if all woke at once."""
+        if not gathered.bell.ring(AWAKE):
+            return
+        self.session.gathering += 1
+        try:
+            await asyncio.sleep(0)
+            while gathered.bell.ring(AWAKE):  # noqa: ASYNC110 - some are woken in each turn
+                await asyncio.sleep(0)
+        finally:
+            self.session.gathering -= 1
             gathered.bell.ring()
 
     async def load(self, keys: list[Any]) -> list[Any]:

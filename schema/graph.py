@@ -22,7 +22,7 @@ from schema.transaction import Transaction
 
 MAX_REPRESENTATIONS = 5000
 # Representations that begin to be looked up in one turn of the event loop.
-BATCH = 200
+BATCH = 100
 
 
 class Graph(Schema):

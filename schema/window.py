@@ -16,6 +16,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from engine.offer import OFFER, Expression, Nested, Offer
 from resolvers.edges import Edge
+from resolvers.nodes import TURN
 from resolvers.plan import cover
 from resolvers.session import Rows, Session
 from schema import expression
@@ -488,7 +489,7 @@ async def complete(windows: Sequence[Window], selection: Selection) -> bool:
     """
     loaded = False
     while True:
-        if loads := list(_loads(windows, selection)):
+        if loads := list(_loads(await _alike(windows, selection), selection)):
             loaded = True
             if len(loads) == 1:
                 await _load(*loads[0])
@@ -500,14 +501,38 @@ async def complete(windows: Sequence[Window], selection: Selection) -> bool:
             return loaded
 
 
-def _loads(windows: Sequence[Window], selection: Selection) -> Iterator[tuple[Window, Source]]:
-    """The reports to read next, each for the windows that lack it. Windows that lack the same are planned as one."""
-    alike: dict[object, list[Window]] = {}
+# What windows lack: the kinds of their rows, the reports that were tried, and the gaps.
+_Lack = tuple[tuple[type[Row], ...], frozenset[type[Row]], frozenset[tuple[str, str]]]
+
+
+async def _alike(windows: Sequence[Window], selection: Selection) -> dict[_Lack, list[Window]]:
+    """Return the windows that lack something, those together that lack the same; others have turns meanwhile."""
+    alike: dict[_Lack, list[Window]] = {}
+    if len(windows) <= TURN:
+        _add_alike(alike, windows, selection)
+        return alike
+    session = windows[0].session
+    # What others ask for meanwhile is one batch with what is asked for these.
+    session.gathering += 1
+    try:
+        for begin in range(0, len(windows), TURN):
+            _add_alike(alike, windows[begin : begin + TURN], selection)
+            await asyncio.sleep(0)
+    finally:
+        session.gathering -= 1
+    return alike
+
+
+def _add_alike(alike: dict[_Lack, list[Window]], windows: Sequence[Window], selection: Selection) -> None:
     for window in windows:
         gaps = window.gaps(selection)
         if gaps:
             alike.setdefault((tuple(map(type, window.rows)), frozenset(window.tried), gaps), []).append(window)
-    for (_, _, gaps), members in alike.items():  # type: ignore[misc]
+
+
+def _loads(alike: Mapping[_Lack, list[Window]], selection: Selection) -> Iterator[tuple[Window, Source]]:
+    """The reports to read next, each for the windows that lack it. Windows that lack the same are planned as one."""
+    for (_, _, gaps), members in alike.items():
         for source in _chosen(members, gaps, selection):
             for window in members:
                 yield window, source

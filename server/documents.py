@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, GraphQLSyntaxError, OperationDefinitionNode, parse
+from graphql import DocumentNode, GraphQLSyntaxError, NameNode, OperationDefinitionNode, Token, TokenKind, parse
+from graphql.language.ast import QUERY_DOCUMENT_KEYS
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
@@ -86,6 +87,7 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
         for node in tree.definitions
         if isinstance(node, OperationDefinitionNode)
     }
+    slim(tree)
     return Document(text, tree, operations)
 
 
@@ -96,6 +98,30 @@ def unchain(tree: DocumentNode) -> None:
         following = token.next
         token.prev = token.next = None
         token = following
+
+
+def slim(tree: DocumentNode) -> None:
+    """Drop what a valid tree no longer needs: its tokens, and the places of names, where those of fields begin.
+
+    What is kept is looked through by each full collection, so there should be little of it.
+    """
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, NameNode):
+            vars(node)["loc"] = None
+            continue
+        if node.loc is not None:
+            node.loc.start_token = node.loc.end_token = _NO_TOKEN
+        for key in QUERY_DOCUMENT_KEYS.get(node.kind, ()):
+            below = getattr(node, key)
+            if isinstance(below, tuple | list):
+                waiting += below
+            elif below is not None:
+                waiting.append(below)
+
+
+_NO_TOKEN = Token(TokenKind.SOF, 0, 0, 0, 0)
 
 
 def _refused(text: str, message: str, code: str = TOO_COMPLEX) -> Document:

@@ -2,12 +2,16 @@
 
 import gc
 
-# Containers that may be made before the youngest are looked through; answers hold tens of thousands, and few cycles.
-YOUNG = 50_000
+# A collection stops the server for as long as it looks through containers. YOUNG new ones are looked through at once,
+# all young ones (12,000 at most) after OLDER of these collections, and everything after ALL of those: answers hold many
+# containers and few cycles.
+YOUNG = 3_000
+OLDER = 2
+ALL = 5000
 
 
 def settle() -> None:
     """Leave what there is out of every later collection, and collect less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 20, 50)
+    gc.set_threshold(YOUNG, OLDER, ALL)

@@ -203,6 +203,7 @@ class Gateway:
             spool_dir=settings.tables_spool_dir,
             spool_mebibytes=settings.tables_spool_mebibytes,
             open_seconds=settings.tables_open_seconds,
+            filter_seconds=settings.request_timeout,
             trust=settings.trust,
             changed=self.changed,
             kept=self.kept,

@@ -1,39 +1,34 @@
-"""`$filter`: read by odata-query, checked against the columns, and evaluated over arrow's columns.
+"""`$filter`: read by odata-query (`grammar.py`), checked against the columns, and evaluated over arrow's columns.
 
 Each part of a filter knows the days on which it can be true (`days.py`), so the filter bounds the window as well: a day
 on which it cannot be true is not read. As OData has it, a comparison with null is false, but for `ne`, and what is
 neither true nor false is not in the answer.
 """
 
-import copy
 import datetime
+import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from odata_query import ast
-from odata_query.exceptions import ArgumentCountException, ODataException, UnknownFunctionException
-from odata_query.grammar import ODataLexer, ODataParser
 
 from server.odata.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, Days, beginning, when
-from server.refusal import Refusal
+from server.odata.grammar import DEEPEST, MOST_OPERATIONS, bad, parsed, too_deep
 from server.tables.arrow import TIMESTAMP, data_type, integers, texts
 from server.tables.table import Kind
 from upstream import interval
 
-LONGEST = 8000
-DEEPEST = 100
 _WIDE = pa.decimal256(76, 30)
 _LONGEST_TEXT = 2**31
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-# A plus sign in an address is a space, unless somebody has taken care of it.
-_OFFSET = re.compile(r"(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:\d\d)", re.ASCII)
 
 NUMBERS = frozenset({"int64", "float64", "decimal"})
 TEXTS = frozenset({"string", "enum"})
@@ -157,20 +152,7 @@ def read(
 
     Raises Refusal.
     """
-    if not text.strip():
-        raise _bad("is empty")
-    if len(text) > LONGEST:
-        raise _bad(f"has {len(text):,} characters; {LONGEST:,} are allowed")
-    try:
-        tree = ODataParser().parse(_tokens(_with_plus(text.strip())))
-    except UnknownFunctionException as unknown:
-        raise _bad(f"has no function {unknown.function_name[:40]!r}; it has {', '.join(FUNCTIONS)}") from None
-    except ArgumentCountException as wrong:
-        raise _bad(f"gives {wrong.function_name} {wrong.n_args_given} arguments") from None
-    except ODataException as wrong:
-        token = getattr(wrong, "token", None)
-        where = "ends too early" if token is None else f"cannot be read from {text[token.index :][:40]!r} on"
-        raise _bad(where) from None
+    tree = parsed(text, ", ".join(FUNCTIONS))
     reader = _Reader(columns, zone, time, key)
     condition = reader.condition(tree)
     return Filter(
@@ -178,27 +160,8 @@ def read(
         days=condition.days.true,
         times=tuple(name for name in columns if name in reader.used and reader.when(name)),
         parts=tuple(reader.parts),
-        mask=lambda rows: _full(condition.read(rows), rows.num_rows),
+        mask=lambda rows: _full(condition.read(reader.typed(rows)), rows.num_rows),
     )
-
-
-def _with_plus(text: str) -> str:
-    """The filter with the plus signs of its times, and its texts in quotes as they are."""
-    parts = text.split("'")
-    return "'".join(part if place % 2 else _OFFSET.sub(r"\1+\2", part) for place, part in enumerate(parts))
-
-
-def _tokens(text: str) -> Iterator[Any]:
-    """The words of a filter. A list of one, `(1)` in OData, is taken for brackets by the grammar: it gets a comma."""
-    before: list[Any] = []
-    for token in ODataLexer().tokenize(text):
-        shape = [one.type for one in before[-3:] if one.type != "WS"]
-        if token.type == ")" and shape[-3:-1] == ["IN", "("]:
-            comma = copy.copy(token)
-            comma.type = comma.value = ","
-            yield comma
-        before = [*before[-3:], token] if token.type != "WS" else before
-        yield token
 
 
 class _Reader:
@@ -219,17 +182,26 @@ class _Reader:
         """Whether a column says when."""
         return name == self.key or self.columns[name].name in ("timestamp", "date")
 
+    def typed(self, rows: pa.Table) -> pa.Table:
+        """Return rows as a filter compares them: enums as text, and decimals, which are kept as text, as numbers."""
+        for name in self.used:
+            kind = self.columns[name]
+            if kind.name in ("enum", "decimal"):
+                type_ = pa.string() if kind.name == "enum" else data_type(kind)
+                rows = rows.set_column(rows.schema.get_field_index(name), name, pc.cast(rows[name], type_))
+        return rows
+
     def condition(self, node: Any) -> Term:
         """A term that is true or false."""
         term = self.term(node)
         if term.sort not in ("bool", "null"):
-            raise _bad(f"has a {term.sort} where a condition must stand")
+            raise bad(f"has a {term.sort} where a condition must stand")
         return term
 
     def term(self, node: Any) -> Term:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise _bad(f"is deeper than {DEEPEST} levels")
+            raise too_deep()
         try:
             return self._term(node)
         finally:
@@ -244,11 +216,9 @@ class _Reader:
             case ast.Compare():
                 return self.compared(_WORDS[type(node.comparator)], self.term(node.left), self.term(node.right))
             case ast.BoolOp(op=ast.And()):
-                left, right = self.condition(node.left), self.condition(node.right)
-                return _joined(pc.and_kleene, left.days & right.days, [left, right])
+                return _joined(pc.and_kleene, operator.and_, [self.condition(one) for one in _chain(node)])
             case ast.BoolOp():
-                left, right = self.condition(node.left), self.condition(node.right)
-                return _joined(pc.or_kleene, left.days | right.days, [left, right])
+                return _joined(pc.or_kleene, operator.or_, [self.condition(one) for one in _chain(node)])
             case ast.UnaryOp(op=ast.Not()):
                 inner = self.condition(node.operand)
                 return Term("bool", lambda rows: pc.invert(_truth(inner.read(rows))), days=~inner.days)
@@ -269,20 +239,14 @@ class _Reader:
             case ast.Date() | ast.DateTime():
                 return self._moment(node)
         what = type(node).__name__.lower()
-        raise _bad(f"has {what}, which is not understood; there are {', '.join(WORDS)}, and {', '.join(FUNCTIONS)}")
+        raise bad(f"has {what}, which is not understood; there are {', '.join(WORDS)}, and {', '.join(FUNCTIONS)}")
 
     def _column(self, name: str) -> Term:
         if name not in self.columns:
-            raise _bad(f"names {name[:60]!r}; there are {', '.join(self.columns)}")
+            raise bad(f"names {name[:60]!r}; there are {', '.join(self.columns)}")
         self.used.add(name)
         kind = self.columns[name]
         aspect = "key" if name == self.key else _ASPECTS.get(kind.name) if name == self.time else None
-        match kind.name:
-            case "enum":
-                return Term("string", lambda rows: pc.cast(rows[name], pa.string()))
-            case "decimal":  # kept as text
-                type_ = data_type(kind)
-                return Term("number", lambda rows: pc.cast(rows[name], type_))
         return Term(_SORTS.get(kind.name, kind.name), lambda rows: rows[name], aspect=aspect)
 
     def _moment(self, node: Any) -> Term:
@@ -293,17 +257,25 @@ class _Reader:
                 told = _literal("timestamp", aware.astimezone(datetime.UTC))
                 return replace(told, finer=_FINER.search(node.val) is not None)
         except (ValueError, OverflowError):
-            raise _bad(f"has the time {node.val}, which does not exist") from None
+            raise bad(f"has the time {node.val}, which does not exist") from None
         return _literal("date", found)
 
     def _among(self, node: Any) -> Term:
         left = self.term(node.left)
-        items = node.right.val if isinstance(node.right, ast.List) else [node.right]
-        found = [self.compared("eq", left, self.term(item)) for item in items]
-        days = found[0].days
-        for one in found[1:]:
-            days |= one.days
-        return _joined(pc.or_kleene, days, found)
+        items = [self.term(item) for item in node.right.val]
+        # Each item is checked, and says on which days it is met; the literals are then looked up together.
+        found = [self.compared("eq", left, item) for item in items]
+        alike = [self._alike(item, left) for item in items]
+        together = [item.is_literal and item.sort == left.sort != "null" and not left.is_literal for item in alike]
+        values = [item for item, so in zip(alike, together, strict=True) if so and not item.finer]
+        apart = [one for one, so in zip(found, together, strict=True) if not so]
+        if len(apart) > MOST_OPERATIONS:
+            raise bad(
+                f"looks for a value in a list of {len(apart):,} that are no literals; {MOST_OPERATIONS} are allowed"
+            )
+        days = reduce(operator.or_, (one.days for one in found))
+        terms = [_among(left, values), *apart] if values or not apart else apart
+        return replace(_joined(pc.or_kleene, operator.or_, terms), days=days)
 
     def compared(self, word: str, left: Term, right: Term) -> Term:
         """A comparison. Raises Refusal where the two cannot be compared."""
@@ -311,7 +283,7 @@ class _Reader:
             return _with_null(word, left, right)
         left, right = self._alike(left, right), self._alike(right, left)
         if left.sort != right.sort or left.sort == "list":
-            raise _bad(f"compares a {left.sort} with a {right.sort}")
+            raise bad(f"compares a {left.sort} with a {right.sort}")
         if left.is_literal:
             if right.is_literal:
                 return _literal("bool", OPERATORS[word](left.literal, right.literal))
@@ -343,26 +315,26 @@ class _Reader:
             try:
                 return _literal("timestamp", interval.midnight(term.literal, self.zone))
             except OverflowError:
-                raise _bad(f"has the date {term.literal}, which begins outside the calendar") from None
+                raise bad(f"has the date {term.literal}, which begins outside the calendar") from None
         return term
 
     def _call(self, node: Any) -> Term:
         name = ".".join((*node.func.namespace, node.func.name))
         function = FUNCTIONS.get(name)
         if function is None:
-            raise _bad(f"has no function {name[:40]!r}; it has {', '.join(FUNCTIONS)}")
+            raise bad(f"has no function {name[:40]!r}; it has {', '.join(FUNCTIONS)}")
         terms = [self.term(argument) for argument in node.args]
         for place, (term, takes) in enumerate(zip(terms, function.takes, strict=False)):
             allowed = ("timestamp", "date") if takes == "time" else (takes,)
             if term.sort not in allowed:
-                raise _bad(f"gives {name} a {term.sort}; it takes {' and '.join(function.takes)}")
+                raise bad(f"gives {name} a {term.sort}; it takes {' and '.join(function.takes)}")
             if place >= function.literal and not term.is_literal:
-                raise _bad(f"gives {name} a column where a literal must stand")
+                raise bad(f"gives {name} a column where a literal must stand")
         call = function.call
         if function.literal == 1:
             rest = [int(term.literal) if term.sort == "number" else term.literal for term in terms[1:]]
             if any(isinstance(one, int) and one < 0 for one in rest):
-                raise _bad(f"gives {name} a number below 0")
+                raise bad(f"gives {name} a number below 0")
             days = beginning(str(rest[0])) if name == "startswith" and terms[0].aspect == "key" else ANY
             return Term(function.gives, lambda rows: call(terms[0].read(rows), *rest), days=days)
         aspect = function.aspects.get(terms[0].aspect or "")
@@ -378,7 +350,7 @@ def local(values: Any, zone: ZoneInfo) -> Any:
         try:
             return pa.scalar(values.as_py().astimezone(zone).replace(tzinfo=None), _NAIVE)
         except OverflowError:
-            raise _bad("has a time that does not exist on the clock of the business") from None
+            raise bad("has a time that does not exist on the clock of the business") from None
     naive = pc.cast(values, _NAIVE)
     numbers, days = pc.cast(naive, pa.int64()), pc.cast(naive, pa.date32())
     there = pc.unique(days).drop_null()
@@ -409,7 +381,17 @@ def _shift(day: datetime.date, zone: ZoneInfo) -> tuple[int, int, int]:
     return high, before, after
 
 
-def _joined(join: Callable[[Any, Any], Any], days: Days, terms: list[Term]) -> Term:
+def _chain(node: Any) -> list[Any]:
+    """Return the parts of a chain of one operator, `a or b or c`, which the grammar nests: the first is the deepest."""
+    kind = type(node.op)
+    parts = [node.right]
+    while isinstance(node.left, ast.BoolOp) and type(node.left.op) is kind:
+        node = node.left
+        parts.append(node.right)
+    return [node.left, *reversed(parts)]
+
+
+def _joined(join: Callable[[Any, Any], Any], days: Callable[[Days, Days], Days], terms: Sequence[Term]) -> Term:
     """Conditions joined by `and` or `or`."""
 
     def mask(rows: pa.Table) -> Any:
@@ -418,7 +400,38 @@ def _joined(join: Callable[[Any, Any], Any], days: Days, terms: list[Term]) -> T
             found = join(found, _truth(one.read(rows)))
         return found
 
-    return Term("bool", mask, days=days)
+    return Term("bool", mask, days=reduce(days, (term.days for term in terms)))
+
+
+def _among(left: Term, values: Sequence[Term]) -> Term:
+    """Whether a term is one of some literals of its sort: one kernel for all of them."""
+    literals = dict.fromkeys(term.literal for term in values)
+    sets: dict[pa.DataType, pa.Array] = {}
+
+    def mask(rows: pa.Table) -> Any:
+        found = left.read(rows)
+        if found.type not in sets:
+            sets[found.type] = value_set(literals, found.type)
+        return pc.is_in(found, value_set=sets[found.type])
+
+    return Term("bool", mask)
+
+
+def value_set(literals: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    """Return those literals that values of a type can be equal to. Without `pa.array`: see `texts`."""
+    if pa.types.is_boolean(kind) or pa.types.is_string(kind):
+        return texts(list(literals)).cast(kind)
+    if pa.types.is_timestamp(kind):
+        return integers([(one - _EPOCH) // _MICROSECOND for one in literals], pa.int64()).cast(kind)
+    if pa.types.is_date32(kind):
+        return integers([(one - _EPOCH.date()).days for one in literals], pa.int32()).cast(kind)
+    if pa.types.is_floating(kind):
+        numbers = [pc.cast(pa.scalar(one, _WIDE), kind).as_py() for one in literals]
+        # Both zeros are equal, and a set tells them apart.
+        packed = array("d", [*numbers, *(-0.0 for one in numbers if not one)])
+        return pa.Array.from_buffers(pa.float64(), len(packed), [None, pa.py_buffer(packed)]).cast(kind)
+    fitting = [one for one in (_fitted(pa.scalar(one, _WIDE), kind) for one in literals) if one is not None]
+    return texts([format(one.as_py(), "f") if pa.types.is_decimal(kind) else one.as_py() for one in fitting]).cast(kind)
 
 
 def _with_null(word: str, left: Term, right: Term) -> Term:
@@ -468,7 +481,7 @@ def _number(text: str) -> Decimal:
         found = Decimal(text)
         pa.scalar(found, _WIDE)
     except (InvalidOperation, pa.ArrowException, ValueError):
-        raise _bad(f"has the number {text[:40]}, which is too long") from None
+        raise bad(f"has the number {text[:40]}, which is too long") from None
     return found
 
 
@@ -497,7 +510,3 @@ def _full(mask: Any, rows: int) -> Any:
     if isinstance(mask, pa.Scalar):
         return pa.repeat(bool(mask.as_py()), rows)
     return pc.fill_null(mask, False)
-
-
-def _bad(what: str) -> Refusal:
-    return Refusal(400, "BAD_USER_INPUT", f"$filter {what}.")

@@ -47,13 +47,12 @@ class Options:
 def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[str, str]] = ()) -> Options:
     """The options of an address; `rooted` are parameters of the service as a whole. Raises Refusal."""
     said: dict[str, str] = {}
-    given: list[tuple[str, str]] = []
+    seen: dict[tuple[str, str], None] = {}  # clients add theirs to a nextLink, which has it already
     for name, text in pairs:
         if not name.startswith("$"):
             if name == "limit":
                 raise bad("OData's word for limit is $top: take that instead.")
-            if (name, text) not in given:  # clients add theirs to a nextLink, which has it already
-                given.append((name, text))
+            seen[name, text] = None
         elif name not in OPTIONS:
             raise bad(f"There is no query option {name[:40]!r} here; there are {', '.join(OPTIONS)}.")
         elif name in said:
@@ -64,6 +63,7 @@ def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[
         raise Refusal(406, "NOT_ACCEPTABLE", f"$format is {said['$format'][:40]!r}; the one that there is is json.")
     if said.get("$count", "false") not in ("true", "false"):
         raise bad(f"$count is {said['$count'][:40]!r}; it must be true or false.")
+    given = list(seen)
     names = [key_of(table), *(column.name for column in table.columns)]
     select = _select(said.get("$select"), names)
     return Options(
@@ -137,7 +137,7 @@ def _select(text: str | None, names: list[str]) -> tuple[str, ...]:
 
 def _order(text: str | None, table: Table, names: list[str]) -> tuple[tuple[str, bool], ...]:
     lists = {column.name for column in table.columns if column.kind.of is not None}
-    found = []
+    found: dict[str, bool] = {}
     for part in (text or "").split(","):
         if not part.strip():
             continue
@@ -147,8 +147,10 @@ def _order(text: str | None, table: Table, names: list[str]) -> tuple[tuple[str,
             raise bad(f"$orderby names {name[:60]!r}; it can be {there}.")
         if way.strip() not in ("", "asc", "desc"):
             raise bad(f"$orderby has {way.strip()[:40]!r} after {name}; it can be asc or desc.")
-        found.append((name, way.strip() == "desc"))
-    return tuple(found)
+        if name in found:
+            raise bad(f"$orderby names {name} twice; each column can stand in it once.")
+        found[name] = way.strip() == "desc"
+    return tuple(found.items())
 
 
 def _number(name: str, text: str) -> int:

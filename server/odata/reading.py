@@ -9,6 +9,7 @@ many.
 import asyncio
 import datetime
 import hashlib
+import time
 from asyncio import to_thread
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
@@ -103,6 +104,7 @@ class _Reading:
         self.question = question
         self.answers = answers
         self.oldest: datetime.datetime | None = None
+        self.filtering = 0.0
         # Decimals are kept as text, and sorted as numbers.
         self.decimals = {
             column.name: data_type(column.kind) for column in question.table.columns if column.kind.name == "decimal"
@@ -304,7 +306,12 @@ class _Reading:
         found = pa.table({name: keys}) if rows is None else rows.append_column(name, keys)
         if self.question.filter is None:
             return found
-        return found.filter(self.question.filter.mask(found))
+        if self.filtering > self.answers.filter_seconds:
+            raise _too_long(self.answers.filter_seconds)
+        began = time.monotonic()
+        taken = found.filter(self.question.filter.mask(found))
+        self.filtering += time.monotonic() - began
+        return taken
 
     def _table(self, tables: list[pa.Table]) -> pa.Table:
         names = self.schema.names
@@ -337,6 +344,15 @@ def too_many() -> Refusal:
     return bad(
         f"$orderby sorts {MOST_SORTED:,} rows at most, and there are more: take a $top, a narrower window or a "
         "$filter, or read it as it is and sort it yourself."
+    )
+
+
+def _too_long(seconds: float) -> Refusal:
+    return Refusal(
+        400,
+        "DEADLINE_EXCEEDED",
+        f"$filter was compared with rows for {seconds:g} seconds, which is how long it may take: take a narrower "
+        "window or a shorter $filter.",
     )
 
 

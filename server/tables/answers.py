@@ -98,6 +98,7 @@ class Answers:
         self._setup = setup
         self.zone = setup.zone
         self.now = setup.now
+        self.filter_seconds = setup.filter_seconds
         self.spool = Spool(setup.spool_folder, setup.spool_mebibytes << 20)
 
     def asked(self, table: Table, request: Request) -> Asked:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from server.limits import ORDINARY
 from server.tables.folders import PREFIX
 from upstream import private
 from upstream.call import Call
@@ -39,7 +40,8 @@ class Setup:
 
     Without `spool_dir` files are kept in a temporary folder that goes with the server. `trust` is the trust in kept
     rows, and `open_seconds` the least time for which a file is served whose rows are not trusted longer than those of
-    an open day. `changed` and `kept` ask the days cache.
+    an open day. `filter_seconds` is how long a filter may be compared with rows. `changed` and `kept`
+    ask the days cache.
     """
 
     zone: ZoneInfo = UTC
@@ -49,6 +51,7 @@ class Setup:
     spool_mebibytes: int = MEBIBYTES
     open_seconds: float = OPEN_SECONDS
     trust: Trust = field(default_factory=Trust)
+    filter_seconds: float = ORDINARY.seconds
     changed: Changed = unchanged
     kept: KeptSince = nothing_kept
 

@@ -24,6 +24,10 @@ class Ball:
         return f"ball {self.number}"
 
     @strawberry.field
+    def next(self) -> "Ball":
+        return Ball(number=self.number + 1)
+
+    @strawberry.field
     async def waited(self) -> str | None:
         if self.number % 2:
             raise ValueError("odd")
@@ -69,3 +73,26 @@ async def test_others_have_turns_while_a_level_is_read(selected: str, expected: 
     assert result.data == {"balls": [expected(number) for number in range(MANY)]}
     assert len(result.errors) == (MANY // 2 if selected == "waited" else 0)
     assert turns >= MANY // TURN
+
+
+@pytest.mark.parametrize(
+    ("selected", "written"), [("number", True), ("called", True), ("waited", True), ("number next { number }", False)]
+)
+async def test_a_list_of_plain_objects_is_written_at_once(selected: str, written: bool) -> None:
+    """Only the innermost lists: what holds others would be written twice."""
+    document = parse(f"{{ balls {{ {selected} }} }}")
+    parts: list[list[Any]] = []
+
+    def write(part: list[Any]) -> Any:
+        parts.append(part)
+        return "written"
+
+    operation: Any = document.definitions[0]
+    plain = await Engine(schema).run(document, operation, {}, None)
+    found = await Engine(schema).run(document, operation, {}, None, write=write)
+    assert plain is not None
+    assert plain.data is not None
+    assert found is not None
+    assert found.data is not None
+    assert [str(error) for error in found.errors] == [str(error) for error in plain.errors]
+    assert (found.data, parts) == (({"balls": "written"}, [plain.data["balls"]]) if written else (plain.data, []))

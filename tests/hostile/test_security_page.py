@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from server.limits import ORDINARY, PATIENT
+from server.odata import grammar, reading
 from server.settings import NAMES
 from tests.hostile.corpus import CASES
 
@@ -60,6 +61,7 @@ def test_the_bounds_are_those() -> None:
             ORDINARY.field_errors,
         ),
         *(ORDINARY.nodes, ORDINARY.answer_bytes >> 20),
+        *(grammar.LONGEST, grammar.MOST_WORDS, grammar.MOST_OPERATIONS, grammar.DEEPEST, reading.MOST_SORTED),
         *(int(ORDINARY.seconds), PATIENT.connections, int(PATIENT.request_seconds), PATIENT.head_bytes // 1024),
     )
     assert set(told) <= numbers

@@ -32,16 +32,16 @@ def connect(address: str, timeout: float = 20) -> socket.socket:
     return socket.create_connection((parts.hostname, parts.port), timeout)
 
 
-def send(address: str, request: bytes) -> Answer:
+def send(address: str, request: bytes, timeout: float = 20) -> Answer:
     """The answer to the bytes of one request."""
-    with connect(address) as connection:
+    with connect(address, timeout) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):  # refused before its end: the answer is there
             connection.sendall(request)
-        return read(connection)
+        return read(connection, request.partition(b" ")[0].decode("latin-1"))
 
 
-def read(connection: socket.socket) -> Answer:
-    """The next answer of a connection."""
-    answer = http.client.HTTPResponse(connection)
+def read(connection: socket.socket, method: str = "GET") -> Answer:
+    """The next answer of a connection. The answer to a HEAD has no body."""
+    answer = http.client.HTTPResponse(connection, method=method)
     answer.begin()
     return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

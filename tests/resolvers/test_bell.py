@@ -17,3 +17,15 @@ async def test_all_who_wait_are_woken_once() -> None:
     assert not late.done()
     bell.ring()
     await late
+
+
+async def test_some_are_woken_at_a_time() -> None:
+    bell = Bell()
+    waiting = [asyncio.create_task(bell.wait()) for _ in range(5)]
+    await asyncio.sleep(0)
+    rung = []
+    for _ in range(3):
+        more = bell.ring(2)
+        await asyncio.sleep(0)
+        rung.append((sum(task.done() for task in waiting), more))
+    assert rung == [(2, True), (4, True), (5, False)]

@@ -42,14 +42,14 @@ class Library:
 
 
 @contextmanager
-def lending(folder: Path) -> Iterator[Library]:
-    """The library, for as long as a `with` block lasts; its files are kept in the folder."""
+def lending(folder: Path, **more: Any) -> Iterator[Library]:
+    """The library, for as long as a `with` block lasts; its files are kept in the folder. `more` goes to its setup."""
     asked: list[Any] = []
     app = create_app(
         library.schema,
         lambda operation: asked,
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES, library.ONE, library.LOANS)],
-        setup=Setup(now=lambda: NOW, spool_dir=folder),
+        setup=Setup(now=lambda: NOW, spool_dir=folder, **more),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
         yield Library(address, client, asked, folder)
