@@ -225,7 +225,10 @@ class Run:
             sources, paths = [sources[place] for place in places], [paths[place] for place in places]
         name = field.parent.name
         key = field.key
-        here = await turns(paths, lambda some: [Path(path, key, name) for path in some])
+        if len(paths) <= TURN:
+            here = [Path(path, key, name) for path in paths]
+        else:
+            here = await turns(paths, lambda some: [Path(path, key, name) for path in some])
         values = await self.resolve(field, sources, here)
         completed = await field.completer.complete(self, field, values, here)
         for begin in range(0, len(completed), TURN):

@@ -61,7 +61,7 @@ class Completer:
 
     async def complete(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         """What stands in the answer for each value: a part of it, None, or `Failed`."""
-        raw = await turns(values, _raw)
+        raw = _raw(values) if len(values) <= TURN else await turns(values, _raw)
         completed = await self.parts(run, field, raw, paths)
         if self.required and None in completed:
             message = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
@@ -91,7 +91,7 @@ class Leaf(Completer):
         self._as_they_are = _TEXTS if type in (GraphQLString, GraphQLID) else _NOTHING
 
     async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        return await turns(values, self._parts)
+        return self._parts(values) if len(values) <= TURN else await turns(values, self._parts)
 
     def _parts(self, values: Sequence[Any]) -> list[Any]:
         as_they_are = self._as_they_are

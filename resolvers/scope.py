@@ -7,7 +7,7 @@ that the two cannot be told apart. What the other calls bring is filtered before
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -53,7 +53,8 @@ class Agents(Protocol):
     """Which agents of Game History there are, and whose groups they serve (C22)."""
 
     user_code_from: str
-    agent_of_group: Callable[[int | None], str]
+
+    def agent_of_group(self, group: int | None) -> str: ...
 
 
 @dataclass(frozen=True)

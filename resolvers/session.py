@@ -29,13 +29,13 @@ from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
 from upstream.bad_value import require as refuse
 from upstream.call import Answer, Call, Reading
-from upstream.decode import irregular, like, need, require, whole
+from upstream.decode import Sheet, irregular, like, need, require, whole
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.excerpt import Excerpt
 from upstream.interval import Interval
 from upstream.queue import Queue
 from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report, System
-from upstream.request import BadParameter, can_carry, checked
+from upstream.request import BadParameter, can_carry_all, checked
 from upstream.rows import Row
 from upstream.spelling import fold
 
@@ -60,12 +60,16 @@ class Fetches(Protocol):
 
 
 class Rows(list[Any]):
-    """The rows of one key, with an index by a column that is built when it is first asked for."""
+    """The rows of one key, with an index by a column that is built when it is first asked for.
+
+    `irregular` are the columns in which a bad value was found so far, or in an object there.
+    """
 
     def __init__(self, rows: Iterable[Any] = (), sheet: list[Any] | None = None) -> None:
         super().__init__(rows)
         self._sheet = sheet
-        self._irregular: frozenset[str] = frozenset()
+        # A sheet goes on finding bad values as more of its columns are needed.
+        self.irregular: Collection[str] = sheet.bad.columns if sheet.__class__ is Sheet else ()
 
     def need(self, columns: Collection[str] | None = None) -> Self:
         """Make columns readable, all of them if None, where the answer has them as they came. Raises Malformed."""
@@ -82,18 +86,13 @@ class Rows(list[Any]):
         """The rows of several answers, all columns of them. Raises Malformed."""
         parts = [part.need() for part in parts]
         found = cls(row for part in parts for row in part)
-        found._irregular = frozenset().union(*(part.irregular for part in parts))
+        found.irregular = frozenset().union(*(part.irregular for part in parts))
         return found
-
-    @property
-    def irregular(self) -> Collection[str]:
-        """The columns in which a bad value was found so far, or in an object there."""
-        return self._irregular if self._sheet is None else irregular(self._sheet)
 
     def require(self, columns: Collection[str]) -> None:
         """Raise the error of the first bad value that was found in these columns of these rows."""
-        wrong = sorted(frozenset(self.irregular).intersection(columns))
-        if wrong:
+        found = self.irregular
+        if found and (wrong := sorted(frozenset(found).intersection(columns))):
             refuse(self, wrong)
 
     def whole(self, rows: Sequence[Any]) -> Sequence[Any]:
@@ -151,8 +150,11 @@ class Session:
         self.zone = zone
         self.gamehub_zone = gamehub_zone or zone
         self.user_code_from = user_code_from
-        self.agent_of_group = agent_of_group
-        self.every_agent = agents
+        # These look at files, so an operation asks each once.
+        self._agent_of_group = agent_of_group
+        self._agents = agents
+        self._agent_by_group: dict[int | None, str] = {}
+        self._every_agent: Sequence[str] | None = None
         self.lookback_days = lookback_days
         self.caller = caller
         self.directory = Directory(self._everyone, user_code_from, agent_of_group, agents)
@@ -198,6 +200,19 @@ class Session:
         self.memo.clear()
         self.reads.clear()
         self.directory.close()
+
+    def agent_of_group(self, group: int | None) -> str:
+        """Return the agent in whose log the users of a group play: "" for the default agent."""
+        agent = self._agent_by_group.get(group)
+        if agent is None:
+            agent = self._agent_by_group[group] = self._agent_of_group(group)
+        return agent
+
+    def every_agent(self) -> Sequence[str]:
+        """Return all agents, whoever may see their logs."""
+        if self._every_agent is None:
+            self._every_agent = self._agents()
+        return self._every_agent
 
     @property
     def readings(self) -> list[Reading]:
@@ -602,10 +617,10 @@ class _Batch:
         edge = self.edge
         if edge.by is None or edge.report.parameters[edge.by].check is not Check.TEXT:
             return {}
+        if can_carry_all(keys):
+            return {}
         refused = {}
         for key in keys:
-            if can_carry(key):
-                continue
             try:
                 checked(self._narrow_call(key))
             except BadParameter as error:

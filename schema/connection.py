@@ -77,9 +77,11 @@ class Page:
             )
         return cls(order, first, None if after is None else decode(after, order))
 
-    def most(self, session: Session, rows: Rows | Exception) -> int:
-        """How many items the page of these rows has, if it is the first page."""
-        return 0 if isinstance(rows, Exception) else min(self.size(session, len(rows)), len(rows))
+    def most(self, session: Session, found: Sequence[Rows | Exception]) -> int:
+        """Return how many items the pages of these lists have together, if they are the first pages."""
+        sizes = [len(rows) for rows in found if rows.__class__ is Rows]
+        most = self.first if self.first is not None else None if session.whole else DEFAULT_FIRST
+        return sum(sizes) if most is None else sum([size if size < most else most for size in sizes])
 
     def size(self, session: Session, there: int) -> int:
         """How many items it has at most, of those there are: all of them for a session that reads lists whole."""
@@ -123,7 +125,7 @@ async def connect_each(
     asked, selection = select(info), select(info, *ITEMS)
     kind, session = WINDOWS[window], info.context
     times = _times(info)
-    most = times * sum(page.most(session, rows) for rows in found) if page.after is None else 0
+    most = times * page.most(session, found) if page.after is None else 0
     await session.nodes.enter(most, alone=len(found) == 1)
     with_edges, with_info = "edges" in asked, "pageInfo" in asked
     with_cursors = with_edges or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
@@ -135,12 +137,13 @@ async def connect_each(
         if isinstance(rows, Exception):
             pages.append(rows)
             continue
-        try:
-            rows.require(page.order.columns)
-        except UpstreamError as error:
-            pages.append(error)
-            continue
-        irregular.update(rows.irregular)
+        if rows.irregular:
+            try:
+                rows.require(page.order.columns)
+            except UpstreamError as error:
+                pages.append(error)
+                continue
+            irregular.update(rows.irregular)
         start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
         here = ordered[start:stop] if stop - start < len(ordered) else ordered
         pages.append((start, stop, keys, here))

@@ -68,7 +68,12 @@ def select(info: Info[Session, Any], *paths: str, on: str = "") -> Selection:
 def nodes_of(info: Info[Session, Any], name: str) -> list[FieldNode]:
     """Return the nodes of a field that is selected below the field that is being resolved, those of aliases too."""
     raw: Resolving = info._raw_info
-    return [found for node in raw.field_nodes for found in _nodes(raw, node.selection_set, name)]
+    key = (name, *map(id, raw.field_nodes))
+    memo = _memo(raw)
+    found: list[FieldNode] | None = memo.get(key)
+    if found is None:
+        found = memo[key] = [each for node in raw.field_nodes for each in _nodes(raw, node.selection_set, name)]
+    return found
 
 
 def _nodes(info: Resolving, selection_set: SelectionSetNode | None, name: str) -> Iterator[FieldNode]:

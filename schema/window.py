@@ -82,7 +82,9 @@ class Column:
             if reader is not None:
                 value = reader(row)
                 if value is not None and value is not UNKNOWN:
-                    return sound(value)
+                    if value.__class__ is BadValue:
+                        raise value.error
+                    return value
         if told is None and value is not None:
             for kind, failure in window.failures.items():
                 if kind in self.readers:

@@ -32,7 +32,6 @@ class Access:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._log = log.bind()  # a logger that is not bound anew for each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +62,7 @@ class Access:
             if status == 0:
                 await _fault(count)
         finally:
-            write = self._log.debug if scope["path"] in QUIET and status < 400 else self._log.info
+            write = log.debug if scope["path"] in QUIET and status < 400 else log.info
             write(
                 "request",
                 method=scope["method"],

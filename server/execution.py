@@ -11,7 +11,7 @@ from strawberry import Schema
 from strawberry.types import ExecutionContext
 
 from engine.engine import Engine
-from resolvers.nodes import TOO_LARGE, TURN
+from resolvers.nodes import TOO_LARGE
 from server.asked import EXPLAIN
 from server.documents import Document, Documents, Prepared, Text
 from server.limits import ORDINARY, Limits
@@ -144,32 +144,27 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
+        planned = operation.asked.plan or self._limits.calls or self._limits.rows
         try:
             with within(self._limits.seconds):
                 for _ in range(MOST_RUNS):
-                    outcome, settled = await self._once(document, operation, written)
+                    # Each run has a context of its own.
+                    context = self._context(operation)
+                    try:
+                        if planned and (ended := await self._plan(document, operation, context)) is not None:
+                            return ended
+                        outcome = await self._execute(document, operation, context, written)
+                        outcome.small = _small(context)
+                        settled = self._settled is None or await self._settled(context)
+                        self._finish(operation, context, outcome)
+                    finally:
+                        self._leave(context)
                     if settled:
                         break
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
         return outcome
-
-    async def _once(self, document: Document, operation: Operation, written: bool) -> tuple[Outcome, bool]:
-        """Run an operation in a context of its own. Return its outcome, and whether that may be sent."""
-        context = self._context(operation)
-        try:
-            if operation.asked.plan or self._limits.calls or self._limits.rows:
-                refused_or_explained = await self._plan(document, operation, context)
-                if refused_or_explained is not None:
-                    return refused_or_explained, True
-            outcome = await self._execute(document, operation, context, written)
-            outcome.small = _small(context)
-            settled = self._settled is None or await self._settled(context)
-            self._finish(operation, context, outcome)
-        finally:
-            self._leave(context)
-        return outcome, settled
 
     def code(self, operation: Operation) -> str:
         """The Python that an operation is compiled into, as far as runs have reached; a comment if it is not."""
@@ -303,10 +298,14 @@ class _Writer:
         return Written(text)
 
 
+# Answers of so many nodes are written in some milliseconds.
+_FEW_NODES = 5_000
+
+
 def _small(context: Any) -> bool:
     """Return whether an operation built so few nodes that its answer may be written in one go."""
     nodes = getattr(context, "nodes", None)
-    return nodes is not None and nodes.count <= TURN
+    return nodes is not None and nodes.count <= _FEW_NODES
 
 
 def _too_large(problems: Sequence[GraphQLError]) -> Outcome | None:

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import IO, Any, BinaryIO, TextIO, cast
 
@@ -81,9 +82,11 @@ def set_up(level: str, format: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )
     last: list[Processor]
+    own: list[Processor]
     if as_json:
         # Without local variables, which may hold anything.
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
+        own = [_as_json]
         factory: Any = structlog.BytesLoggerFactory(cast(BinaryIO, _Lossy(sys.stderr.buffer)))
     else:
         last = [
@@ -91,11 +94,12 @@ def set_up(level: str, format: str) -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]  # fmt: skip
+        own = [*shared, *last, veil]
         factory = structlog.PrintLoggerFactory(cast(TextIO, _Lossy(sys.stderr)))
     last.append(veil)
     # Our own lines are written as they are; only those of libraries go by way of `logging`.
     structlog.configure(
-        processors=[*shared, *last],
+        processors=own,
         logger_factory=factory,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=True,
@@ -117,5 +121,20 @@ def set_up(level: str, format: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
+def _as_json(logger: object, name: str, event: EventDict) -> Any:
+    """Return the line of an event. Each request has one, and structlog's own steps take three times as long."""
+    for key, value in TOLD.get().items():
+        event.setdefault(key, value)
+    event["level"] = _LEVELS.get(name, name)
+    event["timestamp"] = datetime.now(UTC)
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, name, event)
+    return veil(logger, name, _json(event))
+
+
+# What structlog calls levels that have two names.
+_LEVELS = {"exception": "error", "warn": "warning"}
+
+
 def _json(line: Any, **options: Any) -> bytes:
-    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)

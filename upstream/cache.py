@@ -507,7 +507,7 @@ class Cached:
         notes = {"outcome": "off", "calls": (made,)}
         reading = self._reading_of(call, asked)
         seconds = time.monotonic() - started
-        return replace(answer, seconds=seconds, notes=notes, readings=(reading,), total=None)
+        return Answer(answer.rows, answer.requests, answer.bytes, seconds, notes, (reading,), waited=answer.waited)
 
     def _reading_of(self, call: Call, asked: datetime.datetime) -> Reading:
         """Return the reading of a call that passed by the cache: nothing of it is kept, so it is trusted no longer."""

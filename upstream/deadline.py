@@ -7,8 +7,7 @@ who joins later may put that off.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
@@ -23,18 +22,27 @@ def left() -> float:
     return UNTIL.get()() - time.monotonic()
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
+class within:
     """A block whose upstream calls, retries and waits included, end after so many seconds, or earlier by an outer one.
 
     It stops no task: what is asked of the upstream fails in time, so that the rest of an answer can still be given.
     """
-    end = min(time.monotonic() + seconds, UNTIL.get()())
-    token = UNTIL.set(lambda: end)
-    try:
-        yield
-    finally:
-        UNTIL.reset(token)
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        """Begin."""
+        end = min(time.monotonic() + self._seconds, UNTIL.get()())
+        self._token = UNTIL.set(lambda: end)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+        UNTIL.reset(self._token)
 
 
 class limit:

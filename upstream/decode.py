@@ -671,7 +671,7 @@ def need(rows: Sequence[Row], columns: Collection[str] | None) -> None:
 
 def irregular(rows: Sequence[Row]) -> Collection[str]:
     """The columns of an answer's rows in which a bad value was found so far."""
-    return rows.irregular if isinstance(rows, Sheet) else ()
+    return rows.bad.columns if isinstance(rows, Sheet) else ()
 
 
 def require(rows: Sequence[Row], columns: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,7 @@ _TEXTS = {
     Check.TEXT: re.compile(rf"{_CARRIED}{{1,1000}}"),
     Check.GAME_TYPE: re.compile(r"[\w .:+-]{1,64}"),
 }
+_CARRIED_TEXT = _TEXTS[Check.TEXT].fullmatch
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 YEARS = range(1970, 2101)
@@ -75,7 +77,15 @@ def checked(call: Call) -> Call:
 
 def can_carry(text: object) -> bool:
     """Return whether a request can carry a text as a parameter (C33)."""
-    return isinstance(text, str) and _TEXTS[Check.TEXT].fullmatch(text) is not None
+    return isinstance(text, str) and _CARRIED_TEXT(text) is not None
+
+
+def can_carry_all(texts: Sequence[Any]) -> bool:
+    """Return whether requests can carry all of these as parameters."""
+    try:
+        return None not in map(_CARRIED_TEXT, texts)
+    except TypeError:  # one is no text
+        return False
 
 
 def sendable(name: str, report: str, column: str) -> str:
