@@ -1,11 +1,13 @@
 """The words of the checkup."""
 
 from server.checkup import ADVICE, Result
-from upstream.errors import UpstreamError
+from upstream.errors import Insecure, Unavailable, UpstreamError
 
 
 def test_every_kind_of_failure_has_its_advice() -> None:
-    assert set(ADVICE) == set(UpstreamError.__subclasses__())
+    assert set(ADVICE) == {*UpstreamError.__subclasses__(), Insecure}
+    # It would get the advice of the kind that it is one of.
+    assert list(ADVICE).index(Insecure) < list(ADVICE).index(Unavailable)
 
 
 def test_a_line_a_system() -> None:

@@ -55,7 +55,9 @@ def test_some_groups_have_agents_of_their_own() -> None:
         "GameHub", "Game History", "Game History, agent a", "Game History, agent b",
     ]  # fmt: skip
     Path("agents.json").write_text('{"390": {"agent_code": "c", "agent_token": "t"}}')
-    assert list(found.agents()) == ["", "c"]
+    # One operation asks the same agents from its beginning to its end.
+    assert list(found.agents()) == ["", "a", "b"]
+    assert list(session(opened).agents()) == ["", "c"]
 
 
 def test_a_caller_of_some_groups_has_their_agents_alone() -> None:
