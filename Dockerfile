@@ -8,10 +8,10 @@ ARG APP=/opt/gamehub-graph
 ARG STATE=/var/lib/gamehub-graph
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-# The lock has one set of versions for everyone, tools of development included. Every archive of it is fetched and
-# checked against its hash; the application is then installed from these archives alone, which leaves the tools out.
-COPY requirements.lock ./
-RUN python -m pip download --quiet --require-hashes --requirement requirements.lock --dest archives
+# This lock has what the application and its build need, in the versions of requirements.lock. Every archive is fetched
+# and checked against its hash; the application is then installed from these archives alone, which leaves the tools out.
+COPY requirements-image.lock ./
+RUN python -m pip download --quiet --require-hashes --requirement requirements-image.lock --dest archives
 COPY pyproject.toml README.md LICENSE ./
 COPY engine ./engine
 COPY queries ./queries

@@ -17,7 +17,7 @@ from tests.graph import Graph
 from tests.queries.answers import Answer, saved
 from tests.resolvers.questions import Questions
 
-QUESTIONS = 500
+QUESTIONS = 300
 
 
 class Memory:

@@ -125,7 +125,9 @@ def test_the_image_is_small_and_safe(steps: Steps) -> None:
     (base,) = {rest.split()[0] for word, rest in steps if word == "FROM"}
     assert re.fullmatch(r"python:3\.\d+-slim@sha256:[0-9a-f]{64}", base)
     assert any(word == "USER" and rest.split(":")[0] not in ("root", "0") for word, rest in last)
-    assert any(word == "RUN" and "--require-hashes" in rest and "requirements.lock" in rest for word, rest in steps)
+    assert any(
+        word == "RUN" and "--require-hashes" in rest and "requirements-image.lock" in rest for word, rest in steps
+    )
     assert last[-1] == ("CMD", '["gamehub-graph", "serve"]')
 
 
