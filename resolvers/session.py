@@ -219,7 +219,7 @@ class Session:
         """Return when the rows of the operation were read, call by call."""
         return [reading for step in self.steps for reading in step.readings]
 
-    @property
+    @cached_property
     def many_agents(self) -> bool:
         """Whether groups have agents of their own, so that a user's group decides whose game log is read (C22)."""
         return len(self.every_agent()) > 1

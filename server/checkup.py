@@ -72,7 +72,8 @@ async def examine_others(settings: Settings) -> list[Result]:
     for title, ask, advice in others:
         began = time.perf_counter()
         wrong = await ask()
-        found.append(Result(title, None if wrong is None else f"{wrong}.", advice, time.perf_counter() - began))
+        sentence = None if wrong is None else f"{wrong.rstrip('.')}."
+        found.append(Result(title, sentence, advice, time.perf_counter() - began))
     return found
 
 
