@@ -875,7 +875,7 @@ def _has(settings: Settings, name: str) -> bool:
 
 
 def _file_lines(settings: Settings, name: str, read: Callable[[Path], str] = read_token) -> list[str]:
-    """What is wrong with a setting that may stand in a file instead."""
+    """Return what is wrong with a setting that may stand in a file instead."""
     path = getattr(settings, f"{name}_file")
     if path is None:
         return []

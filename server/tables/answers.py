@@ -373,7 +373,7 @@ def refusal(failed: TableFailed) -> Refusal:
 
 
 def unkept(failure: OSError) -> Refusal:
-    """Return what a client is told of a file that cannot be kept. The log has more: paths are not for clients."""
+    """Return the message for a client about a file that cannot be kept. The log has more: clients see no paths."""
     full = failure.errno in FULL
     why = "The disk for the files of tables is full." if full else "The files of tables cannot be written."
     log.error("a file of a table cannot be kept", why=failure.strerror or type(failure).__name__, path=failure.filename)
