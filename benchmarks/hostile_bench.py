@@ -102,7 +102,7 @@ def alive_during(address: str, requests: Sequence[bytes]) -> float:
 
 
 def memory(address: str, count: int) -> None:
-    """What a server keeps of different documents, and its longest collection of garbage meanwhile."""
+    """Print the memory that different documents take, and the longest garbage collection meanwhile."""
     with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
         for number in range(20):  # warm
             client.post("/graphql", json={"query": document(number)})

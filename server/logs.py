@@ -123,8 +123,7 @@ def set_up(level: str, format: str) -> None:
 
 def _as_json(logger: object, name: str, event: EventDict) -> Any:
     """Return the line of an event. Each request has one, and structlog's own steps take three times as long."""
-    for key, value in TOLD.get().items():
-        event.setdefault(key, value)
+    tell(logger, name, event)
     event["level"] = _LEVELS.get(name, name)
     event["timestamp"] = datetime.now(UTC)
     if "exc_info" in event:

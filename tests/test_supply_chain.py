@@ -1,4 +1,4 @@
-"""What the server is made of: the bill of materials lists all that is locked, and the audit looks at the same."""
+"""The bill of materials lists all locked packages, and the audit reads the same lock file."""
 
 import json
 import subprocess

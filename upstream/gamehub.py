@@ -109,9 +109,9 @@ class GameHub:
             told = decode.failure(body) or decode.Failure(None, "")
         else:
             try:
-                needed = request.needed(call)
-                columns = None if call.columns is None else call.columns | needed
-                found = decode.report_rows(report, body, self._config.timezone, columns, needed, bad)
+                found = decode.report_rows(
+                    report, body, self._config.timezone, request.columns(call), request.needed(call), bad
+                )
             except Malformed as error:
                 error.status = status
                 raise

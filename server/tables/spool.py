@@ -39,7 +39,7 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 READING = datetime.timedelta(seconds=600)
 # A change may become known so long after the moment that it is noted for: a call lasts no longer.
 LATE = datetime.timedelta(seconds=120)
-# What the system says when there is no room for a file.
+# The error numbers of a system that has no room for a file.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Stamp = tuple[int, int, int]

@@ -23,7 +23,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         Sandbox(**CROWD) as crowd,
         measured(tmp_path_factory.mktemp("alive"), **settings(crowd)) as address,
     ):
-        # What is imported and read at the first request is no kind of these.
+        # The first request imports modules and reads files: that time is not measured.
         send(address, http("GET", "/odata/Users?$top=1"))
         send(address, http("GET", "/tables/Users.csv"))
         yield address
