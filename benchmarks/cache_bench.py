@@ -18,14 +18,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from upstream import parcel
-from upstream.cache import Cached, open_store
+from upstream.caching import day_entry as parcel
+from upstream.caching.cache import Cached, open_store
+from upstream.caching.days import microseconds
 from upstream.call import Answer, Call
-from upstream.days import microseconds
 from upstream.interval import dates
-from upstream.order import Claim, Order, Share
-from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS
-from upstream.rows import GameLog, GroupMovement, Row, UserTransaction
+from upstream.reports.order import Claim, Order, Share
+from upstream.reports.rows import GameLog, GroupMovement, Row, UserTransaction
+from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS
 
 UTC = ZoneInfo("UTC")
 START = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)

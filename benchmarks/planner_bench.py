@@ -29,11 +29,11 @@ from resolvers.plan import MOST_ROWS, Way
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
-from upstream import rows
-from upstream.cache import Held
+from upstream.caching.cache import Held
 from upstream.call import Answer, Call
 from upstream.interval import Frame, Interval, resolve
-from upstream.reports import Report, System
+from upstream.reports import rows
+from upstream.reports.table import Report, System
 
 UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)

@@ -40,12 +40,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from schema.graph import schema
-from server.callers.callers import Callers
-from server.callers.door import Door
-from server.execution import Outcome
-from server.listening import Server, listen
-from server.operation import Operation
-from server.saved import saved_queries
+from server.auth.authenticator import Callers
+from server.auth.middleware import Door
+from server.execution.execution import Outcome
+from server.execution.saved import saved_queries
+from server.http.listening import Server, listen
+from server.http.operation import Operation
 from server.tables.routes import Desk
 from server.tables.setup import Setup
 from server.tables.table import Tables

@@ -26,7 +26,7 @@ export default defineConfig({
   // graphql looks here, in the browser too, whether it may leave out its checks for developers.
   define: { "globalThis.process": JSON.stringify({ env: { NODE_ENV: "production" } }) },
   build: {
-    outDir: "../server/page",
+    outDir: "../server/pages/page",
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0, // the page's content security policy allows files of its own origin, and no data: scripts or fonts

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from upstream import days, figures
+from upstream.caching import days
 from upstream.call import Answer, Call, Reading
-from upstream.decode import irregular, need
-from upstream.figures import Figures
+from upstream.decoding import figures
+from upstream.decoding.decode import irregular, need
+from upstream.decoding.figures import Figures
 from upstream.interval import Interval
-from upstream.reports import DAILY_MOVEMENTS, FINANCIAL_MOVEMENTS, GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
+from upstream.reports.table import DAILY_MOVEMENTS, FINANCIAL_MOVEMENTS, GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
 
 COMPARED = frozenset({DAILY_MOVEMENTS, GROUP_MOVEMENTS, FINANCIAL_MOVEMENTS, USER_TRANSACTIONS})
 # Rows that were read within this time of each other count as read together.

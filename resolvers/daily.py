@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upstream.days import Piece, pieces
-from upstream.figures import EXACT, PARTS, of_movements
+from upstream.caching.days import Piece, pieces
+from upstream.decoding.figures import EXACT, PARTS, of_movements
+from upstream.decoding.money import amount
 from upstream.interval import Interval
-from upstream.money import amount
-from upstream.rows import DailyMovement, GroupMovement
+from upstream.reports.rows import DailyMovement, GroupMovement
 
 # The columns of R1 that movements of R5 add up to exactly: wins are not paid yet, and R5 does not count tickets.
 TOLD = ("total_wagers_real", "total_refunds_real", "total_paid", "net")

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from upstream import reports
 from upstream.errors import Incomplete
-from upstream.reports import Report
-from upstream.rows import User
-from upstream.spelling import Spellings, fold
+from upstream.reports import table as reports
+from upstream.reports.rows import User
+from upstream.reports.spelling import Spellings, fold
+from upstream.reports.table import Report
 
 
 class Users:

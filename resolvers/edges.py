@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from upstream import reports
-from upstream.reports import Report
+from upstream.reports import table as reports
+from upstream.reports.table import Report
 
 
 @dataclass(frozen=True, slots=True, eq=False)

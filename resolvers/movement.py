@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from upstream.rows import GroupMovement, UserTransaction
+from upstream.reports.rows import GroupMovement, UserTransaction
 
 # "Bingo - Wager Cancelled" moves money the other way, and who knows what another type does: only these are known.
 SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}

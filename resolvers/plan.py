@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeVar
 
-from upstream.reports import Report
+from upstream.reports.table import Report
 
 SourceT = TypeVar("SourceT")
 

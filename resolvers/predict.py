@@ -25,11 +25,11 @@ from resolvers.plan import Way
 from resolvers.prices import Prices
 from resolvers.session import Fetches, Session
 from resolvers.trace import Step
-from upstream import rows
-from upstream.cache import Held
+from upstream.caching.cache import Held
 from upstream.call import Answer, Call
 from upstream.interval import Interval
-from upstream.request import checked
+from upstream.reports import rows
+from upstream.reports.request import checked
 
 # Made-up ids lie where no system has got to, so that they are not taken for real ones.
 MADE_UP = 7_000_000_000_000_000_000

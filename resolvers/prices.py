@@ -9,11 +9,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from resolvers.samples import Sample, Samples
-from upstream.bucket import Bucket
 from upstream.call import Call
 from upstream.errors import NotFound
-from upstream.reports import Report, System
-from upstream.rows import Row
+from upstream.reports.rows import Row
+from upstream.reports.table import Report, System
+from upstream.resilience.bucket import Bucket
 
 # How much a new figure weighs against all before it; figures of a whole kind of calls move more slowly, as the calls
 # of a kind differ among themselves. And how many observations the prior stands for.

@@ -9,11 +9,11 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from upstream.bad_value import BadValue
-from upstream.days import microseconds
+from upstream.caching.days import microseconds
+from upstream.decoding.bad_value import BadValue
+from upstream.decoding.moment import repeated
 from upstream.interval import Interval
-from upstream.moment import repeated
-from upstream.rows import UserTransaction
+from upstream.reports.rows import UserTransaction
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

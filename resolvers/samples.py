@@ -5,9 +5,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from upstream.call import Call
-from upstream.decode import head, need
+from upstream.decoding.decode import head, need
 from upstream.errors import Malformed, NotFound
-from upstream.rows import Row
+from upstream.reports.rows import Row
 
 # Rows are kept as they are, not copied; what the cache drops may live on here, so there is an end to it.
 MOST_ROWS = 20_000

@@ -14,15 +14,16 @@ from typing import Any, Protocol
 
 from resolvers.directory import Directory, settle, undecided
 from resolvers.plan import Way
-from upstream import reports, rows
-from upstream.bad_value import veil
 from upstream.call import Answer, Call
-from upstream.decode import irregular, joined, like
+from upstream.decoding.bad_value import veil
+from upstream.decoding.decode import irregular, joined, like
 from upstream.errors import NotFound, UpstreamError
-from upstream.owner import Owner, Told, Whose
-from upstream.reports import Report
-from upstream.request import checked
-from upstream.rows import Row
+from upstream.reports import rows
+from upstream.reports import table as reports
+from upstream.reports.owner import Owner, Told, Whose
+from upstream.reports.request import checked
+from upstream.reports.rows import Row
+from upstream.reports.table import Report
 
 # A caller of so many groups is served by a call for each of them where one for all groups would do.
 MOST_CALLS = 8

@@ -27,17 +27,17 @@ from resolvers.prices import Prices
 from resolvers.repeated import groups_of, settled, stretches, widened
 from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
-from upstream.bad_value import require as refuse
 from upstream.call import Answer, Call, Reading
-from upstream.decode import Sheet, irregular, like, need, require, whole
+from upstream.decoding.bad_value import require as refuse
+from upstream.decoding.decode import Sheet, irregular, like, need, require, whole
+from upstream.decoding.partial_row import Excerpt
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
-from upstream.excerpt import Excerpt
 from upstream.interval import Interval
-from upstream.queue import Queue
-from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report, System
-from upstream.request import BadParameter, can_carry_all, checked
-from upstream.rows import Row
-from upstream.spelling import fold
+from upstream.reports.request import BadParameter, can_carry_all, checked
+from upstream.reports.rows import Row
+from upstream.reports.spelling import fold
+from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS, Check, Report, System
+from upstream.resilience.queue import Queue
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 RowT = TypeVar("RowT", bound=Row)

@@ -9,11 +9,11 @@ from strawberry import Info
 from resolvers.currency import currencies
 from resolvers.session import Session
 from schema.group import group_id
-from schema.links import GroupLink
-from schema.relation import relation
+from schema.mapping.entity import Window, column, link
+from schema.mapping.links import GroupLink
+from schema.mapping.relation import relation
 from schema.scalars import Date, Decimal
-from schema.window import Window, column, link
-from upstream import rows
+from upstream.reports import rows
 
 ROW = rows.DailyMovement
 

@@ -8,13 +8,13 @@ from strawberry import Info
 
 from resolvers.currency import currencies
 from resolvers.session import Session
-from schema.expression import Told
 from schema.group import group_id
-from schema.links import GameLink, GroupLink, UserLink
-from schema.relation import relation
+from schema.mapping.entity import Window, column, link, moment
+from schema.mapping.expression import Told
+from schema.mapping.links import GameLink, GroupLink, UserLink
+from schema.mapping.relation import relation
 from schema.scalars import DateTime, Decimal
-from schema.window import Window, column, link, moment
-from upstream import rows
+from upstream.reports import rows
 
 TYPES = {1: "Wager transaction", 3: "Refund transaction", 100: "API transaction"}
 SUBTYPES = {

@@ -7,19 +7,19 @@ import strawberry
 from strawberry import ID
 
 from resolvers import edges
-from schema.expression import Told
 from schema.jackpot import GameJackpot, JackpotBuildMethod, build_method, game_jackpot
-from schema.links import RoomLink
-from schema.node import Node
+from schema.mapping.entity import UNKNOWN, Source, Window, column, link, moment, part
+from schema.mapping.expression import Told
+from schema.mapping.links import RoomLink
+from schema.mapping.node import Node
 from schema.prize import Prize
 from schema.scalars import DateTime, Decimal
 from schema.status import GameStatus, status_of, status_words
 from schema.ticket import Ticket
-from schema.window import UNKNOWN, Source, Window, column, link, moment, part
 from schema.winner import Winner
-from upstream import rows
-from upstream.bad_value import BadValue
+from upstream.decoding.bad_value import BadValue
 from upstream.interval import Interval, dates
+from upstream.reports import rows
 
 BULK = rows.RoomGame
 DETAIL = rows.GameDetail

@@ -10,15 +10,15 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.directory import undecided
 from resolvers.session import Rows, Session
-from schema.links import UserLink
-from schema.node import Node
+from schema.mapping.entity import WINDOWS, Window, column, complete, moment
+from schema.mapping.links import UserLink
+from schema.mapping.node import Node
+from schema.mapping.selection import select
 from schema.scalars import DateTime, Decimal, is_id
-from schema.selection import select
-from schema.window import WINDOWS, Window, column, complete, moment
-from upstream import rows
-from upstream.bad_value import sound
+from upstream.decoding.bad_value import sound
 from upstream.interval import Interval
-from upstream.request import sendable
+from upstream.reports import rows
+from upstream.reports.request import sendable
 
 ROW = rows.GameLog
 DEFAULT_GAME_TYPE = "slot"

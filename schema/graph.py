@@ -11,13 +11,13 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from resolvers.session import Session
-from schema import references
-from schema.docs import document
-from schema.errors import BadUserInput, finish
 from schema.game_log import GameLog
+from schema.mapping import references
+from schema.mapping.docs import document
+from schema.mapping.errors import BadUserInput, finish
+from schema.mapping.selection import select
 from schema.query import Query
 from schema.scalars import SCALARS
-from schema.selection import select
 from schema.transaction import Transaction
 
 MAX_REPRESENTATIONS = 5000
@@ -70,7 +70,7 @@ class Graph(Schema):
         return [found[key] for key in keys]
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Codes for all, internals for nobody (`schema/errors.py`)."""
+        """Codes for all, internals for nobody (`schema/mapping/errors.py`)."""
         session = execution_context.context if execution_context else None
         for error in errors:
             finish(error, quiet=isinstance(session, Session) and session.rehearsal)

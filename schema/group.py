@@ -10,20 +10,20 @@ from resolvers import daily, edges
 from resolvers.currency import currencies
 from resolvers.daily import business_days, days_of_report
 from resolvers.session import Session
-from schema import order
-from schema.connection import Connection, Page, connect_each, reads
-from schema.errors import BadUserInput
-from schema.links import DailyMovementLink, FinancialMovementLink, TransactionLink, UserLink
-from schema.node import Node
+from schema.mapping import order
+from schema.mapping.connection import Connection, Page, connect_each, reads
+from schema.mapping.entity import Source, Window, column, identities
+from schema.mapping.errors import BadUserInput
+from schema.mapping.links import DailyMovementLink, FinancialMovementLink, TransactionLink, UserLink
+from schema.mapping.node import Node
+from schema.mapping.relation import relation
+from schema.mapping.selection import select
+from schema.mapping.whole import whole_each
 from schema.period import THIS_MONTH, TODAY, Period, resolve
-from schema.relation import relation
-from schema.selection import select
-from schema.whole import whole_each
-from schema.window import Source, Window, column, identities
-from upstream import rows
 from upstream.errors import Incomplete
 from upstream.interval import Interval
-from upstream.rows import Row
+from upstream.reports import rows
+from upstream.reports.rows import Row
 
 
 class GroupSource(Source):

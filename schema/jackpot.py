@@ -5,11 +5,11 @@ from typing import Any
 
 import strawberry
 
+from schema.mapping.entity import Window, column, part
 from schema.scalars import Decimal
-from schema.window import Window, column, part
 from schema.winner import Winner
-from upstream import rows
-from upstream.bad_value import sound
+from upstream.decoding.bad_value import sound
+from upstream.reports import rows
 
 ROW = rows.ProgressiveJackpot
 

@@ -8,11 +8,11 @@ import strawberry
 from strawberry import Info
 
 from resolvers.session import Session
-from schema.errors import BadUserInput
+from schema.mapping.errors import BadUserInput
 from schema.scalars import Date, DateTime
 from upstream import interval
 from upstream.interval import Frame, Interval
-from upstream.request import YEARS, in_years
+from upstream.reports.request import YEARS, in_years
 
 
 @strawberry.enum(

@@ -6,10 +6,10 @@ from typing import Any
 import strawberry
 from strawberry import ID
 
+from schema.mapping.entity import Window, column, part
 from schema.scalars import Decimal
-from schema.window import Window, column, part
 from schema.winner import Winner
-from upstream import rows
+from upstream.reports import rows
 
 
 def _id(row: Any) -> Hashable | None:

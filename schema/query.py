@@ -8,24 +8,24 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.session import Rows, Session
-from schema import order
-from schema.connection import Connection, Page, connect, reads
-from schema.errors import BadUserInput
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
 from schema.game_log import DEFAULT_GAME_TYPE, GameLog
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
-from schema.node import Node, decode
+from schema.mapping import order
+from schema.mapping.connection import Connection, Page, connect, reads
+from schema.mapping.entity import Window, complete, lookup
+from schema.mapping.errors import BadUserInput
+from schema.mapping.node import Node, decode
+from schema.mapping.references import REFERENCES
+from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
-from schema.references import REFERENCES
 from schema.room import Room
 from schema.scalars import parse_id
-from schema.selection import select
 from schema.status import GameStatus, status_number
 from schema.user import User
-from schema.window import Window, complete, lookup
-from upstream import reports
+from upstream.reports import table as reports
 
 MAX_IDS = 1000
 

@@ -10,22 +10,22 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.session import Session
-from schema import order
-from schema.connection import Connection, Page, connect_each
-from schema.links import GameLink
-from schema.node import Node
+from schema.mapping import order
+from schema.mapping.connection import Connection, Page, connect_each
+from schema.mapping.entity import UNKNOWN, Source, Window, column, identities
+from schema.mapping.links import GameLink
+from schema.mapping.node import Node
+from schema.mapping.relation import relation
+from schema.mapping.selection import arguments, nodes_of, select
+from schema.mapping.whole import whole_each
 from schema.period import TODAY, Period, resolve
-from schema.relation import relation
-from schema.selection import arguments, nodes_of, select
 from schema.status import GameStatus, status_number
-from schema.whole import whole_each
-from schema.window import UNKNOWN, Source, Window, column, identities
 from upstream import interval as intervals
-from upstream import rows
-from upstream.bad_value import BadValue
+from upstream.decoding.bad_value import BadValue
 from upstream.errors import NotFound
 from upstream.interval import Frame, Interval
-from upstream.rows import Row
+from upstream.reports import rows
+from upstream.reports.rows import Row
 
 
 def _today(window: Window) -> Interval:

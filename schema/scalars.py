@@ -8,7 +8,7 @@ from typing import Any, NewType
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
-from schema.errors import BadUserInput
+from schema.mapping.errors import BadUserInput
 
 _ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)

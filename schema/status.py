@@ -4,8 +4,8 @@ from enum import Enum
 
 import strawberry
 
-from schema.errors import BadUserInput
-from upstream.bad_value import sound
+from schema.mapping.errors import BadUserInput
+from upstream.decoding.bad_value import sound
 
 
 @strawberry.enum

@@ -5,12 +5,12 @@ from typing import Any
 import strawberry
 from strawberry import ID
 
-from schema.links import GroupLink, UserLink
+from schema.mapping.entity import Window, column, link, moment, part
+from schema.mapping.links import GroupLink, UserLink
 from schema.prize import Prize
 from schema.scalars import DateTime
-from schema.window import Window, column, link, moment, part
-from upstream import rows
-from upstream.bad_value import sound
+from upstream.decoding.bad_value import sound
+from upstream.reports import rows
 
 
 def _party(value: Any) -> rows.Party | None:

@@ -9,13 +9,13 @@ from strawberry import ID
 
 from resolvers import edges
 from resolvers.movement import wallet_amount
-from schema.expression import Told
-from schema.links import GameLink, GroupLink, UserLink
-from schema.node import Node
+from schema.mapping.entity import UNKNOWN, Source, Window, column, link, moment
+from schema.mapping.expression import Told
+from schema.mapping.links import GameLink, GroupLink, UserLink
+from schema.mapping.node import Node
 from schema.scalars import DateTime, Decimal
-from schema.window import UNKNOWN, Source, Window, column, link, moment
-from upstream import rows
-from upstream.excerpt import values
+from upstream.decoding.partial_row import values
+from upstream.reports import rows
 
 
 class _WalletAmounts(dict[tuple[str, str], Any]):

@@ -11,22 +11,23 @@ from strawberry.utils.str_converters import to_camel_case
 from resolvers import edges
 from resolvers.join import MovementJoin
 from resolvers.session import Session
-from schema import order
-from schema.connection import ITEMS, Connection, Page, connect_each, reads
 from schema.game_log import DEFAULT_GAME_TYPE
 from schema.group import group_of_name
-from schema.links import GameLogLink, GroupLink, TransactionLink
-from schema.node import Node
+from schema.mapping import order
+from schema.mapping.connection import ITEMS, Connection, Page, connect_each, reads
+from schema.mapping.entity import WINDOWS, Source, Window, column, link
+from schema.mapping.links import GameLogLink, GroupLink, TransactionLink
+from schema.mapping.node import Node
+from schema.mapping.relation import apart, each, relation
+from schema.mapping.selection import Selection, select
 from schema.period import TODAY, Period, resolve
-from schema.relation import apart, each, relation
 from schema.scalars import parse_id
-from schema.selection import Selection, select
-from schema.window import WINDOWS, Source, Window, column, link
-from upstream import reports, rows
-from upstream.bad_value import BadValue, sound
 from upstream.call import Call
+from upstream.decoding.bad_value import BadValue, sound
 from upstream.errors import ContractBroken, UpstreamError
-from upstream.request import checked, sendable
+from upstream.reports import rows
+from upstream.reports import table as reports
+from upstream.reports.request import checked, sendable
 
 # USER_CODE_FROM names a column of the row; these are the type's names of it.
 CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}

@@ -6,10 +6,10 @@ from typing import Any
 import strawberry
 from strawberry import ID
 
-from schema.links import GroupLink, UserLink
+from schema.mapping.entity import Window, column, link
+from schema.mapping.links import GroupLink, UserLink
 from schema.scalars import Decimal
-from schema.window import Window, column, link
-from upstream import rows
+from upstream.reports import rows
 
 
 def _card(row: Any) -> Hashable | None:

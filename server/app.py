@@ -14,34 +14,34 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry import Schema
 
-from server.access import Access
-from server.callers.callers import Callers
-from server.callers.door import Door
-from server.callers.linking import link_routes
-from server.callers.powers import ADMIN
-from server.execution import Executor, Finish, Foresee, Settled
-from server.explorer import explorer_routes, page_response
-from server.graphql import GraphQL
-from server.guards import Guards
-from server.hosts import Hosts, relative
-from server.limits import ORDINARY, Limits
-from server.metrics import Counted, Stats, metrics_route
+from server.auth.authenticator import Callers
+from server.auth.linking import link_routes
+from server.auth.middleware import Door
+from server.auth.permissions import ADMIN
+from server.execution.execution import Executor, Finish, Foresee, Settled
+from server.execution.limits import ORDINARY, Limits
+from server.execution.registered import Registered
+from server.execution.saved import Saved, check
+from server.http.access_log import Access
+from server.http.admission import MOST_RUNNING, MOST_WAITING, Shedding
+from server.http.graphql import GraphQL
+from server.http.guards.guards import Guards
+from server.http.guards.hosts import Hosts, relative
+from server.http.guards.origins import Sites, cors
+from server.http.metrics import Counted, Stats, metrics_route
+from server.http.operation import Operation
+from server.http.readiness import Readiness
+from server.http.request_error import error
+from server.http.writing import encode
 from server.odata.routes import Service
-from server.operation import Operation
-from server.origins import Sites, cors
-from server.readiness import Readiness
+from server.pages.explorer import explorer_routes, page_response
+from server.pages.tabs import Tabs
 from server.reconcile.page import reconcile_routes
 from server.reconcile.schedule import Schedule
-from server.refusal import error
-from server.registered import Registered
-from server.saved import Saved, check
-from server.shedding import MOST_RUNNING, MOST_WAITING, Shedding
 from server.tables.browse import page_routes, tables_page
 from server.tables.routes import Desk
 from server.tables.setup import Setup
 from server.tables.table import Tables
-from server.tabs import Tabs
-from server.writing import encode
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 

@@ -15,21 +15,21 @@ from resolvers.currency import Currencies
 from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
-from server import readiness
-from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
-from server.operation import Operation
-from server.settings import LiveSettings
+from server.http import readiness
+from server.http.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
+from server.http.operation import Operation
+from server.settings.settings import LiveSettings
 from server.tables.setup import Setup
 from upstream.agents import Agent, Agents
-from upstream.bucket import Bucket
-from upstream.cache import Cached, Held, open_store
+from upstream.caching.cache import Cached, Held, open_store
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Overloaded, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.journal import Journal
-from upstream.reports import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
-from upstream.secret import Secret
+from upstream.reports.table import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
+from upstream.resilience.bucket import Bucket
+from upstream.transport.secret import Secret
 
 # What to set when a system is not configured, for whoever reads the error.
 MISSING = {

@@ -9,12 +9,12 @@ import sys
 
 import server.huge_pages  # noqa: F401  # before the Rust client is loaded
 from server import logs
-from server.callers.openness import TooOpen, required
-from server.listening import CannotListen, listen, page_address, run
-from server.sandbox_process import SandboxFailed
-from server.settings import WrongSettings, load
-from server.terminal import FAILED, WRONG_USE, end, say, tell
-from server.upstreams import upstreams
+from server.auth.openness import TooOpen, required
+from server.cli.sandbox_process import SandboxFailed
+from server.cli.terminal import FAILED, WRONG_USE, end, say, tell
+from server.cli.upstreams import upstreams
+from server.http.listening import CannotListen, listen, page_address, run
+from server.settings.settings import WrongSettings, load
 
 
 def main() -> None:
@@ -47,12 +47,12 @@ def serve() -> None:
         from resolvers.session import Session
         from schema import graph
         from server.app import create_app
-        from server.callers.callers import Callers
+        from server.auth.authenticator import Callers
+        from server.execution.registered import Registered, by_hash, read_folder
+        from server.execution.saved import BrokenQuery, saved_queries
+        from server.execution.trace import finish
         from server.gateway import Gateway
         from server.reconcile.schedule import Schedule
-        from server.registered import Registered, by_hash, read_folder
-        from server.saved import BrokenQuery, saved_queries
-        from server.trace import finish
 
         gateway = Gateway(live)
         readiness = gateway.readiness()
@@ -93,7 +93,7 @@ def serve() -> None:
             tell("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
         tls = None
         if settings.tls_cert_file is not None and settings.tls_key_file is not None:
-            from server.certificate import certified
+            from server.http.certificate import certified
 
             tls = certified(settings.tls_cert_file, settings.tls_key_file)
         page = page_address(bound, secure=tls is not None)

@@ -10,14 +10,14 @@ from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
-from server import trace
-from server.asked import Asked
-from server.execution import Executor
-from server.limits import Limits
-from server.operation import Operation
+from server.execution import trace
+from server.execution.execution import Executor
+from server.execution.limits import Limits
+from server.execution.request_options import Asked
+from server.http.operation import Operation
 from tests.graph import Graph
 from tests.stand import Sandbox
-from upstream.cache import Cached, open_store
+from upstream.caching.cache import Cached, open_store
 
 
 def of_groups(*groups: int) -> Caller:

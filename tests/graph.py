@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from resolvers.session import Session
 from schema.graph import schema
-from server.execution import Executor
-from server.operation import Operation
+from server.execution.execution import Executor
+from server.http.operation import Operation
 from tests.stand import NOON, Sandbox
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
-from upstream.secret import Secret
+from upstream.transport.secret import Secret
 
 UTC = ZoneInfo("UTC")
 

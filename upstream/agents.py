@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from upstream.secret import File, Secret, SecretMissing
+from upstream.transport.secret import File, Secret, SecretMissing
 
 _log = structlog.get_logger("upstream.agents")
 

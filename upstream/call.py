@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from upstream.interval import Interval
-from upstream.reports import Report
-from upstream.rows import Row
+from upstream.reports.rows import Row
+from upstream.reports.table import Report
 
 RowT = TypeVar("RowT", bound=Row)
 

@@ -11,19 +11,19 @@ from typing import Any, Self
 
 import structlog
 
-from upstream.bad_value import BadValues
-from upstream.breaker import Breakers, Refused
 from upstream.call import Answer, Call
-from upstream.decode import need
+from upstream.decoding.bad_value import BadValues
+from upstream.decoding.decode import need
 from upstream.errors import Overloaded, Unavailable, UpstreamError
-from upstream.flight import Flight
 from upstream.gamehub import GameHub, GameHubConfig
 from upstream.gamelog import GameLog, GameLogConfig
 from upstream.journal import PAYLOAD_LIMIT, Journal
-from upstream.reports import System
-from upstream.request import checked
-from upstream.secret import Redactor, quieten
-from upstream.transport import Tally
+from upstream.reports.request import checked
+from upstream.reports.table import System
+from upstream.resilience.breaker import Breakers, Refused
+from upstream.resilience.single_flight import Flight
+from upstream.transport.secret import Redactor, quieten
+from upstream.transport.transport import Tally
 
 __all__ = ["GameHubConfig", "GameLogConfig", "Listener", "Upstream"]
 

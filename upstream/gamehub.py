@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from upstream import decode, request
-from upstream.auth import GameHubAuth, with_token
-from upstream.bad_value import BadValues
-from upstream.belonging import refuse_strangers
-from upstream.bucket import Bucket
 from upstream.call import Call
-from upstream.distinct import distinct
+from upstream.decoding import decode
+from upstream.decoding.bad_value import BadValues
+from upstream.decoding.belonging import refuse_strangers
+from upstream.decoding.distinct import distinct
 from upstream.errors import Malformed, Unavailable, refusal
-from upstream.rows import Row
-from upstream.secret import Secret
-from upstream.secure import PLAIN, Secure
-from upstream.transport import Auth, Reply, Tally, Transport
+from upstream.reports import request
+from upstream.reports.rows import Row
+from upstream.resilience.bucket import Bucket
+from upstream.transport.auth import GameHubAuth, with_token
+from upstream.transport.secret import Secret
+from upstream.transport.secure import PLAIN, Secure
+from upstream.transport.transport import Auth, Reply, Tally, Transport
 
 if TYPE_CHECKING:  # httpx is loaded with `wire_httpx.py` alone
     from httpx import AsyncBaseTransport

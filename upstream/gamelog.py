@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from upstream import decode, request
 from upstream.agents import Agent, Agents
-from upstream.auth import GameLogAuth, with_token
-from upstream.bad_value import BadValues
-from upstream.belonging import refuse_strangers
-from upstream.bucket import Bucket
 from upstream.call import Call
-from upstream.distinct import distinct
+from upstream.decoding import decode
+from upstream.decoding.bad_value import BadValues
+from upstream.decoding.belonging import refuse_strangers
+from upstream.decoding.distinct import distinct
 from upstream.errors import (
     STATUSES,
     ContractBroken,
@@ -29,10 +27,13 @@ from upstream.errors import (
     UpstreamError,
 )
 from upstream.gamehub import BIG
-from upstream.rows import Row
-from upstream.secret import SecretMissing
-from upstream.secure import PLAIN, Secure
-from upstream.transport import Auth, Reply, Tally, Transport
+from upstream.reports import request
+from upstream.reports.rows import Row
+from upstream.resilience.bucket import Bucket
+from upstream.transport.auth import GameLogAuth, with_token
+from upstream.transport.secret import SecretMissing
+from upstream.transport.secure import PLAIN, Secure
+from upstream.transport.transport import Auth, Reply, Tally, Transport
 
 if TYPE_CHECKING:  # httpx is loaded with `wire_httpx.py` alone
     from httpx import AsyncBaseTransport

@@ -3,13 +3,15 @@
 from importlib import import_module
 
 from server.serve import main
-from server.settings import NAMES
+from server.settings.settings import NAMES
 
 
 def serve() -> None:
     """Serve, with the settings of the environment."""
     if "MAX_FIRST" not in NAMES:
-        import_module("schema.connection").MAX_FIRST = 10_000  # not before `server.serve` has said how to load it
+        import_module(
+            "schema.mapping.connection"
+        ).MAX_FIRST = 10_000  # not before `server.serve` has said how to load it
     main()
 
 

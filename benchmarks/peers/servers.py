@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.settings import NAMES
+from server.settings.settings import NAMES
 
 HERE = Path(__file__).parent
 NODE = HERE / "node"

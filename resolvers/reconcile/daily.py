@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from resolvers.reconcile.figures import WHOLE_ROW, Difference, Told, loose, money
-from upstream.figures import EXACT, FINANCIAL_PARTS, PARTS
-from upstream.rows import DailyMovement, FinancialMovement, GameDetail, GroupMovement
+from upstream.decoding.figures import EXACT, FINANCIAL_PARTS, PARTS
+from upstream.reports.rows import DailyMovement, FinancialMovement, GameDetail, GroupMovement
 
 # Prizes of tickets that were sold online, whose payments name no ticket: the tickets by game and user.
 Online = Mapping[tuple[int | None, int | None], Sequence[str]]

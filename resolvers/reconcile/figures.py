@@ -12,7 +12,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from upstream.spelling import fold
+from upstream.reports.spelling import fold
 
 WHOLE_ROW = "(row)"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

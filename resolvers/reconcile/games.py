@@ -9,8 +9,8 @@ from typing import Any
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Figure, Told, compare, figure, loose, match, missing, money
 from resolvers.reconcile.names import CARD_WINNER, SELLER, UNNAMED_GROUP, UNNAMED_USER, USER, Names
-from upstream.figures import EXACT
-from upstream.rows import (
+from upstream.decoding.figures import EXACT
+from upstream.reports.rows import (
     GameDetail,
     GameDetailJackpot,
     GameDetailTicket,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from resolvers.reconcile.figures import WHOLE_ROW, Difference, Figure, Told, compare, loose, missing
-from upstream.rows import GameLog
+from upstream.reports.rows import GameLog
 
 AGENT, USER = "G1 of the agent", "G1 of the user"
 _MONEY = frozenset(

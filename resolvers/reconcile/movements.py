@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from resolvers.movement import wallet_amount
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Told, compare, figure, loose, match, missing, money, text
-from upstream.figures import COMMISSION, EXACT, FINANCIAL_PARTS, PARTS
-from upstream.rows import FinancialMovement, GameSummary, GroupMovement, UserTransaction
+from upstream.decoding.figures import COMMISSION, EXACT, FINANCIAL_PARTS, PARTS
+from upstream.reports.rows import FinancialMovement, GameSummary, GroupMovement, UserTransaction
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 UNKNOWN = "unknown"

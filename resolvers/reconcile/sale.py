@@ -11,8 +11,8 @@ from typing import Any
 
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import WHOLE_ROW, Difference, Told, compare, figure, loose, missing, money
-from upstream.figures import EXACT
-from upstream.rows import GameDetail, GameOnSale, GameSummary, ProgressiveJackpot, RoomGame
+from upstream.decoding.figures import EXACT
+from upstream.reports.rows import GameDetail, GameOnSale, GameSummary, ProgressiveJackpot, RoomGame
 
 SELLING, PRESELLING = 1, 6
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Told, compare, figure, loose
-from upstream.figures import PARTS
-from upstream.rows import GameDetail, GroupMovement, Party
+from upstream.decoding.figures import PARTS
+from upstream.reports.rows import GameDetail, GroupMovement, Party
 
 PLAYED = 3
 

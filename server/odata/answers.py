@@ -12,14 +12,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.callers.credentials import VARY
+from server.auth.credentials import VARY
+from server.http.request_error import Refusal
 from server.odata import filter as filters
 from server.odata import options, reading, rows
 from server.odata.edm import key_of, time_of
 from server.odata.options import Options
 from server.odata.reading import Question
 from server.odata.window import days
-from server.refusal import Refusal
 from server.tables import parameters
 from server.tables.answers import Answers, age, keeping
 from server.tables.setup import Setup

@@ -11,7 +11,7 @@ from typing import Any
 from odata_query.exceptions import ArgumentCountException, ODataException, UnknownFunctionException
 from odata_query.grammar import ODataLexer, ODataParser
 
-from server.refusal import Refusal
+from server.http.request_error import Refusal
 
 LONGEST = 8000
 DEEPEST = 100

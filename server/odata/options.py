@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from server.http.request_error import Refusal
 from server.odata.edm import key_of
-from server.refusal import Refusal
 from server.tables.table import Table
 from server.tables.window import PARAMETERS
 

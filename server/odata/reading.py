@@ -21,17 +21,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resolvers.caller import Caller
+from server.http.request_error import Refusal
 from server.odata.edm import key_of
 from server.odata.filter import Filter
 from server.odata.options import bad
-from server.refusal import Refusal
 from server.tables.answers import Answers, Asked
 from server.tables.arrow import data_type, texts
 from server.tables.formats import KEPT
 from server.tables.spool import Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
-from upstream.days import Piece
+from upstream.caching.days import Piece
 
 MOST_SORTED = 200_000
 _PLACE_DIGITS = 7

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from server.http.request_error import Refusal
+from server.http.writing import encode
 from server.odata import edm
-from server.refusal import Refusal
 from server.tables.routes import Desk
-from server.writing import encode
 
 if TYPE_CHECKING:  # the seam: pyarrow is imported when the first rows are asked for
     from server.odata.answers import Entities

@@ -10,7 +10,7 @@ from server.tables.setup import Setup
 from server.tables.table import Table
 from server.tables.window import MOST_DAYS, cut, window_of
 from upstream import interval
-from upstream.days import Piece
+from upstream.caching.days import Piece
 from upstream.interval import Frame
 
 

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from resolvers.reconcile.figures import Difference
 from server.gateway import Gateway
-from server.operation import Operation
+from server.http.operation import Operation
 from server.reconcile.reconciliation import AT_ONCE, People, Reconciliation
-from upstream.reports import System
+from upstream.reports.table import System
 
 
 def over(

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from server.bundle import Bundle
-from server.negotiation import wants_page
+from server.http.negotiation import wants_page
+from server.http.writing import encode
+from server.pages.bundle import Bundle
 from server.reconcile.reconciliation import COMPARISONS
 from server.reconcile.schedule import MOST_KEPT, Run, Schedule
 from server.tables.browse import PAGE
-from server.writing import encode
 
 PATH = "/reconcile"
 FILES = f"{PATH}/page"

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from server.refusal import Refusal
+from server.http.request_error import Refusal
 from server.tables.window import cut, interval_of
-from upstream.days import Piece, pieces
+from upstream.caching.days import Piece, pieces
 from upstream.interval import Interval, dates
 
 _DAY = datetime.timedelta(days=1)

@@ -19,8 +19,8 @@ from server.gateway import Gateway
 from server.reconcile.opening import over
 from server.reconcile.period import last_days
 from server.reconcile.reconciliation import COMPARISONS, Reconciliation, Result
-from server.settings import Settings
-from upstream.queue import ASKER, Asker
+from server.settings.settings import Settings
+from upstream.resilience.queue import ASKER, Asker
 
 # So few calls at a time leave the slots of the upstreams to callers.
 AT_ONCE = 2

@@ -17,14 +17,14 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from resolvers.caller import Caller
-from server import conditions
-from server.asked import max_age
-from server.callers.credentials import VARY, carries
-from server.execution import Outcome
-from server.fields import Fields
-from server.freshness import Freshness
-from server.operation import Operation
-from server.refusal import Refusal, error
+from server.auth.credentials import VARY, carries
+from server.execution.execution import Outcome
+from server.execution.request_options import max_age
+from server.http import conditions
+from server.http.freshness import Freshness
+from server.http.operation import Operation
+from server.http.request_error import Refusal, error
+from server.http.request_headers import Fields
 from server.tables import parameters, ranges
 from server.tables.arrow import Shape
 from server.tables.formats import FORMATS, Format
@@ -34,8 +34,8 @@ from server.tables.spool import FULL, Snapshot, Spool, Times, Wanted, key_of
 from server.tables.table import Table
 from server.tables.window import Window, window_of
 from upstream import private
+from upstream.caching.trust import Trust
 from upstream.call import Reading
-from upstream.trust import Trust
 
 # Written into the key of every file: raise it when a format is written in another way.
 VERSION = 2

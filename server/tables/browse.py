@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from server.bundle import Bundle
+from server.pages.bundle import Bundle
 from server.tables.routes import Desk
 from server.tables.table import Table
 

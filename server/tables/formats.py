@@ -35,8 +35,8 @@ import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
-from server.formulas import APOSTROPHE, SIGNS
 from server.tables.arrow import Shape, as_read, checked, texts, typed
+from server.tables.formulas import APOSTROPHE, SIGNS
 from server.tables.reading import TableFailed
 from server.tables.table import Kind, Table
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from server.refusal import Refusal
+from server.http.request_error import Refusal
 from server.tables import window
 from server.tables.table import Kind, Table, Variable
 

@@ -10,17 +10,17 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from server import freshness
-from server.asked import Asked
-from server.execution import Outcome
-from server.operation import Operation
-from server.refusal import error
+from server.execution.execution import Outcome
+from server.execution.request_options import Asked
+from server.http import freshness
+from server.http.operation import Operation
+from server.http.request_error import error
 from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
 from server.tables.setup import KeptSince
 from server.tables.table import DURING, Table
 from server.tables.window import Window, during
+from upstream.caching.days import Piece
 from upstream.call import Call, Reading
-from upstream.days import Piece
 from upstream.interval import Interval
 
 # Small enough for a first byte at once, large enough that a batch costs nothing by itself.

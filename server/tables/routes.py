@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from server.execution import Outcome
-from server.negotiation import wants_page
-from server.operation import Operation
-from server.refusal import Refusal, without_names
+from server.execution.execution import Outcome
+from server.http.negotiation import wants_page
+from server.http.operation import Operation
+from server.http.request_error import Refusal, without_names
+from server.http.writing import encode
 from server.tables.setup import Setup
 from server.tables.table import Kind, Table, Tables
-from server.writing import encode
 
 if TYPE_CHECKING:  # the seam: see above
     from server.tables.answers import Answers

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from server.limits import ORDINARY
+from server.execution.limits import ORDINARY
 from server.tables.folders import PREFIX
 from upstream import private
+from upstream.caching.trust import Trust
 from upstream.call import Call
-from upstream.trust import Trust
 
 UTC = ZoneInfo("UTC")
 MEBIBYTES = 1024

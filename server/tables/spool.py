@@ -26,10 +26,10 @@ from pathlib import Path
 
 import structlog
 
-from server.freshness import Freshness
+from server.http.freshness import Freshness
 from server.tables.folders import Held, remove_dead
 from upstream import private
-from upstream.days import microseconds
+from upstream.caching.days import microseconds
 
 _ABANDONED_SECONDS = 86_400.0
 _HASH = 32

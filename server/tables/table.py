@@ -37,10 +37,10 @@ from graphql import (
 )
 from strawberry import Schema
 
-from schema.window import DECIMALS, SELECTED_BY
-from server.documents import prepare
-from server.refusal import Refusal
-from server.saved import BrokenQuery, Saved
+from schema.mapping.entity import DECIMALS, SELECTED_BY
+from server.execution.documents import prepare
+from server.execution.saved import BrokenQuery, Saved
+from server.http.request_error import Refusal
 
 if TYPE_CHECKING:  # the types of columns are pyarrow's, which only a table that is asked for has to import
     import pyarrow as pa
@@ -67,7 +67,7 @@ SCALARS = {
     "Date": "date",
 }
 # Typed decimals have 38 digits: DuckDB reads wider ones as floats, polars refuses them. Of these, 10 stand after the
-# point, unless the field in the schema declares another number (`decimals` in `schema/window.py`).
+# point, unless the field in the schema declares another number (`decimals` in `schema/mapping/entity.py`).
 PRECISION = 38
 SCALE = 10
 # Named so in the address of every table, so no variable may be.

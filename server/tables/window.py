@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server.refusal import Refusal
+from server.http.request_error import Refusal
 from server.tables.table import Table
 from upstream import interval
-from upstream.days import Piece, pieces
+from upstream.caching.days import Piece, pieces
 from upstream.interval import Frame, Interval
 
 PARAMETERS = ("since", "until", "period")

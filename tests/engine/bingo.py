@@ -1,6 +1,6 @@
 """Both upstreams in the process, made of a seed: rows whose ids join, and whatever can be wrong with rows and calls.
 
-Only what `upstream/decode.py` could have made stands in a row: the engine trusts what the decoder has proved.
+Only what `upstream/decoding/decode.py` could have made stands in a row: the engine trusts what the decoder has proved.
 """
 
 import asyncio
@@ -34,8 +34,7 @@ from resolvers import predict
 from resolvers.edges import Edge
 from resolvers.session import Session
 from schema.graph import schema
-from schema.node import encode
-from upstream import rows
+from schema.mapping.node import encode
 from upstream.call import Answer, Call
 from upstream.errors import (
     ContractBroken,
@@ -48,8 +47,9 @@ from upstream.errors import (
     UpstreamError,
 )
 from upstream.interval import Interval
-from upstream.request import checked
-from upstream.rows import Kind
+from upstream.reports import rows
+from upstream.reports.request import checked
+from upstream.reports.rows import Kind
 
 __all__ = ["SCALARS", "plausible", "schema", "session"]
 

@@ -6,8 +6,8 @@ import pytest
 from graphql import parse, specified_rules, validate
 
 from engine.engine import Engine
-from schema.node import encode
-from server.documents import Prepared
+from schema.mapping.node import encode
+from server.execution.documents import Prepared
 from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare, operation
 

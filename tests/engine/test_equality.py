@@ -16,7 +16,7 @@ from strawberry import Schema
 
 from engine.engine import Engine
 from resolvers.session import Session
-from server.documents import Prepared
+from server.execution.documents import Prepared
 from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare
 from tests.engine.forms import rewritten

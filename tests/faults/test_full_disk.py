@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.settings import NAMES
+from server.settings.settings import NAMES
 from tests.faults.disk import Disk, small_disk
 from tests.served import launched, served
 from tests.stand import Sandbox

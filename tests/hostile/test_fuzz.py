@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
+from server.execution.saved import saved_queries
 from server.odata.filter import COMPARISONS, FUNCTIONS
 from server.odata.options import OPTIONS
-from server.saved import saved_queries
 from server.tables.formats import FORMATS
 from tests.hostile.corpus import http
 from tests.hostile.wire import Answer, send

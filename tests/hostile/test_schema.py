@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
 from schema import graph
-from server.documents import prepare
+from server.execution.documents import prepare
 from tests.hostile.shape import violations
 
 SCHEMA = graph.schema._schema

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from server.limits import ORDINARY, PATIENT
+from server.execution.limits import ORDINARY, PATIENT
 from server.odata import grammar, reading
-from server.settings import NAMES
+from server.settings.settings import NAMES
 from tests.hostile.corpus import CASES
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -16,11 +16,11 @@ import httpx
 from resolvers.caller import Caller
 from schema import graph
 from server.app import create_app
-from server.callers.callers import Callers
-from server.callers.keys import KeyFile, Keys
+from server.auth.authenticator import Callers
+from server.auth.keys import KeyFile, Keys
 from server.gateway import Gateway
-from server.operation import Operation
-from server.settings import LiveSettings, Settings
+from server.http.operation import Operation
+from server.settings.settings import LiveSettings, Settings
 from tests.oracle.business import ADMIN, AGENT_OF_GROUP, NORTH, NOW, ZONES, build
 from tests.oracle.documents import FOCUS
 from tests.oracle.evaluator import View

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from resolvers.plan import MOST_ROWS, Way, choose, cover
 from resolvers.prices import Prices
-from upstream.reports import GROUP_MOVEMENTS, USER_TRANSACTIONS, USERS
+from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS, USERS
 
 
 def _ways(keys: int, members: int, prices: Prices) -> list[Way]:

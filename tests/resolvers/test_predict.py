@@ -11,8 +11,8 @@ from resolvers.predict import Plan, foresee
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
-from server.execution import Executor
-from server.operation import Operation
+from server.execution.execution import Executor
+from server.http.operation import Operation
 from tests.graph import Graph
 from tests.queries.answers import Answer, saved
 from tests.resolvers.questions import Questions

@@ -2,10 +2,10 @@
 
 from resolvers import samples
 from resolvers.samples import Samples
-from upstream import rows
 from upstream.call import Call
 from upstream.errors import NotFound
-from upstream.reports import GROUPS, USERS
+from upstream.reports import rows
+from upstream.reports.table import GROUPS, USERS
 
 
 def people(*ids: int) -> list[rows.Row]:

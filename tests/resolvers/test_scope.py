@@ -24,12 +24,12 @@ from schema.graph import schema
 from tests.audience import Audience, of_groups
 from tests.resolvers.everything import Everything
 from tests.stand import Sandbox
-from upstream import reports
-from upstream import rows as upstream_rows
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
 from upstream.interval import Frame, Interval, dates, resolve
-from upstream.reports import REPORTS
+from upstream.reports import rows as upstream_rows
+from upstream.reports import table as reports
+from upstream.reports.table import REPORTS
 
 # Half an hour with games of every room, in which all groups buy and win.
 HALF_HOUR = '{between: {from: "2026-03-15T11:00:00Z", until: "2026-03-15T11:30:00Z"}}'

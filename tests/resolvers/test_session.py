@@ -21,12 +21,13 @@ from resolvers.prices import Prices
 from resolvers.session import Session, _Batch
 from schema.graph import schema
 from tests.upstream.server import Server, Told, serving
-from upstream import reports, rows
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, Upstream
 from upstream.errors import Failed, Incomplete, Malformed, NotFound, Unavailable, UpstreamError
 from upstream.interval import Interval, dates
-from upstream.secret import Secret
+from upstream.reports import rows
+from upstream.reports import table as reports
+from upstream.transport.secret import Secret
 
 UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)

@@ -10,7 +10,7 @@ from resolvers.join import Join, MovementJoin
 from resolvers.prices import Prices
 from tests.graph import Graph
 from tests.stand import Sandbox
-from upstream.cache import Cached, open_store
+from upstream.caching.cache import Cached, open_store
 
 WALK = (Path(__file__).parents[2] / "queries" / "GroupWalkInGroup.graphql").read_text()
 EVERYWHERE = WALK.replace(", inGroup: $group", "")

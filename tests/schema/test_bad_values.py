@@ -21,15 +21,15 @@ import structlog
 from resolvers.caller import Caller
 from resolvers.session import Session
 from schema.graph import schema
-from server.execution import Executor
-from server.operation import Operation
+from server.execution.execution import Executor
+from server.http.operation import Operation
 from tests.upstream.redis_server import RedisServer
 from tests.upstream.server import Asked, Server, Told, serving
 from upstream.agents import Agent, Agents
-from upstream.cache import Cached, open_store
+from upstream.caching.cache import Cached, open_store
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
 from upstream.journal import Journal
-from upstream.secret import Secret
+from upstream.transport.secret import Secret
 
 UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schema.errors import BadUserInput
+from schema.mapping.errors import BadUserInput
 from schema.scalars import SCALARS, Decimal, is_id, parse_id
 
 parse = SCALARS[Decimal].parse_value

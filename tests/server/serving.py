@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp
 
-from server.limits import PATIENT, Patience
-from server.listening import Server, configure
+from server.execution.limits import PATIENT, Patience
+from server.http.listening import Server, configure
 
 
 @contextmanager

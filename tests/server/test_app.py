@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.readiness import Readiness
-from server.saved import BrokenQuery, Saved
+from server.execution.saved import BrokenQuery, Saved
+from server.http.readiness import Readiness
 from tests.server import house
 from tests.server.serving import serving
 

@@ -8,11 +8,11 @@ import pytest
 from resolvers.caller import Caller
 from resolvers.session import Session
 from server.gateway import Gateway
-from server.operation import Operation
-from server.settings import NAMES, LiveSettings, load
+from server.http.operation import Operation
+from server.settings.settings import NAMES, LiveSettings, load
 from upstream.call import Call
 from upstream.errors import Unavailable
-from upstream.reports import GAME_LOGS, GROUPS
+from upstream.reports.table import GAME_LOGS, GROUPS
 
 
 @pytest.fixture(autouse=True)

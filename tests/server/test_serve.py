@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.settings import NAMES
+from server.settings.settings import NAMES
 from tests.served import launched, served
 from tests.stand import Sandbox
 

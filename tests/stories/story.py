@@ -15,7 +15,7 @@ from resolvers.prices import LATENCY, PER_ROW, Prices
 from tests.graph import Asked, Graph
 from tests.stand import Sandbox
 from upstream.call import Answer, Call
-from upstream.reports import REPORTS
+from upstream.reports.table import REPORTS
 
 FOLDER = Path(__file__).parent
 SETTINGS = ("groups", "movement_join", "user_code_from", "zone", "lookback_days", "fault")

@@ -10,8 +10,8 @@ from strawberry.types import ExecutionResult
 from resolvers.caller import EVERYONE, Caller
 from resolvers.session import Session
 from schema.graph import schema
-from server.execution import Executor, Outcome
-from server.operation import Operation
+from server.execution.execution import Executor, Outcome
+from server.http.operation import Operation
 from tests.strangers.stranger import MADRID, Stranger
 from tests.strangers.upstreams import connect
 from tests.strangers.world import NOW

@@ -5,7 +5,7 @@ import pytest
 from resolvers.caller import EVERYONE, Caller
 from tests.strangers.client import Client
 from tests.strangers.stranger import MADRID, Stranger
-from upstream.cache import Cached, open_store
+from upstream.caching.cache import Cached, open_store
 
 BAD = "Ctrl\x07Name"
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schema.node import encode
+from schema.mapping.node import encode
 from tests.strangers.client import Client
 from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import write_agents

@@ -8,7 +8,7 @@ from resolvers.prices import Prices
 from tests.strangers.client import Client
 from tests.strangers.stranger import Stranger
 from tests.strangers.world import Game, moment
-from upstream.reports import System
+from upstream.reports.table import System
 
 QUERY = """{ games(first: 1000) { nodes { id prizes { id wonAtCard winners { username cardId amount } }
   winners { ticketId } } } }"""

@@ -12,7 +12,7 @@ from resolvers.caller import EVERYONE, Caller
 from tests.strangers.client import Client
 from tests.strangers.stranger import MADRID, Stranger
 from tests.strangers.world import WAGER, Movement, moment
-from upstream.cache import Cached, open_store
+from upstream.caching.cache import Cached, open_store
 
 FIRST, SECOND = "2022-10-30T02:{:02}:00+02:00", "2022-10-30T02:{:02}:00+01:00"
 DAY = '{dates: {from: "2022-10-30", to: "2022-10-30"}}'

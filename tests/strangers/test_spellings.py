@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resolvers.caller import EVERYONE, Caller
-from server.execution import Outcome
+from server.execution.execution import Outcome
 from tests.strangers.client import Client
 from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import write_agents

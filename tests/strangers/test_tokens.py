@@ -10,7 +10,7 @@ import pytest
 from tests.strangers.client import Client
 from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import write_agents
-from upstream.secret import Secret
+from upstream.transport.secret import Secret
 
 
 async def test_a_token_that_was_changed_in_its_file(stranger: Stranger, client: Client, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tests.strangers.stranger import Stranger
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
-from upstream.secret import Secret
+from upstream.transport.secret import Secret
 
 
 def connect(

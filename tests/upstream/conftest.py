@@ -13,7 +13,7 @@ from tests.upstream.server import Server, serving
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
 from upstream.journal import Journal
-from upstream.secret import Secret
+from upstream.transport.secret import Secret
 
 TOKEN = "s3cret/token+of gamehub"
 AGENT_TOKEN = "41f5cc794aef2b138c715cf25f767cc1"

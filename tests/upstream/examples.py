@@ -6,8 +6,8 @@ R3 and R4 have examples of their parts alone, which stand together here; R10 has
 import datetime
 from pathlib import Path
 
-from upstream import rows
-from upstream.rows import Row
+from upstream.reports import rows
+from upstream.reports.rows import Row
 
 FOLDER = Path(__file__).parent / "examples"
 

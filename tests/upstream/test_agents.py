@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from upstream.agents import Agent, Agents
-from upstream.secret import Secret, SecretMissing
+from upstream.transport.secret import Secret, SecretMissing
 
 
 def write(path: Path, **codes: str) -> None:

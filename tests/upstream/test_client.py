@@ -14,13 +14,14 @@ import structlog
 
 from tests.upstream.conftest import AGENT_TOKEN, TOKEN, UTC, Make
 from tests.upstream.server import Asked, Server, Told
-from upstream import errors, reports
+from upstream import errors
 from upstream.call import Answer, Call
 from upstream.client import Upstream
 from upstream.errors import UpstreamError
 from upstream.interval import dates
 from upstream.journal import Journal
-from upstream.secret import Secret
+from upstream.reports import table as reports
+from upstream.transport.secret import Secret
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 GROUPS = Call.of(reports.GROUPS)

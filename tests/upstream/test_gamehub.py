@@ -16,14 +16,15 @@ import trustme
 from tests.upstream.conftest import TOKEN, UTC, Make
 from tests.upstream.examples import ROWS, example
 from tests.upstream.server import Asked, Server, Told
-from upstream import errors, reports
+from upstream import errors
 from upstream.call import Call
 from upstream.client import GameHubConfig, Upstream
 from upstream.interval import Interval, dates
 from upstream.journal import Journal
-from upstream.request import BadParameter
-from upstream.secret import Secret
-from upstream.wire import Request
+from upstream.reports import table as reports
+from upstream.reports.request import BadParameter
+from upstream.transport.secret import Secret
+from upstream.transport.wire import Request
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 YEARS = dates(datetime.date(2019, 1, 1), datetime.date(2024, 12, 31), UTC)  # of all the documents' examples

@@ -15,13 +15,14 @@ import pytest
 from tests.upstream.conftest import AGENT_TOKEN, UTC, Make
 from tests.upstream.examples import ROWS, example
 from tests.upstream.server import Asked, Server, Told
-from upstream import errors, reports
+from upstream import errors
 from upstream.agents import Agent, Agents
 from upstream.call import Call
 from upstream.gamelog import GameLogConfig
 from upstream.interval import Interval, dates
 from upstream.journal import Journal
-from upstream.secret import Secret
+from upstream.reports import table as reports
+from upstream.transport.secret import Secret
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 LOGS = Call.of(reports.GAME_LOGS, DAY, game_type="slot")

@@ -5,7 +5,7 @@ from decimal import Decimal
 from resolvers.reconcile.daily import totals_of_finance, totals_of_movements
 from resolvers.reconcile.figures import match
 from resolvers.reconcile.games import PRIZES
-from upstream.rows import FinancialMovement, GroupMovement, RoomGamePrize
+from upstream.reports.rows import FinancialMovement, GroupMovement, RoomGamePrize
 
 
 def paid(ticket: str | None, game: int = 1, user: int = 1, amount: str = "1.00") -> GroupMovement:

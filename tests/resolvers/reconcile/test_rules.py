@@ -8,7 +8,7 @@ from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Told
 from resolvers.reconcile.movements import Booked, Money
 from resolvers.reconcile.names import GROUP, LISTED_GROUP, Names
-from upstream.rows import (
+from upstream.reports.rows import (
     FinancialMovement,
     GameDetail,
     GameDetailJackpot,

@@ -15,8 +15,8 @@ import requests
 from odata import ODataService
 
 from schema.graph import schema
+from server.execution.saved import saved_queries
 from server.odata.edm import time_of
-from server.saved import saved_queries
 from server.tables.table import Tables
 from tests.served import served
 from tests.server.tables.conftest import settings

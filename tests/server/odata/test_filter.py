@@ -4,8 +4,8 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from server.http.request_error import Refusal
 from server.odata import filter as filters
-from server.refusal import Refusal
 from server.tables.setup import UTC
 from server.tables.table import Kind
 from tests.server.tables.conftest import Library

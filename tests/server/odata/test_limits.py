@@ -10,9 +10,9 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from server.http.request_error import Refusal
 from server.odata import filter as filters
 from server.odata import grammar
-from server.refusal import Refusal
 from server.tables.setup import UTC
 from server.tables.table import Kind
 from tests.server.tables.conftest import Library, lending

@@ -15,8 +15,8 @@ from strawberry import Info
 from strawberry.schema.config import StrawberryConfig
 
 from schema.graph import ROWS
+from schema.mapping.entity import SELECTED_BY
 from schema.scalars import SCALARS, Decimal
-from schema.window import SELECTED_BY
 from server.app import create_app
 from server.tables.setup import Setup
 from tests.server.odata.filters import FIRST, Filters, Row, rows_of

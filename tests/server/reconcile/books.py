@@ -11,13 +11,13 @@ from server.reconcile.reconciliation import People, Reconciliation, Result
 from tests.server.reconcile.mutations import Mutation
 from tests.server.slips import Door, slippery
 from tests.stand import Sandbox
-from upstream import reports
 from upstream.agents import Agent, Agents
+from upstream.caching.days import pieces
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
-from upstream.days import pieces
 from upstream.interval import dates
-from upstream.secret import Secret
+from upstream.reports import table as reports
+from upstream.transport.secret import Secret
 
 
 class Books:

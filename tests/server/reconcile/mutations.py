@@ -7,8 +7,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from tests.server.slips import other
 from upstream.call import Call
-from upstream.reports import REPORTS, Report
-from upstream.rows import Row
+from upstream.reports.rows import Row
+from upstream.reports.table import REPORTS, Report
 
 Path = tuple[str | int, ...]
 

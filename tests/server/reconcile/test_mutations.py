@@ -13,9 +13,9 @@ from server.reconcile.reconciliation import Result
 from tests.server.reconcile.books import Books, opened
 from tests.server.reconcile.mutations import Mutation, columns, place_of
 from tests.stand import Sandbox
-from upstream import reports
 from upstream.call import Call
 from upstream.interval import dates
+from upstream.reports import table as reports
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

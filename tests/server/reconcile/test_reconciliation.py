@@ -15,19 +15,19 @@ import pytest
 import pytest_asyncio
 
 from resolvers.reconcile.figures import Difference
+from server.http.request_error import Refusal
 from server.reconcile.period import days_of, last_days
 from server.reconcile.reconciliation import People, Reconciliation, Result
-from server.refusal import Refusal
 from tests.server.slips import Door, Slip, other, slippery
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
-from upstream import reports
 from upstream.agents import Agent, Agents
+from upstream.caching.days import pieces
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
-from upstream.days import pieces
 from upstream.interval import dates
-from upstream.secret import Secret
+from upstream.reports import table as reports
+from upstream.transport.secret import Secret
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

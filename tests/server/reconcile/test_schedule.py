@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from server.callers.powers import area
+from server.auth.permissions import area
 from server.reconcile.page import CONTENT_SECURITY_POLICY
 from server.reconcile.reconciliation import COMPARISONS
 from tests.served import launched
 from tests.server.browsing import chromium, watched
+from tests.server.http.test_metrics import figures
 from tests.server.slips import Door, Slip, other, slippery
 from tests.server.tables.conftest import settings
-from tests.server.test_metrics import figures
 from tests.stand import Sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,16 +13,16 @@ from resolvers.join import Join, MovementJoin
 from resolvers.session import Session
 from schema.graph import schema
 from server.app import create_app
-from server.operation import Operation
+from server.execution.trace import finish
+from server.http.operation import Operation
 from server.tables.setup import Setup
-from server.trace import finish
 from tests.server.serving import serving
 from tests.server.tables.conftest import saved
 from tests.strangers.upstreams import connect
-from tests.upstream.test_freshness import World
-from upstream.cache import Cached
+from tests.upstream.caching.test_freshness import World
+from upstream.caching.cache import Cached
+from upstream.caching.store import MemoryStore
 from upstream.call import Call
-from upstream.store import MemoryStore
 
 UTC = ZoneInfo("UTC")
 # Tables that are read from one report of days (R1, R5) and one without (R8).

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.saved import Saved
+from server.execution.saved import Saved
 from server.tables.setup import Setup
 from tests.served import served
 from tests.server.serving import serving

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from resolvers.caller import EVERYONE, Caller
-from server.execution import Outcome
-from server.operation import Operation
+from server.execution.execution import Outcome
+from server.http.operation import Operation
 from server.tables.answers import Answers, Asked
 from server.tables.formats import FORMATS
 from server.tables.setup import Setup

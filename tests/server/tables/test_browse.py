@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from server.bundle import MEDIA_TYPES
+from server.pages.bundle import MEDIA_TYPES
 from server.tables.browse import PAGE
 from tests.served import served
 from tests.server.browsing import chromium, watched

@@ -11,8 +11,8 @@ import pytest
 from resolvers.session import Session
 from schema import graph
 from server.app import create_app
-from server.limits import ORDINARY
-from server.operation import Operation
+from server.execution.limits import ORDINARY
+from server.http.operation import Operation
 from server.tables.setup import Setup
 from tests.server.serving import serving
 from tests.server.tables import library

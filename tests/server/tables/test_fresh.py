@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from server import conditions
+from server.http import conditions
 from tests.server.tables.business import NOON, Business, business
 from tests.strangers.stranger import Stranger
-from tests.upstream.test_freshness import DAYS, R1, R5, World
+from tests.upstream.caching.test_freshness import DAYS, R1, R5, World
 
 DAILY = "/tables/Totals.{}?group=382&since=2022-10-27&until=2022-10-31"
 MOVED = "/tables/Moves.{}?group=382&since=2022-10-27&until=2022-10-31"

@@ -19,16 +19,16 @@ from strawberry import ID
 from strawberry.schema.config import StrawberryConfig
 
 from schema.graph import schema as graph
+from schema.mapping.entity import DECIMALS
 from schema.scalars import SCALARS
 from schema.scalars import Decimal as Money
-from schema.window import DECIMALS
+from server.execution.saved import saved_queries
 from server.odata import rows as odata
-from server.saved import saved_queries
 from server.tables.arrow import Shape, Unfit, as_read, checked, record_batch, slices, typed
 from server.tables.formats import FORMATS, KEPT, Format
 from server.tables.table import Kind, Table, Tables
 from tests.server.tables.conftest import saved
-from upstream.money import amount
+from upstream.decoding.money import amount
 
 
 @strawberry.type

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.execution import Outcome
-from server.operation import Operation
+from server.execution.execution import Outcome
+from server.http.operation import Operation
 from server.tables.reading import BATCH_ROWS, TableFailed, batches
 from server.tables.table import Tables
 from server.tables.window import Window, window_of

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from schema import graph
-from server.refusal import Refusal
-from server.saved import BrokenQuery, Saved, saved_queries
+from server.execution.saved import BrokenQuery, Saved, saved_queries
+from server.http.request_error import Refusal
 from server.tables.table import Table, Tables, table_of
 from tests.server.tables import library
 from tests.server.tables.conftest import saved

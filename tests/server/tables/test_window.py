@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schema import graph
-from server.refusal import Refusal
-from server.saved import saved_queries
+from server.execution.saved import saved_queries
+from server.http.request_error import Refusal
 from server.tables.table import Tables
 from server.tables.window import during, window_of
 

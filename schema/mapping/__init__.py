@@ -1,0 +1,1 @@
+"""Map GraphQL types to the rows of reports."""

@@ -1,0 +1,74 @@
+"""How an error looks in an answer: a message that says what to do, and a code in `extensions.code`.
+
+| code                     | meaning                                                                  |
+|--------------------------|--------------------------------------------------------------------------|
+| BAD_USER_INPUT           | an argument is malformed or out of bounds; the message says what is right |
+| NOT_FOUND                | the upstream knows no group, user, room or game of that id               |
+| UPSTREAM_UNAUTHENTICATED | the upstream refused the configured token                                |
+| UPSTREAM_CONTRACT        | the upstream did not understand a request that its document allows       |
+| UPSTREAM_INCOMPLETE      | the upstream cut the rows short                                          |
+| UPSTREAM_ERROR           | the upstream reported a failure of its own                               |
+| UPSTREAM_UNAVAILABLE     | the upstream could not be reached, or not in time                        |
+| UPSTREAM_TLS             | no secure connection to the upstream could be made; the message says why |
+| OVERLOADED               | so much is under way already that this call was not made                 |
+| UPSTREAM_MALFORMED       | the upstream answered with something other than its documented JSON      |
+| TOO_MANY_CALLS           | the plan needs more upstream calls than the request or the server allows |
+| TOO_MANY_ROWS            | the plan reads more upstream rows than the server allows                 |
+| QUERY_TOO_COMPLEX        | the document or its variables exceed a limit; the message says which     |
+| ANSWER_TOO_LARGE         | the answer has more nodes or bytes than the server allows; ask for less  |
+| DEADLINE_EXCEEDED        | the operation was not done in time                                       |
+| GRAPHQL_PARSE_FAILED     | the document is not GraphQL                                              |
+| GRAPHQL_VALIDATION_FAILED| the document does not fit the schema                                     |
+| INTERNAL_SERVER_ERROR    | a fault of this server; its text is in the log only                      |
+"""
+
+from typing import Any
+
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from upstream.errors import UpstreamError
+from upstream.reports.request import BadParameter
+
+log = structlog.get_logger("gamehub_graph")
+
+
+class BadUserInput(GraphQLError):
+    """An argument that cannot be used. The message tells what would be right."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, extensions={"code": "BAD_USER_INPUT"})
+
+
+def finish(error: GraphQLError, *, quiet: bool = False) -> None:
+    """Give an error its code, and take out of it what is nobody's business; `quiet` leaves it out of the log, too."""
+    cause: Any = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if isinstance(cause, UpstreamError):
+        error.message = cause.message
+        error.extensions = {"code": cause.code}
+        if cause.report:
+            error.extensions["report"] = cause.report
+        if cause.column:
+            error.extensions["column"] = cause.column
+        if cause.correlation_id:
+            error.extensions["correlationId"] = cause.correlation_id
+    elif isinstance(cause, BadParameter):
+        error.message = str(cause)
+        error.extensions = {"code": "BAD_USER_INPUT"}
+    elif "code" in (error.extensions or {}):
+        pass
+    elif isinstance(error, GraphQLSyntaxError):
+        error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
+    elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
+        # Only what runs has a path: this failed before, on a variable (whose value has no place in it) or its text.
+        variable = not error.nodes or " has invalid value" in error.message
+        error.extensions = {"code": "BAD_USER_INPUT" if variable else "GRAPHQL_VALIDATION_FAILED"}
+    elif cause is None or isinstance(cause, GraphQLError):
+        error.extensions = {"code": "BAD_USER_INPUT"}
+    else:
+        if not quiet:
+            log.error("fault", path=list(error.path or ()), exc_info=cause)
+        error.message = "A fault of this server; its log says more."
+        error.extensions = {"code": "INTERNAL_SERVER_ERROR"}

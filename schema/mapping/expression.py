@@ -1,0 +1,111 @@
+"""How a column of a row reads as an expression, so that no object need be made to read it."""
+
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from engine.offer import Expression
+from upstream.decoding import clock
+from upstream.decoding.money import AMOUNTS
+from upstream.decoding.partial_row import Excerpt, Form, form, report_row
+from upstream.reports.rows import Kind, Row
+
+# What the decoder makes of an open column: its type, and whether it may be None although it must be there.
+_KINDS: dict[Kind, type] = {Kind.NO_ID: int, Kind.CODE: str, Kind.MONEY: str, Kind.MOMENT: int}
+_AMOUNTS = {"amounts": AMOUNTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A column that a function reads off the row: the columns of the row that it reads, and what it proves.
+
+    `code` says the same over `row`, for where a call would cost more than what it does; it refers to `names`. `sure`
+    says of rows whether the function knows the column of each of them.
+    """
+
+    read: Callable[[Any], Any]
+    reads: tuple[str, ...]
+    proves: type
+    nullable: bool = True
+    code: str = ""
+    names: Mapping[str, Any] = field(default_factory=dict)
+    sure: Callable[[Sequence[Any]], bool] | None = None
+
+
+@cache
+def plain(kind: type[Row], name: str) -> Expression | None:
+    """A column of the row itself; None where the decoder has not proved its type."""
+    whole = report_row(kind)
+    hint = typing.get_type_hints(whole, include_extras=True).get(name)
+    field = next((field for field in msgspec.structs.fields(whole) if field.name == name), None)
+    if hint is None or field is None or not hasattr(kind, name):
+        return None
+    kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
+    if kinds:
+        nullable = not field.required
+        if form(kind, name) is Form.AMOUNT and not nullable:
+            return Expression(f"amounts[row.raw_{name}]", str, nullable=False, names=_AMOUNTS)
+        return Expression(f"row.{name}", _KINDS[kinds[0]], nullable)
+    members = {_plain(member) for member in (typing.get_args(hint) if _is_union(hint) else (hint,))}
+    proved = members - {type(None)}
+    if proved not in ({int}, {str}, {bool}):
+        return None
+    return Expression(f"row.{name}", proved.pop(), nullable=len(members) > 1)
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _plain(hint: Any) -> Any:
+    """A type without what is annotated to it."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+
+
+def told(kind: type[Row], name: str, column: Told) -> Expression | None:
+    """A column that a function reads, under a name of its own."""
+    if column.code:
+        code, names = column.code, dict(column.names)
+        for read in column.reads:
+            at = plain(kind, read)
+            if at is None:
+                return None
+            code = re.sub(rf"\brow\.{read}\b", at.code, code)
+            names |= at.names
+        return Expression(code, column.proves, column.nullable, names=names)
+    reader = f"read_{kind.__name__}_{name}"
+    return Expression(f"{reader}(row)", column.proves, column.nullable, names={reader: column.read})
+
+
+def moment(kind: type[Row], name: str, zone: ZoneInfo) -> Expression | None:
+    """A moment, written on the wall clock of a zone."""
+    found = plain(kind, name)
+    if found is None or found.proves is not int:
+        return None
+    writer = clock.writer(zone)
+    names: dict[str, Any]
+    how = form(kind, name)
+    if how is Form.SECONDS:
+        code = f"hours[quarter := (at := row.raw_{name}) // 900] + seconds[quarter][at % 900]"
+        names = {"hours": writer.hours, "seconds": writer.seconds}
+        return Expression(code, nullable=False, serialized=True, names=names)
+    if how is not None and issubclass(kind, Excerpt) and clock.whole_hours(zone):
+        rewriter = clock.rewriter(kind.zone, how is Form.ZULU, zone)
+        code = f"text_hours[hour := (at := row.raw_{name})[:14]] + text_rests[hour][at[14:]]"
+        names = {"text_hours": rewriter.hours, "text_rests": rewriter.rests}
+        return Expression(code, nullable=False, serialized=True, names=names)
+    text = f"hours[quarter := at // {clock.QUARTER}] + minutes[quarter][at % {clock.QUARTER}]"
+    code = (
+        f"None if (at := row.{name}) is None else {text}"
+        if found.nullable
+        else text.replace("at", f"(at := row.{name})", 1)
+    )
+    names = {"hours": writer.hours, "minutes": writer.minutes}
+    return Expression(code, nullable=found.nullable, serialized=True, names=names)

@@ -1,0 +1,213 @@
+"""How an entity is found again: by the id of a federation reference, or by what its globally unique id holds."""
+
+import asyncio
+import datetime
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resolvers import edges
+from resolvers.session import Rows, Session
+from schema.game import Game
+from schema.game_log import DEFAULT_GAME_TYPE, GameLog, second_of
+from schema.group import Group
+from schema.mapping.entity import Window, complete, lookup
+from schema.mapping.errors import BadUserInput
+from schema.mapping.selection import Selection
+from schema.room import Room
+from schema.scalars import is_id, parse_id
+from schema.transaction import Transaction
+from schema.user import User
+from upstream.call import Call
+from upstream.errors import Incomplete, NotFound
+from upstream.interval import Frame, Interval, resolve
+from upstream.reports import rows
+from upstream.reports import table as reports
+from upstream.reports.request import in_years
+from upstream.reports.table import Report
+
+
+class Reference(ABC):
+    """How the entities of one type are found."""
+
+    @abstractmethod
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+        """The entity of an id; those that are asked for in one tick are read together."""
+
+    @abstractmethod
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        """The entity of a globally unique id, whose parts after the type's name are `place`."""
+
+
+class ById(Reference):
+    """An entity that a report finds by its id."""
+
+    def __init__(self, kind: type[Window]) -> None:
+        self.kind = kind
+
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+        return await lookup(self.kind.tell({"id": id}, session=session), selection)
+
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        (id,) = _parts(place, 1)
+        return await self.by_id(session, parse_id(id, "nodeId"), selection)
+
+
+class Searched(Reference):
+    """An entity that no report finds by its id alone: it is searched for in the rows of the last month."""
+
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+        # One search serves all references of an operation: it is the same rows, whichever ids are looked for.
+        search = session.memo.get(self)
+        if search is None:
+            search = session.memo[self] = asyncio.ensure_future(self.search(session, _last_month(session)))
+        found = [row for rows in await asyncio.shield(search) if (row := rows.find(self.column, id)) is not None]
+        if len(found) > 1:
+            raise Incomplete(f"{self.report.code}: {len(found)} {self.lists} have a row of id {id}. {self.advice}")
+        if not found:
+            return None
+        window = self.window(session, found[0], _last_month(session))
+        await complete((window,), selection)
+        return window
+
+    column: str
+    report: Report
+    lists: str
+    advice: str
+
+    @abstractmethod
+    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+        """All rows that the entity may be among."""
+
+    @abstractmethod
+    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+        """The entity on a row that was found."""
+
+
+class TransactionReference(Searched):
+    """A transaction: by id among the movements of all groups, by place among those of its user in its second."""
+
+    column = "movement_id"
+    report = reports.GROUP_MOVEMENTS
+    lists = "groups"
+    advice = "A movement's id must be unique: report it to the vendor."
+
+    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+        groups = await session.all(reports.GROUPS)
+        return await asyncio.gather(*(session.rows(edges.MOVEMENTS_OF_GROUP, group.id, interval) for group in groups))
+
+    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+        return Transaction.on(row, session=session, interval=interval)
+
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        id, user, group, moment = map(_number, _parts(place, 4))
+        told: dict[str, Any] = {"id": id}
+        if user:
+            told["user"] = User.tell({"id": user}, session=session)
+        if group:
+            told["group"] = Group.tell({"id": group}, session=session)
+        window = Transaction.tell(told, session=session, interval=_second(session, moment))
+        found = await lookup(window, selection)
+        # The group may have such a movement, but it is not that of a user whom there is not.
+        return None if isinstance(window.failures.get(rows.UserTransaction), NotFound) else found
+
+
+class GameLogReference(Searched):
+    """A game log: by id among the agents' logs, by place among those of its user in its second."""
+
+    column = "history_id"
+    report = reports.GAME_LOGS
+    lists = "agents"
+    advice = "Each agent counts its logs for itself: take `nodeId`, and look the log up by `node(nodeId:)`."
+
+    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+        calls = [
+            Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=DEFAULT_GAME_TYPE) for agent in session.agents()
+        ]
+        return [Rows(answer.rows) for answer in await asyncio.gather(*map(session.fetch, calls))]
+
+    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+        return GameLog.on(row, session=session, interval=interval)
+
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+        id, moment, agent, code, game_type = _parts(place, 5)
+        interval = _second(session, _number(moment))
+        found = await session.rows(edges.LOGS_OF_USER, code, interval, session.agent_of(agent), game_type=game_type)
+        row = found.find(self.column, _number(id))
+        if row is None:
+            return None
+        window = GameLog.on(row, session=session, interval=interval, told={"game_type": game_type})
+        await complete((window,), selection)
+        return window
+
+
+REFERENCES: Mapping[str, Reference] = {
+    "Group": ById(Group),
+    "User": ById(User),
+    "Room": ById(Room),
+    "Game": ById(Game),
+    "Transaction": TransactionReference(),
+    "GameLog": GameLogReference(),
+}
+
+
+async def find(session: Session, representation: Any, selection: Selection) -> Window | None:
+    """The entity of one federation representation: `{"__typename": "User", "id": "60"}`. Raises `BadUserInput`."""
+    if not isinstance(representation, dict) or not isinstance(name := representation.get("__typename"), str):
+        raise BadUserInput('representations: each is an object such as {"__typename": "User", "id": "60"}.')
+    reference = REFERENCES.get(name)
+    if reference is None:
+        raise BadUserInput(f'representations: this graph has no entity called "{name[:40]}"; it has {_NAMES}.')
+    if "id" not in representation:
+        raise BadUserInput(f"representations: a {name} is found by its id, which is missing.")
+    return await reference.by_id(session, parse_id(representation["id"]), selection)
+
+
+def key(representation: Any) -> Hashable:
+    """Return what is the same for representations of the same entity: only the type and the id are read."""
+    if isinstance(representation, dict):
+        name, id = representation.get("__typename"), representation.get("id")
+        if isinstance(name, str) and isinstance(id, str):
+            return name, id
+        # A longer number has no text in Python, and is no id.
+        if isinstance(name, str) and type(id) is int and not abs(id) >> 64:
+            return name, str(id)
+    return Each(representation)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Each:
+    """The key of a representation that is equal to no other one."""
+
+    representation: Any
+
+
+_NAMES = ", ".join(REFERENCES)
+
+
+def _parts(place: Sequence[str], count: int) -> Sequence[str]:
+    if len(place) != count:
+        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
+    return place
+
+
+def _number(text: str) -> int:
+    if text != "0" and not is_id(text):
+        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
+    return int(text)
+
+
+def _second(session: Session, microseconds: int) -> Interval:
+    try:
+        found = second_of(session, microseconds)
+    except OverflowError:
+        found = None
+    if found is None or not in_years(found):
+        raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
+    return found
+
+
+def _last_month(session: Session) -> Interval:
+    today = resolve(Frame.TODAY, session.now, session.zone)
+    return Interval(today.start - datetime.timedelta(days=session.lookback_days), today.end)

@@ -1,0 +1,1 @@
+"""Find the caller of a request, what it may do, and how much of it."""

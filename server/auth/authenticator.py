@@ -1,0 +1,163 @@
+"""Who a request is from: the link, key or token it carries, found out without telling more than whether it is right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from starlette.types import Scope
+
+from resolvers.caller import EVERYONE, Caller
+from server.auth import links
+from server.auth.attempts import Attempts
+from server.auth.credentials import WrongCredential, credential
+from server.auth.keys import AS_SET, Keys, KeysUnreadable, Rates, looks_like_key
+from server.auth.limiter import Limiter
+from server.auth.permissions import TABLES
+from server.http.request_error import Guessed, Refusal, unauthenticated
+from server.settings.settings import LiveSettings, Settings
+
+if TYPE_CHECKING:  # the seam: see _tokens
+    from server.auth.tokens import Tokens
+
+NOBODY = Caller("nobody", frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A caller, by what name limits and turns go, the limits of its own, and the id of its key if it has one."""
+
+    caller: Caller
+    name: str
+    rates: Rates = AS_SET
+    key_id: str | None = None
+
+
+class Callers:
+    """All who may be let in. Nothing given is the open house: whoever shows no credential may do everything."""
+
+    def __init__(
+        self,
+        *,
+        required: bool = False,
+        keys: Keys | None = None,
+        tokens: "Tokens | None" = None,
+        signing_secret: Callable[[], str] = lambda: "",
+        limiter: Limiter | None = None,
+        attempts: Attempts | None = None,
+    ) -> None:
+        self.required = required
+        self.signing_secret = signing_secret
+        self.limiter = limiter or Limiter()
+        self._keys = keys
+        self._tokens = tokens
+        self._attempts = attempts or Attempts()
+
+    @classmethod
+    def of(cls, live: LiveSettings, required: bool) -> Self:
+        """As the settings have them."""
+        settings = live.first
+        return cls(
+            required=required,
+            keys=Keys(settings.keys_path),
+            tokens=_tokens(settings),
+            signing_secret=live.signing_secret,
+            limiter=Limiter(
+                Rates(settings.rate_requests, settings.rate_calls),
+                settings.cache_address if settings.rate_store == "redis" else None,
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        """The callers."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of what is open."""
+        await self.limiter.aclose()
+        if self._keys is not None:
+            self._keys.close()
+
+    async def known(self, scope: Scope) -> Known | None:
+        """Who a request is from; None if it says nothing and the house is not open.
+
+        The parameters of a link are taken out of the request. Raises Refusal for what it says wrongly.
+        """
+        address = scope["client"][0] if scope.get("client") else ""
+        by_link = links.is_link(scope["query_string"])
+        try:
+            text = scope["query_string"].decode("latin-1") if by_link else credential(scope["headers"])
+        except WrongCredential as wrong:
+            if self.required:
+                raise unauthenticated(str(wrong)) from None
+            text = None
+        # In the open house a credential that is for somebody else, passed on by a gateway say, counts for nothing.
+        foreign = text is not None and not by_link and self._tokens is None and not looks_like_key(text)
+        if text is None or (foreign and not self.required):
+            return None if self.required else Known(EVERYONE, f"{EVERYONE.name} {address}")
+        try:
+            return self._by_link(scope) if by_link else await self._by_credential(text)
+        except KeysUnreadable:
+            raise Refusal(
+                503, "STORAGE_UNAVAILABLE", "The file of API keys cannot be read, so no key lets anybody in: make room "
+                "on its disk (KEYS_FILE) if it is full. The log says why.", {"Retry-After": "5"},
+            ) from None  # fmt: skip
+        except Guessed as wrong:
+            # A right credential always passes, whatever others at the same address do. So it is tried first.
+            wait = self._attempts.wait(address)
+            if not wait:
+                self._attempts.failed(address)
+                raise
+            raise Refusal(
+                429, "TOO_MANY_REQUESTS", f"{wrong} Too many wrong credentials came from this address: wait a little.",
+                {"Retry-After": str(wait)},
+            ) from None  # fmt: skip
+
+    async def _by_credential(self, text: str) -> Known:
+        if looks_like_key(text) or self._tokens is None:
+            key = self._keys.key(text) if self._keys is not None else None
+            if key is None:
+                raise Guessed("The key is wrong, revoked or expired.")
+            return Known(key.caller, key.caller.name, key.rates, key.id)
+        caller = await self._tokens.admitted(text)
+        return Known(caller, caller.name)
+
+    def _by_link(self, scope: Scope) -> Known:
+        secret = self.signing_secret()
+        if not secret or self._keys is None:
+            raise unauthenticated("This server signs no links: SIGNING_SECRET is not set.")
+        if scope.get("method") not in ("GET", "HEAD"):
+            raise unauthenticated("A link is for reading: send GET.")
+        try:
+            key_id, rest = links.check(secret, scope["path"], scope["query_string"], datetime.now(UTC))
+        except links.WrongLink as wrong:
+            kind = Guessed if wrong.guessed else unauthenticated
+            raise kind(f"The link lets nobody in: {wrong}.") from None
+        key = self._keys.by_id(key_id)
+        if key is None:
+            raise unauthenticated("The link lets nobody in: the key it was made for is revoked or expired.")
+        scope["query_string"] = rest
+        caller = replace(key.caller, powers=key.caller.powers & {TABLES})
+        return Known(caller, caller.name, key.rates, key.id)
+
+
+def _tokens(settings: Settings) -> "Tokens | None":
+    if settings.jwt_jwks_url is None:
+        return None
+    # Only here: cryptography and httpx, which take 14 MiB, are for tokens alone.
+    from server.auth.jwks import KeySet
+    from server.auth.tokens import Terms, Tokens
+
+    assert settings.jwt_issuer is not None
+    assert settings.jwt_audience is not None
+    terms = Terms(
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.jwt_leeway,
+        settings.jwt_groups_claim,
+        settings.jwt_powers_claim,
+    )
+    return Tokens(KeySet(settings.jwt_jwks_url, secure=settings.secure("jwks")), terms)

@@ -1,0 +1,147 @@
+"""The public keys of whoever issues tokens, fetched from their address and kept in step with it."""
+
+import asyncio
+import ssl
+import time
+from typing import Any
+
+import httpx
+import orjson
+import structlog
+
+from upstream.transport.secure import PLAIN, Secure
+from upstream.transport.watched import Watched
+from upstream.transport.wire_httpx import fault_of, secured
+
+FRESH_SECONDS = 300.0
+AGAIN_SECONDS = 10.0
+KEPT_SECONDS = 3600.0
+TIMEOUT_SECONDS = 5.0
+MOST_BYTES = 512 * 1024
+
+_TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+
+log = structlog.get_logger(__name__)
+
+
+class NoKeys(Exception):
+    """The keys cannot be had, and those that were known are too old."""
+
+
+class KeySet:
+    """The key set at `url`, by key id.
+
+    It is fetched anew when it is older than `fresh`, and when a token names a key that is not in it: the issuer may
+    have changed keys. But whoever makes up key ids causes no more than one request in `again` seconds, and those who
+    wait for the same request share it. While the address does not answer, what it said last counts for `kept` seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        fresh: float = FRESH_SECONDS,
+        again: float = AGAIN_SECONDS,
+        kept: float = KEPT_SECONDS,
+        secure: Secure = PLAIN,
+    ) -> None:
+        self._url = url
+        self._secure = secure
+        self._context: Watched[ssl.SSLContext] | None = None
+        self._fresh = fresh
+        self._again = again
+        self._kept = kept
+        self._keys: dict[str, dict[str, Any]] = {}
+        self._read_at = self._tried_at = -float("inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def key(self, id: str | None) -> dict[str, Any] | None:
+        """The key of an id; without one, the only key there is. None if there is none. Raises NoKeys."""
+        age = time.monotonic() - self._read_at
+        unknown = id is not None and id not in self._keys
+        if age > self._fresh or unknown:
+            reading = self._renew()
+            if reading is not None and (unknown or age > self._kept):
+                # Whoever gives up waiting leaves the request to the others.
+                await asyncio.shield(reading)
+        if time.monotonic() - self._read_at > self._kept:
+            raise NoKeys
+        if id is None:
+            return next(iter(self._keys.values())) if len(self._keys) == 1 else None
+        return self._keys.get(id)
+
+    async def wrong(self) -> str | None:
+        """Fetch the keys once, and return what is wrong with them in words; None if nothing is."""
+        try:
+            keys = _table(await self._fetch())
+        except _TROUBLE as error:
+            return _why(error)
+        return None if keys else "the key set holds no key that signs"
+
+    def _renew(self) -> "asyncio.Task[None] | None":
+        now = time.monotonic()
+        if self._reading is None and now - self._tried_at >= self._again:
+            self._tried_at = now
+            self._reading = asyncio.create_task(self._read(), name="jwks")
+            self._reading.add_done_callback(self._done)
+        return self._reading
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._reading = None
+
+    async def _read(self) -> None:
+        try:
+            keys = _table(await self._fetch())
+        except _TROUBLE as error:
+            log.warning("the token issuer's keys cannot be read", why=_why(error))
+            return
+        self._keys = keys
+        self._read_at = time.monotonic()
+
+    def _secured(self) -> ssl.SSLContext:
+        """Return what is connected with, as the files stand now. Raises ValueError where they were never right."""
+        if not self._secure.files:
+            return self._secure.context()
+        if self._context is None:
+            first, *others = self._secure.files
+            self._context = Watched(first, lambda _: self._secure.context(), others=tuple(others))
+        return self._context.value
+
+    async def _fetch(self) -> bytes:
+        body = bytearray()
+        # Reading the system's certificates takes longer than the event loop may wait.
+        transport = secured(await asyncio.to_thread(self._secured), self._secure.proxy)
+        # A client for each request, since there is one in minutes: nothing is open in between.
+        async with (
+            asyncio.timeout(TIMEOUT_SECONDS),
+            httpx.AsyncClient(
+                transport=transport, timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+            ) as client,
+            client.stream("GET", self._url, headers={"accept": "application/json"}) as response,
+        ):
+            if response.status_code != 200:
+                raise ValueError(f"the answer's status is {response.status_code}")
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise ValueError(f"the answer is longer than {MOST_BYTES} bytes")
+        return bytes(body)
+
+
+def _why(error: Exception) -> str:
+    """Return what went wrong, in words."""
+    fault = fault_of(error)
+    return (str(error) if fault is None else fault.what) or type(error).__name__
+
+
+def _table(body: bytes) -> dict[str, dict[str, Any]]:
+    """The keys that sign, by id; ValueError for what is no key set."""
+    told = orjson.loads(body)
+    keys = told.get("keys") if isinstance(told, dict) else None
+    if not isinstance(keys, list):
+        raise ValueError("the answer is no key set")
+    found = {}
+    for key in keys:
+        if isinstance(key, dict) and key.get("use", "sig") == "sig" and key.get("kty") in ("RSA", "EC", "OKP"):
+            found[str(key.get("kid", ""))] = key
+    return found

@@ -1,0 +1,49 @@
+"""`POST /tables/NAME.csv/link?…`: a signed link to that table with that query, for whoever may read tables."""
+
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from server.auth import links
+from server.auth.authenticator import Callers
+from server.auth.span import span
+from server.http.request_error import Refusal
+
+LIFETIME = "_lifetime"
+_DEFAULT = "1h"
+
+
+def link_routes(callers: Callers) -> list[BaseRoute]:
+    """The way to make a link. The lifetime is a parameter of the query, so that no body has to be read."""
+
+    async def make(request: Request) -> Response:
+        try:
+            told = _make(request, callers.signing_secret())
+        except Refusal as refusal:
+            return JSONResponse({"errors": refusal.errors}, refusal.status, {"Cache-Control": "no-store"})
+        return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+    return [Route("/tables/{table}/link", make, methods=["POST"])]
+
+
+def _make(request: Request, secret: str) -> dict[str, str]:
+    key_id = request.scope["key_id"]
+    if not secret:
+        raise Refusal(409, "LINKS_OFF", "This server signs no links: SIGNING_SECRET is not set.")
+    if key_id is None:
+        raise Refusal(403, "FORBIDDEN", "Links are made with an API key, since revoking it must end them.")
+    pairs = links.read(request.scope["query_string"])
+    lifetime = dict(pairs).get(LIFETIME, _DEFAULT)
+    rest = links.written([pair for pair in pairs if pair[0] != LIFETIME])
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        lasting = span(lifetime)
+    except ValueError as error:
+        raise Refusal(400, "BAD_USER_INPUT", f"{LIFETIME} {error}.") from None
+    try:
+        link = links.link(secret, f"/tables/{request.path_params['table']}", rest, key_id, lasting, now)
+    except links.WrongLink as wrong:
+        raise Refusal(400, "BAD_USER_INPUT", f"No link is made: {wrong}.") from None
+    return {"link": link, "expires": (now + lasting).isoformat()}

@@ -1,0 +1,119 @@
+"""The door of the house: every request passes it, with its caller in `scope["caller"]`, or is told why it may not."""
+
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.auth.authenticator import NOBODY, Callers, Known
+from server.auth.permissions import Area, area
+from server.auth.standing import Standing
+from server.http.request_error import Refusal, unauthenticated
+from server.http.writing import encode
+from server.logs import TOLD
+from upstream.resilience.queue import ASKER, Asker
+
+REALM = "gamehub-graph"
+# One a line: browsers ask for a password only if Basic begins a line.
+CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8"')
+
+_NOBODY = Known(NOBODY, NOBODY.name)
+_FREE = Standing(())  # of limits
+
+_NO_CREDENTIAL = (
+    "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
+    "password. `gamehub-graph keys create` makes keys."
+)
+
+
+class Door:
+    """Pure ASGI middleware. What a path asks for stands in `server/auth/permissions.py`."""
+
+    def __init__(self, app: ASGIApp, callers: Callers) -> None:
+        self._app = app
+        self._callers = callers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            known, standing = await self._let_in(scope)
+        except Refusal as refusal:
+            await _refuse(refusal, scope, send)
+            return
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add(message, standing.headers())
+            await send(message)
+
+        limiter = self._callers.limiter
+        asker = ASKER.set(Asker(known.name, lambda: limiter.call(known.name, known.rates)))
+        told = TOLD.set({**TOLD.get(), "caller": known.caller.name})
+        try:
+            await self._app(scope, receive, tell if standing.windows else send)
+        finally:
+            TOLD.reset(told)
+            ASKER.reset(asker)
+
+    async def _let_in(self, scope: Scope) -> tuple[Known, Standing]:
+        where = area(scope["path"])
+        known = await self._who(scope, where)
+        scope["caller"] = known.caller
+        scope["key_id"] = known.key_id
+        if where.power is not None and where.power not in known.caller.powers:
+            raise Refusal(403, "FORBIDDEN", f"This needs the power {where.power}, which the caller does not have.")
+        if not where.counted:
+            return known, _FREE
+        standing = await self._callers.limiter.request(known.name, known.rates)
+        if not standing.windows:
+            return known, standing
+        over = standing.over
+        if over is not None:
+            what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
+            raise Refusal(
+                429,
+                "TOO_MANY_REQUESTS",
+                f"The caller may make {over.limit} {what} a minute, and has: wait {max(over.seconds, 1)} seconds.",
+                standing.headers(),
+            )
+        return known, standing
+
+    async def _who(self, scope: Scope, where: Area) -> Known:
+        try:
+            known = await self._callers.known(scope)
+        except Refusal:
+            if where.power is None:
+                return _NOBODY
+            raise
+        if known is None:
+            if where.power is None:
+                return _NOBODY
+            raise unauthenticated(_NO_CREDENTIAL)
+        return known
+
+
+def _add(message: Message, headers: Mapping[str, str]) -> None:
+    MutableHeaders(scope=message).update(headers)
+
+
+async def _refuse(refusal: Refusal, scope: Scope, send: Send) -> None:
+    """The refusal as an answer; of a websocket's handshake too, where the server can do that."""
+    kind = scope["type"]
+    if kind == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": str(refusal)[:120]})
+        return
+    prefix = "websocket.http" if kind == "websocket" else "http"
+    body = encode({"errors": refusal.errors})
+    headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),
+    ]
+    if refusal.status == 401:
+        headers += [(b"www-authenticate", challenge.encode()) for challenge in CHALLENGES]
+    await send({"type": f"{prefix}.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{prefix}.response.body", "body": b"" if scope.get("method") == "HEAD" else body})

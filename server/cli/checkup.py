@@ -1,0 +1,105 @@
+"""The checkup of `gamehub-graph check`: each system called once, and what is wrong with it in words.
+
+The systems are the upstreams, and the Redis and the token issuer that the settings name.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from server.gateway import Gateway, Probe
+from server.settings.settings import Settings
+from upstream.errors import (
+    ContractBroken,
+    Failed,
+    Incomplete,
+    Insecure,
+    Malformed,
+    NotFound,
+    Overloaded,
+    Unauthenticated,
+    Unavailable,
+    UpstreamError,
+)
+from upstream.transport.secure import Secure
+
+# What to look at, by the kind of failure.
+ADVICE: dict[type[UpstreamError], str] = {
+    Unauthenticated: "The token was refused: ask for a new one, and set it in the settings or in the token's file.",
+    Overloaded: "This server has more calls waiting than it may: look at what else it is asked.",
+    Insecure: "Look at the settings that end in _CA_FILE, _CLIENT_CERT_FILE and _TLS_MINIMUM.",
+    Unavailable: "Nobody answered: look at the address, at the network between, and at the timeout.",
+    Malformed: "The answer is not this system's: the address may be another program's, or a proxy's login page.",
+    ContractBroken: "The system does not know this report: the address may lack a part, or be another system's.",
+    NotFound: "The system does not know what was asked for: it may be another version.",
+    Incomplete: "The system cut its own answer short: try again, and tell the vendor if it goes on.",
+    Failed: "The system is in trouble: tell the vendor; `gamehub-graph errors --export FILE` has the details.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one probe."""
+
+    title: str
+    wrong: str | None
+    advice: str
+    seconds: float
+
+    def line(self) -> str:
+        if self.wrong is None:
+            return f"{self.title}: answers ({self.seconds * 1000:.0f} ms)"
+        return f"{self.title}: {self.wrong} {self.advice}".rstrip()
+
+
+async def examine(gateway: Gateway) -> list[Result]:
+    """Call each upstream once, one after the other, so that one does not slow the other down."""
+    async with gateway.open():
+        return [await _examine(gateway, probe) for probe in gateway.probes()]
+
+
+async def examine_others(settings: Settings) -> list[Result]:
+    """Ask Redis and the token issuer, as far as they are set."""
+    others: list[tuple[str, Callable[[], Awaitable[str | None]], str]] = []
+    if settings.cache_in_redis:
+        advice = "Look at CACHE_URL, at Redis, and at the network between; without it each server reads for itself."
+        others.append(("Redis", lambda: _redis(settings.cache_address), advice))
+    if settings.jwt_jwks_url is not None:
+        url, secure = settings.jwt_jwks_url, settings.secure("jwks")
+        advice = "Look at JWT_JWKS_URL; without the keys no token lets anybody in."
+        others.append(("Token issuer", lambda: _issuer(url, secure), advice))
+    found = []
+    for title, ask, advice in others:
+        began = time.perf_counter()
+        wrong = await ask()
+        sentence = None if wrong is None else f"{wrong.rstrip('.')}."
+        found.append(Result(title, sentence, advice, time.perf_counter() - began))
+    return found
+
+
+async def _redis(address: str) -> str | None:
+    from upstream.caching.store_redis import RedisStore  # only where it is set: see CONTRIBUTING
+
+    store = RedisStore(address)
+    try:
+        return await store.wrong()
+    finally:
+        await store.aclose()
+
+
+async def _issuer(url: str, secure: Secure) -> str | None:
+    from server.auth.jwks import KeySet
+
+    return await KeySet(url, secure=secure).wrong()
+
+
+async def _examine(gateway: Gateway, probe: Probe) -> Result:
+    began = time.perf_counter()
+    wrong, advice = None, ""
+    try:
+        await gateway.fetch(probe.call)
+    except UpstreamError as error:
+        wrong = error.message if error.message.endswith(".") else f"{error.message}."
+        configured = probe.call.report.system not in gateway.missing
+        advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "") if configured else ""
+    return Result(probe.title, wrong, advice, time.perf_counter() - began)

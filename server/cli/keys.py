@@ -1,0 +1,167 @@
+"""The commands that let callers in: `gamehub-graph keys …` and `gamehub-graph sign`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from server.auth.span import span
+from server.cli.terminal import FAILED, WRONG_USE
+from server.settings.settings import load
+
+keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
+
+
+def stop(line: str, code: int) -> typer.Exit:
+    """Say why, on stderr; to be raised."""
+    typer.echo(f"gamehub-graph: {line}", err=True)
+    return typer.Exit(code)
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who the key is for: letters, digits and . _ @ -")],
+    groups: Annotated[
+        str, typer.Option(help="The groups it may see, 382,383 say, or `all`.", metavar="IDS", show_default=False)
+    ],
+    powers: Annotated[
+        str, typer.Option(help="What it may do, separated by commas: explore, tables, admin.", metavar="WORDS")
+    ] = "explore",
+    expires: Annotated[
+        str | None, typer.Option(help="How long it lives: 12h, 90d. Without it: until revoked.", show_default=False)
+    ] = None,
+    rate_requests: Annotated[
+        int | None,
+        typer.Option(help="Requests a minute, instead of RATE_REQUESTS; 0 is no limit.", min=0, show_default=False),
+    ] = None,
+    rate_calls: Annotated[
+        int | None,
+        typer.Option(help="Upstream calls a minute, instead of RATE_CALLS; 0 is no limit.", min=0, show_default=False),
+    ] = None,
+) -> None:
+    """Make a key and print it, this once: only its hash is kept. A running server takes it at once.
+
+    Exit codes: 0; 1 the file of keys cannot be written, or has that name; 2 an option or a setting is wrong.
+    """
+    from resolvers.caller import Caller
+    from server.auth.keys import KeyFile, KeyTrouble, Rates
+    from server.auth.permissions import POWERS
+
+    given = [word.strip() for word in powers.split(",") if word.strip()]
+    unknown = [word for word in given if word not in POWERS]
+    if unknown or not given:
+        raise stop(f"--powers is {powers!r}; allowed are {', '.join(POWERS)}, separated by commas", WRONG_USE)
+    seen = None
+    if groups != "all":
+        ids = [word.strip() for word in groups.split(",")]
+        if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in ids):
+            raise stop(f"--groups is {groups!r}; allowed are ids of groups such as 382,383, or all", WRONG_USE)
+        seen = frozenset(map(int, ids))
+    try:
+        end = datetime.now(UTC) + span(expires) if expires is not None else None
+    except (ValueError, OverflowError) as error:
+        raise stop(f"--expires {error}", WRONG_USE) from None
+    settings = load()
+    try:
+        key, text = KeyFile(settings.keys_path).create(
+            Caller(name, seen, frozenset(given)), Rates(rate_requests, rate_calls), end
+        )
+    except KeyTrouble as trouble:
+        raise stop(str(trouble), FAILED) from None
+    typer.echo(f"gamehub-graph: the key {key.id} of {name}; it is shown this once", err=True)
+    typer.echo(text)
+
+
+@keys.command("list")
+def list_() -> None:
+    """List the keys: what each may see and do, its last four characters, and whether it still lets anybody in.
+
+    Exit codes: 0; 1 the file of keys cannot be read; 2 a setting is wrong.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from server.auth.keys import KeyFile, KeyTrouble
+
+    settings = load()
+    try:
+        found = KeyFile(settings.keys_path).listed()
+    except KeyTrouble as trouble:
+        raise stop(str(trouble), FAILED) from None
+    if not found:
+        typer.echo("No keys.")
+        return
+    now = datetime.now(UTC)
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "name", "ends in", "groups", "powers", "limits", "created", "expires", "state"):
+        table.add_column(title, no_wrap=True)
+    for key in found:
+        groups = "all" if key.caller.groups is None else ",".join(map(str, sorted(key.caller.groups)))
+        limits = " ".join(
+            f"{name}={value}" for name, value in (("requests", key.rates.requests), ("calls", key.rates.calls))
+            if value is not None
+        )  # fmt: skip
+        state = "revoked" if key.revoked else "lives" if key.lives(now) else "expired"
+        table.add_row(
+            key.id, key.caller.name, key.last_four, groups, ",".join(sorted(key.caller.powers)), limits or "-",
+            f"{key.created:%Y-%m-%d %H:%M}", f"{key.expires:%Y-%m-%d %H:%M}" if key.expires else "-", state,
+        )  # fmt: skip
+    Console(width=400, highlight=False, soft_wrap=True).print(table)
+
+
+@keys.command()
+def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key's name, or its id.")]) -> None:
+    """End a key, and the links made with it. A running server turns it away at once.
+
+    Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
+    """
+    from server.auth.keys import KeyFile, KeyTrouble
+
+    settings = load()
+    try:
+        key = KeyFile(settings.keys_path).revoke(which)
+    except KeyTrouble as trouble:
+        raise stop(str(trouble), FAILED) from None
+    typer.echo(f"revoked: {key.id} of {key.caller.name}")
+
+
+def sign(
+    address: Annotated[
+        str, typer.Argument(help="The table and its parameters: '/tables/DailyMovements.csv?group=382'.")
+    ],
+    key: Annotated[str, typer.Option(metavar="NAME|ID", help="The key on whose behalf the link reads.")],
+    expires: Annotated[str, typer.Option(help="How long the link lives: 30m, 1h, at most 7d.")] = "1h",
+) -> None:
+    """Sign a link to one table: whoever has it reads that table, as the key would, until it expires.
+
+    Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 an option or a setting is wrong.
+    """
+    from server.auth.keys import KeyFile, KeyTrouble
+    from server.auth.links import WrongLink, link
+    from server.auth.links import address as read
+    from server.auth.permissions import TABLES
+    from server.settings.settings import LiveSettings
+
+    settings = load()
+    secret = LiveSettings(settings).signing_secret()
+    if not secret:
+        raise stop("SIGNING_SECRET is not set: a link needs one, the server's own", FAILED)
+    try:
+        lifetime = span(expires)
+    except ValueError as error:
+        raise stop(f"--expires {error}", WRONG_USE) from None
+    now = datetime.now(UTC)
+    try:
+        live = [one for one in KeyFile(settings.keys_path).listed() if one.lives(now)]
+    except KeyTrouble as trouble:
+        raise stop(str(trouble), FAILED) from None
+    found = next((one for one in live if key in (one.id, one.caller.name)), None)
+    if found is None:
+        raise stop(f"there is no key {key!r} that lives; `gamehub-graph keys list` shows them", FAILED)
+    if TABLES not in found.caller.powers:
+        raise stop(f"the key {key} lacks the power {TABLES}, so a link of it would lead nowhere", FAILED)
+    path, query = read(address)
+    try:
+        typer.echo(link(secret, path, query, found.id, lifetime, now))
+    except WrongLink as wrong:
+        raise stop(str(wrong), WRONG_USE) from None

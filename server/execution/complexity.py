@@ -1,0 +1,246 @@
+"""How complex a document and its variables are, and whether that is too much.
+
+A document is measured before it is validated, by one walk over its tree: a fragment is looked at once, however often it
+is spread, and what it holds is added up by arithmetic. So a document that would grow to 2^30 fields costs as little to
+refuse as it has letters.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from math import isinf, isnan
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    ListValueNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+)
+
+from server.execution.limits import Limits
+from server.http.request_error import Refusal
+
+TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+INVALID = "GRAPHQL_VALIDATION_FAILED"
+COUNTED = 1_000_000_000  # beyond this it is "more than"
+
+# What a lexer makes one token of, or less: a text that is refused for their number has at least as many.
+_TOKEN = re.compile(
+    r'(?:\s|,|\ufeff|#[^\r\n]*)*+(?:"""(?:[^"\\]|\\"""|\\|"(?!""))*+"""|"(?:[^"\\\r\n]|\\.)*+"|\.{3}|[\w.+-]+|[^\s,])'
+)
+_INTROSPECTION = ("__schema", "__type")
+
+
+class TooComplex(Exception):
+    """A document beyond a limit: one line that says what was found and what is allowed, and the error's code."""
+
+    def __init__(self, message: str, code: str = TOO_COMPLEX) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+# What is measured of an operation, with its fragments written out: Limits' name, and what a person calls it.
+_COUNTS = {
+    "root_fields": "fields at its root",
+    "fields": "fields",
+    "aliases": "aliases",
+    "directives": "directives",
+    "spreads": "fragment spreads",
+    "depth": "levels of fields",
+    "introspection_depth": "levels of introspection",
+}
+
+
+def check_text(text: str, limits: Limits) -> None:
+    """Raise TooComplex for a text that is too long, or has too many tokens: a parser takes a hundred times as long."""
+    if len(text) > limits.characters:
+        raise TooComplex(f"The document is longer than {limits.characters} characters.")
+    if next(islice(_TOKEN.finditer(text), limits.tokens, None), None) is not None:
+        raise TooComplex(f"The document has more than {limits.tokens} tokens.")
+
+
+def check_document(document: DocumentNode, limits: Limits) -> None:
+    """Raise TooComplex for the first limit that an operation of the document exceeds."""
+    if len(document.definitions) > limits.definitions:
+        raise _beyond("The document", len(document.definitions), "operations and fragments", limits.definitions)
+    fragments = {
+        node.name.value: _measured(node.selection_set, limits)
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    spread = {name for fragment in fragments.values() for name, _, _ in fragment.spread}
+    for name in _innermost_first(fragments):
+        _write_out(fragments[name], fragments)
+    for node in document.definitions:
+        if not isinstance(node, OperationDefinitionNode):
+            continue
+        variables = node.variable_definitions or ()
+        if len(variables) > limits.variables:
+            raise _beyond("The operation", len(variables), "variables", limits.variables)
+        for variable in variables:
+            _check_directives(variable.directives or (), limits)
+            if variable.default_value is not None:
+                _check_values((variable.default_value,), limits)
+        operation = _measured(node.selection_set, limits)
+        spread.update(name for name, _, _ in operation.spread)
+        _write_out(operation, fragments)
+        own = node.directives or ()
+        _check_directives(own, limits)
+        operation.directives += len(own)
+        for count, what in _COUNTS.items():
+            if getattr(operation, count) > getattr(limits, count):
+                raise _beyond("The operation", getattr(operation, count), what, getattr(limits, count))
+    # Validation would say so of each, after a walk that takes ten times as long as all of the above.
+    unused = [name for name in fragments if name not in spread]
+    if len(unused) > limits.errors:
+        raise TooComplex(f"The document has {len(unused)} fragments that are never used.", INVALID)
+    named = sum(isinstance(node, FragmentDefinitionNode) for node in document.definitions)
+    if named - len(fragments) > limits.errors:
+        raise TooComplex(f"The document has {named} fragments of {len(fragments)} names.", INVALID)
+
+
+def check_variables(given: Iterable[Any], limits: Limits) -> None:
+    """Refuse variables (and extensions) that are nested too deeply, too many, or hold a number that is none."""
+    level: list[Any] = list(given)
+    count = 0
+    for _ in range(limits.nesting + 1):
+        inner: list[Any] = []
+        for value in level:
+            kind = type(value)
+            if kind is dict or kind is list:
+                count += len(value)
+                if count > limits.values:
+                    raise Refusal(
+                        400, TOO_COMPLEX, f"The variables hold more than {limits.values} values: ask in several parts."
+                    )
+                inner += value.values() if kind is dict else value
+            elif kind is float and (isinf(value) or isnan(value)):
+                raise Refusal(400, "BAD_REQUEST", "The variables hold a number that is out of range.")
+        if not inner:
+            return
+        level = inner
+    raise Refusal(400, TOO_COMPLEX, f"The variables are nested more than {limits.nesting} levels deep.")
+
+
+@dataclass(slots=True)
+class _Measure:
+    """What an operation or a fragment holds: by itself first, then with its fragments written out."""
+
+    depth: int = 0
+    introspection_depth: int = 0
+    fields: int = 0
+    root_fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    spreads: int = 0
+    # Of each spread the fragment's name, at which depth, and whether within introspection.
+    spread: list[tuple[str, int, bool]] = field(default_factory=list)
+
+
+def _measured(root: SelectionSetNode, limits: Limits) -> _Measure:
+    found = _Measure()
+    stack = [(root, 0, False)]
+    while stack:
+        selections, depth, introspects = stack.pop()
+        for node in selections.selections:
+            if node.directives:
+                _check_directives(node.directives, limits)
+                found.directives += len(node.directives)
+            if isinstance(node, FragmentSpreadNode):
+                found.spreads += 1
+                found.spread.append((node.name.value, depth, introspects))
+                continue
+            below = depth
+            inside = introspects
+            if isinstance(node, FieldNode):
+                below += 1
+                found.fields += 1
+                found.root_fields += depth == 0
+                found.aliases += node.alias is not None
+                inside = introspects or node.name.value in _INTROSPECTION
+                if inside:
+                    found.introspection_depth = max(found.introspection_depth, below)
+                else:
+                    found.depth = max(found.depth, below)
+                if node.arguments:
+                    _check_values((argument.value for argument in node.arguments), limits)
+            inner = node.selection_set  # type: ignore[attr-defined]
+            if inner is not None:
+                stack.append((inner, below, inside))
+    return found
+
+
+def _write_out(measure: _Measure, fragments: dict[str, _Measure]) -> None:
+    """Add what the spread fragments hold, which must be written out themselves."""
+    for name, depth, introspects in measure.spread:
+        inner = fragments.get(name)
+        if inner is None:
+            continue  # validation says so
+        for count in ("fields", "aliases", "directives", "spreads"):
+            setattr(measure, count, min(getattr(measure, count) + getattr(inner, count), COUNTED))
+        if depth == 0:
+            measure.root_fields = min(measure.root_fields + inner.root_fields, COUNTED)
+        deepest = depth + inner.depth
+        if introspects:
+            measure.introspection_depth = max(measure.introspection_depth, deepest)
+        else:
+            measure.depth = max(measure.depth, deepest)
+        if inner.introspection_depth:
+            measure.introspection_depth = max(measure.introspection_depth, depth + inner.introspection_depth)
+
+
+def _innermost_first(fragments: dict[str, _Measure]) -> Iterator[str]:
+    """The fragments, each after those that it spreads. Without recursion: a chain of them may be long."""
+    done: set[str] = set()
+    open_: dict[str, Iterator[tuple[str, int, bool]]] = {}
+    for root in fragments:
+        path = [] if root in done else [root]
+        while path:
+            name = path[-1]
+            spreads = open_.setdefault(name, iter(fragments[name].spread))
+            for inner, _, _ in spreads:
+                if inner in open_ and inner not in done:
+                    raise TooComplex(f"The fragment {inner[:60]} spreads itself, by way of {name[:60]}.", INVALID)
+                if inner in fragments and inner not in done:
+                    path.append(inner)
+                    break
+            else:
+                done.add(name)
+                path.pop()
+                yield name
+
+
+def _check_directives(directives: Sequence[Any], limits: Limits) -> None:
+    if len(directives) > limits.directives_each:
+        raise _beyond("One place of the document", len(directives), "directives", limits.directives_each)
+    for directive in directives:
+        if directive.arguments:
+            _check_values((argument.value for argument in directive.arguments), limits)
+
+
+def _check_values(values: Iterable[ValueNode], limits: Limits) -> None:
+    """Bound how deep lists and objects are nested in an argument."""
+    level: list[ValueNode] = list(values)
+    for _ in range(limits.nesting + 1):
+        inner: list[ValueNode] = []
+        for value in level:
+            if isinstance(value, ListValueNode):
+                inner += value.values
+            elif isinstance(value, ObjectValueNode):
+                inner += (part.value for part in value.fields)
+        if not inner:
+            return
+        level = inner
+    raise TooComplex(f"A value in the document is nested more than {limits.nesting} levels deep.")
+
+
+def _beyond(what: str, found: int, of: str, most: int) -> TooComplex:
+    count = f"more than {COUNTED}" if found >= COUNTED else str(found)
+    return TooComplex(f"{what} has {count} {of}; up to {most} are allowed.")

@@ -1,0 +1,158 @@
+"""Documents, parsed and validated once: later requests with the same text find them ready."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import DocumentNode, GraphQLSyntaxError, NameNode, OperationDefinitionNode, Token, TokenKind, parse
+from graphql.language.ast import QUERY_DOCUMENT_KEYS
+from strawberry import Schema
+from strawberry.extensions import SchemaExtension
+
+from engine.kept import Kept
+from server.execution.complexity import TOO_COMPLEX, TooComplex, check_document, check_text
+from server.execution.limits import ORDINARY, Limits
+from server.execution.validation import coded, validate
+from server.http.request_error import Errors, error
+
+MOST_DOCUMENTS = 1000
+MOST_CHARACTERS = 250_000  # a tree takes some hundred times its text
+LONGEST_KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that may run, or the errors that keep it from running."""
+
+    text: str
+    tree: DocumentNode | None = None
+    operations: Mapping[str | None, OperationDefinitionNode] = field(default_factory=dict)
+    errors: Errors = field(default_factory=list)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of that name; without a name, the only one."""
+        if name is not None:
+            return self.operations.get(name)
+        return next(iter(self.operations.values())) if len(self.operations) == 1 else None
+
+
+class Documents:
+    """The documents of one schema, the latest used of them kept: bounded in number and in characters."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        limits: Limits = ORDINARY,
+        most: int = MOST_DOCUMENTS,
+        most_characters: int = MOST_CHARACTERS,
+    ) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._kept: Kept[str, Document] = Kept(most, most_characters)
+        if Prepared not in schema.extensions:
+            schema.extensions = (*schema.extensions, Prepared)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def prepare(self, text: str) -> Document:
+        """The document of a text, parsed and validated now or before."""
+        document = self._kept.get(text)
+        if document is not None:
+            return document
+        document = prepare(self._schema, text, self._limits)
+        if len(text) <= LONGEST_KEPT:
+            self._kept.keep(text, document, len(text))
+        return document
+
+
+def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
+    """A text, parsed, measured and validated."""
+    try:
+        check_text(text, limits)
+        tree = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
+        unchain(tree)
+        check_document(tree, limits)
+    except GraphQLSyntaxError as problem:
+        if "Parsing aborted" in problem.message:  # its own word for what is no error of syntax
+            return _refused(text, _aborted(problem.message, limits))
+        return Document(text, errors=[coded(problem, "GRAPHQL_PARSE_FAILED")])
+    except TooComplex as problem:
+        return _refused(text, str(problem), problem.code)
+    errors = validate(schema._schema, tree, limits)
+    if errors:
+        return Document(text, errors=errors)
+    operations = {
+        node.name.value if node.name else None: node
+        for node in tree.definitions
+        if isinstance(node, OperationDefinitionNode)
+    }
+    slim(tree)
+    return Document(text, tree, operations)
+
+
+def unchain(tree: DocumentNode) -> None:
+    """Cut the chain of a tree's tokens, which refer to each other: a tree that is forgotten then goes at once."""
+    token: Any = tree.loc.start_token if tree.loc is not None else None
+    while token is not None:
+        following = token.next
+        token.prev = token.next = None
+        token = following
+
+
+def slim(tree: DocumentNode) -> None:
+    """Drop what a valid tree no longer needs: its tokens, and the places of names, where those of fields begin.
+
+    What is kept is looked through by each full collection, so there should be little of it.
+    """
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, NameNode):
+            vars(node)["loc"] = None
+            continue
+        if node.loc is not None:
+            node.loc.start_token = node.loc.end_token = _NO_TOKEN
+        for key in QUERY_DOCUMENT_KEYS.get(node.kind, ()):
+            below = getattr(node, key)
+            if isinstance(below, tuple | list):
+                waiting += below
+            elif below is not None:
+                waiting.append(below)
+
+
+_NO_TOKEN = Token(TokenKind.SOF, 0, 0, 0, 0)
+
+
+def _refused(text: str, message: str, code: str = TOO_COMPLEX) -> Document:
+    return Document(text, errors=[error(message, code)])
+
+
+def _aborted(message: str, limits: Limits) -> str:
+    if "tokens" in message:
+        return f"The document has more than {limits.tokens} tokens."
+    if "comments" in message:
+        return f"The document has more than {limits.comments} comments."
+    return "The document is nested too deeply."
+
+
+class Text(str):
+    """A document's text as Strawberry takes it, with the document itself."""
+
+    __slots__ = ("document",)
+    document: Document
+
+
+class Prepared(SchemaExtension):
+    """Lets Strawberry run a document that is parsed and validated already."""
+
+    def on_parse(self) -> Iterator[None]:
+        text = self.execution_context.query
+        if isinstance(text, Text):
+            self.execution_context.graphql_document = text.document.tree
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        if isinstance(self.execution_context.query, Text):
+            self.execution_context.pre_execution_errors = []
+        yield

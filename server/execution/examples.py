@@ -1,0 +1,39 @@
+"""Examples that stand in other answers: `"game": "@GamesOfRoom games.nodes.0.id"` is an id that is there today.
+
+Ids come and go with the data, so a saved query that needs one says which saved query tells it, and where in its answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resolvers.caller import EVERYONE, Caller
+from server.execution.execution import Executor
+from server.execution.saved import Saved
+from server.http.operation import Operation
+
+
+async def resolve(
+    variables: Mapping[str, Any], saved: Sequence[Saved], executor: Executor, caller: Caller = EVERYONE
+) -> dict[str, Any]:
+    """The variables, with what the caller finds there for every reference; one that leads nowhere is left out."""
+    found = {}
+    for name, value in variables.items():
+        if isinstance(value, str) and value.startswith("@"):
+            value = await _follow(value, saved, executor, caller)
+            if value is None:
+                continue
+        found[name] = value
+    return found
+
+
+async def _follow(reference: str, saved: Sequence[Saved], executor: Executor, caller: Caller) -> Any:
+    name, _, path = reference.removeprefix("@").partition(" ")
+    source = next(one for one in saved if one.name == name)
+    outcome = await executor.run(Operation(source.text, source.name, source.variables, caller=caller))
+    value = outcome.data
+    for step in path.split("."):
+        try:
+            value = value[int(step) if isinstance(value, list) else step]
+        except (IndexError, KeyError, TypeError):
+            return None
+    return value

@@ -1,0 +1,102 @@
+"""Documents that are known beforehand: the saved queries, and those of a folder, by their text or by its SHA-256.
+
+A folder holds documents (`*.graphql`), or lists as client compilers write them (`*.json`: an id and its document each).
+A request names a known document by `extensions.persistedQuery.sha256Hash` in place of its text. With `only`, nothing
+else runs; but a client may still ask for the schema, if that is open.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from server.execution.documents import Documents
+from server.execution.saved import BrokenQuery
+from server.http.operation import Operation
+from server.http.request_error import Refusal
+
+
+class Registered:
+    """The known documents."""
+
+    def __init__(self, documents: Mapping[str, str] | None = None, *, only: bool = False) -> None:
+        self._texts = dict(documents or {})
+        self._known = {text.strip() for text in self._texts.values()}
+        self._only = only
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def check(self, documents: Documents) -> None:
+        """Raise BrokenQuery for the first document that cannot run."""
+        for id, text in self._texts.items():
+            errors = documents.prepare(text).errors
+            if errors:
+                raise BrokenQuery(f"the registered document {id[:16]} cannot run: {errors[0]['message']}")
+
+    def resolve(self, operation: Operation, documents: Documents) -> Operation:
+        """The operation with its document's text. Raises Refusal."""
+        named = _hash(operation.extensions)
+        if not operation.text:
+            text = self._texts.get(named) if named is not None else None
+            if text is None:
+                raise Refusal(400, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")  # the word clients look for
+            return replace(operation, text=text)
+        if named is not None and named not in (_sha256(operation.text), *self._ids_of(operation.text, named)):
+            raise Refusal(400, "BAD_REQUEST", "extensions.persistedQuery.sha256Hash is not that of the query.")
+        if self._only and operation.text.strip() not in self._known:
+            document = documents.prepare(operation.text).operation(operation.name)
+            if document is None or not introspects(document):
+                raise Refusal(403, "DOCUMENT_NOT_REGISTERED", "Only saved and registered documents run here.")
+        return operation
+
+    def _ids_of(self, text: str, named: str) -> Iterable[str]:
+        return (named,) if self._texts.get(named) == text else ()
+
+
+def introspects(operation: Any) -> bool:
+    """Whether an operation asks for nothing but the schema."""
+    return all(node.kind == "field" and node.name.value.startswith("__") for node in operation.selection_set.selections)
+
+
+def by_hash(texts: Iterable[str]) -> dict[str, str]:
+    """Documents by the SHA-256 of their text."""
+    return {_sha256(text): text for text in texts}
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """The documents of a folder by their ids. Raises BrokenQuery."""
+    if not folder.is_dir():
+        raise BrokenQuery(f"DOCUMENTS_FOLDER names {str(folder)!r}, which is no folder")
+    found: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        try:
+            if path.suffix in (".graphql", ".gql"):
+                found |= by_hash([path.read_text("utf-8")])
+            elif path.suffix == ".json":
+                listed = orjson.loads(path.read_bytes())
+                if not isinstance(listed, dict) or not all(isinstance(text, str) for text in listed.values()):
+                    raise BrokenQuery(f'{path}: it must be an object of documents by id: {{"…": "query …"}}')
+                found |= listed | by_hash(listed.values())
+        except (OSError, ValueError) as error:
+            if isinstance(error, BrokenQuery):
+                raise
+            raise BrokenQuery(f"{path} cannot be read: {error}") from None
+    return found
+
+
+def _hash(extensions: Mapping[str, Any]) -> str | None:
+    given = extensions.get("persistedQuery")
+    if given is None:
+        return None
+    named = given.get("sha256Hash") if isinstance(given, dict) else None
+    if not isinstance(named, str) or not named:
+        raise Refusal(400, "BAD_REQUEST", 'extensions.persistedQuery must be as {"version": 1, "sha256Hash": "…"}.')
+    return named
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

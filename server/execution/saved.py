@@ -1,0 +1,131 @@
+"""The saved operations: every `queries/*.graphql` file is one, and stands nowhere else.
+
+A file begins with `#` lines that say what the operation shows; a line `# variables: {…}` among them holds an example.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import orjson
+from graphql import GraphQLError, OperationDefinitionNode, parse
+from graphql.execution import get_variable_values
+from strawberry import Schema
+
+from server.execution.documents import prepare
+
+FOLDER = Path(__file__).resolve().parents[2] / "queries"
+
+_VARIABLES = "variables:"
+
+
+class BrokenQuery(ValueError):
+    """A file that is no saved operation: one line that names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A saved operation: its name, what it shows, its text, and variables to try it with."""
+
+    name: str
+    comment: str
+    text: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    path: Path = Path()
+
+    def tab(self) -> dict[str, Any]:
+        """As the explorer takes it."""
+        return {"name": self.name, "comment": self.comment, "query": self.text, "variables": self.variables}
+
+
+def saved_queries(folder: Path = FOLDER) -> list[Saved]:
+    """The saved operations, by name. Raises BrokenQuery."""
+    found: dict[str, Saved] = {}
+    for path in sorted(folder.glob("*.graphql")):
+        saved = read(path)
+        if saved.name in found:
+            raise BrokenQuery(f"queries/{path.name}: {saved.name} is already in queries/{found[saved.name].path.name}")
+        found[saved.name] = saved
+    return sorted(found.values(), key=lambda saved: saved.name)
+
+
+def read(path: Path) -> Saved:
+    """The one operation of a file. Raises BrokenQuery."""
+    try:
+        text = path.read_text("utf-8")
+        tree = parse(text)
+    except (OSError, UnicodeDecodeError, GraphQLError) as error:
+        raise BrokenQuery(f"queries/{path.name}: {_first_line(error)}") from None
+    operations = [node for node in tree.definitions if isinstance(node, OperationDefinitionNode)]
+    if len(operations) != 1 or operations[0].name is None:
+        raise BrokenQuery(f"queries/{path.name}: it must hold one operation, with a name")
+    comment, variables = _heading(path, text)
+    return Saved(operations[0].name.value, comment, text, variables, path)
+
+
+def find(name: str, saved: Sequence[Saved]) -> Saved:
+    """The saved operation of a name, or the operations of a file, which need no name. Raises BrokenQuery."""
+    for one in saved:
+        if name in (one.name, one.path.stem):
+            return one
+    path = Path(name)
+    if not path.is_file():
+        close = get_close_matches(name, [one.name for one in saved], n=1)
+        hint = f"did you mean {close[0]}?" if close else "`gamehub-graph query` lists the saved ones"
+        raise BrokenQuery(f"there is no saved query and no file called {name}; {hint}")
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenQuery(f"{name} cannot be read: {_first_line(error)}") from None
+    comment, variables = _heading(path, text)
+    return Saved("", comment, text, variables, path)
+
+
+def check(saved: Sequence[Saved], schema: Schema) -> None:
+    """Raise BrokenQuery for the first operation that the schema does not allow, or whose example does not fit it."""
+    operations = {one.name for one in saved}
+    for one in saved:
+        for value in one.variables.values():
+            if isinstance(value, str) and value.startswith("@") and value[1:].partition(" ")[0] not in operations:
+                raise BrokenQuery(f"queries/{one.path.name}: its example {value!r} names no saved query")
+        document = prepare(schema, one.text)
+        if document.errors:
+            first = document.errors[0]
+            line = first["locations"][0]["line"] if first.get("locations") else 1
+            raise BrokenQuery(f"queries/{one.path.name}, line {line}: {first['message']}")
+        if one.variables:
+            node = document.operations[one.name]
+            names = {variable.variable.name.value for variable in node.variable_definitions or ()}
+            for name in one.variables:
+                if name not in names:
+                    raise BrokenQuery(f"queries/{one.path.name}: the example names ${name}, which it does not have")
+            values = get_variable_values(schema._schema, node.variable_definitions or (), one.variables, max_errors=1)
+            if isinstance(values, list):
+                raise BrokenQuery(f"queries/{one.path.name}: its example variables: {values[0].message}")
+
+
+def _heading(path: Path, text: str) -> tuple[str, dict[str, Any]]:
+    comment = []
+    variables: dict[str, Any] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        words = line.lstrip("#").strip()
+        if words.startswith(_VARIABLES):
+            try:
+                variables = orjson.loads(words.removeprefix(_VARIABLES))
+            except orjson.JSONDecodeError as error:
+                raise BrokenQuery(f"queries/{path.name}: its example variables are not JSON: {error.msg}") from None
+            if not isinstance(variables, dict):
+                raise BrokenQuery(f"queries/{path.name}: its example variables are not an object")
+        elif words:
+            comment.append(words)
+    return " ".join(comment), variables
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, GraphQLError):
+        return error.message
+    return str(error).splitlines()[0]

@@ -1,0 +1,23 @@
+"""The extensions of an answer: the upstream calls, if they were asked for, and how old its rows are."""
+
+from resolvers.session import Session
+from server.execution.execution import Outcome
+from server.http import freshness
+from server.http.operation import Operation
+
+
+def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
+    """Note when the rows of an answer were read, and mark stale ones in `extensions.stale`.
+
+    Add `extensions.trace` and `extensions.freshness` if the request asks for the trace.
+    """
+    stale = [step for step in session.steps if step.stale]
+    if stale:
+        outcome.extensions["stale"] = [
+            {"report": step.call.report.code, "since": str(step.stale), "fields": sorted(step.fields)} for step in stale
+        ]
+    outcome.readings = session.readings
+    outcome.calls = [step.call for step in session.steps]
+    if operation.asked.trace:
+        outcome.extensions["trace"] = [step.told() for step in session.steps]
+        outcome.extensions["freshness"] = freshness.described(outcome.readings)

@@ -1,0 +1,1 @@
+"""Write tables to files, one partition for each day."""

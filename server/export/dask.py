@@ -1,0 +1,87 @@
+"""The same export on a Dask cluster: a task a day, each with a gateway of its own on the worker that runs it.
+
+Workers take the upstreams from their own environment, as the server does, and put files where they are told: a path
+must mean the same on every one of them.
+"""
+
+import asyncio
+import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from distributed import Client, as_completed
+
+from schema import graph
+from server.execution.execution import Executor
+from server.execution.saved import saved_queries
+from server.execution.trace import finish
+from server.export.export import Manifest, Part, form_of, write_part
+from server.gateway import Gateway
+from server.settings.settings import LiveSettings, load
+from server.tables.table import Tables
+from server.tables.window import Window
+from upstream.caching.days import Piece
+
+
+def export(
+    manifest: Manifest,
+    pieces: Iterable[Piece | None],
+    out: str,
+    window: Window | None,
+    now: datetime.datetime,
+    scheduler: str,
+    written: Callable[[str, Part], None] = lambda day, part: None,
+    not_before: datetime.datetime | None = None,
+) -> None:
+    """Write these partitions of a window. Raises the first failure, once the others are noted."""
+    failure: Exception | None = None
+    with Client(scheduler) as client:  # type: ignore[no-untyped-call]
+        futures = {}
+        for piece in pieces:
+            future = client.submit(
+                task,
+                manifest.table.name,
+                manifest.variables,
+                manifest.form.name,
+                out,
+                piece,
+                window,
+                now,
+                not_before,
+                pure=False,
+                key=f"{manifest.table.name}-{'all' if piece is None else piece.text}-{now.isoformat()}",
+            )
+            futures[future] = "all" if piece is None else piece.text
+        for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+            try:
+                part = Part(**future.result())
+            except Exception as error:
+                failure = failure or error
+                continue
+            manifest.note(futures[future], part)
+            written(futures[future], part)
+    if failure is not None:
+        raise failure
+
+
+def task(
+    name: str,
+    variables: Mapping[str, Any],
+    form: str,
+    out: str,
+    piece: Piece | None,
+    window: Window | None,
+    now: datetime.datetime,
+    not_before: datetime.datetime | None,
+) -> dict[str, Any]:
+    """Write one partition, on a worker."""
+
+    async def work() -> Part:
+        gateway = Gateway(LiveSettings(load()))
+        manifest = Manifest(out, Tables(saved_queries(), graph.schema).find(name), form_of(form), variables)
+        async with gateway.open():
+            run = Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run
+            return await write_part(manifest, piece, run, now, window, not_before)
+
+    return asdict(asyncio.run(work()))

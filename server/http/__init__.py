@@ -1,0 +1,1 @@
+"""Serve HTTP: connections, headers, error answers, and the `/graphql` endpoint."""

@@ -1,0 +1,70 @@
+"""Load shedding: so many operations run, so many wait for their turn, and the next one is told to come back later.
+
+A refusal costs nothing but its few bytes: it comes before the body is read. Those who wait hold no body either. One
+caller who fills the waiting room does not keep the others out of it.
+"""
+
+import asyncio
+import math
+import time
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.http.request_error import error
+from server.http.writing import encode
+from upstream.resilience.queue import ASKER
+from upstream.resilience.waiting_room import Room
+
+MOST_RUNNING = 200
+MOST_WAITING = 800
+# Probes are answered whatever the load: a busy server is not a dead one.
+_ALWAYS = frozenset({"/healthz", "/readyz"})
+_LONGEST = 30
+
+
+class Shedding:
+    """Pure ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, running: int = MOST_RUNNING, waiting: int = MOST_WAITING) -> None:
+        self._app = app
+        self._most_running = running
+        self._slots = asyncio.Semaphore(running)
+        self._room = Room(waiting)
+        self._running = 0
+        self._seconds = 0.0  # that a request takes, the last ones counting most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _ALWAYS:
+            await self._app(scope, receive, send)
+            return
+        asker = ASKER.get().name
+        if self._running >= self._most_running and self._room.full(asker):
+            await self._refuse(scope, receive, send)
+            return
+        if self._slots.locked():
+            self._room.enter(asker)
+            try:
+                await self._slots.acquire()
+            finally:
+                self._room.leave(asker)
+        else:
+            await self._slots.acquire()  # at once
+        self._running += 1
+        began = time.monotonic()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._seconds += (time.monotonic() - began - self._seconds) / 20
+            self._running -= 1
+            self._slots.release()
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # When those who wait now will have had their turn.
+        wait = min(max(math.ceil(len(self._room) * self._seconds / self._most_running), 1), _LONGEST)
+        told = error(f"The server has more to do than it can: try again in {wait} s.", "OVERLOADED")
+        # The body is not read, so the connection cannot be used again.
+        headers = {"Retry-After": str(wait), "Cache-Control": "no-store", "Connection": "close"}
+        await Response(encode({"errors": [told]}), 503, headers, "application/json; charset=utf-8")(
+            scope, receive, send
+        )

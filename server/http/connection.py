@@ -1,0 +1,277 @@
+"""One connection of a client: uvicorn's, which a client that is slow, silent or too wordy cannot hold open.
+
+uvicorn bounds how long a connection stays idle after an answer, and nothing else. Here a request has to be complete,
+its headers and its body, some seconds after it could begin; an answer has to be read at some speed; headers have a
+most; and when all places are taken, the connection that has waited longest without a whole request makes room.
+"""
+
+import asyncio
+import re
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import httptools
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from server.execution.limits import Patience
+from server.http.request_error import error
+
+_NOTHING_LEFT = struct.pack("ii", 1, 0)
+_CONTINUE = b"HTTP/1.1 100"
+_JOINED = 16_384  # bytes that are sooner copied than sent by themselves
+_OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Places:
+    """The connections of one server that hold no whole request, those that have waited longest first."""
+
+    patience: Patience
+    waiting: dict["Connection", None] = field(default_factory=dict)
+
+    def make_room(self, connections: int, newcomer: "Connection") -> bool:
+        """Whether there is a place for a newcomer, at the cost of another if need be."""
+        if connections <= self.patience.connections:
+            return True
+        longest = next((one for one in self.waiting if one is not newcomer), None)
+        if longest is None:
+            return False
+        self.waiting.pop(longest)
+        longest.drop()
+        return True
+
+
+class Writing:
+    """What one answer is written through: its head waits for the first of its body, so that both leave in one piece."""
+
+    __slots__ = ("_head", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None  # empty when it has left
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep what is the head."""
+        if self._head is None and not data.startswith(_CONTINUE):
+            self._head = data
+        elif self._head and len(data) <= _JOINED:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._flush()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close, once all is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, with an end to its patience."""
+
+    def __init__(self, places: Places, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._places = places
+        self._patience = places.patience
+        self._request: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        self._unread = 0
+        self._came = 0  # bytes, while the head is not whole
+        self._headers = 0  # bytes of the headers in it
+        self._in_head = True
+        self._whole = False  # whether what came last was the end of a request
+        self._in_body = False  # whether headers that come are trailers
+
+    # What the transport tells
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if not self._places.make_room(len(self.connections), self):
+            self._refuse(503, "This server has no place for another connection.", "OVERLOADED", b"retry-after: 1\r\n")
+            return
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._places.waiting.pop(self, None)
+        for timer in (self._request, self._reading):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self._whole = False
+        if self._in_head:
+            self._came += len(data)
+            data = _without_offer(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # what follows is of no protocol that is spoken here; the connection ends with the answer
+        except httptools.HttpParserError:
+            self.send_400_response("")
+        if self.transport.is_closing():
+            return
+        if self._in_head and self._came > self._patience.head_bytes:
+            self.send_400_response("")
+        elif not self._whole and self._request is None:
+            self._wait()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._reading is None:
+            self._watch_reading()
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        self._headers = 0
+        self._whole = False
+        self._in_body = False
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._measure(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._measure(len(name) + len(value) + len(": \r\n"))
+        if not self._in_body:  # a trailer is measured and dropped: it must not become a header (RFC 9110, 6.5.1)
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._in_body = True
+        self._came = 0
+        self._check_host()
+        upgrades = self.parser.should_upgrade()
+        super().on_headers_complete()
+        if upgrades:  # the parser takes what follows for another protocol
+            self.cycle.keep_alive = False
+        if self.scope["method"] != "HEAD":  # whose answer is its head
+            self.cycle.transport = Writing(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
+
+    def on_message_complete(self) -> None:
+        if self._request is not None:
+            self._request.cancel()
+            self._request = None
+        self._places.waiting.pop(self, None)
+        self._in_head = True
+        self._whole = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._see_it_closed()
+        else:
+            self._places.waiting[self] = None
+
+    def _check_host(self) -> None:
+        """Hold a request to one `Host`; that of an address in full counts in its place (RFC 9112, section 3.2).
+
+        Raises ValueError, which the parser passes on as a request that is not HTTP.
+        """
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("not one Host")
+        if not self.url.startswith(b"/") and b"://" in self.url:
+            authority = self.url.partition(b"://")[2].partition(b"?")[0].partition(b"/")[0].rpartition(b"@")[2]
+            self.headers[:] = [(name, value) for name, value in self.headers if name != b"host"]
+            self.headers.append((b"host", authority))
+
+    # What comes of it
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._see_it_closed()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP, or has too large a head."""
+        if max(self._came, self._headers) > self._patience.head_bytes:
+            most = self._patience.head_bytes
+            self._refuse(431, f"The request's address and headers are larger than {most} bytes.", "HEADERS_TOO_LARGE")
+        else:
+            self._refuse(400, "The request is not HTTP.", "BAD_REQUEST")
+
+    def drop(self) -> None:
+        """End the connection at once, and let the system forget what it has not sent yet."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOTHING_LEFT)
+        self.transport.abort()
+
+    def _measure(self, size: int) -> None:
+        self._headers += size
+        if self._headers > self._patience.head_bytes:
+            raise ValueError("too large a head")  # which the parser passes on as a request that is none
+
+    def _wait(self) -> None:
+        self._places.waiting[self] = None
+        self._request = self.loop.call_later(self._patience.request_seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._request = None
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        answering = cycle is not None and not cycle.response_complete
+        if answering and (not cycle.more_body or self.flow.read_paused):
+            self._wait()  # it is this server that takes its time
+            self._places.waiting.pop(self, None)
+        elif (answering and cycle.response_started) or (self._in_head and self._came == 0):
+            self.transport.close()
+            self._see_it_closed()
+        else:
+            seconds = self._patience.request_seconds
+            self._refuse(408, f"The request was not complete after {seconds:g} seconds.", "REQUEST_TIMEOUT")
+
+    def _watch_reading(self) -> None:
+        self._unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self._patience.request_seconds, self._check_reading)
+
+    def _check_reading(self) -> None:
+        self._reading = None
+        left = self.transport.get_write_buffer_size()
+        if left == 0:
+            return
+        # While an answer is streamed, more is written as soon as some of it is read: then it is not paused any longer.
+        if self.flow.write_paused and left > self._unread - self._patience.least_read:
+            self.drop()
+        else:
+            self._watch_reading()
+
+    def _see_it_closed(self) -> None:
+        """A closing connection still waits for its last bytes to be read: not for ever."""
+        if self._reading is None and self.transport.get_write_buffer_size() > 0:
+            self._reading = self.loop.call_later(self._patience.request_seconds, self.drop)
+
+    def _refuse(self, status: int, message: str, code: str, extra: bytes = b"") -> None:
+        body = orjson.dumps({"errors": [error(message, code)]})
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: application/json; charset=utf-8\r\ncache-control: no-store\r\n"
+            + b"x-content-type-options: nosniff\r\nconnection: close\r\n"
+            + extra
+            + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        self.transport.close()
+        self._see_it_closed()
+
+
+def _without_offer(data: bytes) -> bytes:
+    """A head that does not offer to go on in HTTP/2, as Java's client does: the parser would pass over the body."""
+    if b"h2c" not in data:
+        return data
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"\r\nx-offer: h2c", head) + end + rest if b"h2c" in head else data

@@ -1,0 +1,223 @@
+"""`/graphql`: GraphQL over HTTP, by the specification of that name. One operation a request; POST, or GET for queries.
+
+| answer in                             | refused before it ran   | ran, with errors or without |
+|---------------------------------------|-------------------------|-----------------------------|
+| `application/json`                    | 200, errors in the body | 200                         |
+| `application/graphql-response+json`   | 400                     | 200                         |
+
+A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx either way. An operation that is
+explained counts as one that ran: `data` is null, and the plan stands in `extensions.explain`. One whose plan needs more
+calls than it may make counts as refused. One that is not done in time counts as one that ran: `data` is null, and the
+error's code is DEADLINE_EXCEEDED. So does one whose answer becomes too large: the code is ANSWER_TOO_LARGE.
+
+An answer that holds upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and may be
+kept for as long as its rows are trusted. Answers that are stale or hold errors, a trace or a plan, and all answers to a
+POST are `no-store`.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from graphql import OperationType
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from resolvers.nodes import TOO_LARGE, AnswerTooLarge
+from server.auth import credentials
+from server.execution import request_options as asked
+from server.execution.execution import FAULT, Executor, Outcome
+from server.execution.limits import ORDINARY, Limits
+from server.execution.registered import Registered
+from server.http import conditions
+from server.http import operation as operations
+from server.http.freshness import Freshness
+from server.http.guards import origins
+from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.http.operation import Operation
+from server.http.request_error import Refusal, error
+from server.http.request_headers import Fields
+from server.http.watch import ClientGone, Watch
+from server.http.writing import encode, in_turns, too_long
+
+
+class GraphQL:
+    """The endpoint, as an ASGI application. `page` is what a browser sees that opens it.
+
+    `registered` are the documents known beforehand, `origins` the origins whose pages may ask.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        page: Callable[[str | None], Response],
+        limits: Limits = ORDINARY,
+        registered: Registered | None = None,
+        origins: Sequence[str] = (),
+    ) -> None:
+        self._executor = executor
+        self._page = page
+        self._limits = limits
+        self._registered = registered or Registered()
+        self._origins = origins
+        self._watch = Watch(limits.seconds * TELLING)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Fields.of(scope)
+        accept = headers.get("accept")
+        if scope["method"] == "GET" and wants_page(accept) and not _has_query(scope["query_string"]):
+            await self._page(headers.get("if-none-match"))(scope, receive, send)
+            return
+        media_type = answer_type(accept)
+        extra: dict[str, str] = {}
+        status, storable = 200, False
+        most: int | None = None
+        try:
+            if media_type is None:
+                raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
+            operation = await self._read(scope, headers, receive)
+            operation = operation.by(scope["caller"], asked.read(headers, operation.extensions))
+            outcome = await self._run(operation, receive)
+            status = _status(outcome, media_type)
+            storable = scope["method"] == "GET" and _whole(outcome, operation)
+            most = self._executor.most_bytes(operation)
+        except Refusal as refusal:
+            outcome = Outcome(errors=refusal.errors, ran=False)
+            status, extra = refusal.status, refusal.headers
+        except ClientGone:
+            scope["gone"] = True  # for the access line: nobody reads an answer
+            return
+        scope["graphql_errors"] = len(outcome.errors)
+        try:
+            pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
+            size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+            if most is not None and size > most:
+                raise too_long(most)
+        except AnswerTooLarge as problem:
+            outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+            pieces = [encode(outcome.answer())]
+            size = len(pieces[0])
+        except (TypeError, ValueError, RecursionError):  # nesting, say
+            status, storable = 500, False
+            pieces = [encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})]
+            size = len(pieces[0])
+        kind = media_type or JSON
+        fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
+        told = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
+        told += (_NOSNIFF, _TYPES[kind])
+        if fresh is not None:
+            told.append((b"age", b"%d" % fresh.age(now)))
+        if not storable:
+            told += _NO_STORE
+        else:
+            tag = await _tag(kind, pieces)
+            told += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
+            if conditions.names(headers.get("if-none-match"), tag):
+                status, pieces = 304, [b""]
+        if status != 304:
+            told.append((b"content-length", b"%d" % size))
+        await send({"type": "http.response.start", "status": status, "headers": told})
+        for piece in pieces[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": pieces[-1]})
+
+    async def _read(self, scope: Scope, headers: Fields, receive: Receive) -> Operation:
+        method = scope["method"]
+        if headers.get("upgrade", "").lower() == "websocket":
+            raise Refusal(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
+        if method == "GET":
+            origins.check(headers, self._origins)
+            operation = operations.from_query_string(scope["query_string"], self._limits)
+            scope["operation"] = operation.name
+            operation = self._registered.resolve(operation, self._executor.documents)
+            if self._executor.kind(operation) is OperationType.MUTATION:
+                raise Refusal(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
+            return operation
+        if method != "POST":
+            raise Refusal(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
+        body = await self._body(headers, receive)
+        operation = operations.from_body(body, headers.get("content-type"), self._limits)
+        scope["operation"] = operation.name
+        return self._registered.resolve(operation, self._executor.documents)
+
+    async def _body(self, headers: Fields, receive: Receive) -> bytes:
+        most = self._limits.body_bytes
+        length = headers.get("content-length", "")
+        if length.isdigit() and (len(length) > 18 or int(length) > most):
+            raise self._too_large()
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise self._too_large()
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    def _too_large(self) -> Refusal:
+        message = f"The request's body is larger than {self._limits.body_bytes} bytes."
+        # The rest of the body is not read, so the connection cannot be used again.
+        return Refusal(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
+
+    async def _run(self, operation: Operation, receive: Receive) -> Outcome:
+        """Run the operation until it is done, or its time is over, or the client gone: its work ends, unless shared."""
+        try:
+            return await self._watch.over(self._executor.run(operation, written=True), receive)
+        except TimeoutError:
+            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
+            return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+
+
+# The calls end at the deadline; what they came to is told a little after it.
+TELLING = 1.05
+_NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+# An answer to a GET depends on these headers beside its address. They are named also where it was asked for without a
+# credential, since a cache must not give it to a caller who may see less.
+_VARY = (b"vary", ", ".join(("Accept", credentials.VARY, asked.TRACE, asked.EXPLAIN, asked.MAX_CALLS)).encode())
+_HASH = 32
+_TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
+_ALLOW = {"Allow": "GET, POST"}
+_CLOSE = {"Connection": "close"}
+
+
+async def _tag(kind: str, pieces: Sequence[bytes]) -> str:
+    """Return the tag of an answer. Others have a turn between its pieces."""
+    hashed = hashlib.sha256(kind.encode())
+    for place, piece in enumerate(pieces):
+        if place:
+            await asyncio.sleep(0)
+        hashed.update(piece)
+    return f'"{hashed.hexdigest()[:_HASH]}"'
+
+
+def _status(outcome: Outcome, media_type: str) -> int:
+    if outcome.ran:
+        return 200
+    if outcome.faulty:
+        return 500
+    return 400 if media_type == RESPONSE_JSON else 200
+
+
+def _keeping(scope: Scope, fresh: Freshness | None, now: datetime) -> bytes:
+    """Return who may keep an answer, and for how long: as long as its rows are trusted."""
+    who = "private, " if credentials.carries(scope) else ""
+    return f"{who}no-cache".encode() if fresh is None else f"{who}max-age={fresh.lifetime(now)}".encode()
+
+
+def _whole(outcome: Outcome, operation: Operation) -> bool:
+    """Return whether an answer is all that was asked for, up to date, and about nothing but the graph."""
+    about_itself = operation.asked.trace or operation.asked.explain
+    return outcome.ran and not (outcome.errors or about_itself or "stale" in outcome.extensions)
+
+
+def _has_query(query_string: bytes) -> bool:
+    return any(part.partition(b"=")[0] == b"query" for part in query_string.split(b"&"))

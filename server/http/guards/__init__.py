@@ -1,0 +1,1 @@
+"""Check the head of a request before anything else: its host and its origin."""

@@ -1,0 +1,62 @@
+"""The header `Host`: which names this server answers to, so that no page can read it through DNS rebinding.
+
+A page of `evil.example` can make its own name stand for 127.0.0.1, and then asks this server as if it were its own. The
+browser still sends `Host: evil.example`. So a server that needs no credential answers to names it knows alone.
+"""
+
+import re
+from collections.abc import Collection
+
+from starlette.types import Message, Scope, Send
+
+from server.http.guards.guards import Refused
+from server.http.guards.host_names import is_loopback, name_of, plain
+
+# So many good values of the header are remembered.
+_MOST_KNOWN = 100
+_ORIGIN = re.compile(rb"[A-Za-z]+://[^/]*(?=/)")
+
+
+class Hosts:
+    """A guard of the header. `allowed` are names in small letters beside loopback and the bound address; None: any."""
+
+    def __init__(self, allowed: Collection[str] | None) -> None:
+        self._allowed = allowed
+        self._good: set[tuple[str | None, bytes]] = set()
+
+    def __call__(self, scope: Scope) -> Refused | None:
+        """Return the refusal of a request; None if this server answers to its `Host`."""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                bound = scope.get("server")
+                address = None if bound is None else bound[0]
+                # A client says the same in each request.
+                return None if (address, value) in self._good else self._looked_at(address, value)
+        return None  # HTTP/1.0 has requests without it, which no browser sends
+
+    def _looked_at(self, address: str | None, given: bytes) -> Refused | None:
+        host = name_of(given.decode("latin-1"))
+        if host is None:
+            return Refused(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
+        known = self._allowed is None or host in self._allowed or is_loopback(host)
+        if not known and (address is None or host != plain(str(address))):
+            message = "This server does not answer to that Host: add it to ALLOWED_HOSTS, or set AUTH=required."
+            return Refused(421, "MISDIRECTED_REQUEST", message)
+        if len(self._good) >= _MOST_KNOWN:
+            self._good.clear()
+        self._good.add((address, given))
+        return None
+
+
+def relative(send: Send) -> Send:
+    """Send redirects without scheme and host: a client stays where it asked, whatever it said in `Host`."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start" and 300 <= message["status"] < 400:
+            message["headers"] = [
+                (name, b"/" + _ORIGIN.sub(b"", value, count=1).lstrip(b"/") if name == b"location" else value)
+                for name, value in message.get("headers", ())
+            ]
+        await send(message)
+
+    return sent

@@ -1,0 +1,142 @@
+"""Pages of other origins: which may ask this graph (CORS), and that no other can make a browser ask it (CSRF).
+
+A browser asks first (a preflight) before a page may send JSON or a header of its own to another origin, and the answer
+is no for every origin that `CORS_ORIGINS` does not list. A POST is JSON here, so that covers it. A GET needs no
+preflight, and takes along what the browser holds: a name and a password, say. It changes nothing here and its answer
+stays hidden from the page, yet it costs. So a query by GET that a browser says comes from another site needs a header
+that forces a preflight.
+"""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Scope
+
+from server.auth import links
+from server.execution.request_options import EXPLAIN, MAX_CALLS, TRACE
+from server.http.guards.guards import Refused
+from server.http.negotiation import wants_page
+from server.http.request_error import Refusal
+from server.http.request_headers import Fields
+
+# Any of these says that the browser has asked first. The later ones are those of widespread clients.
+PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
+ALLOWED = (
+    "Authorization",
+    "Cache-Control",
+    "Content-Type",
+    "If-None-Match",
+    "Pragma",
+    "X-Api-Key",
+    "X-Request-Id",
+    # Of widespread clients and of tracing.
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+    "Baggage",
+    "Sentry-Trace",
+    "Traceparent",
+    "Tracestate",
+    *PREFLIGHT,
+)
+TOLD = (
+    "Age",
+    "ETag",
+    "X-Request-Id",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+)
+REMEMBERED_SECONDS = 600
+
+
+def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware]:
+    """What lets pages of these origins ask, if there are any, without cookies or passwords of the browser's.
+
+    `headers` are those that such pages may send beside the usual ones.
+    """
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=[*ALLOWED, *headers],
+            expose_headers=TOLD,
+            max_age=REMEMBERED_SECONDS,
+        )
+    ]
+
+
+# Paths that have neither data nor effects, or (`/graphql`) a check of their own.
+_FREE = frozenset({"/", "/graphql", "/healthz"})
+# Pages, and below them only the pages of single tables.
+_PAGES = frozenset({"/tables", "/reconcile"})
+
+
+class Sites:
+    """A guard against what a page of another site makes a browser send.
+
+    It guards every path with data or effects. A person who follows a link to a page, or a signed link, is let through.
+    """
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self._origins = origins
+
+    def __call__(self, scope: Scope) -> Refused | None:
+        """Return the refusal of a request; None if no foreign page has caused it, or its origin is allowed."""
+        if scope["path"] in _FREE or not self._foreign(scope):
+            return None
+        message = "A page of another site may not ask for this, unless CORS_ORIGINS lists its origin."
+        return Refused(403, "CROSS_SITE", message, "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest")
+
+    def _foreign(self, scope: Scope) -> bool:
+        headers = Fields.of(scope)
+        if headers.get("sec-fetch-site", "").strip().lower() != "cross-site":
+            return False
+        return headers.get("origin") not in self._origins and not _followed(scope, headers)
+
+
+def _followed(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Return whether a person has followed a link to a page, or a signed link."""
+    if scope["method"] != "GET" or headers.get("sec-fetch-mode", "").strip().lower() != "navigate":
+        return False
+    if headers.get("sec-fetch-dest", "document").strip().lower() != "document":  # a frame, say
+        return False
+    if links.is_link(scope["query_string"]):
+        return True
+    above, _, name = scope["path"].rpartition("/")
+    page = scope["path"] in _PAGES or (above == "/tables" and "." not in name)
+    return page and wants_page(headers.get("accept"))
+
+
+def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
+    """Refuse a GET that a page of another site has made a browser send."""
+    origin = headers.get("origin")
+    if origin in origins or any(name.lower() in headers for name in PREFLIGHT):
+        return
+    if headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        return
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        foreign = site.strip().lower() not in ("same-origin", "none")
+    else:  # an older browser, or none
+        foreign = origin is not None and _host(origin) != headers.get("host", "").lower()
+    if foreign:
+        raise Refusal(
+            403,
+            "CROSS_SITE",
+            f"A query by GET from a page of another site needs the header {PREFLIGHT[3]}: 1, and its origin in "
+            "CORS_ORIGINS; or send it by POST, as JSON.",
+        )
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,103 @@
+"""What a client asks: read from an HTTP request by the GraphQL-over-HTTP specification, or refused with a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from resolvers.caller import EVERYONE, Caller
+from server.execution.complexity import check_variables
+from server.execution.limits import ORDINARY, Limits
+from server.execution.request_options import NOTHING, Asked
+from server.http.negotiation import is_json
+from server.http.request_error import Refusal
+
+# The parameters of a request and what each may be; all but `query` may be left out, or null.
+PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
+_KINDS = {str: "a string", dict: "an object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A document, which of its operations to run, with what, for whom, and what the request asks about itself.
+
+    `whole` lists have no pages where the document asks for none: only the server itself asks so, for tables.
+    """
+
+    text: str
+    name: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    extensions: dict[str, Any] = field(default_factory=dict)
+    asked: Asked = NOTHING
+    caller: Caller = EVERYONE
+    whole: bool = False
+
+    def by(self, caller: Caller, asked: Asked) -> "Operation":
+        """The same, as a caller asks it."""
+        if caller is self.caller and asked is self.asked:
+            return self
+        return Operation(self.text, self.name, self.variables, self.extensions, asked, caller, self.whole)
+
+
+def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
+    """The operation of a POST."""
+    if content_type is None or not is_json(content_type):
+        raise Refusal(
+            415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as Content-Type: application/json, in UTF-8.",
+            {"Accept": "application/json"},
+        )  # fmt: skip
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _bad(f"The request's body is not JSON: {error.msg}.") from None
+    if isinstance(given, list):
+        raise Refusal(400, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
+    if not isinstance(given, dict):
+        raise _bad("The request's body must be a JSON object with a query in it.")
+    return _operation(given, limits)
+
+
+def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operation:
+    """The operation of a GET, whose variables and extensions are JSON texts."""
+    if len(query_string) > limits.address_bytes:
+        most = f"The address's parameters are longer than {limits.address_bytes} bytes: send them by POST."
+        raise Refusal(414, "URI_TOO_LONG", most)
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
+        )  # fmt: skip
+    except ValueError:  # of decoding, too
+        raise _bad("The address's parameters are not in UTF-8, or there are too many of them.") from None
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in PARAMETERS:
+            continue
+        if name in given:
+            raise _bad(f"The parameter {name} is given twice.")
+        if PARAMETERS[name] is dict:
+            try:
+                given[name] = orjson.loads(value) if value else None
+            except orjson.JSONDecodeError as error:
+                raise _bad(f"The parameter {name} is not JSON: {error.msg}.") from None
+        else:
+            given[name] = value or None
+    return _operation(given, limits)
+
+
+def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
+    for name, kind in PARAMETERS.items():
+        if given.get(name) is not None and not isinstance(given[name], kind):
+            raise _bad(f"The parameter {name} must be {_KINDS[kind]}.")
+    text = given.get("query")
+    extensions = given.get("extensions") or {}
+    if (text is None or not text.strip()) and "persistedQuery" not in extensions:
+        raise _bad("The request has no query.")
+    variables = given.get("variables") or {}
+    check_variables((variables, extensions), limits)
+    return Operation(text or "", given.get("operationName"), variables, extensions)
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "BAD_REQUEST", message)

@@ -1,0 +1,1 @@
+"""Serve the explorer and the files it needs."""

@@ -1,0 +1,1 @@
+"""Read the settings from the environment and from `.env`."""

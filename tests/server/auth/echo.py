@@ -1,0 +1,97 @@
+"""A house behind the door in which every path says who called it, and an issuer of tokens, both served for real."""
+
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from server.auth.authenticator import Callers
+from server.auth.linking import link_routes
+from server.auth.middleware import Door
+from tests.server.serving import serving
+from upstream.resilience.queue import ASKER
+
+METHODS = ["GET", "POST", "HEAD"]
+
+
+def echo(callers: Callers) -> Starlette:
+    """The house. `?calls=3` makes so many upstream calls, as far as the counting of callers goes."""
+
+    async def tell(request: Request) -> Response:
+        caller = request.scope["caller"]
+        for _ in range(int(request.query_params.get("calls", "0"))):
+            ASKER.get().told()
+        return JSONResponse(
+            {
+                "name": caller.name,
+                "asker": ASKER.get().name,
+                "groups": None if caller.groups is None else sorted(caller.groups),
+                "powers": sorted(caller.powers),
+                "query": request.url.query,
+            }
+        )
+
+    @asynccontextmanager
+    async def live(app: Starlette) -> Any:
+        async with callers:
+            yield
+
+    return Starlette(
+        routes=[*link_routes(callers), Route("/{path:path}", tell, methods=METHODS)],
+        middleware=[Middleware(Door, callers=callers)],
+        lifespan=live,
+    )
+
+
+@dataclass
+class Issuer:
+    """Issues tokens; its key set is served at `url`."""
+
+    url: str = ""
+    asked: int = 0
+    status: int = 200
+    private: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    published: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, id: str, algorithm: str = "ES256", *, publish: bool = True) -> None:
+        """A new key, to be known to everybody."""
+        make = {
+            "RS256": lambda: rsa.generate_private_key(65537, 2048),
+            "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+            "EdDSA": ed25519.Ed25519PrivateKey.generate,
+        }
+        private = make[algorithm]()
+        self.private[id] = (algorithm, private)
+        if publish:
+            kind = jwt.get_algorithm_by_name(algorithm)
+            self.published[id] = kind.to_jwk(private.public_key(), as_dict=True) | {"kid": id, "use": "sig"}
+
+    def token(self, id: str, **claims: Any) -> str:
+        """A token signed by a key; a claim of None is left out."""
+        algorithm, private = self.private[id]
+        told = {"iss": "https://issuer.example", "aud": "graph", "sub": "anna", "exp": time.time() + 60} | claims
+        told = {name: value for name, value in told.items() if value is not None}
+        return jwt.encode(told, private, algorithm, headers={"kid": id})
+
+    async def keys(self, request: Request) -> Response:
+        self.asked += 1
+        return JSONResponse({"keys": list(self.published.values())}, self.status)
+
+
+@contextmanager
+def issuing() -> Iterator[Issuer]:
+    """An issuer with one key, `first`."""
+    issuer = Issuer()
+    issuer.add("first")
+    with serving(Starlette(routes=[Route("/keys", issuer.keys)])) as address:
+        issuer.url = f"{address}/keys"
+        yield issuer

@@ -1,0 +1,31 @@
+"""What each path asks for."""
+
+import pytest
+
+from server.auth.permissions import area
+
+
+@pytest.mark.parametrize(
+    ("path", "power", "counted"),
+    [
+        ("/healthz", None, False),
+        ("/readyz", None, False),
+        ("/", "explore", False),
+        ("/explorer/assets/a.js", "explore", False),
+        ("/explorer/queries.json", "explore", True),
+        ("/graphql", "explore", True),
+        ("/graphql/stream", "explore", True),
+        ("/tables/A.csv", "tables", True),
+        ("/tables/A.csv/link", "tables", True),
+        ("/odata/$metadata", "tables", True),
+        # What is in no line is the administrator's: no path is forgotten into the open.
+        ("/metrics", "admin", False),
+        ("/graphqlx", "admin", False),
+        ("//graphql", "admin", False),
+        ("/healthz2", "admin", False),
+        ("", "admin", False),
+    ],
+)
+def test_paths(path: str, power: str | None, counted: bool) -> None:
+    found = area(path)
+    assert (found.power, found.counted) == (power, counted)

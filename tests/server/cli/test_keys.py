@@ -1,0 +1,289 @@
+"""Keys, links and the closed door as an operator and a visitor meet them: real commands, a real server and browser."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Error, async_playwright, expect
+from typer.testing import CliRunner
+
+from server.cli.command import app
+from server.settings.settings import NAMES
+from tests.requirements import require
+from tests.server.auth.echo import issuing
+from tests.stand import Sandbox
+from tests.upstream.redis_server import RedisServer
+
+COMMAND = Path(sys.executable).parent / "gamehub-graph"
+SECRET = "0123456789abcdef0123456789abcdef"
+GROUPS = {"query": "{ groups(first: 1) { nodes { id } } }"}
+
+
+@dataclass
+class House:
+    """A folder to run in, and the settings that hold there."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        bare = {name: value for name, value in os.environ.items() if name not in NAMES}
+        return bare | {
+            "ERROR_JOURNAL": str(self.folder / "errors.sqlite"),
+            "KEYS_FILE": str(self.folder / "keys.sqlite"),
+            **self.settings,
+            **settings,
+        }
+
+    def run(self, *arguments: str, code: int = 0, **settings: str) -> str:
+        ran = subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.folder, env=self.environment(**settings), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert ran.returncode == code, (ran.stdout, ran.stderr)
+        assert "Traceback" not in ran.stderr
+        return ran.stdout.strip() if code == 0 else ran.stderr.strip()
+
+    @contextmanager
+    def served(self, *arguments: str, **settings: str) -> Iterator[tuple[str, Path]]:
+        log = self.folder / "serve.log"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [COMMAND, "serve", "--port", "0", *arguments],
+                cwd=self.folder, env=self.environment(**settings), stdout=subprocess.PIPE, stderr=stderr, text=True,
+            )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            for line in iter(process.stdout.readline, ""):
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    yield found[0], log
+                    break
+            else:
+                raise AssertionError(log.read_text())
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(users=60, days=30) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def house(tmp_path: Path, sandbox: Sandbox) -> House:
+    return House(
+        tmp_path,
+        {
+            "GAMEHUB_URL": sandbox.gamehub_url,
+            "GAMEHUB_TOKEN": sandbox.gamehub_token,
+            "GAMELOG_URL": sandbox.gamelog_url,
+            "GAMELOG_AGENT_CODE": sandbox.agent_code,
+            "GAMELOG_AGENT_TOKEN": sandbox.agent_token,
+        },
+    )
+
+
+def test_keys(house: House) -> None:
+    assert house.run("keys", "list") == "No keys."
+    first = house.run("keys", "create", "power-bi", "--groups", "383,382", "--powers", "explore,tables")
+    second = house.run(
+        "keys", "create", "anna", "--groups", "all", "--powers", "admin", "--expires", "90d", "--rate-requests", "5"
+    )
+    assert re.fullmatch(r"ghk_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", first)
+    head, one, two = house.run("keys", "list").splitlines()
+    assert head.split() == ["id", "name", "ends", "in", "groups", "powers", "limits", "created", "expires", "state"]
+    assert one.split()[:6] == [first.split("_")[1], "power-bi", first[-4:], "382,383", "explore,tables", "-"]
+    assert one.split()[-2:] == ["-", "lives"]
+    assert two.split()[1:6] == ["anna", second[-4:], "all", "admin", "requests=5"]
+    assert house.run("keys", "revoke", "power-bi") == f"revoked: {first.split('_')[1]} of power-bi"
+    listed = house.run("keys", "list")
+    assert [line.split()[-1] for line in listed.splitlines()[1:]] == ["revoked", "lives"]
+    assert first not in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["keys", "create", "a", "--groups", "x"], 2, "--groups is 'x'; allowed are ids of groups"),
+        (["keys", "create", "a", "--groups", "*"], 2, "--groups is '*'"),
+        (["keys", "create", "a", "--groups", "1", "--powers", "root"], 2, "allowed are explore, tables, admin"),
+        (["keys", "create", "a", "--groups", "1", "--expires", "soon"], 2, "--expires is 'soon'"),
+        (["keys", "create", "open", "--groups", "1"], 1, "'open' is no name for a key"),
+        (["keys", "revoke", "nobody"], 1, "there is no key 'nobody'"),
+        (["sign", "/tables/A.csv", "--key", "nobody"], 1, "SIGNING_SECRET is not set"),
+    ],
+)
+def test_what_cannot_be_done(
+    house: House, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
+) -> None:
+    monkeypatch.chdir(house.folder)
+    ran = CliRunner(env=dict.fromkeys(NAMES) | house.environment()).invoke(app, arguments)
+    assert ran.exit_code == code
+    assert (ran.stdout, ran.stderr.count("\n")) == ("", 1)
+    assert ran.stderr.startswith("gamehub-graph: ")
+    assert says in ran.stderr
+
+
+def test_groups_must_be_said(house: House) -> None:
+    """All groups are never the default."""
+    assert "--groups" in house.run("keys", "create", "a", code=2)
+
+
+def test_an_open_house_on_a_network_is_said_twice(house: House) -> None:
+    line = house.run("serve", "--host", "0.0.0.0", "--port", "0", code=2, AUTH="open")
+    assert line.count("\n") == 0
+    assert "AUTH=open on 0.0.0.0 would let everybody" in line
+    with house.served("--host", "0.0.0.0", "--allow-open", AUTH="open") as (origin, _):
+        assert httpx.post(f"{origin}/graphql", json=GROUPS, trust_env=False).status_code == 200
+
+
+def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox) -> None:
+    with (
+        house.served("--host", "0.0.0.0", SIGNING_SECRET=SECRET, RATE_REQUESTS="50", LOG_LEVEL="debug") as (
+            origin,
+            log,
+        ),
+        httpx.Client(base_url=origin, trust_env=False, timeout=30) as client,
+    ):
+        assert client.post("/graphql", json=GROUPS).status_code == 401
+        assert client.get("/healthz").json() == {"alive": True}
+        key = house.run("keys", "create", "bi", "--groups", "all", "--powers", "explore,tables")
+        admin = house.run("keys", "create", "root", "--groups", "all", "--powers", "admin")
+
+        # Upstreams that fail are told to the administrator, and to nobody else.
+        sandbox.fault("reset")
+        try:
+            told = client.get("/readyz", headers={"X-Api-Key": admin}).json()
+            assert told["ready"] is False
+            assert set(told["notReady"]) == {"GameHub", "Game History"}
+            for headers in ({}, {"X-Api-Key": key}):
+                ready = client.get("/readyz", headers=headers)
+                assert (ready.status_code, ready.json()) == (503, {"ready": False})
+        finally:
+            sandbox.heal()
+
+        for credential in ({"auth": ("bi", key)}, {"headers": {"Authorization": f"Bearer {key}"}}):
+            answer = client.post("/graphql", json=GROUPS, **credential)  # type: ignore[arg-type]
+            assert answer.status_code == 200
+            assert answer.json()["data"]["groups"]["nodes"]
+        assert (answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]) == ("50", "48")
+        assert client.post("/graphql", json=GROUPS, headers={"X-Api-Key": admin}).status_code == 403
+
+        link = house.run("sign", "/tables/Groups.csv?first=1", "--key", "bi", SIGNING_SECRET=SECRET)
+        assert client.get(link).status_code != 401
+        assert client.get(link.replace("first=1", "first=2")).status_code == 401
+        made = client.post("/tables/Groups.csv/link?first=1", headers={"X-Api-Key": key}).json()["link"]
+        assert client.get(made).status_code != 401
+        house.run("keys", "revoke", "bi")
+        assert client.post("/graphql", json=GROUPS, headers={"X-Api-Key": key}).status_code == 401
+        assert client.get(link).status_code == client.get(made).status_code == 401
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    callers = [line.get("caller") for line in lines if line.get("path") == "/graphql"]
+    assert callers == [None, "bi", "bi", "root", None]
+    for secret in (key, admin, key[-20:], SECRET, "_signature"):
+        assert secret not in log.read_text()
+
+
+def test_a_token_and_its_upstream_calls(house: House, tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as redis, issuing() as issuer:
+        settings = {
+            "AUTH": "required",
+            "JWT_JWKS_URL": issuer.url,
+            "JWT_ISSUER": "https://issuer.example",
+            "JWT_AUDIENCE": "graph",
+            "JWT_POWERS_CLAIM": "roles",
+            "RATE_CALLS": "2",
+            "RATE_STORE": "redis",
+            "CACHE_URL": redis.url,
+            "CACHE_OPEN_SECONDS": "0",
+        }
+        with house.served(**settings) as (origin, _):
+
+            def ask(token: str) -> tuple[int, str | None]:
+                headers = {"Authorization": f"Bearer {token}"}
+                answer = httpx.post(f"{origin}/graphql", json=GROUPS, headers=headers, trust_env=False, timeout=30)
+                return answer.status_code, answer.headers.get("ratelimit-remaining")
+
+            anna = issuer.token("first", groups="*", roles=["explore"])
+            assert [ask(anna) for _ in range(4)] == [(200, "2"), (200, "1"), (429, "0"), (429, "0")]
+            assert ask(issuer.token("first", groups="*", sub="bert", roles=["explore"])) == (200, "2")
+            assert ask(issuer.token("first", groups="*", sub="carl", powers=["explore"]))[0] == 403
+            assert ask(issuer.token("first", groups="*", roles=["explore"], aud="another"))[0] == 401
+
+
+def test_a_heavy_caller_does_not_starve_the_rest(house: House, sandbox: Sandbox) -> None:
+    """GameHub answers one call at a time, and slowly; twelve calls of one caller wait when the other asks."""
+    heavy = house.run("keys", "create", "heavy", "--groups", "all")
+    light = house.run("keys", "create", "light", "--groups", "all")
+    settings = {"AUTH": "required", "GAMEHUB_CONCURRENCY": "1", "CACHE_URL": "off"}
+    with house.served(**settings) as (origin, _):
+
+        def ask(key: str, user: int) -> None:
+            query = f'{{ user(id: "{user}") {{ transactions(first: 1) {{ totalCount }} }} }}'
+            httpx.post(
+                f"{origin}/graphql", json={"query": query}, headers={"X-Api-Key": key}, trust_env=False, timeout=60
+            )
+
+        everybody = httpx.post(
+            f"{origin}/graphql",
+            json={"query": "{ users(first: 13) { nodes { id } } }"},
+            headers={"X-Api-Key": light},
+            trust_env=False,
+            timeout=30,
+        )
+        users = [int(node["id"]) for node in everybody.json()["data"]["users"]["nodes"]]
+        sandbox.fault("slow", value=0.1)
+        sandbox.reset()
+        try:
+            threads = [threading.Thread(target=ask, args=(heavy, user)) for user in users[:12]]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.3)
+            ask(light, users[12])
+            for thread in threads:
+                thread.join()
+            asked = [
+                call["params"].get("user_id") for call in sandbox.calls() if call["report"] == "transaction_report"
+            ]
+        finally:
+            sandbox.heal()
+    assert len(asked) == 13
+    assert asked.index(str(users[12])) < 8
+
+
+async def test_the_page_in_a_browser(house: House) -> None:
+    """The browser asks for a password by itself, and sends it with all that the page loads and asks."""
+    key = house.run("keys", "create", "anna", "--groups", "all", "--powers", "explore")
+    with house.served(AUTH="required") as (origin, _):
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=require("chromium"), args=["--headless", "--no-sandbox", "--disable-gpu"]
+            )
+            outside = await (await browser.new_context()).new_page()
+            with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked, and nobody answered
+                await outside.goto(origin)
+            context = await browser.new_context(
+                http_credentials={"username": "anna", "password": key}, viewport={"width": 1440, "height": 900}
+            )
+            page = await context.new_page()
+            refused: list[str] = []
+            page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+            await page.goto(origin)
+            await page.get_by_role("tab", name="Groups", exact=True).click()
+            await page.get_by_role("button", name="Execute query").click()
+            await expect(page.get_by_label("Result Window")).to_contain_text('"nodes"')
+            assert refused == []
+            await browser.close()

@@ -1,0 +1,44 @@
+"""Documents are parsed and validated once, and no more are kept than the bounds allow."""
+
+from graphql import OperationType
+
+from server.execution import documents
+from server.execution.documents import Documents
+from tests.server import house
+
+
+def test_a_document_is_prepared_once() -> None:
+    kept = Documents(house.schema)
+    assert kept.prepare("{ must }") is kept.prepare("{ must }")
+    assert len(kept) == 1
+
+
+def test_operations_are_found_by_name() -> None:
+    document = documents.prepare(house.schema, 'query A { must } mutation B { paint(colour: "red") }')
+    found = document.operation("B")
+    assert found is not None
+    assert found.operation is OperationType.MUTATION
+    assert document.operation("C") is None
+    assert document.operation(None) is None
+
+
+def test_broken_documents_say_why() -> None:
+    codes = {
+        "{": "GRAPHQL_PARSE_FAILED",
+        "{ none }": "GRAPHQL_VALIDATION_FAILED",
+        "{ a " * 500: "QUERY_TOO_COMPLEX",
+    }
+    for text, code in codes.items():
+        error = documents.prepare(house.schema, text).errors[0]
+        assert error["extensions"]["code"] == code
+
+
+def test_what_is_kept_is_bounded() -> None:
+    kept = Documents(house.schema, most=3, most_characters=100)
+    for number in range(5):
+        kept.prepare(f"{{ double(number: {number}) }}")
+    assert len(kept) == 3
+    kept.prepare("{ must }" + " " * 90)
+    assert len(kept) == 1
+    kept.prepare("{ must }" + " " * documents.LONGEST_KEPT)
+    assert len(kept) == 1

@@ -1,0 +1,40 @@
+"""Whether the server is ready: asked often, it asks seldom."""
+
+import asyncio
+
+from server.http.readiness import Readiness
+
+
+async def test_what_is_wrong_is_said_by_name() -> None:
+    async def well() -> str | None:
+        return None
+
+    async def ill() -> str | None:
+        return "refused"
+
+    async def hangs() -> str | None:
+        await asyncio.sleep(60)
+        return None
+
+    ready = Readiness({"A": well, "B": ill, "C": hangs}, deadline=0.05)
+    assert await ready.wrong() == {"B": "refused", "C": "no answer in 0.05 seconds"}
+
+
+async def test_many_askers_are_one_question() -> None:
+    asked = 0
+
+    async def probe() -> str | None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.05)
+        return "no" if asked == 1 else None
+
+    ready = Readiness({"A": probe}, kept=0.2)
+    impatient = asyncio.create_task(ready.wrong())
+    await asyncio.sleep(0.01)
+    impatient.cancel()  # which does not end the question for the others
+    assert await asyncio.gather(*(ready.wrong() for _ in range(50))) == [{"A": "no"}] * 50
+    assert asked == 1
+    await asyncio.sleep(0.25)
+    assert await ready.wrong() == {}
+    assert asked == 2

@@ -1,0 +1,24 @@
+"""Every answer has the headers that keep a browser from doing more with it than reading it."""
+
+import httpx
+import pytest
+
+from server.app import create_app
+from server.http.security_headers import HEADERS
+from server.pages.explorer import CONTENT_SECURITY_POLICY
+from tests.server import house
+from tests.server.serving import serving
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/", 200), ("/graphql?query={must}", 200), ("/graphql", 400), ("/healthz", 200), ("/none", 404)],
+)
+def test_every_answer_has_them(path: str, status: int) -> None:
+    with serving(create_app(house.schema, lambda operation: None)) as address:
+        answer = httpx.get(address + path, trust_env=False)
+    assert answer.status_code == status
+    for name, value in HEADERS.items():
+        expected = CONTENT_SECURITY_POLICY if path == "/" and name == b"content-security-policy" else value.decode()
+        assert answer.headers.get_list(name.decode()) == [expected]
+    assert "server" not in answer.headers

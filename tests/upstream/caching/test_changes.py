@@ -1,0 +1,108 @@
+"""The moments at which days changed: shared by servers of one Redis, and kept for the next process of the machine."""
+
+import datetime
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.strangers.stranger import Stranger
+from tests.strangers.upstreams import connect
+from tests.upstream.ledger import Clock
+from tests.upstream.redis_server import RedisServer
+from upstream.caching.cache import Cached
+from upstream.caching.changes import Changes
+from upstream.caching.days import microseconds
+from upstream.caching.store import MemoryStore
+from upstream.caching.store_redis import RedisStore
+from upstream.call import Call
+from upstream.interval import dates
+from upstream.journal import Journal
+from upstream.reports.table import GAME_LOGS, GROUP_MOVEMENTS
+
+UTC = ZoneInfo("UTC")
+DAY = datetime.date(2022, 10, 30)
+NEXT = datetime.date(2022, 10, 31)
+NOON = datetime.datetime(2022, 10, 31, 12, tzinfo=datetime.UTC)
+LATER = NOON + datetime.timedelta(hours=1)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def stores(redis: RedisServer) -> AsyncIterator[list[RedisStore]]:
+    found = [RedisStore(redis.url), RedisStore(redis.url)]
+    yield found
+    for store in found:
+        await store.aclose()
+
+
+async def test_the_last_change_of_a_day_counts() -> None:
+    changes = Changes(MemoryStore(), lambda: "origin")
+    assert (changes.at(DAY), await changes.since(DAY, NEXT)) == (0, None)
+    await changes.note([DAY], LATER)
+    await changes.note([DAY], NOON)
+    assert (changes.at(DAY), changes.at(NEXT)) == (microseconds(LATER), 0)
+    assert await changes.since(DAY, NEXT) == LATER
+    assert await changes.since(NEXT, NEXT) is None
+
+
+async def test_what_concerns_files_alone_leaves_kept_rows() -> None:
+    changes = Changes(MemoryStore(), lambda: "origin")
+    await changes.note([DAY], NOON, rows=False)
+    assert changes.at(DAY) == 0
+    assert await changes.since(DAY, DAY) == NOON
+    await changes.note(None, LATER, rows=False)
+    assert await changes.since(NEXT, NEXT) == LATER
+    assert await changes.since(None, None) == LATER
+
+
+@pytest.mark.parametrize("rows", [True, False])
+async def test_a_restart_forgets_no_change(tmp_path: Path, rows: bool) -> None:
+    with Journal(tmp_path / "errors.sqlite") as journal:
+        await Changes(None, lambda: "origin", journal).note([DAY], NOON, rows=rows)
+        journal.flush()
+        after, elsewhere = Changes(None, lambda: "origin", journal), Changes(None, lambda: "other", journal)
+        for changes in (after, elsewhere):
+            changes.load()
+        assert await after.since(DAY, DAY) == NOON
+        assert after.at(DAY) == (microseconds(NOON) if rows else 0)
+        assert await elsewhere.since(DAY, DAY) is None
+
+
+async def test_servers_that_share_a_redis_share_the_moments(stores: list[RedisStore]) -> None:
+    one, other = (Changes(store, lambda: "origin", seconds=3600) for store in stores)
+    await one.note([DAY], NOON)
+    assert await other.since(DAY, NEXT) == NOON
+    values = await stores[1].get_many(other.keys([DAY, NEXT]))
+    fresh = Changes(stores[1], lambda: "origin", seconds=3600)
+    fresh.take_in([DAY, NEXT], values)
+    assert (fresh.at(DAY), fresh.at(NEXT)) == (microseconds(NOON), 0)
+
+
+async def test_a_day_that_changed_is_read_again_by_every_server_of_the_redis(stores: list[RedisStore]) -> None:
+    clock = Clock(NOON)
+    with Stranger() as stranger:
+        stranger.reset(zone=UTC, log_zone=UTC)
+        async with connect(stranger) as upstream:
+            one, other = (Cached(upstream, store, UTC, now=clock) for store in stores)
+            movements = Call.of(GROUP_MOVEMENTS, dates(DAY, DAY, UTC), group_id=390)
+            logs = Call.of(GAME_LOGS, dates(DAY, DAY, UTC), game_type="slot")
+            for cached in (one, other):
+                await cached.fetch(movements)
+                await cached.fetch(logs)
+            assert len(stranger.asked) == 2
+            stranger.world.movements = [each for each in stranger.world.movements if each.id != 3497]
+            clock.move(seconds=10)
+            await one.fetch(movements, not_before=clock.now)
+            stranger.asked.clear()
+            # The other server uses neither its movements nor its log of that day.
+            assert len((await other.fetch(movements)).rows) == 2
+            await other.fetch(logs)
+            assert [asked.report for asked in stranger.asked] == ["get_game_log"]
+            assert await other.changed_since(DAY, DAY) == clock.now

@@ -1,0 +1,1 @@
+"""Keep days of reports, in memory or in Redis."""

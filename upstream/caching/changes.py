@@ -1,0 +1,126 @@
+"""When days were found changed, or were forgotten: what was read of them before is not used any more (C25).
+
+The moments are shared through the store where several servers share one, and written to a ledger, so that a restarted
+server and another process of the same machine (`gamehub-graph export`) know them as well.
+"""
+
+import datetime
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from upstream.caching.days import microseconds
+from upstream.caching.store import Key, Store, series
+
+_MOMENT = struct.Struct(">q")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+# So many days are remembered here; of more, the ones that changed first are dropped.
+_MOST = 10_000
+_EVER = "all"
+
+
+class Ledger(Protocol):
+    """A place where moments outlive the process."""
+
+    def note(self, name: str, text: str) -> None:
+        """Write a text under a name."""
+
+    def noted_under(self, prefix: str) -> dict[str, str]:
+        """Return the texts whose names begin so, by the rest of the name."""
+
+
+class Changes:
+    """The moments of change, by business day.
+
+    `origin` separates upstreams that share a store or a ledger. A moment counts for kept rows, or for files alone:
+    whoever forgets the days of one report leaves kept rows of the others, but no file may contain the forgotten ones.
+    """
+
+    def __init__(
+        self, store: Store | None, origin: Callable[[], str], ledger: Ledger | None = None, seconds: float = 0.0
+    ) -> None:
+        self._store = store if store is not None and store.shared else None
+        self._origin = origin
+        self._ledger = ledger
+        self._seconds = seconds
+        self._rows: dict[str, int] = {}
+        self._files: dict[str, int] = {}
+        self._latest = 0
+        self._loaded = ledger is None
+
+    def at(self, day: datetime.date) -> int:
+        """Return the moment, in microseconds, before which kept rows of a day must have been read to be outdated."""
+        if not self._rows:
+            return 0
+        return max(self._rows.get(day.isoformat(), 0), self._rows.get(_EVER, 0))
+
+    @property
+    def known(self) -> bool:
+        """Return whether any change is known here."""
+        return self._latest > 0
+
+    def after(self, moment: datetime.datetime) -> bool:
+        """Return whether any day changed after a moment, as far as is known here."""
+        return self._latest > microseconds(moment)
+
+    def keys(self, days: Sequence[datetime.date]) -> list[Key]:
+        """Return the keys under which a shared store has the moments of these days; none without such a store."""
+        if self._store is None:
+            return []
+        name = self._name("changed")
+        return [(name, _EVER), *((name, day.isoformat()) for day in days)]
+
+    def take_in(self, days: Sequence[datetime.date], values: Sequence[bytes | None]) -> None:
+        """Learn what a shared store has under `keys` of these days."""
+        self._merge(self._rows, [_EVER, *map(datetime.date.isoformat, days)], values)
+
+    async def note(self, days: Iterable[datetime.date] | None, at: datetime.datetime, *, rows: bool = True) -> None:
+        """Note that days changed at a moment, all days if None. Without `rows` this concerns files alone."""
+        names = [_EVER] if days is None else [day.isoformat() for day in days]
+        kind, table = ("changed", self._rows) if rows else ("forgotten", self._files)
+        value = _MOMENT.pack(microseconds(at))
+        self._merge(table, names, [value] * len(names))
+        if self._ledger is not None:
+            for name in names:
+                self._ledger.note(f"{self._prefix(kind)}{name}", str(microseconds(at)))
+        if self._store is not None:
+            await self._store.set_many([((self._name(kind), name), value) for name in names], self._seconds)
+
+    async def since(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
+        """Return when rows or files of these days (None: rows without a day) changed last; None if they never did."""
+        names = [_EVER]
+        if first is not None and last is not None:
+            names += [(first + datetime.timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+        if self._store is not None:
+            for kind, table in (("changed", self._rows), ("forgotten", self._files)):
+                name = self._name(kind)
+                self._merge(table, names, await self._store.peek_many([(name, each) for each in names], _MOMENT.size))
+        found = max((table.get(name, 0) for table in (self._rows, self._files) for name in names), default=0)
+        return _EPOCH + datetime.timedelta(microseconds=found) if found else None
+
+    def load(self) -> None:
+        """Read the ledger, once. This reads a file."""
+        if self._loaded or self._ledger is None:
+            return
+        self._loaded = True
+        for kind, table in (("changed", self._rows), ("forgotten", self._files)):
+            for name, text in self._ledger.noted_under(self._prefix(kind)).items():
+                self._merge(table, [name], [_MOMENT.pack(int(text))])
+
+    def _merge(self, table: dict[str, int], names: Sequence[str], values: Sequence[bytes | None]) -> None:
+        for name, value in zip(names, values, strict=True):
+            if value is None or len(value) != _MOMENT.size:
+                continue
+            (moment,) = _MOMENT.unpack(value)
+            if moment > table.get(name, 0):
+                table.pop(name, None)
+                table[name] = moment
+                self._latest = max(self._latest, moment)
+        while len(table) > _MOST:
+            del table[next(iter(table))]
+
+    def _name(self, kind: str) -> str:
+        return series(kind, "1", self._origin(), "", ())
+
+    def _prefix(self, kind: str) -> str:
+        return f"day {kind} {self._origin()} "

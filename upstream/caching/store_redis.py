@@ -1,0 +1,227 @@
+"""The store in Redis, which several processes share and which outlives them. Without Redis there is no cache, no error.
+
+Other programs can reach a Redis, so each value is bound to its key (`seal.py`). A value that does not fit its key is
+removed, counted and logged, and the day is read from the upstream again.
+
+How much it may hold is Redis's own to say: `maxmemory`, and `maxmemory-policy volatile-lru` or `allkeys-lru`.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from upstream.caching.seal import beginning, needed, opened, seal
+from upstream.caching.store import Key, Pattern, StoreStats
+
+_log = structlog.get_logger("upstream.store")
+_T = TypeVar("_T")
+_BATCH = 1000
+# Written into the name of every key: raise it when values are written in another way.
+_VERSION = 2
+_MANY_BYTES = 1 << 18
+_GLOB = re.compile(r"([\\*?\[\]^-])")
+
+
+class RedisStore:
+    """A store in Redis, under keys that begin with `namespace`: two upstreams may share a Redis under two of them.
+
+    A command has `timeout` seconds. After a failure Redis is left alone for `pause` seconds, so that no client waits
+    for a Redis that hangs; one line in the log says so, and one that it is back.
+    """
+
+    shared = True
+
+    def __init__(self, url: str, namespace: str = "gamehub-graph", timeout: float = 1.0, pause: float = 1.0) -> None:
+        """Raises ValueError for a URL that Redis does not know. Nothing connects yet."""
+        self._redis: Redis = Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # A retry would have the client wait longer than the cache can save.
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=False,
+        )
+        self._prefix = f"{namespace}:{_VERSION}:"
+        self._pause = pause
+        self._rest_until = 0.0
+        self._down = False
+        self._refused = False
+        self._spoilt = 0
+
+    async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """The values, in one round trip."""
+        if not keys:
+            return []
+        names = [self._name(key) for key in keys]
+        found = await self._try(lambda: self._redis.mget(names))
+        sealed = [each if isinstance(each, bytes) else None for each in found or [None] * len(keys)]
+
+        def values() -> list[bytes | None]:
+            return [None if each is None else opened(name, each) for name, each in zip(names, sealed, strict=True)]
+
+        many = sum(len(each) for each in sealed if each is not None) > _MANY_BYTES
+        read = await asyncio.to_thread(values) if many else values()
+        spoilt = [
+            name for name, each, value in zip(names, sealed, read, strict=True) if each is not None and value is None
+        ]
+        if spoilt:
+            self._spoilt += len(spoilt)
+            _log.warning("cache.spoilt", store="redis", entries=len(spoilt), first=spoilt[0].decode())
+            await self._try(lambda: self._redis.unlink(*spoilt))
+        return read
+
+    async def peek_many(self, keys: Sequence[Key], length: int) -> list[bytes | None]:
+        """Return at least the first `length` bytes, in one round trip; of a short value, all of it."""
+        names = [self._name(key) for key in keys]
+
+        async def peek() -> list[Any]:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.getrange(name, 0, needed(length) - 1)
+                return await pipeline.execute(raise_on_error=False)
+
+        found = await self._try(peek) if keys else []
+        # What is not there has no bytes.
+        return [
+            beginning(name, each) if isinstance(each, bytes) and each else None
+            for name, each in zip(names, found or [None] * len(keys), strict=True)
+        ]
+
+    async def set_many(self, entries: Sequence[tuple[Key, bytes]], seconds: float) -> None:
+        """Keep the values, in one round trip."""
+
+        named = [(self._name(key), value) for key, value in entries]
+
+        def sealed() -> list[tuple[bytes, bytes]]:
+            return [(name, seal(name, value)) for name, value in named]
+
+        many = sum(len(value) for _, value in named) > _MANY_BYTES
+        written = await asyncio.to_thread(sealed) if many else sealed()
+
+        async def store() -> list[Any]:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for name, value in written:
+                    pipeline.set(name, value, px=max(round(seconds * 1000), 1))
+                return await pipeline.execute(raise_on_error=False)
+
+        for answer in (await self._try(store) if entries else None) or ():
+            if isinstance(answer, Exception) and not self._refused:
+                # Full, or read-only: what it holds can still be read.
+                self._refused = True
+                _log.warning("cache.refused", store="redis", reason=type(answer).__name__, message=str(answer))
+
+    async def delete(self, keys: Sequence[Key]) -> None:
+        """Forget these."""
+        names = [self._name(key) for key in keys]
+        if names:
+            await self._try(lambda: self._redis.unlink(*names))
+
+    async def clear(self, pattern: Pattern) -> int:
+        """Forget all that match, which takes a walk over all keys. Raises ConnectionError where Redis does not answer:
+        who orders a correction to be forgotten must not be told that nothing was there.
+        """
+
+        async def walk() -> int:
+            meant = [name async for name, key in self._walk(pattern.report) if pattern.matches(key)]
+            for batch in _batches(meant):
+                await self._redis.unlink(*batch)
+            return len(meant)
+
+        return await self._insist(walk)
+
+    async def stats(self) -> StoreStats:
+        """What is there under the namespace; evictions are those of the whole Redis."""
+
+        async def count() -> StoreStats:
+            names = [name async for name, _ in self._walk(None)]
+            weight = 0
+            for batch in _batches(names):
+                async with self._redis.pipeline(transaction=False) as pipeline:
+                    for name in batch:
+                        pipeline.strlen(name)
+                    weight += sum(await pipeline.execute())
+            info = await self._redis.info()
+            limit = int(info.get("maxmemory", 0)) or None
+            evicted = int(info.get("evicted_keys", 0))
+            return StoreStats("redis", len(names), weight, evicted, limit, spoilt=self._spoilt)
+
+        found = await self._try(count)
+        return found if found is not None else StoreStats("redis", 0, 0, 0, down=True, spoilt=self._spoilt)
+
+    async def wrong(self) -> str | None:
+        """Return what keeps Redis from keeping values, in words; None if nothing does."""
+
+        async def attempt() -> None:
+            await self._redis.set(f"{self._prefix}check", b"", px=1000)
+
+        try:
+            await self._insist(attempt)
+        except ConnectionError as error:
+            return str(error)
+        return None
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""
+        await self._redis.aclose()
+
+    def _name(self, key: Key) -> bytes:
+        return f"{self._prefix}{key[0]}:{key[1]}".encode()
+
+    async def _walk(self, report: str | None) -> AsyncIterator[tuple[bytes, Key]]:
+        start = _GLOB.sub(r"\\\1", f"{self._prefix}{report}:" if report is not None else self._prefix)
+        seen = set()  # SCAN may tell a key twice
+        async for name in self._redis.scan_iter(match=f"{start}*", count=_BATCH):
+            # origin, caller, parameters and days are written without colons but for the times of what has no days
+            parts = name.decode().removeprefix(self._prefix).split(":", 5)
+            if name not in seen and len(parts) == 6:
+                seen.add(name)
+                yield name, (":".join(parts[:5]), parts[5])
+
+    async def _try(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
+        """The answer, or None from a Redis that is down."""
+        if time.monotonic() < self._rest_until:
+            return None
+        try:
+            answer = await _undisturbed(ask)
+        except (TimeoutError, RedisError, OSError) as error:
+            self._rest_until = time.monotonic() + self._pause
+            if not self._down:
+                self._down = True
+                _log.warning("cache.down", store="redis", reason=type(error).__name__, message=str(error))
+            return None
+        if self._down:
+            self._down = False
+            _log.info("cache.up", store="redis")
+        return answer
+
+    async def _insist(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        try:
+            return await _undisturbed(ask)
+        except (TimeoutError, RedisError, OSError) as error:
+            reason = f"Redis does not answer: {type(error).__name__}: {error}"  # none of these quotes the password
+        raise ConnectionError(reason)
+
+
+async def _undisturbed(ask: Callable[[], Awaitable[_T]]) -> _T:
+    """The answer, fetched in a task of its own: a client that leaves does not cut a connection in mid-answer."""
+
+    async def answer() -> _T:
+        return await ask()
+
+    coroutine: Coroutine[Any, Any, _T] = answer()
+    task = asyncio.create_task(coroutine)
+    task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+    return await asyncio.shield(task)
+
+
+def _batches(names: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]

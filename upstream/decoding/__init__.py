@@ -1,0 +1,1 @@
+"""Decode the answers of the upstreams into typed rows."""

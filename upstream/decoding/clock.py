@@ -1,0 +1,253 @@
+"""Times read and written by tables of hours and quarters of an hour, for columns of many: the rest is `moment.py`'s."""
+
+import datetime
+import re
+from collections import deque
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from upstream.decoding import moment
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_SECOND = 1_000_000
+QUARTER = 900 * _SECOND
+_LONG = range(2000, 2051)
+_MOST = 100_000  # entries of a table: years of quarters
+_HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:")
+_REST = re.compile(r"([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6}))?(Z?)")
+
+
+class Uneven(ValueError):
+    """A time that no table tells: it is to be looked at by itself."""
+
+
+class Reader:
+    """Reads texts of one shape: all with `Z`, or all without an offset, in a zone's local time.
+
+    `hours[text[:14]] + rests[text[14:]]` are a text's microseconds since 1970 UTC; both raise `Uneven` for what is no
+    such text, and for an hour that is not to be counted on from.
+    """
+
+    def __init__(self, zone: ZoneInfo, suffix: str) -> None:
+        self.hours = _Hours(zone, suffix)
+        self.rests = _Rests(suffix)
+
+    def read(self, texts: Sequence[str]) -> list[int]:
+        """Microseconds since 1970 UTC. Raises `Uneven` if one of the texts has to be looked at by itself."""
+        hours, rests = self.hours, self.rests
+        return [hours[text[:14]] + rests[text[14:]] for text in texts]
+
+    def in_line(self, texts: Sequence[str]) -> bool:
+        """Whether the texts are all readable, and sort as their times do."""
+        hours, rests = {text[:14] for text in texts}, {text[14:] for text in texts}
+        try:
+            for known, found in ((self.hours, hours), (self.rests, rests)):
+                deque(map(known.__getitem__, found), maxlen=0)
+        except Uneven:
+            return False
+        # Of one length and with one separator.
+        return len(set(map(len, rests))) == 1 and len({hour[10] for hour in hours}) == 1
+
+
+class _Hours(dict[str, int]):
+    def __init__(self, zone: ZoneInfo, suffix: str) -> None:
+        super().__init__()
+        self._zone = zone
+        self._suffix = suffix
+
+    def __missing__(self, text: str) -> int:
+        if _HOUR.fullmatch(text) is None:
+            raise Uneven(text)
+        first = moment.moment(f"{text}00:00{self._suffix}", self._zone)
+        last = moment.moment(f"{text}59:59{self._suffix}", self._zone)
+        # An hour that the clock shows twice, or not as a whole, is none to count on from.
+        if not isinstance(first, int) or not isinstance(last, int) or last - first != 3599 * _SECOND:
+            raise Uneven(text)
+        return _kept(self, text, first)
+
+
+class _Rests(dict[str, int]):
+    def __init__(self, suffix: str) -> None:
+        super().__init__()
+        self._suffix = suffix
+
+    def __missing__(self, text: str) -> int:
+        found = _REST.fullmatch(text)
+        if found is None or found[4] != self._suffix:
+            raise Uneven(text)
+        seconds = int(found[1]) * 60 + int(found[2])
+        return _kept(self, text, seconds * _SECOND + int((found[3] or "").ljust(6, "0")))
+
+
+class Writer:
+    """Writes moments on the wall clock of a zone: `hours[m // QUARTER] + minutes[m // QUARTER][m % QUARTER]`.
+
+    Of whole seconds: `hours[s // 900] + seconds[s // 900][s % 900]`.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.hours = _Written(zone)
+        self.minutes = _Quarters(self.hours)
+        self.seconds = _Seconds(self.minutes)
+
+
+class _Written(dict[int, str]):
+    """The day and the hour of each quarter."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        super().__init__()
+        self._zone = zone
+        self._tables: dict[tuple[int, str], _Rest] = {}
+
+    def told(self, quarter: int) -> tuple[str, "_Rest"]:
+        """How the texts of a quarter begin, and a table of how they go on. Raises `Uneven`."""
+        try:
+            first = (_EPOCH + datetime.timedelta(microseconds=quarter * QUARTER)).astimezone(self._zone)
+            last = (_EPOCH + datetime.timedelta(microseconds=(quarter + 1) * QUARTER - 1)).astimezone(self._zone)
+        except OverflowError:
+            raise Uneven(str(quarter)) from None
+        if first.utcoffset() != last.utcoffset() or first.minute % 15 or first.second:
+            raise Uneven(str(quarter))
+        text = first.isoformat()
+        place = (first.minute, text[19:])
+        if place not in self._tables:
+            self._tables[place] = _Rest(*place)
+        return text[:14], self._tables[place]
+
+    def __missing__(self, quarter: int) -> str:
+        return _kept(self, quarter, self.told(quarter)[0])
+
+
+class _Quarters(dict[int, "_Rest"]):
+    def __init__(self, hours: _Written) -> None:
+        super().__init__()
+        self._hours = hours
+
+    def __missing__(self, quarter: int) -> "_Rest":
+        return _kept(self, quarter, self._hours.told(quarter)[1])
+
+
+class _Rest(dict[int, str]):
+    """What follows the hour, for each moment of a quarter that begins at `minute`."""
+
+    def __init__(self, minute: int, offset: str) -> None:
+        super().__init__()
+        self.minute = minute
+        self.offset = offset
+        self.seconds: dict[int, str] = {}  # the same by whole seconds, once somebody asked for one
+
+    def __missing__(self, rest: int) -> str:
+        seconds, fraction = divmod(rest, _SECOND)
+        text = f"{self.minute + seconds // 60:02}:{seconds % 60:02}"
+        if fraction:
+            return f"{text}.{fraction:06}{self.offset}"
+        text = self[rest] = f"{text}{self.offset}"
+        return text
+
+
+class _Seconds(dict[int, dict[int, str]]):
+    def __init__(self, minutes: _Quarters) -> None:
+        super().__init__()
+        self._minutes = minutes
+
+    def __missing__(self, quarter: int) -> dict[int, str]:
+        rest = self._minutes[quarter]
+        # One table for all quarters that go on alike: their own tables are shared, too.
+        found = rest.seconds
+        if not found:
+            found.update({second: rest[second * _SECOND] for second in range(900)})
+        return _kept(self, quarter, found)
+
+
+class Rewriter:
+    """Writes times read by a `Reader` on the wall clock of a zone: `hours[text[:14]] + rests[text[:14]][text[14:]]`.
+
+    Raises `Uneven` for an hour that is not a whole one there.
+    """
+
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self.hours = _HoursRewritten(reader, writer)
+        self.rests = _RestsRewritten(self.hours)
+
+
+class _HoursRewritten(dict[str, str]):
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        super().__init__()
+        self._reader = reader
+        self._writer = writer
+        self._tables: dict[str, _RestRewritten] = {}
+
+    def told(self, hour: str) -> tuple[str, "_RestRewritten"]:
+        """How the texts of an hour begin, and a table of how they go on. Raises `Uneven`."""
+        first = self._reader.hours[hour] // QUARTER
+        begins = {self._writer.hours[quarter] for quarter in range(first, first + 4)}
+        offsets = {self._writer.minutes[quarter].offset for quarter in range(first, first + 4)}
+        if len(begins) > 1 or len(offsets) > 1 or self._writer.minutes[first].minute:
+            raise Uneven(hour)
+        (begin,), (offset,) = begins, offsets
+        if offset not in self._tables:
+            self._tables[offset] = _RestRewritten(self._reader.rests, offset)
+        return begin, self._tables[offset]
+
+    def __missing__(self, hour: str) -> str:
+        return _kept(self, hour, self.told(hour)[0])
+
+
+class _RestsRewritten(dict[str, "_RestRewritten"]):
+    def __init__(self, hours: _HoursRewritten) -> None:
+        super().__init__()
+        self._hours = hours
+
+    def __missing__(self, hour: str) -> "_RestRewritten":
+        return _kept(self, hour, self._hours.told(hour)[1])
+
+
+class _RestRewritten(dict[str, str]):
+    """What follows the hour, for each rest of a text."""
+
+    def __init__(self, rests: _Rests, offset: str) -> None:
+        super().__init__()
+        self._rests = rests
+        self._offset = offset
+
+    def __missing__(self, rest: str) -> str:
+        seconds, fraction = divmod(self._rests[rest], _SECOND)
+        text = f"{seconds // 60:02}:{seconds % 60:02}"
+        return _kept(self, rest, f"{text}.{fraction:06}{self._offset}" if fraction else f"{text}{self._offset}")
+
+
+def _kept(table: dict[K, V], key: K, value: V) -> V:
+    if len(table) >= _MOST:
+        table.clear()
+    table[key] = value
+    return value
+
+
+@lru_cache(maxsize=64)
+def reader(zone: ZoneInfo, zulu: bool) -> Reader:
+    """The reader of texts with `Z`, or of those in a zone's local time."""
+    return Reader(zone, "Z" if zulu else "")
+
+
+@lru_cache(maxsize=64)
+def writer(zone: ZoneInfo) -> Writer:
+    """The writer of a zone."""
+    return Writer(zone)
+
+
+@lru_cache(maxsize=64)
+def whole_hours(zone: ZoneInfo) -> bool:
+    """Whether a zone has lain a number of whole hours from UTC for long, so that its hours are those of texts."""
+    offsets = {datetime.datetime(year, month, 1, tzinfo=zone).utcoffset() for year in _LONG for month in (1, 7)}
+    return all(offset is not None and offset.seconds % 3600 == 0 for offset in offsets)
+
+
+@lru_cache(maxsize=64)
+def rewriter(zone: ZoneInfo, zulu: bool, onto: ZoneInfo) -> Rewriter:
+    """What reads as `reader` does, and writes as the writer of `onto` does."""
+    return Rewriter(reader(zone, zulu), writer(onto))

@@ -1,0 +1,71 @@
+"""The totals that movements add up to, as the daily report has them (R1), computed from R5 or R11 (C19)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
+from typing import Any
+
+from upstream.reports.rows import DailyMovement
+
+# Sums of amounts of up to a hundred digits, none of them lost.
+EXACT = Context(prec=400, traps=[Inexact])
+
+# The total that each type of movement of R5 counts towards.
+PARTS: Mapping[str, str] = {
+    "bingo - wager": "wagers",
+    "bingo - refund": "refunds",
+    "bingo - prize": "paid",
+    "bingo - jackpot": "paid",
+}
+COMMISSION, COMMISSION_REFUND = (100, 3), (100, 5)
+# The same for type and subtype of R11. Commissions are no part of a group's daily totals.
+FINANCIAL_PARTS: Mapping[tuple[int, int], str] = {
+    (1, 1): "wagers",
+    (3, 1): "refunds",
+    (3, 2): "refunds",
+    (100, 2): "paid",
+    COMMISSION: "",
+    COMMISSION_REFUND: "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Totals of a group on one day, without signs: wagers, refunds and payments."""
+
+    wagers: Decimal = Decimal(0)
+    refunds: Decimal = Decimal(0)
+    paid: Decimal = Decimal(0)
+
+    @property
+    def net(self) -> Decimal:
+        """Return what the house keeps."""
+        return EXACT.subtract(EXACT.subtract(self.wagers, self.refunds), self.paid)
+
+
+NOTHING = Figures()
+
+
+def of_day(row: DailyMovement) -> Figures:
+    """Return the figures of a row of R1, whose refunds and payments are negative."""
+    refunds, paid = Decimal(row.total_refunds_real), Decimal(row.total_paid)
+    return Figures(Decimal(row.total_wagers_real), EXACT.minus(refunds), EXACT.minus(paid))
+
+
+def of_movements(rows: Iterable[Any]) -> Figures | None:
+    """Return the figures of movements of R5, or None if a type is among them whose total is not known."""
+    return _added((PARTS.get(row.type.casefold()), row.currency_amount) for row in rows)
+
+
+def of_finance(rows: Iterable[Any]) -> Figures | None:
+    """Return the figures of movements of R11, or None if a type is among them whose total is not known."""
+    return _added((FINANCIAL_PARTS.get((row.type, row.subtype)), row.currency_amount) for row in rows)
+
+
+def _added(parts: Iterable[tuple[str | None, str]]) -> Figures | None:
+    sums = {"wagers": Decimal(0), "refunds": Decimal(0), "paid": Decimal(0), "": Decimal(0)}
+    for part, amount in parts:
+        if part is None:
+            return None
+        sums[part] = EXACT.add(sums[part], Decimal(amount))
+    return Figures(sums["wagers"], sums["refunds"], sums["paid"])

@@ -1,0 +1,1 @@
+"""Declare the reports of both systems: parameters, rows, owners and order."""

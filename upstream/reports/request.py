@@ -1,0 +1,247 @@
+"""A call as it goes over the wire: parameters checked (C6), the interval in the system's own words (C4, C5)."""
+
+import datetime
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from upstream.call import Call
+from upstream.decoding import moment
+from upstream.decoding.decode import LOG_KEYS, Sheet
+from upstream.decoding.partial_row import form, getter
+from upstream.errors import Malformed
+from upstream.interval import Interval, midnight
+from upstream.reports.rows import Row
+from upstream.reports.table import Check, Parameter, Report, System
+
+_SECOND = datetime.timedelta(seconds=1)
+_STEP = datetime.timedelta(minutes=15)
+_WHOLE = re.compile(r"[0-9]{1,19}")
+# What HTTP and JSON cannot carry: control characters, but for the tab, and halves of surrogate pairs (C33).
+_CARRIED = r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
+_TEXTS = {
+    Check.TEXT: re.compile(rf"{_CARRIED}{{1,1000}}"),
+    Check.GAME_TYPE: re.compile(r"[\w .:+-]{1,64}"),
+}
+_CARRIED_TEXT = _TEXTS[Check.TEXT].fullmatch
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+YEARS = range(1970, 2101)
+
+
+class BadParameter(ValueError):
+    """A parameter that no upstream may be asked for; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The local times that an upstream is asked for, the last of them included.
+
+    `days` says that both are whole days. `window` is the interval itself where the span is wider than it, so that rows
+    outside are to be left out; else None.
+    """
+
+    first: datetime.datetime
+    last: datetime.datetime
+    days: bool
+    window: Interval | None
+
+
+def checked(call: Call) -> Call:
+    """The call with its parameters in one way of writing, so that equal calls are equal. Raises BadParameter."""
+    report, params = call.report, call.params
+    given = dict(params)
+    if len(given) != len(params):
+        raise BadParameter(f"{report.code}: a parameter is given twice")
+    for name, parameter in report.parameters.items():
+        if name in given:
+            given[name] = _checked(report, name, parameter, given[name])
+        elif parameter.required:
+            raise BadParameter(f"{report.code}: {name} is required: {parameter.check.value}")
+    if not given.keys() <= report.parameters.keys():
+        unknown = min(given.keys() - report.parameters.keys())
+        allowed = ", ".join(report.parameters) or "none"
+        raise BadParameter(f"{report.code}: there is no parameter {unknown!r}; allowed: {allowed}")
+    if given.get("game_type") in LOG_KEYS:
+        raise BadParameter(f"{report.code}: game_type {given['game_type']!r} is a word of the answer itself")
+    if call.agent and report.system is not System.GAMELOG:
+        raise BadParameter(f"{report.code}: has no agent")
+    _check_interval(report, call.interval)
+    written = tuple(sorted(given.items()))
+    return call if written == params else replace(call, params=written)
+
+
+def can_carry(text: object) -> bool:
+    """Return whether a request can carry a text as a parameter (C33)."""
+    return isinstance(text, str) and _CARRIED_TEXT(text) is not None
+
+
+def can_carry_all(texts: Sequence[Any]) -> bool:
+    """Return whether requests can carry all of these as parameters."""
+    try:
+        return None not in map(_CARRIED_TEXT, texts)
+    except TypeError:  # one is no text
+        return False
+
+
+def sendable(name: str, report: str, column: str) -> str:
+    """Return a name that an upstream sent, to be sent back. Raises Malformed where no request can carry it (C33)."""
+    if can_carry(name):
+        return name
+    what = f"a {column} is not {Check.TEXT.value}: no request can carry it"
+    raise Malformed(f"{report}: {what}", report=report, column=column)
+
+
+def days(interval: Interval, zone: ZoneInfo) -> Span:
+    """The days of an interval, for a report that has a row a day: those it was made of, or all it touches in `zone`."""
+    first, last = interval.days or (
+        interval.start.astimezone(zone).date(),
+        (interval.end - _MICROSECOND).astimezone(zone).date(),
+    )
+    midnight = datetime.time()
+    return Span(datetime.datetime.combine(first, midnight), datetime.datetime.combine(last, midnight), True, None)
+
+
+def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True, wider: bool = True) -> Span:
+    """The interval in the local time of `zone`, whichever way an upstream compares times within a second (C26).
+
+    Whole days are asked for as days (`by_days`): a `range` includes both of its days wholly, so that no second at their
+    ends is compared. All other bounds, and those of a log that knows no days, are sent one second wider than the
+    interval (`wider`); the rows outside are left out here. A bound that the clock shows twice is moved outward to one
+    that it shows once, since the upstream could not tell which is meant.
+    """
+    first = interval.start.astimezone(zone)
+    last = (interval.end - _MICROSECOND).astimezone(zone)
+    if (
+        by_days
+        and midnight(first.date(), zone) == interval.start
+        and midnight(last.date() + datetime.timedelta(days=1), zone) == interval.end
+    ):
+        return Span(_wall(first), _wall(last), True, None)
+    more = _SECOND if wider else 0 * _SECOND
+    start = interval.start.replace(microsecond=0) - more
+    # Included, so that wider it is one second more than the last second of the interval.
+    end = (interval.end - _MICROSECOND).replace(microsecond=0) + more
+    while moment.twice(_wall(start.astimezone(zone)), zone):
+        start -= _STEP
+    while moment.twice(_wall(end.astimezone(zone)), zone):
+        end += _STEP
+    return Span(_wall(start.astimezone(zone)), _wall(end.astimezone(zone)), False, interval)
+
+
+def settled(interval: Interval, now: datetime.datetime) -> Interval:
+    """The part of an interval in which no more rows appear: until the second before the last whole one (C28).
+
+    The second that the span adds at its end is over by then, too. An interval that lies in the past or in the future
+    stays as it is.
+    """
+    end = now.replace(microsecond=0) - _SECOND
+    return Interval(interval.start, end) if interval.start < end < interval.end else interval
+
+
+def query(call: Call, asked: Span | None) -> list[tuple[str, str]]:
+    """The query of a GameHub request, without its token (section "Common Parameters")."""
+    report, frame = call.report, call.report.frame
+    found = [("report_type", report.report_type)]
+    found += [(name, str(value)) for name, value in call.params]
+    if frame is not None and asked is not None:
+        found += [
+            (frame, "range" if asked.days else "datetime_range"),
+            (f"{frame}_range_from", f"{asked.first:%Y-%m-%d}"),
+            (f"{frame}_range_to", f"{asked.last:%Y-%m-%d}"),
+        ]
+        if not asked.days:
+            found += [
+                (f"{frame}_range_from_time", f"{asked.first:%H:%M:%S}"),
+                (f"{frame}_range_to_time", f"{asked.last:%H:%M:%S}"),
+            ]
+    if report.unpaged:
+        found.append(("per_page", "-1"))
+    return found
+
+
+def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
+    """The body of a Game History request, without its agent (section "Request Body")."""
+    return {
+        "method": call.report.report_type,
+        **{name: str(value) for name, value in call.params},
+        "start": f"{asked.first:%Y-%m-%d %H:%M:%S}",
+        "end": f"{asked.last:%Y-%m-%d %H:%M:%S}",
+        "page": page,
+        "perPage": per_page,
+    }
+
+
+def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
+    """The rows whose `column` (a Moment) lies in the window; a row that does not tell its time stays."""
+    start, end = ((bound - _EPOCH) // _MICROSECOND for bound in (window.start, window.end))
+    if not rows:
+        return rows
+    if form(type(rows[0]), column) is not None:  # excerpts, whose times sort as they came
+        came = list(map(getter(type(rows[0]), column), rows))
+        ends = [rows[came.index(min(came))], rows[came.index(max(came))]]
+        if all(start <= getattr(row, column) < end for row in ends):
+            return rows
+    times = [getattr(row, column) for row in rows]
+    kept = [time is None or start <= time < end for time in times]
+    if all(kept):
+        return rows
+    found = list(itertools.compress(rows, kept))
+    return rows.like(found) if isinstance(rows, Sheet) else found
+
+
+def columns(call: Call) -> frozenset[str] | None:
+    """The columns that are read of the rows of a call, here too; None for all."""
+    return None if call.columns is None else call.columns | needed(call)
+
+
+def needed(call: Call) -> frozenset[str]:
+    """The columns that are read of the rows of a call in any case: what tells them apart, and from strangers."""
+    return _needed(call.report, tuple([name for name, _ in call.params]))
+
+
+@lru_cache(maxsize=512)
+def _needed(report: Report, names: tuple[str, ...]) -> frozenset[str]:
+    return report.keys.union(report.echoes[name] for name in names if name in report.echoes)
+
+
+def _wall(time: datetime.datetime) -> datetime.datetime:
+    return time.replace(tzinfo=None, fold=0)
+
+
+def _checked(report: Report, name: str, parameter: Parameter, value: str | int) -> str | int:
+    pattern = _TEXTS.get(parameter.check)
+    if pattern is not None:
+        if isinstance(value, str) and pattern.fullmatch(value):
+            return value
+    else:
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            value = int(value)
+        highest = 8 if parameter.check is Check.STATUS else 2**63 - 1
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= highest:
+            return value
+    raise BadParameter(f"{report.code}: {name} must be {parameter.check.value}")
+
+
+def in_years(interval: Interval) -> bool:
+    """Return whether an interval lies in the years that the upstreams can be asked about."""
+    return interval.start.year in YEARS and interval.end.year in YEARS
+
+
+def _check_interval(report: Report, interval: Interval | None) -> None:
+    if report.frame is None:
+        if interval is not None:
+            raise BadParameter(f"{report.code}: takes no period")
+        return
+    if interval is None:
+        raise BadParameter(f"{report.code}: a period is required")
+    if interval.start.tzinfo is None or interval.end.tzinfo is None:
+        raise BadParameter(f"{report.code}: a period's bounds need an offset from UTC")
+    if interval.start >= interval.end:
+        raise BadParameter(f"{report.code}: a period must end after it starts")
+    if not in_years(interval):
+        raise BadParameter(f"{report.code}: a period must lie between {YEARS[0]} and {YEARS[-1]}")

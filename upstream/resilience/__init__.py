@@ -1,0 +1,1 @@
+"""Protect the upstreams and their callers: breakers, budgets, queues, deadlines and single flight."""

@@ -1,0 +1,130 @@
+"""The slots of an upstream, handed out in turns: however much one asker wants, the next slot goes to the next asker.
+
+Who asks travels in a context variable, which tasks inherit: a call that several wait for is made for the first of them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+
+from upstream.resilience.bucket import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """For whom a request is made: the name by which turns go, and who is told of each slot that it gets."""
+
+    name: str = ""
+    told: Callable[[], None] = lambda: None
+
+
+NOBODY = Asker()
+ASKER: ContextVar[Asker] = ContextVar("asker", default=NOBODY)
+
+
+class Queue:
+    """So many slots at a time; `async with` takes one and gives it back, as with a semaphore.
+
+    A free slot is anybody's. When there is none, askers stand in a ring, and each slot that comes back goes to the
+    oldest request of the asker whose turn it is. A wait that is cancelled neither loses a slot nor keeps one.
+
+    With a bucket, a request needs a token of it as well as a slot. It takes the token as it begins, so that requests
+    that wait for a slot do not save tokens up.
+    """
+
+    def __init__(self, slots: int, bucket: Bucket | None = None) -> None:
+        self._free = slots
+        self._bucket = bucket
+        self._timer: asyncio.TimerHandle | None = None  # for the next token, while somebody waits for it
+        # In the order of their turns: an asker is in here only while it has requests that wait.
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def __aenter__(self) -> None:
+        """Take a slot, now or in turn."""
+        asker = ASKER.get()
+        await self.take(asker.name)
+        asker.told()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        self.give()
+
+    def take_free(self) -> bool:
+        """Take a slot if one is free, and a token if there is one. Return whether the request may begin."""
+        # Nobody overtakes those who wait for a token.
+        if self._free > 0 and (self._bucket is None or (not self._waiting and self._bucket.take())):
+            self._free -= 1
+            return True
+        return False
+
+    async def take(self, name: str) -> None:
+        """Take a slot for an asker, now or in turn, and tell nobody."""
+        if not self.take_free():
+            await self._turn(name)
+
+    def give(self) -> None:
+        """Give a slot back."""
+        self._hand_on()
+
+    @property
+    def open(self) -> bool:
+        """Whether a request could begin at once."""
+        if self._bucket is None:
+            return self._free > 0
+        return self._free > 0 and not self._waiting and self._bucket.free > 0
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return sum(not turn.done() for line in self._waiting.values() for turn in line)
+
+    async def _turn(self, name: str) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(name, deque()).append(turn)
+        if self._bucket is not None:
+            self._share_out()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._hand_on()  # it got the slot in the moment in which it was cancelled
+            raise
+
+    def _hand_on(self) -> None:
+        """Give a slot to the next in turn; it is free only if nobody waits, or there is no token."""
+        self._free += 1
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Give free slots to those whose turn it is, as far as there are tokens."""
+        while self._waiting and self._free > 0:
+            if self._bucket is not None and not self._bucket.free:
+                self._look_later(self._bucket)
+                return
+            name = next(iter(self._waiting))
+            line = self._waiting.pop(name)
+            # Those who gave up stand in line until it is their turn: to look for them would cost each the whole line.
+            while line and (turn := line.popleft()).done():
+                pass
+            given = not turn.done()
+            if line:
+                self._waiting[name] = line  # at the end of the ring
+            if given:
+                if self._bucket is not None:
+                    self._bucket.take()
+                self._free -= 1
+                turn.set_result(None)
+
+    def _look_later(self, bucket: Bucket) -> None:
+        """Share out again when the next token comes back."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(bucket.wait(), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self._share_out()

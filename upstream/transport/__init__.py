@@ -1,0 +1,1 @@
+"""Send requests to the upstreams over HTTP."""

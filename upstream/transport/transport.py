@@ -1,0 +1,380 @@
+"""One HTTP client a system: connection reuse, bounded concurrency and body, retries, and a deadline over it all.
+
+Everything an HTTP library raises or logs may hold a URL with a token: nothing of it leaves `wire.py` (C2). Errors are
+raised outside the `except` that caught their cause, so that not even their context refers to it.
+"""
+
+import asyncio
+import codecs
+import datetime
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import stamina
+
+from upstream.errors import Malformed, Overloaded, Unavailable, UpstreamError
+from upstream.resilience import deadline
+from upstream.resilience.bucket import Bucket
+from upstream.resilience.budget import Budget
+from upstream.resilience.hedge import Hedge
+from upstream.resilience.queue import ASKER, Queue
+from upstream.resilience.waiting_room import Room
+from upstream.transport.secret import SecretMissing
+from upstream.transport.secure import PLAIN, Secure
+from upstream.transport.wire import Broken, Received, Request, RustWire, TooLong, Wire, checked
+
+if TYPE_CHECKING:  # the seam: see _wire
+    from httpx import AsyncBaseTransport
+
+Auth = Callable[[Request], Request]
+"""Adds what a system knows us by, to a copy of the request."""
+
+_AGAIN = frozenset({429, 502, 503, 504})
+_SHOWN = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer, whole and decompressed."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a call of `report` has taken so far: since when, HTTP requests sent, bytes read once unpacked.
+
+    `sent` is when the first request left; `hurried` says that the deadline came so soon after it that nothing follows.
+    `waited` is how long requests of the call waited for their turn: several that wait at the same time count once.
+    `dry` says that the last of these waits ended in vain, for want of a token.
+    """
+
+    report: str = ""
+    started: float = field(default_factory=time.monotonic)
+    requests: int = 0
+    bytes: int = 0
+    sent: float | None = None
+    hurried: bool = False
+    waited: float = 0.0
+    waiting: int = 0
+    dry: bool = False
+    _since: float = 0.0
+
+    def wait(self) -> None:
+        """Note that a request begins to wait for its turn."""
+        if not self.waiting:
+            self._since = time.monotonic()
+        self.waiting += 1
+
+    def go_on(self) -> None:
+        """Note that a request waits no longer."""
+        self.waiting -= 1
+        if not self.waiting:
+            self.waited += time.monotonic() - self._since
+
+
+class _Again(Exception):
+    """An attempt failed in a way that another may mend: the error it is if none does, and how long to wait first."""
+
+    def __init__(self, error: UpstreamError | None, reply: Reply | None = None, wait: float | None = None) -> None:
+        super().__init__()
+        self.error = error
+        self.reply = reply
+        self.wait = wait
+        self.final = False
+
+
+class Transport:
+    """How one system is reached.
+
+    Retried, up to `attempts` in all and with jitter: refused, reset and cut connections, timeouts of the connection,
+    and 429, 502, 503, 504 (after `Retry-After`, where that lies within the deadline), as far as the retry budget goes.
+    Every report only reads, so a second asking does no harm. Not retried: every other status, and answers that are not
+    the documented JSON. With `hedge_after`, a request that is late is made a second time; the first answer counts.
+
+    No more than `most_waiting` requests wait for a slot, but for those of other askers (`room.py`): the next one is
+    Overloaded. With a `bucket`, each request takes a token of it, retries and second requests included. One that cannot
+    have its token before the deadline is Overloaded at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        connect_timeout: float,
+        concurrency: int,
+        attempts: int,
+        backoff: float,
+        body_limit: int,
+        most_waiting: int = 1000,
+        hedge_after: str = "",
+        secure: Secure = PLAIN,
+        bucket: Bucket | None = None,
+        transport: "AsyncBaseTransport | None" = None,
+    ) -> None:
+        self.budget = Budget()
+        self._timeout = timeout
+        self._attempts = attempts
+        self._backoff = backoff
+        self._body_limit = body_limit
+        self._bucket = bucket
+        self._slots = Queue(concurrency, bucket)
+        self._concurrency = concurrency
+        self._busy = 0
+        self._room = Room(most_waiting)
+        self._overloaded = 0
+        self._hedge = Hedge(hedge_after)
+        self._hedged = 0
+        self._left_alone: set[asyncio.Task[Any]] = set()
+        self._wire = _wire(concurrency, connect_timeout, secure, transport)
+
+    def request(
+        self, method: str, url: str, query: Sequence[tuple[str, str]] = (), body: dict[str, Any] | None = None
+    ) -> Request:
+        """A request without its token. Raises Unavailable for a URL that is none."""
+        return Request(method, checked(url), tuple(query), (), body)
+
+    async def send(self, request: Request, auth: Auth, tally: Tally) -> Reply:
+        """The answer to a request, whatever its status. Raises Unavailable, and Malformed for a body cut or too long.
+
+        To be called within `deadline`, whose end raises TimeoutError here.
+        """
+        self.budget.earn()
+        first = await self._attempt(request, auth, tally)
+        if not isinstance(first, _Again):
+            return first
+        last = first
+        try:
+            async for attempt in stamina.retry_context(
+                on=self._may_try_again,
+                attempts=self._attempts,
+                timeout=None,
+                wait_initial=self._backoff,
+                wait_max=max(2.0, self._backoff),
+                wait_jitter=self._backoff,
+            ):
+                with attempt:
+                    found = first if attempt.num == 1 else await self._once_more(request, auth, tally, last)
+                    if isinstance(found, _Again):
+                        last = found
+                        found.final = found.final or attempt.num >= self._attempts
+                        raise found
+                    return found
+        except _Again as again:
+            last = again
+        if last.reply is not None:
+            return last.reply
+        assert last.error is not None
+        raise last.error
+
+    def deadline(self) -> deadline.limit:
+        """The time that a whole call may take, its queueing, retries and further pages included."""
+        return deadline.limit(self._timeout)
+
+    def late(self, tally: Tally) -> UpstreamError:
+        """Return the error of a call that was not done at its deadline."""
+        if tally.dry and self._bucket is not None:
+            return self._too_many(self._bucket, tally)
+        return Unavailable(f"{tally.report}: no whole answer in time")
+
+    def hurried(self, tally: Tally) -> bool:
+        """Whether a call was sent so shortly before the end of its operation that it could hardly be answered."""
+        return tally.sent is None or time.monotonic() - tally.sent < min(1.0, self._timeout / 2)
+
+    def stats(self) -> dict[str, int]:
+        """Slots taken, requests that wait for one, and what was refused or made in addition so far."""
+        return {
+            "busy": self._busy,
+            "waiting": len(self._room),
+            "overloaded": self._overloaded,
+            "retried": self.budget.spent,
+            "not_retried": self.budget.refused,
+            "hedged": self._hedged,
+        }
+
+    def _left(self, tally: Tally) -> float:
+        return min(self._timeout - (time.monotonic() - tally.started), deadline.left())
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._left_alone:
+            await asyncio.wait(self._left_alone)
+        await self._wire.aclose()
+
+    def _may_try_again(self, error: Exception) -> bool | float:
+        if not isinstance(error, _Again) or error.final or not self.budget.spend():
+            return False
+        return True if error.wait is None else error.wait
+
+    async def _attempt(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again:
+        delay = self._hedge.delay(tally.report)
+        found = await (self._turn(request, auth, tally) if delay is None else self._twice(request, auth, tally, delay))
+        if isinstance(found, UpstreamError):
+            raise found
+        # Where the wait would outlast the deadline, the answer as it stands is the better news.
+        if isinstance(found, _Again) and found.wait is not None and found.wait >= self._left(tally):
+            assert found.reply is not None
+            return found.reply
+        return found
+
+    async def _once_more(self, request: Request, auth: Auth, tally: Tally, last: _Again) -> Reply | _Again:
+        """Make a request again; where it may not be sent, return what came of it last."""
+        try:
+            return await self._attempt(request, auth, tally)
+        except Overloaded:
+            last.final = True
+            return last
+
+    async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+        """One request, in a slot of its own."""
+        asker = ASKER.get()
+        if not self._slots.take_free():
+            self._check(asker.name, tally)
+            self._room.enter(asker.name)
+            tally.wait()
+            try:
+                await self._slots.take(asker.name)
+                tally.dry = False
+            except asyncio.CancelledError:
+                tally.dry = self._bucket is not None and not self._bucket.free
+                raise
+            finally:
+                tally.go_on()
+                self._room.leave(asker.name)
+        self._busy += 1
+        try:
+            asker.told()
+            began = time.monotonic()
+            tally.sent = tally.sent or began
+            tally.requests += 1
+            found = await self._to_the_end(request, auth, tally)
+            if isinstance(found, Reply):
+                self._hedge.learn(tally.report, time.monotonic() - began)
+            return found
+        finally:
+            self._busy -= 1
+            self._slots.give()
+
+    def _check(self, name: str, tally: Tally) -> None:
+        """Raise Overloaded for a request that may not wait, or would wait in vain."""
+        bucket = self._bucket
+        if (self._busy >= self._concurrency or bucket is not None) and self._room.full(name):
+            self._overloaded += 1
+            raise Overloaded(f"{len(self._room)} calls wait for the upstream already: try again later, or ask for less")
+        # Those of the same asker go first, whoever else waits.
+        if bucket is not None and bucket.wait(self._room.of(name) + 1) >= self._left(tally):
+            self._overloaded += 1
+            raise self._too_many(bucket, tally)
+
+    def _too_many(self, bucket: Bucket, tally: Tally) -> Overloaded:
+        return Overloaded(
+            f"{tally.report}: the upstream may be sent {bucket.most} calls a minute, and this one would come too late: "
+            f"try again in {math.ceil(bucket.wait())} s, or ask for less"
+        )
+
+    async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Again | UpstreamError:
+        """One request, and a second one where the first is late and a slot is free; the first answer is taken."""
+        tasks = {asyncio.create_task(self._turn(request, auth, tally))}
+        try:
+            await asyncio.wait(tasks, timeout=delay)
+            first = next(iter(tasks))
+            free = self._busy < self._concurrency and not len(self._room) and self._slots.open
+            if not first.done() and free and self.budget.spend():
+                self._hedged += 1
+                tasks.add(asyncio.create_task(self._turn(request, auth, tally)))
+            pending: set[asyncio.Task[Reply | _Again | UpstreamError]] = set(tasks)
+            while True:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                found = [task.result() for task in done]
+                for each in found:
+                    if isinstance(each, Reply) or not pending:
+                        return each
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _to_the_end(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+        """An exchange. One that must not be cancelled keeps its slot until it has ended, or its time is up."""
+        if self._wire.stoppable:
+            return await self._exchange(request, auth, tally)
+        task = asyncio.create_task(self._exchange(request, auth, tally))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._left_alone.add(task)
+            task.add_done_callback(self._left_alone.discard)
+            try:
+                await asyncio.wait((task,), timeout=max(self._timeout - (time.monotonic() - tally.started), 0.0))
+            finally:
+                task.cancel()
+            raise
+
+    async def _exchange(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+        """One request and its answer; failures are returned, so that they leave without the exception behind them."""
+        received = Received()
+
+        def count(size: int) -> None:
+            tally.bytes += size
+
+        try:
+            await self._wire.exchange(auth(request), received, self._body_limit, count)
+        except SecretMissing as missing:
+            return Unavailable(f"the upstream's token is not at hand: {missing}")
+        except TooLong:
+            return Malformed(
+                f"the answer is longer than {self._body_limit} bytes",
+                status=received.status,
+                payload=bytes(received.body[:_SHOWN]),
+            )
+        except Broken as broken:
+            error = broken.kind(broken.what, status=received.status, payload=bytes(received.body[:_SHOWN]) or None)
+            if isinstance(error, Malformed):
+                error.cut = True
+            return _Again(error) if broken.again else error
+        # Some servers of PHP begin with a byte order mark (C39).
+        status, body = received.status, bytes(received.body).removeprefix(codecs.BOM_UTF8)
+        assert status is not None
+        if not body.isascii() and (charset := _charset(received.content_type)) is not None:
+            what = f"the answer claims to be written in {charset}, where JSON is UTF-8"
+            return Malformed(what, status=status, payload=body[:_SHOWN])
+        reply = Reply(status, body)
+        return _Again(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
+
+
+def _wire(concurrency: int, connect_timeout: float, secure: Secure, transport: "AsyncBaseTransport | None") -> Wire:
+    if transport is None:
+        return RustWire(concurrency, connect_timeout, secure)
+    # Only here: a server does without httpx, which takes 5 MiB.
+    from upstream.transport.wire_httpx import HttpxWire
+
+    return HttpxWire(transport, connect_timeout)
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds until the time of a `Retry-After`, in seconds or as a date (C39); else the back-off says how long."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        now = datetime.datetime.now(datetime.UTC)
+        return max((date.replace(tzinfo=date.tzinfo or datetime.UTC) - now).total_seconds(), 0.0)
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _charset(content_type: str | None) -> str | None:
+    """The charset that a content type names, if it is not UTF-8."""
+    header = Message()
+    header["content-type"] = content_type or ""
+    charset = header.get_content_charset()
+    return None if charset in (None, "utf-8", "utf8", "us-ascii") else charset[:40]

@@ -1,0 +1,254 @@
+"""How a request reaches an upstream: by the Rust client of pyreqwest, or as `wire_httpx.py` does it.
+
+Both read certificates and keys again when their files change (`secure.py`).
+
+What an HTTP library raises may hold a URL with a token, so it ends here: `Broken` says in plain words what happened.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, NoReturn, Protocol
+from urllib.parse import quote_plus
+
+import orjson
+from pyreqwest import exceptions as rust
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.http import Url
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.response import Response
+
+from upstream.errors import Malformed, Unavailable, UpstreamError
+from upstream.transport import fault
+from upstream.transport.secure import PLAIN, Pems, Secure
+from upstream.transport.watched import Watched
+
+HEADERS = {"accept": "application/json", "user-agent": "gamehub-graph"}
+JSON = "application/json"
+# An answer that says to be no longer than this is taken at once; others come in pieces, and are measured.
+AT_ONCE = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, without its token until authentication has added it: what it adds stands in a copy."""
+
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: dict[str, Any] | None = None
+
+    def content(self) -> bytes | None:
+        """The body as it is sent."""
+        return None if self.body is None else orjson.dumps(self.body)
+
+
+@dataclass(slots=True)
+class Received:
+    """What has come of an answer so far."""
+
+    status: int | None = None
+    retry_after: str | None = None
+    content_type: str | None = None
+    body: bytearray | bytes = field(default_factory=bytearray)
+
+
+class Broken(Exception):
+    """An exchange that came to no answer: the kind of error that it is, in plain words, and whether another may do."""
+
+    def __init__(self, kind: type[UpstreamError], what: str, *, again: bool = True) -> None:
+        super().__init__(what)
+        self.kind = kind
+        self.what = what
+        self.again = again
+
+
+class TooLong(Exception):
+    """An answer that is longer than it may be."""
+
+
+class Wire(Protocol):
+    """Carries requests to one system."""
+
+    stoppable: bool
+    """Whether an exchange that is cancelled leaves nothing behind."""
+
+    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        """Send a request and put its answer into `received`, telling `count` of each piece. Raises Broken, TooLong."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+@lru_cache(maxsize=64)
+def checked(url: str) -> str:
+    """An address that requests can be sent to. Raises Unavailable, which does not quote it."""
+    try:
+        if Url(url).scheme in ("http", "https"):
+            return url
+    except (TypeError, ValueError):
+        pass
+    raise Unavailable("the upstream's URL is not an http or https URL")
+
+
+class RustWire:
+    """Rust's reqwest, without redirects, proxies of the environment and cookies.
+
+    When a file of `secure` changes, later requests go through a new client. The former one ends with its last request.
+    """
+
+    stoppable = True
+
+    def __init__(self, concurrency: int, connect_timeout: float, secure: Secure = PLAIN) -> None:
+        self._concurrency = concurrency
+        self._connect_timeout = connect_timeout
+        self._secure = secure
+        self._pems = Pems()
+        self._files: Watched[Client] | None = None
+        if secure.files:
+            self._files = Watched(secure.files[0], lambda _: self._renewed(), others=secure.files[1:])
+        else:
+            self._client = self._build(self._pems)
+
+    def _renewed(self) -> Client:
+        """Return the client for the files as they stand. Raises ValueError."""
+        pems = self._secure.pems()
+        if pems != self._pems:
+            try:
+                self._client = self._build(pems)
+            except ValueError:  # the Rust client's own, which may be stricter than Python's
+                raise ValueError("holds no certificate or key that the HTTP client can use") from None
+            self._pems = pems
+        return self._client
+
+    def _build(self, pems: Pems) -> Client:
+        secure = self._secure
+        builder = (
+            ClientBuilder()
+            .follow_redirects(False)
+            .no_proxy()
+            .referer(False)
+            .brotli(False)
+            .zstd(False)
+            .default_headers(HEADERS)
+            .connect_timeout(timedelta(seconds=self._connect_timeout))
+            .pool_max_idle_per_host(self._concurrency)
+            .pool_idle_timeout(timedelta(seconds=30))
+            .min_tls_version("TLSv1.3" if secure.minimum == "1.3" else "TLSv1.2")
+        )
+        if pems.issuers:
+            builder = builder.add_root_certificate_pem(pems.issuers)
+        if pems.identity:
+            builder = builder.identity_pem(pems.identity)
+        if secure.proxy is not None:
+            proxy = ProxyBuilder.https(secure.proxy.url).no_proxy(",".join(secure.proxy.direct))
+            builder = builder.proxy(proxy.basic_auth(*secure.proxy.login) if secure.proxy.login else proxy)
+        return builder.build()
+
+    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        client = self._client if self._files is None else self._files.value
+        try:
+            asked = client.request(request.method, _address(request))
+            if request.headers:
+                asked = asked.headers(request.headers)
+            content = request.content()
+            if content is not None:
+                asked = asked.header("content-type", JSON).body_bytes(content)
+            sent = asked.build_streamed()
+        except Exception:
+            raise Broken(Unavailable, "the request could not be sent", again=False) from None
+        failed: Exception
+        try:
+            async with sent as response:
+                received.status = response.status
+                received.retry_after = response.get_header("retry-after")
+                received.content_type = response.get_header("content-type")
+                await self._read(response, received, limit, count)
+                return
+        except TooLong:
+            raise
+        except Exception as error:
+            failed = error
+        # The first cause quotes the address, which may hold a token.
+        causes = (failed.details["causes"] or [])[1:] if isinstance(failed, rust.DetailedPyreqwestError) else []
+        broken(failed, _RUST, received, fault.of_rustls([cause["message"] for cause in causes]))
+
+    async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:
+        length = response.get_header("content-length")
+        if length is not None and length.isdigit() and int(length) <= min(limit, AT_ONCE):
+            received.body = (await response.bytes()).to_bytes()
+            count(len(received.body))
+            return
+        reader = response.body_reader
+        pieces: AsyncIterator[bytes] = _pieces(reader.read_chunk)
+        await gathered(pieces, received, limit, count)
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+
+def _address(request: Request) -> str:
+    """The URL with the query. Pair by pair it is written a few times faster than by the Rust client or `urlencode`."""
+    if not request.query:
+        return request.url
+    query = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in request.query])
+    return f"{request.url}{'&' if '?' in request.url else '?'}{query}"
+
+
+# The same few names and values are sent again and again.
+_quoted = lru_cache(maxsize=4096)(quote_plus)
+
+
+async def _pieces(read: Callable[[], Any]) -> AsyncIterator[bytes]:
+    while (piece := await read()) is not None:
+        yield piece
+
+
+async def gathered(pieces: AsyncIterator[bytes], received: Received, limit: int, count: Callable[[int], None]) -> None:
+    """Put an answer that comes in pieces into `received`, telling `count` of each. Raises TooLong."""
+    body = bytearray()
+    received.body = body
+    async for piece in pieces:
+        count(len(piece))
+        if len(body) + len(piece) > limit:
+            raise TooLong
+        body += piece
+
+
+def broken(
+    failed: Exception,
+    translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]",
+    received: Received,
+    found: fault.Fault | None = None,
+) -> NoReturn:
+    """Raise what a library's error is in our words: the fault that was found, or the first line of the table that fits.
+
+    A connection that fails before its answer begins is an upstream out of reach. One that fails in the midst of it has
+    cut the answer off, whatever its framing: lengths, chunks, compression (C38).
+    """
+    if found is not None and received.status is None:
+        raise Broken(found.kind, found.what, again=found.again) from None
+    for foreign, kind, what, again in translations:
+        if isinstance(failed, foreign):
+            if received.status is not None and what not in _LATE:
+                kind, what = Malformed, _CUT
+            raise Broken(kind, what, again=again) from None
+    # Whatever else a library raises: its text is not to be trusted with a token.
+    raise Broken(Unavailable, f"the request failed ({type(failed).__name__})") from None
+
+
+# An answer that is not there in time is not there: it is not cut off.
+_LATE = ("no connection in time", "no answer in time")
+_CUT = "the answer is cut off, or not compressed as it says"
+# The first match counts, here and for httpx.
+_RUST = (
+    (rust.ConnectTimeoutError, Unavailable, "no connection in time", True),
+    ((rust.ReadTimeoutError, rust.WriteTimeoutError, rust.PoolTimeoutError, rust.RequestTimeoutError), Unavailable,
+     "no answer in time", True),
+    (rust.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
+    # A read that fails is one of the body: the Rust client reads its beginning before it hands the answer over.
+    ((rust.DecodeError, rust.ReadError), Malformed, _CUT, True),
+    (rust.NetworkError, Unavailable, "the connection was lost", True),
+)  # fmt: skip
