@@ -202,8 +202,8 @@ class Upstream:
                     total = await system.count(call, tally)
                 else:
                     rows = await system.read(call, tally, bad)
-                bad.told = partial(self._note, call)
-                bad.tell()
+                bad.on_new = partial(self._note, call)
+                bad.report_new()
                 seconds = time.monotonic() - tally.started
                 return Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
         except TimeoutError:

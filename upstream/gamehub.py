@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from upstream.call import Call
-from upstream.decoding import decode
+from upstream.decoding import envelope
 from upstream.decoding.bad_value import BadValues
 from upstream.decoding.belonging import refuse_strangers
 from upstream.decoding.distinct import distinct
@@ -107,10 +107,10 @@ class GameHubClient:
         if 300 <= status < 400:
             raise Malformed(f"{report.code}: the upstream redirects ({status}); not followed", status=status)
         if status >= 400:
-            told = decode.failure(body) or decode.Failure(None, "")
+            failure = envelope.failure(body) or envelope.Failure(None, "")
         else:
             try:
-                found = decode.report_rows(
+                found = envelope.report_rows(
                     report, body, self._config.timezone, request.columns(call), request.needed(call), bad
                 )
             except Malformed as error:
@@ -118,10 +118,10 @@ class GameHubClient:
                 raise
             if isinstance(found, list):
                 return found
-            told = found
-        if told.code == EMPTY and status < 500:
+            failure = found
+        if failure.code == EMPTY and status < 500:
             return []
-        raise refusal(report.code, status, told.code, told.message, body)
+        raise refusal(report.code, status, failure.code, failure.message, body)
 
 
 def _within(rows: list[Row], call: Call, asked: request.Span) -> list[Row]:

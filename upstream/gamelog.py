@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from upstream.agents import Agent, Agents
 from upstream.call import Call
-from upstream.decoding import decode
+from upstream.decoding import envelope
 from upstream.decoding.bad_value import BadValues
 from upstream.decoding.belonging import refuse_strangers
 from upstream.decoding.distinct import distinct
+from upstream.decoding.lazy_rows import LazyRows
 from upstream.errors import (
     STATUSES,
     ContractBroken,
@@ -181,15 +182,15 @@ class _PageReader:
         parts = [distinct(self._call.report, page.rows) for page in pages]
         if len(parts) == 1:
             return parts[0]
-        rows = decode.LazyRows.joined(parts)  # type: ignore[arg-type]
+        rows = LazyRows.joined(parts)  # type: ignore[arg-type]
         ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
         if len(ids) != len(rows):
             raise _PagesMoved(f"{len(rows) - len(ids)} rows stand on two of its pages")
         return rows
 
-    async def _beyond(self, size: int) -> list[decode.LogPage[Row]]:
+    async def _beyond(self, size: int) -> list[envelope.LogPage[Row]]:
         """The pages after one that is full and as long as its total, which may count that page alone (C40)."""
-        found: list[decode.LogPage[Row]] = []
+        found: list[envelope.LogPage[Row]] = []
         while True:
             page = await self.page(len(found) + 1, size)
             if not page.rows:
@@ -202,9 +203,9 @@ class _PageReader:
             if len(page.rows) < size:
                 return found
 
-    async def _others(self, count: int, size: int, total: int) -> list[decode.LogPage[Row]]:
+    async def _others(self, count: int, size: int, total: int) -> list[envelope.LogPage[Row]]:
         """The pages after the first, a few at once; the first failure stops the rest."""
-        found: list[decode.LogPage[Row] | None] = [None] * count
+        found: list[envelope.LogPage[Row] | None] = [None] * count
         numbers = iter(range(1, count))
 
         async def work() -> None:
@@ -222,12 +223,12 @@ class _PageReader:
             await asyncio.gather(*workers, return_exceptions=True)
         return [page for page in found if page is not None]
 
-    async def page(self, number: int, size: int) -> decode.LogPage[Row]:
+    async def page(self, number: int, size: int) -> envelope.LogPage[Row]:
         """Return one page of so many rows."""
         body = request.body(self._call, self._asked, number, size)
         return await with_token(self._agent.token, self._transport.budget, lambda: self._ask(body))
 
-    async def _ask(self, body: dict[str, Any]) -> decode.LogPage[Row]:
+    async def _ask(self, body: dict[str, Any]) -> envelope.LogPage[Row]:
         url = self._config.url()
         if not url:
             raise Unavailable("GAMELOG_URL is not set")
@@ -236,27 +237,27 @@ class _PageReader:
             return await asyncio.to_thread(self._decoded, reply)
         return self._decoded(reply)
 
-    def _decoded(self, reply: Reply) -> decode.LogPage[Row]:
+    def _decoded(self, reply: Reply) -> envelope.LogPage[Row]:
         report, status, body = self._call.report, reply.status, reply.body
         if 300 <= status < 400:
             raise Malformed(f"{report.code}: the upstream redirects ({status}); not followed", status=status)
         if status >= 400:
-            told = decode.log_failure(body) or decode.Failure(None, "")
+            failure = envelope.log_failure(body) or envelope.Failure(None, "")
         else:
             game_type = str(dict(self._call.params)["game_type"])
             try:
                 call, zone = self._call, self._config.timezone
-                found = decode.log_page(
+                found = envelope.log_page(
                     report, game_type, body, zone, request.columns(call), request.needed(call), self._bad
                 )
             except Malformed as error:
                 error.status = status
                 raise
-            if isinstance(found, decode.LogPage):
+            if isinstance(found, envelope.LogPage):
                 return found
-            told = found
-        kind = STATUSES.get(status) or _kind(told.message)
-        message = f"{report.code}: the upstream answered {status}: {told.message or 'no message'}"
+            failure = found
+        kind = STATUSES.get(status) or _kind(failure.message)
+        message = f"{report.code}: the upstream answered {status}: {failure.message or 'no message'}"
         raise kind(message, status=status, payload=body)
 
 
@@ -272,7 +273,7 @@ def _kind(message: str) -> type[UpstreamError]:
     return UpstreamFailed
 
 
-def _check_length(page: decode.LogPage[Row], total: int, size: int, number: int) -> None:
+def _check_length(page: envelope.LogPage[Row], total: int, size: int, number: int) -> None:
     if page.total != total:
         raise _PagesMoved(f"its total moved from {total} to {page.total}")
     expected = max(min(size, total - number * size), 0)

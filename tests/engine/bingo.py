@@ -1,6 +1,6 @@
 """Both upstreams in the process, made of a seed: rows whose ids join, and whatever can be wrong with rows and calls.
 
-Only what `upstream/decoding/decode.py` could have made stands in a row: the engine trusts what the decoder has proved.
+Only what `upstream/decoding/` could have made stands in a row: the engine trusts what the decoder has proved.
 """
 
 import asyncio

@@ -31,9 +31,11 @@ from upstream.caching.store import Key, MemoryStore, Pattern, Store, StoreStats,
 from upstream.caching.trust import Trust
 from upstream.call import Answer, Call, Reading
 from upstream.client import Listener
-from upstream.decoding import decode, figures
+from upstream.decoding import figures
 from upstream.decoding.bad_value import BadValues
-from upstream.decoding.decode import need
+from upstream.decoding.decode import need, require
+from upstream.decoding.lazy_rows import LazyRows
+from upstream.decoding.partial_rows import partial_rows_of
 from upstream.errors import Malformed, Unavailable, UpstreamError, UpstreamFailed
 from upstream.interval import Interval
 from upstream.reports import request
@@ -677,7 +679,7 @@ class DayCache:
         if rows is None:
             return None
         wrong = {name for share in shares for name in share.irregular}
-        return decode.marked(rows, cut.call.report, self._zone, wrong)
+        return LazyRows.canonical(rows, cut.call.report, self._zone, wrong) if wrong else rows
 
     def _stands_in(self, kept: DayEntry) -> bool:
         return days.microseconds(self._now()) < kept.fresh_until + round(self._stale_for * 1_000_000)
@@ -690,10 +692,10 @@ class DayCache:
         columns = request.columns(cut.call)
         if columns is None or len(kept) < len(cut.pieces) or sum(each.count for each in kept.values()) < _MANY_EXCERPTS:
             return None
-        kind = decode.excerpt_of(report, columns, self._zone)
+        kind = partial_rows_of(report, columns, self._zone)
         found = {} if kind is None else await self._from_parcels(store, cut, kept, kind)
         rows = self._join(cut, found)
-        return None if rows is None else decode.LazyRows(rows, report, self._zone, _DayReads(cut, kept, found, rows))
+        return None if rows is None else LazyRows(rows, report, self._zone, _DayReads(cut, kept, found, rows))
 
     async def _from_parcels(
         self, store: Store, cut: _Cut, kept: Mapping[int, DayEntry], row: type[Row] | None = None
@@ -924,7 +926,7 @@ class DayCache:
         group = dict(cut.call.params)["group_id"]
         answer = await self.fetch(Call.of(DAILY_MOVEMENTS, interval, groupid=group), not_before=self._now())
         # A bad value says neither that the day changed nor that it did not.
-        decode.require(answer.rows, DAILY_MOVEMENTS.row.__struct_fields__)
+        require(answer.rows, DAILY_MOVEMENTS.row.__struct_fields__)
         tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, MadeCall)]  # type: ignore[attr-defined]
         totals: dict[datetime.date, list[Any]] = {}
         for row in answer.rows:

@@ -1,7 +1,7 @@
-"""A bad value: what stands in a row where the upstream sent something that its document does not allow (C34).
+"""Represent a bad value: a value in a row that the upstream's document does not allow (C34).
 
-One bad value must not cost the rows around it. It stays in its row, and whoever uses it gets its error: no code can
-compute a wrong figure with it by accident. `sound` checks a value that is only passed on.
+One bad value must not cost the rows around it. It stays in its row, and every use of it raises its error, so no code
+can compute a wrong figure from it by accident. `sound` checks a value that is only passed on.
 """
 
 import re
@@ -17,18 +17,18 @@ from upstream.reports.rows import Row
 
 _T = TypeVar("_T")
 _PLACE = re.compile(r"\[[^\]]*\]")
-# A value belongs to the upstream: a message quotes enough of it to find the place, no more.
-_SHOWN = 40
+# A message quotes only enough of a value to find the place.
+_QUOTED = 40
 
 
 class BadValues:
-    """The bad values of one answer. They share one correlation id, and are told once.
+    """Collect the bad values of one answer. They share one correlation id, and each is reported once.
 
-    `columns` are the columns of the report's rows that hold one, or hold an object that does. Whenever more of them
-    were found, `told` takes how many, by column, and whether these are the first.
+    `columns` are the columns of the report's rows that hold a bad value, or an object with one. When new ones were
+    found, `on_new` is called with their number by column, and whether these are the first of the answer.
     """
 
-    __slots__ = ("_correlation_id", "_known", "_new", "columns", "first", "payload", "redact", "report", "told")
+    __slots__ = ("_correlation_id", "_known", "_new", "columns", "first", "on_new", "payload", "redact", "report")
 
     def __init__(self, report: str, correlation_id: str = "") -> None:
         self.report = report
@@ -37,19 +37,19 @@ class BadValues:
         self.first: BadValue | None = None
         self.payload: bytes | None = None
         self.redact: Callable[[str], str] = str
-        self.told: Callable[[BadValues, Counter[str], bool], None] | None = None
+        self.on_new: Callable[[BadValues, Counter[str], bool], None] | None = None
         self._new: Counter[str] | None = None
         self._known = False
 
     @property
     def correlation_id(self) -> str:
-        """Return the id, which is made when it is first needed: most answers have no bad value."""
+        """Return the id. It is made when it is first needed, because most answers have no bad value."""
         if not self._correlation_id:
             self._correlation_id = uuid.uuid4().hex[:12]
         return self._correlation_id
 
     def add(self, number: int, path: str, what: str) -> "BadValue":
-        """Note a bad value and return what stands for it: its row (from 1), its path in there, what is wrong."""
+        """Note a bad value and return its replacement. `number` is its row (from 1), `path` its path inside the row."""
         found = BadValue(self, number, path, what)
         self.columns.add(re.split(r"[.\[]", path, maxsplit=1)[0])
         if self.first is None:
@@ -59,22 +59,22 @@ class BadValues:
         self._new[_PLACE.sub("", path)] += 1
         return found
 
-    def tell(self) -> None:
-        """Tell of those that were found since the last time."""
-        if self._new and self.told is not None:
+    def report_new(self) -> None:
+        """Report the bad values that were found since the last report."""
+        if self._new and self.on_new is not None:
             new, self._new = self._new, None
             first, self._known = not self._known, True
-            self.told(self, new, first)
+            self.on_new(self, new, first)
 
     def forget(self) -> None:
-        """Begin anew: what was read so far is read again."""
+        """Start again: the answer is read a second time."""
         self.columns.clear()
         self._new = None
         self.first = self.payload = None
 
 
 class BadValue:
-    """Stands in a row in a bad value's place. Every use of it raises its error."""
+    """Stand in a row in the place of a bad value. Every use of it raises its error."""
 
     __slots__ = ("answer", "hidden", "number", "path", "what")
 
@@ -87,7 +87,7 @@ class BadValue:
 
     @property
     def error(self) -> Malformed:
-        """The error of whoever needs this value."""
+        """Return the error of this value."""
         answer = self.answer
         if self.hidden:
             message = f"{answer.report}: {Malformed.plain}"
@@ -96,18 +96,18 @@ class BadValue:
         return Malformed(message, report=answer.report, column=self.path, correlation_id=answer.correlation_id)
 
     def veiled(self) -> "BadValue":
-        """The same for a caller who may not see all rows: its error neither quotes the value nor counts rows."""
+        """Return it for a caller who may not see all rows: its error neither quotes the value nor counts rows."""
         return BadValue(self.answer, self.number, _PLACE.sub("", self.path), self.what, hidden=True)
 
     def _use(self, *_: Any) -> NoReturn:
         raise self.error
 
     def __repr__(self) -> str:
-        """The place, without the value."""
+        """Return the place, without the value."""
         return f"<bad value: {self.answer.report} {self.path}>"
 
     def __getattr__(self, name: str) -> Any:
-        """Raise the error, but for the protocols of Python itself."""
+        """Raise the error, except for the protocols of Python itself."""
         if name.startswith("__"):
             raise AttributeError(name)
         raise self.error
@@ -121,15 +121,15 @@ class BadValue:
 
 
 def sound(value: _T) -> _T:
-    """Return the value. Raises the error of a bad one."""
+    """Return the value. Raise the error of a bad value."""
     if isinstance(value, BadValue):
         raise value.error
     return value
 
 
-def shown(value: object) -> str:
-    """Return a wrong value as a message quotes it."""
-    return repr(str(value)[:_SHOWN])
+def quoted(value: object) -> str:
+    """Return a wrong value in the form in which a message quotes it."""
+    return repr(str(value)[:_QUOTED])
 
 
 def require(rows: Iterable[Row], columns: Collection[str]) -> None:

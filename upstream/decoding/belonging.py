@@ -1,6 +1,6 @@
-"""Whether rows are those that were asked for: a row that names another user, group or game, or another time, is a lie.
+"""Refuse rows that a call did not request: rows of another user, group or game, or of another time (C36).
 
-Only what a row says of itself can be compared; a column that is missing proves nothing.
+Only the values of a row can be compared. A missing column proves nothing.
 """
 
 import datetime
@@ -20,10 +20,10 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 _DAY = datetime.timedelta(days=1)
 
 
-def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: datetime.tzinfo) -> None:
-    """Raise Malformed if a row is not of what the call asks for; `asked` is its period as it was sent.
+def refuse_strangers(call: Call, rows: Sequence[Row], span: Span | None, zone: datetime.tzinfo) -> None:
+    """Raise Malformed if a row does not belong to the call. `span` is the period as it was sent.
 
-    The columns that are compared hold no bad value: the decoder has refused those.
+    The compared columns hold no bad value, because the decoder has refused those.
     """
     if not rows:
         return
@@ -34,29 +34,29 @@ def refuse_strangers(call: Call, rows: Sequence[Row], asked: Span | None, zone: 
         if own is None:
             continue
         for found in set(map(operator.attrgetter(own), rows)):
-            # A user code may come back in another spelling than it was asked for (C27).
+            # A user code may come back in another spelling than it was sent (C27).
             if found is not None and found != value and fold(str(found)) != fold(str(value)):
-                told = f"{report.code}: a row is of {own} {str(found)[:40]!r}, where {name} {value!r} was asked for"
-                raise Malformed(told)
-    if asked is None or column is None:
+                what = f"a row is of {own} {str(found)[:40]!r}, where {name} {value!r} was asked for"
+                raise Malformed(f"{report.code}: {what}")
+    if span is None or column is None:
         return
     kind = type(rows[0])
-    if form(kind, column) is not None:  # excerpts, whose times sort as they came
+    if form(kind, column) is not None:  # partial rows, whose raw times sort like the canonical ones
         came = list(map(getter(kind, column), rows))
         rows = [rows[came.index(min(came))], rows[came.index(max(came))]]
     times = [time for time in map(operator.attrgetter(column), rows) if time is not None]
     dated = report.moment is None
     first: Any
     last: Any
-    first, last = (asked.first.date(), asked.last.date()) if dated else _bounds(asked, zone)
+    first, last = (span.first.date(), span.last.date()) if dated else _bounds(span, zone)
     if times and not (first <= min(times) and max(times) <= last):
         raise Malformed(f"{report.code}: a row's {column} lies outside the period that was asked for")
 
 
-def _bounds(asked: Span, zone: datetime.tzinfo) -> tuple[int, int]:
-    """The first and last microsecond of a period, with the hour to spare by which a clock is changed near a bound."""
-    first, last = asked.first, asked.last
-    if asked.days:
+def _bounds(span: Span, zone: datetime.tzinfo) -> tuple[int, int]:
+    """Return the first and last microsecond of a period. Allow for a change of the clock nearby."""
+    first, last = span.first, span.last
+    if span.days:
         first = datetime.datetime.combine(first, datetime.time())
         last = datetime.datetime.combine(last, datetime.time(23, 59, 59))
     bounds = []

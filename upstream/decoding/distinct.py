@@ -1,27 +1,27 @@
-"""The rows of an answer, each once: an id is one row (C37)."""
+"""Remove identical copies from the rows of an answer: an id is one row (C37)."""
 
 from collections.abc import Hashable
 from operator import attrgetter
 from typing import Any
 
 from upstream.decoding.bad_value import BadValue
-from upstream.decoding.decode import LazyRows, need, whole
+from upstream.decoding.lazy_rows import LazyRows
 from upstream.errors import Malformed, UpstreamError
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
 
 
 def distinct(report: Report, rows: list[Row]) -> list[Row]:
-    """The rows without identical copies of others. Raises Malformed for two different rows of one id."""
+    """Return the rows without identical copies. Raise Malformed for two different rows with one id."""
     if report.id is None or not rows:
         return rows
     ids: list[Hashable] = list(map(attrgetter(report.id), rows))
     if len(set(ids)) == len(ids):
         return rows
-    # Two rows that differ do so whatever is read of them.
-    need(rows, None)
+    # All columns are compared, also those that nobody reads.
+    whole = rows.whole(rows.read()) if isinstance(rows, LazyRows) else rows
     first: dict[Hashable, Row] = {}
-    for id, row in zip(ids, whole(rows, rows), strict=True):
+    for id, row in zip(ids, whole, strict=True):
         other = first.setdefault(id, row)
         if other is not row and not _same(other, row):
             raise Malformed(f"{report.code}: two different rows have the {report.id} {id}")

@@ -1,8 +1,8 @@
-"""Excerpts: rows of which only the columns that are read were decoded, with money and times as they came.
+"""Define partial rows: rows with only the columns that are read, in which money and times may still be raw.
 
-Those of days that were kept are canonical already. Whoever reads a column of an excerpt gets what the row itself would
-tell. Code over many rows reads what came, under `raw_` and the column's name, and makes it canonical by the tables of
-`money.py` and `clock.py`.
+Partial rows of cached days are canonical already. A column of a partial row gives the canonical value, as the column of
+a whole row does. Code that reads many rows reads the raw values, under `raw_` and the column's name, and makes them
+canonical with the tables of `money.py` and `clock.py`.
 """
 
 import typing
@@ -21,7 +21,7 @@ from upstream.reports.rows import ColumnKind, Row
 
 
 class RawForm(Enum):
-    """How a column came, in all rows of an answer."""
+    """Name the form of a raw column, the same in all rows of an answer."""
 
     AMOUNT = "numbers or texts"
     SECONDS = "whole unix seconds"
@@ -30,7 +30,7 @@ class RawForm(Enum):
 
 
 class PartialRow(Row):
-    """Some columns of a row of `of`; `forms` tells which of them are as they came, `zone` is the system's."""
+    """Hold some columns of a row of type `of`. `forms` names the raw columns; `zone` is the system's time zone."""
 
     of: ClassVar[type[Row]] = Row
     forms: ClassVar[Mapping[str, RawForm]] = {}
@@ -38,17 +38,17 @@ class PartialRow(Row):
 
 
 def report_row(kind: type[Row]) -> type[Row]:
-    """The kind of row that an excerpt is one of; any other kind is its own."""
+    """Return the row type of the report, for a type of partial rows as well."""
     return kind.of if issubclass(kind, PartialRow) else kind
 
 
 def form(kind: type[Row], column: str) -> RawForm | None:
-    """How a column came that is still as it came; None if it is canonical."""
+    """Return the form of a raw column; None if the column is canonical."""
     return kind.forms.get(column) if issubclass(kind, PartialRow) else None
 
 
 def values(rows: Sequence[Row], column: str) -> Iterable[Any]:
-    """The canonical values of a column of rows that are all of one kind."""
+    """Return the canonical values of a column. All rows must have one type."""
     kind = type(rows[0])
     if form(kind, column) is not RawForm.AMOUNT:
         return list(map(attrgetter(column), rows))
@@ -61,20 +61,20 @@ def values(rows: Sequence[Row], column: str) -> Iterable[Any]:
 
 @lru_cache(maxsize=512)
 def getter(kind: type[Row], *columns: str) -> Callable[[Any], Any]:
-    """Reads columns that sort as the canonical ones do, and are cheaper to read where these are still to be made."""
+    """Return a getter of values that sort like the canonical ones. Raw values are cheaper to read."""
     return attrgetter(*(column if form(kind, column) is None else f"raw_{column}" for column in columns))
 
 
 @lru_cache(maxsize=512)
-def excerpt(
+def partial_row_type(
     row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str, RawForm]] | None, zone: ZoneInfo
 ) -> Any:
-    """The excerpt of a kind of row that holds these columns.
+    """Return the type of partial rows that holds these columns of a row type.
 
-    `forms` are those of its moments; None says that all is canonical.
+    `forms` are the forms of its moments; None says that all columns are canonical.
     """
     hints = typing.get_type_hints(row, include_extras=True)
-    told = dict(forms or ())
+    raw_forms = dict(forms or ())
     fields: list[Any] = []
     names: dict[str, str] = {}
     namespace: dict[str, Any] = {"of": row, "zone": zone}
@@ -84,14 +84,14 @@ def excerpt(
             continue
         kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, ColumnKind)]
         if kinds == [ColumnKind.MONEY] and forms is not None:
-            told[name] = RawForm.AMOUNT
-        if name in told:
+            raw_forms[name] = RawForm.AMOUNT
+        if name in raw_forms:
             raw = f"raw_{name}"
             names[raw] = name
-            namespace[name] = property(_CANONICAL[told[name]](raw, zone))
-            name, hint = raw, _HINTS[told[name]]
+            namespace[name] = property(_CANONICAL[raw_forms[name]](raw, zone))
+            name, hint = raw, _HINTS[raw_forms[name]]
         fields.append((name, hint) if field.required else (name, hint, field.default))
-    namespace["forms"] = {name: how for name, how in told.items() if name in columns}
+    namespace["forms"] = {name: how for name, how in raw_forms.items() if name in columns}
     return msgspec.defstruct(
         f"{row.__name__}Excerpt", fields, bases=(PartialRow,), namespace=namespace, rename=names, gc=False, kw_only=True
     )

@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any
 
 from upstream.caching.days import Piece, microseconds
-from upstream.decoding.decode import irregular
+from upstream.decoding.lazy_rows import irregular
 from upstream.interval import Interval
 from upstream.reports.rows import Row
 

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from upstream.call import Call
 from upstream.decoding import moment
-from upstream.decoding.decode import LOG_KEYS, LazyRows
+from upstream.decoding.envelope import LOG_KEYS
+from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import form, getter
 from upstream.errors import Malformed
 from upstream.interval import Interval, midnight

@@ -25,7 +25,7 @@ import msgspec
 
 
 class ColumnKind(Enum):
-    """How a column's wire value becomes the row's value (`upstream/decoding/decode.py` carries it out)."""
+    """Name how the wire value of a column becomes the value of the row (see `upstream/decoding/columns.py`)."""
 
     NO_ID = "id or none"
     CODE = "code"

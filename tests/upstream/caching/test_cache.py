@@ -12,7 +12,7 @@ from tests.upstream.ledger import LONG, START, Clock, Ledger, movement
 from upstream.caching.cache import DayCache, MadeCall
 from upstream.caching.store import MemoryStore
 from upstream.call import Answer, Call
-from upstream.decoding.decode import LazyRows
+from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import PartialRow
 from upstream.errors import Incomplete, Malformed, NotFound, Unauthenticated, Unavailable, UpstreamError, UpstreamFailed
 from upstream.interval import Interval, dates
@@ -99,11 +99,11 @@ async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: Da
     for name in kind.__struct_fields__:
         assert [getattr(row, name) for row in excerpts] == [getattr(row, name) for row in whole]
     head = again.rows.head(3)
-    head.need()
+    head.read()
     assert list(head) == whole[:3]
-    again.rows.need(call.columns)
+    again.rows.read(call.columns)
     assert list(map(id, again.rows)) == list(map(id, excerpts))
-    again.rows.need()
+    again.rows.read()
     assert again.rows == whole
     assert again.rows.whole(excerpts[5:7]) == whole[5:7]
     # A part of the days, and who joins with other columns.

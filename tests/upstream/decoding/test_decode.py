@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.upstream.examples import ROWS, example
 from upstream.decoding.bad_value import sound
-from upstream.decoding.decode import Failure, LogPage, failure, log_page, report_rows
+from upstream.decoding.envelope import Failure, LogPage, failure, log_page, report_rows
 from upstream.errors import Incomplete, Malformed
 from upstream.reports import rows
 from upstream.reports import table as reports

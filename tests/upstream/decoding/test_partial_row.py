@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.mapping import expression
-from upstream.decoding import decode
+from upstream.decoding import envelope, partial_rows
 from upstream.decoding.bad_value import BadValue
 from upstream.decoding.clock import MixedForms
-from upstream.decoding.decode import LazyRows, log_page, report_rows
+from upstream.decoding.envelope import log_page, report_rows
+from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import PartialRow, getter, report_row, values
 from upstream.errors import Malformed
 from upstream.reports import rows
@@ -33,7 +34,7 @@ AMOUNTS = st.one_of(
 @pytest.fixture(scope="module", autouse=True)
 def of_short_answers_too() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decode, "_LONG", 0)
+        patch.setattr(partial_rows, "_LONG_ANSWER", 0)
         yield
 
 
@@ -117,9 +118,9 @@ def test_excerpts_tell_what_whole_rows_tell(
             read = getter(type(excerpts[0]), name)
             order = sorted(range(len(whole)), key=lambda place: expected[place])
             assert sorted(range(len(whole)), key=lambda place: read(excerpts[place])) == order
-    sheet.need(columns)
+    sheet.read(columns)
     assert list(map(id, sheet)) == list(map(id, excerpts))
-    sheet.need()
+    sheet.read()
     assert cells(sheet) == cells(whole)
     assert sheet.irregular == whole.irregular
     assert cells(sheet.whole(excerpts)) == cells(whole)
@@ -164,7 +165,7 @@ def pages(*numbers: list[int], columns: frozenset[str] = frozenset({"history_id"
             {"status": 1, "total_count": 9, "perPage": 3, "slot": [log(number) for number in each]}
         ).encode()
         page = log_page(reports.GAME_LOGS, "slot", body, ZONES[0], columns, frozenset())
-        assert isinstance(page, decode.LogPage)
+        assert isinstance(page, envelope.LogPage)
         assert isinstance(page.rows, LazyRows)
         found.append(page.rows)
     return found
@@ -190,7 +191,7 @@ def test_pages_give_way_together() -> None:
     some = sheet.like([row for row in sheet if row.history_id % 2])  # type: ignore[attr-defined]
     assert ids(some) == [1, 3, 5, 7]
     excerpts = list(some)
-    some.need({"history_id", "created_at"})
+    some.read({"history_id", "created_at"})
     assert [type(row) for row in some] == [rows.GameLogRow] * 4
     assert [row.created_at for row in some] == [(1773446400 + 60 * n) * 1_000_000 for n in (1, 3, 5, 7)]  # type: ignore[attr-defined]
     assert some.whole(excerpts) == list(some)
@@ -208,7 +209,7 @@ def test_pages_of_which_one_has_no_excerpts_are_whole() -> None:
 def test_the_head_of_an_answer_stands_by_itself() -> None:
     (sheet,) = pages([1, 2, 3, 4])
     head = sheet.head(2)
-    head.need()
+    head.read()
     assert ids(head) == [1, 2]
     assert type(head[0]) is rows.GameLogRow
     assert isinstance(sheet[0], PartialRow)
@@ -216,10 +217,10 @@ def test_the_head_of_an_answer_stands_by_itself() -> None:
     assert ids(joined.head(2)) == [1, 2]
     some = joined.like(joined[1:])
     assert ids(some.head(2)) == [2, 3]
-    some.head(2).need()
+    some.head(2).read()
     (whole,) = pages([1, 2, 3], columns=frozenset(rows.GameLogRow.__struct_fields__))
     kept = whole.head(1)
-    kept.need()
+    kept.read()
     assert kept[0] is not whole[0]
 
 
