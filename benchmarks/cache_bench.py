@@ -101,12 +101,12 @@ async def month(rows: int, url: str) -> None:
         await cached.fetch(call)
 
     async def warm() -> None:
-        assert (await cached.fetch(call)).notes["outcome"] == "hit"
+        assert (await cached.fetch(call)).provenance.outcome == "hit"
 
     async def later() -> None:
         nonlocal now
         now += datetime.timedelta(seconds=60)
-        assert (await cached.fetch(call)).notes["missed"] == ("2026-03-31",)
+        assert (await cached.fetch(call)).provenance.missing == ("2026-03-31",)
 
     users = [Call.of(USER_TRANSACTIONS, MARCH, user_id=user) for user in range(1, 2001)]
 

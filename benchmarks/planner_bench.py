@@ -30,7 +30,7 @@ from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
 from upstream.caching.cache import CachedShare
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, Provenance
 from upstream.interval import Interval, SentFrame, resolve
 from upstream.reports import rows
 from upstream.reports.table import Report, System
@@ -193,7 +193,7 @@ class Simulated:
         """The answer of a call."""
         if self.holds(call):
             answer = self._kept[call][1]
-            return Answer(answer.rows, 0, notes={"outcome": "hit"})
+            return Answer(answer.rows, 0, provenance=Provenance("hit"))
         loop = asyncio.get_running_loop()
         began = loop.time()
         found, requests = self.truth.business.rows(call), self.truth.requests(call)
@@ -205,7 +205,7 @@ class Simulated:
         self.requests += requests
         self.cost += self.truth.price([call])
         # As in the real transport, the time includes the wait for a slot.
-        answer = Answer(found, requests, 0, loop.time() - began, {"outcome": "miss"})
+        answer = Answer(found, requests, 0, loop.time() - began, Provenance("miss"))
         if self.keeps:
             self._kept[call] = (loop.time() + FRESH, answer)
         return answer

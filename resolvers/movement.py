@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from upstream.reports.rows import GroupMovementRow, UserTransactionRow
+from upstream.reports.table import GROUP_MOVEMENTS
 
-# "Bingo - Wager Cancelled" moves money the other way, and who knows what another type does: only these are known.
-SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}
+SIGNS = GROUP_MOVEMENTS.signs
 
 
 def wallet_amount(kind: str, amount: str) -> str | None:

@@ -26,10 +26,11 @@ from resolvers.prices import Prices
 from resolvers.session import Fetches, Session
 from resolvers.trace import Step
 from upstream.caching.cache import CachedShare
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, Provenance
 from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports.request import checked
+from upstream.reports.table import ID_COLUMNS, REPORTS, EntityKind
 
 # Made-up ids lie where no system has got to, so that they are not taken for real ones.
 MADE_UP = 7_000_000_000_000_000_000
@@ -153,7 +154,7 @@ class Predictor:
         count = self._count(call)
         like = self.prices.sample_like(call)
         found = self._like(call, like.rows, count) if like is not None and like.rows else self._made(call, count)
-        return Answer(found, notes={"made_up": True})
+        return Answer(found, provenance=Provenance(made_up=True))
 
     async def _calls(self, call: Call) -> int:
         """Return how many calls of the upstream this one is going to take."""
@@ -366,30 +367,14 @@ def _columns_given(call: Call) -> Iterator[tuple[str, str | int]]:
 
 # Rows that are made up
 
-# The kinds of entity that columns name: the same number of one kind is the same entity, whatever report tells it.
-_ENTITIES = {
-    "user_id": "user",
-    "group_id": "group",
-    "seller_group_id": "group",
-    "room_id": "room",
-    "game_id": "game",
-    "bs_game_id_main": "game",
-    "movement_id": "movement",
-    "history_id": "log",
-}
+_ENTITIES = {column: kind.value for column, kind in ID_COLUMNS.items()}
 _NAMED: dict[tuple[type[rows.Row], str], str] = {
-    (rows.UserRow, "id"): "user",
-    (rows.GroupRow, "id"): "group",
-    (rows.RoomGameRow, "id"): "game",
-    (rows.GameOnSaleRow, "id"): "game",
-    (rows.GameDetailRow, "game_id"): "game",
-    (rows.GameSummaryRow, "bs_game_id_main"): "game",
-    (rows.GroupMovementRow, "movement_id"): "movement",
-    (rows.UserTransactionRow, "movement_id"): "movement",
-    (rows.GameLogRow, "history_id"): "log",
+    (report.row, report.id): report.entity.value
+    for report in REPORTS
+    if report.id is not None and report.entity is not None
 }
 _KEYS: dict[type[rows.Row], str] = dict(_NAMED.keys())  # of each kind of row the column of its id
-_POOLS = ("row", "user", "group", "room", "game", "movement", "log")
+_POOLS = ("row", *(kind.value for kind in EntityKind))
 _USER_NAMES = ("username", "user_name", "user_code")
 _GROUP_NAMES = ("fkgroup", "group_name")
 

@@ -221,7 +221,7 @@ class Scope:
         else:
             found = sieve.through(owner, answer.rows)
         found = like(answer.rows, found)
-        return replace(answer, rows=found, notes={**answer.notes, NAMELESS: sieve.nameless, _UNTOLD: sieve.untold})
+        return replace(answer, rows=found, nameless=sieve.nameless, without_group=sieve.untold)
 
     async def _logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
         """Return the rows of visible users. The upstream may have compared user codes loosely (C27)."""
@@ -244,7 +244,7 @@ class Scope:
                     raise found
                 seen |= {row.user_code for row in found.rows}
         rows = [row for row in answer.rows if row.user_code in seen]
-        return replace(answer, rows=rows, notes={**answer.notes, UNDECIDED: unseen})
+        return replace(answer, rows=rows, undecided=unseen)
 
     def plain(self, call: Call, error: UpstreamError) -> UpstreamError:
         """An error that tells nothing of others: the upstream's own words may quote their rows, or count them."""

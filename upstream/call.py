@@ -1,10 +1,11 @@
-"""One call of a report: what is asked, and what came back."""
+"""Define one call of a report, and the answer to it."""
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar, cast
 
+from upstream.decoding.lazy_rows import LazyRows
 from upstream.interval import Interval
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
@@ -14,13 +15,14 @@ RowT = TypeVar("RowT", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of one report. Two equal calls ask the same thing, so that one answer serves both.
+    """Name what one call of a report requests. One answer serves all equal calls.
 
-    `params` are sorted name-value pairs, the report's own names. `agent` is the code of the agent whose log is read,
-    "" for the default agent. `columns` are those that whoever asks is going to read, all if None: it says nothing
-    about what is asked of the upstream, so calls are equal whatever they are. `moment` is when the operation began, to
-    which a period that is not over is read if its report grows while it is paged (C28): it makes no call another one.
-    A `counting` call (G1) asks only how many rows there are: its answer has no rows, and a `total`.
+    `params` are sorted name-value pairs, with the report's own names. `agent` is the code of the agent whose log is
+    read, "" for the default agent. `columns` are the columns that the caller reads, all if None; they do not change the
+    request, so they do not count when calls are compared. `moment` is the start of the operation: if a report grows
+    while its pages are read (C28), the rows until this moment are read; it does not count either. A `counting` call
+    (G1) requests only the number of rows: its answer has no rows, and a `total`. `checked` says that `checked()` in
+    `reports/request.py` has accepted this very object; `dataclasses.replace` resets it.
     """
 
     report: Report
@@ -30,22 +32,33 @@ class Call:
     columns: frozenset[str] | None = field(default=None, compare=False)
     moment: datetime.datetime | None = field(default=None, compare=False)
     counting: bool = False
+    checked: bool = field(default=False, init=False, compare=False, repr=False)
 
     @classmethod
     def of(
         cls, report: Report, interval: Interval | None = None, *, agent: str = "", **params: str | int | None
     ) -> "Call":
-        """A call with the parameters that are not None."""
+        """Return a call with the parameters that are not None."""
         given = tuple(sorted((name, value) for name, value in params.items() if value is not None))
         return cls(report, given, interval, agent)
+
+    def with_columns(self, columns: frozenset[str] | None) -> "Call":
+        """Return the same call for a reader of other columns. It stays checked."""
+        call = replace(self, columns=columns)
+        return call.mark_checked() if self.checked else call
+
+    def mark_checked(self) -> "Call":
+        """Note that this call was checked, and return it."""
+        object.__setattr__(self, "checked", True)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """When rows of a report were read from the upstream, and until when they are trusted.
+    """Say when rows of a report were read from the upstream, and until when they are trusted.
 
-    `first` and `last` are business days, both included; None where the rows have no days. `read_at` is the moment
-    just before the call was sent, so that the rows are never older than it says.
+    `first` and `last` are business days, both included; None where the rows have no days. `read_at` is the moment just
+    before the call was sent, so that the rows are never older than it says.
     """
 
     report: str
@@ -56,18 +69,117 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[RowT]):
-    """The rows of one call, complete, in the upstream's order; what it took to get them; and how old they are.
+class MadeCall:
+    """Describe an upstream call that an answer needed.
 
-    `readings` cover all rows. They are empty where rows are made up or come from memory of the operation itself.
-    `waited` are those of its `seconds` in which its requests waited for their turn.
+    `joined` says that another answer had begun the call, and counts its cost. `error` is the code of a failed call.
+    """
+
+    call: Call
+    requests: int
+    rows: int
+    bytes: int
+    seconds: float
+    joined: bool = False
+    error: str | None = None
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Say where the rows of an answer come from.
+
+    `outcome` is "hit", "miss", "partial" (some days were cached), "stale" (the upstream was out of reach, and cached
+    days past their time replace its answer) or "off" (read without the cache). `stale_since` is the time of reading of
+    the oldest such day. `calls` are the upstream calls that were made. `cached` and `missing` are the days that were,
+    and were not, in the cache, in the form of `days.spans`. `readings` cover all rows; there are none for rows that are
+    `made_up` for a prediction, or that come from memory of the operation itself.
+    """
+
+    outcome: str = "off"
+    stale_since: datetime.datetime | None = None
+    readings: tuple[Reading, ...] = ()
+    calls: tuple[MadeCall, ...] = ()
+    cached: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    made_up: bool = False
+
+
+_UNKNOWN = Provenance()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[RowT]):
+    """Hold the rows of one call, complete, in the upstream's order, with their cost and origin.
+
+    Read a column only after `read` or `require` has made it readable. `waited` is the part of the `seconds` in which
+    the requests waited for their turn.
+
+    The last three fields describe what was hidden from a caller of some groups: `nameless` is the number of rows that
+    have no user because the user is hidden, `without_group` the number of rows left out because they have no group, and
+    `undecided` the user codes of rows left out because a visible or a hidden user may own them.
     """
 
     rows: list[RowT]
     requests: int = 1
     bytes: int = 0
     seconds: float = 0.0
-    notes: Mapping[str, object] = field(default_factory=dict)
-    readings: tuple[Reading, ...] = ()
+    provenance: Provenance = _UNKNOWN
     total: int | None = None
     waited: float = 0.0
+    nameless: int = 0
+    without_group: int = 0
+    undecided: frozenset[str] = frozenset()
+
+    def read(self, columns: Collection[str] | None) -> list[RowT]:
+        """Return the rows with these columns readable, all of them if None. Raise Malformed.
+
+        A bad value raises its error where it is used, not here.
+        """
+        rows = self.rows
+        if rows.__class__ is LazyRows:
+            rows.read(columns)
+        return rows
+
+    def require(self, columns: Collection[str]) -> list[RowT]:
+        """Return the rows with these columns readable. Raise the error of the first bad value in them."""
+        rows = self.rows
+        if rows.__class__ is LazyRows:
+            rows.require(columns)
+        return rows
+
+    def like(self, rows: list[RowT]) -> "Answer[RowT]":
+        """Return this answer with only some of its readable rows, or with copies of them."""
+        own, some = self.rows, cast("Any", rows)
+        if own.__class__ is LazyRows and own.irregular:
+            some = own.like(some)
+        return replace(self, rows=some)
+
+    def whole(self, rows: list[RowT]) -> list[RowT]:
+        """Return the whole rows of some of its rows, which may be partial. Raise Malformed."""
+        own, some = self.rows, cast("Any", rows)
+        return cast("list[RowT]", own.whole(some) if own.__class__ is LazyRows else rows)
+
+    @property
+    def irregular(self) -> Collection[str]:
+        """Return the columns in which a bad value was found so far."""
+        return self.rows.irregular if self.rows.__class__ is LazyRows else ()
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Return when the rows were read."""
+        return self.provenance.readings
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """Return the provenance under its former names, until `resolvers/` reads the typed fields."""
+        found: dict[str, Any] = {
+            "outcome": self.provenance.outcome,
+            "made_up": self.provenance.made_up,
+            "nameless": self.nameless,
+            "untold": self.without_group,
+            "undecided": self.undecided,
+        }
+        if self.provenance.stale_since is not None:
+            found["stale"] = self.provenance.stale_since
+        return found

@@ -13,7 +13,6 @@ import structlog
 
 from upstream.call import Answer, Call
 from upstream.decoding.bad_value import BadValues
-from upstream.decoding.decode import need
 from upstream.errors import Overloaded, Unavailable, UpstreamError
 from upstream.gamehub import GameHubClient, GameHubConfig
 from upstream.gamelog import GameLogClient, GameLogConfig
@@ -113,7 +112,7 @@ class Upstream:
         """What came of a call, with the columns readable that this asker reads, whatever the first one did."""
         if isinstance(outcome, Answer):
             try:
-                need(outcome.rows, call.columns)
+                outcome.read(call.columns)
             except UpstreamError as error:
                 self._keep(call, error, Tally())
                 return error

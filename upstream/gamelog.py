@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -115,7 +116,8 @@ class GameLogClient:
         asked = request.span(interval, self._config.timezone, by_days=False)
         rows = await self._reader(call, asked, tally, bad).read()
         refuse_strangers(call, rows, asked, self._config.timezone)
-        return rows if asked.window is None else request.within(rows, "created_at", asked.window)
+        assert call.report.moment is not None
+        return rows if asked.window is None else request.within(rows, call.report.moment, asked.window)
 
     async def count(self, call: Call, tally: Tally) -> int:
         """Return how many rows a checked call would bring, as the upstream counts them: `total_count` of a page of one.
@@ -183,7 +185,8 @@ class _PageReader:
         if len(parts) == 1:
             return parts[0]
         rows = LazyRows.joined(parts)  # type: ignore[arg-type]
-        ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
+        assert self._call.report.id is not None
+        ids = set(map(attrgetter(self._call.report.id), rows))
         if len(ids) != len(rows):
             raise _PagesMoved(f"{len(rows) - len(ids)} rows stand on two of its pages")
         return rows

@@ -29,11 +29,10 @@ from upstream.caching.day_entry import NO_PRINT, DayEntry, UnreadableEntry
 from upstream.caching.days import Piece
 from upstream.caching.store import Key, MemoryStore, Pattern, Store, StoreStats, series
 from upstream.caching.trust import Trust
-from upstream.call import Answer, Call, Reading
+from upstream.call import Answer, Call, MadeCall, Provenance, Reading
 from upstream.client import Listener
 from upstream.decoding import figures
 from upstream.decoding.bad_value import BadValues
-from upstream.decoding.decode import need, require
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_rows import partial_rows_of
 from upstream.errors import Malformed, Unavailable, UpstreamError, UpstreamFailed
@@ -42,11 +41,11 @@ from upstream.reports import request
 from upstream.reports.order import Claim, RowOrder, RowOrders, Share, shares
 from upstream.reports.request import checked
 from upstream.reports.rows import Row
-from upstream.reports.table import DAILY_MOVEMENTS, GAME_LOGS, GROUP_MOVEMENTS
+from upstream.reports.table import DAILY_MOVEMENTS, Fingerprint
 from upstream.resilience import deadline
 from upstream.resilience.single_flight import SLACK, SingleFlight
 
-__all__ = ["CacheStats", "CachedShare", "DayCache", "DaySource", "MadeCall", "open_store"]
+__all__ = ["CacheStats", "CachedShare", "DayCache", "DaySource", "open_store"]
 
 _log = structlog.get_logger("upstream.cache")
 _K = TypeVar("_K")
@@ -73,22 +72,6 @@ class DaySource(Protocol):
     """What the cache asks: `Upstream`, or what stands for it."""
 
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class MadeCall:
-    """An upstream call that an answer took. `joined` says that another had begun it, who counts its cost; `error` is
-    the code of one that failed.
-    """
-
-    call: Call
-    requests: int
-    rows: int
-    bytes: int
-    seconds: float
-    joined: bool = False
-    error: str | None = None
-    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,23 +222,23 @@ class _ReadSummary:
             self.made.append(replace(flight.made, joined=joined))
 
     def answer(self, rows: list[Any], outcome: str) -> Answer[Any]:
-        """The answer with its notes."""
-        notes: dict[str, object] = {"outcome": outcome, "calls": tuple(self.made)}
-        if self.hit:
-            notes["hit"] = days.spans(tuple(sorted(self.hit)))
-        if self.missed:
-            notes["missed"] = days.spans(tuple(sorted(self.missed)))
-        if self.since:
-            notes["stale"] = min(self.since)
+        """Return the answer with its provenance."""
         own = [made for made in self.made if not made.joined]
+        provenance = Provenance(
+            outcome,
+            min(self.since, default=None),
+            tuple(self.readings),
+            tuple(self.made),
+            days.spans(tuple(sorted(self.hit))),
+            days.spans(tuple(sorted(self.missed))),
+        )
         return Answer(
             rows,
             sum(made.requests for made in own),
             sum(made.bytes for made in own),
             time.monotonic() - self.started,
-            notes,
-            tuple(self.readings),
-            # They run side by side.
+            provenance,
+            # The calls run side by side.
             waited=max((made.waited for made in own), default=0.0),
         )
 
@@ -348,7 +331,7 @@ class DayCache:
             # One error may be raised in many waiters: each begins a traceback of its own.
             raise outcome.with_traceback(None)
         if self._store is not None:
-            need(outcome.rows, call.columns)
+            outcome.read(call.columns)
         return outcome
 
     async def _joined(
@@ -457,8 +440,8 @@ class DayCache:
         name = self._series(call, scope)
         if report.moment is not None:
             return _Cut(call, name, days.pieces(interval, self._zone), report.moment, False)
-        assert report.frame is not None
-        return _Cut(call, name, days.whole_days(interval, self._zone, self._day_zone), report.frame, True)
+        assert report.day is not None
+        return _Cut(call, name, days.whole_days(interval, self._zone, self._day_zone), report.day, True)
 
     def _whole_key(self, call: Call, scope: str) -> Key:
         period = call.interval
@@ -494,7 +477,7 @@ class DayCache:
         except UpstreamError as error:
             self._outcomes["error"] += 1
             return error
-        self._outcomes[str(answer.notes["outcome"])] += 1
+        self._outcomes[answer.provenance.outcome] += 1
         self._counted["hits"] += len(tale.hit)
         self._counted["misses"] += len(tale.missed)
         self._counted["stale"] += len(tale.since)
@@ -510,10 +493,9 @@ class DayCache:
             return error
         self._outcomes["off"] += 1
         made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
-        notes = {"outcome": "off", "calls": (made,)}
-        reading = self._reading_of(call, asked)
+        provenance = Provenance("off", None, (self._reading_of(call, asked),), (made,))
         seconds = time.monotonic() - started
-        return Answer(answer.rows, answer.requests, answer.bytes, seconds, notes, (reading,), waited=answer.waited)
+        return Answer(answer.rows, answer.requests, answer.bytes, seconds, provenance, waited=answer.waited)
 
     def _reading_of(self, call: Call, asked: datetime.datetime) -> Reading:
         """Return the reading of a call that passed by the cache: nothing of it is kept, so it is trusted no longer."""
@@ -861,7 +843,7 @@ class DayCache:
     def _checkable(self, cut: _Cut, piece: Piece, kept: DayEntry, now: datetime.datetime) -> bool:
         """Return whether a cheap fingerprint can show that kept rows of a day are still what the upstream has."""
         return (
-            cut.call.report in (GROUP_MOVEMENTS, GAME_LOGS)
+            cut.call.report.fingerprint is not None
             and kept.asked <= days.microseconds(now)
             and self._closed_when_read(cut, piece, kept)
         )
@@ -879,7 +861,7 @@ class DayCache:
         for run in days.runs(sorted(ended)):
             places = {place: ended[place] for place in run}
             try:
-                if cut.call.report is GAME_LOGS:
+                if cut.call.report.fingerprint is Fingerprint.COUNT:
                     same = await self._same_count(cut, places, tale)
                     found = dict.fromkeys(places, (NO_PRINT, same))
                 else:
@@ -926,8 +908,8 @@ class DayCache:
         group = dict(cut.call.params)["group_id"]
         answer = await self.fetch(Call.of(DAILY_MOVEMENTS, interval, groupid=group), not_before=self._now())
         # A bad value says neither that the day changed nor that it did not.
-        require(answer.rows, DAILY_MOVEMENTS.row.__struct_fields__)
-        tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, MadeCall)]  # type: ignore[attr-defined]
+        answer.require(DAILY_MOVEMENTS.row.__struct_fields__)
+        tale.made += answer.provenance.calls
         totals: dict[datetime.date, list[Any]] = {}
         for row in answer.rows:
             totals.setdefault(row.timestamp, []).append(row)
@@ -947,7 +929,7 @@ class DayCache:
 
     async def _fetched(self, call: Call) -> _ReadDays:
         started, asked = time.monotonic(), self._now()
-        call = replace(call, columns=None)  # what is kept serves those who read other columns
+        call = call.with_columns(None)  # cached rows serve readers of other columns, too
         try:
             answer = await self._upstream.fetch(call)
         except Exception as error:

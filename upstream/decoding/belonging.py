@@ -28,7 +28,7 @@ def refuse_strangers(call: Call, rows: Sequence[Row], span: Span | None, zone: d
     if not rows:
         return
     report = call.report
-    column = report.moment or report.frame
+    column = report.time_column
     for name, value in call.params:
         own = report.echoes.get(name)
         if own is None:

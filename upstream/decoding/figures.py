@@ -1,4 +1,4 @@
-"""The totals that movements add up to, as the daily report has them (R1), computed from R5 or R11 (C19)."""
+"""Compute the daily totals of a group from its movements (R5 or R11), as the daily report has them (R1, C19)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,32 +6,21 @@ from decimal import Context, Decimal, Inexact
 from typing import Any
 
 from upstream.reports.rows import DailyMovementRow
+from upstream.reports.table import FINANCIAL_MOVEMENTS, GROUP_MOVEMENTS
 
-# Sums of amounts of up to a hundred digits, none of them lost.
+# Sums amounts of up to a hundred digits without losing one.
 EXACT = Context(prec=400, traps=[Inexact])
 
 # The total that each type of movement of R5 counts towards.
-PARTS: Mapping[str, str] = {
-    "bingo - wager": "wagers",
-    "bingo - refund": "refunds",
-    "bingo - prize": "paid",
-    "bingo - jackpot": "paid",
-}
+PARTS: Mapping[str, str] = GROUP_MOVEMENTS.totals
 COMMISSION, COMMISSION_REFUND = (100, 3), (100, 5)
 # The same for type and subtype of R11. Commissions are no part of a group's daily totals.
-FINANCIAL_PARTS: Mapping[tuple[int, int], str] = {
-    (1, 1): "wagers",
-    (3, 1): "refunds",
-    (3, 2): "refunds",
-    (100, 2): "paid",
-    COMMISSION: "",
-    COMMISSION_REFUND: "",
-}
+FINANCIAL_PARTS: Mapping[tuple[int, int], str] = FINANCIAL_MOVEMENTS.totals
 
 
 @dataclass(frozen=True, slots=True)
 class NumberForms:
-    """Totals of a group on one day, without signs: wagers, refunds and payments."""
+    """Hold the totals of a group on one day, without signs: wagers, refunds and payments."""
 
     wagers: Decimal = Decimal(0)
     refunds: Decimal = Decimal(0)
@@ -39,7 +28,7 @@ class NumberForms:
 
     @property
     def net(self) -> Decimal:
-        """Return what the house keeps."""
+        """Return the wagers less refunds and payments."""
         return EXACT.subtract(EXACT.subtract(self.wagers, self.refunds), self.paid)
 
 

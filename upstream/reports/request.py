@@ -53,7 +53,12 @@ class Span:
 
 
 def checked(call: Call) -> Call:
-    """The call with its parameters in one way of writing, so that equal calls are equal. Raises BadParameter."""
+    """Return the call with its parameters in one spelling, so that equal calls are equal. Raise BadParameter.
+
+    A call that was checked before is returned as it is.
+    """
+    if call.checked:
+        return call
     report, params = call.report, call.params
     given = dict(params)
     if len(given) != len(params):
@@ -73,7 +78,7 @@ def checked(call: Call) -> Call:
         raise BadParameter(f"{report.code}: has no agent")
     _check_interval(report, call.interval)
     written = tuple(sorted(given.items()))
-    return call if written == params else replace(call, params=written)
+    return (call if written == params else replace(call, params=written)).mark_checked()
 
 
 def can_carry(text: object) -> bool:

@@ -184,4 +184,4 @@ class Stale:
     """An upstream that is out of reach, while the cache still holds what it said."""
 
     async def fetch(self, call: calls.Call) -> calls.Answer[Any]:
-        return calls.Answer([], notes={"outcome": "stale", "stale": datetime(2026, 3, 15, 11, tzinfo=UTC)})
+        return calls.Answer([], provenance=calls.Provenance("stale", datetime(2026, 3, 15, 11, tzinfo=UTC)))

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.upstream.ledger import LONG, START, Clock, Ledger, movement
-from upstream.caching.cache import DayCache, MadeCall
+from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, MadeCall, Provenance
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import PartialRow
 from upstream.errors import Incomplete, Malformed, NotFound, Unauthenticated, Unavailable, UpstreamError, UpstreamFailed
@@ -69,9 +69,9 @@ async def test_held_days_are_not_asked_for_again(cached: DayCache, ledger: Ledge
     again = await cached.fetch(march(1, 10))
     assert again.rows == first.rows
     assert ledger.spans == []
-    assert (first.notes["outcome"], again.notes["outcome"]) == ("miss", "hit")
+    assert (first.provenance.outcome, again.provenance.outcome) == ("miss", "hit")
     assert (first.requests, first.bytes, again.requests, again.bytes) == (1, 24_000, 0, 0)
-    assert again.notes == {"outcome": "hit", "calls": (), "hit": ("2026-03-01/2026-03-10",)}
+    assert again.provenance == Provenance("hit", readings=again.readings, cached=("2026-03-01/2026-03-10",))
 
 
 async def test_any_part_of_held_days_is_cut_out_of_them(cached: DayCache, ledger: Ledger) -> None:
@@ -89,7 +89,7 @@ async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: Da
     assert first.rows == whole  # what is kept is whole
     ledger.calls.clear()
     again = await cached.fetch(call)
-    assert again.notes["outcome"] == "hit"
+    assert again.provenance.outcome == "hit"
     assert isinstance(again.rows, LazyRows)
     excerpts = list(again.rows)
     (kind,) = set(map(type, excerpts))
@@ -120,11 +120,11 @@ async def test_only_missing_days_are_fetched_and_neighbours_in_one_call(cached: 
     answer = await cached.fetch(march(1, 10))
     assert answer.rows == ledger.listed(march(1, 10))
     assert sorted(ledger.spans) == ["03-01T00 03-03T00", "03-05T00 03-08T00", "03-09T00 03-11T00"]
-    assert answer.notes["outcome"] == "partial"
-    assert answer.notes["hit"] == ("2026-03-03/2026-03-04", "2026-03-08")
-    assert answer.notes["missed"] == ("2026-03-01/2026-03-02", "2026-03-05/2026-03-07", "2026-03-09/2026-03-10")
+    assert answer.provenance.outcome == "partial"
+    assert answer.provenance.cached == ("2026-03-03/2026-03-04", "2026-03-08")
+    assert answer.provenance.missing == ("2026-03-01/2026-03-02", "2026-03-05/2026-03-07", "2026-03-09/2026-03-10")
     assert answer.requests == 3
-    calls = answer.notes["calls"]
+    calls = answer.provenance.calls
     assert isinstance(calls, tuple)
     assert sorted(made.rows for made in calls) == [48, 48, 72]
     assert {made.seconds for made in calls} == {0.25}
@@ -161,7 +161,7 @@ async def test_a_part_of_a_day_that_is_not_held_is_asked_as_it_is_and_not_kept(
 async def test_a_day_without_rows_is_held_as_well(cached: DayCache, ledger: Ledger) -> None:
     ledger.rows.clear()
     assert (await cached.fetch(march(1, 3))).rows == []
-    assert (await cached.fetch(march(2, 2))).notes["outcome"] == "hit"
+    assert (await cached.fetch(march(2, 2))).provenance.outcome == "hit"
 
 
 async def test_today_stays_for_seconds_and_yesterday_until_its_grace_is_over(
@@ -169,7 +169,7 @@ async def test_today_stays_for_seconds_and_yesterday_until_its_grace_is_over(
 ) -> None:
     await cached.fetch(march(1, 20))
     clock.move(seconds=4.9)
-    assert (await cached.fetch(march(1, 20))).notes["outcome"] == "hit"
+    assert (await cached.fetch(march(1, 20))).provenance.outcome == "hit"
     clock.move(seconds=0.1)
     ledger.calls.clear()
     ledger.add(movement(10_000, clock.now))
@@ -225,9 +225,9 @@ async def test_rows_of_another_caller_origin_or_parameter_are_never_served(
     other = DayCache(ledger, store, UTC, now=clock, origin=lambda: "https://staging.example/")
     ledger.calls.clear()
     for outcome in ("miss", "hit"):
-        assert (await cached.fetch(march(1, 2), scope="user 60")).notes["outcome"] == outcome
-        assert (await cached.fetch(march(1, 2, group=6))).notes["outcome"] == outcome
-        assert (await other.fetch(march(1, 2))).notes["outcome"] == outcome
+        assert (await cached.fetch(march(1, 2), scope="user 60")).provenance.outcome == outcome
+        assert (await cached.fetch(march(1, 2, group=6))).provenance.outcome == outcome
+        assert (await other.fetch(march(1, 2))).provenance.outcome == outcome
     assert len(ledger.calls) == 3
 
 
@@ -304,7 +304,7 @@ async def test_one_fetch_runs_for_all_who_wait(cached: DayCache, ledger: Ledger)
     for answer, call in zip(answers, (march(1, 10), march(1, 10), march(2, 3), march(9, 12), hours(4, 9)), strict=True):
         assert answer.rows == ledger.listed(call)
     assert ledger.calls == []
-    joined = answers[2].notes["calls"]
+    joined = answers[2].provenance.calls
     assert isinstance(joined, tuple)
     assert [(made.joined, made.rows) for made in joined] == [(True, 240)]
     assert answers[2].requests == 0
@@ -334,7 +334,7 @@ async def test_who_leaves_disturbs_nobody(cached: DayCache, ledger: Ledger) -> N
     assert first.cancelled()
     ledger.gate.set()
     assert (await second).rows == ledger.listed(march(5, 6))
-    assert (await cached.fetch(march(1, 10))).notes["outcome"] == "hit"
+    assert (await cached.fetch(march(1, 10))).provenance.outcome == "hit"
     assert ledger.spans == ["03-01T00 03-11T00"]
 
 
@@ -346,7 +346,7 @@ async def test_when_all_have_left_the_days_are_still_kept(cached: DayCache, ledg
     await asyncio.gather(task, return_exceptions=True)
     ledger.gate.set()
     await settle()
-    assert (await cached.fetch(march(1, 2))).notes["outcome"] == "hit"
+    assert (await cached.fetch(march(1, 2))).provenance.outcome == "hit"
 
 
 async def test_closing_lets_what_is_under_way_end(ledger: Ledger, store: MemoryStore, clock: Clock) -> None:
@@ -428,13 +428,13 @@ async def test_days_past_their_time_stand_in_while_the_upstream_is_away_and_are_
     ledger.error = error
     answer = await cached.fetch(march(18, 20))
     assert answer.rows == fresh.rows
-    assert answer.notes["outcome"] == "stale"
-    assert answer.notes["stale"] == since
-    assert answer.notes["hit"] == ("2026-03-18/2026-03-19",)
-    calls = answer.notes["calls"]
+    assert answer.provenance.outcome == "stale"
+    assert answer.provenance.stale_since == since
+    assert answer.provenance.cached == ("2026-03-18/2026-03-19",)
+    calls = answer.provenance.calls
     assert isinstance(calls, tuple)
     assert [made.error for made in calls] == [error.code]
-    assert (await cached.fetch(hours(19 * 24 + 3, 19 * 24 + 5))).notes["stale"] == since
+    assert (await cached.fetch(hours(19 * 24 + 3, 19 * 24 + 5))).provenance.stale_since == since
     ledger.error = None
     assert (await cached.fetch(march(18, 20))).rows == ledger.listed(march(18, 20))
 
@@ -454,7 +454,7 @@ async def test_a_day_stands_in_for_a_day_at_most(cached: DayCache, ledger: Ledge
     await cached.fetch(march(20, 20))
     ledger.error = Unavailable("down")
     clock.move(seconds=5 + 86400 - 1)
-    assert (await cached.fetch(march(20, 20))).notes["outcome"] == "stale"
+    assert (await cached.fetch(march(20, 20))).provenance.outcome == "stale"
     clock.move(seconds=1)
     with pytest.raises(Unavailable):
         await cached.fetch(march(20, 20))
@@ -488,7 +488,7 @@ async def test_one_failed_run_is_stood_in_for_and_the_rest_is_fresh(
 
     ledger.fetch = fail_today  # type: ignore[method-assign]
     answer = await cached.fetch(march(17, 20))
-    assert answer.notes["outcome"] == "stale"
+    assert answer.provenance.outcome == "stale"
     assert answer.rows == ledger.listed(march(17, 20))
     assert len(ledger.calls) == calls_before + 1
 
@@ -501,7 +501,7 @@ async def test_bytes_that_cannot_be_read_are_fetched_anew(
         value, until = store._entries[key]
         store._entries[key] = (b"?" if key[1].endswith("01") else value[:-3]), until
     assert (await cached.fetch(march(1, 3))).rows == ledger.listed(march(1, 3))
-    assert (await cached.fetch(march(1, 3))).notes["outcome"] == "hit"
+    assert (await cached.fetch(march(1, 3))).provenance.outcome == "hit"
 
 
 async def test_an_id_that_no_bytes_can_hold_is_answered_and_not_kept(cached: DayCache, ledger: Ledger) -> None:
@@ -540,13 +540,13 @@ async def test_what_has_no_days_is_kept_for_seconds(clock: Clock, store: MemoryS
     for seconds in (0, 4, 1, 1):
         clock.move(seconds=seconds)
         answer = await cached.fetch(call)
-        outcomes.append((answer.notes["outcome"], answer.rows[0].id))
+        outcomes.append((answer.provenance.outcome, answer.rows[0].id))
     assert outcomes == [("miss", 1), ("hit", 1), ("miss", 2), ("hit", 2)]
     upstream.error = Unavailable("down")
     clock.move(hours=1)
     stale = await cached.fetch(call)
-    assert (stale.notes["outcome"], stale.rows[0].id) == ("stale", 2)
-    assert stale.notes["stale"] == clock.now - datetime.timedelta(hours=1, seconds=1)
+    assert (stale.provenance.outcome, stale.rows[0].id) == ("stale", 2)
+    assert stale.provenance.stale_since == clock.now - datetime.timedelta(hours=1, seconds=1)
     assert (await cached.forget("R8")) == 1
     with pytest.raises(Unavailable):
         await cached.fetch(call)
@@ -697,7 +697,9 @@ async def test_without_a_store_every_call_goes_out_as_it_is(ledger: Ledger, cloc
     for _ in range(2):
         answer = await cached.fetch(march(1, 2))
         assert answer.rows == ledger.listed(march(1, 2))
-        assert answer.notes == {"outcome": "off", "calls": (MadeCall(march(1, 2), 1, 48, 4800, 0.25),)}
+        assert answer.provenance == Provenance(
+            "off", readings=answer.readings, calls=(MadeCall(march(1, 2), 1, 48, 4800, 0.25),)
+        )
     assert await cached.forget() == 0
     assert (await cached.held(march(1, 2))).fraction == 0
     assert (await cached.stats()).store is None
@@ -707,7 +709,7 @@ async def test_without_a_store_every_call_goes_out_as_it_is(ledger: Ledger, cloc
 async def test_a_period_of_many_years_passes_by(cached: DayCache, ledger: Ledger, store: MemoryStore) -> None:
     interval = dates(datetime.date(1990, 1, 1), datetime.date(2026, 3, 20), UTC)
     answer = await cached.fetch(Call.of(GROUP_MOVEMENTS, interval, group_id=5))
-    assert answer.notes["outcome"] == "off"
+    assert answer.provenance.outcome == "off"
     assert (await store.stats()).entries == 0
 
 

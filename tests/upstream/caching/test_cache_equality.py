@@ -119,9 +119,9 @@ async def check(cached: DayCache, ledger: Ledger, clock: Clock, asked: list[tupl
         rows = answer.rows
         assert call.interval is not None
         oldest = clock.now - datetime.timedelta(seconds=5)
-        if answer.notes["outcome"] == "stale":
+        if answer.provenance.outcome == "stale":
             assert failing
-            since = answer.notes["stale"]
+            since = answer.provenance.stale_since
             assert isinstance(since, datetime.datetime)
             assert since <= oldest
             oldest = since

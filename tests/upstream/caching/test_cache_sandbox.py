@@ -102,7 +102,7 @@ async def test_a_month_asked_for_again_a_minute_later_fetches_today_alone(
     clock.move(minutes=1)
     answer = await cached.fetch(month(report))
     assert answer.rows == uncached
-    assert answer.notes["missed"] == ("2026-03-15",)
+    assert answer.provenance.missing == ("2026-03-15",)
     ((first, last),) = asked(sandbox)
     # The log is asked for with bounds that are a second wider (C26).
     day = ("2026-03-14", "2026-03-16") if report is GAME_LOGS else ("2026-03-15", "2026-03-15")
@@ -161,7 +161,7 @@ async def test_a_game_and_what_is_on_sale_are_kept_for_seconds(cached: DayCache,
         first = await cached.fetch(call)
         again = await cached.fetch(call)
         assert first.rows == again.rows
-        assert again.notes["outcome"] == "hit"
+        assert again.provenance.outcome == "hit"
     assert len(sandbox.calls()) == 3
 
 
@@ -183,8 +183,8 @@ async def test_while_the_sandbox_is_away_the_month_is_stale_and_says_since_when(
     sandbox.fault("400")
     answer = await cached.fetch(month(GROUP_MOVEMENTS))
     assert answer.rows == fresh.rows
-    assert answer.notes["stale"] == since
-    assert (await cached.fetch(days(GROUP_MOVEMENTS, 1, 14))).notes["outcome"] == "hit"
+    assert answer.provenance.stale_since == since
+    assert (await cached.fetch(days(GROUP_MOVEMENTS, 1, 14))).provenance.outcome == "hit"
     with pytest.raises(UpstreamFailed):
         await cached.fetch(days(USER_TRANSACTIONS, 1, 2))
 
@@ -206,7 +206,7 @@ async def test_two_gateways_share_days_through_redis(
     first = await one.fetch(days(GROUP_MOVEMENTS, 1, 9))
     second = await other.fetch(days(GROUP_MOVEMENTS, 1, 9))
     assert second.rows == first.rows
-    assert second.notes["outcome"] == "hit"
+    assert second.provenance.outcome == "hit"
     assert (await other.held(days(GROUP_MOVEMENTS, 1, 12))).missing == ("2026-03-10/2026-03-12",)
     await other.fetch(days(GROUP_MOVEMENTS, 1, 12))
     assert asked(sandbox) == [("2026-03-01", "2026-03-09"), ("2026-03-10", "2026-03-12")]

@@ -162,7 +162,7 @@ async def test_an_unchanged_day_is_trusted_again_after_a_look_at_its_totals(cach
     assert world.calls() == []
     world.clock.move(seconds=1)
     again = await cached.fetch(call(GROUP_MOVEMENTS))
-    assert (again.rows, again.notes["outcome"]) == (first.rows, "hit")
+    assert (again.rows, again.provenance.outcome) == (first.rows, "hit")
     assert world.calls() == [f"{R1} 10-30/10-30"]
     assert [reading.read_at for reading in again.readings] == [NOON]
     assert [reading.until for reading in again.readings] == [NOON + datetime.timedelta(seconds=600)]
@@ -261,7 +261,7 @@ async def test_a_check_that_fails_leaves_the_rows_to_tell(cached: DayCache, worl
     assert f"{R5} 10-30/10-30" in world.calls()
     world.stranger.faults |= {R1: "500", R5: "500"}
     world.clock.move(seconds=300)
-    assert (await cached.fetch(call(GROUP_MOVEMENTS))).notes["outcome"] == "stale"
+    assert (await cached.fetch(call(GROUP_MOVEMENTS))).provenance.outcome == "stale"
 
 
 async def test_a_demand_for_fresh_rows_reads_them_once_for_all(cached: DayCache, world: World) -> None:
