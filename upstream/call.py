@@ -177,7 +177,7 @@ class Answer(Generic[RowT]):
             "outcome": self.provenance.outcome,
             "made_up": self.provenance.made_up,
             "nameless": self.nameless,
-            "untold": self.without_group,
+            "unowned": self.without_group,
             "undecided": self.undecided,
         }
         if self.provenance.stale_since is not None:
