@@ -1,1 +1,1 @@
-"""How the two systems are spoken to: the table of reports, rows, transport, auth and errors."""
+"""Call the two upstream systems: reports, decoding, caching, transport, resilience and errors."""

@@ -1,4 +1,4 @@
-"""The agents of Game History: one for all groups, and others for some of them (C22)."""
+"""Hold the agents of Game History: one for all groups, and others for some groups (C22)."""
 
 import json
 from collections.abc import Callable
@@ -16,17 +16,17 @@ _log = structlog.get_logger("upstream.agents")
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent: its code, which is no secret, and its token."""
+    """Hold an agent: its code, which is not secret, and its token."""
 
     code: str
     token: Secret
 
 
 class Agents:
-    """The default agent, and a file `{"382": {"agent_code": "...", "agent_token": "..."}}` by group id.
+    """Hold the default agent, and those of a file `{"382": {"agent_code": "...", "agent_token": "..."}}` by group id.
 
-    A changed file is picked up at the next call. One that is not such JSON leaves the agents as they were; if it never
-    was, it is an error for the agents in it until it is mended. The default agent does not depend on it.
+    A changed file is read at the next call. If the new text is not such JSON, the agents stay as they were; if no text
+    was valid so far, a call of an agent in the file fails. The default agent does not depend on the file.
     """
 
     def __init__(self, default: Agent | None = None, file: Path | None = None) -> None:
@@ -35,17 +35,17 @@ class Agents:
         self._text: str | None = None
         self._groups: dict[str, str] = {}
         self._agents: dict[str, tuple[Agent, str]] = {}
-        self._wrong: str | None = None  # the last text that was no map
+        self._wrong: str | None = None  # the last text that was not a map
         with suppress(SecretMissing):
             self._load()
 
     def of_group(self, group_id: int | str) -> str:
-        """The code of a group's agent for `Call.agent`: "" where the default serves it. Raises SecretMissing."""
+        """Return the code of a group's agent for `Call.agent`: "" if the default serves it. Raise SecretMissing."""
         self._load()
         return self._groups.get(str(group_id), "")
 
     def agent(self, code: str = "") -> Agent:
-        """The agent of that code, "" for the default. Raises SecretMissing when there is none."""
+        """Return the agent of this code, "" for the default. Raise SecretMissing if there is none."""
         default = self._default
         if default is not None and code in ("", default.code):
             return default
@@ -57,7 +57,7 @@ class Agents:
         return self._agents[code][0]
 
     def known(self) -> list[str]:
-        """Every token seen so far, for the redaction."""
+        """Return every token seen so far, for the redaction."""
         agents = [agent for agent, _ in self._agents.values()]
         if self._default is not None:
             agents.append(self._default)
@@ -76,7 +76,7 @@ class Agents:
             if self._text is not None:
                 _log.warning("agents.unusable", file=str(self._file.path), kept="the agents of before")
                 return
-            # The JSON reader's own message quotes the text, and with it a token.
+            # The message of the JSON reader quotes the text, and with it a token.
             raise SecretMissing(f"the file {self._file.path} is not a JSON map of group id to agent") from None
         for code, token in groups.values():
             # The agent stays the same object, so that it remembers its former tokens.

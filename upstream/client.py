@@ -1,4 +1,4 @@
-"""The one door to both upstreams: a call goes in, its whole answer comes out, or an error of `upstream/errors.py`."""
+"""Make calls of both upstreams: return the whole answer of a call, or raise an error of `upstream/errors.py`."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from upstream.journal import PAYLOAD_LIMIT, Journal
 from upstream.reports.request import checked
 from upstream.reports.table import System
 from upstream.resilience.breaker import BreakerOpen, Breakers
-from upstream.resilience.single_flight import SingleFlight
+from upstream.resilience.single_flight import SingleFlights
 from upstream.transport.secret import Redactor, quieten
 from upstream.transport.transport import Tally
 
@@ -29,15 +29,15 @@ __all__ = ["GameHubConfig", "GameLogConfig", "Listener", "Upstream"]
 _log = structlog.get_logger("upstream")
 
 Listener = Callable[[Call, "Answer[Any] | UpstreamError", float, float], None]
-"""Told of every call that has ended: the call, its answer or error, and when it began and ended (`time.monotonic`)."""
+"""Called when a call has ended: with the call, its answer or error, and its start and end (`time.monotonic`)."""
 
 
 class Upstream:
-    """Both systems. Either may be None: a call to it is Unavailable, and says which setting is missing.
+    """Call both systems. Either may be None: a call to it is Unavailable, and says which setting is missing.
 
-    Each call runs in a task of its own, and everybody who asks the same while it runs waits for that task. Who gives
-    up waiting leaves the task, its connection and the others who wait untouched; when the last of them has left, the
-    task is stopped, and its slot is free. A call ends at its own deadline, or at the latest of those who wait.
+    Each call runs in a task of its own, and all callers that make an equal call meanwhile wait for this task. A waiter
+    that gives up leaves the task, its connection and the other waiters untouched. When the last waiter has left, the
+    task is stopped, and its slot is free. A call ends at its own deadline, or at the latest deadline of its waiters.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Upstream:
         quieten(self._redactor)
         self._journal = journal
         self._listeners = list(listeners)
-        self._flights: dict[Hashable, SingleFlight[Answer[Any] | UpstreamError]] = {}
-        self._tasks: set[asyncio.Task[Answer[Any] | UpstreamError]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._flights: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights(self._tasks, self._failed)
         self._irregular: dict[System, Counter[tuple[str, str]]] = {system: Counter() for system in System}
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        """The upstreams."""
+        """Return the upstreams."""
         return self
 
     async def __aexit__(
@@ -82,34 +82,30 @@ class Upstream:
         await self.aclose()
 
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]:
-        """The answer to a call: all rows, in the upstream's order. They are shared: nobody may change them.
+        """Return the answer to a call: all rows, in the upstream's order. They are shared: never change them.
 
-        `observe` is told of this call as the listeners are of all. Raises UpstreamError; BadParameter, a ValueError,
-        before anything is sent, for a call that no upstream may be asked (C6).
+        `observe` is a listener for this call alone. Raise UpstreamError; raise BadParameter, a ValueError, before
+        anything is sent, for parameters that no upstream accepts (C6).
         """
         call = checked(call)
-        # Intervals are equal whatever days they were made of, which reports of days go by.
-        asked = (call, call.interval.days if call.interval is not None else None)
-        flight = self._flights.get(asked)
+        # Intervals are equal whatever dates they were made of, but reports of dates depend on these.
+        key = (call, call.interval.days if call.interval is not None else None)
+        flight = self._flights.get(key)
         if flight is None:
             if self._closed:
                 raise Unavailable("the gateway is stopping")
-            flight = self._flights[asked] = SingleFlight(
-                lambda: self._run(call), call.report.code, lambda gone: self._gone(asked, gone)
-            )
-            self._tasks.add(flight.task)
-            flight.task.add_done_callback(self._landed)
+            flight = self._flights.start(lambda: self._run(call), call.report.code, (key,))
         started = time.monotonic()
         outcome = self._read(call, await flight.wait())
         if observe is not None:
-            self._tell([observe], call, outcome, started)
+            self._notify([observe], call, outcome, started)
         if isinstance(outcome, UpstreamError):
             # One error may be raised in many waiters: each begins a traceback of its own, with no earlier frames.
             raise outcome.with_traceback(None)
         return outcome
 
     def _read(self, call: Call, outcome: Answer[Any] | UpstreamError) -> Answer[Any] | UpstreamError:
-        """What came of a call, with the columns readable that this asker reads, whatever the first one did."""
+        """Return the outcome of a call with the columns of this caller readable: the first caller may read others."""
         if isinstance(outcome, Answer):
             try:
                 outcome.read(call.columns)
@@ -119,27 +115,27 @@ class Upstream:
         return outcome
 
     async def aclose(self) -> None:
-        """Let the calls under way end, each within its deadline, then close every connection. Later calls fail."""
+        """Let running calls end, each within its deadline, then close every connection. Later calls fail."""
         self._closed = True
         while self._tasks:
             await asyncio.wait(list(self._tasks))
-            # The tasks are taken out of the table by callbacks, which run a moment after them.
+            # Callbacks remove the tasks from the set. They run a moment after the tasks.
             await asyncio.sleep(0)
         for system in self._systems.values():
             await system.transport.aclose()
         self._systems.clear()
 
     def spare(self, system: System) -> bool:
-        """Whether a system may be asked once more for what it has failed to answer; spends of its retry budget."""
+        """Return whether a system may be called once more after a failure, and count it against its retry budget."""
         found = self._systems.get(system)
         return found is not None and found.transport.budget.spend()
 
     def notes(self) -> list[str]:
-        """Which circuit breakers are open, in words."""
+        """Return which circuit breakers are open, in words."""
         return [note for breakers in self._breakers.values() for note in breakers.notes()]
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """By system, for metrics: its breakers, its slots, its retry budget, its bad values by report and column."""
+        """Return the metrics of each system: breakers, slots, retry budget, and bad values by report and column."""
         return {
             system.value: {
                 "breakers": self._breakers[system].stats(),
@@ -149,15 +145,8 @@ class Upstream:
             for system, found in self._systems.items()
         }
 
-    def _gone(self, asked: Hashable, flight: "SingleFlight[Answer[Any] | UpstreamError]") -> None:
-        if self._flights.get(asked) is flight:
-            del self._flights[asked]
-
-    def _landed(self, task: "asyncio.Task[Answer[Any] | UpstreamError]") -> None:
-        self._tasks.discard(task)
-        # What nobody waits for any longer is not to be complained of by the event loop.
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("upstream.defect", task=task.get_name(), defect=self._redactor.text(repr(error)))
+    def _failed(self, task: "asyncio.Task[Any]", error: BaseException) -> None:
+        _log.error("upstream.defect", task=task.get_name(), defect=self._redactor.text(repr(error)))
 
     async def _run(self, call: Call) -> Answer[Any] | UpstreamError:
         tally = Tally(call.report.code)
@@ -166,8 +155,8 @@ class Upstream:
         try:
             passage = breakers.admit(call.report) if breakers is not None else None
         except BreakerOpen as refused:
-            # The failures that opened it are logged and written down; what is not asked at all is counted.
-            self._tell(self._listeners, call, refused, tally.started)
+            # The failures that opened it are logged and recorded. Calls that are not made are only counted.
+            self._notify(self._listeners, call, refused, tally.started)
             return refused
         settled = False
         try:
@@ -177,14 +166,14 @@ class Upstream:
                 outcome = error
             if isinstance(outcome, UpstreamError):
                 self._keep(call, outcome, tally)
-            # What was not sent, or only when there was no time left, tells nothing of the upstream.
+            # A call that was not sent, or sent with no time left, shows nothing about the upstream.
             if passage is not None and tally.requests and not tally.hurried and not isinstance(outcome, Overloaded):
                 passage.settle(outcome if isinstance(outcome, UpstreamError) else None)
                 settled = True
         finally:
             if passage is not None and not settled:
                 passage.drop()
-        self._tell(self._listeners, call, outcome, tally.started)
+        self._notify(self._listeners, call, outcome, tally.started)
         return outcome
 
     async def _answer(self, call: Call, tally: Tally) -> Answer[Any]:
@@ -209,11 +198,11 @@ class Upstream:
             if not late.expired:
                 raise
         tally.hurried = system.transport.hurried(tally)
-        # Raised out here, where no exception of an HTTP library is its context.
+        # Raised here, outside the `except` block, so that no exception of an HTTP library is its context.
         raise system.transport.late(tally)
 
     def _keep(self, call: Call, error: UpstreamError, tally: Tally) -> None:
-        """Complete an error, without tokens; log it and write it down."""
+        """Complete an error, redact it, log it, and record it in the journal."""
         redact = self._redactor
         error.message = redact.text(error.message)
         error.args = (error.message,)
@@ -241,7 +230,7 @@ class Upstream:
             self._journal.record(error)
 
     def _note(self, call: Call, bad: BadValues, new: Counter[str], first: bool) -> None:
-        """Count bad values of an answer (C34); of the first ones, log what is wrong and write it down."""
+        """Count bad values of an answer (C34). Log the first ones and record them in the journal."""
         counted = self._irregular[call.report.system]
         for column, count in new.items():
             counted[bad.report, column] += count
@@ -261,7 +250,7 @@ class Upstream:
         if self._journal is not None:
             self._journal.record(error)
 
-    def _tell(
+    def _notify(
         self, listeners: Sequence[Listener], call: Call, outcome: Answer[Any] | UpstreamError, started: float
     ) -> None:
         ended = time.monotonic()
@@ -280,10 +269,10 @@ def _breakers(system: System, config: GameHubConfig | GameLogConfig) -> Breakers
 
 
 def _params(call: Call) -> dict[str, object]:
-    told: dict[str, object] = dict(call.params)
+    found: dict[str, object] = dict(call.params)
     if call.interval is not None:
-        told["from"] = call.interval.start.isoformat()
-        told["until"] = call.interval.end.isoformat()
+        found["from"] = call.interval.start.isoformat()
+        found["until"] = call.interval.end.isoformat()
     if call.agent:
-        told["agent_code"] = call.agent
-    return told
+        found["agent_code"] = call.agent
+    return found

@@ -1,17 +1,17 @@
-"""The errors of the upstream, as a tree.
+"""Define the errors of the upstream, as a tree.
 
     UpstreamError
     ├── Unauthenticated   UPSTREAM_UNAUTHENTICATED   00001, 10003, any 401, after one re-read of the token
     ├── ContractBroken    UPSTREAM_CONTRACT          10000, 10001, 10012, 10015, 10017, 10019: request not understood
     ├── NotFound          NOT_FOUND                  10011, 10013, 10014, 10016: no such group, user, room or game
     ├── Incomplete        UPSTREAM_INCOMPLETE        10018, `break: true`, a game log that is shorter than its total
-    ├── Failed            UPSTREAM_ERROR             any other failure the upstream reports
+    ├── UpstreamFailed    UPSTREAM_ERROR             any other failure the upstream reports
     ├── Unavailable       UPSTREAM_UNAVAILABLE       timeout, refused, reset, circuit open
     │   └── Insecure      UPSTREAM_TLS               no secure connection: certificates, versions, the handshake
     ├── Overloaded        OVERLOADED                 this call is not made: too many wait, or too many were sent
     └── Malformed         UPSTREAM_MALFORMED         not the documented JSON, or one value that is not as documented
 
-No error holds a token: texts and parameters are redacted where they arise, at the transport (C2).
+No error contains a token: texts and parameters are redacted at the transport (C2).
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ from typing import ClassVar
 
 
 class UpstreamError(Exception):
-    """A failed upstream call: what was asked, what came back, and the id under which the journal keeps it.
+    """Say that an upstream call failed: its parameters, the answer, and the id under which the journal keeps the error.
 
-    `column` is set where one value of an answer is at fault, and not the whole of it.
+    `column` is set if one value of an answer is wrong, and not the whole answer.
     """
 
     code: ClassVar[str] = "UPSTREAM_ERROR"
-    # The message without anything of this very call, for a caller who may not see all that it was about.
+    # The message without details of the call, for a caller who may not see all of its rows.
     plain: ClassVar[str] = "the upstream reported a failure of its own"
 
     def __init__(
@@ -49,67 +49,67 @@ class UpstreamError(Exception):
         self.upstream_code = upstream_code
         self.correlation_id = correlation_id
         self.payload = payload
-        self.requests = 0  # how many HTTP requests the failed call took
-        self.waited = 0.0  # and for how many seconds they waited for their turn
+        self.requests = 0  # the number of HTTP requests of the failed call
+        self.waited = 0.0  # the seconds for which they waited for their turn
 
 
 class Unauthenticated(UpstreamError):
-    """The upstream refused the token, also after it was read anew."""
+    """Say that the upstream refused the token, also after it was read again."""
 
     code = "UPSTREAM_UNAUTHENTICATED"
     plain = "the upstream refused the configured token"
 
 
 class ContractBroken(UpstreamError):
-    """The upstream did not understand a request that the contract allows."""
+    """Say that the upstream did not understand a request that the contract allows."""
 
     code = "UPSTREAM_CONTRACT"
     plain = "the upstream did not understand a request that its document allows"
 
 
 class NotFound(UpstreamError):
-    """The upstream knows no group, user, room or game of that id."""
+    """Say that the upstream knows no group, user, room or game of this id."""
 
     code = "NOT_FOUND"
     plain = "the upstream knows no such group, user, room or game"
 
 
 class Incomplete(UpstreamError):
-    """The rows are cut short, and the upstream says so."""
+    """Say that the rows are cut short, as the upstream reports."""
 
     code = "UPSTREAM_INCOMPLETE"
     plain = "the upstream cut the rows short"
 
 
 class UpstreamFailed(UpstreamError):
-    """The upstream reported a failure of its own."""
+    """Say that the upstream reported a failure of its own."""
 
     code = "UPSTREAM_ERROR"
 
 
 class Unavailable(UpstreamError):
-    """The upstream could not be reached, or did not answer in time."""
+    """Say that the upstream could not be reached, or did not answer in time."""
 
     code = "UPSTREAM_UNAVAILABLE"
     plain = "the upstream could not be reached, or not in time"
 
 
 class Insecure(Unavailable):
-    """No secure connection to the upstream could be made."""
+    """Say that no secure connection to the upstream could be made."""
 
     code = "UPSTREAM_TLS"
     plain = "no secure connection to the upstream could be made"
 
 
 class Overloaded(UpstreamError):
-    """So many calls wait for the upstream, or were sent in this minute, that this one would not be sent in time."""
+    """Say that this call is not made: too many calls wait for the upstream, or were sent in this minute."""
 
     code = "OVERLOADED"
     plain = "more calls wait for the upstream than it may be sent in time"
 
 
 class Malformed(UpstreamError):
-    """The answer is not the documented JSON, or one of its values is not as documented."""
+    """Say that the answer is not the documented JSON, or one of its values is not as documented."""
 
     code = "UPSTREAM_MALFORMED"
     cut = False  # whether the connection or the text ended before the answer did (C38)
@@ -131,7 +131,7 @@ CODES: Mapping[str, type[UpstreamError]] = {
     "10018": Incomplete,
     "10019": ContractBroken,
 }
-"""What each code of the document's "Errors Index" is here; 10002 is an empty result (C11), any other Failed."""
+"""The error for each code of the document's "Errors Index"; 10002 is an empty result (C11), others UpstreamFailed."""
 
 STATUSES: Mapping[int, type[UpstreamError]] = {
     401: Unauthenticated,
@@ -141,15 +141,15 @@ STATUSES: Mapping[int, type[UpstreamError]] = {
     503: Unavailable,
     504: Unavailable,
 }
-"""What an HTTP status is where the answer names no code; any other of 400 and above is Failed."""
+"""The error for an HTTP status if the answer has no code; any other of 400 and above is UpstreamFailed."""
 
 
 def refusal(report: str, status: int, code: str | None, message: str, payload: bytes) -> UpstreamError:
-    """The error that a refused request is: by its code, else by its HTTP status."""
+    """Return the error of a refused request: by its code, or else by its HTTP status."""
     kind = CODES.get(code or "") or STATUSES.get(status, UpstreamFailed)
-    told = f"{report}: the upstream answered {status}"
+    text = f"{report}: the upstream answered {status}"
     if code is not None:
-        told += f" with code {code}"
+        text += f" with code {code}"
     if message:
-        told += f": {message}"
-    return kind(told, status=status, upstream_code=code, payload=payload)
+        text += f": {message}"
+    return kind(text, status=status, upstream_code=code, payload=payload)

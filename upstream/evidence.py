@@ -1,8 +1,8 @@
-"""What a fault report needs of an answer: its form, but not what it says of people and money.
+"""Reduce an answer to the form that a fault report needs, without what it says about people and money.
 
-Of rows, each name stays, each value keeps its form alone: letters become `x` and digits `9`. The column at fault and
-the ids of rows (numbers) stay as they are, so that the vendor finds the place. What the answer says of itself (a code,
-a message, a total) stays as well. What is no JSON, a page of a proxy say, has no rows and stays whole.
+In rows, each name stays, and each value keeps only its form: letters become `x` and digits `9`. The faulty column and
+the ids of rows (numbers) stay, so that the vendor finds the place. The values of the envelope (a code, a message, a
+total) stay as well. An answer that is not JSON, such as the page of a proxy, has no rows and stays whole.
 """
 
 import re
@@ -14,7 +14,7 @@ _FORM = {"x": "x", "digit": "9", "letter": "x"}
 _NUMBER = re.compile(r"[0-9]+")
 _PLACE = re.compile(r"\[\d+\]")
 _WORDS = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
-# What an answer says of itself, at its top: both systems' documents.
+# The keys of the envelopes, by the documents of both systems.
 _ABOUT = frozenset(
     {"error", "errors", "code", "message", "msg", "detail", "status", "break", "total_count", "page", "perPage"}
 )

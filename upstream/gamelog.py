@@ -1,13 +1,13 @@
-"""Game History: the game log, in pages (G1)."""
+"""Read the game log of Game History, page by page (G1)."""
 
 import asyncio
 import datetime
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from upstream.agents import Agent, Agents
@@ -31,81 +31,52 @@ from upstream.errors import (
 from upstream.gamehub import BIG
 from upstream.reports import request
 from upstream.reports.rows import Row
-from upstream.resilience.bucket import Bucket
 from upstream.transport.auth import GameLogAuth, with_token
 from upstream.transport.secret import SecretMissing
-from upstream.transport.secure import PLAIN, Secure
-from upstream.transport.transport import Auth, Reply, Tally, Transport
+from upstream.transport.transport import Auth, Reply, Tally, Transport, TransportConfig
 
-if TYPE_CHECKING:  # httpx is loaded with `wire_httpx.py` alone
-    from httpx import AsyncBaseTransport
-
-# The document shows one failure, "Invalid Parameter.", and names no other: the rest is read from the words.
+# The document shows only one failure, "Invalid Parameter.". Other failures are recognised by their words.
 _UNAUTHENTICATED = re.compile(r"token|credential|unauth|agent", re.IGNORECASE)
 _NO_USER = re.compile(r"(invalid|unknown|no such) user|user(_code)? (not found|does not exist)", re.IGNORECASE)
 _INVALID_PARAMETER = re.compile(r"invalid parameter|invalid method", re.IGNORECASE)
-# A log that has moved under our eyes is read again in one page, which cannot move, if it is no longer than this.
+# A log that changed while its pages were read is read again in one page, if it is not longer than this.
 _ONE_PAGE = 100_000
 MAXIMUM = 1_000_000
 
 
 @dataclass(frozen=True)
-class GameLogConfig:
-    """How Game History is reached: `GameHubConfig` in its terms. `page_size` rows a page, at most 1,000,000."""
+class GameLogConfig(TransportConfig):
+    """Hold the settings of Game History. A page has `page_size` rows, at most 1,000,000."""
 
     url: Callable[[], str]
     agents: Agents
     timezone: ZoneInfo
-    timeout: float = 30.0
-    connect_timeout: float = 5.0
-    concurrency: int = 8
-    attempts: int = 3
-    backoff: float = 0.1
-    body_limit: int = 256 * 1024 * 1024
-    most_waiting: int = 1000
-    hedge_after: str = ""
-    breaker_failures: int = 5
-    breaker_seconds: float = 5.0
-    secure: Secure = PLAIN
-    bucket: Bucket | None = None
+    concurrency: int = field(default=8, kw_only=True)
     page_size: int = 10_000
     pages_at_once: int = 4
     auth: Callable[[Agent], Auth] = GameLogAuth
-    transport: "AsyncBaseTransport | None" = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a page size that the upstream would refuse."""
+        """Raise ValueError for a page size that the upstream would refuse."""
         if not 1 <= self.page_size <= MAXIMUM:
             raise ValueError(f"the page size of the game log must be from 1 to {MAXIMUM:,}")
 
 
 class _PagesMoved(Exception):
-    """The pages do not fit together: the log has changed between them, or is not whole."""
+    """Say that the pages do not fit together: the log changed between them, or is not complete."""
 
 
 class GameLogClient:
-    """Reads the game log of an agent."""
+    """Read the game log of an agent."""
 
     def __init__(self, config: GameLogConfig) -> None:
         self._config = config
-        self.transport = Transport(
-            timeout=config.timeout,
-            connect_timeout=config.connect_timeout,
-            concurrency=config.concurrency,
-            attempts=config.attempts,
-            backoff=config.backoff,
-            body_limit=config.body_limit,
-            most_waiting=config.most_waiting,
-            hedge_after=config.hedge_after,
-            secure=config.secure,
-            bucket=config.bucket,
-            transport=config.transport,
-        )
+        self.transport = Transport(config)
 
     async def read(self, call: Call, tally: Tally, bad: BadValues) -> list[Row]:
-        """The rows of a checked call, from all pages; what is wrong in some of them is noted in `bad`.
+        """Return the rows of a checked call, from all pages. Bad values are noted in `bad`.
 
-        Raises UpstreamError, and TimeoutError at the deadline.
+        Raise UpstreamError, and TimeoutError at the deadline.
 
         A total that moves between pages, a short page or a row that stands on two of them means that the log changed
         while it was read: it is read once more from the start, and then it is Incomplete.
@@ -113,49 +84,49 @@ class GameLogClient:
         assert call.interval is not None
         # One moment for all pages, and for all keys of an operation.
         interval = request.settled(call.interval, call.moment or datetime.datetime.now(datetime.UTC))
-        asked = request.span(interval, self._config.timezone, by_days=False)
-        rows = await self._reader(call, asked, tally, bad).read()
-        refuse_strangers(call, rows, asked, self._config.timezone)
+        span = request.span(interval, self._config.timezone, by_days=False)
+        rows = await self._reader(call, span, tally, bad).read()
+        refuse_strangers(call, rows, span, self._config.timezone)
         assert call.report.moment is not None
-        return rows if asked.window is None else request.within(rows, call.report.moment, asked.window)
+        return rows if span.window is None else request.within(rows, call.report.moment, span.window)
 
     async def count(self, call: Call, tally: Tally) -> int:
         """Return how many rows a checked call would bring, as the upstream counts them: `total_count` of a page of one.
 
-        The bounds are those of the interval: the second more on either side would count rows that are not its own.
-        Raises UpstreamError, and TimeoutError at the deadline.
+        The bounds are those of the interval: an added second on either side would count rows outside it.
+        Raise UpstreamError, and TimeoutError at the deadline.
         """
         assert call.interval is not None
-        asked = request.span(call.interval, self._config.timezone, by_days=False, wider=False)
-        return (await self._reader(call, asked, tally, BadValues(call.report.code)).page(0, 1)).total
+        span = request.span(call.interval, self._config.timezone, by_days=False, wider=False)
+        return (await self._reader(call, span, tally, BadValues(call.report.code)).page(0, 1)).total
 
-    def _reader(self, call: Call, asked: request.Span, tally: Tally, bad: BadValues) -> "_PageReader":
+    def _reader(self, call: Call, span: request.Span, tally: Tally, bad: BadValues) -> "_PageReader":
         try:
-            return _PageReader(self, call, asked, self._config.agents.agent(call.agent), tally, bad)
+            return _PageReader(self, call, span, self._config.agents.agent(call.agent), tally, bad)
         except SecretMissing as error:
             missing = str(error)
         raise Unavailable(f"G1: the agent is not at hand: {missing}")
 
 
 class _PageReader:
-    """One reading of a log."""
+    """Read a log once."""
 
     def __init__(
-        self, log: GameLogClient, call: Call, asked: request.Span, agent: Agent, tally: Tally, bad: BadValues
+        self, log: GameLogClient, call: Call, span: request.Span, agent: Agent, tally: Tally, bad: BadValues
     ) -> None:
         self._config = log._config
         self._transport = log.transport
         self._auth = self._config.auth(agent)
         self._agent = agent
         self._call = call
-        self._asked = asked
+        self._span = span
         self._tally = tally
         self._bad = bad
         self._renewed = False
         self._total = 0
 
     async def read(self) -> list[Row]:
-        """All pages; from the start again if they do not fit together."""
+        """Return the rows of all pages. Read them again from the start if they do not fit together."""
         try:
             return await self._pages(self._config.page_size)
         except _PagesMoved:
@@ -171,7 +142,7 @@ class _PageReader:
         size = size or self._config.page_size
         first = await self.page(0, size)
         self._total = first.total
-        # An upstream that gives fewer rows a page than it was asked for says so in `perPage`.
+        # An upstream that returns fewer rows per page than requested says so in `perPage`.
         if first.per_page is not None and 0 < first.per_page < size:
             size = first.per_page
         pages = [first]
@@ -192,7 +163,7 @@ class _PageReader:
         return rows
 
     async def _beyond(self, size: int) -> list[envelope.LogPage[Row]]:
-        """The pages after one that is full and as long as its total, which may count that page alone (C40)."""
+        """Return the pages after a full page as long as its total, which may count this page alone (C40)."""
         found: list[envelope.LogPage[Row]] = []
         while True:
             page = await self.page(len(found) + 1, size)
@@ -207,7 +178,7 @@ class _PageReader:
                 return found
 
     async def _others(self, count: int, size: int, total: int) -> list[envelope.LogPage[Row]]:
-        """The pages after the first, a few at once; the first failure stops the rest."""
+        """Return the pages after the first, a few at a time. The first failure stops the others."""
         found: list[envelope.LogPage[Row] | None] = [None] * count
         numbers = iter(range(1, count))
 
@@ -227,8 +198,8 @@ class _PageReader:
         return [page for page in found if page is not None]
 
     async def page(self, number: int, size: int) -> envelope.LogPage[Row]:
-        """Return one page of so many rows."""
-        body = request.body(self._call, self._asked, number, size)
+        """Return one page of this size."""
+        body = request.body(self._call, self._span, number, size)
         return await with_token(self._agent.token, self._transport.budget, lambda: self._ask(body))
 
     async def _ask(self, body: dict[str, Any]) -> envelope.LogPage[Row]:
@@ -265,7 +236,7 @@ class _PageReader:
 
 
 def _kind(message: str) -> type[UpstreamError]:
-    """What a `msg` and `detail` say."""
+    """Return the error that a `msg` and `detail` describe."""
     headline = message.partition(":")[0]
     if _INVALID_PARAMETER.search(headline):
         return ContractBroken

@@ -1,4 +1,4 @@
-"""A period of time, resolved: one half-open interval (C4)."""
+"""Resolve a period of time to one half-open interval (C4)."""
 
 import datetime
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ _WEEK = datetime.timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """From `start` (included) to `end` (not), both aware and in UTC.
+    """Hold a period from `start` (included) to `end` (excluded), both aware and in UTC.
 
-    `days` are the first and the last day, both included, where the interval was made of whole days: a report of days
-    (R1) is asked for these, whatever clock its system keeps.
+    `days` are the first and the last day, both included, if the interval was made of whole days. A report of dates (R1)
+    is called for these days, whatever the clock of its system.
     """
 
     start: datetime.datetime
@@ -23,7 +23,7 @@ class Interval:
 
 
 class SentFrame(Enum):
-    """The named time frames, as people speak of them. Weeks start on Monday."""
+    """Name the time frames. Weeks start on Monday."""
 
     TODAY = "today"
     YESTERDAY = "yesterday"
@@ -35,16 +35,16 @@ class SentFrame(Enum):
 
 
 def midnight(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
-    """The first instant of `day` in `zone`, in UTC: 01:00 on the clock where summer time begins at midnight."""
+    """Return the first instant of `day` in `zone`, in UTC: 01:00 on the clock if summer time begins at midnight."""
     # fold=0 takes the offset from before a change, which in a skipped hour gives the instant of the change itself.
     local = datetime.datetime.combine(day, datetime.time(), tzinfo=zone)
     return local.astimezone(datetime.UTC)
 
 
 def dates(first: datetime.date, last: datetime.date, zone: ZoneInfo) -> Interval:
-    """The days from `first` to `last`, both included, in `zone`: days of 23 and 25 hours are as long as they are.
+    """Return the days from `first` to `last`, both included, in `zone`. Days may have 23 or 25 hours.
 
-    Raises ValueError when `first` is after `last`.
+    Raise ValueError if `first` is after `last`.
     """
     if first > last:
         raise ValueError(f"the first day, {first}, is after the last, {last}")
@@ -52,10 +52,10 @@ def dates(first: datetime.date, last: datetime.date, zone: ZoneInfo) -> Interval
 
 
 def resolve(frame: SentFrame, now: datetime.datetime, zone: ZoneInfo) -> Interval:
-    """The interval that a named frame means at the instant `now` (aware) in the business time zone.
+    """Return the interval of a named frame at the instant `now` (aware) in the business time zone.
 
-    THIS_WEEK, THIS_MONTH and THIS_YEAR end with today, the last of their days that has begun: so each of them is a
-    row of closed days and one open one, and LAST_… meets THIS_… without gap or overlap.
+    THIS_WEEK, THIS_MONTH and THIS_YEAR end with today, the last of their days that has begun. So each consists of
+    closed days and one open day, and LAST_… and THIS_… have no gap and no overlap.
     """
     today = now.astimezone(zone).date()
     monday = today - datetime.timedelta(days=today.weekday())

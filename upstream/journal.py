@@ -1,7 +1,7 @@
-"""The error journal: every failed call, kept in an embedded SQLite file for the vendor (C10, "Recommendations").
+"""Record every failed call in an embedded SQLite file, for the vendor (C10, "Recommendations").
 
-One thread of its own writes: the event loop hands an entry over and goes on. A journal that cannot be written is
-logged and fails no call. The file is for this user alone.
+A thread of its own writes, so that the event loop only hands over an entry. If the journal cannot be written, this is
+logged and no call fails. Only this user can read the file.
 """
 
 import datetime
@@ -52,14 +52,14 @@ _COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, mes
 
 
 class JournalUnreadable(Exception):
-    """The file of the journal cannot be read; the text says why."""
+    """Say that the file of the journal cannot be read, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A failed call. `at` is in UTC; `payload` is what the upstream sent, see `upstream/evidence.py`.
+    """Hold a failed call. `at` is in UTC; `payload` is the answer of the upstream, see `upstream/evidence.py`.
 
-    It has no tokens, and of rows no more than a fault report needs; it is at most 16 KiB of it.
+    The payload contains no tokens, of rows only what a fault report needs, and at most 16 KiB.
     """
 
     at: datetime.datetime
@@ -73,7 +73,7 @@ class Entry:
     payload: bytes | None
 
     def line(self) -> str:
-        """The entry as a line of JSON."""
+        """Return the entry as a line of JSON."""
         payload = self.payload.decode("utf-8", "replace") if self.payload is not None else None
         told = {name: getattr(self, name) for name in self.__slots__}
         return json.dumps(told | {"at": self.at.isoformat(), "payload": payload}, ensure_ascii=False)
@@ -84,7 +84,7 @@ def _entry(at: str, correlation_id: str, code: str, report: str, params: str, *r
 
 
 class Journal:
-    """A journal in the file `path`, of the newest `max_entries` errors and `max_bytes` of them."""
+    """Keep a journal in the file `path`: the newest `max_entries` errors, and at most `max_bytes` of them."""
 
     def __init__(self, path: Path | str, *, max_entries: int = 10_000, max_bytes: int = 64 * 1024 * 1024) -> None:
         self._path = Path(path)
@@ -93,11 +93,11 @@ class Journal:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._pending: set[Future[None]] = set()
         self._lock = threading.Lock()
-        self._lost = 0  # changes since it could be written last
+        self._lost = 0  # changes since the last successful write
         self._unreadable = False
 
     def __enter__(self) -> Self:
-        """The journal."""
+        """Return the journal."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,7 +140,7 @@ class Journal:
         future.add_done_callback(self._written)
 
     def noted(self, name: str) -> str | None:
-        """What was noted last under a name, or None; also where the journal cannot be read."""
+        """Return the last note under a name, or None, also if the journal cannot be read."""
         self.flush()
         if not self._path.exists():
             return None
@@ -221,7 +221,7 @@ class Journal:
         self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text)))
 
     def _change(self, change: Callable[[sqlite3.Connection], object], **told: object) -> None:
-        """Carry a change out. That nothing can be written is logged once, until it can be written again."""
+        """Write a change. A failure is logged once, until writing works again."""
         for last in (*[False] * (_TRIES - 1), True):
             try:
                 self._make_private()
@@ -232,7 +232,7 @@ class Journal:
                     self._lost = 0
                 return
             except (sqlite3.Error, OSError) as error:
-                # Two processes that open a new file at once find it locked, whatever the time-out, while WAL is set.
+                # While WAL is set, a second process that opens a new file finds it locked, whatever the time-out.
                 if last or not (isinstance(error, sqlite3.OperationalError) and "locked" in str(error)):
                     if not self._lost:
                         _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)

@@ -1,4 +1,4 @@
-"""Files for this user alone: mode 0600, in folders that are made with mode 0700."""
+"""Make files that only this user can read: mode 0600, in folders that are made with mode 0700."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ def make_file(path: Path) -> None:
     """Make an empty file, and its folder; close a file that is there to others. Raises OSError."""
     make_folder(path.parent)
     try:
-        # An existing file is never opened here: to close it would end the locks that SQLite holds on it.
+        # An existing file is never opened here, because closing it would end the locks of SQLite.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
     except FileExistsError:
         close(path)

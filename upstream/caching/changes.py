@@ -1,7 +1,7 @@
-"""When days were found changed, or were forgotten: what was read of them before is not used any more (C25).
+"""Record when days were found changed or were forgotten. Rows that were read before are not used any more (C25).
 
-The moments are shared through the store where several servers share one, and written to a ledger, so that a restarted
-server and another process of the same machine (`gamehub-graph export`) know them as well.
+The moments are shared through a shared store, and written to a ledger, so that a restarted server and another process
+of the same machine (`gamehub-graph export`) know them as well.
 """
 
 import datetime
@@ -14,13 +14,13 @@ from upstream.caching.store import Key, Store, series
 
 _MOMENT = struct.Struct(">q")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-# So many days are remembered here; of more, the ones that changed first are dropped.
+# So many days are remembered. If there are more, those that changed first are dropped.
 _MOST = 10_000
 _EVER = "all"
 
 
 class ChangeLedger(Protocol):
-    """A place where moments outlive the process."""
+    """Keep moments when the process ends."""
 
     def note(self, name: str, text: str) -> None:
         """Write a text under a name."""
@@ -30,10 +30,10 @@ class ChangeLedger(Protocol):
 
 
 class Changes:
-    """The moments of change, by business day.
+    """Hold the moments of change, by business day.
 
-    `origin` separates upstreams that share a store or a ledger. A moment counts for kept rows, or for files alone:
-    whoever forgets the days of one report leaves kept rows of the others, but no file may contain the forgotten ones.
+    `origin` separates upstreams that share a store or a ledger. A moment counts for cached rows, or only for files: to
+    forget the days of one report leaves cached rows of the others, but no file may contain the forgotten ones.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A parcel: the rows of one day as bytes, which decode at msgspec's speed, and what has to be known of them."""
+"""Pack the rows of one day into bytes that msgspec decodes fast, with a head that describes them."""
 
 import datetime
 import hashlib
@@ -15,7 +15,7 @@ from upstream.caching.days import microseconds
 from upstream.reports.order import Claim, RowOrder, Share
 from upstream.reports.rows import Row
 
-# To be raised when a value means something else than before though its column's name and type stay.
+# Raise this number if a value changes its meaning but its column keeps its name and type.
 FORMAT = 2
 # asked, fresh until (microseconds), fetch, order, proven, number of rows, length of the places, fingerprint
 _HEAD = struct.Struct(">qq8sBBII16s")
@@ -25,22 +25,22 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _PLACES = msgspec.msgpack.Decoder(list[int])
 
 
-def _unkept(value: object) -> None:
+def _refuse_bad_value(value: object) -> None:
     raise OverflowError("a bad value")  # a day that holds one is read again
 
 
-_ENCODER = msgspec.msgpack.Encoder(enc_hook=_unkept)
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_refuse_bad_value)
 
 
 class UnreadableEntry(Exception):
-    """Bytes that are no parcel of these rows."""
+    """Say that bytes are not an entry of these rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayEntry:
-    """The head of a parcel: when its rows were read, until when they are trusted, and the order they were listed in.
+    """Hold the head of an entry: when its rows were read, until when they are trusted, and in which order they stand.
 
-    `print` is the fingerprint that its day had when it was read or checked last; NO_PRINT if none was taken.
+    `print` is the fingerprint of the day when it was read or checked last; NO_PRINT if none was taken.
     """
 
     asked: int
@@ -54,7 +54,7 @@ class DayEntry:
 
     @property
     def since(self) -> datetime.datetime:
-        """When its rows were asked for."""
+        """Return when its rows were requested."""
         return _EPOCH + datetime.timedelta(microseconds=self.asked)
 
     @property
@@ -63,7 +63,7 @@ class DayEntry:
         return _EPOCH + datetime.timedelta(microseconds=self.fresh_until)
 
     def share(self, row: type[Row]) -> Share:
-        """The rows. Raises Unreadable."""
+        """Return the rows. Raise UnreadableEntry."""
         body = memoryview(self.value)
         try:
             places = _PLACES.decode(body[HEAD : self.start]) if self.start > HEAD else None
@@ -75,19 +75,19 @@ class DayEntry:
         return Share(rows, self.claim, self.fetch, places)
 
 
-def renewed(kept: DayEntry, until: datetime.datetime, print: bytes) -> DayEntry:
-    """Return the parcel trusted until a later moment, with the fingerprint that its day has now."""
+def renewed(entry: DayEntry, until: datetime.datetime, print: bytes) -> DayEntry:
+    """Return the entry trusted until a later moment, with the present fingerprint of its day."""
     head = _HEAD.pack(
-        kept.asked,
+        entry.asked,
         microseconds(until),
-        kept.fetch,
-        kept.claim.order,
-        kept.claim.proven,
-        kept.count,
-        kept.start - HEAD,
+        entry.fetch,
+        entry.claim.order,
+        entry.claim.proven,
+        entry.count,
+        entry.start - HEAD,
         print,
     )
-    return unpack(head + kept.value[HEAD:])
+    return unpack(head + entry.value[HEAD:])
 
 
 def fingerprint(rows: Iterable[Row]) -> bytes:
@@ -96,7 +96,7 @@ def fingerprint(rows: Iterable[Row]) -> bytes:
 
 
 def same_rows(one: bytes, other: bytes, row: type[Row]) -> bool:
-    """Return whether two parcels hold the same rows, in whatever order. Raises Unreadable."""
+    """Return whether two entries hold the same rows, in any order. Raise UnreadableEntry."""
     first, second = unpack(one), unpack(other)
     if first.count != second.count:
         return False
@@ -106,7 +106,7 @@ def same_rows(one: bytes, other: bytes, row: type[Row]) -> bool:
 
 
 def pack(share: Share, asked: datetime.datetime, fresh_for: float, print: bytes = NO_PRINT) -> bytes:
-    """Return the parcel of a share. Raises OverflowError for an id that msgpack cannot hold (2^64 and above)."""
+    """Return the entry of a share. Raise OverflowError for an id that msgpack cannot hold (2^64 and above)."""
     since = microseconds(asked)
     places = _ENCODER.encode(share.places) if share.places is not None else b""
     head = _HEAD.pack(
@@ -123,7 +123,7 @@ def pack(share: Share, asked: datetime.datetime, fresh_for: float, print: bytes 
 
 
 def unpack(value: bytes) -> DayEntry:
-    """The parcel, of which at least the first HEAD bytes are there. Raises Unreadable."""
+    """Return the entry. At least its first HEAD bytes must be there. Raise UnreadableEntry."""
     try:
         asked, fresh_until, fetch, order, proven, count, places, print = _HEAD.unpack_from(value)
         claim = Claim(RowOrder(order), bool(proven))
@@ -134,7 +134,7 @@ def unpack(value: bytes) -> DayEntry:
 
 @lru_cache(maxsize=64)
 def form(row: type[Row]) -> str:
-    """A short name of how these rows are written: another as soon as a struct of theirs changes."""
+    """Return a short name for the form of these rows. It changes when one of their structs changes."""
     described = "\n".join(f"{name}: {fields}" for name, fields in sorted(_described(row, {}).items()))
     return hashlib.sha256(f"{FORMAT}\n{described}".encode()).hexdigest()[:10]
 

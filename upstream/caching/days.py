@@ -1,4 +1,4 @@
-"""Days of the business time zone: how an interval is cut into them, and when a day is over for good."""
+"""Cut an interval into days of the business time zone."""
 
 import datetime
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Piece:
-    """The part of an interval that lies in one day; `whole` says that it is all of the day."""
+    """Hold the part of an interval that lies in one day. `whole` says that it is the whole day."""
 
     day: datetime.date
     interval: Interval
@@ -23,22 +23,22 @@ class Piece:
 
     @cached_property
     def text(self) -> str:
-        """The day, as it is written."""
+        """Return the day as text."""
         return self.day.isoformat()
 
 
 @lru_cache(maxsize=512)
 def pieces(interval: Interval, zone: ZoneInfo) -> tuple[Piece, ...]:
-    """The interval, day by day: only the first and the last piece may be less than whole days.
+    """Return the interval, day by day: only the first and the last piece may be parts of days.
 
-    Remembered, since many calls of one moment ask for the same period.
+    The result is cached, because many calls of one moment have the same period.
     """
     found = []
     day = interval.start.astimezone(zone).date()
     start = _midnight(day, zone)
     while start < interval.end:
         end = _midnight(day + _DAY, zone)
-        # A zone that moved across the date line has left out a day: it has no length.
+        # A zone that moved across the date line skipped a day: this day has no length.
         if start < end:
             part = Interval(max(start, interval.start), min(end, interval.end))
             found.append(Piece(day, part, part.start == start and part.end == end))
@@ -47,9 +47,10 @@ def pieces(interval: Interval, zone: ZoneInfo) -> tuple[Piece, ...]:
 
 
 def whole_days(interval: Interval, zone: ZoneInfo, day_zone: ZoneInfo) -> tuple[Piece, ...]:
-    """The days that a report of days is asked for: those the interval was made of, else all it touches in `day_zone`.
+    """Return the days for which a report of dates is called.
 
-    Their pieces are the days of `zone`, as intervals of whole days are.
+    These are the days from which the interval was made, or else all days that it touches in `day_zone`. The pieces are
+    the days of `zone`, as intervals of whole days are.
     """
     first, last = interval.days or (
         interval.start.astimezone(day_zone).date(),
@@ -60,7 +61,7 @@ def whole_days(interval: Interval, zone: ZoneInfo, day_zone: ZoneInfo) -> tuple[
 
 
 def runs(missing: Iterable[int]) -> list[range]:
-    """The places of missing pieces, ascending, as runs of neighbours, each of which one call can bring."""
+    """Return the places of missing pieces, ascending, as runs of neighbours. One call can bring a run."""
     grouped: list[range] = []
     for place in missing:
         if grouped and grouped[-1].stop == place:
@@ -89,7 +90,7 @@ def end(day: datetime.date, zone: ZoneInfo) -> datetime.datetime:
 
 @lru_cache(maxsize=512)
 def spans(days: tuple[datetime.date, ...]) -> tuple[str, ...]:
-    """Days in ascending order as people write them: 2026-03-01, or 2026-03-01/2026-03-14 for neighbours."""
+    """Return ascending days as people write them: 2026-03-01, or 2026-03-01/2026-03-14 for neighbours."""
     grouped: list[list[datetime.date]] = []
     for day in days:
         if grouped and day - grouped[-1][-1] == _DAY:
@@ -100,7 +101,7 @@ def spans(days: tuple[datetime.date, ...]) -> tuple[str, ...]:
 
 
 def microseconds(time: datetime.datetime) -> int:
-    """An instant as rows tell it: microseconds since 1970-01-01 00:00 UTC."""
+    """Return an instant in the form of rows: microseconds since 1970-01-01 00:00 UTC."""
     return (time - _EPOCH) // _MICROSECOND
 
 

@@ -1,7 +1,7 @@
-"""The address of a Redis, read strictly: what could be read in two ways is refused, and no fault quotes it.
+"""Read the address of a Redis strictly: refuse an ambiguous address, and never quote it in an error.
 
-A password with a slash in it ends the name of the host early: the client would connect to another host, or quote a part
-of the password as a wrong port.
+A slash in a password ends the name of the host early: the client would connect to another host, or quote a part of the
+password as a wrong port.
 """
 
 import re
@@ -28,5 +28,5 @@ def check(address: str) -> None:
     try:
         pool: ConnectionPool = ConnectionPool.from_url(address)
         pool.connection_class(**pool.connection_kwargs)  # connects to nothing yet
-    except Exception:  # whatever the client says of it may quote it
+    except Exception:  # the client's own message may quote the address
         raise ValueError("has an option that the client of Redis does not know, or a wrong value of one") from None

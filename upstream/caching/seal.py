@@ -1,8 +1,8 @@
-"""Seals bind values to their keys, in a store that other programs can reach.
+"""Bind values to their keys with a seal, in a store that other programs can write.
 
-A sealed value begins with two digests, each of the key and of a part of the value: one of all of it, one of its
-beginning, so that the beginning can be read alone. A value under another key, cut or altered does not fit its seal. A
-seal is no signature: who can write to the store and knows this module can make one.
+A sealed value begins with two digests, each of the key and of a part of the value: one of the whole value, one of its
+beginning, so that the beginning can be read alone. A value that is under another key, cut or altered does not fit its
+seal. A seal is not a signature: a program that can write to the store and knows this module can make one.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Where days are kept: the interface of a store, and the store in this process's memory."""
+"""Define the interface of a store of days, and the store in the memory of this process."""
 
 import datetime
 import time
@@ -16,13 +16,13 @@ _MEBIBYTE = 1 << 20
 
 
 def series(report: str, form: str, origin: str, caller: str, params: Sequence[tuple[str, str | int]]) -> str:
-    """The text that tells one series of days from all others: report, form of its rows, origin, caller, parameters."""
+    """Return the text that identifies a series of days: report, form of its rows, origin, caller, parameters."""
     return ":".join((report, form, quote(origin, safe=""), quote(caller, safe=""), urlencode(params)))
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Which entries are meant: of a report, of series that have these parameters among theirs, of days from to."""
+    """Select entries: of a report, of series that have these parameters among theirs, of a range of days."""
 
     report: str | None = None
     params: Mapping[str, str | int] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Pattern:
     last: datetime.date | None = None
 
     def matches(self, key: Key) -> bool:
-        """Whether an entry is meant. What has no day is not, where days are."""
+        """Return whether an entry is selected. An entry without a day is not in any range of days."""
         name, day = key
         report, params = _read(name)
         if self.report not in (None, report):
@@ -39,7 +39,7 @@ class Pattern:
             return False
         if self.first is None and self.last is None:
             return True
-        # Days as text compare as days do.
+        # Dates as text sort like dates.
         return (
             len(day) == 10
             and (self.first is None or self.first.isoformat() <= day)
@@ -55,7 +55,7 @@ def _read(name: str) -> tuple[str, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """What a store holds, how many entries it has dropped for want of room, and how many were not as they were kept."""
+    """Describe a store: its entries and bytes, the entries dropped for lack of space, and the damaged ones."""
 
     kind: str
     entries: int
@@ -67,16 +67,16 @@ class StoreStats:
 
 
 class Store(Protocol):
-    """Bytes by key, each for a time. Whatever fails inside, a store answers: with what it has, if that is nothing."""
+    """Store bytes by key, each for a time. A store never fails: if it has a problem, it answers with what it has."""
 
     shared: bool
     """Whether other processes see what is kept."""
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """The values, None for those that are not there."""
+        """Return the values, None for those that are missing."""
 
     async def peek_many(self, keys: Sequence[Key], length: int) -> list[bytes | None]:
-        """At least the first `length` bytes of the values, without counting as a use of them."""
+        """Return at least the first `length` bytes of the values. This does not count as a use of them."""
 
     async def set_many(self, entries: Sequence[tuple[Key, bytes]], seconds: float) -> None:
         """Keep the values for so long."""
@@ -88,14 +88,14 @@ class Store(Protocol):
         """Forget all that match; their number."""
 
     async def stats(self) -> StoreStats:
-        """What is there."""
+        """Return the statistics."""
 
     async def aclose(self) -> None:
         """Let go of connections."""
 
 
 class MemoryStore:
-    """A store in memory, bounded in bytes: what was used longest ago makes room."""
+    """Store bytes in memory, with a limit. Values that were not used for the longest time are dropped first."""
 
     shared = False
 
@@ -107,7 +107,7 @@ class MemoryStore:
         self._evictions = 0
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """The values; they count as used."""
+        """Return the values; they count as used."""
         found = await self.peek_many(keys, 0)
         for key, value in zip(keys, found, strict=True):
             if value is not None:
@@ -115,7 +115,7 @@ class MemoryStore:
         return found
 
     async def peek_many(self, keys: Sequence[Key], length: int) -> list[bytes | None]:
-        """The values."""
+        """Return the values."""
         now = self._clock()
         entries = self._entries
         return [entry[0] if (entry := entries.get(key)) is not None and now < entry[1] else None for key in keys]
@@ -126,7 +126,7 @@ class MemoryStore:
         for key, value in entries:
             self._drop(key)
             size = _size(key, value)
-            # What would push out everything else is not worth it.
+            # A value that would displace all others is not stored.
             if size <= self._limit:
                 self._entries[key] = value, until
                 self._bytes += size
@@ -146,11 +146,11 @@ class MemoryStore:
         return len(meant)
 
     async def stats(self) -> StoreStats:
-        """What is there."""
+        """Return the statistics."""
         return StoreStats("memory", len(self._entries), self._bytes, self._evictions, self._limit)
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no connection."""
 
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
@@ -159,5 +159,5 @@ class MemoryStore:
 
 
 def _size(key: Key, value: bytes) -> int:
-    # The objects around the bytes weigh about this much; the series' text is shared by its days.
+    # About the size of the objects around the bytes. The days of a series share its text.
     return len(value) + len(key[0]) // 8 + 256

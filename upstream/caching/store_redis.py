@@ -1,9 +1,8 @@
-"""The store in Redis, which several processes share and which outlives them. Without Redis there is no cache, no error.
+"""Store days in Redis, which several processes share and which outlives them. Without Redis nothing is cached.
 
-Other programs can reach a Redis, so each value is bound to its key (`seal.py`). A value that does not fit its key is
-removed, counted and logged, and the day is read from the upstream again.
-
-How much it may hold is Redis's own to say: `maxmemory`, and `maxmemory-policy volatile-lru` or `allkeys-lru`.
+A failure of Redis is never an error for the client. Other programs can write to a Redis, so each value is bound to its
+key (`seal.py`). A value that does not fit its key is removed, counted and logged, and the day is read from the upstream
+again. The settings of Redis limit its size: `maxmemory`, and `maxmemory-policy volatile-lru` or `allkeys-lru`.
 """
 
 import asyncio
@@ -24,28 +23,28 @@ from upstream.caching.store import Key, Pattern, StoreStats
 _log = structlog.get_logger("upstream.store")
 _T = TypeVar("_T")
 _BATCH = 1000
-# Written into the name of every key: raise it when values are written in another way.
+# A part of every key. Raise it when the form of values changes.
 _VERSION = 2
 _MANY_BYTES = 1 << 18
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
 class RedisStore:
-    """A store in Redis, under keys that begin with `namespace`: two upstreams may share a Redis under two of them.
+    """Store bytes in Redis, under keys that begin with `namespace`. Upstreams with different namespaces can share it.
 
-    A command has `timeout` seconds. After a failure Redis is left alone for `pause` seconds, so that no client waits
-    for a Redis that hangs; one line in the log says so, and one that it is back.
+    A command has `timeout` seconds. After a failure Redis is not used for `pause` seconds, so that no client waits for
+    a Redis that does not answer. One line in the log reports the failure, and one the recovery.
     """
 
     shared = True
 
     def __init__(self, url: str, namespace: str = "gamehub-graph", timeout: float = 1.0, pause: float = 1.0) -> None:
-        """Raises ValueError for a URL that Redis does not know. Nothing connects yet."""
+        """Raise ValueError for a URL that Redis does not know. This does not connect yet."""
         self._redis: Redis = Redis.from_url(
             url,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
-            # A retry would have the client wait longer than the cache can save.
+            # A retry would cost the client more time than the cache can save.
             retry=Retry(NoBackoff(), 0),
             decode_responses=False,
         )
@@ -57,7 +56,7 @@ class RedisStore:
         self._spoilt = 0
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """The values, in one round trip."""
+        """Return the values, in one round trip."""
         if not keys:
             return []
         names = [self._name(key) for key in keys]
@@ -89,7 +88,7 @@ class RedisStore:
                 return await pipeline.execute(raise_on_error=False)
 
         found = await self._try(peek) if keys else []
-        # What is not there has no bytes.
+        # A missing value has no bytes.
         return [
             beginning(name, each) if isinstance(each, bytes) and each else None
             for name, each in zip(names, found or [None] * len(keys), strict=True)
@@ -114,7 +113,7 @@ class RedisStore:
 
         for answer in (await self._try(store) if entries else None) or ():
             if isinstance(answer, Exception) and not self._refused:
-                # Full, or read-only: what it holds can still be read.
+                # Redis is full or read-only: its values can still be read.
                 self._refused = True
                 _log.warning("cache.refused", store="redis", reason=type(answer).__name__, message=str(answer))
 
@@ -138,7 +137,7 @@ class RedisStore:
         return await self._insist(walk)
 
     async def stats(self) -> StoreStats:
-        """What is there under the namespace; evictions are those of the whole Redis."""
+        """Return the entries of the namespace. Evictions are those of the whole Redis."""
 
         async def count() -> StoreStats:
             names = [name async for name, _ in self._walk(None)]
@@ -177,16 +176,16 @@ class RedisStore:
 
     async def _walk(self, report: str | None) -> AsyncIterator[tuple[bytes, Key]]:
         start = _GLOB.sub(r"\\\1", f"{self._prefix}{report}:" if report is not None else self._prefix)
-        seen = set()  # SCAN may tell a key twice
+        seen = set()  # SCAN may return a key twice
         async for name in self._redis.scan_iter(match=f"{start}*", count=_BATCH):
-            # origin, caller, parameters and days are written without colons but for the times of what has no days
+            # only the times of entries without days contain colons; origin, caller, parameters and days have none
             parts = name.decode().removeprefix(self._prefix).split(":", 5)
             if name not in seen and len(parts) == 6:
                 seen.add(name)
                 yield name, (":".join(parts[:5]), parts[5])
 
     async def _try(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
-        """The answer, or None from a Redis that is down."""
+        """Return the answer, or None if Redis is down."""
         if time.monotonic() < self._rest_until:
             return None
         try:
@@ -211,7 +210,7 @@ class RedisStore:
 
 
 async def _undisturbed(ask: Callable[[], Awaitable[_T]]) -> _T:
-    """The answer, fetched in a task of its own: a client that leaves does not cut a connection in mid-answer."""
+    """Return the answer, read in a task of its own: a cancelled client does not cut a connection in an answer."""
 
     async def answer() -> _T:
         return await ask()

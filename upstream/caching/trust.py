@@ -1,19 +1,19 @@
-"""How long kept rows are trusted before they are checked: the older their day, the longer (C25)."""
+"""Decide how long cached rows are trusted before they are checked: the older their day, the longer (C25)."""
 
 import datetime
 from dataclasses import dataclass
 
 _DAY = datetime.timedelta(days=1)
-# Days after the end of a day until which it counts as of last week, and as of last month.
+# For so many days after its end a day belongs to the last week, or to the last month.
 _WEEK, _MONTH = 7 * _DAY, 31 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The table of trust, in seconds.
+    """Hold the table of trust, in seconds.
 
-    `open` holds for a day that is not over and for rows without a day, the others for a day that ended at most a day,
-    a week, a month or longer ago. `empty` is the most for a closed day without rows: an empty answer may be a short
+    `open` is for a day that is not over and for rows without a day, the others for a day that ended at most a day, a
+    week, a month or longer ago. `empty` is the maximum for a closed day without rows: an empty answer may be a short
     disturbance of the upstream. A day counts as open for `grace` after its end, for games that cross midnight.
     """
 

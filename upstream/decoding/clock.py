@@ -1,4 +1,4 @@
-"""Times read and written by tables of hours and quarters of an hour, for columns of many: the rest is `moment.py`'s."""
+"""Read and write many times of a column with tables of hours and quarters of an hour. `moment.py` reads the others."""
 
 import datetime
 import re
@@ -23,14 +23,14 @@ _REST = re.compile(r"([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6}))?(Z?)")
 
 
 class MixedForms(ValueError):
-    """A time that no table tells: it is to be looked at by itself."""
+    """Say that a time is in no table and has to be read by itself."""
 
 
 class TimeReader:
-    """Reads texts of one shape: all with `Z`, or all without an offset, in a zone's local time.
+    """Read texts of one form: all with `Z`, or all without an offset, in a zone's local time.
 
-    `hours[text[:14]] + rests[text[14:]]` are the microseconds of a text since 1970 UTC. Both raise `MixedForms` for
-    another form of text, and for an hour in which the clock changes.
+    `hours[text[:14]] + rests[text[14:]]` are the microseconds of a text since 1970 UTC. Both raise `MixedForms` for a
+    text of another form, and for an hour in which the clock changes.
     """
 
     def __init__(self, zone: ZoneInfo, suffix: str) -> None:
@@ -38,19 +38,19 @@ class TimeReader:
         self.rests = _Rests(suffix)
 
     def read(self, texts: Sequence[str]) -> list[int]:
-        """Microseconds since 1970 UTC. Raises `MixedForms` if one of the texts has to be looked at by itself."""
+        """Return the microseconds since 1970 UTC. Raise `MixedForms` if one of the texts has to be read by itself."""
         hours, rests = self.hours, self.rests
         return [hours[text[:14]] + rests[text[14:]] for text in texts]
 
     def in_line(self, texts: Sequence[str]) -> bool:
-        """Whether the texts are all readable, and sort as their times do."""
+        """Return whether all texts are readable, and sort like their times."""
         hours, rests = {text[:14] for text in texts}, {text[14:] for text in texts}
         try:
             for known, found in ((self.hours, hours), (self.rests, rests)):
                 deque(map(known.__getitem__, found), maxlen=0)
         except MixedForms:
             return False
-        # Of one length and with one separator.
+        # All have one length and one separator.
         return len(set(map(len, rests))) == 1 and len({hour[10] for hour in hours}) == 1
 
 
@@ -65,10 +65,10 @@ class _Hours(dict[str, int]):
             raise MixedForms(text)
         first = moment.moment(f"{text}00:00{self._suffix}", self._zone)
         last = moment.moment(f"{text}59:59{self._suffix}", self._zone)
-        # An hour that the clock shows twice, or not as a whole, is none to count on from.
+        # An hour that the clock shows twice, or only in part, has no single start.
         if not isinstance(first, int) or not isinstance(last, int) or last - first != 3599 * _SECOND:
             raise MixedForms(text)
-        return _kept(self, text, first)
+        return _stored(self, text, first)
 
 
 class _Rests(dict[str, int]):
@@ -81,13 +81,13 @@ class _Rests(dict[str, int]):
         if found is None or found[4] != self._suffix:
             raise MixedForms(text)
         seconds = int(found[1]) * 60 + int(found[2])
-        return _kept(self, text, seconds * _SECOND + int((found[3] or "").ljust(6, "0")))
+        return _stored(self, text, seconds * _SECOND + int((found[3] or "").ljust(6, "0")))
 
 
 class TimeWriter:
-    """Writes moments on the wall clock of a zone: `hours[m // QUARTER] + minutes[m // QUARTER][m % QUARTER]`.
+    """Write moments on the wall clock of a zone: `hours[m // QUARTER] + minutes[m // QUARTER][m % QUARTER]`.
 
-    Of whole seconds: `hours[s // 900] + seconds[s // 900][s % 900]`.
+    For whole seconds: `hours[s // 900] + seconds[s // 900][s % 900]`.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -97,15 +97,15 @@ class TimeWriter:
 
 
 class _WrittenTimes(dict[int, str]):
-    """The day and the hour of each quarter."""
+    """Hold the day and the hour of each quarter."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         super().__init__()
         self._zone = zone
         self._tables: dict[tuple[int, str], _Rest] = {}
 
-    def told(self, quarter: int) -> tuple[str, "_Rest"]:
-        """How the texts of a quarter begin, and a table of how they go on. Raises `MixedForms`."""
+    def texts_of(self, quarter: int) -> tuple[str, "_Rest"]:
+        """Return how the texts of a quarter begin, and a table of how they continue. Raise `MixedForms`."""
         try:
             first = (_EPOCH + datetime.timedelta(microseconds=quarter * QUARTER)).astimezone(self._zone)
             last = (_EPOCH + datetime.timedelta(microseconds=(quarter + 1) * QUARTER - 1)).astimezone(self._zone)
@@ -120,7 +120,7 @@ class _WrittenTimes(dict[int, str]):
         return text[:14], self._tables[place]
 
     def __missing__(self, quarter: int) -> str:
-        return _kept(self, quarter, self.told(quarter)[0])
+        return _stored(self, quarter, self.texts_of(quarter)[0])
 
 
 class _Quarters(dict[int, "_Rest"]):
@@ -129,17 +129,17 @@ class _Quarters(dict[int, "_Rest"]):
         self._hours = hours
 
     def __missing__(self, quarter: int) -> "_Rest":
-        return _kept(self, quarter, self._hours.told(quarter)[1])
+        return _stored(self, quarter, self._hours.texts_of(quarter)[1])
 
 
 class _Rest(dict[int, str]):
-    """What follows the hour, for each moment of a quarter that begins at `minute`."""
+    """Hold the text after the hour, for each moment of a quarter that begins at `minute`."""
 
     def __init__(self, minute: int, offset: str) -> None:
         super().__init__()
         self.minute = minute
         self.offset = offset
-        self.seconds: dict[int, str] = {}  # the same by whole seconds, once somebody asked for one
+        self.seconds: dict[int, str] = {}  # the same by whole seconds, made when it is first needed
 
     def __missing__(self, rest: int) -> str:
         seconds, fraction = divmod(rest, _SECOND)
@@ -157,11 +157,11 @@ class _Seconds(dict[int, dict[int, str]]):
 
     def __missing__(self, quarter: int) -> dict[int, str]:
         rest = self._minutes[quarter]
-        # One table for all quarters that go on alike: their own tables are shared, too.
+        # Quarters that continue in the same way share one table.
         found = rest.seconds
         if not found:
             found.update({second: rest[second * _SECOND] for second in range(900)})
-        return _kept(self, quarter, found)
+        return _stored(self, quarter, found)
 
 
 class Rewriter:
@@ -182,8 +182,8 @@ class _HoursRewritten(dict[str, str]):
         self._writer = writer
         self._tables: dict[str, _RestRewritten] = {}
 
-    def told(self, hour: str) -> tuple[str, "_RestRewritten"]:
-        """How the texts of an hour begin, and a table of how they go on. Raises `MixedForms`."""
+    def texts_of(self, hour: str) -> tuple[str, "_RestRewritten"]:
+        """Return how the texts of an hour begin, and a table of how they continue. Raise `MixedForms`."""
         first = self._reader.hours[hour] // QUARTER
         begins = {self._writer.hours[quarter] for quarter in range(first, first + 4)}
         offsets = {self._writer.minutes[quarter].offset for quarter in range(first, first + 4)}
@@ -195,7 +195,7 @@ class _HoursRewritten(dict[str, str]):
         return begin, self._tables[offset]
 
     def __missing__(self, hour: str) -> str:
-        return _kept(self, hour, self.told(hour)[0])
+        return _stored(self, hour, self.texts_of(hour)[0])
 
 
 class _RestsRewritten(dict[str, "_RestRewritten"]):
@@ -204,11 +204,11 @@ class _RestsRewritten(dict[str, "_RestRewritten"]):
         self._hours = hours
 
     def __missing__(self, hour: str) -> "_RestRewritten":
-        return _kept(self, hour, self._hours.told(hour)[1])
+        return _stored(self, hour, self._hours.texts_of(hour)[1])
 
 
 class _RestRewritten(dict[str, str]):
-    """What follows the hour, for each rest of a text."""
+    """Hold the text after the hour, for each rest of a text."""
 
     def __init__(self, rests: _Rests, offset: str) -> None:
         super().__init__()
@@ -218,10 +218,10 @@ class _RestRewritten(dict[str, str]):
     def __missing__(self, rest: str) -> str:
         seconds, fraction = divmod(self._rests[rest], _SECOND)
         text = f"{seconds // 60:02}:{seconds % 60:02}"
-        return _kept(self, rest, f"{text}.{fraction:06}{self._offset}" if fraction else f"{text}{self._offset}")
+        return _stored(self, rest, f"{text}.{fraction:06}{self._offset}" if fraction else f"{text}{self._offset}")
 
 
-def _kept(table: dict[K, V], key: K, value: V) -> V:
+def _stored(table: dict[K, V], key: K, value: V) -> V:
     if len(table) >= _MOST:
         table.clear()
     table[key] = value
@@ -230,24 +230,24 @@ def _kept(table: dict[K, V], key: K, value: V) -> V:
 
 @lru_cache(maxsize=64)
 def reader(zone: ZoneInfo, zulu: bool) -> TimeReader:
-    """The reader of texts with `Z`, or of those in a zone's local time."""
+    """Return the reader of texts with `Z`, or of texts in a zone's local time."""
     return TimeReader(zone, "Z" if zulu else "")
 
 
 @lru_cache(maxsize=64)
 def writer(zone: ZoneInfo) -> TimeWriter:
-    """The writer of a zone."""
+    """Return the writer of a zone."""
     return TimeWriter(zone)
 
 
 @lru_cache(maxsize=64)
 def whole_hours(zone: ZoneInfo) -> bool:
-    """Whether a zone has lain a number of whole hours from UTC for long, so that its hours are those of texts."""
+    """Return whether a zone has been whole hours from UTC for long, so that its hours are those of the texts."""
     offsets = {datetime.datetime(year, month, 1, tzinfo=zone).utcoffset() for year in _LONG for month in (1, 7)}
     return all(offset is not None and offset.seconds % 3600 == 0 for offset in offsets)
 
 
 @lru_cache(maxsize=64)
 def rewriter(zone: ZoneInfo, zulu: bool, onto: ZoneInfo) -> Rewriter:
-    """What reads as `reader` does, and writes as the writer of `onto` does."""
+    """Return a writer that reads like `reader` and writes like the writer of `onto`."""
     return Rewriter(reader(zone, zulu), writer(onto))

@@ -44,7 +44,7 @@ def read_row_by_row(
     """
     report = answer.report
     broken = Malformed(_describe(report, error), payload=body)
-    # An answer without a length that ends early looks whole to HTTP.
+    # HTTP cannot see that an answer without a length ended early.
     broken.cut = "truncated" in str(error)
     try:
         if not body.isascii():
@@ -56,7 +56,7 @@ def read_row_by_row(
                 setattr(envelope, name, None)
         raw = rows_of(envelope)
         if raw is None:
-            return envelope, None  # there is something else to say of it
+            return envelope, None  # the caller reports what else is wrong
         each = [raw] if report.single and bytes(raw).lstrip().startswith(b"{") else _RAW_LIST.decode(raw)
     except DECODE_ERRORS:
         raise broken from None

@@ -39,14 +39,14 @@ class DecodingRequest:
 
 def read_json(decoder: Any, report: Report, row: type[Row], body: bytes) -> tuple[Any, list[Row] | None]:
     """Return the envelope, and the rows if they were read apart from it. Raise one of DECODE_ERRORS."""
-    # msgspec looks at the texts that it keeps; JSON is UTF-8 throughout.
+    # msgspec checks only the texts that it keeps, but all of the JSON must be UTF-8.
     if not body.isascii():
         body.decode()
     if len(body) > 2 * PIECE and not report.single and not decoding_plan(row).nests:
         try:
             return _read_in_pieces(decoder, rows_decoder(row), body)
         except DECODE_ERRORS:
-            pass  # what is wrong, and where, is refused of the whole
+            pass  # the whole answer is decoded next, to find what is wrong, and where
     return decoder.decode(body), None
 
 

@@ -1,4 +1,4 @@
-"""An instant as the upstream writes it: unix seconds, local time without an offset, or ISO 8601 (C15)."""
+"""Read an instant in the forms of the upstream: unix seconds, local time without an offset, or ISO 8601 (C15)."""
 
 import datetime
 import re
@@ -13,21 +13,21 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _SECOND = 1_000_000
 _DAY = datetime.timedelta(days=1)
-# 0001-01-01 to 9999-12-31: what a calendar can show. Milliseconds taken for seconds fall outside.
+# 0001-01-01 to 9999-12-31, the range of the calendar. Milliseconds read as seconds are outside.
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 _NONE = ("", "0", "0000-00-00 00:00:00")
 
 
 def is_none(value: int | str) -> bool:
-    """Whether a value stands for "no time": what PHP and MySQL write for a game that is not over."""
+    """Return whether a value stands for "no time". PHP and MySQL write such values for a game that is not over."""
     return value == 0 or value in _NONE
 
 
 def moment(value: int | str, zone: ZoneInfo) -> int | datetime.datetime:
-    """Microseconds since 1970-01-01 00:00 UTC; or the local time itself, where the clock showed it twice.
+    """Return microseconds since 1970-01-01 00:00 UTC, or the local time itself if the clock showed it twice.
 
-    Whole or fractional unix seconds (a number or its text), `Y-m-d H:i:s` in `zone`, ISO 8601 with `Z` or an offset.
-    A local time that the clock skipped counts on from before the change. Raises ValueError for anything else.
+    Accept whole or fractional unix seconds (a number or its text), `Y-m-d H:i:s` in `zone`, ISO 8601 with `Z` or an
+    offset. A local time that the clock skipped continues the time before the change. Raise ValueError for others.
     """
     if isinstance(value, int):
         return _unix(value) * _SECOND
@@ -54,19 +54,19 @@ def moment(value: int | str, zone: ZoneInfo) -> int | datetime.datetime:
 
 
 def twice(time: datetime.datetime, zone: ZoneInfo) -> bool:
-    """Whether the clocks of `zone` show the local time `time` twice, as when summer time ends."""
+    """Return whether the clocks of `zone` show the local time `time` twice, as at the end of summer time."""
     first, second = _offsets(time, zone)
     return first > second
 
 
 def local(time: datetime.datetime, zone: ZoneInfo, fold: int = 0) -> int:
-    """The local time `time` of `zone` in microseconds since 1970-01-01 00:00 UTC; `fold` 1 is its second showing."""
+    """Return the local time of `zone` in microseconds since 1970-01-01 00:00 UTC. `fold` 1 is its second showing."""
     return (time - _offsets(time, zone)[fold] - _EPOCH) // _MICROSECOND
 
 
 @lru_cache(maxsize=4096)
 def repeated(start: datetime.datetime, end: datetime.datetime, zone: ZoneInfo) -> tuple[tuple[int, int], ...]:
-    """The stretches of time that the clocks of `zone` show twice and that touch an interval, each with both showings.
+    """Return the periods that the clocks of `zone` show twice and that touch an interval, each with both showings.
 
     They are half-open, in microseconds since 1970-01-01 00:00 UTC.
     """
@@ -97,7 +97,7 @@ def _since_epoch(time: datetime.datetime) -> int:
 
 
 def _offsets(time: datetime.datetime, zone: ZoneInfo) -> tuple[datetime.timedelta, datetime.timedelta]:
-    """The offsets from UTC under which `zone` shows a local time: the first is the larger only where it shows twice."""
+    """Return the two offsets from UTC of a local time in `zone`. The first is larger only if the time occurs twice."""
     first, second = zone.utcoffset(time.replace(tzinfo=zone)), zone.utcoffset(time.replace(tzinfo=zone, fold=1))
     assert first is not None
     assert second is not None

@@ -1,20 +1,20 @@
-"""An amount of money as text: every digit the upstream sent, at least two decimals, never a binary float (C14)."""
+"""Read an amount of money as text: all digits, at least two decimals, never a binary float (C14)."""
 
 import re
 
-# ASCII digits alone: `\d` would let other scripts' digits through.
+# Only ASCII digits: `\d` would accept the digits of other scripts.
 _AMOUNT = re.compile(r"(-?)0*([0-9]+)(?:\.([0-9]+))?")
 _LENGTH = 100
 
 
 def amount(value: int | str) -> str:
-    """The canonical text of an amount: `1` is "1.00", "5.0" is "5.00", "-0.10" and "0.125" stay, "-0.00" is "0.00".
+    """Return the canonical text of an amount: "1.00" for `1`, "5.00" for "5.0"; "0.125" stays, "-0.00" is "0.00".
 
-    Decimals beyond the second are kept, zeros too. Raises ValueError for anything else: exponents, thousands
-    separators, a plus sign, blanks, NaN, infinities, empty text, more than 100 characters.
+    All decimals are kept, zeros too. Raise ValueError for anything else: exponents, thousands separators, a plus sign,
+    blanks, NaN, infinities, empty text, more than 100 characters.
     """
     if isinstance(value, int):
-        # Past this the interpreter itself refuses to write an int as text.
+        # Above this length the interpreter refuses to write an int as text.
         if abs(value) >= 10**_LENGTH:
             raise ValueError("is not an amount")
         return f"{value}.00"
@@ -38,5 +38,5 @@ class _Amounts(dict[int | str, str]):
 
 
 _MOST_AMOUNTS = 100_000
-# `AMOUNTS[value]` is `amount(value)`, for columns of many: few amounts make up most of the money that moves.
+# `AMOUNTS[value]` is `amount(value)`, for columns of many values: most of these are a few amounts.
 AMOUNTS = _Amounts()

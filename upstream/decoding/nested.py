@@ -16,7 +16,7 @@ def decode_nested(nest: NestedDecoder, zone: ZoneInfo, rows: Sequence[Row], on_b
         _take_single_objects(nest, rows, on_bad_value)
 
     def on_bad_value_inside(place: int, path: str, what: str) -> BadValue:
-        # Only now, since bad values are rare: the place in one list of all objects, as row and path.
+        # Computed only here, because bad values are rare: the row and the path of a place in the list of all objects.
         for number, value in enumerate(map(nest.get, rows)):
             inside = list(_paths_of_objects(nest.name, value, nest.row))
             if place < len(inside):

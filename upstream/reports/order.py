@@ -1,13 +1,13 @@
-"""The order of rows that come from several fetches: the upstream's own, found in what it answered.
+"""Find the order of rows that come from several calls: the upstream's own order, as its answers show it.
 
-The documents promise no order, so none is assumed but this: an upstream lists the same rows in the same order whatever
-period it is asked for. Then a day keeps its order, and what is left is the order of the days:
+The documents promise no order. Only this is assumed: an upstream lists the same rows in the same order, whatever period
+is requested. Then a day keeps its order, and only the order of the days is left to find:
 
-- rows of one fetch stand as they stood in it;
-- days of several fetches follow each other forwards or backwards, as the days inside one fetch were seen to, or
-  failing that, as the times inside the days do;
-- where nothing tells, or where fetches tell different things (an upstream that lists by room, then by time), there is
-  no answer, and the whole period has to be asked for.
+- rows of one call keep their order;
+- days of several calls follow each other forwards or backwards, as the days inside one call did, or else as the times
+  inside the days do;
+- if nothing shows the order, or calls contradict each other (an upstream that lists by room, then by time), there is no
+  answer, and the whole period has to be requested.
 """
 
 import datetime
@@ -27,18 +27,18 @@ _MIXED_FOR = datetime.timedelta(days=1)
 
 
 class RowOrder(IntEnum):
-    """What a fetch tells of the order in which its upstream lists days."""
+    """Name what an answer shows about the order in which its upstream lists days."""
 
-    NONE = 0  # nothing: all rows have one time
+    NONE = 0  # nothing: all rows have the same time
     ASCENDING = 1
     DESCENDING = 2
-    UNSURE = 3  # nothing: the rows are of one day, and their times go up and down
+    UNSURE = 3  # nothing: the rows are of one day, and their times rise and fall
     MIXED = 4  # days are listed neither forwards nor backwards
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An order, and whether it was seen between days, which counts, or only inside one, which hints."""
+    """Hold an order, and whether it was seen between days (a proof), or only inside one day (a hint)."""
 
     order: RowOrder
     proven: bool = False
@@ -46,7 +46,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The rows of one piece. Rows of the same `fetch` are of one answer, `places` where they stood if it was mixed."""
+    """Hold the rows of one piece. Equal `fetch` means one answer; `places` are its places if it was mixed."""
 
     rows: list[Any]
     claim: Claim
@@ -55,7 +55,7 @@ class Share:
     irregular: Collection[str] = ()  # the columns in which rows hold bad values
 
     def within(self, column: str, window: Interval) -> "Share":
-        """The rows whose `column`, an instant, lies in the window."""
+        """Return the rows whose `column`, an instant, lies in the interval."""
         start, end = microseconds(window.start), microseconds(window.end)
         times = list(map(attrgetter(column), self.rows))
         kept = [place for place, time in enumerate(times) if start <= time < end]
@@ -66,9 +66,9 @@ class Share:
 def shares(
     rows: Sequence[Row], column: str, dated: bool, pieces: Sequence[Piece], fetch: bytes
 ) -> tuple[Claim, list[Share]] | None:
-    """The rows of a fetch shared out to the pieces it was for; None when one of them belongs to no piece.
+    """Divide the rows of an answer among its pieces. Return None if a row belongs to no piece.
 
-    `column` tells an instant, or a date where `dated`.
+    `column` holds an instant, or a date if `dated`.
     """
     values = list(map(attrgetter(column), rows))
     if dated:
@@ -100,55 +100,55 @@ def _claim(homes: list[int], values: list[Any]) -> Claim:
     proven = min(homes) != max(homes)
     if not proven and min(values) == max(values):
         return Claim(RowOrder.NONE)
-    told = homes if proven else values
-    # Sorting what is in order already takes one pass.
-    if sorted(told) == told:
+    keys = homes if proven else values
+    # To sort a sorted list takes one pass.
+    if sorted(keys) == keys:
         return Claim(RowOrder.ASCENDING, proven)
-    if sorted(told, reverse=True) == told:
+    if sorted(keys, reverse=True) == keys:
         return Claim(RowOrder.DESCENDING, proven)
     return Claim(RowOrder.MIXED, True) if proven else Claim(RowOrder.UNSURE)
 
 
 class RowOrders:
-    """What has been seen of each kind of call, by `shape`: a report and the names of the parameters it is given."""
+    """Remember the order of each kind of call, by `shape`: a report and the names of its given parameters."""
 
     def __init__(self) -> None:
         self._seen: dict[Hashable, RowOrder] = {}
         self._mixed: dict[Hashable, datetime.datetime] = {}
 
     def learn(self, shape: Hashable, claim: Claim, now: datetime.datetime) -> None:
-        """Remember what a fetch has proven."""
+        """Remember what an answer has proven."""
         if not claim.proven:
             return
         if claim.order is RowOrder.MIXED:
-            # Fetches of few rows may look ordered by luck: for a time they are not believed.
+            # Answers with few rows may look ordered by chance. For some time they are not trusted.
             self._mixed[shape] = now + _MIXED_FOR
         else:
             self._seen[shape] = claim.order
 
     def settle(self, shape: Hashable, claims: Sequence[Claim], now: datetime.datetime) -> RowOrder | None:
-        """The order of days that the claims of several fetches, and what was seen before, agree on."""
+        """Return the order of days on which the claims of several answers, and what was seen before, agree."""
         mixed = self._mixed.get(shape)
         if mixed is not None and now < mixed:
             return None
-        told = {claim.order for claim in claims}
+        orders = {claim.order for claim in claims}
         proven = any(claim.proven for claim in claims)
         if (seen := self._seen.get(shape)) is not None:
-            told.add(seen)
+            orders.add(seen)
             proven = True
-        if RowOrder.MIXED in told or (RowOrder.UNSURE in told and not proven):
+        if RowOrder.MIXED in orders or (RowOrder.UNSURE in orders and not proven):
             return None
-        told -= {RowOrder.NONE, RowOrder.UNSURE}
-        return told.pop() if len(told) == 1 else None
+        orders -= {RowOrder.NONE, RowOrder.UNSURE}
+        return orders.pop() if len(orders) == 1 else None
 
     def hopeless(self, shape: Hashable, claims: Sequence[Claim], now: datetime.datetime) -> bool:
-        """Whether rows that make these claims cannot be joined to those of another fetch, whatever that brings."""
-        # What another fetch may yet prove is stood for by either order in turn.
+        """Return whether rows with these claims cannot be joined to rows of another answer, whatever that shows."""
+        # Another answer could prove either order, so each is tried.
         either = (Claim(RowOrder.ASCENDING, True), Claim(RowOrder.DESCENDING, True))
         return all(self.settle(shape, [*claims, hoped], now) is None for hoped in either)
 
     def join(self, shape: Hashable, found: Sequence[Share], now: datetime.datetime) -> list[Any] | None:
-        """The rows of the shares, which are in the order of time, as the upstream would list them; None: unknown."""
+        """Return the rows of the shares (given in time order) as the upstream would list them; None if unknown."""
         filled = [share for share in found if share.rows]
         if len(filled) <= 1:
             return filled[0].rows if filled else []

@@ -1,4 +1,4 @@
-"""Whose rows are: what a parameter names, and which columns of a row tell the group and the user it belongs to."""
+"""Describe the owners of rows: what a parameter names, and which columns name the group and the user of a row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class OwnerKind(Enum):
-    """What a parameter may name, and whose an object may be."""
+    """Name what a parameter may name, and who may own an object."""
 
     GROUP = "a group"
     FAMILY = "a group and all below it"
@@ -16,7 +16,7 @@ class OwnerKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OwnerColumns:
-    """The columns that tell of a group or a user: its id and the partner's id, either of which is enough; and more."""
+    """Name the columns of a group or a user: its id and the partner's id, of which one is enough, and more."""
 
     id: str
     external: str = ""
@@ -24,18 +24,17 @@ class OwnerColumns:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All of them."""
+        """Return all of them."""
         return tuple(name for name in (self.id, self.external, *self.more) if name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Owner:
-    """Whose a row is, or an object inside one.
+    """Describe the owner of a row, or of an object inside a row.
 
-    `by` says who decides whether it is there for a caller of some groups: the group or the user that it tells; None:
-    it is nobody's, and there for all. What `group` and `user` tell of somebody whom the caller may not see is taken out
-    of a row that is there. `parts` are the columns of objects inside; where none of these is left, `only_with_parts`
-    is taken out, too.
+    `by` says whether the group or the user decides if a caller of some groups sees the row; None: every caller sees it.
+    The values of `group` and `user` are removed from a visible row if the caller may not see that group or user.
+    `parts` are the columns of objects inside. If no object is left, `only_with_parts` are removed, too.
     """
 
     by: OwnerKind | None = None
@@ -46,5 +45,5 @@ class Owner:
 
     @property
     def names_users(self) -> bool:
-        """Whether it takes knowing the users of a group to say what is there."""
+        """Return whether the users of a group must be known to decide what is visible."""
         return self.user is not None or any(part.names_users for part in self.parts.values())

@@ -1,4 +1,4 @@
-"""A call as it goes over the wire: parameters checked (C6), the interval in the system's own words (C4, C5)."""
+"""Write a call as a request: check its parameters (C6), and write the interval in the system's own words (C4, C5)."""
 
 import datetime
 import itertools
@@ -22,7 +22,7 @@ from upstream.reports.table import Check, Parameter, Report, System
 _SECOND = datetime.timedelta(seconds=1)
 _STEP = datetime.timedelta(minutes=15)
 _WHOLE = re.compile(r"[0-9]{1,19}")
-# What HTTP and JSON cannot carry: control characters, but for the tab, and halves of surrogate pairs (C33).
+# HTTP and JSON cannot carry control characters, except the tab, and halves of surrogate pairs (C33).
 _CARRIED = r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
 _TEXTS = {
     Check.TEXT: re.compile(rf"{_CARRIED}{{1,1000}}"),
@@ -35,15 +35,15 @@ YEARS = range(1970, 2101)
 
 
 class BadParameter(ValueError):
-    """A parameter that no upstream may be asked for; the message says what is allowed."""
+    """Say that no upstream accepts a parameter. The message says what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The local times that an upstream is asked for, the last of them included.
+    """Hold the local times of a request. The last one is included.
 
-    `days` says that both are whole days. `window` is the interval itself where the span is wider than it, so that rows
-    outside are to be left out; else None.
+    `days` says that both are whole days. `window` is the interval itself if the span is wider, so that rows outside it
+    have to be left out; else None.
     """
 
     first: datetime.datetime
@@ -103,7 +103,7 @@ def sendable(name: str, report: str, column: str) -> str:
 
 
 def days(interval: Interval, zone: ZoneInfo) -> Span:
-    """The days of an interval, for a report that has a row a day: those it was made of, or all it touches in `zone`."""
+    """Return the days of an interval for a report of dates: those it was made of, or all that it touches in `zone`."""
     first, last = interval.days or (
         interval.start.astimezone(zone).date(),
         (interval.end - _MICROSECOND).astimezone(zone).date(),
@@ -113,12 +113,12 @@ def days(interval: Interval, zone: ZoneInfo) -> Span:
 
 
 def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True, wider: bool = True) -> Span:
-    """The interval in the local time of `zone`, whichever way an upstream compares times within a second (C26).
+    """Return the interval in the local time of `zone`. It fits every way to compare times in a second (C26).
 
-    Whole days are asked for as days (`by_days`): a `range` includes both of its days wholly, so that no second at their
-    ends is compared. All other bounds, and those of a log that knows no days, are sent one second wider than the
-    interval (`wider`); the rows outside are left out here. A bound that the clock shows twice is moved outward to one
-    that it shows once, since the upstream could not tell which is meant.
+    Whole days are requested as days (`by_days`): a `range` includes both of its days wholly, so no second at their ends
+    is compared. All other bounds, and those of a log without days, are sent one second wider than the interval
+    (`wider`), and the rows outside are left out here. A bound that the clock shows twice is moved outward to a time
+    that it shows once, because the upstream could not know which of the two is meant.
     """
     first = interval.start.astimezone(zone)
     last = (interval.end - _MICROSECOND).astimezone(zone)
@@ -130,7 +130,7 @@ def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True, wider: boo
         return Span(_wall(first), _wall(last), True, None)
     more = _SECOND if wider else 0 * _SECOND
     start = interval.start.replace(microsecond=0) - more
-    # Included, so that wider it is one second more than the last second of the interval.
+    # The end is included: one second wider is one second after the last second of the interval.
     end = (interval.end - _MICROSECOND).replace(microsecond=0) + more
     while moment.twice(_wall(start.astimezone(zone)), zone):
         start -= _STEP
@@ -140,54 +140,54 @@ def span(interval: Interval, zone: ZoneInfo, *, by_days: bool = True, wider: boo
 
 
 def settled(interval: Interval, now: datetime.datetime) -> Interval:
-    """The part of an interval in which no more rows appear: until the second before the last whole one (C28).
+    """Return the part of an interval in which no more rows appear: until the second before the last whole one (C28).
 
-    The second that the span adds at its end is over by then, too. An interval that lies in the past or in the future
-    stays as it is.
+    The second that the span adds at its end is over by then, too. An interval in the past or in the future stays as it
+    is.
     """
     end = now.replace(microsecond=0) - _SECOND
     return Interval(interval.start, end) if interval.start < end < interval.end else interval
 
 
-def query(call: Call, asked: Span | None) -> list[tuple[str, str]]:
-    """The query of a GameHub request, without its token (section "Common Parameters")."""
+def query(call: Call, span: Span | None) -> list[tuple[str, str]]:
+    """Return the query of a GameHub request, without its token (section "Common Parameters")."""
     report, frame = call.report, call.report.frame
     found = [("report_type", report.report_type)]
     found += [(name, str(value)) for name, value in call.params]
-    if frame is not None and asked is not None:
+    if frame is not None and span is not None:
         found += [
-            (frame, "range" if asked.days else "datetime_range"),
-            (f"{frame}_range_from", f"{asked.first:%Y-%m-%d}"),
-            (f"{frame}_range_to", f"{asked.last:%Y-%m-%d}"),
+            (frame, "range" if span.days else "datetime_range"),
+            (f"{frame}_range_from", f"{span.first:%Y-%m-%d}"),
+            (f"{frame}_range_to", f"{span.last:%Y-%m-%d}"),
         ]
-        if not asked.days:
+        if not span.days:
             found += [
-                (f"{frame}_range_from_time", f"{asked.first:%H:%M:%S}"),
-                (f"{frame}_range_to_time", f"{asked.last:%H:%M:%S}"),
+                (f"{frame}_range_from_time", f"{span.first:%H:%M:%S}"),
+                (f"{frame}_range_to_time", f"{span.last:%H:%M:%S}"),
             ]
     if report.unpaged:
         found.append(("per_page", "-1"))
     return found
 
 
-def body(call: Call, asked: Span, page: int, per_page: int) -> dict[str, Any]:
-    """The body of a Game History request, without its agent (section "Request Body")."""
+def body(call: Call, span: Span, page: int, per_page: int) -> dict[str, Any]:
+    """Return the body of a Game History request, without its agent (section "Request Body")."""
     return {
         "method": call.report.report_type,
         **{name: str(value) for name, value in call.params},
-        "start": f"{asked.first:%Y-%m-%d %H:%M:%S}",
-        "end": f"{asked.last:%Y-%m-%d %H:%M:%S}",
+        "start": f"{span.first:%Y-%m-%d %H:%M:%S}",
+        "end": f"{span.last:%Y-%m-%d %H:%M:%S}",
         "page": page,
         "perPage": per_page,
     }
 
 
 def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
-    """The rows whose `column` (a Moment) lies in the window; a row that does not tell its time stays."""
+    """Return the rows whose `column` (a Moment) lies in the window. A row without a time stays."""
     start, end = ((bound - _EPOCH) // _MICROSECOND for bound in (window.start, window.end))
     if not rows:
         return rows
-    if form(type(rows[0]), column) is not None:  # excerpts, whose times sort as they came
+    if form(type(rows[0]), column) is not None:  # partial rows, whose raw times sort like the canonical ones
         came = list(map(getter(type(rows[0]), column), rows))
         ends = [rows[came.index(min(came))], rows[came.index(max(came))]]
         if all(start <= getattr(row, column) < end for row in ends):
@@ -201,12 +201,12 @@ def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
 
 
 def columns(call: Call) -> frozenset[str] | None:
-    """The columns that are read of the rows of a call, here too; None for all."""
+    """Return the columns that are read from the rows of a call, here as well; None for all."""
     return None if call.columns is None else call.columns | needed(call)
 
 
 def needed(call: Call) -> frozenset[str]:
-    """The columns that are read of the rows of a call in any case: what tells them apart, and from strangers."""
+    """Return the columns that are always read: those that identify rows, and those that reveal rows of others."""
     return _needed(call.report, tuple([name for name, _ in call.params]))
 
 
@@ -234,7 +234,7 @@ def _checked(report: Report, name: str, parameter: Parameter, value: str | int) 
 
 
 def in_years(interval: Interval) -> bool:
-    """Return whether an interval lies in the years that the upstreams can be asked about."""
+    """Return whether an interval lies in the years that the upstreams can be span about."""
     return interval.start.year in YEARS and interval.end.year in YEARS
 
 

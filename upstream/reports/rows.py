@@ -1,6 +1,6 @@
-"""The rows of every report, in the upstream's own words: one `msgspec.Struct` a report, decoded straight from bytes.
+"""Define the rows of every report in the upstream's own words: one `msgspec.Struct` per report, decoded from bytes.
 
-A row holds canonical values, whatever way the upstream wrote them (contract C13-C16):
+A row holds canonical values, whatever form the upstream wrote (contract C13-C16):
 
 | column   | on the wire                                          | in the row                                      |
 |----------|------------------------------------------------------|-------------------------------------------------|
@@ -33,7 +33,7 @@ class ColumnKind(Enum):
     MOMENT = "moment"
 
 
-# The wire types are open (`Any`) where JSON writes one value in several types: the decoder makes them one.
+# The wire types are open (`Any`) if JSON writes one value in several types: the decoder makes them one type.
 Id = int
 NoId = Annotated[Any, ColumnKind.NO_ID]
 Code = Annotated[Any, ColumnKind.CODE]
@@ -44,7 +44,7 @@ Count = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class Row(msgspec.Struct, gc=False):
-    """One row of a report, or an object inside one."""
+    """Hold one row of a report, or an object inside a row."""
 
 
 # R1 users_report
@@ -312,7 +312,7 @@ class GroupMovementRow(Row, kw_only=True):
 
 
 class GameOnSalePrize(Row, kw_only=True):
-    """R6: a prize of a game on sale, and what it stands at."""
+    """R6: a prize of a game on sale, with its present amount."""
 
     id: NoId = None
     description: str

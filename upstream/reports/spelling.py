@@ -1,9 +1,9 @@
-"""The one rule for spellings of user codes: whether a spelling in a row denotes the user who has a code (C27).
+"""Decide whether a spelling in a row denotes the user with a certain code (C27).
 
 An upstream may compare codes without case, accents and trailing blanks, as common databases do. So a row that was found
-for the code `bob` may hold `Bob` or `BOB `. The rule: a row belongs to the user who has exactly its spelling. If there
-is none, it belongs to the only user whose code differs in nothing but case, accents or trailing blanks. If several
-users have such a code, nobody can decide whose the row is.
+for the code `bob` may hold `Bob` or `BOB `. The rule: a row belongs to the user with exactly its spelling. If there is
+none, it belongs to the only user whose code differs only in case, accents or trailing blanks. If several users have
+such a code, the owner of the row is undecided.
 """
 
 import unicodedata
@@ -26,7 +26,7 @@ def fold(spelling: str) -> str:
 
 
 class Spellings:
-    """The codes of all users of one agent, by which the rule decides."""
+    """Hold the codes of all users of one agent, and decide by them."""
 
     def __init__(self, codes: Iterable[str]) -> None:
         self._codes = frozenset(codes)
@@ -35,5 +35,5 @@ class Spellings:
             self._alike[fold(code)].add(code)
 
     def owners(self, spelling: str) -> frozenset[str]:
-        """Return the codes that a spelling denotes: none, one, or several if nobody can decide whose it is."""
+        """Return the codes that a spelling denotes: none, one, or several if the owner is undecided."""
         return frozenset((spelling,)) if spelling in self._codes else frozenset(self._alike.get(fold(spelling), ()))

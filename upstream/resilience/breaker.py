@@ -1,7 +1,7 @@
-"""Circuit breakers: an upstream, or one report of it, that keeps failing is left alone for a while, then tried once.
+"""Stop calls of an upstream, or of one of its reports, that fails repeatedly; after a pause, try one call.
 
-What counts as a failure is no answer, one that is cut off, or one of 500 and above: an upstream that answers wrongly or
-refuses is there. A call counts once, however many requests it took.
+A failure is a missing answer, a cut one, or one with a status of 500 and above. An upstream that answers wrongly or
+refuses a request is available. A call counts once, however many requests it took.
 """
 
 import time
@@ -13,19 +13,19 @@ from typing import Any
 from upstream.errors import Malformed, Unavailable, UpstreamError, UpstreamFailed
 from upstream.reports.table import Report, System
 
-# Of so many of the last calls, at least so many in a row or a half of them.
+# The breaker looks at so many of the last calls: at least so many in a row failed, or half of them.
 _WINDOW = 20
-_LONGEST = 8  # times as long as the first pause, when one trial after the other fails
+_LONGEST = 8  # the longest pause, in first pauses, if one trial after the other fails
 
 
 @dataclass(slots=True)
 class Breaker:
-    """One circuit. Closed it lets every call pass, open none; when its pause is over, one at a time to try."""
+    """Hold one circuit. A closed one lets every call pass, an open one none. After a pause it lets one call try."""
 
     name: str
     failures: int
     pause: float
-    whole: bool = False  # of a system, which opens only when several of its reports fail
+    whole: bool = False  # of a system: it opens only if several of its reports fail
     clock: Callable[[], float] = time.monotonic
     in_a_row: int = 0
     opened: int = 0
@@ -39,18 +39,18 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """closed, open or half-open."""
+        """Return closed, open or half-open."""
         if self.until is None:
             return "closed"
         return "half-open" if self.clock() >= self.until else "open"
 
     @property
     def closed_to_us(self) -> bool:
-        """Whether a call would be refused now."""
+        """Return whether a call would be refused now."""
         return self.until is not None and (self.trying or self.clock() < self.until)
 
     def told(self) -> str:
-        """What it says of itself."""
+        """Return its state for metrics."""
         if self.until is None:
             return f"{self.name}: closed"
         left = max(self.until - self.clock(), 0.0)
@@ -58,7 +58,7 @@ class Breaker:
         return f"{self.name} has failed {self.in_a_row} times in a row: the circuit breaker is open and {when}"
 
     def succeeded(self) -> None:
-        """A call had its answer."""
+        """Note that a call was answered."""
         self._last.append(True)
         if self.until is not None:
             self._last.clear()
@@ -66,7 +66,7 @@ class Breaker:
         self._failing.clear()
 
     def failed(self, error: UpstreamError, tried: bool) -> None:
-        """A call had none; `tried` says that it was the one that tries."""
+        """Note that a call was not answered. `tried` says that it was the trial."""
         self._last.append(False)
         self._failing.add(error.report)
         self.in_a_row += 1
@@ -87,9 +87,9 @@ class Breaker:
 
 
 class Breakers:
-    """The breakers of one system: one of each report, and one of the system, which opens when several reports fail.
+    """Hold the breakers of one system: one per report, and one of the system, which opens if several reports fail.
 
-    `failures` in a row open one, 0 none ever. A single report that fails while the others answer closes only itself.
+    So many `failures` in a row open one; 0 means never. If only one report fails, only its own breaker opens.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Breakers:
         self._reports: dict[str, Breaker] = {}
 
     def admit(self, report: Report) -> "Passage":
-        """The right to make a call. Raises Unavailable, with the id of the failure that is to blame."""
+        """Return the permission to make a call. Raise Unavailable, with the id of the failure that is the cause."""
         if self._failures == 0:
             return Passage(())
         one = self._reports.get(report.code)
@@ -118,14 +118,14 @@ class Breakers:
         return Passage(both)
 
     def stats(self) -> list[dict[str, Any]]:
-        """Every breaker that was used: its name, state and counts."""
+        """Return every breaker that was used: its name, state and counts."""
         return [
             {"name": each.name, "state": each.state, "opened": each.opened, "refused": each.refused}
             for each in (self._whole, *self._reports.values())
         ]
 
     def notes(self) -> list[str]:
-        """What there is to tell of those that are not closed."""
+        """Return a line for each breaker that is not closed."""
         return [
             f"{each.told()}; {each.refused} calls were not made"
             for each in (self._whole, *self._reports.values())
@@ -134,11 +134,11 @@ class Breakers:
 
 
 class BreakerOpen(Unavailable):
-    """Not asked at all, since a circuit breaker is open."""
+    """Say that a call was not made because a circuit breaker is open."""
 
 
 class Passage:
-    """One call that was let pass. It must be settled, whatever becomes of it."""
+    """Hold one call that may pass. It must be settled, whatever its result."""
 
     __slots__ = ("_breakers", "_trying")
 
@@ -149,7 +149,7 @@ class Passage:
             breaker.trying = True
 
     def settle(self, error: UpstreamError | None) -> None:
-        """How the call ended."""
+        """Note how the call ended."""
         for breaker in self._breakers:
             if error is None or not _down(error):
                 breaker.succeeded()
@@ -158,7 +158,7 @@ class Passage:
         self._trying = []
 
     def drop(self) -> None:
-        """The call was given up before its end, which tells nothing of the upstream."""
+        """Note that the call was given up before its end, which shows nothing about the upstream."""
         for breaker in self._trying:
             breaker.trying = False
         self._trying = []

@@ -1,4 +1,4 @@
-"""The calls that a vendor allows in a minute, as a bucket of tokens: each request takes one, which comes back later."""
+"""Limit the requests per minute that a vendor allows: each request takes a token, which comes back a minute later."""
 
 import time
 from collections import deque
@@ -8,11 +8,11 @@ MINUTE = 60.0
 
 
 class Bucket:
-    """A bucket of `most` tokens. A token comes back one minute after it was taken.
+    """Hold a bucket of `most` tokens. A token comes back one minute after it was taken.
 
-    So no minute, whenever it begins, holds more than `most` requests: a vendor who counts them never counts more. A
-    bucket that fills up evenly would let twice as many pass in its first minute. `limits` has no strategy whose waits
-    are known beforehand, which the planner's prices and the deadline need.
+    So no minute, whenever it begins, has more than `most` requests, however the vendor counts. A bucket that fills
+    evenly would let twice as many pass in its first minute. The library `limits` has no strategy whose waits are known
+    beforehand, which the planner's prices and the deadline need.
     """
 
     __slots__ = ("_clock", "_minute", "_taken", "most")
@@ -23,11 +23,11 @@ class Bucket:
         self.most = most
         self._minute = minute
         self._clock = clock
-        self._taken: deque[float] = deque()  # when each token that is away comes back, the earliest first
+        self._taken: deque[float] = deque()  # when each used token comes back, the earliest first
 
     @property
     def free(self) -> int:
-        """How many tokens are in it now."""
+        """Return the number of free tokens."""
         now = self._clock()
         while self._taken and self._taken[0] <= now:
             self._taken.popleft()
@@ -45,7 +45,7 @@ class Bucket:
         more = tokens - self.free
         if more <= 0:
             return 0.0
-        # The tokens come back in the order in which they were taken, those that are taken now after the others.
+        # Tokens come back in the order in which they were taken.
         rounds, place = divmod(more - 1, self.most)
         first = self._taken[place] - self._clock() if place < len(self._taken) else self._minute
         return first + rounds * self._minute

@@ -1,14 +1,14 @@
-"""The retry budget of a system: what is asked twice is a small part of what is asked, also when everything fails."""
+"""Limit the retries of a system to a small part of its calls, also if everything fails."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Budget:
-    """A bucket of tokens. Each call brings a tenth of one, and each further request for the same call takes one.
+    """Hold a bucket of tokens. Each call brings a tenth of a token; each further request for it takes one.
 
-    A full bucket holds `most`, so that few failures among many calls are all tried again, while under total failure
-    a hundred calls make at most twenty further requests.
+    A full bucket has `most` tokens, so that few failures among many calls are all retried. If everything fails, a
+    hundred calls make at most twenty further requests.
     """
 
     share: float = 0.1
@@ -18,12 +18,12 @@ class Budget:
     refused: int = 0
 
     def earn(self) -> None:
-        """A call is made for the first time."""
+        """Note that a call is made for the first time."""
         self.tokens = min(self.tokens + self.share, self.most)
 
     def spend(self) -> bool:
-        """Whether one more request may be made for a call that was made before."""
-        # Tenths add up to a little less than one.
+        """Take a token for a further request. Return whether there was one."""
+        # Ten times a tenth is a little less than one in binary.
         if self.tokens < 1 - 1e-9:
             self.refused += 1
             return False

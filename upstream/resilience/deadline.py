@@ -1,7 +1,7 @@
-"""When an operation's answer is due. It passes down in a context variable, which the tasks that work for it inherit.
+"""Pass the deadline of an operation down in a context variable, which the tasks of the operation inherit.
 
-What is passed is a question, not a time: work that several wait for is due when the last of them wants it, and one
-who joins later may put that off.
+The variable holds a function, not a time: shared work has the latest deadline of its waiters, and a waiter that joins
+later may postpone it.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ UNTIL: ContextVar[Until] = ContextVar("until", default=lambda: math.inf)
 
 
 def left() -> float:
-    """The seconds that are left; infinite where there is no deadline."""
+    """Return the seconds that are left; infinite without a deadline."""
     return UNTIL.get()() - time.monotonic()
 
 
 class within:
-    """A block whose upstream calls, retries and waits included, end after so many seconds, or earlier by an outer one.
+    """Limit the upstream calls of a block, with retries and waits, to so many seconds, or to an outer deadline.
 
-    It stops no task: what is asked of the upstream fails in time, so that the rest of an answer can still be given.
+    It stops no task: the upstream calls fail in time, so that the rest of an answer can still be sent.
     """
 
     __slots__ = ("_seconds", "_token")
@@ -46,10 +46,10 @@ class within:
 
 
 class limit:
-    """A block that is stopped, with TimeoutError, after its own time or at the deadline, if that is not put off.
+    """Stop a block with TimeoutError after its own time or at the deadline, if that is not postponed.
 
-    It is `asyncio.timeout` with an end that may move. A class, and no generator with a closure: a closure that plans
-    itself anew would be garbage that refers to itself, and to the task with all that it read.
+    It is `asyncio.timeout` with an end that may move. It is a class and not a generator with a closure, because a
+    closure that schedules itself again would refer to itself, and to the task with all its rows.
     """
 
     __slots__ = ("_cancelling", "_latest", "_seconds", "_task", "_timer", "expired")
@@ -67,7 +67,7 @@ class limit:
         self._cancelling = task.cancelling()
         self._latest = time.monotonic() + self._seconds
         until = UNTIL.get()
-        # Not at once, whatever is left: only a task that waits can be stopped without a trace.
+        # Never at once: only a task that waits can be stopped cleanly.
         self._look_after(max(self._left(until), 0.0), until)
         return self
 
@@ -79,7 +79,7 @@ class limit:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        # Cancelled by somebody else as well, it is cancelled.
+        # If the task was cancelled from outside as well, it stays cancelled.
         if self.expired and task is not None and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 

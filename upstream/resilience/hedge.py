@@ -1,4 +1,4 @@
-"""When a read that is late is asked for a second time: after so many seconds, or later than most of its report are."""
+"""Decide when a late request is made a second time: after so many seconds, or later than most of its report."""
 
 import math
 from collections import deque
@@ -8,9 +8,9 @@ _ENOUGH = 20
 
 
 class Hedge:
-    """`after` is a number of seconds, a share of the calls of the same report (`p95`), or empty: never.
+    """Decide by `after`: a number of seconds, a share of the calls of the same report (`p95`), or empty: never.
 
-    Raises ValueError for anything else.
+    Raise ValueError for anything else.
     """
 
     def __init__(self, after: str = "") -> None:
@@ -28,12 +28,12 @@ class Hedge:
             raise ValueError("is neither seconds above 0 nor a share such as p95")
 
     def learn(self, report: str, seconds: float) -> None:
-        """How long an answer took."""
+        """Note how long an answer took."""
         if self._share is not None:
             self._taken.setdefault(report, deque(maxlen=_REMEMBERED)).append(seconds)
 
     def delay(self, report: str) -> float | None:
-        """After how many seconds a request of this report is made again; None: never."""
+        """Return after how many seconds a request of this report is made again; None: never."""
         if self._share is None:
             return self._seconds
         taken = self._taken.get(report, ())

@@ -1,6 +1,6 @@
-"""The slots of an upstream, handed out in turns: however much one asker wants, the next slot goes to the next asker.
+"""Hand out the slots of an upstream in turns: however much one caller wants, the next slot goes to the next caller.
 
-Who asks travels in a context variable, which tasks inherit: a call that several wait for is made for the first of them.
+The caller stands in a context variable, which tasks inherit: a shared call belongs to the first of its waiters.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from upstream.resilience.bucket import Bucket
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """For whom a request is made: the name by which turns go, and who is told of each slot that it gets."""
+    """Name the caller of a request, by which turns go, with a function that is called for each slot that it gets."""
 
     name: str = ""
     told: Callable[[], None] = lambda: None
@@ -26,20 +26,20 @@ ASKER: ContextVar[Asker] = ContextVar("asker", default=NOBODY)
 
 
 class Queue:
-    """So many slots at a time; `async with` takes one and gives it back, as with a semaphore.
+    """Hand out so many slots at a time. `async with` takes one and gives it back, as with a semaphore.
 
-    A free slot is anybody's. When there is none, askers stand in a ring, and each slot that comes back goes to the
-    oldest request of the asker whose turn it is. A wait that is cancelled neither loses a slot nor keeps one.
+    Every caller may take a free slot. If there is none, callers take turns, and each slot that comes back goes to the
+    oldest request of the next caller. A cancelled wait neither loses a slot nor keeps one.
 
-    With a bucket, a request needs a token of it as well as a slot. It takes the token as it begins, so that requests
-    that wait for a slot do not save tokens up.
+    With a bucket, a request needs a token of it as well as a slot. It takes the token when it begins, so that requests
+    that wait for a slot do not save tokens.
     """
 
     def __init__(self, slots: int, bucket: Bucket | None = None) -> None:
         self._free = slots
         self._bucket = bucket
-        self._timer: asyncio.TimerHandle | None = None  # for the next token, while somebody waits for it
-        # In the order of their turns: an asker is in here only while it has requests that wait.
+        self._timer: asyncio.TimerHandle | None = None  # for the next token, while a request waits for it
+        # In the order of their turns. A caller is in here only while it has waiting requests.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def __aenter__(self) -> None:
@@ -56,7 +56,7 @@ class Queue:
 
     def take_free(self) -> bool:
         """Take a slot if one is free, and a token if there is one. Return whether the request may begin."""
-        # Nobody overtakes those who wait for a token.
+        # No request overtakes those that wait for a token.
         if self._free > 0 and (self._bucket is None or (not self._waiting and self._bucket.take())):
             self._free -= 1
             return True
@@ -73,14 +73,14 @@ class Queue:
 
     @property
     def open(self) -> bool:
-        """Whether a request could begin at once."""
+        """Return whether a request could begin at once."""
         if self._bucket is None:
             return self._free > 0
         return self._free > 0 and not self._waiting and self._bucket.free > 0
 
     @property
     def waiting(self) -> int:
-        """How many requests wait."""
+        """Return how many requests wait."""
         return sum(not turn.done() for line in self._waiting.values() for turn in line)
 
     async def _turn(self, name: str) -> None:
@@ -92,7 +92,7 @@ class Queue:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._hand_on()  # it got the slot in the moment in which it was cancelled
+                self._hand_on()  # it got the slot at the moment it was cancelled
             raise
 
     def _hand_on(self) -> None:
@@ -108,7 +108,7 @@ class Queue:
                 return
             name = next(iter(self._waiting))
             line = self._waiting.pop(name)
-            # Those who gave up stand in line until it is their turn: to look for them would cost each the whole line.
+            # Requests that gave up stay in line until their turn, because a search would cost the whole line each time.
             while line and (turn := line.popleft()).done():
                 pass
             given = not turn.done()

@@ -1,27 +1,28 @@
-"""Work that several wait for: it goes on for as long as one of them does, and stops soon after the last has left."""
+"""Share work between callers: it runs while one of them waits for it, and stops soon after the last one has left."""
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from upstream.errors import Unavailable
 from upstream.resilience.deadline import UNTIL, Until
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
-# How long work goes on that nobody waits for: whoever asks again at once finds it under way.
+# For so many seconds work goes on without a waiter: a caller who comes back at once finds it under way.
 GRACE = 0.1
-# How much later than its deadline a wait ends: the work itself is stopped at the deadline, and may have news of it.
+# A wait ends so many seconds after its deadline: the work is stopped at the deadline, and may have a result by then.
 SLACK = 0.05
 
 
 class SingleFlight(Generic[T]):
-    """Work in a task of its own. Who gives up waiting leaves the task and the others who wait untouched.
+    """Run work in a task of its own. A waiter who gives up leaves the task and the other waiters untouched.
 
-    `what` names it in errors. `gone` is called once, when nobody can join any longer: the work is done, or given up.
-    Its deadline is the latest of those who wait for it.
+    `what` names the work in errors. `gone` is called once, when no caller can join any longer: the work is done, or
+    given up. The deadline of the work is the latest deadline of its waiters.
     """
 
     def __init__(
@@ -35,12 +36,12 @@ class SingleFlight(Generic[T]):
         self.task.add_done_callback(self._land)  # in case it is stopped before it begins
 
     def until(self) -> float:
-        """When the last of those who wait wants the answer."""
+        """Return the latest deadline of the waiters."""
         return max((each() for each in self._waiters.values()), default=self._last)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """A block that counts as waiting, so that the work is not given up meanwhile."""
+    def waiting(self) -> Iterator[None]:
+        """Count as a waiter within a block, so that the work is not given up meanwhile."""
         waiter = self._enter(UNTIL.get())
         try:
             yield
@@ -48,9 +49,9 @@ class SingleFlight(Generic[T]):
             self._exit(waiter)
 
     async def wait(self) -> T:
-        """What the work came to. Raises what it raises, and Unavailable when the deadline of who waits has passed."""
+        """Return the result of the work. Raise its error, and Unavailable when the waiter's deadline has passed."""
         until = UNTIL.get()
-        # A deadline may be put off while it is waited for.
+        # A deadline may be postponed during the wait.
         while not self.task.done() and (left := until() + SLACK - time.monotonic()) > 0:
             waiter = self._enter(until)
             timer = self.task.get_loop().call_later(left, _wake, waiter) if left < 1e6 else None
@@ -74,7 +75,7 @@ class SingleFlight(Generic[T]):
             self.task.get_loop().call_later(GRACE, self._give_up)
 
     def result(self) -> T:
-        """What the work has come to by now, as `wait` gives it."""
+        """Return the result that the work has by now. Raise what `wait` raises."""
         if not self.task.done():
             raise Unavailable(f"{self._what}: no whole answer in the time of the operation")
         if self.task.cancelled():
@@ -86,9 +87,9 @@ class SingleFlight(Generic[T]):
         try:
             return await work()
         finally:
-            # By the time those who wait run, the task is done, and nobody joins it any more.
+            # When the waiters run, the task is done, and no caller joins it any more.
             self._land()
-            # A task keeps its context: with the flight in it, both would wait for the garbage collector.
+            # A task keeps its context. With the flight in it, both would wait for the garbage collector.
             UNTIL.set(_over)
 
     def _give_up(self) -> None:
@@ -105,6 +106,57 @@ class SingleFlight(Generic[T]):
         gone, self._gone = self._gone, None
         if gone is not None:
             gone(self)
+
+
+class SingleFlights(Generic[K, T]):
+    """Hold the work that callers can join, by key. `tasks` are all tasks that still run, also those given up.
+
+    `failed` is called with the task of work that raised an error. The waiters get the error in any case.
+    """
+
+    def __init__(
+        self, tasks: set[asyncio.Task[Any]], failed: "Callable[[asyncio.Task[Any], BaseException], None] | None" = None
+    ) -> None:
+        self._flights: dict[K, SingleFlight[T]] = {}
+        self._tasks = tasks
+        self._failed = failed
+
+    def __bool__(self) -> bool:
+        """Return whether callers can join any work."""
+        return bool(self._flights)
+
+    def __contains__(self, key: K) -> bool:
+        """Return whether callers can join the work of this key."""
+        return key in self._flights
+
+    def get(self, key: K) -> SingleFlight[T] | None:
+        """Return the work of this key, if callers can join it."""
+        return self._flights.get(key)
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, T]], what: str, keys: Sequence[K]) -> SingleFlight[T]:
+        """Start work that callers can join under these keys until it is done or given up."""
+
+        def gone(flight: SingleFlight[T]) -> None:
+            for key in keys:
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+
+        flight = SingleFlight(work, what, gone)
+        for key in keys:
+            self._flights[key] = flight
+        self._tasks.add(flight.task)
+        flight.task.add_done_callback(self._ended)
+        return flight
+
+    def clear(self) -> None:
+        """Let no caller join what runs now. Its waiters still get the results."""
+        self._flights.clear()
+
+    def _ended(self, task: asyncio.Task[T]) -> None:
+        self._tasks.discard(task)
+        # The error is read here in any case: otherwise the event loop would complain of an error without a waiter.
+        if not task.cancelled() and (error := task.exception()) is not None and self._failed is not None:
+            self._failed(task, error)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

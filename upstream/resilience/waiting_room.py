@@ -1,10 +1,10 @@
-"""The room in which requests wait for a slot, counted by asker: one who fills it does not keep the others out."""
+"""Count the requests that wait for a slot, by caller: one caller who fills the room does not keep the others out."""
 
 from collections import Counter
 
 
 class WaitingRoom:
-    """Room for `most`. When it is full, who has less than a tenth of it still gets in, up to twice as many in all."""
+    """Hold room for `most` requests. If it is full, a caller with less than a tenth still enters, up to 2 × `most`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -16,7 +16,7 @@ class WaitingRoom:
         return self._count
 
     def full(self, name: str) -> bool:
-        """Whether there is no room for one more of this asker's."""
+        """Return whether there is no room for one more request of this caller."""
         if self._count < self._most:
             return False
         return self._waiting[name] >= self._share or self._count >= 2 * self._most
@@ -26,12 +26,12 @@ class WaitingRoom:
         return self._waiting[name]
 
     def enter(self, name: str) -> None:
-        """One more of the asker's waits."""
+        """Note that one more request of the caller waits."""
         self._waiting[name] += 1
         self._count += 1
 
     def leave(self, name: str) -> None:
-        """One of the asker's has its turn, or gives up."""
+        """Note that a request of the caller has its turn, or gives up."""
         self._count -= 1
         self._waiting[name] -= 1
         if not self._waiting[name]:

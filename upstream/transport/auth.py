@@ -1,6 +1,6 @@
-"""Authentication: one replaceable function a system, which adds the token last, so that nothing else ever holds it.
+"""Add the authentication: one replaceable function per system, which adds the token last, so nothing else holds it.
 
-The request that goes out is a copy: the one that the rest of the program knows stays without a token.
+The request that is sent is a copy. The request that the rest of the program knows has no token.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,15 +13,15 @@ from upstream.transport.secret import Secret, SecretMissing
 from upstream.transport.wire import Request
 
 T = TypeVar("T")
-# How often a token may change under one call, which is no reason to lose it.
+# So many changes of the token during one call are no reason for its failure.
 _CHANGES = 5
 
 
 async def with_token(token: Secret, budget: Budget, ask: Callable[[], Awaitable[T]]) -> T:
-    """What `ask` gives. Refused, the token is read again, and what it asks is asked once more (C3).
+    """Return the result of `ask`. If the token is refused, read it again and call `ask` once more (C3).
 
-    With a token that has changed meanwhile that is a new question. With the same one it is a second request for the
-    same call: made once, and as far as the retry budget goes. Raises Unauthenticated.
+    If the token has changed, that is a new request. If it is the same, it is a second request for the same call: it is
+    made once, as far as the retry budget goes. Raise Unauthenticated.
     """
     again = True
     for last in (*[False] * _CHANGES, True):
@@ -33,7 +33,7 @@ async def with_token(token: Secret, budget: Budget, ask: Callable[[], Awaitable[
         try:
             if again:
                 token.renew(reading)
-            # Somebody else may have renewed it too early for us.
+            # Another call may have renewed it just before.
             same = used in (None, token.value())
         except SecretMissing:
             break
@@ -44,25 +44,25 @@ async def with_token(token: Secret, budget: Budget, ask: Callable[[], Awaitable[
 
 
 class GameHubAuth:
-    """Adds `api_token` to the query (GameHub API, section "Request")."""
+    """Add `api_token` to the query (GameHub API, section "Request")."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
 
     def __call__(self, request: Request) -> Request:
-        """The request with its token."""
+        """Return the request with its token."""
         query = (("api_token", self._token.value()), *request.query)
         return Request(request.method, request.url, query, request.headers, request.body)
 
 
 class GameLogAuth:
-    """Puts `agent_code` and `agent_token` into the body (Game History, section "Request Body")."""
+    """Put `agent_code` and `agent_token` into the body (Game History, section "Request Body")."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
     def __call__(self, request: Request) -> Request:
-        """The request with its agent."""
+        """Return the request with its agent."""
         asked = dict(request.body or {})
         method = {"method": asked.pop("method", None)}
         agent = {"agent_code": self._agent.code, "agent_token": self._agent.token.value()}

@@ -1,4 +1,4 @@
-"""Why a connection was not made: what the two HTTP libraries say of TLS and of the proxy, in our words."""
+"""Explain why a connection was not made: translate the TLS and proxy errors of the two HTTP libraries."""
 
 import re
 import ssl
@@ -10,7 +10,7 @@ from upstream.errors import Insecure, Unavailable, UpstreamError
 
 @dataclass(frozen=True, slots=True)
 class TransportFault:
-    """A cause in words that say what to do, whether another attempt may succeed, and the kind of error."""
+    """Hold a cause in words that say what to do, whether another attempt may succeed, and the kind of error."""
 
     what: str
     again: bool = False
@@ -46,7 +46,7 @@ PROXY_NO = TransportFault(
     "the proxy made no connection: it cannot reach the upstream, or refuses the request or its login", True, Unavailable
 )
 
-# The first match counts. These are texts of rustls and names of OpenSSL; tests hold both against real servers.
+# The first match counts. These are texts of rustls and names of OpenSSL. Tests compare both with real servers.
 _RUSTLS = (
     (r"invalid peer certificate: (UnknownIssuer|.*CaUsedAsEndEntity)", UNKNOWN_ISSUER),
     (r"invalid peer certificate: certificate expired", EXPIRED),

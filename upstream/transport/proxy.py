@@ -1,4 +1,4 @@
-"""The proxy that connections go through, as `HTTPS_PROXY` and `NO_PROXY` describe it."""
+"""Find the proxy of connections, as `HTTPS_PROXY` and `NO_PROXY` describe it."""
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -9,7 +9,7 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy for https addresses. `url` never holds the user name and the password, and no text shows them.
+    """Hold a proxy for https addresses. `url` never contains the user name and the password, and no text shows them.
 
     `direct` lists the hosts that are reached without it: names (with all names below them), addresses, networks.
     """
@@ -37,7 +37,7 @@ class Proxy:
             return None
         shown = f"[{host}]" if ":" in host else host
         port = port or (443 if parts.scheme == "https" else 80)
-        # Some write "*.example.com" for ".example.com".
+        # "*.example.com" means ".example.com".
         return cls(f"{parts.scheme}://{shown}:{port}", tuple(entry.removeprefix("*") for entry in direct), login)
 
     def passes(self, scheme: str, host: str) -> bool:

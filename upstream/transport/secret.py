@@ -1,4 +1,4 @@
-"""A token that may change at any moment (C3), and the removal of every token from what is kept or shown (C2)."""
+"""Read a token that may change at any moment (C3), and remove every token from what is stored or shown (C2)."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
-# Where a token stands in a request, for values that were never read here.
+# The place of a token in a request, for values that were never read here.
 _PLACES = re.compile(r"""(api_token=)[^&\s"'\\<>]+|("?agent_token"?\s*[:=]\s*"?)[^",&\s}]+""")
 _PLACES_BYTES = re.compile(_PLACES.pattern.encode())
 _REMEMBERED = 32
@@ -23,13 +23,13 @@ _TICK = 50_000_000
 
 
 class SecretMissing(Exception):
-    """There is no token; the message names the source, never a value."""
+    """Say that there is no token. The message names the source, never a value."""
 
 
 class File:
-    """The text of a file, read again whenever the file has changed: its time, size or inode (mounted secrets swap it).
+    """Hold the text of a file, read again when the file has changed: its time, size or inode (mounted secrets swap it).
 
-    A file that cannot be read or is empty, as while it is being replaced, keeps its last text.
+    If the file cannot be read or is empty, as during a replacement, the last text stays.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -38,7 +38,7 @@ class File:
         self._text: str | None = None
 
     def read(self, fresh: bool = False) -> str:
-        """The text without surrounding blanks; `fresh` reads it even if it looks unchanged. Raises SecretMissing."""
+        """Return the text without surrounding blanks. `fresh` always reads the file. Raise SecretMissing."""
         try:
             stat = os.stat(self.path)
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -55,10 +55,10 @@ class File:
 
 
 class Secret:
-    """A token from a literal, a file or a function; it never shows its value in a text of its own.
+    """Hold a token from a literal, a file or a function. Its own text never shows the value.
 
-    A function is asked at every request and must return at once. Former values are remembered for the redaction. A file
-    is read at once, so that its first value counts while the file cannot be read or holds no token.
+    A function is called for every request and must return at once. Former values are remembered for the redaction. A
+    file is read at once, so that its first value counts while the file cannot be read or contains no token.
     """
 
     def __init__(self, source: str | Path | Callable[[], str]) -> None:
@@ -77,7 +77,7 @@ class Secret:
                 self.value()
 
     def value(self) -> str:
-        """The token now. Raises SecretMissing."""
+        """Return the present token. Raise SecretMissing."""
         return self._read(fresh=False)
 
     def renew(self, reading: int) -> None:
@@ -87,7 +87,7 @@ class Secret:
             self._read(fresh=True)
 
     def known(self) -> Iterable[str]:
-        """Every value seen so far (the last few of them); a token that no call needed yet is looked at now."""
+        """Return every value seen so far (the last few). A token that no call has needed yet is read now."""
         if not self._known:
             with contextlib.suppress(SecretMissing):
                 self.value()
@@ -101,7 +101,7 @@ class Secret:
                 raise
             return self.current
         except (OSError, ValueError):
-            # Its text may hold a part of what was read.
+            # Its text may contain a part of the secret.
             raise SecretMissing("the token cannot be read") from None
         self.current = value
         if value not in self._known:
@@ -121,19 +121,19 @@ def _token(value: str) -> str:
 
 
 class Redactor:
-    """Takes every known token out of texts, in each way of writing that a request or an answer may use."""
+    """Remove every known token from texts, in each form that a request or an answer may use."""
 
     def __init__(self, known: Callable[[], Iterable[str]]) -> None:
         self._known = known
 
     def text(self, text: str) -> str:
-        """The text without tokens."""
+        """Return the text without tokens."""
         for form in self._forms():
             text = text.replace(form, MASK)
         return _PLACES.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
 
     def value(self, value: Any) -> Any:
-        """The same for any JSON-like value: texts inside it, keys included."""
+        """Return any JSON-like value without tokens: also in texts inside it and in keys."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -143,10 +143,10 @@ class Redactor:
         return value
 
     def payload(self, payload: bytes, limit: int) -> bytes:
-        """The first `limit` bytes of a payload, without tokens: no token is cut in half to escape notice."""
+        """Return the first `limit` bytes of a payload, without tokens. No token is cut in half."""
         forms = [form.encode() for form in self._forms()]
         margin = max((len(form) for form in forms), default=0)
-        # Enough is redacted that whatever is kept stands before the last place where a token could have been cut.
+        # More than `limit` bytes are redacted, so that the rest ends before any place where a token could be cut.
         kept = payload[: limit + margin]
         whole = len(kept) == len(payload)
         for form in forms:
@@ -177,7 +177,7 @@ _CHATTY = (
 
 
 class _Quiet(logging.Filter):
-    """Redacts what HTTP libraries log of their own accord: httpx writes whole URLs at INFO."""
+    """Redact the log lines of HTTP libraries: httpx writes whole URLs at INFO."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
@@ -193,7 +193,7 @@ _QUIET = _Quiet()
 
 
 def quieten(redactor: Redactor) -> None:
-    """Have the log lines of the HTTP libraries redacted by `redactor`, for as long as it lives."""
+    """Redact the log lines of the HTTP libraries with `redactor`, as long as it lives."""
     _REDACTORS.add(redactor)
     for name in _CHATTY:
         logging.getLogger(name).addFilter(_QUIET)

@@ -1,4 +1,4 @@
-"""How connections to one address are secured: trusted issuers, a client certificate, the least version, a proxy."""
+"""Secure the connections to one address: trusted issuers, a client certificate, the lowest version, a proxy."""
 
 import ssl
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 @dataclass(frozen=True, slots=True)
 class Pems:
-    """What the files of a `Secure` hold."""
+    """Hold the contents of the files of a `Secure`."""
 
     issuers: bytes = b""
     identity: bytes = b""
 
     def __repr__(self) -> str:
-        return "<Pems>"  # the identity holds a private key
+        return "<Pems>"  # the identity contains a private key
 
 
 @dataclass(frozen=True, slots=True)
 class Secure:
-    """The security of connections. `ca_file` is trusted in addition to the system's certificates."""
+    """Hold the security of connections. `ca_file` is trusted in addition to the system's certificates."""
 
     ca_file: Path | None = None
     cert_file: Path | None = None
@@ -70,7 +70,7 @@ def issuers_in(path: Path) -> str:
 
 
 def check_identity(cert_file: Path, key_file: Path) -> None:
-    """Raises ValueError for a certificate and a key that cannot be used together."""
+    """Raise ValueError for a certificate and a key that cannot be used together."""
     load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert_file, key_file)
 
 
@@ -91,7 +91,7 @@ def load_identity(context: ssl.SSLContext, cert_file: Path, key_file: Path) -> N
 
 
 class _Encrypted(Exception):
-    """A key that needs a password."""
+    """Say that a key needs a password."""
 
 
 def _no_password() -> str:

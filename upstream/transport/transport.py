@@ -1,7 +1,7 @@
-"""One HTTP client a system: connection reuse, bounded concurrency and body, retries, and a deadline over it all.
+"""Send HTTP requests to one system: reuse connections, limit concurrency and body size, retry, within one deadline.
 
-Everything an HTTP library raises or logs may hold a URL with a token: nothing of it leaves `wire.py` (C2). Errors are
-raised outside the `except` that caught their cause, so that not even their context refers to it.
+Errors and logs of an HTTP library may contain a URL with a token, so they never leave `wire.py` (C2). Errors are raised
+outside the `except` block that caught their cause, so that their context does not refer to the cause.
 """
 
 import asyncio
@@ -32,15 +32,37 @@ if TYPE_CHECKING:  # the seam: see _wire
     from httpx import AsyncBaseTransport
 
 Auth = Callable[[Request], Request]
-"""Adds what a system knows us by, to a copy of the request."""
+"""Adds the authentication to a copy of the request."""
 
 _AGAIN = frozenset({429, 502, 503, 504})
 _SHOWN = 64 * 1024
 
 
+@dataclass(frozen=True, kw_only=True)
+class TransportConfig:
+    """Hold the settings of the connection to one system, which are the same kind for both. Times are in seconds.
+
+    `transport` replaces the Rust transport: any `httpx.AsyncBaseTransport` can take its place.
+    """
+
+    timeout: float = 30.0
+    connect_timeout: float = 5.0
+    concurrency: int = 16
+    attempts: int = 3
+    backoff: float = 0.1
+    body_limit: int = 256 * 1024 * 1024
+    most_waiting: int = 1000
+    hedge_after: str = ""
+    breaker_failures: int = 5
+    breaker_seconds: float = 5.0
+    secure: Secure = PLAIN
+    bucket: Bucket | None = None
+    transport: "AsyncBaseTransport | None" = None
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer, whole and decompressed."""
+    """Hold an HTTP answer, whole and decompressed."""
 
     status: int
     body: bytes
@@ -48,11 +70,11 @@ class Reply:
 
 @dataclass(slots=True)
 class Tally:
-    """What a call of `report` has taken so far: since when, HTTP requests sent, bytes read once unpacked.
+    """Count the cost of a call of `report` so far: its start, the HTTP requests sent, the decompressed bytes read.
 
-    `sent` is when the first request left; `hurried` says that the deadline came so soon after it that nothing follows.
-    `waited` is how long requests of the call waited for their turn: several that wait at the same time count once.
-    `dry` says that the last of these waits ended in vain, for want of a token.
+    `sent` is when the first request was sent. `hurried` says that the deadline came so soon after it that the failure
+    shows nothing about the upstream. `waited` is how long requests of the call waited for their turn; requests that
+    wait at the same time count once. `dry` says that the last wait ended without a token of the bucket.
     """
 
     report: str = ""
@@ -67,20 +89,20 @@ class Tally:
     _since: float = 0.0
 
     def wait(self) -> None:
-        """Note that a request begins to wait for its turn."""
+        """Note that a request starts to wait for its turn."""
         if not self.waiting:
             self._since = time.monotonic()
         self.waiting += 1
 
     def go_on(self) -> None:
-        """Note that a request waits no longer."""
+        """Note that a request stops waiting."""
         self.waiting -= 1
         if not self.waiting:
             self.waited += time.monotonic() - self._since
 
 
 class _Retry(Exception):
-    """An attempt failed in a way that another may mend: the error it is if none does, and how long to wait first."""
+    """Say that an attempt failed but another may succeed: with the error if none does, and how long to wait first."""
 
     def __init__(self, error: UpstreamError | None, reply: Reply | None = None, wait: float | None = None) -> None:
         super().__init__()
@@ -91,59 +113,45 @@ class _Retry(Exception):
 
 
 class Transport:
-    """How one system is reached.
+    """Send requests to one system.
 
     Retried, up to `attempts` in all and with jitter: refused, reset and cut connections, timeouts of the connection,
     and 429, 502, 503, 504 (after `Retry-After`, where that lies within the deadline), as far as the retry budget goes.
-    Every report only reads, so a second asking does no harm. Not retried: every other status, and answers that are not
+    Every report only reads, so a second request does no harm. Not retried: every other status, and answers that are not
     the documented JSON. With `hedge_after`, a request that is late is made a second time; the first answer counts.
 
-    No more than `most_waiting` requests wait for a slot, but for those of other askers (`room.py`): the next one is
-    Overloaded. With a `bucket`, each request takes a token of it, retries and second requests included. One that cannot
-    have its token before the deadline is Overloaded at once.
+    No more than `most_waiting` requests of one caller wait for a slot (`waiting_room.py`): the next one is Overloaded.
+    With a `bucket`, each request takes a token of it, retries and second requests included. A request that cannot have
+    its token before the deadline is Overloaded at once.
     """
 
-    def __init__(
-        self,
-        *,
-        timeout: float,
-        connect_timeout: float,
-        concurrency: int,
-        attempts: int,
-        backoff: float,
-        body_limit: int,
-        most_waiting: int = 1000,
-        hedge_after: str = "",
-        secure: Secure = PLAIN,
-        bucket: Bucket | None = None,
-        transport: "AsyncBaseTransport | None" = None,
-    ) -> None:
+    def __init__(self, config: TransportConfig) -> None:
         self.budget = Budget()
-        self._timeout = timeout
-        self._attempts = attempts
-        self._backoff = backoff
-        self._body_limit = body_limit
-        self._bucket = bucket
-        self._slots = Queue(concurrency, bucket)
-        self._concurrency = concurrency
+        self._timeout = config.timeout
+        self._attempts = config.attempts
+        self._backoff = config.backoff
+        self._body_limit = config.body_limit
+        self._bucket = config.bucket
+        self._slots = Queue(config.concurrency, config.bucket)
+        self._concurrency = config.concurrency
         self._busy = 0
-        self._room = WaitingRoom(most_waiting)
+        self._room = WaitingRoom(config.most_waiting)
         self._overloaded = 0
-        self._hedge = Hedge(hedge_after)
+        self._hedge = Hedge(config.hedge_after)
         self._hedged = 0
         self._left_alone: set[asyncio.Task[Any]] = set()
-        self._wire = _wire(concurrency, connect_timeout, secure, transport)
+        self._wire = _wire(config)
 
     def request(
         self, method: str, url: str, query: Sequence[tuple[str, str]] = (), body: dict[str, Any] | None = None
     ) -> Request:
-        """A request without its token. Raises Unavailable for a URL that is none."""
+        """Return a request without its token. Raise Unavailable for an invalid URL."""
         return Request(method, checked(url), tuple(query), (), body)
 
     async def send(self, request: Request, auth: Auth, tally: Tally) -> Reply:
-        """The answer to a request, whatever its status. Raises Unavailable, and Malformed for a body cut or too long.
+        """Return the answer to a request, with any status. Raise Unavailable, or Malformed for a cut or too long body.
 
-        To be called within `deadline`, whose end raises TimeoutError here.
+        Call it within `deadline`, whose end raises TimeoutError here.
         """
         self.budget.earn()
         first = await self._attempt(request, auth, tally)
@@ -174,21 +182,21 @@ class Transport:
         raise last.error
 
     def deadline(self) -> deadline.limit:
-        """The time that a whole call may take, its queueing, retries and further pages included."""
+        """Return the time that a whole call may take, with its waiting, retries and further pages."""
         return deadline.limit(self._timeout)
 
     def late(self, tally: Tally) -> UpstreamError:
-        """Return the error of a call that was not done at its deadline."""
+        """Return the error of a call that did not end by its deadline."""
         if tally.dry and self._bucket is not None:
             return self._too_many(self._bucket, tally)
         return Unavailable(f"{tally.report}: no whole answer in time")
 
     def hurried(self, tally: Tally) -> bool:
-        """Whether a call was sent so shortly before the end of its operation that it could hardly be answered."""
+        """Return whether a call was sent too shortly before the end of its operation to be answered."""
         return tally.sent is None or time.monotonic() - tally.sent < min(1.0, self._timeout / 2)
 
     def stats(self) -> dict[str, int]:
-        """Slots taken, requests that wait for one, and what was refused or made in addition so far."""
+        """Return the slots in use, the waiting requests, and what was refused, retried or sent twice so far."""
         return {
             "busy": self._busy,
             "waiting": len(self._room),
@@ -217,14 +225,14 @@ class Transport:
         found = await (self._turn(request, auth, tally) if delay is None else self._twice(request, auth, tally, delay))
         if isinstance(found, UpstreamError):
             raise found
-        # Where the wait would outlast the deadline, the answer as it stands is the better news.
+        # If the wait would end after the deadline, the answer as it is is better.
         if isinstance(found, _Retry) and found.wait is not None and found.wait >= self._left(tally):
             assert found.reply is not None
             return found.reply
         return found
 
     async def _once_more(self, request: Request, auth: Auth, tally: Tally, last: _Retry) -> Reply | _Retry:
-        """Make a request again; where it may not be sent, return what came of it last."""
+        """Make a request again. If it may not be sent, return the last result."""
         try:
             return await self._attempt(request, auth, tally)
         except Overloaded:
@@ -232,7 +240,7 @@ class Transport:
             return last
 
     async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
-        """One request, in a slot of its own."""
+        """Make one request, in a slot of its own."""
         asker = ASKER.get()
         if not self._slots.take_free():
             self._check(asker.name, tally)
@@ -262,12 +270,12 @@ class Transport:
             self._slots.give()
 
     def _check(self, name: str, tally: Tally) -> None:
-        """Raise Overloaded for a request that may not wait, or would wait in vain."""
+        """Raise Overloaded for a request that may not wait, or whose wait would end too late."""
         bucket = self._bucket
         if (self._busy >= self._concurrency or bucket is not None) and self._room.full(name):
             self._overloaded += 1
             raise Overloaded(f"{len(self._room)} calls wait for the upstream already: try again later, or ask for less")
-        # Those of the same asker go first, whoever else waits.
+        # Only requests of the same caller go before this one.
         if bucket is not None and bucket.wait(self._room.of(name) + 1) >= self._left(tally):
             self._overloaded += 1
             raise self._too_many(bucket, tally)
@@ -279,7 +287,7 @@ class Transport:
         )
 
     async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Retry | UpstreamError:
-        """One request, and a second one where the first is late and a slot is free; the first answer is taken."""
+        """Make a request, and a second one if the first is late and a slot is free. Return the first answer."""
         tasks = {asyncio.create_task(self._turn(request, auth, tally))}
         try:
             await asyncio.wait(tasks, timeout=delay)
@@ -300,7 +308,7 @@ class Transport:
                 task.cancel()
 
     async def _to_the_end(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
-        """An exchange. One that must not be cancelled keeps its slot until it has ended, or its time is up."""
+        """Make an exchange. If it must not be cancelled, it keeps its slot until it has ended, or its time is over."""
         if self._wire.stoppable:
             return await self._exchange(request, auth, tally)
         task = asyncio.create_task(self._exchange(request, auth, tally))
@@ -316,7 +324,7 @@ class Transport:
             raise
 
     async def _exchange(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
-        """One request and its answer; failures are returned, so that they leave without the exception behind them."""
+        """Exchange one request and its answer. Failures are returned, so that they do not refer to their exception."""
         received = Received()
 
         def count(size: int) -> None:
@@ -347,17 +355,17 @@ class Transport:
         return _Retry(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
 
 
-def _wire(concurrency: int, connect_timeout: float, secure: Secure, transport: "AsyncBaseTransport | None") -> Wire:
-    if transport is None:
-        return RustWire(concurrency, connect_timeout, secure)
-    # Only here: a server does without httpx, which takes 5 MiB.
+def _wire(config: TransportConfig) -> Wire:
+    if config.transport is None:
+        return RustWire(config.concurrency, config.connect_timeout, config.secure)
+    # Imported only here, because httpx takes 5 MiB of memory.
     from upstream.transport.wire_httpx import HttpxWire
 
-    return HttpxWire(transport, connect_timeout)
+    return HttpxWire(config.transport, config.connect_timeout)
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Seconds until the time of a `Retry-After`, in seconds or as a date (C39); else the back-off says how long."""
+    """Return the seconds of a `Retry-After`, given in seconds or as a date (C39); None for anything else."""
     if text is None:
         return None
     try:
@@ -373,7 +381,7 @@ def _retry_after(text: str | None) -> float | None:
 
 
 def _charset(content_type: str | None) -> str | None:
-    """The charset that a content type names, if it is not UTF-8."""
+    """Return the charset of a content type, if it is not UTF-8."""
     header = Message()
     header["content-type"] = content_type or ""
     charset = header.get_content_charset()

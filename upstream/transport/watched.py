@@ -1,4 +1,4 @@
-"""Files that may change at any moment: their value is read again when one of them has changed."""
+"""Watch files that may change at any moment, and read their value again when one of them has changed."""
 
 import os
 import time
@@ -20,18 +20,18 @@ Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Watched(Generic[T]):
-    """The value read from a file, or from several files that belong together, as they stand now.
+    """Hold the present value of a file, or of several files that belong together.
 
-    A change that cannot be used is logged once, and the last good value stays: a file is often seen half written, or
-    not at all while it is being replaced. `read` takes the first file and raises ValueError or OSError, whose texts
-    hold no secret.
+    If a change cannot be used, this is logged once, and the last good value stays: a file is often half written, or
+    missing during a replacement. `read` gets the first file and raises ValueError or OSError, whose texts contain no
+    secret.
     """
 
     def __init__(
         self, path: Path, read: Callable[[Path], T], first: T | None = None, *, others: tuple[Path, ...] = ()
     ) -> None:
         self.path = path
-        # Looked at with every call, where a `Path` would take longer than the look itself.
+        # Checked in every call: a `Path` would take longer than the check itself.
         self._names = tuple(str(each) for each in (path, *others))
         self._read = read
         self._stamp = self._look()
@@ -62,7 +62,7 @@ class Watched(Generic[T]):
         return ", ".join(dict.fromkeys(self._names))
 
     def _look(self) -> Stamp | None:
-        """What changes whenever a file does, or the link to it (as secrets in Kubernetes are)."""
+        """Return values that change when the file does, or the link to it (as with secrets in Kubernetes)."""
         try:
             if len(self._names) == 1:
                 seen = os.stat(self._names[0])

@@ -1,4 +1,4 @@
-"""How a request reaches an upstream: by the Rust client of pyreqwest, or as `wire_httpx.py` does it.
+"""Send a request to an upstream: with the Rust client of pyreqwest, or with `wire_httpx.py`.
 
 Both read certificates and keys again when their files change (`secure.py`).
 
@@ -27,13 +27,13 @@ from upstream.transport.watched import Watched
 
 HEADERS = {"accept": "application/json", "user-agent": "gamehub-graph"}
 JSON = "application/json"
-# An answer that says to be no longer than this is taken at once; others come in pieces, and are measured.
+# An answer with at most this declared length is read at once. Others are read in pieces and measured.
 AT_ONCE = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, without its token until authentication has added it: what it adds stands in a copy."""
+    """Hold a request, without its token: authentication adds the token to a copy."""
 
     method: str
     url: str
@@ -42,13 +42,13 @@ class Request:
     body: dict[str, Any] | None = None
 
     def content(self) -> bytes | None:
-        """The body as it is sent."""
+        """Return the body in the form in which it is sent."""
         return None if self.body is None else orjson.dumps(self.body)
 
 
 @dataclass(slots=True)
 class Received:
-    """What has come of an answer so far."""
+    """Hold what has arrived of an answer so far."""
 
     status: int | None = None
     retry_after: str | None = None
@@ -57,7 +57,7 @@ class Received:
 
 
 class ConnectionBroken(Exception):
-    """An exchange that came to no answer: the kind of error that it is, in plain words, and whether another may do."""
+    """Say that an exchange had no answer: the kind of error, plain words, and whether another attempt may succeed."""
 
     def __init__(self, kind: type[UpstreamError], what: str, *, again: bool = True) -> None:
         super().__init__(what)
@@ -67,11 +67,11 @@ class ConnectionBroken(Exception):
 
 
 class TooLong(Exception):
-    """An answer that is longer than it may be."""
+    """Say that an answer is longer than the limit."""
 
 
 class Wire(Protocol):
-    """Carries requests to one system."""
+    """Send requests to one system."""
 
     stoppable: bool
     """Whether an exchange that is cancelled leaves nothing behind."""
@@ -85,7 +85,7 @@ class Wire(Protocol):
 
 @lru_cache(maxsize=64)
 def checked(url: str) -> str:
-    """An address that requests can be sent to. Raises Unavailable, which does not quote it."""
+    """Return an address to which requests can be sent. Raise Unavailable, which does not quote it."""
     try:
         if Url(url).scheme in ("http", "https"):
             return url
@@ -95,9 +95,9 @@ def checked(url: str) -> str:
 
 
 class RustWire:
-    """Rust's reqwest, without redirects, proxies of the environment and cookies.
+    """Send requests with Rust's reqwest, without redirects, cookies, and proxies of the environment.
 
-    When a file of `secure` changes, later requests go through a new client. The former one ends with its last request.
+    When a file of `secure` changes, later requests use a new client. The former client ends with its last request.
     """
 
     stoppable = True
@@ -119,7 +119,7 @@ class RustWire:
         if pems != self._pems:
             try:
                 self._client = self._build(pems)
-            except ValueError:  # the Rust client's own, which may be stricter than Python's
+            except ValueError:  # the Rust client's own error: it may be stricter than Python
                 raise ValueError("holds no certificate or key that the HTTP client can use") from None
             self._pems = pems
         return self._client
@@ -172,7 +172,7 @@ class RustWire:
             raise
         except Exception as error:
             failed = error
-        # The first cause quotes the address, which may hold a token.
+        # The first cause quotes the address, which may contain a token.
         causes = (failed.details["causes"] or [])[1:] if isinstance(failed, rust.DetailedPyreqwestError) else []
         broken(failed, _RUST, received, fault.of_rustls([cause["message"] for cause in causes]))
 
@@ -191,7 +191,7 @@ class RustWire:
 
 
 def _address(request: Request) -> str:
-    """The URL with the query. Pair by pair it is written a few times faster than by the Rust client or `urlencode`."""
+    """Return the URL with the query. Pair by pair this is a few times faster than the Rust client or `urlencode`."""
     if not request.query:
         return request.url
     query = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in request.query])
@@ -236,11 +236,11 @@ def broken(
             if received.status is not None and what not in _LATE:
                 kind, what = Malformed, _CUT
             raise ConnectionBroken(kind, what, again=again) from None
-    # Whatever else a library raises: its text is not to be trusted with a token.
+    # Any other error of a library: its text may contain a token.
     raise ConnectionBroken(Unavailable, f"the request failed ({type(failed).__name__})") from None
 
 
-# An answer that is not there in time is not there: it is not cut off.
+# An answer that is late is missing, not cut.
 _LATE = ("no connection in time", "no answer in time")
 _CUT = "the answer is cut off, or not compressed as it says"
 # The first match counts, here and for httpx.
@@ -249,7 +249,7 @@ _RUST = (
     ((rust.ReadTimeoutError, rust.WriteTimeoutError, rust.PoolTimeoutError, rust.RequestTimeoutError), Unavailable,
      "no answer in time", True),
     (rust.ConnectError, Unavailable, "no connection: refused, reset or no such host", True),
-    # A read that fails is one of the body: the Rust client reads its beginning before it hands the answer over.
+    # A failed read concerns the body: the Rust client reads the head before it returns the answer.
     ((rust.DecodeError, rust.ReadError), Malformed, _CUT, True),
     (rust.NetworkError, Unavailable, "the connection was lost", True),
 )  # fmt: skip

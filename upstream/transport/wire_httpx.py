@@ -1,6 +1,6 @@
-"""The wire of httpx, over a transport that is given: a server in the same process, say. Not loaded without one.
+"""Send requests with httpx, over a given transport, such as a server in the same process. Loaded only if needed.
 
-`secured` makes the transport that httpx connects with as a `Secure` says; the keys of tokens are fetched over it.
+`secured` makes the transport with which httpx connects as a `Secure` says. The keys of tokens are fetched over it.
 """
 
 import http.cookiejar
@@ -16,12 +16,12 @@ from upstream.transport.wire import HEADERS, JSON, ConnectionBroken, Received, R
 
 
 class HttpxWire:
-    """httpx, over a transport that is given. A cancelled request may take its connection with it, as of httpx 0.28."""
+    """Send requests with httpx, over a given transport. A cancelled request may lose its connection (httpx 0.28)."""
 
     stoppable = False
 
     def __init__(self, transport: httpx.AsyncBaseTransport, connect_timeout: float) -> None:
-        # An upstream's session cookie would have PHP answer our calls one after the other.
+        # With a session cookie of the upstream, PHP would answer our calls one after the other.
         no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -93,7 +93,7 @@ def secured(context: ssl.SSLContext, proxy: Proxy | None = None) -> httpx.AsyncB
 
 
 class _Proxied(httpx.AsyncBaseTransport):
-    """Two transports: one for the hosts that are reached directly, one for the others."""
+    """Use two transports: one for the hosts that are reached directly, one for the others."""
 
     def __init__(self, direct: httpx.AsyncHTTPTransport, context: ssl.SSLContext, proxy: Proxy) -> None:
         self._direct = direct

@@ -716,8 +716,8 @@ async def test_a_period_of_many_years_passes_by(cached: DayCache, ledger: Ledger
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have everything cut up and read in threads."""
-    monkeypatch.setattr("upstream.caching.cache._MANY_ROWS", 0)
-    monkeypatch.setattr("upstream.caching.cache._MANY_BYTES", 0)
+    monkeypatch.setattr("upstream.caching.day_reader._MANY_ROWS", 0)
+    monkeypatch.setattr("upstream.caching.cached_days._MANY_BYTES", 0)
 
 
 @pytest.mark.usefixtures("small_batches")

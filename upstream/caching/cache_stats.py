@@ -1,0 +1,143 @@
+"""Count what the cache does, and describe how an answer was put together."""
+
+import datetime
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from upstream.caching import days
+from upstream.caching.cut import CutCall
+from upstream.caching.day_entry import DayEntry
+from upstream.caching.store import StoreStats
+from upstream.call import Answer, MadeCall, Provenance, Reading
+from upstream.reports.order import Share
+
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedShare:
+    """Say how much of a call is in the cache: the number of its days, and the missing days as `days.spans` writes them.
+
+    A call without days counts as one day, which has no name. `oldest` is the time of reading of its oldest cached rows.
+    """
+
+    days: int
+    held: int
+    in_flight: int
+    missing: tuple[str, ...]
+    oldest: datetime.datetime | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Return the share of the days that needs no call, from 0 to 1."""
+        return (self.held + self.in_flight) / self.days
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """Count days since the start, by what happened to them, and describe the store.
+
+    Days were found fresh (`hits`), fetched (`misses`), shared with another answer that fetched them (`joined`), served
+    stale, trusted again after a check (`renewed`), or found changed.
+    """
+
+    hits: int
+    misses: int
+    joined: int
+    stale: int
+    renewed: int
+    changed: int
+    calls: Mapping[str, int]  # answers by outcome
+    store: StoreStats | None
+
+
+@dataclass(slots=True)
+class ReadDays:
+    """Hold the result of one upstream call: its answer or error, and its rows by day if they can be divided.
+
+    `asked` is the moment before the call was sent. `until` is the moment until which each day is trusted.
+    """
+
+    asked: datetime.datetime
+    made: MadeCall | None = None
+    error: Exception | None = None
+    answer: Answer[Any] | None = None
+    shares: dict[datetime.date, Share] | None = None
+    until: dict[datetime.date, datetime.datetime] = field(default_factory=dict)
+
+    def rows(self) -> list[Any]:
+        """Return the rows. Raise the error."""
+        if self.answer is None:
+            assert self.error is not None
+            raise self.error
+        return self.answer.rows
+
+
+@dataclass(slots=True)
+class ReadSummary:
+    """Collect the provenance of an answer while it is put together."""
+
+    started: float = field(default_factory=time.monotonic)
+    hit: list[datetime.date] = field(default_factory=list)
+    missed: list[datetime.date] = field(default_factory=list)
+    made: list[MadeCall] = field(default_factory=list)
+    since: list[datetime.datetime] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def read(
+        self, report: str, day: datetime.date | None, read_at: datetime.datetime, until: datetime.datetime
+    ) -> None:
+        """Note when the rows of a day were read. Neighbouring days that were read together become one reading."""
+        last = self.readings[-1] if self.readings else None
+        if (
+            last is not None
+            and day is not None
+            and last.last is not None
+            and (last.read_at, last.until) == (read_at, until)
+            and day - last.last == _DAY
+        ):
+            self.readings[-1] = replace(last, last=day)
+        else:
+            self.readings.append(Reading(report, day, day, read_at, until))
+
+    def read_days(
+        self, cut: CutCall, entries: Mapping[int, DayEntry], fetched: Mapping[int, ReadDays] = MappingProxyType({})
+    ) -> None:
+        """Note the readings of the days that were cached or fetched, by their places in the cut call."""
+        report = cut.call.report.code
+        for place in sorted({*entries, *fetched}):
+            day = cut.pieces[place].day
+            if place in entries:
+                self.read(report, day, entries[place].since, entries[place].until)
+            else:
+                one = fetched[place]
+                self.read(report, day, one.asked, one.until.get(day, one.asked))
+
+    def add(self, fetched: ReadDays, joined: bool = False) -> None:
+        """Note an upstream call."""
+        if fetched.made is not None:
+            self.made.append(replace(fetched.made, joined=joined))
+
+    def answer(self, rows: list[Any], outcome: str) -> Answer[Any]:
+        """Return the answer with its provenance."""
+        own = [made for made in self.made if not made.joined]
+        provenance = Provenance(
+            outcome,
+            min(self.since, default=None),
+            tuple(self.readings),
+            tuple(self.made),
+            days.spans(tuple(sorted(self.hit))),
+            days.spans(tuple(sorted(self.missed))),
+        )
+        return Answer(
+            rows,
+            sum(made.requests for made in own),
+            sum(made.bytes for made in own),
+            time.monotonic() - self.started,
+            provenance,
+            # The calls run side by side.
+            waited=max((made.waited for made in own), default=0.0),
+        )
