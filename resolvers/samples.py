@@ -59,7 +59,7 @@ class Samples:
         return self._readable(self._calls.get((scope, call)))
 
     def like(self, call: Call, scope: Hashable = None) -> Sample | None:
-        """Return the answer of the most similar call: with these parameters in another period, or with the same names."""
+        """Return the answer of the most similar call: these parameters in another period, or others of these names."""
         for place in _places(call, scope):
             latest = self._latest.get(place)
             if latest is not None:
