@@ -70,7 +70,9 @@ class Agents:
         if text == self._text or (text == self._wrong and self._text is not None):
             return
         try:
-            groups = {str(group): (str(told["agent_code"]), str(told["agent_token"])) for group, told in _pairs(text)}
+            groups = {
+                str(group): (str(agent["agent_code"]), str(agent["agent_token"])) for group, agent in _pairs(text)
+            }
         except (ValueError, KeyError, TypeError, AttributeError):
             self._wrong = text
             if self._text is not None:

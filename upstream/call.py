@@ -1,11 +1,11 @@
 """Define one call of a report, and the answer to it."""
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 
-from upstream.decoding.lazy_rows import LazyRows
+from upstream.decoding.lazy_rows import LazyRows, head, joined
 from upstream.interval import Interval
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
@@ -154,6 +154,15 @@ class Answer(Generic[RowT]):
         if own.__class__ is LazyRows and own.irregular:
             some = own.like(some)
         return replace(self, rows=some)
+
+    def head(self, count: int) -> list[RowT]:
+        """Return the first rows as copies, to be stored apart from the answer."""
+        return cast("list[RowT]", head(cast("Any", self.rows), count))
+
+    @staticmethod
+    def joined(parts: Sequence[list[Any]]) -> "Answer[Any]":
+        """Return an answer with the readable rows of several answers of one report."""
+        return Answer(joined(parts))
 
     def whole(self, rows: list[RowT]) -> list[RowT]:
         """Return the whole rows of some of its rows, which may be partial. Raise Malformed."""

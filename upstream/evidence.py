@@ -29,7 +29,7 @@ def evidence(payload: bytes, column: str = "") -> bytes:
         return payload
     wrong = _PLACE.sub("", column).rpartition(".")[2]
     text = payload.decode("utf-8", "surrogateescape")
-    kept: list[str] = []
+    parts: list[str] = []
     # For each open object: the name that was read last in it; for each open array: its own name.
     names: list[str] = []
     tokens = _TOKEN.findall(text)
@@ -44,8 +44,8 @@ def evidence(payload: bytes, column: str = "") -> bytes:
                     names[-1] = token.strip('"')
             elif not _stays(token, names, wrong):
                 token = _form(token)
-        kept.append(token)
-    return "".join(kept).encode("utf-8", "surrogateescape")
+        parts.append(token)
+    return "".join(parts).encode("utf-8", "surrogateescape")
 
 
 def _is_name(tokens: list[str], place: int) -> bool:

@@ -178,7 +178,9 @@ class DayCache:
         fresh = [is_fresh(each, now, not_before) for each in entries]
         if dates:
             pairs = zip(entries, dates, fresh, strict=True)
-            fresh = [good and each is not None and each.asked >= self.changes.at(day) for each, day, good in pairs]
+            fresh = [
+                good and each is not None and each.requested_at >= self.changes.at(day) for each, day, good in pairs
+            ]
         moments = (each.since for each, good in zip(entries, fresh, strict=True) if good and each is not None)
         flying = [not good and key in flights for key, good in zip(keys, fresh, strict=True)]
         missing = (day for day, *at_hand in zip(dates, fresh, flying, strict=False) if not any(at_hand))
@@ -292,7 +294,7 @@ class DayCache:
 
     async def _without_cache(self, call: Call, started: float) -> Answer[Any] | UpstreamError:
         """Return the upstream's own answer. The upstream merges identical calls itself."""
-        asked = self._now()
+        requested_at = self._now()
         try:
             answer = await self._upstream.fetch(call)
         except UpstreamError as error:
@@ -300,20 +302,20 @@ class DayCache:
             return error
         self._outcomes["off"] += 1
         made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
-        provenance = Provenance("off", None, (self._reading_of(call, asked),), (made,))
+        provenance = Provenance("off", None, (self._reading_of(call, requested_at),), (made,))
         seconds = time.monotonic() - started
         return Answer(answer.rows, answer.requests, answer.bytes, seconds, provenance, waited=answer.waited)
 
-    def _reading_of(self, call: Call, asked: datetime.datetime) -> Reading:
+    def _reading_of(self, call: Call, requested_at: datetime.datetime) -> Reading:
         """Return the reading of a call that was made without the cache: its rows are not trusted any longer."""
         interval = call.interval
         if interval is None:
-            return Reading(call.report.code, None, None, asked, asked)
+            return Reading(call.report.code, None, None, requested_at, requested_at)
         first, last = interval.days or (
             interval.start.astimezone(self._zone).date(),
             (interval.end - _MICROSECOND).astimezone(self._zone).date(),
         )
-        return Reading(call.report.code, first, last, asked, asked)
+        return Reading(call.report.code, first, last, requested_at, requested_at)
 
     async def _as_a_whole(
         self, cached: CachedDays, call: Call, scope: str, not_before: datetime.datetime, summary: ReadSummary
@@ -328,7 +330,7 @@ class DayCache:
                 self._counted["hits"] += 1
                 summary.read(code, None, entry.since, entry.until)
                 return summary.answer(found[key].rows, "hit")
-        asked = self._now()
+        requested_at = self._now()
         fetched = await self._reader.fetch(call)
         summary.add(fetched)
         if isinstance(fetched.error, EXCUSED) and entry is not None and cached.can_replace_answer(entry):
@@ -340,9 +342,9 @@ class DayCache:
         rows = fetched.rows()
         self._counted["misses"] += 1
         trusted = self._trust.open
-        summary.read(code, None, asked, asked + datetime.timedelta(seconds=trusted))
+        summary.read(code, None, requested_at, requested_at + datetime.timedelta(seconds=trusted))
         if trusted > 0:
-            packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], asked)
+            packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
             await cached.write(packed, generation)
         return summary.answer(rows, "miss")
 
@@ -369,7 +371,9 @@ class DayCache:
     ) -> Answer[Any]:
         pieces, keys, now = cut.pieces, cut.keys, self._now
         entries = await self._entries(cached, cut)
-        valid = {place: each for place, each in entries.items() if each.asked >= self.changes.at(pieces[place].day)}
+        valid = {
+            place: each for place, each in entries.items() if each.requested_at >= self.changes.at(pieces[place].day)
+        }
         fresh, prints = await self._trusted(cached, cut, valid, under_way, not_before, summary)
         if (rows := await cached.partial_rows(cut, fresh)) is not None:
             summary.hit = [piece.day for piece in pieces]

@@ -58,10 +58,10 @@ class CacheStats:
 class ReadDays:
     """Hold the result of one upstream call: its answer or error, and its rows by day if they can be divided.
 
-    `asked` is the moment before the call was sent. `until` is the moment until which each day is trusted.
+    `requested_at` is the moment before the call was sent. `until` is the moment until which each day is trusted.
     """
 
-    asked: datetime.datetime
+    requested_at: datetime.datetime
     made: MadeCall | None = None
     error: Exception | None = None
     answer: Answer[Any] | None = None
@@ -114,7 +114,7 @@ class ReadSummary:
                 self.read(report, day, entries[place].since, entries[place].until)
             else:
                 one = fetched[place]
-                self.read(report, day, one.asked, one.until.get(day, one.asked))
+                self.read(report, day, one.requested_at, one.until.get(day, one.requested_at))
 
     def add(self, fetched: ReadDays, joined: bool = False) -> None:
         """Note an upstream call."""

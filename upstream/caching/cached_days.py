@@ -158,18 +158,18 @@ def entry_of(value: bytes | None) -> DayEntry | None:
 
 def is_fresh(entry: DayEntry | None, now: datetime.datetime, not_before: datetime.datetime = ANY_AGE) -> bool:
     """Return whether an entry is trusted, and was read at `not_before` or later."""
-    if entry is None or not entry.asked <= days.microseconds(now) < entry.fresh_until:
+    if entry is None or not entry.requested_at <= days.microseconds(now) < entry.fresh_until:
         return False
-    return not_before is ANY_AGE or entry.asked >= days.microseconds(not_before)
+    return not_before is ANY_AGE or entry.requested_at >= days.microseconds(not_before)
 
 
 def pack_all(
-    entries: Iterable[tuple[Key, Share, float, bytes]], asked: datetime.datetime
+    entries: Iterable[tuple[Key, Share, float, bytes]], requested_at: datetime.datetime
 ) -> dict[float, list[tuple[Key, bytes]]]:
     """Return the packed entries by how long they are trusted, without those that are never trusted or do not fit."""
     found: dict[float, list[tuple[Key, bytes]]] = {}
     for key, share, fresh_for, print in entries:
         if fresh_for > 0:
             with contextlib.suppress(OverflowError):
-                found.setdefault(fresh_for, []).append((key, day_entry.pack(share, asked, fresh_for, print)))
+                found.setdefault(fresh_for, []).append((key, day_entry.pack(share, requested_at, fresh_for, print)))
     return found

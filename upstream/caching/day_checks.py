@@ -54,9 +54,9 @@ class DayChecks:
         self._counted = counted
         self._now = now
 
-    def fresh_for(self, cut: CutCall, piece: Piece, asked: datetime.datetime, empty: bool) -> float:
+    def fresh_for(self, cut: CutCall, piece: Piece, requested_at: datetime.datetime, empty: bool) -> float:
         """Return for how many seconds the rows of a day are trusted that were read at this moment."""
-        return self._trust.seconds(cut.end(piece), asked, empty=empty)
+        return self._trust.seconds(cut.end(piece), requested_at, empty=empty)
 
     def was_closed(self, cut: CutCall, piece: Piece, entry: DayEntry) -> bool:
         """Return whether a day was over when its entry was read."""
@@ -66,7 +66,7 @@ class DayChecks:
         """Return whether a cheap fingerprint can show that the cached rows of a day are still the upstream's."""
         return (
             cut.call.report.fingerprint is not None
-            and entry.asked <= days.microseconds(now)
+            and entry.requested_at <= days.microseconds(now)
             and self.was_closed(cut, piece, entry)
         )
 
@@ -91,7 +91,7 @@ class DayChecks:
                 continue  # the rows themselves are read next, or the entry replaces them as stale
             for place, (print, unchanged) in found.items():
                 entry, piece = places[place], cut.pieces[place]
-                is_current = entry.asked >= self._changes.at(piece.day)
+                is_current = entry.requested_at >= self._changes.at(piece.day)
                 if unchanged and is_current:
                     seconds = self.fresh_for(cut, piece, checked_at, not entry.count)
                     until = checked_at + datetime.timedelta(seconds=seconds)

@@ -17,7 +17,7 @@ from upstream.reports.rows import Row
 
 # Raise this number if a value changes its meaning but its column keeps its name and type.
 FORMAT = 2
-# asked, fresh until (microseconds), fetch, order, proven, number of rows, length of the places, fingerprint
+# requested_at, fresh until (microseconds), fetch, order, proven, number of rows, length of the places, fingerprint
 _HEAD = struct.Struct(">qq8sBBII16s")
 NO_PRINT = bytes(16)
 HEAD = _HEAD.size
@@ -43,7 +43,7 @@ class DayEntry:
     `print` is the fingerprint of the day when it was read or checked last; NO_PRINT if none was taken.
     """
 
-    asked: int
+    requested_at: int
     fresh_until: int
     fetch: bytes
     claim: Claim
@@ -55,7 +55,7 @@ class DayEntry:
     @property
     def since(self) -> datetime.datetime:
         """Return when its rows were requested."""
-        return _EPOCH + datetime.timedelta(microseconds=self.asked)
+        return _EPOCH + datetime.timedelta(microseconds=self.requested_at)
 
     @property
     def until(self) -> datetime.datetime:
@@ -78,7 +78,7 @@ class DayEntry:
 def renewed(entry: DayEntry, until: datetime.datetime, print: bytes) -> DayEntry:
     """Return the entry trusted until a later moment, with the present fingerprint of its day."""
     head = _HEAD.pack(
-        entry.asked,
+        entry.requested_at,
         microseconds(until),
         entry.fetch,
         entry.claim.order,
@@ -105,9 +105,9 @@ def same_rows(one: bytes, other: bytes, row: type[Row]) -> bool:
     return sorted(map(_ENCODER.encode, first.share(row).rows)) == sorted(map(_ENCODER.encode, second.share(row).rows))
 
 
-def pack(share: Share, asked: datetime.datetime, fresh_for: float, print: bytes = NO_PRINT) -> bytes:
+def pack(share: Share, requested_at: datetime.datetime, fresh_for: float, print: bytes = NO_PRINT) -> bytes:
     """Return the entry of a share. Raise OverflowError for an id that msgpack cannot hold (2^64 and above)."""
-    since = microseconds(asked)
+    since = microseconds(requested_at)
     places = _ENCODER.encode(share.places) if share.places is not None else b""
     head = _HEAD.pack(
         since,
@@ -125,11 +125,11 @@ def pack(share: Share, asked: datetime.datetime, fresh_for: float, print: bytes 
 def unpack(value: bytes) -> DayEntry:
     """Return the entry. At least its first HEAD bytes must be there. Raise UnreadableEntry."""
     try:
-        asked, fresh_until, fetch, order, proven, count, places, print = _HEAD.unpack_from(value)
+        requested_at, fresh_until, fetch, order, proven, count, places, print = _HEAD.unpack_from(value)
         claim = Claim(RowOrder(order), bool(proven))
     except (struct.error, ValueError) as error:
         raise UnreadableEntry(str(error)) from None
-    return DayEntry(asked, fresh_until, fetch, claim, count, value, HEAD + places, print)
+    return DayEntry(requested_at, fresh_until, fetch, claim, count, value, HEAD + places, print)
 
 
 @lru_cache(maxsize=64)

@@ -56,7 +56,7 @@ class DayReader:
 
     async def fetch(self, call: Call) -> ReadDays:
         """Make a call. Its error is a part of the result."""
-        started, asked = time.monotonic(), self._now()
+        started, requested_at = time.monotonic(), self._now()
         call = call.with_columns(None)  # cached rows serve readers of other columns, too
         try:
             answer = await self._source.fetch(call)
@@ -65,9 +65,9 @@ class DayReader:
             if isinstance(error, UpstreamError):
                 code, requests = error.code, error.requests
             made = MadeCall(call, requests, 0, 0, time.monotonic() - started, error=code)
-            return ReadDays(asked, made, error)
+            return ReadDays(requested_at, made, error)
         made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
-        return ReadDays(asked, made, None, answer)
+        return ReadDays(requested_at, made, None, answer)
 
     def start(
         self,
@@ -94,7 +94,7 @@ class DayReader:
         earlier: Mapping[datetime.date, EarlierEntry],
     ) -> ReadDays:
         async with slots:
-            asked = self._now()
+            requested_at = self._now()
             found = await self.fetch(cut.run(pieces))
         if found.answer is None:
             return found
@@ -105,24 +105,26 @@ class DayReader:
             if divided is None:
                 return None
             # A day that was read only until the operation began is not over, however long the reading took.
-            until = min(asked, cut.call.moment or asked)
+            until = min(requested_at, cut.call.moment or requested_at)
             fresh_for = [
                 self._checks.fresh_for(cut, piece, until, not share.rows) if piece.whole else 0
                 for piece, share in zip(pieces, divided[1], strict=True)
             ]
             found.until = {
-                piece.day: asked + datetime.timedelta(seconds=seconds)
+                piece.day: requested_at + datetime.timedelta(seconds=seconds)
                 for piece, seconds in zip(pieces, fresh_for, strict=True)
             }
             prints = [earlier[piece.day].print for piece in pieces]
-            return *divided, pack_all(zip(map(cut.key, pieces), divided[1], fresh_for, prints, strict=True), asked)
+            return *divided, pack_all(
+                zip(map(cut.key, pieces), divided[1], fresh_for, prints, strict=True), requested_at
+            )
 
         packed = await asyncio.to_thread(pack) if len(rows) > _MANY_ROWS else pack()
         if packed is not None:
             claim, divided, entries = packed
-            cached.orders.learn(cut.shape, claim, asked)
+            cached.orders.learn(cut.shape, claim, requested_at)
             found.shares = {piece.day: share for piece, share in zip(pieces, divided, strict=True)}
-            await self._record_changes(cut, pieces, entries, earlier, asked)
+            await self._record_changes(cut, pieces, entries, earlier, requested_at)
             await cached.write(entries, generation)
         return found
 
@@ -132,7 +134,7 @@ class DayReader:
         pieces: Sequence[Piece],
         entries: Mapping[float, list[tuple[Key, bytes]]],
         earlier: Mapping[datetime.date, EarlierEntry],
-        asked: datetime.datetime,
+        requested_at: datetime.datetime,
     ) -> None:
         """Note the closed days whose rows differ from the cached ones. Other reports of them are outdated, too."""
         packed = {key: value for each in entries.values() for key, value in each}
@@ -141,12 +143,12 @@ class DayReader:
             before, value = earlier[piece.day].entry, packed.get(cut.key(piece))
             if before is None or value is None or not self._checks.was_closed(cut, piece, before):
                 continue
-            if before.asked < self._changes.at(piece.day):
+            if before.requested_at < self._changes.at(piece.day):
                 continue  # another report showed the change already
             with contextlib.suppress(UnreadableEntry):
                 if not await asyncio.to_thread(day_entry.same_rows, before.value, value, row):
                     changed.append(piece.day)
-        await self._checks.record_changes(cut, changed, asked)
+        await self._checks.record_changes(cut, changed, requested_at)
 
 
 async def wait_for_all(flights: set[SingleFlight[ReadDays]]) -> dict[SingleFlight[ReadDays], ReadDays]:

@@ -58,9 +58,9 @@ class Share:
         """Return the rows whose `column`, an instant, lies in the interval."""
         start, end = microseconds(window.start), microseconds(window.end)
         times = list(map(attrgetter(column), self.rows))
-        kept = [place for place, time in enumerate(times) if start <= time < end]
-        places = [self.places[place] for place in kept] if self.places is not None else None
-        return Share([self.rows[place] for place in kept], self.claim, self.fetch, places, self.irregular)
+        inside = [place for place, time in enumerate(times) if start <= time < end]
+        places = [self.places[place] for place in inside] if self.places is not None else None
+        return Share([self.rows[place] for place in inside], self.claim, self.fetch, places, self.irregular)
 
 
 def shares(

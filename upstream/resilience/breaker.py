@@ -49,7 +49,7 @@ class Breaker:
         """Return whether a call would be refused now."""
         return self.until is not None and (self.trying or self.clock() < self.until)
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Return its state for metrics."""
         if self.until is None:
             return f"{self.name}: closed"
@@ -114,7 +114,7 @@ class Breakers:
             if breaker.closed_to_us:
                 breaker.refused += 1
                 blame = breaker.reason.correlation_id if breaker.reason is not None else ""
-                raise BreakerOpen(breaker.told(), report=report.code, correlation_id=blame)
+                raise BreakerOpen(breaker.describe(), report=report.code, correlation_id=blame)
         return Passage(both)
 
     def stats(self) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ class Breakers:
     def notes(self) -> list[str]:
         """Return a line for each breaker that is not closed."""
         return [
-            f"{each.told()}; {each.refused} calls were not made"
+            f"{each.describe()}; {each.refused} calls were not made"
             for each in (self._whole, *self._reports.values())
             if each.until is not None
         ]

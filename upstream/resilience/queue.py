@@ -18,7 +18,7 @@ class Asker:
     """Name the caller of a request, by which turns go, with a function that is called for each slot that it gets."""
 
     name: str = ""
-    told: Callable[[], None] = lambda: None
+    on_slot: Callable[[], None] = lambda: None
 
 
 NOBODY = Asker()
@@ -46,7 +46,7 @@ class Queue:
         """Take a slot, now or in turn."""
         asker = ASKER.get()
         await self.take(asker.name)
-        asker.told()
+        asker.on_slot()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

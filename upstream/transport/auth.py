@@ -63,7 +63,7 @@ class GameLogAuth:
 
     def __call__(self, request: Request) -> Request:
         """Return the request with its agent."""
-        asked = dict(request.body or {})
-        method = {"method": asked.pop("method", None)}
+        content = dict(request.body or {})
+        method = {"method": content.pop("method", None)}
         agent = {"agent_code": self._agent.code, "agent_token": self._agent.token.value()}
-        return Request(request.method, request.url, request.query, request.headers, method | agent | asked)
+        return Request(request.method, request.url, request.query, request.headers, method | agent | content)

@@ -147,12 +147,12 @@ class Redactor:
         forms = [form.encode() for form in self._forms()]
         margin = max((len(form) for form in forms), default=0)
         # More than `limit` bytes are redacted, so that the rest ends before any place where a token could be cut.
-        kept = payload[: limit + margin]
-        whole = len(kept) == len(payload)
+        shortened = payload[: limit + margin]
+        whole = len(shortened) == len(payload)
         for form in forms:
-            kept = kept.replace(form, MASK.encode())
-        kept = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), kept)
-        return kept[: limit if whole else min(limit, max(len(kept) - margin, 0))]
+            shortened = shortened.replace(form, MASK.encode())
+        shortened = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), shortened)
+        return shortened[: limit if whole else min(limit, max(len(shortened) - margin, 0))]
 
     def _forms(self) -> list[str]:
         forms = set()

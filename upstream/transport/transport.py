@@ -225,7 +225,7 @@ class Transport:
         found = await (self._turn(request, auth, tally) if delay is None else self._twice(request, auth, tally, delay))
         if isinstance(found, UpstreamError):
             raise found
-        # If the wait would end after the deadline, the answer as it is is better.
+        # If the wait would end after the deadline, the answer itself is better.
         if isinstance(found, _Retry) and found.wait is not None and found.wait >= self._left(tally):
             assert found.reply is not None
             return found.reply
@@ -257,7 +257,7 @@ class Transport:
                 self._room.leave(asker.name)
         self._busy += 1
         try:
-            asker.told()
+            asker.on_slot()
             began = time.monotonic()
             tally.sent = tally.sent or began
             tally.requests += 1

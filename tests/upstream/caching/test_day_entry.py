@@ -38,7 +38,7 @@ def test_the_head_alone_says_how_fresh_it_is() -> None:
     value = packed([movement(1, START), movement(2, START)], [4, 1])
     head = parcel.unpack(value[:HEAD])
     assert head.since == START
-    assert head.fresh_until - head.asked == 5_000_000
+    assert head.fresh_until - head.requested_at == 5_000_000
     assert head.count == 2
     assert parcel.unpack(value).share(GroupMovementRow).places == [4, 1]
 
