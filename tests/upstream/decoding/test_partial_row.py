@@ -103,28 +103,28 @@ def test_excerpts_tell_what_whole_rows_tell(
     found: list[dict[str, Any]], columns: frozenset[str], zone: ZoneInfo
 ) -> None:
     body = json.dumps({"error": False, "report": found}).encode()
-    whole, sheet = answered(body, zone), answered(body, zone, columns)
-    if isinstance(whole, str) or isinstance(sheet, str):
+    whole, lazy = answered(body, zone), answered(body, zone, columns)
+    if isinstance(whole, str) or isinstance(lazy, str):
         # What makes an answer malformed does so whatever is read of it.
-        assert whole == sheet
+        assert whole == lazy
         return
-    excerpts = list(sheet)
+    parts = list(lazy)
     own = columns & set(rows.GroupMovementRow.__struct_fields__)
-    assert cells(excerpts, own) == cells(whole, own)
-    for name in own - {*sheet.irregular}:
+    assert cells(parts, own) == cells(whole, own)
+    for name in own - {*lazy.irregular}:
         expected = [getattr(row, name) for row in whole]
-        assert values(excerpts, name) == expected
+        assert values(parts, name) == expected
         if name in ("timestamp", "movement_id"):
-            read = getter(type(excerpts[0]), name)
+            read = getter(type(parts[0]), name)
             order = sorted(range(len(whole)), key=lambda place: expected[place])
-            assert sorted(range(len(whole)), key=lambda place: read(excerpts[place])) == order
-    sheet.read(columns)
-    assert list(map(id, sheet)) == list(map(id, excerpts))
-    sheet.read()
-    assert cells(sheet) == cells(whole)
-    assert sheet.irregular == whole.irregular
-    assert cells(sheet.whole(excerpts)) == cells(whole)
-    assert cells(sheet.whole(excerpts[1:])) == cells(whole[1:])
+            assert sorted(range(len(whole)), key=lambda place: read(parts[place])) == order
+    lazy.read(columns)
+    assert list(map(id, lazy)) == list(map(id, parts))
+    lazy.read()
+    assert cells(lazy) == cells(whole)
+    assert lazy.irregular == whole.irregular
+    assert cells(lazy.whole(parts)) == cells(whole)
+    assert cells(lazy.whole(parts[1:])) == cells(whole[1:])
 
 
 @given(movements(), COLUMNS, st.sampled_from(ZONES), st.sampled_from(ZONES))
@@ -132,12 +132,12 @@ def test_expressions_over_excerpts_give_what_they_give_over_rows(
     found: list[dict[str, Any]], columns: frozenset[str], zone: ZoneInfo, onto: ZoneInfo
 ) -> None:
     body = json.dumps({"error": False, "report": found}).encode()
-    whole, sheet = answered(body, zone), answered(body, zone, columns)
-    if isinstance(whole, str) or isinstance(sheet, str):
+    whole, lazy = answered(body, zone), answered(body, zone, columns)
+    if isinstance(whole, str) or isinstance(lazy, str):
         return
-    for name in columns & set(rows.GroupMovementRow.__struct_fields__) - {*sheet.irregular}:
+    for name in columns & set(rows.GroupMovementRow.__struct_fields__) - {*lazy.irregular}:
         given: list[Any] = []
-        for kind, each in ((type(sheet[0]), list(sheet)), (rows.GroupMovementRow, whole)):
+        for kind, each in ((type(lazy[0]), list(lazy)), (rows.GroupMovementRow, whole)):
             code = expression.moment(kind, name, onto) if name == "timestamp" else expression.plain(kind, name)
             assert code is not None
             try:
@@ -176,43 +176,43 @@ def ids(found: list[Row]) -> list[int]:
 
 
 def test_excerpts_hold_what_is_read_and_nothing_else() -> None:
-    (sheet,) = pages([1, 2])
-    kind = type(sheet[0])
+    (lazy,) = pages([1, 2])
+    kind = type(lazy[0])
     assert issubclass(kind, PartialRow)
     assert report_row(kind) is rows.GameLogRow
     assert kind.__struct_fields__ == ("history_id", "raw_win_money")
-    assert [row.win_money for row in sheet] == ["1.00", "2.00"]  # type: ignore[attr-defined]
+    assert [row.win_money for row in lazy] == ["1.00", "2.00"]  # type: ignore[attr-defined]
     with pytest.raises(AttributeError):
-        sheet[0].bet_money  # type: ignore[attr-defined]  # noqa: B018
+        lazy[0].bet_money  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_pages_give_way_together() -> None:
-    sheet = LazyRows.joined(pages([1, 2, 3], [4, 5, 6], [7]))
-    some = sheet.like([row for row in sheet if row.history_id % 2])  # type: ignore[attr-defined]
+    lazy = LazyRows.joined(pages([1, 2, 3], [4, 5, 6], [7]))
+    some = lazy.like([row for row in lazy if row.history_id % 2])  # type: ignore[attr-defined]
     assert ids(some) == [1, 3, 5, 7]
-    excerpts = list(some)
+    parts = list(some)
     some.read({"history_id", "created_at"})
     assert [type(row) for row in some] == [rows.GameLogRow] * 4
     assert [row.created_at for row in some] == [(1773446400 + 60 * n) * 1_000_000 for n in (1, 3, 5, 7)]  # type: ignore[attr-defined]
-    assert some.whole(excerpts) == list(some)
+    assert some.whole(parts) == list(some)
 
 
 def test_pages_of_which_one_has_no_excerpts_are_whole() -> None:
     first, second = pages([1, 2])[0], pages([3], columns=frozenset())[0]
     (second,) = pages([3], columns=frozenset(rows.GameLogRow.__struct_fields__))
     assert type(second[0]) is rows.GameLogRow
-    sheet = LazyRows.joined([first, second])
-    assert [type(row) for row in sheet] == [rows.GameLogRow] * 3
-    assert [row.win_money for row in sheet] == ["1.00", "2.00", "3.00"]  # type: ignore[attr-defined]
+    lazy = LazyRows.joined([first, second])
+    assert [type(row) for row in lazy] == [rows.GameLogRow] * 3
+    assert [row.win_money for row in lazy] == ["1.00", "2.00", "3.00"]  # type: ignore[attr-defined]
 
 
 def test_the_head_of_an_answer_stands_by_itself() -> None:
-    (sheet,) = pages([1, 2, 3, 4])
-    head = sheet.head(2)
+    (lazy,) = pages([1, 2, 3, 4])
+    head = lazy.head(2)
     head.read()
     assert ids(head) == [1, 2]
     assert type(head[0]) is rows.GameLogRow
-    assert isinstance(sheet[0], PartialRow)
+    assert isinstance(lazy[0], PartialRow)
     joined = LazyRows.joined(pages([1, 2, 3], [4]))
     assert ids(joined.head(2)) == [1, 2]
     some = joined.like(joined[1:])
