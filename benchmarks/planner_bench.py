@@ -1,6 +1,6 @@
 """How good the planner's choices are: against always narrow, always wide, and an oracle that knows the true costs.
 
-    python benchmarks/planner_bench.py [--operations 200] [--seed 11] [--write docs/planner.md]
+    python benchmarks/planner_bench.py [--operations 200] [--seed 11] [--write docs/explanation/planner.md]
 
 All four get the same operations over the same business, whose upstream is simulated in the process: a call waits for
 one of its system's slots, then takes a latency and a share for each row. Clocks are virtual, so that an hour of
