@@ -23,7 +23,7 @@ def at(*moment: int) -> int:
     return microseconds(datetime.datetime(*moment, tzinfo=MADRID))  # type: ignore[misc, arg-type]
 
 
-def movement(**columns: Any) -> rows.GroupMovement:
+def movement(**columns: Any) -> rows.GroupMovementRow:
     given: dict[str, Any] = {
         "movement_id": 1,
         "timestamp": at(2026, 3, 10, 12),
@@ -31,7 +31,7 @@ def movement(**columns: Any) -> rows.GroupMovement:
         "type": "x",
         "currency_amount": "1.00",
     }
-    return rows.GroupMovement(**{**given, **columns})
+    return rows.GroupMovementRow(**{**given, **columns})
 
 
 def check(call: Call, *found: Any) -> None:
@@ -70,9 +70,9 @@ def test_a_changing_clock_is_given_its_hour() -> None:
 def test_a_user_code_may_be_written_in_other_letters() -> None:
     call = Call.of(reports.GAME_LOGS, DAY, game_type="slot", user_code="Jorge.Brown")
 
-    def log(code: str) -> rows.GameLog:
-        return rows.GameLog(
-            **dict.fromkeys(rows.GameLog.__struct_fields__, "1")
+    def log(code: str) -> rows.GameLogRow:
+        return rows.GameLogRow(
+            **dict.fromkeys(rows.GameLogRow.__struct_fields__, "1")
             | {"user_code": code, "created_at": at(2026, 3, 10, 12)}
         )
 
@@ -85,8 +85,8 @@ def test_a_day_that_was_not_asked_for() -> None:
     call = Call.of(reports.DAILY_MOVEMENTS, DAY, groupid=382)
 
     def day(date: datetime.date) -> Any:
-        return rows.DailyMovement(
-            **dict.fromkeys(rows.DailyMovement.__struct_fields__, "1.00") | {"timestamp": date, "group_id": 382}
+        return rows.DailyMovementRow(
+            **dict.fromkeys(rows.DailyMovementRow.__struct_fields__, "1.00") | {"timestamp": date, "group_id": 382}
         )
 
     asked = request.days(DAY, MADRID)
