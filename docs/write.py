@@ -11,6 +11,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -131,7 +132,7 @@ def nested(hint: Any) -> Iterator[type[rows.Row]]:
 def wire_type(hint: Any) -> str:
     """Return what a column holds, in words."""
     if get_origin(hint) is Annotated:
-        kind = next((note.value for note in hint.__metadata__ if isinstance(note, rows.Kind)), None)
+        kind = next((note.value for note in hint.__metadata__ if isinstance(note, Enum)), None)
         return str(kind) if kind else wire_type(hint.__origin__)
     if get_origin(hint) in (Union, types.UnionType):
         parts = {wire_type(each): None for each in get_args(hint) if each is not type(None)}
