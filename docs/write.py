@@ -212,9 +212,9 @@ def errors_page() -> str:
     return "\n".join(
         [
             "### By the code of the answer\n",
-            table(["GameHub's code", "here"], [*by_number, ["any other", code(errors.Failed.code)]]),
+            table(["GameHub's code", "here"], [*by_number, ["any other", code(errors.UpstreamError.code)]]),
             "### By the HTTP status, if the answer has no code\n",
-            table(["status", "here"], [*by_status, ["any other of 400 and above", code(errors.Failed.code)]]),
+            table(["status", "here"], [*by_status, ["any other of 400 and above", code(errors.UpstreamError.code)]]),
         ]
     )
 
