@@ -103,6 +103,23 @@ def test_every_file_that_the_pages_name_exists() -> None:
     assert missing == []
 
 
+def test_the_picture_of_the_rooms_shows_their_imports() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
+    picture = re.search(r"```mermaid\n(.*?)```", text, re.DOTALL)
+    assert picture is not None
+    rooms = ("engine", "resolvers", "sandbox", "schema", "server", "upstream")
+    drawn = {arrow for arrow in re.findall(r"^ *(\w+) --> (\w+)$", picture[1], re.MULTILINE)}
+    imports = set()
+    for path in FILES:
+        room = name(path).split("/")[0]
+        if path.suffix == ".py" and room in rooms:
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                modules += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+                imports |= {(room, each.split(".")[0]) for each in modules}
+    assert {(a, b) for a, b in imports if b in rooms and a != b} == drawn
+
+
 # Words that look like settings and are something else.
 NOT_SETTINGS = {
     "FORWARDED_ALLOW_IPS",  # uvicorn's
