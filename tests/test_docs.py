@@ -108,7 +108,7 @@ def test_the_picture_of_the_rooms_shows_their_imports() -> None:
     picture = re.search(r"```mermaid\n(.*?)```", text, re.DOTALL)
     assert picture is not None
     rooms = ("engine", "resolvers", "sandbox", "schema", "server", "upstream")
-    drawn = {arrow for arrow in re.findall(r"^ *(\w+) --> (\w+)$", picture[1], re.MULTILINE)}
+    drawn = set(re.findall(r"^ *(\w+) --> (\w+)$", picture[1], re.MULTILINE))
     imports = set()
     for path in FILES:
         room = name(path).split("/")[0]
