@@ -5,45 +5,46 @@ from itertools import chain, combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolvers.plan import MOST_ROWS, Way, choose, cover
+from resolvers.plan import MOST_ROWS, cheapest, cover
 from resolvers.prices import Prices
+from resolvers.way import Way
 from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS, USERS
 
 
 def _ways(keys: int, members: int, prices: Prices) -> list[Way]:
     """The ways to read the transactions of so many users of a group of so many members."""
-    narrow, wide = keys * 20.0, members * 20.0
+    per_key, bulk = keys * 20.0, members * 20.0
     return [
-        Way("narrow", USER_TRANSACTIONS, keys, narrow, prices.seconds(USER_TRANSACTIONS, keys, narrow)),
-        Way("wide", GROUP_MOVEMENTS, 1, wide, prices.seconds(GROUP_MOVEMENTS, 1, wide)),
+        Way("per_key", USER_TRANSACTIONS, keys, per_key, prices.seconds(USER_TRANSACTIONS, keys, per_key)),
+        Way("bulk", GROUP_MOVEMENTS, 1, bulk, prices.seconds(GROUP_MOVEMENTS, 1, bulk)),
     ]
 
 
 def test_three_users_of_ten_thousand_are_three_narrow_calls_and_all_of_fifty_are_one_wide_call() -> None:
-    assert choose(_ways(3, 10_000, Prices())).name == "narrow"
-    assert choose(_ways(50, 50, Prices())).name == "wide"
+    assert cheapest(_ways(3, 10_000, Prices())).name == "per_key"
+    assert cheapest(_ways(50, 50, Prices())).name == "bulk"
 
 
 def test_a_wide_call_of_too_many_rows_is_not_made() -> None:
-    assert choose([Way("narrow", USERS, 9, 9, 100.0), Way("wide", USERS, 1, MOST_ROWS + 1, 1.0)]).name == "narrow"
-    assert choose([Way("wide", USERS, 1, MOST_ROWS + 1, 1.0)]).name == "wide", "unless there is no other"
+    assert cheapest([Way("per_key", USERS, 9, 9, 100.0), Way("bulk", USERS, 1, MOST_ROWS + 1, 1.0)]).name == "per_key"
+    assert cheapest([Way("bulk", USERS, 1, MOST_ROWS + 1, 1.0)]).name == "bulk", "unless there is no other"
 
 
 def test_a_plan_does_not_flap() -> None:
-    ways = [Way("narrow", USERS, 2, 2, 1.0), Way("wide", USERS, 1, 50, 0.9)]
-    assert choose(ways).name == "wide"
-    assert choose(ways, before="narrow").name == "narrow"
-    assert choose([ways[0], Way("wide", USERS, 1, 50, 0.8)], before="narrow").name == "wide"
+    ways = [Way("per_key", USERS, 2, 2, 1.0), Way("bulk", USERS, 1, 50, 0.9)]
+    assert cheapest(ways).name == "bulk"
+    assert cheapest(ways, before="per_key").name == "per_key"
+    assert cheapest([ways[0], Way("bulk", USERS, 1, 50, 0.8)], before="per_key").name == "bulk"
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["narrow", "wide"]), st.integers(1, 9), st.integers(0, 10**6), st.floats(0, 9)))
+    st.lists(st.tuples(st.sampled_from(["per_key", "bulk"]), st.integers(1, 9), st.integers(0, 10**6), st.floats(0, 9)))
 )
 def test_what_is_chosen_costs_no_more_than_any_way_that_is_allowed(told: list[tuple[str, int, int, float]]) -> None:
     ways = [Way(name, USERS, calls, rows, price) for name, calls, rows, price in told]
     if ways:
         allowed = [way for way in ways if way.calls > 1 or way.rows <= MOST_ROWS]
-        assert choose(ways).price == min(way.price for way in allowed or ways)
+        assert cheapest(ways).price == min(way.price for way in allowed or ways)
 
 
 def test_nothing_wanted_needs_no_source() -> None:
