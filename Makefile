@@ -78,7 +78,7 @@ $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 	@cd $(PEERS)/node && npm ci --silent
 	@touch $@
 
-bench-planner: install ## the planner against always narrow, always wide and an oracle
+bench-planner: install ## the planner against always per key, always in bulk and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/explanation/planner.md $(ARGS)
 
 bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
