@@ -1,7 +1,6 @@
 """The prices of calls, learnt from the calls that were made, with priors for a cold start.
 
-A call costs its latency, and a time for each row. How many rows it returns is learnt for each scope and day. Figures are
-seconds and rows.
+A call costs its latency, and a time for each row. How many rows it returns is learnt for each scope and day.
 """
 
 from collections import Counter
@@ -157,7 +156,7 @@ class Prices:
         return self._line(report).per_row
 
     def rows(self, call: Call, prior: float) -> float:
-        """Return how many rows a call will probably return: like its scope before, like such scopes, or `prior` per day."""
+        """Return how many rows a call will probably return: as its scope did, as such scopes did, or `prior` per day."""
         known = self.rows_of_scope(call)
         return self.rows_of_kind(call, prior) if known is None else known
 
