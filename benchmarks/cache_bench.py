@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from upstream.caching import day_entry as parcel
+from upstream.caching import day_entry
 from upstream.caching.cache import DayCache, open_store
 from upstream.caching.days import microseconds
 from upstream.call import Answer, Call
@@ -80,10 +80,10 @@ def decoding(rows: int) -> None:
     for make in (movement, transaction, log):
         made: list[Any] = [make(number, rows) for number in range(rows)]
         row = type(made[0])
-        value = parcel.pack(Share(made, Claim(RowOrder.NONE), bytes(8)), START, 60)
+        value = day_entry.pack(Share(made, Claim(RowOrder.NONE), bytes(8)), START, 60)
         text, reader = msgspec.json.encode(made), msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
-        packing = best(lambda made=made: parcel.pack(Share(made, Claim(RowOrder.NONE), bytes(8)), START, 60))
-        ours = best(lambda value=value, row=row: parcel.unpack(value).share(row))
+        packing = best(lambda made=made: day_entry.pack(Share(made, Claim(RowOrder.NONE), bytes(8)), START, 60))
+        ours = best(lambda value=value, row=row: day_entry.unpack(value).share(row))
         theirs = best(lambda text=text, reader=reader: reader.decode(text))
         told = f"{len(value) / rows:.0f} bytes a row; written {rate(rows, packing)}, read {rate(rows, ours)}"
         sys.stdout.write(f"{row.__name__:16} {told} (as JSON, by msgspec alone: {rate(rows, theirs)})\n")

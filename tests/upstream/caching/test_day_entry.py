@@ -43,7 +43,7 @@ def test_the_head_alone_says_how_fresh_it_is() -> None:
     assert day_entry.unpack(value).share(GroupMovementRow).places == [4, 1]
 
 
-def test_a_day_without_rows_is_a_parcel_too() -> None:
+def test_a_day_without_rows_is_an_entry_too() -> None:
     assert day_entry.unpack(packed([])).share(GroupMovementRow).rows == []
 
 
@@ -52,7 +52,7 @@ def test_an_id_that_no_bytes_can_hold_is_refused() -> None:
         packed([movement(2**64, START)])
 
 
-def test_whatever_is_no_parcel_is_unreadable_and_never_rows() -> None:
+def test_bytes_that_are_no_entry_are_unreadable_and_never_rows() -> None:
     value = packed([movement(1, START), movement(2, START)])
     with pytest.raises(UnreadableEntry):
         day_entry.unpack(value[: HEAD - 1])
