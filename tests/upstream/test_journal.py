@@ -117,11 +117,11 @@ def test_many_that_open_a_new_file_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_it_survives_a_crash(tmp_path: Path) -> None:
     script = """
 import os, sys
-from upstream.errors import Failed
+from upstream.errors import UpstreamFailed
 from upstream.journal import Journal
 journal = Journal(sys.argv[1])
 for number in range(10):
-    journal.record(Failed(f"error {number}", report="R5"))
+    journal.record(UpstreamFailed(f"error {number}", report="R5"))
 journal.flush()
 os.kill(os.getpid(), 9)
 """
@@ -137,11 +137,11 @@ os.kill(os.getpid(), 9)
 def test_it_survives_a_crash_in_the_middle_of_writing(tmp_path: Path) -> None:
     script = """
 import sys
-from upstream.errors import Failed
+from upstream.errors import UpstreamFailed
 from upstream.journal import Journal
 journal = Journal(sys.argv[1], max_entries=50)
 for number in range(100_000):
-    journal.record(Failed(f"error {number}", report="R5", payload=b"x" * 10_000))
+    journal.record(UpstreamFailed(f"error {number}", report="R5", payload=b"x" * 10_000))
     if number % 10 == 9:
         journal.flush()
         print(number, flush=True)
