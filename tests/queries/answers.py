@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "answers"
 HOUR = {"between": {"from": "2026-03-15T11:00:00Z", "until": "2026-03-15T11:30:00Z"}}
 # What a query is asked with when it is recorded for the first time.
-FIRST = {
+FIRST: dict[str, dict[str, Any]] = {
     "DailyMovements": {"group": "382", "during": {"frame": "LAST_WEEK"}},
     "FinancialMovements": {"group": "348", "during": HOUR},
     "GameDetails": {"game": "9570005"},

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,11 @@ def session(gateway: Gateway) -> Session:
     return gateway.session(Operation("{ __typename }"))
 
 
-DEFAULT = {"GAMELOG_URL": "http://127.0.0.1:9", "GAMELOG_AGENT_CODE": "house", "GAMELOG_AGENT_TOKEN": "t"}
+DEFAULT: dict[str, Any] = {
+    "GAMELOG_URL": "http://127.0.0.1:9",
+    "GAMELOG_AGENT_CODE": "house",
+    "GAMELOG_AGENT_TOKEN": "t",
+}
 
 
 def test_one_agent_serves_all_groups() -> None:
