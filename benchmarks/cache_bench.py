@@ -19,12 +19,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from upstream.caching import day_entry as parcel
-from upstream.caching.cache import Cached, open_store
+from upstream.caching.cache import DayCache, open_store
 from upstream.caching.days import microseconds
 from upstream.call import Answer, Call
 from upstream.interval import dates
-from upstream.reports.order import Claim, Order, Share
-from upstream.reports.rows import GameLog, GroupMovement, Row, UserTransaction
+from upstream.reports.order import Claim, RowOrder, Share
+from upstream.reports.rows import GameLogRow, GroupMovementRow, Row, UserTransactionRow
 from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS
 
 UTC = ZoneInfo("UTC")
@@ -39,7 +39,7 @@ def moment(number: int, of: int) -> int:
 
 
 def movement(number: int, of: int) -> Row:
-    return GroupMovement(
+    return GroupMovementRow(
         movement_id=3_000_000 + number, timestamp=moment(number, of), group_id=382, external_group_id="382",
         group_name="Salon Rex - Physical", user_id=2000 + number % 500, external_user_id=str(2000 + number % 500),
         username=f"player{number % 500}", type="Bingo - Wager", currency_amount="12.50",
@@ -48,7 +48,7 @@ def movement(number: int, of: int) -> Row:
 
 
 def transaction(number: int, of: int) -> Row:
-    return UserTransaction(
+    return UserTransactionRow(
         movement_id=3_000_000 + number, timestamp=moment(number, of), group_name="Salon Rex - Physical", group_id=382,
         external_group_id="382", movement_type="Bingo - Wager", currency_amount="-12.50", currency_id="Real EUR",
         base_currency_amount="-12.50", base_currency_id="Real EUR",
@@ -56,7 +56,7 @@ def transaction(number: int, of: int) -> Row:
 
 
 def log(number: int, of: int) -> Row:
-    return GameLog(
+    return GameLogRow(
         history_id=7_000_000 + number, agent_code="rex", user_code=f"player{number % 500}", provider_code="PRAGMATIC",
         game_code="vs20doghouse", type="BASE", bet_money="2.00", win_money="0.00", txn_id=f"{number:032x}",
         txn_type="debit_credit", user_start_balance="230.50", user_end_balance="228.50",
@@ -80,9 +80,9 @@ def decoding(rows: int) -> None:
     for make in (movement, transaction, log):
         made: list[Any] = [make(number, rows) for number in range(rows)]
         row = type(made[0])
-        value = parcel.pack(Share(made, Claim(Order.NONE), bytes(8)), START, 60)
+        value = parcel.pack(Share(made, Claim(RowOrder.NONE), bytes(8)), START, 60)
         text, reader = msgspec.json.encode(made), msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
-        packing = best(lambda made=made: parcel.pack(Share(made, Claim(Order.NONE), bytes(8)), START, 60))
+        packing = best(lambda made=made: parcel.pack(Share(made, Claim(RowOrder.NONE), bytes(8)), START, 60))
         ours = best(lambda value=value, row=row: parcel.unpack(value).share(row))
         theirs = best(lambda text=text, reader=reader: reader.decode(text))
         told = f"{len(value) / rows:.0f} bytes a row; written {rate(rows, packing)}, read {rate(rows, ours)}"
@@ -93,7 +93,7 @@ async def month(rows: int, url: str) -> None:
     now = NOON
     upstream = Instant([movement(number, rows) for number in range(rows)])
     store = open_store(url, namespace="bench")
-    cached = Cached(upstream, store, UTC, now=lambda: now)
+    cached = DayCache(upstream, store, UTC, now=lambda: now)
     call = Call.of(GROUP_MOVEMENTS, MARCH, group_id=382)
 
     async def cold() -> None:

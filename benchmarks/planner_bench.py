@@ -23,21 +23,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from resolvers import edges
-from resolvers.edges import Edge
+from resolvers.edges import ReportEdge
 from resolvers.join import Join
 from resolvers.plan import MOST_ROWS, Way
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
-from upstream.caching.cache import Held
+from upstream.caching.cache import CachedShare
 from upstream.call import Answer, Call
-from upstream.interval import Frame, Interval, resolve
+from upstream.interval import Interval, SentFrame, resolve
 from upstream.reports import rows
 from upstream.reports.table import Report, System
 
 UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
-TODAY, WEEK = resolve(Frame.TODAY, NOW, UTC), resolve(Frame.THIS_WEEK, NOW, UTC)
+TODAY, WEEK = resolve(SentFrame.TODAY, NOW, UTC), resolve(SentFrame.THIS_WEEK, NOW, UTC)
 LATENCIES = (0.005, 0.05, 0.3)
 SLOTS = {System.GAMEHUB: 16, System.GAMELOG: 8}
 PAGE, PAGES_AT_ONCE = 10_000, 4
@@ -55,12 +55,12 @@ JITTER = 0.15
 class Member:
     """A user, and what R7, R5 and the game log tell of a day: rows that are alike, so that one stands for all."""
 
-    row: rows.User
+    row: rows.UserRow
     moved: int
     played: int
-    transaction: rows.UserTransaction
-    movement: rows.GroupMovement
-    log: rows.GameLog
+    transaction: rows.UserTransactionRow
+    movement: rows.GroupMovementRow
+    log: rows.GameLogRow
 
 
 class Business:
@@ -87,16 +87,16 @@ class Business:
     def _member(dice: random.Random, group: int, id: int, lively: float) -> Member:
         moved = 0 if dice.random() < 0.3 else round(dice.expovariate(1 / (25 * lively)))
         return Member(
-            rows.User(id=id, username=f"u{id}", group_id=group, fkgroup=f"group {group}"),
+            rows.UserRow(id=id, username=f"u{id}", group_id=group, fkgroup=f"group {group}"),
             moved,
             moved // 8,
-            rows.UserTransaction(
+            rows.UserTransactionRow(
                 movement_id=id, timestamp=0, movement_type="Bingo - Wager", currency_amount="-1.00", group_id=group
             ),
-            rows.GroupMovement(
+            rows.GroupMovementRow(
                 movement_id=id, timestamp=0, type="Bingo - Wager", currency_amount="1.00", group_id=group, user_id=id
             ),
-            rows.GameLog(
+            rows.GameLogRow(
                 history_id=id, agent_code="a", user_code=f"u{id}", provider_code="p", game_code="g", type="slot",
                 bet_money="1.00", win_money="0.00", txn_id="t", txn_type="debit", created_at=0,
             ),
@@ -108,11 +108,11 @@ class Business:
         days = 1 if call.interval is None else round((call.interval.end - call.interval.start).total_seconds() / 86_400)
         match call.report.code:
             case "R2":
-                return [rows.RoomGame(id=id, room_id=1, starts_at=0) for id in range(1, self.games * days + 1)]
+                return [rows.RoomGameRow(id=id, room_id=1, starts_at=0) for id in range(1, self.games * days + 1)]
             case "R3":
-                return [rows.GameDetail(game_id=int(params["id"]), room_id=1)]
+                return [rows.GameDetailRow(game_id=int(params["id"]), room_id=1)]
             case "R4":
-                return [rows.GameSummary(bs_game_id_main=int(params["id"]))]
+                return [rows.GameSummaryRow(bs_game_id_main=int(params["id"]))]
             case "R5":
                 members = self.groups[int(params["group_id"])]
                 return [member.movement for member in members for _ in range(member.moved * days)]
@@ -127,7 +127,7 @@ class Business:
             case "R11":
                 group = int(params["group_id"])
                 return [
-                    rows.FinancialMovement(timestamp=id, type=1, subtype=1, currency_amount="1.00", game_id=id)
+                    rows.FinancialMovementRow(timestamp=id, type=1, subtype=1, currency_amount="1.00", game_id=id)
                     for id in range(1, self.played[group] + 1)
                 ]
             case "G1":
@@ -185,9 +185,9 @@ class Simulated:
         kept = self._kept.get(call)
         return kept is not None and kept[0] > asyncio.get_running_loop().time()
 
-    async def held_many(self, calls: Sequence[Call]) -> list[Held]:
+    async def held_many(self, calls: Sequence[Call]) -> list[CachedShare]:
         """The same of many calls, as the days cache tells it."""
-        return [Held(1, int(self.holds(call)), 0, ()) for call in calls]
+        return [CachedShare(1, int(self.holds(call)), 0, ()) for call in calls]
 
     async def fetch(self, call: Call) -> Answer[Any]:
         """The answer of a call."""
@@ -222,7 +222,7 @@ class Narrow(Session):
     def choose(ways: Sequence[Way], before: str | None = None) -> Way:
         return ways[0]
 
-    def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
+    def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         return edge.rows * 1e-6 if edge.by else 1e6
 
 
@@ -233,7 +233,7 @@ class Wide(Session):
     def choose(ways: Sequence[Way], before: str | None = None) -> Way:
         return ways[-1] if ways[-1].rows <= MOST_ROWS else ways[0]
 
-    def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
+    def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         return 1e-6 if edge.wide else 1e6
 
 
@@ -251,7 +251,7 @@ class Oracle(Session):
         allowed = [way for way in ways if way.name == "narrow" or truth.rows(told[way.name][0]) <= MOST_ROWS] or ways
         return allowed[0] if len(allowed) == 1 else min(allowed, key=lambda way: self._price(told[way.name]))
 
-    def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
+    def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         if edge.report.code not in A_ROW:
             return math.inf  # R6, whose rooms and days nobody knows yet
         narrow = [Call.of(edge.report, interval, **{edge.by: key}) for key in keys] if edge.by else None
@@ -269,7 +269,7 @@ PLANNERS: dict[str, type[Session]] = {"ours": Ours, "narrow": Narrow, "wide": Wi
 class Operation:
     """What a client asks: the rows of so many keys of an edge, or the games that a group's movements name."""
 
-    edge: Edge | None
+    edge: ReportEdge | None
     keys: Sequence[Hashable]
     interval: Interval | None = None
     fixed: tuple[tuple[str, Any], ...] = ()

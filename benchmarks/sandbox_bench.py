@@ -19,8 +19,8 @@ import orjson
 from sandbox.clock import Clock, parse_instant
 from sandbox.gamelog import METHOD, game_log
 from sandbox.reports import BY_TYPE, answer
-from sandbox.store import Store
-from sandbox.tokens import AGENT, AGENT_TOKEN, Tokens
+from sandbox.store import SandboxStore
+from sandbox.tokens import AGENT, AGENT_TOKEN, SandboxTokens
 from sandbox.world import World
 
 UTC = ZoneInfo("UTC")
@@ -28,9 +28,9 @@ NOW = "2026-03-15T12:00:00"
 ROWS = "10000"
 
 
-def build(folder: Path, users: int, days: int) -> Store:
+def build(folder: Path, users: int, days: int) -> SandboxStore:
     """Builds a world and prints how fast."""
-    store = Store(folder / f"{users}.sqlite", World(7, users, 3, days, Clock(UTC, parse_instant(NOW, UTC))))
+    store = SandboxStore(folder / f"{users}.sqlite", World(7, users, 3, days, Clock(UTC, parse_instant(NOW, UTC))))
     written = 0
 
     def progress(rows: int, done: int, of: int) -> None:
@@ -47,7 +47,7 @@ def build(folder: Path, users: int, days: int) -> Store:
     return store
 
 
-def ask(store: Store) -> None:
+def ask(store: SandboxStore) -> None:
     """Prints how fast a report of 10,000 rows is."""
     month = {"timestamp": "this_month", "starts_at": "this_month", "per_page": ROWS}
     year = {"timestamp": "this_year", "starts_at": "this_year", "per_page": ROWS}
@@ -63,7 +63,7 @@ def ask(store: Store) -> None:
     calls = {
         name: lambda name=name, params=params: answer(store, BY_TYPE[name], params) for name, params in asked.items()
     }
-    calls[METHOD] = lambda: game_log(store, Tokens(), UTC, log)["slot"]
+    calls[METHOD] = lambda: game_log(store, SandboxTokens(), UTC, log)["slot"]
     for name, call in calls.items():
         best = float("inf")
         for _ in range(5):

@@ -40,14 +40,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from schema.graph import schema
-from server.auth.authenticator import Callers
-from server.auth.middleware import Door
+from server.auth.authenticator import Authenticator
+from server.auth.middleware import AuthMiddleware
 from server.execution.execution import Outcome
 from server.execution.saved import saved_queries
-from server.http.listening import Server, listen
+from server.http.listening import GraphServer, listen
 from server.http.operation import Operation
-from server.tables.routes import Desk
-from server.tables.setup import Setup
+from server.tables.routes import TablesEndpoint
+from server.tables.setup import TablesConfig
 from server.tables.table import Tables
 from tests.served import served
 from tests.stand import Sandbox
@@ -83,16 +83,16 @@ def serve(rows: int) -> None:
         await asyncio.sleep(0)
         return Outcome(made_up(operation.variables["during"]["dates"]["from"], rows))
 
-    desk = Desk(Tables(saved_queries(), schema), run, Setup())
+    desk = TablesEndpoint(Tables(saved_queries(), schema), run, TablesConfig())
     bound = listen("127.0.0.1", 0)
     config = uvicorn.Config(
-        Starlette(routes=desk.routes(), middleware=[Middleware(Door, callers=Callers())]),
+        Starlette(routes=desk.routes(), middleware=[Middleware(AuthMiddleware, callers=Authenticator())]),
         log_config=None,
         access_log=False,
         lifespan="off",
     )
     host, port = bound.getsockname()
-    server = Server(config, lambda: print(f"http://{host}:{port}", flush=True))  # noqa: T201
+    server = GraphServer(config, lambda: print(f"http://{host}:{port}", flush=True))  # noqa: T201
     asyncio.run(server.serve(sockets=[bound]))
 
 

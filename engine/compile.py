@@ -26,8 +26,8 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from engine.direct import Ways
-from engine.offer import OFFER, Expression, Nested, Offer, Rows
+from engine.direct import DirectCall
+from engine.offer import OFFER, BatchHint, Expression, Nested, RowList
 from engine.run import Field, answered, carefully
 from engine.values import FLAT, Completer, Leaf, Objects, Project, Selected, completer
 
@@ -64,7 +64,7 @@ class Compiler:
         operation: OperationDefinitionNode,
         fragments: dict[str, FragmentDefinitionNode],
         variables: VariableValues,
-        ways: Ways,
+        ways: DirectCall,
     ) -> None:
         self.schema = schema
         self._ways = ways
@@ -84,7 +84,7 @@ class Compiler:
         def select(kind: GraphQLObjectType) -> Selected:
             return self._selection(kind, self._below(kind, details), where)
 
-        def projection(kind: GraphQLObjectType, rows: Rows) -> tuple[Project, int] | None:
+        def projection(kind: GraphQLObjectType, rows: RowList) -> tuple[Project, int] | None:
             return self._projection(kind, self._below(kind, details), rows, where)
 
         return completer(type, select, projection)
@@ -110,7 +110,8 @@ class Compiler:
             offer = strawberry.metadata.get(OFFER) if strawberry is not None else None
             fields.append(
                 Field(
-                    order, key, name, nodes, definition, type, strawberry, offer if isinstance(offer, Offer) else None,
+                    order, key, name, nodes, definition, type, strawberry,
+                    offer if isinstance(offer, BatchHint) else None,
                     _attribute(strawberry), *self._ways.to(definition, strawberry),
                     self._completer(definition.type, details, f"{where}.{key}"),
                 )
@@ -175,7 +176,9 @@ class Compiler:
         setattr(selected, FLAT, flat)
         return selected
 
-    def _projection(self, type: GraphQLObjectType, grouped: Any, rows: Rows, where: str) -> tuple[Project, int] | None:
+    def _projection(
+        self, type: GraphQLObjectType, grouped: Any, rows: RowList, where: str
+    ) -> tuple[Project, int] | None:
         names: dict[str, Any] = {"wrong": _wrong}
         items = self._projected(type, grouped, rows.expression, names, False, where, "v")
         if items is None:

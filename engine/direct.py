@@ -17,7 +17,7 @@ Converter = Callable[[dict[str, Any], Any], dict[str, Any]]
 _PLAIN = (ID, str, int, float, bool)
 
 
-class Ways:
+class DirectCall:
     """The ways to call the fields of a schema: what resolves each one and what turns its arguments, made once."""
 
     def __init__(self, schema: Schema) -> None:

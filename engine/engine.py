@@ -21,9 +21,9 @@ from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
 from engine.compile import Compiler, NotCompiled
-from engine.direct import Ways
-from engine.kept import MOST, MOST_CHARACTERS, Kept
-from engine.run import Failed, Fixed, Run
+from engine.direct import DirectCall
+from engine.kept import MOST, MOST_CHARACTERS, BoundedCache
+from engine.run import Execution, FieldFailed, Fixed
 from engine.values import Selected
 from engine.variables import Variables
 
@@ -45,7 +45,7 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CompiledProgram:
     """What is known of an operation before it is compiled: the variables that shape it, and how all are read."""
 
     operation: OperationDefinitionNode
@@ -54,7 +54,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ExecutionAnswer:
     """What a run came to: data, which is None where the whole answer is, and errors with their places."""
 
     data: dict[str, Any] | None
@@ -75,11 +75,11 @@ class Engine:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._schema = schema
-        self._ways = Ways(schema)
+        self._ways = DirectCall(schema)
         self._past = tuple(past)
-        self._programs: Kept[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
-        self._programs = Kept(most, size)
-        self._known: Kept[int, Known] = Kept(most, size)
+        self._programs: BoundedCache[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
+        self._programs = BoundedCache(most, size)
+        self._known: BoundedCache[int, CompiledProgram] = BoundedCache(most, size)
         declared = {directive.name for directive in schema._schema.directives
                     if directive.extensions.get("strawberry-definition") is None}  # fmt: skip
         # Directives without a resolver say something to others, and nothing to whoever runs the operation.
@@ -88,7 +88,7 @@ class Engine:
     async def run(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
         root: Any = None, write: Callable[[list[Any]], Any] | None = None,
-    ) -> Result | None:  # fmt: skip
+    ) -> ExecutionAnswer | None:  # fmt: skip
         """The result of a validated query; None if graphql-core has to run it: then nothing was run here.
 
         `write` turns a finished list of an answer into what shall stand there instead, so that a long answer need not
@@ -97,19 +97,19 @@ class Engine:
         known = self._of(document, operation)
         coerced = known.variables.values(variables)
         if isinstance(coerced, list):
-            return Result(None, coerced, ran=False)
+            return ExecutionAnswer(None, coerced, ran=False)
         program = self._program(document, known, coerced)
         if program.selected is None:
             self.counts[program.reason] += 1
             return None
         self.counts["compiled"] += 1
         compiler = program.compiler
-        run = Run(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
+        run = Execution(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
         (data,) = await program.selected(run, [root], [None])  # type: ignore[list-item]
-        if data.__class__ is Failed:
+        if data.__class__ is FieldFailed:
             run.fail(located_error(data.error), None)
             data = None
-        return Result(data, [error for error, _ in run.errors])
+        return ExecutionAnswer(data, [error for error, _ in run.errors])
 
     def program_of(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
@@ -127,7 +127,7 @@ class Engine:
         """
         return self._program(document, self._of(document, operation), variables)
 
-    def _program(self, document: DocumentNode, known: Known, variables: VariableValues) -> Program:
+    def _program(self, document: DocumentNode, known: CompiledProgram, variables: VariableValues) -> Program:
         operation = known.operation
         shape = tuple([variables.coerced.get(name) for name in known.shaping])
         place = (id(operation), shape)
@@ -139,11 +139,11 @@ class Engine:
         self._programs.keep(place, (operation, program), _characters(document))
         return program
 
-    def _of(self, document: DocumentNode, operation: OperationDefinitionNode) -> Known:
+    def _of(self, document: DocumentNode, operation: OperationDefinitionNode) -> CompiledProgram:
         kept = self._known.get(id(operation))
         if kept is None or kept.operation is not operation:
             names = tuple(sorted(_shaping(document, operation)))
-            kept = Known(operation, names, Variables(self._schema._schema, operation))
+            kept = CompiledProgram(operation, names, Variables(self._schema._schema, operation))
             self._known.keep(id(operation), kept, _characters(document))
         return kept
 

@@ -11,7 +11,7 @@ MOST = 1_000
 MOST_CHARACTERS = 250_000
 
 
-class Kept(Generic[K, V]):
+class BoundedCache(Generic[K, V]):
     """A mapping that forgets what was not used for the longest time. `most` bounds its number, `size` its total."""
 
     def __init__(self, most: int = MOST, size: int = MOST_CHARACTERS) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, overload
 OFFER = "engine"
 
 
-class Read(Protocol):
+class ReadAttribute(Protocol):
     """A field that is read off one object at a time, and cares about no path."""
 
     def __call__(self, source: Any, info: Any, /) -> Any:
@@ -26,10 +26,10 @@ Many = Callable[..., Awaitable[Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class BatchHint:
     """How a field would rather be resolved: one of the two. What a `read` that `waits` not gives is never awaitable."""
 
-    read: Read | None = None
+    read: ReadAttribute | None = None
     waits: bool = True
     many: Many | None = None
 
@@ -70,10 +70,10 @@ class Nested:
     complete: bool = False
 
 
-class Rows(Sequence[Any]):
+class RowList(Sequence[Any]):
     """Objects of one type of which only the rows exist so far: as a sequence, it makes each object when it is read.
 
-    `shape` is what the expressions depend on: two `Rows` of one shape have the same.
+    `shape` is what the expressions depend on: two `RowList` of one shape have the same.
     """
 
     __slots__ = ("rows", "shape")

@@ -22,7 +22,7 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaita
 from strawberry.types.field import StrawberryField
 
 from engine.direct import Converter, Resolver
-from engine.offer import Offer
+from engine.offer import BatchHint
 
 if TYPE_CHECKING:
     from engine.values import Completer
@@ -35,7 +35,7 @@ TURN = 2_000
 CALLS = 500
 
 
-class Failed:
+class FieldFailed:
     """In a value's place: what was to stand here failed, and whoever may be null has to say so."""
 
     __slots__ = ("error",)
@@ -44,7 +44,7 @@ class Failed:
         self.error = error
 
 
-class Hole:
+class SlowValue:
     """In an answer's place: a value that is not plainly of its type, to be completed with care."""
 
     __slots__ = ("field", "value")
@@ -65,7 +65,7 @@ class Field:
     definition: GraphQLField
     parent: GraphQLObjectType
     strawberry: StrawberryField | None
-    offer: Offer | None
+    offer: BatchHint | None
     attribute: str | None
     resolver: Resolver
     converter: Converter | None
@@ -89,7 +89,7 @@ class Fixed(NamedTuple):
     write: Callable[[list[Any]], Any] | None = None
 
 
-class Run:
+class Execution:
     """The state of one run."""
 
     __slots__ = ("_arguments", "_leaves", "errors", "fixed", "holes")
@@ -97,7 +97,7 @@ class Run:
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
         self.errors: list[tuple[GraphQLError, Path | None]] = []
-        self.holes: list[Hole] = []
+        self.holes: list[SlowValue] = []
         self._arguments: dict[int, dict[str, Any] | Exception] = {}
         self._leaves = 0
 
@@ -119,7 +119,7 @@ class Run:
         if len(sources) <= TURN:
             return read(sources)
         answers: list[Any] = []
-        holes: list[Hole] = []
+        holes: list[SlowValue] = []
         try:
             for begin in range(0, len(sources), TURN):
                 answers += read(sources[begin : begin + TURN])
@@ -131,9 +131,9 @@ class Run:
             self.holes[:0] = holes
         return answers
 
-    def hole(self, field: Field, value: Any) -> Hole:
+    def hole(self, field: Field, value: Any) -> SlowValue:
         """A place that is to be completed with care."""
-        hole = Hole(field, value)
+        hole = SlowValue(field, value)
         self.holes.append(hole)
         return hole
 
@@ -170,7 +170,7 @@ class Run:
         try:
             arguments = self.arguments(field) if field.definition.args else {}
         except Exception as error:
-            return [Failed(error) for _ in sources]
+            return [FieldFailed(error) for _ in sources]
         if field.attribute is not None:
             values = []
             for begin in range(0, len(sources), TURN):
@@ -188,7 +188,7 @@ class Run:
                 try:
                     values.append(read(source, info))
                 except Exception as error:
-                    values.append(Failed(error))
+                    values.append(FieldFailed(error))
             if not field.offer.waits:
                 return values
         else:
@@ -207,8 +207,8 @@ class Run:
         try:
             found = await many(sources, info, **field.converter(arguments, info))
         except Exception as error:
-            return [Failed(error) for _ in sources]
-        return [Failed(value) if isinstance(value, Exception) else value for value in found]
+            return [FieldFailed(error) for _ in sources]
+        return [FieldFailed(value) if isinstance(value, Exception) else value for value in found]
 
     async def field(
         self,
@@ -216,7 +216,7 @@ class Run:
         sources: Sequence[Any],
         paths: Sequence[Path | None],
         answers: list[dict[str, Any]],
-        failed: dict[int, tuple[int, Failed]],
+        failed: dict[int, tuple[int, FieldFailed]],
     ) -> None:
         """Resolve and complete a field of all objects of a level, and write its values into their answers."""
         places = range(len(sources))
@@ -244,12 +244,12 @@ class Run:
         paths: Sequence[Path],
         places: Sequence[int],
         answers: list[dict[str, Any]],
-        failed: dict[int, tuple[int, Failed]],
+        failed: dict[int, tuple[int, FieldFailed]],
     ) -> None:
         """Write completed values into the answers; a failure becomes null here, or the object's own failure."""
         key = field.key
         for place, value, path in zip(places, values, paths, strict=True):
-            if value.__class__ is not Failed:
+            if value.__class__ is not FieldFailed:
                 answers[place][key] = value
                 continue
             answers[place][key] = None
@@ -257,19 +257,19 @@ class Run:
             if not field.completer.required:
                 self.fail(error, path)
             elif place not in failed or failed[place][0] > field.order:
-                failed[place] = field.order, Failed(error)
+                failed[place] = field.order, FieldFailed(error)
 
     async def fill(
         self,
         fields: Mapping[str, Field],
         paths: Sequence[Path | None],
         answers: list[dict[str, Any]],
-        failed: dict[int, tuple[int, Failed]],
+        failed: dict[int, tuple[int, FieldFailed]],
     ) -> None:
         """Complete the values that were not plainly of their type."""
         self.holes.clear()
         for key, field in fields.items():
-            places = [place for place, answer in enumerate(answers) if answer[key].__class__ is Hole]
+            places = [place for place, answer in enumerate(answers) if answer[key].__class__ is SlowValue]
             if places:
                 here = [Path(paths[place], key, field.parent.name) for place in places]
                 values = await settled([answers[place][key].value for place in places])
@@ -289,7 +289,7 @@ async def turns(values: Sequence[Any], make: Callable[[Sequence[Any]], list[Any]
     return made
 
 
-def carefully(run: Run, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]) -> list[Any]:
+def carefully(run: Execution, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]) -> list[Any]:
     """The answers of objects of which one cannot be read: attribute by attribute, each failure for itself."""
     # What was read before the failure is read again.
     drop(hole.value for hole in run.holes)
@@ -304,7 +304,7 @@ def carefully(run: Run, fields: Sequence[Field], keys: Mapping[str, Any], source
     return answers
 
 
-def answered(answers: list[dict[str, Any]], failed: Mapping[int, tuple[int, Failed]]) -> list[Any]:
+def answered(answers: list[dict[str, Any]], failed: Mapping[int, tuple[int, FieldFailed]]) -> list[Any]:
     """The answers of a level, or what wiped them out."""
     if not failed:
         return answers
@@ -338,13 +338,13 @@ async def settled(values: list[Any]) -> list[Any]:
         try:
             values[place] = await values[place]
         except Exception as error:
-            values[place] = Failed(error)
+            values[place] = FieldFailed(error)
         return values
     found = await asyncio.gather(*(values[place] for place in waiting), return_exceptions=True)
     for place, value in zip(waiting, found, strict=True):
         if isinstance(value, BaseException) and not isinstance(value, Exception):
             raise value
-        values[place] = Failed(value) if isinstance(value, Exception) else value
+        values[place] = FieldFailed(value) if isinstance(value, Exception) else value
     return values
 
 
@@ -361,14 +361,14 @@ def _called(resolver: Callable[..., Any], source: Any, info: Any, arguments: dic
     try:
         return resolver(source, info, **arguments)
     except Exception as error:
-        return Failed(error)
+        return FieldFailed(error)
 
 
 def _attribute(source: Any, name: str) -> Any:
     try:
         return getattr(source, name)
     except Exception as error:
-        return Failed(error)
+        return FieldFailed(error)
 
 
 def _wiped(error: GraphQLError, path: Path | None) -> bool:

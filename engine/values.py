@@ -29,14 +29,14 @@ from graphql.pyutils import Path, inspect, is_iterable
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 from strawberry.types.cast import get_strawberry_type_cast
 
-from engine.offer import Rows
-from engine.run import TURN, Failed, Field, Run, drop, settled, turns
+from engine.offer import RowList
+from engine.run import TURN, Execution, Field, FieldFailed, drop, settled, turns
 
-Selected = Callable[[Run, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
+Selected = Callable[[Execution, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
 Project = Callable[[list[Any]], list[dict[str, Any]]]
 Select = Callable[[GraphQLObjectType], Selected]
 Write = Callable[[list[Any]], Any]
-Projection = Callable[[GraphQLObjectType, Rows], "tuple[Project, int] | None"]
+Projection = Callable[[GraphQLObjectType, RowList], "tuple[Project, int] | None"]
 
 
 # How many leaves an item of a list counts for, as long as nothing of it is written.
@@ -44,7 +44,7 @@ _LEAVES = 4
 # On a function that selects: whether all fields that it selects are leaves.
 FLAT = "flat"
 # The classes whose values stand in an answer as they are.
-_NOTHING = frozenset({NoneType, Failed})
+_NOTHING = frozenset({NoneType, FieldFailed})
 _TEXTS = _NOTHING | {str}
 # Rows of several lists that are projected at once.
 _TOGETHER = 2_000
@@ -59,23 +59,24 @@ class Completer:
     def __init__(self, required: bool) -> None:
         self.required = required
 
-    async def complete(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        """What stands in the answer for each value: a part of it, None, or `Failed`."""
+    async def complete(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        """What stands in the answer for each value: a part of it, None, or `FieldFailed`."""
         raw = _raw(values) if len(values) <= TURN else await turns(values, _raw)
         completed = await self.parts(run, field, raw, paths)
         if self.required and None in completed:
             message = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
-            completed = [Failed(TypeError(message)) if part is None else part for part in completed]
+            completed = [FieldFailed(TypeError(message)) if part is None else part for part in completed]
         return completed
 
     @abstractmethod
-    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         """The same, with null allowed."""
 
 
 def _raw(values: Sequence[Any]) -> list[Any]:
     return [
-        Failed(value) if isinstance(value, Exception) else None if value is Undefined else value for value in values
+        FieldFailed(value) if isinstance(value, Exception) else None if value is Undefined else value
+        for value in values
     ]
 
 
@@ -90,7 +91,7 @@ class Leaf(Completer):
         self.type = type
         self._as_they_are = _TEXTS if type in (GraphQLString, GraphQLID) else _NOTHING
 
-    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         return self._parts(values) if len(values) <= TURN else await turns(values, self._parts)
 
     def _parts(self, values: Sequence[Any]) -> list[Any]:
@@ -101,9 +102,9 @@ class Leaf(Completer):
         try:
             part = self.type.coerce_output_value(value)
         except Exception as error:
-            return Failed(error)
+            return FieldFailed(error)
         if part is None or part is Undefined:
-            return Failed(
+            return FieldFailed(
                 TypeError(
                     f"Expected `{inspect(self.type)}.coerce_output_value({inspect(value)})` to return non-nullable"
                     f" value, returned: {inspect(part)}"
@@ -121,14 +122,14 @@ class ListOf(Completer):
         super().__init__(required)
         self.item = item
 
-    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         found: list[Any] = list(values)
         items: list[Any] = []
         below: list[Path] = []
         spans: list[tuple[int, int]] = []
         projected = await self._projected(run, values)
         for place, value in enumerate(values):
-            if value is None or value.__class__ is Failed:
+            if value is None or value.__class__ is FieldFailed:
                 continue
             if place in projected:
                 found[place] = projected[place]
@@ -136,7 +137,7 @@ class ListOf(Completer):
             try:
                 members = await _members(value, field)
             except Exception as error:
-                found[place] = Failed(error)
+                found[place] = FieldFailed(error)
                 continue
             path = paths[place]
             spans.append((place, len(items)))
@@ -152,7 +153,7 @@ class ListOf(Completer):
                 await self._written(run, run.fixed.write, found, [place for place, _ in spans])
         return found
 
-    async def _written(self, run: Run, write: Write, found: list[Any], places: Sequence[int]) -> None:
+    async def _written(self, run: Execution, write: Write, found: list[Any], places: Sequence[int]) -> None:
         """Write finished lists of objects that hold nothing but leaves: a long answer is not written all at once."""
         for place in places:
             part = found[place]
@@ -161,15 +162,15 @@ class ListOf(Completer):
             try:
                 found[place] = write(part)
             except Exception as error:
-                found[place] = Failed(error)
+                found[place] = FieldFailed(error)
             await run.breathe(_LEAVES * len(part))
 
-    async def _projected(self, run: Run, values: Sequence[Any]) -> dict[int, Any]:
+    async def _projected(self, run: Execution, values: Sequence[Any]) -> dict[int, Any]:
         """By place, the lists of which only rows exist, as far as these tell what is selected: many lists at once."""
         found: dict[int, Any] = {}
         if not isinstance(self.item, Objects):
             return found
-        places = [place for place, value in enumerate(values) if isinstance(value, Rows)]
+        places = [place for place, value in enumerate(values) if isinstance(value, RowList)]
         write, begin = run.fixed.write, 0
         while begin < len(places):
             first, count, end = values[places[begin]], 0, begin
@@ -183,19 +184,19 @@ class ListOf(Completer):
                     try:
                         found[place] = part if write is None else write(part)
                     except Exception as error:
-                        found[place] = Failed(error)
+                        found[place] = FieldFailed(error)
             await run.breathe(leaves)
             begin = end
         return found
 
-    def _list(self, run: Run, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int) -> Any:
+    def _list(self, run: Execution, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int) -> Any:
         items = parts[start:stop]
         for index, part in enumerate(items):
-            if part.__class__ is Failed:
+            if part.__class__ is FieldFailed:
                 path = paths[start + index]
                 error = located_error(part.error, field.nodes, path.as_list())
                 if self.item.required:
-                    return Failed(error)
+                    return FieldFailed(error)
                 run.fail(error, path)
                 items[index] = None
         return items
@@ -235,15 +236,19 @@ class Objects(Completer):
         """Whether the objects hold nothing but leaves, once they were selected from."""
         return self._selected is not None and self._selected.__dict__.get(FLAT, False)
 
-    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         if self.type.is_type_of:
             values = await _of_type(run, field, self.type, values, paths)
         if self._selected is None:
             try:
                 self._selected = self._select(self.type)
             except GraphQLError as error:  # @skip or @include with a variable that is null
-                return [value if value is None or value.__class__ is Failed else Failed(error) for value in values]
-        places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
+                return [
+                    value if value is None or value.__class__ is FieldFailed else FieldFailed(error) for value in values
+                ]
+        places = [
+            place for place, value in enumerate(values) if value is not None and value.__class__ is not FieldFailed
+        ]
         if len(places) == len(values):
             return await self._selected(run, values, paths)
         found = list(values)
@@ -252,7 +257,7 @@ class Objects(Completer):
             found[place] = part
         return found
 
-    def project(self, lists: Sequence[Rows]) -> tuple[Sequence[list[dict[str, Any]] | None], int]:
+    def project(self, lists: Sequence[RowList]) -> tuple[Sequence[list[dict[str, Any]] | None], int]:
         """The answers of lists, all of one shape, of whose objects only rows exist, and how many leaves they have.
 
         None in a list's place means that its objects are needed.
@@ -291,9 +296,11 @@ class Several(Completer):
         self._make = make
         self._completers: dict[str, Objects] = {}
 
-    async def parts(self, run: Run, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
         found = list(values)
-        places = [place for place, value in enumerate(values) if value is not None and value.__class__ is not Failed]
+        places = [
+            place for place, value in enumerate(values) if value is not None and value.__class__ is not FieldFailed
+        ]
         if not places:
             return found
         resolve = self.type.resolve_type
@@ -303,10 +310,10 @@ class Several(Completer):
             try:
                 names.append(resolve(values[place], run.info(field, _of_field(paths[place])), self.type))
             except Exception as error:
-                names.append(Failed(error))
+                names.append(FieldFailed(error))
         by_type: dict[str, list[int]] = {}
         for place, name in zip(places, await settled(names), strict=True):
-            wrong = name if name.__class__ is Failed else self._wrong(run, field, name, values[place])
+            wrong = name if name.__class__ is FieldFailed else self._wrong(run, field, name, values[place])
             if wrong is not None:
                 found[place] = wrong
             else:
@@ -324,7 +331,7 @@ class Several(Completer):
         await asyncio.gather(*(complete(name, theirs) for name, theirs in by_type.items()))
         return found
 
-    def _wrong(self, run: Run, field: Field, name: Any, value: Any) -> Failed | None:
+    def _wrong(self, run: Execution, field: Field, name: Any, value: Any) -> FieldFailed | None:
         schema = run.fixed.schema._schema
         where = f"Abstract type '{self.type}' must resolve to an Object type at runtime for field"
         where = f"{where} '{field.parent}.{field.name}'"
@@ -348,11 +355,11 @@ class Several(Completer):
             message = f"Runtime Object type '{kind}' is not a possible type for '{self.type}'."
         else:
             return None
-        return Failed(GraphQLError(message, field.nodes))
+        return FieldFailed(GraphQLError(message, field.nodes))
 
 
 async def _of_type(
-    run: Run, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Sequence[Path]
+    run: Execution, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Sequence[Path]
 ) -> list[Any]:
     """The values, those that are not of the type failed."""
     is_type_of = type.is_type_of
@@ -360,11 +367,11 @@ async def _of_type(
     found = list(values)
     strawberrys: Any = type.extensions.get("strawberry-definition")
     # Strawberry's own answer for an object of the type's very class, unless that is cast to something else.
-    certain = strawberrys.origin if strawberrys is not None and not strawberrys.is_type_of else Failed
+    certain = strawberrys.origin if strawberrys is not None and not strawberrys.is_type_of else FieldFailed
     for place, value in enumerate(values):
         if place % TURN == TURN - 1:
             await asyncio.sleep(0)
-        if value is None or value.__class__ is Failed:
+        if value is None or value.__class__ is FieldFailed:
             continue
         if value.__class__ is certain and get_strawberry_type_cast(value) is None:
             continue
@@ -373,11 +380,11 @@ async def _of_type(
             if isawaitable(fits):
                 fits = await fits
         except Exception as error:
-            found[place] = Failed(error)
+            found[place] = FieldFailed(error)
             continue
         if not fits:
             message = f"Expected value of type '{type}' but got: {inspect(value)}."
-            found[place] = Failed(GraphQLError(message, field.nodes))
+            found[place] = FieldFailed(GraphQLError(message, field.nodes))
     return found
 
 

@@ -15,7 +15,7 @@ from upstream.caching import days
 from upstream.call import Answer, Call, Reading
 from upstream.decoding import figures
 from upstream.decoding.decode import irregular, need
-from upstream.decoding.figures import Figures
+from upstream.decoding.figures import NumberForms
 from upstream.interval import Interval
 from upstream.reports.table import DAILY_MOVEMENTS, FINANCIAL_MOVEMENTS, GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
 
@@ -42,7 +42,7 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadAnswer:
     """An answer that an operation used, with all rows that the upstream sent."""
 
     call: Call
@@ -56,7 +56,7 @@ class Read:
         return None
 
 
-class Days(Protocol):
+class DayTotals(Protocol):
     """The days cache, as far as it knows which days changed."""
 
     def outdated(self, readings: Iterable[Reading]) -> bool:
@@ -74,13 +74,13 @@ class Coherence:
     own. It is remembered, and such answers are sent.
     """
 
-    def __init__(self, kept: Days, zone: ZoneInfo, same_days: bool) -> None:
+    def __init__(self, kept: DayTotals, zone: ZoneInfo, same_days: bool) -> None:
         self._kept = kept
         self._zone = zone
         self._same_days = same_days
         self._known: dict[Hashable, None] = {}
 
-    async def settled(self, reads: Sequence[Read], readings: Iterable[Reading]) -> bool:
+    async def settled(self, reads: Sequence[ReadAnswer], readings: Iterable[Reading]) -> bool:
         """Return whether the answer may be sent; False if the operation is to be run again."""
         if self._kept.outdated(readings):
             return False
@@ -96,12 +96,12 @@ class Coherence:
         return not new
 
 
-def contradictions(reads: Sequence[Read], zone: ZoneInfo, same_days: bool) -> list[Contradiction]:
+def contradictions(reads: Sequence[ReadAnswer], zone: ZoneInfo, same_days: bool) -> list[Contradiction]:
     """Return the days of which answers that were read at different times do not say the same.
 
     `same_days` says whether the days of R1 are business days: only then its totals can be compared.
     """
-    by_report: dict[Report, list[Read]] = defaultdict(list)
+    by_report: dict[Report, list[ReadAnswer]] = defaultdict(list)
     for read in reads:
         by_report[read.call.report].append(read)
     if len(by_report) < 2:
@@ -120,11 +120,13 @@ def contradictions(reads: Sequence[Read], zone: ZoneInfo, same_days: bool) -> li
     return found
 
 
-def _group(read: Read, name: str) -> int:
+def _group(read: ReadAnswer, name: str) -> int:
     return int(dict(read.call.params)[name])
 
 
-def _shared(one: Read, others: Iterable[Read], zone: ZoneInfo) -> Iterable[tuple[Read, list[datetime.date]]]:
+def _shared(
+    one: ReadAnswer, others: Iterable[ReadAnswer], zone: ZoneInfo
+) -> Iterable[tuple[ReadAnswer, list[datetime.date]]]:
     """Yield the other answers with the whole days that both have and that they read at different times."""
     for other in others:
         there = set(_whole_days(other.call.interval, zone))
@@ -133,7 +135,7 @@ def _shared(one: Read, others: Iterable[Read], zone: ZoneInfo) -> Iterable[tuple
             yield other, both
 
 
-def _apart(one: Read, other: Read, day: datetime.date) -> bool:
+def _apart(one: ReadAnswer, other: ReadAnswer, day: datetime.date) -> bool:
     first, second = one.read_at(day), other.read_at(day)
     return first is not None and second is not None and abs(first - second) > TOGETHER
 
@@ -143,7 +145,7 @@ def _whole_days(interval: Interval | None, zone: ZoneInfo) -> list[datetime.date
     return [piece.day for piece in days.pieces(interval, zone) if piece.whole]
 
 
-def _totals(read: Read, others: Iterable[Read], group: int, zone: ZoneInfo) -> Iterable[Contradiction]:
+def _totals(read: ReadAnswer, others: Iterable[ReadAnswer], group: int, zone: ZoneInfo) -> Iterable[Contradiction]:
     """Yield the days of a group whose totals by one report are not those by another."""
     for other, both in _shared(read, others, zone):
         ours, theirs = _figures(read, group, zone), _figures(other, group, zone)
@@ -154,14 +156,14 @@ def _totals(read: Read, others: Iterable[Read], group: int, zone: ZoneInfo) -> I
                 yield Contradiction(day, read.call, what)
 
 
-def _comparable(read: Read) -> bool:
+def _comparable(read: ReadAnswer) -> bool:
     """Return whether an answer has no bad value in a column that is compared: such a value contradicts nothing."""
     columns = _COLUMNS[read.call.report]
     need(read.answer.rows, columns)
     return columns.isdisjoint(irregular(read.answer.rows))
 
 
-def _figures(read: Read, group: int, zone: ZoneInfo) -> dict[datetime.date, Figures | None]:
+def _figures(read: ReadAnswer, group: int, zone: ZoneInfo) -> dict[datetime.date, NumberForms | None]:
     report, rows = read.call.report, read.answer.rows
     if report is DAILY_MOVEMENTS:
         return {row.timestamp: figures.of_day(row) for row in rows}
@@ -173,7 +175,7 @@ def _figures(read: Read, group: int, zone: ZoneInfo) -> dict[datetime.date, Figu
     return {day: add(found) for day, found in by_day.items()}
 
 
-def _ids(read: Read, users: Iterable[Read], group: int, zone: ZoneInfo) -> Iterable[Contradiction]:
+def _ids(read: ReadAnswer, users: Iterable[ReadAnswer], group: int, zone: ZoneInfo) -> Iterable[Contradiction]:
     """Yield the days on which R5 and R7 do not list the same movements of a user in a group."""
     for other, both in _shared(read, users, zone):
         user = _group(other, "user_id")

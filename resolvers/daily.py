@@ -10,7 +10,7 @@ from upstream.caching.days import Piece, pieces
 from upstream.decoding.figures import EXACT, PARTS, of_movements
 from upstream.decoding.money import amount
 from upstream.interval import Interval
-from upstream.reports.rows import DailyMovement, GroupMovement
+from upstream.reports.rows import DailyMovementRow, GroupMovementRow
 
 # The columns of R1 that movements of R5 add up to exactly: wins are not paid yet, and R5 does not count tickets.
 TOLD = ("total_wagers_real", "total_refunds_real", "total_paid", "net")
@@ -39,30 +39,30 @@ def business_days(interval: Interval, zone: ZoneInfo) -> Sequence[Piece] | None:
     return found if found and all(piece.whole for piece in found) else None
 
 
-def unknown_type(rows: Iterable[GroupMovement]) -> str | None:
+def unknown_type(rows: Iterable[GroupMovementRow]) -> str | None:
     """Return the first type of movement of which nobody knows what it adds to, or None."""
     kinds = dict.fromkeys(row.type for row in rows)
     return next((kind for kind in kinds if kind.casefold() not in PARTS), None)
 
 
-def totals(group: int | None, rows: Iterable[GroupMovement], zone: ZoneInfo) -> list[DailyMovement]:
+def totals(group: int | None, rows: Iterable[GroupMovementRow], zone: ZoneInfo) -> list[DailyMovementRow]:
     """Return what R1 would tell of the days of `zone`, as far as movements tell it. A day without any has no row.
 
     Refunds and payments are negative, as in R1, and the net is the sum of all three.
     """
-    by_day: defaultdict[datetime.date, list[GroupMovement]] = defaultdict(list)
+    by_day: defaultdict[datetime.date, list[GroupMovementRow]] = defaultdict(list)
     for row in rows:
         by_day[_day(row.timestamp, zone)].append(row)
     return [_row(group, day, by_day[day]) for day in sorted(by_day)]
 
 
-def _row(group: int | None, day: datetime.date, rows: Sequence[GroupMovement]) -> DailyMovement:
+def _row(group: int | None, day: datetime.date, rows: Sequence[GroupMovementRow]) -> DailyMovementRow:
     found = of_movements(rows)
     assert found is not None, "the types are known"
     signed = (found.wagers, EXACT.minus(found.refunds), EXACT.minus(found.paid), found.net)
     told = {name: amount(f"{value:f}") for name, value in zip(TOLD, signed, strict=True)}
     unknown: Any = None  # never read: they are not selected
-    return DailyMovement(timestamp=day, group_id=group, total_wins_real=unknown, total_paid_tickets=unknown, **told)
+    return DailyMovementRow(timestamp=day, group_id=group, total_wins_real=unknown, total_paid_tickets=unknown, **told)
 
 
 def _day(microseconds: int, zone: ZoneInfo) -> datetime.date:

@@ -11,16 +11,16 @@ from typing import Any
 
 from upstream.errors import Incomplete
 from upstream.reports import table as reports
-from upstream.reports.rows import User
+from upstream.reports.rows import UserRow
 from upstream.reports.spelling import Spellings, fold
 from upstream.reports.table import Report
 
 
-class Users:
+class DirectoryUsers:
     """The users of one agent, by code."""
 
-    def __init__(self, users: Iterable[User], column: str) -> None:
-        self._of_code: defaultdict[str, list[User]] = defaultdict(list)
+    def __init__(self, users: Iterable[UserRow], column: str) -> None:
+        self._of_code: defaultdict[str, list[UserRow]] = defaultdict(list)
         for user in users:
             code = getattr(user, column)
             if code is not None and code != "":
@@ -31,7 +31,7 @@ class Users:
         """Return the codes that a spelling denotes: none, one, or several if nobody can decide whose it is."""
         return self._spellings.owners(spelling)
 
-    def of(self, spelling: str) -> User | None:
+    def of(self, spelling: str) -> UserRow | None:
         """Return the user whom a spelling denotes, or None. Raise `Incomplete` if nobody can decide it."""
         users = [user for code in self.owners(spelling) for user in self._of_code[code]]
         if len(users) > 1:
@@ -66,22 +66,22 @@ class Directory:
         self._user_code_from = user_code_from
         self._agent_of_group = agent_of_group
         self._agents = agents
-        self._users: dict[str, Users] = {}
+        self._users: dict[str, DirectoryUsers] = {}
 
     def close(self) -> None:
         """Let go of what was read, and of the operation: the two refer to each other."""
         self._users.clear()
         self._everyone = _closed
 
-    async def users(self, agent: str) -> Users:
+    async def users(self, agent: str) -> DirectoryUsers:
         """Return the users of an agent. Raise the `UpstreamError` that kept them away."""
         found = self._users.get(agent)
         if found is None:
-            rows: Sequence[User] = await self._everyone(reports.USERS)
+            rows: Sequence[UserRow] = await self._everyone(reports.USERS)
             if len(self._agents()) > 1:
                 named = await self._groups_by_name() if any(row.group_id is None for row in rows) else {}
                 rows = [row for row in rows if self._may_serve(agent, row, named)]
-            found = self._users[agent] = Users(rows, self._user_code_from)
+            found = self._users[agent] = DirectoryUsers(rows, self._user_code_from)
         return found
 
     async def _groups_by_name(self) -> dict[str | None, list[int]]:
@@ -90,7 +90,7 @@ class Directory:
             named[group.name].append(group.id)
         return named
 
-    def _may_serve(self, agent: str, user: User, named: dict[str | None, list[int]]) -> bool:
+    def _may_serve(self, agent: str, user: UserRow, named: dict[str | None, list[int]]) -> bool:
         """Whether the agent serves the user's group. A name of several groups stands for all of them (C18)."""
         groups = [user.group_id] if user.group_id is not None else named.get(user.fkgroup, [])
         return any(self._agent_of_group(group) == agent for group in groups)

@@ -8,7 +8,7 @@ from upstream.reports.table import Report
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wide:
+class BulkWay:
     """One call for many keys, whose rows are shared out by `column`.
 
     `params` name the report's parameters and the fixed values of the edge that fill them. `rows` is how many rows such
@@ -20,12 +20,12 @@ class Wide:
     column: str
     rows: float
     params: Mapping[str, str] = field(default_factory=dict)
-    members: "Edge | None" = None
+    members: "ReportEdge | None" = None
     exact: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Edge:
+class ReportEdge:
     """From a key to the rows of one report.
 
     Narrow, it is one call a key, which the parameter `by` takes; `rows` is how many rows that brings a day before it
@@ -38,50 +38,54 @@ class Edge:
     by: str | None
     column: str
     rows: float = 1
-    wide: Wide | None = None
+    wide: BulkWay | None = None
     keep: tuple[str, str] | None = None
     one: bool = False
     maybe: bool = False
     loose: bool = False
 
 
-def _whole(report: Report, column: str, rows: float) -> Wide:
-    return Wide(report, column, rows)
+def _whole(report: Report, column: str, rows: float) -> BulkWay:
+    return BulkWay(report, column, rows)
 
 
-GROUP_BY_ID = Edge(reports.GROUPS, "id", "id", wide=_whole(reports.GROUPS, "id", 100), one=True)
-GROUP_BY_NAME = Edge(reports.GROUPS, None, "name", wide=_whole(reports.GROUPS, "name", 100))
-USER_BY_ID = Edge(reports.USERS, "id", "id", wide=_whole(reports.USERS, "id", 1_000), one=True)
-USER_BY_USERNAME = Edge(reports.USERS, "username", "username", wide=_whole(reports.USERS, "username", 1_000), one=True)
-USER_BY_EXTERNAL_ID = Edge(
+GROUP_BY_ID = ReportEdge(reports.GROUPS, "id", "id", wide=_whole(reports.GROUPS, "id", 100), one=True)
+GROUP_BY_NAME = ReportEdge(reports.GROUPS, None, "name", wide=_whole(reports.GROUPS, "name", 100))
+USER_BY_ID = ReportEdge(reports.USERS, "id", "id", wide=_whole(reports.USERS, "id", 1_000), one=True)
+USER_BY_USERNAME = ReportEdge(
+    reports.USERS, "username", "username", wide=_whole(reports.USERS, "username", 1_000), one=True
+)
+USER_BY_EXTERNAL_ID = ReportEdge(
     reports.USERS, None, "external_user_id", wide=_whole(reports.USERS, "external_user_id", 1_000), one=True
 )
-USERS_OF_GROUP = Edge(reports.USERS, "fkgroup", "group_id", rows=50, wide=_whole(reports.USERS, "group_id", 1_000))
-TRANSACTIONS_OF_USER = Edge(reports.USER_TRANSACTIONS, "user_id", "user_id", rows=20)
+USERS_OF_GROUP = ReportEdge(
+    reports.USERS, "fkgroup", "group_id", rows=50, wide=_whole(reports.USERS, "group_id", 1_000)
+)
+TRANSACTIONS_OF_USER = ReportEdge(reports.USER_TRANSACTIONS, "user_id", "user_id", rows=20)
 # What the users of a group did in that group: R7 of each, or R5 of the group once it is known to say the same.
-TRANSACTIONS_IN_GROUP = Edge(
+TRANSACTIONS_IN_GROUP = ReportEdge(
     reports.USER_TRANSACTIONS,
     "user_id",
     "user_id",
     rows=20,
     keep=("group_id", "group"),
-    wide=Wide(reports.GROUP_MOVEMENTS, "user_id", 20, {"group_id": "group"}, members=USERS_OF_GROUP, exact=False),
+    wide=BulkWay(reports.GROUP_MOVEMENTS, "user_id", 20, {"group_id": "group"}, members=USERS_OF_GROUP, exact=False),
 )
 # The same without `inGroup`, for an operator who knows that users never leave their group (MOVEMENT_JOIN=trust).
 TRANSACTIONS_AT_HOME = replace(TRANSACTIONS_IN_GROUP, keep=None)
-MOVEMENTS_OF_GROUP = Edge(reports.GROUP_MOVEMENTS, "group_id", "group_id", rows=1_000)
-DAILY_MOVEMENTS_OF_GROUP = Edge(reports.DAILY_MOVEMENTS, "groupid", "group_id")
-FINANCIAL_MOVEMENTS_OF_GROUP = Edge(reports.FINANCIAL_MOVEMENTS, "group_id", "group_id", rows=1_000)
-GAMES_OF_ROOM = Edge(
+MOVEMENTS_OF_GROUP = ReportEdge(reports.GROUP_MOVEMENTS, "group_id", "group_id", rows=1_000)
+DAILY_MOVEMENTS_OF_GROUP = ReportEdge(reports.DAILY_MOVEMENTS, "groupid", "group_id")
+FINANCIAL_MOVEMENTS_OF_GROUP = ReportEdge(reports.FINANCIAL_MOVEMENTS, "group_id", "group_id", rows=1_000)
+GAMES_OF_ROOM = ReportEdge(
     reports.ROOM_GAMES, "bs_room_id", "room_id", rows=100, wide=_whole(reports.ROOM_GAMES, "room_id", 300)
 )
 # The games that movements of a period name are mostly games of that period.
-GAMES_OF_PERIOD = Edge(reports.ROOM_GAMES, None, "id", wide=_whole(reports.ROOM_GAMES, "id", 300))
-GAMES_ON_SALE_OF_ROOM = Edge(reports.GAMES_ON_SALE, "bs_room_id", "bs_room_id", rows=100)
-GAME_DETAIL_BY_ID = Edge(reports.GAME_DETAIL, "id", "game_id", one=True, rows=100)
-GAME_SUMMARY_BY_ID = Edge(reports.GAME_SUMMARY, "id", "bs_game_id_main", one=True)
+GAMES_OF_PERIOD = ReportEdge(reports.ROOM_GAMES, None, "id", wide=_whole(reports.ROOM_GAMES, "id", 300))
+GAMES_ON_SALE_OF_ROOM = ReportEdge(reports.GAMES_ON_SALE, "bs_room_id", "bs_room_id", rows=100)
+GAME_DETAIL_BY_ID = ReportEdge(reports.GAME_DETAIL, "id", "game_id", one=True, rows=100)
+GAME_SUMMARY_BY_ID = ReportEdge(reports.GAME_SUMMARY, "id", "bs_game_id_main", one=True)
 # Game History does not know a user who has never played there; in the agent's log, too, such a user has no rows.
-LOGS_OF_USER = Edge(
+LOGS_OF_USER = ReportEdge(
     reports.GAME_LOGS,
     "user_code",
     "user_code",

@@ -18,7 +18,7 @@ class MovementJoin(Enum):
     NEVER = "never"
 
 
-class Ledger(Protocol):
+class JoinLedger(Protocol):
     """Where a comparison is written down, so that a restart does not repeat it."""
 
     def noted(self, name: str) -> str | None:
@@ -33,7 +33,7 @@ class Join:
     """The state of the comparison. One for all operations of a server; `upstream` tells one upstream from another."""
 
     mode: MovementJoin = MovementJoin.VERIFY
-    ledger: Ledger | None = None
+    ledger: JoinLedger | None = None
     upstream: str = ""
     _day: datetime.date | None = None
     _agrees: bool = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from upstream.reports.rows import GroupMovement, UserTransaction
+from upstream.reports.rows import GroupMovementRow, UserTransactionRow
 
 # "Bingo - Wager Cancelled" moves money the other way, and who knows what another type does: only these are known.
 SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}
@@ -16,7 +16,7 @@ def wallet_amount(kind: str, amount: str) -> str | None:
     return f"{sign}{amount}" if amount.strip("0.") else amount
 
 
-def same(of_users: Iterable[UserTransaction], of_group: Iterable[GroupMovement]) -> bool:
+def same(of_users: Iterable[UserTransactionRow], of_group: Iterable[GroupMovementRow]) -> bool:
     """Whether two reports tell the same movements: the same ids, with the same times, types and amounts."""
     told = {row.movement_id: (row.timestamp, row.movement_type, row.currency_amount) for row in of_users}
     others = {row.movement_id: row for row in of_group}

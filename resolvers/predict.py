@@ -19,13 +19,13 @@ from typing import Any
 import msgspec
 
 from resolvers import edges
-from resolvers.edges import Edge
+from resolvers.edges import ReportEdge
 from resolvers.join import Join
 from resolvers.plan import Way
 from resolvers.prices import Prices
 from resolvers.session import Fetches, Session
 from resolvers.trace import Step
-from upstream.caching.cache import Held
+from upstream.caching.cache import CachedShare
 from upstream.call import Answer, Call
 from upstream.interval import Interval
 from upstream.reports import rows
@@ -41,11 +41,11 @@ SPREAD = {"user": 25, "group": 5, "room": 3, "game": 25}
 MANY = 4  # times as many rows as are likely, for the upper end of a range
 
 
-Look = Callable[..., Awaitable[list[Held]]]
-_NOT_HELD = Held(1, 0, 0, ())
+Look = Callable[..., Awaitable[list[CachedShare]]]
+_NOT_HELD = CachedShare(1, 0, 0, ())
 
 
-class Guess(Enum):
+class GuessedSize(Enum):
     """How many rows a call is taken to bring that was never made."""
 
     FEWEST = "fewest"
@@ -54,7 +54,7 @@ class Guess(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PredictedCalls:
     """Calls of a plan that are alike but for their keys. `calls` go to the upstream, `held` are answered at hand."""
 
     report: str
@@ -86,10 +86,10 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PredictedPlan:
     """What an operation is likely to call. `fewest` and `most` differ where later calls depend on unknown rows."""
 
-    parts: Sequence[Part]
+    parts: Sequence[PredictedCalls]
     fewest: int
     most: int
 
@@ -128,7 +128,7 @@ class Predictor:
     `unsure` are the calls whose rows are a guess.
     """
 
-    def __init__(self, upstream: Fetches, prices: Prices, guess: Guess = Guess.LIKELY) -> None:
+    def __init__(self, upstream: Fetches, prices: Prices, guess: GuessedSize = GuessedSize.LIKELY) -> None:
         self.prices = prices
         self.guess = guess
         self.unsure: set[Call] = set()
@@ -159,7 +159,7 @@ class Predictor:
         """Return how many calls of the upstream this one is going to take."""
         return 1 if self.held_many is None else _calls_for((await self.held_many([call]))[0])
 
-    async def _held_many(self, look: Look, calls: Sequence[Call], **fresh: Any) -> list[Held]:
+    async def _held_many(self, look: Look, calls: Sequence[Call], **fresh: Any) -> list[CachedShare]:
         """What is held, of calls that this caller has made before: what others have made is not for it to know."""
         own = [call for call in calls if self.prices.sample(call) is not None]
         held = dict(zip(own, await look(own, **fresh), strict=True))
@@ -170,9 +170,9 @@ class Predictor:
         likely = self.prices.expected(call, _prior(call))
         if one:
             likely = 1
-        elif self.guess is Guess.MOST:
+        elif self.guess is GuessedSize.MOST:
             likely = max(likely * MANY, MANY)
-        if self.guess is Guess.FEWEST:
+        if self.guess is GuessedSize.FEWEST:
             likely = 0
         count = min(round(likely), self._left)
         self._left -= count
@@ -218,26 +218,26 @@ class _Hopeful(Join):
         return True
 
 
-async def foresee(session: Session, run: Callable[[Session], Awaitable[Any]]) -> Plan:
+async def foresee(session: Session, run: Callable[[Session], Awaitable[Any]]) -> PredictedPlan:
     """What `run` is going to call with this session, which is not touched. Nothing is called, and nothing learnt."""
-    likely = await _rehearse(session, run, Guess.LIKELY)
+    likely = await _rehearse(session, run, GuessedSize.LIKELY)
     calls = sum(part.calls for part in likely.parts)
     if not likely.unsure:
-        return Plan(likely.parts, calls, calls)
+        return PredictedPlan(likely.parts, calls, calls)
     counts = [calls]
-    for guess in (Guess.FEWEST, Guess.MOST):
+    for guess in (GuessedSize.FEWEST, GuessedSize.MOST):
         other = await _rehearse(session, run, guess)
         counts.append(sum(part.calls for part in other.parts))
-    return Plan(likely.parts, min(counts), max(counts))
+    return PredictedPlan(likely.parts, min(counts), max(counts))
 
 
 @dataclass(slots=True)
 class _Rehearsal:
-    parts: list[Part] = field(default_factory=list)
+    parts: list[PredictedCalls] = field(default_factory=list)
     unsure: bool = False
 
 
-async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], guess: Guess) -> _Rehearsal:
+async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], guess: GuessedSize) -> _Rehearsal:
     prices = session.prices.still()
     predictor = Predictor(session.upstream, prices, guess)
     rehearsed = Session(
@@ -270,7 +270,7 @@ def _hopeful(session: Session) -> Join:
     return hopeful
 
 
-async def _parts(session: Session, predictor: Predictor) -> list[Part]:
+async def _parts(session: Session, predictor: Predictor) -> list[PredictedCalls]:
     steps = session.steps
     if predictor.held_many is not None:
         held = await predictor.held_many([step.call for step in steps], **session.fresh)
@@ -296,7 +296,7 @@ async def _parts(session: Session, predictor: Predictor) -> list[Part]:
         # What is at hand costs no call, and its rows are decoded already.
         rows_to_read = sum(step.rows for step, calls in members if calls)
         parts.append(
-            Part(
+            PredictedCalls(
                 first.call.report.code,
                 first.call.report.report_type,
                 _parameters([step.call for step, _ in members]),
@@ -314,7 +314,7 @@ async def _parts(session: Session, predictor: Predictor) -> list[Part]:
     return parts
 
 
-def _calls_for(held: Held) -> int:
+def _calls_for(held: CachedShare) -> int:
     """Return how many calls bring what is not at hand."""
     return 0 if held.fraction >= 1 else max(1, len(held.missing))
 
@@ -336,11 +336,11 @@ def _is_made_up(value: str | int) -> bool:
 
 
 @cache
-def _all_edges() -> tuple[Edge, ...]:
-    return tuple(value for value in vars(edges).values() if isinstance(value, Edge))
+def _all_edges() -> tuple[ReportEdge, ...]:
+    return tuple(value for value in vars(edges).values() if isinstance(value, ReportEdge))
 
 
-def _edges_by(call: Call) -> Iterator[Edge]:
+def _edges_by(call: Call) -> Iterator[ReportEdge]:
     """The edges that this call may be a narrow call of."""
     names = {name for name, _ in call.params}
     return (edge for edge in _all_edges() if edge.report is call.report and edge.by in names)
@@ -378,15 +378,15 @@ _ENTITIES = {
     "history_id": "log",
 }
 _NAMED: dict[tuple[type[rows.Row], str], str] = {
-    (rows.User, "id"): "user",
-    (rows.Group, "id"): "group",
-    (rows.RoomGame, "id"): "game",
-    (rows.GameOnSale, "id"): "game",
-    (rows.GameDetail, "game_id"): "game",
-    (rows.GameSummary, "bs_game_id_main"): "game",
-    (rows.GroupMovement, "movement_id"): "movement",
-    (rows.UserTransaction, "movement_id"): "movement",
-    (rows.GameLog, "history_id"): "log",
+    (rows.UserRow, "id"): "user",
+    (rows.GroupRow, "id"): "group",
+    (rows.RoomGameRow, "id"): "game",
+    (rows.GameOnSaleRow, "id"): "game",
+    (rows.GameDetailRow, "game_id"): "game",
+    (rows.GameSummaryRow, "bs_game_id_main"): "game",
+    (rows.GroupMovementRow, "movement_id"): "movement",
+    (rows.UserTransactionRow, "movement_id"): "movement",
+    (rows.GameLogRow, "history_id"): "log",
 }
 _KEYS: dict[type[rows.Row], str] = dict(_NAMED.keys())  # of each kind of row the column of its id
 _POOLS = ("row", "user", "group", "room", "game", "movement", "log")
@@ -414,7 +414,7 @@ def _kind_of(hint: Any) -> tuple[Any, Any]:
     """What a column holds: a `Kind`, a type or `list`; and the type of what is inside a list."""
     if typing.get_origin(hint) is typing.Annotated:
         plain, kind = typing.get_args(hint)
-        return (kind if isinstance(kind, rows.Kind) else plain), None
+        return (kind if isinstance(kind, rows.ColumnKind) else plain), None
     for option in typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,):
         if typing.get_origin(option) is typing.Annotated:
             return _kind_of(option)
@@ -437,13 +437,13 @@ def _fill(kind: type[rows.Row], number: int, interval: Interval | None, count: i
             spread = None if (kind, name) in _NAMED else SPREAD.get(entity)
             values[name] = _made_up(entity, number % spread if spread else number)
         elif name in _USER_NAMES:
-            spread = number if kind is rows.User else number % SPREAD["user"]
+            spread = number if kind is rows.UserRow else number % SPREAD["user"]
             values[name] = f"user{_made_up('user', spread)}"
         elif name in _GROUP_NAMES:
             values[name] = f"group{_made_up('group', number % SPREAD['group'])}"
         elif name in ("status", "status_id"):
             # Most games are over; a game that is not is read from more reports.
-            values[name] = 1 if kind is rows.GameOnSale else 3
+            values[name] = 1 if kind is rows.GameOnSaleRow else 3
         elif name in ("type", "movement_type") and what is str:
             values[name] = "Bingo - Prize"
         elif what is list:
@@ -458,16 +458,16 @@ def _inner(kind: Any, number: int, interval: Interval | None, count: int, depth:
 
 
 def _value(what: Any, number: int, interval: Interval | None, count: int, depth: int) -> Any:
-    if what is rows.Kind.MONEY:
+    if what is rows.ColumnKind.MONEY:
         return "1.00"
-    if what is rows.Kind.MOMENT:
+    if what is rows.ColumnKind.MOMENT:
         return 0 if interval is None else _moment(interval, number, count)
-    if what is rows.Kind.CODE:
+    if what is rows.ColumnKind.CODE:
         return str(number + 1)
     if what is datetime.date:
         start = datetime.date(2000, 1, 1) if interval is None else interval.start.date()
         return start + datetime.timedelta(days=number)
-    if what is int or what is rows.Kind.NO_ID:
+    if what is int or what is rows.ColumnKind.NO_ID:
         return number + 1
     if what is str:
         return f"made up {number + 1}"

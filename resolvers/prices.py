@@ -31,7 +31,7 @@ MOST_SCOPES = 10_000
 
 
 @dataclass(slots=True)
-class Line:
+class LineFit:
     """Seconds as a line over rows, by least squares with exponential forgetting, drawn towards a prior.
 
     The prior latency weighs less than one observation and is soon forgotten; the prior slope weighs like answers that
@@ -106,7 +106,7 @@ class Prices:
     taken: dict[Hashable, str] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
     scope: Hashable = None
-    _lines: dict[str, Line] = field(default_factory=dict)
+    _lines: dict[str, LineFit] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
 
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
@@ -117,7 +117,7 @@ class Prices:
         report = call.report
         line = self._lines.get(report.code)
         if line is None:
-            line = self._lines[report.code] = Line()
+            line = self._lines[report.code] = LineFit()
         line.learn(rows, seconds)
         days = length(call)
         for scope, weight in ((scope_of(call), WEIGHT), (_kind_of(call), KIND_WEIGHT))[: 1 + typical]:
@@ -184,7 +184,7 @@ class Prices:
         ahead = self.ahead[report.system]
         return price + bucket.wait(ahead + calls) - bucket.wait(ahead)
 
-    def _line(self, report: Report) -> Line:
+    def _line(self, report: Report) -> LineFit:
         return self._lines.get(report.code, _UNKNOWN)
 
     def remember(self, place: Hashable, way: str) -> None:
@@ -199,10 +199,10 @@ class Prices:
 
     def still(self) -> "Prices":
         """The same figures, to look at: nothing is learnt by way of these."""
-        return _Still(**{each.name: getattr(self, each.name) for each in fields(Prices)} | {"ahead": Counter()})
+        return _FrozenPrices(**{each.name: getattr(self, each.name) for each in fields(Prices)} | {"ahead": Counter()})
 
 
-class _Still(Prices):
+class _FrozenPrices(Prices):
     __slots__ = ()
 
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
@@ -215,7 +215,7 @@ class _Still(Prices):
         pass
 
 
-_UNKNOWN = Line()
+_UNKNOWN = LineFit()
 
 
 def length(call: Call) -> float:

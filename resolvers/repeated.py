@@ -13,7 +13,7 @@ from upstream.caching.days import microseconds
 from upstream.decoding.bad_value import BadValue
 from upstream.decoding.moment import repeated
 from upstream.interval import Interval
-from upstream.reports.rows import UserTransaction
+from upstream.reports.rows import UserTransactionRow
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -32,15 +32,15 @@ def widened(interval: Interval, found: Iterable[Interval]) -> Interval:
     return Interval(min(start, interval.start), max(end, interval.end))
 
 
-def groups_of(rows: Iterable[UserTransaction], stretch: Interval) -> set[int]:
+def groups_of(rows: Iterable[UserTransactionRow], stretch: Interval) -> set[int]:
     """Return the groups in which movements of a stretch were made."""
     found = (row.group_id for row in rows if _within(row.timestamp, stretch))
     return {group for group in found if group is not None and not isinstance(group, BadValue)}
 
 
 def settled(
-    rows: Sequence[UserTransaction], moments: Mapping[int, int], found: Sequence[Interval], interval: Interval
-) -> list[UserTransaction]:
+    rows: Sequence[UserTransactionRow], moments: Mapping[int, int], found: Sequence[Interval], interval: Interval
+) -> list[UserTransactionRow]:
     """Return the rows of the interval, with the moments that are known by movement id in place of R7's own."""
     kept = []
     for row in rows:

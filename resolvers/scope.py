@@ -20,7 +20,7 @@ from upstream.decoding.decode import irregular, joined, like
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports import rows
 from upstream.reports import table as reports
-from upstream.reports.owner import Owner, Told, Whose
+from upstream.reports.owner import Owner, OwnerColumns, OwnerKind
 from upstream.reports.request import checked
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
@@ -50,7 +50,7 @@ class Once(Protocol):
     ) -> Awaitable[Answer[Any]]: ...
 
 
-class Agents(Protocol):
+class AgentDirectory(Protocol):
     """Which agents of Game History there are, and whose groups they serve (C22)."""
 
     user_code_from: str
@@ -62,7 +62,7 @@ class Agents(Protocol):
 class Members:
     """The users of the groups; `made_up` while it is only predicted what is called."""
 
-    users: Mapping[int, tuple[int, rows.User]]  # by id, each with the group
+    users: Mapping[int, tuple[int, rows.UserRow]]  # by id, each with the group
     made_up: bool = False
 
     @cached_property
@@ -79,7 +79,7 @@ class Members:
 class Scope:
     """The groups that a caller may see, for one operation. `once` makes a call."""
 
-    def __init__(self, groups: frozenset[int], once: Once, agents: Agents, directory: Directory) -> None:
+    def __init__(self, groups: frozenset[int], once: Once, agents: AgentDirectory, directory: Directory) -> None:
         self.groups = groups
         self._once = once
         self._agents = agents
@@ -112,7 +112,7 @@ class Scope:
             if name in given:
                 if not await self._knows(whose, given[name], call.agent):
                     raise unknown(call)
-            elif whose is not Whose.USER and whose is not Whose.CODE:
+            elif whose is not OwnerKind.USER and whose is not OwnerKind.CODE:
                 all_groups = name
         if call.report is reports.USERS and given.keys() == {"id"}:
             # The users are known by now: there is nothing to ask for.
@@ -136,7 +136,7 @@ class Scope:
             found = (await self._once(replace(call, params=params), fields, way, (), keys)).rows
         except NotFound:
             return []  # the caller's list is longer than the upstream's
-        if call.report.parameters[parameter].names is Whose.FAMILY:
+        if call.report.parameters[parameter].names is OwnerKind.FAMILY:
             # Those below it are asked for by themselves, if they are visible.
             return like(found, [row for row in found if row.group_id == group])
         return found
@@ -146,13 +146,13 @@ class Scope:
         whose = report.parameters[parameter].names
         return [value for value in values if whose is None or await self._knows(whose, value, agent)]
 
-    async def _knows(self, whose: Whose, value: str | int, agent: str) -> bool:
-        if whose is Whose.GROUP or whose is Whose.FAMILY:
+    async def _knows(self, whose: OwnerKind, value: str | int, agent: str) -> bool:
+        if whose is OwnerKind.GROUP or whose is OwnerKind.FAMILY:
             return value in self.groups
         members = await self.members()
         if members.made_up:
             return True  # nobody knows yet whether there is such a user
-        if whose is Whose.USER:
+        if whose is OwnerKind.USER:
             return value in members.users
         codes, spelling = self._codes(members, agent), str(value)
         if spelling in codes:
@@ -160,13 +160,13 @@ class Scope:
         settled = await settle(self._directory, agent, (spelling,), codes)
         return _all_of(settled.get(spelling, frozenset()), codes)
 
-    async def _user(self, id: int) -> rows.User:
+    async def _user(self, id: int) -> rows.UserRow:
         members = await self.members()
         known = members.users.get(id)
         if known is not None:
             return known[1]
         like = next((row for _, row in members.users.values()), None)
-        found = rows.User(id=id) if like is None else copy.copy(like)
+        found = rows.UserRow(id=id) if like is None else copy.copy(like)
         found.id = id
         return found
 
@@ -210,12 +210,12 @@ class Scope:
         members = await self.members() if owner.names_users else Members({})
         if members.made_up:
             return answer
-        if owner.by is Whose.CODE:
+        if owner.by is OwnerKind.CODE:
             logs = await self._logs(call, answer, members)
             return replace(logs, rows=like(answer.rows, logs.rows))
         given = dict(call.params)
         named = {call.report.parameters[name].names for name in given}
-        sieve = _Sieve(self.groups, members, named)
+        sieve = _RowFilter(self.groups, members, named)
         if len(answer.rows) > _MANY_ROWS:
             found = await asyncio.to_thread(sieve.through, owner, answer.rows)
         else:
@@ -266,10 +266,10 @@ def unknown(call: Call) -> NotFound:
     return NotFound(f"{call.report.code}: {NotFound.plain}", report=call.report.code)
 
 
-class _Sieve:
+class _RowFilter:
     """Lets through the rows that are there for a caller; `named` is what the parameters of their call named."""
 
-    def __init__(self, groups: Set[int], members: Members, named: Set[Whose | None]) -> None:
+    def __init__(self, groups: Set[int], members: Members, named: Set[OwnerKind | None]) -> None:
         self.groups = groups
         self.members = members
         self.named = named
@@ -284,14 +284,14 @@ class _Sieve:
     def _seen(self, owner: Owner, row: Any) -> Any | None:
         group = None if owner.group is None else self._group(owner.group, row)
         user = None if owner.user is None else self._user(owner.user, row)
-        if group is None and Whose.GROUP in self.named:
+        if group is None and OwnerKind.GROUP in self.named:
             group = True
-        if owner.by is Whose.GROUP:
+        if owner.by is OwnerKind.GROUP:
             # A row that does not tell its group is there if it was asked for by a user who is.
-            if not (Whose.USER in self.named if group is None else group):
+            if not (OwnerKind.USER in self.named if group is None else group):
                 self.untold += group is None
                 return None
-        elif owner.by is Whose.USER and not (group if user is None else user):
+        elif owner.by is OwnerKind.USER and not (group if user is None else user):
             return None
         less: dict[str, Any] = {}
         if owner.group is not None and not group:
@@ -325,14 +325,14 @@ class _Sieve:
         if not left:
             yield from ((name, None) for name in owner.only_with_parts)
 
-    def _group(self, told: Told, row: Any) -> bool | None:
+    def _group(self, told: OwnerColumns, row: Any) -> bool | None:
         return self._is(told, row, self.groups, self.members.external_groups)
 
-    def _user(self, told: Told, row: Any) -> bool | None:
+    def _user(self, told: OwnerColumns, row: Any) -> bool | None:
         return self._is(told, row, self.members.users, self.members.external_users)
 
     @staticmethod
-    def _is(told: Told, row: Any, ids: Any, external: Set[str]) -> bool | None:
+    def _is(told: OwnerColumns, row: Any, ids: Any, external: Set[str]) -> bool | None:
         """Whether whom these columns tell is visible; None if they tell nobody."""
         id = getattr(row, told.id)
         if id is not None:
@@ -341,5 +341,5 @@ class _Sieve:
         return None if code is None else code in external
 
 
-def _told(told: Told, row: Any) -> dict[str, None]:
+def _told(told: OwnerColumns, row: Any) -> dict[str, None]:
     return {name: None for name in told.columns if getattr(row, name) is not None}

@@ -15,10 +15,10 @@ from aiodataloader import DataLoader
 
 from resolvers.bell import Bell
 from resolvers.caller import EVERYONE, Caller
-from resolvers.coherence import COMPARED, Read
+from resolvers.coherence import COMPARED, ReadAnswer
 from resolvers.currency import Currencies
 from resolvers.directory import Directory, settle, undecided
-from resolvers.edges import Edge, Wide
+from resolvers.edges import BulkWay, ReportEdge
 from resolvers.join import Join
 from resolvers.movement import same
 from resolvers.nodes import Nodes
@@ -29,8 +29,8 @@ from resolvers.scope import NAMELESS, UNDECIDED, Scope, unknown
 from resolvers.trace import Step
 from upstream.call import Answer, Call, Reading
 from upstream.decoding.bad_value import require as refuse
-from upstream.decoding.decode import Sheet, irregular, like, need, require, whole
-from upstream.decoding.partial_row import Excerpt
+from upstream.decoding.decode import LazyRows, irregular, like, need, require, whole
+from upstream.decoding.partial_row import PartialRow
 from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 from upstream.interval import Interval
 from upstream.reports.request import BadParameter, can_carry_all, checked
@@ -59,7 +59,7 @@ class Fetches(Protocol):
     async def fetch(self, call: Call) -> Answer[Any]: ...
 
 
-class Rows(list[Any]):
+class KeyRows(list[Any]):
     """The rows of one key, with an index by a column that is built when it is first asked for.
 
     `irregular` are the columns in which a bad value was found so far, or in an object there.
@@ -69,20 +69,20 @@ class Rows(list[Any]):
         super().__init__(rows)
         self._sheet = sheet
         # A sheet goes on finding bad values as more of its columns are needed.
-        self.irregular: Collection[str] = sheet.bad.columns if sheet.__class__ is Sheet else ()
+        self.irregular: Collection[str] = sheet.bad.columns if sheet.__class__ is LazyRows else ()
 
     def need(self, columns: Collection[str] | None = None) -> Self:
         """Make columns readable, all of them if None, where the answer has them as they came. Raises Malformed."""
         if self._sheet is not None:
             need(self._sheet, columns)
             # Excerpts may have given way to whole rows.
-            if self and isinstance(self[0], Excerpt) and not isinstance(self._sheet[0], Excerpt):
+            if self and isinstance(self[0], PartialRow) and not isinstance(self._sheet[0], PartialRow):
                 self[:] = self.whole(self)
                 self.__dict__.pop("_indexes", None)
         return self
 
     @classmethod
-    def joined(cls, parts: Iterable["Rows"]) -> Self:
+    def joined(cls, parts: Iterable["KeyRows"]) -> Self:
         """The rows of several answers, all columns of them. Raises Malformed."""
         parts = [part.need() for part in parts]
         found = cls(row for part in parts for row in part)
@@ -172,11 +172,11 @@ class Session:
         self.rehearsal = False  # whether the rows are made up, so that what goes wrong is nobody's fault
         self.memo: dict[Hashable, Any] = {}
         self.steps: list[Step] = []
-        self.reads: list[Read] = []  # answers that may contradict each other
+        self.reads: list[ReadAnswer] = []  # answers that may contradict each other
         self.picked: set[Call] = set()  # calls for keys that were picked as unlike the others
         self._began = time.monotonic()
         self._turns: dict[System, Queue] = {}
-        self._calls: dict[Hashable, _Asked] = {}
+        self._calls: dict[Hashable, _OperationCall] = {}
         self._batches: dict[Hashable, _Batch] = {}
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
         self._closed = False
@@ -268,7 +268,7 @@ class Session:
             if way is not None:
                 step.way, step.price, step.rejected, step.keys = way.name, way.price, rejected, keys
             self.steps.append(step)
-            asked = self._calls[call] = _Asked(step)
+            asked = self._calls[call] = _OperationCall(step)
         asked.step.fields.update(fields)
         answer = asked.answer
         if answer is None:
@@ -302,7 +302,7 @@ class Session:
         finally:
             step.seconds = time.monotonic() - began
         if call.report in COMPARED and answer.readings:
-            self.reads.append(Read(call, answer))
+            self.reads.append(ReadAnswer(call, answer))
         brought = len(answer.rows)
         if self.scope is not None:
             try:
@@ -375,7 +375,7 @@ class Session:
         if asked is None:
             step = Step(call, time.monotonic() - self._began, scoped=True, way="everyone")
             self.steps.append(step)
-            asked = self._calls[place] = _Asked(step)
+            asked = self._calls[place] = _OperationCall(step)
         answer = asked.answer
         if answer is None:
             answer = await asked.made(self._fetch_unseen)
@@ -403,24 +403,24 @@ class Session:
         columns: frozenset[str] | None = None,
         agent: str = "",
         **params: str | int | None,
-    ) -> Rows:
+    ) -> KeyRows:
         """All rows of a report under the given parameters; of the rows no other `columns` may be read, if given."""
         call = replace(Call.of(report, interval, agent=agent, **params), columns=columns)
         answer = await self.fetch(call, (field,) if field else ())
         if answer.notes.get(UNDECIDED):
             raise undecided()
-        return Rows(answer.rows, answer.rows)
+        return KeyRows(answer.rows, answer.rows)
 
     async def rows(
         self,
-        edge: Edge,
+        edge: ReportEdge,
         key: Hashable,
         interval: Interval | None = None,
         agent: str = "",
         field: str = "",
         exact: bool = True,
         **fixed: str | int | None,
-    ) -> Rows:
+    ) -> KeyRows:
         """The rows of one key, all columns of them; keys that are asked for in one tick are read in one batch.
 
         `field` is the field they are for. Not `exact`, they may be those of a report that stands in for the edge's own.
@@ -434,7 +434,7 @@ class Session:
 
     async def rows_of(
         self,
-        edge: Edge,
+        edge: ReportEdge,
         keys: Sequence[Any],
         interval: Interval | None = None,
         agent: str = "",
@@ -442,7 +442,7 @@ class Session:
         exact: bool = True,
         columns: Collection[str] | None = None,
         **fixed: str | int | None,
-    ) -> list["Rows | Exception"]:
+    ) -> list["KeyRows | Exception"]:
         """The rows of several keys, or the error that kept a key's away: as `rows`, for all of them at once.
 
         Of the rows no other `columns` may be read, if that is not None.
@@ -457,14 +457,14 @@ class Session:
             batch.fields.add(field)
         found = await batch.read(keys, columns)
         for place_, rows in enumerate(found):
-            if isinstance(rows, Rows):
+            if isinstance(rows, KeyRows):
                 try:
                     rows.need(columns)
                 except UpstreamError as error:
                     found[place_] = error
         return found
 
-    def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
+    def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         """What it would cost to read so many keys of an edge, in seconds."""
         batch = _Batch(self, edge, interval, "", {}, True)
         return min(way.price for way in batch.ways(list(keys)))
@@ -477,7 +477,7 @@ class Session:
         return loader
 
 
-class _Asked:
+class _OperationCall:
     """A call of one operation: who asks first makes it, for all who ask; is it cancelled, the next of them goes on."""
 
     __slots__ = ("_bell", "answer", "error", "maker", "step")
@@ -508,18 +508,18 @@ class _Asked:
         return self.answer
 
 
-class _Round:
+class _LoadRound:
     """The keys of a batch that are read together, and what came of each, once that is known."""
 
     __slots__ = ("bell", "found", "keys", "task")
 
     def __init__(self) -> None:
         self.keys: list[Any] = []
-        self.found: dict[Any, Rows | Exception] | None = None
+        self.found: dict[Any, KeyRows | Exception] | None = None
         self.task: asyncio.Task[None] | None = None
         self.bell = Bell()
 
-    async def read(self) -> dict[Any, Rows | Exception]:
+    async def read(self) -> dict[Any, KeyRows | Exception]:
         """What came of the keys. Who gives up waiting leaves the others untouched."""
         if self.task is not None:
             await self.bell.wait()
@@ -534,7 +534,7 @@ class _Batch:
     def __init__(
         self,
         session: Session,
-        edge: Edge,
+        edge: ReportEdge,
         interval: Interval | None,
         agent: str,
         fixed: Fixed,
@@ -548,8 +548,8 @@ class _Batch:
         self.exact = exact
         self.fields: set[str] = set()
         self._columns: set[str] | None = set()
-        self._asked: dict[Any, _Round] = {}
-        self._gathering: _Round | None = None
+        self._asked: dict[Any, _LoadRound] = {}
+        self._gathering: _LoadRound | None = None
 
     def close(self) -> None:
         """Let go of what was read."""
@@ -557,7 +557,7 @@ class _Batch:
             each.found = None  # an error's traceback refers to its round
         self._asked.clear()
 
-    async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list["Rows | Exception"]:
+    async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list["KeyRows | Exception"]:
         """The rows of each key, or the error that kept them away; a key is read once an operation."""
         if columns is None or self._columns is None:
             self._columns = None
@@ -567,7 +567,7 @@ class _Batch:
         for key in keys:
             if key not in asked:
                 if self._gathering is None:
-                    self._gathering = _Round()
+                    self._gathering = _LoadRound()
                     self._gathering.task = asyncio.create_task(self._together(self._gathering))
                 self._gathering.keys.append(key)
                 asked[key] = self._gathering
@@ -575,7 +575,7 @@ class _Batch:
         found = {each: await each.read() for each in dict.fromkeys(rounds)}
         return [found[each][key] for each, key in zip(rounds, keys, strict=True)]
 
-    async def _together(self, gathered: _Round) -> None:
+    async def _together(self, gathered: _LoadRound) -> None:
         try:
             # So that a key is among them that is asked for in the tick after the first one's, too.
             await asyncio.sleep(0)
@@ -590,7 +590,7 @@ class _Batch:
             gathered.task = None
             await self._tell(gathered)
 
-    async def _tell(self, gathered: _Round) -> None:
+    async def _tell(self, gathered: _LoadRound) -> None:
         """Wake those who asked, some in each turn. What they ask for next is one batch, as if all woke at once."""
         if not gathered.bell.ring(AWAKE):
             return
@@ -635,8 +635,8 @@ class _Batch:
         answers = dict(zip(known, await self._load(known), strict=True)) if known else {}
         return [answers[key] if key in answers else self._nobody(unknown(self._narrow_call(key))) for key in keys]
 
-    def _nobody(self, error: NotFound) -> Rows | NotFound:
-        return Rows() if self.edge.one or self.edge.maybe else error
+    def _nobody(self, error: NotFound) -> KeyRows | NotFound:
+        return KeyRows() if self.edge.one or self.edge.maybe else error
 
     async def _load(self, keys: list[Any]) -> list[Any]:
         ways = self.ways(keys)
@@ -665,7 +665,7 @@ class _Batch:
             found.append(self._way("wide", wide.report, 1, self._wide_rows(wide, narrow, keys)))
         return found
 
-    def _wide_rows(self, wide: Wide, narrow: Call | None, keys: Sequence[Any]) -> float:
+    def _wide_rows(self, wide: BulkWay, narrow: Call | None, keys: Sequence[Any]) -> float:
         """How many rows the wide call is likely to bring."""
         call, prices = self._wide_call(wide), self.session.prices
         if wide.members is None or narrow is None:
@@ -699,7 +699,7 @@ class _Batch:
     def _way(self, name: str, report: Report, calls: int, rows: float) -> Way:
         return Way(name, report, calls, rows, self.session.prices.seconds(report, calls, rows))
 
-    def _allowed(self, wide: Wide, keys: Sequence[Any]) -> bool:
+    def _allowed(self, wide: BulkWay, keys: Sequence[Any]) -> bool:
         if wide.exact:
             return True
         if self.exact:
@@ -717,7 +717,7 @@ class _Batch:
         sent = self._sent(edge.report) | {edge.by: key}
         return self._call(edge.report, sent, edge.column, edge.keep[0] if edge.keep else edge.column)
 
-    def _wide_call(self, wide: Wide) -> Call:
+    def _wide_call(self, wide: BulkWay) -> Call:
         sent = self._sent(wide.report) | {name: self.fixed[source] for name, source in wide.params.items()}
         return self._call(wide.report, sent, wide.column)
 
@@ -739,7 +739,7 @@ class _Batch:
             return [await self._one(keys[0], way, rejected, 1)]
         return await asyncio.gather(*(self._one(key, way, rejected, len(keys)) for key in keys))
 
-    async def _one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> Rows | Exception:
+    async def _one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> KeyRows | Exception:
         edge = self.edge
         try:
             rows = sheet = (await self.session.fetch(self._narrow_call(key), self.fields, way, rejected, keys)).rows
@@ -757,7 +757,7 @@ class _Batch:
         # A search may bring neighbours (`username` looks inside names): an entity is the row of exactly this key.
         if edge.one:
             rows = [row for row in rows if getattr(row, edge.column) == key]
-        return Rows(rows, sheet)
+        return KeyRows(rows, sheet)
 
     async def _of_code(self, code: str, rows: list[Any]) -> list[Any]:
         """Return the rows whose spelling denotes the user of this code. Raise `Incomplete` if nobody can decide it."""
@@ -792,7 +792,7 @@ class _Batch:
             # The users are not known. Asked for by themselves, those keys fail whose rows hold another spelling.
             asked = keys
         answers = dict(zip(asked, await self._narrow(asked, narrow, [way]), strict=True)) if asked else {}
-        return [answers[key] if key in answers else Rows(shares.get(key, ()), answer.rows) for key in keys]
+        return [answers[key] if key in answers else KeyRows(shares.get(key, ()), answer.rows) for key in keys]
 
     async def _one_by_one(
         self, keys: list[Any], narrow: Way, rejected: Sequence[Way], error: UpstreamError

@@ -22,7 +22,7 @@ from sandbox.app import Sandbox, app
 from sandbox.clock import EPOCH, Clock, parse_instant
 from sandbox.faults import KINDS, FaultError, parse
 from sandbox.people import FIRST_LOCAL, FIRST_USER
-from sandbox.store import Store, WorldFileError
+from sandbox.store import SandboxStore, WorldFileError
 from sandbox.tokens import AGENT, AGENT_TOKEN, TOKEN
 from sandbox.world import World
 
@@ -64,7 +64,7 @@ def main(
     out = Console(stderr=True)
     listener = _listen(host, port)
     try:
-        store = Store(database or _cache(world), world)
+        store = SandboxStore(database or _cache(world), world)
         _build(store, out)
     except WorldFileError as error:
         raise SystemExit(f"sandbox: {error}") from error
@@ -76,7 +76,7 @@ def main(
         raise typer.BadParameter(str(error), param_hint="--fault") from error
 
     address = listener.getsockname()
-    place = Place(
+    place = Placement(
         f"http://{f'[{address[0]}]' if ':' in address[0] else address[0]}:{address[1]}", timezone, log_timezone
     )
     config = uvicorn.Config(
@@ -86,7 +86,7 @@ def main(
         lifespan="off",
         timeout_graceful_shutdown=1,
     )
-    server = _Server(config, place.announcement() if announce else place.greeting(world))
+    server = _SandboxServer(config, place.announcement() if announce else place.greeting(world))
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     try:
@@ -98,7 +98,7 @@ def main(
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where the sandbox is to be found: its origin, and the time zones it speaks in."""
 
     origin: str
@@ -150,7 +150,7 @@ Try, for group {FIRST_LOCAL}, the largest, its first user {FIRST_USER}, and room
 Ctrl-C stops it."""
 
 
-class _Server(uvicorn.Server):
+class _SandboxServer(uvicorn.Server):
     """Says its line once it listens."""
 
     def __init__(self, config: uvicorn.Config, line: str) -> None:
@@ -212,7 +212,7 @@ def _cache(world: World) -> Path:
     return folder / f"{name}-{zone}{frozen}.sqlite"
 
 
-def _build(store: Store, out: Console) -> None:
+def _build(store: SandboxStore, out: Console) -> None:
     rebuilt = store.prepare()
     if rebuilt:
         out.print(f"The world is built anew: {rebuilt}.")

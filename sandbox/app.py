@@ -24,13 +24,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.calls import Call, Calls
+from sandbox.calls import Calls, RecordedCall
 from sandbox.errors import LANGUAGES, ReportError, refusal
-from sandbox.faults import KINDS, Answer, Fault, FaultError, Faults, respond
+from sandbox.faults import KINDS, FaultError, Faults, ScriptedAnswer, ScriptedFault, respond
 from sandbox.gamelog import METHOD, LogError, game_log
 from sandbox.reports import ACTIONS, BY_TYPE, answer
-from sandbox.store import Store
-from sandbox.tokens import Agent, Tokens
+from sandbox.store import SandboxStore
+from sandbox.tokens import SandboxAgent, SandboxTokens
 
 LOOPBACK = ("127.0.0.1", "::1")
 GAMEHUB, GAMELOG = "gamehub", "gamelog"
@@ -40,10 +40,10 @@ GAMEHUB, GAMELOG = "gamehub", "gamelog"
 class Sandbox:
     """What the app serves: a world's store, who is let in, what goes wrong, and how late it all is (seconds)."""
 
-    store: Store
+    store: SandboxStore
     log_timezone: ZoneInfo
     latency: float = 0
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: SandboxTokens = field(default_factory=SandboxTokens)
     faults: Faults = field(default_factory=Faults)
     calls: Calls = field(default_factory=Calls)
 
@@ -54,7 +54,7 @@ class Sandbox:
         call = self.calls.arrive(GAMEHUB, params.get("report_type", ""), params)
         await self._answer(request, send, call, lambda: self._report(request, params, token), token=token)
 
-    def _report(self, request: Request, params: dict[str, str], token: str) -> tuple[Answer, int]:
+    def _report(self, request: Request, params: dict[str, str], token: str) -> tuple[ScriptedAnswer, int]:
         language = self.tokens.gamehub.get(token)
         action = request.path_params.get("action", "")
         try:
@@ -83,7 +83,7 @@ class Sandbox:
         call = self.calls.arrive(GAMELOG, str(params.get("method", METHOD)), params)
         await self._answer(request, send, call, lambda: self._log(body), agent=str(params.get("agent_code")))
 
-    def _log(self, body: Any) -> tuple[Answer, int]:
+    def _log(self, body: Any) -> tuple[ScriptedAnswer, int]:
         try:
             told = game_log(self.store, self.tokens, self.log_timezone, body)
         except LogError as error:
@@ -94,8 +94,8 @@ class Sandbox:
         self,
         request: Request,
         send: Send,
-        call: Call,
-        made: Callable[[], tuple[Answer, int]],
+        call: RecordedCall,
+        made: Callable[[], tuple[ScriptedAnswer, int]],
         token: str | None = None,
         agent: str | None = None,
     ) -> None:
@@ -108,7 +108,7 @@ class Sandbox:
             await asyncio.sleep(self.latency)
         # Tomorrow is made when today begins; on any other call this costs nothing.
         self.store.reach()
-        sent: Answer | None
+        sent: ScriptedAnswer | None
         sent, call.rows = made()
         if fault:
             sent = await fault.strike(sent, send, self.tokens, token, agent)
@@ -128,7 +128,9 @@ class Sandbox:
         if request.method == "POST":
             asked = await request.json()
             try:
-                self.faults.add(Fault(asked["kind"], asked.get("value"), asked.get("report"), asked.get("times")))
+                self.faults.add(
+                    ScriptedFault(asked["kind"], asked.get("value"), asked.get("report"), asked.get("times"))
+                )
             except FaultError as error:
                 return _response({"error": str(error)}, 400)
         elif request.method == "DELETE":
@@ -148,21 +150,21 @@ class Sandbox:
             else:
                 self.tokens.gamehub.pop(asked["token"], None)
         elif request.method == "POST":
-            self.tokens.agents[asked["agent_code"]] = Agent(asked["agent_token"], serves=True)
+            self.tokens.agents[asked["agent_code"]] = SandboxAgent(asked["agent_token"], serves=True)
         else:
             self.tokens.agents.pop(asked["agent_code"], None)
         return _response({"done": True})
 
 
-def _json(data: dict[str, Any], status: int = 200) -> Answer:
-    return Answer(status, orjson.dumps(data))
+def _json(data: dict[str, Any], status: int = 200) -> ScriptedAnswer:
+    return ScriptedAnswer(status, orjson.dumps(data))
 
 
 def _response(data: dict[str, Any], status: int = 200) -> Response:
     return Response(orjson.dumps(data), status, media_type="application/json")
 
 
-class _Upstream:
+class _SandboxUpstream:
     """An endpoint that is given the server's own `send`, which a fault needs in order to reset the connection."""
 
     def __init__(self, handle: Callable[[Request, Send], Awaitable[None]]) -> None:
@@ -187,7 +189,7 @@ async def _front(request: Request) -> Response:
 
 def app(sandbox: Sandbox) -> ASGIApp:
     """The ASGI app that serves a sandbox."""
-    gamehub, gamelog = _Upstream(sandbox.gamehub), _Upstream(sandbox.gamelog)
+    gamehub, gamelog = _SandboxUpstream(sandbox.gamehub), _SandboxUpstream(sandbox.gamelog)
     starlette = Starlette(
         routes=[
             Route("/", _front),

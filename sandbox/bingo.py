@@ -15,8 +15,8 @@ from sandbox.cards import STRIP, deal
 from sandbox.chance import Ints
 from sandbox.draw import calls, draw
 from sandbox.play import play
-from sandbox.rooms import INTERVAL, PRESELLING, SELLING, Configuration, Jackpot, Room, pots
-from sandbox.win import JACKPOT, Win, prizes_json, winners_json
+from sandbox.rooms import INTERVAL, PRESELLING, SELLING, Configuration, Jackpot, SandboxRoom, pots
+from sandbox.win import JACKPOT, SandboxWin, prizes_json, winners_json
 from sandbox.world import Rows, World
 
 TICKETS = 25  # a user buys on an average day
@@ -37,7 +37,7 @@ class Slot:
     """A place on the timetable; `last` of its room's day."""
 
     starts_at: int
-    room: Room
+    room: SandboxRoom
     configuration: Configuration
     last: bool
 
@@ -216,7 +216,7 @@ def _settle(
     winners: Winners,
     last_calls: list[int],
     fetched: Ints,
-) -> tuple[list[tuple[object, ...]], list[Win], list[tuple[object, ...]]]:
+) -> tuple[list[tuple[object, ...]], list[SandboxWin], list[tuple[object, ...]]]:
     """The rows of table game, the wins, and the rows of table jackpot_value."""
     midnight, end = world.clock.bounds(day)
     players = {player.id: player for player in world.players}
@@ -232,12 +232,12 @@ def _settle(
     held_players = np.unique(np.column_stack([tickets.game[held], tickets.user[held]]), axis=0)[:, 0]
     player_counts = np.bincount(held_players, minlength=len(slots)).tolist()
     games: list[tuple[object, ...]] = []
-    wins: list[Win] = []
+    wins: list[SandboxWin] = []
     history: list[tuple[object, ...]] = [(pot.jackpot.id, midnight, pot.value, pot.seed) for pot in jackpots.values()]
     first_ticket = first_id
     for index, (slot, outcome) in enumerate(zip(slots, outcomes.tolist(), strict=True)):
         price, ends_at, drawn = slot.configuration.price, slot.starts_at, 0
-        won: list[Win] = []
+        won: list[SandboxWin] = []
         wagered = cards[index] * price
         to_prizes, to_jackpot, shares = pots(wagered, slot.configuration.jackpot_percent)
         if outcome == CALLED_OFF:
@@ -258,7 +258,7 @@ def _settle(
                 for turn, (ticket, card, ordinal, call) in enumerate(winning):
                     user = players[int(tickets.user[ticket])]
                     won.append(
-                        Win(
+                        SandboxWin(
                             id=first_id + len(wins) + len(won),
                             game=first_game + index,
                             ticket=first_id + ticket,
@@ -290,7 +290,7 @@ def _settle(
     return games, wins, history
 
 
-def _movements(world: World, day: date, slots: list[Slot], tickets: Tickets, wins: list[Win]) -> list[Ints]:
+def _movements(world: World, day: date, slots: list[Slot], tickets: Tickets, wins: list[SandboxWin]) -> list[Ints]:
     """The columns ts, kind, cents, user, group, game, ticket, paper, in order of time."""
     first_id, first_game = world.first_id(day), world.first_game(day)
     prices = np.array([slot.configuration.price for slot in slots])
@@ -319,7 +319,7 @@ def _movements(world: World, day: date, slots: list[Slot], tickets: Tickets, win
     return [column[order] for column in columns]
 
 
-def _daily(day: date, movements: list[Ints], wins: list[Win]) -> list[tuple[object, ...]]:
+def _daily(day: date, movements: list[Ints], wins: list[SandboxWin]) -> list[tuple[object, ...]]:
     """The day's totals of each group that had any movement, in cents and as magnitudes."""
     _, kind, cents, _, group, _, ticket, _ = movements
     rows: list[tuple[object, ...]] = []

@@ -9,7 +9,7 @@ LEFT_OUT = {"api_token", "report_type", "agent_token", "method"}
 
 
 @dataclass
-class Call:
+class RecordedCall:
     """One call: `status` is None until it is answered, `rows` counts the rows of a good answer."""
 
     system: str
@@ -23,11 +23,11 @@ class Calls:
     """The last KEPT calls in the order of their arrival."""
 
     def __init__(self) -> None:
-        self.kept: deque[Call] = deque(maxlen=KEPT)
+        self.kept: deque[RecordedCall] = deque(maxlen=KEPT)
 
-    def arrive(self, system: str, report: str, params: dict[str, Any]) -> Call:
+    def arrive(self, system: str, report: str, params: dict[str, Any]) -> RecordedCall:
         """Note a call that has come in; the caller fills in how it was answered."""
-        call = Call(system, report, {name: value for name, value in params.items() if name not in LEFT_OUT})
+        call = RecordedCall(system, report, {name: value for name, value in params.items() if name not in LEFT_OUT})
         self.kept.append(call)
         return call
 

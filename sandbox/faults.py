@@ -17,7 +17,7 @@ import orjson
 from starlette.types import Send
 
 from sandbox.errors import refusal
-from sandbox.tokens import Tokens
+from sandbox.tokens import SandboxTokens
 
 SPEC = re.compile(r"(?P<kind>[\w-]+)(=(?P<value>[\d.]+))?(@(?P<report>\w+))?(\*(?P<times>\d+))?")
 ROW_KEYS = ("report", "Report", "slot", "live")
@@ -26,7 +26,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Service</title></head><body><h1>%s</h
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScriptedAnswer:
     """What is sent back."""
 
     status: int
@@ -45,28 +45,28 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Wire:
+class FaultWire:
     """The way back to a caller whom a fault befalls, who came with a GameHub token or as an agent of the game log."""
 
     send: Send
     token: str | None
     agent: str | None
-    tokens: Tokens
+    tokens: SandboxTokens
     count: int  # how often this fault has struck, from 1
 
 
-async def respond(answer: Answer, send: Send) -> None:
+async def respond(answer: ScriptedAnswer, send: Send) -> None:
     """Send an answer."""
     await send(answer.head)
     await send({"type": "http.response.body", "body": answer.body})
 
 
 # A fault gives the answer to send instead, or None if it has dealt with the call.
-Strike = Callable[[Answer, float, Wire], Awaitable[Answer | None]]
+Strike = Callable[[ScriptedAnswer, float, FaultWire], Awaitable[ScriptedAnswer | None]]
 
 
 @dataclass(frozen=True)
-class Kind:
+class FaultKind:
     """A kind of fault: what it does, what its VALUE means and is by default."""
 
     help: str
@@ -78,7 +78,7 @@ class Kind:
 def _body(change: Callable[[bytes], bytes]) -> Strike:
     """A fault of the body alone."""
 
-    async def strike(answer: Answer, value: float, wire: Wire) -> Answer:
+    async def strike(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
         return replace(answer, body=change(answer.body))
 
     return strike
@@ -120,8 +120,8 @@ def _first_field(change: Callable[[dict[str, Any], str], None]) -> Strike:
 def _instead(status: int, body: bytes, **headers: str) -> Strike:
     """Another answer altogether."""
 
-    async def strike(answer: Answer, value: float, wire: Wire) -> Answer:
-        return Answer(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
+    async def strike(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
+        return ScriptedAnswer(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
 
     return strike
 
@@ -131,24 +131,24 @@ def _refused(code: str) -> Strike:
     return _instead(status, orjson.dumps(body), content_type=JSON)
 
 
-async def _slow(answer: Answer, value: float, wire: Wire) -> Answer:
+async def _slow(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
     await _wait(value, wire.send)
     return answer
 
 
-async def _hang(answer: Answer, value: float, wire: Wire) -> None:
+async def _hang(answer: ScriptedAnswer, value: float, wire: FaultWire) -> None:
     await _wait(value, wire.send)
     await _abort(wire.send)
 
 
-async def _stall(answer: Answer, value: float, wire: Wire) -> None:
+async def _stall(answer: ScriptedAnswer, value: float, wire: FaultWire) -> None:
     await wire.send(answer.head)
     await wire.send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
     await _wait(value, wire.send)
     await _abort(wire.send)
 
 
-async def _trickle(answer: Answer, value: float, wire: Wire) -> None:
+async def _trickle(answer: ScriptedAnswer, value: float, wire: FaultWire) -> None:
     await wire.send(answer.head)
     for index in range(len(answer.body)):
         await wire.send({"type": "http.response.body", "body": answer.body[index : index + 1], "more_body": True})
@@ -158,11 +158,11 @@ async def _trickle(answer: Answer, value: float, wire: Wire) -> None:
     await wire.send({"type": "http.response.body", "body": b""})
 
 
-async def _reset(answer: Answer, value: float, wire: Wire) -> None:
+async def _reset(answer: ScriptedAnswer, value: float, wire: FaultWire) -> None:
     await _abort(wire.send)
 
 
-async def _drop(answer: Answer, value: float, wire: Wire) -> None:
+async def _drop(answer: ScriptedAnswer, value: float, wire: FaultWire) -> None:
     await wire.send(answer.head)
     await wire.send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
     await asyncio.sleep(0.05)
@@ -195,34 +195,36 @@ async def _abort(send: Send) -> None:
         await asyncio.sleep(0.001)
 
 
-async def _big(answer: Answer, value: float, wire: Wire) -> Answer:
+async def _big(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
     return replace(answer, body=answer.body[:-1] + b',"padding":"' + b"x" * int(value * 2**20) + b'"}')
 
 
-async def _bomb(answer: Answer, value: float, wire: Wire) -> Answer:
+async def _bomb(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
     packed = gzip.compress((await _big(answer, value, wire) or answer).body)
     return replace(answer, body=packed, headers={**answer.headers, "content-encoding": "gzip"})
 
 
-async def _garbled(answer: Answer, value: float, wire: Wire) -> Answer:
+async def _garbled(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
     return replace(answer, headers={**answer.headers, "content-encoding": "gzip"})
 
 
-async def _error_200(answer: Answer, value: float, wire: Wire) -> Answer:
+async def _error_200(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
     log = {"status": 0, "msg": "Internal Error.", "detail": "unexpected error"}
-    return Answer(200, orjson.dumps(refusal("99999")[1] if wire.agent is None else log))
+    return ScriptedAnswer(200, orjson.dumps(refusal("99999")[1] if wire.agent is None else log))
 
 
-async def _revoke(answer: Answer, value: float, wire: Wire) -> Answer:
+async def _revoke(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
     if wire.agent is not None:
         wire.tokens.agents.pop(wire.agent, None)
-        return Answer(200, orjson.dumps({"status": 0, "msg": "Invalid Agent.", "detail": "the token was revoked"}))
+        return ScriptedAnswer(
+            200, orjson.dumps({"status": 0, "msg": "Invalid Agent.", "detail": "the token was revoked"})
+        )
     wire.tokens.gamehub.pop(wire.token or "", None)
     status, body = refusal("00001")
-    return Answer(status, orjson.dumps(body))
+    return ScriptedAnswer(status, orjson.dumps(body))
 
 
-async def _total(answer: Answer, value: float, wire: Wire) -> Answer:
+async def _total(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
     data = orjson.loads(answer.body)
     if "total_count" in data:
         data["total_count"] += int(value) * wire.count
@@ -262,46 +264,50 @@ def _bad_number(body: bytes) -> bytes:
 
 _LONG = 3600.0
 KINDS = {
-    "cut": Kind("half of the body, as if that were all", _body(lambda body: body[: len(body) // 2])),
-    "empty": Kind("200 and no body", _body(lambda body: b"")),
-    "html": Kind("200 and a page", _instead(200, PAGE % b"Welcome", content_type=HTML)),
-    "comma": Kind("a comma too many, as in the document's examples", _body(lambda body: body[:-1] + b",}")),
-    "bom": Kind("a byte order mark before the body", _body(lambda body: b"\xef\xbb\xbf" + body)),
-    "twice": Kind("the body, and the body again", _body(lambda body: body + body)),
-    "notice": Kind("a warning of PHP's before the body", _body(lambda body: b"<br />\n<b>Notice</b>: x\n" + body)),
-    "null": Kind("null as the body", _body(lambda body: b"null")),
-    "list": Kind("the body in a list", _body(lambda body: b"[" + body + b"]")),
-    "binary": Kind("bytes that are not UTF-8", _body(lambda body: body[:-1] + b',"x":"\xff\xfe"}')),
-    "nan": Kind("NaN for money", _body(_bad_number)),
-    "garbled": Kind("a plain body that claims to be gzip", _garbled),
-    "bomb": Kind("a small gzip body that unpacks to a big one", _bomb, 256, "megabytes unpacked"),
-    "big": Kind("a big body", _big, 64, "megabytes"),
-    "types": Kind("an object for each row's first field", _first_field(_wrong_type)),
-    "nulls": Kind("null for each row's first field", _first_field(_null)),
-    "missing": Kind("no first field in any row", _first_field(_lost)),
-    "key": Kind("the rows under another key", _data(_other_key)),
-    "short": Kind("a row too few, the total unchanged", _rows(lambda rows: rows[:-1] or rows)),
-    "repeat": Kind("the first row twice", _rows(lambda rows: rows[:1] + rows)),
-    "total": Kind("a total_count that grows with every page", _total, 1, "rows more each time"),
-    "break": Kind("half of the rows, and break: true", _data(_break)),
-    "10018": Kind("400 and code 10018, the report was cut", _refused("10018")),
-    "400": Kind("400 and an unexpected error", _refused("99999")),
-    "error200": Kind("200 and an error in the body", _error_200),
-    "401": Kind("401 and code 00001", _refused("00001")),
-    "jwt": Kind("401 and code 10003", _refused("10003")),
-    "revoke": Kind("the token is revoked under way, and stays so until healed", _revoke),
-    "404": Kind("404 and a page", _instead(404, PAGE % b"Not Found", content_type=HTML)),
-    "429": Kind("429 and Retry-After: 1", _instead(429, b'{"message":"Too Many"}', content_type=JSON, retry_after="1")),
-    "500": Kind("500 and a JSON body", _instead(500, b'{"message":"Server Error"}', content_type=JSON)),
-    "502": Kind("502 and a page", _instead(502, PAGE % b"Bad Gateway", content_type=HTML)),
-    "503": Kind("503, Retry-After: 1 and a page", _instead(503, PAGE % b"Down", content_type=HTML, retry_after="1")),
-    "redirect": Kind("302 to another host", _instead(302, b"", location="http://elsewhere.invalid/api/v1/")),
-    "slow": Kind("the answer late", _slow, 2, "seconds"),
-    "hang": Kind("no answer at all", _hang, _LONG, "seconds until the connection is reset"),
-    "stall": Kind("half of the body, and then nothing", _stall, _LONG, "seconds until the connection is reset"),
-    "trickle": Kind("the body byte by byte", _trickle, 0.05, "seconds between two bytes"),
-    "reset": Kind("the connection reset before the answer", _reset),
-    "drop": Kind("the connection reset in the middle of the body", _drop),
+    "cut": FaultKind("half of the body, as if that were all", _body(lambda body: body[: len(body) // 2])),
+    "empty": FaultKind("200 and no body", _body(lambda body: b"")),
+    "html": FaultKind("200 and a page", _instead(200, PAGE % b"Welcome", content_type=HTML)),
+    "comma": FaultKind("a comma too many, as in the document's examples", _body(lambda body: body[:-1] + b",}")),
+    "bom": FaultKind("a byte order mark before the body", _body(lambda body: b"\xef\xbb\xbf" + body)),
+    "twice": FaultKind("the body, and the body again", _body(lambda body: body + body)),
+    "notice": FaultKind("a warning of PHP's before the body", _body(lambda body: b"<br />\n<b>Notice</b>: x\n" + body)),
+    "null": FaultKind("null as the body", _body(lambda body: b"null")),
+    "list": FaultKind("the body in a list", _body(lambda body: b"[" + body + b"]")),
+    "binary": FaultKind("bytes that are not UTF-8", _body(lambda body: body[:-1] + b',"x":"\xff\xfe"}')),
+    "nan": FaultKind("NaN for money", _body(_bad_number)),
+    "garbled": FaultKind("a plain body that claims to be gzip", _garbled),
+    "bomb": FaultKind("a small gzip body that unpacks to a big one", _bomb, 256, "megabytes unpacked"),
+    "big": FaultKind("a big body", _big, 64, "megabytes"),
+    "types": FaultKind("an object for each row's first field", _first_field(_wrong_type)),
+    "nulls": FaultKind("null for each row's first field", _first_field(_null)),
+    "missing": FaultKind("no first field in any row", _first_field(_lost)),
+    "key": FaultKind("the rows under another key", _data(_other_key)),
+    "short": FaultKind("a row too few, the total unchanged", _rows(lambda rows: rows[:-1] or rows)),
+    "repeat": FaultKind("the first row twice", _rows(lambda rows: rows[:1] + rows)),
+    "total": FaultKind("a total_count that grows with every page", _total, 1, "rows more each time"),
+    "break": FaultKind("half of the rows, and break: true", _data(_break)),
+    "10018": FaultKind("400 and code 10018, the report was cut", _refused("10018")),
+    "400": FaultKind("400 and an unexpected error", _refused("99999")),
+    "error200": FaultKind("200 and an error in the body", _error_200),
+    "401": FaultKind("401 and code 00001", _refused("00001")),
+    "jwt": FaultKind("401 and code 10003", _refused("10003")),
+    "revoke": FaultKind("the token is revoked under way, and stays so until healed", _revoke),
+    "404": FaultKind("404 and a page", _instead(404, PAGE % b"Not Found", content_type=HTML)),
+    "429": FaultKind(
+        "429 and Retry-After: 1", _instead(429, b'{"message":"Too Many"}', content_type=JSON, retry_after="1")
+    ),
+    "500": FaultKind("500 and a JSON body", _instead(500, b'{"message":"Server Error"}', content_type=JSON)),
+    "502": FaultKind("502 and a page", _instead(502, PAGE % b"Bad Gateway", content_type=HTML)),
+    "503": FaultKind(
+        "503, Retry-After: 1 and a page", _instead(503, PAGE % b"Down", content_type=HTML, retry_after="1")
+    ),
+    "redirect": FaultKind("302 to another host", _instead(302, b"", location="http://elsewhere.invalid/api/v1/")),
+    "slow": FaultKind("the answer late", _slow, 2, "seconds"),
+    "hang": FaultKind("no answer at all", _hang, _LONG, "seconds until the connection is reset"),
+    "stall": FaultKind("half of the body, and then nothing", _stall, _LONG, "seconds until the connection is reset"),
+    "trickle": FaultKind("the body byte by byte", _trickle, 0.05, "seconds between two bytes"),
+    "reset": FaultKind("the connection reset before the answer", _reset),
+    "drop": FaultKind("the connection reset in the middle of the body", _drop),
 }
 
 
@@ -310,7 +316,7 @@ class FaultError(ValueError):
 
 
 @dataclass
-class Fault:
+class ScriptedFault:
     """A fault in force: `report` None means every one, `left` None means until healed."""
 
     kind: str
@@ -324,15 +330,20 @@ class Fault:
             raise FaultError(f"there is no fault {self.kind!r}; there are {', '.join(sorted(KINDS))}")
 
     async def strike(
-        self, answer: Answer, send: Send, tokens: Tokens, token: str | None = None, agent: str | None = None
-    ) -> Answer | None:
+        self,
+        answer: ScriptedAnswer,
+        send: Send,
+        tokens: SandboxTokens,
+        token: str | None = None,
+        agent: str | None = None,
+    ) -> ScriptedAnswer | None:
         """The answer to send instead, or None if the call is dealt with."""
         kind = KINDS[self.kind]
         value = kind.value if self.value is None else self.value
-        return await kind.strike(answer, value, Wire(send, token, agent, tokens, self.struck))
+        return await kind.strike(answer, value, FaultWire(send, token, agent, tokens, self.struck))
 
 
-def parse(spec: str) -> Fault:
+def parse(spec: str) -> ScriptedFault:
     """Reads KIND[=VALUE][@REPORT][*TIMES]. Raises FaultError."""
     found = SPEC.fullmatch(spec)
     if not found:
@@ -341,20 +352,20 @@ def parse(spec: str) -> Fault:
         value = float(found["value"]) if found["value"] else None
     except ValueError as error:
         raise FaultError(f"{found['value']!r} is not a number") from error
-    return Fault(found["kind"], value, found["report"], int(found["times"]) if found["times"] else None)
+    return ScriptedFault(found["kind"], value, found["report"], int(found["times"]) if found["times"] else None)
 
 
 class Faults:
     """The faults in force, newest first."""
 
     def __init__(self) -> None:
-        self.active: list[Fault] = []
+        self.active: list[ScriptedFault] = []
 
-    def add(self, fault: Fault) -> None:
+    def add(self, fault: ScriptedFault) -> None:
         """Put a fault in force."""
         self.active.insert(0, fault)
 
-    def take(self, report: str, header: str | None = None) -> Fault | None:
+    def take(self, report: str, header: str | None = None) -> ScriptedFault | None:
         """The fault that befalls this call of `report`, if any: the header's, or the newest in force."""
         if header:
             fault = parse(header)

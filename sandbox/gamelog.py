@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from sandbox.clock import Clock
 from sandbox.money import SQL_NUMBER
 from sandbox.slots import GAMES, TYPES
-from sandbox.store import Store
-from sandbox.tokens import Tokens
+from sandbox.store import SandboxStore
+from sandbox.tokens import SandboxTokens
 
 METHOD = "get_game_log"
 MAXIMUM = 1_000_000
@@ -56,7 +56,7 @@ COLUMNS = {
 CHOSEN = "s.id BETWEEN :first_id AND :last_id AND s.ts BETWEEN :start AND :end"
 
 
-def game_log(store: Store, tokens: Tokens, timezone: ZoneInfo, body: Any) -> dict[str, Any]:
+def game_log(store: SandboxStore, tokens: SandboxTokens, timezone: ZoneInfo, body: Any) -> dict[str, Any]:
     """The answer to a body. `start` and `end` are read in `timezone`, both included. Raises LogError."""
     if not isinstance(body, dict):
         raise _invalid("body must be a JSON object")
@@ -129,6 +129,6 @@ def _number(body: dict[str, Any], name: str, least: int, most: int | None) -> in
     return min(value, 10**12)
 
 
-def _user(store: Store, body: dict[str, Any]) -> int | None:
+def _user(store: SandboxStore, body: dict[str, Any]) -> int | None:
     code = body.get("user_code")
     return next((user.id for user in store.world.players if user.username == code), None)

@@ -17,8 +17,8 @@ from sandbox.errors import ReportError
 from sandbox.money import SQL_MONEY, money, short_money
 from sandbox.play import PRIZES
 from sandbox.rooms import PRESELLING, SELLING, pots
-from sandbox.store import Store
-from sandbox.win import JACKPOT, TICKET_CODE, Win, prizes_json, winners_json
+from sandbox.store import SandboxStore
+from sandbox.win import JACKPOT, TICKET_CODE, SandboxWin, prizes_json, winners_json
 
 STATUSES = {
     1: "Selling",
@@ -45,7 +45,7 @@ KNOWN = f"g.starts_at >= :oldest AND g.starts_at <= :now + {PRESELLING}"
 
 
 @dataclass(frozen=True)
-class Figures:
+class GameFigures:
     """A game's figures as of now, money in cents; `cards`, `players` and `wagered` without what was given back."""
 
     cards: int
@@ -57,7 +57,7 @@ class Figures:
     refunded_tickets: int
     refunded: int
     drawn: int
-    wins: list[Win]
+    wins: list[SandboxWin]
 
     @property
     def paid(self) -> int:
@@ -70,7 +70,7 @@ class Figures:
         return self.wagered - self.to_prizes - self.to_jackpot
 
 
-def unfinished(store: Store, now: int, condition: str = "1", **values: int) -> dict[int, Figures]:
+def unfinished(store: SandboxStore, now: int, condition: str = "1", **values: int) -> dict[int, GameFigures]:
     """Figures of all known games that end after now, by game id."""
     asked = {"now": now, **values}
     where = f"g.ends_at > :now AND g.starts_at BETWEEN :now - 3600 AND :now + {PRESELLING} AND {condition}"
@@ -97,9 +97,11 @@ def unfinished(store: Store, now: int, condition: str = "1", **values: int) -> d
     }
 
 
-def _figures(row: dict[str, Any], wins: list[Win], refunded_tickets: int, refunded: int, drawn: int) -> Figures:
+def _figures(
+    row: dict[str, Any], wins: list[SandboxWin], refunded_tickets: int, refunded: int, drawn: int
+) -> GameFigures:
     wagered = row["cards"] * row["price"]
-    return Figures(
+    return GameFigures(
         row["cards"],
         row["players"],
         wagered,
@@ -111,9 +113,9 @@ def _figures(row: dict[str, Any], wins: list[Win], refunded_tickets: int, refund
     )
 
 
-def _wins(store: Store, condition: str, values: dict[str, int]) -> dict[int, list[Win]]:
+def _wins(store: SandboxStore, condition: str, values: dict[str, int]) -> dict[int, list[SandboxWin]]:
     """Wins by game, in the order of their ids."""
-    found: dict[int, list[Win]] = {}
+    found: dict[int, list[SandboxWin]] = {}
     for row in store.query(
         f"""SELECT w.id, w.game_id, w.ticket_id, w.card, w.prize, w.amount, w.call, w.ordinal, w.user_id, u.external_id,
             u.username, w.group_id, w.paper, w.won_at, w.paid_at
@@ -122,12 +124,12 @@ def _wins(store: Store, condition: str, values: dict[str, int]) -> dict[int, lis
         WHERE {condition} ORDER BY w.id""",
         values,
     ):
-        win = Win(*row.values())
+        win = SandboxWin(*row.values())
         found.setdefault(win.game, []).append(win)
     return found
 
 
-def bulk_games(store: Store, values: dict[str, Any]) -> list[dict[str, Any]]:
+def bulk_games(store: SandboxStore, values: dict[str, Any]) -> list[dict[str, Any]]:
     """R2: games by their start, oldest first."""
     conditions = [KNOWN, "g.starts_at BETWEEN :start AND :end"]
     conditions += ["g.room_id = :bs_room_id"] if "bs_room_id" in values else []
@@ -153,7 +155,7 @@ def bulk_games(store: Store, values: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def games_on_sale(store: Store, values: dict[str, Any]) -> list[dict[str, Any]]:
+def games_on_sale(store: SandboxStore, values: dict[str, Any]) -> list[dict[str, Any]]:
     """R6: games of a room on sale or presale, next one first. `bs_room_id` is the room's name (C17)."""
     rows = store.query(
         f"""SELECT g.id, r.name, g.starts_at, {SQL_MONEY.format("c.price")} AS price, {STATUS} AS status FROM {SOURCE}
@@ -181,7 +183,7 @@ def games_on_sale(store: Store, values: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _game(store: Store, values: dict[str, Any]) -> tuple[dict[str, Any], Figures]:
+def _game(store: SandboxStore, values: dict[str, Any]) -> tuple[dict[str, Any], GameFigures]:
     """A game's row and its figures as of now. Raises ReportError 10016 if it is not known (yet, or any more)."""
     rows = store.query(
         f"""SELECT g.*, r.name AS room_name, r.variant, r.balls, r.delay, c.name AS configuration_name, c.key, c.price,
@@ -199,7 +201,7 @@ def _game(store: Store, values: dict[str, Any]) -> tuple[dict[str, Any], Figures
     return game, _figures(game, wins, game["refunded_tickets"], game["refunded"], game["calls"])
 
 
-def game_details(store: Store, values: dict[str, Any]) -> dict[str, Any]:
+def game_details(store: SandboxStore, values: dict[str, Any]) -> dict[str, Any]:
     """R3: one game with its tickets, cards, balls, prizes and jackpot."""
     game, figures = _game(store, values)
     jackpot: bool | dict[str, Any] = False
@@ -283,7 +285,7 @@ def game_details(store: Store, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def game_summary(store: Store, values: dict[str, Any]) -> dict[str, Any]:
+def game_summary(store: SandboxStore, values: dict[str, Any]) -> dict[str, Any]:
     """R4: one game's totals. Names stand where ids are expected (C17), and `balls` is the order of the draw."""
     game, figures = _game(store, values)
     until = game["finished_at"] or min(values["now"], game["ends_at"])
@@ -333,19 +335,19 @@ def game_summary(store: Store, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _balls(store: Store, game: dict[str, Any], drawn: int) -> list[int]:
+def _balls(store: SandboxStore, game: dict[str, Any], drawn: int) -> list[int]:
     if game["outcome"] != PLAYED or not drawn:
         return []
     balls: list[int] = draw(game["balls"], store.world.seed, np.array([game["id"]]))[0, :drawn].tolist()
     return balls
 
 
-def _external_groups(store: Store) -> dict[int, int]:
+def _external_groups(store: SandboxStore) -> dict[int, int]:
     return {group.id: group.external_id for group in store.world.groups}
 
 
 def _tickets(
-    store: Store, game: dict[str, Any], wins: list[Win], now: int, external: dict[int, int]
+    store: SandboxStore, game: dict[str, Any], wins: list[SandboxWin], now: int, external: dict[int, int]
 ) -> list[dict[str, Any]]:
     """R3's tickets that are held now. One sold online has no printed number: it goes by its strip's."""
     rows = store.query(
@@ -361,7 +363,7 @@ def _tickets(
         return []
     strips, counts = (np.array([row[name] for row in rows]) for name in ("id", "cards"))
     numbers = iter(deal(game["balls"], store.world.seed, strips, counts).tolist())
-    won: dict[int, dict[int, list[Win]]] = {}
+    won: dict[int, dict[int, list[SandboxWin]]] = {}
     for win in wins:
         won.setdefault(win.ticket, {}).setdefault(win.card, []).append(win)
     tickets = []

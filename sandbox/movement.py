@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Kind:
+class MovementKind:
     """`text` is R5's and R7's type, (`type`, `subtype`) are R11's, `sign` is the user's wallet's (R7)."""
 
     id: int
@@ -17,11 +17,11 @@ class Kind:
     sign: int
 
 
-WAGER = Kind(1, "Bingo - Wager", 1, 1, -1)
-REFUND = Kind(2, "Bingo - Refund", 3, 1, 1)  # the player gave the ticket back
-API_REFUND = Kind(3, "Bingo - Refund", 3, 2, 1)  # the game was cancelled
-PRIZE = Kind(4, "Bingo - Prize", 100, 2, 1)
-JACKPOT = Kind(5, "Bingo - Jackpot", 100, 2, 1)
+WAGER = MovementKind(1, "Bingo - Wager", 1, 1, -1)
+REFUND = MovementKind(2, "Bingo - Refund", 3, 1, 1)  # the player gave the ticket back
+API_REFUND = MovementKind(3, "Bingo - Refund", 3, 2, 1)  # the game was cancelled
+PRIZE = MovementKind(4, "Bingo - Prize", 100, 2, 1)
+JACKPOT = MovementKind(5, "Bingo - Jackpot", 100, 2, 1)
 
 KINDS = (WAGER, REFUND, API_REFUND, PRIZE, JACKPOT)
 REFUNDS = (REFUND, API_REFUND)

@@ -46,7 +46,7 @@ _LAST_NAMES = [
 
 
 @dataclass(frozen=True)
-class Group:
+class SandboxGroup:
     """A group; `parent` is 0 for the manager, `cashier` the user who pays its prizes (0: nobody)."""
 
     id: int
@@ -63,7 +63,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class User:
+class SandboxUser:
     """A user of group `group`; one in twenty also plays in another one, `guest` (C23), else 0."""
 
     id: int
@@ -77,26 +77,27 @@ class User:
         return self.id + EXTERNAL_USER
 
 
-def people(users: int, seed: int) -> tuple[list[Group], list[User]]:
+def people(users: int, seed: int) -> tuple[list[SandboxGroup], list[SandboxUser]]:
     """All groups and users of a world of so many users (at least one)."""
     sizes = group_sizes(users)
     local_ids = range(FIRST_LOCAL, FIRST_LOCAL + len(sizes))
     homes = [group for group, size in zip(local_ids, sizes, strict=True) for _ in range(size)]
     names = _usernames(users, seed)
     made = [
-        User(FIRST_USER + index, names[index], home, _guest(index, home, local_ids)) for index, home in enumerate(homes)
+        SandboxUser(FIRST_USER + index, names[index], home, _guest(index, home, local_ids))
+        for index, home in enumerate(homes)
     ]
     distributors = max(1, min(2 + len(sizes) // 10, FIRST_LOCAL - FIRST_DISTRIBUTOR, len(sizes)))
-    groups = [Group(MANAGER, "Integrations", "Manager", 0, BASE_CURRENCY, 0)]
+    groups = [SandboxGroup(MANAGER, "Integrations", "Manager", 0, BASE_CURRENCY, 0)]
     groups += [
-        Group(FIRST_DISTRIBUTOR + index, f"Distributor {index + 1}", "Distributor", MANAGER, BASE_CURRENCY, 0)
+        SandboxGroup(FIRST_DISTRIBUTOR + index, f"Distributor {index + 1}", "Distributor", MANAGER, BASE_CURRENCY, 0)
         for index in range(distributors)
     ]
     for index, id in enumerate(local_ids):
         name = "E2E Development - Physical" if index == 0 else f"Local {_TOWNS[(index - 1) % len(_TOWNS)]} {index}"
         currency = "Real EUR" if index >= 3 and index == len(sizes) - 1 else BASE_CURRENCY
         cashier = FIRST_USER + homes.index(id)
-        groups.append(Group(id, name, "Local", FIRST_DISTRIBUTOR + index % distributors, currency, cashier))
+        groups.append(SandboxGroup(id, name, "Local", FIRST_DISTRIBUTOR + index % distributors, currency, cashier))
     return groups, made
 
 

@@ -18,7 +18,7 @@ from sandbox.frames import resolve
 from sandbox.games import STATUSES, bulk_games, game_details, game_summary, games_on_sale
 from sandbox.money import SQL_LOCAL_MONEY, SQL_MONEY, SQL_NUMBER, local_money
 from sandbox.people import BASE_CURRENCY
-from sandbox.store import Store
+from sandbox.store import SandboxStore
 from sandbox.win import TICKET_CODE
 
 PAGE = 50
@@ -30,22 +30,22 @@ Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Parameter:
+class SandboxParameter:
     """A parameter's name, how its text is read, and whether it must be there."""
 
     name: str
-    read: Callable[[Store, Mapping[str, str], str], Values]
+    read: Callable[[SandboxStore, Mapping[str, str], str], Values]
     required: bool = False
 
 
 @dataclass(frozen=True)
-class Report:
+class SandboxReport:
     """A report: where it is asked for, with what, how its rows are found and under which key they stand."""
 
     action: str
     type: str
-    parameters: tuple[Parameter, ...]
-    rows: Callable[[Store, Values], list[Row] | Row]
+    parameters: tuple[SandboxParameter, ...]
+    rows: Callable[[SandboxStore, Values], list[Row] | Row]
     key: str = "report"
     after: Row = field(default_factory=dict)
 
@@ -56,18 +56,18 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _text(store: Store, params: Mapping[str, str], name: str) -> Values:
+def _text(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
     return {name: params[name]}
 
 
-def _game(store: Store, params: Mapping[str, str], name: str) -> Values:
+def _game(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
     return {name: _integer(params[name])}
 
 
-def _known(code: str, ids: Callable[[Store], Any]) -> Callable[[Store, Mapping[str, str], str], Values]:
+def _known(code: str, ids: Callable[[SandboxStore], Any]) -> Callable[[SandboxStore, Mapping[str, str], str], Values]:
     """Reads an id that must be one of `ids`; refuses with `code`."""
 
-    def read(store: Store, params: Mapping[str, str], name: str) -> Values:
+    def read(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
         id = _integer(params[name])
         if not any(each.id == id for each in ids(store)):
             raise ReportError(code)
@@ -76,18 +76,18 @@ def _known(code: str, ids: Callable[[Store], Any]) -> Callable[[Store, Mapping[s
     return read
 
 
-def _status(store: Store, params: Mapping[str, str], name: str) -> Values:
+def _status(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
     if params[name] not in map(str, STATUSES):
         raise ReportError("10015")
     return {name: int(params[name])}
 
 
-def _frame(store: Store, params: Mapping[str, str], name: str) -> Values:
+def _frame(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
     start, end = resolve(name, params, store.world.clock)
     return {"start": start, "end": end}
 
 
-def _page(store: Store, params: Mapping[str, str], name: str) -> Values:
+def _page(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
     size, page = _integer(params.get(name, str(PAGE))), _integer(params.get("page", "1"))
     if page < 1 or size < -1 or size == 0:
         raise ReportError("10017")
@@ -101,7 +101,7 @@ GROUP, USER, ROOM = (
 )
 
 
-def answer(store: Store, report: Report, params: Mapping[str, str]) -> list[Row] | Row:
+def answer(store: SandboxStore, report: SandboxReport, params: Mapping[str, str]) -> list[Row] | Row:
     """A report's rows as of now. Raises ReportError: a missing parameter and no rows are both 10002."""
     clock, world = store.world.clock, store.world
     values: Values = {"now": clock.now(), "oldest": clock.midnight(world.first_day(clock.today()))}
@@ -120,7 +120,7 @@ def answer(store: Store, report: Report, params: Mapping[str, str]) -> list[Row]
     return rows
 
 
-def _daily(store: Store, values: Values) -> list[Row]:
+def _daily(store: SandboxStore, values: Values) -> list[Row]:
     """R1: whole days from the daily totals; a day that is not over, or not whole in the frame, from its movements."""
     clock = store.world.clock
     group = next(each for each in store.world.groups if each.id == values["groupid"])
@@ -166,7 +166,7 @@ def _daily(store: Store, values: Values) -> list[Row]:
     return rows
 
 
-def _part_of_day(store: Store, group: int, start: int, end: int) -> Row | None:
+def _part_of_day(store: SandboxStore, group: int, start: int, end: int) -> Row | None:
     first, last = store.world.id_range(start, end)
     asked = {"group": group, "start": start, "end": end, "first": first, "last": last}
     refunds, payments = (", ".join(str(kind.id) for kind in kinds) for kinds in (movement.REFUNDS, movement.PAYMENTS))
@@ -196,15 +196,15 @@ def _case(column: str) -> str:
 GROUP_COLUMNS = {"group_name": "g.name", "group_id": "m.group_id", "external_group_id": "g.external_id"}
 
 
-def _of_group(store: Store, values: Values) -> str:
+def _of_group(store: SandboxStore, values: Values) -> str:
     return "m.group_id = :group_id"
 
 
-def _of_user(store: Store, values: Values) -> str:
+def _of_user(store: SandboxStore, values: Values) -> str:
     return "m.user_id = :user_id"
 
 
-def _of_family(store: Store, values: Values) -> str:
+def _of_family(store: SandboxStore, values: Values) -> str:
     """A group and its descendants, or every group without one."""
     groups = store.world.groups
     family = [each.id for each in groups if values.get("group_id") in (None, each.id)]
@@ -217,15 +217,15 @@ def _of_family(store: Store, values: Values) -> str:
 
 
 def _movements(
-    columns: Mapping[str, str], scope: Callable[[Store, Values], str], order: str
-) -> Callable[[Store, Values], list[Row]]:
+    columns: Mapping[str, str], scope: Callable[[SandboxStore, Values], str], order: str
+) -> Callable[[SandboxStore, Values], list[Row]]:
     """R5, R7 and R11: the movements of a scope, in the order of their ids."""
     sql = f"""SELECT {", ".join(f"{value} AS {name}" for name, value in columns.items())}
         FROM movement m CROSS JOIN "group" g ON g.id = m.group_id CROSS JOIN user u ON u.id = m.user_id
         WHERE m.id BETWEEN :first_id AND :last_id AND m.ts BETWEEN :start AND :end AND {{}}
         ORDER BY m.id {order} LIMIT :limit OFFSET :offset"""
 
-    def rows(store: Store, values: Values) -> list[Row]:
+    def rows(store: SandboxStore, values: Values) -> list[Row]:
         end = min(values["end"], values["now"])
         if end < values["start"]:
             return []
@@ -236,7 +236,7 @@ def _movements(
     return rows
 
 
-def _groups(store: Store, values: Values) -> list[Row]:
+def _groups(store: SandboxStore, values: Values) -> list[Row]:
     """R8: groups by id."""
     return [
         {"id": group.id, "external_group_id": group.external_id, "name": group.name, "type": group.type}
@@ -245,7 +245,7 @@ def _groups(store: Store, values: Values) -> list[Row]:
     ]
 
 
-def _users(store: Store, values: Values) -> list[Row]:
+def _users(store: SandboxStore, values: Values) -> list[Row]:
     """R9: users by id. `fkgroup` is the group's name in a row, and its id as a filter (C18)."""
     groups = {group.id: group for group in store.world.groups}
     searched = values.get("username", "").lower()
@@ -265,7 +265,7 @@ def _users(store: Store, values: Values) -> list[Row]:
     ]
 
 
-def _jackpots(store: Store, values: Values) -> list[Row]:
+def _jackpots(store: SandboxStore, values: Values) -> list[Row]:
     """R10: every progressive jackpot as of now."""
     amounts = {
         "value": "v.value",
@@ -290,30 +290,32 @@ _API_REFUND = f"m.kind = {movement.API_REFUND.id}"
 _SIGN = f"CASE WHEN m.kind = {movement.WAGER.id} THEN '-' ELSE '' END"
 
 REPORTS = (
-    Report(
+    SandboxReport(
         "reports",
         "users_report",
-        (Parameter("groupid", GROUP, required=True), Parameter("timestamp", _frame, required=True)),
+        (SandboxParameter("groupid", GROUP, required=True), SandboxParameter("timestamp", _frame, required=True)),
         _daily,
-        key="Report",
+        key="SandboxReport",
     ),
-    Report(
+    SandboxReport(
         "reports",
         "api_bulk_games_report",
         (
-            Parameter("starts_at", _frame, required=True),
-            Parameter("bs_room_id", ROOM),
-            Parameter("status", _status),
-            Parameter("per_page", _page),
+            SandboxParameter("starts_at", _frame, required=True),
+            SandboxParameter("bs_room_id", ROOM),
+            SandboxParameter("status", _status),
+            SandboxParameter("per_page", _page),
         ),
         bulk_games,
     ),
-    Report("reports", "api_retail_game_details", (Parameter("id", _game, required=True),), game_details),
-    Report("reports", "api_retail_game_details_simplified", (Parameter("id", _game, required=True),), game_summary),
-    Report(
+    SandboxReport("reports", "api_retail_game_details", (SandboxParameter("id", _game, required=True),), game_details),
+    SandboxReport(
+        "reports", "api_retail_game_details_simplified", (SandboxParameter("id", _game, required=True),), game_summary
+    ),
+    SandboxReport(
         "reports",
         "api_retail_movements",
-        (Parameter("timestamp", _frame, required=True), Parameter("group_id", GROUP, required=True)),
+        (SandboxParameter("timestamp", _frame, required=True), SandboxParameter("group_id", GROUP, required=True)),
         _movements(
             {
                 "movement_id": "m.id",
@@ -333,19 +335,19 @@ REPORTS = (
             "DESC",
         ),
     ),
-    Report(
+    SandboxReport(
         "reports",
         "api_selling_and_preselling_games_report",
-        (Parameter("starts_at", _frame, required=True), Parameter("bs_room_id", ROOM, required=True)),
+        (SandboxParameter("starts_at", _frame, required=True), SandboxParameter("bs_room_id", ROOM, required=True)),
         games_on_sale,
     ),
-    Report(
+    SandboxReport(
         "reports",
         "transaction_report",
         (
-            Parameter("user_id", USER, required=True),
-            Parameter("timestamp", _frame, required=True),
-            Parameter("per_page", _page),
+            SandboxParameter("user_id", USER, required=True),
+            SandboxParameter("timestamp", _frame, required=True),
+            SandboxParameter("per_page", _page),
         ),
         _movements(
             {
@@ -362,22 +364,22 @@ REPORTS = (
             "DESC",
         ),
     ),
-    Report("reports", "api_groups_report", (Parameter("id", GROUP),), _groups),
-    Report(
+    SandboxReport("reports", "api_groups_report", (SandboxParameter("id", GROUP),), _groups),
+    SandboxReport(
         "reports",
         "api_users_report",
-        (Parameter("id", USER), Parameter("username", _text), Parameter("fkgroup", GROUP)),
+        (SandboxParameter("id", USER), SandboxParameter("username", _text), SandboxParameter("fkgroup", GROUP)),
         _users,
         after={"break": False},
     ),
-    Report("reports", "progressive_jackpot_summary", (), _jackpots),
-    Report(
+    SandboxReport("reports", "progressive_jackpot_summary", (), _jackpots),
+    SandboxReport(
         "group_reports",
         "api_movements_external_report",
         (
-            Parameter("timestamp", _frame, required=True),
-            Parameter("group_id", GROUP),
-            Parameter("per_page", _page),
+            SandboxParameter("timestamp", _frame, required=True),
+            SandboxParameter("group_id", GROUP),
+            SandboxParameter("per_page", _page),
         ),
         _movements(
             {

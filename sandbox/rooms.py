@@ -44,7 +44,7 @@ class Jackpot:
 
 
 @dataclass(frozen=True)
-class Room:
+class SandboxRoom:
     """A room: `delay` seconds between balls, its first game of a day `offset` seconds later than the first room's."""
 
     id: int
@@ -65,7 +65,7 @@ _PLANS = (
 )
 
 
-def rooms(count: int) -> list[Room]:
+def rooms(count: int) -> list[SandboxRoom]:
     """The first `count` rooms; after the third, their kinds repeat under numbered names."""
     made = []
     for index in range(count):
@@ -73,7 +73,7 @@ def rooms(count: int) -> list[Room]:
         again = "" if index < len(_PLANS) else f" {index // len(_PLANS) + 1}"
         jackpot = _jackpot(index + 1, f"{name}{again} Jackpot", balls) if pooled else None
         made.append(
-            Room(
+            SandboxRoom(
                 id=index + 1,
                 name=name + again,
                 variant=f"{balls} balls",

@@ -75,7 +75,7 @@ class WorldFileError(Exception):
     """The file cannot be used as a world's database; the text says why."""
 
 
-class Store:
+class SandboxStore:
     """The database of one world. `connection` reads and writes; use it from one thread at a time."""
 
     def __init__(self, path: Path, world: World) -> None:

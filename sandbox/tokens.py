@@ -7,7 +7,7 @@ AGENT, AGENT_TOKEN = "sandbox-agent", "sandbox-agent-token"
 
 
 @dataclass(frozen=True)
-class Agent:
+class SandboxAgent:
     """An agent of the game log: its token, and whether it serves the players (all groups, C22) or nobody."""
 
     token: str
@@ -18,16 +18,19 @@ def _default_tokens() -> dict[str, str]:
     return {TOKEN: "en", f"{TOKEN}-es": "es"}
 
 
-def _default_agents() -> dict[str, Agent]:
-    return {AGENT: Agent(AGENT_TOKEN, True), "sandbox-idle-agent": Agent("sandbox-idle-agent-token", False)}
+def _default_agents() -> dict[str, SandboxAgent]:
+    return {
+        AGENT: SandboxAgent(AGENT_TOKEN, True),
+        "sandbox-idle-agent": SandboxAgent("sandbox-idle-agent-token", False),
+    }
 
 
 @dataclass
-class Tokens:
+class SandboxTokens:
     """The tokens valid at present: `gamehub` maps a token to its language, `agents` a code to its agent."""
 
     gamehub: dict[str, str] = field(default_factory=_default_tokens)
-    agents: dict[str, Agent] = field(default_factory=_default_agents)
+    agents: dict[str, SandboxAgent] = field(default_factory=_default_agents)
 
     def reset(self) -> None:
         """Back to the tokens that the sandbox starts with."""

@@ -13,7 +13,7 @@ JACKPOT = len(PRIZES)
 
 
 @dataclass(frozen=True)
-class Win:
+class SandboxWin:
     """One card's share of a prize. Cents; `prize` indexes PRIZE_NAMES, `ordinal` is the card's place in the game."""
 
     id: int
@@ -63,14 +63,14 @@ def ticket_code(strip: int) -> str:
 TICKET_CODE = "printf('%dq%03x', {0}, {0} * 40503 % 4096)"
 
 
-def prizes_json(wins: Sequence[Win]) -> bytes:
+def prizes_json(wins: Sequence[SandboxWin]) -> bytes:
     """R2's `prizes`: one for each winning card."""
     return orjson.dumps(
         [{"id": win.id, "prize_name": win.name, "paid": money(win.amount), "call_number": win.call} for win in wins]
     )
 
 
-def winners_json(wins: Sequence[Win]) -> bytes:
+def winners_json(wins: Sequence[SandboxWin]) -> bytes:
     """R2's `winners`. A user id is a string as in the document's example, an external one a number as in its table."""
     return orjson.dumps(
         [

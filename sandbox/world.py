@@ -11,8 +11,8 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from sandbox.clock import Clock, day_number
-from sandbox.people import Group, User, people
-from sandbox.rooms import INTERVAL, Room, rooms
+from sandbox.people import SandboxGroup, SandboxUser, people
+from sandbox.rooms import INTERVAL, SandboxRoom, rooms
 
 # What happened on a day: for each table, its rows as they are inserted.
 Rows = dict[str, Iterable[tuple[object, ...]]]
@@ -30,9 +30,9 @@ class World:
     room_count: int
     days: int
     clock: Clock
-    rooms: list[Room] = field(init=False)
-    groups: list[Group] = field(init=False)
-    players: list[User] = field(init=False)
+    rooms: list[SandboxRoom] = field(init=False)
+    groups: list[SandboxGroup] = field(init=False)
+    players: list[SandboxUser] = field(init=False)
 
     def __post_init__(self) -> None:
         groups, players = people(self.users, self.seed)

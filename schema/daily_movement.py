@@ -9,17 +9,17 @@ from strawberry import Info
 from resolvers.currency import currencies
 from resolvers.session import Session
 from schema.group import group_id
-from schema.mapping.entity import Window, column, link
+from schema.mapping.entity import Entity, column, link
 from schema.mapping.links import GroupLink
 from schema.mapping.relation import relation
 from schema.scalars import Date, Decimal
 from upstream.reports import rows
 
-ROW = rows.DailyMovement
+ROW = rows.DailyMovementRow
 
 
 @strawberry.type
-class DailyMovement(Window):
+class DailyMovement(Entity):
     """The movements of a group on one day, in the report's own figures (Bingo Financial Report Daily Movements, R1)."""
 
     date: Date = column({ROW: "timestamp"}, "The day (see `Group.dailyMovements`).", during="past")

@@ -9,8 +9,8 @@ from strawberry import Info
 from resolvers.currency import currencies
 from resolvers.session import Session
 from schema.group import group_id
-from schema.mapping.entity import Window, column, link, moment
-from schema.mapping.expression import Told
+from schema.mapping.entity import Entity, column, link, moment
+from schema.mapping.expression import ColumnReader
 from schema.mapping.links import GameLink, GroupLink, UserLink
 from schema.mapping.relation import relation
 from schema.scalars import DateTime, Decimal
@@ -32,35 +32,35 @@ def _subtype_name(row: Any) -> str | None:
 
 
 @strawberry.type
-class FinancialMovement(Window):
+class FinancialMovement(Entity):
     """A financial movement of a group or of one below it (Financial Movements Report, R11). It has no id of its own."""
 
-    timestamp: DateTime = moment({rows.FinancialMovement: "timestamp"}, "When the movement was made.", during="past")
-    type: int = column({rows.FinancialMovement: "type"}, "1 wager, 3 refund, 100 API transaction.")
+    timestamp: DateTime = moment({rows.FinancialMovementRow: "timestamp"}, "When the movement was made.", during="past")
+    type: int = column({rows.FinancialMovementRow: "type"}, "1 wager, 3 refund, 100 API transaction.")
     type_name: str | None = column(
-        {rows.FinancialMovement: Told(lambda row: TYPES.get(row.type), ("type",), str)},
+        {rows.FinancialMovementRow: ColumnReader(lambda row: TYPES.get(row.type), ("type",), str)},
         "The type in words; null for one not documented.",
     )
-    subtype: int = column({rows.FinancialMovement: "subtype"}, "The kind of movement within its type.")
+    subtype: int = column({rows.FinancialMovementRow: "subtype"}, "The kind of movement within its type.")
     subtype_name: str | None = column(
-        {rows.FinancialMovement: Told(_subtype_name, ("type", "subtype"), str)},
+        {rows.FinancialMovementRow: ColumnReader(_subtype_name, ("type", "subtype"), str)},
         "The subtype in words; null for one not documented.",
     )
     amount: Decimal = column(
-        {rows.FinancialMovement: "currency_amount"}, "The amount as the report has it: a wager carries no sign."
+        {rows.FinancialMovementRow: "currency_amount"}, "The amount as the report has it: a wager carries no sign."
     )
     group: GroupLink | None = link(
         "Group",
-        {rows.FinancialMovement: {"id": "group_id", "external_id": "external_group_id"}},
+        {rows.FinancialMovementRow: {"id": "group_id", "external_id": "external_group_id"}},
         "The group that the movement was made in: the one asked for, or one below it.",
     )
     user: UserLink | None = link(
         "User",
-        {rows.FinancialMovement: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
+        {rows.FinancialMovementRow: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
         "The user who made the movement.",
     )
     game: GameLink | None = link(
-        "Game", {rows.FinancialMovement: {"id": "game_id"}}, "The game that it was made in, if any."
+        "Game", {rows.FinancialMovementRow: {"id": "game_id"}}, "The game that it was made in, if any."
     )
 
     @relation

@@ -8,8 +8,8 @@ from strawberry import ID
 
 from resolvers import edges
 from schema.jackpot import GameJackpot, JackpotBuildMethod, build_method, game_jackpot
-from schema.mapping.entity import UNKNOWN, Source, Window, column, link, moment, part
-from schema.mapping.expression import Told
+from schema.mapping.entity import UNKNOWN, Entity, EntitySource, column, link, moment, part
+from schema.mapping.expression import ColumnReader
 from schema.mapping.links import RoomLink
 from schema.mapping.node import Node
 from schema.prize import Prize
@@ -21,14 +21,14 @@ from upstream.decoding.bad_value import BadValue
 from upstream.interval import Interval, dates
 from upstream.reports import rows
 
-BULK = rows.RoomGame
-DETAIL = rows.GameDetail
-SUMMARY = rows.GameSummary
-SALE = rows.GameOnSale
+BULK = rows.RoomGameRow
+DETAIL = rows.GameDetailRow
+SUMMARY = rows.GameSummaryRow
+SALE = rows.GameOnSaleRow
 
 
 @strawberry.type
-class GameConfiguration(Window):
+class GameConfiguration(Entity):
     """How a game is set up."""
 
     id: ID | None = column({BULK: "game_configuration_id", DETAIL: "game_configuration_id"}, "The configuration's id.")
@@ -48,7 +48,7 @@ class GameConfiguration(Window):
 
 def _room_of(window: Any) -> int | None:
     told = window.told.get("room")
-    if isinstance(told, Window):
+    if isinstance(told, Entity):
         identity: int | None = told.identity
         return identity
     return next((row.room_id for row in window.rows if isinstance(row, BULK | DETAIL)), None)
@@ -60,7 +60,7 @@ def _status_of_text(row: Any) -> Any:
     return UNKNOWN if status is GameStatus.UNKNOWN and isinstance(row.status, str) else status
 
 
-def _prizes_settled_by(window: Window) -> type[rows.Row] | None:
+def _prizes_settled_by(window: Entity) -> type[rows.Row] | None:
     """While a game is on sale, R6 tells its prizes, whatever else was read of the game."""
     for row in window.rows:
         number = row.status_id if isinstance(row, DETAIL) else getattr(row, "status", None)
@@ -81,17 +81,17 @@ def _sale_of(window: Any) -> Interval | BadValue | None:
 
 
 @strawberry.federation.type(keys=["id"])
-class Game(Node, Window):
+class Game(Node, Entity):
     """One bingo game. Four reports each know a part of it (R2, R3, R4, R6); only those selected from are read.
 
     Its amounts are in the currency of its room, which no report names: groups of several currencies may play there.
     """
 
     sources = (
-        Source(SUMMARY, edges.GAME_SUMMARY_BY_ID, column="bs_game_id_main"),
-        Source(DETAIL, edges.GAME_DETAIL_BY_ID, column="game_id"),
-        Source(BULK, edges.GAMES_OF_PERIOD, interval=lambda window: window.interval),
-        Source(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=_room_of, interval=_sale_of, after=(DETAIL, BULK)),
+        EntitySource(SUMMARY, edges.GAME_SUMMARY_BY_ID, column="bs_game_id_main"),
+        EntitySource(DETAIL, edges.GAME_DETAIL_BY_ID, column="game_id"),
+        EntitySource(BULK, edges.GAMES_OF_PERIOD, interval=lambda window: window.interval),
+        EntitySource(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=_room_of, interval=_sale_of, after=(DETAIL, BULK)),
     )
 
     id: ID = column(
@@ -120,7 +120,7 @@ class Game(Node, Window):
     )
     status_name: str | None = column(
         {
-            BULK: Told(lambda row: status_words(row.status) or row.status_name, ("status", "status_name"), str),
+            BULK: ColumnReader(lambda row: status_words(row.status) or row.status_name, ("status", "status_name"), str),
             DETAIL: lambda row: status_words(row.status_id) or row.status_name,
             SUMMARY: lambda row: status_words(row.status) or UNKNOWN,
             SALE: lambda row: status_words(row.status) or UNKNOWN,

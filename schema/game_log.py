@@ -9,8 +9,8 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.directory import undecided
-from resolvers.session import Rows, Session
-from schema.mapping.entity import WINDOWS, Window, column, complete, moment
+from resolvers.session import KeyRows, Session
+from schema.mapping.entity import WINDOWS, Entity, column, complete, moment
 from schema.mapping.links import UserLink
 from schema.mapping.node import Node
 from schema.mapping.selection import select
@@ -20,14 +20,14 @@ from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports.request import sendable
 
-ROW = rows.GameLog
+ROW = rows.GameLogRow
 DEFAULT_GAME_TYPE = "slot"
 # Money of G1 is a JSON double: up to 17 digits, written without an exponent from 0.000001 on.
 DOUBLE_DECIMALS = 22
 
 
 @strawberry.federation.type(keys=["id"])
-class GameLog(Node, Window):
+class GameLog(Node, Entity):
     """One transaction of a game on Game History (get_game_log, G1).
 
     Game History has no look-up by id: `node(nodeId:)` is the way back to a log, and an entity reference by id alone is
@@ -71,10 +71,10 @@ class GameLog(Node, Window):
         return found
 
     @property
-    def row(self) -> rows.GameLog:
+    def row(self) -> rows.GameLogRow:
         """The row it stands on: there is but one report."""
         row = self.rows[0]
-        assert isinstance(row, rows.GameLog)
+        assert isinstance(row, rows.GameLogRow)
         return row
 
     def place(self) -> tuple[object, ...]:
@@ -82,7 +82,7 @@ class GameLog(Node, Window):
         return (self.identity, self.row.created_at, self.row.agent_code, self.row.user_code, game_type)
 
 
-async def _user_of(log: GameLog) -> Window | None:
+async def _user_of(log: GameLog) -> Entity | None:
     """Return the user of a log by the configured rule (C22), one whom the log's agent serves; None if there is none.
 
     `User.gameLogs` of that user lists this log, and no other user's does (C27).
@@ -100,15 +100,15 @@ async def _user_of(log: GameLog) -> Window | None:
     return None if user is None else WINDOWS["User"].on(user, session=session)
 
 
-async def _user_of_exactly(session: Session, code: str, agent: str) -> rows.User | None:
+async def _user_of_exactly(session: Session, code: str, agent: str) -> rows.UserRow | None:
     """Return the user of the agent who has exactly this code. Raise `Incomplete` if several have it."""
     if session.user_code_from == "id":
-        found = await session.rows(edges.USER_BY_ID, int(code)) if is_id(code) and code[0] != "0" else Rows()
+        found = await session.rows(edges.USER_BY_ID, int(code)) if is_id(code) and code[0] != "0" else KeyRows()
     elif session.user_code_from == "external_user_id":
         found = await session.rows(edges.USER_BY_EXTERNAL_ID, code)
     else:
         found = await session.rows(edges.USER_BY_USERNAME, code)
-    users: list[rows.User] = [*found]
+    users: list[rows.UserRow] = [*found]
     if users and session.many_agents:
         homes = [await WINDOWS["User"].on(user, session=session).home() for user in users]  # type: ignore[attr-defined]
         users = [user for user, home in zip(users, homes, strict=True) if session.agent_of_group(home) == agent]

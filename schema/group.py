@@ -11,8 +11,8 @@ from resolvers.currency import currencies
 from resolvers.daily import business_days, days_of_report
 from resolvers.session import Session
 from schema.mapping import order
-from schema.mapping.connection import Connection, Page, connect_each, reads
-from schema.mapping.entity import Source, Window, column, identities
+from schema.mapping.connection import Connection, ConnectionPage, connect_each, reads
+from schema.mapping.entity import Entity, EntitySource, column, identities
 from schema.mapping.errors import BadUserInput
 from schema.mapping.links import DailyMovementLink, FinancialMovementLink, TransactionLink, UserLink
 from schema.mapping.node import Node
@@ -26,19 +26,19 @@ from upstream.reports import rows
 from upstream.reports.rows import Row
 
 
-class GroupSource(Source):
+class GroupSource(EntitySource):
     """A group by its id, or by its name where the users' report tells no more (C16, C18) and no two groups share it."""
 
     __slots__ = ()
 
-    async def load(self, window: Window) -> Row | None:
+    async def load(self, window: Entity) -> Row | None:
         name = window.told.get("name")
         if window.identity is not None or name is None:
             return await super().load(window)
         return await group_of_name(window.session, name)
 
 
-async def group_of_name(session: Session, name: str) -> rows.Group:
+async def group_of_name(session: Session, name: str) -> rows.GroupRow:
     """The one group of a name. Raises `Incomplete` if there are more, or none: then nobody can tell which is meant."""
     found = await session.rows(edges.GROUP_BY_NAME, name)
     if len(found) != 1:
@@ -46,28 +46,28 @@ async def group_of_name(session: Session, name: str) -> rows.Group:
             f'R9 tells a user\'s group by its name alone, "{name}", and {len(found)} groups have that name.',
             report="R9",
         )
-    group: rows.Group = found[0]
+    group: rows.GroupRow = found[0]
     return group
 
 
-def group_id(movement: Window) -> int | None:
+def group_id(movement: Entity) -> int | None:
     """Return the id of the group of a daily or a financial movement, as far as it is known here."""
     told = movement.told.get("group")
     row: Any = movement.rows[0]
     identity: int | None = row.group_id
-    return told.identity if identity is None and isinstance(told, Window) else identity
+    return told.identity if identity is None and isinstance(told, Entity) else identity
 
 
 @strawberry.federation.type(keys=["id"])
-class Group(Node, Window):
+class Group(Node, Entity):
     """A group of the business: a manager, a distributor or a local, to which users belong (Group List Report, R8)."""
 
-    sources = (GroupSource(rows.Group, edges.GROUP_BY_ID),)
+    sources = (GroupSource(rows.GroupRow, edges.GROUP_BY_ID),)
 
-    id: ID = column({rows.Group: "id"}, "GameHub's own id of the group, such as 382.")
-    external_id: ID | None = column({rows.Group: "external_group_id"}, "Your own id of the group, if it has one.")
-    name: str | None = column({rows.Group: "name"}, "The group's name.")
-    type: str | None = column({rows.Group: "type"}, "The kind of group, such as Manager, Distributor or Local.")
+    id: ID = column({rows.GroupRow: "id"}, "GameHub's own id of the group, such as 382.")
+    external_id: ID | None = column({rows.GroupRow: "external_group_id"}, "Your own id of the group, if it has one.")
+    name: str | None = column({rows.GroupRow: "name"}, "The group's name.")
+    type: str | None = column({rows.GroupRow: "type"}, "The kind of group, such as Manager, Distributor or Local.")
 
     @property
     def findable(self) -> bool:
@@ -94,7 +94,7 @@ class Group(Node, Window):
         after: str | None = None,
     ) -> list[Connection[UserLink] | None]:
         """The users who belong to this group, by id; `username` searches inside names (User List Report, R9)."""
-        page = Page.of(order.USERS, first, after)
+        page = ConnectionPage.of(order.USERS, first, after)
         found = await info.context.rows_of(
             edges.USERS_OF_GROUP, identities(groups), field="Group.users", columns=reads(info, "User", page),
             username=username,
@@ -110,7 +110,7 @@ class Group(Node, Window):
         after: str | None = None,
     ) -> list[Connection[TransactionLink] | None]:
         """The movements made in this group, whoever made them, newest first (Retails Movements, R5)."""
-        page = Page.of(order.TRANSACTIONS, first, after)
+        page = ConnectionPage.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
         found = await info.context.rows_of(
             edges.MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.transactions",
@@ -152,7 +152,7 @@ class Group(Node, Window):
         after: str | None = None,
     ) -> list[Connection[FinancialMovementLink] | None]:
         """The financial movements of this group and of all groups below it, newest first (R11)."""
-        page = Page.of(order.FINANCIAL_MOVEMENTS, first, after)
+        page = ConnectionPage.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
         found = await info.context.rows_of(
             edges.FINANCIAL_MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.financialMovements",

@@ -5,13 +5,13 @@ from typing import Any
 
 import strawberry
 
-from schema.mapping.entity import Window, column, part
+from schema.mapping.entity import Entity, column, part
 from schema.scalars import Decimal
 from schema.winner import Winner
 from upstream.decoding.bad_value import sound
 from upstream.reports import rows
 
-ROW = rows.ProgressiveJackpot
+ROW = rows.ProgressiveJackpotRow
 
 
 @strawberry.enum
@@ -43,14 +43,14 @@ def _from_summary(row: Any) -> Any:
 
 
 @strawberry.type
-class GameJackpot(Window):
+class GameJackpot(Entity):
     """The progressive jackpot that a game plays for."""
 
-    name: str = column({rows.GameDetailJackpot: "name", rows.GameSummary: "pjp_id"}, "The jackpot's name.")
+    name: str = column({rows.GameDetailJackpot: "name", rows.GameSummaryRow: "pjp_id"}, "The jackpot's name.")
     winnable_until_call: int | None = column(
         {
             rows.GameDetailJackpot: "pjp_winnable_until_call",
-            rows.GameSummary: "pjp_winnable_until_call_included",
+            rows.GameSummaryRow: "pjp_winnable_until_call_included",
         },
         "It is won by a full house up to this call, included.",
     )
@@ -63,13 +63,16 @@ def game_jackpot(description: str) -> Any:
     """The field of a game that holds its jackpot: an object in R3, a name in R4, `false` for none (C16)."""
     return part(
         GameJackpot,
-        {rows.GameDetail: (_from_detail, rows.GameDetailJackpot), rows.GameSummary: (_from_summary, rows.GameSummary)},
+        {
+            rows.GameDetailRow: (_from_detail, rows.GameDetailJackpot),
+            rows.GameSummaryRow: (_from_summary, rows.GameSummaryRow),
+        },
         description,
     )
 
 
 @strawberry.type
-class ProgressiveJackpot(Window):
+class ProgressiveJackpot(Entity):
     """A progressive jackpot as it stands: a visible value and a hidden seed (Progressive Jackpots Summary, R10)."""
 
     description: str = column({ROW: "description"}, "The jackpot's name.")

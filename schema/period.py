@@ -11,7 +11,7 @@ from resolvers.session import Session
 from schema.mapping.errors import BadUserInput
 from schema.scalars import Date, DateTime
 from upstream import interval
-from upstream.interval import Frame, Interval
+from upstream.interval import Interval, SentFrame
 from upstream.reports.request import YEARS, in_years
 
 
@@ -21,13 +21,19 @@ from upstream.reports.request import YEARS, in_years
 class TimeFrame(Enum):
     """A named period in the business time zone."""
 
-    TODAY = strawberry.enum_value(Frame.TODAY.value, description="The current day, from midnight to midnight.")
-    YESTERDAY = strawberry.enum_value(Frame.YESTERDAY.value, description="The day before today.")
-    THIS_WEEK = strawberry.enum_value(Frame.THIS_WEEK.value, description="From Monday up to and including today.")
-    LAST_WEEK = strawberry.enum_value(Frame.LAST_WEEK.value, description="The Monday to Sunday before this week.")
-    THIS_MONTH = strawberry.enum_value(Frame.THIS_MONTH.value, description="From the 1st up to and including today.")
-    LAST_MONTH = strawberry.enum_value(Frame.LAST_MONTH.value, description="The whole calendar month before this one.")
-    THIS_YEAR = strawberry.enum_value(Frame.THIS_YEAR.value, description="From 1 January up to and including today.")
+    TODAY = strawberry.enum_value(SentFrame.TODAY.value, description="The current day, from midnight to midnight.")
+    YESTERDAY = strawberry.enum_value(SentFrame.YESTERDAY.value, description="The day before today.")
+    THIS_WEEK = strawberry.enum_value(SentFrame.THIS_WEEK.value, description="From Monday up to and including today.")
+    LAST_WEEK = strawberry.enum_value(SentFrame.LAST_WEEK.value, description="The Monday to Sunday before this week.")
+    THIS_MONTH = strawberry.enum_value(
+        SentFrame.THIS_MONTH.value, description="From the 1st up to and including today."
+    )
+    LAST_MONTH = strawberry.enum_value(
+        SentFrame.LAST_MONTH.value, description="The whole calendar month before this one."
+    )
+    THIS_YEAR = strawberry.enum_value(
+        SentFrame.THIS_YEAR.value, description="From 1 January up to and including today."
+    )
 
 
 @strawberry.input
@@ -87,4 +93,4 @@ def _resolve(session: Session, period: Period) -> Interval:
         except OverflowError:
             raise BadUserInput("during.between: that lies outside the calendar.") from None
     assert period.frame
-    return interval.resolve(Frame(period.frame.value), session.now, session.zone)
+    return interval.resolve(SentFrame(period.frame.value), session.now, session.zone)

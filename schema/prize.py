@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 from strawberry import ID
 
-from schema.mapping.entity import Window, column, part
+from schema.mapping.entity import Entity, column, part
 from schema.scalars import Decimal
 from schema.winner import Winner
 from upstream.reports import rows
@@ -34,7 +34,7 @@ def _amount(row: Any) -> Hashable | None:
 
 
 @strawberry.type
-class Prize(Window):
+class Prize(Entity):
     """A prize of a game. If several cards won it, it is listed several times, once for each."""
 
     id: ID | None = column(

@@ -7,15 +7,15 @@ import strawberry
 from strawberry import ID, Info
 
 from resolvers import edges
-from resolvers.session import Rows, Session
+from resolvers.session import KeyRows, Session
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
 from schema.game_log import DEFAULT_GAME_TYPE, GameLog
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
 from schema.mapping import order
-from schema.mapping.connection import Connection, Page, connect, reads
-from schema.mapping.entity import Window, complete, lookup
+from schema.mapping.connection import Connection, ConnectionPage, connect, reads
+from schema.mapping.entity import Entity, complete, lookup
 from schema.mapping.errors import BadUserInput
 from schema.mapping.node import Node, decode
 from schema.mapping.references import REFERENCES
@@ -30,17 +30,17 @@ from upstream.reports import table as reports
 MAX_IDS = 1000
 
 
-async def _one(info: Info[Session, Any], kind: type[Window], id: ID) -> Any:
+async def _one(info: Info[Session, Any], kind: type[Entity], id: ID) -> Any:
     window = kind.tell({"id": parse_id(id)}, session=info.context)
     return await lookup(window, select(info))
 
 
-async def _of_ids(session: Session, edge: edges.Edge, ids: list[ID]) -> Rows:
+async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> KeyRows:
     if len(ids) > MAX_IDS:
         raise BadUserInput(f"ids: {len(ids)} ids are too many; ask for up to {MAX_IDS} at a time.")
     keys = dict.fromkeys(parse_id(id, "ids") for id in ids)
     found = await asyncio.gather(*(session.rows(edge, key) for key in keys))
-    return Rows.joined(found)
+    return KeyRows.joined(found)
 
 
 @strawberry.type
@@ -57,7 +57,7 @@ class Query:
         self, info: Info[Session, Any], ids: list[ID] | None = None, first: int | None = None, after: str | None = None
     ) -> Connection[Group] | None:
         """All groups, or those of the given ids, by id (Group List Report, R8)."""
-        page = Page.of(order.GROUPS, first, after)
+        page = ConnectionPage.of(order.GROUPS, first, after)
         session = info.context
         found = await (
             session.all(reports.GROUPS, field="Query.groups", columns=reads(info, "Group", page))
@@ -82,7 +82,7 @@ class Query:
         after: str | None = None,
     ) -> Connection[User] | None:
         """All users, or those of the given ids, of a name that contains `username`, or of a group, by id (R9)."""
-        page = Page.of(order.USERS, first, after)
+        page = ConnectionPage.of(order.USERS, first, after)
         session = info.context
         group = None if group_id is None else parse_id(group_id, "groupId")
         if ids is None:
@@ -94,7 +94,7 @@ class Query:
             found = await _of_ids(session, edges.USER_BY_ID, ids)
             if username is not None or group is not None:
                 others = await session.all(reports.USERS, field="Query.users", username=username, fkgroup=group)
-                found = Rows(row for row in found if others.find("id", row.id) is not None)
+                found = KeyRows(row for row in found if others.find("id", row.id) is not None)
         return await connect(info, "User", page, found)
 
     @strawberry.field
@@ -129,7 +129,7 @@ class Query:
         after: str | None = None,
     ) -> Connection[Game] | None:
         """The games of a room, or of all rooms, by start, if wanted only those of one status (R2)."""
-        page = Page.of(order.GAMES, first, after)
+        page = ConnectionPage.of(order.GAMES, first, after)
         interval = resolve(info, during)
         room = None if room_id is None else parse_id(room_id, "roomId")
         found = await info.context.all(
@@ -147,7 +147,7 @@ class Query:
         after: str | None = None,
     ) -> Connection[GameLog] | None:
         """The game transactions of all agents on Game History, newest first (get_game_log, G1)."""
-        page = Page.of(order.GAME_LOGS, first, after)
+        page = ConnectionPage.of(order.GAME_LOGS, first, after)
         session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
         columns = reads(info, "GameLog", page)
         logs = await asyncio.gather(
@@ -156,7 +156,7 @@ class Query:
                 for agent in session.agents()
             )
         )
-        found = logs[0] if len(logs) == 1 else Rows.joined(logs)
+        found = logs[0] if len(logs) == 1 else KeyRows.joined(logs)
         return await connect(info, "GameLog", page, found, interval=interval, told={"game_type": kind})
 
     @strawberry.field
@@ -169,7 +169,7 @@ class Query:
         after: str | None = None,
     ) -> Connection[FinancialMovement] | None:
         """The financial movements of a group and all below it, or of all groups, newest first (R11)."""
-        page = Page.of(order.FINANCIAL_MOVEMENTS, first, after)
+        page = ConnectionPage.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
         group = None if group_id is None else parse_id(group_id, "groupId")
         found = await info.context.all(

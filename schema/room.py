@@ -11,8 +11,8 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Session
 from schema.mapping import order
-from schema.mapping.connection import Connection, Page, connect_each
-from schema.mapping.entity import UNKNOWN, Source, Window, column, identities
+from schema.mapping.connection import Connection, ConnectionPage, connect_each
+from schema.mapping.entity import UNKNOWN, Entity, EntitySource, column, identities
 from schema.mapping.links import GameLink
 from schema.mapping.node import Node
 from schema.mapping.relation import relation
@@ -23,16 +23,16 @@ from schema.status import GameStatus, status_number
 from upstream import interval as intervals
 from upstream.decoding.bad_value import BadValue
 from upstream.errors import NotFound
-from upstream.interval import Frame, Interval
+from upstream.interval import Interval, SentFrame
 from upstream.reports import rows
 from upstream.reports.rows import Row
 
 
-def _today(window: Window) -> Interval:
-    return intervals.resolve(Frame.TODAY, window.session.now, window.session.zone)
+def _today(window: Entity) -> Interval:
+    return intervals.resolve(SentFrame.TODAY, window.session.now, window.session.zone)
 
 
-class RoomSource(Source):
+class RoomSource(EntitySource):
     """A room is known by its games: by those of today, or else of the last month; one that had none, by its id.
 
     If games of the room are selected as well, they are read first: one call then answers both.
@@ -40,7 +40,7 @@ class RoomSource(Source):
 
     __slots__ = ()
 
-    async def load(self, window: Window) -> Row | None:
+    async def load(self, window: Entity) -> Row | None:
         assert isinstance(window, Room)
         session, today = window.session, _today(window)
         month = Interval(today.start - datetime.timedelta(days=31), today.end)
@@ -49,7 +49,7 @@ class RoomSource(Source):
                 interval, status = window.first_games
                 games = await session.rows(self.edge, window.identity, interval, status=status)
                 if not window.name_selected:
-                    return _named(games) or rows.RoomGame(id=0, room_id=window.identity)
+                    return _named(games) or rows.RoomGameRow(id=0, room_id=window.identity)
                 if month.start <= interval.start and interval.end <= month.end and (named := _named(games)):
                     return named
             for interval in (today, month):
@@ -57,10 +57,10 @@ class RoomSource(Source):
                 if named := _named(games):
                     return named
                 if games:
-                    return rows.RoomGame(id=games[-1].id, room_id=window.identity)
+                    return rows.RoomGameRow(id=games[-1].id, room_id=window.identity)
         except NotFound:
             return None  # of an unknown room the games are an error, and the room itself is null
-        return rows.RoomGame(id=0, room_id=window.identity)
+        return rows.RoomGameRow(id=0, room_id=window.identity)
 
 
 def _named(games: Sequence[Any]) -> Row | None:
@@ -81,34 +81,34 @@ def _first_games(info: Info[Session, Any]) -> tuple[Interval, int | None] | None
     return None
 
 
-def _name(row: rows.RoomGame) -> object:
+def _name(row: rows.RoomGameRow) -> object:
     return row.room_name or (UNKNOWN if row.id else None)
 
 
-def _known_game(window: Window) -> int | None:
-    return next((row.id for row in window.rows if isinstance(row, rows.RoomGame) and row.id), None)
+def _known_game(window: Entity) -> int | None:
+    return next((row.id for row in window.rows if isinstance(row, rows.RoomGameRow) and row.id), None)
 
 
 @strawberry.federation.type(keys=["id"])
-class Room(Node, Window):
+class Room(Node, Entity):
     """A bingo room. The upstream has no report of rooms: a room is known by its games (R2, R3)."""
 
     sources = (
-        RoomSource(rows.RoomGame, edges.GAMES_OF_ROOM, interval=_today),
+        RoomSource(rows.RoomGameRow, edges.GAMES_OF_ROOM, interval=_today),
         # The bulk report tells a room's name in its example alone (C16); the report of one game always does.
-        Source(
-            rows.GameSummary,
+        EntitySource(
+            rows.GameSummaryRow,
             edges.GAME_SUMMARY_BY_ID,
             key=_known_game,
             column="bs_game_id_main",
             value=_known_game,
-            after=(rows.RoomGame,),
+            after=(rows.RoomGameRow,),
         ),
     )
 
-    id: ID = column({rows.RoomGame: "room_id"}, "GameHub's own id of the room.")
+    id: ID = column({rows.RoomGameRow: "room_id"}, "GameHub's own id of the room.")
     name: str | None = column(
-        {rows.RoomGame: _name, rows.GameSummary: "bs_room_id"},
+        {rows.RoomGameRow: _name, rows.GameSummaryRow: "bs_room_id"},
         "The room's name; null if it had no game this month.",
         unsure=True,
     )
@@ -137,7 +137,7 @@ class Room(Node, Window):
         after: str | None = None,
     ) -> list[Connection[GameLink] | None]:
         """The games of the room, by start, if wanted only those of one status (Bulk Games Report, R2)."""
-        page = Page.of(order.GAMES, first, after)
+        page = ConnectionPage.of(order.GAMES, first, after)
         interval = resolve(info, during)
         found = await info.context.rows_of(
             edges.GAMES_OF_ROOM, identities(rooms), interval, field="Room.games", status=status_number(status)

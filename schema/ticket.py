@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 from strawberry import ID
 
-from schema.mapping.entity import Window, column, link, moment, part
+from schema.mapping.entity import Entity, column, link, moment, part
 from schema.mapping.links import GroupLink, UserLink
 from schema.prize import Prize
 from schema.scalars import DateTime
@@ -13,42 +13,42 @@ from upstream.decoding.bad_value import sound
 from upstream.reports import rows
 
 
-def _party(value: Any) -> rows.Party | None:
+def _party(value: Any) -> rows.PartyPart | None:
     """PHP writes "none" as `false`."""
-    return value if isinstance(sound(value), rows.Party) else None
+    return value if isinstance(sound(value), rows.PartyPart) else None
 
 
-def _prizes(win: rows.Win) -> list[rows.WinPrize]:
+def _prizes(win: rows.WinPart) -> list[rows.WinPrize]:
     """The report keys them by prize id (C16)."""
     prizes = sound(win.prizes)
     return list(prizes.values()) if isinstance(prizes, dict) else prizes or []
 
 
 @strawberry.type
-class Card(Window):
+class Card(Entity):
     """A bingo card."""
 
-    id: ID = column({rows.Card: "card_id"}, "The card's id.")
-    numbers: list[int] = column({rows.Card: "numbers"}, "The numbers on it.")
+    id: ID = column({rows.CardPart: "card_id"}, "The card's id.")
+    numbers: list[int] = column({rows.CardPart: "numbers"}, "The numbers on it.")
 
 
 @strawberry.type
-class TicketWin(Window):
+class TicketWin(Entity):
     """What one card of a ticket won."""
 
-    card_id: ID = column({rows.Win: "card_id"}, "The card that won.")
-    prizes: list[Prize] = part(Prize, {rows.Win: (_prizes, rows.WinPrize)}, "What it won.")
+    card_id: ID = column({rows.WinPart: "card_id"}, "The card that won.")
+    prizes: list[Prize] = part(Prize, {rows.WinPart: (_prizes, rows.WinPrize)}, "What it won.")
 
 
 @strawberry.type
-class TicketParty(Window):
+class TicketParty(Entity):
     """Who sold a ticket, or who paid it out."""
 
     user: UserLink | None = link(
-        "User", {rows.Party: {"id": "user_id", "external_id": "external_user_id"}}, "The user or terminal."
+        "User", {rows.PartyPart: {"id": "user_id", "external_id": "external_user_id"}}, "The user or terminal."
     )
     group: GroupLink | None = link(
-        "Group", {rows.Party: {"id": "group_id", "external_id": "external_group_id"}}, "The group."
+        "Group", {rows.PartyPart: {"id": "group_id", "external_id": "external_group_id"}}, "The group."
     )
 
 
@@ -56,21 +56,23 @@ ROW = rows.GameDetailTicket
 
 
 @strawberry.type
-class Ticket(Window):
+class Ticket(Entity):
     """A ticket bought in a game, with its cards (Retail Game Details, R3)."""
 
     id: ID = column({ROW: "ticket_id"}, "The ticket's id.")
     created_at: DateTime | None = moment({ROW: "created_at"}, "When it was bought.")
-    cards: list[Card] = part(Card, {ROW: (lambda row: row.cards or [], rows.Card)}, "Its cards.")
-    wins: list[TicketWin] = part(TicketWin, {ROW: (lambda row: row.win_info or [], rows.Win)}, "What its cards won.")
+    cards: list[Card] = part(Card, {ROW: (lambda row: row.cards or [], rows.CardPart)}, "Its cards.")
+    wins: list[TicketWin] = part(
+        TicketWin, {ROW: (lambda row: row.win_info or [], rows.WinPart)}, "What its cards won."
+    )
     seller_group: GroupLink | None = link(
         "Group",
         {ROW: {"id": "seller_group_id", "external_id": "external_seller_group_id"}},
         "The group that sold it.",
     )
     sold_by: TicketParty | None = part(
-        TicketParty, {ROW: (lambda row: _party(row.sell_info), rows.Party)}, "Who sold it."
+        TicketParty, {ROW: (lambda row: _party(row.sell_info), rows.PartyPart)}, "Who sold it."
     )
     paid_by: TicketParty | None = part(
-        TicketParty, {ROW: (lambda row: _party(row.pay_info), rows.Party)}, "Who paid its prizes out."
+        TicketParty, {ROW: (lambda row: _party(row.pay_info), rows.PartyPart)}, "Who paid its prizes out."
     )

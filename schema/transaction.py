@@ -9,8 +9,8 @@ from strawberry import ID
 
 from resolvers import edges
 from resolvers.movement import wallet_amount
-from schema.mapping.entity import UNKNOWN, Source, Window, column, link, moment
-from schema.mapping.expression import Told
+from schema.mapping.entity import UNKNOWN, Entity, EntitySource, column, link, moment
+from schema.mapping.expression import ColumnReader
 from schema.mapping.links import GameLink, GroupLink, UserLink
 from schema.mapping.node import Node
 from schema.scalars import DateTime, Decimal
@@ -33,12 +33,12 @@ _MOST_AMOUNTS = 100_000
 _AMOUNTS = _WalletAmounts()
 
 
-def _wallet_amount(row: rows.GroupMovement) -> Any:
+def _wallet_amount(row: rows.GroupMovementRow) -> Any:
     """UNKNOWN for a type whose sign is not known: then R7, which carries the sign, has to tell."""
     return _AMOUNTS[row.type, row.currency_amount]
 
 
-def _signed(movements: Sequence[rows.GroupMovement]) -> bool:
+def _signed(movements: Sequence[rows.GroupMovementRow]) -> bool:
     """Whether the wallet's sign of every row is known."""
     kinds, amounts = set(map(attrgetter("type"), movements)), set(values(movements, "currency_amount"))
     # A minus sorts before every digit.
@@ -46,7 +46,7 @@ def _signed(movements: Sequence[rows.GroupMovement]) -> bool:
 
 
 @strawberry.federation.type(keys=["id"])
-class Transaction(Node, Window):
+class Transaction(Node, Entity):
     """A movement of money. Two reports each know a part of it, and its id joins them (R5 and R7).
 
     A transaction is found again through the user who made it, so `node(nodeId:)` is the way to one; an entity reference
@@ -54,35 +54,38 @@ class Transaction(Node, Window):
     """
 
     sources = (
-        Source(
-            rows.UserTransaction,
+        EntitySource(
+            rows.UserTransactionRow,
             edges.TRANSACTIONS_OF_USER,
             key=lambda window: window.user_id,
             column="movement_id",
             interval=lambda window: window.interval,
         ),
-        Source(
-            rows.GroupMovement,
+        EntitySource(
+            rows.GroupMovementRow,
             edges.MOVEMENTS_OF_GROUP,
             key=lambda window: window.group_id,
             column="movement_id",
             interval=lambda window: window.interval,
-            after=(rows.UserTransaction,),
+            after=(rows.UserTransactionRow,),
         ),
     )
 
-    id: ID = column({rows.GroupMovement: "movement_id", rows.UserTransaction: "movement_id"}, "The movement's id.")
+    id: ID = column(
+        {rows.GroupMovementRow: "movement_id", rows.UserTransactionRow: "movement_id"}, "The movement's id."
+    )
     timestamp: DateTime = moment(
-        {rows.GroupMovement: "timestamp", rows.UserTransaction: "timestamp"},
+        {rows.GroupMovementRow: "timestamp", rows.UserTransactionRow: "timestamp"},
         "When the movement was made.",
         during="past",
     )
     type: str = column(
-        {rows.GroupMovement: "type", rows.UserTransaction: "movement_type"}, 'The kind of movement: "Bingo - Wager".'
+        {rows.GroupMovementRow: "type", rows.UserTransactionRow: "movement_type"},
+        'The kind of movement: "Bingo - Wager".',
     )
     amount: Decimal | None = column(
         {
-            rows.GroupMovement: Told(
+            rows.GroupMovementRow: ColumnReader(
                 _wallet_amount,
                 ("type", "currency_amount"),
                 str,
@@ -91,54 +94,56 @@ class Transaction(Node, Window):
                 names={"wallet": _AMOUNTS},
                 sure=_signed,
             ),
-            rows.UserTransaction: "currency_amount",
+            rows.UserTransactionRow: "currency_amount",
         },
         "The amount in `currency`, seen from the user's wallet: a wager is negative. Null, with an error, for a type "
         "without a known sign, if the user's own report (R7) does not have the movement.",
         unsure=True,
     )
-    currency: str | None = column({rows.UserTransaction: "currency_id"}, "The currency of `amount`.")
+    currency: str | None = column({rows.UserTransactionRow: "currency_id"}, "The currency of `amount`.")
     base_amount: Decimal | None = column(
-        {rows.UserTransaction: "base_currency_amount"}, "The amount in `baseCurrency`, with the sign of `amount`."
+        {rows.UserTransactionRow: "base_currency_amount"}, "The amount in `baseCurrency`, with the sign of `amount`."
     )
-    base_currency: str | None = column({rows.UserTransaction: "base_currency_id"}, "The currency of `baseAmount`.")
+    base_currency: str | None = column({rows.UserTransactionRow: "base_currency_id"}, "The currency of `baseAmount`.")
     group: GroupLink | None = link(
         "Group",
         {
             kind: {"id": "group_id", "name": "group_name", "external_id": "external_group_id"}
-            for kind in (rows.GroupMovement, rows.UserTransaction)
+            for kind in (rows.GroupMovementRow, rows.UserTransactionRow)
         },
         "The group that the movement was made in, which need not be the user's own.",
     )
     user: UserLink | None = link(
         "User",
-        {rows.GroupMovement: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
+        {rows.GroupMovementRow: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
         "The user who made the movement.",
     )
-    ticket_id: ID | None = column({rows.GroupMovement: "ticket_id"}, "The ticket that it was made for, if any.")
+    ticket_id: ID | None = column({rows.GroupMovementRow: "ticket_id"}, "The ticket that it was made for, if any.")
     game: GameLink | None = link(
-        "Game", {rows.GroupMovement: {"id": "game_id"}}, "The game that it was made in, if any."
+        "Game", {rows.GroupMovementRow: {"id": "game_id"}}, "The game that it was made in, if any."
     )
 
     @property
     def user_id(self) -> int | None:
         """The id of the user who made it, as far as it is known here."""
         told = self.told.get("user")
-        if isinstance(told, Window):
+        if isinstance(told, Entity):
             identity: int | None = told.identity
             return identity
-        return next((row.user_id for row in self.rows if isinstance(row, rows.GroupMovement)), None)
+        return next((row.user_id for row in self.rows if isinstance(row, rows.GroupMovementRow)), None)
 
     @property
     def group_id(self) -> int | None:
         """The id of the group it was made in, as far as it is known here."""
         for row in self.rows:
-            if isinstance(row, rows.GroupMovement | rows.UserTransaction) and row.group_id is not None:
+            if isinstance(row, rows.GroupMovementRow | rows.UserTransactionRow) and row.group_id is not None:
                 identity: int | None = row.group_id
                 return identity  # which may be a bad value: whoever needs it gets its error
         told = self.told.get("group")
-        return told.identity if isinstance(told, Window) else None
+        return told.identity if isinstance(told, Entity) else None
 
     def place(self) -> tuple[object, ...]:
-        moments = (row.timestamp for row in self.rows if isinstance(row, rows.GroupMovement | rows.UserTransaction))
+        moments = (
+            row.timestamp for row in self.rows if isinstance(row, rows.GroupMovementRow | rows.UserTransactionRow)
+        )
         return (self.identity, self.user_id or 0, self.group_id or 0, next(moments, 0))

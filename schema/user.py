@@ -14,8 +14,8 @@ from resolvers.session import Session
 from schema.game_log import DEFAULT_GAME_TYPE
 from schema.group import group_of_name
 from schema.mapping import order
-from schema.mapping.connection import ITEMS, Connection, Page, connect_each, reads
-from schema.mapping.entity import WINDOWS, Source, Window, column, link
+from schema.mapping.connection import ITEMS, Connection, ConnectionPage, connect_each, reads
+from schema.mapping.entity import WINDOWS, Entity, EntitySource, column, link
 from schema.mapping.links import GameLogLink, GroupLink, TransactionLink
 from schema.mapping.node import Node
 from schema.mapping.relation import apart, each, relation
@@ -34,17 +34,17 @@ CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id":
 
 
 @strawberry.federation.type(keys=["id"])
-class User(Node, Window):
+class User(Node, Entity):
     """A player or terminal, who belongs to one group (User List Report, R9)."""
 
-    sources = (Source(rows.User, edges.USER_BY_ID),)
+    sources = (EntitySource(rows.UserRow, edges.USER_BY_ID),)
 
-    id: ID = column({rows.User: "id"}, "GameHub's own id of the user, such as 2092.")
-    external_id: ID | None = column({rows.User: "external_user_id"}, "Your own id of the user, if it has one.")
-    username: str | None = column({rows.User: "username"}, "The user's name.")
+    id: ID = column({rows.UserRow: "id"}, "GameHub's own id of the user, such as 2092.")
+    external_id: ID | None = column({rows.UserRow: "external_user_id"}, "Your own id of the user, if it has one.")
+    username: str | None = column({rows.UserRow: "username"}, "The user's name.")
     group: GroupLink | None = link(
         "Group",
-        {rows.User: {"id": "group_id", "name": "fkgroup", "external_id": "external_group_id"}},
+        {rows.UserRow: {"id": "group_id", "name": "fkgroup", "external_id": "external_group_id"}},
         "The group that the user belongs to.",
     )
 
@@ -71,7 +71,7 @@ class User(Node, Window):
 
         User Transactions Report (R7).
         """
-        page = Page.of(order.TRANSACTIONS, first, after)
+        page = ConnectionPage.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
         given = None if in_group is None else parse_id(in_group, "inGroup")
         session, edge = info.context, edges.TRANSACTIONS_IN_GROUP
@@ -80,7 +80,7 @@ class User(Node, Window):
             groups, edge = await each([user.home() for user in users]), edges.TRANSACTIONS_AT_HOME
         columns = reads(info, "Transaction", page)
         # R5 may stand in only where it tells all that is selected.
-        whole = WINDOWS["Transaction"].told_whole(rows.GroupMovement, select(info, *ITEMS), {"user"})
+        whole = WINDOWS["Transaction"].told_whole(rows.GroupMovementRow, select(info, *ITEMS), {"user"})
         read = partial(session.rows_of, interval=interval, field="User.transactions", columns=columns)
 
         async def of(group: int | None, places: list[int]) -> Sequence[Any]:
@@ -106,7 +106,7 @@ class User(Node, Window):
 
         For several users at once the agent's whole log is read once and shared out by user code (G1).
         """
-        page = Page.of(order.GAME_LOGS, first, after)
+        page = ConnectionPage.of(order.GAME_LOGS, first, after)
         session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
         agents: list[Any] = ["" for _ in users]
         if session.many_agents:
@@ -134,10 +134,10 @@ class User(Node, Window):
     async def home(self) -> int | None:
         """The id of the user's group, which decides who is the user's agent."""
         told = self.told.get("group")
-        if isinstance(told, Window) and told.identity is not None:
+        if isinstance(told, Entity) and told.identity is not None:
             identity: int | None = told.identity
             return identity
-        row = next((row for row in self.rows if isinstance(row, rows.User)), None)
+        row = next((row for row in self.rows if isinstance(row, rows.UserRow)), None)
         if row is not None and row.group_id is None and row.fkgroup is not None:
             return (await group_of_name(self.session, sound(row.fkgroup))).id
         for failure in self.failures.values():
@@ -149,7 +149,7 @@ class User(Node, Window):
         name = CODE_COLUMNS[session.user_code_from]
         if name == "id":
             return str(self.identity)
-        codes = [getattr(row, session.user_code_from) for row in self.rows if isinstance(row, rows.User)]
+        codes = [getattr(row, session.user_code_from) for row in self.rows if isinstance(row, rows.UserRow)]
         for code in (*codes, self.told.get(name)):
             if isinstance(code, BadValue):
                 return code.error

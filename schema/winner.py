@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 from strawberry import ID
 
-from schema.mapping.entity import Window, column, link
+from schema.mapping.entity import Entity, column, link
 from schema.mapping.links import GroupLink, UserLink
 from schema.scalars import Decimal
 from upstream.reports import rows
@@ -31,7 +31,7 @@ def _user(row: Any) -> Hashable | None:
 
 
 @strawberry.type
-class Winner(Window):
+class Winner(Entity):
     """Who won a prize. A game's winners tell the card and the call (R2, R3), a prize's winners the amount (R3, R4)."""
 
     join_keys = (_card, _amount, _user)

@@ -14,40 +14,40 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry import Schema
 
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from server.auth.linking import link_routes
-from server.auth.middleware import Door
+from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
 from server.execution.execution import Executor, Finish, Foresee, Settled
 from server.execution.limits import ORDINARY, Limits
-from server.execution.registered import Registered
-from server.execution.saved import Saved, check
-from server.http.access_log import Access
-from server.http.admission import MOST_RUNNING, MOST_WAITING, Shedding
+from server.execution.registered import RegisteredDocuments
+from server.execution.saved import SavedQuery, check
+from server.http.access_log import AccessLog
+from server.http.admission import MOST_RUNNING, MOST_WAITING, Admission
 from server.http.graphql import GraphQL
 from server.http.guards.guards import Guards
 from server.http.guards.hosts import Hosts, relative
-from server.http.guards.origins import Sites, cors
+from server.http.guards.origins import Origins, cors
 from server.http.metrics import Counted, Stats, metrics_route
 from server.http.operation import Operation
 from server.http.readiness import Readiness
 from server.http.request_error import error
 from server.http.writing import encode
-from server.odata.routes import Service
+from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.tabs import Tabs
 from server.reconcile.page import reconcile_routes
 from server.reconcile.schedule import Schedule
 from server.tables.browse import page_routes, tables_page
-from server.tables.routes import Desk
-from server.tables.setup import Setup
+from server.tables.routes import TablesEndpoint
+from server.tables.setup import TablesConfig
 from server.tables.table import Tables
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class App(Starlette):
-    """Starlette, where `Access` answers for faults, and some paths are found without a look at all the routes."""
+    """Starlette, where `AccessLog` answers for faults, and some paths are found without a look at all the routes."""
 
     def __init__(self, straight: Mapping[str, ASGIApp], **options: Any) -> None:
         super().__init__(**options)
@@ -82,22 +82,22 @@ def create_app(
     schema: Schema,
     context: Callable[[Operation], Any],
     *,
-    saved: Sequence[Saved] = (),
+    saved: Sequence[SavedQuery] = (),
     readiness: Readiness | None = None,
     lifespan: Lifespan = nothing,
     finish: Finish = lambda operation, context, outcome: None,
     foresee: Foresee | None = None,
-    callers: Callers | None = None,
+    callers: Authenticator | None = None,
     leave: Callable[[Any], None] = lambda context: None,
     settled: Settled | None = None,
     limits: Limits = ORDINARY,
-    registered: Registered | None = None,
+    registered: RegisteredDocuments | None = None,
     origins: Sequence[str] = (),
     origin_headers: Sequence[str] = (),
     hosts: Collection[str] | None = (),
     most_running: int = MOST_RUNNING,
     most_waiting: int = MOST_WAITING,
-    setup: Setup | None = None,
+    setup: TablesConfig | None = None,
     compiled: bool = True,
     stats: Stats = dict,
     schedule: Schedule | None = None,
@@ -109,12 +109,14 @@ def create_app(
 
     `callers` says who is let in; without them everybody is. `schedule` compares the reports while the server runs.
     """
-    house = callers or Callers()
+    house = callers or Authenticator()
     check(saved, schema)
     executor = Executor(schema, context, finish, foresee, leave, limits, settled=settled, compiled=compiled)
     if registered is not None:
         registered.check(executor.documents)
-    desk = Desk(Tables(saved, schema), executor.run, setup or Setup(), tables_page, told=limits.introspection)
+    desk = TablesEndpoint(
+        Tables(saved, schema), executor.run, setup or TablesConfig(), tables_page, told=limits.introspection
+    )
     tabs = Tabs(saved, executor)
 
     ready = readiness or Readiness({})
@@ -150,15 +152,15 @@ def create_app(
             *explorer_routes(tabs.of),
             *page_routes(),
             *desk.routes(),
-            *Service(desk).routes(),
+            *ODataService(desk).routes(),
         ],
         # A preflight carries no credential, so it is answered before the door.
         middleware=[
-            Middleware(Access),
-            Middleware(Guards, guards=(Hosts(hosts), Sites(origins))),
+            Middleware(AccessLog),
+            Middleware(Guards, guards=(Hosts(hosts), Origins(origins))),
             *cors(origins, origin_headers),
-            Middleware(Door, callers=house),
-            Middleware(Shedding, running=most_running, waiting=most_waiting),
+            Middleware(AuthMiddleware, callers=house),
+            Middleware(Admission, running=most_running, waiting=most_waiting),
         ],
         exception_handlers={HTTPException: refused},
         lifespan=live,

@@ -19,9 +19,9 @@ from server.http import readiness
 from server.http.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http.operation import Operation
 from server.settings.settings import LiveSettings
-from server.tables.setup import Setup
+from server.tables.setup import TablesConfig
 from upstream.agents import Agent, Agents
-from upstream.caching.cache import Cached, Held, open_store
+from upstream.caching.cache import CachedShare, DayCache, open_store
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Overloaded, Unavailable, UpstreamError
@@ -60,7 +60,7 @@ class Gateway:
         urls = {System.GAMEHUB: settings.gamehub_url, System.GAMELOG: settings.gamelog_url}
         self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
         self._upstream: Upstream | None = None
-        self._cached: Cached | None = None
+        self._cached: DayCache | None = None
         rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
         self._buckets = {system: Bucket(most) for system, most in rates.items() if most}
         self._prices = Prices(
@@ -106,9 +106,9 @@ class Gateway:
                     await forget(self.cache, asked)
             journal.note(STATS, describe(await self.cache.stats()))
 
-    def _cache(self, upstream: Upstream, ledger: Journal) -> Cached:
+    def _cache(self, upstream: Upstream, ledger: Journal) -> DayCache:
         settings = self._settings
-        return Cached(
+        return DayCache(
             upstream,
             open_store(settings.cache_address, limit=settings.cache_mebibytes << 20),
             self._zone,
@@ -194,10 +194,10 @@ class Gateway:
         assert self._coherence is not None, "the gateway is not open"
         return self._coherence.settled(session.reads, session.readings)
 
-    def setup(self) -> Setup:
+    def setup(self) -> TablesConfig:
         """What tables need to know of this gateway."""
         settings = self._settings
-        return Setup(
+        return TablesConfig(
             zone=self._zone,
             origin=self._origin,
             spool_dir=settings.tables_spool_dir,
@@ -240,7 +240,9 @@ class Gateway:
         assert self._upstream is not None, "the gateway is not open"
         return await self._upstream.fetch(call)
 
-    async def held_many(self, calls: Sequence[Call], *, not_before: datetime.datetime | None = None) -> list[Held]:
+    async def held_many(
+        self, calls: Sequence[Call], *, not_before: datetime.datetime | None = None
+    ) -> list[CachedShare]:
         """Return how much of each call is at hand, so that the planner need not pay for it."""
         assert self._cached is not None, "the gateway is not open"
         return await self._cached.held_many(calls, not_before=not_before)
@@ -260,7 +262,7 @@ class Gateway:
         return self._upstream.stats() if self._upstream is not None else {}
 
     @property
-    def cache(self) -> Cached:
+    def cache(self) -> DayCache:
         """The days cache, for `gamehub-graph cache`."""
         assert self._cached is not None, "the gateway is not open"
         return self._cached

@@ -47,8 +47,8 @@ def serve() -> None:
         from resolvers.session import Session
         from schema import graph
         from server.app import create_app
-        from server.auth.authenticator import Callers
-        from server.execution.registered import Registered, by_hash, read_folder
+        from server.auth.authenticator import Authenticator
+        from server.execution.registered import RegisteredDocuments, by_hash, read_folder
         from server.execution.saved import BrokenQuery, saved_queries
         from server.execution.trace import finish
         from server.gateway import Gateway
@@ -69,11 +69,11 @@ def serve() -> None:
                 lifespan=gateway.open,
                 finish=finish,
                 foresee=foresee,
-                callers=Callers.of(live, closed),
+                callers=Authenticator.of(live, closed),
                 leave=Session.close,
                 settled=gateway.settled,
                 limits=settings.limits,
-                registered=Registered(known, only=settings.documents == "saved"),
+                registered=RegisteredDocuments(known, only=settings.documents == "saved"),
                 origins=settings.origins,
                 origin_headers=settings.origin_headers,
                 hosts=settings.hosts(closed),

@@ -13,11 +13,11 @@ from schema.graph import schema
 from server.execution import trace
 from server.execution.execution import Executor
 from server.execution.limits import Limits
-from server.execution.request_options import Asked
+from server.execution.request_options import RequestOptions
 from server.http.operation import Operation
 from tests.graph import Graph
 from tests.stand import Sandbox
-from upstream.caching.cache import Cached, open_store
+from upstream.caching.cache import DayCache, open_store
 
 
 def of_groups(*groups: int) -> Caller:
@@ -45,7 +45,7 @@ class Audience:
         graph = await self._stack.enter_async_context(self.graph)
         self.upstream: Any = graph.upstream
         if self.kept:
-            cached = Cached(graph.upstream, open_store("memory://"), graph.zone, now=lambda: graph.now)
+            cached = DayCache(graph.upstream, open_store("memory://"), graph.zone, now=lambda: graph.now)
             self.upstream = await self._stack.enter_async_context(cached)
         return self
 
@@ -67,7 +67,7 @@ class Audience:
 
     async def ask(self, query: str, caller: Caller = EVERYONE, explain: bool = False, **variables: Any) -> Any:
         """The whole answer, with the trace, or instead the plan."""
-        asked = Asked(trace=not explain, explain=explain)
+        asked = RequestOptions(trace=not explain, explain=explain)
         outcome = await self.executor.run(Operation(query, None, variables, asked=asked, caller=caller))
         return outcome.answer()
 

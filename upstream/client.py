@@ -15,13 +15,13 @@ from upstream.call import Answer, Call
 from upstream.decoding.bad_value import BadValues
 from upstream.decoding.decode import need
 from upstream.errors import Overloaded, Unavailable, UpstreamError
-from upstream.gamehub import GameHub, GameHubConfig
-from upstream.gamelog import GameLog, GameLogConfig
+from upstream.gamehub import GameHubClient, GameHubConfig
+from upstream.gamelog import GameLogClient, GameLogConfig
 from upstream.journal import PAYLOAD_LIMIT, Journal
 from upstream.reports.request import checked
 from upstream.reports.table import System
-from upstream.resilience.breaker import Breakers, Refused
-from upstream.resilience.single_flight import Flight
+from upstream.resilience.breaker import BreakerOpen, Breakers
+from upstream.resilience.single_flight import SingleFlight
 from upstream.transport.secret import Redactor, quieten
 from upstream.transport.transport import Tally
 
@@ -48,13 +48,13 @@ class Upstream:
         journal: Journal | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
-        self._systems: dict[System, GameHub | GameLog] = {}
+        self._systems: dict[System, GameHubClient | GameLogClient] = {}
         self._breakers: dict[System, Breakers] = {}
         if gamehub is not None:
-            self._systems[System.GAMEHUB] = GameHub(gamehub)
+            self._systems[System.GAMEHUB] = GameHubClient(gamehub)
             self._breakers[System.GAMEHUB] = _breakers(System.GAMEHUB, gamehub)
         if gamelog is not None:
-            self._systems[System.GAMELOG] = GameLog(gamelog)
+            self._systems[System.GAMELOG] = GameLogClient(gamelog)
             self._breakers[System.GAMELOG] = _breakers(System.GAMELOG, gamelog)
 
         def known() -> list[str]:
@@ -67,7 +67,7 @@ class Upstream:
         quieten(self._redactor)
         self._journal = journal
         self._listeners = list(listeners)
-        self._flights: dict[Hashable, Flight[Answer[Any] | UpstreamError]] = {}
+        self._flights: dict[Hashable, SingleFlight[Answer[Any] | UpstreamError]] = {}
         self._tasks: set[asyncio.Task[Answer[Any] | UpstreamError]] = set()
         self._irregular: dict[System, Counter[tuple[str, str]]] = {system: Counter() for system in System}
         self._closed = False
@@ -95,7 +95,7 @@ class Upstream:
         if flight is None:
             if self._closed:
                 raise Unavailable("the gateway is stopping")
-            flight = self._flights[asked] = Flight(
+            flight = self._flights[asked] = SingleFlight(
                 lambda: self._run(call), call.report.code, lambda gone: self._gone(asked, gone)
             )
             self._tasks.add(flight.task)
@@ -150,7 +150,7 @@ class Upstream:
             for system, found in self._systems.items()
         }
 
-    def _gone(self, asked: Hashable, flight: "Flight[Answer[Any] | UpstreamError]") -> None:
+    def _gone(self, asked: Hashable, flight: "SingleFlight[Answer[Any] | UpstreamError]") -> None:
         if self._flights.get(asked) is flight:
             del self._flights[asked]
 
@@ -166,7 +166,7 @@ class Upstream:
         breakers = self._breakers.get(call.report.system)
         try:
             passage = breakers.admit(call.report) if breakers is not None else None
-        except Refused as refused:
+        except BreakerOpen as refused:
             # The failures that opened it are logged and written down; what is not asked at all is counted.
             self._tell(self._listeners, call, refused, tally.started)
             return refused
@@ -198,7 +198,7 @@ class Upstream:
             with late:
                 rows: list[Any] = []
                 total = None
-                if call.counting and isinstance(system, GameLog):
+                if call.counting and isinstance(system, GameLogClient):
                     total = await system.count(call, tally)
                 else:
                     rows = await system.read(call, tally, bad)

@@ -81,7 +81,7 @@ class Incomplete(UpstreamError):
     plain = "the upstream cut the rows short"
 
 
-class Failed(UpstreamError):
+class UpstreamFailed(UpstreamError):
     """The upstream reported a failure of its own."""
 
     code = "UPSTREAM_ERROR"
@@ -146,7 +146,7 @@ STATUSES: Mapping[int, type[UpstreamError]] = {
 
 def refusal(report: str, status: int, code: str | None, message: str, payload: bytes) -> UpstreamError:
     """The error that a refused request is: by its code, else by its HTTP status."""
-    kind = CODES.get(code or "") or STATUSES.get(status, Failed)
+    kind = CODES.get(code or "") or STATUSES.get(status, UpstreamFailed)
     told = f"{report}: the upstream answered {status}"
     if code is not None:
         told += f" with code {code}"

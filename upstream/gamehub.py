@@ -55,7 +55,7 @@ class GameHubConfig:
     transport: "AsyncBaseTransport | None" = None
 
 
-class GameHub:
+class GameHubClient:
     """Reads the reports of GameHub."""
 
     def __init__(self, config: GameHubConfig) -> None:

@@ -18,13 +18,13 @@ from upstream.decoding.distinct import distinct
 from upstream.errors import (
     STATUSES,
     ContractBroken,
-    Failed,
     Incomplete,
     Malformed,
     NotFound,
     Unauthenticated,
     Unavailable,
     UpstreamError,
+    UpstreamFailed,
 )
 from upstream.gamehub import BIG
 from upstream.reports import request
@@ -77,11 +77,11 @@ class GameLogConfig:
             raise ValueError(f"the page size of the game log must be from 1 to {MAXIMUM:,}")
 
 
-class _Moved(Exception):
+class _PagesMoved(Exception):
     """The pages do not fit together: the log has changed between them, or is not whole."""
 
 
-class GameLog:
+class GameLogClient:
     """Reads the game log of an agent."""
 
     def __init__(self, config: GameLogConfig) -> None:
@@ -126,19 +126,19 @@ class GameLog:
         asked = request.span(call.interval, self._config.timezone, by_days=False, wider=False)
         return (await self._reader(call, asked, tally, BadValues(call.report.code)).page(0, 1)).total
 
-    def _reader(self, call: Call, asked: request.Span, tally: Tally, bad: BadValues) -> "_Reader":
+    def _reader(self, call: Call, asked: request.Span, tally: Tally, bad: BadValues) -> "_PageReader":
         try:
-            return _Reader(self, call, asked, self._config.agents.agent(call.agent), tally, bad)
+            return _PageReader(self, call, asked, self._config.agents.agent(call.agent), tally, bad)
         except SecretMissing as error:
             missing = str(error)
         raise Unavailable(f"G1: the agent is not at hand: {missing}")
 
 
-class _Reader:
+class _PageReader:
     """One reading of a log."""
 
     def __init__(
-        self, log: GameLog, call: Call, asked: request.Span, agent: Agent, tally: Tally, bad: BadValues
+        self, log: GameLogClient, call: Call, asked: request.Span, agent: Agent, tally: Tally, bad: BadValues
     ) -> None:
         self._config = log._config
         self._transport = log.transport
@@ -155,12 +155,12 @@ class _Reader:
         """All pages; from the start again if they do not fit together."""
         try:
             return await self._pages(self._config.page_size)
-        except _Moved:
+        except _PagesMoved:
             self._bad.forget()
         try:
             whole = self._total + self._total // 10 + 1000
             return await self._pages(max(whole, self._config.page_size) if whole <= _ONE_PAGE else None)
-        except _Moved as error:
+        except _PagesMoved as error:
             moved = str(error)
         raise Incomplete(f"G1: the log is not whole, also when read again: {moved}")
 
@@ -181,10 +181,10 @@ class _Reader:
         parts = [distinct(self._call.report, page.rows) for page in pages]
         if len(parts) == 1:
             return parts[0]
-        rows = decode.Sheet.joined(parts)  # type: ignore[arg-type]
+        rows = decode.LazyRows.joined(parts)  # type: ignore[arg-type]
         ids = {row.history_id for row in rows}  # type: ignore[attr-defined]
         if len(ids) != len(rows):
-            raise _Moved(f"{len(rows) - len(ids)} rows stand on two of its pages")
+            raise _PagesMoved(f"{len(rows) - len(ids)} rows stand on two of its pages")
         return rows
 
     async def _beyond(self, size: int) -> list[decode.LogPage[Row]]:
@@ -195,7 +195,7 @@ class _Reader:
             if not page.rows:
                 return found
             if page.total != len(page.rows) or page.total > size:
-                raise _Moved(
+                raise _PagesMoved(
                     f"page {len(found) + 1} has {len(page.rows)} rows of {page.total}, beyond a total of {size}"
                 )
             found.append(page)
@@ -269,12 +269,12 @@ def _kind(message: str) -> type[UpstreamError]:
         return NotFound
     if _UNAUTHENTICATED.search(message):
         return Unauthenticated
-    return Failed
+    return UpstreamFailed
 
 
 def _check_length(page: decode.LogPage[Row], total: int, size: int, number: int) -> None:
     if page.total != total:
-        raise _Moved(f"its total moved from {total} to {page.total}")
+        raise _PagesMoved(f"its total moved from {total} to {page.total}")
     expected = max(min(size, total - number * size), 0)
     if len(page.rows) != expected:
-        raise _Moved(f"page {number} has {len(page.rows)} rows where the total of {total} means {expected}")
+        raise _PagesMoved(f"page {number} has {len(page.rows)} rows where the total of {total} means {expected}")

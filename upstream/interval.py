@@ -22,7 +22,7 @@ class Interval:
     days: tuple[datetime.date, datetime.date] | None = field(default=None, compare=False)
 
 
-class Frame(Enum):
+class SentFrame(Enum):
     """The named time frames, as people speak of them. Weeks start on Monday."""
 
     TODAY = "today"
@@ -51,7 +51,7 @@ def dates(first: datetime.date, last: datetime.date, zone: ZoneInfo) -> Interval
     return Interval(midnight(first, zone), midnight(last + _DAY, zone), (first, last))
 
 
-def resolve(frame: Frame, now: datetime.datetime, zone: ZoneInfo) -> Interval:
+def resolve(frame: SentFrame, now: datetime.datetime, zone: ZoneInfo) -> Interval:
     """The interval that a named frame means at the instant `now` (aware) in the business time zone.
 
     THIS_WEEK, THIS_MONTH and THIS_YEAR end with today, the last of their days that has begun: so each of them is a
@@ -61,17 +61,17 @@ def resolve(frame: Frame, now: datetime.datetime, zone: ZoneInfo) -> Interval:
     monday = today - datetime.timedelta(days=today.weekday())
     first = today.replace(day=1)
     match frame:
-        case Frame.TODAY:
+        case SentFrame.TODAY:
             return dates(today, today, zone)
-        case Frame.YESTERDAY:
+        case SentFrame.YESTERDAY:
             return dates(today - _DAY, today - _DAY, zone)
-        case Frame.THIS_WEEK:
+        case SentFrame.THIS_WEEK:
             return dates(monday, today, zone)
-        case Frame.LAST_WEEK:
+        case SentFrame.LAST_WEEK:
             return dates(monday - _WEEK, monday - _DAY, zone)
-        case Frame.THIS_MONTH:
+        case SentFrame.THIS_MONTH:
             return dates(first, today, zone)
-        case Frame.LAST_MONTH:
+        case SentFrame.LAST_MONTH:
             return dates((first - _DAY).replace(day=1), first - _DAY, zone)
-        case Frame.THIS_YEAR:
+        case SentFrame.THIS_YEAR:
             return dates(today.replace(month=1, day=1), today, zone)

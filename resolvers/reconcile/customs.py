@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from resolvers.reconcile.figures import Difference, Told, text
+from resolvers.reconcile.figures import Difference, Statement, text
 
 # A custom that fewer rows keep proves nothing.
 LEAST_KEPT = 8
@@ -18,7 +18,7 @@ MOST_BROKEN = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Same:
+class _SingleValue:
     """One row of a custom that says: all rows of a kind have one value."""
 
     value: Any
@@ -31,7 +31,7 @@ class Customs:
     def __init__(self) -> None:
         self._kept: Counter[str] = Counter()
         self._broken: dict[str, list[Difference]] = defaultdict(list)
-        self._same: dict[str, dict[Hashable, list[_Same]]] = defaultdict(lambda: defaultdict(list))
+        self._same: dict[str, dict[Hashable, list[_SingleValue]]] = defaultdict(lambda: defaultdict(list))
 
     def keep(self, custom: str, count: int = 1) -> None:
         """Count rows that keep a custom."""
@@ -50,8 +50,8 @@ class Customs:
 
     def same(self, custom: str, kind: Hashable, value: Any, compared: str, key: str, report: str, column: str) -> None:
         """Say that all rows of a kind have one value. The most frequent value of the kind counts as that one."""
-        told = Told(report, column, text(value))
-        self._same[custom][kind].append(_Same(value, Difference(compared, key, custom, (told,))))
+        told = Statement(report, column, text(value))
+        self._same[custom][kind].append(_SingleValue(value, Difference(compared, key, custom, (told,))))
 
     def few(self, custom: str) -> bool:
         """Return whether no row breaks a custom, or so few that they are differences."""
@@ -77,7 +77,7 @@ class Customs:
                 usual = _most_frequent(row.value for row in rows)
                 for row in rows:
                     (told,) = row.difference.told
-                    others = Told(told.report, f"{told.column} of others", text(usual))
+                    others = Statement(told.report, f"{told.column} of others", text(usual))
                     found = row.difference
                     self.check(
                         custom,

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from resolvers.reconcile.figures import WHOLE_ROW, Difference, Told, loose, money
+from resolvers.reconcile.figures import WHOLE_ROW, Difference, Statement, loose, money
 from upstream.decoding.figures import EXACT, FINANCIAL_PARTS, PARTS
-from upstream.reports.rows import DailyMovement, FinancialMovement, GameDetail, GroupMovement
+from upstream.reports.rows import DailyMovementRow, FinancialMovementRow, GameDetailRow, GroupMovementRow
 
 # Prizes of tickets that were sold online, whose payments name no ticket: the tickets by game and user.
 Online = Mapping[tuple[int | None, int | None], Sequence[str]]
@@ -39,7 +39,7 @@ class Totals:
             setattr(self, part, EXACT.add(getattr(self, part), Decimal(amount)))
 
 
-def totals_of_movements(rows: Iterable[GroupMovement], online: Online) -> Totals:
+def totals_of_movements(rows: Iterable[GroupMovementRow], online: Online) -> Totals:
     """Add up the movements of a group (R5). Payments without a ticket number are counted by the games' own tickets."""
     found = Totals()
     numbers: set[str] = set()
@@ -61,7 +61,7 @@ def totals_of_movements(rows: Iterable[GroupMovement], online: Online) -> Totals
     return found
 
 
-def totals_of_finance(rows: Iterable[FinancialMovement]) -> Totals:
+def totals_of_finance(rows: Iterable[FinancialMovementRow]) -> Totals:
     """Add up the movements of a group by R11, which has no tickets."""
     found = Totals()
     for row in rows:
@@ -72,14 +72,16 @@ def totals_of_finance(rows: Iterable[FinancialMovement]) -> Totals:
 
 
 def daily(
-    key: str, rows: Sequence[DailyMovement], movements: Totals, finance: Totals, won: Decimal | None
+    key: str, rows: Sequence[DailyMovementRow], movements: Totals, finance: Totals, won: Decimal | None
 ) -> Iterable[Difference]:
     """Compare a day of a group. `won` is the sum of its tickets' prizes (R3), or None if it is not known."""
     if len(rows) != 1:
         quiet = not rows and not movements.rows and not finance.rows and not won
         if not quiet:
             counts = (("R1", len(rows)), ("R5", movements.rows), ("R11", finance.rows))
-            yield Difference("daily", key, WHOLE_ROW, tuple(Told(name, "rows", str(count)) for name, count in counts))
+            yield Difference(
+                "daily", key, WHOLE_ROW, tuple(Statement(name, "rows", str(count)) for name, count in counts)
+            )
         return
     (row,) = rows
     for name, column, of in (
@@ -91,19 +93,25 @@ def daily(
         text = getattr(row, column)
         sums = {"R5": of(movements), "R11": of(finance)}
         if any(Decimal(text) != total for total in sums.values()):
-            told = (Told(report, "sum", money(total)) for report, total in sums.items())
-            yield Difference("daily", key, name, (Told("R1", column, text), *told))
+            told = (Statement(report, "sum", money(total)) for report, total in sums.items())
+            yield Difference("daily", key, name, (Statement("R1", column, text), *told))
     if won is not None and Decimal(row.total_wins_real) != won:
-        told_won = (Told("R1", "total_wins_real", row.total_wins_real), Told("R3", "sum of win_info", money(won)))
+        told_won = (
+            Statement("R1", "total_wins_real", row.total_wins_real),
+            Statement("R3", "sum of win_info", money(won)),
+        )
         yield Difference("daily", key, "wins", told_won)
     fewest, most = movements.fewest_tickets, movements.most_tickets
     if not fewest <= row.total_paid_tickets <= most:
         count = str(fewest) if fewest == most else f"{fewest} to {most}"
-        told_tickets = (Told("R1", "total_paid_tickets", str(row.total_paid_tickets)), Told("R5", "tickets", count))
+        told_tickets = (
+            Statement("R1", "total_paid_tickets", str(row.total_paid_tickets)),
+            Statement("R5", "tickets", count),
+        )
         yield Difference("daily", key, "tickets", told_tickets)
 
 
-def wins(game: GameDetail) -> dict[int | None, Decimal]:
+def wins(game: GameDetailRow) -> dict[int | None, Decimal]:
     """Return what the tickets of a game won, by the group that sold them."""
     found: dict[int | None, Decimal] = {}
     for group, _, _, amount in _won_cards(game):
@@ -111,7 +119,7 @@ def wins(game: GameDetail) -> dict[int | None, Decimal]:
     return found
 
 
-def online(game: GameDetail) -> dict[int | None, dict[tuple[int | None, int | None], list[str]]]:
+def online(game: GameDetailRow) -> dict[int | None, dict[tuple[int | None, int | None], list[str]]]:
     """Return the tickets without a number that won, by group, then by game and user."""
     users = {winner.card_id: winner.user_id for winner in game.winners or () if winner.ticket_id is None}
     found: dict[int | None, dict[tuple[int | None, int | None], list[str]]] = {}
@@ -121,7 +129,7 @@ def online(game: GameDetail) -> dict[int | None, dict[tuple[int | None, int | No
     return found
 
 
-def _won_cards(game: GameDetail) -> Iterable[tuple[int | None, str, str, Decimal]]:
+def _won_cards(game: GameDetailRow) -> Iterable[tuple[int | None, str, str, Decimal]]:
     for ticket in game.tickets or ():
         for win in ticket.win_info or ():
             prizes = win.prizes or ()

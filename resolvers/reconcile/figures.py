@@ -19,7 +19,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Statement:
     """One value: the report, its column, and the text of the value."""
 
     report: str
@@ -37,7 +37,7 @@ class Difference:
     compared: str
     key: str
     column: str
-    told: tuple[Told, ...]
+    told: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,9 @@ def compare(compared: str, key: str, rows: Mapping[str, Any], figures: Iterable[
             values = {report: value for report, value in values.items() if value is not None}
         if len(set(values.values())) > 1:
             told = ((report, *one.of(report, rows[report])) for report in values)
-            yield Difference(compared, key, one.name, tuple(Told(r, c, text(value, one.time)) for r, c, value in told))
+            yield Difference(
+                compared, key, one.name, tuple(Statement(r, c, text(value, one.time)) for r, c, value in told)
+            )
 
 
 def match(
@@ -144,7 +146,7 @@ def match(
 
 def missing(compared: str, key: str, there: str, absent: str) -> Difference:
     """Return the difference for a row that one report has and the other has not."""
-    return Difference(compared, key, WHOLE_ROW, (Told(there, "row", "told"), Told(absent, "row", None)))
+    return Difference(compared, key, WHOLE_ROW, (Statement(there, "row", "told"), Statement(absent, "row", None)))
 
 
 def money(value: Decimal) -> str:

@@ -7,35 +7,35 @@ from decimal import Decimal
 from typing import Any
 
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.figures import Difference, Figure, Told, compare, figure, loose, match, missing, money
+from resolvers.reconcile.figures import Difference, Figure, Statement, compare, figure, loose, match, missing, money
 from resolvers.reconcile.names import CARD_WINNER, SELLER, UNNAMED_GROUP, UNNAMED_USER, USER, Names
 from upstream.decoding.figures import EXACT
 from upstream.reports.rows import (
-    GameDetail,
     GameDetailJackpot,
+    GameDetailRow,
     GameDetailTicket,
-    GameSummary,
-    Party,
+    GameSummaryRow,
+    PartyPart,
     PrizeTicket,
-    RoomGame,
+    RoomGameRow,
 )
 
 JACKPOT_PRIZE = "pjp"
 
 
-def _status(row: GameSummary) -> Any:
+def _status(row: GameSummaryRow) -> Any:
     return int(row.status) if isinstance(row.status, str) and row.status.isdigit() else row.status
 
 
-def _jackpot(name: str) -> Callable[[GameDetail], Any]:
-    def read(row: GameDetail) -> Any:
+def _jackpot(name: str) -> Callable[[GameDetailRow], Any]:
+    def read(row: GameDetailRow) -> Any:
         jackpot = _jackpot_of(row)
         return None if jackpot is None else getattr(jackpot, name)
 
     return read
 
 
-def _jackpot_of(row: GameDetail) -> GameDetailJackpot | None:
+def _jackpot_of(row: GameDetailRow) -> GameDetailJackpot | None:
     jackpot = row.progressive_jackpot
     return jackpot if isinstance(jackpot, GameDetailJackpot) else None
 
@@ -100,7 +100,7 @@ SUMMARY_PRIZES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Winner:
+class WinnerKey:
     """A winner of a prize, as R3 and R4 have it within the prize."""
 
     prize: str
@@ -153,7 +153,7 @@ WON = (
 
 
 def games(
-    bulk: RoomGame, detail: GameDetail | None, summary: GameSummary | None, customs: Customs
+    bulk: RoomGameRow, detail: GameDetailRow | None, summary: GameSummaryRow | None, customs: Customs
 ) -> Iterable[Difference]:
     """Compare one game in R2, R3 and R4. A report that does not have the game is None."""
     key = f"game {bulk.id}"
@@ -186,7 +186,7 @@ def games(
         yield from match("games", key, winners, WINNERS, "winner of")
 
 
-def names(bulk: RoomGame, detail: GameDetail | None, summary: GameSummary | None, found: Names) -> None:
+def names(bulk: RoomGameRow, detail: GameDetailRow | None, summary: GameSummaryRow | None, found: Names) -> None:
     """Collect what a game calls its groups and users."""
     place = f"game {bulk.id}"
     found.add("R2", bulk.winners or (), CARD_WINNER, place)
@@ -209,11 +209,11 @@ def names(bulk: RoomGame, detail: GameDetail | None, summary: GameSummary | None
         found.add("R4", [one for prize in summary.bs_game_prizes or () for one in prize.winners or ()], USER, place)
 
 
-def _parties(told: Any) -> list[Party]:
-    return [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, Party)]
+def _parties(told: Any) -> list[PartyPart]:
+    return [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, PartyPart)]
 
 
-def _profit(key: str, detail: GameDetail) -> Iterable[Difference]:
+def _profit(key: str, detail: GameDetailRow) -> Iterable[Difference]:
     """Check R3's own formula: profit is wagered − wagers_to_prizes − wagers_to_pjp."""
     parts = (detail.wagered, detail.wagers_to_prizes, detail.wagers_to_pjp)
     if detail.profit is None or None in parts:
@@ -222,22 +222,22 @@ def _profit(key: str, detail: GameDetail) -> Iterable[Difference]:
     profit = EXACT.subtract(EXACT.subtract(wagered, prizes), jackpot)
     if Decimal(detail.profit) != profit:
         told = (
-            Told("R3", "profit", detail.profit),
-            Told("R3", "wagered - wagers_to_prizes - wagers_to_pjp", money(profit)),
+            Statement("R3", "profit", detail.profit),
+            Statement("R3", "wagered - wagers_to_prizes - wagers_to_pjp", money(profit)),
         )
         yield Difference("games", key, "profit", told)
 
 
-def _duration(key: str, summary: GameSummary) -> Iterable[Difference]:
+def _duration(key: str, summary: GameSummaryRow) -> Iterable[Difference]:
     if summary.duration is None or summary.starts_at is None or summary.ends_at is None:
         return
     took = (summary.ends_at - summary.starts_at) // 1_000_000
     if took != summary.duration:
-        both = (Told("R4", "duration", str(summary.duration)), Told("R4", "ends_at - starts_at", str(took)))
+        both = (Statement("R4", "duration", str(summary.duration)), Statement("R4", "ends_at - starts_at", str(took)))
         yield Difference("games", key, "duration", both)
 
 
-def _jackpot_winners(key: str, detail: GameDetail) -> Iterable[Difference]:
+def _jackpot_winners(key: str, detail: GameDetailRow) -> Iterable[Difference]:
     """Compare the winners of the jackpot with those of the PJP prize."""
     jackpot = _jackpot_of(detail)
     if jackpot is None or jackpot.winners is None or detail.prizes is None:
@@ -257,7 +257,7 @@ def _jackpot_winners(key: str, detail: GameDetail) -> Iterable[Difference]:
     yield from match("games", key, sides, JACKPOT_WINNERS, "jackpot winner")
 
 
-def _won_cards(key: str, detail: GameDetail) -> Iterable[Difference]:
+def _won_cards(key: str, detail: GameDetailRow) -> Iterable[Difference]:
     """Compare the winners of the prizes with the prizes of the tickets."""
     if detail.prizes is None or detail.tickets is None:
         return
@@ -275,7 +275,7 @@ def _won_cards(key: str, detail: GameDetail) -> Iterable[Difference]:
     yield from match("games", key, {PRIZE: of_prizes, TICKET: of_tickets}, WON, "prize of a ticket")
 
 
-def _customs_of_tickets(key: str, detail: GameDetail, customs: Customs) -> None:
+def _customs_of_tickets(key: str, detail: GameDetailRow, customs: Customs) -> None:
     """Hold the tickets of a game, their cards and their winners against each other."""
     by_card: dict[str, GameDetailTicket] = {}
     order: dict[str, int] = {}
@@ -343,11 +343,11 @@ def _customs_of_winner(key: str, winner: PrizeTicket, ticket: GameDetailTicket |
         )  # fmt: skip
 
 
-def _customs_of_summary(key: str, detail: GameDetail | None, summary: GameSummary, customs: Customs) -> None:
+def _customs_of_summary(key: str, detail: GameDetailRow | None, summary: GameSummaryRow, customs: Customs) -> None:
     """Hold R4's figures against R3's, and against those of the other games of the same configuration."""
     if detail is not None:
         net, profit = (None if text is None else Decimal(text) for text in (summary.net_win_real, detail.profit))
-        told = (Told("R4", "net_win_real", summary.net_win_real), Told("R3", "profit", detail.profit))
+        told = (Statement("R4", "net_win_real", summary.net_win_real), Statement("R3", "profit", detail.profit))
         if None not in (net, profit):
             customs.check("net_win_real is the profit", net == profit, Difference("games", key, "net win", told))
     for column in ("continuous_game_configuration_description", "continuous_games", "jackpot_prize_mode"):
@@ -362,7 +362,7 @@ def _customs_of_summary(key: str, detail: GameDetail | None, summary: GameSummar
         for amount in amounts:
             for part in (amount.real, amount.bonus):
                 total = EXACT.add(total, Decimal(part or 0))
-        shown = (Told("R4", "amount", prize.amount), Told("R4", "amount.real + amount.bonus", money(total)))
+        shown = (Statement("R4", "amount", prize.amount), Statement("R4", "amount.real + amount.bonus", money(total)))
         custom = "a prize is what its winners have, real and bonus"
         difference = Difference("games", f"{key}, prize {prize.prize_name}", "prize", shown)
         customs.check(custom, Decimal(prize.amount) == total, difference)
@@ -376,13 +376,13 @@ def _equal(customs: Customs, custom: str, of: tuple[str, str], one: tuple[str, A
         customs.keep(custom)
         return
     key, column = of
-    told = (Told("R3", one[0], str(one[1])), Told("R3", other[0], str(other[1])))
+    told = (Statement("R3", one[0], str(one[1])), Statement("R3", other[0], str(other[1])))
     customs.breaks(custom, Difference("games", key, column, told))
 
 
-def _winners(prizes: Any) -> list[Winner]:
+def _winners(prizes: Any) -> list[WinnerKey]:
     return [
-        Winner(
+        WinnerKey(
             prize.prize_name,
             one.user_id,
             one.external_user_id,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from resolvers.reconcile.figures import WHOLE_ROW, Difference, Figure, Told, compare, loose, missing
-from upstream.reports.rows import GameLog
+from resolvers.reconcile.figures import WHOLE_ROW, Difference, Figure, Statement, compare, loose, missing
+from upstream.reports.rows import GameLogRow
 
 AGENT, USER = "G1 of the agent", "G1 of the user"
 _MONEY = frozenset(
@@ -20,12 +20,14 @@ LOG = tuple(
         time=name == "created_at",
         loose=name == "user_code",
     )
-    for name in GameLog.__struct_fields__
+    for name in GameLogRow.__struct_fields__
     if name != "history_id"
 )
 
 
-def logs(of_user: Iterable[GameLog], of_agent: Mapping[int, GameLog], seen: dict[int, GameLog]) -> Iterable[Difference]:
+def logs(
+    of_user: Iterable[GameLogRow], of_agent: Mapping[int, GameLogRow], seen: dict[int, GameLogRow]
+) -> Iterable[Difference]:
     """Compare the log of a user with that of the agent, by history id. `seen` takes the rows that users have.
 
     An upstream that ignores case (C27) returns the same row for two users. It is compared once.
@@ -42,18 +44,18 @@ def logs(of_user: Iterable[GameLog], of_agent: Mapping[int, GameLog], seen: dict
             yield from compare("logs", key, {AGENT: other, USER: row}, LOG)
 
 
-def unlogged(of_agent: Mapping[int, GameLog], seen: Mapping[int, GameLog]) -> Iterable[Difference]:
+def unlogged(of_agent: Mapping[int, GameLogRow], seen: Mapping[int, GameLogRow]) -> Iterable[Difference]:
     """Return a difference for each row of the agent's log that is in no user's log."""
     for id, row in of_agent.items():
         if id not in seen:
             yield missing("logs", f"log row {id} of user {row.user_code}", AGENT, USER)
 
 
-def unlisted(of_agent: Iterable[GameLog], codes: Iterable[str], column: str) -> Iterable[Difference]:
+def unlisted(of_agent: Iterable[GameLogRow], codes: Iterable[str], column: str) -> Iterable[Difference]:
     """Return a difference for each user code of the agent's log that no user of R9 has in its `column`."""
     listed = {loose(code) for code in codes}
     found = {loose(row.user_code): row.user_code for row in of_agent}
     for folded, code in found.items():
         if folded not in listed:
-            told = (Told(AGENT, "user_code", code), Told("R9", column, None))
+            told = (Statement(AGENT, "user_code", code), Statement("R9", column, None))
             yield Difference("logs", f"user {code}", WHOLE_ROW, told)

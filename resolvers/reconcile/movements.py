@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from resolvers.movement import wallet_amount
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.figures import Difference, Told, compare, figure, loose, match, missing, money, text
+from resolvers.reconcile.figures import Difference, Statement, compare, figure, loose, match, missing, money, text
 from upstream.decoding.figures import COMMISSION, EXACT, FINANCIAL_PARTS, PARTS
-from upstream.reports.rows import FinancialMovement, GameSummary, GroupMovement, UserTransaction
+from upstream.reports.rows import FinancialMovementRow, GameSummaryRow, GroupMovementRow, UserTransactionRow
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 UNKNOWN = "unknown"
@@ -28,7 +28,7 @@ MOVEMENT = (
 
 
 def movements(
-    user: int, of_user: Iterable[UserTransaction], of_group: dict[int, GroupMovement], zone: ZoneInfo
+    user: int, of_user: Iterable[UserTransactionRow], of_group: dict[int, GroupMovementRow], zone: ZoneInfo
 ) -> Iterable[Difference]:
     """Compare the movements of a user (R7) with those of the groups (R5). Those that are found leave `of_group`.
 
@@ -39,7 +39,10 @@ def movements(
         key = f"movement {row.movement_id}"
         base = row.base_currency_amount if row.currency_id in (None, row.base_currency_id) else None
         if base is not None and Decimal(base) != Decimal(row.currency_amount):
-            own = (Told("R7", "currency_amount", row.currency_amount), Told("R7", "base_currency_amount", base))
+            own = (
+                Statement("R7", "currency_amount", row.currency_amount),
+                Statement("R7", "base_currency_amount", base),
+            )
             yield Difference("movements", key, "base amount", own)
         other = of_group.pop(row.movement_id, None)
         if other is None:
@@ -47,26 +50,26 @@ def movements(
             continue
         if other.timestamp != row.timestamp and _wall(other.timestamp, zone) != _wall(row.timestamp, zone):
             times = (
-                Told("R5", "timestamp", text(other.timestamp, time=True)),
-                Told("R7", "timestamp", text(row.timestamp, time=True)),
+                Statement("R5", "timestamp", text(other.timestamp, time=True)),
+                Statement("R7", "timestamp", text(row.timestamp, time=True)),
             )
             yield Difference("movements", key, "time", times)
         yield from compare("movements", key, {"R5": other, "R7": row}, MOVEMENT)
         if other.user_id not in (None, user):
-            whose = (Told("R5", "user_id", str(other.user_id)), Told("R7", "user_id", str(user)))
+            whose = (Statement("R5", "user_id", str(other.user_id)), Statement("R7", "user_id", str(user)))
             yield Difference("movements", key, "user", whose)
         wallet, amount = wallet_amount(other.type, other.currency_amount), row.currency_amount
         if wallet is None:  # the sign of this type is not known, so only the amounts without signs are compared
             wallet, amount = other.currency_amount.lstrip("-"), amount.lstrip("-")
         if Decimal(wallet) != Decimal(amount):
             both = (
-                Told("R5", "currency_amount", other.currency_amount),
-                Told("R7", "currency_amount", row.currency_amount),
+                Statement("R5", "currency_amount", other.currency_amount),
+                Statement("R7", "currency_amount", row.currency_amount),
             )
             yield Difference("movements", key, "amount", both)
 
 
-def unmatched(of_group: Mapping[int, GroupMovement]) -> Iterable[Difference]:
+def unmatched(of_group: Mapping[int, GroupMovementRow]) -> Iterable[Difference]:
     """Return a difference for each movement of a group that no user has."""
     for id, row in of_group.items():
         yield missing("movements", f"movement {id} of user {row.user_id}", "R5", "R7")
@@ -83,10 +86,10 @@ def _wall(instant: int, zone: ZoneInfo) -> datetime.datetime:
 class Money:
     """The currencies of each group, and what one unit of the base currency is in each."""
 
-    currencies: dict[int | None, dict[str, list[UserTransaction]]] = field(default_factory=dict)
-    bases: dict[str, list[UserTransaction]] = field(default_factory=dict)
+    currencies: dict[int | None, dict[str, list[UserTransactionRow]]] = field(default_factory=dict)
+    bases: dict[str, list[UserTransactionRow]] = field(default_factory=dict)
 
-    def add(self, rows: Iterable[UserTransaction]) -> None:
+    def add(self, rows: Iterable[UserTransactionRow]) -> None:
         """Collect the movements of a user."""
         for row in rows:
             if row.currency_id is not None:
@@ -113,7 +116,7 @@ class Money:
         A row with another rate than the others is a difference, if such rows are few.
         """
         one = Fraction(1)
-        rates: list[tuple[Fraction, UserTransaction]] = []
+        rates: list[tuple[Fraction, UserTransactionRow]] = []
         for row in (row for rows in self.currencies.get(group, {}).values() for row in rows):
             if row.base_currency_amount is None or row.currency_id == row.base_currency_id:
                 rates.append((one, row))
@@ -128,17 +131,17 @@ class Money:
         customs.keep(custom, count)
         for row in others:
             told = (
-                Told("R7", "currency_amount", row.currency_amount),
-                Told("R7", "base_currency_amount", row.base_currency_amount),
+                Statement("R7", "currency_amount", row.currency_amount),
+                Statement("R7", "base_currency_amount", row.base_currency_amount),
             )
             customs.breaks(custom, Difference("movements", f"movement {row.movement_id}", "base amount", told))
         return usual if customs.few(custom) else None
 
 
-def _several(column: str, key: str, name: str, found: Mapping[str, Sequence[UserTransaction]]) -> Difference:
+def _several(column: str, key: str, name: str, found: Mapping[str, Sequence[UserTransactionRow]]) -> Difference:
     rarest = min(found.values(), key=len)
     more = f" and {len(rarest) - 1} more" if len(rarest) > 1 else ""
-    told = tuple(Told("R7", column, currency) for currency in found)
+    told = tuple(Statement("R7", column, currency) for currency in found)
     return Difference("movements", f"{key}, movement {rarest[0].movement_id}{more}", name, told)
 
 
@@ -146,7 +149,7 @@ def _several(column: str, key: str, name: str, found: Mapping[str, Sequence[User
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BookedPart:
     """The kind of a movement, as both reports know it, and the text that the report has for it."""
 
     name: str
@@ -156,12 +159,12 @@ class Part:
         return self.written
 
 
-def _part(row: GroupMovement) -> Part:
-    return Part(PARTS.get(loose(row.type), UNKNOWN), row.type)
+def _part(row: GroupMovementRow) -> BookedPart:
+    return BookedPart(PARTS.get(loose(row.type), UNKNOWN), row.type)
 
 
-def _financial_part(row: FinancialMovement) -> Part:
-    return Part(FINANCIAL_PARTS.get((row.type, row.subtype), UNKNOWN), f"{row.type}/{row.subtype}")
+def _financial_part(row: FinancialMovementRow) -> BookedPart:
+    return BookedPart(FINANCIAL_PARTS.get((row.type, row.subtype), UNKNOWN), f"{row.type}/{row.subtype}")
 
 
 FINANCE = (
@@ -174,7 +177,7 @@ FINANCE = (
 
 
 def finance(
-    group: int, of_group: Sequence[GroupMovement], financial: Sequence[FinancialMovement], customs: Customs
+    group: int, of_group: Sequence[GroupMovementRow], financial: Sequence[FinancialMovementRow], customs: Customs
 ) -> Iterable[Difference]:
     """Compare the movements of a group in R5 and R11, row by row. R11's commissions are not movements of R5."""
     sides = {"R5": of_group, "R11": [row for row in financial if _financial_part(row).name != ""]}
@@ -188,7 +191,7 @@ def finance(
             yield found
 
 
-def _is_unknown(told: Told) -> bool:
+def _is_unknown(told: Statement) -> bool:
     if told.report == "R5":
         return loose(told.value or "") not in PARTS
     return told.value not in {f"{kind}/{subtype}" for kind, subtype in FINANCIAL_PARTS}
@@ -207,7 +210,7 @@ class Booked:
     commission_refunds: dict[tuple[int | None, int], Decimal] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: Iterable[FinancialMovement]) -> "Booked":
+    def of(cls, rows: Iterable[FinancialMovementRow]) -> "Booked":
         """Collect the rows of a day that name a game."""
         found = cls()
         for row in rows:
@@ -230,7 +233,7 @@ REFUNDED = "the refunds of a game (R4) are those of R11"
 
 
 def refunds(
-    games: Mapping[int, GameSummary],
+    games: Mapping[int, GameSummaryRow],
     booked: Sequence[Booked],
     rates: Mapping[int | None, Fraction | None],
     customs: Customs,
@@ -244,8 +247,8 @@ def refunds(
         key = f"game {id}"
         if game.total_tickets_refunded is not None:
             counts = (
-                Told("R4", "total_tickets_refunded", str(game.total_tickets_refunded)),
-                Told("R11", "refunds", str(len(rows))),
+                Statement("R4", "total_tickets_refunded", str(game.total_tickets_refunded)),
+                Statement("R11", "refunds", str(len(rows))),
             )
             kept = game.total_tickets_refunded == len(rows)
             customs.check(REFUNDED_TICKETS, kept, Difference("games", key, "tickets refunded", counts))
@@ -259,8 +262,8 @@ def refunds(
             if game.total_refunds_real is not None:
                 exact = decimal_of(total)
                 sums = (
-                    Told("R4", "total_refunds_real", game.total_refunds_real),
-                    Told("R11", "sum of refunds", str(total) if exact is None else money(exact)),
+                    Statement("R4", "total_refunds_real", game.total_refunds_real),
+                    Statement("R11", "sum of refunds", str(total) if exact is None else money(exact)),
                 )
                 kept = Fraction(game.total_refunds_real) == total
                 customs.check(REFUNDED, kept, Difference("games", key, "refunds", sums))
@@ -276,12 +279,12 @@ def commissions(games: Iterable[int], booked: Sequence[Booked], customs: Customs
         if game not in started:
             continue
         key = f"group {group}, game {game}"
-        told = (Told("R11", "commission", money(paid.get(place, Decimal(0)))), Told("R11", "wagers", None))
+        told = (Statement("R11", "commission", money(paid.get(place, Decimal(0)))), Statement("R11", "wagers", None))
         needs_wager = "commissions belong to wagers"
         customs.check(needs_wager, place in wagers, Difference("movements", key, needs_wager, told))
         both = (
-            Told("R11", "commission refund", money(returned.get(place, Decimal(0)))),
-            Told("R11", "commission", money(paid.get(place, Decimal(0)))),
+            Statement("R11", "commission refund", money(returned.get(place, Decimal(0)))),
+            Statement("R11", "commission", money(paid.get(place, Decimal(0)))),
         )
         at_most = "commission refunds are at most the commissions"
         kept = returned.get(place, Decimal(0)) <= paid.get(place, Decimal(0))

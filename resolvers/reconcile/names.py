@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from resolvers.reconcile.figures import WHOLE_ROW, Difference, Told, loose
+from resolvers.reconcile.figures import WHOLE_ROW, Difference, Statement, loose
 
 MOST_TOLD = 12
 
@@ -40,7 +40,7 @@ class Spelling:
 
     rows: int = 0
     place: str = ""
-    told: list[Told] = field(default_factory=list)
+    told: list[Statement] = field(default_factory=list)
 
 
 class Names:
@@ -79,7 +79,7 @@ class Names:
             spelling = found.setdefault((identity.kind, id, name), {}).setdefault(loose(value), Spelling())
             spelling.place = spelling.place or place
             spelling.rows += rows
-            told = Told(report, f"{identity.id}, {identity.columns[name]}", f"{id}, {value}")
+            told = Statement(report, f"{identity.id}, {identity.columns[name]}", f"{id}, {value}")
             if told not in spelling.told:
                 spelling.told.append(told)
         return found
@@ -110,11 +110,11 @@ class Names:
         listed = self._known.ids(kind) if self._known is not None else set()
         for (each, id), named_by in self._ids.items():
             if each == kind and id not in listed:
-                told = (Told(named_by, f"{kind}_id", str(id)), Told(report, column, None))
+                told = (Statement(named_by, f"{kind}_id", str(id)), Statement(report, column, None))
                 yield Difference("names", f"{kind} {id}", WHOLE_ROW, told)
 
 
 def unknown(kind: str, id: int, listed_by: str, column: str, asked: str) -> Difference:
     """Return the difference for a group or user that its list has and another report does not know."""
-    told = (Told(listed_by, column, str(id)), Told(asked, f"{kind}_id", None))
+    told = (Statement(listed_by, column, str(id)), Statement(asked, f"{kind}_id", None))
     return Difference("names", f"{kind} {id}", WHOLE_ROW, told)

@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.figures import WHOLE_ROW, Difference, Told, compare, figure, loose, missing, money
+from resolvers.reconcile.figures import WHOLE_ROW, Difference, Statement, compare, figure, loose, missing, money
 from upstream.decoding.figures import EXACT
-from upstream.reports.rows import GameDetail, GameOnSale, GameSummary, ProgressiveJackpot, RoomGame
+from upstream.reports.rows import GameDetailRow, GameOnSaleRow, GameSummaryRow, ProgressiveJackpotRow, RoomGameRow
 
 SELLING, PRESELLING = 1, 6
 
@@ -29,12 +29,12 @@ ON_SALE = (
 class Sale:
     """Everything that is read of the games on sale: R2 before and after, R6 and R4 between, and one R3 a jackpot."""
 
-    before: Mapping[int, RoomGame] = field(default_factory=dict)
-    after: Mapping[int, RoomGame] = field(default_factory=dict)
-    on_sale: Sequence[GameOnSale] = ()
-    summaries: Mapping[int, GameSummary] = field(default_factory=dict)
-    details: Mapping[str, GameDetail] = field(default_factory=dict)  # by the name of the jackpot
-    jackpots: Sequence[ProgressiveJackpot] = ()
+    before: Mapping[int, RoomGameRow] = field(default_factory=dict)
+    after: Mapping[int, RoomGameRow] = field(default_factory=dict)
+    on_sale: Sequence[GameOnSaleRow] = ()
+    summaries: Mapping[int, GameSummaryRow] = field(default_factory=dict)
+    details: Mapping[str, GameDetailRow] = field(default_factory=dict)  # by the name of the jackpot
+    jackpots: Sequence[ProgressiveJackpotRow] = ()
 
 
 def sale(found: Sale, customs: Customs) -> Iterable[Difference]:
@@ -58,7 +58,9 @@ def sale(found: Sale, customs: Customs) -> Iterable[Difference]:
         _customs_of_game(key, row, game, summary, customs)
 
 
-def _customs_of_game(key: str, row: GameOnSale, game: RoomGame, summary: GameSummary | None, customs: Customs) -> None:
+def _customs_of_game(
+    key: str, row: GameOnSaleRow, game: RoomGameRow, summary: GameSummaryRow | None, customs: Customs
+) -> None:
     """Hold the status and the prizes of a game on sale against those of the other games."""
     status = loose(row.status) if row.status is not None else None
     customs.same("one text (R6) for each status (R2)", game.status, status, "sale", key, "R6", "status")
@@ -73,7 +75,7 @@ def _customs_of_game(key: str, row: GameOnSale, game: RoomGame, summary: GameSum
     total = Decimal(0)
     for prize in prizes:
         total = EXACT.add(total, Decimal(prize.amount))
-    told = (Told("R6", "sum of prizes.amount", money(total)), Told("R4", "total_wagers_to_prizes_real", pool))
+    told = (Statement("R6", "sum of prizes.amount", money(total)), Statement("R4", "total_wagers_to_prizes_real", pool))
     custom = "the prizes on sale share the wagers to prizes"
     customs.check(custom, total == Decimal(pool), Difference("sale", key, "prizes", told))
 
@@ -93,15 +95,19 @@ def jackpots(found: Sale) -> Iterable[Difference]:
         for column in (*AMOUNTS, *PERCENTAGES):
             value = getattr(row, column)
             if value is not None and Decimal(value) < 0:
-                yield Difference("jackpots", key, column, (Told("R10", column, value), Told("R10", "least", "0")))
+                yield Difference(
+                    "jackpots", key, column, (Statement("R10", column, value), Statement("R10", "least", "0"))
+                )
         for column in PERCENTAGES:
             value = getattr(row, column)
             if value is not None and Decimal(value) > 100:
-                yield Difference("jackpots", key, column, (Told("R10", column, value), Told("R10", "most", "100")))
+                yield Difference(
+                    "jackpots", key, column, (Statement("R10", column, value), Statement("R10", "most", "100"))
+                )
         for less, more in AT_MOST:
             low, high = getattr(row, less), getattr(row, more)
             if None not in (low, high) and Decimal(low) > Decimal(high):
-                yield Difference("jackpots", key, less, (Told("R10", less, low), Told("R10", more, high)))
+                yield Difference("jackpots", key, less, (Statement("R10", less, low), Statement("R10", more, high)))
         detail = found.details.get(loose(row.description))
         if detail is not None:
             yield from compare("jackpots", key, {"R10": row, "R3": detail}, JACKPOT)
@@ -109,5 +115,5 @@ def jackpots(found: Sale) -> Iterable[Difference]:
     names = {loose(one.pjp_id): one.pjp_id for one in found.summaries.values() if one.pjp_id is not None}
     for name, written in sorted(names.items()):
         if name not in known:
-            told = (Told("R4", "pjp_id", written), Told("R10", "description", None))
+            told = (Statement("R4", "pjp_id", written), Statement("R10", "description", None))
             yield Difference("jackpots", f"jackpot {written}", WHOLE_ROW, told)

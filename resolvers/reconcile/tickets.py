@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.figures import Difference, Told, compare, figure, loose
+from resolvers.reconcile.figures import Difference, Statement, compare, figure, loose
 from upstream.decoding.figures import PARTS
-from upstream.reports.rows import GameDetail, GroupMovement, Party
+from upstream.reports.rows import GameDetailRow, GroupMovementRow, PartyPart
 
 PLAYED = 3
 
@@ -35,14 +35,14 @@ RETURNED = "the ticket that is given back was bought (R5)"
 PAID = "the ticket that is paid (R5) has won in its game (R3)"
 
 
-def sold(game: GameDetail) -> list[Sold]:
+def sold(game: GameDetailRow) -> list[Sold]:
     """Return the tickets of a game that was played. R3 does not show what is given back later."""
     if game.status_id != PLAYED:
         return []
     found = []
     for ticket in game.tickets or ():
         seller = ticket.sell_info[0] if isinstance(ticket.sell_info, list) and ticket.sell_info else ticket.sell_info
-        user = seller.user_id if isinstance(seller, Party) else None
+        user = seller.user_id if isinstance(seller, PartyPart) else None
         won = bool(ticket.win_info)
         group = ticket.seller_group_id
         found.append(Sold(ticket.ticket_id, game.game_id, ticket.created_at, group, user, won))
@@ -50,14 +50,14 @@ def sold(game: GameDetail) -> list[Sold]:
 
 
 def tickets(
-    of_games: Sequence[Sold], rows: Iterable[GroupMovement], groups: frozenset[int], start: int, customs: Customs
+    of_games: Sequence[Sold], rows: Iterable[GroupMovementRow], groups: frozenset[int], start: int, customs: Customs
 ) -> None:
     """Hold the tickets of a day's games against the movements of `groups` since `start`, the beginning of the day."""
     games = {one.game_id for one in of_games}
     by_number = {(one.game_id, one.ticket_id): one for one in of_games}
-    wagers: dict[tuple[int | None, str], GroupMovement] = {}
+    wagers: dict[tuple[int | None, str], GroupMovementRow] = {}
     online: set[tuple[int | None, int | None, int | None, int]] = set()
-    others: list[GroupMovement] = []
+    others: list[GroupMovementRow] = []
     returned: set[str] = set()
     for row in rows:
         part = PARTS.get(loose(row.type))
@@ -76,7 +76,7 @@ def tickets(
         one = by_number.get((game, number)) if game is not None else None
         key = f"movement {row.movement_id}"
         if one is None:
-            told = (Told("R5", "ticket_id", number), Told("R3", "ticket_id", None))
+            told = (Statement("R5", "ticket_id", number), Statement("R3", "ticket_id", None))
             customs.breaks(NUMBERED, Difference("movements", key, "ticket", told))
             continue
         customs.keep(NUMBERED)
@@ -94,14 +94,17 @@ def tickets(
             customs.keep(SOLD)
             continue
         key = f"game {one.game_id}, ticket {one.ticket_id}"
-        shown = (Told("R3", "ticket_id, created_at", f"{one.ticket_id}, {one.created_at}"), Told("R5", "wager", None))
+        shown = (
+            Statement("R3", "ticket_id, created_at", f"{one.ticket_id}, {one.created_at}"),
+            Statement("R5", "wager", None),
+        )
         customs.breaks(SOLD, Difference("movements", key, "ticket", shown))
     for row in others:
         key = f"movement {row.movement_id}"
         if PARTS[loose(row.type)] == "refunds":
-            told = (Told("R5", "ticket_id", row.ticket_id), Told("R5", "wager of the ticket", None))
+            told = (Statement("R5", "ticket_id", row.ticket_id), Statement("R5", "wager of the ticket", None))
             customs.check(RETURNED, row.ticket_id in bought, Difference("movements", key, "ticket", told))
         elif row.game_id in games:
             paid = by_number.get((row.game_id, row.ticket_id or ""))
-            told = (Told("R5", "ticket_id", row.ticket_id), Told("R3", "ticket_id of a winner", None))
+            told = (Statement("R5", "ticket_id", row.ticket_id), Statement("R3", "ticket_id of a winner", None))
             customs.check(PAID, paid is not None and paid.won, Difference("movements", key, "ticket", told))

@@ -13,11 +13,11 @@ import strawberry
 from strawberry import Info
 
 from resolvers.nodes import TURN
-from resolvers.session import Rows, Session
-from schema.mapping.entity import WINDOWS, Window, complete
+from resolvers.session import KeyRows, Session
+from schema.mapping.entity import WINDOWS, Entity, complete
 from schema.mapping.errors import BadUserInput
 from schema.mapping.listed import Edges, Listed, readable, sure, told_by_rows
-from schema.mapping.order import Key, Order
+from schema.mapping.order import Key, ListOrder
 from schema.mapping.selection import nodes_of, select
 from upstream.errors import UpstreamError
 from upstream.interval import Interval
@@ -61,15 +61,15 @@ class Connection(Generic[NodeT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ConnectionPage:
     """A page that was asked for, checked: where it starts in an order, and its size, if one was given."""
 
-    order: Order
+    order: ListOrder
     first: int | None
     after: Key | None
 
     @classmethod
-    def of(cls, order: Order, first: int | None, after: str | None) -> Self:
+    def of(cls, order: ListOrder, first: int | None, after: str | None) -> Self:
         """The page of `first` and `after`. Raises `BadUserInput`: check before anything is called."""
         if first is not None and not 0 <= first <= MAX_FIRST:
             raise BadUserInput(
@@ -77,9 +77,9 @@ class Page:
             )
         return cls(order, first, None if after is None else decode(after, order))
 
-    def most(self, session: Session, found: Sequence[Rows | Exception]) -> int:
+    def most(self, session: Session, found: Sequence[KeyRows | Exception]) -> int:
         """Return how many items the pages of these lists have together, if they are the first pages."""
-        sizes = [len(rows) for rows in found if rows.__class__ is Rows]
+        sizes = [len(rows) for rows in found if rows.__class__ is KeyRows]
         most = self.first if self.first is not None else None if session.whole else DEFAULT_FIRST
         return sum(sizes) if most is None else sum([size if size < most else most for size in sizes])
 
@@ -90,7 +90,7 @@ class Page:
         return there if session.whole else DEFAULT_FIRST
 
 
-def reads(info: Info[Session, Any], window: str, page: Page) -> frozenset[str] | None:
+def reads(info: Info[Session, Any], window: str, page: ConnectionPage) -> frozenset[str] | None:
     """The columns of the rows that such a page reads; None for all of them."""
     return readable(WINDOWS[window], select(info, *ITEMS), page.order, info.context)
 
@@ -98,8 +98,8 @@ def reads(info: Info[Session, Any], window: str, page: Page) -> frozenset[str] |
 async def connect(
     info: Info[Session, Any],
     window: str,
-    page: Page,
-    rows: Rows,
+    page: ConnectionPage,
+    rows: KeyRows,
     *,
     interval: Interval | None = None,
     told: dict[str, Any] | None = None,
@@ -115,8 +115,8 @@ async def connect(
 async def connect_each(
     info: Info[Session, Any],
     window: str,
-    page: Page,
-    found: Sequence[Rows | Exception],
+    page: ConnectionPage,
+    found: Sequence[KeyRows | Exception],
     *,
     interval: Interval | None = None,
     told: Sequence[dict[str, Any] | None],
@@ -165,7 +165,7 @@ async def connect_each(
         if len(together) >= BREATH:
             await asyncio.sleep(0)
     connections: list[Any] = []
-    waiting: list[Window] = []
+    waiting: list[Entity] = []
     built = lists = 0
     for rows, tells, opened in zip(found, told, pages, strict=True):
         lists += 1
@@ -227,7 +227,7 @@ def _edge(cursor: str, node: Any) -> Any:
     return Edge(cursor=cursor, node=node)
 
 
-def _page(page: Page, size: int, rows: Rows, with_cursors: bool) -> tuple[int, int, list[Key], list[Row]]:
+def _page(page: ConnectionPage, size: int, rows: KeyRows, with_cursors: bool) -> tuple[int, int, list[Key], list[Row]]:
     """Where a page starts and ends among the rows in their order, and their keys if those are needed."""
     if page.after is None and not with_cursors:
         return 0, min(size, len(rows)), [], page.order.sorted(rows)
@@ -236,7 +236,7 @@ def _page(page: Page, size: int, rows: Rows, with_cursors: bool) -> tuple[int, i
     return start, min(start + size, len(keys)), keys, ordered
 
 
-def in_order(rows: Sequence[Row], order: Order) -> tuple[list[Key], list[Row]]:
+def in_order(rows: Sequence[Row], order: ListOrder) -> tuple[list[Key], list[Row]]:
     """The rows in the order of their keys, which become unique: rows of one key are told apart by a running number."""
     pairs = sorted(((order.key(row), index) for index, row in enumerate(rows)))
     keys: list[Key] = []
@@ -249,12 +249,12 @@ def in_order(rows: Sequence[Row], order: Order) -> tuple[list[Key], list[Row]]:
     return keys, [rows[index] for _, index in pairs]
 
 
-def encode(key: Key, order: Order) -> str:
+def encode(key: Key, order: ListOrder) -> str:
     """The cursor of a key in an order."""
     return base64.urlsafe_b64encode(orjson.dumps((order.name, *key))).decode().rstrip("=")
 
 
-def decode(cursor: str, order: Order) -> Key:
+def decode(cursor: str, order: ListOrder) -> Key:
     """The key of a cursor. Raises `BadUserInput` for anything `encode` did not write for a list of this order."""
     try:
         name, *parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))

@@ -14,13 +14,13 @@ from strawberry import Info
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from engine.offer import OFFER, Expression, Nested, Offer
-from resolvers.edges import Edge
+from engine.offer import OFFER, BatchHint, Expression, Nested
+from resolvers.edges import ReportEdge
 from resolvers.nodes import TURN
 from resolvers.plan import cover
-from resolvers.session import Rows, Session
+from resolvers.session import KeyRows, Session
 from schema.mapping import expression
-from schema.mapping.expression import Told
+from schema.mapping.expression import ColumnReader
 from schema.mapping.joining import Joined, Key, joined
 from schema.mapping.selection import Selection, select
 from upstream.decoding.bad_value import BadValue, sound
@@ -50,28 +50,28 @@ Read = Callable[[Any], Any]
 
 
 @dataclass(slots=True, eq=False)
-class Column:
+class RowColumn:
     """A column: where it stands in each kind of row."""
 
     readers: Mapping[type[Row], Read]
     name: str = ""
     unsure: bool = False
     otherwise: Any = UNASKED
-    of: Mapping[type[Row], "str | Read | Told | Mapping[str, str]"] = field(default_factory=dict)
+    of: Mapping[type[Row], "str | Read | ColumnReader | Mapping[str, str]"] = field(default_factory=dict)
 
     def expression(self, kind: type[Row], session: Session) -> Expression | Nested | None:
         """How it is read off a kind of row without a window; None if it takes one."""
         at = self.of.get(report_row(kind))
         if isinstance(at, str):
             return expression.plain(kind, at)
-        return expression.told(kind, self.name, at) if isinstance(at, Told) else None
+        return expression.told(kind, self.name, at) if isinstance(at, ColumnReader) else None
 
     def reads(self, kind: type[Row]) -> tuple[str, ...]:
         """The columns of the row that its expression reads."""
         at = self.of[kind]
-        return at.reads if isinstance(at, Told) else (str(at),)
+        return at.reads if isinstance(at, ColumnReader) else (str(at),)
 
-    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
+    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
         """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
         value: Any = UNASKED
         told = window.told.get(self.name)
@@ -95,7 +95,7 @@ class Column:
                 raise Incomplete(f"No report tells the {self.name} of {type(window).__name__} {window.identity}.")
         return told
 
-    def fail(self, window: "Window", selection: Selection = NOTHING) -> None:
+    def fail(self, window: "Entity", selection: Selection = NOTHING) -> None:
         """Raise the failure of a report that would have told what no row here tells."""
         for kind, failure in window.failures.items():
             here = self.told_by((type(row) for row in window.rows), selection)
@@ -111,7 +111,7 @@ class Column:
         """Whether it may demand a kind of row."""
         return False
 
-    def demands(self, window: "Window") -> Iterable[type[Row]]:
+    def demands(self, window: "Entity") -> Iterable[type[Row]]:
         """Return the kinds of row without which this column would depend on what else was read of the entity."""
         return ()
 
@@ -121,20 +121,20 @@ class Column:
 
 
 @dataclass(slots=True, eq=False)
-class Moment(Column):
+class MomentColumn(RowColumn):
     """A column of time: microseconds in the row, on the wall clock of the business in the graph."""
 
     def expression(self, kind: type[Row], session: Session) -> Expression | None:
         at = self.of.get(report_row(kind))
         return expression.moment(kind, at, session.zone) if isinstance(at, str) else None
 
-    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
-        microseconds = Column.read(self, window, info)
+    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
+        microseconds = RowColumn.read(self, window, info)
         return None if microseconds is None else info.context.moment(microseconds)
 
 
 @dataclass(slots=True, eq=False)
-class Part(Column):
+class NestedPart(RowColumn):
     """A column of objects that stand inside the row: another window each, on the rows named in `kinds`.
 
     Where two reports each tell a part of the objects, a window stands on both. `settled` names the kind of row that has
@@ -142,12 +142,12 @@ class Part(Column):
     objects of two other reports are the same.
     """
 
-    window: type["Window"] = None  # type: ignore[assignment]
+    window: type["Entity"] = None  # type: ignore[assignment]
     kinds: Mapping[type[Row], type[Row]] = None  # type: ignore[assignment]
-    settled: Callable[["Window"], type[Row] | None] = lambda window: None
+    settled: Callable[["Entity"], type[Row] | None] = lambda window: None
     bridge: type[Row] | None = None
 
-    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
+    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
         rows = [row for row in window.rows if type(row) in self.readers]
         settled = self.settled(window)
         if settled is not None:
@@ -167,7 +167,7 @@ class Part(Column):
             return [self._object(window, each, tried) for each in objects]
         return self.window.on(*found, session=window.session, tried=tried)
 
-    def _object(self, window: "Window", each: Joined, tried: Mapping[type[Row], UpstreamError]) -> "Window":
+    def _object(self, window: "Entity", each: Joined, tried: Mapping[type[Row], UpstreamError]) -> "Entity":
         if each.unjoined:
             tried = {**tried, **{kind: self._apart() for kind in each.unjoined}}
         return self.window.on(*each.rows, session=window.session, tried=tried)
@@ -180,7 +180,7 @@ class Part(Column):
     def demanding(self) -> bool:
         return self.bridge is not None
 
-    def demands(self, window: "Window") -> Iterable[type[Row]]:
+    def demands(self, window: "Entity") -> Iterable[type[Row]]:
         settled = self.settled(window)
         if settled is not None:
             yield settled
@@ -207,7 +207,7 @@ class Part(Column):
 
 
 @dataclass(slots=True, eq=False)
-class Link(Column):
+class EntityLink(RowColumn):
     """A column that leads to another entity: what the row tells of it, by the names of that entity's columns."""
 
     target: str = ""
@@ -226,14 +226,14 @@ class Link(Column):
     def reads(self, kind: type[Row]) -> tuple[str, ...]:
         return tuple(cast(Mapping[str, str], self.of[kind]).values())
 
-    def read(self, window: "Window", info: Info[Session, Any]) -> Any:
+    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
         target = WINDOWS[self.target]
         told: dict[str, Any] = {}
         for row in window.rows:
             for name, reader in self.links.get(type(row), _NOTHING).items():
                 if name not in told and (value := reader(row)) is not None:
                     told[name] = value  # a bad value, too: whoever reads it gets its error
-        known: Window | None = window.told.get(self.name)
+        known: Entity | None = window.told.get(self.name)
         selection = select(info)
         id = told.get("id")
         if known is not None and (id is None or (not isinstance(id, BadValue) and id == known.identity)):
@@ -262,7 +262,7 @@ class Link(Column):
 _NOTHING: Mapping[str, Any] = {}
 
 
-async def _completed(window: "Window", selection: Selection) -> "Window":
+async def _completed(window: "Entity", selection: Selection) -> "Entity":
     # The links of one tick are completed together: what one call tells of all of them is not asked for one by one.
     loader = window.session.gathered((type(window), id(selection)), partial(complete, selection=selection))
     await asyncio.shield(loader.load(window))
@@ -273,7 +273,7 @@ class ColumnField(StrawberryField):
     """A field of the graph that reads a column."""
 
     @property
-    def column(self) -> Column:
+    def column(self) -> RowColumn:
         """The column this field reads."""
         return self.metadata["column"]
 
@@ -286,7 +286,7 @@ class ColumnField(StrawberryField):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class EntitySource:
     """A report that tells more of an entity, and how to find the entity's row in it.
 
     `edge`, `key` and `interval` (which may be a bad value) say which rows are read, `column` and `value` which of them
@@ -295,18 +295,18 @@ class Source:
     """
 
     row: type[Row]
-    edge: Edge
+    edge: ReportEdge
     key: Callable[[Any], Any] = lambda window: window.identity
     column: str = "id"
     value: Callable[[Any], Any] = lambda window: window.identity
     interval: Callable[[Any], Interval | BadValue | None] = lambda window: None
     after: tuple[type[Row], ...] = ()
 
-    def offered(self, window: "Window") -> bool:
+    def offered(self, window: "Entity") -> bool:
         """Whether there is a period to read it for, if it needs one."""
         return bool(self.after) or self.edge.report.frame is None or self.interval(window) is not None
 
-    def price(self, windows: Sequence["Window"]) -> float:
+    def price(self, windows: Sequence["Entity"]) -> float:
         """What it would cost to read it for these windows, in seconds."""
         session = windows[0].session
         keys: dict[Interval | None, set[Any]] = {}
@@ -318,7 +318,7 @@ class Source:
             keys.setdefault(interval, set()).add(key if key is not None else id(window))
         return sum(session.price(self.edge, found, interval) for interval, found in keys.items())
 
-    async def load(self, window: "Window") -> Row | None:
+    async def load(self, window: "Entity") -> Row | None:
         """The entity's row in this report, or None if it does not stand there."""
         key = sound(self.key(window))
         if key is None:
@@ -326,22 +326,22 @@ class Source:
         interval = self.interval(window)
         if isinstance(interval, BadValue):
             raise interval.error
-        rows: Rows = await window.session.rows(self.edge, key, interval, field=type(window).__name__)
+        rows: KeyRows = await window.session.rows(self.edge, key, interval, field=type(window).__name__)
         row: Row | None = rows.find(self.column, self.value(window))
         return row
 
 
-WINDOWS: dict[str, type["Window"]] = {}
+WINDOWS: dict[str, type["Entity"]] = {}
 
 
-class Window:
+class Entity:
     """What all types of the graph are: the rows they stand on, and what the parent told of them."""
 
-    columns: ClassVar[dict[str, Column]] = {}
+    columns: ClassVar[dict[str, RowColumn]] = {}
     kinds: ClassVar[tuple[type[Row], ...]] = ()
     unsure: ClassVar[tuple[str, ...]] = ()
     demanding: ClassVar[tuple[str, ...]] = ()
-    sources: ClassVar[tuple[Source, ...]] = ()
+    sources: ClassVar[tuple[EntitySource, ...]] = ()
     join_keys: ClassVar[tuple[Key, ...]] = ()
     session: Session
     rows: tuple[Row, ...]
@@ -360,7 +360,7 @@ class Window:
         cls.kinds = tuple(dict.fromkeys(kind for column in cls.columns.values() for kind in column.of))
         cls.unsure = tuple(name for name, column in cls.columns.items() if column.unsure)
         cls.demanding = tuple(
-            name for name, column in cls.columns.items() if type(column).demands is not Column.demands
+            name for name, column in cls.columns.items() if type(column).demands is not RowColumn.demands
         )
         WINDOWS[cls.__name__] = cls
 
@@ -450,7 +450,7 @@ class Window:
             gaps = memo[place] = frozenset(self._gaps(kinds, selection))
         return gaps
 
-    def open_sources(self) -> list[Source]:
+    def open_sources(self) -> list[EntitySource]:
         """The reports that may still tell more: neither read nor tried in vain."""
         kinds = {report_row(type(row)) for row in self.rows}
         return [
@@ -468,12 +468,12 @@ class Window:
             column = self.columns.get(name)
             if column is None or column.name in self.told:
                 continue
-            if isinstance(column, Part) and column.settled(self) in kinds:
+            if isinstance(column, NestedPart) and column.settled(self) in kinds:
                 continue
             for path in column.told_by(others, below) - column.told_by(kinds, below):
                 yield name, path
 
-    def _is_unsure(self, column: Column) -> bool:
+    def _is_unsure(self, column: RowColumn) -> bool:
         try:
             values = [reader(row) for row in self.rows if (reader := column.readers.get(type(row)))]
         except UpstreamError:
@@ -482,7 +482,7 @@ class Window:
         return unknown and any(source.row in column.readers for source in self.open_sources())
 
 
-async def complete(windows: Sequence[Window], selection: Selection) -> bool:
+async def complete(windows: Sequence[Entity], selection: Selection) -> bool:
     """Read whatever selected columns the windows lack, from the cheapest reports that tell them; False if none is.
 
     A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
@@ -507,9 +507,9 @@ async def complete(windows: Sequence[Window], selection: Selection) -> bool:
 _Lack = tuple[tuple[type[Row], ...], frozenset[type[Row]], frozenset[tuple[str, str]]]
 
 
-async def _alike(windows: Sequence[Window], selection: Selection) -> dict[_Lack, list[Window]]:
+async def _alike(windows: Sequence[Entity], selection: Selection) -> dict[_Lack, list[Entity]]:
     """Return the windows that lack something, those together that lack the same; others have turns meanwhile."""
-    alike: dict[_Lack, list[Window]] = {}
+    alike: dict[_Lack, list[Entity]] = {}
     if len(windows) <= TURN:
         _add_alike(alike, windows, selection)
         return alike
@@ -525,14 +525,14 @@ async def _alike(windows: Sequence[Window], selection: Selection) -> dict[_Lack,
     return alike
 
 
-def _add_alike(alike: dict[_Lack, list[Window]], windows: Sequence[Window], selection: Selection) -> None:
+def _add_alike(alike: dict[_Lack, list[Entity]], windows: Sequence[Entity], selection: Selection) -> None:
     for window in windows:
         gaps = window.gaps(selection)
         if gaps:
             alike.setdefault((tuple(map(type, window.rows)), frozenset(window.tried), gaps), []).append(window)
 
 
-def _loads(alike: Mapping[_Lack, list[Window]], selection: Selection) -> Iterator[tuple[Window, Source]]:
+def _loads(alike: Mapping[_Lack, list[Entity]], selection: Selection) -> Iterator[tuple[Entity, EntitySource]]:
     """The reports to read next, each for the windows that lack it. Windows that lack the same are planned as one."""
     for (_, _, gaps), members in alike.items():
         for source in _chosen(members, gaps, selection):
@@ -540,13 +540,13 @@ def _loads(alike: Mapping[_Lack, list[Window]], selection: Selection) -> Iterato
                 yield window, source
 
 
-def _chosen(windows: Sequence[Window], gaps: Iterable[tuple[str, str]], selection: Selection) -> Sequence[Source]:
+def _chosen(windows: Sequence[Entity], gaps: Iterable[tuple[str, str]], selection: Selection) -> Sequence[EntitySource]:
     """The reports to read next for what windows of one kind lack."""
     first = windows[0]
     sources = first.open_sources()
     prices = {source: source.price(windows) for source in sources} if len(sources) > 1 else dict.fromkeys(sources, 0.0)
 
-    def serving(name: str, path: str) -> list[Source]:
+    def serving(name: str, path: str) -> list[EntitySource]:
         if path.startswith(_DEMANDED):
             return [source for source in sources if source.row.__name__ == path.removeprefix(_DEMANDED)]
         below = selection.get(name, NOTHING)
@@ -561,7 +561,7 @@ def _chosen(windows: Sequence[Window], gaps: Iterable[tuple[str, str]], selectio
     return tuple(dict.fromkeys([*ready, *earlier]))
 
 
-async def _load(window: Window, source: Source) -> None:
+async def _load(window: Entity, source: EntitySource) -> None:
     window.tried[source.row] = None
     done = asyncio.get_running_loop().create_future()
     window.loading = (*window.loading, done)
@@ -580,12 +580,12 @@ async def _load(window: Window, source: Source) -> None:
         window.loading = tuple(load for load in window.loading if load is not done)
 
 
-def identities(windows: Sequence[Window]) -> list[Any]:
+def identities(windows: Sequence[Entity]) -> list[Any]:
     """The upstream's own ids of some entities."""
     return [window.identity for window in windows]
 
 
-async def lookup(window: Window, selection: Selection) -> Window | None:
+async def lookup(window: Entity, selection: Selection) -> Entity | None:
     """The entity of this id as selected, or None if the upstream knows none.
 
     If nothing but the id is selected, the cheapest report says whether it exists. If no report answers, the relations
@@ -603,13 +603,13 @@ async def lookup(window: Window, selection: Selection) -> Window | None:
     return None
 
 
-def _remoteness(source: Source, window: Window) -> tuple[bool, bool, float]:
+def _remoteness(source: EntitySource, window: Entity) -> tuple[bool, bool, float]:
     """The nearest report is one that is found by what is known, and by the id alone; then the cheapest."""
     return source.key(window) is None, bool(source.after), source.price([window])
 
 
-def _reader(at: "str | Read | Told") -> Read:
-    if isinstance(at, Told):
+def _reader(at: "str | Read | ColumnReader") -> Read:
+    if isinstance(at, ColumnReader):
         return at.read
     if not isinstance(at, str):
         return at
@@ -618,7 +618,7 @@ def _reader(at: "str | Read | Told") -> Read:
 
 
 def column(
-    of: Mapping[type[Row], str | Read | Told],
+    of: Mapping[type[Row], str | Read | ColumnReader],
     description: str,
     *,
     unsure: bool = False,
@@ -631,18 +631,18 @@ def column(
     `otherwise` is the value where every report says UNKNOWN; without it, that is an error.
     """
     readers = {kind: _reader(at) for kind, at in of.items()}
-    found = Column(readers, unsure=unsure, otherwise=otherwise, of=of)
+    found = RowColumn(readers, unsure=unsure, otherwise=otherwise, of=of)
     return _field(found, description, {DECIMALS: decimals, SELECTED_BY: during})
 
 
-def moment(of: Mapping[type[Row], str | Read | Told], description: str, *, during: str | None = None) -> Any:
+def moment(of: Mapping[type[Row], str | Read | ColumnReader], description: str, *, during: str | None = None) -> Any:
     """A field that reads a moment."""
-    found = Moment({kind: _reader(at) for kind, at in of.items()}, of=of)
+    found = MomentColumn({kind: _reader(at) for kind, at in of.items()}, of=of)
     return _field(found, description, {SELECTED_BY: during})
 
 
 def part(
-    window: type[Window],
+    window: type[Entity],
     of: Mapping[type[Row], tuple[str | Read, type[Row]]],
     description: str,
     *,
@@ -652,7 +652,7 @@ def part(
     """A field of objects inside the row: where they stand, and the kind of row that they are."""
     readers = {kind: _reader(at) for kind, (at, _) in of.items()}
     kinds = {kind: inner for kind, (_, inner) in of.items()}
-    return _field(Part(readers, window=window, kinds=kinds, settled=settled, bridge=bridge), description)
+    return _field(NestedPart(readers, window=window, kinds=kinds, settled=settled, bridge=bridge), description)
 
 
 def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], description: str) -> Any:
@@ -665,10 +665,10 @@ def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], descr
         for kind, told in tells.items()
         if all(isinstance(at, str) for at in told.values())
     }
-    return _field(Link(keys, target=target, links=readers, of=of), description)
+    return _field(EntityLink(keys, target=target, links=readers, of=of), description)
 
 
-def _field(column: Column, description: str, declared: Mapping[str, Any] = _NOTHING) -> Any:
-    offer = Offer(read=column.read, waits=isinstance(column, Link))
+def _field(column: RowColumn, description: str, declared: Mapping[str, Any] = _NOTHING) -> Any:
+    offer = BatchHint(read=column.read, waits=isinstance(column, EntityLink))
     given = {name: value for name, value in declared.items() if value is not None}
     return ColumnField(description=description, metadata={"column": column, OFFER: offer, **given})

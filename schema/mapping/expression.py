@@ -14,16 +14,21 @@ import msgspec
 from engine.offer import Expression
 from upstream.decoding import clock
 from upstream.decoding.money import AMOUNTS
-from upstream.decoding.partial_row import Excerpt, Form, form, report_row
-from upstream.reports.rows import Kind, Row
+from upstream.decoding.partial_row import PartialRow, RawForm, form, report_row
+from upstream.reports.rows import ColumnKind, Row
 
 # What the decoder makes of an open column: its type, and whether it may be None although it must be there.
-_KINDS: dict[Kind, type] = {Kind.NO_ID: int, Kind.CODE: str, Kind.MONEY: str, Kind.MOMENT: int}
+_KINDS: dict[ColumnKind, type] = {
+    ColumnKind.NO_ID: int,
+    ColumnKind.CODE: str,
+    ColumnKind.MONEY: str,
+    ColumnKind.MOMENT: int,
+}
 _AMOUNTS = {"amounts": AMOUNTS}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ColumnReader:
     """A column that a function reads off the row: the columns of the row that it reads, and what it proves.
 
     `code` says the same over `row`, for where a call would cost more than what it does; it refers to `names`. `sure`
@@ -47,10 +52,10 @@ def plain(kind: type[Row], name: str) -> Expression | None:
     field = next((field for field in msgspec.structs.fields(whole) if field.name == name), None)
     if hint is None or field is None or not hasattr(kind, name):
         return None
-    kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
+    kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, ColumnKind)]
     if kinds:
         nullable = not field.required
-        if form(kind, name) is Form.AMOUNT and not nullable:
+        if form(kind, name) is RawForm.AMOUNT and not nullable:
             return Expression(f"amounts[row.raw_{name}]", str, nullable=False, names=_AMOUNTS)
         return Expression(f"row.{name}", _KINDS[kinds[0]], nullable)
     members = {_plain(member) for member in (typing.get_args(hint) if _is_union(hint) else (hint,))}
@@ -69,7 +74,7 @@ def _plain(hint: Any) -> Any:
     return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
-def told(kind: type[Row], name: str, column: Told) -> Expression | None:
+def told(kind: type[Row], name: str, column: ColumnReader) -> Expression | None:
     """A column that a function reads, under a name of its own."""
     if column.code:
         code, names = column.code, dict(column.names)
@@ -92,12 +97,12 @@ def moment(kind: type[Row], name: str, zone: ZoneInfo) -> Expression | None:
     writer = clock.writer(zone)
     names: dict[str, Any]
     how = form(kind, name)
-    if how is Form.SECONDS:
+    if how is RawForm.SECONDS:
         code = f"hours[quarter := (at := row.raw_{name}) // 900] + seconds[quarter][at % 900]"
         names = {"hours": writer.hours, "seconds": writer.seconds}
         return Expression(code, nullable=False, serialized=True, names=names)
-    if how is not None and issubclass(kind, Excerpt) and clock.whole_hours(zone):
-        rewriter = clock.rewriter(kind.zone, how is Form.ZULU, zone)
+    if how is not None and issubclass(kind, PartialRow) and clock.whole_hours(zone):
+        rewriter = clock.rewriter(kind.zone, how is RawForm.ZULU, zone)
         code = f"text_hours[hour := (at := row.raw_{name})[:14]] + text_rests[hour][at[14:]]"
         names = {"text_hours": rewriter.hours, "text_rests": rewriter.rests}
         return Expression(code, nullable=False, serialized=True, names=names)

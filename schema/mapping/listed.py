@@ -5,12 +5,12 @@ from functools import partial
 from operator import is_
 from typing import Any
 
-from engine.offer import Expression, Nested, Rows
+from engine.offer import Expression, Nested, RowList
 from resolvers import session as sessions
 from resolvers.session import Session
-from schema.mapping.entity import UNKNOWN, Link, Window
-from schema.mapping.expression import Told
-from schema.mapping.order import Order
+from schema.mapping.entity import UNKNOWN, Entity, EntityLink
+from schema.mapping.expression import ColumnReader
+from schema.mapping.order import ListOrder
 from schema.mapping.selection import Selection
 from upstream.decoding.partial_row import report_row
 from upstream.interval import Interval
@@ -19,19 +19,19 @@ from upstream.reports.rows import Row
 TYPENAME = "__typename"
 
 
-class Listed(Rows):
+class Listed(RowList):
     """The rows of a list whose objects nobody has had to make yet."""
 
     __slots__ = ("_interval", "_irregular", "_kind", "_session", "_source", "_told")
 
     def __init__(
         self,
-        kind: type[Window],
+        kind: type[Entity],
         rows: list[Any],
         session: Session,
         interval: Interval | None,
         told: Mapping[str, Any] | None,
-        source: sessions.Rows,
+        source: sessions.KeyRows,
     ) -> None:
         self.rows = rows
         # A bad value can only be read off an object, which tells what is wrong with it.
@@ -48,7 +48,7 @@ class Listed(Rows):
         """The columns of the objects, by their names in the graph."""
         return self._kind.columns
 
-    def object(self, row: Any) -> Window:
+    def object(self, row: Any) -> Entity:
         # An object may be asked for anything, whatever was read of its row so far.
         self._source.need()
         (row,) = self._source.whole((row,))
@@ -66,12 +66,12 @@ class Listed(Rows):
         return found
 
 
-class Edges(Rows):
+class Edges(RowList):
     """The edges of a list whose objects nobody has had to make yet: pairs of a cursor and a row."""
 
     __slots__ = ("_listed", "_make")
 
-    def __init__(self, cursors: Sequence[str], listed: Listed, make: Callable[[str, Window], Any]) -> None:
+    def __init__(self, cursors: Sequence[str], listed: Listed, make: Callable[[str, Entity], Any]) -> None:
         self.rows = list(zip(cursors, listed.rows, strict=True))
         self.shape = ("edges", listed.shape)
         self._listed = listed
@@ -96,7 +96,7 @@ def over(found: Expression | Nested, row: str) -> Expression | Nested:
     return Nested({name: over(each, row) for name, each in found.fields.items()}, null, found.complete)
 
 
-def readable(kind: type[Window], selection: Selection, order: Order, session: Session) -> frozenset[str] | None:
+def readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
     """The columns of a row that are read for what is selected, of whichever report it is; None for all of them."""
     place = (kind, order.name)
     if place not in selection.memo:
@@ -105,7 +105,7 @@ def readable(kind: type[Window], selection: Selection, order: Order, session: Se
     return found
 
 
-def _readable(kind: type[Window], selection: Selection, order: Order, session: Session) -> frozenset[str] | None:
+def _readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
     read = set(order.columns)
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
@@ -125,7 +125,7 @@ def _told(found: Expression | Nested | None, selection: Selection) -> bool:
     return found is not None
 
 
-def told_by_rows(kind: type[Window], sample: Window, selection: Selection) -> bool:
+def told_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
     """Whether rows like that of `sample` tell all that is selected, so that no object need be made.
 
     `sure` says whether they do so for certain.
@@ -134,14 +134,14 @@ def told_by_rows(kind: type[Window], sample: Window, selection: Selection) -> bo
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
         # What the parent told of it may be more than the row tells.
-        if column is None or (isinstance(column, Link) and column.name in sample.told):
+        if column is None or (isinstance(column, EntityLink) and column.name in sample.told):
             return False
         if not _told(column.expression(row, sample.session), selection[name]):
             return False
     return not sample.missing(selection)
 
 
-def sure(kind: type[Window], rows: Sequence[Row], selection: Selection, irregular: Collection[str] = ()) -> bool:
+def sure(kind: type[Entity], rows: Sequence[Row], selection: Selection, irregular: Collection[str] = ()) -> bool:
     """Whether each of the rows, all of one report, tells what such a row may turn out not to tell.
 
     A column that holds a bad value (`irregular`) is not looked at: its objects are.
@@ -152,7 +152,7 @@ def sure(kind: type[Window], rows: Sequence[Row], selection: Selection, irregula
             told = kind.columns[name].of.get(row)
             if irregular and not frozenset(irregular).isdisjoint(kind.columns[name].reads(row)):
                 return False
-            if isinstance(told, Told) and told.sure is not None:
+            if isinstance(told, ColumnReader) and told.sure is not None:
                 if not told.sure(rows):
                     return False
             elif any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[row], rows))):

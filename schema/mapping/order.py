@@ -14,7 +14,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ListOrder:
     """An order: its name, which its cursors carry, and the key of a row, with the types of the key's parts.
 
     `columns` are those that the key reads. It is `falling` where the key is nothing but these with their signs turned:
@@ -35,15 +35,15 @@ class Order:
         return sorted(rows, key=self.key)
 
 
-GROUPS = Order("groups", (int,), lambda row: (row.id,), ("id",))
-USERS = Order("users", (int,), lambda row: (row.id,), ("id",))
-GAMES = Order("games", (int, int), lambda row: (row.starts_at or 0, row.id), ("starts_at", "id"))
+GROUPS = ListOrder("groups", (int,), lambda row: (row.id,), ("id",))
+USERS = ListOrder("users", (int,), lambda row: (row.id,), ("id",))
+GAMES = ListOrder("games", (int, int), lambda row: (row.starts_at or 0, row.id), ("starts_at", "id"))
 
 # A movement's id is one rising sequence for both of its reports (C20).
-TRANSACTIONS = Order("transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), falling=True)
+TRANSACTIONS = ListOrder("transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), falling=True)
 
 # Every agent counts its logs for itself, so time comes first.
-GAME_LOGS = Order(
+GAME_LOGS = ListOrder(
     "gameLogs",
     (int, int),
     lambda row: (-row.created_at, -row.history_id),
@@ -52,7 +52,7 @@ GAME_LOGS = Order(
 )
 
 # A financial movement has no id: after its time, all that its row has tells it from others.
-FINANCIAL_MOVEMENTS = Order(
+FINANCIAL_MOVEMENTS = ListOrder(
     "financialMovements",
     (int, int, int, int, int, int, str),
     lambda row: (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from resolvers import edges
-from resolvers.session import Rows, Session
+from resolvers.session import KeyRows, Session
 from schema.game import Game
 from schema.game_log import DEFAULT_GAME_TYPE, GameLog, second_of
 from schema.group import Group
-from schema.mapping.entity import Window, complete, lookup
+from schema.mapping.entity import Entity, complete, lookup
 from schema.mapping.errors import BadUserInput
 from schema.mapping.selection import Selection
 from schema.room import Room
@@ -21,7 +21,7 @@ from schema.transaction import Transaction
 from schema.user import User
 from upstream.call import Call
 from upstream.errors import Incomplete, NotFound
-from upstream.interval import Frame, Interval, resolve
+from upstream.interval import Interval, SentFrame, resolve
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.reports.request import in_years
@@ -32,24 +32,24 @@ class Reference(ABC):
     """How the entities of one type are found."""
 
     @abstractmethod
-    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
         """The entity of an id; those that are asked for in one tick are read together."""
 
     @abstractmethod
-    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         """The entity of a globally unique id, whose parts after the type's name are `place`."""
 
 
 class ById(Reference):
     """An entity that a report finds by its id."""
 
-    def __init__(self, kind: type[Window]) -> None:
+    def __init__(self, kind: type[Entity]) -> None:
         self.kind = kind
 
-    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
         return await lookup(self.kind.tell({"id": id}, session=session), selection)
 
-    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         (id,) = _parts(place, 1)
         return await self.by_id(session, parse_id(id, "nodeId"), selection)
 
@@ -57,7 +57,7 @@ class ById(Reference):
 class Searched(Reference):
     """An entity that no report finds by its id alone: it is searched for in the rows of the last month."""
 
-    async def by_id(self, session: Session, id: int, selection: Selection) -> Window | None:
+    async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
         # One search serves all references of an operation: it is the same rows, whichever ids are looked for.
         search = session.memo.get(self)
         if search is None:
@@ -77,11 +77,11 @@ class Searched(Reference):
     advice: str
 
     @abstractmethod
-    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+    async def search(self, session: Session, interval: Interval) -> Sequence[KeyRows]:
         """All rows that the entity may be among."""
 
     @abstractmethod
-    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
         """The entity on a row that was found."""
 
 
@@ -93,14 +93,14 @@ class TransactionReference(Searched):
     lists = "groups"
     advice = "A movement's id must be unique: report it to the vendor."
 
-    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+    async def search(self, session: Session, interval: Interval) -> Sequence[KeyRows]:
         groups = await session.all(reports.GROUPS)
         return await asyncio.gather(*(session.rows(edges.MOVEMENTS_OF_GROUP, group.id, interval) for group in groups))
 
-    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
         return Transaction.on(row, session=session, interval=interval)
 
-    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         id, user, group, moment = map(_number, _parts(place, 4))
         told: dict[str, Any] = {"id": id}
         if user:
@@ -110,7 +110,7 @@ class TransactionReference(Searched):
         window = Transaction.tell(told, session=session, interval=_second(session, moment))
         found = await lookup(window, selection)
         # The group may have such a movement, but it is not that of a user whom there is not.
-        return None if isinstance(window.failures.get(rows.UserTransaction), NotFound) else found
+        return None if isinstance(window.failures.get(rows.UserTransactionRow), NotFound) else found
 
 
 class GameLogReference(Searched):
@@ -121,16 +121,16 @@ class GameLogReference(Searched):
     lists = "agents"
     advice = "Each agent counts its logs for itself: take `nodeId`, and look the log up by `node(nodeId:)`."
 
-    async def search(self, session: Session, interval: Interval) -> Sequence[Rows]:
+    async def search(self, session: Session, interval: Interval) -> Sequence[KeyRows]:
         calls = [
             Call.of(reports.GAME_LOGS, interval, agent=agent, game_type=DEFAULT_GAME_TYPE) for agent in session.agents()
         ]
-        return [Rows(answer.rows) for answer in await asyncio.gather(*map(session.fetch, calls))]
+        return [KeyRows(answer.rows) for answer in await asyncio.gather(*map(session.fetch, calls))]
 
-    def window(self, session: Session, row: Any, interval: Interval) -> Window:
+    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
         return GameLog.on(row, session=session, interval=interval)
 
-    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Window | None:
+    async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         id, moment, agent, code, game_type = _parts(place, 5)
         interval = _second(session, _number(moment))
         found = await session.rows(edges.LOGS_OF_USER, code, interval, session.agent_of(agent), game_type=game_type)
@@ -152,7 +152,7 @@ REFERENCES: Mapping[str, Reference] = {
 }
 
 
-async def find(session: Session, representation: Any, selection: Selection) -> Window | None:
+async def find(session: Session, representation: Any, selection: Selection) -> Entity | None:
     """The entity of one federation representation: `{"__typename": "User", "id": "60"}`. Raises `BadUserInput`."""
     if not isinstance(representation, dict) or not isinstance(name := representation.get("__typename"), str):
         raise BadUserInput('representations: each is an object such as {"__typename": "User", "id": "60"}.')
@@ -209,5 +209,5 @@ def _second(session: Session, microseconds: int) -> Interval:
 
 
 def _last_month(session: Session) -> Interval:
-    today = resolve(Frame.TODAY, session.now, session.zone)
+    today = resolve(SentFrame.TODAY, session.now, session.zone)
     return Interval(today.start - datetime.timedelta(days=session.lookback_days), today.end)

@@ -9,7 +9,7 @@ import strawberry
 from strawberry import Info
 from strawberry.types.fields.resolver import Parameter, Signature
 
-from engine.offer import OFFER, Offer
+from engine.offer import OFFER, BatchHint
 from resolvers.session import Session
 
 Place = TypeVar("Place", bound=Hashable)
@@ -37,7 +37,7 @@ def relation(many: Callable[..., Any]) -> Any:
     one.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": value}
     one.__name__, one.__qualname__, one.__doc__ = many.__name__, many.__qualname__, many.__doc__
     one.__module__ = many.__module__
-    return strawberry.field(resolver=one, metadata={OFFER: Offer(many=many)})
+    return strawberry.field(resolver=one, metadata={OFFER: BatchHint(many=many)})
 
 
 async def apart(

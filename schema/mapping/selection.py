@@ -19,7 +19,7 @@ from strawberry import Info
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from engine.direct import converter
-from engine.kept import Kept
+from engine.kept import BoundedCache
 from resolvers.session import Session
 
 Resolving = GraphQLResolveInfo[Session]
@@ -113,7 +113,7 @@ def _memo(info: Resolving) -> dict[Hashable, Any]:
     return info.context.memo if kept[1] is None else kept[1]
 
 
-_KEPT: Kept[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | None]] = Kept()
+_KEPT: BoundedCache[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | None]] = BoundedCache()
 
 
 def _directives(node: Any) -> bool:

@@ -15,17 +15,17 @@ from server.auth.credentials import WrongCredential, credential
 from server.auth.keys import AS_SET, Keys, KeysUnreadable, Rates, looks_like_key
 from server.auth.limiter import Limiter
 from server.auth.permissions import TABLES
-from server.http.request_error import Guessed, Refusal, unauthenticated
+from server.http.request_error import GuessedCredential, RequestError, unauthenticated
 from server.settings.settings import LiveSettings, Settings
 
 if TYPE_CHECKING:  # the seam: see _tokens
-    from server.auth.tokens import Tokens
+    from server.auth.tokens import TokenVerifier
 
 NOBODY = Caller("nobody", frozenset())
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownCredential:
     """A caller, by what name limits and turns go, the limits of its own, and the id of its key if it has one."""
 
     caller: Caller
@@ -34,7 +34,7 @@ class Known:
     key_id: str | None = None
 
 
-class Callers:
+class Authenticator:
     """All who may be let in. Nothing given is the open house: whoever shows no credential may do everything."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Callers:
         *,
         required: bool = False,
         keys: Keys | None = None,
-        tokens: "Tokens | None" = None,
+        tokens: "TokenVerifier | None" = None,
         signing_secret: Callable[[], str] = lambda: "",
         limiter: Limiter | None = None,
         attempts: Attempts | None = None,
@@ -81,7 +81,7 @@ class Callers:
         if self._keys is not None:
             self._keys.close()
 
-    async def known(self, scope: Scope) -> Known | None:
+    async def known(self, scope: Scope) -> KnownCredential | None:
         """Who a request is from; None if it says nothing and the house is not open.
 
         The parameters of a link are taken out of the request. Raises Refusal for what it says wrongly.
@@ -97,35 +97,35 @@ class Callers:
         # In the open house a credential that is for somebody else, passed on by a gateway say, counts for nothing.
         foreign = text is not None and not by_link and self._tokens is None and not looks_like_key(text)
         if text is None or (foreign and not self.required):
-            return None if self.required else Known(EVERYONE, f"{EVERYONE.name} {address}")
+            return None if self.required else KnownCredential(EVERYONE, f"{EVERYONE.name} {address}")
         try:
             return self._by_link(scope) if by_link else await self._by_credential(text)
         except KeysUnreadable:
-            raise Refusal(
+            raise RequestError(
                 503, "STORAGE_UNAVAILABLE", "The file of API keys cannot be read, so no key lets anybody in: make room "
                 "on its disk (KEYS_FILE) if it is full. The log says why.", {"Retry-After": "5"},
             ) from None  # fmt: skip
-        except Guessed as wrong:
+        except GuessedCredential as wrong:
             # A right credential always passes, whatever others at the same address do. So it is tried first.
             wait = self._attempts.wait(address)
             if not wait:
                 self._attempts.failed(address)
                 raise
-            raise Refusal(
+            raise RequestError(
                 429, "TOO_MANY_REQUESTS", f"{wrong} Too many wrong credentials came from this address: wait a little.",
                 {"Retry-After": str(wait)},
             ) from None  # fmt: skip
 
-    async def _by_credential(self, text: str) -> Known:
+    async def _by_credential(self, text: str) -> KnownCredential:
         if looks_like_key(text) or self._tokens is None:
             key = self._keys.key(text) if self._keys is not None else None
             if key is None:
-                raise Guessed("The key is wrong, revoked or expired.")
-            return Known(key.caller, key.caller.name, key.rates, key.id)
+                raise GuessedCredential("The key is wrong, revoked or expired.")
+            return KnownCredential(key.caller, key.caller.name, key.rates, key.id)
         caller = await self._tokens.admitted(text)
-        return Known(caller, caller.name)
+        return KnownCredential(caller, caller.name)
 
-    def _by_link(self, scope: Scope) -> Known:
+    def _by_link(self, scope: Scope) -> KnownCredential:
         secret = self.signing_secret()
         if not secret or self._keys is None:
             raise unauthenticated("This server signs no links: SIGNING_SECRET is not set.")
@@ -133,31 +133,31 @@ class Callers:
             raise unauthenticated("A link is for reading: send GET.")
         try:
             key_id, rest = links.check(secret, scope["path"], scope["query_string"], datetime.now(UTC))
-        except links.WrongLink as wrong:
-            kind = Guessed if wrong.guessed else unauthenticated
+        except links.InvalidLink as wrong:
+            kind = GuessedCredential if wrong.guessed else unauthenticated
             raise kind(f"The link lets nobody in: {wrong}.") from None
         key = self._keys.by_id(key_id)
         if key is None:
             raise unauthenticated("The link lets nobody in: the key it was made for is revoked or expired.")
         scope["query_string"] = rest
         caller = replace(key.caller, powers=key.caller.powers & {TABLES})
-        return Known(caller, caller.name, key.rates, key.id)
+        return KnownCredential(caller, caller.name, key.rates, key.id)
 
 
-def _tokens(settings: Settings) -> "Tokens | None":
+def _tokens(settings: Settings) -> "TokenVerifier | None":
     if settings.jwt_jwks_url is None:
         return None
     # Only here: cryptography and httpx, which take 14 MiB, are for tokens alone.
     from server.auth.jwks import KeySet
-    from server.auth.tokens import Terms, Tokens
+    from server.auth.tokens import TokenTerms, TokenVerifier
 
     assert settings.jwt_issuer is not None
     assert settings.jwt_audience is not None
-    terms = Terms(
+    terms = TokenTerms(
         settings.jwt_issuer,
         settings.jwt_audience,
         settings.jwt_leeway,
         settings.jwt_groups_claim,
         settings.jwt_powers_claim,
     )
-    return Tokens(KeySet(settings.jwt_jwks_url, secure=settings.secure("jwks")), terms)
+    return TokenVerifier(KeySet(settings.jwt_jwks_url, secure=settings.secure("jwks")), terms)

@@ -9,13 +9,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from server.auth.keys import AS_SET, UNLIMITED, Rates
-from server.auth.standing import Standing
+from server.auth.standing import RateStatus
 
 if TYPE_CHECKING:  # the seam: see _open
-    from server.auth.windows import Windows
+    from server.auth.windows import RateWindows
 
 _KINDS = ("requests", "calls")
-_FREE = Standing(())
+_FREE = RateStatus(())
 
 
 class Limiter:
@@ -29,7 +29,7 @@ class Limiter:
         self._spent: Counter[tuple[str, int]] = Counter()
         self._writing: asyncio.Task[None] | None = None
 
-    async def request(self, caller: str, own: Rates) -> Standing:
+    async def request(self, caller: str, own: Rates) -> RateStatus:
         """Count a request, unless a limit is used up."""
         limits = self._limits(own)
         if not limits:
@@ -55,7 +55,7 @@ class Limiter:
     def _limits(self, own: Rates) -> dict[str, int]:
         return self._as_set if own is AS_SET else _limits(self._rates, own)
 
-    def _counting(self) -> "Windows":
+    def _counting(self) -> "RateWindows":
         if self._windows is None:
             self._windows = _open(None)
         return self._windows
@@ -77,12 +77,12 @@ def _limits(rates: Rates, own: Rates) -> dict[str, int]:
     return found
 
 
-def _open(redis_url: str | None) -> "Windows":
+def _open(redis_url: str | None) -> "RateWindows":
     # Only here: most servers have no limits by caller, and hardly one a Redis; the two libraries take 8 MiB.
     if redis_url is None:
-        from server.auth.windows import Windows
+        from server.auth.windows import RateWindows
 
-        return Windows()
-    from server.auth.windows_redis import RedisWindows
+        return RateWindows()
+    from server.auth.windows_redis import RedisRateWindows
 
-    return RedisWindows(redis_url)
+    return RedisRateWindows(redis_url)

@@ -7,21 +7,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.auth import links
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from server.auth.span import span
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 LIFETIME = "_lifetime"
 _DEFAULT = "1h"
 
 
-def link_routes(callers: Callers) -> list[BaseRoute]:
+def link_routes(callers: Authenticator) -> list[BaseRoute]:
     """The way to make a link. The lifetime is a parameter of the query, so that no body has to be read."""
 
     async def make(request: Request) -> Response:
         try:
             told = _make(request, callers.signing_secret())
-        except Refusal as refusal:
+        except RequestError as refusal:
             return JSONResponse({"errors": refusal.errors}, refusal.status, {"Cache-Control": "no-store"})
         return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
@@ -31,9 +31,9 @@ def link_routes(callers: Callers) -> list[BaseRoute]:
 def _make(request: Request, secret: str) -> dict[str, str]:
     key_id = request.scope["key_id"]
     if not secret:
-        raise Refusal(409, "LINKS_OFF", "This server signs no links: SIGNING_SECRET is not set.")
+        raise RequestError(409, "LINKS_OFF", "This server signs no links: SIGNING_SECRET is not set.")
     if key_id is None:
-        raise Refusal(403, "FORBIDDEN", "Links are made with an API key, since revoking it must end them.")
+        raise RequestError(403, "FORBIDDEN", "Links are made with an API key, since revoking it must end them.")
     pairs = links.read(request.scope["query_string"])
     lifetime = dict(pairs).get(LIFETIME, _DEFAULT)
     rest = links.written([pair for pair in pairs if pair[0] != LIFETIME])
@@ -41,9 +41,9 @@ def _make(request: Request, secret: str) -> dict[str, str]:
     try:
         lasting = span(lifetime)
     except ValueError as error:
-        raise Refusal(400, "BAD_USER_INPUT", f"{LIFETIME} {error}.") from None
+        raise RequestError(400, "BAD_USER_INPUT", f"{LIFETIME} {error}.") from None
     try:
         link = links.link(secret, f"/tables/{request.path_params['table']}", rest, key_id, lasting, now)
-    except links.WrongLink as wrong:
-        raise Refusal(400, "BAD_USER_INPUT", f"No link is made: {wrong}.") from None
+    except links.InvalidLink as wrong:
+        raise RequestError(400, "BAD_USER_INPUT", f"No link is made: {wrong}.") from None
     return {"link": link, "expires": (now + lasting).isoformat()}

@@ -21,13 +21,13 @@ _OURS = frozenset({EXPIRES, KEY, SIGNATURE})
 Pairs = list[tuple[str, str]]
 
 
-class WrongLink(Exception):
+class InvalidLink(Exception):
     """A link that lets nobody in, or that cannot be made; the text says why. `guessed`: its signature is wrong."""
 
     guessed = False
 
 
-class WrongSignature(WrongLink):
+class WrongSignature(InvalidLink):
     """A link that nobody has signed."""
 
     guessed = True
@@ -36,12 +36,12 @@ class WrongSignature(WrongLink):
 def link(secret: str, path: str, query: bytes, key_id: str, lifetime: timedelta, now: datetime) -> str:
     """The signed address of a table. Raises WrongLink."""
     if not _PATH.fullmatch(path):
-        raise WrongLink("only a table has a link: its path is /tables/NAME.csv, or another format of it")
+        raise InvalidLink("only a table has a link: its path is /tables/NAME.csv, or another format of it")
     if not timedelta() < lifetime <= LONGEST:
-        raise WrongLink(f"a link lives for at most {LONGEST.days} days")
+        raise InvalidLink(f"a link lives for at most {LONGEST.days} days")
     pairs = read(query)
     if any(name in _OURS for name, _ in pairs):
-        raise WrongLink(f"the parameters {EXPIRES}, {KEY} and {SIGNATURE} are the link's own")
+        raise InvalidLink(f"the parameters {EXPIRES}, {KEY} and {SIGNATURE} are the link's own")
     end = str(int((now + lifetime).timestamp()))
     signature = _sign(secret, path, pairs, end, key_id)
     signed = written([*pairs, (EXPIRES, end), (KEY, key_id), (SIGNATURE, signature)])
@@ -65,14 +65,14 @@ def check(secret: str, path: str, query: bytes, now: datetime) -> tuple[str, byt
     pairs = read(query)
     ours = [(name, value) for name, value in pairs if name in _OURS]
     if len(ours) != len(_OURS) or {name for name, _ in ours} != _OURS:
-        raise WrongLink("it is not whole")
+        raise InvalidLink("it is not whole")
     told = dict(ours)
     rest = [(name, value) for name, value in pairs if name not in _OURS]
     expected = _sign(secret, path, rest, told[EXPIRES], told[KEY])
     if not hmac.compare_digest(expected.encode(), told[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
         raise WrongSignature("its signature is wrong: any change of it ends it")
     if now >= datetime.fromtimestamp(int(told[EXPIRES]), UTC):  # signed, so it is a number
-        raise WrongLink("it has expired")
+        raise InvalidLink("it has expired")
     return told[KEY], written(rest)
 
 

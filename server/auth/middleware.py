@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.auth.authenticator import NOBODY, Callers, Known
+from server.auth.authenticator import NOBODY, Authenticator, KnownCredential
 from server.auth.permissions import Area, area
-from server.auth.standing import Standing
-from server.http.request_error import Refusal, unauthenticated
+from server.auth.standing import RateStatus
+from server.http.request_error import RequestError, unauthenticated
 from server.http.writing import encode
 from server.logs import TOLD
 from upstream.resilience.queue import ASKER, Asker
@@ -17,8 +17,8 @@ REALM = "gamehub-graph"
 # One a line: browsers ask for a password only if Basic begins a line.
 CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8"')
 
-_NOBODY = Known(NOBODY, NOBODY.name)
-_FREE = Standing(())  # of limits
+_NOBODY = KnownCredential(NOBODY, NOBODY.name)
+_FREE = RateStatus(())  # of limits
 
 _NO_CREDENTIAL = (
     "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
@@ -26,10 +26,10 @@ _NO_CREDENTIAL = (
 )
 
 
-class Door:
+class AuthMiddleware:
     """Pure ASGI middleware. What a path asks for stands in `server/auth/permissions.py`."""
 
-    def __init__(self, app: ASGIApp, callers: Callers) -> None:
+    def __init__(self, app: ASGIApp, callers: Authenticator) -> None:
         self._app = app
         self._callers = callers
 
@@ -39,7 +39,7 @@ class Door:
             return
         try:
             known, standing = await self._let_in(scope)
-        except Refusal as refusal:
+        except RequestError as refusal:
             await _refuse(refusal, scope, send)
             return
 
@@ -57,13 +57,13 @@ class Door:
             TOLD.reset(told)
             ASKER.reset(asker)
 
-    async def _let_in(self, scope: Scope) -> tuple[Known, Standing]:
+    async def _let_in(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:
         where = area(scope["path"])
         known = await self._who(scope, where)
         scope["caller"] = known.caller
         scope["key_id"] = known.key_id
         if where.power is not None and where.power not in known.caller.powers:
-            raise Refusal(403, "FORBIDDEN", f"This needs the power {where.power}, which the caller does not have.")
+            raise RequestError(403, "FORBIDDEN", f"This needs the power {where.power}, which the caller does not have.")
         if not where.counted:
             return known, _FREE
         standing = await self._callers.limiter.request(known.name, known.rates)
@@ -72,7 +72,7 @@ class Door:
         over = standing.over
         if over is not None:
             what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
-            raise Refusal(
+            raise RequestError(
                 429,
                 "TOO_MANY_REQUESTS",
                 f"The caller may make {over.limit} {what} a minute, and has: wait {max(over.seconds, 1)} seconds.",
@@ -80,10 +80,10 @@ class Door:
             )
         return known, standing
 
-    async def _who(self, scope: Scope, where: Area) -> Known:
+    async def _who(self, scope: Scope, where: Area) -> KnownCredential:
         try:
             known = await self._callers.known(scope)
-        except Refusal:
+        except RequestError:
             if where.power is None:
                 return _NOBODY
             raise
@@ -98,7 +98,7 @@ def _add(message: Message, headers: Mapping[str, str]) -> None:
     MutableHeaders(scope=message).update(headers)
 
 
-async def _refuse(refusal: Refusal, scope: Scope, send: Send) -> None:
+async def _refuse(refusal: RequestError, scope: Scope, send: Send) -> None:
     """The refusal as an answer; of a websocket's handshake too, where the server can do that."""
     kind = scope["type"]
     if kind == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):

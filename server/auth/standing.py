@@ -6,7 +6,7 @@ WINDOW_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RateWindow:
     """How a caller stands with one limit: what it is, what is left of it, and in how many seconds it begins anew."""
 
     kind: str
@@ -17,13 +17,13 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateStatus:
     """How a caller stands with its limits."""
 
-    windows: tuple[Window, ...]
+    windows: tuple[RateWindow, ...]
 
     @property
-    def over(self) -> Window | None:
+    def over(self) -> RateWindow | None:
         """The limit that is used up, if one is."""
         return next((window for window in self.windows if window.over), None)
 

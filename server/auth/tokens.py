@@ -10,7 +10,7 @@ import jwt
 from resolvers.caller import Caller
 from server.auth.jwks import AGAIN_SECONDS, KeySet, NoKeys
 from server.auth.permissions import POWERS
-from server.http.request_error import Guessed, Refusal, unauthenticated
+from server.http.request_error import GuessedCredential, RequestError, unauthenticated
 
 # What is signed with a public key's counterpart, and the kind of key each takes. Never `none`, and never HS256: who
 # knows the public key could sign with it.
@@ -33,7 +33,7 @@ class WrongToken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TokenTerms:
     """What a token must say, and where it says what its bearer may."""
 
     issuer: str
@@ -43,10 +43,10 @@ class Terms:
     powers_claim: str = "powers"
 
 
-class Tokens:
+class TokenVerifier:
     """Reads tokens. A verified key is kept ready for its next token, until the issuer changes it."""
 
-    def __init__(self, keys: KeySet, terms: Terms) -> None:
+    def __init__(self, keys: KeySet, terms: TokenTerms) -> None:
         self._keys = keys
         self._terms = terms
         self._ready: dict[tuple[str, str], tuple[Mapping[str, Any], jwt.PyJWK]] = {}
@@ -56,10 +56,10 @@ class Tokens:
         try:
             return await self.caller(text)
         except WrongToken as wrong:
-            kind = unauthenticated if wrong.genuine else Guessed
+            kind = unauthenticated if wrong.genuine else GuessedCredential
             raise kind(f"The token lets nobody in: {wrong}.") from None
         except NoKeys:
-            raise Refusal(
+            raise RequestError(
                 503, "ISSUER_UNAVAILABLE", "The keys of the token's issuer cannot be had; try again in a moment.",
                 {"Retry-After": f"{AGAIN_SECONDS:.0f}"},
             ) from None  # fmt: skip
@@ -131,7 +131,7 @@ _WHY: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 )
 
 
-def caller_of(claims: Mapping[str, Any], terms: Terms) -> Caller:
+def caller_of(claims: Mapping[str, Any], terms: TokenTerms) -> Caller:
     """The caller of verified claims. What they do not say is not granted: no groups claim is no group at all."""
     subject = "".join(letter for letter in str(claims["sub"]) if letter.isprintable())[:_MOST_NAME]
     return Caller(

@@ -12,18 +12,18 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
-from server.auth.standing import Standing, Window
+from server.auth.standing import RateStatus, RateWindow
 
 T = TypeVar("T")
 
 
-class Windows:
+class RateWindows:
     """Counts in this process."""
 
     def __init__(self) -> None:
         self._here = FixedWindowRateLimiter(MemoryStorage())
 
-    async def stand(self, caller: str, limits: Mapping[str, int]) -> Standing:
+    async def stand(self, caller: str, limits: Mapping[str, int]) -> RateStatus:
         """Count a request, unless one of the limits, by kind, is used up."""
         return await self.counted(lambda limiter: _stand(limiter, caller, limits))
 
@@ -39,7 +39,7 @@ class Windows:
         """Let go of what is open."""
 
 
-async def _stand(limiter: FixedWindowRateLimiter, caller: str, limits: Mapping[str, int]) -> Standing:
+async def _stand(limiter: FixedWindowRateLimiter, caller: str, limits: Mapping[str, int]) -> RateStatus:
     # The calls first: whoever has used them up is not charged for a request that is refused.
     windows = []
     refused = False
@@ -52,5 +52,5 @@ async def _stand(limiter: FixedWindowRateLimiter, caller: str, limits: Mapping[s
             over = not await limiter.hit(item, kind, caller)
         stats = await limiter.get_window_stats(item, kind, caller)
         seconds = math.ceil(max(stats.reset_time - time.time(), 0))
-        windows.append(Window(kind, item.amount, int(stats.remaining), seconds, over))
-    return Standing(tuple(reversed(windows)))
+        windows.append(RateWindow(kind, item.amount, int(stats.remaining), seconds, over))
+    return RateStatus(tuple(reversed(windows)))

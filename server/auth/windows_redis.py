@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from server.auth.windows import T, Windows
+from server.auth.windows import RateWindows, T
 
 PAUSE_SECONDS = 5.0
 _NAMESPACE = "gamehub-graph:rate"
@@ -19,7 +19,7 @@ _NAMESPACE = "gamehub-graph:rate"
 log = structlog.get_logger(__name__)
 
 
-class RedisWindows(Windows):
+class RedisRateWindows(RateWindows):
     """Counts in Redis. Nothing connects before there is something to count."""
 
     def __init__(self, url: str) -> None:

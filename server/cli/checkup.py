@@ -11,7 +11,6 @@ from server.gateway import Gateway, Probe
 from server.settings.settings import Settings
 from upstream.errors import (
     ContractBroken,
-    Failed,
     Incomplete,
     Insecure,
     Malformed,
@@ -20,6 +19,7 @@ from upstream.errors import (
     Unauthenticated,
     Unavailable,
     UpstreamError,
+    UpstreamFailed,
 )
 from upstream.transport.secure import Secure
 
@@ -33,12 +33,12 @@ ADVICE: dict[type[UpstreamError], str] = {
     ContractBroken: "The system does not know this report: the address may lack a part, or be another system's.",
     NotFound: "The system does not know what was asked for: it may be another version.",
     Incomplete: "The system cut its own answer short: try again, and tell the vendor if it goes on.",
-    Failed: "The system is in trouble: tell the vendor; `gamehub-graph errors --export FILE` has the details.",
+    UpstreamFailed: "The system is in trouble: tell the vendor; `gamehub-graph errors --export FILE` has the details.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CheckResult:
     """What came of one probe."""
 
     title: str
@@ -52,13 +52,13 @@ class Result:
         return f"{self.title}: {self.wrong} {self.advice}".rstrip()
 
 
-async def examine(gateway: Gateway) -> list[Result]:
+async def examine(gateway: Gateway) -> list[CheckResult]:
     """Call each upstream once, one after the other, so that one does not slow the other down."""
     async with gateway.open():
         return [await _examine(gateway, probe) for probe in gateway.probes()]
 
 
-async def examine_others(settings: Settings) -> list[Result]:
+async def examine_others(settings: Settings) -> list[CheckResult]:
     """Ask Redis and the token issuer, as far as they are set."""
     others: list[tuple[str, Callable[[], Awaitable[str | None]], str]] = []
     if settings.cache_in_redis:
@@ -73,7 +73,7 @@ async def examine_others(settings: Settings) -> list[Result]:
         began = time.perf_counter()
         wrong = await ask()
         sentence = None if wrong is None else f"{wrong.rstrip('.')}."
-        found.append(Result(title, sentence, advice, time.perf_counter() - began))
+        found.append(CheckResult(title, sentence, advice, time.perf_counter() - began))
     return found
 
 
@@ -93,7 +93,7 @@ async def _issuer(url: str, secure: Secure) -> str | None:
     return await KeySet(url, secure=secure).wrong()
 
 
-async def _examine(gateway: Gateway, probe: Probe) -> Result:
+async def _examine(gateway: Gateway, probe: Probe) -> CheckResult:
     began = time.perf_counter()
     wrong, advice = None, ""
     try:
@@ -102,4 +102,4 @@ async def _examine(gateway: Gateway, probe: Probe) -> Result:
         wrong = error.message if error.message.endswith(".") else f"{error.message}."
         configured = probe.call.report.system not in gateway.missing
         advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "") if configured else ""
-    return Result(probe.title, wrong, advice, time.perf_counter() - began)
+    return CheckResult(probe.title, wrong, advice, time.perf_counter() - began)

@@ -129,11 +129,11 @@ def query(
     Exit codes: 0 an answer without errors; 1 an answer with errors; 2 no such query, or a variable, an option or a
     setting is wrong.
     """
-    from server.execution.saved import BrokenQuery, Saved, find, saved_queries
+    from server.execution.saved import BrokenQuery, SavedQuery, find, saved_queries
 
     try:
         saved = saved_queries()
-        chosen: Saved = find(name, saved) if name else Saved("", "", "")
+        chosen: SavedQuery = find(name, saved) if name else SavedQuery("", "", "")
     except BrokenQuery as error:
         stop(str(error), WRONG_USE)
     if not name:
@@ -207,7 +207,7 @@ def explain(
     from server.execution.examples import resolve
     from server.execution.execution import Executor
     from server.execution.explain import table
-    from server.execution.request_options import Asked
+    from server.execution.request_options import RequestOptions
     from server.execution.trace import finish
     from server.execution.variables import WrongVariable, prepare
     from server.gateway import Gateway
@@ -223,8 +223,8 @@ def explain(
         async with gateway.open():
             executor = Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled)
             asked = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
-            plan = await executor.run(replace(asked, asked=Asked(explain=True)))
-            outcome = await executor.run(replace(asked, asked=Asked(trace=True))) if run else None
+            plan = await executor.run(replace(asked, asked=RequestOptions(explain=True)))
+            outcome = await executor.run(replace(asked, asked=RequestOptions(trace=True))) if run else None
             return plan, outcome, executor.code(asked) if code else ""
 
     with upstreams(settings, say) as live:
@@ -293,7 +293,7 @@ def export(
     from server.execution.saved import saved_queries
     from server.execution.trace import finish
     from server.gateway import Gateway
-    from server.http.request_error import Refusal
+    from server.http.request_error import RequestError
     from server.tables import parameters
     from server.tables.reading import TableFailed
     from server.tables.table import Tables
@@ -308,7 +308,7 @@ def export(
             stop(f"{text!r} is not of the form name=value", WRONG_USE)
         pairs.append((key, value))
 
-    async def locally(gateway: Gateway, written: "Callable[[str, exports.Part], None]") -> None:
+    async def locally(gateway: Gateway, written: "Callable[[str, exports.ExportedPart], None]") -> None:
         async with gateway.open():
             run = Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run
             await exports.export(manifest, pieces, window, run, now, written, not_before)
@@ -328,7 +328,7 @@ def export(
                 stop("an export is whole: it takes no limit", WRONG_USE)
             window = window_of(table, times, now, gateway.setup().zone)
             manifest = exports.Manifest(out, table, exports.form_of(form), variables)
-        except (Refusal, exports.WrongExport) as error:
+        except (RequestError, exports.WrongExport) as error:
             stop(str(error), WRONG_USE)
         days = 1 if window is None else len(window.pieces)
         pieces = asyncio.run(to_read(gateway))
@@ -391,11 +391,11 @@ def reconcile(
     settings = load()
     logs.set_up("error", settings.log_format)
     from server.gateway import Gateway
-    from server.http.request_error import Refusal
+    from server.http.request_error import RequestError
     from server.reconcile.forms import FORMS
     from server.reconcile.opening import over
     from server.reconcile.period import days_of
-    from server.reconcile.reconciliation import Result
+    from server.reconcile.reconciliation import ReconciliationResult
     from upstream.reports.table import System
 
     if form not in FORMS:
@@ -406,7 +406,7 @@ def reconcile(
         days, not_over = days_of(
             {name: value for name, value in said.items() if value is not None}, datetime.now(UTC), zone
         )
-    except Refusal as error:
+    except RequestError as error:
         stop(str(error), WRONG_USE)
     if not_over:
         say(f"left out, since not over: {', '.join(piece.text for piece in not_over)}")
@@ -420,7 +420,7 @@ def reconcile(
             say(f"game logs are not compared: {gateway.missing[System.GAMELOG]}")
         work = over(gateway, zone, told.tell, group=group)
 
-        async def compare() -> Result:
+        async def compare() -> ReconciliationResult:
             async with gateway.open():
                 return await work.run(days, done)
 

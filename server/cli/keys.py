@@ -137,7 +137,7 @@ def sign(
     Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 an option or a setting is wrong.
     """
     from server.auth.keys import KeyFile, KeyTrouble
-    from server.auth.links import WrongLink, link
+    from server.auth.links import InvalidLink, link
     from server.auth.links import address as read
     from server.auth.permissions import TABLES
     from server.settings.settings import LiveSettings
@@ -163,5 +163,5 @@ def sign(
     path, query = read(address)
     try:
         typer.echo(link(secret, path, query, found.id, lifetime, now))
-    except WrongLink as wrong:
+    except InvalidLink as wrong:
         raise stop(str(wrong), WRONG_USE) from None

@@ -25,7 +25,7 @@ from graphql import (
 )
 
 from server.execution.limits import Limits
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 INVALID = "GRAPHQL_VALIDATION_FAILED"
@@ -117,16 +117,16 @@ def check_variables(given: Iterable[Any], limits: Limits) -> None:
             if kind is dict or kind is list:
                 count += len(value)
                 if count > limits.values:
-                    raise Refusal(
+                    raise RequestError(
                         400, TOO_COMPLEX, f"The variables hold more than {limits.values} values: ask in several parts."
                     )
                 inner += value.values() if kind is dict else value
             elif kind is float and (isinf(value) or isnan(value)):
-                raise Refusal(400, "BAD_REQUEST", "The variables hold a number that is out of range.")
+                raise RequestError(400, "BAD_REQUEST", "The variables hold a number that is out of range.")
         if not inner:
             return
         level = inner
-    raise Refusal(400, TOO_COMPLEX, f"The variables are nested more than {limits.nesting} levels deep.")
+    raise RequestError(400, TOO_COMPLEX, f"The variables are nested more than {limits.nesting} levels deep.")
 
 
 @dataclass(slots=True)

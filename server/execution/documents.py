@@ -9,7 +9,7 @@ from graphql.language.ast import QUERY_DOCUMENT_KEYS
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
-from engine.kept import Kept
+from engine.kept import BoundedCache
 from server.execution.complexity import TOO_COMPLEX, TooComplex, check_document, check_text
 from server.execution.limits import ORDINARY, Limits
 from server.execution.validation import coded, validate
@@ -48,9 +48,9 @@ class Documents:
     ) -> None:
         self._schema = schema
         self._limits = limits
-        self._kept: Kept[str, Document] = Kept(most, most_characters)
-        if Prepared not in schema.extensions:
-            schema.extensions = (*schema.extensions, Prepared)
+        self._kept: BoundedCache[str, Document] = BoundedCache(most, most_characters)
+        if PreparedOperation not in schema.extensions:
+            schema.extensions = (*schema.extensions, PreparedOperation)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -136,23 +136,23 @@ def _aborted(message: str, limits: Limits) -> str:
     return "The document is nested too deeply."
 
 
-class Text(str):
+class DocumentText(str):
     """A document's text as Strawberry takes it, with the document itself."""
 
     __slots__ = ("document",)
     document: Document
 
 
-class Prepared(SchemaExtension):
+class PreparedOperation(SchemaExtension):
     """Lets Strawberry run a document that is parsed and validated already."""
 
     def on_parse(self) -> Iterator[None]:
         text = self.execution_context.query
-        if isinstance(text, Text):
+        if isinstance(text, DocumentText):
             self.execution_context.graphql_document = text.document.tree
         yield
 
     def on_validate(self) -> Iterator[None]:
-        if isinstance(self.execution_context.query, Text):
+        if isinstance(self.execution_context.query, DocumentText):
             self.execution_context.pre_execution_errors = []
         yield

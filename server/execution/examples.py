@@ -8,12 +8,12 @@ from typing import Any
 
 from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Executor
-from server.execution.saved import Saved
+from server.execution.saved import SavedQuery
 from server.http.operation import Operation
 
 
 async def resolve(
-    variables: Mapping[str, Any], saved: Sequence[Saved], executor: Executor, caller: Caller = EVERYONE
+    variables: Mapping[str, Any], saved: Sequence[SavedQuery], executor: Executor, caller: Caller = EVERYONE
 ) -> dict[str, Any]:
     """The variables, with what the caller finds there for every reference; one that leads nowhere is left out."""
     found = {}
@@ -26,7 +26,7 @@ async def resolve(
     return found
 
 
-async def _follow(reference: str, saved: Sequence[Saved], executor: Executor, caller: Caller) -> Any:
+async def _follow(reference: str, saved: Sequence[SavedQuery], executor: Executor, caller: Caller) -> Any:
     name, _, path = reference.removeprefix("@").partition(" ")
     source = next(one for one in saved if one.name == name)
     outcome = await executor.run(Operation(source.text, source.name, source.variables, caller=caller))

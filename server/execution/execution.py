@@ -12,13 +12,13 @@ from strawberry.types import ExecutionContext
 
 from engine.engine import Engine
 from resolvers.nodes import TOO_LARGE
-from server.execution.documents import Document, Documents, Prepared, Text
+from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
 from server.execution.limits import ORDINARY, Limits
 from server.execution.request_options import EXPLAIN
 from server.execution.validation import coded, without_suggestion
 from server.http.operation import Operation
 from server.http.request_error import Errors, error, without_names
-from server.http.writing import Written, too_long
+from server.http.writing import WrittenAnswer, too_long
 from upstream.call import Call, Reading
 from upstream.resilience.deadline import within
 from upstream.resilience.queue import ASKER, Queue
@@ -71,7 +71,7 @@ class Outcome:
         return not self.ran and any(e["extensions"]["code"] == "INTERNAL_SERVER_ERROR" for e in self.errors)
 
 
-class Foreseen(Protocol):
+class ForeseenPlan(Protocol):
     """What an operation is going to call."""
 
     @property
@@ -88,7 +88,7 @@ class Foreseen(Protocol):
 
 Settled = Callable[[Any], Awaitable[bool]]
 Finish = Callable[[Operation, Any, Outcome], None]
-Foresee = Callable[[Any, Callable[[Any], Awaitable[None]]], Awaitable[Foreseen]]
+Foresee = Callable[[Any, Callable[[Any], Awaitable[None]]], Awaitable[ForeseenPlan]]
 
 
 class Executor:
@@ -116,7 +116,7 @@ class Executor:
         compiled: bool = True,
     ) -> None:
         self.documents = Documents(schema, limits)
-        self.engine = Engine(schema, past=(Prepared,)) if compiled else None
+        self.engine = Engine(schema, past=(PreparedOperation,)) if compiled else None
         self._limits = limits
         self._schema = schema
         self._context = context
@@ -182,7 +182,7 @@ class Executor:
         assert document.tree is not None
         assert node is not None
         if self.engine is not None:
-            write = _Writer(self.most_bytes(operation)) if written else None
+            write = _AnswerWriter(self.most_bytes(operation)) if written else None
             found = await self.engine.run(document.tree, node, operation.variables, context, write=write)
             if found is not None:
                 if (ended := _too_large(found.errors)) is not None:
@@ -193,7 +193,7 @@ class Executor:
                 return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
-        text = Text(operation.text)
+        text = DocumentText(operation.text)
         text.document = document
         result = await self._schema.execute(
             text,
@@ -278,7 +278,7 @@ class Executor:
 MANY = 16
 
 
-class _Writer:
+class _AnswerWriter:
     """Writes the long lists of one answer, and counts their bytes. Raises AnswerTooLarge once there are too many."""
 
     def __init__(self, most: int | None) -> None:
@@ -295,7 +295,7 @@ class _Writer:
         self._bytes += len(text)
         if self._most is not None and self._bytes > self._most:
             raise too_long(self._most)
-        return Written(text)
+        return WrittenAnswer(text)
 
 
 # Answers of so many nodes are written in some milliseconds.

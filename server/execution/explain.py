@@ -42,7 +42,7 @@ def table(explained: Told, trace: Sequence[Told] | None = None) -> Table:
     return found
 
 
-class _Made:
+class _CallRow:
     """The calls of a trace that are alike."""
 
     def __init__(self, first: Told) -> None:
@@ -58,10 +58,10 @@ class _Made:
         return [count, str(sum(step["rows"] for step in self.steps)), _ms(end - start)]
 
 
-def _together(trace: Sequence[Told]) -> dict[object, _Made]:
-    made: dict[object, _Made] = {}
+def _together(trace: Sequence[Told]) -> dict[object, _CallRow]:
+    made: dict[object, _CallRow] = {}
     for step in trace:
-        made.setdefault(_place(step), _Made(step)).steps.append(step)
+        made.setdefault(_place(step), _CallRow(step)).steps.append(step)
     return made
 
 

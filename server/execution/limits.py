@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ClientTimeouts:
     """How long a client may take, in seconds, and how much it may take up."""
 
     request_seconds: float = 10.0
@@ -53,4 +53,4 @@ class Patience:
 
 
 ORDINARY = Limits()
-PATIENT = Patience()
+PATIENT = ClientTimeouts()

@@ -16,10 +16,10 @@ import orjson
 from server.execution.documents import Documents
 from server.execution.saved import BrokenQuery
 from server.http.operation import Operation
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 
-class Registered:
+class RegisteredDocuments:
     """The known documents."""
 
     def __init__(self, documents: Mapping[str, str] | None = None, *, only: bool = False) -> None:
@@ -43,14 +43,16 @@ class Registered:
         if not operation.text:
             text = self._texts.get(named) if named is not None else None
             if text is None:
-                raise Refusal(400, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")  # the word clients look for
+                raise RequestError(
+                    400, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"
+                )  # the word clients look for
             return replace(operation, text=text)
         if named is not None and named not in (_sha256(operation.text), *self._ids_of(operation.text, named)):
-            raise Refusal(400, "BAD_REQUEST", "extensions.persistedQuery.sha256Hash is not that of the query.")
+            raise RequestError(400, "BAD_REQUEST", "extensions.persistedQuery.sha256Hash is not that of the query.")
         if self._only and operation.text.strip() not in self._known:
             document = documents.prepare(operation.text).operation(operation.name)
             if document is None or not introspects(document):
-                raise Refusal(403, "DOCUMENT_NOT_REGISTERED", "Only saved and registered documents run here.")
+                raise RequestError(403, "DOCUMENT_NOT_REGISTERED", "Only saved and registered documents run here.")
         return operation
 
     def _ids_of(self, text: str, named: str) -> Iterable[str]:
@@ -94,7 +96,9 @@ def _hash(extensions: Mapping[str, Any]) -> str | None:
         return None
     named = given.get("sha256Hash") if isinstance(given, dict) else None
     if not isinstance(named, str) or not named:
-        raise Refusal(400, "BAD_REQUEST", 'extensions.persistedQuery must be as {"version": 1, "sha256Hash": "…"}.')
+        raise RequestError(
+            400, "BAD_REQUEST", 'extensions.persistedQuery must be as {"version": 1, "sha256Hash": "…"}.'
+        )
     return named
 
 

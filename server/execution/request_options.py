@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 TRACE = "X-Graph-Trace"
 EXPLAIN = "X-Graph-Explain"
@@ -31,7 +31,7 @@ _LONGEST_AGE = 2**31
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestOptions:
     """The options that a request gives about itself.
 
     Rows that were read more than `max_age` seconds before the operation, or before the moment `not_before`, are read
@@ -57,15 +57,15 @@ class Asked:
         return self.explain or self.max_calls is not None
 
 
-NOTHING = Asked()
+NOTHING = RequestOptions()
 
 
-def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> Asked:
+def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> RequestOptions:
     """What headers (named in small letters) and extensions ask for; of two bounds the lower holds. Raises Refusal."""
     if not extensions and _HEADERS.isdisjoint(headers):
         return NOTHING
     bounds = [bound for bound in (_bound(headers), _most(extensions)) if bound is not None]
-    return Asked(
+    return RequestOptions(
         _header(headers, TRACE) or _flag(extensions, "trace"),
         _header(headers, EXPLAIN) or _flag(extensions, "explain"),
         min(bounds, default=None),
@@ -133,5 +133,5 @@ def _most(extensions: Mapping[str, Any]) -> int | None:
     return value
 
 
-def _bad(message: str) -> Refusal:
-    return Refusal(400, "BAD_USER_INPUT", message)
+def _bad(message: str) -> RequestError:
+    return RequestError(400, "BAD_USER_INPUT", message)

@@ -26,7 +26,7 @@ class BrokenQuery(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedQuery:
     """A saved operation: its name, what it shows, its text, and variables to try it with."""
 
     name: str
@@ -40,9 +40,9 @@ class Saved:
         return {"name": self.name, "comment": self.comment, "query": self.text, "variables": self.variables}
 
 
-def saved_queries(folder: Path = FOLDER) -> list[Saved]:
+def saved_queries(folder: Path = FOLDER) -> list[SavedQuery]:
     """The saved operations, by name. Raises BrokenQuery."""
-    found: dict[str, Saved] = {}
+    found: dict[str, SavedQuery] = {}
     for path in sorted(folder.glob("*.graphql")):
         saved = read(path)
         if saved.name in found:
@@ -51,7 +51,7 @@ def saved_queries(folder: Path = FOLDER) -> list[Saved]:
     return sorted(found.values(), key=lambda saved: saved.name)
 
 
-def read(path: Path) -> Saved:
+def read(path: Path) -> SavedQuery:
     """The one operation of a file. Raises BrokenQuery."""
     try:
         text = path.read_text("utf-8")
@@ -62,10 +62,10 @@ def read(path: Path) -> Saved:
     if len(operations) != 1 or operations[0].name is None:
         raise BrokenQuery(f"queries/{path.name}: it must hold one operation, with a name")
     comment, variables = _heading(path, text)
-    return Saved(operations[0].name.value, comment, text, variables, path)
+    return SavedQuery(operations[0].name.value, comment, text, variables, path)
 
 
-def find(name: str, saved: Sequence[Saved]) -> Saved:
+def find(name: str, saved: Sequence[SavedQuery]) -> SavedQuery:
     """The saved operation of a name, or the operations of a file, which need no name. Raises BrokenQuery."""
     for one in saved:
         if name in (one.name, one.path.stem):
@@ -80,10 +80,10 @@ def find(name: str, saved: Sequence[Saved]) -> Saved:
     except (OSError, UnicodeDecodeError) as error:
         raise BrokenQuery(f"{name} cannot be read: {_first_line(error)}") from None
     comment, variables = _heading(path, text)
-    return Saved("", comment, text, variables, path)
+    return SavedQuery("", comment, text, variables, path)
 
 
-def check(saved: Sequence[Saved], schema: Schema) -> None:
+def check(saved: Sequence[SavedQuery], schema: Schema) -> None:
     """Raise BrokenQuery for the first operation that the schema does not allow, or whose example does not fit it."""
     operations = {one.name for one in saved}
     for one in saved:

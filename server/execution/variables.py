@@ -23,7 +23,7 @@ from graphql import (
 from strawberry import Schema
 
 from server.execution import documents
-from server.execution.saved import Saved
+from server.execution.saved import SavedQuery
 from server.http.operation import Operation
 
 _AS_JSON = (GraphQLBoolean, GraphQLInt, GraphQLFloat)
@@ -61,7 +61,9 @@ def read_variables(schema: GraphQLSchema, operation: OperationDefinitionNode, gi
     return values
 
 
-def prepare(schema: Schema, saved: Saved, given: Sequence[str], name: str | None) -> tuple[Operation, dict[str, Any]]:
+def prepare(
+    schema: Schema, saved: SavedQuery, given: Sequence[str], name: str | None
+) -> tuple[Operation, dict[str, Any]]:
     """The operation to run, and the variables it takes from its example. Raises WrongVariable.
 
     A document that cannot run is left as it is: running it says what is wrong.

@@ -16,11 +16,11 @@ from schema import graph
 from server.execution.execution import Executor
 from server.execution.saved import saved_queries
 from server.execution.trace import finish
-from server.export.export import Manifest, Part, form_of, write_part
+from server.export.export import ExportedPart, Manifest, form_of, write_part
 from server.gateway import Gateway
 from server.settings.settings import LiveSettings, load
 from server.tables.table import Tables
-from server.tables.window import Window
+from server.tables.window import TableWindow
 from upstream.caching.days import Piece
 
 
@@ -28,10 +28,10 @@ def export(
     manifest: Manifest,
     pieces: Iterable[Piece | None],
     out: str,
-    window: Window | None,
+    window: TableWindow | None,
     now: datetime.datetime,
     scheduler: str,
-    written: Callable[[str, Part], None] = lambda day, part: None,
+    written: Callable[[str, ExportedPart], None] = lambda day, part: None,
     not_before: datetime.datetime | None = None,
 ) -> None:
     """Write these partitions of a window. Raises the first failure, once the others are noted."""
@@ -55,7 +55,7 @@ def export(
             futures[future] = "all" if piece is None else piece.text
         for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
             try:
-                part = Part(**future.result())
+                part = ExportedPart(**future.result())
             except Exception as error:
                 failure = failure or error
                 continue
@@ -71,13 +71,13 @@ def task(
     form: str,
     out: str,
     piece: Piece | None,
-    window: Window | None,
+    window: TableWindow | None,
     now: datetime.datetime,
     not_before: datetime.datetime | None,
 ) -> dict[str, Any]:
     """Write one partition, on a worker."""
 
-    async def work() -> Part:
+    async def work() -> ExportedPart:
         gateway = Gateway(LiveSettings(load()))
         manifest = Manifest(out, Tables(saved_queries(), graph.schema).find(name), form_of(form), variables)
         async with gateway.open():

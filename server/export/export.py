@@ -33,7 +33,7 @@ from server.tables.reading import BATCH_ROWS, Run, TableFailed, one_day
 from server.tables.setup import Changed, unchanged
 from server.tables.spool import LATE
 from server.tables.table import Table
-from server.tables.window import Window
+from server.tables.window import TableWindow
 from upstream.caching.days import Piece, end
 from upstream.caching.trust import Trust
 
@@ -48,7 +48,7 @@ class WrongExport(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ExportedPart:
     """A partition that was written: how many rows and bytes, the hash of the file, and whether its day is over.
 
     `begun` is the moment at which it was begun, `read_at` the moment at which its oldest row was read, and `next_check`
@@ -86,7 +86,7 @@ class Manifest:
             "variables": self.variables,
             "document": hashlib.sha256(table.document.encode()).hexdigest(),
         }
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, ExportedPart] = {}
         with suppress(FileNotFoundError):
             known = orjson.loads(self._fs.cat_file(f"{self._root}/{MANIFEST}"))
             for name, value in self._of.items():
@@ -95,13 +95,13 @@ class Manifest:
                         f"{out} holds an export of {table.name} with another {name} ({known.get(name)}, not {value}): "
                         "choose another --out, or remove that one"
                     )
-            self.parts = {day: Part(**told) for day, told in known["partitions"].items()}
+            self.parts = {day: ExportedPart(**told) for day, told in known["partitions"].items()}
 
     def path(self, day: str) -> str:
         """Where a partition stands, below the folder of the table."""
         return f"part.{self.form.name}" if day == WHOLE else f"day={day}/part.{self.form.name}"
 
-    def held(self, piece: Piece) -> Part | None:
+    def held(self, piece: Piece) -> ExportedPart | None:
         """Return the partition of a day that was over when it was written; None if it is not there."""
         part = self.parts.get(_day(piece))
         if part is None or not part.closed or part.window != _text(piece):
@@ -121,7 +121,7 @@ class Manifest:
         else:
             self._fs.put_file(str(local), target)
 
-    def note(self, day: str, part: Part) -> None:
+    def note(self, day: str, part: ExportedPart) -> None:
         """Note a partition that is whole."""
         self.parts[day] = part
         with _temporary() as local:
@@ -135,9 +135,9 @@ async def write_part(
     piece: Piece | None,
     run: Run,
     now: datetime.datetime,
-    window: Window | None,
+    window: TableWindow | None,
     not_before: datetime.datetime | None = None,
-) -> Part:
+) -> ExportedPart:
     """Read one partition and put it in its place. Raises TableFailed."""
     begun = datetime.datetime.now(datetime.UTC)
     day = await one_day(manifest.table, manifest.variables, piece, run, manifest.form.shape, not_before)
@@ -157,16 +157,16 @@ async def write_part(
     closed = piece is not None and window is not None and TRUST.closed(end(piece.day, window.zone), now)
     fresh = freshness.Freshness.of(day.readings)
     read = (None, None) if fresh is None else (fresh.oldest.isoformat(), fresh.until.isoformat())
-    return Part(path, _text(piece), rows, size, sha256, closed, begun.isoformat(), *read)
+    return ExportedPart(path, _text(piece), rows, size, sha256, closed, begun.isoformat(), *read)
 
 
 async def export(
     manifest: Manifest,
     pieces: Iterable[Piece | None],
-    window: Window | None,
+    window: TableWindow | None,
     run: Run,
     now: datetime.datetime,
-    written: Callable[[str, Part], None] = lambda day, part: None,
+    written: Callable[[str, ExportedPart], None] = lambda day, part: None,
     not_before: datetime.datetime | None = None,
 ) -> None:
     """Write these partitions of a window, two at a time. Raises the first failure.
@@ -197,7 +197,7 @@ async def export(
 
 
 async def missing(
-    manifest: Manifest, window: Window | None, changed: Changed = unchanged, *, refresh: bool = False
+    manifest: Manifest, window: TableWindow | None, changed: Changed = unchanged, *, refresh: bool = False
 ) -> list[Piece | None]:
     """Return the partitions of a window that have to be read: all of them if they are to be read again (`refresh`)."""
     pieces: list[Piece | None] = [None] if window is None else list(window.pieces)

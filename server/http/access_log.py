@@ -24,7 +24,7 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = structlog.get_logger(__name__)
 
 
-class Access:
+class AccessLog:
     """Pure ASGI middleware: the outermost, so that it sees every answer and gives one to what nobody caught.
 
     The path is logged, the query string is not: clients put keys and variables into it.

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.http.request_error import error
 from server.http.writing import encode
 from upstream.resilience.queue import ASKER
-from upstream.resilience.waiting_room import Room
+from upstream.resilience.waiting_room import WaitingRoom
 
 MOST_RUNNING = 200
 MOST_WAITING = 800
@@ -23,14 +23,14 @@ _ALWAYS = frozenset({"/healthz", "/readyz"})
 _LONGEST = 30
 
 
-class Shedding:
+class Admission:
     """Pure ASGI middleware."""
 
     def __init__(self, app: ASGIApp, running: int = MOST_RUNNING, waiting: int = MOST_WAITING) -> None:
         self._app = app
         self._most_running = running
         self._slots = asyncio.Semaphore(running)
-        self._room = Room(waiting)
+        self._room = WaitingRoom(waiting)
         self._running = 0
         self._seconds = 0.0  # that a request takes, the last ones counting most
 

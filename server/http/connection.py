@@ -16,7 +16,7 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from server.execution.limits import Patience
+from server.execution.limits import ClientTimeouts
 from server.http.request_error import error
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
@@ -26,13 +26,13 @@ _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Places:
+class ConnectionSlots:
     """The connections of one server that hold no whole request, those that have waited longest first."""
 
-    patience: Patience
-    waiting: dict["Connection", None] = field(default_factory=dict)
+    patience: ClientTimeouts
+    waiting: dict["ClientConnection", None] = field(default_factory=dict)
 
-    def make_room(self, connections: int, newcomer: "Connection") -> bool:
+    def make_room(self, connections: int, newcomer: "ClientConnection") -> bool:
         """Whether there is a place for a newcomer, at the cost of another if need be."""
         if connections <= self.patience.connections:
             return True
@@ -44,7 +44,7 @@ class Places:
         return True
 
 
-class Writing:
+class ResponseWriting:
     """What one answer is written through: its head waits for the first of its body, so that both leave in one piece."""
 
     __slots__ = ("_head", "_transport", "is_closing")
@@ -76,10 +76,10 @@ class Writing:
             self._head = b""
 
 
-class Connection(HttpToolsProtocol):
+class ClientConnection(HttpToolsProtocol):
     """uvicorn's connection, with an end to its patience."""
 
-    def __init__(self, places: Places, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, places: ConnectionSlots, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._places = places
         self._patience = places.patience
@@ -161,7 +161,7 @@ class Connection(HttpToolsProtocol):
         if upgrades:  # the parser takes what follows for another protocol
             self.cycle.keep_alive = False
         if self.scope["method"] != "HEAD":  # whose answer is its head
-            self.cycle.transport = Writing(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
+            self.cycle.transport = ResponseWriting(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
 
     def on_message_complete(self) -> None:
         if self._request is not None:

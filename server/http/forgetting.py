@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from upstream.caching.cache import Cached, CacheStats
+from upstream.caching.cache import CacheStats, DayCache
 
 # Under these names the command and the servers find each other in the error journal.
 FORGET = "cache forget"
@@ -19,7 +19,7 @@ def request(report: str | None, first: datetime.date | None, last: datetime.date
     return orjson.dumps({"report": report, "first": first, "last": last, "at": at}).decode()
 
 
-async def forget(cache: Cached, wish: str) -> int:
+async def forget(cache: DayCache, wish: str) -> int:
     """Carry a wish out; how many entries were forgotten. Raises ConnectionError when the store is out of reach."""
     told: dict[str, Any] = orjson.loads(wish)
     days = {name: datetime.date.fromisoformat(told[name]) if told[name] else None for name in ("first", "last")}

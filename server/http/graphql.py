@@ -29,15 +29,15 @@ from server.auth import credentials
 from server.execution import request_options as asked
 from server.execution.execution import FAULT, Executor, Outcome
 from server.execution.limits import ORDINARY, Limits
-from server.execution.registered import Registered
+from server.execution.registered import RegisteredDocuments
 from server.http import conditions
 from server.http import operation as operations
 from server.http.freshness import Freshness
 from server.http.guards import origins
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.http.operation import Operation
-from server.http.request_error import Refusal, error
-from server.http.request_headers import Fields
+from server.http.request_error import RequestError, error
+from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import encode, in_turns, too_long
 
@@ -53,18 +53,18 @@ class GraphQL:
         executor: Executor,
         page: Callable[[str | None], Response],
         limits: Limits = ORDINARY,
-        registered: Registered | None = None,
+        registered: RegisteredDocuments | None = None,
         origins: Sequence[str] = (),
     ) -> None:
         self._executor = executor
         self._page = page
         self._limits = limits
-        self._registered = registered or Registered()
+        self._registered = registered or RegisteredDocuments()
         self._origins = origins
         self._watch = Watch(limits.seconds * TELLING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Fields.of(scope)
+        headers = RequestHeaders.of(scope)
         accept = headers.get("accept")
         if scope["method"] == "GET" and wants_page(accept) and not _has_query(scope["query_string"]):
             await self._page(headers.get("if-none-match"))(scope, receive, send)
@@ -75,14 +75,14 @@ class GraphQL:
         most: int | None = None
         try:
             if media_type is None:
-                raise Refusal(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
+                raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], asked.read(headers, operation.extensions))
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
             storable = scope["method"] == "GET" and _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
-        except Refusal as refusal:
+        except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
             status, extra = refusal.status, refusal.headers
         except ClientGone:
@@ -122,28 +122,28 @@ class GraphQL:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": pieces[-1]})
 
-    async def _read(self, scope: Scope, headers: Fields, receive: Receive) -> Operation:
+    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
         if headers.get("upgrade", "").lower() == "websocket":
-            raise Refusal(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
+            raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
         if method == "GET":
             origins.check(headers, self._origins)
             operation = operations.from_query_string(scope["query_string"], self._limits)
             scope["operation"] = operation.name
             operation = self._registered.resolve(operation, self._executor.documents)
             if self._executor.kind(operation) is OperationType.MUTATION:
-                raise Refusal(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
+                raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
         if method != "POST":
-            raise Refusal(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
+            raise RequestError(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
+            raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await self._body(headers, receive)
         operation = operations.from_body(body, headers.get("content-type"), self._limits)
         scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
 
-    async def _body(self, headers: Fields, receive: Receive) -> bytes:
+    async def _body(self, headers: RequestHeaders, receive: Receive) -> bytes:
         most = self._limits.body_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and (len(length) > 18 or int(length) > most):
@@ -162,10 +162,10 @@ class GraphQL:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> RequestError:
         message = f"The request's body is larger than {self._limits.body_bytes} bytes."
         # The rest of the body is not read, so the connection cannot be used again.
-        return Refusal(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
+        return RequestError(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
 
     async def _run(self, operation: Operation, receive: Receive) -> Outcome:
         """Run the operation until it is done, or its time is over, or the client gone: its work ends, unless shared."""

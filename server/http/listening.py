@@ -16,8 +16,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from server import garbage
-from server.execution.limits import Patience
-from server.http.connection import Connection, Places
+from server.execution.limits import ClientTimeouts
+from server.http.connection import ClientConnection, ConnectionSlots
 
 OTHER_FILES = 1000  # that a process has open besides its clients' connections
 
@@ -55,7 +55,7 @@ def page_address(bound: socket.socket, *, secure: bool = False) -> str:
     return f"{'https' if secure else 'http'}://{shown}:{port}"
 
 
-class Server(uvicorn.Server):
+class GraphServer(uvicorn.Server):
     """uvicorn, which calls `listening` once it answers, and `draining` when it was told to stop.
 
     It then goes on for `drain` seconds, in which each answer closes its connection, so that clients and load balancers
@@ -118,13 +118,13 @@ class Server(uvicorn.Server):
 
 
 def configure(
-    app: ASGIApp, patience: Patience, grace: float = GRACE_SECONDS, tls: ssl.SSLContext | None = None
+    app: ASGIApp, patience: ClientTimeouts, grace: float = GRACE_SECONDS, tls: ssl.SSLContext | None = None
 ) -> uvicorn.Config:
     """uvicorn as the application is served with it, over TLS if there is a context for it."""
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=partial(Connection, Places(patience)),  # type: ignore[arg-type]  # called as the class would be
+        http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called as the class would be
         ws="none",
         lifespan="on",
         log_config=None,
@@ -141,7 +141,7 @@ def run(
     app: ASGIApp,
     bound: socket.socket,
     listening: Callable[[], None],
-    patience: Patience,
+    patience: ClientTimeouts,
     draining: Callable[[], None] = lambda: None,
     drain: float = 0.0,
     grace: float = GRACE_SECONDS,
@@ -150,7 +150,7 @@ def run(
     """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
     _allow_files(patience.connections + OTHER_FILES)
     config = configure(app, patience, grace, tls)
-    server = Server(config, listening, draining, drain, handshake=patience.request_seconds)
+    server = GraphServer(config, listening, draining, drain, handshake=patience.request_seconds)
     server.run(sockets=[bound])
     return server.started
 

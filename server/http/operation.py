@@ -10,9 +10,9 @@ import orjson
 from resolvers.caller import EVERYONE, Caller
 from server.execution.complexity import check_variables
 from server.execution.limits import ORDINARY, Limits
-from server.execution.request_options import NOTHING, Asked
+from server.execution.request_options import NOTHING, RequestOptions
 from server.http.negotiation import is_json
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 # The parameters of a request and what each may be; all but `query` may be left out, or null.
 PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
@@ -30,11 +30,11 @@ class Operation:
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
-    asked: Asked = NOTHING
+    asked: RequestOptions = NOTHING
     caller: Caller = EVERYONE
     whole: bool = False
 
-    def by(self, caller: Caller, asked: Asked) -> "Operation":
+    def by(self, caller: Caller, asked: RequestOptions) -> "Operation":
         """The same, as a caller asks it."""
         if caller is self.caller and asked is self.asked:
             return self
@@ -44,7 +44,7 @@ class Operation:
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
     """The operation of a POST."""
     if content_type is None or not is_json(content_type):
-        raise Refusal(
+        raise RequestError(
             415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as Content-Type: application/json, in UTF-8.",
             {"Accept": "application/json"},
         )  # fmt: skip
@@ -53,7 +53,7 @@ def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) 
     except orjson.JSONDecodeError as error:
         raise _bad(f"The request's body is not JSON: {error.msg}.") from None
     if isinstance(given, list):
-        raise Refusal(400, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
+        raise RequestError(400, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
     if not isinstance(given, dict):
         raise _bad("The request's body must be a JSON object with a query in it.")
     return _operation(given, limits)
@@ -63,7 +63,7 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
     """The operation of a GET, whose variables and extensions are JSON texts."""
     if len(query_string) > limits.address_bytes:
         most = f"The address's parameters are longer than {limits.address_bytes} bytes: send them by POST."
-        raise Refusal(414, "URI_TOO_LONG", most)
+        raise RequestError(414, "URI_TOO_LONG", most)
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
@@ -99,5 +99,5 @@ def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
     return Operation(text or "", given.get("operationName"), variables, extensions)
 
 
-def _bad(message: str) -> Refusal:
-    return Refusal(400, "BAD_REQUEST", message)
+def _bad(message: str) -> RequestError:
+    return RequestError(400, "BAD_REQUEST", message)

@@ -20,7 +20,7 @@ def error(message: str, code: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": code}}
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """Why a request is refused: a status, a code and a message for the client; `headers` go with the answer."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -30,12 +30,12 @@ class Refusal(Exception):
         self.errors: Errors = [error(message, code)]
 
 
-def unauthenticated(message: str) -> Refusal:
+def unauthenticated(message: str) -> RequestError:
     """Why nobody is let in."""
-    return Refusal(401, "UNAUTHENTICATED", message)
+    return RequestError(401, "UNAUTHENTICATED", message)
 
 
-class Guessed(Refusal):
+class GuessedCredential(RequestError):
     """Why nobody is let in by a credential that may have been guessed: the lockout counts it."""
 
     def __init__(self, message: str) -> None:

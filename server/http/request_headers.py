@@ -8,7 +8,7 @@ from starlette.types import Scope
 _LISTS = frozenset({"accept", "cache-control", "if-match", "if-none-match", "pragma"})
 
 
-class Fields(dict[str, str]):
+class RequestHeaders(dict[str, str]):
     """The first of each name counts, but for those that are lists."""
 
     @classmethod

@@ -19,7 +19,7 @@ _BYTES = 256 * 1024
 _PARTS = 4
 
 
-class Written:
+class WrittenAnswer:
     """A part of an answer that is JSON already."""
 
     __slots__ = ("text",)
@@ -65,7 +65,7 @@ def too_long(most: int) -> AnswerTooLarge:
 
 def _parts(value: Any) -> Iterator[bytes]:
     """Yield the JSON of a value in parts, each of them about as heavy as a piece at most."""
-    if isinstance(value, Written):
+    if isinstance(value, WrittenAnswer):
         yield value.text
     elif not isinstance(value, dict | list) or _weight(value) <= PIECE:
         yield encode(value)
@@ -112,14 +112,14 @@ def _weight(value: Any) -> int:
             weight += len(each)
             if weight <= PIECE:
                 waiting += each.values() if kind is dict else each
-        elif kind is Written:
+        elif kind is WrittenAnswer:
             weight += len(each.text) // _CHARACTERS
     return weight
 
 
 def _default(value: Any) -> Any:
-    return orjson.Fragment(value.text) if isinstance(value, Written) else str(value)
+    return orjson.Fragment(value.text) if isinstance(value, WrittenAnswer) else str(value)
 
 
 def _unwritten(value: Any) -> Any:
-    return orjson.loads(value.text) if isinstance(value, Written) else str(value)
+    return orjson.loads(value.text) if isinstance(value, WrittenAnswer) else str(value)

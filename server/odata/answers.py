@@ -13,22 +13,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.auth.credentials import VARY
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.odata import filter as filters
 from server.odata import options, reading, rows
 from server.odata.edm import key_of, time_of
 from server.odata.options import Options
-from server.odata.reading import Question
+from server.odata.reading import ODataQuestion
 from server.odata.window import days
 from server.tables import parameters
-from server.tables.answers import Answers, age, keeping
-from server.tables.setup import Setup
-from server.tables.table import Kind, Table
+from server.tables.answers import TableAnswers, age, keeping
+from server.tables.setup import TablesConfig
+from server.tables.table import Table, ValueKind
 
 HEADERS = {"OData-Version": "4.0", "Vary": f"Accept, Accept-Encoding, Prefer, {VARY}"}
 Pairs = Sequence[tuple[str, str]]
 
-_TEXT = Kind("string")
+_TEXT = ValueKind("string")
 _QUOTED = re.compile(r"IEEE754Compatible\s*=\s*true", re.I)
 _BARE = re.compile(r"odata\.metadata\s*=\s*none", re.I)
 _COMPRESSED_FROM = 1024
@@ -37,7 +37,7 @@ _COMPRESSED_FROM = 1024
 class Entities:
     """Answers requests for entity sets."""
 
-    def __init__(self, answers: Answers, setup: Setup) -> None:
+    def __init__(self, answers: TableAnswers, setup: TablesConfig) -> None:
         self._answers = answers
         self._setup = setup
 
@@ -80,7 +80,7 @@ class Entities:
         question = await asyncio.to_thread(self._question, table, asked, 1, request, pairs, condition)
         found = await reading.page(question, self._answers)
         if not found.rows.num_rows:
-            raise Refusal(404, "NOT_FOUND", f"{table.name} has no row {key[:60]!r}.")
+            raise RequestError(404, "NOT_FOUND", f"{table.name} has no row {key[:60]!r}.")
         quoted, bare = _accepted(request)
         (text,) = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=quoted)
         context = "" if bare else f'"@odata.context":{_text(_context(root, table, asked) + "/$entity")},'
@@ -97,14 +97,14 @@ class Entities:
         request: Request,
         pairs: list[tuple[str, str]] | None = None,
         condition: str | None = None,
-    ) -> Question:
+    ) -> ODataQuestion:
         variables, said, _ = parameters.read(table, asked.given if pairs is None else pairs)
         column = time_of(table)
         time = None if column is None else column.name
         text = condition or asked.filter
         key = key_of(table) if table.timed else None
         found = None if text is None else filters.read(text, _kinds(table), self._setup.zone, time, key)
-        return Question(
+        return ODataQuestion(
             table=table,
             variables=variables,
             days=days(table, said, found, self._setup),
@@ -131,10 +131,12 @@ def _window(day: str) -> tuple[str, str]:
         date = datetime.date.fromisoformat(day)
         return day, (date + datetime.timedelta(days=1)).isoformat()
     except (ValueError, OverflowError):
-        raise Refusal(404, "NOT_FOUND", f"There is no row of {day[:40]!r}: a key is like 2026-03-12.0000041.") from None
+        raise RequestError(
+            404, "NOT_FOUND", f"There is no row of {day[:40]!r}: a key is like 2026-03-12.0000041."
+        ) from None
 
 
-def _kinds(table: Table) -> dict[str, Kind]:
+def _kinds(table: Table) -> dict[str, ValueKind]:
     return {key_of(table): _TEXT, **{column.name: column.kind for column in table.columns}}
 
 

@@ -46,25 +46,25 @@ TURNED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class ODataDays:
     """The days on which a condition can be true, and those on which it can be false."""
 
     true: int = ALL
     false: int = ALL
 
-    def __and__(self, other: "Days") -> "Days":
-        return Days(self.true & other.true, self.false | other.false)
+    def __and__(self, other: "ODataDays") -> "ODataDays":
+        return ODataDays(self.true & other.true, self.false | other.false)
 
-    def __or__(self, other: "Days") -> "Days":
-        return Days(self.true | other.true, self.false & other.false)
+    def __or__(self, other: "ODataDays") -> "ODataDays":
+        return ODataDays(self.true | other.true, self.false & other.false)
 
-    def __invert__(self) -> "Days":
-        return Days(self.false, self.true)
+    def __invert__(self) -> "ODataDays":
+        return ODataDays(self.false, self.true)
 
 
-ANY = Days()
-ALWAYS = Days(ALL, NONE)
-NEVER = Days(NONE, ALL)
+ANY = ODataDays()
+ALWAYS = ODataDays(ALL, NONE)
+NEVER = ODataDays(NONE, ALL)
 
 
 def place(day: datetime.date) -> int:
@@ -107,7 +107,7 @@ def runs(days: int) -> Iterator[tuple[datetime.date, datetime.date]]:
         begin += length
 
 
-def when(aspect: str, word: str, value: Any, zone: ZoneInfo) -> Days:
+def when(aspect: str, word: str, value: Any, zone: ZoneInfo) -> ODataDays:
     """The days of a comparison of an aspect of the time with a literal.
 
     The aspects are the `moment` itself, its `day` in the zone, the `year`, `month` and `monthday` of that day, and the
@@ -125,12 +125,12 @@ def when(aspect: str, word: str, value: Any, zone: ZoneInfo) -> Days:
     return _of_key(word, value)
 
 
-def beginning(prefix: str) -> Days:
+def beginning(prefix: str) -> ODataDays:
     """The days whose keys can begin with a text."""
     return _keys(prefix, prefix + "\U0010ffff")
 
 
-def _of_moment(word: str, value: datetime.datetime, zone: ZoneInfo) -> Days:
+def _of_moment(word: str, value: datetime.datetime, zone: ZoneInfo) -> ODataDays:
     try:
         day = value.astimezone(zone).date()
         begins = midnight(day, zone) == value
@@ -138,19 +138,19 @@ def _of_moment(word: str, value: datetime.datetime, zone: ZoneInfo) -> Days:
         return ANY
     here, before, after = _around(day, day)
     if word in ("eq", "ne"):
-        found = Days(here, ALL)
+        found = ODataDays(here, ALL)
         return found if word == "eq" else ~found
     # No moment of a day is before its beginning.
     earlier = before if begins and word in ("lt", "ge") else before | here
-    found = Days(earlier, here | after)
+    found = ODataDays(earlier, here | after)
     return found if word in ("lt", "le") else ~found
 
 
-def _of_day(word: str, value: datetime.date) -> Days:
+def _of_day(word: str, value: datetime.date) -> ODataDays:
     return _whole(word, *_around(value, value))
 
 
-def _of_year(word: str, value: Decimal) -> Days:
+def _of_year(word: str, value: Decimal) -> ODataDays:
     # Years outside the calendar are all alike.
     bounded = min(max(value, Decimal(FIRST.year - 1)), Decimal(LAST.year + 1))
     year = int(bounded)
@@ -161,15 +161,15 @@ def _of_year(word: str, value: Decimal) -> Days:
     return _whole(word, *_around(datetime.date(year, 1, 1), datetime.date(year, 12, 31)))
 
 
-def _whole(word: str, here: int, before: int, after: int) -> Days:
+def _whole(word: str, here: int, before: int, after: int) -> ODataDays:
     """The days of a comparison that says the same of each moment of a day."""
     match word:
         case "eq" | "ne":
-            found = Days(here, before | after)
+            found = ODataDays(here, before | after)
         case "lt" | "ge":
-            found = Days(before, here | after)
+            found = ODataDays(before, here | after)
         case _:
-            found = Days(before | here, after)
+            found = ODataDays(before | here, after)
     return found if word in ("eq", "lt", "le") else ~found
 
 
@@ -181,7 +181,7 @@ def _around(first: datetime.date, last: datetime.date) -> tuple[int, int, int]:
     return here, until(first) ^ between(first, first) | many, since(last) ^ between(last, last) | many
 
 
-def _of_part(aspect: str, word: str, value: Decimal) -> Days:
+def _of_part(aspect: str, word: str, value: Decimal) -> ODataDays:
     compare = OPERATORS[word]
     true = false = NONE
     for number, days in _parts(aspect).items():
@@ -189,7 +189,7 @@ def _of_part(aspect: str, word: str, value: Decimal) -> Days:
             true |= days
         else:
             false |= days
-    return Days(true, false)
+    return ODataDays(true, false)
 
 
 @lru_cache(maxsize=2)
@@ -202,15 +202,15 @@ def _parts(aspect: str) -> dict[int, int]:
     return {number: int.from_bytes(bits, "little") | EARLIER | LATER for number, bits in digits.items()}
 
 
-def _of_key(word: str, value: str) -> Days:
+def _of_key(word: str, value: str) -> ODataDays:
     if word in ("eq", "ne"):
-        found = Days(_keys(value, value).true if _KEY.fullmatch(value) else NONE, ALL)
+        found = ODataDays(_keys(value, value).true if _KEY.fullmatch(value) else NONE, ALL)
         return found if word == "eq" else ~found
-    found = Days(_keys("", value).true, _keys(value, "\U0010ffff").true)
+    found = ODataDays(_keys("", value).true, _keys(value, "\U0010ffff").true)
     return found if word in ("lt", "le") else ~found
 
 
-def _keys(first: str, last: str) -> Days:
+def _keys(first: str, last: str) -> ODataDays:
     """The days that can have a key between two texts."""
     # The keys of a day stand between the day with a point and the day with a colon, which follows the digits.
     begin = bisect_left(range(1, SIZE - 1), first, key=lambda bit: f"{_day(bit)}:") + 1
@@ -220,7 +220,7 @@ def _keys(first: str, last: str) -> Days:
         bits |= EARLIER
     if last > f"{LAST}:":
         bits |= LATER
-    return Days(bits, ALL)
+    return ODataDays(bits, ALL)
 
 
 def _day(bit: int) -> datetime.date:

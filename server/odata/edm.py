@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from server.tables.table import PRECISION, Column, Kind, Table
+from server.tables.table import PRECISION, Table, TableColumn, ValueKind
 
 NAMESPACE = "GamehubGraph"
 CONTAINER = "Tables"
@@ -38,7 +38,7 @@ def key_of(table: Table) -> str:
     return key
 
 
-def time_of(table: Table) -> Column | None:
+def time_of(table: Table) -> TableColumn | None:
     """The column that a window of time is about: the field of a row by which `during` selects rows."""
     if not table.timed:
         return None
@@ -46,7 +46,7 @@ def time_of(table: Table) -> Column | None:
     return next((one for one in table.columns if one.level == last and one.during), None)
 
 
-def type_of(kind: Kind) -> tuple[str, dict[str, object]]:
+def type_of(kind: ValueKind) -> tuple[str, dict[str, object]]:
     """The type of a column or a parameter, and its facets."""
     if kind.of is not None:
         inner, facets = type_of(kind.of)
@@ -99,7 +99,7 @@ def _entity_type(table: Table) -> str:
     return f'<EntityType Name="{table.name}">\n<Key><PropertyRef Name="{key}"/></Key>\n{inside}\n</EntityType>'
 
 
-def _meaning(column: Column) -> str:
+def _meaning(column: TableColumn) -> str:
     values = f"One of {', '.join(column.kind.values)}." if column.kind.values else ""
     return " ".join(part for part in (column.description, values) if part)
 

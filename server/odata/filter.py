@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from odata_query import ast
 
-from server.odata.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, Days, beginning, when
+from server.odata.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, ODataDays, beginning, when
 from server.odata.grammar import DEEPEST, MOST_OPERATIONS, bad, parsed, too_deep
 from server.tables.arrow import TIMESTAMP, data_type, integers, texts
-from server.tables.table import Kind
+from server.tables.table import ValueKind
 from upstream import interval
 
 _WIDE = pa.decimal256(76, 30)
@@ -55,7 +55,7 @@ class Term:
     read: Read
     literal: Any = None
     is_literal: bool = False
-    days: Days = ANY
+    days: ODataDays = ANY
     aspect: str | None = None
     finer: bool = False
 
@@ -146,14 +146,14 @@ WORDS = (*COMPARISONS, "in", "and", "or", "not")
 
 
 def read(
-    text: str, columns: Mapping[str, Kind], zone: ZoneInfo, time: str | None = None, key: str | None = None
+    text: str, columns: Mapping[str, ValueKind], zone: ZoneInfo, time: str | None = None, key: str | None = None
 ) -> Filter:
     """The filter that a text means for columns: `time` is what the window is about, `key` names the rows.
 
     Raises Refusal.
     """
     tree = parsed(text, ", ".join(FUNCTIONS))
-    reader = _Reader(columns, zone, time, key)
+    reader = _FilterReader(columns, zone, time, key)
     condition = reader.condition(tree)
     return Filter(
         columns=frozenset(reader.used),
@@ -164,11 +164,11 @@ def read(
     )
 
 
-class _Reader:
+class _FilterReader:
     """Turns the tree of a filter into terms, each checked against its neighbours."""
 
     def __init__(
-        self, columns: Mapping[str, Kind], zone: ZoneInfo, time: str | None = None, key: str | None = None
+        self, columns: Mapping[str, ValueKind], zone: ZoneInfo, time: str | None = None, key: str | None = None
     ) -> None:
         self.columns = columns
         self.zone = zone
@@ -301,7 +301,7 @@ class _Reader:
             days=self._when(word, left, right),
         )
 
-    def _when(self, word: str, term: Term, literal: Term) -> Days:
+    def _when(self, word: str, term: Term, literal: Term) -> ODataDays:
         """The days of a comparison with a literal."""
         if term.aspect is None or not literal.is_literal:
             return ANY
@@ -391,7 +391,9 @@ def _chain(node: Any) -> list[Any]:
     return [node.left, *reversed(parts)]
 
 
-def _joined(join: Callable[[Any, Any], Any], days: Callable[[Days, Days], Days], terms: Sequence[Term]) -> Term:
+def _joined(
+    join: Callable[[Any, Any], Any], days: Callable[[ODataDays, ODataDays], ODataDays], terms: Sequence[Term]
+) -> Term:
     """Conditions joined by `and` or `or`."""
 
     def mask(rows: pa.Table) -> Any:

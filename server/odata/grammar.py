@@ -11,7 +11,7 @@ from typing import Any
 from odata_query.exceptions import ArgumentCountException, ODataException, UnknownFunctionException
 from odata_query.grammar import ODataLexer, ODataParser
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 LONGEST = 8000
 DEEPEST = 100
@@ -44,12 +44,12 @@ def parsed(text: str, functions: str) -> Any:
         raise bad(where) from None
 
 
-def bad(what: str) -> Refusal:
+def bad(what: str) -> RequestError:
     """Return the refusal of a wrong filter."""
-    return Refusal(400, "BAD_USER_INPUT", f"$filter {what}.")
+    return RequestError(400, "BAD_USER_INPUT", f"$filter {what}.")
 
 
-def too_deep() -> Refusal:
+def too_deep() -> RequestError:
     """Return the refusal of a filter whose parts are nested too deeply."""
     return bad(f"is deeper than {DEEPEST} levels")
 

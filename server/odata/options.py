@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.odata.edm import key_of
 from server.tables.table import Table
 from server.tables.window import PARAMETERS
@@ -60,7 +60,9 @@ def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[
         else:
             said[name] = text
     if not _JSON.fullmatch(said.get("$format", "json").strip()):
-        raise Refusal(406, "NOT_ACCEPTABLE", f"$format is {said['$format'][:40]!r}; the one that there is is json.")
+        raise RequestError(
+            406, "NOT_ACCEPTABLE", f"$format is {said['$format'][:40]!r}; the one that there is is json."
+        )
     if said.get("$count", "false") not in ("true", "false"):
         raise bad(f"$count is {said['$count'][:40]!r}; it must be true or false.")
     given = list(seen)
@@ -111,9 +113,9 @@ def opened(text: str) -> dict[str, Any]:
     return token
 
 
-def bad(message: str) -> Refusal:
+def bad(message: str) -> RequestError:
     """The refusal of a wrong option."""
-    return Refusal(400, "BAD_USER_INPUT", message)
+    return RequestError(400, "BAD_USER_INPUT", message)
 
 
 def _beside(table: Table, given: list[tuple[str, str]], rooted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resolvers.caller import Caller
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.odata.edm import key_of
 from server.odata.filter import Filter
 from server.odata.options import bad
-from server.tables.answers import Answers, Asked
+from server.tables.answers import TableAnswers, TableRequest
 from server.tables.arrow import data_type, texts
 from server.tables.formats import KEPT
 from server.tables.spool import Snapshot
@@ -40,7 +40,7 @@ _ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ODataQuestion:
     """Rows that are asked for: of which table and days, which of them, in which order, and how many.
 
     No row may have been read before `not_before`.
@@ -68,7 +68,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ODataPage:
     """Some rows; where the next page begins, if there is one; and how many rows there are in all, if that was asked.
 
     `oldest` is the moment at which the oldest row of the days was read that the page is made of.
@@ -80,15 +80,15 @@ class Page:
     oldest: datetime.datetime | None
 
 
-async def page(question: Question, answers: Answers) -> Page:
+async def page(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
     """The page that is asked for. Raises Refusal."""
-    reading = _Reading(question, answers)
+    reading = _PageReading(question, answers)
     return await (reading.sorted() if question.order else reading.in_order())
 
 
-async def counted(question: Question, answers: Answers) -> tuple[int, datetime.datetime | None]:
+async def counted(question: ODataQuestion, answers: TableAnswers) -> tuple[int, datetime.datetime | None]:
     """How many rows there are, and when the oldest row was read of the days that were counted. Raises Refusal."""
-    reading = _Reading(question, answers)
+    reading = _PageReading(question, answers)
     return await reading.count(), reading.oldest
 
 
@@ -99,8 +99,8 @@ def day_of(piece: Piece | None) -> str:
     return piece.text if piece.whole else f"{piece.interval.start.isoformat()}/{piece.interval.end.isoformat()}"
 
 
-class _Reading:
-    def __init__(self, question: Question, answers: Answers) -> None:
+class _PageReading:
+    def __init__(self, question: ODataQuestion, answers: TableAnswers) -> None:
         self.question = question
         self.answers = answers
         self.oldest: datetime.datetime | None = None
@@ -116,7 +116,7 @@ class _Reading:
             ]
         )
 
-    async def in_order(self) -> Page:
+    async def in_order(self) -> ODataPage:
         """As the table has them: days ascending, each in the document's order."""
         question, token = self.question, self.question.token
         left = token["left"] if token else question.top
@@ -153,9 +153,9 @@ class _Reading:
             following |= {"left": left, "skip": skip, "count": count, "size": question.size}
         else:
             following = None
-        return Page(self._selected(taken), following, count, self.oldest)
+        return ODataPage(self._selected(taken), following, count, self.oldest)
 
-    async def sorted(self) -> Page:
+    async def sorted(self) -> ODataPage:
         """Sorted, ties in the table's own order."""
         question, token = self.question, self.question.token
         first = token["at"] if token else question.skip
@@ -186,7 +186,7 @@ class _Reading:
         following = None
         if stop < rows.num_rows:
             following = {"at": stop, "tag": tag, "size": question.size}
-        return Page(shown.select(question.select), following, count if question.count else None, self.oldest)
+        return ODataPage(shown.select(question.select), following, count if question.count else None, self.oldest)
 
     async def count(self) -> int:
         """How many rows there are, whatever `$top` and `$skip` say."""
@@ -220,13 +220,13 @@ class _Reading:
         finally:
             if ahead is not None:
                 ahead.cancel()
-                with suppress(asyncio.CancelledError, Refusal):
+                with suppress(asyncio.CancelledError, RequestError):
                     await ahead
 
     async def _snapshot(self, piece: Piece | None) -> Snapshot:
         question = self.question
         window = None if piece is None else cut(piece.interval, self.answers.zone)
-        asked = Asked(question.table, question.variables, window, None, question.caller, question.not_before)
+        asked = TableRequest(question.table, question.variables, window, None, question.caller, question.not_before)
         token = question.token
         tag = token.get("tag") if token and token.get("day") == day_of(piece) else None
         return await self.answers.snapshot(asked, KEPT, reading=token is not None, tag=tag)
@@ -339,16 +339,16 @@ class _Reading:
         return rows.take(indices if end is None else indices.slice(0, end))
 
 
-def too_many() -> Refusal:
+def too_many() -> RequestError:
     """What is said when more would have to be sorted than memory is set aside for."""
     return bad(
         f"$orderby sorts {MOST_SORTED:,} rows at most, and there are more: take a $top, a narrower window or a "
-        "$filter, or read it as it is and sort it yourself."
+        "$filter, or read it is and sort it yourself."
     )
 
 
-def _too_long(seconds: float) -> Refusal:
-    return Refusal(
+def _too_long(seconds: float) -> RequestError:
+    return RequestError(
         400,
         "DEADLINE_EXCEEDED",
         f"$filter was compared with rows for {seconds:g} seconds, which is how long it may take: take a narrower "
@@ -364,5 +364,7 @@ def _place(rows: pa.Table, index: int, key: str) -> int:
     return int(rows[key][index].as_py().rpartition(".")[2])
 
 
-def _gone() -> Refusal:
-    return Refusal(410, "GONE", "The rows have been read anew since the first page: begin again with the first page.")
+def _gone() -> RequestError:
+    return RequestError(
+        410, "GONE", "The rows have been read anew since the first page: begin again with the first page."
+    )

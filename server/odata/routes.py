@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.http.writing import encode
 from server.odata import edm
-from server.tables.routes import Desk
+from server.tables.routes import TablesEndpoint
 
 if TYPE_CHECKING:  # the seam: pyarrow is imported when the first rows are asked for
     from server.odata.answers import Entities
@@ -30,10 +30,10 @@ _VERSION = re.compile(r"\s*([0-3])(\.\d+)?\s*")
 HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-store"}
 
 
-class Service:
+class ODataService:
     """The OData service over the tables of a desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TablesEndpoint) -> None:
         self._desk = desk
         self._entities: Entities | None = None
 
@@ -45,9 +45,11 @@ class Service:
         """Every answer: refusals have OData's shape here."""
         try:
             if _VERSION.fullmatch(request.headers.get("odata-maxversion", "")):
-                raise Refusal(400, "BAD_USER_INPUT", "This service speaks OData 4.0, which OData-MaxVersion rules out.")
+                raise RequestError(
+                    400, "BAD_USER_INPUT", "This service speaks OData 4.0, which OData-MaxVersion rules out."
+                )
             return await self._found(request, request.path_params.get("path", ""))
-        except Refusal as refusal:
+        except RequestError as refusal:
             error: dict[str, Any] = refusal.errors[0]
             content = {"error": {"code": error["extensions"]["code"], "message": self._desk.message(error["message"])}}
             return _json(content, refusal.status, refusal.headers)
@@ -69,7 +71,7 @@ class Service:
         match = _PATH.fullmatch(path)
         if match is None:
             there = f"there are $metadata, {', '.join(tables)}"
-            raise Refusal(404, "NOT_FOUND", f"There is no {path[:60]!r} here; {there}.")
+            raise RequestError(404, "NOT_FOUND", f"There is no {path[:60]!r} here; {there}.")
         table = tables.find(match["name"])
         if self._entities is None:
             module = import_module("server.odata.answers")
@@ -87,7 +89,7 @@ class Service:
         there |= {"since", "until", "period"}
         for name, _ in pairs:
             if name not in there:
-                raise Refusal(
+                raise RequestError(
                     404, "NOT_FOUND", f"No table has a parameter {name[:60]!r}; there are {', '.join(sorted(there))}."
                 )
         return pairs

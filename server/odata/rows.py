@@ -5,13 +5,13 @@ import pyarrow.compute as pc
 
 from server.tables.arrow import texts
 from server.tables.formats import json_texts
-from server.tables.table import Kind
+from server.tables.table import ValueKind
 
 _EMPTY, _NULL, _END = texts(["", "null", "}"])
 _LONG = frozenset({"decimal", "int64"})
 
 
-def objects(rows: pa.Table, kinds: dict[str, Kind], *, quoted: bool) -> list[str]:
+def objects(rows: pa.Table, kinds: dict[str, ValueKind], *, quoted: bool) -> list[str]:
     """Each row as an object. `quoted` writes decimals and long integers as text, as `IEEE754Compatible` has it."""
     as_text = _LONG if quoted else frozenset[str]()
     parts: list[pa.Array | pa.Scalar] = []

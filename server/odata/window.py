@@ -6,15 +6,15 @@ from server.odata import days as calendar
 from server.odata.edm import time_of
 from server.odata.filter import Filter
 from server.odata.options import bad
-from server.tables.setup import Setup
+from server.tables.setup import TablesConfig
 from server.tables.table import Table
 from server.tables.window import MOST_DAYS, cut, window_of
 from upstream import interval
 from upstream.caching.days import Piece
-from upstream.interval import Frame
+from upstream.interval import SentFrame
 
 
-def days(table: Table, said: Mapping[str, str], found: Filter | None, setup: Setup) -> tuple[Piece | None, ...]:
+def days(table: Table, said: Mapping[str, str], found: Filter | None, setup: TablesConfig) -> tuple[Piece | None, ...]:
     """The days, ascending; for a table without time, one None. Raises Refusal.
 
     A request with since, until or period gets that window. A request without them whose filter says when gets the days
@@ -31,7 +31,7 @@ def days(table: Table, said: Mapping[str, str], found: Filter | None, setup: Set
     return tuple(_of_filter(table, found, setup))
 
 
-def _of_filter(table: Table, found: Filter, setup: Setup) -> list[Piece]:
+def _of_filter(table: Table, found: Filter, setup: TablesConfig) -> list[Piece]:
     column = time_of(table)
     name = found.times[0] if column is None else column.name
     window = "since=… and until=…" if column is None else f"{name} ge …, or since=…"
@@ -41,7 +41,7 @@ def _of_filter(table: Table, found: Filter, setup: Setup) -> list[Piece]:
             "window that it was read in."
         )
     left = found.days
-    today = interval.resolve(Frame.TODAY, setup.now(), setup.zone)
+    today = interval.resolve(SentFrame.TODAY, setup.now(), setup.zone)
     assert today.days is not None
     if left & calendar.EARLIER and not left & calendar.LATER:
         raise bad(f"$filter bounds {name} from above only: say from when on, too ({window}).")

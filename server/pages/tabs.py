@@ -12,7 +12,7 @@ from typing import Any
 from resolvers.caller import Caller
 from server.execution.examples import resolve
 from server.execution.execution import Executor
-from server.execution.saved import Saved
+from server.execution.saved import SavedQuery
 
 KEPT_SECONDS = 30.0
 MOST_KEPT = 100
@@ -23,7 +23,7 @@ Told = list[dict[str, Any]]
 class Tabs:
     """The tabs, kept for some seconds by groups. One finding runs for all who wait for it, and goes on without them."""
 
-    def __init__(self, saved: Sequence[Saved], executor: Executor, seconds: float = KEPT_SECONDS) -> None:
+    def __init__(self, saved: Sequence[SavedQuery], executor: Executor, seconds: float = KEPT_SECONDS) -> None:
         self._saved = saved
         self._executor = executor
         self._seconds = seconds

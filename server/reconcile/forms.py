@@ -8,10 +8,10 @@ from typing import TextIO
 import orjson
 
 from resolvers.reconcile.figures import Difference
-from server.reconcile.reconciliation import COMPARISONS, Result
+from server.reconcile.reconciliation import COMPARISONS, ReconciliationResult
 
 
-class Lines:
+class TextForm:
     """Differences as lines of columns, for people."""
 
     def __init__(self, out: TextIO) -> None:
@@ -26,7 +26,7 @@ class Lines:
         told = " | ".join(map(str, one.told))
         self._out.write(f"{day!s:<11} {one.compared:<10} {one.key:<36} {one.column:<16} {told}\n")
 
-    def end(self, result: Result) -> None:
+    def end(self, result: ReconciliationResult) -> None:
         """Write how many days and rows were compared."""
         parts = ", ".join(
             f"{name}: {result.compared[name]} compared, {result.differences[name]} differ"
@@ -36,7 +36,7 @@ class Lines:
         self._out.write(f"{result.days} days; {parts or 'nothing to compare'}\n")
 
 
-class Json:
+class JsonForm:
     """Differences as one JSON object, written as they are found."""
 
     def __init__(self, out: TextIO) -> None:
@@ -48,7 +48,7 @@ class Json:
         self._out.write(f"{self._before}\n{orjson.dumps({'day': day, **asdict(one)}).decode()}")
         self._before = ","
 
-    def end(self, result: Result) -> None:
+    def end(self, result: ReconciliationResult) -> None:
         """Write how many days and rows were compared."""
         begun = "" if self._before == "," else self._before
         rest = orjson.dumps(
@@ -63,4 +63,4 @@ class Json:
         self._out.write(f"{begun}\n],{rest[1:]}\n")
 
 
-FORMS: Mapping[str, Callable[[TextIO], Lines | Json]] = {"table": Lines, "json": Json}
+FORMS: Mapping[str, Callable[[TextIO], TextForm | JsonForm]] = {"table": TextForm, "json": JsonForm}

@@ -17,7 +17,7 @@ from server.http.negotiation import wants_page
 from server.http.writing import encode
 from server.pages.bundle import Bundle
 from server.reconcile.reconciliation import COMPARISONS
-from server.reconcile.schedule import MOST_KEPT, Run, Schedule
+from server.reconcile.schedule import MOST_KEPT, Schedule, ScheduledRun
 from server.tables.browse import PAGE
 
 PATH = "/reconcile"
@@ -98,7 +98,7 @@ def _lead(schedule: Schedule) -> str:
     return lead
 
 
-def _run(run: Run) -> Iterable[str]:
+def _run(run: ScheduledRun) -> Iterable[str]:
     result = run.result
     total = result.differences.total()
     outcome = f"{total} differences" if total else "no differences"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.tables.window import cut, interval_of
 from upstream.caching.days import Piece, pieces
 from upstream.interval import Interval, dates
@@ -27,14 +27,16 @@ def days_of(
             first, last = map(datetime.date.fromisoformat, span.groups())
             found: Interval | None = dates(first, last, zone)
         except (ValueError, OverflowError) as error:
-            raise Refusal(400, "BAD_USER_INPUT", f"{given['period']} is no range of days: {error}") from None
+            raise RequestError(400, "BAD_USER_INPUT", f"{given['period']} is no range of days: {error}") from None
     else:
         found = interval_of(given, now, zone)
     if found is None:
-        raise Refusal(400, "BAD_USER_INPUT", "Say which days: --during yesterday, --during 2026-03-01..2026-03-07.")
+        raise RequestError(
+            400, "BAD_USER_INPUT", "Say which days: --during yesterday, --during 2026-03-01..2026-03-07."
+        )
     whole = cut(found, zone).pieces
     if not all(piece.whole for piece in whole):
-        raise Refusal(400, "BAD_USER_INPUT", "Only whole days can be compared: since and until are dates.")
+        raise RequestError(400, "BAD_USER_INPUT", "Only whole days can be compared: since and until are dates.")
     over = [piece for piece in whole if piece.interval.end <= now]
     return over, [piece for piece in whole if piece.interval.end > now]
 

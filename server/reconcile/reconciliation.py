@@ -55,7 +55,7 @@ class People:
 
 
 @dataclass(slots=True)
-class Result:
+class ReconciliationResult:
     """Rows and differences by comparison, notes about what was not compared, and failures."""
 
     days: int = 0
@@ -71,12 +71,12 @@ class Result:
 
 
 @dataclass(slots=True)
-class _Day:
+class _ReconciledDay:
     """The rows of one day that several comparisons need."""
 
     names: Names
     customs: Customs = field(default_factory=Customs)
-    summaries: dict[int, rows.GameSummary] = field(default_factory=dict)
+    summaries: dict[int, rows.GameSummaryRow] = field(default_factory=dict)
     sold: list[tickets.Sold] = field(default_factory=list)
 
 
@@ -95,7 +95,7 @@ class Reconciliation:
         at_once: int = AT_ONCE,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
-        self.result = Result()
+        self.result = ReconciliationResult()
         self._books = books
         self._zone = zone
         self._people = people
@@ -111,10 +111,12 @@ class Reconciliation:
         self._online: dict[datetime.date, dict[int | None, dict[Any, list[str]]]] = {}
         self._booked: dict[datetime.date, Booked] = {}
 
-    async def run(self, days: Sequence[Piece], done: Callable[[str, Any], None] = lambda day, part: None) -> Result:
+    async def run(
+        self, days: Sequence[Piece], done: Callable[[str, Any], None] = lambda day, part: None
+    ) -> ReconciliationResult:
         """Compare the days, one after the other. A part that is not answered is a failure, and the rest goes on."""
-        groups: list[rows.Group] = []
-        users: list[rows.User] = []
+        groups: list[rows.GroupRow] = []
+        users: list[rows.UserRow] = []
         async with self._failures("groups and users"):
             groups = await self._read(reports.GROUPS)
             if self._group is not None:
@@ -145,10 +147,10 @@ class Reconciliation:
                 financial = await self._read(reports.FINANCIAL_MOVEMENTS, frame)
                 self._booked[self._day] = await asyncio.to_thread(Booked.of, financial)
 
-    async def _one_day(self, piece: Piece, groups: Sequence[rows.Group], users: Sequence[rows.User]) -> None:
+    async def _one_day(self, piece: Piece, groups: Sequence[rows.GroupRow], users: Sequence[rows.UserRow]) -> None:
         self._day = piece.day
         frame = self._frame(piece.day)
-        day = _Day(Names(self._listed))
+        day = _ReconciledDay(Names(self._listed))
         self._won.setdefault(piece.day, {})
         async with self._failures("games"):
             await self._games(frame, day)
@@ -216,7 +218,7 @@ class Reconciliation:
 
     # Groups and users: R8, R9
 
-    async def _lists(self, groups: Sequence[rows.Group], users: Sequence[rows.User]) -> None:
+    async def _lists(self, groups: Sequence[rows.GroupRow], users: Sequence[rows.UserRow]) -> None:
         """Compare the lists of groups and users, which are those of this moment."""
         self._day = self._today()
 
@@ -249,9 +251,9 @@ class Reconciliation:
         frame = dates(self._day, self._day + _DAY, self._zone)
         before = {row.id: row for row in await self._read(reports.ROOM_GAMES, frame)}
         rooms = sorted({row.room_id for row in before.values() if row.room_id is not None})
-        on_sale: list[rows.GameOnSale] = []
-        summaries: dict[int, rows.GameSummary] = {}
-        details: dict[str, rows.GameDetail] = {}
+        on_sale: list[rows.GameOnSaleRow] = []
+        summaries: dict[int, rows.GameSummaryRow] = {}
+        details: dict[str, rows.GameDetailRow] = {}
 
         async def room(id: int) -> None:
             on_sale.extend(await self._read(reports.GAMES_ON_SALE, frame, bs_room_id=id))
@@ -282,15 +284,15 @@ class Reconciliation:
         first = microseconds(start)
         found = [row for row in await self._read(reports.ROOM_GAMES, frame) if (row.finished_at or 0) >= first]
 
-        async def one(row: rows.RoomGame) -> None:
+        async def one(row: rows.RoomGameRow) -> None:
             detail = await self._one(reports.GAME_DETAIL, row.id)
             if detail is not None:
                 self._take(detail)
 
         await self._each(found, one)
 
-    async def _games(self, frame: Interval, day: _Day) -> None:
-        async def one(row: rows.RoomGame) -> None:
+    async def _games(self, frame: Interval, day: _ReconciledDay) -> None:
+        async def one(row: rows.RoomGameRow) -> None:
             try:
                 detail, summary = await _both(
                     self._one(reports.GAME_DETAIL, row.id), self._one(reports.GAME_SUMMARY, row.id)
@@ -315,7 +317,7 @@ class Reconciliation:
             self._won[self._day] = None
             raise
 
-    def _take(self, detail: rows.GameDetail) -> None:
+    def _take(self, detail: rows.GameDetailRow) -> None:
         """Keep a game's prizes by the day on which it ended, for the totals of the groups."""
         if detail.ends_at is None:
             return
@@ -331,17 +333,17 @@ class Reconciliation:
     # Totals and movements: R1, R5, R7, R11
 
     async def _movements(
-        self, frame: Interval, groups: Sequence[rows.Group], users: Sequence[rows.User], day: _Day
+        self, frame: Interval, groups: Sequence[rows.GroupRow], users: Sequence[rows.UserRow], day: _ReconciledDay
     ) -> None:
         ids = [group.id for group in groups]
         financial = await self._read(reports.FINANCIAL_MOVEMENTS, frame, group_id=self._group)
-        finance: dict[int | None, list[rows.FinancialMovement]] = {}
+        finance: dict[int | None, list[rows.FinancialMovementRow]] = {}
         for row in financial:
             finance.setdefault(row.group_id, []).append(row)
         totals: dict[int, Totals] = {}
-        of_group: dict[int, rows.GroupMovement] = {}
-        of_groups: dict[int, list[rows.GroupMovement]] = {}
-        totals_of_day: dict[int, list[rows.DailyMovement]] = {}
+        of_group: dict[int, rows.GroupMovementRow] = {}
+        of_groups: dict[int, list[rows.GroupMovementRow]] = {}
+        totals_of_day: dict[int, list[rows.DailyMovementRow]] = {}
         strange: set[int] = set()
 
         async def one_group(id: int) -> None:
@@ -398,9 +400,9 @@ class Reconciliation:
     def _collect_names(
         self,
         found: Names,
-        totals: Mapping[int, Sequence[rows.DailyMovement]],
-        of_groups: Mapping[int, Sequence[rows.GroupMovement]],
-        financial: Sequence[rows.FinancialMovement],
+        totals: Mapping[int, Sequence[rows.DailyMovementRow]],
+        of_groups: Mapping[int, Sequence[rows.GroupMovementRow]],
+        financial: Sequence[rows.FinancialMovementRow],
     ) -> None:
         for of_day in totals.values():
             found.add("R1", of_day, names.GROUP)
@@ -413,9 +415,9 @@ class Reconciliation:
     async def _one_total(
         self,
         id: int,
-        of_day: Sequence[rows.DailyMovement],
+        of_day: Sequence[rows.DailyMovementRow],
         totals: Totals,
-        finance: Sequence[rows.FinancialMovement],
+        finance: Sequence[rows.FinancialMovementRow],
         money: Money,
         rate: Fraction | None,
     ) -> None:
@@ -443,7 +445,10 @@ class Reconciliation:
         return movements.decimal_of(Fraction(won.get(group, Decimal(0))) * rate)
 
     async def _whole_business(
-        self, financial: Sequence[rows.FinancialMovement], rates: Mapping[int | None, Fraction | None], day: _Day
+        self,
+        financial: Sequence[rows.FinancialMovementRow],
+        rates: Mapping[int | None, Fraction | None],
+        day: _ReconciledDay,
     ) -> None:
         """Compare what needs the movements of all groups: refunds, commissions, and unknown groups and users."""
         self._booked[self._day] = await asyncio.to_thread(Booked.of, financial)
@@ -460,7 +465,7 @@ class Reconciliation:
 
     # Game logs: G1
 
-    async def _logs(self, frame: Interval, users: Sequence[rows.User]) -> None:
+    async def _logs(self, frame: Interval, users: Sequence[rows.UserRow]) -> None:
         column = self._people.user_code_from
         codes: dict[str, set[str]] = {agent: set() for agent in self._people.agents()}
         for user in users:
@@ -470,7 +475,7 @@ class Reconciliation:
         for agent, mine in codes.items():
             if self._group is not None and not mine:
                 continue
-            found: list[rows.GameLog] = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE)
+            found: list[rows.GameLogRow] = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE)
             if self._group is None:
                 await self._compare(logs.unlisted, found, mine, column)
                 mine = mine | {row.user_code for row in found}
@@ -479,13 +484,13 @@ class Reconciliation:
                 found = [row for row in found if loose(row.user_code) in wanted]
             self.result.compared["logs"] += len(found)
             of_agent = {row.history_id: row for row in found}
-            seen: dict[int, rows.GameLog] = {}
+            seen: dict[int, rows.GameLogRow] = {}
 
             async def one(
                 code: str,
                 agent: str = agent,
-                of_agent: Mapping[int, rows.GameLog] = of_agent,
-                seen: dict[int, rows.GameLog] = seen,
+                of_agent: Mapping[int, rows.GameLogRow] = of_agent,
+                seen: dict[int, rows.GameLogRow] = seen,
             ) -> None:
                 try:
                     told = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE, user_code=code)

@@ -18,7 +18,7 @@ from resolvers.reconcile.figures import Difference
 from server.gateway import Gateway
 from server.reconcile.opening import over
 from server.reconcile.period import last_days
-from server.reconcile.reconciliation import COMPARISONS, Reconciliation, Result
+from server.reconcile.reconciliation import COMPARISONS, Reconciliation, ReconciliationResult
 from server.settings.settings import Settings
 from upstream.resilience.queue import ASKER, Asker
 
@@ -37,13 +37,13 @@ Make = Callable[[Tell], Reconciliation]
 
 
 @dataclass(slots=True)
-class Run:
+class ScheduledRun:
     """One comparison: when it began, its days, how long it took, and what it found."""
 
     started: datetime.datetime
     days: list[str]
     seconds: float = 0.0
-    result: Result = field(default_factory=Result)
+    result: ReconciliationResult = field(default_factory=ReconciliationResult)
     differences: list[tuple[datetime.date, Difference]] = field(default_factory=list)
 
     def tell(self, day: datetime.date, difference: Difference) -> None:
@@ -74,8 +74,8 @@ class Schedule(Collector):
     def __init__(self, make: Make, zone: ZoneInfo, hours: float, days: int) -> None:
         self.hours = hours
         self.days = days
-        self.last: Run | None = None
-        self.current: Run | None = None
+        self.last: ScheduledRun | None = None
+        self.current: ScheduledRun | None = None
         self.next: datetime.datetime | None = None
         self._make = make
         self._zone = zone
@@ -119,7 +119,7 @@ class Schedule(Collector):
     async def _run(self) -> None:
         now = _now()
         pieces = last_days(self.days, now, self._zone)
-        run = self.current = Run(now, [piece.text for piece in pieces])
+        run = self.current = ScheduledRun(now, [piece.text for piece in pieces])
         begun = time.monotonic()
         work = self._make(run.tell)
         run.result = work.result

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resolvers.join import MovementJoin
-from server.execution.limits import Limits, Patience
+from server.execution.limits import ClientTimeouts, Limits
 from server.http.guards.host_names import is_loopback, name_of
 from upstream.caching.trust import Trust
 from upstream.resilience.hedge import Hedge
@@ -563,9 +563,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> ClientTimeouts:
         """How long a client may take to ask."""
-        return Patience(self.client_timeout, self.client_timeout, connections=self.max_connections)
+        return ClientTimeouts(self.client_timeout, self.client_timeout, connections=self.max_connections)
 
     @property
     def origins(self) -> tuple[str, ...]:

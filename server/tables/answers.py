@@ -23,16 +23,16 @@ from server.execution.request_options import max_age
 from server.http import conditions
 from server.http.freshness import Freshness
 from server.http.operation import Operation
-from server.http.request_error import Refusal, error
-from server.http.request_headers import Fields
+from server.http.request_error import RequestError, error
+from server.http.request_headers import RequestHeaders
 from server.tables import parameters, ranges
 from server.tables.arrow import Shape
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import Log, Run, TableFailed, batches
-from server.tables.setup import Setup
-from server.tables.spool import FULL, Snapshot, Spool, Times, Wanted, key_of
+from server.tables.setup import TablesConfig
+from server.tables.spool import FULL, Snapshot, Spool, SpoolTimes, Wanted, key_of
 from server.tables.table import Table
-from server.tables.window import Window, window_of
+from server.tables.window import TableWindow, window_of
 from upstream import private
 from upstream.caching.trust import Trust
 from upstream.call import Reading
@@ -59,7 +59,7 @@ _ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TableRequest:
     """The request of an address: a table, the variables, the window, and how many rows at most.
 
     No row may have been read before `not_before`.
@@ -67,7 +67,7 @@ class Asked:
 
     table: Table
     variables: Mapping[str, Any]
-    window: Window | None
+    window: TableWindow | None
     limit: int | None
     caller: Caller
     not_before: datetime.datetime | None = None
@@ -90,10 +90,10 @@ class Asked:
         )
 
 
-class Answers:
+class TableAnswers:
     """Answers requests for tables, with what runs an operation."""
 
-    def __init__(self, run: Run, setup: Setup) -> None:
+    def __init__(self, run: Run, setup: TablesConfig) -> None:
         self._run = run
         self._setup = setup
         self.zone = setup.zone
@@ -101,18 +101,18 @@ class Answers:
         self.filter_seconds = setup.filter_seconds
         self.spool = Spool(setup.spool_folder, setup.spool_mebibytes << 20)
 
-    def asked(self, table: Table, request: Request) -> Asked:
+    def asked(self, table: Table, request: Request) -> TableRequest:
         """What a request asks for. Raises Refusal."""
         variables, said, limit = parameters.read(table, request.query_params.multi_items())
         found = window_of(table, said, self._setup.now(), self._setup.zone)
-        return Asked(table, variables, found, limit, request.scope["caller"], self.not_before(request))
+        return TableRequest(table, variables, found, limit, request.scope["caller"], self.not_before(request))
 
     def not_before(self, request: Request) -> datetime.datetime | None:
         """Return the moment before which no row may have been read; None if the request does not say."""
-        age = max_age(Fields.of(request.scope))
+        age = max_age(RequestHeaders.of(request.scope))
         return None if age is None else self.now() - datetime.timedelta(seconds=age)
 
-    def batches(self, asked: Asked, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
+    def batches(self, asked: TableRequest, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
         """The rows of what is asked for, as a format writes them. Raises TableFailed."""
         return asked.batches(self._run, form.shape, log)
 
@@ -128,7 +128,7 @@ class Answers:
         return await self._stream(asked, form, encoding, headers)
 
     async def _stream(
-        self, asked: Asked, form: Format, encoding: str | None, headers: dict[str, str]
+        self, asked: TableRequest, form: Format, encoding: str | None, headers: dict[str, str]
     ) -> StreamingResponse:
         log = Log(self._setup.kept)
         body = self._encoded(asked, form, encoding, log)
@@ -165,7 +165,9 @@ class Answers:
 
         return StreamingResponse(chunks(), headers=headers, media_type=form.media_type)
 
-    async def _encoded(self, asked: Asked, form: Format, encoding: str | None, log: Log) -> AsyncGenerator[bytes]:
+    async def _encoded(
+        self, asked: TableRequest, form: Format, encoding: str | None, log: Log
+    ) -> AsyncGenerator[bytes]:
         drawer = Drawer()
         sink = _compressed(drawer, encoding)
         rows = self.batches(asked, form, log)
@@ -184,8 +186,8 @@ class Answers:
         finally:
             await rows.aclose()
 
-    async def _file(self, asked: Asked, form: Format, encoding: str | None, request: Request) -> Response:
-        fields = Fields.of(request.scope)
+    async def _file(self, asked: TableRequest, form: Format, encoding: str | None, request: Request) -> Response:
+        fields = RequestHeaders.of(request.scope)
         wanted_parts = ranges.read(fields.get("range"))
         reading, tag = wanted_parts is not None, _named(fields)
         if reading:
@@ -200,7 +202,9 @@ class Answers:
         if _known(fields, tag, times):
             return Response(status_code=304, headers=headers)
         if _outdated(fields, tag, times):
-            raise Refusal(412, "PRECONDITION_FAILED", "The table has been written anew: read it from its beginning.")
+            raise RequestError(
+                412, "PRECONDITION_FAILED", "The table has been written anew: read it from its beginning."
+            )
         parts = None
         if wanted_parts is not None and _goes_on(fields, tag, headers["Last-Modified"], times):
             parts = ranges.written(wanted_parts, snapshot.size)
@@ -210,7 +214,7 @@ class Answers:
 
     async def snapshot(
         self,
-        asked: Asked,
+        asked: TableRequest,
         form: Format,
         encoding: str | None = None,
         *,
@@ -239,12 +243,12 @@ class Answers:
         now = setup.now()
         wanted = Wanted(now, asked.not_before, await setup.changed(*days), reading, tag)
 
-        async def write(path: Path) -> Times:
+        async def write(path: Path) -> SpoolTimes:
             log = Log()
             await write_file(path, asked.table, form, self.batches(asked, form, log), encoding, log.text)
             until = trusted_until(log.readings, setup.trust, datetime.timedelta(seconds=setup.open_seconds))
             least = now + datetime.timedelta(seconds=setup.open_seconds)
-            return Times(now, Freshness.of(log.readings), until or least)
+            return SpoolTimes(now, Freshness.of(log.readings), until or least)
 
         try:
             return await self.spool.get(key, form.name, wanted, write)
@@ -366,18 +370,18 @@ class Served(FileResponse):
             self._snapshot.readers -= 1
 
 
-def refusal(failed: TableFailed) -> Refusal:
+def refusal(failed: TableFailed) -> RequestError:
     """What is told of a table that cannot be read to its end, when nothing of it was sent."""
     day = f" (on {failed.day})" if failed.day is not None and failed.code not in ("NOT_FOUND", "BAD_USER_INPUT") else ""
-    return Refusal(STATUS.get(failed.code, _UPSTREAM), failed.code, failed.message + day)
+    return RequestError(STATUS.get(failed.code, _UPSTREAM), failed.code, failed.message + day)
 
 
-def unkept(failure: OSError) -> Refusal:
+def unkept(failure: OSError) -> RequestError:
     """Return the message for a client about a file that cannot be kept. The log has more: clients see no paths."""
     full = failure.errno in FULL
     why = "The disk for the files of tables is full." if full else "The files of tables cannot be written."
     log.error("a file of a table cannot be kept", why=failure.strerror or type(failure).__name__, path=failure.filename)
-    return Refusal(
+    return RequestError(
         507 if full else 503, "STORAGE_UNAVAILABLE",
         f"{why} Ask for ndjson, json or arrow, which need no file; or have the disk of TABLES_SPOOL_DIR put in order.",
     )  # fmt: skip
@@ -398,7 +402,7 @@ def encoding_of(request: Request) -> str | None:
 def form_of(name: str) -> Format:
     """The format of that name. Raises Refusal."""
     if name not in FORMATS:
-        raise Refusal(404, "NOT_FOUND", f"There is no format {name[:40]!r}; there are {', '.join(FORMATS)}.")
+        raise RequestError(404, "NOT_FOUND", f"There is no format {name[:40]!r}; there are {', '.join(FORMATS)}.")
     return FORMATS[name]
 
 
@@ -431,13 +435,13 @@ def age(oldest: datetime.datetime, now: datetime.datetime) -> str:
     return str(Freshness(oldest, oldest, oldest).age(now))
 
 
-def _named(fields: Fields) -> str | None:
+def _named(fields: RequestHeaders) -> str | None:
     """Return the hash of the file whose parts a client has, if the request names one."""
     match = _ONE_TAG.fullmatch(fields.get("if-range", fields.get("if-match", "")).strip())
     return match[1] if match else None
 
 
-def _known(fields: Fields, tag: str, times: Times) -> bool:
+def _known(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
     """Return whether the client has this file. A date counts from the newest row: an older one may not be all of it."""
     if "if-none-match" in fields:
         return conditions.names(fields["if-none-match"], tag)
@@ -445,7 +449,7 @@ def _known(fields: Fields, tag: str, times: Times) -> bool:
     return moment is not None and not _changed_since(times, moment)
 
 
-def _outdated(fields: Fields, tag: str, times: Times) -> bool:
+def _outdated(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
     """Return whether the client wants another file than this one, or none."""
     if "if-match" in fields:
         return not conditions.names(fields["if-match"], tag, strong=True)
@@ -453,7 +457,7 @@ def _outdated(fields: Fields, tag: str, times: Times) -> bool:
     return moment is not None and _changed_since(times, moment)
 
 
-def _goes_on(fields: Fields, tag: str, modified: str, times: Times) -> bool:
+def _goes_on(fields: RequestHeaders, tag: str, modified: str, times: SpoolTimes) -> bool:
     """Return whether parts of this file may follow the parts that the client has."""
     said = fields.get("if-range", tag).strip()
     if said == modified:
@@ -462,10 +466,10 @@ def _goes_on(fields: Fields, tag: str, modified: str, times: Times) -> bool:
     return said == tag
 
 
-def _changed_since(times: Times, moment: datetime.datetime) -> bool:
+def _changed_since(times: SpoolTimes, moment: datetime.datetime) -> bool:
     return times.newest.replace(microsecond=0) > moment
 
 
-def _outside(snapshot: Snapshot) -> Refusal:
+def _outside(snapshot: Snapshot) -> RequestError:
     message = f"The range lies outside the file, which has {snapshot.size} bytes."
-    return Refusal(416, "RANGE_NOT_SATISFIABLE", message, {"Content-Range": f"bytes */{snapshot.size}"})
+    return RequestError(416, "RANGE_NOT_SATISFIABLE", message, {"Content-Range": f"bytes */{snapshot.size}"})

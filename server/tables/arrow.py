@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from server.tables.table import PRECISION, Column, Kind, Table
+from server.tables.table import PRECISION, Table, TableColumn, ValueKind
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -42,14 +42,14 @@ class Absent(LookupError):
     """The object that has the rows is not there: its name in the document."""
 
 
-def data_type(kind: Kind) -> pa.DataType:
+def data_type(kind: ValueKind) -> pa.DataType:
     """The type of a column in typed formats."""
     if kind.of is not None:
         return pa.list_(data_type(kind.of))
     return pa.decimal128(PRECISION, kind.scale) if kind.name == "decimal" else SCALARS[kind.name]
 
 
-def read_type(kind: Kind) -> pa.DataType:
+def read_type(kind: ValueKind) -> pa.DataType:
     """The type of a column as it is read: a decimal is the graph's text, which no scale changes."""
     if kind.of is not None:
         return pa.list_(read_type(kind.of))
@@ -66,7 +66,7 @@ def read_schema(table: Table) -> pa.Schema:
     return _schema(table, read_type)
 
 
-def _schema(table: Table, type_of: Callable[[Kind], pa.DataType]) -> pa.Schema:
+def _schema(table: Table, type_of: Callable[[ValueKind], pa.DataType]) -> pa.Schema:
     return pa.schema(
         [
             pa.field(
@@ -98,7 +98,7 @@ def checked(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _typed(values: pa.Array, column: Column) -> pa.Array:
+def _typed(values: pa.Array, column: TableColumn) -> pa.Array:
     kind = data_type(column.kind)
     if values.type == kind:
         return values
@@ -185,7 +185,7 @@ def _places(parents: list[list[int]]) -> list[pa.Array]:
     return list(reversed(places))
 
 
-def _values(items: list[Any], column: Column, read: dict[tuple[int, tuple[str, ...]], list[Any]]) -> list[Any]:
+def _values(items: list[Any], column: TableColumn, read: dict[tuple[int, tuple[str, ...]], list[Any]]) -> list[Any]:
     """A column's values, object by object on the way to them: each object is looked up once for all its columns."""
     values = items
     for depth in range(1, len(column.path) + 1):
@@ -203,7 +203,7 @@ def _values(items: list[Any], column: Column, read: dict[tuple[int, tuple[str, .
     return values
 
 
-def _column(values: list[Any], column: Column, above: pa.Array | None) -> pa.Array:
+def _column(values: list[Any], column: TableColumn, above: pa.Array | None) -> pa.Array:
     """The values as an array. `above` says which value each row has, if the values stand above the rows."""
 
     def row(place: int) -> str:
@@ -223,7 +223,7 @@ def _column(values: list[Any], column: Column, above: pa.Array | None) -> pa.Arr
     return found
 
 
-def _of_kind(values: list[Any], kind: Kind) -> pa.Array:
+def _of_kind(values: list[Any], kind: ValueKind) -> pa.Array:
     if kind.of is not None:
         inner = _of_kind(list(chain.from_iterable(value or () for value in values)), kind.of)
         offsets = accumulate((len(value or ()) for value in values), initial=0)

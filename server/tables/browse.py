@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.pages.bundle import Bundle
-from server.tables.routes import Desk
+from server.tables.routes import TablesEndpoint
 from server.tables.table import Table
 
 PAGE = Path(__file__).parent / "page"
@@ -37,6 +37,6 @@ def page_routes() -> list[BaseRoute]:
     return [Route("/tables/page/{name}", _bundle.asset)]
 
 
-async def tables_page(request: Request, desk: Desk, table: Table | None) -> Response:
+async def tables_page(request: Request, desk: TablesEndpoint, table: Table | None) -> Response:
     """The page, which finds by its address what it shows."""
     return _bundle.page(request.headers.get("If-None-Match"))

@@ -22,7 +22,7 @@ _ABANDONED_SECONDS = 86_400.0
 log = structlog.get_logger(__name__)
 
 
-class Held:
+class FolderLock:
     """A folder that this process holds until it releases it or ends.
 
     Raises FileNotFoundError if another process took it for a dead server's, in the moment before it was held.

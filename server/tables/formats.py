@@ -38,7 +38,7 @@ from xlsxwriter.worksheet import Worksheet
 from server.tables.arrow import Shape, as_read, checked, texts, typed
 from server.tables.formulas import APOSTROPHE, SIGNS
 from server.tables.reading import TableFailed
-from server.tables.table import Kind, Table
+from server.tables.table import Table, ValueKind
 
 # Neither more nor less than so many rows, whatever the days have: the same rows make the same row groups.
 ROW_GROUP = 65_536
@@ -72,7 +72,7 @@ class FormatLimit(TableFailed):
         super().__init__("BAD_USER_INPUT", message)
 
 
-class Writer(Protocol):
+class FormatWriter(Protocol):
     """Writes batches into a file that it was made with."""
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -89,13 +89,13 @@ class Format:
     name: str
     media_type: str
     snapshot: bool
-    writer: Callable[..., Writer]
+    writer: Callable[..., FormatWriter]
     title: str
     compressible: bool = True
     shape: Shape = as_read
     tells: bool = False  # whether it has metadata, which say when the rows were read
 
-    def open(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> Writer:
+    def open(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> FormatWriter:
         """Return what writes a table into a file. `freshness` tells what is known of its rows by then, as JSON."""
         return self.writer(table, sink, freshness) if self.tells else self.writer(table, sink)
 
@@ -120,7 +120,7 @@ class Csv:
         """CSV has no end of its own."""
 
 
-class Lines:
+class JsonLines:
     """NDJSON: an object a line."""
 
     separator = b""
@@ -154,7 +154,7 @@ class Lines:
         """NDJSON has no end of its own."""
 
 
-class Array(Lines):
+class Array(JsonLines):
     """JSON: an array of objects."""
 
     separator = b",\n"
@@ -208,7 +208,7 @@ class Parquet:
         self._writer.close()
 
 
-class Kept(Parquet):
+class RowParquet(Parquet):
     """Parquet of the rows as they are read: OData's pages are made from it."""
 
     def schema(self, table: Table) -> pa.Schema:
@@ -236,7 +236,7 @@ class Ipc:
         return self._writer
 
 
-class _Sheet(Worksheet):  # type: ignore[misc]
+class _WorksheetWriter(Worksheet):  # type: ignore[misc]
     """A sheet that writes each value as it is.
 
     xlsxwriter itself takes a text like `<r>…</r>` for XML of its own, and writes 16 digits of a float, which has 17.
@@ -259,7 +259,7 @@ class Xlsx:
             sink, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         )
         self._book.set_properties({"title": table.name, "comments": table.description, "created": _EPOCH})
-        self._sheet = self._book.add_worksheet(table.name[:31], _Sheet)
+        self._sheet = self._book.add_worksheet(table.name[:31], _WorksheetWriter)
         self._sheet.freeze_panes(1, 0)
         bold = self._book.add_format({"bold": True})
         self._columns = table.columns
@@ -269,7 +269,7 @@ class Xlsx:
             self._sheet.write_string(0, index, column.name, bold)
         self._row = 0
 
-    def _putter(self, kind: Kind) -> Put:
+    def _putter(self, kind: ValueKind) -> Put:
         """What writes the values of a kind, with the number format that shows all of them."""
         match kind.name:
             case "decimal":
@@ -277,7 +277,7 @@ class Xlsx:
             case "int64":
                 return _Integers(self._book)
             case "timestamp" | "date":
-                return _Times(self._book, kind)
+                return _TimeCells(self._book, kind)
         return {"float64": _put_float, "bool": _put_truth}.get(kind.name, _put_text)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -327,7 +327,7 @@ def _put_truth(sheet: Any, row: int, column: int, value: bool) -> int:
 class _Decimals:
     """Numbers of at most 15 digits; others stay the graph's text."""
 
-    def __init__(self, book: Any, kind: Kind) -> None:
+    def __init__(self, book: Any, kind: ValueKind) -> None:
         self._form = book.add_format({"num_format": "#,##0.00" + "#" * (kind.scale - 2)})
 
     def __call__(self, sheet: Any, row: int, column: int, value: str) -> int:
@@ -348,10 +348,10 @@ class _Integers:
         return int(sheet.write_number(row, column, value, self._form))
 
 
-class _Times:
+class _TimeCells:
     """Excel's own dates and times. One that Excel cannot hold is a text, as ISO 8601 writes it."""
 
-    def __init__(self, book: Any, kind: Kind) -> None:
+    def __init__(self, book: Any, kind: ValueKind) -> None:
         whole = "yyyy-mm-dd" if kind.name == "date" else "yyyy-mm-dd hh:mm:ss"
         self._whole = book.add_format({"num_format": whole})
         self._fine = book.add_format({"num_format": whole + ".000"})
@@ -364,7 +364,7 @@ class _Times:
         return int(sheet.write_datetime(row, column, naive, self._fine if microsecond else self._whole))
 
 
-def plain_texts(values: pa.Array, kind: Kind) -> pa.Array:
+def plain_texts(values: pa.Array, kind: ValueKind) -> pa.Array:
     """Values as they are written in text formats, before quotes. Each is written alike whatever stands beside it."""
     match kind.name:
         case "timestamp":
@@ -378,7 +378,7 @@ def plain_texts(values: pa.Array, kind: Kind) -> pa.Array:
     return values.cast(pa.string())  # a decimal is a text as it is
 
 
-def _cell(values: pa.Array, kind: Kind) -> pa.Array:
+def _cell(values: pa.Array, kind: ValueKind) -> pa.Array:
     text = plain_texts(values, kind)
     return _quoted(_harmless(text)) if kind.name in ("string", "list") else text
 
@@ -400,7 +400,7 @@ def _quoted(text: pa.Array) -> pa.Array:
     return pc.if_else(special, quoted, text)
 
 
-def json_texts(values: pa.Array, kind: Kind, quoted: Collection[str] = QUOTED) -> pa.Array:
+def json_texts(values: pa.Array, kind: ValueKind, quoted: Collection[str] = QUOTED) -> pa.Array:
     """Values as JSON; null where a value is. `quoted` names the kinds of number that are written as text."""
     if kind.of is not None:
         inner = pc.fill_null(json_texts(values.flatten(), kind.of, quoted), _NULL)
@@ -432,7 +432,7 @@ FORMATS = {
     one.name: one
     for one in (
         Format("csv", "text/csv; charset=utf-8; header=present", True, Csv, "CSV"),
-        Format("ndjson", "application/x-ndjson", False, Lines, "NDJSON: a JSON object a line"),
+        Format("ndjson", "application/x-ndjson", False, JsonLines, "NDJSON: a JSON object a line"),
         Format("json", "application/json", False, Array, "JSON: an array of objects"),
         Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", False, typed, tells=True),
         Format(
@@ -449,4 +449,4 @@ FORMATS = {
     )
 }
 # Kept in the spool for OData; not a format that a client can name.
-KEPT = Format("rows", "application/vnd.apache.parquet", True, Kept, "Rows as they are read", False, checked)
+KEPT = Format("rows", "application/vnd.apache.parquet", True, RowParquet, "Rows as they are read", False, checked)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.tables import window
-from server.tables.table import Kind, Table, Variable
+from server.tables.table import Table, ValueKind, Variable
 
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -48,7 +48,7 @@ def value(variable: Variable, text: str) -> Any:
     return found
 
 
-def _read(kind: Kind, text: str) -> Any:
+def _read(kind: ValueKind, text: str) -> Any:
     match kind.name:
         case "bool":
             return _TRUTH.get(text.lower())
@@ -62,7 +62,7 @@ def _read(kind: Kind, text: str) -> Any:
     return text
 
 
-def _allowed(kind: Kind) -> str:
+def _allowed(kind: ValueKind) -> str:
     told = {"bool": "true or false", "int64": "a whole number", "float64": "a number"}
     return told.get(kind.name) or f"one of {', '.join(kind.values)}"
 
@@ -73,5 +73,5 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _bad(message: str) -> Refusal:
-    return Refusal(400, "BAD_USER_INPUT", message)
+def _bad(message: str) -> RequestError:
+    return RequestError(400, "BAD_USER_INPUT", message)

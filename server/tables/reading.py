@@ -11,14 +11,14 @@ import orjson
 import pyarrow as pa
 
 from server.execution.execution import Outcome
-from server.execution.request_options import Asked
+from server.execution.request_options import RequestOptions
 from server.http import freshness
 from server.http.operation import Operation
 from server.http.request_error import error
 from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
 from server.tables.setup import KeptSince
 from server.tables.table import DURING, Table
-from server.tables.window import Window, during
+from server.tables.window import TableWindow, during
 from upstream.caching.days import Piece
 from upstream.call import Call, Reading
 from upstream.interval import Interval
@@ -40,7 +40,7 @@ class TableFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class TableDay:
     """The rows of one day of a table (or all of one without time), when they were read, and by which calls."""
 
     rows: pa.RecordBatch
@@ -67,7 +67,7 @@ class Log:
         self._rest: Sequence[Piece | None] = ()
 
     async def begin(
-        self, day: Day, piece: Piece | None, rest: Sequence[Piece | None], not_before: datetime.datetime | None
+        self, day: TableDay, piece: Piece | None, rest: Sequence[Piece | None], not_before: datetime.datetime | None
     ) -> None:
         """Note the first day, and find out how old the rows of the others are going to be."""
         self.note(day, rest)
@@ -80,7 +80,7 @@ class Log:
             self.oldest = min(moments if kept is None else [*moments, kept])
         self.known.set()
 
-    def note(self, day: Day, rest: Sequence[Piece | None]) -> None:
+    def note(self, day: TableDay, rest: Sequence[Piece | None]) -> None:
         """Note a day that was read; `rest` are those that were not."""
         self.readings += day.readings
         self._rest = rest
@@ -101,7 +101,7 @@ class Log:
 async def batches(
     table: Table,
     variables: Mapping[str, Any],
-    window: Window | None,
+    window: TableWindow | None,
     run: Run,
     *,
     limit: int | None = None,
@@ -117,7 +117,7 @@ async def batches(
     days: list[Piece | None] = [None] if window is None else list(window.pieces)
     log = log or Log()
     left = limit
-    ahead: asyncio.Task[Day] | None = None
+    ahead: asyncio.Task[TableDay] | None = None
 
     def read_ahead(place: int) -> None:
         nonlocal ahead
@@ -163,11 +163,13 @@ async def one_day(
     run: Run,
     shape: Shape = as_read,
     not_before: datetime.datetime | None = None,
-) -> Day:
+) -> TableDay:
     """Read one day of a table, or all of one without time, in the shape of a format. Raises TableFailed."""
     given = dict(variables) if piece is None else {**variables, DURING: during(piece)}
     day = None if piece is None else piece.day
-    outcome = await run(Operation(table.document, table.name, given, whole=True, asked=Asked(not_before=not_before)))
+    outcome = await run(
+        Operation(table.document, table.name, given, whole=True, asked=RequestOptions(not_before=not_before))
+    )
     if outcome.errors or outcome.data is None:
         first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
         raise TableFailed(first.get("extensions", {}).get("code", "INTERNAL_SERVER_ERROR"), first["message"], day)
@@ -183,7 +185,7 @@ async def one_day(
         raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({told}).", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
-    return Day(rows, outcome.readings, outcome.calls)
+    return TableDay(rows, outcome.readings, outcome.calls)
 
 
 def _span(pieces: Sequence[Piece | None]) -> Interval | None:

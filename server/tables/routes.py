@@ -17,44 +17,46 @@ from starlette.routing import BaseRoute, Route
 from server.execution.execution import Outcome
 from server.http.negotiation import wants_page
 from server.http.operation import Operation
-from server.http.request_error import Refusal, without_names
+from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
-from server.tables.setup import Setup
-from server.tables.table import Kind, Table, Tables
+from server.tables.setup import TablesConfig
+from server.tables.table import Table, Tables, ValueKind
 
 if TYPE_CHECKING:  # the seam: see above
-    from server.tables.answers import Answers
+    from server.tables.answers import TableAnswers
 
 Run = Callable[[Operation], Awaitable[Outcome]]
 # Makes the page of a table, or of all of them.
-Page = Callable[[Request, "Desk", Table | None], Awaitable[Response]]
+Page = Callable[[Request, "TablesEndpoint", Table | None], Awaitable[Response]]
 
 # The parts of the list of tables that show the schema.
 SCHEMA = frozenset({"columns", "parameters", "required", "schema"})
 MISSING = "Tables need pyarrow, which is not installed: pip install 'gamehub-graph[tables]'."
 
 
-class Desk:
+class TablesEndpoint:
     """Where tables are asked for. `page` makes what a browser sees at `/tables` and `/tables/{name}`.
 
     `told` is whether clients are told the schema: which columns and parameters a table has.
     """
 
-    def __init__(self, tables: Tables, run: Run, setup: Setup, page: Page | None = None, *, told: bool = True) -> None:
+    def __init__(
+        self, tables: Tables, run: Run, setup: TablesConfig, page: Page | None = None, *, told: bool = True
+    ) -> None:
         self.tables = tables
         self.told = told
         self.setup = setup
         self._run = run
         self._page = page
-        self._answers: Answers | None = None
+        self._answers: TableAnswers | None = None
         self._opening = asyncio.Lock()
 
-    async def answers(self) -> "Answers":
+    async def answers(self) -> "TableAnswers":
         """What answers with rows, made when it is first asked for. Raises Refusal where pyarrow is not installed."""
         async with self._opening:
             if self._answers is None:
                 if find_spec("pyarrow") is None or find_spec("xlsxwriter") is None:
-                    raise Refusal(501, "NOT_IMPLEMENTED", MISSING)
+                    raise RequestError(501, "NOT_IMPLEMENTED", MISSING)
                 module = await asyncio.to_thread(import_module, "server.tables.answers")
                 self._answers = module.Answers(self._run, self.setup)
         return self._answers
@@ -107,7 +109,7 @@ class Desk:
     def check_told(self) -> None:
         """Raise a Refusal where clients are not told the schema."""
         if not self.told:
-            raise Refusal(403, "FORBIDDEN", "Introspection is off here, and the description of tables with it.")
+            raise RequestError(403, "FORBIDDEN", "Introspection is off here, and the description of tables with it.")
 
     def message(self, text: str) -> str:
         """Return the message of a refusal: without names where clients are not told the schema."""
@@ -119,7 +121,7 @@ class Desk:
         async def guarded(request: Request) -> Response:
             try:
                 return await answer(request)
-            except Refusal as refusal:
+            except RequestError as refusal:
                 errors = [{**one, "message": self.message(one["message"])} for one in refusal.errors]
                 return _json({"errors": errors}, refusal.status, refusal.headers)
 
@@ -175,7 +177,7 @@ def described(table: Table) -> dict[str, Any]:
     }
 
 
-def typed(kind: Kind) -> str:
+def typed(kind: ValueKind) -> str:
     """A kind in one word."""
     return f"list of {typed(kind.of)}" if kind.of is not None else kind.name
 

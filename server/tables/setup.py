@@ -35,7 +35,7 @@ async def nothing_kept(calls: Sequence[Call], not_before: Moment) -> Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class TablesConfig:
     """The business time zone and the clock; which upstreams these are; where files are kept, and how many.
 
     Without `spool_dir` files are kept in a temporary folder that goes with the server. `trust` is the trust in kept

@@ -27,7 +27,7 @@ from pathlib import Path
 import structlog
 
 from server.http.freshness import Freshness
-from server.tables.folders import Held, remove_dead
+from server.tables.folders import FolderLock, remove_dead
 from upstream import private
 from upstream.caching.days import microseconds
 
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class SpoolTimes:
     """When the writing of a file began, when its rows were read (None: it holds no upstream rows), its last moment."""
 
     begun: datetime.datetime
@@ -72,7 +72,7 @@ class Times:
         return "-".join(str(microseconds(moment)) for moment in (self.begun, self.until, *rows))
 
     @classmethod
-    def read(cls, text: str) -> "Times":
+    def read(cls, text: str) -> "SpoolTimes":
         """Return the moments of a file. Raises ValueError for a name that has none."""
         begun, until, *rows = [_EPOCH + int(part) * _MICROSECOND for part in text.split("-")]
         return cls(begun, Freshness(*rows) if rows else None, until)
@@ -89,7 +89,7 @@ class Snapshot:
     path: Path
     etag: str
     size: int
-    times: Times
+    times: SpoolTimes
     shown: datetime.datetime | None = None
     readers: int = field(default=0)
     stamp: Stamp | None = None
@@ -128,7 +128,7 @@ class Wanted:
             return False
         return self.changed is None or self.changed <= max(times.oldest, times.begun - LATE)
 
-    def shared(self, writing: "_Writing") -> bool:
+    def shared(self, writing: "_SpoolWriting") -> bool:
         """Return whether a file that is being written will do: what is read just now is fresh for everyone."""
         if self.changed is not None and self.changed > writing.begun:
             return False
@@ -139,7 +139,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Writing:
+class _SpoolWriting:
     """A file that is being written: since when, and before which moment none of its rows was read."""
 
     task: "asyncio.Task[Snapshot]"
@@ -157,12 +157,14 @@ class Spool:
         self._limit = limit
         self._kept: OrderedDict[str, Snapshot] = OrderedDict()
         self._earlier: defaultdict[str, list[Snapshot]] = defaultdict(list)
-        self._under_way: dict[str, _Writing] = {}
+        self._under_way: dict[str, _SpoolWriting] = {}
         self._numbers = count()
         self._opening = asyncio.Lock()
-        self._held: Held | None = None
+        self._held: FolderLock | None = None
 
-    async def get(self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[Times]]) -> Snapshot:
+    async def get(
+        self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[SpoolTimes]]
+    ) -> Snapshot:
         """Return the file of a key; write it anew if none will do, once for all who wait.
 
         Raises what `write` raises, and OSError if the file cannot be kept; then there is no file.
@@ -219,10 +221,12 @@ class Spool:
                 self._earlier[key].remove(file)
             file.path.unlink(missing_ok=True)
 
-    def _begin(self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[Times]]) -> _Writing:
+    def _begin(
+        self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[SpoolTimes]]
+    ) -> _SpoolWriting:
         task = asyncio.create_task(self._write(key, ending, wanted.now, write))
         task.add_done_callback(lambda done: self._done(key, done))
-        self._under_way[key] = _Writing(task, wanted.now, wanted.not_before)
+        self._under_way[key] = _SpoolWriting(task, wanted.now, wanted.not_before)
         return self._under_way[key]
 
     async def aclose(self) -> None:
@@ -242,7 +246,7 @@ class Spool:
             task.exception()  # those who wait are told; if nobody waits any longer, nobody need be
 
     async def _write(
-        self, key: str, ending: str, now: datetime.datetime, write: Callable[[Path], Awaitable[Times]]
+        self, key: str, ending: str, now: datetime.datetime, write: Callable[[Path], Awaitable[SpoolTimes]]
     ) -> Snapshot:
         assert self._folder is not None
         part = self._folder / f".{key}.{os.getpid()}.{next(self._numbers)}.part"
@@ -273,7 +277,7 @@ class Spool:
                 removed += 1
         return removed > 0
 
-    def _take_in(self, part: Path, key: str, ending: str, times: Times, now: datetime.datetime) -> Snapshot:
+    def _take_in(self, part: Path, key: str, ending: str, times: SpoolTimes, now: datetime.datetime) -> Snapshot:
         assert self._folder is not None
         private.close(part)
         with part.open("rb") as file:
@@ -321,7 +325,7 @@ class Spool:
         folder, self._temporary = self._where()
         while self._temporary and self._held is None:
             try:
-                self._held = Held(folder)
+                self._held = FolderLock(folder)
             except FileNotFoundError:
                 folder, self._temporary = self._where()
         if self._temporary:
@@ -338,7 +342,7 @@ class Spool:
                 continue  # it is not ours
             file = None
             with suppress(ValueError, OverflowError):
-                file = Snapshot(path, etag, told.st_size, Times.read(moments))
+                file = Snapshot(path, etag, told.st_size, SpoolTimes.read(moments))
             known = found.get(key)
             if file is None or (known is not None and known.times.begun > file.times.begun):
                 path.unlink(missing_ok=True)  # it does not say when its rows were read, or another one followed it

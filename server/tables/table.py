@@ -39,8 +39,8 @@ from strawberry import Schema
 
 from schema.mapping.entity import DECIMALS, SELECTED_BY
 from server.execution.documents import prepare
-from server.execution.saved import BrokenQuery, Saved
-from server.http.request_error import Refusal
+from server.execution.saved import BrokenQuery, SavedQuery
+from server.http.request_error import RequestError
 
 if TYPE_CHECKING:  # the types of columns are pyarrow's, which only a table that is asked for has to import
     import pyarrow as pa
@@ -75,7 +75,7 @@ RESERVED = frozenset({"since", "until", "period", "limit"})
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueKind:
     """The kind of a column or a variable: `name` is a value of `SCALARS`, or enum (with its values), or list (of).
 
     `scale` is the number of decimals that typed formats keep of a decimal. Its field in the schema declares it.
@@ -83,12 +83,12 @@ class Kind:
 
     name: str
     values: tuple[str, ...] = ()
-    of: "Kind | None" = None
+    of: "ValueKind | None" = None
     scale: int = SCALE
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column: where its values stand, and what they are.
 
     `level` counts the lists above it: 0 is the operation itself, the last one the row. `path` leads from an item of
@@ -97,7 +97,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ValueKind
     nullable: bool
     description: str
     path: tuple[str, ...]
@@ -118,7 +118,7 @@ class Variable:
     """A variable of the document, which is a parameter of the table's address."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     required: bool
     default: Any
     graphql: str
@@ -139,13 +139,13 @@ class Table:
 
     name: str
     description: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     variables: tuple[Variable, ...]
     timed: bool
     during: Mapping[str, Any] | None
     spine: tuple[tuple[str, ...], ...]
     document: str
-    saved: Saved = field(repr=False)
+    saved: SavedQuery = field(repr=False)
 
     @cached_property
     def schema(self) -> "pa.Schema":
@@ -165,7 +165,7 @@ class Table:
 class Tables(Mapping[str, Table]):
     """The tables of the saved queries, by name. Raises BrokenQuery for a query that cannot be one."""
 
-    def __init__(self, saved: Sequence[Saved], schema: Schema) -> None:
+    def __init__(self, saved: Sequence[SavedQuery], schema: Schema) -> None:
         found = (table_of(one, schema) for one in saved)
         self._tables = {table.name: table for table in found if table is not None}
 
@@ -182,11 +182,11 @@ class Tables(Mapping[str, Table]):
         """The table of that name. Raises a Refusal that names those there are."""
         if name not in self._tables:
             there = f"there are {', '.join(self)}" if self else "no saved query is one"
-            raise Refusal(404, "NOT_FOUND", f"There is no table {name[:60]!r}; {there}.")
+            raise RequestError(404, "NOT_FOUND", f"There is no table {name[:60]!r}; {there}.")
         return self._tables[name]
 
 
-def table_of(saved: Saved, schema: Schema) -> Table | None:
+def table_of(saved: SavedQuery, schema: Schema) -> Table | None:
     """The table that a saved query is, or None if it marks no rows. Raises BrokenQuery."""
     if f"@{ROWS}" not in saved.text:
         return None
@@ -197,17 +197,19 @@ def table_of(saved: Saved, schema: Schema) -> Table | None:
     fragments = {
         node.name.value: node for node in document.tree.definitions if isinstance(node, FragmentDefinitionNode)
     }
-    return _Reader(saved, schema._schema, fragments).table(operation)
+    return _QueryReader(saved, schema._schema, fragments).table(operation)
 
 
-class _Reader:
+class _QueryReader:
     """Reads one operation: its columns in the document's order, and the document that is asked for them."""
 
-    def __init__(self, saved: Saved, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    def __init__(
+        self, saved: SavedQuery, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]
+    ) -> None:
         self.saved = saved
         self.schema = schema
         self.fragments = fragments
-        self.columns: dict[str, Column] = {}
+        self.columns: dict[str, TableColumn] = {}
         self.spine: list[tuple[str, ...]] = []
         self.rows = 0
 
@@ -216,7 +218,7 @@ class _Reader:
         assert root is not None
         if not self._marks(operation.selection_set):
             return None  # the word stands in a comment
-        selection, _ = self._read(operation.selection_set, root, _Place())
+        selection, _ = self._read(operation.selection_set, root, _ColumnPlace())
         if self.rows > 1:
             raise self._broken(f"@{ROWS} stands on {self.rows} fields; a table's rows are the items of one list")
         used = _variables_in(selection)
@@ -242,7 +244,7 @@ class _Reader:
             for node in (selection.selections if selection else ())
         )
 
-    def _read(self, selection: SelectionSetNode, kind: Any, place: "_Place") -> tuple[SelectionSetNode, int]:
+    def _read(self, selection: SelectionSetNode, kind: Any, place: "_ColumnPlace") -> tuple[SelectionSetNode, int]:
         """The selection as a table asks it. Notes columns and the way to the rows."""
         nodes: list[SelectionNode] = []
         for node in self._flat(selection):
@@ -264,7 +266,7 @@ class _Reader:
             assert below is not None
             yield from self._flat(below)
 
-    def _field(self, node: FieldNode, parent: Any, place: "_Place") -> FieldNode | None:
+    def _field(self, node: FieldNode, parent: Any, place: "_ColumnPlace") -> FieldNode | None:
         name, key = node.name.value, (node.alias or node.name).value
         if name.startswith("__"):
             return None
@@ -319,12 +321,12 @@ class _Reader:
         arguments = tuple(argument for argument in node.arguments or () if argument.name.value not in paging)
         return _changed(node, selection_set=selection, arguments=arguments, directives=directives)
 
-    def _column(self, node: FieldNode, definition: GraphQLField, place: "_Place") -> None:
+    def _column(self, node: FieldNode, definition: GraphQLField, place: "_ColumnPlace") -> None:
         key = (node.alias or node.name).value
         name = key if node.alias else "_".join((*place.names, key))
         path = (*place.path, key)
         declared = _declared(definition)
-        column = Column(
+        column = TableColumn(
             name,
             self._kind(definition.type, f"the column {name}", declared.get(DECIMALS, SCALE)),
             place.nullable or not is_non_null_type(definition.type),
@@ -340,15 +342,15 @@ class _Reader:
             raise self._broken(f"two columns are called {name}; give one of them an alias")
         self.columns[name.lower()] = column
 
-    def _kind(self, kind: Any, what: str, scale: int = SCALE) -> Kind:
+    def _kind(self, kind: Any, what: str, scale: int = SCALE) -> ValueKind:
         kind = get_nullable_type(kind)
         if is_list_type(kind):
-            return Kind("list", of=self._kind(kind.of_type, what, scale))
+            return ValueKind("list", of=self._kind(kind.of_type, what, scale))
         if isinstance(kind, GraphQLEnumType):
-            return Kind("enum", tuple(kind.values))
+            return ValueKind("enum", tuple(kind.values))
         if kind.name not in SCALARS or isinstance(kind, GraphQLInputObjectType):
             raise self._broken(f"{what} is of the type {kind}, which a table cannot hold; it can {', '.join(SCALARS)}")
-        return Kind(SCALARS[kind.name], scale=scale)
+        return ValueKind(SCALARS[kind.name], scale=scale)
 
     def _variable(self, node: VariableDefinitionNode) -> Variable:
         name, kind = node.variable.name.value, self._type(node)
@@ -371,7 +373,7 @@ class _Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ColumnPlace:
     """Where a selection stands: the names that lead there, and what of them a column's name has."""
 
     names: tuple[str, ...] = ()
@@ -381,7 +383,7 @@ class _Place:
     connection: bool = False
     paged: bool = False
 
-    def below(self, key: str, *, plumbing: bool, nullable: bool, spine: bool) -> "_Place":
+    def below(self, key: str, *, plumbing: bool, nullable: bool, spine: bool) -> "_ColumnPlace":
         # An object on the way to the rows that is null has no rows, so what stands in it is never null for that.
         return replace(
             self,
@@ -391,7 +393,7 @@ class _Place:
         )
 
 
-class _Names(Visitor):
+class _ColumnNames(Visitor):
     def __init__(self) -> None:
         super().__init__()
         self.found: set[str] = set()
@@ -401,7 +403,7 @@ class _Names(Visitor):
 
 
 def _variables_in(selection: SelectionSetNode) -> set[str]:
-    names = _Names()
+    names = _ColumnNames()
     visit(selection, names)
     return names.found
 

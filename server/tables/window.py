@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.tables.table import Table
 from upstream import interval
 from upstream.caching.days import Piece, pieces
-from upstream.interval import Frame, Interval
+from upstream.interval import Interval, SentFrame
 
 PARAMETERS = ("since", "until", "period")
-PERIODS = tuple(frame.value for frame in Frame)
+PERIODS = tuple(frame.value for frame in SentFrame)
 MOST_DAYS = 3700
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -27,7 +27,7 @@ _OFFSET = re.compile(r" (\d\d:?\d\d)$", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TableWindow:
     """An interval, and its days in ascending order."""
 
     interval: Interval
@@ -40,7 +40,7 @@ class Window:
         return f"{self.interval.start.isoformat()}/{self.interval.end.isoformat()}"
 
 
-def window_of(table: Table, given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo) -> Window | None:
+def window_of(table: Table, given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo) -> TableWindow | None:
     """The window that `since`, `until` and `period` mean for a table; None for one without time. Raises Refusal."""
     given = {name: given[name] for name in PARAMETERS if name in given}
     if not table.timed:
@@ -61,18 +61,20 @@ def interval_of(given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo
     if "since" not in given:
         return None
     start = _moment("since", given["since"], zone)
-    end = _moment("until", given["until"], zone) if "until" in given else interval.resolve(Frame.TODAY, now, zone).end
+    end = (
+        _moment("until", given["until"], zone) if "until" in given else interval.resolve(SentFrame.TODAY, now, zone).end
+    )
     if start >= end:
         raise _bad(f"since, {start.isoformat()}, must be before until, {end.isoformat()}.")
     return Interval(start, end)
 
 
-def cut(found: Interval, zone: ZoneInfo) -> Window:
+def cut(found: Interval, zone: ZoneInfo) -> TableWindow:
     """The window of an interval. Raises Refusal."""
     if (found.end - found.start).days > MOST_DAYS:
         raise _bad(f"A window is of {MOST_DAYS} days at most.")
     try:
-        return Window(found, pieces(found, zone), zone)
+        return TableWindow(found, pieces(found, zone), zone)
     except OverflowError:
         raise _bad("The window lies outside the calendar.") from None
 
@@ -87,13 +89,13 @@ def during(piece: Piece) -> dict[str, Any]:
 def _frame(name: str, now: datetime.datetime, zone: ZoneInfo) -> Interval:
     if name.lower() not in PERIODS:
         raise _bad(f"There is no period {name[:40]!r}; there are {', '.join(PERIODS)}.")
-    return interval.resolve(Frame(name.lower()), now, zone)
+    return interval.resolve(SentFrame(name.lower()), now, zone)
 
 
 def _of_document(said: Mapping[str, Any] | None, now: datetime.datetime, zone: ZoneInfo) -> Interval:
     """The window of a document's own default. Raises Refusal."""
     if not said:
-        return interval.resolve(Frame.TODAY, now, zone)
+        return interval.resolve(SentFrame.TODAY, now, zone)
     if said.get("frame"):
         return _frame(said["frame"], now, zone)
     if said.get("dates"):
@@ -118,5 +120,5 @@ def _moment(name: str, text: str, zone: ZoneInfo) -> datetime.datetime:
         ) from None
 
 
-def _bad(message: str) -> Refusal:
-    return Refusal(400, "BAD_USER_INPUT", message)
+def _bad(message: str) -> RequestError:
+    return RequestError(400, "BAD_USER_INPUT", message)

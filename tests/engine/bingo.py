@@ -31,25 +31,25 @@ from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
 from resolvers import predict
-from resolvers.edges import Edge
+from resolvers.edges import ReportEdge
 from resolvers.session import Session
 from schema.graph import schema
 from schema.mapping.node import encode
 from upstream.call import Answer, Call
 from upstream.errors import (
     ContractBroken,
-    Failed,
     Incomplete,
     Malformed,
     NotFound,
     Unauthenticated,
     Unavailable,
     UpstreamError,
+    UpstreamFailed,
 )
 from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports.request import checked
-from upstream.reports.rows import Kind
+from upstream.reports.rows import ColumnKind
 
 __all__ = ["SCALARS", "plausible", "schema", "session"]
 
@@ -57,7 +57,7 @@ UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
 NOON = int(NOW.timestamp()) * 1_000_000
 FAULTS: tuple[type[UpstreamError], ...] = (
-    Unauthenticated, ContractBroken, NotFound, Incomplete, Failed, Unavailable, Malformed,
+    Unauthenticated, ContractBroken, NotFound, Incomplete, UpstreamFailed, Unavailable, Malformed,
 )  # fmt: skip
 TYPES = ("Bingo - Wager", "Bingo - Prize", "Bingo - Something New")
 BEYOND = 2**31
@@ -124,7 +124,7 @@ class Narrow(Session):
 
     choose = staticmethod(lambda ways, before=None: ways[0])
 
-    def price(self, edge: Edge, keys: Collection[Any], interval: Interval | None) -> float:
+    def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         return float(edge.report.code[1:])
 
 
@@ -188,13 +188,13 @@ def _row(kind: type[rows.Row], chance: random.Random, number: int) -> rows.Row:
 def _value(hint: Any, chance: random.Random) -> Any:
     if typing.get_origin(hint) is typing.Annotated:
         match typing.get_args(hint)[1]:
-            case Kind.NO_ID:
+            case ColumnKind.NO_ID:
                 return chance.choice([1, 2, BEYOND])
-            case Kind.CODE:
+            case ColumnKind.CODE:
                 return chance.choice(["7", "x8"])
-            case Kind.MONEY:
+            case ColumnKind.MONEY:
                 return chance.choice(["1.00", "-0.50", "12.345"])
-            case Kind.MOMENT:
+            case ColumnKind.MOMENT:
                 return NOON - chance.randrange(3) * 3_600_000_000
             case msgspec.Meta():
                 return chance.choice([0, 3, 8, BEYOND - 1])

@@ -21,7 +21,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
-from engine.offer import OFFER, Expression, Offer, Rows
+from engine.offer import OFFER, BatchHint, Expression, RowList
 
 ItemT = TypeVar("ItemT")
 DEEPEST = 5
@@ -341,9 +341,9 @@ class Book(Named):
     coauthors: list[Author]
     lines: list[list[int] | None]
     owner: Named | None
-    tint: str = strawberry.field(resolver=_tint, metadata={OFFER: Offer(read=_tint, waits=False)})
-    weight: int | None = strawberry.field(resolver=_weight, metadata={OFFER: Offer(read=_weight)})
-    sequel: "Book | None" = strawberry.field(resolver=_sequel, metadata={OFFER: Offer(read=_sequel)})
+    tint: str = strawberry.field(resolver=_tint, metadata={OFFER: BatchHint(read=_tint, waits=False)})
+    weight: int | None = strawberry.field(resolver=_weight, metadata={OFFER: BatchHint(read=_weight)})
+    sequel: "Book | None" = strawberry.field(resolver=_sequel, metadata={OFFER: BatchHint(read=_sequel)})
 
     async def _near(self, info: Info[World, Any], near: int = 1, of: Genre | None = None) -> "Book":
         (found,) = await _of_many([self], info, near, of)
@@ -351,7 +351,7 @@ class Book(Named):
             raise found
         return found
 
-    near: "Book" = strawberry.field(resolver=_near, metadata={OFFER: Offer(many=_of_many)})
+    near: "Book" = strawberry.field(resolver=_near, metadata={OFFER: BatchHint(many=_of_many)})
 
     @strawberry.field(permission_classes=[Fair])
     def secret(self, info: Info[World, Any]) -> str | None:
@@ -418,7 +418,7 @@ class Entry:
     note: object
 
 
-class Entries(Rows):
+class Entries(RowList):
     """Catalogue entries on rows. `broken`, one of the rows lacks a column that an expression reads."""
 
     EXPRESSIONS = {

@@ -7,7 +7,7 @@ from graphql import parse, specified_rules, validate
 
 from engine.engine import Engine
 from schema.mapping.node import encode
-from server.execution.documents import Prepared
+from server.execution.documents import PreparedOperation
 from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare, operation
 
@@ -122,7 +122,7 @@ GRAPH = [
 
 @pytest.mark.parametrize("text", GRAPH)
 async def test_a_question_of_the_graph(text: str) -> None:
-    engine = Engine(bingo.schema, past=(Prepared,))
+    engine = Engine(bingo.schema, past=(PreparedOperation,))
     for seed in range(12):
         await asked(engine, text, {}, lambda seed=seed: bingo.session(seed))
 

@@ -16,7 +16,7 @@ from strawberry import Schema
 
 from engine.engine import Engine
 from resolvers.session import Session
-from server.execution.documents import Prepared
+from server.execution.documents import PreparedOperation
 from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare
 from tests.engine.forms import rewritten
@@ -117,7 +117,7 @@ def test_any_query_of_the_library(runner: asyncio.Runner) -> None:
 
 def test_any_query_of_the_graph(runner: asyncio.Runner) -> None:
     """Calls that fail, rows that lack what they may lack, numbers too large for an Int: same data, same errors."""
-    engine = Engine(bingo.schema, past=(Prepared,))
+    engine = Engine(bingo.schema, past=(PreparedOperation,))
     seen: Counter[str] = Counter()
 
     def check(text: str, variables: dict[str, Any], number: int) -> None:

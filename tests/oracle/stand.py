@@ -16,7 +16,7 @@ import httpx
 from resolvers.caller import Caller
 from schema import graph
 from server.app import create_app
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from server.auth.keys import KeyFile, Keys
 from server.gateway import Gateway
 from server.http.operation import Operation
@@ -190,7 +190,7 @@ class Stands:
             graph.schema,
             context,
             lifespan=lifespan,
-            callers=Callers(keys=Keys(settings.keys_path)),
+            callers=Authenticator(keys=Keys(settings.keys_path)),
             leave=lambda session: session.close(),
             compiled=choice.compiled,
         )

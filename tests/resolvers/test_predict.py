@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resolvers.join import Join
-from resolvers.predict import Plan, foresee
+from resolvers.predict import PredictedPlan, foresee
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
@@ -32,7 +32,7 @@ class Memory:
     def session(self) -> Session:
         return Session(self.graph.upstream, self.graph.zone, now=self.graph.now, prices=self.prices, join=self.join)
 
-    async def plan(self, query: str, **variables: Any) -> Plan:
+    async def plan(self, query: str, **variables: Any) -> PredictedPlan:
         async def run(session: Session) -> None:
             await self._run(query, variables, session)
 
@@ -50,7 +50,7 @@ class Memory:
         assert outcome.ran, outcome.errors
 
 
-def reports(plan: Plan) -> Counter[str]:
+def reports(plan: PredictedPlan) -> Counter[str]:
     """The calls of a plan, by report."""
     counts: Counter[str] = Counter()
     for part in plan.parts:

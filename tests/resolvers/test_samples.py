@@ -9,7 +9,7 @@ from upstream.reports.table import GROUPS, USERS
 
 
 def people(*ids: int) -> list[rows.Row]:
-    return [rows.User(id=id) for id in ids]
+    return [rows.UserRow(id=id) for id in ids]
 
 
 def test_the_last_answer_of_a_call_stands_for_the_next() -> None:

@@ -26,7 +26,7 @@ from tests.resolvers.everything import Everything
 from tests.stand import Sandbox
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
-from upstream.interval import Frame, Interval, dates, resolve
+from upstream.interval import Interval, SentFrame, dates, resolve
 from upstream.reports import rows as upstream_rows
 from upstream.reports import table as reports
 from upstream.reports.table import REPORTS
@@ -192,7 +192,7 @@ class Walk:
 @pytest.fixture
 async def walk(sandbox: Sandbox) -> AsyncIterator[Walk]:
     async with Audience(sandbox, lookback_days=1) as audience:
-        interval = resolve(Frame.TODAY, audience.graph.now, audience.graph.zone)
+        interval = resolve(SentFrame.TODAY, audience.graph.now, audience.graph.zone)
         start = await audience.data(f"""{{
           games(first: 1000, during: {HALF_HOUR}) {{ nodes {{ id nodeId }} }} group(id: "385") {{ nodeId }}
           user(id: "2001") {{ nodeId transactions(first: 1) {{ nodes {{ nodeId }} }}
@@ -282,7 +282,7 @@ class Simulated:
             users = [(1, "ana", 10), (2, "bob", 10), (3, "cleo", 20)]
             return Answer(
                 [
-                    upstream_rows.User(id=id, username=name, fkgroup="Same", group_id=group if self.tells else None)
+                    upstream_rows.UserRow(id=id, username=name, fkgroup="Same", group_id=group if self.tells else None)
                     for id, name, group in users
                     if params.get("fkgroup") in (None, group)
                 ]
@@ -290,7 +290,7 @@ class Simulated:
         if call.report is reports.FINANCIAL_MOVEMENTS:
             return Answer(
                 [
-                    upstream_rows.FinancialMovement(
+                    upstream_rows.FinancialMovementRow(
                         timestamp=0, type=1, subtype=1, currency_amount=f"{group}.00", group_id=group, user_id=1
                     )
                     for group in ((10, 11, None) if params.get("group_id") == 10 else (10, 11, 20, None))
@@ -299,7 +299,7 @@ class Simulated:
         assert call.report is reports.GAME_LOGS
         wanted = params.get("user_code")
         found = [
-            upstream_rows.GameLog(
+            upstream_rows.GameLogRow(
                 history_id=number, agent_code=call.agent, user_code=code, provider_code="P", game_code="g", type="BASE",
                 bet_money="1.00", win_money="0.00", txn_id=str(number), txn_type="debit_credit", created_at=0,
             )

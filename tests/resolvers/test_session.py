@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolvers import edges
-from resolvers.edges import Edge
+from resolvers.edges import ReportEdge
 from resolvers.join import Join, MovementJoin
 from resolvers.plan import Way, choose
 from resolvers.prices import Prices
@@ -23,7 +23,7 @@ from schema.graph import schema
 from tests.upstream.server import Server, Told, serving
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, Upstream
-from upstream.errors import Failed, Incomplete, Malformed, NotFound, Unavailable, UpstreamError
+from upstream.errors import Incomplete, Malformed, NotFound, Unavailable, UpstreamError, UpstreamFailed
 from upstream.interval import Interval, dates
 from upstream.reports import rows
 from upstream.reports import table as reports
@@ -66,10 +66,10 @@ class Moved:
     at: int = 1_773_576_000_000_000
     nameless: bool = False
 
-    def of_user(self) -> rows.UserTransaction:
+    def of_user(self) -> rows.UserTransactionRow:
         """As R7 has it, with the sign of the wallet."""
         sign = "-" if self.type == WAGER and self.amount.strip("0.") else ""
-        return rows.UserTransaction(
+        return rows.UserTransactionRow(
             movement_id=self.id,
             timestamp=self.at,
             movement_type=self.type,
@@ -77,9 +77,9 @@ class Moved:
             group_id=self.group,
         )
 
-    def of_group(self) -> rows.GroupMovement:
+    def of_group(self) -> rows.GroupMovementRow:
         """As R5 has it, without a sign."""
-        return rows.GroupMovement(
+        return rows.GroupMovementRow(
             movement_id=self.id,
             timestamp=self.at,
             type=self.type,
@@ -118,7 +118,7 @@ class Simulated:
     def _rows(self, code: str, params: dict[str, Any]) -> Any:
         match code:
             case "R8":
-                return [rows.Group(id=HOME, name="home")]
+                return [rows.GroupRow(id=HOME, name="home")]
             case "R9":
                 found = range(1, self.users + 1)
                 return [self.user(id) for id in found if params.get("id", id) == id]
@@ -131,7 +131,7 @@ class Simulated:
             case "R2":
                 # Every room has the games of its movements; where these are nameless, a row does not tell the room.
                 return [
-                    rows.RoomGame(id=moved.id, room_id=None if moved.nameless else moved.user)
+                    rows.RoomGameRow(id=moved.id, room_id=None if moved.nameless else moved.user)
                     for moved in self.moved
                     if params.get("bs_room_id", moved.user) == moved.user
                 ]
@@ -142,14 +142,14 @@ class Simulated:
                 return [self.log(*told) for told in enumerate(self.logs) if asked in (None, f"u{told[1]}")]
         raise AssertionError(code)
 
-    def user(self, id: int) -> rows.User:
+    def user(self, id: int) -> rows.UserRow:
         """A row of R9."""
-        return rows.User(id=id, username=f"u{id}", group_id=HOME, fkgroup="home")
+        return rows.UserRow(id=id, username=f"u{id}", group_id=HOME, fkgroup="home")
 
-    def log(self, number: int, user: int) -> rows.GameLog:
+    def log(self, number: int, user: int) -> rows.GameLogRow:
         """A row of the game log."""
         code = f"U{user}" if user in self.loud else f"u{user}"
-        return rows.GameLog(
+        return rows.GameLogRow(
             history_id=number,
             agent_code="a",
             user_code=code,
@@ -171,7 +171,9 @@ def session(upstream: Simulated, choose: Chooser, join: Join | None = None, **op
     return made
 
 
-async def read(made: Session, edge: Edge, keys: Sequence[Any], interval: Interval | None = TODAY, **fixed: Any) -> Any:
+async def read(
+    made: Session, edge: ReportEdge, keys: Sequence[Any], interval: Interval | None = TODAY, **fixed: Any
+) -> Any:
     """The rows of each key, or its error."""
     return await asyncio.gather(
         *(made.rows(edge, key, interval, exact=False, **fixed) for key in keys), return_exceptions=True
@@ -185,9 +187,9 @@ def told(found: Sequence[Any]) -> list[Any]:
 
 def _movement(row: Any) -> Any:
     match row:
-        case rows.UserTransaction():
+        case rows.UserTransactionRow():
             return row.movement_id, row.timestamp, row.movement_type, row.currency_amount.lstrip("-")
-        case rows.GroupMovement():
+        case rows.GroupMovementRow():
             return row.movement_id, row.timestamp, row.type, row.currency_amount
     return row
 
@@ -207,7 +209,7 @@ MOVED = st.lists(
     max_size=12,
     unique_by=lambda moved: moved.id,
 )
-BROKEN = st.sampled_from([None, Incomplete("cut short"), Failed("no"), Malformed("a row"), Unavailable("slow")])
+BROKEN = st.sampled_from([None, Incomplete("cut short"), UpstreamFailed("no"), Malformed("a row"), Unavailable("slow")])
 KEYS = st.lists(st.integers(1, 8), min_size=1, max_size=8, unique=True)
 CHOOSERS = st.lists(st.booleans(), min_size=1, max_size=4).map(turning)
 BOUNDED = settings(max_examples=80, deadline=None)
@@ -228,7 +230,7 @@ async def test_any_plan_tells_what_narrow_calls_tell(
         upstream.broken[which, None] = broken
     if not isinstance(broken, Unavailable):
         # Where a whole system does not answer, one more question is enough to tell.
-        upstream.broken |= {("R7", key): Failed("this one") for key in failing}
+        upstream.broken |= {("R7", key): UpstreamFailed("this one") for key in failing}
     asked: tuple[Any, ...] = (
         (edges.USER_BY_ID, keys, None, {}),
         (edges.GAMES_OF_ROOM, keys, TODAY, {}),
@@ -241,7 +243,7 @@ async def test_any_plan_tells_what_narrow_calls_tell(
         found = await read(session(upstream, pick, join), edge, some, interval, **fixed)
         # A wide answer has the rows even of a key whose own call would fail.
         pairs = zip(told(narrow), told(found), strict=True)
-        assert all(one == other or one is Failed for one, other in pairs), edge.report
+        assert all(one == other or one is UpstreamFailed for one, other in pairs), edge.report
 
 
 WALK = """{ group(id: "1") { users { nodes { id transactions(inGroup: "1") {
@@ -295,9 +297,9 @@ def test_what_is_chosen_equals_brute_force_over_all_covers(
 
 
 async def test_a_failed_narrow_call_fails_its_own_key_and_no_other() -> None:
-    upstream = Simulated(3, [Moved(1, 1), Moved(2, 2), Moved(3, 3)], broken={("R7", 2): Failed("no")})
+    upstream = Simulated(3, [Moved(1, 1), Moved(2, 2), Moved(3, 3)], broken={("R7", 2): UpstreamFailed("no")})
     found = await read(session(upstream, first), edges.TRANSACTIONS_IN_GROUP, [1, 2, 3], group=HOME)
-    assert isinstance(found[1], Failed)
+    assert isinstance(found[1], UpstreamFailed)
     assert [row.movement_id for answer in (found[0], found[2]) for row in answer] == [1, 3]
 
 

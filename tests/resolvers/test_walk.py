@@ -10,7 +10,7 @@ from resolvers.join import Join, MovementJoin
 from resolvers.prices import Prices
 from tests.graph import Graph
 from tests.stand import Sandbox
-from upstream.caching.cache import Cached, open_store
+from upstream.caching.cache import DayCache, open_store
 
 WALK = (Path(__file__).parents[2] / "queries" / "GroupWalkInGroup.graphql").read_text()
 EVERYWHERE = WALK.replace(", inGroup: $group", "")
@@ -76,7 +76,7 @@ async def test_warm_it_takes_none_and_a_minute_later_today_alone(sandbox: Sandbo
     async with Graph(sandbox, prices=Prices(), join=Join()) as graph:
         upstream = graph.upstream
         clock = graph.now
-        cached = Cached(upstream, open_store("memory://"), graph.zone, now=lambda: clock)
+        cached = DayCache(upstream, open_store("memory://"), graph.zone, now=lambda: clock)
         graph.upstream = cached  # type: ignore[assignment]
         cold = await graph.ask(WALK, group="382", during=DAYS)
         warm = await graph.ask(WALK, group="382", during=DAYS)

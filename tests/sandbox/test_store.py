@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sandbox.clock import Clock
-from sandbox.store import Store, WorldFileError
+from sandbox.store import SandboxStore, WorldFileError
 from sandbox.world import World
 
 
 def made(path: Path, now: str, days: int = 3, seed: int = 7, zone: str = "UTC", users: int = 30) -> list[str]:
     """Builds or extends a world, and gives all it holds of its days."""
     frozen = int(datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp())
-    store = Store(path, World(seed, users, 3, days, Clock(ZoneInfo(zone), frozen)))
+    store = SandboxStore(path, World(seed, users, 3, days, Clock(ZoneInfo(zone), frozen)))
     store.prepare()
     store.reach()
     store.trim()
@@ -73,7 +73,7 @@ def test_another_world_in_the_file_gives_way_with_a_word(tmp_path: Path) -> None
     clock = Clock(ZoneInfo("UTC"), 1773576000)
     words = []
     for seed in (7, 7, 8):
-        store = Store(tmp_path / "a", World(seed, 5, 1, 1, clock))
+        store = SandboxStore(tmp_path / "a", World(seed, 5, 1, 1, clock))
         words.append(store.prepare())
         store.reach()
         store.close()
@@ -84,11 +84,11 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     world = World(7, 5, 1, 1, Clock(ZoneInfo("UTC"), 1773576000))
     (tmp_path / "text").write_text("dear diary, " * 100)
     with pytest.raises(WorldFileError, match="cannot be used"):
-        Store(tmp_path / "text", world)
+        SandboxStore(tmp_path / "text", world)
     database = sqlite3.connect(tmp_path / "other")
     database.execute("CREATE TABLE precious (thing)")
     database.close()
-    store = Store(tmp_path / "other", world)
+    store = SandboxStore(tmp_path / "other", world)
     with pytest.raises(WorldFileError, match="left alone"):
         store.prepare()
     store.close()

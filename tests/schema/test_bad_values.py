@@ -27,7 +27,7 @@ from server.http.operation import Operation
 from tests.upstream.redis_server import RedisServer
 from tests.upstream.server import Asked, Server, Told, serving
 from upstream.agents import Agent, Agents
-from upstream.caching.cache import Cached, open_store
+from upstream.caching.cache import DayCache, open_store
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
 from upstream.journal import Journal
 from upstream.transport.secret import Secret
@@ -223,7 +223,7 @@ class Stand:
 
     server: Server
     upstream: Upstream
-    cached: Cached
+    cached: DayCache
     rows: dict[str, Any]
 
     async def ask(self, query: str, compiled: bool, caller: Caller | None = None) -> tuple[Any, list[dict[str, Any]]]:
@@ -247,7 +247,7 @@ async def standing(cache: str, folder: Path, series: str = "") -> AsyncIterator[
             )
             async with (
                 upstream,
-                Cached(upstream, open_store(cache), UTC, origin=lambda: series, now=lambda: NOW) as cached,
+                DayCache(upstream, open_store(cache), UTC, origin=lambda: series, now=lambda: NOW) as cached,
             ):
                 stand = Stand(server, upstream, cached, {})
                 server.reply = lambda asked: answer(stand, asked)

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp
 
-from server.execution.limits import PATIENT, Patience
-from server.http.listening import Server, configure
+from server.execution.limits import PATIENT, ClientTimeouts
+from server.http.listening import GraphServer, configure
 
 
 @contextmanager
-def serving(app: ASGIApp, patience: Patience = PATIENT, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def serving(app: ASGIApp, patience: ClientTimeouts = PATIENT, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of the application, without a slash at its end."""
     bound = socket.create_server(("127.0.0.1", 0))
     config = configure(app, patience, tls=tls)
     started = threading.Event()
-    server = Server(config, started.set, handshake=patience.request_seconds)
+    server = GraphServer(config, started.set, handshake=patience.request_seconds)
 
     def main() -> None:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.execution.saved import BrokenQuery, Saved
+from server.execution.saved import BrokenQuery, SavedQuery
 from server.http.readiness import Readiness
 from tests.server import house
 from tests.server.serving import serving
@@ -27,7 +27,7 @@ def test_paths() -> None:
         yield
         events.append("closed")
 
-    saved = [Saved("Must", "What must be.", "query Must { must }")]
+    saved = [SavedQuery("Must", "What must be.", "query Must { must }")]
     app = create_app(
         house.schema,
         lambda operation: None,
@@ -61,4 +61,6 @@ def test_not_ready() -> None:
 
 def test_a_broken_saved_query_is_found_at_the_start() -> None:
     with pytest.raises(BrokenQuery, match=r"queries/none.graphql, line 1: Cannot query field 'none'"):
-        create_app(house.schema, lambda _: None, saved=[Saved("A", "", "query A { none }", {}, Path("none.graphql"))])
+        create_app(
+            house.schema, lambda _: None, saved=[SavedQuery("A", "", "query A { none }", {}, Path("none.graphql"))]
+        )

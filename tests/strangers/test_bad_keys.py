@@ -5,7 +5,7 @@ import pytest
 from resolvers.caller import EVERYONE, Caller
 from tests.strangers.client import Client
 from tests.strangers.stranger import MADRID, Stranger
-from upstream.caching.cache import Cached, open_store
+from upstream.caching.cache import DayCache, open_store
 
 BAD = "Ctrl\x07Name"
 
@@ -22,7 +22,7 @@ async def test_an_impossible_code_is_its_users_error(
     async with client:
         upstream = client.upstream
         if cached:
-            client.upstream = Cached(upstream, open_store("memory://"), MADRID, day_zone=MADRID)  # type: ignore[assignment]
+            client.upstream = DayCache(upstream, open_store("memory://"), MADRID, day_zone=MADRID)  # type: ignore[assignment]
         answer = await client.told(query, compiled=compiled, wide=wide, caller=caller)
         client.upstream = upstream
     counts = {user["id"]: user["gameLogs"] and user["gameLogs"]["totalCount"] for user in answer.data["users"]["nodes"]}

@@ -12,7 +12,7 @@ from resolvers.caller import EVERYONE, Caller
 from tests.strangers.client import Client
 from tests.strangers.stranger import MADRID, Stranger
 from tests.strangers.world import WAGER, Movement, moment
-from upstream.caching.cache import Cached, open_store
+from upstream.caching.cache import DayCache, open_store
 
 FIRST, SECOND = "2022-10-30T02:{:02}:00+02:00", "2022-10-30T02:{:02}:00+01:00"
 DAY = '{dates: {from: "2022-10-30", to: "2022-10-30"}}'
@@ -75,7 +75,7 @@ async def test_a_movement_has_one_moment(
     async with Client(stranger) as client:
         upstream = client.upstream
         if cached:
-            client.upstream = Cached(upstream, open_store("memory://"), MADRID, day_zone=MADRID)  # type: ignore[assignment]
+            client.upstream = DayCache(upstream, open_store("memory://"), MADRID, day_zone=MADRID)  # type: ignore[assignment]
             await read(client, DAY, compiled)
         assert await read(client, between(start, end), compiled) == expected
         if cached:

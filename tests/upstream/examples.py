@@ -32,7 +32,7 @@ def _prizes_on_sale() -> list[rows.GameOnSalePrize]:
 
 ROWS: dict[str, list[Row]] = {
     "R1": [
-        rows.DailyMovement(
+        rows.DailyMovementRow(
             timestamp=datetime.date(2019, 9, 5),
             group_name="Local 1 (0.00%)",
             group_id=350,
@@ -44,7 +44,7 @@ ROWS: dict[str, list[Row]] = {
             total_paid_tickets=5,
             net="10.00",
         ),
-        rows.DailyMovement(
+        rows.DailyMovementRow(
             timestamp=datetime.date(2019, 9, 6),
             group_name="Local 1 (0.00%)",
             group_id=350,
@@ -58,7 +58,7 @@ ROWS: dict[str, list[Row]] = {
         ),
     ],
     "R2": [
-        rows.RoomGame(
+        rows.RoomGameRow(
             id=1384860,
             room_id=1,
             room_name="Example",
@@ -91,7 +91,7 @@ ROWS: dict[str, list[Row]] = {
         )
     ],
     "R3": [
-        rows.GameDetail(
+        rows.GameDetailRow(
             game_id=23,
             progressive_jackpot=rows.GameDetailJackpot(
                 name="PJP Name",
@@ -124,7 +124,7 @@ ROWS: dict[str, list[Row]] = {
                     seller_group_id=2,
                     external_seller_group_id="2",
                     win_info=[
-                        rows.Win(
+                        rows.WinPart(
                             prizes={
                                 "3678": rows.WinPrize(id=3678, name="Fullhouse", amount="17.84"),
                                 "3679": rows.WinPrize(id=3679, name="PJP", amount="7.29"),
@@ -132,9 +132,11 @@ ROWS: dict[str, list[Row]] = {
                             card_id="10807-2",
                         )
                     ],
-                    pay_info=rows.Party(user_id=8241, group_id=9614, external_user_id="8241", external_group_id="9614"),
-                    sell_info=rows.Party(user_id=56, group_id=2, external_user_id="56", external_group_id="2"),
-                    cards=[rows.Card(numbers=[4, 14, 36, 58, 68, 12, 21, 47], card_id="10806-1")],
+                    pay_info=rows.PartyPart(
+                        user_id=8241, group_id=9614, external_user_id="8241", external_group_id="9614"
+                    ),
+                    sell_info=rows.PartyPart(user_id=56, group_id=2, external_user_id="56", external_group_id="2"),
+                    cards=[rows.CardPart(numbers=[4, 14, 36, 58, 68, 12, 21, 47], card_id="10806-1")],
                 )
             ],
             winners=[
@@ -152,7 +154,7 @@ ROWS: dict[str, list[Row]] = {
         )
     ],
     "R4": [
-        rows.GameSummary(
+        rows.GameSummaryRow(
             bs_game_id_main=23,
             bs_game_prizes=[
                 rows.GameSummaryPrize(
@@ -174,7 +176,7 @@ ROWS: dict[str, list[Row]] = {
         )
     ],
     "R5": [
-        rows.GroupMovement(
+        rows.GroupMovementRow(
             movement_id=number,
             timestamp=time,
             group_id=390,
@@ -189,7 +191,7 @@ ROWS: dict[str, list[Row]] = {
         for number, time, amount in ((3500, 1660752199_000000, "1.00"), (3496, 1660752018_000000, "3.00"))
     ],
     "R6": [
-        rows.GameOnSale(
+        rows.GameOnSaleRow(
             id=number,
             bs_room_id="E2E Bingo 90",
             starts_at=time,
@@ -203,15 +205,15 @@ ROWS: dict[str, list[Row]] = {
     ],
     # 2022-08-18 15:28:42 and 15:27:14 in UTC
     "R7": [
-        rows.UserTransaction(
+        rows.UserTransactionRow(
             movement_id=number, timestamp=time, movement_type="Bingo - Wager", **_T, **_AMOUNT, **_BASE
         )
         for number, time in ((3506, 1660836522_000000), (3505, 1660836434_000000))
     ],
-    "R8": [rows.Group(id=347, external_group_id="347", name="Integrations", type="Manager")],
-    "R9": [rows.User(id=23, username="E2E Testing User", fkgroup="Group Name")],
+    "R8": [rows.GroupRow(id=347, external_group_id="347", name="Integrations", type="Manager")],
+    "R9": [rows.UserRow(id=23, username="E2E Testing User", fkgroup="Group Name")],
     "R11": [
-        rows.FinancialMovement(
+        rows.FinancialMovementRow(
             timestamp=time,
             group_id=23,
             external_group_id="23",
@@ -226,7 +228,7 @@ ROWS: dict[str, list[Row]] = {
         for time, game in ((1567706013_000000, 787048), (1567709616_000000, 787422))
     ],
     "G1": [
-        rows.GameLog(
+        rows.GameLogRow(
             history_id=777,
             agent_code="admin",
             user_code="test",

@@ -10,7 +10,7 @@ from upstream.caching.trust import Trust
 from upstream.call import Answer, Call
 from upstream.client import Listener
 from upstream.errors import UpstreamError
-from upstream.reports.rows import GroupMovement
+from upstream.reports.rows import GroupMovementRow
 
 START = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
 MONTH = 30 * 86_400.0
@@ -34,9 +34,9 @@ class Clock:
         self.now += datetime.timedelta(**by)
 
 
-def movement(number: int, time: datetime.datetime, user: int = 1) -> GroupMovement:
+def movement(number: int, time: datetime.datetime, user: int = 1) -> GroupMovementRow:
     """A row of R5."""
-    return GroupMovement(
+    return GroupMovementRow(
         movement_id=number,
         timestamp=microseconds(time),
         group_id=5,

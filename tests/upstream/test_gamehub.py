@@ -218,12 +218,12 @@ async def test_c06_a_bad_parameter_never_leaves(server: Server, make: Make) -> N
         ("10017", 422, errors.ContractBroken),
         ("10018", 400, errors.Incomplete),
         ("10019", 422, errors.ContractBroken),
-        ("99999", 400, errors.Failed),
+        ("99999", 400, errors.UpstreamFailed),
         ("10016", 200, errors.NotFound),
         (10016, 422, errors.NotFound),
-        (None, 400, errors.Failed),
-        (None, 200, errors.Failed),
-        (None, 500, errors.Failed),
+        (None, 400, errors.UpstreamFailed),
+        (None, 200, errors.UpstreamFailed),
+        (None, 500, errors.UpstreamFailed),
     ],
 )
 async def test_each_code_of_the_error_table(
@@ -248,10 +248,10 @@ async def test_each_code_of_the_error_table(
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (500, b"<html>oops</html>", errors.Failed),
+        (500, b"<html>oops</html>", errors.UpstreamFailed),
         (404, b"not here", errors.ContractBroken),
-        (403, GROUP, errors.Failed),
-        (422, b"", errors.Failed),
+        (403, GROUP, errors.UpstreamFailed),
+        (422, b"", errors.UpstreamFailed),
         (200, b"<html>Welcome</html>", errors.Malformed),
         (200, b"", errors.Malformed),
     ],
@@ -278,7 +278,7 @@ async def test_c11_code_10002_is_an_empty_result(
 
 async def test_c11_code_10002_of_a_broken_server_is_no_empty_result(server: Server, make: Make) -> None:
     server.script(Told({"error": True, "code": "10002"}, 500))
-    with pytest.raises(errors.Failed):
+    with pytest.raises(errors.UpstreamFailed):
         await make().fetch(GROUPS)
 
 

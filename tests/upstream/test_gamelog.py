@@ -173,7 +173,7 @@ async def test_the_first_page_that_fails_stops_the_rest(server: Server, make: Ma
         return told
 
     server.reply = reply
-    with pytest.raises(errors.Failed):
+    with pytest.raises(errors.UpstreamFailed):
         await make(gamelog={"page_size": 10, "pages_at_once": 2}).fetch(LOGS)
     assert len(server.asked) < 50
 
@@ -196,9 +196,9 @@ async def test_c21_rows_stand_under_the_game_type(server: Server, make: Make) ->
         (200, "Unauthorized", None, errors.Unauthenticated),
         (401, None, None, errors.Unauthenticated),
         (200, "Invalid User.", "user_code does not exist", errors.NotFound),
-        (200, "Internal Error.", "unexpected error", errors.Failed),
-        (200, None, None, errors.Failed),
-        (500, "Internal Error.", None, errors.Failed),
+        (200, "Internal Error.", "unexpected error", errors.UpstreamFailed),
+        (200, None, None, errors.UpstreamFailed),
+        (500, "Internal Error.", None, errors.UpstreamFailed),
     ],
 )
 async def test_c21_status_0_is_an_error(

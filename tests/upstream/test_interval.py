@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upstream.interval import Frame, Interval, dates, midnight, resolve
+from upstream.interval import Interval, SentFrame, dates, midnight, resolve
 
 # The last three change their clocks at midnight, or to it; Apia once left out a whole day.
 NAMES = ["UTC", "Europe/Madrid", "America/New_York", "Asia/Beirut", "America/Santiago", "America/Havana",
@@ -24,16 +24,16 @@ def utc(text: str) -> datetime.datetime:
 @pytest.mark.parametrize(
     ("frame", "first", "until"),
     [
-        (Frame.TODAY, "2024-02-29T00:00+01:00", "2024-03-01T00:00+01:00"),
-        (Frame.YESTERDAY, "2024-02-28T00:00+01:00", "2024-02-29T00:00+01:00"),
-        (Frame.THIS_WEEK, "2024-02-26T00:00+01:00", "2024-03-01T00:00+01:00"),
-        (Frame.LAST_WEEK, "2024-02-19T00:00+01:00", "2024-02-26T00:00+01:00"),
-        (Frame.THIS_MONTH, "2024-02-01T00:00+01:00", "2024-03-01T00:00+01:00"),
-        (Frame.LAST_MONTH, "2024-01-01T00:00+01:00", "2024-02-01T00:00+01:00"),
-        (Frame.THIS_YEAR, "2024-01-01T00:00+01:00", "2024-03-01T00:00+01:00"),
+        (SentFrame.TODAY, "2024-02-29T00:00+01:00", "2024-03-01T00:00+01:00"),
+        (SentFrame.YESTERDAY, "2024-02-28T00:00+01:00", "2024-02-29T00:00+01:00"),
+        (SentFrame.THIS_WEEK, "2024-02-26T00:00+01:00", "2024-03-01T00:00+01:00"),
+        (SentFrame.LAST_WEEK, "2024-02-19T00:00+01:00", "2024-02-26T00:00+01:00"),
+        (SentFrame.THIS_MONTH, "2024-02-01T00:00+01:00", "2024-03-01T00:00+01:00"),
+        (SentFrame.LAST_MONTH, "2024-01-01T00:00+01:00", "2024-02-01T00:00+01:00"),
+        (SentFrame.THIS_YEAR, "2024-01-01T00:00+01:00", "2024-03-01T00:00+01:00"),
     ],
 )
-def test_c04_frames_on_the_29th_of_february(frame: Frame, first: str, until: str) -> None:
+def test_c04_frames_on_the_29th_of_february(frame: SentFrame, first: str, until: str) -> None:
     now = utc("2024-02-29T23:59:59+01:00")
     assert resolve(frame, now, ZoneInfo("Europe/Madrid")) == Interval(utc(first), utc(until))
 
@@ -41,14 +41,14 @@ def test_c04_frames_on_the_29th_of_february(frame: Frame, first: str, until: str
 @pytest.mark.parametrize(
     ("frame", "first", "until"),
     [
-        (Frame.TODAY, "2025-01-01T00:00-05:00", "2025-01-02T00:00-05:00"),
-        (Frame.YESTERDAY, "2024-12-31T00:00-05:00", "2025-01-01T00:00-05:00"),
-        (Frame.THIS_WEEK, "2024-12-30T00:00-05:00", "2025-01-02T00:00-05:00"),
-        (Frame.LAST_MONTH, "2024-12-01T00:00-05:00", "2025-01-01T00:00-05:00"),
-        (Frame.THIS_YEAR, "2025-01-01T00:00-05:00", "2025-01-02T00:00-05:00"),
+        (SentFrame.TODAY, "2025-01-01T00:00-05:00", "2025-01-02T00:00-05:00"),
+        (SentFrame.YESTERDAY, "2024-12-31T00:00-05:00", "2025-01-01T00:00-05:00"),
+        (SentFrame.THIS_WEEK, "2024-12-30T00:00-05:00", "2025-01-02T00:00-05:00"),
+        (SentFrame.LAST_MONTH, "2024-12-01T00:00-05:00", "2025-01-01T00:00-05:00"),
+        (SentFrame.THIS_YEAR, "2025-01-01T00:00-05:00", "2025-01-02T00:00-05:00"),
     ],
 )
-def test_c04_frames_at_the_turn_of_the_year(frame: Frame, first: str, until: str) -> None:
+def test_c04_frames_at_the_turn_of_the_year(frame: SentFrame, first: str, until: str) -> None:
     now = utc("2025-01-01T00:00:00-05:00")
     assert resolve(frame, now, ZoneInfo("America/New_York")) == Interval(utc(first), utc(until))
 
@@ -99,12 +99,12 @@ def test_days_tile_without_gap_or_overlap(day: datetime.date, zone: ZoneInfo) ->
 @given(st.datetimes(datetime.datetime(1980, 1, 1), datetime.datetime(2037, 1, 1)), ZONES)
 def test_frames_meet_and_hold_now(moment: datetime.datetime, zone: ZoneInfo) -> None:
     now = moment.replace(tzinfo=datetime.UTC)
-    found = {frame: resolve(frame, now, zone) for frame in Frame}
-    for frame in (Frame.TODAY, Frame.THIS_WEEK, Frame.THIS_MONTH, Frame.THIS_YEAR):
+    found = {frame: resolve(frame, now, zone) for frame in SentFrame}
+    for frame in (SentFrame.TODAY, SentFrame.THIS_WEEK, SentFrame.THIS_MONTH, SentFrame.THIS_YEAR):
         assert found[frame].start <= now < found[frame].end
-        assert found[frame].end == found[Frame.TODAY].end
-    assert found[Frame.YESTERDAY].end == found[Frame.TODAY].start
-    assert found[Frame.LAST_WEEK].end == found[Frame.THIS_WEEK].start
-    assert found[Frame.LAST_MONTH].end == found[Frame.THIS_MONTH].start
-    assert found[Frame.LAST_WEEK].start.astimezone(zone).weekday() == 0
-    assert found[Frame.LAST_MONTH].start.astimezone(zone).day == 1
+        assert found[frame].end == found[SentFrame.TODAY].end
+    assert found[SentFrame.YESTERDAY].end == found[SentFrame.TODAY].start
+    assert found[SentFrame.LAST_WEEK].end == found[SentFrame.THIS_WEEK].start
+    assert found[SentFrame.LAST_MONTH].end == found[SentFrame.THIS_MONTH].start
+    assert found[SentFrame.LAST_WEEK].start.astimezone(zone).weekday() == 0
+    assert found[SentFrame.LAST_MONTH].start.astimezone(zone).day == 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from upstream.errors import Failed, Malformed, UpstreamError
+from upstream.errors import Malformed, UpstreamError, UpstreamFailed
 from upstream.journal import PAYLOAD_LIMIT, Journal, JournalUnreadable
 
 
@@ -130,7 +130,7 @@ os.kill(os.getpid(), 9)
     assert done.returncode == -9
     with Journal(path) as journal:
         assert [entry.message for entry in journal.entries()] == [f"error {number}" for number in range(10)]
-        journal.record(Failed("after"))
+        journal.record(UpstreamFailed("after"))
         assert len(journal.entries()) == 11
 
 

@@ -24,8 +24,8 @@ import structlog
 
 from upstream.caching import day_entry as parcel
 from upstream.caching import days
-from upstream.caching.changes import Changes, Ledger
-from upstream.caching.day_entry import NO_PRINT, Parcel, Unreadable
+from upstream.caching.changes import ChangeLedger, Changes
+from upstream.caching.day_entry import NO_PRINT, DayEntry, UnreadableEntry
 from upstream.caching.days import Piece
 from upstream.caching.store import Key, MemoryStore, Pattern, Store, StoreStats, series
 from upstream.caching.trust import Trust
@@ -34,17 +34,17 @@ from upstream.client import Listener
 from upstream.decoding import decode, figures
 from upstream.decoding.bad_value import BadValues
 from upstream.decoding.decode import need
-from upstream.errors import Failed, Malformed, Unavailable, UpstreamError
+from upstream.errors import Malformed, Unavailable, UpstreamError, UpstreamFailed
 from upstream.interval import Interval
 from upstream.reports import request
-from upstream.reports.order import Claim, Order, Orders, Share, shares
+from upstream.reports.order import Claim, RowOrder, RowOrders, Share, shares
 from upstream.reports.request import checked
 from upstream.reports.rows import Row
 from upstream.reports.table import DAILY_MOVEMENTS, GAME_LOGS, GROUP_MOVEMENTS
 from upstream.resilience import deadline
-from upstream.resilience.single_flight import SLACK, Flight
+from upstream.resilience.single_flight import SLACK, SingleFlight
 
-__all__ = ["CacheStats", "Cached", "Held", "Made", "Source", "open_store"]
+__all__ = ["CacheStats", "CachedShare", "DayCache", "DaySource", "MadeCall", "open_store"]
 
 _log = structlog.get_logger("upstream.cache")
 _K = TypeVar("_K")
@@ -64,17 +64,17 @@ _MANY_BYTES = 1 << 20
 # Rows of kept days of which excerpts are read sooner than the rows themselves.
 _MANY_EXCERPTS = 64
 # A stale answer is better than these. Any other error is news of its own.
-_EXCUSED = (Unavailable, Failed)
+_EXCUSED = (Unavailable, UpstreamFailed)
 
 
-class Source(Protocol):
+class DaySource(Protocol):
     """What the cache asks: `Upstream`, or what stands for it."""
 
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeCall:
     """An upstream call that an answer took. `joined` says that another had begun it, who counts its cost; `error` is
     the code of one that failed.
     """
@@ -90,7 +90,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedShare:
     """How much of a call is at hand: so many of its days, and which are not, run by run as `days.spans` writes them.
 
     What has no days counts as one day, and is named by none. `oldest` is the moment at which the oldest of the rows at
@@ -126,14 +126,14 @@ class CacheStats:
 
 
 @dataclass(slots=True)
-class _Brought:
+class _ReadDays:
     """What a fetch brought: its answer or error, and its rows by day if they can be shared out.
 
     `asked` is the moment before the call was sent, `until` says for each day until when its rows are trusted.
     """
 
     asked: datetime.datetime
-    made: Made | None = None
+    made: MadeCall | None = None
     error: Exception | None = None
     answer: Answer[Any] | None = None
     shares: dict[datetime.date, Share] | None = None
@@ -151,7 +151,7 @@ class _Brought:
 class _Earlier:
     """The parcel of a day before it is read again, if one was kept, and the day's fingerprint, if one was taken."""
 
-    kept: Parcel | None = None
+    kept: DayEntry | None = None
     print: bytes = NO_PRINT
 
 
@@ -192,13 +192,13 @@ class _Cut:
 
 
 @dataclass(slots=True)
-class _Tale:
+class _ReadSummary:
     """What an answer took, for its notes."""
 
     started: float = field(default_factory=time.monotonic)
     hit: list[datetime.date] = field(default_factory=list)
     missed: list[datetime.date] = field(default_factory=list)
-    made: list[Made] = field(default_factory=list)
+    made: list[MadeCall] = field(default_factory=list)
     since: list[datetime.datetime] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
 
@@ -219,7 +219,7 @@ class _Tale:
             self.readings.append(Reading(report, day, day, read_at, until))
 
     def took(
-        self, cut: _Cut, kept: Mapping[int, Parcel], brought: Mapping[int, _Brought] = MappingProxyType({})
+        self, cut: _Cut, kept: Mapping[int, DayEntry], brought: Mapping[int, _ReadDays] = MappingProxyType({})
     ) -> None:
         """Note the readings of the days that were kept, or brought, by their places in the cut."""
         report = cut.call.report.code
@@ -231,7 +231,7 @@ class _Tale:
                 one = brought[place]
                 self.read(report, day, one.asked, one.until.get(day, one.asked))
 
-    def add(self, flight: _Brought, joined: bool = False) -> None:
+    def add(self, flight: _ReadDays, joined: bool = False) -> None:
         """Tell of a call."""
         if flight.made is not None:
             self.made.append(replace(flight.made, joined=joined))
@@ -258,12 +258,12 @@ class _Tale:
         )
 
 
-class Cached:
+class DayCache:
     """The upstream behind a store of days. `fetch` is the upstream's own, and `notes` of its answers say what it took:
 
     - `outcome`: "hit", "miss", "partial" (some days held), "stale", "off" (passed by the cache);
     - `hit`, `missed`: the days, as `days.spans` writes them;
-    - `calls`: the upstream calls made for it, each a `Made`;
+    - `calls`: the upstream calls made for it, each a `MadeCall`;
     - `stale`: only there when the upstream was out of reach and days past their time stand in: since when.
 
     `zone` is the business time zone; `day_zone` the one in which the upstream's dates (R1) are, if that is another.
@@ -274,7 +274,7 @@ class Cached:
 
     def __init__(
         self,
-        upstream: Source,
+        upstream: DaySource,
         store: Store | None,
         zone: ZoneInfo,
         *,
@@ -284,7 +284,7 @@ class Cached:
         stale_for: float = 86400.0,
         runs_at_once: int = 4,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
-        ledger: Ledger | None = None,
+        ledger: ChangeLedger | None = None,
     ) -> None:
         self._upstream = upstream
         self._store = store
@@ -297,9 +297,9 @@ class Cached:
         self._stale_for = stale_for
         self._runs_at_once = runs_at_once
         self._now = now
-        self._orders = Orders()
-        self._answers: dict[Hashable, Flight[Answer[Any] | UpstreamError]] = {}
-        self._flights: dict[Key, Flight[_Brought]] = {}
+        self._orders = RowOrders()
+        self._answers: dict[Hashable, SingleFlight[Answer[Any] | UpstreamError]] = {}
+        self._flights: dict[Key, SingleFlight[_ReadDays]] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
         self._generation = 0
         self._counted: Counter[str] = Counter()
@@ -364,16 +364,16 @@ class Cached:
         flight = self._start(lambda: self._answer(store, call, scope, not_before), call.report.code, {}, [])
         return await flight.wait()
 
-    async def held(self, call: Call, *, scope: str = "") -> Held:
+    async def held(self, call: Call, *, scope: str = "") -> CachedShare:
         """How much of a call is at hand, without fetching anything."""
         return (await self.held_many([call], scope=scope))[0]
 
     async def held_many(
         self, calls: Sequence[Call], *, scope: str = "", not_before: datetime.datetime | None = None
-    ) -> list[Held]:
+    ) -> list[CachedShare]:
         """The same of many calls, with one look into the store. Rows read before `not_before` do not count."""
         if self._store is None:
-            return [Held(1, 0, 0, ()) for _ in calls]
+            return [CachedShare(1, 0, 0, ()) for _ in calls]
         asked: list[tuple[list[Key], tuple[datetime.date, ...]]] = []
         for call in map(checked, calls):
             cut = self._cut(call, scope)
@@ -385,7 +385,7 @@ class Cached:
         for keys, dates in asked:
             here = list(itertools.islice(found, len(keys)))
             if not any(here) and not self._flights:
-                told.append(Held(len(keys), 0, 0, days.spans(dates)))
+                told.append(CachedShare(len(keys), 0, 0, days.spans(dates)))
                 continue
             parcels = [_parcel(value) for value in here]
             held = [_fresh(each, now, not_before or _ANY_AGE) for each in parcels]
@@ -396,7 +396,7 @@ class Cached:
             flying = [not fresh and key in self._flights for key, fresh in zip(keys, held, strict=True)]
             missing = (day for day, *at_hand in zip(dates, held, flying, strict=False) if not any(at_hand))
             oldest = min(moments, default=None)
-            told.append(Held(len(keys), sum(held), sum(flying), days.spans(tuple(missing)), oldest))
+            told.append(CachedShare(len(keys), sum(held), sum(flying), days.spans(tuple(missing)), oldest))
         return told
 
     async def forget(
@@ -483,7 +483,7 @@ class Cached:
         cut = self._cut(call, scope)
         if cut is not None and len(cut.pieces) > _MOST_DAYS:
             return await self._passed_by(call, time.monotonic())
-        tale = _Tale()
+        tale = _ReadSummary()
         try:
             if cut is None:
                 answer = await self._as_a_whole(store, call, scope, not_before, tale)
@@ -507,7 +507,7 @@ class Cached:
             self._outcomes["error"] += 1
             return error
         self._outcomes["off"] += 1
-        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
+        made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
         notes = {"outcome": "off", "calls": (made,)}
         reading = self._reading_of(call, asked)
         seconds = time.monotonic() - started
@@ -525,7 +525,7 @@ class Cached:
         return Reading(call.report.code, first, last, asked, asked)
 
     async def _as_a_whole(
-        self, store: Store, call: Call, scope: str, not_before: datetime.datetime, tale: _Tale
+        self, store: Store, call: Call, scope: str, not_before: datetime.datetime, tale: _ReadSummary
     ) -> Answer[Any]:
         """The answer to a call without days, which is kept for seconds."""
         key, row, generation = self._whole_key(call, scope), call.report.row, self._generation
@@ -551,11 +551,11 @@ class Cached:
         trusted = self._trust.open
         tale.read(code, None, asked, asked + datetime.timedelta(seconds=trusted))
         if trusted > 0:
-            packed = _packed([(key, Share(rows, Claim(Order.NONE), _NO_FETCH), trusted, NO_PRINT)], asked)
+            packed = _packed([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], asked)
             await self._keep(store, packed, generation)
         return tale.answer(rows, "miss")
 
-    async def _by_days(self, store: Store, cut: _Cut, not_before: datetime.datetime, tale: _Tale) -> Answer[Any]:
+    async def _by_days(self, store: Store, cut: _Cut, not_before: datetime.datetime, tale: _ReadSummary) -> Answer[Any]:
         """The answer to a call, from days that are held, days that are under way, and days that it fetches itself."""
         keys = cut.keys
         # Noted before the store is asked: what lands meanwhile is in one of the two.
@@ -571,8 +571,8 @@ class Cached:
         store: Store,
         cut: _Cut,
         not_before: datetime.datetime,
-        tale: _Tale,
-        under_way: Mapping[int, Flight[_Brought]],
+        tale: _ReadSummary,
+        under_way: Mapping[int, SingleFlight[_ReadDays]],
     ) -> Answer[Any]:
         pieces, keys = cut.pieces, cut.keys
         dates = [piece.day for piece in pieces]
@@ -633,9 +633,9 @@ class Cached:
         self,
         store: Store,
         cut: _Cut,
-        kept: Mapping[int, Parcel],
+        kept: Mapping[int, DayEntry],
         earlier: Mapping[datetime.date, _Earlier],
-        tale: _Tale,
+        tale: _ReadSummary,
     ) -> Answer[Any]:
         """The answer to a call that is asked as it is. Its days are kept."""
         tale.hit, tale.missed, tale.readings = [], [piece.day for piece in cut.pieces], []
@@ -653,8 +653,8 @@ class Cached:
         cut: _Cut,
         error: Exception,
         at_hand: Mapping[int, Share],
-        kept: Mapping[int, Parcel],
-        tale: _Tale,
+        kept: Mapping[int, DayEntry],
+        tale: _ReadSummary,
     ) -> Answer[Any]:
         """The answer with days past their time for those that a failed call was to bring. Raises the error if not."""
         if isinstance(error, _EXCUSED):
@@ -679,12 +679,12 @@ class Cached:
         wrong = {name for share in shares for name in share.irregular}
         return decode.marked(rows, cut.call.report, self._zone, wrong)
 
-    def _stands_in(self, kept: Parcel) -> bool:
+    def _stands_in(self, kept: DayEntry) -> bool:
         return days.microseconds(self._now()) < kept.fresh_until + round(self._stale_for * 1_000_000)
 
     # Out of the store and into it
 
-    async def _excerpts(self, store: Store, cut: _Cut, kept: Mapping[int, Parcel]) -> list[Any] | None:
+    async def _excerpts(self, store: Store, cut: _Cut, kept: Mapping[int, DayEntry]) -> list[Any] | None:
         """Excerpts of the rows, where all days are at hand and not all columns are read; None for anything else."""
         report = cut.call.report
         columns = request.columns(cut.call)
@@ -693,10 +693,10 @@ class Cached:
         kind = decode.excerpt_of(report, columns, self._zone)
         found = {} if kind is None else await self._from_parcels(store, cut, kept, kind)
         rows = self._join(cut, found)
-        return None if rows is None else decode.Sheet(rows, report, self._zone, _Days(cut, kept, found, rows))
+        return None if rows is None else decode.LazyRows(rows, report, self._zone, _DayReads(cut, kept, found, rows))
 
     async def _from_parcels(
-        self, store: Store, cut: _Cut, kept: Mapping[int, Parcel], row: type[Row] | None = None
+        self, store: Store, cut: _Cut, kept: Mapping[int, DayEntry], row: type[Row] | None = None
     ) -> dict[int, Share]:
         """What the parcels hold of the pieces; without those that cannot be read."""
         keys = {place: cut.key(cut.pieces[place]) for place in kept}
@@ -704,11 +704,11 @@ class Cached:
         opened = await self._opened(store, row, {keys[place]: each for place, each in kept.items()})
         return {place: _part(cut, cut.pieces[place], opened[key]) for place, key in keys.items() if key in opened}
 
-    async def _opened(self, store: Store, row: type[Row], kept: Mapping[Key, Parcel]) -> dict[Key, Share]:
+    async def _opened(self, store: Store, row: type[Row], kept: Mapping[Key, DayEntry]) -> dict[Key, Share]:
         def opened() -> dict[Key, Share]:
             found = {}
             for key, each in kept.items():
-                with contextlib.suppress(Unreadable):
+                with contextlib.suppress(UnreadableEntry):
                     found[key] = each.share(row)
             return found
 
@@ -736,7 +736,7 @@ class Cached:
         pieces: Sequence[Piece],
         slots: asyncio.Semaphore,
         earlier: Mapping[datetime.date, _Earlier],
-    ) -> Flight[_Brought]:
+    ) -> SingleFlight[_ReadDays]:
         """Fetch neighbouring pieces in one call, in a task that all readers of their days wait for."""
         generation = self._generation
         keys = [cut.key(piece) for piece in pieces if piece.whole]
@@ -752,7 +752,7 @@ class Cached:
         slots: asyncio.Semaphore,
         generation: int,
         earlier: Mapping[datetime.date, _Earlier],
-    ) -> _Brought:
+    ) -> _ReadDays:
         async with slots:
             asked = self._now()
             flight = await self._fetched(cut.run(pieces))
@@ -803,7 +803,7 @@ class Cached:
                 continue
             if before.asked < self.changes.at(piece.day):
                 continue  # another report showed the change already
-            with contextlib.suppress(Unreadable):
+            with contextlib.suppress(UnreadableEntry):
                 if not await asyncio.to_thread(parcel.same_rows, before.value, value, row):
                     changed.append(piece.day)
         await self._changed(cut, changed, asked)
@@ -852,11 +852,11 @@ class Cached:
 
     # Checks of closed days whose trust has ended
 
-    def _closed_when_read(self, cut: _Cut, piece: Piece, kept: Parcel) -> bool:
+    def _closed_when_read(self, cut: _Cut, piece: Piece, kept: DayEntry) -> bool:
         zone = self._day_zone if cut.dated else self._zone
         return self._trust.closed(days.end(piece.day, zone), kept.since)
 
-    def _checkable(self, cut: _Cut, piece: Piece, kept: Parcel, now: datetime.datetime) -> bool:
+    def _checkable(self, cut: _Cut, piece: Piece, kept: DayEntry, now: datetime.datetime) -> bool:
         """Return whether a cheap fingerprint can show that kept rows of a day are still what the upstream has."""
         return (
             cut.call.report in (GROUP_MOVEMENTS, GAME_LOGS)
@@ -865,12 +865,12 @@ class Cached:
         )
 
     async def _checked(
-        self, store: Store, cut: _Cut, ended: Mapping[int, Parcel], tale: _Tale
-    ) -> tuple[dict[int, Parcel], dict[int, bytes]]:
+        self, store: Store, cut: _Cut, ended: Mapping[int, DayEntry], tale: _ReadSummary
+    ) -> tuple[dict[int, DayEntry], dict[int, bytes]]:
         """Check days whose trust has ended. Return those that are trusted again, and the fingerprints of the others."""
         if not ended:
             return {}, {}
-        renewed: dict[int, Parcel] = {}
+        renewed: dict[int, DayEntry] = {}
         prints: dict[int, bytes] = {}
         changed: list[datetime.date] = []
         checked_at = self._now()
@@ -901,17 +901,17 @@ class Cached:
             await store.set_many(entries, self._keep_for)
         return renewed, prints
 
-    async def _same_count(self, cut: _Cut, places: Mapping[int, Parcel], tale: _Tale) -> bool:
+    async def _same_count(self, cut: _Cut, places: Mapping[int, DayEntry], tale: _ReadSummary) -> bool:
         """Return whether the log still has as many rows of these neighbouring days as are kept (G1, `total_count`)."""
         first, last = cut.pieces[min(places)].day, cut.pieces[max(places)].day
         interval = Interval(days.start(first, self._zone), days.end(last, self._zone))
         call = replace(cut.call, interval=interval, columns=None, counting=True)
         answer = await self._upstream.fetch(call)
-        tale.made.append(Made(call, answer.requests, 0, answer.bytes, answer.seconds, waited=answer.waited))
+        tale.made.append(MadeCall(call, answer.requests, 0, answer.bytes, answer.seconds, waited=answer.waited))
         return answer.total == sum(each.count for each in places.values())
 
     async def _same_totals(
-        self, store: Store, cut: _Cut, places: Mapping[int, Parcel], tale: _Tale
+        self, store: Store, cut: _Cut, places: Mapping[int, DayEntry], tale: _ReadSummary
     ) -> dict[int, tuple[bytes, bool]]:
         """Return for each of neighbouring days the fingerprint of R1's rows, and whether the kept rows of R5 agree.
 
@@ -925,7 +925,7 @@ class Cached:
         answer = await self.fetch(Call.of(DAILY_MOVEMENTS, interval, groupid=group), not_before=self._now())
         # A bad value says neither that the day changed nor that it did not.
         decode.require(answer.rows, DAILY_MOVEMENTS.row.__struct_fields__)
-        tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, Made)]  # type: ignore[attr-defined]
+        tale.made += [made for made in answer.notes.get("calls", ()) if isinstance(made, MadeCall)]  # type: ignore[attr-defined]
         totals: dict[datetime.date, list[Any]] = {}
         for row in answer.rows:
             totals.setdefault(row.timestamp, []).append(row)
@@ -943,7 +943,7 @@ class Cached:
             found[place] = print, same
         return found
 
-    async def _fetched(self, call: Call) -> _Brought:
+    async def _fetched(self, call: Call) -> _ReadDays:
         started, asked = time.monotonic(), self._now()
         call = replace(call, columns=None)  # what is kept serves those who read other columns
         try:
@@ -952,26 +952,26 @@ class Cached:
             code, requests = type(error).__name__, 0
             if isinstance(error, UpstreamError):
                 code, requests = error.code, error.requests
-            made = Made(call, requests, 0, 0, time.monotonic() - started, error=code)
-            return _Brought(asked, made, error)
-        made = Made(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
-        return _Brought(asked, made, None, answer)
+            made = MadeCall(call, requests, 0, 0, time.monotonic() - started, error=code)
+            return _ReadDays(asked, made, error)
+        made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
+        return _ReadDays(asked, made, None, answer)
 
     def _start(
         self,
         work: Callable[[], Coroutine[Any, Any, _T]],
         what: str,
-        table: dict[_K, Flight[_T]],
+        table: dict[_K, SingleFlight[_T]],
         keys: Sequence[_K],
-    ) -> Flight[_T]:
+    ) -> SingleFlight[_T]:
         """Begin work that is found under these keys for as long as it can be joined."""
 
-        def gone(flight: Flight[_T]) -> None:
+        def gone(flight: SingleFlight[_T]) -> None:
             for key in keys:
                 if table.get(key) is flight:
                     del table[key]
 
-        flight = Flight(work, what, gone)
+        flight = SingleFlight(work, what, gone)
         table.update(dict.fromkeys(keys, flight))
         self._under_way.add(flight.task)
         flight.task.add_done_callback(self._under_way.discard)
@@ -1002,7 +1002,7 @@ def _seen(task: asyncio.Task[Any]) -> None:
         task.exception()  # those who wait have it, and if all of them have left, nobody misses it
 
 
-async def _landed(flights: set[Flight[_Brought]]) -> dict[Flight[_Brought], _Brought]:
+async def _landed(flights: set[SingleFlight[_ReadDays]]) -> dict[SingleFlight[_ReadDays], _ReadDays]:
     """What the flights have brought by the deadline."""
     with contextlib.ExitStack() as waiting:
         for flight in flights:
@@ -1015,17 +1015,17 @@ async def _landed(flights: set[Flight[_Brought]]) -> dict[Flight[_Brought], _Bro
         return {flight: _result(flight) for flight in flights}
 
 
-def _result(flight: Flight[_Brought]) -> _Brought:
+def _result(flight: SingleFlight[_ReadDays]) -> _ReadDays:
     try:
         return flight.result()
     except Unavailable as late:
-        return _Brought(_ANY_AGE, None, late)
+        return _ReadDays(_ANY_AGE, None, late)
 
 
 def _brought(
     cut: _Cut,
-    bringers: Mapping[int, Flight[_Brought]],
-    landed: Mapping[Flight[_Brought], _Brought],
+    bringers: Mapping[int, SingleFlight[_ReadDays]],
+    landed: Mapping[SingleFlight[_ReadDays], _ReadDays],
 ) -> dict[int, Share]:
     """What the flights have brought of the pieces."""
     found = {}
@@ -1037,11 +1037,11 @@ def _brought(
 
 
 @dataclass(frozen=True, slots=True)
-class _Days:
+class _DayReads:
     """The days that excerpts were read from: `found` shares them out as they stand in the days, `excerpts` in all."""
 
     cut: _Cut
-    kept: Mapping[int, Parcel]
+    kept: Mapping[int, DayEntry]
     found: Mapping[int, Share]
     excerpts: Sequence[Row]
     canonical: bool = True
@@ -1052,12 +1052,12 @@ class _Days:
             report = self.cut.call.report
             try:
                 again = _part(self.cut, self.cut.pieces[place], self.kept[place].share(report.row))
-            except Unreadable:
+            except UnreadableEntry:
                 raise Malformed(f"{report.code}: a day that was kept cannot be read") from None
             whole |= zip(map(id, share.rows), again.rows, strict=True)
         return [whole[id(row)] for row in self.excerpts]
 
-    def head(self, count: int, bad: BadValues) -> "_Days":
+    def head(self, count: int, bad: BadValues) -> "_DayReads":
         return replace(self, excerpts=self.excerpts[:count])
 
 
@@ -1065,22 +1065,22 @@ def _part(cut: _Cut, piece: Piece, share: Share) -> Share:
     return share if piece.whole else share.within(cut.column, piece.interval)
 
 
-def _worst(flights: Iterable[_Brought]) -> Exception | None:
+def _worst(flights: Iterable[_ReadDays]) -> Exception | None:
     """Of several errors, one that a stale answer does not excuse, if there is one."""
     errors = [flight.error for flight in flights if flight.error is not None]
     return min(errors, key=lambda error: isinstance(error, _EXCUSED), default=None)
 
 
-def _parcel(value: bytes | None) -> Parcel | None:
+def _parcel(value: bytes | None) -> DayEntry | None:
     if value is None:
         return None
     try:
         return parcel.unpack(value)
-    except Unreadable:
+    except UnreadableEntry:
         return None
 
 
-def _fresh(kept: Parcel | None, now: datetime.datetime, not_before: datetime.datetime = _ANY_AGE) -> bool:
+def _fresh(kept: DayEntry | None, now: datetime.datetime, not_before: datetime.datetime = _ANY_AGE) -> bool:
     """Return whether kept rows are trusted, and were read at `not_before` or later."""
     if kept is None or not kept.asked <= days.microseconds(now) < kept.fresh_until:
         return False

@@ -19,7 +19,7 @@ _MOST = 10_000
 _EVER = "all"
 
 
-class Ledger(Protocol):
+class ChangeLedger(Protocol):
     """A place where moments outlive the process."""
 
     def note(self, name: str, text: str) -> None:
@@ -37,7 +37,7 @@ class Changes:
     """
 
     def __init__(
-        self, store: Store | None, origin: Callable[[], str], ledger: Ledger | None = None, seconds: float = 0.0
+        self, store: Store | None, origin: Callable[[], str], ledger: ChangeLedger | None = None, seconds: float = 0.0
     ) -> None:
         self._store = store if store is not None and store.shared else None
         self._origin = origin

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from upstream.caching.days import microseconds
-from upstream.reports.order import Claim, Order, Share
+from upstream.reports.order import Claim, RowOrder, Share
 from upstream.reports.rows import Row
 
 # To be raised when a value means something else than before though its column's name and type stay.
@@ -32,12 +32,12 @@ def _unkept(value: object) -> None:
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_unkept)
 
 
-class Unreadable(Exception):
+class UnreadableEntry(Exception):
     """Bytes that are no parcel of these rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class DayEntry:
     """The head of a parcel: when its rows were read, until when they are trusted, and the order they were listed in.
 
     `print` is the fingerprint that its day had when it was read or checked last; NO_PRINT if none was taken.
@@ -69,13 +69,13 @@ class Parcel:
             places = _PLACES.decode(body[HEAD : self.start]) if self.start > HEAD else None
             rows = _decoder(row).decode(body[self.start :])
         except (msgspec.MsgspecError, ValueError) as error:
-            raise Unreadable(str(error)) from None
+            raise UnreadableEntry(str(error)) from None
         if len(rows) != self.count or (places is not None and len(places) != self.count):
-            raise Unreadable("the number of rows is not what it should be")
+            raise UnreadableEntry("the number of rows is not what it should be")
         return Share(rows, self.claim, self.fetch, places)
 
 
-def renewed(kept: Parcel, until: datetime.datetime, print: bytes) -> Parcel:
+def renewed(kept: DayEntry, until: datetime.datetime, print: bytes) -> DayEntry:
     """Return the parcel trusted until a later moment, with the fingerprint that its day has now."""
     head = _HEAD.pack(
         kept.asked,
@@ -122,14 +122,14 @@ def pack(share: Share, asked: datetime.datetime, fresh_for: float, print: bytes 
     return b"".join((head, places, _ENCODER.encode(share.rows)))
 
 
-def unpack(value: bytes) -> Parcel:
+def unpack(value: bytes) -> DayEntry:
     """The parcel, of which at least the first HEAD bytes are there. Raises Unreadable."""
     try:
         asked, fresh_until, fetch, order, proven, count, places, print = _HEAD.unpack_from(value)
-        claim = Claim(Order(order), bool(proven))
+        claim = Claim(RowOrder(order), bool(proven))
     except (struct.error, ValueError) as error:
-        raise Unreadable(str(error)) from None
-    return Parcel(asked, fresh_until, fetch, claim, count, value, HEAD + places, print)
+        raise UnreadableEntry(str(error)) from None
+    return DayEntry(asked, fresh_until, fetch, claim, count, value, HEAD + places, print)
 
 
 @lru_cache(maxsize=64)

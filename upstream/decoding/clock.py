@@ -22,15 +22,15 @@ _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:")
 _REST = re.compile(r"([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6}))?(Z?)")
 
 
-class Uneven(ValueError):
+class MixedForms(ValueError):
     """A time that no table tells: it is to be looked at by itself."""
 
 
-class Reader:
+class TimeReader:
     """Reads texts of one shape: all with `Z`, or all without an offset, in a zone's local time.
 
-    `hours[text[:14]] + rests[text[14:]]` are a text's microseconds since 1970 UTC; both raise `Uneven` for what is no
-    such text, and for an hour that is not to be counted on from.
+    `hours[text[:14]] + rests[text[14:]]` are the microseconds of a text since 1970 UTC. Both raise `MixedForms` for
+    another form of text, and for an hour in which the clock changes.
     """
 
     def __init__(self, zone: ZoneInfo, suffix: str) -> None:
@@ -38,7 +38,7 @@ class Reader:
         self.rests = _Rests(suffix)
 
     def read(self, texts: Sequence[str]) -> list[int]:
-        """Microseconds since 1970 UTC. Raises `Uneven` if one of the texts has to be looked at by itself."""
+        """Microseconds since 1970 UTC. Raises `MixedForms` if one of the texts has to be looked at by itself."""
         hours, rests = self.hours, self.rests
         return [hours[text[:14]] + rests[text[14:]] for text in texts]
 
@@ -48,7 +48,7 @@ class Reader:
         try:
             for known, found in ((self.hours, hours), (self.rests, rests)):
                 deque(map(known.__getitem__, found), maxlen=0)
-        except Uneven:
+        except MixedForms:
             return False
         # Of one length and with one separator.
         return len(set(map(len, rests))) == 1 and len({hour[10] for hour in hours}) == 1
@@ -62,12 +62,12 @@ class _Hours(dict[str, int]):
 
     def __missing__(self, text: str) -> int:
         if _HOUR.fullmatch(text) is None:
-            raise Uneven(text)
+            raise MixedForms(text)
         first = moment.moment(f"{text}00:00{self._suffix}", self._zone)
         last = moment.moment(f"{text}59:59{self._suffix}", self._zone)
         # An hour that the clock shows twice, or not as a whole, is none to count on from.
         if not isinstance(first, int) or not isinstance(last, int) or last - first != 3599 * _SECOND:
-            raise Uneven(text)
+            raise MixedForms(text)
         return _kept(self, text, first)
 
 
@@ -79,24 +79,24 @@ class _Rests(dict[str, int]):
     def __missing__(self, text: str) -> int:
         found = _REST.fullmatch(text)
         if found is None or found[4] != self._suffix:
-            raise Uneven(text)
+            raise MixedForms(text)
         seconds = int(found[1]) * 60 + int(found[2])
         return _kept(self, text, seconds * _SECOND + int((found[3] or "").ljust(6, "0")))
 
 
-class Writer:
+class TimeWriter:
     """Writes moments on the wall clock of a zone: `hours[m // QUARTER] + minutes[m // QUARTER][m % QUARTER]`.
 
     Of whole seconds: `hours[s // 900] + seconds[s // 900][s % 900]`.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
-        self.hours = _Written(zone)
+        self.hours = _WrittenTimes(zone)
         self.minutes = _Quarters(self.hours)
         self.seconds = _Seconds(self.minutes)
 
 
-class _Written(dict[int, str]):
+class _WrittenTimes(dict[int, str]):
     """The day and the hour of each quarter."""
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -105,14 +105,14 @@ class _Written(dict[int, str]):
         self._tables: dict[tuple[int, str], _Rest] = {}
 
     def told(self, quarter: int) -> tuple[str, "_Rest"]:
-        """How the texts of a quarter begin, and a table of how they go on. Raises `Uneven`."""
+        """How the texts of a quarter begin, and a table of how they go on. Raises `MixedForms`."""
         try:
             first = (_EPOCH + datetime.timedelta(microseconds=quarter * QUARTER)).astimezone(self._zone)
             last = (_EPOCH + datetime.timedelta(microseconds=(quarter + 1) * QUARTER - 1)).astimezone(self._zone)
         except OverflowError:
-            raise Uneven(str(quarter)) from None
+            raise MixedForms(str(quarter)) from None
         if first.utcoffset() != last.utcoffset() or first.minute % 15 or first.second:
-            raise Uneven(str(quarter))
+            raise MixedForms(str(quarter))
         text = first.isoformat()
         place = (first.minute, text[19:])
         if place not in self._tables:
@@ -124,7 +124,7 @@ class _Written(dict[int, str]):
 
 
 class _Quarters(dict[int, "_Rest"]):
-    def __init__(self, hours: _Written) -> None:
+    def __init__(self, hours: _WrittenTimes) -> None:
         super().__init__()
         self._hours = hours
 
@@ -165,30 +165,30 @@ class _Seconds(dict[int, dict[int, str]]):
 
 
 class Rewriter:
-    """Writes times read by a `Reader` on the wall clock of a zone: `hours[text[:14]] + rests[text[:14]][text[14:]]`.
+    """Write times of a `TimeReader` on the wall clock of a zone: `hours[text[:14]] + rests[text[:14]][text[14:]]`.
 
-    Raises `Uneven` for an hour that is not a whole one there.
+    Raises `MixedForms` for an hour that is not a whole one there.
     """
 
-    def __init__(self, reader: Reader, writer: Writer) -> None:
+    def __init__(self, reader: TimeReader, writer: TimeWriter) -> None:
         self.hours = _HoursRewritten(reader, writer)
         self.rests = _RestsRewritten(self.hours)
 
 
 class _HoursRewritten(dict[str, str]):
-    def __init__(self, reader: Reader, writer: Writer) -> None:
+    def __init__(self, reader: TimeReader, writer: TimeWriter) -> None:
         super().__init__()
         self._reader = reader
         self._writer = writer
         self._tables: dict[str, _RestRewritten] = {}
 
     def told(self, hour: str) -> tuple[str, "_RestRewritten"]:
-        """How the texts of an hour begin, and a table of how they go on. Raises `Uneven`."""
+        """How the texts of an hour begin, and a table of how they go on. Raises `MixedForms`."""
         first = self._reader.hours[hour] // QUARTER
         begins = {self._writer.hours[quarter] for quarter in range(first, first + 4)}
         offsets = {self._writer.minutes[quarter].offset for quarter in range(first, first + 4)}
         if len(begins) > 1 or len(offsets) > 1 or self._writer.minutes[first].minute:
-            raise Uneven(hour)
+            raise MixedForms(hour)
         (begin,), (offset,) = begins, offsets
         if offset not in self._tables:
             self._tables[offset] = _RestRewritten(self._reader.rests, offset)
@@ -229,15 +229,15 @@ def _kept(table: dict[K, V], key: K, value: V) -> V:
 
 
 @lru_cache(maxsize=64)
-def reader(zone: ZoneInfo, zulu: bool) -> Reader:
+def reader(zone: ZoneInfo, zulu: bool) -> TimeReader:
     """The reader of texts with `Z`, or of those in a zone's local time."""
-    return Reader(zone, "Z" if zulu else "")
+    return TimeReader(zone, "Z" if zulu else "")
 
 
 @lru_cache(maxsize=64)
-def writer(zone: ZoneInfo) -> Writer:
+def writer(zone: ZoneInfo) -> TimeWriter:
     """The writer of a zone."""
-    return Writer(zone)
+    return TimeWriter(zone)
 
 
 @lru_cache(maxsize=64)

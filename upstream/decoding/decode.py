@@ -1,9 +1,9 @@
 """Bytes to rows: what an upstream answered, read into the typed, canonical rows of its report.
 
-JSON is read once, by msgspec, straight into the rows' structs. Then one pass a column makes the values of the open
-columns canonical by the `Kind` in their annotation; equal values are converted once. Where an answer does not fit the
-structs, it is read a second time, row by row and column by column: a `BadValue` stands for each value that does not
-fit.
+msgspec reads the JSON once, straight into the structs of the rows. Then one pass over each column makes the values of
+the open columns canonical, by the `ColumnKind` in their annotation. Equal values are converted once. An answer that
+does not fit the structs is read a second time, row by row and column by column. A `BadValue` stands for each value that
+does not fit.
 
 Of a long answer whose rows are all alike, excerpts are read where not all columns are needed.
 """
@@ -27,9 +27,9 @@ import msgspec
 from upstream.decoding import clock, moment, money
 from upstream.decoding.bad_value import BadValue, BadValues, shown, sound
 from upstream.decoding.money import AMOUNTS
-from upstream.decoding.partial_row import Excerpt, Form, excerpt, getter
+from upstream.decoding.partial_row import PartialRow, RawForm, excerpt, getter
 from upstream.errors import Incomplete, Malformed
-from upstream.reports.rows import Kind, Row
+from upstream.reports.rows import ColumnKind, Row
 from upstream.reports.table import Report
 
 RowT = TypeVar("RowT", bound=Row)
@@ -64,7 +64,7 @@ def report_rows(
     columns: Collection[str] | None = None,
     needed: Collection[str] | None = None,
     bad: BadValues | None = None,
-) -> "Sheet | Failure":
+) -> "LazyRows | Failure":
     """The rows of a GameHub report (section "Response"), or the failure that it tells of.
 
     `zone` is the system's time zone, for times without an offset; `columns` are those that are to be canonical, all of
@@ -72,7 +72,7 @@ def report_rows(
     any other is noted in `bad`. Accepts `report` and `Report` (C8), and for a `single` report a bare object (C9).
     Raises Malformed, and Incomplete for `break: true` (C12).
     """
-    answer = _Answer(report, zone, columns, _needed(report, needed), bad or BadValues(report.code))
+    answer = _Envelope(report, zone, columns, _needed(report, needed), bad or BadValues(report.code))
     if columns is not None:
         found = _excerpts(answer, body, partial(_envelope, report), _regular_rows)
         if found is not None:
@@ -80,7 +80,7 @@ def report_rows(
     return _report_rows(answer, body)
 
 
-def _report_rows(answer: "_Answer", body: bytes) -> "Sheet | Failure":
+def _report_rows(answer: "_Envelope", body: bytes) -> "LazyRows | Failure":
     report = answer.report
     try:
         envelope, rows = _read(_envelope(report, report.row), report, report.row, body)
@@ -134,7 +134,7 @@ def log_page(
     The rows stand under the key that `game_type` names; `columns`, `needed` and `bad` are those of `report_rows`.
     Raises Malformed.
     """
-    answer = _Answer(report, zone, columns, _needed(report, needed), bad or BadValues(report.code))
+    answer = _Envelope(report, zone, columns, _needed(report, needed), bad or BadValues(report.code))
     if columns is not None:
         found = _excerpts(answer, body, partial(_log_envelope, report, game_type), _regular_log_rows)
         if found is not None:
@@ -143,7 +143,7 @@ def log_page(
     return _log_page(answer, game_type, body)
 
 
-def _log_page(answer: "_Answer", game_type: str, body: bytes) -> "LogPage[Row] | Failure":
+def _log_page(answer: "_Envelope", game_type: str, body: bytes) -> "LogPage[Row] | Failure":
     report, decoder = answer.report, partial(_log_envelope, answer.report, game_type)
     try:
         envelope, found = _read(decoder(report.row), report, report.row, body)
@@ -180,20 +180,20 @@ def log_failure(body: bytes) -> Failure | None:
 # What stands around the rows
 
 
-class _Told(msgspec.Struct, gc=False):
+class _UpstreamMessage(msgspec.Struct, gc=False):
     error: bool = False
     code: Any = None
     message: Any = None
 
 
-class _LogTold(msgspec.Struct, gc=False):
+class _GameLogMessage(msgspec.Struct, gc=False):
     status: int
     msg: Any = None
     detail: Any = None
 
 
-_FAILURE = msgspec.json.Decoder(_Told, strict=False)
-_LOG_FAILURE = msgspec.json.Decoder(_LogTold, strict=False)
+_FAILURE = msgspec.json.Decoder(_UpstreamMessage, strict=False)
+_LOG_FAILURE = msgspec.json.Decoder(_GameLogMessage, strict=False)
 LOG_KEYS = ("status", "msg", "detail", "total_count", "page", "perPage")
 
 
@@ -234,7 +234,7 @@ def _rows(row: Any) -> Any:
 def _decoder(envelope: Any, row: type[Row] | None = None) -> Any:
     # float_hook hands the number's own text to the open columns: no digit passes through a binary float. Of an excerpt
     # it can only be an amount, unless the answer is to be read row by row.
-    hook = AMOUNTS.__getitem__ if row is not None and issubclass(row, Excerpt) else str
+    hook = AMOUNTS.__getitem__ if row is not None and issubclass(row, PartialRow) else str
     return msgspec.json.Decoder(envelope, strict=False, float_hook=hook)
 
 
@@ -245,7 +245,7 @@ def _envelope(report: Report, row: Any) -> Any:
     envelope = msgspec.defstruct(
         f"{report.code}Envelope",
         [("cut", bool, False), ("lower", rows, None), ("upper", rows, None)],
-        bases=(_Told,),
+        bases=(_UpstreamMessage,),
         rename={"cut": "break", "lower": "report", "upper": "Report"},
         gc=False,
     )
@@ -261,7 +261,7 @@ def _log_envelope(report: Report, game_type: str, row: Any) -> Any:
             ("per_page", int | None, None),
             ("rows", row if row is msgspec.Raw else list[row] | None, None),
         ],
-        bases=(_LogTold,),
+        bases=(_GameLogMessage,),
         rename={"per_page": "perPage", "rows": game_type},
         gc=False,
     )
@@ -288,7 +288,7 @@ def _log_text(told: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Envelope:
     """An answer that is being read."""
 
     report: Report
@@ -297,9 +297,9 @@ class _Answer:
     needed: Collection[str]
     bad: BadValues
 
-    def sheet(self, rows: list[Row], body: bytes, envelope: Iterable[str]) -> "Sheet":
+    def sheet(self, rows: list[Row], body: bytes, envelope: Iterable[str]) -> "LazyRows":
         """The sheet of its rows. Raises Malformed."""
-        found = Sheet(rows, self.report, self.zone, bad=self.bad)
+        found = LazyRows(rows, self.report, self.zone, bad=self.bad)
         _refuse_duplicates(self.report, body, found, envelope)
         try:
             found.need(self.columns)
@@ -323,7 +323,7 @@ def _needed(report: Report, columns: Collection[str] | None) -> Collection[str]:
 
 
 def _by_column(
-    answer: _Answer,
+    answer: _Envelope,
     body: bytes,
     decoder: Callable[[Any], Any],
     rows_of: Callable[[Any], Any],
@@ -447,25 +447,25 @@ def _code_or_none(value: int | str) -> str | None:
 
 
 _SCALARS = {int, str, types.NoneType}
-_CONVERT: dict[Kind, Callable[[Any], Any]] = {
-    Kind.NO_ID: _no_id,
-    Kind.CODE: _code_or_none,
-    Kind.MONEY: money.amount,
+_CONVERT: dict[ColumnKind, Callable[[Any], Any]] = {
+    ColumnKind.NO_ID: _no_id,
+    ColumnKind.CODE: _code_or_none,
+    ColumnKind.MONEY: money.amount,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class _ColumnDecoder:
     """An open column: how it is read, and whether it must hold something."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     required: bool
     get: Callable[[Row], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Nest:
+class _NestedDecoder:
     """A column that holds rows of its own: a `single` one, a list of them, or an object of them keyed by id."""
 
     name: str
@@ -475,28 +475,28 @@ class _Nest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _DecodingPlan:
     """What is to be done with the rows of one struct, read once from its annotations."""
 
-    columns: tuple[_Column, ...]
-    nests: tuple[_Nest, ...]
+    columns: tuple[_ColumnDecoder, ...]
+    nests: tuple[_NestedDecoder, ...]
     required: tuple[str, ...]
     open: frozenset[str]
 
 
 @lru_cache(maxsize=512)
-def _plan(row: type[Row]) -> _Plan:
+def _plan(row: type[Row]) -> _DecodingPlan:
     hints = typing.get_type_hints(row, include_extras=True)
     columns, nests, required = [], [], []
     for field in msgspec.structs.fields(row):
         hint, get = hints[field.name], operator.attrgetter(field.name)
         if field.required:
             required.append(field.name)
-        kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
-        columns += [_Column(field.name, kind, field.required, get) for kind in kinds]
-        nests += [_Nest(field.name, inner, get, inner in typing.get_args(hint)) for inner in _structs(hint)]
+        kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, ColumnKind)]
+        columns += [_ColumnDecoder(field.name, kind, field.required, get) for kind in kinds]
+        nests += [_NestedDecoder(field.name, inner, get, inner in typing.get_args(hint)) for inner in _structs(hint)]
     opened = frozenset([column.name for column in columns] + [nest.name for nest in nests])
-    return _Plan(tuple(columns), tuple(nests), tuple(required), opened)
+    return _DecodingPlan(tuple(columns), tuple(nests), tuple(required), opened)
 
 
 def _structs(hint: Any) -> list[type[Row]]:
@@ -505,7 +505,7 @@ def _structs(hint: Any) -> list[type[Row]]:
     return list(dict.fromkeys(found for part in typing.get_args(hint) for found in _structs(part)))
 
 
-class Source(Protocol):
+class RawRows(Protocol):
     """What the whole rows of excerpts are read from."""
 
     @property
@@ -515,11 +515,11 @@ class Source(Protocol):
     def rows(self) -> Sequence[Row]:
         """The whole rows, one for each excerpt. Raises Malformed."""
 
-    def head(self, count: int, bad: BadValues) -> "Source":
+    def head(self, count: int, bad: BadValues) -> "RawRows":
         """The source of the first rows alone, which notes their bad values in `bad`."""
 
 
-class Sheet(list[Row]):
+class LazyRows(list[Row]):
     """The rows of an answer, whose open columns become canonical when they are first needed.
 
     What is not needed is not looked at. Nobody may read an open column that was not asked for with `need`. Excerpts
@@ -536,18 +536,18 @@ class Sheet(list[Row]):
         rows: Iterable[Row],
         report: Report,
         zone: ZoneInfo,
-        source: "Source | None" = None,
+        source: "RawRows | None" = None,
         bad: BadValues | None = None,
     ) -> None:
         super().__init__(rows)
         self.bad = bad or BadValues(report.code)
-        self._holds_excerpts = bool(self) and issubclass(type(self[0]), Excerpt)
+        self._holds_excerpts = bool(self) and issubclass(type(self[0]), PartialRow)
         self._report = report
         self._zone = zone
         self._open = _plan(report.row).open
         self._source = source
         self._met: Collection[str] | None = None  # the columns that were needed last
-        self._parts: Sequence[Sheet] = ()  # whose excerpts these are
+        self._parts: Sequence[LazyRows] = ()  # whose excerpts these are
         self._excerpts: list[Row] = []  # which gave way, and what to
         self._whole: dict[int, Row] = {}
         # The answer by whose rows the row of a bad value is numbered; None for this one: it must not refer to itself.
@@ -571,15 +571,15 @@ class Sheet(list[Row]):
         if self.bad.columns:
             self.refuse(columns)
 
-    def like(self, rows: Iterable[Row]) -> "Sheet":
+    def like(self, rows: Iterable[Row]) -> "LazyRows":
         """Some of the rows, none of which is read any longer but by this sheet."""
-        found = Sheet(rows, self._report, self._zone, bad=self.bad)
+        found = LazyRows(rows, self._report, self._zone, bad=self.bad)
         found._open = self._open
         found._parts = (self,) if self._holds_excerpts else ()
         found._origin = self._origin if self._origin is not None else self
         return found
 
-    def head(self, count: int) -> "Sheet":
+    def head(self, count: int) -> "LazyRows":
         """The first rows, in a sheet of their own: these go on being read by this one."""
         # What was told of the answer is not told again of its head.
         bad = BadValues(self._report.code, self.bad.correlation_id if self.bad.columns else "")
@@ -589,7 +589,7 @@ class Sheet(list[Row]):
             found.bad, found._origin = bad, None  # or the first rows would hold the whole answer
             return found
         if self._source is not None:
-            return Sheet(self[:count], self._report, self._zone, self._source.head(count, bad), bad)
+            return LazyRows(self[:count], self._report, self._zone, self._source.head(count, bad), bad)
         if len(self) == sum(map(len, self._parts)):
             return self._parts[0].head(count)
         found = self.like(self[:count])
@@ -597,14 +597,14 @@ class Sheet(list[Row]):
         return found
 
     @staticmethod
-    def joined(sheets: Sequence["Sheet"]) -> "Sheet":
+    def joined(sheets: Sequence["LazyRows"]) -> "LazyRows":
         """The rows of several sheets of one report, none of which is read any longer."""
         kinds = {type(row) for sheet in sheets for row in sheet[:1]}
         if len(kinds) > 1 or len({sheet._open for sheet in sheets}) > 1:
             for sheet in sheets:
                 sheet.need()
         first = sheets[0]
-        found = Sheet((row for sheet in sheets for row in sheet), first._report, first._zone, bad=first.bad)
+        found = LazyRows((row for sheet in sheets for row in sheet), first._report, first._zone, bad=first.bad)
         found._open = first._open
         found._parts = sheets if any(sheet._holds_excerpts for sheet in sheets) else ()
         return found
@@ -665,31 +665,31 @@ class Sheet(list[Row]):
 
 def need(rows: Sequence[Row], columns: Collection[str] | None) -> None:
     """Make columns of an answer's rows canonical, if they are not. Raises Malformed."""
-    if isinstance(rows, Sheet):
+    if isinstance(rows, LazyRows):
         rows.need(columns)
 
 
 def irregular(rows: Sequence[Row]) -> Collection[str]:
     """The columns of an answer's rows in which a bad value was found so far."""
-    return rows.bad.columns if isinstance(rows, Sheet) else ()
+    return rows.bad.columns if isinstance(rows, LazyRows) else ()
 
 
 def require(rows: Sequence[Row], columns: Collection[str]) -> None:
     """Make columns of an answer's rows canonical, none of which may hold a bad value. Raises Malformed."""
-    if isinstance(rows, Sheet):
+    if isinstance(rows, LazyRows):
         rows.require(columns)
 
 
 def like(rows: Sequence[Row], some: list[Row]) -> list[Row]:
     """Some of an answer's canonical rows, or copies of them, as an answer that tells where bad values are."""
-    return rows.like(some) if isinstance(rows, Sheet) and rows.irregular else some
+    return rows.like(some) if isinstance(rows, LazyRows) and rows.irregular else some
 
 
 def marked(rows: list[Row], report: Report, zone: ZoneInfo, columns: Collection[str]) -> list[Row]:
     """Canonical rows as an answer that tells in which columns it holds bad values."""
     if not columns:
         return rows
-    found = Sheet(rows, report, zone)
+    found = LazyRows(rows, report, zone)
     found._open = frozenset()
     found.bad.columns.update(columns)
     return found
@@ -699,19 +699,19 @@ def joined(parts: Sequence[list[Row]]) -> list[Row]:
     """The canonical rows of several answers of one report."""
     rows = [row for part in parts for row in part]
     for part in parts:
-        if isinstance(part, Sheet) and part.irregular:
+        if isinstance(part, LazyRows) and part.irregular:
             return marked(rows, part._report, part._zone, {name for each in parts for name in irregular(each)})
     return rows
 
 
 def whole(rows: Sequence[Row], some: Sequence[Row]) -> Sequence[Row]:
     """The whole rows that some of an answer's rows are, or are excerpts of. Raises Malformed."""
-    return rows.whole(some) if isinstance(rows, Sheet) else some
+    return rows.whole(some) if isinstance(rows, LazyRows) else some
 
 
 def head(rows: Sequence[Row], count: int) -> Sequence[Row]:
     """The first of an answer's rows, to be kept apart from the others."""
-    return rows.head(count) if isinstance(rows, Sheet) else list(map(copy.copy, rows[:count]))
+    return rows.head(count) if isinstance(rows, LazyRows) else list(map(copy.copy, rows[:count]))
 
 
 def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo, spoil: _Spoil) -> None:
@@ -725,7 +725,7 @@ def _canonicalise(rows: Sequence[Row], row: type[Row], zone: ZoneInfo, spoil: _S
         _nest(nest, zone, rows, spoil)
 
 
-def _nest(nest: _Nest, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
+def _nest(nest: _NestedDecoder, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
     if nest.single:
         _one_each(nest, rows, spoil)
 
@@ -741,7 +741,7 @@ def _nest(nest: _Nest, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> No
     _canonicalise(list(_inside(map(nest.get, rows), nest.row)), nest.row, zone, spoil_inside)
 
 
-def _one_each(nest: _Nest, rows: Sequence[Row], spoil: _Spoil) -> None:
+def _one_each(nest: _NestedDecoder, rows: Sequence[Row], spoil: _Spoil) -> None:
     """Take the one object out of a list: PHP writes an empty object as an empty list (C39)."""
     for place, row in enumerate(rows):
         value = nest.get(row)
@@ -761,7 +761,7 @@ def _named(name: str, value: Any, row: type[Row]) -> Iterable[str]:
         yield from (f"{name}[{key}]" for key, each in value.items() if isinstance(each, row))
 
 
-def _column(column: _Column, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
+def _column(column: _ColumnDecoder, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil) -> None:
     values = list(map(column.get, rows))
     kinds = set(map(type, values))
     canonical = _at_once(column.kind, column.required, values, kinds, zone) if kinds <= _SCALARS else None
@@ -775,7 +775,7 @@ def _column(column: _Column, zone: ZoneInfo, rows: Sequence[Row], spoil: _Spoil)
                 setattr(each, name, new)
 
 
-def _each(column: _Column, rows: Sequence[Row], values: list[Any], zone: ZoneInfo, spoil: _Spoil) -> None:
+def _each(column: _ColumnDecoder, rows: Sequence[Row], values: list[Any], zone: ZoneInfo, spoil: _Spoil) -> None:
     """Make a column canonical value by value, equal values once; what cannot be becomes what `spoil` gives for it."""
     name = column.name
     # Told apart by type, since True is 1 to a dictionary.
@@ -789,23 +789,23 @@ def _each(column: _Column, rows: Sequence[Row], values: list[Any], zone: ZoneInf
             setattr(row, name, spoil(place, name, f"{shown(value)} {wrong[value]}"))
         else:
             good.append(row)
-    if column.kind is Kind.MOMENT and any(isinstance(time, datetime.datetime) for time in found.values()):
+    if column.kind is ColumnKind.MOMENT and any(isinstance(time, datetime.datetime) for time in found.values()):
         _unfold(column, good, found, zone)
         return
     for row in good:
         setattr(row, name, found[column.get(row)])
 
 
-def _at_once(kind: Kind, required: bool, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
+def _at_once(kind: ColumnKind, required: bool, values: list[Any], kinds: set[type], zone: ZoneInfo) -> list[Any] | None:
     """The canonical values of a column whose values are all of one plain form; None if they are to be looked at."""
-    if kind is Kind.MONEY:
+    if kind is ColumnKind.MONEY:
         if kinds <= _NUMBERS:
             try:
                 return list(map(AMOUNTS.__getitem__, values))
             except ValueError:
                 return None
         return None
-    if kind is Kind.MOMENT:
+    if kind is ColumnKind.MOMENT:
         if kinds == _INTEGERS and 0 not in values and min(values) >= moment.FIRST and max(values) <= moment.LAST:
             return [value * 1_000_000 for value in values]
         if kinds == _TEXTS:
@@ -816,7 +816,7 @@ def _at_once(kind: Kind, required: bool, values: list[Any], kinds: set[type], zo
         return None
     if required and types.NoneType in kinds:
         return None
-    if kind is Kind.NO_ID:
+    if kind is ColumnKind.NO_ID:
         return values if kinds <= _NO_IDS and 0 not in values else None
     if kinds <= _CODES:
         if _NO_CODES.isdisjoint(values):
@@ -832,7 +832,7 @@ _NO_IDS, _CODES = {int, types.NoneType}, {str, types.NoneType}
 _NO_CODES = frozenset({"", "0"})
 
 
-def _converted(column: _Column, values: Iterable[Any], zone: ZoneInfo) -> tuple[dict[Any, Any], dict[Any, str]]:
+def _converted(column: _ColumnDecoder, values: Iterable[Any], zone: ZoneInfo) -> tuple[dict[Any, Any], dict[Any, str]]:
     """What values become, and what is wrong with those that cannot be converted."""
     found: dict[Any, Any] = {}
     wrong: dict[Any, str] = {}
@@ -847,15 +847,15 @@ def _converted(column: _Column, values: Iterable[Any], zone: ZoneInfo) -> tuple[
     return found, wrong
 
 
-def _one(kind: Kind, value: Any, zone: ZoneInfo) -> Any:
+def _one(kind: ColumnKind, value: Any, zone: ZoneInfo) -> Any:
     if value is None:
         return None
-    if kind is Kind.MOMENT:
+    if kind is ColumnKind.MOMENT:
         return None if moment.is_none(value) else moment.moment(value, zone)
     return _CONVERT[kind](value)
 
 
-def _unfold(column: _Column, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
+def _unfold(column: _ColumnDecoder, rows: Sequence[Row], found: dict[Any, Any], zone: ZoneInfo) -> None:
     """Set a column in which the clock showed some times twice: as the first showing, whatever stands beside (C29)."""
     timed = [row for row in rows if found[column.get(row)] is not None]
     times = [found[column.get(row)] for row in timed]
@@ -889,15 +889,15 @@ def _fields(row: type[Row]) -> frozenset[str]:
 def _columns(kind: type[Row]) -> frozenset[str]:
     """The columns that a kind of row has."""
     found = _fields(kind)
-    return found.union(kind.forms) if issubclass(kind, Excerpt) else found
+    return found.union(kind.forms) if issubclass(kind, PartialRow) else found
 
 
 def _excerpts(
-    answer: _Answer,
+    answer: _Envelope,
     body: bytes,
     decoder: Callable[[Any], Any],
     rows_of: Callable[[Any], list[Row] | None],
-) -> tuple[Any, Sheet] | None:
+) -> tuple[Any, LazyRows] | None:
     """What stands around the rows, and excerpts of these; None if the answer has to be read row by row.
 
     The first row is read whole. That the others are like it is told by the number of keys.
@@ -918,7 +918,7 @@ def _excerpts(
     except (*_BROKEN, KeyError):
         return None
 
-    return envelope, Sheet(found, report, zone, _Body(answer, decoder, rows_of, body), answer.bad)
+    return envelope, LazyRows(found, report, zone, _Body(answer, decoder, rows_of, body), answer.bad)
 
 
 def excerpt_of(report: Report, columns: Collection[str], zone: ZoneInfo) -> type[Row] | None:
@@ -938,32 +938,32 @@ _LONG = 16_384
 _WHATEVER = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 
 
-def _forms(plan: _Plan, names: Collection[str], first: dict[str, Any]) -> frozenset[tuple[str, Form]]:
+def _forms(plan: _DecodingPlan, names: Collection[str], first: dict[str, Any]) -> frozenset[tuple[str, RawForm]]:
     """How the moments came that are read, if the first row is anything to go by."""
     found = set()
     for column in plan.columns:
-        if column.kind is Kind.MOMENT and column.name in names:
+        if column.kind is ColumnKind.MOMENT and column.name in names:
             value = first[column.name]
-            local = Form.ZULU if isinstance(value, str) and value.endswith("Z") else Form.LOCAL
-            found.add((column.name, Form.SECONDS if isinstance(value, int) else local))
+            local = RawForm.ZULU if isinstance(value, str) and value.endswith("Z") else RawForm.LOCAL
+            found.add((column.name, RawForm.SECONDS if isinstance(value, int) else local))
     return frozenset(found)
 
 
-def _plain(kind: type[Excerpt], rows: Sequence[Row], zone: ZoneInfo) -> bool:
+def _plain(kind: type[PartialRow], rows: Sequence[Row], zone: ZoneInfo) -> bool:
     """Whether the columns of excerpts are in good form. Those that are not to stay as they came become canonical."""
     optional = {column.name for column in _plan(kind.of).columns if not column.required}
     for name, form in kind.forms.items():
         raw = list(map(getter(kind, name), rows))
-        if form is Form.AMOUNT:
+        if form is RawForm.AMOUNT:
             if name in optional:
                 raw = [value for value in raw if value is not None]
             if not set(map(type, raw)) <= _NUMBERS:
                 return False
             deque(map(AMOUNTS.__getitem__, raw), maxlen=0)
-        elif form is Form.SECONDS:
+        elif form is RawForm.SECONDS:
             if 0 in raw:
                 return False
-        elif not clock.reader(zone, form is Form.ZULU).in_line(raw):
+        elif not clock.reader(zone, form is RawForm.ZULU).in_line(raw):
             return False
     plan = _plan(kind)
     wrong: list[str] = []
@@ -985,7 +985,7 @@ _UNREAD = BadValue(BadValues(""), 0, "", "")
 class _Body:
     """An answer of flat rows, as it came."""
 
-    answer: _Answer
+    answer: _Envelope
     decoder: Callable[[Any], Any]
     rows_of: Callable[[Any], Any]
     body: bytes
@@ -1074,14 +1074,14 @@ def _first(body: bytes) -> tuple[bytes, bytes]:
     return (body[:start] + body[stop:], body[start:end]) if 0 < start < end <= stop else (body, b"")
 
 
-class _Twice(Exception):
+class _DuplicateKey(Exception):
     """A key that is written twice in one object."""
 
 
 def _pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(found)
     if len(read) < len(found):
-        raise _Twice(next(name for name, times in Counter(name for name, _ in found).items() if times > 1))
+        raise _DuplicateKey(next(name for name, times in Counter(name for name, _ in found).items() if times > 1))
     return read
 
 
@@ -1092,6 +1092,6 @@ def _duplicate(body: bytes) -> str | None:
     """The first key that is written twice. Raises ValueError for what is no JSON."""
     try:
         _STRICT.decode(body.decode())
-    except _Twice as twice:
+    except _DuplicateKey as twice:
         return str(twice)
     return None

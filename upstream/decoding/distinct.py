@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Any
 
 from upstream.decoding.bad_value import BadValue
-from upstream.decoding.decode import Sheet, need, whole
+from upstream.decoding.decode import LazyRows, need, whole
 from upstream.errors import Malformed, UpstreamError
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
@@ -26,7 +26,7 @@ def distinct(report: Report, rows: list[Row]) -> list[Row]:
         if other is not row and not _same(other, row):
             raise Malformed(f"{report.code}: two different rows have the {report.id} {id}")
     found = list(first.values())
-    return rows.like(found) if isinstance(rows, Sheet) else found
+    return rows.like(found) if isinstance(rows, LazyRows) else found
 
 
 def _same(one: Row, other: Row) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 from typing import Any
 
-from upstream.reports.rows import DailyMovement
+from upstream.reports.rows import DailyMovementRow
 
 # Sums of amounts of up to a hundred digits, none of them lost.
 EXACT = Context(prec=400, traps=[Inexact])
@@ -30,7 +30,7 @@ FINANCIAL_PARTS: Mapping[tuple[int, int], str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class NumberForms:
     """Totals of a group on one day, without signs: wagers, refunds and payments."""
 
     wagers: Decimal = Decimal(0)
@@ -43,29 +43,29 @@ class Figures:
         return EXACT.subtract(EXACT.subtract(self.wagers, self.refunds), self.paid)
 
 
-NOTHING = Figures()
+NOTHING = NumberForms()
 
 
-def of_day(row: DailyMovement) -> Figures:
+def of_day(row: DailyMovementRow) -> NumberForms:
     """Return the figures of a row of R1, whose refunds and payments are negative."""
     refunds, paid = Decimal(row.total_refunds_real), Decimal(row.total_paid)
-    return Figures(Decimal(row.total_wagers_real), EXACT.minus(refunds), EXACT.minus(paid))
+    return NumberForms(Decimal(row.total_wagers_real), EXACT.minus(refunds), EXACT.minus(paid))
 
 
-def of_movements(rows: Iterable[Any]) -> Figures | None:
+def of_movements(rows: Iterable[Any]) -> NumberForms | None:
     """Return the figures of movements of R5, or None if a type is among them whose total is not known."""
     return _added((PARTS.get(row.type.casefold()), row.currency_amount) for row in rows)
 
 
-def of_finance(rows: Iterable[Any]) -> Figures | None:
+def of_finance(rows: Iterable[Any]) -> NumberForms | None:
     """Return the figures of movements of R11, or None if a type is among them whose total is not known."""
     return _added((FINANCIAL_PARTS.get((row.type, row.subtype)), row.currency_amount) for row in rows)
 
 
-def _added(parts: Iterable[tuple[str | None, str]]) -> Figures | None:
+def _added(parts: Iterable[tuple[str | None, str]]) -> NumberForms | None:
     sums = {"wagers": Decimal(0), "refunds": Decimal(0), "paid": Decimal(0), "": Decimal(0)}
     for part, amount in parts:
         if part is None:
             return None
         sums[part] = EXACT.add(sums[part], Decimal(amount))
-    return Figures(sums["wagers"], sums["refunds"], sums["paid"])
+    return NumberForms(sums["wagers"], sums["refunds"], sums["paid"])

@@ -17,10 +17,10 @@ import msgspec
 
 from upstream.decoding import clock, moment
 from upstream.decoding.money import AMOUNTS
-from upstream.reports.rows import Kind, Row
+from upstream.reports.rows import ColumnKind, Row
 
 
-class Form(Enum):
+class RawForm(Enum):
     """How a column came, in all rows of an answer."""
 
     AMOUNT = "numbers or texts"
@@ -29,28 +29,28 @@ class Form(Enum):
     LOCAL = "texts without an offset, in the system's time zone"
 
 
-class Excerpt(Row):
+class PartialRow(Row):
     """Some columns of a row of `of`; `forms` tells which of them are as they came, `zone` is the system's."""
 
     of: ClassVar[type[Row]] = Row
-    forms: ClassVar[Mapping[str, Form]] = {}
+    forms: ClassVar[Mapping[str, RawForm]] = {}
     zone: ClassVar[ZoneInfo]
 
 
 def report_row(kind: type[Row]) -> type[Row]:
     """The kind of row that an excerpt is one of; any other kind is its own."""
-    return kind.of if issubclass(kind, Excerpt) else kind
+    return kind.of if issubclass(kind, PartialRow) else kind
 
 
-def form(kind: type[Row], column: str) -> Form | None:
+def form(kind: type[Row], column: str) -> RawForm | None:
     """How a column came that is still as it came; None if it is canonical."""
-    return kind.forms.get(column) if issubclass(kind, Excerpt) else None
+    return kind.forms.get(column) if issubclass(kind, PartialRow) else None
 
 
 def values(rows: Sequence[Row], column: str) -> Iterable[Any]:
     """The canonical values of a column of rows that are all of one kind."""
     kind = type(rows[0])
-    if form(kind, column) is not Form.AMOUNT:
+    if form(kind, column) is not RawForm.AMOUNT:
         return list(map(attrgetter(column), rows))
     came = list(map(getter(kind, column), rows))
     try:
@@ -66,7 +66,9 @@ def getter(kind: type[Row], *columns: str) -> Callable[[Any], Any]:
 
 
 @lru_cache(maxsize=512)
-def excerpt(row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str, Form]] | None, zone: ZoneInfo) -> Any:
+def excerpt(
+    row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str, RawForm]] | None, zone: ZoneInfo
+) -> Any:
     """The excerpt of a kind of row that holds these columns.
 
     `forms` are those of its moments; None says that all is canonical.
@@ -80,9 +82,9 @@ def excerpt(row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str,
         name, hint = field.name, hints[field.name]
         if name not in columns:
             continue
-        kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Kind)]
-        if kinds == [Kind.MONEY] and forms is not None:
-            told[name] = Form.AMOUNT
+        kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, ColumnKind)]
+        if kinds == [ColumnKind.MONEY] and forms is not None:
+            told[name] = RawForm.AMOUNT
         if name in told:
             raw = f"raw_{name}"
             names[raw] = name
@@ -91,7 +93,7 @@ def excerpt(row: type[Row], columns: frozenset[str], forms: frozenset[tuple[str,
         fields.append((name, hint) if field.required else (name, hint, field.default))
     namespace["forms"] = {name: how for name, how in told.items() if name in columns}
     return msgspec.defstruct(
-        f"{row.__name__}Excerpt", fields, bases=(Excerpt,), namespace=namespace, rename=names, gc=False, kw_only=True
+        f"{row.__name__}Excerpt", fields, bases=(PartialRow,), namespace=namespace, rename=names, gc=False, kw_only=True
     )
 
 
@@ -120,10 +122,15 @@ def _text(zulu: bool) -> Callable[[str, ZoneInfo], Callable[[Any], Any]]:
     return made
 
 
-_CANONICAL = {Form.AMOUNT: _amount, Form.SECONDS: _seconds, Form.ZULU: _text(True), Form.LOCAL: _text(False)}
-_HINTS: dict[Form, Any] = {
-    Form.AMOUNT: Annotated[Any, "as it came"],
-    Form.SECONDS: Annotated[int, msgspec.Meta(ge=moment.FIRST, le=moment.LAST)],
-    Form.ZULU: str,
-    Form.LOCAL: str,
+_CANONICAL = {
+    RawForm.AMOUNT: _amount,
+    RawForm.SECONDS: _seconds,
+    RawForm.ZULU: _text(True),
+    RawForm.LOCAL: _text(False),
+}
+_HINTS: dict[RawForm, Any] = {
+    RawForm.AMOUNT: Annotated[Any, "as it came"],
+    RawForm.SECONDS: Annotated[int, msgspec.Meta(ge=moment.FIRST, le=moment.LAST)],
+    RawForm.ZULU: str,
+    RawForm.LOCAL: str,
 }

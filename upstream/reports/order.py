@@ -26,7 +26,7 @@ from upstream.reports.rows import Row
 _MIXED_FOR = datetime.timedelta(days=1)
 
 
-class Order(IntEnum):
+class RowOrder(IntEnum):
     """What a fetch tells of the order in which its upstream lists days."""
 
     NONE = 0  # nothing: all rows have one time
@@ -40,7 +40,7 @@ class Order(IntEnum):
 class Claim:
     """An order, and whether it was seen between days, which counts, or only inside one, which hints."""
 
-    order: Order
+    order: RowOrder
     proven: bool = False
 
 
@@ -86,7 +86,7 @@ def shares(
     shared: list[list[Row]] = [[] for _ in pieces]
     for row, home in zip(rows, homes, strict=True):
         shared[home].append(row)
-    if claim.order is not Order.MIXED:
+    if claim.order is not RowOrder.MIXED:
         return claim, [Share(each, claim, fetch, None, wrong) for each in shared]
     places: list[list[int]] = [[] for _ in pieces]
     for place, home in enumerate(homes):
@@ -96,37 +96,37 @@ def shares(
 
 def _claim(homes: list[int], values: list[Any]) -> Claim:
     if not homes:
-        return Claim(Order.NONE)
+        return Claim(RowOrder.NONE)
     proven = min(homes) != max(homes)
     if not proven and min(values) == max(values):
-        return Claim(Order.NONE)
+        return Claim(RowOrder.NONE)
     told = homes if proven else values
     # Sorting what is in order already takes one pass.
     if sorted(told) == told:
-        return Claim(Order.ASCENDING, proven)
+        return Claim(RowOrder.ASCENDING, proven)
     if sorted(told, reverse=True) == told:
-        return Claim(Order.DESCENDING, proven)
-    return Claim(Order.MIXED, True) if proven else Claim(Order.UNSURE)
+        return Claim(RowOrder.DESCENDING, proven)
+    return Claim(RowOrder.MIXED, True) if proven else Claim(RowOrder.UNSURE)
 
 
-class Orders:
+class RowOrders:
     """What has been seen of each kind of call, by `shape`: a report and the names of the parameters it is given."""
 
     def __init__(self) -> None:
-        self._seen: dict[Hashable, Order] = {}
+        self._seen: dict[Hashable, RowOrder] = {}
         self._mixed: dict[Hashable, datetime.datetime] = {}
 
     def learn(self, shape: Hashable, claim: Claim, now: datetime.datetime) -> None:
         """Remember what a fetch has proven."""
         if not claim.proven:
             return
-        if claim.order is Order.MIXED:
+        if claim.order is RowOrder.MIXED:
             # Fetches of few rows may look ordered by luck: for a time they are not believed.
             self._mixed[shape] = now + _MIXED_FOR
         else:
             self._seen[shape] = claim.order
 
-    def settle(self, shape: Hashable, claims: Sequence[Claim], now: datetime.datetime) -> Order | None:
+    def settle(self, shape: Hashable, claims: Sequence[Claim], now: datetime.datetime) -> RowOrder | None:
         """The order of days that the claims of several fetches, and what was seen before, agree on."""
         mixed = self._mixed.get(shape)
         if mixed is not None and now < mixed:
@@ -136,15 +136,15 @@ class Orders:
         if (seen := self._seen.get(shape)) is not None:
             told.add(seen)
             proven = True
-        if Order.MIXED in told or (Order.UNSURE in told and not proven):
+        if RowOrder.MIXED in told or (RowOrder.UNSURE in told and not proven):
             return None
-        told -= {Order.NONE, Order.UNSURE}
+        told -= {RowOrder.NONE, RowOrder.UNSURE}
         return told.pop() if len(told) == 1 else None
 
     def hopeless(self, shape: Hashable, claims: Sequence[Claim], now: datetime.datetime) -> bool:
         """Whether rows that make these claims cannot be joined to those of another fetch, whatever that brings."""
         # What another fetch may yet prove is stood for by either order in turn.
-        either = (Claim(Order.ASCENDING, True), Claim(Order.DESCENDING, True))
+        either = (Claim(RowOrder.ASCENDING, True), Claim(RowOrder.DESCENDING, True))
         return all(self.settle(shape, [*claims, hoped], now) is None for hoped in either)
 
     def join(self, shape: Hashable, found: Sequence[Share], now: datetime.datetime) -> list[Any] | None:
@@ -160,10 +160,10 @@ class Orders:
                     rows += share.rows
                     places += share.places or ()
                 return [rows[place] for place in sorted(range(len(rows)), key=places.__getitem__)]
-            order: Order | None = filled[0].claim.order
+            order: RowOrder | None = filled[0].claim.order
         else:
             order = self.settle(shape, [share.claim for share in filled], now)
         if order is None:
             return None
-        ordered = filled if order is Order.ASCENDING else filled[::-1]
+        ordered = filled if order is RowOrder.ASCENDING else filled[::-1]
         return [row for share in ordered for row in share.rows]

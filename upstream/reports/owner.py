@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 
-class Whose(Enum):
+class OwnerKind(Enum):
     """What a parameter may name, and whose an object may be."""
 
     GROUP = "a group"
@@ -15,7 +15,7 @@ class Whose(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class OwnerColumns:
     """The columns that tell of a group or a user: its id and the partner's id, either of which is enough; and more."""
 
     id: str
@@ -38,9 +38,9 @@ class Owner:
     is taken out, too.
     """
 
-    by: Whose | None = None
-    group: Told | None = None
-    user: Told | None = None
+    by: OwnerKind | None = None
+    group: OwnerColumns | None = None
+    user: OwnerColumns | None = None
     parts: Mapping[str, "Owner"] = field(default_factory=dict)
     only_with_parts: tuple[str, ...] = ()
 

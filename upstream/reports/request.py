@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from upstream.call import Call
 from upstream.decoding import moment
-from upstream.decoding.decode import LOG_KEYS, Sheet
+from upstream.decoding.decode import LOG_KEYS, LazyRows
 from upstream.decoding.partial_row import form, getter
 from upstream.errors import Malformed
 from upstream.interval import Interval, midnight
@@ -191,7 +191,7 @@ def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
     if all(kept):
         return rows
     found = list(itertools.compress(rows, kept))
-    return rows.like(found) if isinstance(rows, Sheet) else found
+    return rows.like(found) if isinstance(rows, LazyRows) else found
 
 
 def columns(call: Call) -> frozenset[str] | None:

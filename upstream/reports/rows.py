@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """How a column's wire value becomes the row's value (`upstream/decoding/decode.py` carries it out)."""
 
     NO_ID = "id or none"
@@ -35,10 +35,10 @@ class Kind(Enum):
 
 # The wire types are open (`Any`) where JSON writes one value in several types: the decoder makes them one.
 Id = int
-NoId = Annotated[Any, Kind.NO_ID]
-Code = Annotated[Any, Kind.CODE]
-Money = Annotated[Any, Kind.MONEY]
-Moment = Annotated[Any, Kind.MOMENT]
+NoId = Annotated[Any, ColumnKind.NO_ID]
+Code = Annotated[Any, ColumnKind.CODE]
+Money = Annotated[Any, ColumnKind.MONEY]
+Moment = Annotated[Any, ColumnKind.MOMENT]
 Day = datetime.date
 Count = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
@@ -50,7 +50,7 @@ class Row(msgspec.Struct, gc=False):
 # R1 users_report
 
 
-class DailyMovement(Row, kw_only=True):
+class DailyMovementRow(Row, kw_only=True):
     """R1: the movements of a group on one day."""
 
     timestamp: Day
@@ -90,7 +90,7 @@ class CardWinner(Row, kw_only=True):
     prize_name: str | None = None
 
 
-class RoomGame(Row, kw_only=True):
+class RoomGameRow(Row, kw_only=True):
     """R2: a game of a room, with its prizes and winners."""
 
     id: Id
@@ -153,14 +153,14 @@ class WinPrize(Row, kw_only=True):
     amount: Money = None
 
 
-class Win(Row, kw_only=True):
+class WinPart(Row, kw_only=True):
     """R3: what one card of a ticket won; `prizes` is keyed by prize id (C16)."""
 
     prizes: dict[str, WinPrize] | list[WinPrize] | None = None
     card_id: Code
 
 
-class Party(Row, kw_only=True):
+class PartyPart(Row, kw_only=True):
     """R3: who sold, or who paid out, a ticket."""
 
     user_id: NoId = None
@@ -169,7 +169,7 @@ class Party(Row, kw_only=True):
     external_group_id: Code = None
 
 
-class Card(Row, kw_only=True):
+class CardPart(Row, kw_only=True):
     """R3: a card of a ticket."""
 
     numbers: list[Count]
@@ -183,13 +183,13 @@ class GameDetailTicket(Row, kw_only=True):
     created_at: Moment = None
     seller_group_id: NoId = None
     external_seller_group_id: Code = None
-    win_info: list[Win] | None = None
-    pay_info: Party | list[Party] | bool | None = None
-    sell_info: Party | list[Party] | bool | None = None
-    cards: list[Card] | None = None
+    win_info: list[WinPart] | None = None
+    pay_info: PartyPart | list[PartyPart] | bool | None = None
+    sell_info: PartyPart | list[PartyPart] | bool | None = None
+    cards: list[CardPart] | None = None
 
 
-class GameDetail(Row, kw_only=True):
+class GameDetailRow(Row, kw_only=True):
     """R3: one game, with tickets, cards, balls, prizes and jackpot."""
 
     game_id: Id
@@ -256,7 +256,7 @@ class GameSummaryPrize(Row, kw_only=True):
     winners: list[GameSummaryWinner] | None = None
 
 
-class GameSummary(Row, kw_only=True):
+class GameSummaryRow(Row, kw_only=True):
     """R4: one game: totals, refunds, duration and prizes. `bs_room_id` is the room's name, `pjp_id` the jackpot's."""
 
     bs_game_id_main: Id
@@ -291,7 +291,7 @@ class GameSummary(Row, kw_only=True):
 # R5 api_retail_movements
 
 
-class GroupMovement(Row, kw_only=True):
+class GroupMovementRow(Row, kw_only=True):
     """R5: a movement made in a group, with its user, ticket and game. The amount carries no sign (C19)."""
 
     movement_id: Id
@@ -319,7 +319,7 @@ class GameOnSalePrize(Row, kw_only=True):
     amount: Money = None
 
 
-class GameOnSale(Row, kw_only=True):
+class GameOnSaleRow(Row, kw_only=True):
     """R6: a game that sells or presells. `bs_room_id` is the room's name, `status` a text (C17)."""
 
     id: Id
@@ -335,7 +335,7 @@ class GameOnSale(Row, kw_only=True):
 # R7 transaction_report
 
 
-class UserTransaction(Row, kw_only=True):
+class UserTransactionRow(Row, kw_only=True):
     """R7: a movement of one user, wherever it was made, with its currency; seen from the user's wallet (C19)."""
 
     movement_id: Id
@@ -353,7 +353,7 @@ class UserTransaction(Row, kw_only=True):
 # R8 api_groups_report
 
 
-class Group(Row, kw_only=True):
+class GroupRow(Row, kw_only=True):
     """R8: a group of users."""
 
     id: Id
@@ -365,7 +365,7 @@ class Group(Row, kw_only=True):
 # R9 api_users_report
 
 
-class User(Row, kw_only=True):
+class UserRow(Row, kw_only=True):
     """R9: a player or terminal. `fkgroup` is the group's name here, its id as a filter (C18)."""
 
     id: Id
@@ -379,7 +379,7 @@ class User(Row, kw_only=True):
 # R10 progressive_jackpot_summary
 
 
-class ProgressiveJackpot(Row, kw_only=True):
+class ProgressiveJackpotRow(Row, kw_only=True):
     """R10: the state of a progressive jackpot."""
 
     description: str
@@ -395,7 +395,7 @@ class ProgressiveJackpot(Row, kw_only=True):
 # R11 api_movements_external_report
 
 
-class FinancialMovement(Row, kw_only=True):
+class FinancialMovementRow(Row, kw_only=True):
     """R11: a financial movement of a group or one of its descendants. The amount carries no sign (C19)."""
 
     timestamp: Moment
@@ -413,7 +413,7 @@ class FinancialMovement(Row, kw_only=True):
 # G1 get_game_log
 
 
-class GameLog(Row, kw_only=True):
+class GameLogRow(Row, kw_only=True):
     """G1: one transaction of a game on Game History."""
 
     history_id: Id

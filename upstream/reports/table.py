@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cached_property
 
 from upstream.reports import rows
-from upstream.reports.owner import Owner, Told, Whose
+from upstream.reports.owner import Owner, OwnerColumns, OwnerKind
 
 
 class System(Enum):
@@ -36,7 +36,7 @@ class Parameter:
 
     check: Check
     required: bool = False
-    names: Whose | None = None
+    names: OwnerKind | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Report:
         """The column of rows that the time frame is about, if it tells an instant: R1's tells a day."""
         if self.system is System.GAMELOG:
             return "created_at"
-        return None if self.row is rows.DailyMovement else self.frame
+        return None if self.row is rows.DailyMovementRow else self.frame
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -87,25 +87,25 @@ _REQUIRED_ID = Parameter(Check.ID, required=True)
 _TEXT = Parameter(Check.TEXT)
 _GAME_TYPE = Parameter(Check.GAME_TYPE, required=True)
 _STATUS = Parameter(Check.STATUS)
-_GROUP = Parameter(Check.ID, names=Whose.GROUP)
-_REQUIRED_GROUP = Parameter(Check.ID, required=True, names=Whose.GROUP)
-_FAMILY = Parameter(Check.ID, names=Whose.FAMILY)
-_USER = Parameter(Check.ID, names=Whose.USER)
-_REQUIRED_USER = Parameter(Check.ID, required=True, names=Whose.USER)
-_USER_CODE = Parameter(Check.TEXT, names=Whose.CODE)
+_GROUP = Parameter(Check.ID, names=OwnerKind.GROUP)
+_REQUIRED_GROUP = Parameter(Check.ID, required=True, names=OwnerKind.GROUP)
+_FAMILY = Parameter(Check.ID, names=OwnerKind.FAMILY)
+_USER = Parameter(Check.ID, names=OwnerKind.USER)
+_REQUIRED_USER = Parameter(Check.ID, required=True, names=OwnerKind.USER)
+_USER_CODE = Parameter(Check.TEXT, names=OwnerKind.CODE)
 
 # Whose rows are. A movement is the group's it was made in, also if the user who made it belongs to another; a game is
 # everybody's, with all its totals; who won in it is the winner's, and a ticket the group's that sold it.
-_OF_GROUP = Told("group_id", "external_group_id")
-_OF_NAMED_GROUP = Told("group_id", "external_group_id", ("group_name",))
-_BY_USER = Told("user_id", "external_user_id")
-_BY_NAMED_USER = Told("user_id", "external_user_id", ("username",))
-_CARD_WINNER = Owner(Whose.USER, user=_BY_USER)
-_PRIZE_TICKET = Owner(Whose.USER, _OF_GROUP, _BY_USER)
+_OF_GROUP = OwnerColumns("group_id", "external_group_id")
+_OF_NAMED_GROUP = OwnerColumns("group_id", "external_group_id", ("group_name",))
+_BY_USER = OwnerColumns("user_id", "external_user_id")
+_BY_NAMED_USER = OwnerColumns("user_id", "external_user_id", ("username",))
+_CARD_WINNER = Owner(OwnerKind.USER, user=_BY_USER)
+_PRIZE_TICKET = Owner(OwnerKind.USER, _OF_GROUP, _BY_USER)
 _PARTY = Owner(None, _OF_GROUP, _BY_USER)
 _TICKET = Owner(
-    Whose.GROUP,
-    Told("seller_group_id", "external_seller_group_id"),
+    OwnerKind.GROUP,
+    OwnerColumns("seller_group_id", "external_seller_group_id"),
     parts={"pay_info": _PARTY, "sell_info": _PARTY},
 )
 _BULK_GAME = Owner(parts={"winners": _CARD_WINNER})
@@ -122,60 +122,62 @@ _GAME = Owner(
 _GAME_SUMMARY = Owner(parts={"bs_game_prizes": Owner(parts={"winners": _CARD_WINNER})})
 
 DAILY_MOVEMENTS = Report(
-    "R1", "Bingo Financial Report Daily Movements", "users_report", rows.DailyMovement,
-    {"groupid": _REQUIRED_GROUP}, id="timestamp", frame="timestamp", owner=Owner(Whose.GROUP, _OF_NAMED_GROUP),
+    "R1", "Bingo Financial Report Daily Movements", "users_report", rows.DailyMovementRow,
+    {"groupid": _REQUIRED_GROUP}, id="timestamp", frame="timestamp", owner=Owner(OwnerKind.GROUP, _OF_NAMED_GROUP),
     echoes={"groupid": "group_id"},
 )  # fmt: skip
 ROOM_GAMES = Report(
-    "R2", "Bulk Games Report", "api_bulk_games_report", rows.RoomGame,
+    "R2", "Bulk Games Report", "api_bulk_games_report", rows.RoomGameRow,
     {"bs_room_id": _ID, "status": _STATUS}, id="id", frame="starts_at", unpaged=True, owner=_BULK_GAME,
     echoes={"bs_room_id": "room_id"},
 )  # fmt: skip
 GAME_DETAIL = Report(
-    "R3", "Retail Game Details", "api_retail_game_details", rows.GameDetail,
+    "R3", "Retail Game Details", "api_retail_game_details", rows.GameDetailRow,
     {"id": _REQUIRED_ID}, id="game_id", single=True, owner=_GAME, echoes={"id": "game_id"},
 )  # fmt: skip
 GAME_SUMMARY = Report(
-    "R4", "Simplified Retail Game Details", "api_retail_game_details_simplified", rows.GameSummary,
+    "R4", "Simplified Retail Game Details", "api_retail_game_details_simplified", rows.GameSummaryRow,
     {"id": _REQUIRED_ID}, id="bs_game_id_main", single=True, owner=_GAME_SUMMARY, echoes={"id": "bs_game_id_main"},
 )  # fmt: skip
 GROUP_MOVEMENTS = Report(
-    "R5", "Retails Movements", "api_retail_movements", rows.GroupMovement,
+    "R5", "Retails Movements", "api_retail_movements", rows.GroupMovementRow,
     {"group_id": _REQUIRED_GROUP}, id="movement_id", frame="timestamp",
-    owner=Owner(Whose.GROUP, _OF_NAMED_GROUP, _BY_NAMED_USER), echoes={"group_id": "group_id"},
+    owner=Owner(OwnerKind.GROUP, _OF_NAMED_GROUP, _BY_NAMED_USER), echoes={"group_id": "group_id"},
 )  # fmt: skip
 GAMES_ON_SALE = Report(
-    "R6", "Selling and pre-selling games", "api_selling_and_preselling_games_report", rows.GameOnSale,
+    "R6", "Selling and pre-selling games", "api_selling_and_preselling_games_report", rows.GameOnSaleRow,
     {"bs_room_id": _REQUIRED_ID}, id="id", frame="starts_at", current=True,
 )  # fmt: skip
 USER_TRANSACTIONS = Report(
-    "R7", "User Transactions Report", "transaction_report", rows.UserTransaction,
+    "R7", "User Transactions Report", "transaction_report", rows.UserTransactionRow,
     {"user_id": _REQUIRED_USER}, id="movement_id", frame="timestamp", unpaged=True,
-    owner=Owner(Whose.GROUP, _OF_NAMED_GROUP),
+    owner=Owner(OwnerKind.GROUP, _OF_NAMED_GROUP),
 )  # fmt: skip
 GROUPS = Report(
-    "R8", "Group List Report", "api_groups_report", rows.Group,
-    {"id": _GROUP}, id="id", owner=Owner(Whose.GROUP, Told("id", "external_group_id", ("name",))), echoes={"id": "id"},
+    "R8", "Group List Report", "api_groups_report", rows.GroupRow,
+    {"id": _GROUP}, id="id",
+    owner=Owner(OwnerKind.GROUP, OwnerColumns("id", "external_group_id", ("name",))), echoes={"id": "id"},
 )  # fmt: skip
 USERS = Report(
-    "R9", "User List Report", "api_users_report", rows.User,
+    "R9", "User List Report", "api_users_report", rows.UserRow,
     {"id": _USER, "username": _TEXT, "fkgroup": _GROUP}, id="id",
-    owner=Owner(Whose.GROUP, Told("group_id", "external_group_id", ("fkgroup",))),
+    owner=Owner(OwnerKind.GROUP, OwnerColumns("group_id", "external_group_id", ("fkgroup",))),
     echoes={"id": "id", "fkgroup": "group_id"},
 )  # fmt: skip
 PROGRESSIVE_JACKPOTS = Report(
-    "R10", "Progressive Jackpots Summary", "progressive_jackpot_summary", rows.ProgressiveJackpot,
+    "R10", "Progressive Jackpots Summary", "progressive_jackpot_summary", rows.ProgressiveJackpotRow,
     {},
 )  # fmt: skip
 FINANCIAL_MOVEMENTS = Report(
-    "R11", "Financial Movements Report", "api_movements_external_report", rows.FinancialMovement,
+    "R11", "Financial Movements Report", "api_movements_external_report", rows.FinancialMovementRow,
     {"group_id": _FAMILY}, frame="timestamp", action="group_reports", unpaged=True,
-    owner=Owner(Whose.GROUP, _OF_GROUP, _BY_NAMED_USER),
+    owner=Owner(OwnerKind.GROUP, _OF_GROUP, _BY_NAMED_USER),
 )  # fmt: skip
 GAME_LOGS = Report(
-    "G1", "Game History", "get_game_log", rows.GameLog,
+    "G1", "Game History", "get_game_log", rows.GameLogRow,
     {"game_type": _GAME_TYPE, "user_code": _USER_CODE}, id="history_id", frame="start", action="",
-    system=System.GAMELOG, owner=Owner(Whose.CODE, user=Told("user_code")), echoes={"user_code": "user_code"},
+    system=System.GAMELOG, owner=Owner(OwnerKind.CODE, user=OwnerColumns("user_code")),
+    echoes={"user_code": "user_code"},
 )  # fmt: skip
 
 REPORTS: tuple[Report, ...] = (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from upstream.errors import Failed, Malformed, Unavailable, UpstreamError
+from upstream.errors import Malformed, Unavailable, UpstreamError, UpstreamFailed
 from upstream.reports.table import Report, System
 
 # Of so many of the last calls, at least so many in a row or a half of them.
@@ -114,7 +114,7 @@ class Breakers:
             if breaker.closed_to_us:
                 breaker.refused += 1
                 blame = breaker.reason.correlation_id if breaker.reason is not None else ""
-                raise Refused(breaker.told(), report=report.code, correlation_id=blame)
+                raise BreakerOpen(breaker.told(), report=report.code, correlation_id=blame)
         return Passage(both)
 
     def stats(self) -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ class Breakers:
         ]
 
 
-class Refused(Unavailable):
+class BreakerOpen(Unavailable):
     """Not asked at all, since a circuit breaker is open."""
 
 
@@ -167,4 +167,4 @@ class Passage:
 def _down(error: UpstreamError) -> bool:
     if isinstance(error, Malformed):
         return error.cut
-    return isinstance(error, Unavailable) or (isinstance(error, Failed) and (error.status or 0) >= 500)
+    return isinstance(error, Unavailable) or (isinstance(error, UpstreamFailed) and (error.status or 0) >= 500)

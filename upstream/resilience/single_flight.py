@@ -17,16 +17,18 @@ GRACE = 0.1
 SLACK = 0.05
 
 
-class Flight(Generic[T]):
+class SingleFlight(Generic[T]):
     """Work in a task of its own. Who gives up waiting leaves the task and the others who wait untouched.
 
     `what` names it in errors. `gone` is called once, when nobody can join any longer: the work is done, or given up.
     Its deadline is the latest of those who wait for it.
     """
 
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]], what: str, gone: "Callable[[Flight[T]], None]"):
+    def __init__(
+        self, work: Callable[[], Coroutine[Any, Any, T]], what: str, gone: "Callable[[SingleFlight[T]], None]"
+    ):
         self._what = what
-        self._gone: Callable[[Flight[T]], None] | None = gone
+        self._gone: Callable[[SingleFlight[T]], None] | None = gone
         self._waiters: dict[asyncio.Future[None], Until] = {}
         self._last = UNTIL.get()()
         self.task = asyncio.create_task(self._run(work), name=what)

@@ -3,7 +3,7 @@
 from collections import Counter
 
 
-class Room:
+class WaitingRoom:
     """Room for `most`. When it is full, who has less than a tenth of it still gets in, up to twice as many in all."""
 
     def __init__(self, most: int) -> None:

@@ -9,7 +9,7 @@ from upstream.errors import Insecure, Unavailable, UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TransportFault:
     """A cause in words that say what to do, whether another attempt may succeed, and the kind of error."""
 
     what: str
@@ -17,22 +17,32 @@ class Fault:
     kind: type[UpstreamError] = Insecure
 
 
-UNKNOWN_ISSUER = Fault(
+UNKNOWN_ISSUER = TransportFault(
     "the certificate of the upstream is from an unknown issuer: add the issuer's certificate to the CA file"
 )
-EXPIRED = Fault("the certificate of the upstream has expired: its operator has to renew it")
-NOT_YET = Fault("the certificate of the upstream is not valid yet: look at the clock of this machine")
-WRONG_NAME = Fault("the certificate of the upstream is for another name: look at the host in the address")
-INVALID = Fault("the certificate of the upstream is not valid: its operator has to replace it")
-VERSION = Fault("the upstream and this server have no TLS version in common: look at the least version that is set")
-WANTS_CERTIFICATE = Fault("the upstream asks for a client certificate: set one, with its key")
-REFUSED_CERTIFICATE = Fault("the upstream refused the client certificate: set one that it accepts")
-REFUSED = Fault("the upstream refused the TLS handshake: it may ask for a client certificate, or another TLS version")
-NO_TLS = Fault("the upstream does not speak TLS at this port: look at the port, and at https:// in the address")
-CUT = Fault("the connection ended during the TLS handshake: the upstream, or what stands between, refuses it", True)
-PROXY_GONE = Fault("the proxy cannot be reached: look at HTTPS_PROXY", True, Unavailable)
-PROXY_LOGIN = Fault("the proxy asks for a user name and a password: put them into HTTPS_PROXY", kind=Unavailable)
-PROXY_NO = Fault(
+EXPIRED = TransportFault("the certificate of the upstream has expired: its operator has to renew it")
+NOT_YET = TransportFault("the certificate of the upstream is not valid yet: look at the clock of this machine")
+WRONG_NAME = TransportFault("the certificate of the upstream is for another name: look at the host in the address")
+INVALID = TransportFault("the certificate of the upstream is not valid: its operator has to replace it")
+VERSION = TransportFault(
+    "the upstream and this server have no TLS version in common: look at the least version that is set"
+)
+WANTS_CERTIFICATE = TransportFault("the upstream asks for a client certificate: set one, with its key")
+REFUSED_CERTIFICATE = TransportFault("the upstream refused the client certificate: set one that it accepts")
+REFUSED = TransportFault(
+    "the upstream refused the TLS handshake: it may ask for a client certificate, or another TLS version"
+)
+NO_TLS = TransportFault(
+    "the upstream does not speak TLS at this port: look at the port, and at https:// in the address"
+)
+CUT = TransportFault(
+    "the connection ended during the TLS handshake: the upstream, or what stands between, refuses it", True
+)
+PROXY_GONE = TransportFault("the proxy cannot be reached: look at HTTPS_PROXY", True, Unavailable)
+PROXY_LOGIN = TransportFault(
+    "the proxy asks for a user name and a password: put them into HTTPS_PROXY", kind=Unavailable
+)
+PROXY_NO = TransportFault(
     "the proxy made no connection: it cannot reach the upstream, or refuses the request or its login", True, Unavailable
 )
 
@@ -68,12 +78,12 @@ _VERIFIED = {
 }  # fmt: skip
 
 
-def of_rustls(causes: Sequence[str]) -> Fault | None:
+def of_rustls(causes: Sequence[str]) -> TransportFault | None:
     """Return the fault that the causes of a failed request name, the last one first; None if it was another."""
     return next((found for cause in reversed(causes) if (found := _first(_RUSTLS, cause))), None)
 
 
-def of_openssl(failed: BaseException) -> Fault | None:
+def of_openssl(failed: BaseException) -> TransportFault | None:
     """Return the fault behind an exception; None if it was not of TLS."""
     for each in _chain(failed):
         if isinstance(each, ssl.SSLCertVerificationError):
@@ -83,7 +93,7 @@ def of_openssl(failed: BaseException) -> Fault | None:
     return None
 
 
-def _first(table: tuple[tuple[str, Fault], ...], text: str) -> Fault | None:
+def _first(table: tuple[tuple[str, TransportFault], ...], text: str) -> TransportFault | None:
     return next((fault for pattern, fault in table if re.search(pattern, text)), None)
 
 

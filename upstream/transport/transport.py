@@ -23,10 +23,10 @@ from upstream.resilience.bucket import Bucket
 from upstream.resilience.budget import Budget
 from upstream.resilience.hedge import Hedge
 from upstream.resilience.queue import ASKER, Queue
-from upstream.resilience.waiting_room import Room
+from upstream.resilience.waiting_room import WaitingRoom
 from upstream.transport.secret import SecretMissing
 from upstream.transport.secure import PLAIN, Secure
-from upstream.transport.wire import Broken, Received, Request, RustWire, TooLong, Wire, checked
+from upstream.transport.wire import ConnectionBroken, Received, Request, RustWire, TooLong, Wire, checked
 
 if TYPE_CHECKING:  # the seam: see _wire
     from httpx import AsyncBaseTransport
@@ -79,7 +79,7 @@ class Tally:
             self.waited += time.monotonic() - self._since
 
 
-class _Again(Exception):
+class _Retry(Exception):
     """An attempt failed in a way that another may mend: the error it is if none does, and how long to wait first."""
 
     def __init__(self, error: UpstreamError | None, reply: Reply | None = None, wait: float | None = None) -> None:
@@ -127,7 +127,7 @@ class Transport:
         self._slots = Queue(concurrency, bucket)
         self._concurrency = concurrency
         self._busy = 0
-        self._room = Room(most_waiting)
+        self._room = WaitingRoom(most_waiting)
         self._overloaded = 0
         self._hedge = Hedge(hedge_after)
         self._hedged = 0
@@ -147,7 +147,7 @@ class Transport:
         """
         self.budget.earn()
         first = await self._attempt(request, auth, tally)
-        if not isinstance(first, _Again):
+        if not isinstance(first, _Retry):
             return first
         last = first
         try:
@@ -161,12 +161,12 @@ class Transport:
             ):
                 with attempt:
                     found = first if attempt.num == 1 else await self._once_more(request, auth, tally, last)
-                    if isinstance(found, _Again):
+                    if isinstance(found, _Retry):
                         last = found
                         found.final = found.final or attempt.num >= self._attempts
                         raise found
                     return found
-        except _Again as again:
+        except _Retry as again:
             last = again
         if last.reply is not None:
             return last.reply
@@ -208,22 +208,22 @@ class Transport:
         await self._wire.aclose()
 
     def _may_try_again(self, error: Exception) -> bool | float:
-        if not isinstance(error, _Again) or error.final or not self.budget.spend():
+        if not isinstance(error, _Retry) or error.final or not self.budget.spend():
             return False
         return True if error.wait is None else error.wait
 
-    async def _attempt(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again:
+    async def _attempt(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry:
         delay = self._hedge.delay(tally.report)
         found = await (self._turn(request, auth, tally) if delay is None else self._twice(request, auth, tally, delay))
         if isinstance(found, UpstreamError):
             raise found
         # Where the wait would outlast the deadline, the answer as it stands is the better news.
-        if isinstance(found, _Again) and found.wait is not None and found.wait >= self._left(tally):
+        if isinstance(found, _Retry) and found.wait is not None and found.wait >= self._left(tally):
             assert found.reply is not None
             return found.reply
         return found
 
-    async def _once_more(self, request: Request, auth: Auth, tally: Tally, last: _Again) -> Reply | _Again:
+    async def _once_more(self, request: Request, auth: Auth, tally: Tally, last: _Retry) -> Reply | _Retry:
         """Make a request again; where it may not be sent, return what came of it last."""
         try:
             return await self._attempt(request, auth, tally)
@@ -231,7 +231,7 @@ class Transport:
             last.final = True
             return last
 
-    async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+    async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
         """One request, in a slot of its own."""
         asker = ASKER.get()
         if not self._slots.take_free():
@@ -278,7 +278,7 @@ class Transport:
             f"try again in {math.ceil(bucket.wait())} s, or ask for less"
         )
 
-    async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Again | UpstreamError:
+    async def _twice(self, request: Request, auth: Auth, tally: Tally, delay: float) -> Reply | _Retry | UpstreamError:
         """One request, and a second one where the first is late and a slot is free; the first answer is taken."""
         tasks = {asyncio.create_task(self._turn(request, auth, tally))}
         try:
@@ -288,7 +288,7 @@ class Transport:
             if not first.done() and free and self.budget.spend():
                 self._hedged += 1
                 tasks.add(asyncio.create_task(self._turn(request, auth, tally)))
-            pending: set[asyncio.Task[Reply | _Again | UpstreamError]] = set(tasks)
+            pending: set[asyncio.Task[Reply | _Retry | UpstreamError]] = set(tasks)
             while True:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 found = [task.result() for task in done]
@@ -299,7 +299,7 @@ class Transport:
             for task in tasks:
                 task.cancel()
 
-    async def _to_the_end(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+    async def _to_the_end(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
         """An exchange. One that must not be cancelled keeps its slot until it has ended, or its time is up."""
         if self._wire.stoppable:
             return await self._exchange(request, auth, tally)
@@ -315,7 +315,7 @@ class Transport:
                 task.cancel()
             raise
 
-    async def _exchange(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Again | UpstreamError:
+    async def _exchange(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
         """One request and its answer; failures are returned, so that they leave without the exception behind them."""
         received = Received()
 
@@ -332,11 +332,11 @@ class Transport:
                 status=received.status,
                 payload=bytes(received.body[:_SHOWN]),
             )
-        except Broken as broken:
+        except ConnectionBroken as broken:
             error = broken.kind(broken.what, status=received.status, payload=bytes(received.body[:_SHOWN]) or None)
             if isinstance(error, Malformed):
                 error.cut = True
-            return _Again(error) if broken.again else error
+            return _Retry(error) if broken.again else error
         # Some servers of PHP begin with a byte order mark (C39).
         status, body = received.status, bytes(received.body).removeprefix(codecs.BOM_UTF8)
         assert status is not None
@@ -344,7 +344,7 @@ class Transport:
             what = f"the answer claims to be written in {charset}, where JSON is UTF-8"
             return Malformed(what, status=status, payload=body[:_SHOWN])
         reply = Reply(status, body)
-        return _Again(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
+        return _Retry(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
 
 
 def _wire(concurrency: int, connect_timeout: float, secure: Secure, transport: "AsyncBaseTransport | None") -> Wire:

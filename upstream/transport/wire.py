@@ -2,7 +2,8 @@
 
 Both read certificates and keys again when their files change (`secure.py`).
 
-What an HTTP library raises may hold a URL with a token, so it ends here: `Broken` says in plain words what happened.
+An exception of an HTTP library may contain a URL with a token. So none leaves this module: `ConnectionBroken` says in
+plain words what happened.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -55,7 +56,7 @@ class Received:
     body: bytearray | bytes = field(default_factory=bytearray)
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """An exchange that came to no answer: the kind of error that it is, in plain words, and whether another may do."""
 
     def __init__(self, kind: type[UpstreamError], what: str, *, again: bool = True) -> None:
@@ -158,7 +159,7 @@ class RustWire:
                 asked = asked.header("content-type", JSON).body_bytes(content)
             sent = asked.build_streamed()
         except Exception:
-            raise Broken(Unavailable, "the request could not be sent", again=False) from None
+            raise ConnectionBroken(Unavailable, "the request could not be sent", again=False) from None
         failed: Exception
         try:
             async with sent as response:
@@ -221,7 +222,7 @@ def broken(
     failed: Exception,
     translations: "tuple[tuple[Any, type[UpstreamError], str, bool], ...]",
     received: Received,
-    found: fault.Fault | None = None,
+    found: fault.TransportFault | None = None,
 ) -> NoReturn:
     """Raise what a library's error is in our words: the fault that was found, or the first line of the table that fits.
 
@@ -229,14 +230,14 @@ def broken(
     cut the answer off, whatever its framing: lengths, chunks, compression (C38).
     """
     if found is not None and received.status is None:
-        raise Broken(found.kind, found.what, again=found.again) from None
+        raise ConnectionBroken(found.kind, found.what, again=found.again) from None
     for foreign, kind, what, again in translations:
         if isinstance(failed, foreign):
             if received.status is not None and what not in _LATE:
                 kind, what = Malformed, _CUT
-            raise Broken(kind, what, again=again) from None
+            raise ConnectionBroken(kind, what, again=again) from None
     # Whatever else a library raises: its text is not to be trusted with a token.
-    raise Broken(Unavailable, f"the request failed ({type(failed).__name__})") from None
+    raise ConnectionBroken(Unavailable, f"the request failed ({type(failed).__name__})") from None
 
 
 # An answer that is not there in time is not there: it is not cut off.

@@ -12,7 +12,7 @@ import httpx
 from upstream.errors import Malformed, Unavailable
 from upstream.transport import fault
 from upstream.transport.proxy import Proxy
-from upstream.transport.wire import HEADERS, JSON, Broken, Received, Request, TooLong, broken, gathered
+from upstream.transport.wire import HEADERS, JSON, ConnectionBroken, Received, Request, TooLong, broken, gathered
 
 
 class HttpxWire:
@@ -54,7 +54,7 @@ class HttpxWire:
         except Exception as error:
             failed = error
         if isinstance(failed, httpx.RemoteProtocolError) and received.status is None and "disconnected" in str(failed):
-            raise Broken(Unavailable, "the connection was closed before an answer") from None
+            raise ConnectionBroken(Unavailable, "the connection was closed before an answer") from None
         broken(failed, _HTTPX, received, fault_of(failed))
 
     async def aclose(self) -> None:
@@ -75,7 +75,7 @@ _HTTPX = (
 )  # fmt: skip
 
 
-def fault_of(failed: BaseException) -> fault.Fault | None:
+def fault_of(failed: BaseException) -> fault.TransportFault | None:
     """Return why a connection was not made; None if TLS and the proxy are not the cause."""
     if isinstance(failed, httpx.ProxyError):
         return _PROXY.get(str(failed)[:3], fault.PROXY_NO)

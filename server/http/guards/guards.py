@@ -13,7 +13,7 @@ from server.http.writing import encode
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class GuardRefused:
     """The refusal of a request: HTTP status, error code, message, and the request headers that decided it."""
 
     status: int
@@ -22,7 +22,7 @@ class Refused:
     vary: str = ""
 
 
-Guard = Callable[[Scope], Refused | None]
+Guard = Callable[[Scope], GuardRefused | None]
 
 
 class Guards:
@@ -43,7 +43,7 @@ class Guards:
         await self._app(scope, receive, send)
 
 
-async def _answer(refused: Refused, scope: Scope, send: Send) -> None:
+async def _answer(refused: GuardRefused, scope: Scope, send: Send) -> None:
     body = encode({"errors": [error(refused.message, refused.code)]})
     headers = [
         (b"content-type", b"application/json; charset=utf-8"),

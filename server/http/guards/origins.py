@@ -16,10 +16,10 @@ from starlette.types import Scope
 
 from server.auth import links
 from server.execution.request_options import EXPLAIN, MAX_CALLS, TRACE
-from server.http.guards.guards import Refused
+from server.http.guards.guards import GuardRefused
 from server.http.negotiation import wants_page
-from server.http.request_error import Refusal
-from server.http.request_headers import Fields
+from server.http.request_error import RequestError
+from server.http.request_headers import RequestHeaders
 
 # Any of these says that the browser has asked first. The later ones are those of widespread clients.
 PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
@@ -78,7 +78,7 @@ _FREE = frozenset({"/", "/graphql", "/healthz"})
 _PAGES = frozenset({"/tables", "/reconcile"})
 
 
-class Sites:
+class Origins:
     """A guard against what a page of another site makes a browser send.
 
     It guards every path with data or effects. A person who follows a link to a page, or a signed link, is let through.
@@ -87,15 +87,15 @@ class Sites:
     def __init__(self, origins: Sequence[str]) -> None:
         self._origins = origins
 
-    def __call__(self, scope: Scope) -> Refused | None:
+    def __call__(self, scope: Scope) -> GuardRefused | None:
         """Return the refusal of a request; None if no foreign page has caused it, or its origin is allowed."""
         if scope["path"] in _FREE or not self._foreign(scope):
             return None
         message = "A page of another site may not ask for this, unless CORS_ORIGINS lists its origin."
-        return Refused(403, "CROSS_SITE", message, "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest")
+        return GuardRefused(403, "CROSS_SITE", message, "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest")
 
     def _foreign(self, scope: Scope) -> bool:
-        headers = Fields.of(scope)
+        headers = RequestHeaders.of(scope)
         if headers.get("sec-fetch-site", "").strip().lower() != "cross-site":
             return False
         return headers.get("origin") not in self._origins and not _followed(scope, headers)
@@ -127,7 +127,7 @@ def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
     else:  # an older browser, or none
         foreign = origin is not None and _host(origin) != headers.get("host", "").lower()
     if foreign:
-        raise Refusal(
+        raise RequestError(
             403,
             "CROSS_SITE",
             f"A query by GET from a page of another site needs the header {PREFLIGHT[3]}: 1, and its origin in "

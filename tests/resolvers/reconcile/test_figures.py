@@ -5,11 +5,11 @@ from decimal import Decimal
 from resolvers.reconcile.daily import totals_of_finance, totals_of_movements
 from resolvers.reconcile.figures import match
 from resolvers.reconcile.games import PRIZES
-from upstream.reports.rows import FinancialMovement, GroupMovement, RoomGamePrize
+from upstream.reports.rows import FinancialMovementRow, GroupMovementRow, RoomGamePrize
 
 
-def paid(ticket: str | None, game: int = 1, user: int = 1, amount: str = "1.00") -> GroupMovement:
-    return GroupMovement(
+def paid(ticket: str | None, game: int = 1, user: int = 1, amount: str = "1.00") -> GroupMovementRow:
+    return GroupMovementRow(
         movement_id=1,
         timestamp=0,
         user_id=user,
@@ -46,7 +46,7 @@ def test_a_type_that_nobody_knows_is_in_no_total() -> None:
     assert found.rows == 2
     assert found.unknown == {"Bingo - Wager Cancelled": 2}
     finance = [
-        FinancialMovement(timestamp=0, type=kind, subtype=subtype, currency_amount="1.00")
+        FinancialMovementRow(timestamp=0, type=kind, subtype=subtype, currency_amount="1.00")
         for kind, subtype in ((1, 1), (3, 1), (3, 2), (100, 2), (100, 3), (100, 5), (7, 1))
     ]
     totals = totals_of_finance(finance)

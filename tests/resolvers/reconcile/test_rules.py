@@ -5,23 +5,23 @@ from zoneinfo import ZoneInfo
 
 from resolvers.reconcile import games, logs, movements, sale, tickets
 from resolvers.reconcile.customs import Customs
-from resolvers.reconcile.figures import Difference, Told
+from resolvers.reconcile.figures import Difference, Statement
 from resolvers.reconcile.movements import Booked, Money
 from resolvers.reconcile.names import GROUP, LISTED_GROUP, Names
 from upstream.reports.rows import (
-    FinancialMovement,
-    GameDetail,
+    FinancialMovementRow,
     GameDetailJackpot,
     GameDetailPrize,
-    GameLog,
-    GameOnSale,
-    GameSummary,
-    Group,
-    GroupMovement,
+    GameDetailRow,
+    GameLogRow,
+    GameOnSaleRow,
+    GameSummaryRow,
+    GroupMovementRow,
+    GroupRow,
     PrizeTicket,
-    ProgressiveJackpot,
-    RoomGame,
-    UserTransaction,
+    ProgressiveJackpotRow,
+    RoomGameRow,
+    UserTransactionRow,
 )
 
 HOUR = 3_600_000_000
@@ -34,10 +34,10 @@ def shown(differences: list[Difference]) -> list[tuple[str, str, str]]:
 # R10
 
 
-def jackpot(**changed: str) -> ProgressiveJackpot:
+def jackpot(**changed: str) -> ProgressiveJackpotRow:
     usual = {"value": "50.00", "value_max": "100.00", "percentage": "5.00"}
     hidden = {"seed": "20.00", "seed_base": "20.00", "seed_max": "90.00", "seed_percentage": "30.00"}
-    return ProgressiveJackpot(description="Gold", **{**usual, **hidden, **changed})
+    return ProgressiveJackpotRow(description="Gold", **{**usual, **hidden, **changed})
 
 
 def test_the_ranges_of_a_jackpot() -> None:
@@ -58,8 +58,11 @@ def test_the_ranges_of_a_jackpot() -> None:
 
 def test_a_jackpot_of_a_game_on_sale() -> None:
     """R10 lists all jackpots in use, with the percentage that the games have."""
-    summaries = {1: GameSummary(bs_game_id_main=1, pjp_id="gold "), 2: GameSummary(bs_game_id_main=2, pjp_id="Lead")}
-    details = {"gold": GameDetail(game_id=1, pjp_percentage="6.00")}
+    summaries = {
+        1: GameSummaryRow(bs_game_id_main=1, pjp_id="gold "),
+        2: GameSummaryRow(bs_game_id_main=2, pjp_id="Lead"),
+    }
+    details = {"gold": GameDetailRow(game_id=1, pjp_percentage="6.00")}
     found = list(sale.jackpots(sale.Sale(summaries=summaries, details=details, jackpots=[jackpot()])))
     assert shown(found) == [
         ("jackpot Gold", "percentage", "R10 percentage 5.00 | R3 pjp_percentage 6.00"),
@@ -70,12 +73,12 @@ def test_a_jackpot_of_a_game_on_sale() -> None:
 # R6
 
 
-def on_sale(id: int, cards: int = 3) -> GameOnSale:
-    return GameOnSale(id=id, bs_room_id="Main", starts_at=0, cards_bought=cards, card_price="1.00", status="Selling")
+def on_sale(id: int, cards: int = 3) -> GameOnSaleRow:
+    return GameOnSaleRow(id=id, bs_room_id="Main", starts_at=0, cards_bought=cards, card_price="1.00", status="Selling")
 
 
-def room_game(id: int, cards: int = 3) -> RoomGame:
-    return RoomGame(id=id, room_name="MAIN", starts_at=0, cards_bought=cards, card_price="1.00", status=1)
+def room_game(id: int, cards: int = 3) -> RoomGameRow:
+    return RoomGameRow(id=id, room_name="MAIN", starts_at=0, cards_bought=cards, card_price="1.00", status=1)
 
 
 def test_games_on_sale_that_change_while_they_are_read_are_not_compared() -> None:
@@ -93,7 +96,7 @@ def test_games_on_sale_that_change_while_they_are_read_are_not_compared() -> Non
 
 
 def broken(number: int) -> Difference:
-    return Difference("games", f"game {number}", "custom", (Told("R3", "column", str(number)),))
+    return Difference("games", f"game {number}", "custom", (Statement("R3", "column", str(number)),))
 
 
 def test_a_custom_that_nearly_all_rows_keep_is_a_rule() -> None:
@@ -126,8 +129,8 @@ def test_a_custom_of_one_value() -> None:
 # Movements
 
 
-def transaction(id: int, amount: str, base: str | None, currency: str = "EUR", at: int = 0) -> UserTransaction:
-    return UserTransaction(
+def transaction(id: int, amount: str, base: str | None, currency: str = "EUR", at: int = 0) -> UserTransactionRow:
+    return UserTransactionRow(
         movement_id=id,
         timestamp=at,
         group_id=1,
@@ -139,7 +142,7 @@ def transaction(id: int, amount: str, base: str | None, currency: str = "EUR", a
     )
 
 
-def rate(*rows: UserTransaction) -> tuple[Fraction | None, list[str]]:
+def rate(*rows: UserTransactionRow) -> tuple[Fraction | None, list[str]]:
     money, customs = Money(), Customs()
     money.add(rows)
     found = money.rate(1, customs)
@@ -171,7 +174,9 @@ def test_the_repeated_hour() -> None:
     first = 1_792_886_400_000_000  # 2026-10-25 00:00 UTC, 02:00 in Madrid, for the first time
 
     def compared(of_user: int, of_group: int) -> list[str]:
-        row = GroupMovement(movement_id=1, timestamp=of_group, type="bingo - WAGER", currency_amount="1.00", group_id=1)
+        row = GroupMovementRow(
+            movement_id=1, timestamp=of_group, type="bingo - WAGER", currency_amount="1.00", group_id=1
+        )
         mine = transaction(1, "-1.00", "-1.00", "USD", at=of_user)
         return [one.column for one in movements.movements(1, [mine], {1: row}, zone)]
 
@@ -181,8 +186,10 @@ def test_the_repeated_hour() -> None:
     assert compared(first - 24 * HOUR, first - 23 * HOUR) == ["time"]
 
 
-def financial(type: int, subtype: int, amount: str = "1.00", game: int | None = 7, group: int = 1) -> FinancialMovement:
-    return FinancialMovement(
+def financial(
+    type: int, subtype: int, amount: str = "1.00", game: int | None = 7, group: int = 1
+) -> FinancialMovementRow:
+    return FinancialMovementRow(
         timestamp=0, type=type, subtype=subtype, currency_amount=amount, game_id=game, group_id=group, user_id=5
     )
 
@@ -210,10 +217,10 @@ def test_refunds_are_added_in_the_base_currency() -> None:
 
     def found(tickets: int, amount: str, rates: dict[int | None, Fraction | None]) -> list[tuple[str, str, str]]:
         games = {
-            id: GameSummary(bs_game_id_main=id, total_tickets_refunded=0, total_refunds_real="0.00")
+            id: GameSummaryRow(bs_game_id_main=id, total_tickets_refunded=0, total_refunds_real="0.00")
             for id in range(20, 30)
         }
-        games[7] = GameSummary(bs_game_id_main=7, total_tickets_refunded=tickets, total_refunds_real=amount)
+        games[7] = GameSummaryRow(bs_game_id_main=7, total_tickets_refunded=tickets, total_refunds_real=amount)
         customs = Customs()
         movements.refunds(games, [of_day, before], rates, customs)
         return shown(customs.settle()[0])
@@ -228,7 +235,9 @@ def test_refunds_are_added_in_the_base_currency() -> None:
 
 def test_a_row_of_r11_with_a_type_that_only_r5_knows() -> None:
     """Nobody knows what an undocumented type means: where all rows have it, it is no difference."""
-    row = GroupMovement(movement_id=1, timestamp=0, type="Bingo - Wager", currency_amount="1.00", user_id=5, game_id=7)
+    row = GroupMovementRow(
+        movement_id=1, timestamp=0, type="Bingo - Wager", currency_amount="1.00", user_id=5, game_id=7
+    )
     customs = Customs()
     assert list(movements.finance(1, [row], [financial(9, 9)], customs)) == []
     assert customs.settle()[1] == ["the custom 'types of R5 and R11 in group 1' is not kept here: 1 of 2 rows break it"]
@@ -246,12 +255,12 @@ def winner(amount: str, card: str = "9-1") -> PrizeTicket:
 
 def test_the_jackpot_s_winners_are_those_of_the_pjp_prize() -> None:
     def compared(name: str, *winners: PrizeTicket) -> list[tuple[str, str, str]]:
-        detail = GameDetail(
+        detail = GameDetailRow(
             game_id=1,
             progressive_jackpot=GameDetailJackpot(name="Gold", winners=[winner("7.29")]),
             prizes=[GameDetailPrize(id=1, prize_name=name, winners=list(winners))],
         )
-        return shown(list(games.games(RoomGame(id=1), detail, None, Customs())))
+        return shown(list(games.games(RoomGameRow(id=1), detail, None, Customs())))
 
     of_jackpot, of_prize = "R3 progressive_jackpot", "R3 prizes"
     different = f"{of_jackpot} amount_won 7.29 | {of_prize} amount_won 7.30"
@@ -260,8 +269,8 @@ def test_the_jackpot_s_winners_are_those_of_the_pjp_prize() -> None:
     assert ("game 1, jackpot winner 9-1", "(row)", absent) in compared("Big one", winner("7.30"))
 
 
-def wager(id: int, ticket: str, at: int = 1) -> GroupMovement:
-    return GroupMovement(
+def wager(id: int, ticket: str, at: int = 1) -> GroupMovementRow:
+    return GroupMovementRow(
         movement_id=id,
         timestamp=at,
         group_id=1,
@@ -276,7 +285,7 @@ def wager(id: int, ticket: str, at: int = 1) -> GroupMovement:
 def test_tickets_and_their_wagers() -> None:
     held = [tickets.Sold(str(number), 7, 1, 1, 5, won=False) for number in range(20)]
     rows = [wager(number, str(number), at=2 if number == 3 else 1) for number in range(19)]
-    refund = GroupMovement(movement_id=40, timestamp=3, type="Bingo - Refund", currency_amount="1.00", ticket_id="x")
+    refund = GroupMovementRow(movement_id=40, timestamp=3, type="Bingo - Refund", currency_amount="1.00", ticket_id="x")
     customs = Customs()
     tickets.tickets(held, [*rows, wager(30, "lost"), wager(31, "x"), refund], frozenset({1}), 0, customs)
     assert sorted(one.key for one in customs.settle()[0]) == [
@@ -288,10 +297,10 @@ def test_tickets_and_their_wagers() -> None:
 
 def test_a_name_is_told_with_the_first_row_that_has_it() -> None:
     listed = Names()
-    listed.add("R8", [Group(id=1, name="Local 1")], LISTED_GROUP)
+    listed.add("R8", [GroupRow(id=1, name="Local 1")], LISTED_GROUP)
     found = Names(listed)
     rows = [
-        GroupMovement(movement_id=id, timestamp=0, type="x", currency_amount="1.00", group_id=1, group_name=name)
+        GroupMovementRow(movement_id=id, timestamp=0, type="x", currency_amount="1.00", group_id=1, group_name=name)
         for id, name in enumerate(["LOCAL 1 ", "Local 1", "Local 2", "Local 2", "Local 1"])
     ]
     found.add("R5", rows, GROUP, "movement", "movement_id")
@@ -306,8 +315,8 @@ def test_a_name_is_told_with_the_first_row_that_has_it() -> None:
     assert list(found.unlisted("group", "R8", "id")) == []
 
 
-def log_row(id: int, code: str) -> GameLog:
-    return GameLog(
+def log_row(id: int, code: str) -> GameLogRow:
+    return GameLogRow(
         history_id=id,
         agent_code="a",
         user_code=code,
@@ -327,7 +336,7 @@ def test_users_whose_names_differ_in_case_alone() -> None:
     of_agent = {12: log_row(12, "bob"), 13: log_row(13, "Bob")}
     both = list(of_agent.values())
     for loose in (True, False):
-        seen: dict[int, GameLog] = {}
+        seen: dict[int, GameLogRow] = {}
         for code in ("bob", "Bob"):
             mine = both if loose else [row for row in both if row.user_code == code]
             assert list(logs.logs(mine, of_agent, seen)) == []

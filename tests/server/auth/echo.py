@@ -14,16 +14,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from server.auth.linking import link_routes
-from server.auth.middleware import Door
+from server.auth.middleware import AuthMiddleware
 from tests.server.serving import serving
 from upstream.resilience.queue import ASKER
 
 METHODS = ["GET", "POST", "HEAD"]
 
 
-def echo(callers: Callers) -> Starlette:
+def echo(callers: Authenticator) -> Starlette:
     """The house. `?calls=3` makes so many upstream calls, as far as the counting of callers goes."""
 
     async def tell(request: Request) -> Response:
@@ -47,7 +47,7 @@ def echo(callers: Callers) -> Starlette:
 
     return Starlette(
         routes=[*link_routes(callers), Route("/{path:path}", tell, methods=METHODS)],
-        middleware=[Middleware(Door, callers=callers)],
+        middleware=[Middleware(AuthMiddleware, callers=callers)],
         lifespan=live,
     )
 

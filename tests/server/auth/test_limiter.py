@@ -9,7 +9,7 @@ import pytest
 
 from resolvers.caller import Caller
 from server.auth import windows_redis
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from server.auth.keys import AS_SET, KeyFile, Keys, Rates
 from server.auth.limiter import Limiter
 from tests.server.auth.echo import echo
@@ -42,7 +42,7 @@ def test_requests(tmp_path: Path, url: str | None) -> None:
     _, anna = file.create(Caller("anna", None, ALL))
     _, bert = file.create(Caller("bert", None, ALL), Rates(5, None))
     _, free = file.create(Caller("free", None, ALL), Rates(0, None))
-    callers = Callers(required=True, keys=Keys(file.path), limiter=Limiter(Rates(3, 0), url))
+    callers = Authenticator(required=True, keys=Keys(file.path), limiter=Limiter(Rates(3, 0), url))
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
 
         def ask(key: str, path: str = "/graphql") -> httpx.Response:
@@ -78,7 +78,7 @@ def test_upstream_calls(tmp_path: Path, url: str | None) -> None:
     file = KeyFile(tmp_path / "keys.sqlite")
     _, carl = file.create(Caller("carl", None, ALL))
     _, dora = file.create(Caller("dora", None, ALL), Rates(100, 4))
-    callers = Callers(required=True, keys=Keys(file.path), limiter=Limiter(Rates(0, 10), url))
+    callers = Authenticator(required=True, keys=Keys(file.path), limiter=Limiter(Rates(0, 10), url))
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
 
         def ask(key: str, calls: int = 0) -> httpx.Response:
@@ -108,7 +108,7 @@ def test_upstream_calls(tmp_path: Path, url: str | None) -> None:
 
 
 def test_without_credentials_each_address_counts() -> None:
-    with serving(echo(Callers(limiter=Limiter(Rates(2, 0))))) as origin:
+    with serving(echo(Authenticator(limiter=Limiter(Rates(2, 0))))) as origin:
 
         def ask(address: str) -> int:
             headers = {"X-Forwarded-For": address}  # a proxy on this machine is believed

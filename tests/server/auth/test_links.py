@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolvers.caller import Caller
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from server.auth.keys import KeyFile, Keys
-from server.auth.links import EXPIRES, KEY, SIGNATURE, WrongLink, address, check, is_link, link
+from server.auth.links import EXPIRES, KEY, SIGNATURE, InvalidLink, address, check, is_link, link
 from tests.server.auth.echo import echo
 from tests.server.serving import serving
 
@@ -38,7 +38,7 @@ def test_a_link_is_good_until_it_expires(path: str, pairs: list[tuple[str, str]]
     key, rest = check(SECRET, read, query, NOW + HOUR - timedelta(seconds=1))
     assert key == ID
     assert parse_qsl(rest.decode(), keep_blank_values=True) == pairs
-    with pytest.raises(WrongLink, match="it has expired"):
+    with pytest.raises(InvalidLink, match="it has expired"):
         check(SECRET, read, query, NOW + HOUR)
 
 
@@ -72,13 +72,13 @@ def test_any_change_ends_a_link(path: str, pairs: list[tuple[str, str]], data: s
     before, after = address(whole), address(changed)
     if meaning(*before) == meaning(*after):
         return
-    with pytest.raises(WrongLink):
+    with pytest.raises(InvalidLink):
         check(SECRET, *after, NOW)
 
 
 @given(st.binary(max_size=200))
 def test_whatever_comes_is_refused(query: bytes) -> None:
-    with pytest.raises(WrongLink):
+    with pytest.raises(InvalidLink):
         check(SECRET, "/tables/A.csv", query, NOW)
 
 
@@ -94,12 +94,12 @@ def test_each_part_is_signed() -> None:
         *([pair for pair in pairs if pair is not left_out] for left_out in pairs),
         *([(name, value + "0" if name == each else value) for name, value in pairs] for each in (EXPIRES, KEY)),
     ):
-        with pytest.raises(WrongLink):
+        with pytest.raises(InvalidLink):
             check(SECRET, path, urlencode(changed).encode(), NOW)
     for other in ("/tables/B.csv", "/tables/A.json", "/tables/A.csv/", "/odata/A.csv", "/graphql"):
-        with pytest.raises(WrongLink):
+        with pytest.raises(InvalidLink):
             check(SECRET, other, query, NOW)
-    with pytest.raises(WrongLink):
+    with pytest.raises(InvalidLink):
         check(SECRET + "x", path, query, NOW)
 
 
@@ -116,7 +116,7 @@ def test_each_part_is_signed() -> None:
     ],
 )
 def test_what_gets_no_link(path: str, query: bytes, lifetime: timedelta, why: str) -> None:
-    with pytest.raises(WrongLink, match=why):
+    with pytest.raises(InvalidLink, match=why):
         link(SECRET, path, query, ID, lifetime, NOW)
 
 
@@ -127,7 +127,7 @@ def file(tmp_path: Path) -> KeyFile:
 
 @pytest.fixture
 def client(file: KeyFile) -> Iterator[httpx.Client]:
-    callers = Callers(required=True, keys=Keys(file.path), signing_secret=lambda: SECRET)
+    callers = Authenticator(required=True, keys=Keys(file.path), signing_secret=lambda: SECRET)
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
         yield client
 
@@ -180,13 +180,13 @@ def test_who_gets_no_link(file: KeyFile, client: httpx.Client) -> None:
 
 
 def test_without_a_secret_or_a_key(file: KeyFile) -> None:
-    with serving(echo(Callers(keys=Keys(file.path)))) as origin:
+    with serving(echo(Authenticator(keys=Keys(file.path)))) as origin:
         made = httpx.post(f"{origin}/tables/A.csv/link", trust_env=False)
         assert (made.status_code, made.json()["errors"][0]["extensions"]["code"]) == (409, "LINKS_OFF")
         good = link(SECRET, "/tables/A.csv", b"", ID, HOUR, datetime.now(UTC))
         assert httpx.get(origin + good, trust_env=False).status_code == 401
         empty = link("", "/tables/A.csv", b"", ID, HOUR, datetime.now(UTC))
         assert httpx.get(origin + empty, trust_env=False).status_code == 401
-    with serving(echo(Callers(keys=Keys(file.path), signing_secret=lambda: SECRET))) as origin:
+    with serving(echo(Authenticator(keys=Keys(file.path), signing_secret=lambda: SECRET))) as origin:
         made = httpx.post(f"{origin}/tables/A.csv/link", trust_env=False)
         assert (made.status_code, made.json()["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")

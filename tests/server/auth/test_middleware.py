@@ -13,11 +13,11 @@ from starlette.types import Message, Scope
 from resolvers.caller import EVERYONE, Caller
 from server.auth import links
 from server.auth.attempts import Attempts
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from server.auth.jwks import KeySet
 from server.auth.keys import KeyFile, Keys
-from server.auth.middleware import Door
-from server.auth.tokens import Terms, Tokens
+from server.auth.middleware import AuthMiddleware
+from server.auth.tokens import TokenTerms, TokenVerifier
 from tests.server.auth.echo import Issuer, echo, issuing
 from tests.server.serving import serving
 
@@ -36,13 +36,13 @@ def file(tmp_path: Path) -> KeyFile:
 
 
 @pytest.fixture
-def callers(file: KeyFile, issuer: Issuer) -> Callers:
-    tokens = Tokens(KeySet(issuer.url), Terms("https://issuer.example", "graph"))
-    return Callers(required=True, keys=Keys(file.path), tokens=tokens)
+def callers(file: KeyFile, issuer: Issuer) -> Authenticator:
+    tokens = TokenVerifier(KeySet(issuer.url), TokenTerms("https://issuer.example", "graph"))
+    return Authenticator(required=True, keys=Keys(file.path), tokens=tokens)
 
 
 @pytest.fixture
-def client(callers: Callers) -> Iterator[httpx.Client]:
+def client(callers: Authenticator) -> Iterator[httpx.Client]:
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
         yield client
 
@@ -79,8 +79,8 @@ def test_a_token(issuer: Issuer, client: httpx.Client) -> None:
 
 
 def test_an_issuer_that_is_down(file: KeyFile, issuer: Issuer) -> None:
-    tokens = Tokens(KeySet("http://127.0.0.1:9/keys"), Terms("https://issuer.example", "graph"))
-    with serving(echo(Callers(required=True, keys=Keys(file.path), tokens=tokens))) as origin:
+    tokens = TokenVerifier(KeySet("http://127.0.0.1:9/keys"), TokenTerms("https://issuer.example", "graph"))
+    with serving(echo(Authenticator(required=True, keys=Keys(file.path), tokens=tokens))) as origin:
         answer = httpx.get(
             f"{origin}/graphql", headers={"Authorization": f"Bearer {issuer.token('first')}"}, trust_env=False
         )
@@ -143,7 +143,7 @@ def test_failures_are_limited_by_address(file: KeyFile) -> None:
     _, key = file.create(ANNA)
     _, late = file.create(Caller("late", None, ANNA.powers))
     _, root = file.create(Caller("root", None, frozenset({"admin"})))
-    callers = Callers(required=True, keys=Keys(file.path), attempts=Attempts(at_once=3, seconds_each=1000))
+    callers = Authenticator(required=True, keys=Keys(file.path), attempts=Attempts(at_once=3, seconds_each=1000))
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
 
         def ask(key: str, address: str = "192.0.2.1", path: str = "/graphql") -> httpx.Response:
@@ -169,10 +169,10 @@ def test_failures_are_limited_by_address(file: KeyFile) -> None:
 def test_only_wrong_credentials_are_counted(file: KeyFile, issuer: Issuer) -> None:
     made, key = file.create(Caller("anna", None, frozenset({"tables"})))
     secret = "s" * 32
-    callers = Callers(
+    callers = Authenticator(
         required=True,
         keys=Keys(file.path),
-        tokens=Tokens(KeySet(issuer.url), Terms("https://issuer.example", "graph")),
+        tokens=TokenVerifier(KeySet(issuer.url), TokenTerms("https://issuer.example", "graph")),
         signing_secret=lambda: secret,
         attempts=Attempts(at_once=2, seconds_each=1000),
     )
@@ -203,7 +203,7 @@ def test_only_wrong_credentials_are_counted(file: KeyFile, issuer: Issuer) -> No
 def test_the_open_house(file: KeyFile) -> None:
     _, key = file.create(ANNA)
     with (
-        serving(echo(Callers(keys=Keys(file.path)))) as origin,
+        serving(echo(Authenticator(keys=Keys(file.path)))) as origin,
         httpx.Client(base_url=origin, trust_env=False) as client,
     ):
         everybody = client.get("/metrics").json()
@@ -219,7 +219,7 @@ def test_the_open_house(file: KeyFile) -> None:
 
 
 def test_the_open_house_with_an_issuer(issuer: Issuer) -> None:
-    callers = Callers(tokens=Tokens(KeySet(issuer.url), Terms("https://issuer.example", "graph")))
+    callers = Authenticator(tokens=TokenVerifier(KeySet(issuer.url), TokenTerms("https://issuer.example", "graph")))
     with serving(echo(callers)) as origin:
         headers = {"Authorization": f"Bearer {issuer.token('first', aud='other')}"}
         assert httpx.get(f"{origin}/graphql", headers=headers, trust_env=False).status_code == 401
@@ -239,7 +239,7 @@ async def test_a_websocket(file: KeyFile, extension: bool) -> None:
     async def receive() -> Message:
         raise AssertionError
 
-    door = Door(app, Callers(required=True, keys=Keys(file.path)))
+    door = AuthMiddleware(app, Authenticator(required=True, keys=Keys(file.path)))
     scope: dict[str, Any] = {
         "type": "websocket",
         "path": "/graphql",

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from resolvers.caller import Caller
 from server.auth.jwks import KeySet
 from server.auth.permissions import POWERS
-from server.auth.tokens import Terms, Tokens, WrongToken, caller_of
+from server.auth.tokens import TokenTerms, TokenVerifier, WrongToken, caller_of
 from tests.server.auth.echo import Issuer, issuing
 
-TERMS = Terms("https://issuer.example", "graph", leeway=5)
+TERMS = TokenTerms("https://issuer.example", "graph", leeway=5)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def tokens(issuer: Issuer) -> Tokens:
-    return Tokens(KeySet(issuer.url), TERMS)
+def tokens(issuer: Issuer) -> TokenVerifier:
+    return TokenVerifier(KeySet(issuer.url), TERMS)
 
 
 def part(value: dict[str, Any]) -> str:
@@ -39,7 +39,7 @@ def part(value: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("id", ["first", "rsa", "ed"])
-async def test_a_good_token(issuer: Issuer, tokens: Tokens, id: str) -> None:
+async def test_a_good_token(issuer: Issuer, tokens: TokenVerifier, id: str) -> None:
     text = issuer.token(id, groups=[382, "383"], powers=["explore", "tables"])
     assert await tokens.caller(text) == Caller("jwt:anna", frozenset({382, 383}), frozenset({"explore", "tables"}))
     late = issuer.token(id, exp=time.time() - 2, powers="explore unknown")
@@ -61,14 +61,16 @@ async def test_a_good_token(issuer: Issuer, tokens: Tokens, id: str) -> None:
         ({"exp": "soon"}, "it is no JWT"),
     ],
 )
-async def test_a_token_that_lets_nobody_in(issuer: Issuer, tokens: Tokens, claims: dict[str, Any], why: str) -> None:
+async def test_a_token_that_lets_nobody_in(
+    issuer: Issuer, tokens: TokenVerifier, claims: dict[str, Any], why: str
+) -> None:
     text = issuer.token("first", **claims)
     with pytest.raises(WrongToken, match=why) as wrong:
         await tokens.caller(text)
     assert "anna" not in str(wrong.value)
 
 
-async def test_an_unknown_or_foreign_key(issuer: Issuer, tokens: Tokens) -> None:
+async def test_an_unknown_or_foreign_key(issuer: Issuer, tokens: TokenVerifier) -> None:
     with issuing() as stranger:
         stranger.add("unheard of")
         with pytest.raises(WrongToken, match="its signature is wrong"):
@@ -77,7 +79,7 @@ async def test_an_unknown_or_foreign_key(issuer: Issuer, tokens: Tokens) -> None
             await tokens.caller(stranger.token("unheard of"))
 
 
-async def test_only_public_key_signatures(issuer: Issuer, tokens: Tokens) -> None:
+async def test_only_public_key_signatures(issuer: Issuer, tokens: TokenVerifier) -> None:
     claims = {"iss": TERMS.issuer, "aud": TERMS.audience, "sub": "anna", "exp": time.time() + 60, "groups": "*"}
     unsigned = f"{part({'alg': 'none', 'kid': 'first'})}.{part(claims)}."
     with pytest.raises(WrongToken, match="its algorithm is not one of"):
@@ -98,12 +100,12 @@ async def test_only_public_key_signatures(issuer: Issuer, tokens: Tokens) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "a", "a.b.c", "e30.e30.e30", "." * 50_000, "eyJhbGciOjF9.e30.", "é.é.é"])
-async def test_rubbish(tokens: Tokens, text: str) -> None:
+async def test_rubbish(tokens: TokenVerifier, text: str) -> None:
     with pytest.raises(WrongToken):
         await tokens.caller(text)
 
 
-async def test_any_change_of_a_token_ends_it(issuer: Issuer, tokens: Tokens) -> None:
+async def test_any_change_of_a_token_ends_it(issuer: Issuer, tokens: TokenVerifier) -> None:
     text = issuer.token("ed", groups=[382], powers=["explore"])
     assert await tokens.caller(text)
     # The signature's last letter has bits that mean nothing, so it is left alone.
@@ -138,7 +140,7 @@ def test_groups(claim: Any, groups: frozenset[int] | None) -> None:
 
 
 def test_claims_of_other_names() -> None:
-    terms = Terms("i", "a", groups_claim="https://x.example/groups", powers_claim="roles")
+    terms = TokenTerms("i", "a", groups_claim="https://x.example/groups", powers_claim="roles")
     claims = {"sub": "a\nb" + "c" * 100, "https://x.example/groups": [1], "roles": ["admin", "root"], "groups": "*"}
     assert caller_of(claims, terms) == Caller("jwt:ab" + "c" * 62, frozenset({1}), frozenset({"admin"}))
 

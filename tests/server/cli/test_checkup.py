@@ -1,6 +1,6 @@
 """The words of the checkup."""
 
-from server.cli.checkup import ADVICE, Result
+from server.cli.checkup import ADVICE, CheckResult
 from upstream.errors import Insecure, Unavailable, UpstreamError
 
 
@@ -11,5 +11,5 @@ def test_every_kind_of_failure_has_its_advice() -> None:
 
 
 def test_a_line_a_system() -> None:
-    assert Result("GameHub", None, "", 0.0351).line() == "GameHub: answers (35 ms)"
-    assert Result("GameHub", "It is closed.", "Open it.", 1).line() == "GameHub: It is closed. Open it."
+    assert CheckResult("GameHub", None, "", 0.0351).line() == "GameHub: answers (35 ms)"
+    assert CheckResult("GameHub", "It is closed.", "Open it.", 1).line() == "GameHub: It is closed. Open it."

@@ -10,7 +10,7 @@ import pytest
 
 from resolvers.session import Session
 from schema.graph import schema
-from schema.mapping.entity import Window
+from schema.mapping.entity import Entity
 from server.app import create_app
 from server.execution.execution import Executor
 from server.execution.limits import ORDINARY
@@ -68,14 +68,14 @@ async def test_it_is_refused_as_soon_as_the_rows_are_known(
 
     query = f"{{users(first:1000){{nodes{{group{{users(first:1000){{nodes{{ {deeper} }}}}}}}}}}}}"
     built = 0
-    on = Window.__dict__["on"].__func__
+    on = Entity.__dict__["on"].__func__
 
-    def counted(kind: type[Window], *rows: Any, **told: Any) -> Window:
+    def counted(kind: type[Entity], *rows: Any, **told: Any) -> Entity:
         nonlocal built
         built += 1
         return on(kind, *rows, **told)
 
-    monkeypatch.setattr(Window, "on", classmethod(counted))
+    monkeypatch.setattr(Entity, "on", classmethod(counted))
     async with Graph(crowd, compiled=compiled, most_nodes=ORDINARY.nodes) as graph:
         levels = await graph.ask("{users(first:1000){nodes{group{users(first:1){nodes{id}}}}}}")
         assert levels.errors == []

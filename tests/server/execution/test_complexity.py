@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from server.execution.complexity import TooComplex, check_document, check_text, check_variables
 from server.execution.limits import ORDINARY, Limits
 from server.execution.saved import saved_queries
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 FRAGMENTS = """
 { a: x { ...F } ... { b: y } ...Q }
@@ -124,7 +124,7 @@ def test_variables() -> None:
         ({"a": float("inf")}, "out of range"),
         ({"a": [float("nan")]}, "out of range"),
     ):
-        with pytest.raises(Refusal, match=says):
+        with pytest.raises(RequestError, match=says):
             check_variables((wrong,), limits)
 
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from schema.graph import schema
 from server.execution.execution import MOST_PLANS, Executor
 from server.execution.limits import Limits
-from server.execution.request_options import Asked
+from server.execution.request_options import RequestOptions
 from server.http.operation import Operation
 from tests.server import house
 from upstream.resilience.queue import ASKER, Asker
@@ -80,7 +80,7 @@ async def test_few_plans_are_made_at_a_time_and_callers_take_turns() -> None:
 
     async def explain(name: str) -> None:
         ASKER.set(Asker(name))
-        outcome = await executor.run(Operation("{ price }", asked=Asked(explain=True)))
+        outcome = await executor.run(Operation("{ price }", asked=RequestOptions(explain=True)))
         assert outcome.extensions == {"explain": {"calls": 0}}
         order.append(name)
 

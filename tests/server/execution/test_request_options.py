@@ -5,28 +5,28 @@ from typing import Any
 
 import pytest
 
-from server.execution.request_options import Asked, max_age, read
-from server.http.request_error import Refusal
-from server.http.request_headers import Fields
+from server.execution.request_options import RequestOptions, max_age, read
+from server.http.request_error import RequestError
+from server.http.request_headers import RequestHeaders
 
 
 @pytest.mark.parametrize(
     ("headers", "extensions", "asked"),
     [
-        ({}, {}, Asked()),
-        ({"x-graph-trace": "1"}, {}, Asked(trace=True)),
-        ({"X-Graph-Trace": "0"}, {}, Asked()),
-        ({}, {"trace": True}, Asked(trace=True)),
-        ({"X-Graph-Explain": "true"}, {}, Asked(explain=True)),
-        ({}, {"explain": True, "trace": False}, Asked(explain=True)),
-        ({"X-Graph-Max-Calls": "10"}, {}, Asked(max_calls=10)),
-        ({"X-Graph-Max-Calls": "10"}, {"maxCalls": 4}, Asked(max_calls=4)),
-        ({"X-Graph-Max-Calls": "0"}, {"persistedQuery": {"version": 1}}, Asked(max_calls=0)),
-        ({"Cache-Control": "no-cache", "X-Graph-Trace": "1"}, {}, Asked(trace=True, max_age=0)),
-        ({"Cache-Control": "max-age=60"}, {"trace": True}, Asked(trace=True, max_age=60)),
+        ({}, {}, RequestOptions()),
+        ({"x-graph-trace": "1"}, {}, RequestOptions(trace=True)),
+        ({"X-Graph-Trace": "0"}, {}, RequestOptions()),
+        ({}, {"trace": True}, RequestOptions(trace=True)),
+        ({"X-Graph-Explain": "true"}, {}, RequestOptions(explain=True)),
+        ({}, {"explain": True, "trace": False}, RequestOptions(explain=True)),
+        ({"X-Graph-Max-Calls": "10"}, {}, RequestOptions(max_calls=10)),
+        ({"X-Graph-Max-Calls": "10"}, {"maxCalls": 4}, RequestOptions(max_calls=4)),
+        ({"X-Graph-Max-Calls": "0"}, {"persistedQuery": {"version": 1}}, RequestOptions(max_calls=0)),
+        ({"Cache-Control": "no-cache", "X-Graph-Trace": "1"}, {}, RequestOptions(trace=True, max_age=0)),
+        ({"Cache-Control": "max-age=60"}, {"trace": True}, RequestOptions(trace=True, max_age=60)),
     ],
 )
-def test_it_is_read(headers: dict[str, str], extensions: dict[str, Any], asked: Asked) -> None:
+def test_it_is_read(headers: dict[str, str], extensions: dict[str, Any], asked: RequestOptions) -> None:
     assert read({name.lower(): value for name, value in headers.items()}, extensions) == asked
 
 
@@ -73,15 +73,15 @@ def test_a_long_header_is_read_in_no_time() -> None:
 def test_the_later_of_two_bounds_holds() -> None:
     now = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
     earlier, later = now - datetime.timedelta(minutes=2), now - datetime.timedelta(minutes=1)
-    assert Asked().oldest(now) is None
-    assert Asked(max_age=60).oldest(now) == later
-    assert Asked(not_before=earlier).oldest(now) == earlier
-    assert Asked(max_age=60, not_before=earlier).oldest(now) == later
-    assert Asked(max_age=120, not_before=later).oldest(now) == later
+    assert RequestOptions().oldest(now) is None
+    assert RequestOptions(max_age=60).oldest(now) == later
+    assert RequestOptions(not_before=earlier).oldest(now) == earlier
+    assert RequestOptions(max_age=60, not_before=earlier).oldest(now) == later
+    assert RequestOptions(max_age=120, not_before=later).oldest(now) == later
 
 
 def test_lists_may_come_in_parts() -> None:
-    fields = Fields.of(
+    fields = RequestHeaders.of(
         {"headers": [(b"cache-control", b"max-age=9"), (b"cache-control", b"no-cache"), (b"host", b"a")]}
     )
     assert fields == {"cache-control": "max-age=9, no-cache", "host": "a"}
@@ -105,7 +105,7 @@ def test_lists_may_come_in_parts() -> None:
     ],
 )
 def test_it_is_refused(headers: dict[str, str], extensions: dict[str, Any]) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         read({name.lower(): value for name, value in headers.items()}, extensions)
     assert refused.value.status == 400
     assert refused.value.errors[0]["extensions"]["code"] == "BAD_USER_INPUT"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.execution.saved import BrokenQuery, Saved, check, find, saved_queries
+from server.execution.saved import BrokenQuery, SavedQuery, check, find, saved_queries
 from tests.server import house
 
 HALL = """# The hall,
@@ -24,7 +24,7 @@ def test_a_file_is_an_operation(tmp_path: Path) -> None:
     path = put(tmp_path, "hall.graphql", HALL)
     put(tmp_path, "notes.txt", "{")
     (saved,) = saved_queries(tmp_path)
-    assert saved == Saved("Hall", "The hall, by its name.", HALL, {"name": "hall"}, path)
+    assert saved == SavedQuery("Hall", "The hall, by its name.", HALL, {"name": "hall"}, path)
     assert saved.tab() == {
         "name": "Hall",
         "comment": "The hall, by its name.",
@@ -40,7 +40,7 @@ def test_a_file_elsewhere_needs_no_name(tmp_path: Path) -> None:
     path = put(tmp_path, "my.graphql", "{ must }")
     assert find(str(path), []).text == "{ must }"
     with pytest.raises(BrokenQuery, match=r"no saved query and no file called Hal; did you mean Hall\?"):
-        find("Hal", [Saved("Hall", "", "")])
+        find("Hal", [SavedQuery("Hall", "", "")])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from graphql import FieldNode, GraphQLError, Location, OperationDefinitionNode, Token
 
-from engine.kept import Kept
+from engine.kept import BoundedCache
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.documents import Documents
@@ -44,7 +44,7 @@ def test_a_forgotten_document_leaves_no_tree() -> None:
 async def test_programs_are_bounded_by_the_size_of_their_documents() -> None:
     executor = Executor(schema, lambda operation: None)
     assert executor.engine is not None
-    executor.engine._programs = Kept(1000, 10_000)
+    executor.engine._programs = BoundedCache(1000, 10_000)
     for number in range(50):
         assert (await executor.run(Operation(document(number)))).errors == []
     assert executor.engine._programs.size <= 10_000
@@ -52,7 +52,7 @@ async def test_programs_are_bounded_by_the_size_of_their_documents() -> None:
 
 
 def test_what_was_used_last_is_kept() -> None:
-    kept: Kept[str, int] = Kept(most=3, size=10)
+    kept: BoundedCache[str, int] = BoundedCache(most=3, size=10)
     for key in "abc":
         kept.keep(key, ord(key), 3)
     assert kept.get("a") == ord("a")

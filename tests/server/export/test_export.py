@@ -25,7 +25,7 @@ from server.export.export import Manifest, WrongExport, export, form_of, missing
 from server.http.operation import Operation
 from server.tables.reading import TableFailed
 from server.tables.table import Tables
-from server.tables.window import Window, window_of
+from server.tables.window import TableWindow, window_of
 from tests.server.tables import library
 from tests.server.tables.conftest import NOW, saved, settings
 from tests.stand import Sandbox
@@ -58,13 +58,13 @@ class Lending:
         return Outcome(rows, readings=self.readings)
 
 
-def window(since: str, until: str) -> Window:
+def window(since: str, until: str) -> TableWindow:
     found = window_of(LOANS, {"since": since, "until": until}, NOW, UTC)
     assert found is not None
     return found
 
 
-async def run(manifest: Manifest, span: Window, lending: Lending, **options: Any) -> None:
+async def run(manifest: Manifest, span: TableWindow, lending: Lending, **options: Any) -> None:
     """Export what is missing of a window."""
     await export(manifest, await missing(manifest, span, **options), span, lending, NOW)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.http import access_log as access
-from server.http.access_log import HEADER, Access
+from server.http.access_log import HEADER, AccessLog
 from server.logs import TOLD
 from tests.server.serving import serving
 
@@ -40,7 +40,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_a_line_a_request(written: list[dict[str, Any]]) -> None:
-    app = Starlette(routes=[Route("/well", well), Route("/ill", ill)], middleware=[Middleware(Access)])
+    app = Starlette(routes=[Route("/well", well), Route("/ill", ill)], middleware=[Middleware(AccessLog)])
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         given = client.get("/well?api_token=secret", headers={HEADER: "abc-1"})
         made = client.get("/well", headers={HEADER: "not an id"})

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from server.execution.limits import Patience
+from server.execution.limits import ClientTimeouts
 from tests.hostile.wire import connect, read, send
 from tests.server.serving import serving
 
-PATIENCE = Patience(request_seconds=0.4, idle_seconds=0.4, least_read=16 * 1024, head_bytes=4096, connections=20)
+PATIENCE = ClientTimeouts(request_seconds=0.4, idle_seconds=0.4, least_read=16 * 1024, head_bytes=4096, connections=20)
 SOON = 3.0
 GET = b"GET / HTTP/1.1\r\nHost: graph.test\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: graph.test\r\nContent-Length: 10\r\n"

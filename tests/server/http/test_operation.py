@@ -3,7 +3,7 @@
 import pytest
 
 from server.http.operation import Operation, from_body, from_query_string
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 
 JSON = "application/json"
 
@@ -37,7 +37,7 @@ def test_a_body() -> None:
     ],
 )
 def test_a_refused_body(body: bytes, content_type: str | None, status: int, code: str, says: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         from_body(body, content_type)
     assert refused.value.status == status
     assert refused.value.errors[0]["extensions"] == {"code": code}
@@ -63,7 +63,7 @@ def test_an_address() -> None:
     ],
 )
 def test_a_refused_address(asked: bytes, says: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         from_query_string(asked)
     assert refused.value.status == 400
     assert says in refused.value.errors[0]["message"]

@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from server.auth.jwks import KeySet, NoKeys
-from server.execution.limits import Patience
+from server.execution.limits import ClientTimeouts
 from server.http.certificate import certified
 from server.settings.settings import NAMES, Settings, WrongSettings, load
 from tests.served import served
@@ -130,7 +130,9 @@ def secure_address(tmp_path: Path) -> Iterator[str]:
     """An application over TLS, with short patience and room for three clients."""
     pair = write_pair(tmp_path, "server", OURS.issue_cert("localhost"))
     app = Starlette(routes=[Route("/", scheme, methods=["GET", "POST"])])
-    with serving(app, Patience(request_seconds=3.0, idle_seconds=30.0, connections=3), certified(*pair)) as address:
+    with serving(
+        app, ClientTimeouts(request_seconds=3.0, idle_seconds=30.0, connections=3), certified(*pair)
+    ) as address:
         yield address.replace("127.0.0.1", "localhost")
 
 

@@ -8,16 +8,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server.odata.days import OPERATORS, TURNED
-from server.tables.table import Kind
+from server.tables.table import ValueKind
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/Asuncion", "Pacific/Kiritimati")]
 KINDS = {
-    "rowKey": Kind("string"),
-    "at": Kind("timestamp"),
-    "other": Kind("timestamp"),
-    "n": Kind("int64"),
-    "price": Kind("decimal"),
-    "day": Kind("date"),
+    "rowKey": ValueKind("string"),
+    "at": ValueKind("timestamp"),
+    "other": ValueKind("timestamp"),
+    "n": ValueKind("int64"),
+    "price": ValueKind("decimal"),
+    "day": ValueKind("date"),
 }
 FIRST = datetime.date(2024, 12, 20)
 DAYS = 120

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.tables.setup import Setup
+from server.tables.setup import TablesConfig
 from tests.server.serving import serving
 from tests.server.tables import library
 from tests.server.tables.conftest import NOW, saved
@@ -24,7 +24,7 @@ TIMES = (
 
 @pytest.fixture(scope="module", params=["UTC", "Asia/Tokyo", "America/New_York"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    setup = Setup(zone=ZoneInfo(request.param), now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool"))
+    setup = TablesConfig(zone=ZoneInfo(request.param), now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool"))
     app = create_app(
         library.schema,
         lambda operation: [],

@@ -4,10 +4,10 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.odata import filter as filters
 from server.tables.setup import UTC
-from server.tables.table import Kind
+from server.tables.table import ValueKind
 from tests.server.tables.conftest import Library
 
 
@@ -101,14 +101,14 @@ def test_what_is_said_of_a_wrong_filter(open_library: Library, condition: str, s
 
 
 def test_a_text_that_looks_like_a_time_stays_as_it_is() -> None:
-    kinds = {"name": Kind("string")}
+    kinds = {"name": ValueKind("string")}
     table = pa.table({"name": ["T10:00 02:00", "T10:00+02:00"]})
     found = filters.read("name eq 'T10:00 02:00' and name ne 'it''s T10:00 02:00'", kinds, UTC)
     assert table.filter(found.mask(table))["name"].to_pylist() == ["T10:00 02:00"]
 
 
 def test_a_time_without_an_offset_is_one_of_the_business(open_library: Library) -> None:
-    with pytest.raises(Refusal):
-        filters.read("at ge 2026-13-01T00:00:00", {"at": Kind("timestamp")}, UTC, "at")
+    with pytest.raises(RequestError):
+        filters.read("at ge 2026-13-01T00:00:00", {"at": ValueKind("timestamp")}, UTC, "at")
     rows = asked(open_library, "readAt le 2026-01-01T00:00:00 and pages lt 2").json()["value"]
     assert [row["id"] for row in rows] == ["0", "1"]

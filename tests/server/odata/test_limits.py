@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.odata import filter as filters
 from server.odata import grammar
 from server.tables.setup import UTC
-from server.tables.table import Kind
+from server.tables.table import ValueKind
 from tests.server.tables.conftest import Library, lending
 
 OPERATIONS = "$filter has more than 250 operators and functions, which is how many are allowed"
@@ -70,7 +70,7 @@ def test_the_parser_does_not_see_it(name: str, monkeypatch: pytest.MonkeyPatch) 
         raise AssertionError("the parser was called")
 
     monkeypatch.setattr("server.odata.grammar.ODataParser.parse", parse)
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         grammar.parsed(HOSTILE[name][0], "")
     with pytest.raises(AssertionError):
         grammar.parsed("a eq 1", "")
@@ -114,14 +114,14 @@ def test_comparing_ends_in_time(tmp_path: Path) -> None:
 
 
 KINDS = {
-    "text": Kind("string"),
-    "whole": Kind("int64"),
-    "broken": Kind("float64"),
-    "price": Kind("decimal"),
-    "day": Kind("date"),
-    "at": Kind("timestamp"),
-    "lent": Kind("bool"),
-    "cover": Kind("enum"),
+    "text": ValueKind("string"),
+    "whole": ValueKind("int64"),
+    "broken": ValueKind("float64"),
+    "price": ValueKind("decimal"),
+    "day": ValueKind("date"),
+    "at": ValueKind("timestamp"),
+    "lent": ValueKind("bool"),
+    "cover": ValueKind("enum"),
 }
 ITEMS = {
     "text": ["'a'", "'b'", "''", "'ä'", "null"],

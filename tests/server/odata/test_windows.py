@@ -18,7 +18,7 @@ from schema.graph import ROWS
 from schema.mapping.entity import SELECTED_BY
 from schema.scalars import SCALARS, Decimal
 from server.app import create_app
-from server.tables.setup import Setup
+from server.tables.setup import TablesConfig
 from tests.server.odata.filters import FIRST, Filters, Row, rows_of
 from tests.server.serving import serving
 from tests.server.tables.conftest import saved
@@ -101,7 +101,7 @@ def diary(folder: Path, seed: int = 1) -> Iterator[tuple[httpx.Client, Diary]]:
         SCHEMA,
         lambda operation: kept,
         saved=[saved(text) for text in (VISITS, PLANS, NAMELESS)],
-        setup=Setup(now=lambda: NOW, zone=ZONE, spool_dir=folder),
+        setup=TablesConfig(now=lambda: NOW, zone=ZONE, spool_dir=folder),
     )
     with serving(app) as address, httpx.Client(base_url=f"{address}/odata", trust_env=False, timeout=60) as client:
         yield client, kept

@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Endpoint
 
 from resolvers.caller import Caller
-from server.auth.authenticator import Callers
-from server.auth.middleware import Door
+from server.auth.authenticator import Authenticator
+from server.auth.middleware import AuthMiddleware
 from server.execution.saved import saved_queries
 from server.pages.explorer import MEDIA_TYPES, PAGE, explorer_routes, page_response
 from tests.served import served
@@ -83,7 +83,7 @@ async def saved(caller: Caller) -> list[dict[str, object]]:
 
 app = Starlette(
     routes=[Endpoint("/graphql", graphql, methods=["GET", "POST"]), *explorer_routes(saved)],
-    middleware=[Middleware(Door, callers=Callers())],
+    middleware=[Middleware(AuthMiddleware, callers=Authenticator())],
 )
 
 

@@ -8,14 +8,16 @@ import pytest
 
 from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Executor
-from server.execution.saved import Saved
+from server.execution.saved import SavedQuery
 from server.http.operation import Operation
 from server.pages.tabs import Tabs
 from tests.server import house
 
 SAVED = [
-    Saved("Prices", "", "query Prices { slow(seconds: 0.05) price }", {}, Path("Prices.graphql")),
-    Saved("Double", "", "query Double($price: String) { price }", {"price": "@Prices price"}, Path("Double.graphql")),
+    SavedQuery("Prices", "", "query Prices { slow(seconds: 0.05) price }", {}, Path("Prices.graphql")),
+    SavedQuery(
+        "Double", "", "query Double($price: String) { price }", {"price": "@Prices price"}, Path("Double.graphql")
+    ),
 ]
 FOUND = [{**SAVED[0].tab(), "variables": {}}, {**SAVED[1].tab(), "variables": {"price": "5.00"}}]
 

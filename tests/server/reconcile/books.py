@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from resolvers.reconcile.figures import Difference
-from server.reconcile.reconciliation import People, Reconciliation, Result
+from server.reconcile.reconciliation import People, Reconciliation, ReconciliationResult
 from tests.server.reconcile.mutations import Mutation
 from tests.server.slips import Door, slippery
 from tests.stand import Sandbox
@@ -61,7 +61,7 @@ class Books:
             self.door.slips = ()
         return found
 
-    async def compare(self, mutation: Mutation | None = None) -> tuple[Result, list[Difference]]:
+    async def compare(self, mutation: Mutation | None = None) -> tuple[ReconciliationResult, list[Difference]]:
         """Compare all reports of the day, with one value changed."""
         found: list[Difference] = []
         self._mutation = mutation

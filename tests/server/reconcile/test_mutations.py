@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from resolvers.reconcile.figures import WHOLE_ROW, Difference
-from server.reconcile.reconciliation import Result
+from server.reconcile.reconciliation import ReconciliationResult
 from tests.server.reconcile.books import Books, opened
 from tests.server.reconcile.mutations import Mutation, columns, place_of
 from tests.stand import Sandbox
@@ -111,7 +111,7 @@ async def mutations(books: Books, codes: str) -> list[Mutation]:
     return found
 
 
-def named(mutation: Mutation, result: Result, found: list[Difference]) -> bool:
+def named(mutation: Mutation, result: ReconciliationResult, found: list[Difference]) -> bool:
     """Return whether a difference, or a failure, names the report and the column."""
     code, column = mutation.report.code, mutation.column[-1]
     for difference in found:

@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from resolvers.reconcile.figures import Difference
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.reconcile.period import days_of, last_days
-from server.reconcile.reconciliation import People, Reconciliation, Result
+from server.reconcile.reconciliation import People, Reconciliation, ReconciliationResult
 from tests.server.slips import Door, Slip, other, slippery
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
@@ -59,7 +59,7 @@ class Books:
         frame = FRAME if report.frame is not None else None
         return list((await self.upstream.fetch(Call.of(report, frame, **params))).rows)
 
-    async def compare(self, *slips: Slip, group: int | None = None) -> tuple[Result, list[Difference]]:
+    async def compare(self, *slips: Slip, group: int | None = None) -> tuple[ReconciliationResult, list[Difference]]:
         """What is found with these digits changed."""
         found: list[Difference] = []
         self.door.slips = slips
@@ -350,7 +350,7 @@ async def test_the_days() -> None:
         ({"period": "soon"}, "There is no period 'soon'"),
         ({"since": "2026-03-13T06:00:00", "until": "2026-03-14"}, "Only whole days"),
     ):
-        with pytest.raises(Refusal, match=says):
+        with pytest.raises(RequestError, match=says):
             days(**given)
 
 

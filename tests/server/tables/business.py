@@ -16,12 +16,12 @@ from schema.graph import schema
 from server.app import create_app
 from server.execution.trace import finish
 from server.http.operation import Operation
-from server.tables.setup import Setup
+from server.tables.setup import TablesConfig
 from tests.server.serving import serving
 from tests.server.tables.conftest import saved
 from tests.strangers.upstreams import connect
 from tests.upstream.caching.test_freshness import World
-from upstream.caching.cache import Cached
+from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore
 from upstream.call import Call
 
@@ -41,7 +41,7 @@ NOON = datetime.datetime(2022, 10, 31, 12, tzinfo=datetime.UTC)
 class Business:
     """A server over the world: a client of it, and the upstream calls since the last look."""
 
-    def __init__(self, world: World, client: httpx.Client, cached: Cached, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, world: World, client: httpx.Client, cached: DayCache, loop: asyncio.AbstractEventLoop) -> None:
         self.world = world
         self.client = client
         self._cached = cached
@@ -68,7 +68,7 @@ class Business:
 def business(world: World, folder: Path | None = None, *, compiled: bool = True) -> Iterator[Business]:
     """Serve the tables, for as long as a `with` block lasts."""
     clock = world.clock
-    opened: list[Cached] = []
+    opened: list[DayCache] = []
     loops: list[asyncio.AbstractEventLoop] = []
 
     def session(operation: Operation) -> Session:
@@ -89,7 +89,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:
         store = MemoryStore(clock=clock.seconds)
-        async with connect(world.stranger) as upstream, Cached(upstream, store, UTC, now=clock) as cached:
+        async with connect(world.stranger) as upstream, DayCache(upstream, store, UTC, now=clock) as cached:
             opened.append(cached)
             loops.append(asyncio.get_running_loop())
             yield
@@ -102,7 +102,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
         finish=finish,
         leave=Session.close,
         compiled=compiled,
-        setup=Setup(
+        setup=TablesConfig(
             now=clock,
             spool_dir=folder,
             changed=lambda first, last: opened[0].changed_since(first, last),

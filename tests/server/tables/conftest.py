@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.execution.saved import Saved
-from server.tables.setup import Setup
+from server.execution.saved import SavedQuery
+from server.tables.setup import TablesConfig
 from tests.served import served
 from tests.server.serving import serving
 from tests.server.tables import library
@@ -20,11 +20,11 @@ from tests.stand import Sandbox
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
 
 
-def saved(text: str) -> Saved:
+def saved(text: str) -> SavedQuery:
     """A saved query of a text."""
     first, _, rest = text.partition("\n")
     name = rest.split("query ")[1].partition("(")[0].partition(" ")[0]
-    return Saved(name, first.removeprefix("# "), text, {}, Path(f"{name}.graphql"))
+    return SavedQuery(name, first.removeprefix("# "), text, {}, Path(f"{name}.graphql"))
 
 
 class Library:
@@ -49,7 +49,7 @@ def lending(folder: Path, **more: Any) -> Iterator[Library]:
         library.schema,
         lambda operation: asked,
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES, library.ONE, library.LOANS)],
-        setup=Setup(now=lambda: NOW, spool_dir=folder, **more),
+        setup=TablesConfig(now=lambda: NOW, spool_dir=folder, **more),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
         yield Library(address, client, asked, folder)

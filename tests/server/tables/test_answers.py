@@ -15,9 +15,9 @@ import pytest
 from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Outcome
 from server.http.operation import Operation
-from server.tables.answers import Answers, Asked
+from server.tables.answers import TableAnswers, TableRequest
 from server.tables.formats import FORMATS
-from server.tables.setup import Setup
+from server.tables.setup import TablesConfig
 from server.tables.table import Tables
 from server.tables.window import window_of
 from tests.server.tables import library
@@ -166,8 +166,10 @@ async def test_a_caller_of_some_groups_has_files_of_its_own(tmp_path: Path) -> N
         seen.append(operation.caller)
         return Outcome({"loans": [{"id": operation.caller.name, "price": None}]})
 
-    answers = Answers(run, Setup(now=lambda: NOW, spool_dir=tmp_path))
+    answers = TableAnswers(run, TablesConfig(now=lambda: NOW, spool_dir=tmp_path))
     callers = [EVERYONE, Caller("a", frozenset({382})), Caller("b", frozenset({383})), Caller("c", frozenset({382}))]
-    files = [await answers.snapshot(Asked(table, {}, window, None, caller), FORMATS["csv"]) for caller in callers]
+    files = [
+        await answers.snapshot(TableRequest(table, {}, window, None, caller), FORMATS["csv"]) for caller in callers
+    ]
     assert [file.path.read_text().splitlines()[1] for file in files] == ["open,", "a,", "b,", "a,"]
     assert seen == callers[:3]

@@ -13,7 +13,7 @@ from schema import graph
 from server.app import create_app
 from server.execution.limits import ORDINARY
 from server.http.operation import Operation
-from server.tables.setup import Setup
+from server.tables.setup import TablesConfig
 from tests.server.serving import serving
 from tests.server.tables import library
 from tests.server.tables.conftest import NOW, saved
@@ -28,7 +28,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         library.schema,
         lambda operation: [],
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES)],
-        setup=Setup(now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool")),
+        setup=TablesConfig(now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool")),
         limits=replace(ORDINARY, introspection=False),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:

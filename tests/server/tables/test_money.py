@@ -26,7 +26,7 @@ from server.execution.saved import saved_queries
 from server.odata import rows as odata
 from server.tables.arrow import Shape, Unfit, as_read, checked, record_batch, slices, typed
 from server.tables.formats import FORMATS, KEPT, Format
-from server.tables.table import Kind, Table, Tables
+from server.tables.table import Table, Tables, ValueKind
 from tests.server.tables.conftest import saved
 from upstream.decoding.money import amount
 
@@ -235,7 +235,7 @@ def test_the_columns_of_game_history_have_the_decimals_of_a_double() -> None:
     assert scales(tables["GroupTransactions"]) == {"amount": 10}
     renamed = "# Logs.\nquery Logs { gameLogs { nodes @rows { stake: bet } } }"
     (column,) = Tables([saved(renamed)], graph)["Logs"].columns
-    assert column.kind == Kind("decimal", scale=22)
+    assert column.kind == ValueKind("decimal", scale=22)
 
 
 def test_one_double_leaves_every_format_whole() -> None:

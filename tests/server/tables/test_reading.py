@@ -9,7 +9,7 @@ from server.execution.execution import Outcome
 from server.http.operation import Operation
 from server.tables.reading import BATCH_ROWS, TableFailed, batches
 from server.tables.table import Tables
-from server.tables.window import Window, window_of
+from server.tables.window import TableWindow, window_of
 from tests.server.tables import library
 from tests.server.tables.conftest import NOW, saved
 
@@ -32,7 +32,7 @@ class Lending:
         return Outcome({"loans": rows}, extensions=self.extensions)
 
 
-def window() -> Window:
+def window() -> TableWindow:
     found = window_of(LOANS, {"since": "2026-03-01", "until": "2026-03-08"}, NOW, ZoneInfo("UTC"))
     assert found is not None
     return found

@@ -16,8 +16,8 @@ import pytest
 from server.http.freshness import Freshness
 from server.tables import spool as spool_module
 from server.tables.folders import PREFIX
-from server.tables.setup import Setup
-from server.tables.spool import LATE, READING, Snapshot, Spool, Times, Wanted, key_of
+from server.tables.setup import TablesConfig
+from server.tables.spool import LATE, READING, Snapshot, Spool, SpoolTimes, Wanted, key_of
 
 NOON = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
@@ -31,10 +31,10 @@ def writing(text: bytes, begun: float = 0, *, oldest: float | None = None, until
     """Writes a file whose rows were read at a moment, and are trusted until another."""
     read = None if oldest is None else Freshness(second(oldest), second(begun), second(until))
 
-    async def write(path: Path) -> Times:
+    async def write(path: Path) -> SpoolTimes:
         await asyncio.sleep(0.01)
         path.write_bytes(text)
-        return Times(second(begun), read, second(until))
+        return SpoolTimes(second(begun), read, second(until))
 
     return write
 
@@ -43,18 +43,18 @@ def at(number: float, **wanted: Any) -> Wanted:
     return Wanted(second(number), **wanted)
 
 
-async def never(path: Path) -> Times:
+async def never(path: Path) -> SpoolTimes:
     raise AssertionError("nothing was to be written")
 
 
 async def test_one_writes_and_all_wait_even_if_the_first_one_leaves(tmp_path: Path) -> None:
     spool, begun, go = Spool(lambda: (tmp_path, False), 100), asyncio.Semaphore(0), asyncio.Event()
 
-    async def slowly(path: Path) -> Times:
+    async def slowly(path: Path) -> SpoolTimes:
         begun.release()
         await go.wait()
         path.write_bytes(b"x")
-        return Times(NOON, None, second(60))
+        return SpoolTimes(NOON, None, second(60))
 
     first = asyncio.create_task(spool.get(A, "csv", at(0), slowly))
     await begun.acquire()
@@ -68,7 +68,7 @@ async def test_one_writes_and_all_wait_even_if_the_first_one_leaves(tmp_path: Pa
 
 
 async def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
-    async def fail(path: Path) -> Times:
+    async def fail(path: Path) -> SpoolTimes:
         path.write_bytes(b"half")
         raise ConnectionError
 
@@ -104,7 +104,7 @@ async def test_a_file_is_written_anew_when_the_trust_in_its_rows_ends(tmp_path: 
     ],
 )
 def test_which_file_will_do(tmp_path: Path, wanted: Wanted, met: bool) -> None:
-    times = Times(second(0), Freshness(second(-30), second(1), second(60)), second(60))
+    times = SpoolTimes(second(0), Freshness(second(-30), second(1), second(60)), second(60))
     file = Snapshot(tmp_path, "", 1, times, shown=second(10))
     assert wanted.met(file) is met
 
@@ -112,7 +112,7 @@ def test_which_file_will_do(tmp_path: Path, wanted: Wanted, met: bool) -> None:
 def test_a_change_may_become_known_late(tmp_path: Path) -> None:
     """Rows that were read long ago may stand beside those that changed: the writing is what counts, less that time."""
     late = LATE.total_seconds()
-    times = Times(second(0), Freshness(second(-9999), second(1), second(9999)), second(9999))
+    times = SpoolTimes(second(0), Freshness(second(-9999), second(1), second(9999)), second(9999))
     file = Snapshot(tmp_path, "", 1, times)
     assert at(10, changed=second(-late)).met(file)
     assert not at(10, changed=second(-late + 1)).met(file)
@@ -122,11 +122,11 @@ async def test_a_file_that_is_being_written_is_fresh_only_if_its_rows_are_read_n
     """Who demands fresh rows shares a writing that demands them too, and waits for any other to end."""
     spool, go, texts = Spool(lambda: (tmp_path, False), 100), asyncio.Event(), iter((b"1", b"2", b"3"))
 
-    def slowly(begun: float, oldest: float) -> Callable[[Path], Awaitable[Times]]:
-        async def write(path: Path) -> Times:
+    def slowly(begun: float, oldest: float) -> Callable[[Path], Awaitable[SpoolTimes]]:
+        async def write(path: Path) -> SpoolTimes:
             await go.wait()
             path.write_bytes(next(texts))
-            return Times(second(begun), Freshness(second(oldest), second(begun), second(600)), second(600))
+            return SpoolTimes(second(begun), Freshness(second(oldest), second(begun), second(600)), second(600))
 
         return write
 
@@ -194,12 +194,12 @@ async def test_on_a_full_disk_files_that_nobody_reads_make_room_once(tmp_path: P
     tries: list[int] = []
 
     def full(times: int) -> Callable[[Path], Any]:
-        async def write(path: Path) -> Times:
+        async def write(path: Path) -> SpoolTimes:
             tries.append(len(list(tmp_path.glob("*.csv"))))
             if len(tries) <= times:
                 raise OSError(errno.ENOSPC, "No space left on device")
             path.write_bytes(b"new")
-            return Times(NOON, None, second(600))
+            return SpoolTimes(NOON, None, second(600))
 
         return write
 
@@ -249,7 +249,7 @@ async def test_a_file_is_compared_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 async def test_files_are_for_this_user_alone(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "spool"
-    setup = Setup(spool_dir=folder)
+    setup = TablesConfig(spool_dir=folder)
     file = await Spool(setup.spool_folder, 100).get(A, "csv", at(0), writing(b"x"))
     assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.path.stat().st_mode)) == (0o700, 0o600)
     # Those of an earlier version are closed to others.

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from schema import graph
-from server.execution.saved import BrokenQuery, Saved, saved_queries
-from server.http.request_error import Refusal
+from server.execution.saved import BrokenQuery, SavedQuery, saved_queries
+from server.http.request_error import RequestError
 from server.tables.table import Table, Tables, table_of
 from tests.server.tables import library
 from tests.server.tables.conftest import saved
@@ -106,6 +106,6 @@ def test_a_document_that_is_no_table_is_one_clear_line(text: str, says: str) -> 
 
 
 def test_a_query_without_rows_is_no_table() -> None:
-    assert table_of(Saved("A", "", "query A { books { id } } # @rows"), library.schema) is None
-    with pytest.raises(Refusal, match="There is no table 'GroupWalk'; there are DailyMovements, "):
+    assert table_of(SavedQuery("A", "", "query A { books { id } } # @rows"), library.schema) is None
+    with pytest.raises(RequestError, match="There is no table 'GroupWalk'; there are DailyMovements, "):
         TABLES.find("GroupWalk")

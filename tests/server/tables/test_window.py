@@ -7,7 +7,7 @@ import pytest
 
 from schema import graph
 from server.execution.saved import saved_queries
-from server.http.request_error import Refusal
+from server.http.request_error import RequestError
 from server.tables.table import Tables
 from server.tables.window import during, window_of
 
@@ -60,7 +60,7 @@ def test_it_is_cut_into_days_of_which_only_the_ends_are_less_than_whole() -> Non
     ],
 )
 def test_what_is_wrong_is_said(said: dict[str, str], says: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         window_of(TABLE, said, NOW, MADRID)
     assert refused.value.status == 400
     assert says in str(refused.value)
@@ -68,5 +68,5 @@ def test_what_is_wrong_is_said(said: dict[str, str], says: str) -> None:
 
 def test_a_table_without_time_has_none() -> None:
     assert window_of(TABLES["Groups"], {}, NOW, MADRID) is None
-    with pytest.raises(Refusal, match="The table Groups has no window of time: leave out since"):
+    with pytest.raises(RequestError, match="The table Groups has no window of time: leave out since"):
         window_of(TABLES["Groups"], {"since": "2026-03-01"}, NOW, MADRID)

@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.upstream.ledger import LONG, START, Clock, Ledger, movement
-from upstream.caching.cache import Cached, Made
+from upstream.caching.cache import DayCache, MadeCall
 from upstream.caching.store import MemoryStore
 from upstream.call import Answer, Call
-from upstream.decoding.decode import Sheet
-from upstream.decoding.partial_row import Excerpt
-from upstream.errors import Failed, Incomplete, Malformed, NotFound, Unauthenticated, Unavailable, UpstreamError
+from upstream.decoding.decode import LazyRows
+from upstream.decoding.partial_row import PartialRow
+from upstream.errors import Incomplete, Malformed, NotFound, Unauthenticated, Unavailable, UpstreamError, UpstreamFailed
 from upstream.interval import Interval, dates
 from upstream.reports.request import BadParameter
-from upstream.reports.rows import DailyMovement, Group
+from upstream.reports.rows import DailyMovementRow, GroupRow
 from upstream.reports.table import DAILY_MOVEMENTS, GAMES_ON_SALE, GROUP_MOVEMENTS, GROUPS, Report
 
 UTC = ZoneInfo("UTC")
@@ -45,8 +45,8 @@ def store(clock: Clock) -> MemoryStore:
 
 
 @pytest.fixture
-def cached(ledger: Ledger, store: MemoryStore, clock: Clock) -> Cached:
-    return Cached(ledger, store, UTC, now=clock, trust=LONG)
+def cached(ledger: Ledger, store: MemoryStore, clock: Clock) -> DayCache:
+    return DayCache(ledger, store, UTC, now=clock, trust=LONG)
 
 
 def march(first: int, last: int, group: int = 5, report: Report = GROUP_MOVEMENTS) -> Call:
@@ -62,7 +62,7 @@ def hours(first: int, last: int) -> Call:
     return Call.of(GROUP_MOVEMENTS, Interval(start, end), group_id=5)
 
 
-async def test_held_days_are_not_asked_for_again(cached: Cached, ledger: Ledger) -> None:
+async def test_held_days_are_not_asked_for_again(cached: DayCache, ledger: Ledger) -> None:
     first = await cached.fetch(march(1, 10))
     assert first.rows == ledger.listed(march(1, 10))
     assert ledger.spans == ["03-01T00 03-11T00"]
@@ -74,7 +74,7 @@ async def test_held_days_are_not_asked_for_again(cached: Cached, ledger: Ledger)
     assert again.notes == {"outcome": "hit", "calls": (), "hit": ("2026-03-01/2026-03-10",)}
 
 
-async def test_any_part_of_held_days_is_cut_out_of_them(cached: Cached, ledger: Ledger) -> None:
+async def test_any_part_of_held_days_is_cut_out_of_them(cached: DayCache, ledger: Ledger) -> None:
     await cached.fetch(march(1, 10))
     ledger.calls.clear()
     for call in (march(3, 3), march(2, 9), hours(30, 31), hours(5, 200), hours(24, 49)):
@@ -82,7 +82,7 @@ async def test_any_part_of_held_days_is_cut_out_of_them(cached: Cached, ledger: 
     assert ledger.calls == []
 
 
-async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: Cached, ledger: Ledger) -> None:
+async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: DayCache, ledger: Ledger) -> None:
     call = replace(march(2, 9), columns=frozenset({"movement_id", "currency_amount", "type", "movement_type"}))
     first = await cached.fetch(call)
     whole = ledger.listed(call)
@@ -90,10 +90,10 @@ async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: Ca
     ledger.calls.clear()
     again = await cached.fetch(call)
     assert again.notes["outcome"] == "hit"
-    assert isinstance(again.rows, Sheet)
+    assert isinstance(again.rows, LazyRows)
     excerpts = list(again.rows)
     (kind,) = set(map(type, excerpts))
-    assert issubclass(kind, Excerpt)
+    assert issubclass(kind, PartialRow)
     # The report's own moment and what it echoes are always there.
     assert kind.__struct_fields__ == ("movement_id", "timestamp", "group_id", "type", "currency_amount")
     for name in kind.__struct_fields__:
@@ -113,7 +113,7 @@ async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: Ca
     assert ledger.calls == []
 
 
-async def test_only_missing_days_are_fetched_and_neighbours_in_one_call(cached: Cached, ledger: Ledger) -> None:
+async def test_only_missing_days_are_fetched_and_neighbours_in_one_call(cached: DayCache, ledger: Ledger) -> None:
     await cached.fetch(march(3, 4))
     await cached.fetch(march(8, 8))
     ledger.calls.clear()
@@ -131,7 +131,7 @@ async def test_only_missing_days_are_fetched_and_neighbours_in_one_call(cached: 
 
 
 async def test_runs_are_fetched_a_few_at_once(ledger: Ledger, store: MemoryStore, clock: Clock) -> None:
-    cached = Cached(ledger, store, UTC, now=clock, runs_at_once=2)
+    cached = DayCache(ledger, store, UTC, now=clock, runs_at_once=2)
     await cached.fetch(march(1, 9))
     for day in range(1, 10, 2):
         await cached.forget(first_day=datetime.date(2026, 3, day), last_day=datetime.date(2026, 3, day))
@@ -145,7 +145,9 @@ async def test_runs_are_fetched_a_few_at_once(ledger: Ledger, store: MemoryStore
     assert len(ledger.calls) == 5
 
 
-async def test_a_part_of_a_day_that_is_not_held_is_asked_as_it_is_and_not_kept(cached: Cached, ledger: Ledger) -> None:
+async def test_a_part_of_a_day_that_is_not_held_is_asked_as_it_is_and_not_kept(
+    cached: DayCache, ledger: Ledger
+) -> None:
     for _ in range(2):
         assert (await cached.fetch(hours(5, 9))).rows == ledger.listed(hours(5, 9))
         assert ledger.spans == ["03-01T05 03-01T09"]
@@ -156,14 +158,14 @@ async def test_a_part_of_a_day_that_is_not_held_is_asked_as_it_is_and_not_kept(c
     assert ledger.spans == ["03-01T06 03-02T00", "03-04T00 03-04T06"]
 
 
-async def test_a_day_without_rows_is_held_as_well(cached: Cached, ledger: Ledger) -> None:
+async def test_a_day_without_rows_is_held_as_well(cached: DayCache, ledger: Ledger) -> None:
     ledger.rows.clear()
     assert (await cached.fetch(march(1, 3))).rows == []
     assert (await cached.fetch(march(2, 2))).notes["outcome"] == "hit"
 
 
 async def test_today_stays_for_seconds_and_yesterday_until_its_grace_is_over(
-    cached: Cached, ledger: Ledger, clock: Clock
+    cached: DayCache, ledger: Ledger, clock: Clock
 ) -> None:
     await cached.fetch(march(1, 20))
     clock.move(seconds=4.9)
@@ -191,7 +193,7 @@ async def test_today_stays_for_seconds_and_yesterday_until_its_grace_is_over(
 async def test_an_open_day_is_not_kept_where_it_is_to_be_fresh_for_no_time(
     ledger: Ledger, store: MemoryStore, clock: Clock
 ) -> None:
-    cached = Cached(ledger, store, UTC, now=clock, trust=replace(LONG, open=0.0))
+    cached = DayCache(ledger, store, UTC, now=clock, trust=replace(LONG, open=0.0))
     await cached.fetch(march(19, 20))
     await cached.fetch(march(19, 20))
     assert ledger.spans == ["03-19T00 03-21T00", "03-20T00 03-21T00"]
@@ -199,7 +201,7 @@ async def test_an_open_day_is_not_kept_where_it_is_to_be_fresh_for_no_time(
 
 
 async def test_days_are_those_of_the_business_time_zone(ledger: Ledger, store: MemoryStore, clock: Clock) -> None:
-    cached = Cached(ledger, store, MADRID, now=clock)
+    cached = DayCache(ledger, store, MADRID, now=clock)
     clock.move(days=20)
     call = Call.of(GROUP_MOVEMENTS, dates(datetime.date(2026, 3, 28), datetime.date(2026, 3, 30), MADRID), group_id=5)
     await cached.fetch(call)
@@ -208,7 +210,7 @@ async def test_days_are_those_of_the_business_time_zone(ledger: Ledger, store: M
     assert (await cached.fetch(day)).rows == ledger.listed(day)
     assert ledger.spans == []
     # The same dates of another zone are other days.
-    elsewhere = Cached(ledger, store, UTC, now=clock)
+    elsewhere = DayCache(ledger, store, UTC, now=clock)
     await elsewhere.fetch(march(29, 29))
     assert ledger.spans == ["03-29T00 03-30T00"]
 
@@ -217,10 +219,10 @@ async def test_days_are_those_of_the_business_time_zone(ledger: Ledger, store: M
 
 
 async def test_rows_of_another_caller_origin_or_parameter_are_never_served(
-    cached: Cached, ledger: Ledger, store: MemoryStore, clock: Clock
+    cached: DayCache, ledger: Ledger, store: MemoryStore, clock: Clock
 ) -> None:
     await cached.fetch(march(1, 2))
-    other = Cached(ledger, store, UTC, now=clock, origin=lambda: "https://staging.example/")
+    other = DayCache(ledger, store, UTC, now=clock, origin=lambda: "https://staging.example/")
     ledger.calls.clear()
     for outcome in ("miss", "hit"):
         assert (await cached.fetch(march(1, 2), scope="user 60")).notes["outcome"] == outcome
@@ -229,7 +231,7 @@ async def test_rows_of_another_caller_origin_or_parameter_are_never_served(
     assert len(ledger.calls) == 3
 
 
-async def test_a_bad_parameter_is_refused_before_the_cache(cached: Cached, ledger: Ledger) -> None:
+async def test_a_bad_parameter_is_refused_before_the_cache(cached: DayCache, ledger: Ledger) -> None:
     with pytest.raises(BadParameter):
         await cached.fetch(Call.of(GROUP_MOVEMENTS, march(1, 1).interval))
     assert ledger.calls == []
@@ -240,7 +242,7 @@ async def test_a_bad_parameter_is_refused_before_the_cache(cached: Cached, ledge
 
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_lone_rows_say_nothing_of_the_order_so_the_whole_period_is_asked_for_once(
-    ledger: Ledger, cached: Cached, reverse: bool
+    ledger: Ledger, cached: DayCache, reverse: bool
 ) -> None:
     ledger.reverse = reverse
     ledger.rows[:] = [movement(day, START + datetime.timedelta(days=day)) for day in range(3)]
@@ -254,7 +256,7 @@ async def test_lone_rows_say_nothing_of_the_order_so_the_whole_period_is_asked_f
 
 
 async def test_an_upstream_that_lists_by_user_is_answered_in_its_order(
-    ledger: Ledger, cached: Cached, clock: Clock
+    ledger: Ledger, cached: DayCache, clock: Clock
 ) -> None:
     ledger.order, ledger.reverse = (lambda row: (row.user_id, row.timestamp)), False
     for row in ledger.rows:
@@ -269,7 +271,7 @@ async def test_an_upstream_that_lists_by_user_is_answered_in_its_order(
 
 
 async def test_a_row_that_does_not_tell_its_day_is_passed_on_and_nothing_is_kept(
-    cached: Cached, ledger: Ledger
+    cached: DayCache, ledger: Ledger
 ) -> None:
     await cached.fetch(march(1, 2))
     stray = movement(99_999, START)
@@ -288,7 +290,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_fetch_runs_for_all_who_wait(cached: Cached, ledger: Ledger) -> None:
+async def test_one_fetch_runs_for_all_who_wait(cached: DayCache, ledger: Ledger) -> None:
     ledger.gate.clear()
     tasks = [asyncio.create_task(cached.fetch(march(1, 10)))]
     await settle()
@@ -308,18 +310,18 @@ async def test_one_fetch_runs_for_all_who_wait(cached: Cached, ledger: Ledger) -
     assert answers[2].requests == 0
 
 
-async def test_callers_of_other_scopes_do_not_wait_for_each_other_s_rows(cached: Cached, ledger: Ledger) -> None:
+async def test_callers_of_other_scopes_do_not_wait_for_each_other_s_rows(cached: DayCache, ledger: Ledger) -> None:
     await asyncio.gather(*(cached.fetch(march(1, 2), scope=scope) for scope in ("", "a", "b", "a")))
     assert len(ledger.calls) == 3
 
 
-async def test_a_part_of_a_day_under_way_is_not_taken_for_the_day(cached: Cached, ledger: Ledger) -> None:
+async def test_a_part_of_a_day_under_way_is_not_taken_for_the_day(cached: DayCache, ledger: Ledger) -> None:
     calls = (hours(5, 77), march(1, 1), march(4, 4), march(2, 3))
     for call, answer in zip(calls, await asyncio.gather(*map(cached.fetch, calls)), strict=True):
         assert answer.rows == ledger.listed(call)
 
 
-async def test_who_leaves_disturbs_nobody(cached: Cached, ledger: Ledger) -> None:
+async def test_who_leaves_disturbs_nobody(cached: DayCache, ledger: Ledger) -> None:
     ledger.gate.clear()
     first = asyncio.create_task(cached.fetch(march(1, 10)))
     await settle()
@@ -336,7 +338,7 @@ async def test_who_leaves_disturbs_nobody(cached: Cached, ledger: Ledger) -> Non
     assert ledger.spans == ["03-01T00 03-11T00"]
 
 
-async def test_when_all_have_left_the_days_are_still_kept(cached: Cached, ledger: Ledger) -> None:
+async def test_when_all_have_left_the_days_are_still_kept(cached: DayCache, ledger: Ledger) -> None:
     ledger.gate.clear()
     task = asyncio.create_task(cached.fetch(march(1, 2)))
     await settle()
@@ -348,7 +350,7 @@ async def test_when_all_have_left_the_days_are_still_kept(cached: Cached, ledger
 
 
 async def test_closing_lets_what_is_under_way_end(ledger: Ledger, store: MemoryStore, clock: Clock) -> None:
-    async with Cached(ledger, store, UTC, now=clock) as cached:
+    async with DayCache(ledger, store, UTC, now=clock) as cached:
         ledger.gate.clear()
         task = asyncio.create_task(cached.fetch(march(1, 2)))
         await settle()
@@ -357,7 +359,7 @@ async def test_closing_lets_what_is_under_way_end(ledger: Ledger, store: MemoryS
     assert (await task).rows == ledger.listed(march(1, 2))
 
 
-async def test_an_observer_is_told_of_the_call_as_it_was_asked(cached: Cached, ledger: Ledger) -> None:
+async def test_an_observer_is_told_of_the_call_as_it_was_asked(cached: DayCache, ledger: Ledger) -> None:
     told: list[tuple[Call, Answer[Any] | UpstreamError]] = []
 
     def observe(call: Call, outcome: Answer[Any] | UpstreamError, started: float, ended: float) -> None:
@@ -377,7 +379,7 @@ async def test_an_observer_is_told_of_the_call_as_it_was_asked(cached: Cached, l
 
 ERRORS: list[UpstreamError] = [
     Unavailable("down"),
-    Failed("failed"),
+    UpstreamFailed("failed"),
     NotFound("no such group"),
     Unauthenticated("no"),
     Incomplete("cut"),
@@ -387,7 +389,7 @@ ERRORS: list[UpstreamError] = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_a_failure_reaches_all_who_wait_unchanged_and_is_not_kept(
-    cached: Cached, ledger: Ledger, store: MemoryStore, error: UpstreamError
+    cached: DayCache, ledger: Ledger, store: MemoryStore, error: UpstreamError
 ) -> None:
     ledger.errors.append(error)
     outcomes = await asyncio.gather(*(cached.fetch(march(1, 2)) for _ in range(3)), return_exceptions=True)
@@ -396,7 +398,7 @@ async def test_a_failure_reaches_all_who_wait_unchanged_and_is_not_kept(
     assert (await cached.fetch(march(1, 2))).rows == ledger.listed(march(1, 2))
 
 
-async def test_a_failed_run_fails_the_answer_and_the_other_runs_are_kept(cached: Cached, ledger: Ledger) -> None:
+async def test_a_failed_run_fails_the_answer_and_the_other_runs_are_kept(cached: DayCache, ledger: Ledger) -> None:
     await cached.fetch(march(2, 2))
     ledger.calls.clear()
     ledger.errors.append(Unavailable("down"))
@@ -407,7 +409,7 @@ async def test_a_failed_run_fails_the_answer_and_the_other_runs_are_kept(cached:
     assert ledger.spans == ["03-01T00 03-02T00"]
 
 
-async def test_a_defect_is_raised_and_not_kept(cached: Cached, ledger: Ledger) -> None:
+async def test_a_defect_is_raised_and_not_kept(cached: DayCache, ledger: Ledger) -> None:
     ledger.order = lambda row: 1 / 0
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
@@ -417,7 +419,7 @@ async def test_a_defect_is_raised_and_not_kept(cached: Cached, ledger: Ledger) -
 
 @pytest.mark.parametrize("error", ERRORS[:2], ids=lambda error: type(error).__name__)
 async def test_days_past_their_time_stand_in_while_the_upstream_is_away_and_are_marked(
-    cached: Cached, ledger: Ledger, clock: Clock, error: UpstreamError
+    cached: DayCache, ledger: Ledger, clock: Clock, error: UpstreamError
 ) -> None:
     since = clock.now
     fresh = await cached.fetch(march(18, 20))
@@ -439,7 +441,7 @@ async def test_days_past_their_time_stand_in_while_the_upstream_is_away_and_are_
 
 @pytest.mark.parametrize("error", ERRORS[2:], ids=lambda error: type(error).__name__)
 async def test_other_failures_are_news_that_no_stale_answer_hides(
-    cached: Cached, ledger: Ledger, clock: Clock, error: UpstreamError
+    cached: DayCache, ledger: Ledger, clock: Clock, error: UpstreamError
 ) -> None:
     await cached.fetch(march(20, 20))
     clock.move(hours=1)
@@ -448,7 +450,7 @@ async def test_other_failures_are_news_that_no_stale_answer_hides(
         await cached.fetch(march(20, 20))
 
 
-async def test_a_day_stands_in_for_a_day_at_most(cached: Cached, ledger: Ledger, clock: Clock) -> None:
+async def test_a_day_stands_in_for_a_day_at_most(cached: DayCache, ledger: Ledger, clock: Clock) -> None:
     await cached.fetch(march(20, 20))
     ledger.error = Unavailable("down")
     clock.move(seconds=5 + 86400 - 1)
@@ -458,7 +460,9 @@ async def test_a_day_stands_in_for_a_day_at_most(cached: Cached, ledger: Ledger,
         await cached.fetch(march(20, 20))
 
 
-async def test_nothing_stands_in_where_a_day_is_not_there_at_all(cached: Cached, ledger: Ledger, clock: Clock) -> None:
+async def test_nothing_stands_in_where_a_day_is_not_there_at_all(
+    cached: DayCache, ledger: Ledger, clock: Clock
+) -> None:
     await cached.fetch(march(20, 20))
     clock.move(hours=1)
     ledger.error = Unavailable("down")
@@ -467,7 +471,7 @@ async def test_nothing_stands_in_where_a_day_is_not_there_at_all(cached: Cached,
 
 
 async def test_one_failed_run_is_stood_in_for_and_the_rest_is_fresh(
-    cached: Cached, ledger: Ledger, clock: Clock
+    cached: DayCache, ledger: Ledger, clock: Clock
 ) -> None:
     await cached.fetch(march(17, 17))
     await cached.fetch(march(18, 20))
@@ -490,7 +494,7 @@ async def test_one_failed_run_is_stood_in_for_and_the_rest_is_fresh(
 
 
 async def test_bytes_that_cannot_be_read_are_fetched_anew(
-    cached: Cached, ledger: Ledger, store: MemoryStore, clock: Clock
+    cached: DayCache, ledger: Ledger, store: MemoryStore, clock: Clock
 ) -> None:
     await cached.fetch(march(1, 3))
     for key in list(store._entries):
@@ -500,7 +504,7 @@ async def test_bytes_that_cannot_be_read_are_fetched_anew(
     assert (await cached.fetch(march(1, 3))).notes["outcome"] == "hit"
 
 
-async def test_an_id_that_no_bytes_can_hold_is_answered_and_not_kept(cached: Cached, ledger: Ledger) -> None:
+async def test_an_id_that_no_bytes_can_hold_is_answered_and_not_kept(cached: DayCache, ledger: Ledger) -> None:
     ledger.add(movement(2**70, START + datetime.timedelta(hours=47, minutes=30)))
     for _ in range(2):
         assert (await cached.fetch(march(1, 2))).rows == ledger.listed(march(1, 2))
@@ -521,7 +525,7 @@ class Lists:
         self.calls.append(call)
         if self.error is not None:
             raise self.error
-        return Answer([Group(id=len(self.calls))])
+        return Answer([GroupRow(id=len(self.calls))])
 
 
 def on_sale(first: int) -> Call:
@@ -531,7 +535,7 @@ def on_sale(first: int) -> Call:
 @pytest.mark.parametrize("call", [Call.of(GROUPS), Call.of(GROUPS, id=3)], ids=["all", "one"])
 async def test_what_has_no_days_is_kept_for_seconds(clock: Clock, store: MemoryStore, call: Call) -> None:
     upstream = Lists()
-    cached = Cached(upstream, store, UTC, now=clock)
+    cached = DayCache(upstream, store, UTC, now=clock)
     outcomes = []
     for seconds in (0, 4, 1, 1):
         clock.move(seconds=seconds)
@@ -550,7 +554,7 @@ async def test_what_has_no_days_is_kept_for_seconds(clock: Clock, store: MemoryS
 
 async def test_games_on_sale_are_of_this_moment_whatever_the_day(clock: Clock, store: MemoryStore) -> None:
     ledger = Ledger(lambda row: row.movement_id)
-    cached = Cached(ledger, store, UTC, now=clock)
+    cached = DayCache(ledger, store, UTC, now=clock)
     for call in (on_sale(1), on_sale(1), on_sale(2)):
         await cached.fetch(call)
     clock.move(seconds=5)
@@ -562,7 +566,7 @@ async def test_what_has_no_days_is_not_kept_where_it_is_to_be_fresh_for_no_time(
     clock: Clock, store: MemoryStore
 ) -> None:
     upstream = Lists()
-    cached = Cached(upstream, store, UTC, now=clock, trust=replace(LONG, open=0.0))
+    cached = DayCache(upstream, store, UTC, now=clock, trust=replace(LONG, open=0.0))
     assert [(await cached.fetch(Call.of(GROUPS))).rows[0].id for _ in range(2)] == [1, 2]
 
 
@@ -579,7 +583,7 @@ class Daily:
         self.asked.append((first.isoformat(), last.isoformat()))
         money = dict.fromkeys(("total_wagers_real", "total_wins_real", "total_refunds_real", "total_paid", "net"), "0")
         found = [first + datetime.timedelta(days=number) for number in range((last - first).days + 1)]
-        return Answer([DailyMovement(timestamp=date, total_paid_tickets=0, **money) for date in found])
+        return Answer([DailyMovementRow(timestamp=date, total_paid_tickets=0, **money) for date in found])
 
 
 @pytest.mark.parametrize("day_zone", [UTC, MADRID])
@@ -587,7 +591,7 @@ async def test_a_report_of_days_goes_by_the_days_an_interval_was_made_of(
     clock: Clock, store: MemoryStore, day_zone: ZoneInfo
 ) -> None:
     upstream = Daily()
-    cached = Cached(upstream, store, UTC, now=clock, day_zone=day_zone)
+    cached = DayCache(upstream, store, UTC, now=clock, day_zone=day_zone)
     for first, last in ((3, 4), (1, 5), (2, 4)):
         answer = await cached.fetch(march(first, last, report=DAILY_MOVEMENTS))
         assert [row.timestamp.day for row in answer.rows] == list(range(first, last + 1))
@@ -597,7 +601,7 @@ async def test_a_report_of_days_goes_by_the_days_an_interval_was_made_of(
 # Forgetting, looking ahead, counting
 
 
-async def test_what_is_forgotten_is_fetched_anew(cached: Cached, ledger: Ledger) -> None:
+async def test_what_is_forgotten_is_fetched_anew(cached: DayCache, ledger: Ledger) -> None:
     await cached.fetch(march(1, 4))
     await cached.fetch(march(1, 4, group=6))
     ledger.calls.clear()
@@ -611,7 +615,7 @@ async def test_what_is_forgotten_is_fetched_anew(cached: Cached, ledger: Ledger)
 
 
 async def test_what_is_under_way_when_all_is_forgotten_is_answered_and_not_kept(
-    cached: Cached, ledger: Ledger, store: MemoryStore
+    cached: DayCache, ledger: Ledger, store: MemoryStore
 ) -> None:
     ledger.gate.clear()
     before = asyncio.create_task(cached.fetch(march(1, 2)))
@@ -641,7 +645,7 @@ async def test_what_is_on_its_way_into_the_store_when_all_is_forgotten_does_not_
 
     written: list[float] = []
     store = Slow(clock=clock.seconds)
-    cached = Cached(ledger, store, UTC, now=clock)
+    cached = DayCache(ledger, store, UTC, now=clock)
     await cached.fetch(march(19, 20))
     assert (await store.stats()).entries == 0
     # Days that are fresh for another time are written after those, and are not written any more.
@@ -649,7 +653,7 @@ async def test_what_is_on_its_way_into_the_store_when_all_is_forgotten_does_not_
 
 
 async def test_looking_ahead_says_what_is_at_hand_and_fetches_nothing(
-    cached: Cached, ledger: Ledger, clock: Clock
+    cached: DayCache, ledger: Ledger, clock: Clock
 ) -> None:
     await cached.fetch(march(3, 4))
     await cached.fetch(march(20, 20))
@@ -673,7 +677,7 @@ async def test_looking_ahead_says_what_is_at_hand_and_fetches_nothing(
     await task
 
 
-async def test_the_stats_count_days_and_answers(cached: Cached, ledger: Ledger, clock: Clock) -> None:
+async def test_the_stats_count_days_and_answers(cached: DayCache, ledger: Ledger, clock: Clock) -> None:
     await cached.fetch(march(19, 20))
     await cached.fetch(march(18, 20))
     clock.move(seconds=5)
@@ -689,18 +693,18 @@ async def test_the_stats_count_days_and_answers(cached: Cached, ledger: Ledger, 
 
 
 async def test_without_a_store_every_call_goes_out_as_it_is(ledger: Ledger, clock: Clock) -> None:
-    cached = Cached(ledger, None, UTC, now=clock)
+    cached = DayCache(ledger, None, UTC, now=clock)
     for _ in range(2):
         answer = await cached.fetch(march(1, 2))
         assert answer.rows == ledger.listed(march(1, 2))
-        assert answer.notes == {"outcome": "off", "calls": (Made(march(1, 2), 1, 48, 4800, 0.25),)}
+        assert answer.notes == {"outcome": "off", "calls": (MadeCall(march(1, 2), 1, 48, 4800, 0.25),)}
     assert await cached.forget() == 0
     assert (await cached.held(march(1, 2))).fraction == 0
     assert (await cached.stats()).store is None
     await cached.aclose()
 
 
-async def test_a_period_of_many_years_passes_by(cached: Cached, ledger: Ledger, store: MemoryStore) -> None:
+async def test_a_period_of_many_years_passes_by(cached: DayCache, ledger: Ledger, store: MemoryStore) -> None:
     interval = dates(datetime.date(1990, 1, 1), datetime.date(2026, 3, 20), UTC)
     answer = await cached.fetch(Call.of(GROUP_MOVEMENTS, interval, group_id=5))
     assert answer.notes["outcome"] == "off"
@@ -715,7 +719,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
-async def test_large_answers_are_cut_up_in_threads(cached: Cached, ledger: Ledger) -> None:
+async def test_large_answers_are_cut_up_in_threads(cached: DayCache, ledger: Ledger) -> None:
     for call in (march(1, 10), march(2, 5), hours(30, 40)):
         assert (await cached.fetch(call)).rows == ledger.listed(call)
     assert len(ledger.calls) == 1

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.upstream.ledger import LONG, Clock, Ledger, movement
 from upstream.caching import days
-from upstream.caching.cache import Cached
+from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore
 from upstream.call import Call
-from upstream.errors import Failed, NotFound, Unavailable, UpstreamError
+from upstream.errors import NotFound, Unavailable, UpstreamError, UpstreamFailed
 from upstream.interval import Interval
 from upstream.reports.table import GROUP_MOVEMENTS
 
@@ -25,7 +25,7 @@ UTC = datetime.UTC
 BEGINS = [datetime.datetime(2026, 3, 26, 23, tzinfo=UTC), datetime.datetime(2026, 10, 22, 22, tzinfo=UTC)]
 ERRORS: list[Callable[[], UpstreamError]] = [
     lambda: Unavailable("down"),
-    lambda: Failed("failed"),
+    lambda: UpstreamFailed("failed"),
     lambda: NotFound("no such group"),
 ]
 ORDERS: dict[str, tuple[Callable[[Any], Any], bool]] = {
@@ -84,7 +84,7 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
         if time <= clock.now:
             ledger.add(movement(number, time), begin)
     number = len(seeds)
-    cached = Cached(ledger, MemoryStore(limit, clock.seconds), MADRID, now=clock, trust=LONG)
+    cached = DayCache(ledger, MemoryStore(limit, clock.seconds), MADRID, now=clock, trust=LONG)
     asked: list[list[tuple[Interval, str]]] = []
     for kind, told in script:
         if kind == "move":
@@ -107,7 +107,7 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
     await cached.aclose()
 
 
-async def check(cached: Cached, ledger: Ledger, clock: Clock, asked: list[tuple[Interval, str]]) -> None:
+async def check(cached: DayCache, ledger: Ledger, clock: Clock, asked: list[tuple[Interval, str]]) -> None:
     failing = bool(ledger.errors)
     calls = [(Call.of(GROUP_MOVEMENTS, interval, group_id=5), scope) for interval, scope in asked]
     answers = await asyncio.gather(*(cached.fetch(call, scope=scope) for call, scope in calls), return_exceptions=True)

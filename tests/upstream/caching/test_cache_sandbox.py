@@ -14,10 +14,10 @@ from tests.graph import Graph
 from tests.stand import NOON, Sandbox
 from tests.upstream.ledger import Clock
 from tests.upstream.redis_server import RedisServer
-from upstream.caching.cache import Cached, open_store
+from upstream.caching.cache import DayCache, open_store
 from upstream.call import Call
-from upstream.errors import Failed, NotFound
-from upstream.interval import Frame, Interval, dates, resolve
+from upstream.errors import NotFound, UpstreamFailed
+from upstream.interval import Interval, SentFrame, dates, resolve
 from upstream.reports.table import (
     DAILY_MOVEMENTS,
     FINANCIAL_MOVEMENTS,
@@ -58,13 +58,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def cached(graph: Graph, clock: Clock) -> Cached:
-    return Cached(graph.upstream, open_store("memory://"), UTC, now=clock)
+def cached(graph: Graph, clock: Clock) -> DayCache:
+    return DayCache(graph.upstream, open_store("memory://"), UTC, now=clock)
 
 
 def month(report: Report, zone: ZoneInfo = UTC) -> Call:
     now = datetime.datetime.fromisoformat(NOON)
-    return Call.of(report, resolve(Frame.THIS_MONTH, now, zone), **PARAMS[report])
+    return Call.of(report, resolve(SentFrame.THIS_MONTH, now, zone), **PARAMS[report])
 
 
 def days(report: Report, first: int, last: int, zone: ZoneInfo = UTC) -> Call:
@@ -91,7 +91,7 @@ def test_every_report_has_its_place_here() -> None:
 
 @pytest.mark.parametrize("report", PARAMS, ids=lambda report: report.code)
 async def test_a_month_asked_for_again_a_minute_later_fetches_today_alone(
-    cached: Cached, graph: Graph, sandbox: Sandbox, clock: Clock, report: Report
+    cached: DayCache, graph: Graph, sandbox: Sandbox, clock: Clock, report: Report
 ) -> None:
     uncached = (await graph.upstream.fetch(month(report))).rows
     assert uncached
@@ -114,7 +114,7 @@ async def test_a_month_asked_for_again_a_minute_later_fetches_today_alone(
 async def test_ranges_put_together_from_days_are_what_the_sandbox_answers(
     graph: Graph, sandbox: Sandbox, clock: Clock, report: Report, zone: ZoneInfo
 ) -> None:
-    cached = Cached(graph.upstream, open_store("memory://"), zone, day_zone=UTC, now=clock)
+    cached = DayCache(graph.upstream, open_store("memory://"), zone, day_zone=UTC, now=clock)
     start = dates(datetime.date(2026, 3, 1), datetime.date(2026, 3, 1), zone).start
     calls = [days(report, 3, 4, zone), days(report, 8, 8, zone), days(report, 2, 9, zone), days(report, 1, 12, zone)]
     for first, last in ((30, 31), (50, 200), (0, 400)):
@@ -124,7 +124,7 @@ async def test_ranges_put_together_from_days_are_what_the_sandbox_answers(
         assert (await cached.fetch(call)).rows == (await graph.upstream.fetch(call)).rows
 
 
-async def test_only_the_missing_days_go_over_the_wire(cached: Cached, sandbox: Sandbox) -> None:
+async def test_only_the_missing_days_go_over_the_wire(cached: DayCache, sandbox: Sandbox) -> None:
     sandbox.reset()
     await cached.fetch(days(USER_TRANSACTIONS, 5, 6))
     await cached.fetch(days(USER_TRANSACTIONS, 3, 9))
@@ -138,7 +138,7 @@ async def test_only_the_missing_days_go_over_the_wire(cached: Cached, sandbox: S
 
 
 @pytest.mark.parametrize("call", WHOLE, ids=lambda call: call.report.code)
-async def test_lists_are_kept_for_seconds(cached: Cached, sandbox: Sandbox, clock: Clock, call: Call) -> None:
+async def test_lists_are_kept_for_seconds(cached: DayCache, sandbox: Sandbox, clock: Clock, call: Call) -> None:
     sandbox.reset()
     first = (await cached.fetch(call)).rows
     assert first
@@ -148,14 +148,14 @@ async def test_lists_are_kept_for_seconds(cached: Cached, sandbox: Sandbox, cloc
     assert len(sandbox.calls()) == 2
 
 
-async def test_a_game_and_what_is_on_sale_are_kept_for_seconds(cached: Cached, sandbox: Sandbox) -> None:
+async def test_a_game_and_what_is_on_sale_are_kept_for_seconds(cached: DayCache, sandbox: Sandbox) -> None:
     game = (await cached.fetch(days(ROOM_GAMES, 3, 3))).rows[0].id
     now = datetime.datetime.fromisoformat(NOON)
     sandbox.reset()
     calls = [
         Call.of(GAME_DETAIL, id=game),
         Call.of(GAME_SUMMARY, id=game),
-        Call.of(GAMES_ON_SALE, resolve(Frame.TODAY, now, UTC), bs_room_id=1),
+        Call.of(GAMES_ON_SALE, resolve(SentFrame.TODAY, now, UTC), bs_room_id=1),
     ]
     for call in calls:
         first = await cached.fetch(call)
@@ -165,7 +165,7 @@ async def test_a_game_and_what_is_on_sale_are_kept_for_seconds(cached: Cached, s
     assert len(sandbox.calls()) == 3
 
 
-async def test_nobody_of_that_id_is_nobody_and_not_kept(cached: Cached, sandbox: Sandbox) -> None:
+async def test_nobody_of_that_id_is_nobody_and_not_kept(cached: DayCache, sandbox: Sandbox) -> None:
     sandbox.reset()
     interval = days(GROUP_MOVEMENTS, 1, 2).interval
     for _ in range(2):
@@ -175,7 +175,7 @@ async def test_nobody_of_that_id_is_nobody_and_not_kept(cached: Cached, sandbox:
 
 
 async def test_while_the_sandbox_is_away_the_month_is_stale_and_says_since_when(
-    cached: Cached, sandbox: Sandbox, clock: Clock
+    cached: DayCache, sandbox: Sandbox, clock: Clock
 ) -> None:
     since = clock.now
     fresh = await cached.fetch(month(GROUP_MOVEMENTS))
@@ -185,21 +185,21 @@ async def test_while_the_sandbox_is_away_the_month_is_stale_and_says_since_when(
     assert answer.rows == fresh.rows
     assert answer.notes["stale"] == since
     assert (await cached.fetch(days(GROUP_MOVEMENTS, 1, 14))).notes["outcome"] == "hit"
-    with pytest.raises(Failed):
+    with pytest.raises(UpstreamFailed):
         await cached.fetch(days(USER_TRANSACTIONS, 1, 2))
 
 
 @pytest.fixture
-async def shared(graph: Graph, clock: Clock, tmp_path: Path) -> AsyncIterator[tuple[RedisServer, Cached, Cached]]:
+async def shared(graph: Graph, clock: Clock, tmp_path: Path) -> AsyncIterator[tuple[RedisServer, DayCache, DayCache]]:
     """Two gateways that share a Redis."""
     with RedisServer(tmp_path) as redis:
-        both = [Cached(graph.upstream, open_store(redis.url), UTC, now=clock) for _ in range(2)]
+        both = [DayCache(graph.upstream, open_store(redis.url), UTC, now=clock) for _ in range(2)]
         async with both[0], both[1]:
             yield redis, both[0], both[1]
 
 
 async def test_two_gateways_share_days_through_redis(
-    shared: tuple[RedisServer, Cached, Cached], sandbox: Sandbox
+    shared: tuple[RedisServer, DayCache, DayCache], sandbox: Sandbox
 ) -> None:
     _, one, other = shared
     sandbox.reset()
@@ -215,7 +215,7 @@ async def test_two_gateways_share_days_through_redis(
 
 
 async def test_a_day_that_was_copied_to_another_group_or_spoilt_is_read_again(
-    shared: tuple[RedisServer, Cached, Cached], sandbox: Sandbox
+    shared: tuple[RedisServer, DayCache, DayCache], sandbox: Sandbox
 ) -> None:
     server, one, other = shared
     mine = days(GROUP_MOVEMENTS, 1, 2)
@@ -239,7 +239,7 @@ async def test_a_day_that_was_copied_to_another_group_or_spoilt_is_read_again(
 
 
 async def test_without_its_redis_the_gateway_goes_on_without_a_cache(
-    shared: tuple[RedisServer, Cached, Cached], sandbox: Sandbox
+    shared: tuple[RedisServer, DayCache, DayCache], sandbox: Sandbox
 ) -> None:
     redis, one, _ = shared
     first = await one.fetch(days(GROUP_MOVEMENTS, 1, 9))

@@ -11,7 +11,7 @@ from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import connect
 from tests.upstream.ledger import Clock
 from tests.upstream.redis_server import RedisServer
-from upstream.caching.cache import Cached
+from upstream.caching.cache import DayCache
 from upstream.caching.changes import Changes
 from upstream.caching.days import microseconds
 from upstream.caching.store import MemoryStore
@@ -90,7 +90,7 @@ async def test_a_day_that_changed_is_read_again_by_every_server_of_the_redis(sto
     with Stranger() as stranger:
         stranger.reset(zone=UTC, log_zone=UTC)
         async with connect(stranger) as upstream:
-            one, other = (Cached(upstream, store, UTC, now=clock) for store in stores)
+            one, other = (DayCache(upstream, store, UTC, now=clock) for store in stores)
             movements = Call.of(GROUP_MOVEMENTS, dates(DAY, DAY, UTC), group_id=390)
             logs = Call.of(GAME_LOGS, dates(DAY, DAY, UTC), game_type="slot")
             for cached in (one, other):

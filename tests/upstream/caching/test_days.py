@@ -3,7 +3,7 @@ import itertools
 from zoneinfo import ZoneInfo
 
 from upstream.caching import days
-from upstream.interval import Frame, Interval, resolve
+from upstream.interval import Interval, SentFrame, resolve
 
 MADRID = ZoneInfo("Europe/Madrid")
 UTC = datetime.UTC
@@ -25,7 +25,7 @@ def test_an_interval_is_cut_at_the_midnights_of_the_zone() -> None:
 
 def test_days_of_23_and_25_hours_are_as_long_as_they_are() -> None:
     for now, hours in (("2026-03-29T12:00", 23), ("2026-10-25T12:00", 25), ("2026-06-01T12:00", 24)):
-        (piece,) = days.pieces(resolve(Frame.TODAY, at(now), MADRID), MADRID)
+        (piece,) = days.pieces(resolve(SentFrame.TODAY, at(now), MADRID), MADRID)
         assert piece.whole
         assert piece.interval.end - piece.interval.start == datetime.timedelta(hours=hours)
 

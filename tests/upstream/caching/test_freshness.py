@@ -19,7 +19,7 @@ from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import connect
 from tests.strangers.world import PRIZE, REFUND, WAGER, Daily, Log, Movement
 from tests.upstream.ledger import Clock
-from upstream.caching.cache import Cached
+from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore, Store
 from upstream.caching.trust import Trust
 from upstream.call import Call
@@ -125,8 +125,8 @@ def store(world: World) -> Store:
 
 
 @pytest.fixture
-async def cached(world: World, store: Store) -> AsyncIterator[Cached]:
-    async with connect(world.stranger) as upstream, Cached(upstream, store, UTC, now=world.clock) as cached:
+async def cached(world: World, store: Store) -> AsyncIterator[DayCache]:
+    async with connect(world.stranger) as upstream, DayCache(upstream, store, UTC, now=world.clock) as cached:
         yield cached
 
 
@@ -154,7 +154,7 @@ def test_the_older_a_day_the_longer_it_is_trusted(age: int, empty: bool, seconds
     assert Trust().seconds(NOON - datetime.timedelta(hours=age), NOON, empty=empty) == seconds
 
 
-async def test_an_unchanged_day_is_trusted_again_after_a_look_at_its_totals(cached: Cached, world: World) -> None:
+async def test_an_unchanged_day_is_trusted_again_after_a_look_at_its_totals(cached: DayCache, world: World) -> None:
     first = await cached.fetch(call(GROUP_MOVEMENTS))
     assert world.calls() == [f"{R5} 10-30/10-30"]
     world.clock.move(seconds=299)
@@ -171,7 +171,7 @@ async def test_an_unchanged_day_is_trusted_again_after_a_look_at_its_totals(cach
     assert world.calls() == []
 
 
-async def test_days_of_different_ages_are_checked_together(cached: Cached, world: World) -> None:
+async def test_days_of_different_ages_are_checked_together(cached: DayCache, world: World) -> None:
     await cached.fetch(call(GROUP_MOVEMENTS, DAYS[0]))
     world.clock.move(hours=1)
     world.calls()
@@ -180,7 +180,7 @@ async def test_days_of_different_ages_are_checked_together(cached: Cached, world
 
 
 @pytest.mark.parametrize("report", [GROUP_MOVEMENTS, USER_TRANSACTIONS, DAILY_MOVEMENTS, GAME_LOGS], ids=repr)
-async def test_a_correction_is_seen_when_trust_ends(cached: Cached, world: World, report: Report) -> None:
+async def test_a_correction_is_seen_when_trust_ends(cached: DayCache, world: World, report: Report) -> None:
     before = await cached.fetch(call(report, DAYS[0]))
     world.book(YESTERDAY)
     world.stranger.world.logs.append(Log(999, _at(YESTERDAY, 20), 60, "1.00", "0.00", "5.00", "4.00"))
@@ -192,7 +192,7 @@ async def test_a_correction_is_seen_when_trust_ends(cached: Cached, world: World
     assert after.rows != before.rows
 
 
-async def test_a_change_drops_the_day_for_every_report(cached: Cached, world: World) -> None:
+async def test_a_change_drops_the_day_for_every_report(cached: DayCache, world: World) -> None:
     for report in (GROUP_MOVEMENTS, USER_TRANSACTIONS, DAILY_MOVEMENTS, GAME_LOGS):
         await cached.fetch(call(report, DAYS[0]))
     world.book(YESTERDAY)
@@ -212,7 +212,7 @@ async def test_a_change_drops_the_day_for_every_report(cached: Cached, world: Wo
     assert stats.changed == 1
 
 
-async def test_an_empty_closed_day_is_trusted_for_minutes_only(cached: Cached, world: World) -> None:
+async def test_an_empty_closed_day_is_trusted_for_minutes_only(cached: DayCache, world: World) -> None:
     quiet = DAYS[0] - datetime.timedelta(days=60)
     assert (await cached.fetch(call(GROUP_MOVEMENTS, quiet, quiet))).rows == []
     world.clock.move(seconds=119)
@@ -227,7 +227,7 @@ async def test_an_empty_closed_day_is_trusted_for_minutes_only(cached: Cached, w
     assert len((await cached.fetch(call(GROUP_MOVEMENTS, quiet, quiet))).rows) == 1
 
 
-async def test_totals_that_are_added_up_otherwise_still_show_a_change(cached: Cached, world: World) -> None:
+async def test_totals_that_are_added_up_otherwise_still_show_a_change(cached: DayCache, world: World) -> None:
     world.stranger.world.movements.append(Movement(9800, _at(YESTERDAY, 20), 60, 382, "Manual Adjustment", "-7.50"))
     await cached.fetch(call(GROUP_MOVEMENTS))
     for expected in ([f"{R5} 10-30/10-30", f"{R1} 10-30/10-30"], [f"{R1} 10-30/10-30"], [f"{R1} 10-30/10-30"]):
@@ -242,7 +242,7 @@ async def test_totals_that_are_added_up_otherwise_still_show_a_change(cached: Ca
     assert (await cached.stats()).changed == 1
 
 
-async def test_an_unchanged_log_is_trusted_again_after_its_rows_were_counted(cached: Cached, world: World) -> None:
+async def test_an_unchanged_log_is_trusted_again_after_its_rows_were_counted(cached: DayCache, world: World) -> None:
     users: list[dict[str, Any]] = [{}, {"user_code": "u1"}]
     for who in users:
         first = await cached.fetch(call(GAME_LOGS, DAYS[0], **who))
@@ -254,7 +254,7 @@ async def test_an_unchanged_log_is_trusted_again_after_its_rows_were_counted(cac
         world.stranger.asked.clear()
 
 
-async def test_a_check_that_fails_leaves_the_rows_to_tell(cached: Cached, world: World) -> None:
+async def test_a_check_that_fails_leaves_the_rows_to_tell(cached: DayCache, world: World) -> None:
     first = await cached.fetch(call(GROUP_MOVEMENTS))
     world.clock.move(seconds=300)
     world.stranger.faults[R1] = "html"
@@ -265,7 +265,7 @@ async def test_a_check_that_fails_leaves_the_rows_to_tell(cached: Cached, world:
     assert (await cached.fetch(call(GROUP_MOVEMENTS))).notes["outcome"] == "stale"
 
 
-async def test_a_demand_for_fresh_rows_reads_them_once_for_all(cached: Cached, world: World) -> None:
+async def test_a_demand_for_fresh_rows_reads_them_once_for_all(cached: DayCache, world: World) -> None:
     await cached.fetch(call(GROUP_MOVEMENTS, DAYS[0]))
     world.calls()
     world.book(DAYS[2])
@@ -289,7 +289,7 @@ async def test_a_business_day_is_checked_by_the_days_of_the_report_that_it_touch
     interval = dates(DAYS[1], DAYS[2], business)
     asked = Call.of(GROUP_MOVEMENTS, interval, group_id=382)
     async with connect(world.stranger) as upstream:
-        cached = Cached(upstream, store, business, day_zone=UTC, now=world.clock)
+        cached = DayCache(upstream, store, business, day_zone=UTC, now=world.clock)
         for _ in range(3):
             await cached.fetch(asked)
             world.clock.move(hours=1)
@@ -308,7 +308,7 @@ async def test_a_business_day_is_checked_by_the_days_of_the_report_that_it_touch
 class Asking:
     """Runs operations on the whole graph over a cache."""
 
-    def __init__(self, cached: Cached, world: World, compiled: bool, join: MovementJoin = MovementJoin.NEVER) -> None:
+    def __init__(self, cached: DayCache, world: World, compiled: bool, join: MovementJoin = MovementJoin.NEVER) -> None:
         self.cached = cached
         self.world = world
         self.coherence = Coherence(cached, UTC, True)
@@ -348,7 +348,7 @@ def wagers(data: Any) -> tuple[float, float]:
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("kept", [MOVEMENTS, DAILY])
 async def test_totals_and_movements_of_a_day_never_contradict_each_other(
-    cached: Cached, world: World, compiled: bool, kept: str
+    cached: DayCache, world: World, compiled: bool, kept: str
 ) -> None:
     asking = Asking(cached, world, compiled)
     await asking.ask(kept)
@@ -363,7 +363,7 @@ async def test_totals_and_movements_of_a_day_never_contradict_each_other(
 
 @pytest.mark.parametrize("compiled", [True, False])
 async def test_an_upstream_that_contradicts_itself_is_answered_without_end(
-    cached: Cached, world: World, compiled: bool
+    cached: DayCache, world: World, compiled: bool
 ) -> None:
     world.stranger.world.daily = [dataclasses.replace(each, wagers="99.00") for each in world.stranger.world.daily]
     asking = Asking(cached, world, compiled)
@@ -377,7 +377,7 @@ async def test_an_upstream_that_contradicts_itself_is_answered_without_end(
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-async def test_the_movements_of_a_user_are_those_of_the_group(cached: Cached, world: World, compiled: bool) -> None:
+async def test_the_movements_of_a_user_are_those_of_the_group(cached: DayCache, world: World, compiled: bool) -> None:
     asking = Asking(cached, world, compiled)
     user = f'{{user(id: "60") {{transactions({DURING}) {{nodes {{id}}}}}}}}'
     await asking.ask(user)

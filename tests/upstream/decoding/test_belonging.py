@@ -23,7 +23,7 @@ def at(*moment: int) -> int:
     return microseconds(datetime.datetime(*moment, tzinfo=MADRID))  # type: ignore[misc, arg-type]
 
 
-def movement(**columns: Any) -> rows.GroupMovement:
+def movement(**columns: Any) -> rows.GroupMovementRow:
     given: dict[str, Any] = {
         "movement_id": 1,
         "timestamp": at(2026, 3, 10, 12),
@@ -31,7 +31,7 @@ def movement(**columns: Any) -> rows.GroupMovement:
         "type": "x",
         "currency_amount": "1.00",
     }
-    return rows.GroupMovement(**{**given, **columns})
+    return rows.GroupMovementRow(**{**given, **columns})
 
 
 def check(call: Call, *found: Any) -> None:
@@ -70,9 +70,9 @@ def test_a_changing_clock_is_given_its_hour() -> None:
 def test_a_user_code_may_be_written_in_other_letters() -> None:
     call = Call.of(reports.GAME_LOGS, DAY, game_type="slot", user_code="Jorge.Brown")
 
-    def log(code: str) -> rows.GameLog:
-        columns: dict[str, Any] = {**dict.fromkeys(rows.GameLog.__struct_fields__, "1")}
-        return rows.GameLog(**columns | {"user_code": code, "created_at": at(2026, 3, 10, 12)})
+    def log(code: str) -> rows.GameLogRow:
+        columns: dict[str, Any] = {**dict.fromkeys(rows.GameLogRow.__struct_fields__, "1")}
+        return rows.GameLogRow(**columns | {"user_code": code, "created_at": at(2026, 3, 10, 12)})
 
     check(call, log("jorge.brown"), log("Jorge.Brown"))
     with pytest.raises(Malformed, match=r"a row is of user_code 'jorge.browne'"):
@@ -83,8 +83,8 @@ def test_a_day_that_was_not_asked_for() -> None:
     call = Call.of(reports.DAILY_MOVEMENTS, DAY, groupid=382)
 
     def day(date: datetime.date) -> Any:
-        columns: dict[str, Any] = {**dict.fromkeys(rows.DailyMovement.__struct_fields__, "1.00")}
-        return rows.DailyMovement(**columns | {"timestamp": date, "group_id": 382})
+        columns: dict[str, Any] = {**dict.fromkeys(rows.DailyMovementRow.__struct_fields__, "1.00")}
+        return rows.DailyMovementRow(**columns | {"timestamp": date, "group_id": 382})
 
     asked = request.days(DAY, MADRID)
     refuse_strangers(call, [day(datetime.date(2026, 3, 10))], asked, MADRID)

@@ -53,7 +53,7 @@ def test_the_examples_of_failures_are_read_exactly() -> None:
 
 @pytest.mark.parametrize("key", ["report", "Report"])
 def test_c08_rows_stand_under_either_key(key: str) -> None:
-    assert read(reports.GROUPS, {"error": False, key: [{"id": 1}]}) == [rows.Group(id=1)]
+    assert read(reports.GROUPS, {"error": False, key: [{"id": 1}]}) == [rows.GroupRow(id=1)]
 
 
 def test_c08_rows_under_both_keys_are_malformed() -> None:
@@ -70,7 +70,7 @@ def test_c09_one_game_is_an_object_or_a_list_of_one(report: reports.Report) -> N
 
 def test_c09_a_list_is_a_list() -> None:
     found = read(reports.PROGRESSIVE_JACKPOTS, {"error": False, "report": [{"description": "PJP", "value": "12.5"}]})
-    assert found == [rows.ProgressiveJackpot(description="PJP", value="12.50")]
+    assert found == [rows.ProgressiveJackpotRow(description="PJP", value="12.50")]
     with pytest.raises(Malformed, match="column report"):
         read(reports.PROGRESSIVE_JACKPOTS, {"error": False, "report": {"description": "PJP", "value": "12.5"}})
 
@@ -172,7 +172,7 @@ def test_c10_a_wrong_value_inside_a_row_is_named_too() -> None:
 def test_c12_break_is_incomplete() -> None:
     with pytest.raises(Incomplete, match="cut short"):
         read(reports.USERS, {"error": False, "report": [{"id": 1}], "break": True})
-    assert read(reports.USERS, {"error": False, "report": [{"id": 1}], "break": False}) == [rows.User(id=1)]
+    assert read(reports.USERS, {"error": False, "report": [{"id": 1}], "break": False}) == [rows.UserRow(id=1)]
 
 
 @pytest.mark.parametrize("value", [60, "60"])

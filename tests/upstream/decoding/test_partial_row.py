@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from schema.mapping import expression
 from upstream.decoding import decode
 from upstream.decoding.bad_value import BadValue
-from upstream.decoding.clock import Uneven
-from upstream.decoding.decode import Sheet, log_page, report_rows
-from upstream.decoding.partial_row import Excerpt, getter, report_row, values
+from upstream.decoding.clock import MixedForms
+from upstream.decoding.decode import LazyRows, log_page, report_rows
+from upstream.decoding.partial_row import PartialRow, getter, report_row, values
 from upstream.errors import Malformed
 from upstream.reports import rows
 from upstream.reports import table as reports
@@ -75,16 +75,16 @@ def movements(draw: Any) -> list[dict[str, Any]]:
     return found
 
 
-COLUMNS = st.frozensets(st.sampled_from([*rows.GroupMovement.__struct_fields__, "movement_type"]), min_size=1)
+COLUMNS = st.frozensets(st.sampled_from([*rows.GroupMovementRow.__struct_fields__, "movement_type"]), min_size=1)
 
 
-def answered(body: bytes, zone: ZoneInfo, columns: frozenset[str] | None = None) -> Sheet | str:
+def answered(body: bytes, zone: ZoneInfo, columns: frozenset[str] | None = None) -> LazyRows | str:
     """The answer, or what is wrong with it."""
     try:
         found = report_rows(reports.GROUP_MOVEMENTS, body, zone, columns)
     except Malformed as error:
         return error.message
-    assert isinstance(found, Sheet)
+    assert isinstance(found, LazyRows)
     return found
 
 
@@ -93,7 +93,7 @@ def told(value: Any) -> Any:
     return value.error.message if isinstance(value, BadValue) else value
 
 
-def cells(found: list[Row], names: Any = rows.GroupMovement.__struct_fields__) -> list[list[Any]]:
+def cells(found: list[Row], names: Any = rows.GroupMovementRow.__struct_fields__) -> list[list[Any]]:
     return [[told(getattr(row, name)) for name in sorted(names)] for row in found]
 
 
@@ -108,7 +108,7 @@ def test_excerpts_tell_what_whole_rows_tell(
         assert whole == sheet
         return
     excerpts = list(sheet)
-    own = columns & set(rows.GroupMovement.__struct_fields__)
+    own = columns & set(rows.GroupMovementRow.__struct_fields__)
     assert cells(excerpts, own) == cells(whole, own)
     for name in own - {*sheet.irregular}:
         expected = [getattr(row, name) for row in whole]
@@ -134,14 +134,14 @@ def test_expressions_over_excerpts_give_what_they_give_over_rows(
     whole, sheet = answered(body, zone), answered(body, zone, columns)
     if isinstance(whole, str) or isinstance(sheet, str):
         return
-    for name in columns & set(rows.GroupMovement.__struct_fields__) - {*sheet.irregular}:
+    for name in columns & set(rows.GroupMovementRow.__struct_fields__) - {*sheet.irregular}:
         given: list[Any] = []
-        for kind, each in ((type(sheet[0]), list(sheet)), (rows.GroupMovement, whole)):
+        for kind, each in ((type(sheet[0]), list(sheet)), (rows.GroupMovementRow, whole)):
             code = expression.moment(kind, name, onto) if name == "timestamp" else expression.plain(kind, name)
             assert code is not None
             try:
                 given.append([eval(code.code, {**code.names, "row": row}) for row in each])
-            except Uneven:
+            except MixedForms:
                 return  # an hour that the engine leaves to the objects
         assert given[0] == given[1]
 
@@ -157,7 +157,7 @@ def log(number: int) -> dict[str, Any]:
     return own | dict.fromkeys(texts, "x")
 
 
-def pages(*numbers: list[int], columns: frozenset[str] = frozenset({"history_id", "win_money"})) -> list[Sheet]:
+def pages(*numbers: list[int], columns: frozenset[str] = frozenset({"history_id", "win_money"})) -> list[LazyRows]:
     found = []
     for each in numbers:
         body = json.dumps(
@@ -165,7 +165,7 @@ def pages(*numbers: list[int], columns: frozenset[str] = frozenset({"history_id"
         ).encode()
         page = log_page(reports.GAME_LOGS, "slot", body, ZONES[0], columns, frozenset())
         assert isinstance(page, decode.LogPage)
-        assert isinstance(page.rows, Sheet)
+        assert isinstance(page.rows, LazyRows)
         found.append(page.rows)
     return found
 
@@ -177,8 +177,8 @@ def ids(found: list[Row]) -> list[int]:
 def test_excerpts_hold_what_is_read_and_nothing_else() -> None:
     (sheet,) = pages([1, 2])
     kind = type(sheet[0])
-    assert issubclass(kind, Excerpt)
-    assert report_row(kind) is rows.GameLog
+    assert issubclass(kind, PartialRow)
+    assert report_row(kind) is rows.GameLogRow
     assert kind.__struct_fields__ == ("history_id", "raw_win_money")
     assert [row.win_money for row in sheet] == ["1.00", "2.00"]  # type: ignore[attr-defined]
     with pytest.raises(AttributeError):
@@ -186,22 +186,22 @@ def test_excerpts_hold_what_is_read_and_nothing_else() -> None:
 
 
 def test_pages_give_way_together() -> None:
-    sheet = Sheet.joined(pages([1, 2, 3], [4, 5, 6], [7]))
+    sheet = LazyRows.joined(pages([1, 2, 3], [4, 5, 6], [7]))
     some = sheet.like([row for row in sheet if row.history_id % 2])  # type: ignore[attr-defined]
     assert ids(some) == [1, 3, 5, 7]
     excerpts = list(some)
     some.need({"history_id", "created_at"})
-    assert [type(row) for row in some] == [rows.GameLog] * 4
+    assert [type(row) for row in some] == [rows.GameLogRow] * 4
     assert [row.created_at for row in some] == [(1773446400 + 60 * n) * 1_000_000 for n in (1, 3, 5, 7)]  # type: ignore[attr-defined]
     assert some.whole(excerpts) == list(some)
 
 
 def test_pages_of_which_one_has_no_excerpts_are_whole() -> None:
     first, second = pages([1, 2])[0], pages([3], columns=frozenset())[0]
-    (second,) = pages([3], columns=frozenset(rows.GameLog.__struct_fields__))
-    assert type(second[0]) is rows.GameLog
-    sheet = Sheet.joined([first, second])
-    assert [type(row) for row in sheet] == [rows.GameLog] * 3
+    (second,) = pages([3], columns=frozenset(rows.GameLogRow.__struct_fields__))
+    assert type(second[0]) is rows.GameLogRow
+    sheet = LazyRows.joined([first, second])
+    assert [type(row) for row in sheet] == [rows.GameLogRow] * 3
     assert [row.win_money for row in sheet] == ["1.00", "2.00", "3.00"]  # type: ignore[attr-defined]
 
 
@@ -210,14 +210,14 @@ def test_the_head_of_an_answer_stands_by_itself() -> None:
     head = sheet.head(2)
     head.need()
     assert ids(head) == [1, 2]
-    assert type(head[0]) is rows.GameLog
-    assert isinstance(sheet[0], Excerpt)
-    joined = Sheet.joined(pages([1, 2, 3], [4]))
+    assert type(head[0]) is rows.GameLogRow
+    assert isinstance(sheet[0], PartialRow)
+    joined = LazyRows.joined(pages([1, 2, 3], [4]))
     assert ids(joined.head(2)) == [1, 2]
     some = joined.like(joined[1:])
     assert ids(some.head(2)) == [2, 3]
     some.head(2).need()
-    (whole,) = pages([1, 2, 3], columns=frozenset(rows.GameLog.__struct_fields__))
+    (whole,) = pages([1, 2, 3], columns=frozenset(rows.GameLogRow.__struct_fields__))
     kept = whole.head(1)
     kept.need()
     assert kept[0] is not whole[0]

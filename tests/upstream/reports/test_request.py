@@ -13,7 +13,7 @@ from upstream.errors import Malformed
 from upstream.interval import Interval, dates
 from upstream.reports import table as reports
 from upstream.reports.request import BadParameter, body, checked, query, sendable, settled, span, within
-from upstream.reports.rows import GroupMovement
+from upstream.reports.rows import GroupMovementRow
 
 UTC = ZoneInfo("UTC")
 MADRID = ZoneInfo("Europe/Madrid")
@@ -159,7 +159,7 @@ def test_bounds_within_a_second_are_widened_and_the_rows_outside_left_out() -> N
     assert found.window == interval
     start = int(interval.start.timestamp() * 1e6)
     rows: Any = [
-        GroupMovement(movement_id=number, timestamp=start + offset, type="", currency_amount="0.00")
+        GroupMovementRow(movement_id=number, timestamp=start + offset, type="", currency_amount="0.00")
         for number, offset in enumerate((-1, 0, 3_599_749_999, 3_599_750_000))
     ]
     found_rows: list[Any] = within(rows, "timestamp", interval)

@@ -1,6 +1,6 @@
 import pytest
 
-from upstream.errors import Failed, Malformed, NotFound, Unavailable, UpstreamError
+from upstream.errors import Malformed, NotFound, Unavailable, UpstreamError, UpstreamFailed
 from upstream.reports.table import GROUP_MOVEMENTS, GROUPS, USERS, Report, System
 from upstream.resilience.breaker import Breakers
 
@@ -60,7 +60,7 @@ def test_a_success_between_them_keeps_it_closed(breakers: Breakers) -> None:
     assert refused(breakers) is None
 
 
-@pytest.mark.parametrize("error", [NotFound("x"), Malformed("x"), Failed("x", status=400)])
+@pytest.mark.parametrize("error", [NotFound("x"), Malformed("x"), UpstreamFailed("x", status=400)])
 def test_an_upstream_that_answers_wrongly_is_there(error: UpstreamError, breakers: Breakers) -> None:
     fail(breakers, error=error, times=50)
     assert refused(breakers) is None
@@ -73,7 +73,7 @@ def test_half_of_the_last_calls_open_it(breakers: Breakers) -> None:
     assert refused(breakers) is None
     fail(breakers)
     fail(breakers, error=None)
-    fail(breakers, error=Failed("x", status=500, correlation_id="abc"))
+    fail(breakers, error=UpstreamFailed("x", status=500, correlation_id="abc"))
     assert refused(breakers) is not None
 
 

@@ -13,7 +13,7 @@ from upstream import errors
 from upstream.call import Call
 from upstream.reports import table as reports
 from upstream.resilience.deadline import left, limit, within
-from upstream.resilience.single_flight import GRACE, Flight
+from upstream.resilience.single_flight import GRACE, SingleFlight
 
 GROUPS = Call.of(reports.GROUPS)
 GOOD = {"error": False, "report": [{"id": 347}]}
@@ -121,7 +121,7 @@ async def test_who_comes_back_at_once_finds_it_under_way(server: Server, make: M
 
 
 async def test_what_is_given_up_is_not_joined() -> None:
-    table: dict[str, Flight[int]] = {}
+    table: dict[str, SingleFlight[int]] = {}
     stopped = asyncio.Event()
 
     async def work() -> int:
@@ -133,7 +133,7 @@ async def test_what_is_given_up_is_not_joined() -> None:
             raise
         return 1
 
-    flight = table["x"] = Flight(work, "x", lambda gone: cast(None, table.pop("x", None)))
+    flight = table["x"] = SingleFlight(work, "x", lambda gone: cast(None, table.pop("x", None)))
     waiter = asyncio.create_task(flight.wait())
     await asyncio.sleep(0.01)
     waiter.cancel()

@@ -1,10 +1,10 @@
 """The waiting room: full for one who fills it, and not for the others."""
 
-from upstream.resilience.waiting_room import Room
+from upstream.resilience.waiting_room import WaitingRoom
 
 
 def test_one_who_fills_it_does_not_keep_the_others_out() -> None:
-    room = Room(20)
+    room = WaitingRoom(20)
     while not room.full("heavy"):
         room.enter("heavy")
     assert len(room) == 20
@@ -25,8 +25,8 @@ def test_one_who_fills_it_does_not_keep_the_others_out() -> None:
 
 
 def test_a_small_one_has_a_place_for_each() -> None:
-    room = Room(1)
+    room = WaitingRoom(1)
     room.enter("heavy")
     assert room.full("heavy")
     assert not room.full("light")
-    assert Room(0).full("anybody")
+    assert WaitingRoom(0).full("anybody")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.auth.authenticator import Callers
+from server.auth.authenticator import Authenticator
 from tests.server import house
 from tests.server.serving import serving
 
@@ -21,7 +21,7 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    app = create_app(house.schema, lambda operation: None, origins=[FRIEND], callers=Callers())
+    app = create_app(house.schema, lambda operation: None, origins=[FRIEND], callers=Authenticator())
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         yield client
 
