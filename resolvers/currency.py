@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from resolvers import edges
+from resolvers.lookup import Lookup
 from upstream.errors import NotFound
 from upstream.interval import Interval, dates
 
@@ -74,7 +75,7 @@ async def _search(session: "Session", group: int, today: datetime.date) -> str |
     """Return the currency that R7 names for the newest movement that R5 lists of the group, of the last month."""
     for days in (0, _DAYS):
         period = dates(today - datetime.timedelta(days=days), today, session.zone)
-        (movements,) = await session.rows_of(edges.MOVEMENTS_OF_GROUP, (group,), period, columns=_COLUMNS)
+        (movements,) = await session.rows_of(Lookup(edges.MOVEMENTS_OF_GROUP, period), (group,), _COLUMNS)
         if isinstance(movements, Exception):
             raise movements
         newest: dict[int, Any] = {}
@@ -92,7 +93,7 @@ async def _search(session: "Session", group: int, today: datetime.date) -> str |
 
 async def _told_by(session: "Session", user: int, movement: int, day: Interval) -> str | None:
     try:
-        row = (await session.rows(edges.TRANSACTIONS_OF_USER, user, day)).find("movement_id", movement)
+        row = (await session.rows(Lookup(edges.TRANSACTIONS_OF_USER, day), user)).find("movement_id", movement)
     except NotFound:
         return None
     return None if row is None else row.currency_id or None

@@ -21,10 +21,11 @@ import msgspec
 from resolvers import edges
 from resolvers.edges import ReportEdge
 from resolvers.join import Join
-from resolvers.plan import Way
 from resolvers.prices import Prices
-from resolvers.session import Fetches, Session
+from resolvers.session import Session
 from resolvers.trace import Step
+from resolvers.upstream_calls import Room
+from resolvers.way import Way
 from upstream.caching.cache import CachedShare
 from upstream.call import Answer, Call
 from upstream.interval import Interval
@@ -81,7 +82,7 @@ class PredictedCalls:
             "seconds": round(self.seconds, 6),
             "way": self.way,
             "fields": list(self.fields),
-            "rejected": [way.told() for way in self.rejected],
+            "rejected": [way.to_dict() for way in self.rejected],
         }
 
 
@@ -128,7 +129,7 @@ class Predictor:
     `unsure` are the calls whose rows are a guess.
     """
 
-    def __init__(self, upstream: Fetches, prices: Prices, guess: GuessedSize = GuessedSize.LIKELY) -> None:
+    def __init__(self, upstream: Room, prices: Prices, guess: GuessedSize = GuessedSize.LIKELY) -> None:
         self.prices = prices
         self.guess = guess
         self.unsure: set[Call] = set()
@@ -239,7 +240,7 @@ class _Rehearsal:
 
 async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], guess: GuessedSize) -> _Rehearsal:
     prices = session.prices.still()
-    predictor = Predictor(session.upstream, prices, guess)
+    predictor = Predictor(session.room, prices, guess)
     rehearsed = Session(
         predictor,
         session.zone,
@@ -251,7 +252,7 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         join=_hopeful(session),
         now=session.now,
         caller=session.caller,
-        **session.fresh,
+        not_before=session.not_before,
         gamehub_zone=session.gamehub_zone,
         currencies=session.currencies,
         most_nodes=session.nodes.most,
@@ -273,7 +274,7 @@ def _hopeful(session: Session) -> Join:
 async def _parts(session: Session, predictor: Predictor) -> list[PredictedCalls]:
     steps = session.steps
     if predictor.held_many is not None:
-        held = await predictor.held_many([step.call for step in steps], **session.fresh)
+        held = await predictor.held_many([step.call for step in steps], **session.options)
         wanted = list(map(_calls_for, held))
     else:
         wanted = [1] * len(steps)
@@ -349,7 +350,7 @@ def _edges_by(call: Call) -> Iterator[ReportEdge]:
 def _prior(call: Call) -> float:
     """How many rows such a call brings a day before one was ever made."""
     narrow = [edge.rows for edge in _edges_by(call)]
-    wide = [edge.wide.rows for edge in _all_edges() if edge.wide is not None and edge.wide.report is call.report]
+    wide = [edge.bulk.rows for edge in _all_edges() if edge.bulk is not None and edge.bulk.report is call.report]
     return next(iter(narrow or wide), 10.0)
 
 

@@ -108,6 +108,7 @@ class Prices:
     scope: Hashable = None
     _lines: dict[str, LineFit] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
+    _distinct: dict[Hashable, Mean] = field(default_factory=dict)
 
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
         """Take in a call that was answered, in so many seconds from when it had a slot of its system.
@@ -184,6 +185,15 @@ class Prices:
         ahead = self.ahead[report.system]
         return price + bucket.wait(ahead + calls) - bucket.wait(ahead)
 
+    def distinct(self, edge: Hashable, prior: float) -> float:
+        """Return how many distinct keys an edge is likely to have that is read without a key."""
+        mean = self._distinct.get(edge)
+        return prior if mean is None else mean.value
+
+    def learn_distinct(self, edge: Hashable, keys: int) -> None:
+        """Learn how many distinct keys an edge had. There is one figure for each declared edge."""
+        self._distinct.setdefault(edge, Mean()).learn(keys)
+
     def _line(self, report: Report) -> LineFit:
         return self._lines.get(report.code, _UNKNOWN)
 
@@ -212,6 +222,9 @@ class _FrozenPrices(Prices):
         pass
 
     def remember(self, place: Hashable, way: str) -> None:
+        pass
+
+    def learn_distinct(self, edge: Hashable, keys: int) -> None:
         pass
 
 

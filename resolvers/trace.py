@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resolvers.plan import Way
+from resolvers.way import Way
 from upstream.call import Call, Reading
 
 
@@ -63,7 +63,7 @@ class Step:
             "bytes": self.bytes,
             "cache": self.outcome,
             "price": round(self.price, 6),
-            "rejected": [way.told() for way in self.rejected],
+            "rejected": [way.to_dict() for way in self.rejected],
         }
         if self.scoped:
             told |= {"requests": min(self.requests, 1), "waited": 0.0, "bytes": 0, "price": 0.0, "rejected": []}
