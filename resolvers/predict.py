@@ -24,7 +24,7 @@ from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
 from resolvers.trace import Step
-from resolvers.upstream_calls import Room
+from resolvers.upstream_calls import UpstreamRoom
 from resolvers.way import Way
 from upstream.caching.cache import CachedShare
 from upstream.call import Answer, Call
@@ -129,7 +129,7 @@ class Predictor:
     `unsure` are the calls whose rows are a guess.
     """
 
-    def __init__(self, upstream: Room, prices: Prices, guess: GuessedSize = GuessedSize.LIKELY) -> None:
+    def __init__(self, upstream: UpstreamRoom, prices: Prices, guess: GuessedSize = GuessedSize.LIKELY) -> None:
         self.prices = prices
         self.guess = guess
         self.unsure: set[Call] = set()

@@ -36,7 +36,8 @@ LARGE_FOLDERS: dict[str, str] = {
 
 MOST_BRANCHES = 15
 MOST_PARAMETERS = 7
-# Functions above the limits, by file. pyproject.toml names the same files under per-file-ignores.
+# Functions above the limits, by file. pyproject.toml names the same files under per-file-ignores. Parameters are not
+# limited in tests: there they are the columns of a table, or drawn by hypothesis.
 LARGE_FUNCTIONS: dict[str, set[str]] = {
     "resolvers/reconcile/tickets.py": {"tickets"},
     "resolvers/session.py": {"Session.__init__"},
@@ -52,11 +53,7 @@ LARGE_FUNCTIONS: dict[str, set[str]] = {
     "server/reconcile/reconciliation.py": {"Reconciliation.__init__"},
     "server/tables/reading.py": {"batches"},
     "tests/engine/bingo.py": {"_value"},
-    "tests/oracle/business.py": {"_logs", "build"},
     "tests/oracle/documents.py": {"Documents._argument"},
-    "tests/resolvers/test_session.py": {"test_any_plan_tells_what_narrow_calls_tell"},
-    "tests/schema/test_bad_values.py": {"case"},
-    "tests/stand.py": {"Sandbox.__init__"},
     "upstream/caching/cache.py": {"DayCache.__init__"},
     "upstream/errors.py": {"UpstreamError.__init__"},
     "upstream/transport/transport.py": {"Transport.__init__"},
@@ -128,6 +125,8 @@ def large_functions() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for fault in json.loads(ran.stdout):
         path = Path(fault["filename"])
+        if fault["code"] == "PLR0913" and ROOT / "tests" in path.parents:
+            continue
         line = fault["location"]["row"]
         name = next(name for name, node in functions(ast.parse(path.read_text("utf-8"))) if node.lineno == line)
         found.setdefault(path.relative_to(ROOT).as_posix(), set()).add(name)
@@ -161,6 +160,7 @@ def test_ruff_has_the_same_limits_and_the_same_exceptions() -> None:
     ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
     assert ruff["mccabe"]["max-complexity"] == MOST_BRANCHES
     assert ruff["pylint"]["max-args"] == MOST_PARAMETERS
+    assert ruff["per-file-ignores"].pop("tests/**") == ["PLR0913"]
     ignored = {path for path, rules in ruff["per-file-ignores"].items() if {"C901", "PLR0913"} & set(rules)}
     assert ignored == LARGE_FUNCTIONS.keys(), (
         "make per-file-ignores of pyproject.toml name the files of LARGE_FUNCTIONS"

@@ -71,7 +71,7 @@ def test_a_caller_of_some_groups_has_their_agents_alone() -> None:
         found = opened.session(Operation("{ __typename }", caller=Caller("partner", frozenset(groups))))
         assert list(found.agents()) == agents
         assert found.many_agents
-    assert session(opened).scope is None
+    assert session(opened).visibility is None
 
 
 def test_agents_of_groups_alone() -> None:
