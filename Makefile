@@ -25,7 +25,7 @@ test: install ## the whole test suite, by three workers
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # These tests use the whole path, over HTTP and with both engines, and start few processes.
-FAST := tests/test_structure.py tests/engine tests/queries tests/schema tests/stories tests/strangers
+FAST := tests/test_structure.py tests/engine tests/queries tests/stories
 # These modules of the same folders take most of the time; `make test` runs them.
 SLOW := --ignore tests/engine/test_equality.py
 
