@@ -13,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 
 from aiodataloader import DataLoader
 
-from resolvers.bell import Bell
 from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Bulk
 from resolvers.join import Join
@@ -24,6 +23,7 @@ from resolvers.plan import MOST_ROWS, Choose, Known, Plan, answered, candidates,
 from resolvers.prices import Prices
 from resolvers.source import Reason, Source
 from resolvers.visibility import NAMELESS, UNDECIDED, unknown
+from resolvers.waiters import Waiters
 from resolvers.way import BULK, PER_KEY, Way
 from upstream.call import Answer, Call
 from upstream.decoding.decode import irregular, joined, need, require
@@ -227,18 +227,18 @@ class _SingleKeys:
 class _LoadRound:
     """The keys that are read together, and what was found for each key, once that is known."""
 
-    __slots__ = ("bell", "found", "keys", "task")
+    __slots__ = ("found", "keys", "task", "waiters")
 
     def __init__(self) -> None:
         self.keys: list[Any] = []
         self.found: dict[Any, Found] | None = None
         self.task: asyncio.Task[None] | None = None
-        self.bell = Bell()
+        self.waiters = Waiters()
 
     async def read(self) -> dict[Any, Found]:
         """Return what was found. A waiter that is cancelled leaves the others untouched."""
         if self.task is not None:
-            await self.bell.wait()
+            await self.waiters.wait()
         if self.found is None:
             raise asyncio.CancelledError
         return self.found
@@ -297,16 +297,16 @@ class Batch:
 
     async def _wake(self, collected: _LoadRound) -> None:
         """Wake the waiters, some in each turn. The keys that they need next are one batch, as if all woke at once."""
-        if not collected.bell.ring(AWAKE):
+        if not collected.waiters.wake(AWAKE):
             return
         self.loader.facts.gathering += 1
         try:
             await asyncio.sleep(0)
-            while collected.bell.ring(AWAKE):  # noqa: ASYNC110 - some are woken in each turn
+            while collected.waiters.wake(AWAKE):  # noqa: ASYNC110 - some are woken in each turn
                 await asyncio.sleep(0)
         finally:
             self.loader.facts.gathering -= 1
-            collected.bell.ring()
+            collected.waiters.wake()
 
     async def _load(self, keys: list[Any]) -> list[Any]:
         """Return the rows of each key, or the error that prevents it."""

@@ -5,10 +5,10 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
-from resolvers.bell import Bell
 from resolvers.prices import Prices
 from resolvers.source import NO_REASON, Layer, Reason, Source
 from resolvers.trace import Step
+from resolvers.waiters import Waiters
 from upstream.call import Answer, Call
 from upstream.decoding.decode import need
 from upstream.errors import NotFound, UpstreamError
@@ -109,19 +109,19 @@ class OperationCalls(Layer):
 class _OperationCall:
     """One call of an operation. The first task makes it. If that task is cancelled, the next waiter makes it."""
 
-    __slots__ = ("_bell", "answer", "error", "maker", "step")
+    __slots__ = ("_waiters", "answer", "error", "maker", "step")
 
     def __init__(self, step: Step) -> None:
         self.step = step
         self.answer: Answer[Any] | None = None
         self.maker: asyncio.Task[Any] | None = None
         self.error: Exception | None = None
-        self._bell = Bell()
+        self._waiters = Waiters()
 
     async def made(self, make: Callable[[Step], Awaitable[Answer[Any]]]) -> Answer[Any]:
         """Return the answer. Raise what `make` raised."""
         while self.maker is not None:
-            await self._bell.wait()
+            await self._waiters.wait()
         if self.answer is None and self.error is None:
             self.maker = asyncio.current_task()
             try:
@@ -130,7 +130,7 @@ class _OperationCall:
                 self.error = error
             finally:
                 self.maker = None
-                self._bell.ring()
+                self._waiters.wake()
         if self.answer is None:
             assert self.error is not None
             raise self.error
