@@ -26,7 +26,7 @@ def answer(*amounts: object) -> Answer[Any]:
     ]
     found = report_rows(GROUP_MOVEMENTS, orjson.dumps({"report": rows}), UTC, columns=(), needed=())
     assert isinstance(found, LazyRows)
-    return Answer(found)  # type: ignore[arg-type]
+    return Answer(found)
 
 
 def test_a_call_is_checked_once() -> None:
