@@ -1,24 +1,20 @@
 """Games."""
 
-import datetime
-from typing import Any
-
 import strawberry
 from strawberry import ID
 
 from resolvers import edges
 from schema.jackpot import GameJackpot, JackpotBuildMethod, build_method, game_jackpot
-from schema.mapping.entity import UNKNOWN, Entity, EntitySource, column, link, moment, part
+from schema.mapping.columns import EntityLink, column, link, moment, part
+from schema.mapping.entity import UNKNOWN, Entity, EntitySource
 from schema.mapping.expression import ColumnReader
-from schema.mapping.links import RoomLink
 from schema.mapping.node import Node
+from schema.mapping.reading.game import day_of_sale, room_of, row_of_prizes, status_of_text
 from schema.prize import Prize
 from schema.scalars import DateTime, Decimal
 from schema.status import GameStatus, status_of, status_words
 from schema.ticket import Ticket
 from schema.winner import Winner
-from upstream.decoding.bad_value import BadValue
-from upstream.interval import Interval, dates
 from upstream.reports import rows
 
 BULK = rows.RoomGameRow
@@ -46,40 +42,6 @@ class GameConfiguration(Entity):
     )
 
 
-def _room_of(window: Any) -> int | None:
-    told = window.told.get("room")
-    if isinstance(told, Entity):
-        identity: int | None = told.identity
-        return identity
-    return next((row.room_id for row in window.rows if isinstance(row, BULK | DETAIL)), None)
-
-
-def _status_of_text(row: Any) -> Any:
-    """UNKNOWN for a text that is in no document: the reports with numbers tell it."""
-    status = status_of(row.status)
-    return UNKNOWN if status is GameStatus.UNKNOWN and isinstance(row.status, str) else status
-
-
-def _prizes_settled_by(window: Entity) -> type[rows.Row] | None:
-    """While a game is on sale, R6 tells its prizes, whatever else was read of the game."""
-    for row in window.rows:
-        number = row.status_id if isinstance(row, DETAIL) else getattr(row, "status", None)
-        if isinstance(number, BadValue):
-            number = None  # which is an error where it is selected
-        if isinstance(row, SALE) or status_of(number) in (GameStatus.SELLING, GameStatus.PRESELLING):
-            return SALE
-    return None
-
-
-def _sale_of(window: Any) -> Interval | BadValue | None:
-    """The day of the game's start: R6 lists it there while it sells."""
-    start = next((row.starts_at for row in window.rows if isinstance(row, BULK | DETAIL)), None)
-    if start is None or isinstance(start, BadValue):
-        return start
-    day: datetime.date = window.session.moment(start).date()
-    return dates(day, day, window.session.zone)
-
-
 @strawberry.federation.type(keys=["id"])
 class Game(Node, Entity):
     """One bingo game. Four reports each know a part of it (R2, R3, R4, R6); only those selected from are read.
@@ -90,14 +52,14 @@ class Game(Node, Entity):
     sources = (
         EntitySource(SUMMARY, edges.GAME_SUMMARY_BY_ID, column="bs_game_id_main"),
         EntitySource(DETAIL, edges.GAME_DETAIL_BY_ID, column="game_id"),
-        EntitySource(BULK, edges.GAMES_OF_PERIOD, interval=lambda window: window.interval),
-        EntitySource(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=_room_of, interval=_sale_of, after=(DETAIL, BULK)),
+        EntitySource(BULK, edges.GAMES_OF_PERIOD, interval=lambda entity: entity.interval),
+        EntitySource(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=room_of, interval=day_of_sale, after=(DETAIL, BULK)),
     )
 
     id: ID = column(
         {BULK: "id", DETAIL: "game_id", SUMMARY: "bs_game_id_main", SALE: "id"}, "GameHub's id of the game."
     )
-    room: RoomLink | None = link(
+    room: EntityLink = link(
         "Room",
         {
             BULK: {"id": "room_id", "name": "room_name"},
@@ -111,8 +73,8 @@ class Game(Node, Entity):
         {
             BULK: lambda row: status_of(row.status),
             DETAIL: lambda row: status_of(row.status_id),
-            SUMMARY: _status_of_text,
-            SALE: _status_of_text,
+            SUMMARY: status_of_text,
+            SALE: status_of_text,
         },
         "Where it stands.",
         unsure=True,
@@ -198,7 +160,7 @@ class Game(Node, Entity):
         },
         "Its prizes: those won, or those to be won while it is on sale.",
         # Until a prize is won the other reports list none: they must not hide what it stands at.
-        settled=_prizes_settled_by,
+        decisive=row_of_prizes,
         bridge=DETAIL,
     )
     winners: list[Winner] | None = part(

@@ -11,8 +11,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from resolvers.session import Session
+from schema import references
 from schema.game_log import GameLog
-from schema.mapping import references
 from schema.mapping.docs import document
 from schema.mapping.errors import BadUserInput, finish
 from schema.mapping.selection import select

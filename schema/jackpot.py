@@ -5,10 +5,11 @@ from typing import Any
 
 import strawberry
 
-from schema.mapping.entity import Entity, column, part
+from schema.mapping.columns import column, part
+from schema.mapping.entity import Entity
+from schema.mapping.values import sound
 from schema.scalars import Decimal
 from schema.winner import Winner
-from upstream.decoding.bad_value import sound
 from upstream.reports import rows
 
 ROW = rows.ProgressiveJackpotRow

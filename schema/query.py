@@ -10,17 +10,19 @@ from resolvers import edges
 from resolvers.session import KeyRows, Session
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
-from schema.game_log import DEFAULT_GAME_TYPE, GameLog
+from schema.game_log import GameLog
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
-from schema.mapping import order
-from schema.mapping.connection import Connection, ConnectionPage, connect, reads
-from schema.mapping.entity import Entity, complete, lookup
+from schema.mapping.entity import Entity
 from schema.mapping.errors import BadUserInput
+from schema.mapping.lists import order
+from schema.mapping.lists.connection import Connection, ConnectionPage, connect, reads
+from schema.mapping.loading import complete, lookup
 from schema.mapping.node import Node, decode
-from schema.mapping.references import REFERENCES
+from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
+from schema.references import REFERENCES
 from schema.room import Room
 from schema.scalars import parse_id
 from schema.status import GameStatus, status_number
@@ -31,8 +33,8 @@ MAX_IDS = 1000
 
 
 async def _one(info: Info[Session, Any], kind: type[Entity], id: ID) -> Any:
-    window = kind.tell({"id": parse_id(id)}, session=info.context)
-    return await lookup(window, select(info))
+    entity = kind.of({"id": parse_id(id)}, session=info.context)
+    return await lookup(entity, select(info))
 
 
 async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> KeyRows:
@@ -157,7 +159,7 @@ class Query:
             )
         )
         found = logs[0] if len(logs) == 1 else KeyRows.joined(logs)
-        return await connect(info, "GameLog", page, found, interval=interval, told={"game_type": kind})
+        return await connect(info, "GameLog", page, found, interval=interval, given={"game_type": kind})
 
     @strawberry.field
     async def financial_movements(

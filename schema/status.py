@@ -5,7 +5,7 @@ from enum import Enum
 import strawberry
 
 from schema.mapping.errors import BadUserInput
-from upstream.decoding.bad_value import sound
+from schema.mapping.values import sound
 
 
 @strawberry.enum

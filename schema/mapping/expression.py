@@ -74,7 +74,7 @@ def _plain(hint: Any) -> Any:
     return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
-def told(kind: type[Row], name: str, column: ColumnReader) -> Expression | None:
+def computed(kind: type[Row], name: str, column: ColumnReader) -> Expression | None:
     """A column that a function reads, under a name of its own."""
     if column.code:
         code, names = column.code, dict(column.names)

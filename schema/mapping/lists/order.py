@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from upstream.decoding.partial_row import getter
+from schema.mapping.values import getter
 from upstream.reports.rows import Row
 
 Key = tuple[Any, ...]

@@ -10,10 +10,12 @@ from typing import Any
 from resolvers import edges
 from resolvers.session import KeyRows, Session
 from schema.game import Game
-from schema.game_log import DEFAULT_GAME_TYPE, GameLog, second_of
+from schema.game_log import GameLog
 from schema.group import Group
-from schema.mapping.entity import Entity, complete, lookup
+from schema.mapping.entity import Entity
 from schema.mapping.errors import BadUserInput
+from schema.mapping.loading import complete, lookup
+from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE, second_of
 from schema.mapping.selection import Selection
 from schema.room import Room
 from schema.scalars import is_id, parse_id
@@ -47,7 +49,7 @@ class ById(Reference):
         self.kind = kind
 
     async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
-        return await lookup(self.kind.tell({"id": id}, session=session), selection)
+        return await lookup(self.kind.of({"id": id}, session=session), selection)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         (id,) = _parts(place, 1)
@@ -67,9 +69,9 @@ class Searched(Reference):
             raise Incomplete(f"{self.report.code}: {len(found)} {self.lists} have a row of id {id}. {self.advice}")
         if not found:
             return None
-        window = self.window(session, found[0], _last_month(session))
-        await complete((window,), selection)
-        return window
+        entity = self.entity(session, found[0], _last_month(session))
+        await complete((entity,), selection)
+        return entity
 
     column: str
     report: Report
@@ -81,7 +83,7 @@ class Searched(Reference):
         """All rows that the entity may be among."""
 
     @abstractmethod
-    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
+    def entity(self, session: Session, row: Any, interval: Interval) -> Entity:
         """The entity on a row that was found."""
 
 
@@ -97,20 +99,20 @@ class TransactionReference(Searched):
         groups = await session.all(reports.GROUPS)
         return await asyncio.gather(*(session.rows(edges.MOVEMENTS_OF_GROUP, group.id, interval) for group in groups))
 
-    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
+    def entity(self, session: Session, row: Any, interval: Interval) -> Entity:
         return Transaction.on(row, session=session, interval=interval)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         id, user, group, moment = map(_number, _parts(place, 4))
-        told: dict[str, Any] = {"id": id}
+        given: dict[str, Any] = {"id": id}
         if user:
-            told["user"] = User.tell({"id": user}, session=session)
+            given["user"] = User.of({"id": user}, session=session)
         if group:
-            told["group"] = Group.tell({"id": group}, session=session)
-        window = Transaction.tell(told, session=session, interval=_second(session, moment))
-        found = await lookup(window, selection)
+            given["group"] = Group.of({"id": group}, session=session)
+        entity = Transaction.of(given, session=session, interval=_second(session, moment))
+        found = await lookup(entity, selection)
         # The group may have such a movement, but it is not that of a user whom there is not.
-        return None if isinstance(window.failures.get(rows.UserTransactionRow), NotFound) else found
+        return None if isinstance(entity.failures.get(rows.UserTransactionRow), NotFound) else found
 
 
 class GameLogReference(Searched):
@@ -127,7 +129,7 @@ class GameLogReference(Searched):
         ]
         return [KeyRows(answer.rows) for answer in await asyncio.gather(*map(session.fetch, calls))]
 
-    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
+    def entity(self, session: Session, row: Any, interval: Interval) -> Entity:
         return GameLog.on(row, session=session, interval=interval)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
@@ -137,9 +139,9 @@ class GameLogReference(Searched):
         row = found.find(self.column, _number(id))
         if row is None:
             return None
-        window = GameLog.on(row, session=session, interval=interval, told={"game_type": game_type})
-        await complete((window,), selection)
-        return window
+        entity = GameLog.on(row, session=session, interval=interval, given={"game_type": game_type})
+        await complete((entity,), selection)
+        return entity
 
 
 REFERENCES: Mapping[str, Reference] = {

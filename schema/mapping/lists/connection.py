@@ -14,10 +14,11 @@ from strawberry import Info
 
 from resolvers.nodes import TURN
 from resolvers.session import KeyRows, Session
-from schema.mapping.entity import WINDOWS, Entity, complete
+from schema.mapping.entity import ENTITIES, Entity
 from schema.mapping.errors import BadUserInput
-from schema.mapping.listed import Edges, Listed, readable, sure, told_by_rows
-from schema.mapping.order import Key, ListOrder
+from schema.mapping.lists.listed import Edges, Listed, known_by_rows, readable, sure
+from schema.mapping.lists.order import Key, ListOrder
+from schema.mapping.loading import complete
 from schema.mapping.selection import nodes_of, select
 from upstream.errors import UpstreamError
 from upstream.interval import Interval
@@ -90,40 +91,40 @@ class ConnectionPage:
         return there if session.whole else DEFAULT_FIRST
 
 
-def reads(info: Info[Session, Any], window: str, page: ConnectionPage) -> frozenset[str] | None:
+def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozenset[str] | None:
     """The columns of the rows that such a page reads; None for all of them."""
-    return readable(WINDOWS[window], select(info, *ITEMS), page.order, info.context)
+    return readable(ENTITIES[entity], select(info, *ITEMS), page.order, info.context)
 
 
 async def connect(
     info: Info[Session, Any],
-    window: str,
+    entity: str,
     page: ConnectionPage,
     rows: KeyRows,
     *,
     interval: Interval | None = None,
-    told: dict[str, Any] | None = None,
+    given: dict[str, Any] | None = None,
 ) -> Any:
     """The page of the rows, with what is selected of its items read.
 
-    `window` names the type of the items, `told` what the parent tells of each by its type's own column names.
+    `entity` names the type of the items, `given` what the parent gives to each by its type's own column names.
     """
-    (connection,) = await connect_each(info, window, page, [rows], interval=interval, told=[told])
+    (connection,) = await connect_each(info, entity, page, [rows], interval=interval, given=[given])
     return connection
 
 
 async def connect_each(
     info: Info[Session, Any],
-    window: str,
+    entity: str,
     page: ConnectionPage,
     found: Sequence[KeyRows | Exception],
     *,
     interval: Interval | None = None,
-    told: Sequence[dict[str, Any] | None],
+    given: Sequence[dict[str, Any] | None],
 ) -> list[Any]:
     """The page of each of several lists, with what is selected of all their items read at once."""
     asked, selection = select(info), select(info, *ITEMS)
-    kind, session = WINDOWS[window], info.context
+    kind, session = ENTITIES[entity], info.context
     times = _times(info)
     most = times * page.most(session, found) if page.after is None else 0
     await session.nodes.enter(most, alone=len(found) == 1)
@@ -133,7 +134,7 @@ async def connect_each(
     alike: dict[type[Row], tuple[dict[str, Any] | None, list[Row]]] = {}
     irregular: set[str] = set()
     done = 0
-    for rows, tells in zip(found, told, strict=True):
+    for rows, values in zip(found, given, strict=True):
         if isinstance(rows, Exception):
             pages.append(rows)
             continue
@@ -149,25 +150,25 @@ async def connect_each(
         pages.append((start, stop, keys, here))
         if here:
             # What the parents tell, they all tell.
-            alike.setdefault(type(here[0]), (tells, []))[1].extend(here)
+            alike.setdefault(type(here[0]), (values, []))[1].extend(here)
         done += stop - start
         if done >= BREATH:
             done = 0
             await asyncio.sleep(0)
     if page.after is not None:
         session.nodes.take(times * sum(len(opened[3]) for opened in pages if not isinstance(opened, Exception)))
-    told_whole: dict[type[Row], bool] = {}
-    told_surely: dict[type[Row], bool] = {}
-    for row, (tells, together) in alike.items():
-        sample = kind.on(together[0], session=session, interval=interval, told=tells)
-        told_whole[row] = told_by_rows(kind, sample, selection)
-        told_surely[row] = told_whole[row] and sure(kind, together, selection, irregular)
+    covered: dict[type[Row], bool] = {}
+    surely_covered: dict[type[Row], bool] = {}
+    for row, (values, together) in alike.items():
+        sample = kind.on(together[0], session=session, interval=interval, given=values)
+        covered[row] = known_by_rows(kind, sample, selection)
+        surely_covered[row] = covered[row] and sure(kind, together, selection, irregular)
         if len(together) >= BREATH:
             await asyncio.sleep(0)
     connections: list[Any] = []
     waiting: list[Entity] = []
     built = lists = 0
-    for rows, tells, opened in zip(found, told, pages, strict=True):
+    for rows, values, opened in zip(found, given, pages, strict=True):
         lists += 1
         if built >= TURN or lists >= _LISTS:
             built = lists = 0
@@ -181,14 +182,14 @@ async def connect_each(
         edges: Sequence[Any] = []
         if here:
             row = type(here[0])
-            if told_surely[row] or (told_whole[row] and sure(kind, here, selection, rows.irregular)):
-                nodes = Listed(kind, here, session, interval, tells, rows)
+            if surely_covered[row] or (covered[row] and sure(kind, here, selection, rows.irregular)):
+                nodes = Listed(kind, here, session, interval, values, rows)
                 edges = Edges(cursors, nodes, _edge) if with_edges else []
             else:
                 here = list(rows.need().whole(here))
                 built += len(here)
                 nodes = [
-                    kind.on(row, session=session, interval=interval, told=dict(tells) if tells else None)
+                    kind.on(row, session=session, interval=interval, given=dict(values) if values else None)
                     for row in here
                 ]
                 waiting += nodes

@@ -8,11 +8,12 @@ from typing import Any
 from engine.offer import Expression, Nested, RowList
 from resolvers import session as sessions
 from resolvers.session import Session
-from schema.mapping.entity import UNKNOWN, Entity, EntityLink
+from schema.mapping.columns import EntityLink
+from schema.mapping.entity import UNKNOWN, Entity
 from schema.mapping.expression import ColumnReader
-from schema.mapping.order import ListOrder
+from schema.mapping.lists.order import ListOrder
 from schema.mapping.selection import Selection
-from upstream.decoding.partial_row import report_row
+from schema.mapping.values import report_row
 from upstream.interval import Interval
 from upstream.reports.rows import Row
 
@@ -22,7 +23,7 @@ TYPENAME = "__typename"
 class Listed(RowList):
     """The rows of a list whose objects nobody has had to make yet."""
 
-    __slots__ = ("_interval", "_irregular", "_kind", "_session", "_source", "_told")
+    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source")
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class Listed(RowList):
         rows: list[Any],
         session: Session,
         interval: Interval | None,
-        told: Mapping[str, Any] | None,
+        given: Mapping[str, Any] | None,
         source: sessions.KeyRows,
     ) -> None:
         self.rows = rows
@@ -40,7 +41,7 @@ class Listed(RowList):
         self._kind = kind
         self._session = session
         self._interval = interval
-        self._told = told
+        self._given = given
         self._source = source
 
     @property
@@ -53,7 +54,7 @@ class Listed(RowList):
         self._source.need()
         (row,) = self._source.whole((row,))
         return self._kind.on(
-            row, session=self._session, interval=self._interval, told=dict(self._told) if self._told else None
+            row, session=self._session, interval=self._interval, given=dict(self._given) if self._given else None
         )
 
     def expression(self, name: str) -> Expression | Nested | None:
@@ -109,23 +110,23 @@ def _readable(kind: type[Entity], selection: Selection, order: ListOrder, sessio
     read = set(order.columns)
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
-        if column is None or not column.of:
+        if column is None or not column.places:
             return None
-        for row in column.of:
-            if not _told(column.expression(row, session), selection[name]):
+        for row in column.places:
+            if not _knows(column.expression(row, session), selection[name]):
                 return None
             read.update(column.reads(row))
     return frozenset(read)
 
 
-def _told(found: Expression | Nested | None, selection: Selection) -> bool:
+def _knows(found: Expression | Nested | None, selection: Selection) -> bool:
     """Whether an expression tells all that is selected below it."""
     if isinstance(found, Nested):
         return selection.keys() - {TYPENAME} <= found.fields.keys()
     return found is not None
 
 
-def told_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
+def known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
     """Whether rows like that of `sample` tell all that is selected, so that no object need be made.
 
     `sure` says whether they do so for certain.
@@ -134,9 +135,9 @@ def told_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bo
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
         # What the parent told of it may be more than the row tells.
-        if column is None or (isinstance(column, EntityLink) and column.name in sample.told):
+        if column is None or (isinstance(column, EntityLink) and column.name in sample.given):
             return False
-        if not _told(column.expression(row, sample.session), selection[name]):
+        if not _knows(column.expression(row, sample.session), selection[name]):
             return False
     return not sample.missing(selection)
 
@@ -149,7 +150,7 @@ def sure(kind: type[Entity], rows: Sequence[Row], selection: Selection, irregula
     for name in kind.unsure:
         if name in selection:
             row = report_row(type(rows[0]))
-            told = kind.columns[name].of.get(row)
+            told = kind.columns[name].places.get(row)
             if irregular and not frozenset(irregular).isdisjoint(kind.columns[name].reads(row)):
                 return False
             if isinstance(told, ColumnReader) and told.sure is not None:
