@@ -10,7 +10,7 @@ from strawberry import Info
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.utils.str_converters import to_camel_case
 
-from engine.offer import OFFER, BatchHint, Expression, Nested
+from engine.batch_hint import BATCH_HINT, BatchHint, Expression, Nested
 from resolvers.session import Session
 from schema.mapping import expression
 from schema.mapping.entity import (
@@ -255,6 +255,6 @@ def _field(column: RowColumn, description: str, declared: Mapping[str, Any] = _N
     given = {name: value for name, value in declared.items() if value is not None}
     return ColumnField(
         description=description,
-        metadata={"column": column, OFFER: hint, **given},
+        metadata={"column": column, BATCH_HINT: hint, **given},
         type_annotation=StrawberryAnnotation.from_annotation(type),
     )

@@ -13,7 +13,7 @@ from strawberry import Info
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from engine.offer import Expression, Nested
+from engine.batch_hint import Expression, Nested
 from resolvers.edges import ReportEdge
 from resolvers.session import KeyRows, Session
 from schema.mapping import expression

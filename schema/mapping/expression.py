@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from engine.offer import Expression
+from engine.batch_hint import Expression
 from upstream.decoding import clock
 from upstream.decoding.money import AMOUNTS
 from upstream.decoding.partial_row import PartialRow, RawForm, form, report_row

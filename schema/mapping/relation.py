@@ -9,7 +9,7 @@ import strawberry
 from strawberry import Info
 from strawberry.types.fields.resolver import Parameter, Signature
 
-from engine.offer import OFFER, BatchHint
+from engine.batch_hint import BATCH_HINT, BatchHint
 from resolvers.currency import currencies
 from resolvers.session import Session
 from schema.mapping.entity import Entity
@@ -49,7 +49,7 @@ def relation_of(
     one.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": type | None}
     one.__name__, one.__qualname__, one.__doc__ = many.__name__, many.__qualname__, description
     one.__module__ = many.__module__
-    return strawberry.field(resolver=one, metadata={OFFER: BatchHint(many=many)})
+    return strawberry.field(resolver=one, metadata={BATCH_HINT: BatchHint(many=many)})
 
 
 def currency(groups_of: Callable[[Sequence[Any]], list[Any]], description: str) -> Any:

@@ -19,7 +19,7 @@ from strawberry import Info
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from engine.direct import converter
-from engine.kept import BoundedCache
+from engine.bounded_cache import BoundedCache
 from resolvers.session import Session
 
 Resolving = GraphQLResolveInfo[Session]

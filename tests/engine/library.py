@@ -21,7 +21,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
-from engine.offer import OFFER, BatchHint, Expression, RowList
+from engine.batch_hint import BATCH_HINT, BatchHint, Expression, RowList
 
 ItemT = TypeVar("ItemT")
 DEEPEST = 5
@@ -341,9 +341,9 @@ class Book(Named):
     coauthors: list[Author]
     lines: list[list[int] | None]
     owner: Named | None
-    tint: str = strawberry.field(resolver=_tint, metadata={OFFER: BatchHint(read=_tint, waits=False)})
-    weight: int | None = strawberry.field(resolver=_weight, metadata={OFFER: BatchHint(read=_weight)})
-    sequel: "Book | None" = strawberry.field(resolver=_sequel, metadata={OFFER: BatchHint(read=_sequel)})
+    tint: str = strawberry.field(resolver=_tint, metadata={BATCH_HINT: BatchHint(read=_tint, waits=False)})
+    weight: int | None = strawberry.field(resolver=_weight, metadata={BATCH_HINT: BatchHint(read=_weight)})
+    sequel: "Book | None" = strawberry.field(resolver=_sequel, metadata={BATCH_HINT: BatchHint(read=_sequel)})
 
     async def _near(self, info: Info[World, Any], near: int = 1, of: Genre | None = None) -> "Book":
         (found,) = await _of_many([self], info, near, of)
@@ -351,7 +351,7 @@ class Book(Named):
             raise found
         return found
 
-    near: "Book" = strawberry.field(resolver=_near, metadata={OFFER: BatchHint(many=_of_many)})
+    near: "Book" = strawberry.field(resolver=_near, metadata={BATCH_HINT: BatchHint(many=_of_many)})
 
     @strawberry.field(permission_classes=[Fair])
     def secret(self, info: Info[World, Any]) -> str | None:

@@ -132,7 +132,7 @@ async def test_the_code_can_be_printed() -> None:
     engine = Engine(library.schema)
     document = parse("{ people { total items { id } } }")
     program = engine.program(document, operation(document), _variables())
-    assert program.code.startswith("# operation: Query\nasync def select(run, sources, paths):\n")
+    assert program.code.startswith("# operation: Query\nasync def select(execution, sources, paths):\n")
     assert "people" in program.code
     assert "source.total" not in program.code
     await engine.run(document, operation(document), {}, library.World(3))

@@ -11,7 +11,7 @@ from strawberry.directive import DirectiveLocation, DirectiveValue
 from strawberry.extensions import SchemaExtension
 
 from engine.engine import Engine
-from engine.run import BREATH
+from engine.execution import BREATH
 from tests.engine import library
 from tests.engine.comparison import operation
 

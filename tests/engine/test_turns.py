@@ -8,7 +8,7 @@ import strawberry
 from graphql import parse
 
 from engine.engine import Engine
-from engine.run import TURN
+from engine.execution import TURN
 
 MANY = 10 * TURN
 

@@ -5,7 +5,7 @@ from functools import partial
 from operator import is_
 from typing import Any
 
-from engine.offer import Expression, Nested, RowList
+from engine.batch_hint import Expression, Nested, RowList
 from resolvers import session as sessions
 from resolvers.session import Session
 from schema.mapping.columns import EntityLink
