@@ -14,9 +14,11 @@ ROW = rows.DailyMovementRow
 
 @strawberry.type
 class DailyMovement(Entity):
-    """The movements of a group on one day, in the report's own figures (Bingo Financial Report Daily Movements, R1)."""
+    """The movements of a group on one day, as the report adds them up (Bingo Financial Report Daily Movements, R1)."""
 
-    date: Date = column({ROW: "timestamp"}, "The day (see `Group.dailyMovements`).", during="past")
+    date: Date = column(
+        {ROW: "timestamp"}, "The day, on the clock that `Group.dailyMovements` describes.", during="past"
+    )
     group: EntityLink = link(
         "Group", {ROW: {"id": "group_id", "name": "group_name", "external_id": "external_group_id"}}, "The group."
     )
@@ -24,8 +26,8 @@ class DailyMovement(Entity):
     total_wins: Decimal = column({ROW: "total_wins_real"}, "Prizes won on the day.")
     total_refunds: Decimal = column({ROW: "total_refunds_real"}, "Refunds of the day.")
     total_paid: Decimal = column({ROW: "total_paid"}, "Prizes paid out on the day, negative.")
-    paid_tickets: int = column({ROW: "total_paid_tickets"}, "How many tickets were paid out.")
-    net: Decimal = column({ROW: "net"}, "Wagers, refunds and payments added up by the report.")
+    paid_tickets: int = column({ROW: "total_paid_tickets"}, "The number of tickets that were paid out.")
+    net: Decimal = column({ROW: "net"}, "The sum of wagers, refunds and payments, as the report adds them up.")
 
     currency = currency(
         group_ids, "The currency of all amounts of the day: that of the group's books (`Group.currency`)."

@@ -17,7 +17,7 @@ from schema.scalars import DateTime, Decimal
 from upstream.reports import rows
 
 ROW = rows.GameLogRow
-# Money of G1 is a JSON double: up to 17 digits, written without an exponent from 0.000001 on.
+# Money in G1 is a JSON double: up to 17 digits, written without an exponent from 0.000001 on.
 DOUBLE_DECIMALS = 22
 
 
@@ -25,37 +25,37 @@ DOUBLE_DECIMALS = 22
 class GameLog(Node, Entity):
     """One transaction of a game on Game History (get_game_log, G1).
 
-    Game History has no look-up by id: `node(nodeId:)` is the way back to a log, and an entity reference by id alone is
-    searched for in the last month of the agents' logs.
+    Game History cannot look up a log by its id. Use `node(nodeId:)` to find a log again. An entity reference by id
+    alone is searched for in the last month of the agents' logs.
     """
 
     id: ID = column({ROW: "history_id"}, "Game History's own id of the transaction.")
     agent_code: str = column({ROW: "agent_code"}, "The agent who handled the transaction.")
     user_code: str = column({ROW: "user_code"}, "The user's code on Game History.")
-    provider_code: str = column({ROW: "provider_code"}, "Who provides the game, such as PRAGMATIC.")
-    game_code: str = column({ROW: "game_code"}, "The game, such as vs20doghouse.")
+    provider_code: str = column({ROW: "provider_code"}, "The provider of the game, such as PRAGMATIC.")
+    game_code: str = column({ROW: "game_code"}, "The code of the game, such as vs20doghouse.")
     type: str = column({ROW: "type"}, "The kind of transaction, such as BASE or FREE.")
-    bet: Decimal = column({ROW: "bet_money"}, "What the user bet.", decimals=DOUBLE_DECIMALS)
-    win: Decimal = column({ROW: "win_money"}, "What the user won.", decimals=DOUBLE_DECIMALS)
+    bet: Decimal = column({ROW: "bet_money"}, "The amount that the user bet.", decimals=DOUBLE_DECIMALS)
+    win: Decimal = column({ROW: "win_money"}, "The amount that the user won.", decimals=DOUBLE_DECIMALS)
     txn_id: str = column({ROW: "txn_id"}, "The provider's id of the transaction.")
-    txn_type: str = column({ROW: "txn_type"}, "How it was booked, such as debit_credit.")
+    txn_type: str = column({ROW: "txn_type"}, "The way it was booked, such as debit_credit.")
     user_start_balance: Decimal | None = column(
-        {ROW: "user_start_balance"}, "The user's balance before it.", decimals=DOUBLE_DECIMALS
+        {ROW: "user_start_balance"}, "The user's balance before the transaction.", decimals=DOUBLE_DECIMALS
     )
     user_end_balance: Decimal | None = column(
-        {ROW: "user_end_balance"}, "The user's balance after it.", decimals=DOUBLE_DECIMALS
+        {ROW: "user_end_balance"}, "The user's balance after the transaction.", decimals=DOUBLE_DECIMALS
     )
     agent_start_balance: Decimal | None = column(
-        {ROW: "agent_start_balance"}, "The agent's balance before it.", decimals=DOUBLE_DECIMALS
+        {ROW: "agent_start_balance"}, "The agent's balance before the transaction.", decimals=DOUBLE_DECIMALS
     )
     agent_end_balance: Decimal | None = column(
-        {ROW: "agent_end_balance"}, "The agent's balance after it.", decimals=DOUBLE_DECIMALS
+        {ROW: "agent_end_balance"}, "The agent's balance after the transaction.", decimals=DOUBLE_DECIMALS
     )
-    created_at: DateTime = moment({ROW: "created_at"}, "When the transaction was made.", during="past")
+    created_at: DateTime = moment({ROW: "created_at"}, "The moment of the transaction.", during="past")
 
     @strawberry.field(graphql_type=lazy("User") | None)  # type: ignore[untyped-decorator]
     async def user(self, info: Info[Session, Any]) -> Any:
-        """The GameHub user of this code; null if GameHub knows none."""
+        """The GameHub user who has this code; null if GameHub knows no such user."""
         found = self.given.get("user") or await user_of(self)
         if found is not None:
             await complete((found,), select(info))
@@ -63,7 +63,7 @@ class GameLog(Node, Entity):
 
     @property
     def row(self) -> rows.GameLogRow:
-        """The row it stands on: there is but one report."""
+        """Return the row that the log stands on. Only one report has logs."""
         row = self.rows[0]
         assert isinstance(row, rows.GameLogRow)
         return row

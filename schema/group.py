@@ -23,7 +23,7 @@ from upstream.reports import rows
 
 @strawberry.federation.type(keys=["id"])
 class Group(Node, Entity):
-    """A group of the business: a manager, a distributor or a local, to which users belong (Group List Report, R8)."""
+    """A group of the business: a manager, a distributor or a local. Users belong to groups (Group List Report, R8)."""
 
     sources = (GroupSource(rows.GroupRow, edges.GROUP_BY_ID),)
 
@@ -50,7 +50,7 @@ class Group(Node, Entity):
         "User",
         edges.USERS_OF_GROUP,
         order.USERS,
-        "The users who belong to this group, by id; `username` searches inside names (User List Report, R9).",
+        "The users who belong to this group, ordered by id; `username` searches inside names (User List Report, R9).",
         parent="group",
         arguments=(PageArgument("username", str),),
     )
@@ -58,7 +58,7 @@ class Group(Node, Entity):
         "Transaction",
         edges.MOVEMENTS_OF_GROUP,
         order.TRANSACTIONS,
-        "The movements made in this group, whoever made them, newest first (Retails Movements, R5).",
+        "The movements of all users in this group, the newest first (Retails Movements, R5).",
         parent="group",
     )
 
@@ -66,11 +66,11 @@ class Group(Node, Entity):
     async def daily_movements(
         groups: Sequence["Group"], info: Info[Session, Any], during: Period | None = THIS_MONTH
     ) -> list[Any]:
-        """The group's totals day by day, oldest first (Bingo Financial Report Daily Movements, R1).
+        """The group's totals for each day, the oldest first (Bingo Financial Report Daily Movements, R1).
 
-        A day is one of GameHub's own clock, from midnight to midnight, so `during` must have whole days of that clock.
-        Where its clock is not that of the business, a business day is no day of the report: then wagers, refunds,
-        payments and net are added up from the movements (R5), and other figures are an error.
+        A day is a day of GameHub's own clock, from midnight to midnight. `during` must consist of whole days of that
+        clock. If the business has another time zone, a business day is not a day of the report. In that case wagers,
+        refunds, payments and net are added up from the movements (R5), and all other figures are an error.
         """
         interval = resolve(info, during, THIS_MONTH)
         found = await daily_rows(groups, info, interval)
@@ -81,5 +81,5 @@ class Group(Node, Entity):
         "FinancialMovement",
         edges.FINANCIAL_MOVEMENTS_OF_GROUP,
         order.FINANCIAL_MOVEMENTS,
-        "The financial movements of this group and of all groups below it, newest first (R11).",
+        "The financial movements of this group and of all groups below it, the newest first (R11).",
     )

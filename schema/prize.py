@@ -13,7 +13,7 @@ from upstream.reports import rows
 
 @strawberry.type
 class Prize(Entity):
-    """A prize of a game. If several cards won it, it is listed several times, once for each."""
+    """A prize of a game. A prize that several cards won is listed once for each of them."""
 
     id: ID | None = column(
         {
@@ -41,13 +41,15 @@ class Prize(Entity):
             rows.GameOnSalePrize: "amount",
             rows.WinPrize: "amount",
         },
-        "What it paid; for a game on sale, what it stands at.",
+        "The amount that was paid; for a game on sale, the current amount of the prize.",
     )
     call_number: int | None = column(
         {rows.RoomGamePrize: "call_number", rows.GameDetailPrize: "call_number"},
-        "The call that won it: the number of balls drawn.",
+        "The call that won it: the number of balls drawn until then.",
     )
-    won_at_card: int | None = column({rows.GameDetailPrize: "won_at_card"}, "Which card of the strip won it.")
+    won_at_card: int | None = column(
+        {rows.GameDetailPrize: "won_at_card"}, "The number of the winning card in its strip."
+    )
 
     join_keys = PRIZE_KEYS
 
@@ -57,5 +59,5 @@ class Prize(Entity):
             rows.GameDetailPrize: ("winners", rows.PrizeTicket),
             rows.GameSummaryPrize: ("winners", rows.GameSummaryWinner),
         },
-        "Who won it.",
+        "The winners.",
     )

@@ -30,7 +30,7 @@ class Room(Node, Entity):
 
     sources = (
         RoomSource(rows.RoomGameRow, edges.GAMES_OF_ROOM, interval=today),
-        # The bulk report tells a room's name in its example alone (C16); the report of one game always does.
+        # The bulk report (R2) may leave out the name of the room. The report of one game always has it.
         EntitySource(
             rows.GameSummaryRow,
             edges.GAME_SUMMARY_BY_ID,
@@ -44,7 +44,7 @@ class Room(Node, Entity):
     id: ID = column({rows.RoomGameRow: "room_id"}, "GameHub's own id of the room.")
     name: str | None = column(
         {rows.RoomGameRow: room_name, rows.GameSummaryRow: "bs_room_id"},
-        "The room's name; null if it had no game this month.",
+        "The room's name; null if the room had no game in the last month.",
         unsure=True,
     )
 
@@ -53,7 +53,7 @@ class Room(Node, Entity):
 
     @classmethod
     def selected(cls, id: int, info: Info[Session, Any]) -> Self:
-        """Return the room of an id, with the games that are selected below it, if any are."""
+        """Return the room of an id, with the selected games below it, if there are any."""
         room = cls.of({"id": id}, session=info.context)
         room.name_selected = "name" in select(info)
         room.first_games = first_games(info)
@@ -66,7 +66,7 @@ class Room(Node, Entity):
         "Game",
         edges.GAMES_OF_ROOM,
         order.GAMES,
-        "The games of the room, by start, if wanted only those of one status (Bulk Games Report, R2).",
+        "The games of the room, ordered by start; `status` keeps the games of one status (Bulk Games Report, R2).",
         parent="room",
         arguments=(PageArgument("status", GameStatus, status_number),),
         whole_rows=True,
@@ -76,7 +76,7 @@ class Room(Node, Entity):
     async def games_on_sale(
         rooms: Sequence["Room"], info: Info[Session, Any], during: Period | None = TODAY
     ) -> list[Any]:
-        """The games that sell or presell, by start (Selling and pre-selling games, R6)."""
+        """The games on sale and on presale, ordered by their start (Selling and pre-selling games, R6)."""
         interval = resolve(info, during)
         found = await info.context.rows_of(
             edges.GAMES_ON_SALE_OF_ROOM, identities(rooms), interval, field="Room.gamesOnSale"

@@ -14,10 +14,10 @@ from upstream.reports import rows
 
 @strawberry.federation.type(keys=["id"])
 class Transaction(Node, Entity):
-    """A movement of money. Two reports each know a part of it, and its id joins them (R5 and R7).
+    """A movement of money. Two reports each know a part of it, and the movement's id joins the parts (R5 and R7).
 
-    A transaction is found again through the user who made it, so `node(nodeId:)` is the way to one; an entity reference
-    by id alone is searched for in the movements of all groups in the last month.
+    Use `node(nodeId:)` to find a transaction again: it reads the report of the user who made it. An entity reference by
+    id alone is searched for in the movements of all groups in the last month.
     """
 
     sources = (
@@ -43,7 +43,7 @@ class Transaction(Node, Entity):
     )
     timestamp: DateTime = moment(
         {rows.GroupMovementRow: "timestamp", rows.UserTransactionRow: "timestamp"},
-        "When the movement was made.",
+        "The moment of the movement.",
         during="past",
     )
     type: str = column(
@@ -55,7 +55,7 @@ class Transaction(Node, Entity):
             rows.GroupMovementRow: WALLET_AMOUNT,
             rows.UserTransactionRow: "currency_amount",
         },
-        "The amount in `currency`, seen from the user's wallet: a wager is negative. Null, with an error, for a type "
+        "The amount in `currency`, as the user's wallet sees it: a wager is negative. Null, with an error, for a type "
         "without a known sign, if the user's own report (R7) does not have the movement.",
         unsure=True,
     )
@@ -70,15 +70,19 @@ class Transaction(Node, Entity):
             kind: {"id": "group_id", "name": "group_name", "external_id": "external_group_id"}
             for kind in (rows.GroupMovementRow, rows.UserTransactionRow)
         },
-        "The group that the movement was made in, which need not be the user's own.",
+        "The group that the movement was made in. It may be another group than the user's own.",
     )
     user: EntityLink = link(
         "User",
         {rows.GroupMovementRow: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
         "The user who made the movement.",
     )
-    ticket_id: ID | None = column({rows.GroupMovementRow: "ticket_id"}, "The ticket that it was made for, if any.")
-    game: EntityLink = link("Game", {rows.GroupMovementRow: {"id": "game_id"}}, "The game that it was made in, if any.")
+    ticket_id: ID | None = column(
+        {rows.GroupMovementRow: "ticket_id"}, "The ticket that the movement was made for, if any."
+    )
+    game: EntityLink = link(
+        "Game", {rows.GroupMovementRow: {"id": "game_id"}}, "The game that the movement was made in, if any."
+    )
 
     def place(self) -> tuple[object, ...]:
         return (self.identity, user_id(self) or 0, group_id(self) or 0, moment_of(self))

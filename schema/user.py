@@ -24,7 +24,7 @@ from upstream.reports import rows
 
 @strawberry.federation.type(keys=["id"])
 class User(Node, Entity):
-    """A player or terminal, who belongs to one group (User List Report, R9)."""
+    """A player or terminal. Each user belongs to one group (User List Report, R9)."""
 
     sources = (EntitySource(rows.UserRow, edges.USER_BY_ID),)
 
@@ -55,7 +55,7 @@ class User(Node, Entity):
         first: int | None = None,
         after: str | None = None,
     ) -> list[Any]:
-        """All movements of the user, wherever they were made, newest first; `inGroup` keeps those made in one group.
+        """All movements of the user in all groups, the newest first. `inGroup` keeps the movements made in one group.
 
         User Transactions Report (R7).
         """
@@ -74,9 +74,9 @@ class User(Node, Entity):
         first: int | None = None,
         after: str | None = None,
     ) -> list[Any]:
-        """The user's game transactions on Game History, newest first.
+        """The user's game transactions on Game History, the newest first (G1).
 
-        For several users at once the agent's whole log is read once and shared out by user code (G1).
+        For several users at once, the agent's whole log is read once and its rows are distributed by user code.
         """
         page = ConnectionPage.of(order.GAME_LOGS, first, after)
         interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE

@@ -1,4 +1,4 @@
-"""Relay connections: a page of a list, with cursors that stand on a stable key."""
+"""Relay connections: a page of a list, with cursors that are stable keys of the rows."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ from upstream.reports.rows import Row
 
 DEFAULT_FIRST = 100
 MAX_FIRST = 1000
-# Rows that are put in order, and lists that are made of them, before others get a turn.
+# The number of rows that are sorted in one turn of the event loop, and of lists that are built in one turn.
 BREATH = 4_000
 _LISTS = 500
 
@@ -35,10 +35,12 @@ NodeT = TypeVar("NodeT")
 
 @strawberry.type
 class PageInfo:
-    """Where a page stands in its list."""
+    """The position of a page in its list."""
 
-    has_next_page: bool = strawberry.field(description="Whether more follow: ask again with `after: endCursor`.")
-    has_previous_page: bool = strawberry.field(description="Whether some come before this page.")
+    has_next_page: bool = strawberry.field(
+        description="True if more items follow: request them with `after: endCursor`."
+    )
+    has_previous_page: bool = strawberry.field(description="True if there are items before this page.")
     start_cursor: str | None = strawberry.field(description="The cursor of the first item; null if there is none.")
     end_cursor: str | None = strawberry.field(description="The cursor of the last item; null if there is none.")
 
@@ -47,7 +49,7 @@ class PageInfo:
 class Edge(Generic[NodeT]):
     """An item of a page, with its cursor."""
 
-    cursor: str = strawberry.field(description="Opaque; `after` takes it.")
+    cursor: str = strawberry.field(description="An opaque text that `after` takes.")
     node: NodeT = strawberry.field(description="The item.")
 
 
@@ -57,13 +59,13 @@ class Connection(Generic[NodeT]):
 
     edges: list[Edge[NodeT]] = strawberry.field(description="The items of this page, with their cursors.")
     nodes: list[NodeT] = strawberry.field(description="The items of this page.")
-    total_count: int = strawberry.field(description="How many items the whole list has.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+    total_count: int = strawberry.field(description="The number of items in the whole list.")
+    page_info: PageInfo = strawberry.field(description="The position of this page in the list.")
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPage:
-    """A page that was asked for, checked: where it starts in an order, and its size, if one was given."""
+    """A valid page of a list: its order, its size if one was given, and the key after which it starts."""
 
     order: ListOrder
     first: int | None
@@ -71,7 +73,7 @@ class ConnectionPage:
 
     @classmethod
     def of(cls, order: ListOrder, first: int | None, after: str | None) -> Self:
-        """The page of `first` and `after`. Raises `BadUserInput`: check before anything is called."""
+        """Return the page of `first` and `after`. Raise `BadUserInput`. Call this before any upstream call."""
         if first is not None and not 0 <= first <= MAX_FIRST:
             raise BadUserInput(
                 f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items, and page with `after`."
@@ -85,14 +87,14 @@ class ConnectionPage:
         return sum(sizes) if most is None else sum([size if size < most else most for size in sizes])
 
     def size(self, session: Session, there: int) -> int:
-        """How many items it has at most, of those there are: all of them for a session that reads lists whole."""
+        """Return the largest size of the page of a list. A session that reads whole lists has no limit."""
         if self.first is not None:
             return self.first
         return there if session.whole else DEFAULT_FIRST
 
 
 def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozenset[str] | None:
-    """The columns of the rows that such a page reads; None for all of them."""
+    """Return the columns of the rows that this page reads, or None for all columns."""
     return readable(ENTITIES[entity], select(info, *ITEMS), page.order, info.context)
 
 
@@ -105,9 +107,9 @@ async def connect(
     interval: Interval | None = None,
     given: dict[str, Any] | None = None,
 ) -> Any:
-    """The page of the rows, with what is selected of its items read.
+    """Return the page of the rows, after reading what is selected of its items.
 
-    `entity` names the type of the items, `given` what the parent gives to each by its type's own column names.
+    `entity` names the type of the items. `given` has the values that the parent gives to each item, by column name.
     """
     (connection,) = await connect_each(info, entity, page, [rows], interval=interval, given=[given])
     return connection
@@ -122,7 +124,7 @@ async def connect_each(
     interval: Interval | None = None,
     given: Sequence[dict[str, Any] | None],
 ) -> list[Any]:
-    """The page of each of several lists, with what is selected of all their items read at once."""
+    """Return the page of each of several lists, after reading what is selected of all their items at once."""
     asked, selection = select(info), select(info, *ITEMS)
     kind, session = ENTITIES[entity], info.context
     times = _times(info)
@@ -149,7 +151,7 @@ async def connect_each(
         here = ordered[start:stop] if stop - start < len(ordered) else ordered
         pages.append((start, stop, keys, here))
         if here:
-            # What the parents tell, they all tell.
+            # All parents give the same columns.
             alike.setdefault(type(here[0]), (values, []))[1].extend(here)
         done += stop - start
         if done >= BREATH:
@@ -208,7 +210,7 @@ async def connect_each(
     if waiting:
         await complete(waiting, selection)
     if len(pages) == 1 and not isinstance(pages[0], Exception):
-        # Lists that are ready at once are completed in turns.
+        # Lists that become ready at the same time are completed one after the other.
         await session.nodes.turn(len(pages[0][3]))
     return connections
 
@@ -229,7 +231,7 @@ def _edge(cursor: str, node: Any) -> Any:
 
 
 def _page(page: ConnectionPage, size: int, rows: KeyRows, with_cursors: bool) -> tuple[int, int, list[Key], list[Row]]:
-    """Where a page starts and ends among the rows in their order, and their keys if those are needed."""
+    """Return where a page starts and ends, the keys of the rows if they are needed, and the rows in their order."""
     if page.after is None and not with_cursors:
         return 0, min(size, len(rows)), [], page.order.sorted(rows)
     keys, ordered = in_order(rows, page.order)
@@ -238,7 +240,7 @@ def _page(page: ConnectionPage, size: int, rows: KeyRows, with_cursors: bool) ->
 
 
 def in_order(rows: Sequence[Row], order: ListOrder) -> tuple[list[Key], list[Row]]:
-    """The rows in the order of their keys, which become unique: rows of one key are told apart by a running number."""
+    """Sort rows by their keys. A running number makes equal keys unique."""
     pairs = sorted(((order.key(row), index) for index, row in enumerate(rows)))
     keys: list[Key] = []
     previous: Key | None = None
@@ -251,12 +253,12 @@ def in_order(rows: Sequence[Row], order: ListOrder) -> tuple[list[Key], list[Row
 
 
 def encode(key: Key, order: ListOrder) -> str:
-    """The cursor of a key in an order."""
+    """Return the cursor of a key in an order."""
     return base64.urlsafe_b64encode(orjson.dumps((order.name, *key))).decode().rstrip("=")
 
 
 def decode(cursor: str, order: ListOrder) -> Key:
-    """The key of a cursor. Raises `BadUserInput` for anything `encode` did not write for a list of this order."""
+    """Return the key of a cursor. Raise `BadUserInput` for anything that `encode` did not write for this order."""
     try:
         name, *parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Objects of a list that stand on one row each, and of which no more is asked than the row tells."""
+"""Items of a list that are read from one row each, without making objects."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ TYPENAME = "__typename"
 
 
 class Listed(RowList):
-    """The rows of a list whose objects nobody has had to make yet."""
+    """The rows of a list whose objects are made only when something needs them."""
 
     __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source")
 
@@ -35,7 +35,7 @@ class Listed(RowList):
         source: sessions.KeyRows,
     ) -> None:
         self.rows = rows
-        # A bad value can only be read off an object, which tells what is wrong with it.
+        # A column with a bad value must be read from the object, which raises its error.
         self._irregular = frozenset(source.irregular)
         self.shape = (kind, type(rows[0]), session.zone, self._irregular)
         self._kind = kind
@@ -46,11 +46,11 @@ class Listed(RowList):
 
     @property
     def columns(self) -> Iterable[str]:
-        """The columns of the objects, by their names in the graph."""
+        """Return the columns of the objects, by their names in the graph."""
         return self._kind.columns
 
     def object(self, row: Any) -> Entity:
-        # An object may be asked for anything, whatever was read of its row so far.
+        # An object may need any column, so its whole row is read.
         self._source.need()
         (row,) = self._source.whole((row,))
         return self._kind.on(
@@ -68,7 +68,7 @@ class Listed(RowList):
 
 
 class Edges(RowList):
-    """The edges of a list whose objects nobody has had to make yet: pairs of a cursor and a row."""
+    """The edges of a list as pairs of a cursor and a row, without objects."""
 
     __slots__ = ("_listed", "_make")
 
@@ -90,7 +90,7 @@ class Edges(RowList):
 
 
 def over(found: Expression | Nested, row: str) -> Expression | Nested:
-    """The same, read off another expression for the row."""
+    """Return the same expression, read from another expression for the row."""
     if isinstance(found, Expression):
         return found.over(row)
     null = Expression(found.null).over(row).code
@@ -98,7 +98,7 @@ def over(found: Expression | Nested, row: str) -> Expression | Nested:
 
 
 def readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
-    """The columns of a row that are read for what is selected, of whichever report it is; None for all of them."""
+    """Return the columns of a row that the selection reads, for all reports, or None for all columns."""
     place = (kind, order.name)
     if place not in selection.memo:
         selection.memo[place] = _readable(kind, selection, order, session)
@@ -120,21 +120,21 @@ def _readable(kind: type[Entity], selection: Selection, order: ListOrder, sessio
 
 
 def _knows(found: Expression | Nested | None, selection: Selection) -> bool:
-    """Whether an expression tells all that is selected below it."""
+    """Return whether an expression has all that is selected below it."""
     if isinstance(found, Nested):
         return selection.keys() - {TYPENAME} <= found.fields.keys()
     return found is not None
 
 
 def known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
-    """Whether rows like that of `sample` tell all that is selected, so that no object need be made.
+    """Return whether rows like that of `sample` have all that is selected, so that no object is needed.
 
-    `sure` says whether they do so for certain.
+    `sure` then checks the values of the rows.
     """
     (row,) = map(report_row, map(type, sample.rows))
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
-        # What the parent told of it may be more than the row tells.
+        # The parent may have given more values of it than the row has.
         if column is None or (isinstance(column, EntityLink) and column.name in sample.given):
             return False
         if not _knows(column.expression(row, sample.session), selection[name]):
@@ -143,9 +143,9 @@ def known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> b
 
 
 def sure(kind: type[Entity], rows: Sequence[Row], selection: Selection, irregular: Collection[str] = ()) -> bool:
-    """Whether each of the rows, all of one report, tells what such a row may turn out not to tell.
+    """Return whether each of the rows, all of one report, has a value in its unsure columns.
 
-    A column that holds a bad value (`irregular`) is not looked at: its objects are.
+    A column with a bad value (`irregular`) does not count: its objects are needed.
     """
     for name in kind.unsure:
         if name in selection:

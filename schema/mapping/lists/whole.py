@@ -1,4 +1,4 @@
-"""Lists that are given whole, without pages: counted like pages, and built in turns with other work."""
+"""Lists without pages. They are counted like pages and built in turns of the event loop."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -24,9 +24,9 @@ async def whole_each(
     interval: Interval | None = None,
     given: Sequence[dict[str, Any]],
 ) -> list[Any]:
-    """Return the list of each parent, with what is selected of all their items read at once.
+    """Return the list of each parent, after reading what is selected of all their items at once.
 
-    `entity` names the type of the items, `told` what the parent values of each.
+    `entity` names the type of the items. `given` has the values that the parent gives to each item, by column name.
     """
     kind, session = ENTITIES[entity], info.context
     sizes = [0 if isinstance(rows, Exception) else len(rows) for rows in found]

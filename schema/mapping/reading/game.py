@@ -1,4 +1,4 @@
-"""How games read their rows: four reports each know a part of a game."""
+"""How games read their rows. Four reports each know a part of a game."""
 
 import datetime
 from typing import Any
@@ -23,13 +23,13 @@ def room_of(entity: Any) -> int | None:
 
 
 def status_of_text(row: Any) -> Any:
-    """UNKNOWN for a text that is in no document: the reports with numbers tell it."""
+    """Return the status of a text, or UNKNOWN for an unknown text: the reports with numbers know the status."""
     status = status_of(row.status)
     return UNKNOWN if status is GameStatus.UNKNOWN and isinstance(row.status, str) else status
 
 
 def row_of_prizes(entity: Entity) -> type[rows.Row] | None:
-    """While a game is on sale, R6 tells its prizes, whatever else was read of the game."""
+    """Return the kind of row that has the prizes: R6 while the game is on sale, whatever else was read of the game."""
     for row in entity.rows:
         number = row.status_id if isinstance(row, DETAIL) else getattr(row, "status", None)
         if isinstance(number, BadValue):
@@ -40,7 +40,7 @@ def row_of_prizes(entity: Entity) -> type[rows.Row] | None:
 
 
 def day_of_sale(entity: Any) -> Interval | BadValue | None:
-    """The day of the game's start: R6 lists it there while it sells."""
+    """Return the day of the game's start, on which R6 lists the game while it is on sale."""
     start = next((row.starts_at for row in entity.rows if isinstance(row, BULK | DETAIL)), None)
     if start is None or isinstance(start, BadValue):
         return start

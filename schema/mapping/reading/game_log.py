@@ -19,9 +19,9 @@ DEFAULT_GAME_TYPE = "slot"
 
 
 async def user_of(log: Any) -> Entity | None:
-    """Return the user of a log by the configured rule (C22), one whom the log's agent serves; None if there is none.
+    """Return the user of a log, or None. USER_CODE_FROM says how. The log's agent must serve the user.
 
-    `User.gameLogs` of that user lists this log, and no other user's does (C27).
+    `User.gameLogs` of this user lists this log, and the `gameLogs` of no other user list it.
     """
     session, code = log.session, sendable(sound(log.row.user_code), "G1", "user_code")
     agent = session.agent_of(log.row.agent_code)
@@ -30,14 +30,14 @@ async def user_of(log: Any) -> Entity | None:
         user = (await session.directory.users(agent)).of(code)
         if user is None or not await _takes_for(log, agent, str(getattr(user, session.user_code_from))):
             return None
-        # The directory knows all users, also those whom the caller may not see.
+        # The directory also knows users whom the caller may not see.
         seen = await session.rows(edges.USER_BY_ID, user.id)
         user = seen[0] if seen else None
     return None if user is None else ENTITIES["User"].on(user, session=session)
 
 
 async def _user_of_exactly(session: Session, code: str, agent: str) -> rows.UserRow | None:
-    """Return the user of the agent who has exactly this code. Raise `Incomplete` if several have it."""
+    """Return the user of the agent who has exactly this code. Raise `Incomplete` if several users have it."""
     if session.user_code_from == "id":
         found = await session.rows(edges.USER_BY_ID, int(code)) if is_id(code) and code[0] != "0" else KeyRows()
     elif session.user_code_from == "external_user_id":
@@ -54,7 +54,7 @@ async def _user_of_exactly(session: Session, code: str, agent: str) -> rows.User
 
 
 async def _takes_for(log: Any, agent: str, code: str) -> bool:
-    """Whether the upstream takes the log's spelling for this code: found out once an operation for each pair."""
+    """Return whether the upstream accepts the log's spelling for this code. Each pair is checked once per operation."""
     session, row = log.session, log.row
     place = ("spelling", agent, row.user_code, code)
     found = session.memo.get(place)
@@ -62,11 +62,11 @@ async def _takes_for(log: Any, agent: str, code: str) -> bool:
         game_type = log.given.get("game_type", DEFAULT_GAME_TYPE)
         of_code = session.rows(edges.LOGS_OF_USER, code, second_of(session, row.created_at), agent, game_type=game_type)
         found = session.memo[place] = asyncio.ensure_future(of_code)
-    # The spelling stands in the answer for every log of this pair, or for none.
+    # The answer contains this spelling for every log of the pair, or for none.
     return any(other.user_code == row.user_code for other in await asyncio.shield(found))
 
 
 def second_of(session: Session, microseconds: int) -> Interval:
-    """Return the second that a moment lies in. Raises OverflowError outside the calendar."""
+    """Return the second that contains a moment. Raise `OverflowError` outside the calendar."""
     start = session.moment(microseconds).astimezone(datetime.UTC).replace(microsecond=0)
     return Interval(start, start + datetime.timedelta(seconds=1))

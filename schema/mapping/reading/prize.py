@@ -1,4 +1,4 @@
-"""How prizes that several reports list are recognised as the same prize."""
+"""Recognise a prize that several reports list."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -7,13 +7,13 @@ from upstream.reports import rows
 
 
 def _id(row: Any) -> Hashable | None:
-    """R2 and R3 tell the ids of the prizes that were won; R4 does not."""
+    """Return the prize's id. R2 and R3 have ids of won prizes; R4 has none."""
     found: int | None = getattr(row, "id", None)
     return found
 
 
 def _name(row: Any) -> Hashable | None:
-    """A prize that one card won is the only one of its name."""
+    """Return the prize's name. It identifies a prize that only one card won."""
     return ("name", row.prize_name)
 
 

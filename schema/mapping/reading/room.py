@@ -1,4 +1,4 @@
-"""How rooms read their rows: a room is known by its games."""
+"""How rooms read their rows. A room is known by its games."""
 
 import datetime
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ def today(entity: Entity) -> Interval:
 
 
 class RoomSource(EntitySource):
-    """A room is known by its games: by those of today, or else of the last month; one that had none, by its id.
+    """A room is known by its games of today, or else of the last month. A room without games is known by its id.
 
-    If games of the room are selected as well, they are read first: one call then answers both.
+    If games of the room are selected as well, they are read first, so that one call answers both.
     """
 
     __slots__ = ()
@@ -55,14 +55,14 @@ class RoomSource(EntitySource):
 
 
 def _named(games: Sequence[Any]) -> Row | None:
-    """Return the first game that tells the room's name. One that tells it badly is the last resort."""
+    """Return the first game with a valid name of the room, or else the first game with a bad value as the name."""
     told = (game for game in games if not isinstance(game.room_name, BadValue))
     named = next((game for game in told if game.room_name), None)
     return named or next((game for game in games if isinstance(game.room_name, BadValue)), None)
 
 
 def first_games(info: Info[Session, Any]) -> tuple[Interval, int | None] | None:
-    """Return the period and the status of the first `games` that are selected; None if they are not, or not valid."""
+    """Return the period and the status of the first selected `games`, or None if they are not selected or not valid."""
     for node in nodes_of(info, "games"):
         try:
             given = arguments(info, "Room", node)

@@ -1,4 +1,4 @@
-"""How tickets read the forms in which PHP writes their parts."""
+"""How tickets read the PHP forms of their parts."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from upstream.reports import rows
 
 
 def party(value: Any) -> rows.PartyPart | None:
-    """PHP writes "none" as `false`."""
+    """Return a party, or None: PHP writes `false` for none."""
     return value if isinstance(sound(value), rows.PartyPart) else None
 
 
 def prizes_of_win(win: rows.WinPart) -> list[rows.WinPrize]:
-    """The report keys them by prize id (C16)."""
+    """Return the prizes of a win. The report may write them as an object whose keys are prize ids."""
     prizes = sound(win.prizes)
     return list(prizes.values()) if isinstance(prizes, dict) else prizes or []

@@ -12,7 +12,7 @@ from upstream.reports import rows
 
 
 class _WalletAmounts(dict[tuple[str, str], Any]):
-    """The amounts of types of movement as a wallet sees them: the same few again and again."""
+    """A cache of amounts with the sign that a wallet sees, by type of movement and amount."""
 
     def __missing__(self, place: tuple[str, str]) -> Any:
         amount = wallet_amount(*place)
@@ -27,14 +27,17 @@ _AMOUNTS = _WalletAmounts()
 
 
 def _wallet_amount(row: rows.GroupMovementRow) -> Any:
-    """UNKNOWN for a type whose sign is not known: then R7, which carries the sign, has to tell."""
+    """Return the signed amount, or UNKNOWN if the type's sign is not known:
+
+    then R7, which has the sign, must be read.
+    """
     return _AMOUNTS[row.type, row.currency_amount]
 
 
 def _signed(movements: Sequence[rows.GroupMovementRow]) -> bool:
-    """Whether the wallet's sign of every row is known."""
+    """Return whether the sign of every row is known."""
     kinds, amounts = set(map(attrgetter("type"), movements)), set(values(movements, "currency_amount"))
-    # A minus sorts before every digit.
+    # A minus sign sorts before every digit.
     return all(wallet_amount(kind, "1.00") for kind in kinds) and min(amounts) > "-~"
 
 

@@ -1,4 +1,4 @@
-"""How winners that several reports list are recognised as the same winner."""
+"""Recognise a winner that several reports list."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -7,7 +7,7 @@ from upstream.reports import rows
 
 
 def _card(row: Any) -> Hashable | None:
-    """A prize's winner goes by the ticket, a game's winner by the card and what it won."""
+    """Return the card and its prize for a game's winner, the ticket for a prize's winner."""
     if isinstance(row, rows.CardWinner):
         return None if row.card_id is None else (row.user_id, row.card_id, row.prize_name)
     return None if row.ticket_id is None else (row.user_id, row.ticket_id)
