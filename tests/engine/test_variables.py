@@ -1,4 +1,4 @@
-"""Variables, read as graphql-core reads them, whatever they are given."""
+"""Variables are coerced as graphql-core coerces them, whatever their values are."""
 
 from itertools import product
 from typing import Any
