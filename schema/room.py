@@ -7,6 +7,7 @@ import strawberry
 from strawberry import ID, Info
 
 from resolvers import edges
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.columns import column
 from schema.mapping.entity import Entity, EntitySource, identities
@@ -79,7 +80,7 @@ class Room(Node, Entity):
         """The games on sale and on presale, ordered by their start (Selling and pre-selling games, R6)."""
         interval = resolve(info, during)
         found = await info.context.rows_of(
-            edges.GAMES_ON_SALE_OF_ROOM, identities(rooms), interval, field="Room.gamesOnSale"
+            Lookup(edges.GAMES_ON_SALE_OF_ROOM, interval), identities(rooms), field="Room.gamesOnSale"
         )
         given = [{"room": room} for room in rooms]
         return await whole_each(info, "Game", found, order.GAMES.sorted, interval=interval, given=given)

@@ -15,7 +15,9 @@ from strawberry.utils.str_converters import to_camel_case
 
 from engine.batch_hint import Expression, Nested
 from resolvers.edges import ReportEdge
-from resolvers.session import KeyRows, Session
+from resolvers.key_rows import KeyRows
+from resolvers.lookup import Lookup
+from resolvers.session import Session
 from schema.mapping import expression
 from schema.mapping.expression import ColumnReader
 from schema.mapping.joining import Key
@@ -171,7 +173,7 @@ class EntitySource:
         interval = self.interval(entity)
         if isinstance(interval, BadValue):
             raise interval.error
-        rows: KeyRows = await entity.session.rows(self.edge, key, interval, field=type(entity).__name__)
+        rows: KeyRows = await entity.session.rows(Lookup(self.edge, interval), key, type(entity).__name__)
         row: Row | None = rows.find(self.column, self.value(entity))
         return row
 

@@ -82,7 +82,7 @@ class ForeseenPlan(Protocol):
     def rows(self) -> int:
         """How many rows they are going to bring."""
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `extensions.explain` has it."""
 
 
@@ -265,13 +265,13 @@ class Executor:
             )
             refused.errors[0]["extensions"] |= {what: found, f"max{what.capitalize()}": most}
             if operation.asked.explain:
-                refused.extensions["explain"] = plan.told()
+                refused.extensions["explain"] = plan.to_dict()
             return refused
         if not operation.asked.explain:
             return None
         # What the rows would bring is made up; that an argument is wrong is not.
         wrong = [problem for problem in first.errors if problem["extensions"]["code"] in ("BAD_USER_INPUT", TOO_LARGE)]
-        return Outcome(errors=wrong, extensions={"explain": plan.told()})
+        return Outcome(errors=wrong, extensions={"explain": plan.to_dict()})
 
 
 # Fewer items than this are written with the rest.

@@ -6,7 +6,7 @@ from operator import is_
 from typing import Any
 
 from engine.batch_hint import Expression, Nested, RowList
-from resolvers import session as sessions
+from resolvers.key_rows import KeyRows
 from resolvers.session import Session
 from schema.mapping.columns import EntityLink
 from schema.mapping.entity import UNKNOWN, Entity
@@ -32,7 +32,7 @@ class Listed(RowList):
         session: Session,
         interval: Interval | None,
         given: Mapping[str, Any] | None,
-        source: sessions.KeyRows,
+        source: KeyRows,
     ) -> None:
         self.rows = rows
         # A column with a bad value must be read from the object, which raises its error.

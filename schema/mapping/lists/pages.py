@@ -8,6 +8,7 @@ from strawberry import Info
 from strawberry.types.fields.resolver import Parameter
 
 from resolvers.edges import ReportEdge
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import Entity, identities
 from schema.mapping.lazy import lazy
@@ -61,12 +62,10 @@ def pages(
         parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name)) for each in arguments}
         raw = info._raw_info
         found = await info.context.rows_of(
-            edge,
+            Lookup.of(edge, interval, **parameters),
             identities(parents),
-            interval,
-            field=f"{raw.parent_type.name}.{raw.field_name}",
-            columns=None if whole_rows else reads(info, target, page),
-            **parameters,
+            None if whole_rows else reads(info, target, page),
+            f"{raw.parent_type.name}.{raw.field_name}",
         )
         values = [{parent: each} for each in parents] if parent is not None else [None for _ in parents]
         return await connect_each(info, target, page, found, interval=interval, given=values)

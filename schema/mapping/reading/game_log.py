@@ -6,7 +6,9 @@ from typing import Any
 
 from resolvers import edges
 from resolvers.directory import undecided
-from resolvers.session import KeyRows, Session
+from resolvers.key_rows import KeyRows
+from resolvers.lookup import Lookup
+from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity
 from schema.mapping.reading.user import home
 from schema.mapping.values import sound
@@ -31,7 +33,7 @@ async def user_of(log: Any) -> Entity | None:
         if user is None or not await _takes_for(log, agent, str(getattr(user, session.user_code_from))):
             return None
         # The directory also knows users whom the caller may not see.
-        seen = await session.rows(edges.USER_BY_ID, user.id)
+        seen = await session.rows(Lookup(edges.USER_BY_ID), user.id)
         user = seen[0] if seen else None
     return None if user is None else ENTITIES["User"].on(user, session=session)
 
@@ -39,11 +41,11 @@ async def user_of(log: Any) -> Entity | None:
 async def _user_of_exactly(session: Session, code: str, agent: str) -> rows.UserRow | None:
     """Return the user of the agent who has exactly this code. Raise `Incomplete` if several users have it."""
     if session.user_code_from == "id":
-        found = await session.rows(edges.USER_BY_ID, int(code)) if is_id(code) and code[0] != "0" else KeyRows()
+        found = await session.rows(Lookup(edges.USER_BY_ID), int(code)) if is_id(code) and code[0] != "0" else KeyRows()
     elif session.user_code_from == "external_user_id":
-        found = await session.rows(edges.USER_BY_EXTERNAL_ID, code)
+        found = await session.rows(Lookup(edges.USER_BY_EXTERNAL_ID), code)
     else:
-        found = await session.rows(edges.USER_BY_USERNAME, code)
+        found = await session.rows(Lookup(edges.USER_BY_USERNAME), code)
     users: list[rows.UserRow] = [*found]
     if users and session.many_agents:
         homes = [await home(ENTITIES["User"].on(user, session=session)) for user in users]
@@ -60,7 +62,8 @@ async def _takes_for(log: Any, agent: str, code: str) -> bool:
     found = session.memo.get(place)
     if found is None:
         game_type = log.given.get("game_type", DEFAULT_GAME_TYPE)
-        of_code = session.rows(edges.LOGS_OF_USER, code, second_of(session, row.created_at), agent, game_type=game_type)
+        lookup = Lookup.of(edges.LOGS_OF_USER, second_of(session, row.created_at), agent, game_type=game_type)
+        of_code = session.rows(lookup, code)
         found = session.memo[place] = asyncio.ensure_future(of_code)
     # The answer contains this spelling for every log of the pair, or for none.
     return any(other.user_code == row.user_code for other in await asyncio.shield(found))

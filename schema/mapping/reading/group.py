@@ -7,6 +7,7 @@ from strawberry import Info
 
 from resolvers import daily, edges
 from resolvers.daily import business_days, days_of_report
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import Entity, EntitySource, identities
 from schema.mapping.errors import BadUserInput
@@ -34,7 +35,7 @@ class GroupSource(EntitySource):
 
 async def group_of_name(session: Session, name: str) -> rows.GroupRow:
     """Return the only group of a name. Raise `Incomplete` if several groups have the name, or none has it."""
-    found = await session.rows(edges.GROUP_BY_NAME, name)
+    found = await session.rows(Lookup(edges.GROUP_BY_NAME), name)
     if len(found) != 1:
         raise Incomplete(
             f'R9 tells a user\'s group by its name alone, "{name}", and {len(found)} groups have that name.',
@@ -64,7 +65,7 @@ async def daily_rows(groups: Sequence[Entity], info: Info[Session, Any], interva
     if report_days is None:
         return await _added_up(groups, info, interval)
     return await session.rows_of(
-        edges.DAILY_MOVEMENTS_OF_GROUP, identities(groups), report_days, field="Group.dailyMovements"
+        Lookup(edges.DAILY_MOVEMENTS_OF_GROUP, report_days), identities(groups), field="Group.dailyMovements"
     )
 
 
@@ -91,7 +92,7 @@ async def _added_up(groups: Sequence[Entity], info: Info[Session, Any], interval
             "midnight of that clock as `between`."
         )
     found: list[Any] = await session.rows_of(
-        edges.MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.dailyMovements", columns=daily.READ
+        Lookup(edges.MOVEMENTS_OF_GROUP, interval), identities(groups), daily.READ, "Group.dailyMovements"
     )
     for place, (group, movements) in enumerate(zip(groups, found, strict=True)):
         if isinstance(movements, Exception):

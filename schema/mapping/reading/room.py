@@ -7,6 +7,7 @@ from typing import Any
 from graphql import GraphQLError
 from strawberry import Info
 
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import UNKNOWN, Entity, EntitySource
 from schema.mapping.selection import arguments, nodes_of
@@ -38,13 +39,13 @@ class RoomSource(EntitySource):
         try:
             if entity.first_games is not None:
                 interval, status = entity.first_games
-                games = await session.rows(self.edge, entity.identity, interval, status=status)
+                games = await session.rows(Lookup.of(self.edge, interval, status=status), entity.identity)
                 if not entity.name_selected:
                     return _named(games) or rows.RoomGameRow(id=0, room_id=entity.identity)
                 if month.start <= interval.start and interval.end <= month.end and (named := _named(games)):
                     return named
             for interval in (day, month):
-                games = await session.rows(self.edge, entity.identity, interval)
+                games = await session.rows(Lookup(self.edge, interval), entity.identity)
                 if named := _named(games):
                     return named
                 if games:

@@ -1,7 +1,6 @@
 """How users read their transactions and game logs, and what identifies a user on Game History."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from strawberry import ID, Info
@@ -9,6 +8,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from resolvers import edges
 from resolvers.join import MovementJoin
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity
 from schema.mapping.lists.connection import ITEMS, ConnectionPage, reads
@@ -46,13 +46,13 @@ async def transactions_of(
     columns = reads(info, "Transaction", page)
     # R5 may be read instead of R7 only where it knows all that is selected.
     covered = ENTITIES["Transaction"].is_covered(rows.GroupMovementRow, select(info, *ITEMS), {"user"})
-    read = partial(session.rows_of, interval=interval, field="User.transactions", columns=columns)
 
     async def of(group: int | None, places: list[int]) -> Sequence[Any]:
         keys = [users[place].identity for place in places]
-        if group is None:
-            return await read(edges.TRANSACTIONS_OF_USER, keys)
-        return await read(edge, keys, group=group, exact=not covered)
+        lookup = Lookup(edges.TRANSACTIONS_OF_USER, interval)
+        if group is not None:
+            lookup = Lookup.of(edge, interval, exact=not covered, group=group)
+        return await session.rows_of(lookup, keys, columns, "User.transactions")
 
     return await apart(groups, of)
 
@@ -77,9 +77,8 @@ async def logs_of(
 
     async def of(agent: str, places: list[int]) -> Sequence[Any]:
         keys = [codes[place] for place in places]
-        return await session.rows_of(
-            edges.LOGS_OF_USER, keys, interval, agent, "User.gameLogs", columns=columns, game_type=game_type
-        )
+        lookup = Lookup.of(edges.LOGS_OF_USER, interval, agent, game_type=game_type)
+        return await session.rows_of(lookup, keys, columns, "User.gameLogs")
 
     return await apart(agents, of)
 
