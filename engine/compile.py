@@ -229,7 +229,7 @@ class Compiler:
                 code = self._nested(part, details, found, names, f"{where}.{key}", f"{value}_")
             else:
                 if any(names.get(known, meant) is not meant for known, meant in found.names.items()):
-                    return None  # two expressions mean different things by one name
+                    return None  # two expressions use one name for different objects
                 names |= found.names
                 code = _projected(part, found, value, strict)
             if code is None:

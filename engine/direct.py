@@ -49,12 +49,12 @@ def resolver(schema: Schema, definition: GraphQLField, field: StrawberryField | 
     info_class, taken = schema.config.info_class, converter(schema, field)
 
     def called(source: Any, info: Any, **arguments: Any) -> Any:
-        told = info_class(_raw_info=info, _field=field)
-        given = taken(arguments, told)
+        strawberry_info = info_class(_raw_info=info, _field=field)
+        given = taken(arguments, strawberry_info)
         for name in as_source:
             given[name] = source
         if as_info is not None:
-            given[as_info] = told
+            given[as_info] = strawberry_info
         return function(source, **given) if takes_self else function(**given)
 
     return called

@@ -282,7 +282,7 @@ class Objects(Completer):
         if shape not in self._projections:
             try:
                 self._projections[shape] = self._projection(self.type, lists[0])
-            except GraphQLError:  # which the objects have to tell
+            except GraphQLError:  # the objects raise it
                 return nothing, 0
         found = self._projections[shape]
         if found is None:
@@ -290,7 +290,7 @@ class Objects(Completer):
         project, leaves = found
         try:
             parts = project([row for rows in lists for row in rows.rows] if len(lists) > 1 else lists[0].rows)
-        except Exception:  # of a value that is not what the row promised: the object tells what is wrong with it
+        except Exception:  # a value breaks the promise of its row: the object raises its error
             if len(lists) == 1:
                 return nothing, 0
             each = [self.project([rows]) for rows in lists]

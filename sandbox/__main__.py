@@ -32,6 +32,7 @@ FAULT_HELP = (
 )
 
 
+# Typer makes an option of every parameter, so there are as many as options.
 def main(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8900,

@@ -213,6 +213,7 @@ def _play(
     return found, best[:, 2].tolist()
 
 
+# The parameters are the intermediate results of one day, which only this function combines.
 def _settle(
     world: World,
     day: date,

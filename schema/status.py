@@ -46,7 +46,7 @@ def status_number(status: GameStatus | None) -> int | None:
     if status is None:
         return None
     if status is GameStatus.UNKNOWN:
-        raise BadUserInput("status: UNKNOWN cannot be asked for; leave it out to get games of every status.")
+        raise BadUserInput("status: UNKNOWN is not a filter; leave it out to get games of every status.")
     number: int = status.value
     return number
 

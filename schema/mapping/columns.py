@@ -95,7 +95,10 @@ class NestedPart(RowColumn):
 
     def _not_joined(self) -> UpstreamError:
         name = self.entity.__name__
-        return Incomplete(f"Two reports list several objects of type {name} that nothing tells apart: not joined.")
+        return Incomplete(
+            f"GameHub: two reports list several objects of type {name}, and no value says which are the same. "
+            "Select the fields of one report alone."
+        )
 
     def demands(self, entity: Entity) -> Iterable[type[Row]]:
         decisive = self.decisive(entity)

@@ -69,7 +69,7 @@ class RowColumn:
         return at.reads if isinstance(at, ColumnReader) else (str(at),)
 
     def read(self, entity: "Entity", info: Info[Session, Any]) -> Any:
-        """Return the column's value. Raise the `UpstreamError` of the report that should have told it."""
+        """Return the column's value. Raise the `UpstreamError` of the report that should have it."""
         value: Any = NOT_GIVEN
         given = entity.given.get(self.name)
         if given is not None:
@@ -89,7 +89,11 @@ class RowColumn:
             if value is UNKNOWN and self.otherwise is not NOT_GIVEN:
                 return self.otherwise
             if value is UNKNOWN:
-                raise Incomplete(f"No report tells the {self.name} of {type(entity).__name__} {entity.identity}.")
+                codes = ", ".join(dict.fromkeys(source.edge.report.code for source in entity.sources))
+                raise Incomplete(
+                    f"GameHub: no report ({codes}) has the {self.name} of {type(entity).__name__} {entity.identity}. "
+                    "Check it in GameHub, or select other fields."
+                )
         return given
 
     def fail(self, entity: "Entity", selection: Selection = NOTHING) -> None:
@@ -241,7 +245,7 @@ class Entity:
 
     @property
     def identity(self) -> Any:
-        """Return the upstream's own id, or None where nobody gave it."""
+        """Return the upstream's own id, or None if it is not known."""
         readers = self.columns["id"].readers if "id" in self.columns else {}
         for row in self.rows:
             reader = readers.get(type(row))

@@ -32,6 +32,10 @@ BREATH = 4_000
 _LISTS = 500
 
 NodeT = TypeVar("NodeT")
+# An open page: where it starts and ends in its list, the keys of the list, and the rows of the page.
+_Opened = tuple[int, int, list[Key], list[Row]]
+# The rows of several pages by their kind, with the values that the first parent gives.
+_Alike = dict[type[Row], tuple[dict[str, Any] | None, list[Row]]]
 
 
 @strawberry.type
@@ -126,38 +130,14 @@ async def connect_each(
     given: Sequence[dict[str, Any] | None],
 ) -> list[Any]:
     """Return the page of each of several lists, after reading what is selected of all their items at once."""
-    asked, selection = select(info), select(info, *ITEMS)
+    selected, selection = select(info), select(info, *ITEMS)
     kind, session = ENTITIES[entity], info.context
     times = _times(info)
     most = times * page.most(session, found) if page.after is None else 0
     await session.nodes.enter(most, alone=len(found) == 1)
-    with_edges, with_info = "edges" in asked, "pageInfo" in asked
-    with_cursors = with_edges or not _CURSORS.isdisjoint(asked.get("pageInfo", ()))
-    pages: list[tuple[int, int, list[Key], list[Row]] | Exception] = []
-    alike: dict[type[Row], tuple[dict[str, Any] | None, list[Row]]] = {}
-    irregular: set[str] = set()
-    done = 0
-    for rows, values in zip(found, given, strict=True):
-        if isinstance(rows, Exception):
-            pages.append(rows)
-            continue
-        if rows.irregular:
-            try:
-                rows.require(page.order.columns)
-            except UpstreamError as error:
-                pages.append(error)
-                continue
-            irregular.update(rows.irregular)
-        start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
-        here = ordered[start:stop] if stop - start < len(ordered) else ordered
-        pages.append((start, stop, keys, here))
-        if here:
-            # All parents give the same columns.
-            alike.setdefault(type(here[0]), (values, []))[1].extend(here)
-        done += stop - start
-        if done >= BREATH:
-            done = 0
-            await asyncio.sleep(0)
+    with_edges, with_info = "edges" in selected, "pageInfo" in selected
+    with_cursors = with_edges or not _CURSORS.isdisjoint(selected.get("pageInfo", ()))
+    pages, alike, irregular = await _open(page, found, given, session, with_cursors)
     if page.after is not None:
         session.nodes.take(times * sum(len(opened[3]) for opened in pages if not isinstance(opened, Exception)))
     covered: dict[type[Row], bool] = {}
@@ -197,14 +177,9 @@ async def connect_each(
                 ]
                 waiting += nodes
                 edges = list(map(_edge, cursors, nodes)) if with_edges else []
-        about = _NOT_ASKED
+        about = _NOT_SELECTED
         if with_info:
-            about = PageInfo(
-                has_next_page=stop < len(rows),
-                has_previous_page=start > 0,
-                start_cursor=cursors[0] if cursors else None,
-                end_cursor=cursors[-1] if cursors else None,
-            )
+            about = _page_info(cursors, has_next_page=stop < len(rows), has_previous_page=start > 0)
         connections.append(
             Connection(edges=edges, nodes=nodes, total_count=len(rows), page_info=about)  # type: ignore[arg-type]
         )
@@ -216,8 +191,44 @@ async def connect_each(
     return connections
 
 
+async def _open(
+    page: ConnectionPage,
+    found: Sequence[KeyRows | Exception],
+    given: Sequence[dict[str, Any] | None],
+    session: Session,
+    with_cursors: bool,
+) -> tuple[list[_Opened | Exception], _Alike, set[str]]:
+    """Open the page of each list. Return the pages, their rows by kind, and the columns that hold a bad value."""
+    pages: list[_Opened | Exception] = []
+    alike: _Alike = {}
+    irregular: set[str] = set()
+    done = 0
+    for rows, values in zip(found, given, strict=True):
+        if isinstance(rows, Exception):
+            pages.append(rows)
+            continue
+        if rows.irregular:
+            try:
+                rows.require(page.order.columns)
+            except UpstreamError as error:
+                pages.append(error)
+                continue
+            irregular.update(rows.irregular)
+        start, stop, keys, ordered = _page(page, page.size(session, len(rows)), rows, with_cursors)
+        here = ordered[start:stop] if stop - start < len(ordered) else ordered
+        pages.append((start, stop, keys, here))
+        if here:
+            # All parents give the same columns.
+            alike.setdefault(type(here[0]), (values, []))[1].extend(here)
+        done += stop - start
+        if done >= BREATH:
+            done = 0
+            await asyncio.sleep(0)
+    return pages, alike, irregular
+
+
 ITEMS = ("nodes", "edges.node")
-_NOT_ASKED: Any = None  # in place of a field that nobody selected
+_NOT_SELECTED: Any = None  # instead of a field that is not selected
 _CURSORS = frozenset({"startCursor", "endCursor"})
 
 
@@ -225,6 +236,13 @@ def _times(info: Info[Session, Any]) -> int:
     """Return how many times the items are written: once for each name under which they are selected."""
     names = {(node.alias or node.name).value for name in ("nodes", "edges") for node in nodes_of(info, name)}
     return len(names)
+
+
+def _page_info(cursors: Sequence[str], *, has_next_page: bool, has_previous_page: bool) -> PageInfo:
+    first, last = (cursors[0], cursors[-1]) if cursors else (None, None)
+    return PageInfo(
+        has_next_page=has_next_page, has_previous_page=has_previous_page, start_cursor=first, end_cursor=last
+    )
 
 
 def _edge(cursor: str, node: Any) -> Any:

@@ -150,11 +150,11 @@ def sure(kind: type[Entity], rows: Sequence[Row], selection: Selection, irregula
     for name in kind.unsure:
         if name in selection:
             row = report_row(type(rows[0]))
-            told = kind.columns[name].places.get(row)
+            place = kind.columns[name].places.get(row)
             if irregular and not frozenset(irregular).isdisjoint(kind.columns[name].reads(row)):
                 return False
-            if isinstance(told, ColumnReader) and told.sure is not None:
-                if not told.sure(rows):
+            if isinstance(place, ColumnReader) and place.sure is not None:
+                if not place.sure(rows):
                     return False
             elif any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[row], rows))):
                 return False

@@ -33,7 +33,7 @@ def row_of_prizes(entity: Entity) -> type[rows.Row] | None:
     for row in entity.rows:
         number = row.status_id if isinstance(row, DETAIL) else getattr(row, "status", None)
         if isinstance(number, BadValue):
-            number = None  # which is an error where it is selected
+            number = None  # its error appears where it is selected
         if isinstance(row, SALE) or status_of(number) in (GameStatus.SELLING, GameStatus.PRESELLING):
             return SALE
     return None

@@ -38,7 +38,8 @@ async def group_of_name(session: Session, name: str) -> rows.GroupRow:
     found = await session.rows(Lookup(edges.GROUP_BY_NAME), name)
     if len(found) != 1:
         raise Incomplete(
-            f'R9 tells a user\'s group by its name alone, "{name}", and {len(found)} groups have that name.',
+            f'GameHub R9 has only the name of the user\'s group, "{name}", and {len(found)} groups have this name. '
+            "Give each group a name of its own in GameHub.",
             report="R9",
         )
     group: rows.GroupRow = found[0]
@@ -87,9 +88,9 @@ async def _added_up(groups: Sequence[Entity], info: Info[Session, Any], interval
     others = sorted(select(info).keys() - _KNOWN_OF_ANY_DAY)
     if others:
         raise BadUserInput(
-            f"during: a day in {session.zone.key} is no day of {clock}, which dailyMovements has. No report tells "
-            f"{', '.join(others)} of it: select totalWagers, totalRefunds, totalPaid and net alone, or give bounds at "
-            "midnight of that clock as `between`."
+            f"during: a day in {session.zone.key} is no day of {clock}, which dailyMovements has. No report has "
+            f"{', '.join(others)} of such a day: select totalWagers, totalRefunds, totalPaid and net alone, or give bounds "
+            "at midnight of that clock as `between`."
         )
     found: list[Any] = await session.rows_of(
         Lookup(edges.MOVEMENTS_OF_GROUP, interval), identities(groups), daily.READ, "Group.dailyMovements"
@@ -101,6 +102,8 @@ async def _added_up(groups: Sequence[Entity], info: Info[Session, Any], interval
         found[place] = (
             daily.totals(group.identity, movements, session.zone)
             if kind is None
-            else Incomplete(f'R5: what movements of type "{kind}" add to the totals is not known.', report="R5")
+            else Incomplete(
+                f'R5: it is not known how movements of type "{kind}" change the totals of a day.', report="R5"
+            )
         )
     return found

@@ -51,14 +51,14 @@ class RoomSource(EntitySource):
                 if games:
                     return rows.RoomGameRow(id=games[-1].id, room_id=entity.identity)
         except NotFound:
-            return None  # of an unknown room the games are an error, and the room itself is null
+            return None  # the games of an unknown room are an error, but the room itself is null
         return rows.RoomGameRow(id=0, room_id=entity.identity)
 
 
 def _named(games: Sequence[Any]) -> Row | None:
     """Return the first game with a valid name of the room, or else the first game with a bad value as the name."""
-    told = (game for game in games if not isinstance(game.room_name, BadValue))
-    named = next((game for game in told if game.room_name), None)
+    valid = (game for game in games if not isinstance(game.room_name, BadValue))
+    named = next((game for game in valid if game.room_name), None)
     return named or next((game for game in games if isinstance(game.room_name, BadValue)), None)
 
 

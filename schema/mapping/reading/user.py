@@ -114,4 +114,7 @@ def user_code(user: Entity) -> str | Exception:
                 return error
     for failure in user.failures.values():
         return failure
-    return ContractBroken(f"User {user.identity} has no {code_from}, by which USER_CODE_FROM looks its game log up.")
+    return ContractBroken(
+        f"GameHub R9: user {user.identity} has no {code_from}, which USER_CODE_FROM needs to find the user's game log. "
+        "Enter it in GameHub, or change USER_CODE_FROM."
+    )
