@@ -89,8 +89,8 @@ async def _added_up(groups: Sequence[Entity], info: Info[Session, Any], interval
     if others:
         raise BadUserInput(
             f"during: a day in {session.zone.key} is no day of {clock}, which dailyMovements has. No report has "
-            f"{', '.join(others)} of such a day: select totalWagers, totalRefunds, totalPaid and net alone, or give bounds "
-            "at midnight of that clock as `between`."
+            f"{', '.join(others)} of such a day: select totalWagers, totalRefunds, totalPaid and net alone, or give "
+            "bounds at midnight of that clock as `between`."
         )
     found: list[Any] = await session.rows_of(
         Lookup(edges.MOVEMENTS_OF_GROUP, interval), identities(groups), daily.READ, "Group.dailyMovements"
