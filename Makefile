@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
-	bench-hostile amounts lock sbom audit clean
+	bench-hostile amounts docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -17,15 +17,20 @@ help: ## list the targets
 serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 	@$(BIN)/gamehub-graph serve $(ARGS)
 
-# ARGS may take the workers back: `make test ARGS="-n 0 -x tests/schema"`.
-test: install ## the whole test suite, by two workers
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+# A third worker uses the time in which the other two wait for processes. ARGS comes last, so it can set other options:
+# `make test ARGS="-n 0 -x tests/schema"`. TEST_ORDER_SEED=7 shuffles the tests.
+WORKERS ?= 3
 
-# These tests ask the whole path, over HTTP and by both engines, and start next to no processes.
-FAST := tests/engine tests/queries tests/schema tests/stories tests/strangers
+test: install ## the whole test suite, by three workers
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# These tests use the whole path, over HTTP and with both engines, and start few processes.
+FAST := tests/test_structure.py tests/engine tests/queries tests/stories
+# These modules of the same folders take most of the time; `make test` runs them.
+SLOW := --ignore tests/engine/test_equality.py
 
 check: lint ## lint, types and the fast tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --ignore tests/engine/test_equality.py $(ARGS) $(FAST)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(SLOW) $(ARGS) $(FAST)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
 fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time
@@ -53,7 +58,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-answers: install ## record the answers of the saved queries anew
+docs: install ## write the reference pages of docs/reference from the program
+	@$(BIN)/python docs/write.py
+
+answers: install ## record the answers of the saved queries anew; refuses an answer without rows
 	@$(BIN)/python -m tests.queries.record
 
 explorer: ## build the pages into server/pages/page and server/tables/page (needs Node 20.19 or newer)
@@ -64,7 +72,7 @@ bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, l
 
 # The servers to compare with are no part of the application: they have a lock of their own, for Python and for Node.
 bench: install $(PEERS)/.venv/.installed $(PEERS)/node/node_modules/.package-lock.json ## this server beside others
-	@$(BIN)/python benchmarks/engine_bench.py --write docs/performance.md $(ARGS)
+	@$(BIN)/python benchmarks/engine_bench.py --write docs/explanation/performance.md $(ARGS)
 
 $(PEERS)/.venv/.installed: $(PEERS)/requirements.lock
 	@test -x $(PEERS)/.venv/bin/python || $(PYTHON) -m venv $(PEERS)/.venv
@@ -75,8 +83,8 @@ $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 	@cd $(PEERS)/node && npm ci --silent
 	@touch $@
 
-bench-planner: install ## the planner against always narrow, always wide and an oracle
-	@$(BIN)/python benchmarks/planner_bench.py --write docs/planner.md $(ARGS)
+bench-planner: install ## the planner against always per key, always in bulk and an oracle
+	@$(BIN)/python benchmarks/planner_bench.py --write docs/explanation/planner.md $(ARGS)
 
 bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
 	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)

@@ -17,7 +17,7 @@ ROW = rows.ProgressiveJackpotRow
 
 @strawberry.enum
 class JackpotBuildMethod(Enum):
-    """How the jackpot of a game grows."""
+    """The way in which the jackpot of a game grows."""
 
     FIXED = strawberry.enum_value("fixed", description="It does not grow.")
     WAGER = strawberry.enum_value("wager", description="It grows with the wagers.")

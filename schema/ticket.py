@@ -21,7 +21,7 @@ class Card(Entity):
 
 @strawberry.type
 class TicketWin(Entity):
-    """What one card of a ticket won."""
+    """The prizes that one card of a ticket won."""
 
     card_id: ID = column({rows.WinPart: "card_id"}, "The card that won.")
     prizes: list[Prize] = part(Prize, {rows.WinPart: (prizes_of_win, rows.WinPrize)}, "The prizes that it won.")

@@ -1,4 +1,4 @@
-"""How an error looks in an answer: a message that says what to do, and a code in `extensions.code`.
+"""Errors in answers: each has a message that says what to do, and a code in `extensions.code`.
 
 | code                     | meaning                                                                  |
 |--------------------------|--------------------------------------------------------------------------|

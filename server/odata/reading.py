@@ -343,7 +343,7 @@ def too_many() -> RequestError:
     """What is said when more would have to be sorted than memory is set aside for."""
     return bad(
         f"$orderby sorts {MOST_SORTED:,} rows at most, and there are more: take a $top, a narrower window or a "
-        "$filter, or read it is and sort it yourself."
+        "$filter, or read it as it is and sort it yourself."
     )
 
 

@@ -1,7 +1,8 @@
 """The settings: one table of names, defaults and help, read from the environment and from `.env`.
 
-The model below is the table: the README's list, the error lines and the command line's help are made from it. Addresses
-and tokens change at any moment (C3), so `LiveSettings` reads them again whenever a file they stand in has changed.
+The model below is the table: docs/reference/settings.md, the error lines and the command line's help are made from it.
+Addresses and tokens change at any moment (C3), so `LiveSettings` reads them again whenever a file they stand in has
+changed.
 """
 
 import re
@@ -800,7 +801,7 @@ def read_agents(path: Path) -> dict[str, str]:
 
 
 def settings_table() -> str:
-    """The table in Markdown, as the README shows it."""
+    """Return the table in Markdown, as docs/reference/settings.md shows it."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, line in Settings.model_fields.items():
         default = line.default.value if isinstance(line.default, Enum) else line.default

@@ -58,7 +58,7 @@ class TablesEndpoint:
                 if find_spec("pyarrow") is None or find_spec("xlsxwriter") is None:
                     raise RequestError(501, "NOT_IMPLEMENTED", MISSING)
                 module = await asyncio.to_thread(import_module, "server.tables.answers")
-                self._answers = module.Answers(self._run, self.setup)
+                self._answers = module.TableAnswers(self._run, self.setup)
         return self._answers
 
     async def aclose(self) -> None:

@@ -123,7 +123,7 @@ class Narrow(Session):
     The reports of these worlds do not agree with each other, and the planner is not what is compared.
     """
 
-    choose = staticmethod(lambda ways, before=None: ways[0])  # type: ignore[assignment]
+    choose = staticmethod(lambda ways, before=None: ways[0])
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         return float(edge.report.code[1:])

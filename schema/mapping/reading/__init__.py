@@ -1,1 +1,1 @@
-"""How each noun of the graph reads its rows: one module for each type whose rows need more than column names."""
+"""Read the rows of each noun of the graph: one module for each type whose rows need more than column names."""

@@ -1,4 +1,4 @@
-"""How games read their rows. Four reports each know a part of a game."""
+"""Read the rows of games. Four reports each know a part of a game."""
 
 import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""How game logs find their user."""
+"""Find the user of a game log."""
 
 import asyncio
 import datetime

@@ -1,4 +1,4 @@
-"""How groups, and the daily totals of a group, read their rows."""
+"""Read the rows of groups, and the daily totals of a group."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How rooms read their rows. A room is known by its games."""
+"""Read the rows of rooms. A room is known by its games."""
 
 import datetime
 from collections.abc import Sequence

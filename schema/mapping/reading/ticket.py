@@ -1,4 +1,4 @@
-"""How tickets read the PHP forms of their parts."""
+"""Read the PHP forms of the parts of tickets."""
 
 from typing import Any
 

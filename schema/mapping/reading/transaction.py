@@ -1,4 +1,4 @@
-"""How transactions read their rows: the sign of an amount, and the user and the group of a movement."""
+"""Read the rows of transactions: the sign of an amount, and the user and the group of a movement."""
 
 from collections.abc import Sequence
 from operator import attrgetter

@@ -1,4 +1,4 @@
-"""How users read their transactions and game logs, and what identifies a user on Game History."""
+"""Read the transactions and game logs of users, and find what identifies a user on Game History."""
 
 from collections.abc import Sequence
 from typing import Any
