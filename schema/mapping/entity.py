@@ -15,7 +15,6 @@ from strawberry.utils.str_converters import to_camel_case
 
 from engine.batch_hint import Expression, Nested
 from resolvers.edges import ReportEdge
-from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping import expression
@@ -177,7 +176,10 @@ class EntitySource:
         interval = self.interval(entity)
         if isinstance(interval, BadValue):
             raise interval.error
-        rows: KeyRows = await entity.session.rows(Lookup(self.edge, interval), key, type(entity).__name__)
+        # An entity is completed with all entities of its level, so its key is one of a level's keys.
+        (rows,) = await entity.session.rows_of(Lookup(self.edge, interval), (key,), None, type(entity).__name__)
+        if isinstance(rows, Exception):
+            raise rows
         row: Row | None = rows.find(self.column, self.value(entity))
         return row
 
