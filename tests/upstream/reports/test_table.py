@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from schema.mapping import order
+from schema.mapping.lists import order
 from upstream.reports.owner import Owner, OwnerKind
 from upstream.reports.rows import ColumnKind, Id, Moment, Row
 from upstream.reports.table import (
