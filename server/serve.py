@@ -43,47 +43,13 @@ def serve() -> None:
         bound.close()
         end(str(error), WRONG_USE)
     with upstreams(settings, tell) as live:
-        from resolvers.predict import foresee
-        from resolvers.session import Session
-        from schema import graph
         from server.app import create_app
-        from server.auth.authenticator import Authenticator
-        from server.execution.registered import RegisteredDocuments, by_hash, read_folder
-        from server.execution.saved import BrokenQuery, saved_queries
-        from server.execution.trace import finish
-        from server.gateway import Gateway
-        from server.reconcile.schedule import Schedule
+        from server.execution.saved import BrokenQuery
+        from server.services import build_server
 
-        gateway = Gateway(live)
-        readiness = gateway.readiness()
         try:
-            saved = saved_queries()
-            known = by_hash(one.text for one in saved)
-            if settings.documents_folder is not None:
-                known |= read_folder(settings.documents_folder)
-            served = create_app(
-                graph.schema,
-                gateway.session,
-                saved=saved,
-                readiness=readiness,
-                lifespan=gateway.open,
-                finish=finish,
-                foresee=foresee,
-                callers=Authenticator.of(live, closed),
-                leave=Session.close,
-                settled=gateway.settled,
-                limits=settings.limits,
-                registered=RegisteredDocuments(known, only=settings.documents == "saved"),
-                origins=settings.origins,
-                origin_headers=settings.origin_headers,
-                hosts=settings.hosts(closed),
-                most_running=settings.max_operations,
-                most_waiting=settings.max_waiting_operations,
-                setup=gateway.setup(),
-                compiled=settings.engine == "compiled",
-                stats=gateway.stats,
-                schedule=Schedule.of(gateway, settings),
-            )
+            services = build_server(live, closed=closed)
+            served = create_app(services)
         except BrokenQuery as error:
             end(str(error), FAILED)
         # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
@@ -106,7 +72,7 @@ def serve() -> None:
             bound,
             listening,
             settings.patience,
-            readiness.drain,
+            services.readiness.drain,
             settings.drain_seconds,
             settings.stop_seconds,
             tls,

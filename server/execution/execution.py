@@ -117,8 +117,8 @@ class Executor:
     ) -> None:
         self.documents = Documents(schema, limits)
         self.engine = Engine(schema, past=(PreparedOperation,)) if compiled else None
-        self._limits = limits
-        self._schema = schema
+        self.limits = limits
+        self.schema = schema
         self._context = context
         self._finish = finish
         self._foresee = foresee
@@ -144,9 +144,9 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
-        planned = operation.asked.plan or self._limits.calls or self._limits.rows
+        planned = operation.asked.plan or self.limits.calls or self.limits.rows
         try:
-            with within(self._limits.seconds):
+            with within(self.limits.seconds):
                 for _ in range(MOST_RUNS):
                     # Each run has a context of its own.
                     context = self._context(operation)
@@ -188,14 +188,14 @@ class Executor:
                 if (ended := _too_large(found.errors)) is not None:
                     return ended
                 if found.errors:
-                    told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
-                    self._schema.process_errors(found.errors[: self._limits.field_errors], told)
+                    told = ExecutionContext(operation.text, self.schema, (), context, operation.variables)
+                    self.schema.process_errors(found.errors[: self.limits.field_errors], told)
                 return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
         text = DocumentText(operation.text)
         text.document = document
-        result = await self._schema.execute(
+        result = await self.schema.execute(
             text,
             variable_values=operation.variables,
             context_value=context,
@@ -216,19 +216,19 @@ class Executor:
 
     def most_bytes(self, operation: Operation) -> int | None:
         """Return how long the answer of an operation may be as it is written; None if that has no bound here."""
-        return None if operation.whole else self._limits.answer_bytes
+        return None if operation.whole else self.limits.answer_bytes
 
     def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
         if ran:
-            told = list(map(_safe, problems[: self._limits.field_errors]))
+            told = list(map(_safe, problems[: self.limits.field_errors]))
             if left := len(problems) - len(told):
                 told.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
-            if not self._limits.introspection:
+            if not self.limits.introspection:
                 for one in told:
                     one["message"] = without_names(one["message"])
             return told
-        told = [_safe(problem) for problem in problems[: self._limits.errors]]
-        if not self._limits.introspection:
+        told = [_safe(problem) for problem in problems[: self.limits.errors]]
+        if not self.limits.introspection:
             for one in told:
                 one["message"] = without_suggestion(one["message"])
         return told
@@ -250,10 +250,10 @@ class Executor:
         first = rehearsals[0]
         if not first.ran:
             return first
-        bounds = [most for most in (operation.asked.max_calls, self._limits.calls or None) if most is not None]
+        bounds = [most for most in (operation.asked.max_calls, self.limits.calls or None) if most is not None]
         for found, most, what in (
             (plan.calls, min(bounds, default=None), "calls"),
-            (plan.rows, self._limits.rows or None, "rows"),
+            (plan.rows, self.limits.rows or None, "rows"),
         ):
             if most is None or found <= most:
                 continue

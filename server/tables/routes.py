@@ -57,8 +57,10 @@ class TablesEndpoint:
             if self._answers is None:
                 if find_spec("pyarrow") is None or find_spec("xlsxwriter") is None:
                     raise RequestError(501, "NOT_IMPLEMENTED", MISSING)
-                module = await asyncio.to_thread(import_module, "server.tables.answers")
-                self._answers = module.Answers(self._run, self.setup)
+                await asyncio.to_thread(import_module, "server.tables.answers")
+                from server.tables.answers import TableAnswers
+
+                self._answers = TableAnswers(self._run, self.setup)
         return self._answers
 
     async def aclose(self) -> None:

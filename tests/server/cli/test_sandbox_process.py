@@ -71,7 +71,7 @@ def test_a_false_start_is_one_line() -> None:
 
 def test_it_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from server.sandbox_process import SandboxProcess as S;"
+        "import sys, time; from server.cli.sandbox_process import SandboxProcess as S;"
         f"s = S('--users', '5', '--days', '1', '--database', {str(tmp_path / 'world.sqlite')!r});"
         "s.announcement(); print(s.pid, flush=True); time.sleep(60)"
     )
