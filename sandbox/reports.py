@@ -295,7 +295,7 @@ REPORTS = (
         "users_report",
         (SandboxParameter("groupid", GROUP, required=True), SandboxParameter("timestamp", _frame, required=True)),
         _daily,
-        key="SandboxReport",
+        key="Report",
     ),
     SandboxReport(
         "reports",
