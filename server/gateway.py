@@ -18,7 +18,7 @@ from resolvers.session import Session
 from server.http import readiness
 from server.http.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http.operation import Operation
-from server.settings.settings import LiveSettings
+from server.settings.live import LiveSettings
 from server.tables.setup import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import CachedShare, DayCache, open_store

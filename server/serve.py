@@ -14,7 +14,7 @@ from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, end, say, tell
 from server.cli.upstreams import upstreams
 from server.http.listening import CannotListen, listen, page_address, run
-from server.settings.settings import WrongSettings, load
+from server.settings.reading import WrongSettings, load
 
 
 def main() -> None:

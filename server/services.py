@@ -21,7 +21,7 @@ from server.http.admission import MOST_RUNNING, MOST_WAITING
 from server.http.metrics import Stats
 from server.http.readiness import Readiness
 from server.reconcile.schedule import Schedule
-from server.settings.settings import LiveSettings
+from server.settings.live import LiveSettings
 from server.tables.setup import TablesConfig
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]

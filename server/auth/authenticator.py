@@ -16,7 +16,8 @@ from server.auth.keys import AS_SET, Keys, KeysUnreadable, Rates, looks_like_key
 from server.auth.limiter import Limiter
 from server.auth.permissions import TABLES
 from server.http.request_error import GuessedCredential, RequestError, unauthenticated
-from server.settings.settings import LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 
 if TYPE_CHECKING:  # the seam: see _tokens
     from server.auth.tokens import TokenVerifier

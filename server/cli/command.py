@@ -22,7 +22,7 @@ from server.cli.commands.serve import serve
 from server.cli.commands.sign import sign
 from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, say
-from server.settings.settings import WrongSettings
+from server.settings.reading import WrongSettings
 
 app = typer.Typer(
     help="One GraphQL graph over GameHub and Game History.",

@@ -6,7 +6,8 @@ from importlib import import_module
 
 from server.cli.sandbox_process import SandboxProcess
 from server.cli.terminal import say
-from server.settings.settings import LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from distributed import Client, as_completed
 
 from server.export.export import ExportedPart, Manifest, form_of, write_part
 from server.services import build
-from server.settings.settings import LiveSettings, load
+from server.settings.live import LiveSettings
+from server.settings.reading import load
 from server.tables.table import Tables
 from server.tables.window import TableWindow
 from upstream.caching.days import Piece

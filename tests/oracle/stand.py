@@ -19,7 +19,8 @@ from server.auth.authenticator import Authenticator
 from server.auth.keys import KeyFile, Keys
 from server.gateway import Gateway
 from server.http.operation import Operation
-from server.settings.settings import LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 from tests.oracle.business import ADMIN, AGENT_OF_GROUP, NORTH, NOW, ZONES, build
 from tests.oracle.documents import FOCUS
 from tests.oracle.evaluator import View

@@ -7,7 +7,7 @@ import typer
 from server import logs
 from server.cli.terminal import FAILED
 from server.cli.upstreams import upstreams
-from server.settings.settings import load
+from server.settings.reading import load
 
 
 def check() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from server.cli.terminal import WRONG_USE, stop
-from server.settings.settings import load
+from server.settings.reading import load
 
 
 def errors(

@@ -10,7 +10,7 @@ import typer
 from server import logs
 from server.cli.terminal import FAILED, WRONG_USE, say, stop
 from server.cli.upstreams import upstreams
-from server.settings.settings import load
+from server.settings.reading import load
 
 if TYPE_CHECKING:
     from server.execution.execution import Outcome

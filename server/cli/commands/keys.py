@@ -7,7 +7,7 @@ import typer
 
 from server.auth.span import span
 from server.cli.terminal import FAILED, WRONG_USE, stop
-from server.settings.settings import load
+from server.settings.reading import load
 
 keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
 

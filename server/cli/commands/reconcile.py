@@ -12,7 +12,7 @@ from server import logs
 from server.cli.progress import progress
 from server.cli.terminal import WRONG_USE, say, stop
 from server.cli.upstreams import upstreams
-from server.settings.settings import load
+from server.settings.reading import load
 
 
 def reconcile(

@@ -7,7 +7,7 @@ import typer
 
 from server.auth.span import span
 from server.cli.terminal import FAILED, WRONG_USE, stop
-from server.settings.settings import load
+from server.settings.reading import load
 
 
 def sign(
@@ -25,7 +25,7 @@ def sign(
     from server.auth.links import InvalidLink, link
     from server.auth.links import address as read
     from server.auth.permissions import TABLES
-    from server.settings.settings import LiveSettings
+    from server.settings.live import LiveSettings
 
     settings = load()
     secret = LiveSettings(settings).signing_secret()

@@ -11,7 +11,8 @@ from resolvers.session import Session
 from schema import graph
 from server.execution.limits import ORDINARY
 from server.gateway import Gateway
-from server.settings.settings import NAMES, LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import NAMES, Settings
 from tests.server.application import application
 from tests.server.serving import serving
 from tests.stand import Sandbox
