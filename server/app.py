@@ -19,13 +19,14 @@ from server.auth.permissions import ADMIN
 from server.execution.saved import check
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
+from server.http.error_response import error_response
 from server.http.graphql import GraphQL
 from server.http.guards.guards import Guards
 from server.http.guards.hosts import Hosts, relative
 from server.http.guards.origins import Origins, cors
 from server.http.metrics import Counted, metrics_route
 from server.http.readiness import Readiness
-from server.http.request_error import error
+from server.http.request_error import RequestError
 from server.http.writing import encode
 from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
@@ -147,10 +148,8 @@ async def refused(request: Request, exception: Exception) -> Response:
     """Answer what Starlette itself refuses (unknown path or method), in the form of every other error."""
     assert isinstance(exception, HTTPException)
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(exception.status_code, "BAD_REQUEST")
-    return _json({"errors": [error(exception.detail, code)]}, exception.status_code, exception.headers)
+    return error_response(RequestError(exception.status_code, code, exception.detail, exception.headers))
 
 
-def _json(content: dict[str, Any], status: int = 200, headers: Any = None) -> Response:
-    return Response(
-        encode(content), status, {**(headers or {}), "Cache-Control": "no-store"}, "application/json; charset=utf-8"
-    )
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    return Response(encode(content), status, {"Cache-Control": "no-store"}, "application/json; charset=utf-8")

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from server.auth import links
 from server.auth.authenticator import Authenticator
 from server.auth.span import span
+from server.http.error_response import error_response
 from server.http.request_error import RequestError
 
 LIFETIME = "_lifetime"
@@ -20,10 +21,10 @@ def link_routes(callers: Authenticator) -> list[BaseRoute]:
 
     async def make(request: Request) -> Response:
         try:
-            told = _make(request, callers.signing_secret())
+            content = _make(request, callers.signing_secret())
         except RequestError as refusal:
-            return JSONResponse({"errors": refusal.errors}, refusal.status, {"Cache-Control": "no-store"})
-        return JSONResponse(told, headers={"Cache-Control": "no-store"})
+            return error_response(refusal)
+        return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
     return [Route("/tables/{table}/link", make, methods=["POST"])]
 

@@ -8,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.auth.authenticator import NOBODY, Authenticator, KnownCredential
 from server.auth.permissions import Area, area
 from server.auth.standing import RateStatus
+from server.http.error_response import send_error
 from server.http.request_error import RequestError, unauthenticated
-from server.http.writing import encode
 from server.logs import TOLD
 from upstream.resilience.queue import ASKER, Asker
 
@@ -40,7 +40,7 @@ class AuthMiddleware:
         try:
             known, standing = await self._let_in(scope)
         except RequestError as refusal:
-            await _refuse(refusal, scope, send)
+            await _refuse(refusal, scope, receive, send)
             return
 
         async def tell(message: Message) -> None:
@@ -98,22 +98,9 @@ def _add(message: Message, headers: Mapping[str, str]) -> None:
     MutableHeaders(scope=message).update(headers)
 
 
-async def _refuse(refusal: RequestError, scope: Scope, send: Send) -> None:
-    """The refusal as an answer; of a websocket's handshake too, where the server can do that."""
-    kind = scope["type"]
-    if kind == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+async def _refuse(refusal: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the refusal. It answers the handshake of a websocket too, if the server can do that."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": str(refusal)[:120]})
         return
-    prefix = "websocket.http" if kind == "websocket" else "http"
-    body = encode({"errors": refusal.errors})
-    headers = [
-        (b"content-type", b"application/json; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),
-    ]
-    if refusal.status == 401:
-        headers += [(b"www-authenticate", challenge.encode()) for challenge in CHALLENGES]
-    await send({"type": f"{prefix}.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": f"{prefix}.response.body", "body": b"" if scope.get("method") == "HEAD" else body})
+    await send_error(refusal, scope, receive, send, challenges=CHALLENGES if refusal.status == 401 else ())

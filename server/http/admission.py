@@ -1,18 +1,17 @@
-"""Load shedding: so many operations run, so many wait for their turn, and the next one is told to come back later.
+"""Admission: a limited number of operations run, a limited number wait, and the next one is refused.
 
-A refusal costs nothing but its few bytes: it comes before the body is read. Those who wait hold no body either. One
-caller who fills the waiting room does not keep the others out of it.
+The refusal comes before the body is read, so it costs only its few bytes. A waiting request holds no body either. One
+caller that fills the waiting room does not keep other callers out of it.
 """
 
 import asyncio
 import math
 import time
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.http.request_error import error
-from server.http.writing import encode
+from server.http.error_response import send_error
+from server.http.request_error import RequestError
 from upstream.resilience.queue import ASKER
 from upstream.resilience.waiting_room import WaitingRoom
 
@@ -62,9 +61,7 @@ class Admission:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         # When those who wait now will have had their turn.
         wait = min(max(math.ceil(len(self._room) * self._seconds / self._most_running), 1), _LONGEST)
-        told = error(f"The server has more to do than it can: try again in {wait} s.", "OVERLOADED")
+        message = f"The server has more to do than it can: try again in {wait} s."
         # The body is not read, so the connection cannot be used again.
-        headers = {"Retry-After": str(wait), "Cache-Control": "no-store", "Connection": "close"}
-        await Response(encode({"errors": [told]}), 503, headers, "application/json; charset=utf-8")(
-            scope, receive, send
-        )
+        headers = {"Retry-After": str(wait), "Connection": "close"}
+        await send_error(RequestError(503, "OVERLOADED", message, headers), scope, receive, send)

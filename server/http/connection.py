@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httptools
-import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.execution.limits import ClientTimeouts
+from server.http.error_response import error_body
 from server.http.request_error import error
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
@@ -257,7 +257,7 @@ class ClientConnection(HttpToolsProtocol):
             self._reading = self.loop.call_later(self._patience.request_seconds, self.drop)
 
     def _refuse(self, status: int, message: str, code: str, extra: bytes = b"") -> None:
-        body = orjson.dumps({"errors": [error(message, code)]})
+        body = error_body([error(message, code)])
         self.transport.write(
             STATUS_LINE[status]
             + b"content-type: application/json; charset=utf-8\r\ncache-control: no-store\r\n"

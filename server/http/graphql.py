@@ -32,6 +32,7 @@ from server.execution.limits import ORDINARY, Limits
 from server.execution.registered import RegisteredDocuments
 from server.http import conditions
 from server.http import operation as operations
+from server.http.error_response import error_body
 from server.http.freshness import Freshness
 from server.http.guards import origins
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
@@ -100,7 +101,7 @@ class GraphQL:
             size = len(pieces[0])
         except (TypeError, ValueError, RecursionError):  # nesting, say
             status, storable = 500, False
-            pieces = [encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})]
+            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
             size = len(pieces[0])
         kind = media_type or JSON
         fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)

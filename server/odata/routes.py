@@ -6,7 +6,6 @@ Parameters of a table are query options. For clients that cannot add any they ma
 
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
@@ -74,8 +73,9 @@ class ODataService:
             raise RequestError(404, "NOT_FOUND", f"There is no {path[:60]!r} here; {there}.")
         table = tables.find(match["name"])
         if self._entities is None:
-            module = import_module("server.odata.answers")
-            self._entities = module.Entities(answers, self._desk.setup)
+            from server.odata.answers import Entities  # imports pyarrow
+
+            self._entities = Entities(answers, self._desk.setup)
         if match["key"] is not None:
             return await self._entities.one(table, match["key"].replace("''", "'"), root, rooted, request)
         if match["count"]:

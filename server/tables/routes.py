@@ -5,7 +5,7 @@ holds it in memory, and one without it says how to install it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.execution.execution import Outcome
+from server.http.error_response import error_response
 from server.http.negotiation import wants_page
 from server.http.operation import Operation
 from server.http.request_error import RequestError, without_names
@@ -124,8 +125,9 @@ class TablesEndpoint:
             try:
                 return await answer(request)
             except RequestError as refusal:
-                errors = [{**one, "message": self.message(one["message"])} for one in refusal.errors]
-                return _json({"errors": errors}, refusal.status, refusal.headers)
+                for one in refusal.errors:
+                    one["message"] = self.message(one["message"])
+                return error_response(refusal)
 
         return guarded
 
@@ -190,7 +192,5 @@ def _formats() -> list[str]:
     return list(FORMATS)
 
 
-def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        encode(content), status, {**(headers or {}), "Cache-Control": "no-store"}, "application/json; charset=utf-8"
-    )
+def _json(content: Any) -> Response:
+    return Response(encode(content), 200, {"Cache-Control": "no-store"}, "application/json; charset=utf-8")

@@ -9,8 +9,8 @@ from collections.abc import Collection
 
 from starlette.types import Message, Scope, Send
 
-from server.http.guards.guards import GuardRefused
 from server.http.guards.host_names import is_loopback, name_of, plain
+from server.http.request_error import RequestError
 
 # So many good values of the header are remembered.
 _MOST_KNOWN = 100
@@ -24,7 +24,7 @@ class Hosts:
         self._allowed = allowed
         self._good: set[tuple[str | None, bytes]] = set()
 
-    def __call__(self, scope: Scope) -> GuardRefused | None:
+    def __call__(self, scope: Scope) -> RequestError | None:
         """Return the refusal of a request; None if this server answers to its `Host`."""
         for name, value in scope["headers"]:
             if name == b"host":
@@ -34,14 +34,14 @@ class Hosts:
                 return None if (address, value) in self._good else self._looked_at(address, value)
         return None  # HTTP/1.0 has requests without it, which no browser sends
 
-    def _looked_at(self, address: str | None, given: bytes) -> GuardRefused | None:
+    def _looked_at(self, address: str | None, given: bytes) -> RequestError | None:
         host = name_of(given.decode("latin-1"))
         if host is None:
-            return GuardRefused(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
+            return RequestError(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
         known = self._allowed is None or host in self._allowed or is_loopback(host)
         if not known and (address is None or host != plain(str(address))):
             message = "This server does not answer to that Host: add it to ALLOWED_HOSTS, or set AUTH=required."
-            return GuardRefused(421, "MISDIRECTED_REQUEST", message)
+            return RequestError(421, "MISDIRECTED_REQUEST", message)
         if len(self._good) >= _MOST_KNOWN:
             self._good.clear()
         self._good.add((address, given))

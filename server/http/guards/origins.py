@@ -16,7 +16,6 @@ from starlette.types import Scope
 
 from server.auth import links
 from server.execution.request_options import EXPLAIN, MAX_CALLS, TRACE
-from server.http.guards.guards import GuardRefused
 from server.http.negotiation import wants_page
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
@@ -72,6 +71,8 @@ def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware
     ]
 
 
+# The request headers that decide.
+_VARY = "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"
 # Paths that have neither data nor effects, or (`/graphql`) a check of their own.
 _FREE = frozenset({"/", "/graphql", "/healthz"})
 # Pages, and below them only the pages of single tables.
@@ -87,12 +88,12 @@ class Origins:
     def __init__(self, origins: Sequence[str]) -> None:
         self._origins = origins
 
-    def __call__(self, scope: Scope) -> GuardRefused | None:
+    def __call__(self, scope: Scope) -> RequestError | None:
         """Return the refusal of a request; None if no foreign page has caused it, or its origin is allowed."""
         if scope["path"] in _FREE or not self._foreign(scope):
             return None
         message = "A page of another site may not ask for this, unless CORS_ORIGINS lists its origin."
-        return GuardRefused(403, "CROSS_SITE", message, "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest")
+        return RequestError(403, "CROSS_SITE", message, {"Vary": _VARY})
 
     def _foreign(self, scope: Scope) -> bool:
         headers = RequestHeaders.of(scope)
