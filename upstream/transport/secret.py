@@ -3,9 +3,7 @@
 import contextlib
 import json
 import logging
-import os
 import re
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -13,13 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from upstream.transport.watched import Watched
+
 MASK = "***"
 # Where a token stands in a request, for values that were never read here.
 _PLACES = re.compile(r"""(api_token=)[^&\s"'\\<>]+|("?agent_token"?\s*[:=]\s*"?)[^",&\s}]+""")
 _PLACES_BYTES = re.compile(_PLACES.pattern.encode())
 _REMEMBERED = 32
-# A file that was written this recently (in nanoseconds) may have been written again without a later time.
-_TICK = 50_000_000
 
 
 class SecretMissing(Exception):
@@ -27,30 +25,32 @@ class SecretMissing(Exception):
 
 
 class File:
-    """The text of a file, read again whenever the file has changed: its time, size or inode (mounted secrets swap it).
+    """The text of a file, read again whenever the file has changed.
 
-    A file that cannot be read or is empty, as while it is being replaced, keeps its last text.
+    If the file cannot be read or is empty, as while it is replaced, the last text stays.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._seen: tuple[int, int, int] | None = None
-        self._text: str | None = None
+        self._text = ""
+        self._watched: Watched[str] | None = None
 
     def read(self, fresh: bool = False) -> str:
-        """The text without surrounding blanks; `fresh` reads it even if it looks unchanged. Raises SecretMissing."""
-        try:
-            stat = os.stat(self.path)
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            recent = time.time_ns() - stat.st_mtime_ns < _TICK
-            if fresh or recent or seen != self._seen or self._text is None:
-                text = self.path.read_text(encoding="utf-8").strip()
-                self._text = text or self._text or ""
-                self._seen = seen
-        except (OSError, UnicodeError):
-            if self._text is None:
+        """Return the text without surrounding blanks. Raises SecretMissing.
+
+        `fresh` reads the file even if it looks unchanged.
+        """
+        if self._watched is None:
+            try:
+                self._watched = Watched(self.path, self._read, quiet=True)
+            except (OSError, UnicodeError):
                 raise SecretMissing(f"the file {self.path} cannot be read") from None
-        assert self._text is not None
+        elif fresh:
+            self._watched.renew()
+        return self._watched.value
+
+    def _read(self, path: Path) -> str:
+        self._text = path.read_text(encoding="utf-8").strip() or self._text
         return self._text
 
 
