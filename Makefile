@@ -56,7 +56,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 answers: install ## record the answers of the saved queries anew
 	@$(BIN)/python -m tests.queries.record
 
-explorer: ## build the pages into server/pages/page and server/tables/page (needs Node 20.19 or newer)
+explorer: ## build the pages into server/pages/page and server/pages/tables_page (needs Node 20.19 or newer)
 	@cd explorer && npm ci && npm run build
 
 bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, latencies, requests, lost slots

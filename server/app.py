@@ -30,10 +30,10 @@ from server.http.request_error import RequestError
 from server.http.writing import encode
 from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
+from server.pages.reconcile import reconcile_routes
+from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
-from server.reconcile.page import reconcile_routes
 from server.services import Services, nothing
-from server.tables.browse import page_routes, tables_page
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
 

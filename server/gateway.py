@@ -15,9 +15,9 @@ from resolvers.currency import Currencies
 from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
+from server.execution.operation import Operation
+from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
-from server.http.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
-from server.http.operation import Operation
 from server.settings.live import LiveSettings
 from server.tables.setup import TablesConfig
 from upstream.agents import Agent, Agents

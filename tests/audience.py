@@ -13,8 +13,8 @@ from schema.graph import schema
 from server.execution import trace
 from server.execution.execution import Executor
 from server.execution.limits import Limits
+from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
-from server.http.operation import Operation
 from tests.graph import Graph
 from tests.stand import Sandbox
 from upstream.caching.cache import DayCache, open_store

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from tests.stand import NOON, Sandbox
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream

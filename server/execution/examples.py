@@ -8,8 +8,8 @@ from typing import Any
 
 from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Executor
+from server.execution.operation import Operation
 from server.execution.saved import SavedQuery
-from server.http.operation import Operation
 
 
 async def resolve(

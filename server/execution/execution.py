@@ -14,9 +14,9 @@ from engine.engine import Engine
 from resolvers.nodes import TOO_LARGE
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
 from server.execution.limits import ORDINARY, Limits
+from server.execution.operation import Operation
 from server.execution.request_options import EXPLAIN
 from server.execution.validation import coded, without_suggestion
-from server.http.operation import Operation
 from server.http.request_error import Errors, error, without_names
 from server.http.writing import WrittenAnswer, too_long
 from upstream.call import Call, Reading

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from server.execution.documents import Documents
+from server.execution.operation import Operation
 from server.execution.saved import BrokenQuery
-from server.http.operation import Operation
 from server.http.request_error import RequestError
 
 

@@ -1,9 +1,9 @@
 """The extensions of an answer: the upstream calls, if they were asked for, and how old its rows are."""
 
 from resolvers.session import Session
+from server.execution import freshness
 from server.execution.execution import Outcome
-from server.http import freshness
-from server.http.operation import Operation
+from server.execution.operation import Operation
 
 
 def finish(operation: Operation, session: Session, outcome: Outcome) -> None:

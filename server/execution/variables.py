@@ -23,8 +23,8 @@ from graphql import (
 from strawberry import Schema
 
 from server.execution import documents
+from server.execution.operation import Operation
 from server.execution.saved import SavedQuery
-from server.http.operation import Operation
 
 _AS_JSON = (GraphQLBoolean, GraphQLInt, GraphQLFloat)
 

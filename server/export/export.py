@@ -25,7 +25,7 @@ import orjson
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
-from server.http import freshness
+from server.execution import freshness
 from server.tables.answers import write_file
 from server.tables.arrow import slices
 from server.tables.formats import FORMATS, Format

@@ -28,15 +28,14 @@ from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from server.auth import credentials
 from server.execution import request_options as asked
 from server.execution.execution import FAULT, Executor, Outcome
+from server.execution.freshness import Freshness
 from server.execution.limits import ORDINARY, Limits
+from server.execution.operation import Operation
 from server.execution.registered import RegisteredDocuments
-from server.http import conditions
-from server.http import operation as operations
+from server.http import conditions, operation_reader
 from server.http.error_response import error_body
-from server.http.freshness import Freshness
 from server.http.guards import origins
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
-from server.http.operation import Operation
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
@@ -129,7 +128,7 @@ class GraphQL:
             raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
         if method == "GET":
             origins.check(headers, self._origins)
-            operation = operations.from_query_string(scope["query_string"], self._limits)
+            operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             scope["operation"] = operation.name
             operation = self._registered.resolve(operation, self._executor.documents)
             if self._executor.kind(operation) is OperationType.MUTATION:
@@ -140,7 +139,7 @@ class GraphQL:
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await self._body(headers, receive)
-        operation = operations.from_body(body, headers.get("content-type"), self._limits)
+        operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
         scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from resolvers.reconcile.figures import Difference
+from server.execution.operation import Operation
 from server.gateway import Gateway
-from server.http.operation import Operation
 from server.reconcile.reconciliation import AT_ONCE, People, Reconciliation
 from upstream.reports.table import System
 

@@ -19,10 +19,10 @@ from starlette.types import Receive, Scope, Send
 from resolvers.caller import Caller
 from server.auth.credentials import VARY, carries
 from server.execution.execution import Outcome
+from server.execution.freshness import Freshness
+from server.execution.operation import Operation
 from server.execution.request_options import max_age
 from server.http import conditions
-from server.http.freshness import Freshness
-from server.http.operation import Operation
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.tables import parameters, ranges

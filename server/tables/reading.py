@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from server.execution import freshness
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
-from server.http import freshness
-from server.http.operation import Operation
 from server.http.request_error import error
 from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
 from server.tables.setup import KeptSince

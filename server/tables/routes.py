@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
 from server.http.error_response import error_response
 from server.http.negotiation import wants_page
-from server.http.operation import Operation
 from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
 from server.tables.setup import TablesConfig

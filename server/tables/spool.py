@@ -26,7 +26,7 @@ from pathlib import Path
 
 import structlog
 
-from server.http.freshness import Freshness
+from server.execution.freshness import Freshness
 from server.tables.folders import FolderLock, remove_dead
 from upstream import private
 from upstream.caching.days import microseconds

@@ -17,8 +17,8 @@ from resolvers.caller import Caller
 from schema import graph
 from server.auth.authenticator import Authenticator
 from server.auth.keys import KeyFile, Keys
+from server.execution.operation import Operation
 from server.gateway import Gateway
-from server.http.operation import Operation
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from tests.oracle.business import ADMIN, AGENT_OF_GROUP, NORTH, NOW, ZONES, build

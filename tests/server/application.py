@@ -8,7 +8,7 @@ from strawberry import Schema
 
 from server.app import create_app
 from server.execution.execution import Executor
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from server.services import HttpConfig, Services
 
 EXECUTION = frozenset({"finish", "foresee", "leave", "limits", "settled", "compiled"})

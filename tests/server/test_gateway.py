@@ -7,8 +7,8 @@ import pytest
 
 from resolvers.caller import Caller
 from resolvers.session import Session
+from server.execution.operation import Operation
 from server.gateway import Gateway
-from server.http.operation import Operation
 from server.settings.live import LiveSettings
 from server.settings.reading import load
 from server.settings.settings import NAMES

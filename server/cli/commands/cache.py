@@ -36,7 +36,7 @@ def cache(
     Exit codes: 0; 1 the store is out of reach, or no server has told its figures; 2 an option or a setting is wrong.
     """
     settings = load()
-    from server.http import forgetting
+    from server import forgetting
     from upstream.caching.cache import open_store
     from upstream.caching.store import Pattern
     from upstream.journal import Journal

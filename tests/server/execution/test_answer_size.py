@@ -13,7 +13,7 @@ from schema.graph import schema
 from schema.mapping.entity import Entity
 from server.execution.execution import Executor
 from server.execution.limits import ORDINARY
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from server.settings.settings import Settings
 from tests.graph import Graph
 from tests.server.application import application

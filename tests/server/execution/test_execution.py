@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from schema.graph import schema
 from server.execution.execution import MOST_PLANS, Executor
 from server.execution.limits import Limits
+from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
-from server.http.operation import Operation
 from tests.server import house
 from upstream.resilience.queue import ASKER, Asker
 

@@ -21,8 +21,8 @@ import pytest
 from distributed import LocalCluster
 
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
 from server.export.export import Manifest, WrongExport, export, form_of, missing
-from server.http.operation import Operation
 from server.tables.reading import TableFailed
 from server.tables.table import Tables
 from server.tables.window import TableWindow, window_of

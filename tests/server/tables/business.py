@@ -12,8 +12,8 @@ import httpx
 from resolvers.join import Join, MovementJoin
 from resolvers.session import Session
 from schema.graph import schema
+from server.execution.operation import Operation
 from server.execution.trace import finish
-from server.http.operation import Operation
 from server.tables.setup import TablesConfig
 from tests.server.application import application
 from tests.server.serving import serving

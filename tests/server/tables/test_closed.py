@@ -11,7 +11,7 @@ import pytest
 from resolvers.session import Session
 from schema import graph
 from server.execution.limits import ORDINARY
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from server.tables.setup import TablesConfig
 from tests.server.application import application
 from tests.server.serving import serving

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from server.http.freshness import Freshness
+from server.execution.freshness import Freshness
 from server.tables import spool as spool_module
 from server.tables.folders import PREFIX
 from server.tables.setup import TablesConfig

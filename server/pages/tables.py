@@ -14,7 +14,7 @@ from server.pages.bundle import Bundle
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Table
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent / "tables_page"
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",

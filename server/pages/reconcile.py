@@ -16,9 +16,9 @@ from starlette.routing import BaseRoute, Route
 from server.http.negotiation import wants_page
 from server.http.writing import encode
 from server.pages.bundle import Bundle
+from server.pages.tables import PAGE
 from server.reconcile.reconciliation import COMPARISONS
 from server.reconcile.schedule import MOST_KEPT, Schedule, ScheduledRun
-from server.tables.browse import PAGE
 
 PATH = "/reconcile"
 FILES = f"{PATH}/page"

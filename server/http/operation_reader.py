@@ -1,44 +1,20 @@
 """What a client asks: read from an HTTP request by the GraphQL-over-HTTP specification, or refused with a reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
-from resolvers.caller import EVERYONE, Caller
 from server.execution.complexity import check_variables
 from server.execution.limits import ORDINARY, Limits
-from server.execution.request_options import NOTHING, RequestOptions
+from server.execution.operation import Operation
 from server.http.negotiation import is_json
 from server.http.request_error import RequestError
 
 # The parameters of a request and what each may be; all but `query` may be left out, or null.
 PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
 _KINDS = {str: "a string", dict: "an object"}
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A document, which of its operations to run, with what, for whom, and what the request asks about itself.
-
-    `whole` lists have no pages where the document asks for none: only the server itself asks so, for tables.
-    """
-
-    text: str
-    name: str | None = None
-    variables: dict[str, Any] = field(default_factory=dict)
-    extensions: dict[str, Any] = field(default_factory=dict)
-    asked: RequestOptions = NOTHING
-    caller: Caller = EVERYONE
-    whole: bool = False
-
-    def by(self, caller: Caller, asked: RequestOptions) -> "Operation":
-        """The same, as a caller asks it."""
-        if caller is self.caller and asked is self.asked:
-            return self
-        return Operation(self.text, self.name, self.variables, self.extensions, asked, caller, self.whole)
 
 
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
