@@ -1,7 +1,7 @@
-"""The process that serves: what `gamehub-graph serve` goes on as, once its options are settings in the environment.
+"""The process that serves. `gamehub-graph serve` puts its options into the environment and becomes this process.
 
-The libraries that read a command line stay behind: they take MiBs and serve nobody. What takes long to import is
-imported once the address is had, while the sandbox starts.
+It does not import the libraries of the command line, which take MiBs. Slow imports run after the address is bound,
+while the sandbox starts.
 """
 
 import signal
@@ -18,7 +18,7 @@ from server.settings.reading import WrongSettings, load
 
 
 def main() -> None:
-    """Serve, with the settings of the environment, and end as `gamehub-graph serve` does."""
+    """Serve with the settings of the environment. The exit codes are those of `gamehub-graph serve`."""
     try:
         serve()
     except WrongSettings as error:
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def serve() -> None:
-    """Serve until a signal. Raises WrongSettings and SandboxFailed; ends the process for what else is in the way."""
+    """Serve until a signal. Raises WrongSettings and SandboxFailed. Ends the process for every other obstacle."""
     settings = load()
     logs.set_up(settings.log_level, settings.log_format)
     try:
@@ -52,7 +52,7 @@ def serve() -> None:
             served = create_app(services)
         except BrokenQuery as error:
             end(str(error), FAILED)
-        # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
+        # uvicorn stops gracefully at a signal and raises it again for other handlers. There are none.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         if closed:

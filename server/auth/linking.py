@@ -1,4 +1,4 @@
-"""`POST /tables/NAME.csv/link?…`: a signed link to that table with that query, for whoever may read tables."""
+"""`POST /tables/NAME.csv/link?…`: sign a link to that table with that query, for callers that may read tables."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ _DEFAULT = "1h"
 
 
 def link_routes(callers: Authenticator) -> list[BaseRoute]:
-    """The way to make a link. The lifetime is a parameter of the query, so that no body has to be read."""
+    """Return the route that signs links. The lifetime is a query parameter, so that no body has to be read."""
 
     async def make(request: Request) -> Response:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 @contextmanager
 def progress(title: str, total: int, done: int) -> "Iterator[Callable[[str, Any], None]]":
-    """A bar on stderr that moves on with every partition."""
+    """Show a bar on stderr that moves with every partition."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

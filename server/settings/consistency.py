@@ -1,4 +1,4 @@
-"""What is wrong between settings that are each right in themselves, and in the files that they name."""
+"""Check settings against each other, and the files that they name."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from upstream.transport.secure import check_identity, issuers_in
 
 
 def inconsistencies(settings: Settings) -> list[str]:
-    """What is wrong between settings that are each right in themselves, and in the files they name."""
+    """Describe each contradiction between settings, and each wrong file that they name."""
     lines = _file_lines(settings, "gamehub_token") + _file_lines(settings, "gamelog_agent_token")
     lines += _cache_lines(settings)
     agents_file = settings.gamelog_agents_file is not None
@@ -45,7 +45,7 @@ def inconsistencies(settings: Settings) -> list[str]:
 
 
 def _plain_lines(settings: Settings) -> list[str]:
-    """Return what is wrong with addresses to which this server would speak without encryption."""
+    """Describe each address that this server would call without encryption."""
     if settings.allow_plain_http == "yes":
         return []
     return [
@@ -63,13 +63,13 @@ _PLAIN_DANGERS = {
 
 
 def _goes_plain(url: str | None) -> bool:
-    """Return whether an address is reached over a network without encryption."""
+    """Return whether calls to an address cross a network without encryption."""
     parts = urlsplit(url or "")
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _cache_lines(settings: Settings) -> list[str]:
-    """The same for the address of the cache."""
+    """Describe what is wrong with the address of the cache."""
     lines = _file_lines(settings, "cache_url", lambda _: settings.cache_address)
     if not lines and settings.rate_store == "redis" and not settings.cache_in_redis:
         lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
@@ -77,7 +77,7 @@ def _cache_lines(settings: Settings) -> list[str]:
 
 
 def _caller_lines(settings: Settings) -> list[str]:
-    """The same for the settings of callers."""
+    """Describe what is wrong with the settings of callers."""
     lines = _file_lines(settings, "signing_secret")
     secret = settings.signing_secret
     if not lines and settings.signing_secret_file is not None:
@@ -103,7 +103,7 @@ _PROXIES = ("GAMEHUB_PROXY", "GAMELOG_PROXY", "JWKS_PROXY")
 
 
 def _tls_lines(settings: Settings) -> list[str]:
-    """The same for certificates, keys and the proxy."""
+    """Describe what is wrong with certificates, keys and the proxy."""
     lines = []
     for name in ("GAMEHUB_CA_FILE", "GAMELOG_CA_FILE", "JWKS_CA_FILE"):
         path = getattr(settings, NAMES[name])
@@ -137,7 +137,7 @@ def _has(settings: Settings, name: str) -> bool:
 
 
 def _file_lines(settings: Settings, name: str, read: Callable[[Path], str] = read_token) -> list[str]:
-    """Return what is wrong with a setting that may stand in a file instead."""
+    """Describe what is wrong with a setting that a file may contain instead."""
     path = getattr(settings, f"{name}_file")
     if path is None:
         return []

@@ -9,7 +9,7 @@ from server.settings.values import CACHE_ADDRESS, TOKEN, check_cache_url, check_
 
 
 def read_token(path: Path) -> str:
-    """The token that a file holds; ValueError says what is wrong, without the token."""
+    """Return the token in a file. Raises ValueError, which says what is wrong without the token."""
     text = _read(path).strip()
     if not text:
         raise ValueError(f"names {str(path)!r}, which is empty; allowed is a file that holds {TOKEN}")
@@ -21,7 +21,7 @@ def read_token(path: Path) -> str:
 
 
 def read_cache_url(path: Path) -> str:
-    """Return the address of the cache that a file holds; ValueError says what is wrong, without the address."""
+    """Return the address of the cache in a file. Raises ValueError, which says what is wrong without the address."""
     text = _read(path).strip()
     if not text:
         raise ValueError(f"names {str(path)!r}, which is empty; allowed is a file that holds {CACHE_ADDRESS}")
@@ -33,7 +33,7 @@ def read_cache_url(path: Path) -> str:
 
 
 def read_agents(path: Path) -> dict[str, str]:
-    """The agents' codes by group id; ValueError says what is wrong, without a token."""
+    """Return the codes of the agents by group id. Raises ValueError, which says what is wrong without a token."""
     try:
         agents = orjson.loads(_read(path))
     except orjson.JSONDecodeError as error:

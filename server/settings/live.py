@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 class LiveSettings:
-    """The settings as they stand now: `.env` and the files it names are read again once they have changed.
+    """The current settings: `.env` and the files that it names are read again when they have changed.
 
-    Without `env_file` the settings themselves stay as given, and only the files they name are watched.
+    Without `env_file` the settings themselves stay as given, and only the files that they name are watched.
     """
 
     def __init__(self, settings: Settings, env_file: Path | None = ENV_FILE) -> None:
         self.first = settings
         self._settings = None if env_file is None else Watched(env_file.absolute(), load, settings)
         self._files: dict[tuple[str, Path], Watched[Any]] = {}
-        # Read now, so that a file that is missing or half written at the first call has a last good value.
+        # Read now, so that there is a last good value if a file is missing or half written at the first call.
         try:
             self.gamehub_token()
             self.gamelog_token()
@@ -48,17 +48,17 @@ class LiveSettings:
         return self.now.gamelog_url or ""
 
     def gamelog_token(self) -> str:
-        """The token of the agent of every group that has none of its own."""
+        """Return the token of the default agent, which serves every group without an agent of its own."""
         now = self.now
         return self._token(now.gamelog_agent_token, now.gamelog_agent_token_file)
 
     def signing_secret(self) -> str:
-        """The secret that signs links; empty if there is none."""
+        """Return the secret that signs links; empty if there is none."""
         now = self.now
         return self._token(now.signing_secret, now.signing_secret_file)
 
     def gamelog_agents(self) -> dict[str, str]:
-        """The codes of the agents that are some group's own, by group id."""
+        """Return the codes of the agents of single groups, by group id."""
         path = self.now.gamelog_agents_file
         return {} if path is None else self._file("agents", path, read_agents)
 

@@ -15,7 +15,7 @@ ENV_FILE = Path(".env")
 
 
 class WrongSettings(ValueError):
-    """Settings that cannot be used: one line for each, which says what is wrong and what is allowed, and no secret."""
+    """Settings that cannot be used. Each has one line that says what is wrong and what is allowed, without secrets."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("; ".join(lines))
@@ -23,7 +23,7 @@ class WrongSettings(ValueError):
 
 
 def load(env_file: Path = ENV_FILE) -> Settings:
-    """The settings as they stand, whole and consistent; or WrongSettings."""
+    """Return the settings, complete and consistent. Raises WrongSettings."""
     lines = _misspelt(env_file)
     try:
         settings = Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
@@ -44,7 +44,7 @@ def _line(problem: Mapping[str, Any]) -> str:
     name = str(problem["loc"][0])
     if problem["type"] == "value_error":
         what = str(problem["ctx"]["error"])
-        if not what.startswith(("has", "names", "holds", "is")):  # urlsplit's own
+        if not what.startswith(("has", "names", "holds", "is")):  # a message of urlsplit
             what = "is no address"
     else:
         what = "is not one of the allowed values"
@@ -57,14 +57,14 @@ _OTHERS = ("HTTP_PROXY", "FTP_PROXY", "ALL_PROXY")  # other programs read them
 
 
 def _misspelt(env_file: Path) -> list[str]:
-    """Names in `.env` that look like a setting and are none. The environment is not searched: others use it too."""
+    """Describe names in `.env` that look like a misspelt setting. The environment is skipped: other programs use it."""
     try:
         names = list(dotenv.dotenv_values(env_file)) if env_file.is_file() else []
     except (OSError, UnicodeDecodeError):
-        return []  # said in full when the settings are read
+        return []  # reported when the settings are read
     lines = []
     for name in names:
-        # Short names are anybody's: a HOSTS in `.env` is no misspelt HOST.
+        # Short names may belong to other programs: HOSTS in `.env` is not a misspelt HOST.
         close = get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85) if len(name) >= 8 else []
         if name.upper() in (*NAMES, *_OTHERS):
             continue

@@ -106,7 +106,7 @@ class RequestSettings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        """What a request may cost."""
+        """Return the limits of one request."""
         return Limits(
             body_bytes=self.max_body_bytes,
             seconds=self.request_timeout,
@@ -126,15 +126,15 @@ class RequestSettings(BaseSettings):
 
     @property
     def patience(self) -> ClientTimeouts:
-        """How long a client may take to ask."""
+        """Return how long a client may take to send a request."""
         return ClientTimeouts(self.client_timeout, self.client_timeout, connections=self.max_connections)
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The origins whose pages may ask."""
+        """Return the origins whose pages may send requests."""
         return tuple(origin.strip().lower() for origin in (self.cors_origins or "").split(",") if origin.strip())
 
     @property
     def origin_headers(self) -> tuple[str, ...]:
-        """The headers that pages of these origins may send beside the usual ones."""
+        """Return the headers that pages of these origins may send in addition to the usual ones."""
         return tuple(listed(self.cors_headers))

@@ -43,11 +43,11 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
 
     @property
     def business_zone(self) -> ZoneInfo:
-        """The time zone of the business, in which periods are resolved."""
+        """Return the time zone of the business. Periods are resolved in it."""
         return ZoneInfo(self.business_timezone or self.gamehub_timezone)
 
     def hosts(self, closed: bool) -> tuple[str, ...] | None:
-        """The names that the server answers to beside loopback and its bound address; None: any name."""
+        """Return the host names that the server answers to beside loopback and its bound address; None: any."""
         if closed and self.allowed_hosts is None:
             return None
         return tuple(name for host in (*listed(self.allowed_hosts), self.host) if (name := name_of(host)))
@@ -64,7 +64,7 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
 
     @property
     def uses_sandbox(self) -> bool:
-        """Whether no upstream is set, so that the sandbox stands in."""
+        """Return whether no upstream is set, so that the sandbox replaces both."""
         return self.gamehub_url is None and self.gamelog_url is None
 
     @property
@@ -76,6 +76,6 @@ NAMES = {name.upper(): name for name in Settings.model_fields}
 
 
 def proxy_of(settings: Settings) -> Proxy | None:
-    """Return the proxy of the environment. Raises ValueError for an address that is none."""
+    """Return the proxy of the environment. Raises ValueError for a wrong address."""
     address = settings.https_proxy.get_secret_value() if settings.https_proxy is not None else ""
     return Proxy.of(address, settings.no_proxy or "") if address else None

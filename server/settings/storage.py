@@ -58,18 +58,18 @@ class StorageSettings(BaseSettings):
 
     @cached_property
     def cache_address(self) -> str:
-        """The address of the cache, as `CACHE_URL` or its file has it; read once. Raises ValueError."""
+        """Return the address of the cache from `CACHE_URL` or its file. It is read once. Raises ValueError."""
         path = self.cache_url_file
         return self.cache_url.get_secret_value() if path is None else read_cache_url(path)
 
     @property
     def cache_in_redis(self) -> bool:
-        """Whether the cache is a Redis."""
+        """Return whether the cache is a Redis."""
         return self.cache_address not in ("off", "memory://")
 
     @property
     def trust(self) -> Trust:
-        """Return how long kept rows are trusted."""
+        """Return how long cached rows are trusted."""
         return Trust(
             self.cache_open_seconds,
             self.cache_yesterday_seconds,

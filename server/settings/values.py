@@ -1,4 +1,4 @@
-"""What a value of a setting may be: the types of the table, and their checks."""
+"""The types of the values in the table of settings, and their checks."""
 
 import re
 from enum import Enum
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class UserCodeFrom(Enum):
-    """Which part of a GameHub user is the user's code in Game History (C22)."""
+    """The part of a GameHub user that is the code of the user in Game History."""
 
     USERNAME = "username"
     EXTERNAL_USER_ID = "external_user_id"
@@ -29,7 +29,7 @@ def check_address(value: str) -> str:
         raise ValueError("has no http:// or https:// in front")
     if not parts.hostname:
         raise ValueError("names no host")
-    # An @ behind the host may end a password that holds a slash: then the host is a part of the password.
+    # An @ after the host may end a password with a slash in it. Then the host is a part of the password.
     if "@" in value:
         raise ValueError("holds a user name or password, which would end up in logs")
     if parts.query or parts.fragment:
@@ -42,7 +42,7 @@ def check_address(value: str) -> str:
 def check_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except Exception:  # whatever a file system makes of a strange name, it is not a time zone
+    except Exception:  # a strange name may cause any error of the file system
         raise ValueError(f"is {value!r}, which is no time zone") from None
     return value
 
@@ -54,7 +54,9 @@ def check_cache_url(value: SecretStr) -> SecretStr:
         return value
     if not address.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("is none of these")
-    from upstream.caching import redis_address  # only here: the library takes as long to import as the rest of a start
+    from upstream.caching import (
+        redis_address,
+    )  # imported here because the library takes as long to import as the rest of a start
 
     redis_address.check(address)
     return value
@@ -128,7 +130,7 @@ File = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 def setting(default: T, help: str, allowed: str, **limits: Any) -> T:
-    """A line of the table: the default, what it is for, and what a value may be."""
+    """Define a line of the table: the default, the meaning and the allowed values."""
     return cast(T, Field(default, description=help, json_schema_extra={"allowed": allowed}, **limits))
 
 
