@@ -18,7 +18,7 @@ from server.logs import TOLD
 
 HEADER = "X-Request-Id"
 _HEADER = HEADER.lower().encode()
-QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds by whatever keeps the server running
+QUIET = frozenset({"/healthz", "/readyz"})  # supervisors request these every few seconds
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -40,7 +40,7 @@ class AccessLog:
             return
         began = time.perf_counter()
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-        # No secret, so that a plain random number will do.
+        # It is no secret, so a plain random number is enough.
         request_id = given if _ID.fullmatch(given) else f"{getrandbits(64):016x}"
         told = (_HEADER, request_id.encode())
         status = 0

@@ -17,7 +17,7 @@ from upstream.resilience.waiting_room import WaitingRoom
 
 MOST_RUNNING = 200
 MOST_WAITING = 800
-# Probes are answered whatever the load: a busy server is not a dead one.
+# Probes are always answered: a busy server is not dead.
 _ALWAYS = frozenset({"/healthz", "/readyz"})
 _LONGEST = 30
 
@@ -31,7 +31,7 @@ class Admission:
         self._slots = asyncio.Semaphore(running)
         self._room = WaitingRoom(waiting)
         self._running = 0
-        self._seconds = 0.0  # that a request takes, the last ones counting most
+        self._seconds = 0.0  # duration of a request, a moving average
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _ALWAYS:
@@ -48,7 +48,7 @@ class Admission:
             finally:
                 self._room.leave(asker)
         else:
-            await self._slots.acquire()  # at once
+            await self._slots.acquire()  # does not wait
         self._running += 1
         began = time.monotonic()
         try:
@@ -59,7 +59,7 @@ class Admission:
             self._slots.release()
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # When those who wait now will have had their turn.
+        # The time until the requests that wait now have run.
         wait = min(max(math.ceil(len(self._room) * self._seconds / self._most_running), 1), _LONGEST)
         message = f"The server has more to do than it can: try again in {wait} s."
         # The body is not read, so the connection cannot be used again.

@@ -1,4 +1,4 @@
-"""What a client asks: read from an HTTP request by the GraphQL-over-HTTP specification, or refused with a reason."""
+"""Read the operation of an HTTP request by the GraphQL-over-HTTP specification. Raises RequestError."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from server.execution.operation import Operation
 from server.http.negotiation import is_json
 from server.http.request_error import RequestError
 
-# The parameters of a request and what each may be; all but `query` may be left out, or null.
+# The parameters of a request and their types. All but `query` may be missing or null.
 PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
 _KINDS = {str: "a string", dict: "an object"}
 
 
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
-    """The operation of a POST."""
+    """Return the operation of a POST."""
     if content_type is None or not is_json(content_type):
         raise RequestError(
             415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as Content-Type: application/json, in UTF-8.",
@@ -36,7 +36,7 @@ def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) 
 
 
 def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operation:
-    """The operation of a GET, whose variables and extensions are JSON texts."""
+    """Return the operation of a GET. Its variables and extensions are JSON texts."""
     if len(query_string) > limits.address_bytes:
         most = f"The address's parameters are longer than {limits.address_bytes} bytes: send them by POST."
         raise RequestError(414, "URI_TOO_LONG", most)
@@ -44,7 +44,7 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
         pairs = parse_qsl(
             query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
         )  # fmt: skip
-    except ValueError:  # of decoding, too
+    except ValueError:  # also an error of decoding
         raise _bad("The address's parameters are not in UTF-8, or there are too many of them.") from None
     given: dict[str, Any] = {}
     for name, value in pairs:
