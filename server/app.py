@@ -83,7 +83,7 @@ def create_app(services: Services) -> Starlette:
         executor.run,
         services.tables,
         tables_page,
-        told=executor.limits.introspection,
+        describes=executor.limits.introspection,
     )
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A plan as people read it: a table of the calls, beside what really happened if that is known."""
+"""Show a plan to people: a table of the calls, with the calls that were really made if they are known."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ Told = Mapping[str, Any]
 
 
 def table(explained: Told, trace: Sequence[Told] | None = None) -> Table:
-    """The plan of `extensions.explain`, a line for calls that are alike; `trace` is that of the same operation."""
+    """Return the table of a plan, with one line for equal calls. `trace` is the trace of the same operation."""
     made = _together(trace) if trace is not None else None
     found = Table(
         caption=_summary(explained, trace), caption_justify="left", caption_style="", box=None, pad_edge=False
@@ -34,7 +34,7 @@ def table(explained: Told, trace: Sequence[Told] | None = None) -> Table:
             f"{way['way']}: {way['calls']} × {way['report']}, {_ms(way['price'])} ms" for way in told["rejected"]
         )
         scope = ", ".join(f"{name} {_value(value)}" for name, value in told["parameters"].items())
-        # Of calls that were made one by one the first stands for all, and its key is no scope.
+        # The first of several calls with one key each represents all, so its key is not a scope.
         scope = scope if part is not None else "not foreseen"
         found.add_row(
             told["report"], scope or "all", told["way"] or "alone", *line, ", ".join(told["fields"]), rejected or "-"
@@ -43,14 +43,14 @@ def table(explained: Told, trace: Sequence[Told] | None = None) -> Table:
 
 
 class _CallRow:
-    """The calls of a trace that are alike."""
+    """Calls of a trace that are equal but for their keys."""
 
     def __init__(self, first: Told) -> None:
         self.first = first
         self.steps: list[Told] = []
 
     def line(self) -> list[str]:
-        """Calls, rows, and the milliseconds from the first's start to the last's end."""
+        """Return the calls, the rows, and the milliseconds from the first start to the last end."""
         start = min(step["start"] for step in self.steps)
         end = max(step["start"] + step["seconds"] for step in self.steps)
         hits = sum(step["cache"] == "hit" for step in self.steps)

@@ -9,9 +9,9 @@ from server.execution.request_options import NOTHING, RequestOptions
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, which of its operations to run, with what, for whom, and what the request asks about itself.
+    """A document, the name of its operation, the variables, the caller, and the options of the request.
 
-    `whole` lists have no pages where the document asks for none: only the server itself asks so, for tables.
+    With `whole`, lists without paging arguments are complete. Only the server itself sets it, for tables.
     """
 
     text: str
@@ -23,7 +23,7 @@ class Operation:
     whole: bool = False
 
     def by(self, caller: Caller, asked: RequestOptions) -> "Operation":
-        """The same, as a caller asks it."""
+        """Return the same operation for a caller and its options."""
         if caller is self.caller and asked is self.asked:
             return self
         return Operation(self.text, self.name, self.variables, self.extensions, asked, caller, self.whole)

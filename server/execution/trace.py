@@ -1,4 +1,4 @@
-"""The extensions of an answer: the upstream calls, if they were asked for, and how old its rows are."""
+"""Add the extensions of an answer: the upstream calls, if they are requested, and the age of its rows."""
 
 from resolvers.session import Session
 from server.execution import freshness

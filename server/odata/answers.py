@@ -1,4 +1,4 @@
-"""The answers of the OData service that hold rows."""
+"""Answer the requests for rows of the OData service."""
 
 import asyncio
 import datetime
@@ -35,14 +35,14 @@ _COMPRESSED_FROM = 1024
 
 
 class Entities:
-    """Answers requests for entity sets."""
+    """The entity sets."""
 
     def __init__(self, answers: TableAnswers, setup: TablesConfig) -> None:
         self._answers = answers
         self._setup = setup
 
     async def set(self, table: Table, root: str, rooted: Pairs, request: Request) -> Response:
-        """A page of an entity set. Raises Refusal."""
+        """Return a page of an entity set. Raises RequestError."""
         asked = options.read(table, request.query_params.multi_items(), rooted)
         size, preferred = options.page_size(request.headers.get("prefer"))
         question = await asyncio.to_thread(self._question, table, asked, size, request)
@@ -61,7 +61,7 @@ class Entities:
         return await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare, headers=headers)
 
     async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
-        """`/$count`: how many entities there are. Raises Refusal."""
+        """Return the number of entities, for `/$count`. Raises RequestError."""
         asked = options.read(table, request.query_params.multi_items(), rooted)
         question = await asyncio.to_thread(self._question, table, asked, options.PAGE_ROWS, request)
         found, oldest = await reading.counted(question, self._answers)
@@ -69,7 +69,7 @@ class Entities:
         return Response(str(found), headers=headers, media_type="text/plain")
 
     async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
-        """One entity, by its key. Raises Refusal."""
+        """Return one entity by its key. Raises RequestError."""
         asked = options.read(table, request.query_params.multi_items(), rooted)
         day = key.rpartition(".")[0]
         pairs = list(asked.given)
@@ -117,13 +117,13 @@ class Entities:
             size=asked.token["size"] if asked.token else size,
             token=asked.token,
             caller=request.scope["caller"],
-            # A page that follows another goes on with its rows.
+            # A later page continues with the rows of the earlier one.
             not_before=None if asked.token else self._answers.not_before(request),
         )
 
 
 def _window(day: str) -> tuple[str, str]:
-    """The window that a key stands in: the day that it names, or the part of one. Raises Refusal."""
+    """Return the window of a key: its day, or a part of a day. Raises RequestError."""
     if "/" in day:
         first, last = day.split("/", 1)
         return first, last
@@ -151,7 +151,7 @@ def _following(root: str, table: Table, token: Mapping[str, Any], request: Reque
 
 
 def _accepted(request: Request) -> tuple[bool, bool]:
-    """Whether decimals are wanted as text, and whether without any word about the data."""
+    """Return whether the client wants decimals as text, and whether it wants no metadata."""
     said = request.headers.get("accept", "") + ";" + request.query_params.get("$format", "")
     return bool(_QUOTED.search(said)), bool(_BARE.search(said))
 
