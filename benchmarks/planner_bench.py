@@ -25,9 +25,11 @@ from zoneinfo import ZoneInfo
 from resolvers import edges
 from resolvers.edges import ReportEdge
 from resolvers.join import Join
-from resolvers.plan import MOST_ROWS, Way
+from resolvers.lookup import Lookup
+from resolvers.plan import MOST_ROWS
 from resolvers.prices import Prices
 from resolvers.session import Session
+from resolvers.way import Way
 from schema.graph import schema
 from upstream.caching.cache import CachedShare
 from upstream.call import Answer, Call
@@ -215,7 +217,7 @@ class Ours(Session):
     """The planner as it is."""
 
 
-class Narrow(Session):
+class PerKey(Session):
     """Always one call a key, where a key can be called for."""
 
     @staticmethod
@@ -226,7 +228,7 @@ class Narrow(Session):
         return edge.rows * 1e-6 if edge.by else 1e6
 
 
-class Wide(Session):
+class InBulk(Session):
     """Always one call for all keys, where there is such a call within the cap on its rows."""
 
     @staticmethod
@@ -234,35 +236,35 @@ class Wide(Session):
         return ways[-1] if ways[-1].rows <= MOST_ROWS else ways[0]
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
-        return 1e-6 if edge.wide else 1e6
+        return 1e-6 if edge.bulk else 1e6
 
 
 class Oracle(Session):
     """Takes the way that really is the cheapest: told by the operation which keys it asks for."""
 
-    upstream: Simulated
+    room: Simulated
     ways: dict[str, list[Call]]
 
     def choose(self, ways: Sequence[Way], before: str | None = None) -> Way:  # type: ignore[override]
         if len(ways) == 1:
             return ways[0]
         # The cap on a wide call's rows is a rule for it, too.
-        truth, told = self.upstream.truth, self.ways
-        allowed = [way for way in ways if way.name == "narrow" or truth.rows(told[way.name][0]) <= MOST_ROWS] or ways
+        truth, told = self.room.truth, self.ways
+        allowed = [way for way in ways if way.name == "per_key" or truth.rows(told[way.name][0]) <= MOST_ROWS] or ways
         return allowed[0] if len(allowed) == 1 else min(allowed, key=lambda way: self._price(told[way.name]))
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         if edge.report.code not in A_ROW:
             return math.inf  # R6, whose rooms and days nobody knows yet
         narrow = [Call.of(edge.report, interval, **{edge.by: key}) for key in keys] if edge.by else None
-        wide = [Call.of(edge.wide.report, interval)] if edge.wide else None
+        wide = [Call.of(edge.bulk.report, interval)] if edge.bulk else None
         return min(self._price(calls) for calls in (narrow, wide) if calls is not None)
 
     def _price(self, calls: Sequence[Call]) -> float:
-        return self.upstream.truth.price([call for call in calls if not self.upstream.holds(call)])
+        return self.room.truth.price([call for call in calls if not self.room.holds(call)])
 
 
-PLANNERS: dict[str, type[Session]] = {"ours": Ours, "narrow": Narrow, "wide": Wide, "oracle": Oracle}
+PLANNERS: dict[str, type[Session]] = {"ours": Ours, "per_key": PerKey, "bulk": InBulk, "oracle": Oracle}
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +280,13 @@ class Operation:
         """The calls of each way."""
         edge = self.edge
         assert edge is not None
-        assert edge.wide is not None
+        assert edge.bulk is not None
         told = dict(self.fixed)
         sent = {name: value for name, value in told.items() if name in edge.report.parameters}
-        shared = {name: value for name, value in told.items() if name in edge.wide.report.parameters}
-        shared |= {name: told[source] for name, source in edge.wide.params.items()}
+        shared = {name: value for name, value in told.items() if name in edge.bulk.report.parameters}
+        shared |= {name: told[source] for name, source in edge.bulk.params.items()}
         narrow = [Call.of(edge.report, self.interval, **sent, **{str(edge.by): key}) for key in self.keys]  # type: ignore[arg-type]
-        return {"narrow": narrow, "wide": [Call.of(edge.wide.report, self.interval, **shared)]}
+        return {"per_key": narrow, "bulk": [Call.of(edge.bulk.report, self.interval, **shared)]}
 
     async def run(self, session: Session) -> None:
         """Ask it."""
@@ -297,8 +299,9 @@ class Operation:
         fixed = dict(self.fixed)
         if "group" in fixed:
             # A client finds the users of a group by way of that group.
-            await session.rows(edges.USERS_OF_GROUP, fixed["group"])
-        await asyncio.gather(*(session.rows(self.edge, key, self.interval, exact=False, **fixed) for key in self.keys))
+            await session.rows(Lookup(edges.USERS_OF_GROUP), fixed["group"])
+        lookup = Lookup.of(self.edge, self.interval, exact=False, **fixed)
+        await asyncio.gather(*(session.rows(lookup, key) for key in self.keys))
 
 
 GAMES = "query ($id: ID) { financialMovements(groupId: $id) { nodes { amount game { id room { id } } } } }"

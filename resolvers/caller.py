@@ -1,11 +1,11 @@
-"""Who asks: the name, the groups it may see, and what it may do."""
+"""The caller of an operation: its name, the groups it may see, and its permissions."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who was let in."""
+    """An authenticated caller."""
 
     name: str  # for logs, metrics, limits; never a secret
     groups: frozenset[int] | None = None  # the groups it may see; None: all

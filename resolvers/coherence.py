@@ -1,7 +1,7 @@
-"""Whether the reports of one answer contradict each other because they were read at different times (C25).
+"""Find contradictions between the reports of one answer that were read at different times (C25).
 
-A group's day as three reports have it (R1, R5, R11) must have one set of totals, and the movements of a user (R7) must
-be those of the group (R5). Kept rows may be older than a correction that a later read shows: then both are read again.
+Three reports (R1, R5, R11) must have the same totals for the day of a group. The movements of a user (R7) must be those
+of the group (R5). Cached rows may be older than a correction that a later read shows: then both are read again.
 """
 
 import datetime
@@ -34,7 +34,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A day of which two calls do not say the same; `call` is one of them, `what` identifies the difference."""
+    """A day in which two calls differ. `call` is one of them, and `what` identifies the difference."""
 
     day: datetime.date
     call: Call
@@ -57,21 +57,21 @@ class ReadAnswer:
 
 
 class DayTotals(Protocol):
-    """The days cache, as far as it knows which days changed."""
+    """The day cache, as far as it knows which days changed."""
 
     def outdated(self, readings: Iterable[Reading]) -> bool:
         """Return whether a day was found changed after it was read."""
 
     async def note_changed(self, dates: Sequence[datetime.date], call: Call) -> None:
-        """Note that days changed: what is kept of them is not used any more."""
+        """Record that days changed. Their cached rows are not used any more."""
 
 
 class Coherence:
-    """Decides whether the answer of an operation may be sent. One for all operations of a server.
+    """Decides whether the answer of an operation may be sent. A server has one object for all operations.
 
-    An operation is to be run again if days that it used were found changed meanwhile, or if reports that it read at
-    different times contradict each other: the days are dropped then. A contradiction that remains is the upstream's
-    own. It is remembered, and such answers are sent.
+    An operation runs again if days that it used changed meanwhile, or if reports that it read at different times
+    contradict each other: these days are then dropped from the cache. A contradiction that remains is a fault of the
+    upstream. It is remembered, and such answers are sent.
     """
 
     def __init__(self, kept: DayTotals, zone: ZoneInfo, same_days: bool) -> None:
@@ -81,7 +81,7 @@ class Coherence:
         self._known: dict[Hashable, None] = {}
 
     async def settled(self, reads: Sequence[ReadAnswer], readings: Iterable[Reading]) -> bool:
-        """Return whether the answer may be sent; False if the operation is to be run again."""
+        """Return whether the answer may be sent. If not, the operation must run again."""
         if self._kept.outdated(readings):
             return False
         if len(reads) < 2:
@@ -97,9 +97,9 @@ class Coherence:
 
 
 def contradictions(reads: Sequence[ReadAnswer], zone: ZoneInfo, same_days: bool) -> list[Contradiction]:
-    """Return the days of which answers that were read at different times do not say the same.
+    """Return the days in which answers that were read at different times differ.
 
-    `same_days` says whether the days of R1 are business days: only then its totals can be compared.
+    `same_days` says whether the days of R1 are business days. Only then its totals can be compared.
     """
     by_report: dict[Report, list[ReadAnswer]] = defaultdict(list)
     for read in reads:
@@ -146,7 +146,7 @@ def _whole_days(interval: Interval | None, zone: ZoneInfo) -> list[datetime.date
 
 
 def _totals(read: ReadAnswer, others: Iterable[ReadAnswer], group: int, zone: ZoneInfo) -> Iterable[Contradiction]:
-    """Yield the days of a group whose totals by one report are not those by another."""
+    """Yield the days of a group for which two reports have different totals."""
     for other, both in _shared(read, others, zone):
         ours, theirs = _figures(read, group, zone), _figures(other, group, zone)
         for day in both:
@@ -157,7 +157,7 @@ def _totals(read: ReadAnswer, others: Iterable[ReadAnswer], group: int, zone: Zo
 
 
 def _comparable(read: ReadAnswer) -> bool:
-    """Return whether an answer has no bad value in a column that is compared: such a value contradicts nothing."""
+    """Return whether an answer can be compared: a bad value contradicts nothing."""
     columns = _COLUMNS[read.call.report]
     need(read.answer.rows, columns)
     return columns.isdisjoint(irregular(read.answer.rows))

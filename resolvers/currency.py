@@ -1,4 +1,4 @@
-"""The currency of a group's books (C30): R1, R5 and R11 tell amounts without one, and R7 names it for each movement."""
+"""Find the currency of a group (C30). R1, R5 and R11 have amounts without a currency; R7 names it for each movement."""
 
 import asyncio
 import datetime
@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from resolvers import edges
+from resolvers.lookup import Lookup
 from upstream.errors import NotFound
 from upstream.interval import Interval, dates
 
 if TYPE_CHECKING:
     from resolvers.session import Session
 
-# So many groups are remembered, and so many users of a group are looked up until one of their reports tells.
+# So many groups are remembered. So many users of a group are looked up until one of their reports names a currency.
 MOST = 100_000
 _USERS = 3
 _DAYS = 31
@@ -23,7 +24,7 @@ _COLUMNS = frozenset({"movement_id", "user_id", "timestamp"})
 
 @dataclass(slots=True)
 class Currencies:
-    """The currencies that were found today. One for all operations of a server."""
+    """The currencies that were found today. A server has one object for all operations."""
 
     _day: datetime.date | None = None
     _found: OrderedDict[Hashable, str] = field(default_factory=OrderedDict)
@@ -33,7 +34,7 @@ class Currencies:
         return self._found.get(place) if self._day == today else None
 
     def keep(self, place: Hashable, currency: str, today: datetime.date) -> None:
-        """Remember it until the day is over."""
+        """Remember a currency until the day is over."""
         if self._day != today:
             self._day = today
             self._found.clear()
@@ -43,7 +44,7 @@ class Currencies:
 
 
 async def currencies(session: "Session", groups: Sequence[int | None]) -> list[str | Exception | None]:
-    """Return the currency of each group: None if no movement tells it, or the error that kept it away."""
+    """Return the currency of each group: None if no movement names it, or the error that prevents it."""
     wanted = [group for group in dict.fromkeys(groups) if group is not None]
     values = await asyncio.gather(*(_currency(session, group) for group in wanted), return_exceptions=True)
     found: dict[int | None, str | Exception | None] = {None: None}
@@ -56,7 +57,7 @@ async def currencies(session: "Session", groups: Sequence[int | None]) -> list[s
 
 async def _currency(session: "Session", group: int) -> str | None:
     today = session.now.astimezone(session.zone).date()
-    # A caller of some groups learns it from rows that this caller may see.
+    # A restricted caller learns it only from rows that this caller may see.
     place = (session.caller.groups, group)
     known = session.currencies.known(place, today)
     if known is not None:
@@ -74,7 +75,7 @@ async def _search(session: "Session", group: int, today: datetime.date) -> str |
     """Return the currency that R7 names for the newest movement that R5 lists of the group, of the last month."""
     for days in (0, _DAYS):
         period = dates(today - datetime.timedelta(days=days), today, session.zone)
-        (movements,) = await session.rows_of(edges.MOVEMENTS_OF_GROUP, (group,), period, columns=_COLUMNS)
+        (movements,) = await session.rows_of(Lookup(edges.MOVEMENTS_OF_GROUP, period), (group,), _COLUMNS)
         if isinstance(movements, Exception):
             raise movements
         newest: dict[int, Any] = {}
@@ -84,15 +85,15 @@ async def _search(session: "Session", group: int, today: datetime.date) -> str |
             if len(newest) == _USERS:
                 break
         for user, row in newest.items():
-            found = await _told_by(session, user, row.movement_id, _day(session, row.timestamp))
+            found = await _named_by(session, user, row.movement_id, _day(session, row.timestamp))
             if found is not None:
                 return found
     return None
 
 
-async def _told_by(session: "Session", user: int, movement: int, day: Interval) -> str | None:
+async def _named_by(session: "Session", user: int, movement: int, day: Interval) -> str | None:
     try:
-        row = (await session.rows(edges.TRANSACTIONS_OF_USER, user, day)).find("movement_id", movement)
+        row = (await session.rows(Lookup(edges.TRANSACTIONS_OF_USER, day), user)).find("movement_id", movement)
     except NotFound:
         return None
     return None if row is None else row.currency_id or None

@@ -1,4 +1,4 @@
-"""The days of a group's totals: R1 tells those of GameHub's own clock, R5 what can be added up of other days. Pure."""
+"""Compute the daily totals of a group. R1 has the days of GameHub's clock; R5 is added up for other days. Pure."""
 
 import datetime
 from collections import defaultdict
@@ -12,15 +12,15 @@ from upstream.decoding.money import amount
 from upstream.interval import Interval
 from upstream.reports.rows import DailyMovementRow, GroupMovementRow
 
-# The columns of R1 that movements of R5 add up to exactly: wins are not paid yet, and R5 does not count tickets.
-TOLD = ("total_wagers_real", "total_refunds_real", "total_paid", "net")
+# Movements of R5 add up to these columns of R1 exactly. Wins may not be paid yet, and R5 does not count tickets.
+ADDED_UP = ("total_wagers_real", "total_refunds_real", "total_paid", "net")
 READ = frozenset({"timestamp", "type", "currency_amount", "movement_id"})
 
 
 def days_of_report(interval: Interval, zone: ZoneInfo, gamehub_zone: ZoneInfo) -> Interval | None:
-    """Return the interval as R1 is asked for it; None unless it is made of whole days of GameHub's clock.
+    """Return the interval for R1; None unless it consists of whole days of GameHub's clock.
 
-    An interval of whole days in `zone`, the business time zone, must have just these days on GameHub's clock.
+    An interval of whole days in `zone`, the business time zone, must consist of the same days on GameHub's clock.
     """
     if interval.days is not None and zone.key == gamehub_zone.key:
         return interval
@@ -34,19 +34,19 @@ def days_of_report(interval: Interval, zone: ZoneInfo, gamehub_zone: ZoneInfo) -
 
 
 def business_days(interval: Interval, zone: ZoneInfo) -> Sequence[Piece] | None:
-    """Return the days of the business time zone that an interval is made of; None if it has a part of a day."""
+    """Return the business days of an interval; None if it contains a part of a day."""
     found = pieces(interval, zone)
     return found if found and all(piece.whole for piece in found) else None
 
 
 def unknown_type(rows: Iterable[GroupMovementRow]) -> str | None:
-    """Return the first type of movement of which nobody knows what it adds to, or None."""
+    """Return the first type of movement that no total is known to contain, or None."""
     kinds = dict.fromkeys(row.type for row in rows)
     return next((kind for kind in kinds if kind.casefold() not in PARTS), None)
 
 
 def totals(group: int | None, rows: Iterable[GroupMovementRow], zone: ZoneInfo) -> list[DailyMovementRow]:
-    """Return what R1 would tell of the days of `zone`, as far as movements tell it. A day without any has no row.
+    """Return rows like those of R1 for the days of `zone`, added up from movements. A day without movements has no row.
 
     Refunds and payments are negative, as in R1, and the net is the sum of all three.
     """
@@ -60,9 +60,9 @@ def _row(group: int | None, day: datetime.date, rows: Sequence[GroupMovementRow]
     found = of_movements(rows)
     assert found is not None, "the types are known"
     signed = (found.wagers, EXACT.minus(found.refunds), EXACT.minus(found.paid), found.net)
-    told = {name: amount(f"{value:f}") for name, value in zip(TOLD, signed, strict=True)}
+    added = {name: amount(f"{value:f}") for name, value in zip(ADDED_UP, signed, strict=True)}
     unknown: Any = None  # never read: they are not selected
-    return DailyMovementRow(timestamp=day, group_id=group, total_wins_real=unknown, total_paid_tickets=unknown, **told)
+    return DailyMovementRow(timestamp=day, group_id=group, total_wins_real=unknown, total_paid_tickets=unknown, **added)
 
 
 def _day(microseconds: int, zone: ZoneInfo) -> datetime.date:

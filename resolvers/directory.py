@@ -1,7 +1,7 @@
-"""The users of all groups by their codes on Game History: they decide whose a row of the game log is (C22, C27).
+"""Find the user of a row of the game log by the codes of the users of all groups (C22, C27).
 
-The decision must be the same for every caller. So it is made by the users of all groups, also for a caller who may see
-some groups only. Nothing of the other groups' users is shown.
+The result must be the same for every caller. So the users of all groups are read, also for a caller that may see some
+groups only. Nothing of the users of other groups is shown.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ class DirectoryUsers:
         self._spellings = Spellings(self._of_code)
 
     def owners(self, spelling: str) -> frozenset[str]:
-        """Return the codes that a spelling denotes: none, one, or several if nobody can decide whose it is."""
+        """Return the codes that a spelling may denote: none, one, or several if it is undecided."""
         return self._spellings.owners(spelling)
 
     def of(self, spelling: str) -> UserRow | None:
-        """Return the user whom a spelling denotes, or None. Raise `Incomplete` if nobody can decide it."""
+        """Return the user that a spelling denotes, or None. Raise `Incomplete` if it is undecided."""
         users = [user for code in self.owners(spelling) for user in self._of_code[code]]
         if len(users) > 1:
             raise undecided()
@@ -53,7 +53,7 @@ async def _closed(report: Report) -> Sequence[Any]:
 
 
 class Directory:
-    """The users of each agent, read when they are first needed. `everyone` reads a report without a caller's limits."""
+    """The users of each agent, read at their first use. `everyone` reads a report without the limits of a caller."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class Directory:
         self._users: dict[str, DirectoryUsers] = {}
 
     def close(self) -> None:
-        """Let go of what was read, and of the operation: the two refer to each other."""
+        """Release the rows, and the operation, which refers to this object."""
         self._users.clear()
         self._everyone = _closed
 
     async def users(self, agent: str) -> DirectoryUsers:
-        """Return the users of an agent. Raise the `UpstreamError` that kept them away."""
+        """Return the users of an agent. Raise the `UpstreamError` that prevents it."""
         found = self._users.get(agent)
         if found is None:
             rows: Sequence[UserRow] = await self._everyone(reports.USERS)
@@ -91,7 +91,7 @@ class Directory:
         return named
 
     def _may_serve(self, agent: str, user: UserRow, named: dict[str | None, list[int]]) -> bool:
-        """Whether the agent serves the user's group. A name of several groups stands for all of them (C18)."""
+        """Return whether the agent serves the user's group. A name that several groups have means all of them (C18)."""
         groups = [user.group_id] if user.group_id is not None else named.get(user.fkgroup, [])
         return any(self._agent_of_group(group) == agent for group in groups)
 
@@ -101,7 +101,7 @@ async def settle(
 ) -> dict[str, frozenset[str]]:
     """Return the codes that each spelling denotes, for the spellings that resemble one of the keys.
 
-    A spelling that is a key itself is left out: it denotes that key. No user is read where nothing is to be decided.
+    A spelling that is a key itself is left out: it denotes that key. If nothing is undecided, no user is read.
     """
     wanted = set(keys)
     folded = set(map(fold, wanted))

@@ -1,4 +1,4 @@
-"""The edges of the graph: from keys to the rows of one report, declared once each, with the ways to read them."""
+"""The edges of the graph: from keys to the rows of one report. Each edge is declared once, with the ways to read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,12 +8,16 @@ from upstream.reports.table import Report
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BulkWay:
-    """One call for many keys, whose rows are shared out by `column`.
+class Bulk:
+    """A way to read many keys at once: the rows of `report` are distributed over the keys by `column`.
 
-    `params` name the report's parameters and the fixed values of the edge that fill them. `rows` is how many rows such
-    a call brings a day before it was ever made; where `members` counts the keys of the scope, that many for each.
-    `exact` is False where the rows stand in for those of another report only if both mean the same (C23).
+    It takes one call, or with `each` one call per key of another edge: first that edge is read without a key, then its
+    distinct keys fill the parameter `by` of the report.
+
+    `params` maps parameters of the report to the fixed parameters of the edge that fill them. `rows` is the expected
+    number of rows of one call per day, before such a call was ever made. If `members` is set, that many rows are
+    expected for each of its keys. `exact` is False if the report substitutes another one and may be used only while
+    both agree (C23).
     """
 
     report: Report
@@ -22,44 +26,53 @@ class BulkWay:
     params: Mapping[str, str] = field(default_factory=dict)
     members: "ReportEdge | None" = None
     exact: bool = True
+    each: "ReportEdge | None" = None
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that `each` and `by` come together."""
+        if (self.each is None) != (self.by is None):
+            raise ValueError(f"Bulk({self.report.code}): give `each` and `by` together")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportEdge:
     """From a key to the rows of one report.
 
-    Narrow, it is one call a key, which the parameter `by` takes; `rows` is how many rows that brings a day before it
-    was ever made. `keep` keeps only the rows whose column holds a fixed value. `one` says that the key names one
-    entity, which `column` holds. An unknown key is an error, unless `one` or `maybe` says that it has no rows.
-    `loose` says that the key is a user code, which the upstream may compare loosely, and spell differently (C27).
+    `by` is the parameter that takes a single key, None if the report has none. `rows` is the expected number of rows
+    of one key per day, before such a call was ever made. `bulk` reads many keys at once. `keep` is a column and a fixed
+    parameter: only rows in which both are equal are kept. `one` means that a key names one entity, which `column`
+    holds. An unknown key is an error, unless `one` or `maybe` says that it has no rows. `loose` means that the key is a
+    user code, which the upstream may compare loosely and spell differently (C27).
     """
 
     report: Report
     by: str | None
     column: str
     rows: float = 1
-    wide: BulkWay | None = None
+    bulk: Bulk | None = None
     keep: tuple[str, str] | None = None
     one: bool = False
     maybe: bool = False
     loose: bool = False
 
 
-def _whole(report: Report, column: str, rows: float) -> BulkWay:
-    return BulkWay(report, column, rows)
+def _whole(report: Report, column: str, rows: float) -> Bulk:
+    """Return the way that reads the whole report."""
+    return Bulk(report, column, rows)
 
 
-GROUP_BY_ID = ReportEdge(reports.GROUPS, "id", "id", wide=_whole(reports.GROUPS, "id", 100), one=True)
-GROUP_BY_NAME = ReportEdge(reports.GROUPS, None, "name", wide=_whole(reports.GROUPS, "name", 100))
-USER_BY_ID = ReportEdge(reports.USERS, "id", "id", wide=_whole(reports.USERS, "id", 1_000), one=True)
+GROUP_BY_ID = ReportEdge(reports.GROUPS, "id", "id", bulk=_whole(reports.GROUPS, "id", 100), one=True)
+GROUP_BY_NAME = ReportEdge(reports.GROUPS, None, "name", bulk=_whole(reports.GROUPS, "name", 100))
+USER_BY_ID = ReportEdge(reports.USERS, "id", "id", bulk=_whole(reports.USERS, "id", 1_000), one=True)
 USER_BY_USERNAME = ReportEdge(
-    reports.USERS, "username", "username", wide=_whole(reports.USERS, "username", 1_000), one=True
+    reports.USERS, "username", "username", bulk=_whole(reports.USERS, "username", 1_000), one=True
 )
 USER_BY_EXTERNAL_ID = ReportEdge(
-    reports.USERS, None, "external_user_id", wide=_whole(reports.USERS, "external_user_id", 1_000), one=True
+    reports.USERS, None, "external_user_id", bulk=_whole(reports.USERS, "external_user_id", 1_000), one=True
 )
 USERS_OF_GROUP = ReportEdge(
-    reports.USERS, "fkgroup", "group_id", rows=50, wide=_whole(reports.USERS, "group_id", 1_000)
+    reports.USERS, "fkgroup", "group_id", rows=50, bulk=_whole(reports.USERS, "group_id", 1_000)
 )
 TRANSACTIONS_OF_USER = ReportEdge(reports.USER_TRANSACTIONS, "user_id", "user_id", rows=20)
 # What the users of a group did in that group: R7 of each, or R5 of the group once it is known to say the same.
@@ -69,7 +82,7 @@ TRANSACTIONS_IN_GROUP = ReportEdge(
     "user_id",
     rows=20,
     keep=("group_id", "group"),
-    wide=BulkWay(reports.GROUP_MOVEMENTS, "user_id", 20, {"group_id": "group"}, members=USERS_OF_GROUP, exact=False),
+    bulk=Bulk(reports.GROUP_MOVEMENTS, "user_id", 20, {"group_id": "group"}, members=USERS_OF_GROUP, exact=False),
 )
 # The same without `inGroup`, for an operator who knows that users never leave their group (MOVEMENT_JOIN=trust).
 TRANSACTIONS_AT_HOME = replace(TRANSACTIONS_IN_GROUP, keep=None)
@@ -77,10 +90,10 @@ MOVEMENTS_OF_GROUP = ReportEdge(reports.GROUP_MOVEMENTS, "group_id", "group_id",
 DAILY_MOVEMENTS_OF_GROUP = ReportEdge(reports.DAILY_MOVEMENTS, "groupid", "group_id")
 FINANCIAL_MOVEMENTS_OF_GROUP = ReportEdge(reports.FINANCIAL_MOVEMENTS, "group_id", "group_id", rows=1_000)
 GAMES_OF_ROOM = ReportEdge(
-    reports.ROOM_GAMES, "bs_room_id", "room_id", rows=100, wide=_whole(reports.ROOM_GAMES, "room_id", 300)
+    reports.ROOM_GAMES, "bs_room_id", "room_id", rows=100, bulk=_whole(reports.ROOM_GAMES, "room_id", 300)
 )
 # The games that movements of a period name are mostly games of that period.
-GAMES_OF_PERIOD = ReportEdge(reports.ROOM_GAMES, None, "id", wide=_whole(reports.ROOM_GAMES, "id", 300))
+GAMES_OF_PERIOD = ReportEdge(reports.ROOM_GAMES, None, "id", bulk=_whole(reports.ROOM_GAMES, "id", 300))
 GAMES_ON_SALE_OF_ROOM = ReportEdge(reports.GAMES_ON_SALE, "bs_room_id", "bs_room_id", rows=100)
 GAME_DETAIL_BY_ID = ReportEdge(reports.GAME_DETAIL, "id", "game_id", one=True, rows=100)
 GAME_SUMMARY_BY_ID = ReportEdge(reports.GAME_SUMMARY, "id", "bs_game_id_main", one=True)
@@ -90,7 +103,7 @@ LOGS_OF_USER = ReportEdge(
     "user_code",
     "user_code",
     rows=20,
-    wide=_whole(reports.GAME_LOGS, "user_code", 500),
+    bulk=_whole(reports.GAME_LOGS, "user_code", 500),
     maybe=True,
     loose=True,
 )

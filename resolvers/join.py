@@ -1,4 +1,4 @@
-"""Whether R5 may stand in for R7: settled by comparing both on a sample, once a day for each upstream (C23)."""
+"""Decide whether R5 may substitute R7, by comparing both on a sample once a day for each upstream (C23)."""
 
 import datetime
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ log = structlog.get_logger("gamehub_graph")
 
 
 class MovementJoin(Enum):
-    """MOVEMENT_JOIN: how far R5 is trusted to stand in for R7."""
+    """The setting MOVEMENT_JOIN: how far R5 is trusted as a substitute for R7."""
 
     VERIFY = "verify"
     TRUST = "trust"
@@ -19,18 +19,18 @@ class MovementJoin(Enum):
 
 
 class JoinLedger(Protocol):
-    """Where a comparison is written down, so that a restart does not repeat it."""
+    """Stores the result of a comparison, so that a restart does not repeat it."""
 
     def noted(self, name: str) -> str | None:
-        """What was noted last under this name."""
+        """Return the last text under this name."""
 
     def note(self, name: str, text: str) -> None:
-        """Note it."""
+        """Store a text under a name."""
 
 
 @dataclass(slots=True)
 class Join:
-    """The state of the comparison. One for all operations of a server; `upstream` tells one upstream from another."""
+    """The state of the comparison. A server has one object for all operations. `upstream` identifies the upstream."""
 
     mode: MovementJoin = MovementJoin.VERIFY
     ledger: JoinLedger | None = None
@@ -40,7 +40,7 @@ class Join:
     _loaded: bool = field(default=False)
 
     def settled(self, today: datetime.date) -> bool | None:
-        """Whether the reports agree today; None if that is still to be found out."""
+        """Return whether the reports agree today; None if they were not compared yet."""
         if self.mode is MovementJoin.NEVER:
             return False
         if self.mode is MovementJoin.TRUST:
@@ -58,10 +58,10 @@ class Join:
         return f"movement join {self.upstream}".rstrip()
 
     def settle(self, today: datetime.date, agrees: bool) -> bool:
-        """Note the outcome of a comparison, which is told back."""
+        """Store the result of a comparison, and return it."""
         self._day, self._agrees = today, agrees
         if not agrees:
-            log.warning("movement_join.differs", detail="R5 and R7 do not tell the same movements: R7 is read today")
+            log.warning("movement_join.differs", detail="R5 and R7 list different movements: R7 is read today")
         if self.ledger is not None:
             self.ledger.note(self._name, f"{today} {'agrees' if agrees else 'differs'}")
         return agrees

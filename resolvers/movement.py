@@ -1,15 +1,15 @@
-"""A movement of money as its two reports tell it: R7 from the user's wallet, R5 without that sign (C19, C20, C23)."""
+"""Compare a movement of money in its two reports: R7 has the sign of the user's wallet, R5 does not (C19, C20, C23)."""
 
 from collections.abc import Iterable
 
 from upstream.reports.rows import GroupMovementRow, UserTransactionRow
 
-# "Bingo - Wager Cancelled" moves money the other way, and who knows what another type does: only these are known.
+# Only these types have a known sign. "Bingo - Wager Cancelled" moves money the other way; others are not documented.
 SIGNS = {"bingo - wager": "-", "bingo - refund": "", "bingo - prize": "", "bingo - jackpot": ""}
 
 
 def wallet_amount(kind: str, amount: str) -> str | None:
-    """The amount of a group's movement as its user's wallet sees it, or None for a type whose sign is not known."""
+    """Return the amount of a group's movement with the sign of the user's wallet; None if the sign is not known."""
     sign = SIGNS.get(kind.casefold())
     if sign is None or amount.startswith("-"):
         return None
@@ -17,16 +17,16 @@ def wallet_amount(kind: str, amount: str) -> str | None:
 
 
 def same(of_users: Iterable[UserTransactionRow], of_group: Iterable[GroupMovementRow]) -> bool:
-    """Whether two reports tell the same movements: the same ids, with the same times, types and amounts."""
-    told = {row.movement_id: (row.timestamp, row.movement_type, row.currency_amount) for row in of_users}
+    """Return whether two reports list the same movements: equal ids, times, types and amounts."""
+    wallets = {row.movement_id: (row.timestamp, row.movement_type, row.currency_amount) for row in of_users}
     others = {row.movement_id: row for row in of_group}
-    if told.keys() != others.keys():
+    if wallets.keys() != others.keys():
         return False
-    for id, (timestamp, kind, amount) in told.items():
+    for id, (timestamp, kind, amount) in wallets.items():
         row = others[id]
         wallet = wallet_amount(row.type, row.currency_amount)
         if wallet is None:
-            # No sign is claimed for this type, so the amounts need only be alike without it.
+            # The sign of this type is not known, so the amounts are compared without it.
             wallet, amount = row.currency_amount.lstrip("-"), amount.lstrip("-")
         if (row.timestamp, row.type, wallet) != (timestamp, kind, amount):
             return False

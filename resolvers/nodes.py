@@ -1,4 +1,4 @@
-"""The nodes that one operation builds: counted before they are built, bounded, and built in turns with other work."""
+"""Count and limit the nodes that one operation builds, and give other work its turn between them."""
 
 import asyncio
 
@@ -14,32 +14,32 @@ TURN = 2_000
 
 
 class AnswerTooLarge(GraphQLError):
-    """An answer that would be larger than an operation may make it. It ends the whole operation."""
+    """The answer would be too large. This error ends the whole operation."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"{message} {ADVICE}", extensions={"code": TOO_LARGE})
 
 
 class Nodes:
-    """The count of one operation. `most` is the largest number of nodes that it may build; None is no bound."""
+    """The node count of one operation. `most` is the largest number of nodes that it may build; None means no limit."""
 
-    __slots__ = ("_door", "_since", "count", "most")
+    __slots__ = ("_one_by_one", "_since", "count", "most")
 
     def __init__(self, most: int | None = None) -> None:
         self.most = most
         self.count = 0
         self._since = 0
-        self._door: asyncio.Lock | None = None  # most operations build few nodes
+        self._one_by_one: asyncio.Lock | None = None  # most operations build few nodes
 
     def take(self, number: int) -> None:
-        """Count nodes that are about to be built. Raises AnswerTooLarge once there are too many, and ever after."""
+        """Count nodes before they are built. Raise `AnswerTooLarge` if there are too many, and at every later call."""
         self.count += number
         self.check()
 
     async def enter(self, number: int, *, alone: bool) -> None:
-        """Count nodes of lists that are ready. Raises AnswerTooLarge before one of them is built.
+        """Count the nodes of lists that are ready. Raise `AnswerTooLarge` before one of them is built.
 
-        `alone`, a list is one of many that the engine resolves by themselves: all that are ready are counted first.
+        `alone` means that the engine resolves many such lists one by one: all that are ready are counted first.
         """
         self.take(number)
         if alone and self.count > TURN:
@@ -47,20 +47,20 @@ class Nodes:
             self.check()
 
     def check(self) -> None:
-        """Raise AnswerTooLarge if more nodes were counted than may be built."""
+        """Raise `AnswerTooLarge` if more nodes were counted than may be built."""
         if self.most is not None and self.count > self.most:
             raise AnswerTooLarge(f"The answer has more than {self.most:,} nodes, and may not have more.")
 
     async def turn(self, number: int) -> None:
-        """Let others have a turn when many nodes were built since the last one.
+        """Give other work its turn if many nodes were built since the last turn.
 
-        Tasks of one operation that become ready in the same turn of the loop pass one after the other.
+        Tasks of one operation that become ready in the same turn continue one after the other.
         """
         if not number:
             return
-        if self._door is None:
-            self._door = asyncio.Lock()
-        async with self._door:
+        if self._one_by_one is None:
+            self._one_by_one = asyncio.Lock()
+        async with self._one_by_one:
             self._since += number
             if self._since >= TURN:
                 self._since = 0

@@ -1,48 +1,123 @@
-"""The planner: which calls answer these keys, and which reports answer these columns. Pure: it calls nothing.
+"""The planner decides which calls read some keys, and which reports provide some columns. It is pure: it calls nothing.
 
-Exact comes before cheap: a way that is not known to give the same rows is not among those to choose from.
+Exact comes before cheap: a way that may give other rows than the edge's own report is no candidate.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, TypeVar
 
-from upstream.reports.table import Report
+from resolvers.lookup import Lookup
+from resolvers.way import PER_KEY, Way
+from upstream.errors import NotFound, Overloaded, Unauthenticated, Unavailable, UpstreamError
 
 SourceT = TypeVar("SourceT")
+Choose = Callable[[Sequence[Way], str | None], Way]
 
-# A wide call of more rows than this is not made, however many narrow ones it would save.
+# A bulk call of more rows than this is not made, however many single calls it would save.
 MOST_ROWS = 500_000
-# A way that was taken before is left only for one that is cheaper by this much: figures move, plans should not flap.
+# The way of the last time is left only for one that is cheaper by this factor: prices move, plans should not flap.
 STAY = 0.85
+# Two reports are compared by the rows of so many keys.
+SAMPLE = 3
+# So many keys are tried one by one after a bulk call failed. If all of them fail, the others are not tried.
+TRIED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way to read some keys: so many calls of a report, so many rows in all, and what that costs in seconds."""
+@dataclass(slots=True)
+class Known:
+    """What is known about a lookup and its keys before a plan is made.
 
-    name: str
-    report: Report
-    calls: int
-    rows: float
-    price: float
+    `per_key` and `bulk` are the two ways with their prices, None where the edge does not have them. `agrees` says
+    whether a substitute report agrees with the edge's own today, None if they were not compared yet. `cached` is the
+    share of each way, by name, that needs no upstream request. `before` is the way that was taken last time.
+    """
 
-    def told(self) -> dict[str, Any]:
-        """As an explanation or a trace has it."""
-        return {
-            "way": self.name,
-            "report": self.report.code,
-            "calls": self.calls,
-            "rows": round(self.rows),
-            "price": round(self.price, 6),
-        }
+    per_key: Way | None
+    bulk: Way | None
+    agrees: bool | None = None
+    cached: Mapping[str, float] = field(default_factory=dict)
+    before: str | None = None
 
 
-def choose(ways: Sequence[Way], before: str | None = None) -> Way:
-    """The cheapest way; of equally cheap ones the first. `before` names the way that was taken last time.
+@dataclass(slots=True)
+class Plan:
+    """How keys are read: one way, the ways that were rejected, and what to do if the way fails.
 
-    A wide way of too many rows is left out, unless there is no other.
+    If `verify` is set, the bulk rows of a sample of keys are compared with the rows of the edge's own report first.
+    `fallback` reads keys one by one where the bulk rows cannot be used; None if the edge cannot do that.
+    """
+
+    way: Way
+    rejected: Sequence[Way] = ()
+    fallback: Way | None = None
+    verify: bool = False
+
+
+def candidates(lookup: Lookup, keys: Sequence[Any], known: Known) -> list[Way]:
+    """Return the ways that give the right rows for these keys. There is always at least one."""
+    found = []
+    if known.per_key is not None:
+        found.append(known.per_key)
+    if known.bulk is not None and (known.per_key is None or (len(keys) > 1 and _allowed(lookup, len(keys), known))):
+        found.append(known.bulk)
+    return found
+
+
+def _allowed(lookup: Lookup, keys: int, known: Known) -> bool:
+    bulk = lookup.edge.bulk
+    if bulk is None or bulk.exact:
+        return bulk is not None
+    if lookup.exact:
+        return False
+    # A comparison reads a sample of keys one by one. Only with more keys does the bulk call save calls.
+    return keys > SAMPLE if known.agrees is None else known.agrees
+
+
+def plan(lookup: Lookup, keys: Sequence[Any], known: Known, choose: Choose | None = None) -> Plan:
+    """Return how these keys are read. `choose` replaces the planner's own choice, for comparisons."""
+    ways = candidates(lookup, keys, known)
+    way = ways[0]
+    if len(ways) > 1:
+        if known.cached:
+            ways = [replace(each, price=each.price * (1 - known.cached.get(each.name, 0.0))) for each in ways]
+        way = (choose or cheapest)(ways, known.before)
+    if way.name == PER_KEY:
+        return Plan(way, [other for other in ways if other is not way])
+    bulk = lookup.edge.bulk
+    assert bulk is not None
+    rejected = [other for other in ways if other is not way]
+    return Plan(way, rejected, rejected[0] if rejected else known.per_key, not bulk.exact and known.agrees is None)
+
+
+def sample(keys: Sequence[Any], shares: Mapping[Hashable, Sequence[Any]]) -> list[Any]:
+    """Return the keys by which two reports are compared, given the bulk rows of each key.
+
+    The keys with most rows say most. A key without rows says something, too.
+    """
+    return sorted(keys, key=lambda key: len(shares.get(key, ())), reverse=True)[:SAMPLE]
+
+
+def trials(error: UpstreamError) -> int:
+    """Return how many keys are tried one by one after a bulk call failed with this error.
+
+    A system that fails altogether is not called once for each key.
+    """
+    if isinstance(error, Overloaded):
+        return 0
+    return 1 if isinstance(error, Unavailable | Unauthenticated) else TRIED
+
+
+def answered(result: Any) -> bool:
+    """Return whether a call for one key was answered: with rows, or with the message that there is no such key."""
+    return not isinstance(result, UpstreamError) or isinstance(result, NotFound)
+
+
+def cheapest(ways: Sequence[Way], before: str | None = None) -> Way:
+    """Return the cheapest way; of equally cheap ones the first. `before` names the way that was taken last time.
+
+    A bulk way of too many rows is left out, unless there is no other way.
     """
     allowed = [way for way in ways if way.calls > 1 or way.rows <= MOST_ROWS] or list(ways)
     best = min(allowed, key=lambda way: way.price)
@@ -53,10 +128,10 @@ def choose(ways: Sequence[Way], before: str | None = None) -> Way:
 
 
 def cover(needs: Iterable[Collection[SourceT]], prices: Mapping[SourceT, float]) -> tuple[SourceT, ...]:
-    """The cheapest set of sources that serves every need; of equally cheap ones the smallest, then the first listed.
+    """Return the cheapest set of sources that serves every need; of equally cheap sets the smallest, then the first.
 
-    A need is the collection of sources any one of which serves it; one that no source serves is left out. Sources come
-    back in the order of `prices`.
+    A need is a collection of sources of which any one serves it. A need that no source serves is left out. The result
+    has the order of `prices`.
     """
     if len(prices) == 1:
         return tuple(source for source in prices if any(source in need for need in needs))

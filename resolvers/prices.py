@@ -1,7 +1,6 @@
-"""What calls cost, learnt from the calls that were made: moving figures, with sane priors for a cold start.
+"""The prices of calls, learnt from the calls that were made, with priors for a cold start.
 
-A call costs a latency and a share for each row; how many rows it brings is learnt per scope and day. Figures are
-seconds and rows; nothing here is measured twice or asked of anybody.
+A call costs its latency, and a time for each row. How many rows it returns is learnt for each scope and day.
 """
 
 from collections import Counter
@@ -15,24 +14,24 @@ from upstream.reports.rows import Row
 from upstream.reports.table import Report, System
 from upstream.resilience.bucket import Bucket
 
-# How much a new figure weighs against all before it; figures of a whole kind of calls move more slowly, as the calls
-# of a kind differ among themselves. And how many observations the prior stands for.
+# The weight of a new figure against all earlier ones. Figures of a whole kind of calls move more slowly, since calls of
+# a kind differ. The prior weighs like so many observations.
 WEIGHT = 0.2
 KIND_WEIGHT = 0.005
 PRIOR = 0.5
 
 LATENCY = 0.05  # seconds to the first row, until it is known better
 PER_ROW = 1e-5  # seconds to read a row: transfer and decoding
-# Answers that differ by fewer rows than this tell more of the network's moods than of the price of a row.
+# If answers differ by fewer rows than this, their times say more about the network than about the price of a row.
 TELLING_ROWS = 1_000
-# How many calls a system answers side by side, as its transport lets them.
+# How many calls a system answers at the same time, as its transport allows.
 PARALLEL = {System.GAMEHUB: 16, System.GAMELOG: 8}
 MOST_SCOPES = 10_000
 
 
 @dataclass(slots=True)
 class LineFit:
-    """Seconds as a line over rows, by least squares with exponential forgetting, drawn towards a prior.
+    """The seconds of a call as a line over its rows: least squares with exponential forgetting and a prior.
 
     The prior latency weighs less than one observation and is soon forgotten; the prior slope weighs like answers that
     differ by `TELLING_ROWS`.
@@ -46,7 +45,7 @@ class LineFit:
     _per_row: float | None = None  # until the next call is learnt
 
     def learn(self, rows: int, seconds: float) -> None:
-        """Take in one call that brought so many rows in so many seconds."""
+        """Learn from one call: its rows and its seconds."""
         keep = 1 - WEIGHT
         self.weight = self.weight * keep + 1
         self.rows = self.rows * keep + rows
@@ -57,7 +56,7 @@ class LineFit:
 
     @property
     def per_row(self) -> float:
-        """Seconds a row."""
+        """Return the seconds for each row."""
         if self._per_row is None:
             self._per_row = self._slope()
         return self._per_row
@@ -68,36 +67,35 @@ class LineFit:
         covariance = self.rows_seconds / self.weight - mean * self.seconds / self.weight
         pull = TELLING_ROWS * TELLING_ROWS
         slope = (covariance + pull * PER_ROW) / (variance + pull)
-        # A quiet or a noisy moment can turn the line upside down; a row is neither free nor a matter of milliseconds.
+        # Noise can turn the line upside down. A row is neither free nor does it take milliseconds.
         return min(max(slope, PER_ROW / 5), PER_ROW * 100)
 
     @property
     def latency(self) -> float:
-        """Seconds of a call that brings nothing."""
+        """Return the seconds of a call without rows."""
         return max((self.seconds - self.per_row * self.rows) / self.weight, 1e-4)
 
 
 @dataclass(slots=True)
 class Mean:
-    """A mean: of all values at first, then a moving one in which a new value has this weight."""
+    """A mean of all values at first, later a moving mean in which a new value has this weight."""
 
     weight: float = WEIGHT
     value: float = 0.0
     count: int = 0
 
     def learn(self, value: float) -> None:
-        """Take in one more value."""
+        """Learn one more value."""
         self.count += 1
         self.value += max(self.weight, 1 / self.count) * (value - self.value)
 
 
 @dataclass(slots=True)
 class Prices:
-    """The figures of all reports. One for all operations of a server: what one learns, the next one knows.
+    """The prices of all reports. A server has one object for all operations, which learn from each other.
 
-    Calls cost the same whoever sees their rows; `scope` says whose samples are meant where callers see different rows.
-    `buckets` are those of the systems that allow so many calls a minute, and `ahead` the calls that are only predicted:
-    they have taken no token yet.
+    Calls cost the same for every caller. `scope` selects the samples where callers see different rows. `buckets` belong
+    to the systems that limit the calls per minute. `ahead` counts calls that are only predicted and took no token yet.
     """
 
     parallel: Mapping[System, int] = field(default_factory=lambda: PARALLEL)
@@ -108,11 +106,12 @@ class Prices:
     scope: Hashable = None
     _lines: dict[str, LineFit] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
+    _distinct: dict[Hashable, Mean] = field(default_factory=dict)
 
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
-        """Take in a call that was answered, in so many seconds from when it had a slot of its system.
+        """Learn from an answered call. `seconds` count from the moment at which it got a slot of its system.
 
-        One that is not `typical` says nothing of other scopes.
+        A call that is not `typical` says nothing about other scopes.
         """
         report = call.report
         line = self._lines.get(report.code)
@@ -130,51 +129,51 @@ class Prices:
             mean.learn(rows / days)
 
     def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
-        """Keep what a call brought, from wherever it came, as a sample of what it is going to bring."""
+        """Keep the rows of a call, also cached ones, as a sample for predictions."""
         self.samples.keep(call, rows, unknown, self.scope)
 
     def sample(self, call: Call) -> Sample | None:
-        """What this very call brought last."""
+        """Return the last answer of exactly this call."""
         return self.samples.of(call, self.scope)
 
     def sample_like(self, call: Call) -> Sample | None:
-        """What the call that is most like it brought last."""
+        """Return the last answer of the most similar call."""
         return self.samples.like(call, self.scope)
 
     def expected(self, call: Call, prior: float) -> float:
-        """How many rows of a call are likely to be seen, which are fewer than it brings where a scope is set."""
+        """Return how many rows of a call the caller will probably see: fewer than all where a scope is set."""
         if self.scope is None:
             return self.rows(call, prior)
         like = self.sample_like(call)
         return prior * length(call) if like is None else float(like.count)
 
     def latency(self, report: Report) -> float:
-        """Seconds of a call of this report that brings nothing."""
+        """Return the seconds of a call of this report without rows."""
         return self._line(report).latency
 
     def per_row(self, report: Report) -> float:
-        """Seconds that a row of this report adds."""
+        """Return the seconds that a row of this report adds."""
         return self._line(report).per_row
 
     def rows(self, call: Call, prior: float) -> float:
-        """How many rows a call is likely to bring: as this scope did before, as such scopes did, or `prior` a day."""
+        """Return how many rows a call will probably return: as its scope did, as such scopes did, or `prior` per day."""
         known = self.rows_of_scope(call)
         return self.rows_of_kind(call, prior) if known is None else known
 
     def rows_of_scope(self, call: Call) -> float | None:
-        """How many rows a call of this very scope is likely to bring; None if none was made yet."""
+        """Return how many rows a call of exactly this scope will probably return; None if there was none yet."""
         mean = self._rows.get((call.report.code, scope_of(call)))
         return None if mean is None else mean.value * length(call)
 
     def rows_of_kind(self, call: Call, prior: float) -> float:
-        """How many rows a call of this kind is likely to bring, whatever its key."""
+        """Return how many rows a call of this kind will probably return, whatever its key."""
         mean = self._rows.get((call.report.code, _kind_of(call)))
         return (prior if mean is None else mean.value) * length(call)
 
     def seconds(self, report: Report, calls: int, rows: float) -> float:
-        """The price of so many calls that bring so many rows in all: calls run side by side, rows do not.
+        """Return the price of calls with these rows in all. Calls run at the same time, rows are read one by one.
 
-        Where the vendor does not allow so many calls now, the wait for the last of them belongs to the price.
+        If the vendor does not allow so many calls now, the wait for the last of them is part of the price.
         """
         line = self._line(report)
         price = calls * line.latency / self.parallel[report.system] + rows * line.per_row
@@ -184,21 +183,30 @@ class Prices:
         ahead = self.ahead[report.system]
         return price + bucket.wait(ahead + calls) - bucket.wait(ahead)
 
+    def distinct(self, edge: Hashable, prior: float) -> float:
+        """Return how many distinct keys an edge is likely to have that is read without a key."""
+        mean = self._distinct.get(edge)
+        return prior if mean is None else mean.value
+
+    def learn_distinct(self, edge: Hashable, keys: int) -> None:
+        """Learn how many distinct keys an edge had. There is one figure for each declared edge."""
+        self._distinct.setdefault(edge, Mean()).learn(keys)
+
     def _line(self, report: Report) -> LineFit:
         return self._lines.get(report.code, _UNKNOWN)
 
     def remember(self, place: Hashable, way: str) -> None:
-        """Note the way that was taken, so that the next plan does not flap."""
+        """Remember the way that was taken, so that the next plan does not flap."""
         if len(self.taken) >= MOST_SCOPES:
             self.taken.pop(next(iter(self.taken)))
         self.taken[place] = way
 
     def within(self, scope: Hashable) -> "Prices":
-        """The same figures, for a caller who sees the rows of this scope alone."""
+        """Return the same prices for a caller that sees the rows of this scope only."""
         return replace(self, scope=scope)
 
     def still(self) -> "Prices":
-        """The same figures, to look at: nothing is learnt by way of these."""
+        """Return the same prices, which learn nothing."""
         return _FrozenPrices(**{each.name: getattr(self, each.name) for each in fields(Prices)} | {"ahead": Counter()})
 
 
@@ -214,22 +222,25 @@ class _FrozenPrices(Prices):
     def remember(self, place: Hashable, way: str) -> None:
         pass
 
+    def learn_distinct(self, edge: Hashable, keys: int) -> None:
+        pass
+
 
 _UNKNOWN = LineFit()
 
 
 def length(call: Call) -> float:
-    """The length of a call's interval in days, a minute at least; 1 for a report without a time frame."""
+    """Return the length of a call's interval in days, at least a minute; 1 for a report without a period."""
     if call.interval is None:
         return 1.0
     return max((call.interval.end - call.interval.start).total_seconds(), 60.0) / 86_400
 
 
 def scope_of(call: Call) -> Hashable:
-    """What a call is about: its parameters and its agent, whatever the period."""
+    """Return the scope of a call: its parameters and its agent, whatever the period."""
     return (call.params, call.agent)
 
 
 def _kind_of(call: Call) -> Hashable:
-    """The kind of scope: which parameters are given, whatever their values."""
+    """Return the kind of a scope: the names of its parameters, whatever their values."""
     return tuple([name for name, _ in call.params])

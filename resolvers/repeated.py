@@ -1,7 +1,7 @@
-"""The hour that clocks show twice: the moment of a user's movement in it is read from the group's report (C29).
+"""Find the moments of R7's rows in the hour that clocks show twice (C29). Pure: it calls nothing.
 
-R7 tells local times, which mean two moments in that hour. It is read for both of them, with the first one as long as
-no other report tells more. R5 has the same movements in unix seconds. Pure: it calls nothing.
+R7 has local times, which mean two moments in that hour. R5 has the same movements in unix seconds. A row that R5 does
+not have keeps the first of the two moments.
 """
 
 import copy
@@ -19,12 +19,12 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def stretches(interval: Interval, zone: ZoneInfo) -> list[Interval]:
-    """Return the stretches of time that touch an interval and are shown twice, each with both showings."""
+    """Return the periods that clocks show twice and that touch an interval, each from its first to its second end."""
     return [Interval(_time(first), _time(last)) for first, last in repeated(interval.start, interval.end, zone)]
 
 
 def widened(interval: Interval, found: Iterable[Interval]) -> Interval:
-    """Return the interval with the whole of each stretch; the interval itself where nothing is added."""
+    """Return the interval extended by these periods; the interval itself if nothing is added."""
     start = min((each.start for each in found), default=interval.start)
     end = max((each.end for each in found), default=interval.end)
     if interval.start <= start and end <= interval.end:
@@ -33,7 +33,7 @@ def widened(interval: Interval, found: Iterable[Interval]) -> Interval:
 
 
 def groups_of(rows: Iterable[UserTransactionRow], stretch: Interval) -> set[int]:
-    """Return the groups in which movements of a stretch were made."""
+    """Return the groups of the movements of a period."""
     found = (row.group_id for row in rows if _within(row.timestamp, stretch))
     return {group for group in found if group is not None and not isinstance(group, BadValue)}
 
@@ -41,7 +41,7 @@ def groups_of(rows: Iterable[UserTransactionRow], stretch: Interval) -> set[int]
 def settled(
     rows: Sequence[UserTransactionRow], moments: Mapping[int, int], found: Sequence[Interval], interval: Interval
 ) -> list[UserTransactionRow]:
-    """Return the rows of the interval, with the moments that are known by movement id in place of R7's own."""
+    """Return the rows of the interval. `moments` by movement id replace R7's own."""
     kept = []
     for row in rows:
         moment = moments.get(row.movement_id, row.timestamp)

@@ -1,4 +1,4 @@
-"""What calls brought last: the rows that stand for those that a call is going to bring, while it is only predicted."""
+"""Sample rows of calls. They stand for the rows that a call will return, as long as the call is only predicted."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -9,7 +9,7 @@ from upstream.decoding.decode import head, need
 from upstream.errors import Malformed, NotFound
 from upstream.reports.rows import Row
 
-# Rows are kept as they are, not copied; what the cache drops may live on here, so there is an end to it.
+# Rows are not copied. Rows that the cache dropped may be kept here, so their number is limited.
 MOST_ROWS = 20_000
 MOST_OF_ONE = 5_000
 MOST_CALLS = 20_000
@@ -20,7 +20,7 @@ _Place = tuple[Hashable, Call]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a call brought: its first rows and their number, or that the upstream knows no such entity."""
+    """The first rows of a call and the number of all its rows, or the error that there is no such entity."""
 
     call: Call
     rows: Sequence[Row]
@@ -30,9 +30,9 @@ class Sample:
 
 @dataclass(slots=True)
 class Samples:
-    """The last answers, in bounds; one for all operations of a server. Nothing but predictions is made from them.
+    """The last answers, up to a limit. A server has one object for all operations. Only predictions use it.
 
-    `scope` says whose they are where callers see different rows: nobody's prediction is made from those of another.
+    `scope` separates callers that see different rows: a prediction never uses rows of another scope.
     """
 
     _calls: OrderedDict[_Place, Sample] = field(default_factory=OrderedDict)
@@ -40,7 +40,7 @@ class Samples:
     _rows: int = 0
 
     def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None, scope: Hashable = None) -> None:
-        """Take in an answer."""
+        """Keep an answer."""
         key = scope, call
         before = self._calls.pop(key, None)
         kept = rows if len(rows) <= MOST_OF_ONE else head(rows, MOST_OF_ONE)
@@ -55,11 +55,11 @@ class Samples:
             self._drop(next(iter(self._calls)))
 
     def of(self, call: Call, scope: Hashable = None) -> Sample | None:
-        """What this very call brought last."""
+        """Return the last answer of exactly this call."""
         return self._readable(self._calls.get((scope, call)))
 
     def like(self, call: Call, scope: Hashable = None) -> Sample | None:
-        """What the call that is most like it brought: of its scope in another period, or else of such a scope."""
+        """Return the answer of the most similar call: these parameters in another period, or others of these names."""
         for place in _places(call, scope):
             latest = self._latest.get(place)
             if latest is not None:
@@ -67,7 +67,7 @@ class Samples:
         return None
 
     def _readable(self, sample: Sample | None) -> Sample | None:
-        """The sample with all its columns; None if one of them is not what it should be, which nobody noticed yet."""
+        """Return the sample with all its columns; None if one of them cannot be read."""
         if sample is not None:
             try:
                 need(sample.rows, None)

@@ -1,24 +1,22 @@
-"""What one operation did: every upstream call it made, why this one and not another, and what became of it."""
+"""The trace of an operation: every upstream call, why it was chosen, and its outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resolvers.plan import Way
+from resolvers.way import Way
 from upstream.call import Call, Reading
 
 
 @dataclass(slots=True)
 class Step:
-    """A call of an operation. Times are in seconds; `started` counts from the operation's beginning.
+    """One call of an operation. Times are in seconds; `started` counts from the start of the operation.
 
-    `waited` are those of its `seconds` in which requests waited for a slot of the upstream, or until the vendor allows
-    another call.
-
-    `fields` are the fields it served, `rejected` the ways that were weighed and cost more. `outcome` is the cache's
-    word (hit, miss, partial, stale, off), or "error"; `stale` says since when the rows are out of date, if they are.
-    `scoped`, its caller does not see all that it brought, and is told nothing that measures the rest. `readings` say
-    when its rows were read.
+    `waited` is the part of `seconds` in which requests waited for a slot of the upstream or for the vendor's rate.
+    `fields` are the fields that it serves, and `rejected` the ways that cost more. `outcome` is the word of the cache
+    (hit, miss, partial, stale, off), or "error". `stale` says since when the rows are out of date, if they are.
+    `scoped` means that the caller does not see all rows: the trace then reveals nothing that measures the others.
+    `readings` say when the rows were read.
     """
 
     call: Call
@@ -39,19 +37,19 @@ class Step:
     scoped: bool = False
     readings: tuple[Reading, ...] = ()
 
-    def told(self) -> dict[str, Any]:
-        """The step as `extensions.trace` has it. Parameters hold ids, never a token (C2)."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the step as `extensions.trace` shows it. Parameters hold ids, never a token (C2)."""
         interval = self.call.interval
-        told: dict[str, Any] = {
+        shown: dict[str, Any] = {
             "report": self.call.report.code,
             "type": self.call.report.report_type,
             "parameters": dict(self.call.params),
         }
         if interval is not None:
-            told["from"], told["until"] = interval.start.isoformat(), interval.end.isoformat()
+            shown["from"], shown["until"] = interval.start.isoformat(), interval.end.isoformat()
         if self.call.agent:
-            told["agent"] = self.call.agent
-        told |= {
+            shown["agent"] = self.call.agent
+        shown |= {
             "way": self.way,
             "keys": self.keys,
             "fields": sorted(self.fields),
@@ -63,10 +61,10 @@ class Step:
             "bytes": self.bytes,
             "cache": self.outcome,
             "price": round(self.price, 6),
-            "rejected": [way.told() for way in self.rejected],
+            "rejected": [way.to_dict() for way in self.rejected],
         }
         if self.scoped:
-            told |= {"requests": min(self.requests, 1), "waited": 0.0, "bytes": 0, "price": 0.0, "rejected": []}
+            shown |= {"requests": min(self.requests, 1), "waited": 0.0, "bytes": 0, "price": 0.0, "rejected": []}
         if self.error is not None:
-            told["error"] = self.error
-        return told
+            shown["error"] = self.error
+        return shown

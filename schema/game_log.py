@@ -9,7 +9,9 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.directory import undecided
-from resolvers.session import KeyRows, Session
+from resolvers.key_rows import KeyRows
+from resolvers.lookup import Lookup
+from resolvers.session import Session
 from schema.mapping.entity import WINDOWS, Entity, column, complete, moment
 from schema.mapping.links import UserLink
 from schema.mapping.node import Node
@@ -95,7 +97,7 @@ async def _user_of(log: GameLog) -> Entity | None:
         if user is None or not await _takes_for(log, agent, str(getattr(user, session.user_code_from))):
             return None
         # The directory knows all users, also those whom the caller may not see.
-        seen = await session.rows(edges.USER_BY_ID, user.id)
+        seen = await session.rows(Lookup(edges.USER_BY_ID), user.id)
         user = seen[0] if seen else None
     return None if user is None else WINDOWS["User"].on(user, session=session)
 
@@ -103,11 +105,11 @@ async def _user_of(log: GameLog) -> Entity | None:
 async def _user_of_exactly(session: Session, code: str, agent: str) -> rows.UserRow | None:
     """Return the user of the agent who has exactly this code. Raise `Incomplete` if several have it."""
     if session.user_code_from == "id":
-        found = await session.rows(edges.USER_BY_ID, int(code)) if is_id(code) and code[0] != "0" else KeyRows()
+        found = await session.rows(Lookup(edges.USER_BY_ID), int(code)) if is_id(code) and code[0] != "0" else KeyRows()
     elif session.user_code_from == "external_user_id":
-        found = await session.rows(edges.USER_BY_EXTERNAL_ID, code)
+        found = await session.rows(Lookup(edges.USER_BY_EXTERNAL_ID), code)
     else:
-        found = await session.rows(edges.USER_BY_USERNAME, code)
+        found = await session.rows(Lookup(edges.USER_BY_USERNAME), code)
     users: list[rows.UserRow] = [*found]
     if users and session.many_agents:
         homes = [await WINDOWS["User"].on(user, session=session).home() for user in users]  # type: ignore[attr-defined]
@@ -124,7 +126,8 @@ async def _takes_for(log: GameLog, agent: str, code: str) -> bool:
     found = session.memo.get(place)
     if found is None:
         game_type = log.told.get("game_type", DEFAULT_GAME_TYPE)
-        of_code = session.rows(edges.LOGS_OF_USER, code, second_of(session, row.created_at), agent, game_type=game_type)
+        lookup = Lookup.of(edges.LOGS_OF_USER, second_of(session, row.created_at), agent, game_type=game_type)
+        of_code = session.rows(lookup, code)
         found = session.memo[place] = asyncio.ensure_future(of_code)
     # The spelling stands in the answer for every log of this pair, or for none.
     return any(other.user_code == row.user_code for other in await asyncio.shield(found))

@@ -9,6 +9,7 @@ from strawberry import ID, Info
 from resolvers import daily, edges
 from resolvers.currency import currencies
 from resolvers.daily import business_days, days_of_report
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping import order
 from schema.mapping.connection import Connection, ConnectionPage, connect_each, reads
@@ -40,7 +41,7 @@ class GroupSource(EntitySource):
 
 async def group_of_name(session: Session, name: str) -> rows.GroupRow:
     """The one group of a name. Raises `Incomplete` if there are more, or none: then nobody can tell which is meant."""
-    found = await session.rows(edges.GROUP_BY_NAME, name)
+    found = await session.rows(Lookup(edges.GROUP_BY_NAME), name)
     if len(found) != 1:
         raise Incomplete(
             f'R9 tells a user\'s group by its name alone, "{name}", and {len(found)} groups have that name.',
@@ -96,8 +97,8 @@ class Group(Node, Entity):
         """The users who belong to this group, by id; `username` searches inside names (User List Report, R9)."""
         page = ConnectionPage.of(order.USERS, first, after)
         found = await info.context.rows_of(
-            edges.USERS_OF_GROUP, identities(groups), field="Group.users", columns=reads(info, "User", page),
-            username=username,
+            Lookup.of(edges.USERS_OF_GROUP, username=username),
+            identities(groups), reads(info, "User", page), "Group.users",
         )  # fmt: skip
         return await connect_each(info, "User", page, found, told=[{"group": group} for group in groups])
 
@@ -113,8 +114,8 @@ class Group(Node, Entity):
         page = ConnectionPage.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
         found = await info.context.rows_of(
-            edges.MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.transactions",
-            columns=reads(info, "Transaction", page),
+            Lookup(edges.MOVEMENTS_OF_GROUP, interval),
+            identities(groups), reads(info, "Transaction", page), "Group.transactions",
         )  # fmt: skip
         told = [{"group": group} for group in groups]
         return await connect_each(info, "Transaction", page, found, interval=interval, told=told)
@@ -138,7 +139,7 @@ class Group(Node, Entity):
             found: list[Any] = await _added_up(groups, info, interval)
         else:
             found = await session.rows_of(
-                edges.DAILY_MOVEMENTS_OF_GROUP, identities(groups), report_days, field="Group.dailyMovements"
+                Lookup(edges.DAILY_MOVEMENTS_OF_GROUP, report_days), identities(groups), field="Group.dailyMovements"
             )
         told = [{"group": group} for group in groups]
         return await whole_each(info, "DailyMovement", found, _by_day, interval=interval, told=told)
@@ -155,8 +156,8 @@ class Group(Node, Entity):
         page = ConnectionPage.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
         found = await info.context.rows_of(
-            edges.FINANCIAL_MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.financialMovements",
-            columns=reads(info, "FinancialMovement", page),
+            Lookup(edges.FINANCIAL_MOVEMENTS_OF_GROUP, interval),
+            identities(groups), reads(info, "FinancialMovement", page), "Group.financialMovements",
         )  # fmt: skip
         return await connect_each(
             info, "FinancialMovement", page, found, interval=interval, told=[None for _ in groups]
@@ -189,7 +190,7 @@ async def _added_up(groups: Sequence[Group], info: Info[Session, Any], interval:
             "midnight of that clock as `between`."
         )
     found: list[Any] = await session.rows_of(
-        edges.MOVEMENTS_OF_GROUP, identities(groups), interval, field="Group.dailyMovements", columns=daily.READ
+        Lookup(edges.MOVEMENTS_OF_GROUP, interval), identities(groups), daily.READ, "Group.dailyMovements"
     )
     for place, (group, movements) in enumerate(zip(groups, found, strict=True)):
         if isinstance(movements, Exception):

@@ -7,7 +7,9 @@ import strawberry
 from strawberry import ID, Info
 
 from resolvers import edges
-from resolvers.session import KeyRows, Session
+from resolvers.key_rows import KeyRows
+from resolvers.lookup import Lookup
+from resolvers.session import Session
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
 from schema.game_log import DEFAULT_GAME_TYPE, GameLog
@@ -39,8 +41,11 @@ async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> Ke
     if len(ids) > MAX_IDS:
         raise BadUserInput(f"ids: {len(ids)} ids are too many; ask for up to {MAX_IDS} at a time.")
     keys = dict.fromkeys(parse_id(id, "ids") for id in ids)
-    found = await asyncio.gather(*(session.rows(edge, key) for key in keys))
-    return KeyRows.joined(found)
+    found = await session.rows_of(Lookup(edge), [*keys])
+    for rows in found:
+        if isinstance(rows, Exception):
+            raise rows
+    return KeyRows.joined(rows for rows in found if isinstance(rows, KeyRows))
 
 
 @strawberry.type

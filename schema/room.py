@@ -9,6 +9,7 @@ from graphql import GraphQLError
 from strawberry import ID, Info
 
 from resolvers import edges
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping import order
 from schema.mapping.connection import Connection, ConnectionPage, connect_each
@@ -47,13 +48,13 @@ class RoomSource(EntitySource):
         try:
             if window.first_games is not None:
                 interval, status = window.first_games
-                games = await session.rows(self.edge, window.identity, interval, status=status)
+                games = await session.rows(Lookup.of(self.edge, interval, status=status), window.identity)
                 if not window.name_selected:
                     return _named(games) or rows.RoomGameRow(id=0, room_id=window.identity)
                 if month.start <= interval.start and interval.end <= month.end and (named := _named(games)):
                     return named
             for interval in (today, month):
-                games = await session.rows(self.edge, window.identity, interval)
+                games = await session.rows(Lookup(self.edge, interval), window.identity)
                 if named := _named(games):
                     return named
                 if games:
@@ -140,7 +141,9 @@ class Room(Node, Entity):
         page = ConnectionPage.of(order.GAMES, first, after)
         interval = resolve(info, during)
         found = await info.context.rows_of(
-            edges.GAMES_OF_ROOM, identities(rooms), interval, field="Room.games", status=status_number(status)
+            Lookup.of(edges.GAMES_OF_ROOM, interval, status=status_number(status)),
+            identities(rooms),
+            field="Room.games",
         )
         return await connect_each(info, "Game", page, found, interval=interval, told=[{"room": room} for room in rooms])
 
@@ -153,7 +156,7 @@ class Room(Node, Entity):
         """The games that sell or presell, by start (Selling and pre-selling games, R6)."""
         interval = resolve(info, during)
         found = await info.context.rows_of(
-            edges.GAMES_ON_SALE_OF_ROOM, identities(rooms), interval, field="Room.gamesOnSale"
+            Lookup(edges.GAMES_ON_SALE_OF_ROOM, interval), identities(rooms), field="Room.gamesOnSale"
         )
         told = [{"room": room} for room in rooms]
         return await whole_each(info, "Game", found, order.GAMES.sorted, interval=interval, told=told)

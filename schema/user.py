@@ -1,7 +1,6 @@
 """Users."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import strawberry
@@ -10,6 +9,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from resolvers import edges
 from resolvers.join import MovementJoin
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.game_log import DEFAULT_GAME_TYPE
 from schema.group import group_of_name
@@ -81,13 +81,13 @@ class User(Node, Entity):
         columns = reads(info, "Transaction", page)
         # R5 may stand in only where it tells all that is selected.
         whole = WINDOWS["Transaction"].told_whole(rows.GroupMovementRow, select(info, *ITEMS), {"user"})
-        read = partial(session.rows_of, interval=interval, field="User.transactions", columns=columns)
 
         async def of(group: int | None, places: list[int]) -> Sequence[Any]:
             keys = [users[place].identity for place in places]
-            if group is None:
-                return await read(edges.TRANSACTIONS_OF_USER, keys)
-            return await read(edge, keys, group=group, exact=not whole)
+            lookup = Lookup(edges.TRANSACTIONS_OF_USER, interval)
+            if group is not None:
+                lookup = Lookup.of(edge, interval, exact=not whole, group=group)
+            return await session.rows_of(lookup, keys, columns, "User.transactions")
 
         found = await apart(groups, of)
         told = [{"user": user} for user in users]
@@ -123,9 +123,8 @@ class User(Node, Entity):
 
         async def of(agent: str, places: list[int]) -> Sequence[Any]:
             keys = [codes[place] for place in places]
-            return await session.rows_of(
-                edges.LOGS_OF_USER, keys, interval, agent, "User.gameLogs", columns=columns, game_type=kind
-            )
+            lookup = Lookup.of(edges.LOGS_OF_USER, interval, agent, game_type=kind)
+            return await session.rows_of(lookup, keys, columns, "User.gameLogs")
 
         found = await apart(agents, of)
         told = [{"user": user, "game_type": kind} for user in users]

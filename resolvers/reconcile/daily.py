@@ -27,7 +27,7 @@ class Totals:
 
     @property
     def net(self) -> Decimal:
-        """Return what the house keeps."""
+        """Return the net amount: wagers less refunds and payments."""
         return EXACT.subtract(EXACT.subtract(self.wagers, self.refunds), self.paid)
 
     def add(self, part: str | None, kind: str, amount: str) -> None:

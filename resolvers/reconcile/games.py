@@ -276,7 +276,7 @@ def _won_cards(key: str, detail: GameDetailRow) -> Iterable[Difference]:
 
 
 def _customs_of_tickets(key: str, detail: GameDetailRow, customs: Customs) -> None:
-    """Hold the tickets of a game, their cards and their winners against each other."""
+    """Compare the tickets of a game, their cards and their winners with each other."""
     by_card: dict[str, GameDetailTicket] = {}
     order: dict[str, int] = {}
     for ticket in detail.tickets or ():
@@ -325,7 +325,7 @@ def _customs_of_tickets(key: str, detail: GameDetailRow, customs: Customs) -> No
 
 
 def _customs_of_winner(key: str, winner: PrizeTicket, ticket: GameDetailTicket | None, customs: Customs) -> None:
-    """Hold a winner against the ticket of the winning card."""
+    """Compare a winner with the ticket of the winning card."""
     if ticket is None:
         return
     for column, own, sold in (
@@ -344,7 +344,7 @@ def _customs_of_winner(key: str, winner: PrizeTicket, ticket: GameDetailTicket |
 
 
 def _customs_of_summary(key: str, detail: GameDetailRow | None, summary: GameSummaryRow, customs: Customs) -> None:
-    """Hold R4's figures against R3's, and against those of the other games of the same configuration."""
+    """Compare R4's figures with R3's, and against those of the other games of the same configuration."""
     if detail is not None:
         net, profit = (None if text is None else Decimal(text) for text in (summary.net_win_real, detail.profit))
         told = (Statement("R4", "net_win_real", summary.net_win_real), Statement("R3", "profit", detail.profit))
@@ -369,7 +369,7 @@ def _customs_of_summary(key: str, detail: GameDetailRow | None, summary: GameSum
 
 
 def _equal(customs: Customs, custom: str, of: tuple[str, str], one: tuple[str, Any], other: tuple[str, Any]) -> None:
-    """Hold two values of R3 against each other, if both are there."""
+    """Compare two values of R3 with each other, if both are there."""
     if one[1] is None or other[1] is None:
         return
     if str(one[1]) == str(other[1]):

@@ -184,7 +184,7 @@ def finance(
     custom = f"types of R5 and R11 in group {group}"
     customs.keep(custom, len(of_group))
     for found in match("movements", f"group {group}", sides, FINANCE, "movement of"):
-        # Nobody knows what a type means that no document names.
+        # No document says what such a type means.
         if found.column == "type" and any(_is_unknown(told) for told in found.told):
             customs.breaks(custom, found)
         else:
@@ -238,7 +238,7 @@ def refunds(
     rates: Mapping[int | None, Fraction | None],
     customs: Customs,
 ) -> None:
-    """Hold the refunds of each game (R4) against those of R11, whose amounts are added in the base currency.
+    """Compare the refunds of each game (R4) with those of R11, whose amounts are added in the base currency.
 
     These are customs, because a game may have been sold, and its tickets given back, on earlier days than `booked`.
     """
@@ -270,7 +270,7 @@ def refunds(
 
 
 def commissions(games: Iterable[int], booked: Sequence[Booked], customs: Customs) -> None:
-    """Hold commissions against wagers: a commission needs a wager, and its refunds are at most the commission."""
+    """Compare commissions with wagers: a commission needs a wager, and its refunds are at most the commission."""
     wagers = {place for day in booked for place in day.wagers}
     started = set(games)
     paid, returned = (_sums(getattr(day, name) for day in booked) for name in ("commissions", "commission_refunds"))

@@ -96,7 +96,7 @@ class Names:
         known = self._known._spellings() if self._known is not None else {}
         for (kind, id, name), spellings in self._spellings().items():
             listed = known.get((kind, id, name), {})
-            # The lists' own contradictions are told once, when the lists are compared.
+            # Contradictions within the lists are reported once, when the lists are compared.
             if len(spellings.keys() | listed.keys()) < 2 or (listed and spellings.keys() <= listed.keys()):
                 continue
             rarest = min(spellings.values(), key=lambda one: one.rows)

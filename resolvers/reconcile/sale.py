@@ -61,7 +61,7 @@ def sale(found: Sale, customs: Customs) -> Iterable[Difference]:
 def _customs_of_game(
     key: str, row: GameOnSaleRow, game: RoomGameRow, summary: GameSummaryRow | None, customs: Customs
 ) -> None:
-    """Hold the status and the prizes of a game on sale against those of the other games."""
+    """Compare the status and the prizes of a game on sale with those of the other games."""
     status = loose(row.status) if row.status is not None else None
     customs.same("one text (R6) for each status (R2)", game.status, status, "sale", key, "R6", "status")
     prizes = row.prizes or ()

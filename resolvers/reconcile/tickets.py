@@ -52,7 +52,7 @@ def sold(game: GameDetailRow) -> list[Sold]:
 def tickets(
     of_games: Sequence[Sold], rows: Iterable[GroupMovementRow], groups: frozenset[int], start: int, customs: Customs
 ) -> None:
-    """Hold the tickets of a day's games against the movements of `groups` since `start`, the beginning of the day."""
+    """Compare the tickets of a day's games with the movements of `groups` since `start`, the beginning of the day."""
     games = {one.game_id for one in of_games}
     by_number = {(one.game_id, one.ticket_id): one for one in of_games}
     wagers: dict[tuple[int | None, str], GroupMovementRow] = {}

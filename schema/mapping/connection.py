@@ -12,8 +12,9 @@ import orjson
 import strawberry
 from strawberry import Info
 
+from resolvers.key_rows import KeyRows
 from resolvers.nodes import TURN
-from resolvers.session import KeyRows, Session
+from resolvers.session import Session
 from schema.mapping.entity import WINDOWS, Entity, complete
 from schema.mapping.errors import BadUserInput
 from schema.mapping.listed import Edges, Listed, readable, sure, told_by_rows

@@ -16,9 +16,11 @@ from strawberry.utils.str_converters import to_camel_case
 
 from engine.offer import OFFER, BatchHint, Expression, Nested
 from resolvers.edges import ReportEdge
+from resolvers.key_rows import KeyRows
+from resolvers.lookup import Lookup
 from resolvers.nodes import TURN
 from resolvers.plan import cover
-from resolvers.session import KeyRows, Session
+from resolvers.session import Session
 from schema.mapping import expression
 from schema.mapping.expression import ColumnReader
 from schema.mapping.joining import Joined, Key, joined
@@ -326,7 +328,7 @@ class EntitySource:
         interval = self.interval(window)
         if isinstance(interval, BadValue):
             raise interval.error
-        rows: KeyRows = await window.session.rows(self.edge, key, interval, field=type(window).__name__)
+        rows: KeyRows = await window.session.rows(Lookup(self.edge, interval), key, type(window).__name__)
         row: Row | None = rows.find(self.column, self.value(window))
         return row
 

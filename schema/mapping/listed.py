@@ -6,7 +6,7 @@ from operator import is_
 from typing import Any
 
 from engine.offer import Expression, Nested, RowList
-from resolvers import session as sessions
+from resolvers.key_rows import KeyRows
 from resolvers.session import Session
 from schema.mapping.entity import UNKNOWN, Entity, EntityLink
 from schema.mapping.expression import ColumnReader
@@ -31,7 +31,7 @@ class Listed(RowList):
         session: Session,
         interval: Interval | None,
         told: Mapping[str, Any] | None,
-        source: sessions.KeyRows,
+        source: KeyRows,
     ) -> None:
         self.rows = rows
         # A bad value can only be read off an object, which tells what is wrong with it.

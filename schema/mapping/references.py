@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from resolvers import edges
-from resolvers.session import KeyRows, Session
+from resolvers.key_rows import KeyRows
+from resolvers.lookup import Lookup
+from resolvers.session import Session
 from schema.game import Game
 from schema.game_log import DEFAULT_GAME_TYPE, GameLog, second_of
 from schema.group import Group
@@ -95,7 +97,8 @@ class TransactionReference(Searched):
 
     async def search(self, session: Session, interval: Interval) -> Sequence[KeyRows]:
         groups = await session.all(reports.GROUPS)
-        return await asyncio.gather(*(session.rows(edges.MOVEMENTS_OF_GROUP, group.id, interval) for group in groups))
+        lookup = Lookup(edges.MOVEMENTS_OF_GROUP, interval)
+        return await asyncio.gather(*(session.rows(lookup, group.id) for group in groups))
 
     def window(self, session: Session, row: Any, interval: Interval) -> Entity:
         return Transaction.on(row, session=session, interval=interval)
@@ -133,7 +136,8 @@ class GameLogReference(Searched):
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         id, moment, agent, code, game_type = _parts(place, 5)
         interval = _second(session, _number(moment))
-        found = await session.rows(edges.LOGS_OF_USER, code, interval, session.agent_of(agent), game_type=game_type)
+        lookup = Lookup.of(edges.LOGS_OF_USER, interval, session.agent_of(agent), game_type=game_type)
+        found = await session.rows(lookup, code)
         row = found.find(self.column, _number(id))
         if row is None:
             return None

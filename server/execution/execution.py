@@ -82,7 +82,7 @@ class ForeseenPlan(Protocol):
     def rows(self) -> int:
         """The number of rows that the calls will return."""
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the plan for `extensions.explain`."""
 
 
@@ -266,13 +266,13 @@ class Executor:
             )
             refused.errors[0]["extensions"] |= {what: found, f"max{what.capitalize()}": most}
             if operation.asked.explain:
-                refused.extensions["explain"] = plan.told()
+                refused.extensions["explain"] = plan.to_dict()
             return refused
         if not operation.asked.explain:
             return None
         # The rows are made up, but a wrong argument is a real error.
         wrong = [problem for problem in first.errors if problem["extensions"]["code"] in ("BAD_USER_INPUT", TOO_LARGE)]
-        return Outcome(errors=wrong, extensions={"explain": plan.told()})
+        return Outcome(errors=wrong, extensions={"explain": plan.to_dict()})
 
 
 # Lists with fewer items are written with the rest of the answer.

@@ -19,5 +19,5 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
     outcome.readings = session.readings
     outcome.calls = [step.call for step in session.steps]
     if operation.asked.trace:
-        outcome.extensions["trace"] = [step.told() for step in session.steps]
+        outcome.extensions["trace"] = [step.to_dict() for step in session.steps]
         outcome.extensions["freshness"] = freshness.described(outcome.readings)

@@ -30,7 +30,7 @@ from graphql import (
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
-from resolvers import predict
+from resolvers import made_up
 from resolvers.edges import ReportEdge
 from resolvers.session import Session
 from schema.graph import schema
@@ -147,7 +147,7 @@ class World:
         chance = random.Random(zlib.crc32(repr((self.seed, call.report.code, call.params)).encode()))
         if chance.randrange(100) < self.rate:
             raise chance.choice(FAULTS)(f"{call.report.code} fails", report=call.report.code, correlation_id="c1")
-        given = dict(predict._columns_given(call))
+        given = dict(made_up._columns_given(call))
         single = call.report.single or "id" in dict(call.params)
         count = 1 if single else chance.choice([0, 1, 3, 4])
         found = []
@@ -172,11 +172,11 @@ def _row(kind: type[rows.Row], chance: random.Random, number: int) -> rows.Row:
     for name, hint, required in _columns(kind):
         if not required and chance.randrange(5) == 0:
             continue
-        if (kind, name) in predict._NAMED:
+        if (kind, name) in made_up._NAMED:
             values[name] = number + 1
-        elif name in predict._ENTITIES:
+        elif name in made_up._ENTITIES:
             values[name] = chance.randrange(POOL) + 1
-        elif name in predict._USER_NAMES:
+        elif name in made_up._USER_NAMES:
             values[name] = f"user{chance.randrange(POOL) + 1}"
         elif name in ("type", "movement_type") and hint is str:
             values[name] = chance.choice(TYPES)

@@ -124,7 +124,7 @@ async def test_a_prediction_calls_nobody_and_learns_nothing(memory: Memory) -> N
     assert memory.graph.sandbox.calls() == []
     assert (memory.prices.taken, memory.join.settled(memory.graph.now.date())) == ({}, None)
     again = await memory.plan(walk, **variables)
-    assert again.told() == first.told()
+    assert again.to_dict() == first.to_dict()
 
 
 async def test_the_comparison_is_predicted_while_it_is_open(memory: Memory) -> None:
@@ -150,7 +150,7 @@ async def test_what_depends_on_rows_that_nobody_has_seen_is_a_range(memory: Memo
 async def test_alike_calls_are_told_as_one_with_their_keys_counted(memory: Memory) -> None:
     query = '{ group(id: "382") { users { nodes { transactions { nodes { currency } } } } } }'
     await memory.calls(query)
-    (_, users, transactions) = (await memory.plan(query)).told()["plan"]
+    (_, users, transactions) = (await memory.plan(query)).to_dict()["plan"]
     assert (users["report"], users["calls"], users["parameters"]) == ("R9", 1, {"fkgroup": 382})
     assert transactions["report"] == "R7"
     assert (transactions["calls"], transactions["parameters"]) == (50, {"user_id": {"distinct": 50}})

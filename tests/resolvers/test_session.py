@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from resolvers import edges
 from resolvers.edges import ReportEdge
 from resolvers.join import Join, MovementJoin
-from resolvers.plan import Way, choose
+from resolvers.lookup import Lookup
+from resolvers.plan import candidates, cheapest
 from resolvers.prices import Prices
-from resolvers.session import Session, _Batch
+from resolvers.session import Session
+from resolvers.way import Way
 from schema.graph import schema
 from tests.upstream.server import Server, Told, serving
 from upstream.call import Answer, Call
@@ -39,17 +41,17 @@ Chooser = Callable[..., Way]
 
 
 def first(ways: Sequence[Way], before: str | None = None) -> Way:
-    """Always narrow."""
+    """Choose one call for each key."""
     return ways[0]
 
 
 def last(ways: Sequence[Way], before: str | None = None) -> Way:
-    """Wide, where that is to be had."""
+    """Choose the bulk call where there is one."""
     return ways[-1]
 
 
 def turning(turns: Sequence[bool]) -> Chooser:
-    """Wide or narrow, in turn."""
+    """Choose the two ways by turns."""
     left = cycle(turns)
     return lambda ways, before=None: ways[-1] if next(left) else ways[0]
 
@@ -176,7 +178,7 @@ async def read(
 ) -> Any:
     """The rows of each key, or its error."""
     return await asyncio.gather(
-        *(made.rows(edge, key, interval, exact=False, **fixed) for key in keys), return_exceptions=True
+        *(made.rows(Lookup.of(edge, interval, exact=False, **fixed), key) for key in keys), return_exceptions=True
     )
 
 
@@ -284,16 +286,14 @@ def test_what_is_chosen_equals_brute_force_over_all_covers(
         params = {"R5": {"group_id": HOME}, "R7": {"user_id": 99}, "R9": {"id": 99}}[code]
         prices.learn(Call.of(report, TODAY if report.frame else None, **params), count, seconds)
     made = Session(Simulated(), UTC, prices=prices, now=NOW)
-    batches = (
-        _Batch(made, edges.USER_BY_ID, None, "", {}, True),
-        _Batch(made, edges.TRANSACTIONS_IN_GROUP, TODAY, "", {"group": HOME}, False),
-    )
-    for batch in batches:
-        narrow, wide = ways = batch.ways(list(range(keys)))
-        alone = narrow.price / keys
+    lookups = (Lookup(edges.USER_BY_ID), Lookup.of(edges.TRANSACTIONS_IN_GROUP, TODAY, exact=False, group=HOME))
+    for lookup in lookups:
+        some = list(range(keys))
+        per_key, bulk = ways = candidates(lookup, some, made.loader.known(lookup, some))
+        alone = per_key.price / keys
         subsets = chain.from_iterable(combinations(range(keys), size) for size in range(keys + 1))
-        covers = [len(subset) * alone + (wide.price if len(subset) < keys else 0.0) for subset in subsets]
-        assert choose(ways).price == pytest.approx(min(covers))
+        covers = [len(subset) * alone + (bulk.price if len(subset) < keys else 0.0) for subset in subsets]
+        assert cheapest(ways).price == pytest.approx(min(covers))
 
 
 async def test_a_failed_narrow_call_fails_its_own_key_and_no_other() -> None:
@@ -387,7 +387,7 @@ async def asked_slowly() -> AsyncIterator[tuple[Server, Session]]:
 
 def user(made: Session, id: int) -> "asyncio.Task[Any]":
     """The task of who asks for a user."""
-    return asyncio.create_task(made.rows(edges.USER_BY_ID, id))
+    return asyncio.create_task(made.rows(Lookup(edges.USER_BY_ID), id))
 
 
 async def test_who_began_a_call_and_gave_up_leaves_it_to_the_others(

@@ -105,7 +105,7 @@ async def test_the_trace_tells_how_long_a_call_waited(vendor: Sandbox) -> None:
         executor = Executor(schema, lambda operation: session)
         outcome = await executor.run(Operation("{ groups { totalCount } users { totalCount } }"))
     assert outcome.errors == []
-    first, second = (step.told() for step in session.steps)
+    first, second = (step.to_dict() for step in session.steps)
     assert first["waited"] == 0 < second["waited"] <= second["seconds"]
     # The wait is no part of what a call costs.
     assert session.prices.latency(USERS) < second["waited"]

@@ -26,7 +26,7 @@ PLAN = {
             "held": 0,
             "rows": 50,
             "seconds": 0.05,
-            "way": "narrow",
+            "way": "per_key",
             "fields": ["Group.users"],
             "rejected": [],
         },
@@ -37,9 +37,9 @@ PLAN = {
             "held": 2,
             "rows": 1000,
             "seconds": 0.2,
-            "way": "narrow",
+            "way": "per_key",
             "fields": ["User.transactions"],
-            "rejected": [{"way": "wide", "report": "R5", "calls": 1, "rows": 9000, "price": 0.3}],
+            "rejected": [{"way": "bulk", "report": "R5", "calls": 1, "rows": 9000, "price": 0.3}],
         },
     ],
 }
@@ -54,10 +54,10 @@ def printed(*tables: object) -> str:
 
 def test_a_line_tells_alike_calls_and_what_was_rejected() -> None:
     first, second, *rest = printed(table(PLAN)).splitlines()[1:]
-    assert first.split() == ["R9", "fkgroup", "382", "narrow", "1", "50", "50.0", "Group.users", "-"]
+    assert first.split() == ["R9", "fkgroup", "382", "per_key", "1", "50", "50.0", "Group.users", "-"]
     assert "user_id (50 of them)" in second
     assert "50 + 2 held" in second
-    assert "wide: 1 × R5, 300 ms" in second
+    assert "bulk: 1 × R5, 300 ms" in second
     assert rest[0].startswith("51 upstream calls, from 1 to 201: what later ones need is not known yet")
 
 

@@ -63,11 +63,11 @@ def test_the_trace_tells_every_upstream_call(address: str, alone: Sandbox) -> No
     assert [step["rows"] for step in trace] == [call["rows"] for call in alone.calls()]
     movements = next(step for step in trace if step["report"] == "R5")
     assert movements["parameters"] == {"group_id": 382}
-    assert (movements["way"], movements["keys"], movements["fields"]) == ("wide", 50, ["User.transactions"])
+    assert (movements["way"], movements["keys"], movements["fields"]) == ("bulk", 50, ["User.transactions"])
     assert movements["from"] == "2026-03-15T11:00:00+00:00"
     assert movements["bytes"] > 0 < movements["seconds"]
     (narrow,) = movements["rejected"]
-    assert (narrow["way"], narrow["report"], narrow["calls"]) == ("narrow", "R7", 50)
+    assert (narrow["way"], narrow["report"], narrow["calls"]) == ("per_key", "R7", 50)
     assert narrow["price"] > movements["price"]
 
 

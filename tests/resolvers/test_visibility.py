@@ -19,6 +19,7 @@ import pytest
 
 from resolvers import edges
 from resolvers.caller import EVERYONE
+from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.graph import schema
 from tests.audience import Audience, of_groups
@@ -343,7 +344,7 @@ async def test_an_agent_of_other_groups_is_not_there_and_its_codes_are_other_use
     for agent in ("b", "nobody's"):
         with pytest.raises(NotFound, match=r"^G1: the upstream knows no such group, user, room or game$"):
             await codes(of_ten, agent)
-    assert await of_ten.rows(edges.LOGS_OF_USER, "ana", TODAY, "b", game_type="slot") == []
+    assert await of_ten.rows(Lookup.of(edges.LOGS_OF_USER, TODAY, "b", game_type="slot"), "ana") == []
     assert {call.agent for call in upstream.calls} == {"", "a"}, "nobody asked the other agent"
     both = session(upstream, 10, 20, **settings)
     assert (await codes(both, "a"), await codes(both, "b")) == (["ana"], ["cleo"])
@@ -355,8 +356,8 @@ async def test_users_who_do_not_tell_their_group_are_whose_group_was_asked_for(o
     asks = session(upstream, 10, *others)
     assert [row.id for row in await asks.all(reports.USERS)] == [1, 2]
     assert await codes(asks) == ["ana"]
-    assert [row.id for row in await asks.rows(edges.USER_BY_ID, 2)] == [2]
-    assert await asks.rows(edges.USER_BY_ID, 3) == []
+    assert [row.id for row in await asks.rows(Lookup(edges.USER_BY_ID), 2)] == [2]
+    assert await asks.rows(Lookup(edges.USER_BY_ID), 3) == []
 
 
 async def test_the_groups_below_one_are_there_only_if_they_are_listed() -> None:
@@ -371,7 +372,7 @@ async def test_the_groups_below_one_are_there_only_if_they_are_listed() -> None:
 async def test_a_caller_of_all_groups_is_not_filtered_and_asks_for_nothing_more() -> None:
     upstream = Simulated({"": ["ana", "dan"]})
     asks = Session(upstream, ZoneInfo("UTC"), caller=EVERYONE)
-    assert asks.scope is None
+    assert asks.visibility is None
     assert await codes(asks) == ["ana", "dan"]
     assert [call.report.code for call in upstream.calls] == ["G1"]
 

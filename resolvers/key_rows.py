@@ -1,0 +1,65 @@
+"""The rows of one key."""
+
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from functools import cached_property
+from typing import Any, Self
+
+from upstream.decoding.bad_value import require as refuse
+from upstream.decoding.decode import LazyRows, need, whole
+from upstream.decoding.partial_row import PartialRow
+
+
+class KeyRows(list[Any]):
+    """The rows of one key, with an index by column that is built at its first use.
+
+    `irregular` are the columns in which a bad value was found so far, also in a nested object. `answer` are the rows
+    of the whole answer that these rows come from.
+    """
+
+    def __init__(self, rows: Iterable[Any] = (), answer: list[Any] | None = None) -> None:
+        super().__init__(rows)
+        self._answer = answer
+        # Lazy rows find more bad values as more of their columns are read.
+        self.irregular: Collection[str] = answer.bad.columns if answer.__class__ is LazyRows else ()
+
+    def need(self, columns: Collection[str] | None = None) -> Self:
+        """Decode columns, all of them if None. Raise `Malformed` if the answer cannot be read."""
+        if self._answer is not None:
+            need(self._answer, columns)
+            # Whole rows may have replaced the partial rows of the answer.
+            if self and isinstance(self[0], PartialRow) and not isinstance(self._answer[0], PartialRow):
+                self[:] = self.whole(self)
+                self.__dict__.pop("_indexes", None)
+        return self
+
+    @classmethod
+    def joined(cls, parts: Iterable["KeyRows"]) -> Self:
+        """Return the rows of several answers with all their columns. Raise `Malformed` if one cannot be read."""
+        parts = [part.need() for part in parts]
+        found = cls(row for part in parts for row in part)
+        found.irregular = frozenset().union(*(part.irregular for part in parts))
+        return found
+
+    def require(self, columns: Collection[str]) -> None:
+        """Raise the error of the first bad value that was found in these columns of these rows."""
+        found = self.irregular
+        if found and (wrong := sorted(frozenset(found).intersection(columns))):
+            refuse(self, wrong)
+
+    def whole(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return the whole rows of some of these rows, which may be partial."""
+        return whole(self._answer, rows) if self._answer is not None else rows
+
+    @cached_property
+    def _indexes(self) -> dict[str, dict[Hashable, Any]]:
+        return {}
+
+    def find(self, column: str, value: Hashable) -> Any | None:
+        """Return the first row in which the column has this value, or None."""
+        index = self._indexes.get(column)
+        if index is None:
+            index = {}
+            for row in self:
+                index.setdefault(getattr(row, column), row)
+            self._indexes[column] = index
+        return index.get(value)

@@ -1,0 +1,526 @@
+"""The loader reads the rows of keys: it collects the keys of one tick, plans them together and makes the calls.
+
+Two ways lead in. A whole level of objects calls `load(lookup, keys)`. A single key goes through the `DataLoader` of its
+lookup, whose batch function is the same `load`.
+"""
+
+import asyncio
+import datetime
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Protocol, TypeVar
+
+from aiodataloader import DataLoader
+
+from resolvers.directory import Directory, settle, undecided
+from resolvers.edges import Bulk
+from resolvers.join import Join
+from resolvers.key_rows import KeyRows
+from resolvers.lookup import Lookup
+from resolvers.movement import same
+from resolvers.plan import MOST_ROWS, Choose, Known, Plan, answered, candidates, plan, sample, trials
+from resolvers.prices import Prices
+from resolvers.source import Reason, Source
+from resolvers.visibility import NAMELESS, UNDECIDED, unknown
+from resolvers.waiters import Waiters
+from resolvers.way import BULK, PER_KEY, Way
+from upstream.call import Answer, Call
+from upstream.decoding.decode import irregular, joined, need, require
+from upstream.errors import NotFound, UpstreamError
+from upstream.reports.request import BadParameter, can_carry_all, checked
+from upstream.reports.rows import Row
+from upstream.reports.spelling import fold
+from upstream.reports.table import Check, Report
+
+RowT = TypeVar("RowT", bound=Row)
+Found = KeyRows | Exception
+
+# The cached share is looked up for so many keys. The others are assumed to be like them.
+PEEK = 8
+# So many waiters are woken in one turn of the event loop.
+AWAKE = 200
+
+
+class Visible(Protocol):
+    """Decide which keys a restricted caller may name."""
+
+    async def known(self, report: Report, parameter: str, values: Sequence[Any], agent: str) -> list[Any]:
+        """Return the values of a parameter that name nothing hidden."""
+        ...
+
+
+class Facts(Protocol):
+    """What the loader needs to know of an operation."""
+
+    prices: Prices
+    join: Join
+    directory: Directory
+    gathering: int
+    picked: set[Call]
+
+    @property
+    def choose(self) -> Choose:
+        """Return how one of several ways is chosen."""
+        ...
+
+    @property
+    def today(self) -> datetime.date:
+        """Return the business day of the operation."""
+        ...
+
+
+class Loader:
+    """Reads the rows of keys for one operation, from a source of calls. `visible` is None for an open caller."""
+
+    def __init__(self, facts: Facts, source: Source, visible: Visible | None) -> None:
+        self.facts = facts
+        self.source = source
+        self.visible = visible
+        self._batches: dict[Lookup, Batch] = {}
+        self._single: dict[Lookup, _SingleKeys] = {}
+
+    def close(self) -> None:
+        """Release the rows that were read. Tasks that still wait are cancelled."""
+        for single in self._single.values():
+            single.close()
+        self._single.clear()
+        for batch in self._batches.values():
+            batch.close()
+        self._batches.clear()
+
+    async def one(self, lookup: Lookup, key: Hashable, field: str = "") -> KeyRows:
+        """Return the rows of one key, with all columns. Raise the `UpstreamError` that prevents it."""
+        single = self._single.get(lookup)
+        if single is None:
+            single = self._single[lookup] = _SingleKeys(self, lookup)
+        if field:
+            self.batch(lookup).fields.add(field)
+        return await single.load(key)
+
+    async def load(
+        self, lookup: Lookup, keys: Sequence[Any], columns: Collection[str] | None = None, field: str = ""
+    ) -> list[Found]:
+        """Return the rows of each key, or the error that prevents it.
+
+        Only `columns` of the rows may be read; None means all. `field` is the field that needs them, for the trace.
+        """
+        batch = self.batch(lookup)
+        if field:
+            batch.fields.add(field)
+        found = await batch.read(keys, columns)
+        for place, rows in enumerate(found):
+            if isinstance(rows, KeyRows):
+                try:
+                    rows.need(columns)
+                except UpstreamError as error:
+                    found[place] = error
+        return found
+
+    def price(self, lookup: Lookup, keys: Collection[Any]) -> float:
+        """Return what it would cost to read these keys, in seconds."""
+        known, some = self.known(lookup, list(keys)), list(keys)
+        return min(way.price for way in candidates(lookup, some, known))
+
+    async def keys_of(self, lookup: Lookup) -> list[Any]:
+        """Return the distinct keys of an edge that is read without a key. Raise `UpstreamError` if it fails."""
+        edge = lookup.edge
+        assert edge.bulk is not None
+        way = self._bulk_way(lookup, edge.bulk, None, 1)
+        answer = await self.source.fetch(lookup.bulk_call(edge.bulk, {edge.column}), Reason(way=way))
+        require(answer.rows, (edge.column,))
+        keys = [key for key in dict.fromkeys(map(attrgetter(edge.column), answer.rows)) if key is not None]
+        self.facts.prices.learn_distinct(edge, len(keys))
+        return keys
+
+    def batch(self, lookup: Lookup) -> "Batch":
+        """Return the batch of a lookup. There is one for each lookup of the operation."""
+        batch = self._batches.get(lookup)
+        if batch is None:
+            batch = self._batches[lookup] = Batch(self, lookup)
+        return batch
+
+    def known(self, lookup: Lookup, keys: Sequence[Any]) -> Known:
+        """Return what is known of a lookup and its keys, except what is cached."""
+        edge, prices = lookup.edge, self.facts.prices
+        per_key = bulk = agrees = before = None
+        example = None if edge.by is None else lookup.per_key_call(keys[0])
+        if example is not None:
+            rows = len(keys) * prices.rows_of_kind(example, edge.rows)
+            per_key = Way(PER_KEY, edge.report, len(keys), rows, prices.seconds(edge.report, len(keys), rows))
+        if edge.bulk is not None and (example is None or len(keys) > 1):
+            bulk = self._bulk_way(lookup, edge.bulk, example, len(keys))
+            if not edge.bulk.exact:
+                agrees = self.facts.join.settled(self.facts.today)
+        if per_key is not None and bulk is not None:
+            before = prices.taken.get(_place(lookup, len(keys)))
+        return Known(per_key, bulk, agrees, {}, before)
+
+    def _bulk_way(self, lookup: Lookup, bulk: Bulk, example: Call | None, keys: int) -> Way:
+        prices = self.facts.prices
+        if bulk.each is None:
+            rows = self._bulk_rows(lookup, bulk, example, keys)
+            return Way(BULK, bulk.report, 1, rows, prices.seconds(bulk.report, 1, rows))
+        # One call for each key of the other edge, which has to be read first.
+        others = Lookup(bulk.each, lookup.interval, lookup.agent, True, lookup.params)
+        first = min(way.price for way in candidates(others, [None], self.known(others, [None])))
+        calls = max(round(prices.distinct(bulk.each, bulk.each.rows)), 1)
+        rows = calls * prices.rows_of_kind(lookup.bulk_call(bulk, key=0), bulk.rows)
+        return Way(BULK, bulk.report, calls, rows, first + prices.seconds(bulk.report, calls, rows))
+
+    def _bulk_rows(self, lookup: Lookup, bulk: Bulk, example: Call | None, keys: int) -> float:
+        """Return how many rows the bulk call is likely to bring."""
+        call, prices = lookup.bulk_call(bulk), self.facts.prices
+        if bulk.members is None or example is None:
+            return prices.rows(call, bulk.rows)
+        known = prices.rows_of_scope(call)
+        if known is not None:
+            return known
+        # Groups differ more in size than their users differ in the number of their movements.
+        members = Call.of(bulk.members.report, None, agent="", **{str(bulk.members.by): lookup.fixed["group"]})
+        each = prices.rows_of_kind(example, bulk.rows)
+        guess = max(prices.rows(members, bulk.members.rows), keys) * each
+        # A guess that is wrong by half does not rule the call out for good: once it was made, its rows are known.
+        return min(guess, MOST_ROWS) if guess < 2 * MOST_ROWS else guess
+
+
+def _place(lookup: Lookup, keys: int) -> Hashable:
+    # Few keys and many keys are two questions, each with a way of its own.
+    return lookup.edge, lookup.params, lookup.agent, keys.bit_length()
+
+
+class _SingleKeys:
+    """The keys of one lookup that are read one by one: they go through a `DataLoader`."""
+
+    def __init__(self, loader: Loader, lookup: Lookup) -> None:
+        self._loader = loader
+        self._lookup = lookup
+        self._futures: dict[Any, asyncio.Future[KeyRows]] = {}
+        self._data_loader: DataLoader[Any, KeyRows] = DataLoader(self._load, cache_map=self._futures)
+
+    async def load(self, key: Any) -> KeyRows:
+        """Return the rows of a key. A task that is cancelled leaves the key to the others."""
+        future = self._futures.get(key)
+        if future is None:
+            future = self._data_loader.load(key)
+            # Whole levels wait for this key, so that all keys of a tick are one batch.
+            self._loader.facts.gathering += 1
+            # An error is an answer, also if every task that waits for it was cancelled.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(future)
+
+    async def _load(self, keys: list[Any]) -> list[Any]:
+        self._loader.facts.gathering -= len(keys)
+        try:
+            return await self._loader.load(self._lookup, keys)
+        except asyncio.CancelledError:
+            self.close()  # the operation is over, and a `DataLoader` would let its waiters wait
+            raise
+
+    def close(self) -> None:
+        """Cancel what still waits, and release the rows."""
+        for future in self._futures.values():
+            future.cancel()
+        self._futures.clear()
+
+
+class _LoadRound:
+    """The keys that are read together, and what was found for each key, once that is known."""
+
+    __slots__ = ("found", "keys", "task", "waiters")
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = []
+        self.found: dict[Any, Found] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.waiters = Waiters()
+
+    async def read(self) -> dict[Any, Found]:
+        """Return what was found. A waiter that is cancelled leaves the others untouched."""
+        if self.task is not None:
+            await self.waiters.wait()
+        if self.found is None:
+            raise asyncio.CancelledError
+        return self.found
+
+
+class Batch:
+    """Reads the keys of one lookup, each key once in an operation and the keys of one tick together."""
+
+    def __init__(self, loader: Loader, lookup: Lookup) -> None:
+        self.loader = loader
+        self.lookup = lookup
+        self.fields: set[str] = set()
+        self._columns: set[str] | None = set()
+        self._rounds: dict[Any, _LoadRound] = {}
+        self._collecting: _LoadRound | None = None
+
+    def close(self) -> None:
+        """Release the rows that were read."""
+        for each in self._rounds.values():
+            each.found = None  # the traceback of an error refers to its round
+        self._rounds.clear()
+
+    async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list[Found]:
+        """Return the rows of each key, or the error that prevents it."""
+        if columns is None or self._columns is None:
+            self._columns = None
+        else:
+            self._columns.update(columns)
+        known = self._rounds
+        for key in keys:
+            if key not in known:
+                if self._collecting is None:
+                    self._collecting = _LoadRound()
+                    self._collecting.task = asyncio.create_task(self._read_round(self._collecting))
+                self._collecting.keys.append(key)
+                known[key] = self._collecting
+        rounds = [known[key] for key in keys]
+        found = {each: await each.read() for each in dict.fromkeys(rounds)}
+        return [found[each][key] for each, key in zip(rounds, keys, strict=True)]
+
+    async def _read_round(self, collected: _LoadRound) -> None:
+        facts = self.loader.facts
+        try:
+            # Keys that come one tick after the first one belong to the same round.
+            await asyncio.sleep(0)
+            while facts.gathering:  # noqa: ASYNC110 - some turns of the loop, and the keys are one batch
+                await asyncio.sleep(0)
+            keys, self._collecting = collected.keys, None
+            try:
+                collected.found = dict(zip(keys, await self._load(keys), strict=True))
+            except Exception as error:
+                collected.found = dict.fromkeys(keys, error)
+        finally:
+            collected.task = None
+            await self._wake(collected)
+
+    async def _wake(self, collected: _LoadRound) -> None:
+        """Wake the waiters, some in each turn. The keys that they need next are one batch, as if all woke at once."""
+        if not collected.waiters.wake(AWAKE):
+            return
+        self.loader.facts.gathering += 1
+        try:
+            await asyncio.sleep(0)
+            while collected.waiters.wake(AWAKE):  # noqa: ASYNC110 - some are woken in each turn
+                await asyncio.sleep(0)
+        finally:
+            self.loader.facts.gathering -= 1
+            collected.waiters.wake()
+
+    async def _load(self, keys: list[Any]) -> list[Any]:
+        """Return the rows of each key, or the error that prevents it."""
+        refused = self._refused(keys)
+        if not refused:
+            return await (self._load_planned(keys) if self.loader.visible is None else self._load_visible(keys))
+        sendable = [key for key in keys if key not in refused]
+        found = dict(zip(sendable, await self._load_visible(sendable), strict=True)) if sendable else {}
+        return [refused[key] if key in refused else found[key] for key in keys]
+
+    def _refused(self, keys: Sequence[Any]) -> dict[Any, BadParameter]:
+        """Return the keys that no upstream accepts, each with the reason. Also in a bulk call they have no rows."""
+        edge = self.lookup.edge
+        if edge.by is None or edge.report.parameters[edge.by].check is not Check.TEXT or can_carry_all(keys):
+            return {}
+        refused = {}
+        for key in keys:
+            try:
+                checked(self.lookup.per_key_call(key))
+            except BadParameter as error:
+                refused[key] = error
+        return refused
+
+    async def _load_visible(self, keys: list[Any]) -> list[Any]:
+        edge, visible = self.lookup.edge, self.loader.visible
+        if visible is None or edge.by is None:
+            return await self._load_planned(keys)
+        # Hidden keys are no part of the plan: the chosen way would tell of the calls of others.
+        known = await visible.known(edge.report, edge.by, keys, self.lookup.agent)
+        found = dict(zip(known, await self._load_planned(known), strict=True)) if known else {}
+        return [found[key] if key in found else self._no_such(unknown(self._per_key_call(key))) for key in keys]
+
+    def _no_such(self, error: NotFound) -> Found:
+        return KeyRows() if self.lookup.edge.one or self.lookup.edge.maybe else error
+
+    async def _load_planned(self, keys: list[Any]) -> list[Any]:
+        loader, lookup, facts = self.loader, self.lookup, self.loader.facts
+        known = loader.known(lookup, keys)
+        if known.per_key is not None and known.bulk is not None and len(candidates(lookup, keys, known)) > 1:
+            known.cached = await self._cached(keys)
+            planned = plan(lookup, keys, known, facts.choose)
+            facts.prices.remember(_place(lookup, len(keys)), planned.way.name)
+        else:
+            planned = plan(lookup, keys, known)
+        if planned.way.name == PER_KEY:
+            return await self._read_per_key(keys, planned.way, planned.rejected)
+        return await self._read_bulk(keys, planned)
+
+    async def _cached(self, keys: list[Any]) -> Mapping[str, float]:
+        """Return the share of each way that needs no upstream request."""
+        bulk = self.lookup.edge.bulk
+        assert bulk is not None
+        if bulk.each is not None:
+            return {}
+        some = keys[:: max(1, len(keys) // PEEK)]
+        shares = await self.loader.source.cached_shares(
+            [self.lookup.bulk_call(bulk, self._columns), *map(self._per_key_call, some)]
+        )
+        return {} if shares is None else {BULK: shares[0], PER_KEY: sum(shares[1:]) / len(some)}
+
+    def _per_key_call(self, key: Any) -> Call:
+        return self.lookup.per_key_call(key, self._columns)
+
+    async def _read_per_key(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
+        if len(keys) == 1:
+            return [await self._read_one(keys[0], way, rejected, 1)]
+        return await asyncio.gather(*(self._read_one(key, way, rejected, len(keys)) for key in keys))
+
+    async def _read_one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> Found:
+        edge = self.lookup.edge
+        try:
+            reason = Reason(self.fields, way, rejected, keys)
+            rows = answer = (await self.loader.source.fetch(self._per_key_call(key), reason)).rows
+            if irregular(answer):
+                require(answer, self._identifying_columns())
+            if edge.loose:
+                rows = await self._of_code(str(key), rows)
+        except NotFound as error:
+            return self._no_such(error)
+        except Exception as error:
+            return error
+        if edge.keep is not None:
+            column, name = edge.keep
+            value = self.lookup.fixed[name]
+            rows = [row for row in rows if getattr(row, column) == value]
+        # A search may find neighbours (`username` searches inside names). An entity is the row of exactly this key.
+        if edge.one:
+            rows = [row for row in rows if getattr(row, edge.column) == key]
+        return KeyRows(rows, answer)
+
+    def _identifying_columns(self) -> list[str]:
+        """Return the columns that select the rows of one key from its own answer."""
+        edge = self.lookup.edge
+        return [*(edge.keep[:1] if edge.keep is not None else ()), *((edge.column,) if edge.one else ())]
+
+    async def _of_code(self, code: str, rows: list[Any]) -> list[Any]:
+        """Return the rows whose spelling denotes the user of this code. Raise `Incomplete` if that is undecided."""
+        column = self.lookup.edge.column
+        found = set(map(attrgetter(column), rows))
+        if found <= {code}:
+            return rows
+        settled = await settle(self.loader.facts.directory, self.lookup.agent, found, (code,))
+        if any(len(owners) > 1 and code in owners for owners in settled.values()):
+            raise undecided()
+        own = {code, *(spelling for spelling, owners in settled.items() if code in owners)}
+        return [row for row in rows if getattr(row, column) in own]
+
+    async def _read_bulk(self, keys: list[Any], planned: Plan) -> list[Any]:
+        edge, bulk, way = self.lookup.edge, self.lookup.edge.bulk, planned.way
+        assert bulk is not None
+        try:
+            answer = await self._bulk_answer(bulk, Reason(self.fields, way, planned.rejected, len(keys)))
+            require(answer.rows, (bulk.column,))
+        except UpstreamError as error:
+            if edge.by is None:
+                raise
+            return await self._one_by_one(keys, planned.fallback or way, [way], error)
+        fallback = planned.fallback or way
+        verify = planned.verify and self.loader.facts.join.settled(self.loader.facts.today) is None
+        if verify:
+            need(answer.rows, None)
+        shares = _distribute(answer.rows, bulk.column)
+        if not bulk.exact and not await self._agrees(keys, shares, fallback, way):
+            return await self._read_per_key(keys, fallback, [way])
+        try:
+            unclear = await self._unclear(keys, shares, answer.notes)
+        except UpstreamError:
+            # The users are not known. Read one by one, those keys fail whose rows have another spelling.
+            unclear = keys
+        single = await self._read_per_key(unclear, fallback, [way]) if unclear else ()
+        found = dict(zip(unclear, single, strict=True))
+        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer.rows) for key in keys]
+
+    async def _bulk_answer(self, bulk: Bulk, reason: Reason) -> Answer[Any]:
+        """Return the rows that are distributed over the keys: of one call, or of a call per key of another edge."""
+        lookup, source = self.lookup, self.loader.source
+        if bulk.each is None:
+            return await source.fetch(lookup.bulk_call(bulk, self._columns), reason)
+        others = Lookup(bulk.each, lookup.interval, lookup.agent, True, lookup.params)
+        keys = await self.loader.keys_of(others)
+        calls = [lookup.bulk_call(bulk, self._columns, key) for key in keys]
+        answers = await asyncio.gather(*(source.fetch(call, reason) for call in calls), return_exceptions=True)
+        found = []
+        for one in answers:
+            if isinstance(one, NotFound):
+                continue  # the other report knows a key that this one does not
+            if isinstance(one, BaseException):
+                raise one
+            need(one.rows, None)
+            found.append(one.rows)
+        return Answer(joined(found))
+
+    async def _one_by_one(self, keys: list[Any], way: Way, rejected: Sequence[Way], error: UpstreamError) -> list[Any]:
+        """Read keys one by one after a bulk call failed: what failed or was cut as a whole may be whole for each.
+
+        Some keys are tried first, as far as the retry budget allows. If all of them fail, so do the others.
+        """
+        answers: list[Any] = []
+        for key in keys[: trials(error)]:
+            if not self.loader.source.may_retry(self.lookup.edge.report.system):
+                break
+            answers += await self._read_per_key([key], way, rejected)
+            if answered(answers[-1]):
+                return answers + await self._read_per_key(keys[len(answers) :], way, rejected)
+        return answers + [error] * (len(keys) - len(answers))
+
+    async def _unclear(
+        self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], notes: Mapping[str, object]
+    ) -> Sequence[Any]:
+        """Return the keys that a bulk answer does not settle, so that each of them is read on its own.
+
+        A key that rows may denote in another spelling is not settled: only the upstream knows whether it takes both
+        spellings for one user. `notes` are those of the answer.
+        """
+        edge = self.lookup.edge
+        if edge.by is None:
+            return ()
+        # Rows whose user is hidden name no key. Any other row without a key may belong to any of them (C16).
+        if len(shares.get(None, ())) != notes.get(NAMELESS, 0):
+            return keys
+        if not edge.loose:
+            return ()
+        settled = await settle(self.loader.facts.directory, self.lookup.agent, map(str, shares), map(str, keys))
+        owners = frozenset().union(*settled.values())
+        left_out: Any = notes.get(UNDECIDED, ())
+        open_codes = set(map(fold, left_out))
+        return [key for key in keys if str(key) in owners or fold(str(key)) in open_codes]
+
+    async def _agrees(self, keys: list[Any], shares: Mapping[Hashable, list[Any]], way: Way, rejected: Way) -> bool:
+        """Return whether the substitute report agrees with the edge's own. Compare a sample if that is open today."""
+        join, today, facts = self.loader.facts.join, self.loader.facts.today, self.loader.facts
+        settled = join.settled(today)
+        if settled is not None:
+            return settled
+        some = sample(keys, shares)
+        facts.picked.update(map(self._per_key_call, some))
+        found = await self._read_per_key(some, way, [rejected])
+        if any(isinstance(each, Exception) for each in found):
+            return False
+        for each in found:
+            each.need()
+        try:
+            agrees = all(same(each, shares.get(key, ())) for key, each in zip(some, found, strict=True))
+        except UpstreamError:
+            return False  # a bad value cannot be compared: the question stays open
+        if agrees and not any(found):
+            return True  # there were no movements, so nothing was compared: the question stays open
+        return join.settle(today, agrees)
+
+
+def _distribute(rows: Iterable[RowT], column: str) -> dict[Hashable, list[RowT]]:
+    """Return the rows by the value of a column, in their order."""
+    shares: defaultdict[Hashable, list[RowT]] = defaultdict(list)
+    rows = list(rows)
+    for key, row in zip(map(attrgetter(column), rows), rows, strict=True):
+        shares[key].append(row)
+    return dict(shares)

@@ -1,0 +1,67 @@
+"""A lookup names the rows that are wanted, whatever the keys: an edge, a period, an agent and further parameters."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resolvers.edges import Bulk, ReportEdge
+from upstream.call import Call
+from upstream.interval import Interval
+from upstream.reports.table import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Name the rows of one edge. Keys of equal lookups are read together.
+
+    `agent` is the Game History agent whose log is read, "" for the default agent. If `exact` is False, the rows may be
+    those of a report that substitutes the edge's own report. `params` are further parameters as sorted pairs.
+    """
+
+    edge: ReportEdge
+    interval: Interval | None = None
+    agent: str = ""
+    exact: bool = True
+    params: tuple[tuple[str, str | int], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        edge: ReportEdge,
+        interval: Interval | None = None,
+        agent: str = "",
+        exact: bool = True,
+        **params: str | int | None,
+    ) -> "Lookup":
+        """Return the lookup with those parameters that are not None."""
+        given = tuple(sorted((name, value) for name, value in params.items() if value is not None))
+        return cls(edge, interval, agent, exact, given)
+
+    @property
+    def fixed(self) -> Mapping[str, str | int]:
+        """Return the further parameters by name."""
+        return dict(self.params)
+
+    def per_key_call(self, key: Any, columns: Collection[str] | None = None) -> Call:
+        """Return the call that reads one key. It names the columns that are read, and those that identify rows."""
+        edge = self.edge
+        assert edge.by is not None
+        sent = self._sent(edge.report) | {edge.by: key}
+        return self._call(edge.report, sent, columns, edge.column, edge.keep[0] if edge.keep else edge.column)
+
+    def bulk_call(self, bulk: Bulk, columns: Collection[str] | None = None, key: Any = None) -> Call:
+        """Return the call that reads many keys at once. `key` is the key of the other edge, where there is one."""
+        fixed = dict(self.params)
+        sent = self._sent(bulk.report) | {name: fixed[source] for name, source in bulk.params.items()}
+        if bulk.by is not None:
+            sent[bulk.by] = key
+        return self._call(bulk.report, sent, columns, bulk.column)
+
+    def _sent(self, report: Report) -> dict[str, str | int]:
+        return {name: value for name, value in self.params if name in report.parameters}
+
+    def _call(
+        self, report: Report, params: Mapping[str, str | int], columns: Collection[str] | None, *own: str
+    ) -> Call:
+        read = None if columns is None else frozenset(columns).union(own)
+        return Call(report, tuple(sorted(params.items())), self.interval, self.agent, read)

@@ -1,0 +1,53 @@
+"""The source that corrects R7 in the hour that clocks show twice (C29).
+
+R7 tells local times, which mean two moments in that hour. R5 tells the same movements in unix seconds.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from resolvers.repeated import groups_of, settled, stretches, widened
+from resolvers.source import NO_REASON, Layer, Reason, Source
+from upstream.call import Answer, Call
+from upstream.decoding.decode import like, need
+from upstream.errors import NotFound
+from upstream.interval import Interval
+from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS
+
+
+class RepeatedHour(Layer):
+    """Reads R7 for both showings of the hour, and takes the moments of its rows from R5. `zone` is GameHub's clock."""
+
+    def __init__(self, below: Source, zone: ZoneInfo) -> None:
+        super().__init__(below)
+        self.zone = zone
+
+    async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
+        """Return the rows of a call; those of R7 with the moments that R5 tells."""
+        if call.report is not USER_TRANSACTIONS or call.interval is None:
+            return await self.below.fetch(call, reason)
+        twice = stretches(call.interval, self.zone)
+        if not twice:
+            return await self.below.fetch(call, reason)
+        wider = replace(call, interval=widened(call.interval, twice), columns=None)
+        return await self._settled(call.interval, await self.below.fetch(wider, reason), twice)
+
+    async def _settled(self, interval: Interval, answer: Answer[Any], twice: Sequence[Interval]) -> Answer[Any]:
+        calls = [
+            Call.of(GROUP_MOVEMENTS, stretch, group_id=group)
+            for stretch in twice
+            for group in sorted(groups_of(answer.rows, stretch))
+        ]
+        moments: dict[int, int] = {}
+        fetched = (self.below.fetch(call, NO_REASON) for call in calls)
+        for found in await asyncio.gather(*fetched, return_exceptions=True):
+            if isinstance(found, NotFound):
+                continue
+            if isinstance(found, BaseException):
+                raise found
+            need(found.rows, {"movement_id", "timestamp"})
+            moments.update((row.movement_id, row.timestamp) for row in found.rows)
+        return replace(answer, rows=like(answer.rows, [*settled(answer.rows, moments, twice, interval)]))

@@ -1,0 +1,112 @@
+"""Filter the rows of an answer for a caller that sees some groups only, by what the table of reports says of owners."""
+
+import copy
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from upstream.reports.owner import Owner, OwnerColumns, OwnerKind
+from upstream.reports.rows import Row, UserRow
+
+
+@dataclass(frozen=True)
+class Members:
+    """The users of the groups that a caller sees, by id, each with the group. `made_up` during a prediction."""
+
+    users: Mapping[int, tuple[int, UserRow]]
+    made_up: bool = False
+
+    @cached_property
+    def external_users(self) -> Set[str]:
+        """Return the partner's ids of the users."""
+        return {row.external_user_id for _, row in self.users.values() if row.external_user_id is not None}
+
+    @cached_property
+    def external_groups(self) -> Set[str]:
+        """Return the partner's ids of their groups."""
+        return {row.external_group_id for _, row in self.users.values() if row.external_group_id is not None}
+
+
+class RowFilter:
+    """Filters rows for a caller. `named` are the kinds of owner that the parameters of the call named.
+
+    `nameless` counts the rows that lost their user because that user is hidden. `unowned` counts the rows that were
+    dropped because they name no group.
+    """
+
+    def __init__(self, groups: Set[int], members: Members, named: Set[OwnerKind | None]) -> None:
+        self.groups = groups
+        self.members = members
+        self.named = named
+        self.nameless = 0
+        self.unowned = 0
+
+    def visible(self, owner: Owner, rows: Iterable[Any]) -> list[Any]:
+        """Return the visible rows. A row is copied where a part of it is hidden."""
+        seen = (self._visible_row(owner, row) for row in rows)
+        return [row for row in seen if row is not None]
+
+    def _visible_row(self, owner: Owner, row: Any) -> Any | None:
+        group = None if owner.group is None else self._sees_group(owner.group, row)
+        user = None if owner.user is None else self._sees_user(owner.user, row)
+        if group is None and OwnerKind.GROUP in self.named:
+            group = True
+        if owner.by is OwnerKind.GROUP:
+            # A row without a group is visible if the call named a visible user.
+            if not (OwnerKind.USER in self.named if group is None else group):
+                self.unowned += group is None
+                return None
+        elif owner.by is OwnerKind.USER and not (group if user is None else user):
+            return None
+        less: dict[str, Any] = {}
+        if owner.group is not None and not group:
+            less.update(_hidden_columns(owner.group, row))
+        if owner.user is not None and not user:
+            less.update(hidden := _hidden_columns(owner.user, row))
+            if owner.user.id in hidden:
+                self.nameless += 1
+        less.update(self._visible_parts(owner, row))
+        if not less:
+            return row
+        row = copy.copy(row)  # rows are shared
+        for name, value in less.items():
+            setattr(row, name, value)
+        return row
+
+    def _visible_parts(self, owner: Owner, row: Any) -> Iterable[tuple[str, Any]]:
+        """Yield the nested columns that change, with their visible value."""
+        left = False
+        for name, part in owner.parts.items():
+            value = getattr(row, name)
+            if isinstance(value, list):
+                seen = self.visible(part, value)
+                left = left or bool(seen)
+                if len(seen) < len(value) or any(a is not b for a, b in zip(seen, value, strict=True)):
+                    yield name, seen
+            elif isinstance(value, Row):
+                one = self._visible_row(part, value)
+                left = left or one is not None
+                if one is not value:
+                    yield name, one
+        if not left:
+            yield from ((name, None) for name in owner.only_with_parts)
+
+    def _sees_group(self, columns: OwnerColumns, row: Any) -> bool | None:
+        return _sees(columns, row, self.groups, self.members.external_groups)
+
+    def _sees_user(self, columns: OwnerColumns, row: Any) -> bool | None:
+        return _sees(columns, row, self.members.users, self.members.external_users)
+
+
+def _sees(columns: OwnerColumns, row: Any, ids: Any, external: Set[str]) -> bool | None:
+    """Return whether the owner in these columns is visible; None if the columns name none."""
+    id = getattr(row, columns.id)
+    if id is not None:
+        return id in ids
+    code = getattr(row, columns.external) if columns.external else None
+    return None if code is None else code in external
+
+
+def _hidden_columns(columns: OwnerColumns, row: Any) -> dict[str, None]:
+    return {name: None for name in columns.columns if getattr(row, name) is not None}

@@ -1,0 +1,85 @@
+"""The lowest source of an operation takes a slot and calls the upstream room: the day cache, or the client."""
+
+import asyncio
+import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from resolvers.coherence import COMPARED, ReadAnswer
+from resolvers.prices import Prices
+from resolvers.source import Reason
+from upstream.call import Answer, Call
+from upstream.reports.table import System
+from upstream.resilience.queue import Queue
+
+
+class Room(Protocol):
+    """The upstream room: it returns the complete rows of a call, or raises an `UpstreamError`."""
+
+    async def fetch(self, call: Call) -> Answer[Any]:
+        """Return the rows of a call. The day cache takes `not_before`, too: it refuses rows that were read earlier."""
+        ...
+
+
+class UpstreamCalls:
+    """Makes the calls of one operation. Rows that were read before `not_before` are read again.
+
+    `reads` are the answers of reports that may contradict each other, and `picked` the calls whose keys were picked
+    because they are unlike the others.
+    """
+
+    def __init__(
+        self, room: Room, prices: Prices, now: datetime.datetime, not_before: datetime.datetime | None = None
+    ) -> None:
+        self.room = room
+        self.prices = prices
+        self.now = now
+        self.options: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
+        self.reads: list[ReadAnswer] = []
+        self.picked: set[Call] = set()
+        self.closed = False
+        self._turns: dict[System, Queue] = {}
+
+    async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
+        """Return the rows of a call, and learn what it cost."""
+        answer = await self._in_turn(call)
+        if call.report in COMPARED and answer.readings:
+            self.reads.append(ReadAnswer(call, answer))
+        if answer.notes.get("outcome", "off") in ("off", "miss"):
+            seconds = max(answer.seconds - answer.waited, 0.0)
+            self.prices.learn(call, len(answer.rows), seconds, call not in self.picked)
+        return answer
+
+    async def _in_turn(self, call: Call) -> Answer[Any]:
+        """Make a call as soon as fewer calls of this operation are under way than the system has slots.
+
+        So an operation waits for its own calls here. They take no place in the waiting room of the system, and no time
+        of their deadlines. A call that is under way waits for none of the others, so each of them has its turn.
+        """
+        system = call.report.system
+        turns = self._turns.get(system)
+        if turns is None:
+            turns = self._turns[system] = Queue(self.prices.parallel[system])
+        if not turns.take_free():
+            await turns.take("")
+        try:
+            if self.closed:
+                raise asyncio.CancelledError
+            if system is System.GAMELOG:
+                call = replace(call, moment=self.now)
+            return await self.room.fetch(call, **self.options)
+        finally:
+            turns.give()
+
+    async def cached_shares(self, calls: Sequence[Call]) -> Sequence[float] | None:
+        """Return the share of each call that the day cache holds; None without a day cache."""
+        look = getattr(self.room, "held_many", None)
+        if look is None or not getattr(self.room, "keeps", True):
+            return None
+        return [each.fraction for each in await look(calls, **self.options)]
+
+    def may_retry(self, system: System) -> bool:
+        """Return whether the retry budget of a system allows one more call, and spend it."""
+        spare = getattr(self.room, "spare", None)
+        return spare is None or bool(spare(system))
