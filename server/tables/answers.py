@@ -1,4 +1,4 @@
-"""The answers that hold rows: streams, and files of the spool with all that clients want of a file."""
+"""Answer requests for rows with streams, and with files of the spool (ranges, conditions, encodings)."""
 
 import asyncio
 import datetime
@@ -37,9 +37,9 @@ from upstream import private
 from upstream.caching.trust import Trust
 from upstream.call import Reading
 
-# Written into the key of every file: raise it when a format is written in another way.
+# A part of the key of every file. Raise it when a format is written differently.
 VERSION = 2
-# Once its first day is read, an answer waits so long for its first rows, so that a failure is told by its status.
+# After the first day, an answer waits this long for its first rows, so that its status can report a failure.
 PATIENCE = 0.5
 ENCODINGS = ("zstd", "gzip")
 
@@ -60,7 +60,7 @@ _ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class TableRequest:
-    """The request of an address: a table, the variables, the window, and how many rows at most.
+    """A request for a table: the table, the variables, the window, and the limit of rows.
 
     No row may have been read before `not_before`.
     """
@@ -73,7 +73,7 @@ class TableRequest:
     not_before: datetime.datetime | None = None
 
     def batches(self, run: Run, shape: Shape, log: Log) -> AsyncGenerator[pa.RecordBatch]:
-        """The rows in the shape of a format. Raises TableFailed."""
+        """Yield the rows in the form of a format. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
             return await run(replace(operation, caller=self.caller))
@@ -91,7 +91,7 @@ class TableRequest:
 
 
 class TableAnswers:
-    """Answers requests for tables, with what runs an operation."""
+    """Answer requests for tables. `run` runs an operation."""
 
     def __init__(self, run: Run, setup: TablesConfig) -> None:
         self._run = run
@@ -102,22 +102,22 @@ class TableAnswers:
         self.spool = Spool(setup.spool_folder, setup.spool_mebibytes << 20)
 
     def asked(self, table: Table, request: Request) -> TableRequest:
-        """What a request asks for. Raises Refusal."""
+        """Read a request. Raises RequestError."""
         variables, said, limit = parameters.read(table, request.query_params.multi_items())
         found = window_of(table, said, self._setup.now(), self._setup.zone)
         return TableRequest(table, variables, found, limit, request.scope["caller"], self.not_before(request))
 
     def not_before(self, request: Request) -> datetime.datetime | None:
-        """Return the moment before which no row may have been read; None if the request does not say."""
+        """Return the earliest allowed reading time of a row; None if the request has no limit."""
         age = max_age(RequestHeaders.of(request.scope))
         return None if age is None else self.now() - datetime.timedelta(seconds=age)
 
     def batches(self, asked: TableRequest, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
-        """The rows of what is asked for, as a format writes them. Raises TableFailed."""
+        """Yield the requested rows as a format writes them. Raises TableFailed."""
         return asked.batches(self._run, form.shape, log)
 
     async def respond(self, table: Table, form: Format, request: Request) -> Response:
-        """The answer in a format. Raises Refusal."""
+        """Return the answer in a format. Raises RequestError."""
         asked = self.asked(table, request)
         encoding = encoding_of(request) if form.compressible else None
         headers = _headers(form, encoding, request)
@@ -156,7 +156,7 @@ class TableAnswers:
             except TableFailed as failed:
                 if form.name == "ndjson" and encoding is None:
                     yield orjson.dumps({"error": error(failed.message, failed.code)}) + b"\n"
-                raise  # the connection is cut: no client takes this for the end
+                raise  # the connection is cut, so that no client takes this as the end
             finally:
                 first.cancel()
                 with suppress(asyncio.CancelledError, TableFailed):
@@ -192,7 +192,7 @@ class TableAnswers:
         reading, tag = wanted_parts is not None, _named(fields)
         if reading:
             encoding = None
-        # A client that names the file whose parts it has, goes on with it.
+        # A client that names the file it has parts of continues with it.
         wanted = replace(asked, not_before=None) if reading and tag else asked
         snapshot = await self.snapshot(wanted, form, encoding, reading=reading, tag=tag if reading else None)
         times, tag = snapshot.times, f'"{snapshot.etag}"'
@@ -221,15 +221,15 @@ class TableAnswers:
         reading: bool = False,
         tag: str | None = None,
     ) -> Snapshot:
-        """Return the file of what is asked for. Raises Refusal.
+        """Return the file of a request. Raises RequestError.
 
-        With `reading`, a client goes on with a file that it began: with the one of this `tag`, if it says so.
+        With `reading`, a client continues with a file that it has parts of: the file of `tag`, if it names one.
         """
         setup, window = self._setup, asked.window
         key = key_of(
             VERSION,
             setup.origin(),
-            # What a caller may see is a table of its own.
+            # Callers that see different groups have different files.
             None if asked.caller.groups is None else sorted(asked.caller.groups),
             asked.table.document,
             str(asked.table.schema),
@@ -259,10 +259,10 @@ class TableAnswers:
 
 
 def trusted_until(readings: Sequence[Reading], trust: Trust, least: datetime.timedelta) -> datetime.datetime | None:
-    """Return the moment until which a file of rows that were read so is served; None if it holds no upstream rows.
+    """Return until when a file with these readings is served; None if it has no upstream rows.
 
-    Rows that are not trusted longer than those of an open day are served for the `least` time, or the file of a group
-    would be written anew every few seconds. For this the `Age` of the file is right all the same.
+    Rows with no more trust than those of an open day are served for the `least` time. Otherwise the file of a group
+    would be written again every few seconds. The `Age` of the file stays right.
     """
     found = [
         max(reading.until, reading.read_at + least)
@@ -281,9 +281,9 @@ async def write_file(
     encoding: str | None = None,
     freshness: Callable[[], str] = lambda: "[]",
 ) -> int:
-    """Write rows into a file, and say how many there were. An error of the rows is raised, and the file is not whole.
+    """Write rows into a file and return their number. An error of the rows is raised, and the file is incomplete.
 
-    `freshness` tells when the rows were read, once they were.
+    `freshness` returns the reading times after the rows were read.
     """
     count = 0
     file = await asyncio.to_thread(open, path, "wb", opener=private.opener)
@@ -299,7 +299,7 @@ async def write_file(
             await asyncio.to_thread(writer.write, batch)
             count += batch.num_rows
     except BaseException:
-        with suppress(Exception):  # whatever it holds open; what it wrote is thrown away
+        with suppress(Exception):  # close it; its output is dropped
             writer.close()
         raise
     else:
@@ -307,14 +307,14 @@ async def write_file(
     finally:
         await rows.aclose()
         try:
-            await asyncio.to_thread(sink.close)  # before the file, into which it writes its end
+            await asyncio.to_thread(sink.close)  # before the file, because the writer writes its end into it
         finally:
             file.close()
     return count
 
 
 class Drawer:
-    """Holds what was written until it is taken: the file that a stream is written into."""
+    """The file of a stream: it stores what was written until it is taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -325,7 +325,7 @@ class Drawer:
         return len(data)
 
     def take(self) -> bytes:
-        """All that was written since."""
+        """Return everything that was written since the last call."""
         taken, self._parts = b"".join(self._parts), []
         return taken
 
@@ -339,14 +339,14 @@ class Drawer:
         return False
 
     def flush(self) -> None:
-        """It is at hand as it is."""
+        """Do nothing: there is no buffer."""
 
     def close(self) -> None:
-        """What is in it stays until it is taken."""
+        """Do nothing: the content stays until it is taken."""
 
 
 class Served(FileResponse):
-    """A file of the spool, which is not removed while it is sent. `parts` is the `Range` to send; None: the whole."""
+    """Send a file of the spool, which is not removed meanwhile. `parts` is the `Range` to send; None sends all."""
 
     chunk_size = 1 << 20
 
@@ -360,7 +360,7 @@ class Served(FileResponse):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette reads the range again, and has other rules for an invalid one and for `If-Range`.
+        # Starlette would read the range again, with other rules for invalid ranges and for `If-Range`.
         others = [pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")]
         scope = {**scope, "headers": [*others, (b"range", self._parts.encode())] if self._parts else others}
         self._snapshot.readers += 1
@@ -371,13 +371,13 @@ class Served(FileResponse):
 
 
 def refusal(failed: TableFailed) -> RequestError:
-    """What is told of a table that cannot be read to its end, when nothing of it was sent."""
+    """Return the error for a table that cannot be read, if nothing of it was sent yet."""
     day = f" (on {failed.day})" if failed.day is not None and failed.code not in ("NOT_FOUND", "BAD_USER_INPUT") else ""
     return RequestError(STATUS.get(failed.code, _UPSTREAM), failed.code, failed.message + day)
 
 
 def unkept(failure: OSError) -> RequestError:
-    """Return the message for a client about a file that cannot be kept. The log has more: clients see no paths."""
+    """Return the message for a client about a file that cannot be stored. Only the log has the path."""
     full = failure.errno in FULL
     why = "The disk for the files of tables is full." if full else "The files of tables cannot be written."
     log.error("a file of a table cannot be kept", why=failure.strerror or type(failure).__name__, path=failure.filename)
@@ -388,7 +388,7 @@ def unkept(failure: OSError) -> RequestError:
 
 
 def encoding_of(request: Request) -> str | None:
-    """The encoding that a client takes and we give, zstd before gzip."""
+    """Return the encoding for a client: zstd before gzip; None for neither."""
     offers: dict[str, float] = {}
     for part in request.headers.get("accept-encoding", "").split(","):
         name, _, weight = part.partition(";")
@@ -400,7 +400,7 @@ def encoding_of(request: Request) -> str | None:
 
 
 def form_of(name: str) -> Format:
-    """The format of that name. Raises Refusal."""
+    """Return the format of a name. Raises RequestError."""
     if name not in FORMATS:
         raise RequestError(404, "NOT_FOUND", f"There is no format {name[:40]!r}; there are {', '.join(FORMATS)}.")
     return FORMATS[name]
@@ -415,7 +415,7 @@ def _compressed(sink: Any, encoding: str | None) -> IO[bytes]:
 def _headers(form: Format, encoding: str | None, request: Request) -> dict[str, str]:
     vary = ("Accept-Encoding", VARY) if form.compressible else (VARY,)
     headers = {
-        # A kept copy is used only after this server was asked: it knows which days changed.
+        # Clients must ask this server before they use a cached copy: it knows which days changed.
         "Cache-Control": keeping(request),
         "Vary": ", ".join(vary),
         "X-Content-Type-Options": "nosniff",
@@ -426,23 +426,23 @@ def _headers(form: Format, encoding: str | None, request: Request) -> dict[str, 
 
 
 def keeping(request: Request) -> str:
-    """Return who may keep an answer with rows: everyone, or the client alone if it showed a credential."""
+    """Return the cache directive of an answer with rows: private if the request had a credential."""
     return "private, no-cache" if carries(request.scope) else "no-cache"
 
 
 def age(oldest: datetime.datetime, now: datetime.datetime) -> str:
-    """Return the value of `Age` for rows of which the oldest was read at a moment."""
+    """Return the value of `Age` if the oldest row was read at this moment."""
     return str(Freshness(oldest, oldest, oldest).age(now))
 
 
 def _named(fields: RequestHeaders) -> str | None:
-    """Return the hash of the file whose parts a client has, if the request names one."""
+    """Return the hash of the file that a client has parts of, if the request names it."""
     match = _ONE_TAG.fullmatch(fields.get("if-range", fields.get("if-match", "")).strip())
     return match[1] if match else None
 
 
 def _known(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
-    """Return whether the client has this file. A date counts from the newest row: an older one may not be all of it."""
+    """Return whether the client has this file. A date is compared with the newest row."""
     if "if-none-match" in fields:
         return conditions.names(fields["if-none-match"], tag)
     moment = conditions.moment(fields.get("if-modified-since"))
@@ -450,7 +450,7 @@ def _known(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
 
 
 def _outdated(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
-    """Return whether the client wants another file than this one, or none."""
+    """Return whether the conditions of the request exclude this file."""
     if "if-match" in fields:
         return not conditions.names(fields["if-match"], tag, strong=True)
     moment = conditions.moment(fields.get("if-unmodified-since"))
@@ -458,7 +458,7 @@ def _outdated(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
 
 
 def _goes_on(fields: RequestHeaders, tag: str, modified: str, times: SpoolTimes) -> bool:
-    """Return whether parts of this file may follow the parts that the client has."""
+    """Return whether parts of this file fit the parts that the client has."""
     said = fields.get("if-range", tag).strip()
     if said == modified:
         moment = conditions.moment(said)
