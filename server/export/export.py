@@ -26,7 +26,6 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from server.execution import freshness
-from server.tables.answers import write_file
 from server.tables.arrow import slices
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import BATCH_ROWS, Run, TableFailed, one_day
@@ -34,6 +33,7 @@ from server.tables.setup import Changed, unchanged
 from server.tables.spool import LATE
 from server.tables.table import Table
 from server.tables.window import TableWindow
+from server.tables.writing import write_file
 from upstream.caching.days import Piece, end
 from upstream.caching.trust import Trust
 

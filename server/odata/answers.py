@@ -21,7 +21,8 @@ from server.odata.options import Options
 from server.odata.reading import ODataQuestion
 from server.odata.window import days
 from server.tables import parameters
-from server.tables.answers import TableAnswers, age, keeping
+from server.tables.answers import TableAnswers
+from server.tables.file_response import age, keeping
 from server.tables.setup import TablesConfig
 from server.tables.table import Table, ValueKind
 

@@ -2,22 +2,19 @@
 
 import asyncio
 import datetime
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import orjson
 import pyarrow as pa
 import structlog
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response, StreamingResponse
 
 from resolvers.caller import Caller
-from server.auth.credentials import VARY, carries
 from server.execution.execution import Outcome
 from server.execution.freshness import Freshness
 from server.execution.operation import Operation
@@ -27,13 +24,24 @@ from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.tables import parameters, ranges
 from server.tables.arrow import Shape
+from server.tables.file_response import (
+    SpoolFileResponse,
+    age,
+    continues,
+    encoding_of,
+    headers_of,
+    is_excluded,
+    is_known,
+    named_file,
+    outside,
+)
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import Log, Run, TableFailed, batches
 from server.tables.setup import TablesConfig
 from server.tables.spool import FULL, Snapshot, Spool, SpoolTimes, Wanted, key_of
 from server.tables.table import Table
 from server.tables.window import TableWindow, window_of
-from upstream import private
+from server.tables.writing import StreamBuffer, compressed, write_file
 from upstream.caching.trust import Trust
 from upstream.call import Reading
 
@@ -41,7 +49,6 @@ from upstream.call import Reading
 VERSION = 2
 # After the first day, an answer waits this long for its first rows, so that its status can report a failure.
 PATIENCE = 0.5
-ENCODINGS = ("zstd", "gzip")
 
 STATUS = {
     "BAD_USER_INPUT": 400,
@@ -54,8 +61,6 @@ STATUS = {
 _UPSTREAM = 502
 
 log = structlog.get_logger(__name__)
-
-_ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class TableAnswers:
         """Return the answer in a format. Raises RequestError."""
         asked = self.asked(table, request)
         encoding = encoding_of(request) if form.compressible else None
-        headers = _headers(form, encoding, request)
+        headers = headers_of(form, encoding, request)
         if form.snapshot:
             return await self._file(asked, form, encoding, request)
         if request.method == "HEAD":
@@ -168,20 +173,20 @@ class TableAnswers:
     async def _encoded(
         self, asked: TableRequest, form: Format, encoding: str | None, log: Log
     ) -> AsyncGenerator[bytes]:
-        drawer = Drawer()
-        sink = _compressed(drawer, encoding)
+        buffer = StreamBuffer()
+        sink = compressed(buffer, encoding)
         rows = self.batches(asked, form, log)
         try:
             writer = form.open(asked.table, sink, log.text)
             async for batch in rows:
                 await asyncio.to_thread(writer.write, batch)
                 sink.flush()
-                if chunk := drawer.take():
+                if chunk := buffer.take():
                     yield chunk
             writer.close()
             if encoding:
                 sink.close()
-            if chunk := drawer.take():
+            if chunk := buffer.take():
                 yield chunk
         finally:
             await rows.aclose()
@@ -189,28 +194,28 @@ class TableAnswers:
     async def _file(self, asked: TableRequest, form: Format, encoding: str | None, request: Request) -> Response:
         fields = RequestHeaders.of(request.scope)
         wanted_parts = ranges.read(fields.get("range"))
-        reading, tag = wanted_parts is not None, _named(fields)
+        reading, tag = wanted_parts is not None, named_file(fields)
         if reading:
             encoding = None
         # A client that names the file it has parts of continues with it.
         wanted = replace(asked, not_before=None) if reading and tag else asked
         snapshot = await self.snapshot(wanted, form, encoding, reading=reading, tag=tag if reading else None)
         times, tag = snapshot.times, f'"{snapshot.etag}"'
-        headers = {**_headers(form, encoding, request), "ETag": tag, "Last-Modified": conditions.date(times.oldest)}
+        headers = {**headers_of(form, encoding, request), "ETag": tag, "Last-Modified": conditions.date(times.oldest)}
         if times.rows is not None:
             headers["Age"] = age(times.oldest, self.now())
-        if _known(fields, tag, times):
+        if is_known(fields, tag, times):
             return Response(status_code=304, headers=headers)
-        if _outdated(fields, tag, times):
+        if is_excluded(fields, tag, times):
             raise RequestError(
                 412, "PRECONDITION_FAILED", "The table has been written anew: read it from its beginning."
             )
         parts = None
-        if wanted_parts is not None and _goes_on(fields, tag, headers["Last-Modified"], times):
+        if wanted_parts is not None and continues(fields, tag, headers["Last-Modified"], times):
             parts = ranges.written(wanted_parts, snapshot.size)
             if parts is None:
-                raise _outside(snapshot)
-        return Served(snapshot, headers, form.media_type, f"{asked.table.name}.{form.name}", parts)
+                raise outside(snapshot)
+        return SpoolFileResponse(snapshot, headers, form.media_type, f"{asked.table.name}.{form.name}", parts)
 
     async def snapshot(
         self,
@@ -273,103 +278,6 @@ def trusted_until(readings: Sequence[Reading], trust: Trust, least: datetime.tim
     return min(found, default=None)
 
 
-async def write_file(
-    path: Path,
-    table: Table,
-    form: Format,
-    rows: AsyncGenerator[pa.RecordBatch],
-    encoding: str | None = None,
-    freshness: Callable[[], str] = lambda: "[]",
-) -> int:
-    """Write rows into a file and return their number. An error of the rows is raised, and the file is incomplete.
-
-    `freshness` returns the reading times after the rows were read.
-    """
-    count = 0
-    file = await asyncio.to_thread(open, path, "wb", opener=private.opener)
-    sink = _compressed(file, encoding)
-    try:
-        writer = form.open(table, sink, freshness)
-    except BaseException:
-        file.close()
-        await rows.aclose()
-        raise
-    try:
-        async for batch in rows:
-            await asyncio.to_thread(writer.write, batch)
-            count += batch.num_rows
-    except BaseException:
-        with suppress(Exception):  # close it; its output is dropped
-            writer.close()
-        raise
-    else:
-        await asyncio.to_thread(writer.close)
-    finally:
-        await rows.aclose()
-        try:
-            await asyncio.to_thread(sink.close)  # before the file, because the writer writes its end into it
-        finally:
-            file.close()
-    return count
-
-
-class Drawer:
-    """The file of a stream: it stores what was written until it is taken."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        """Return everything that was written since the last call."""
-        taken, self._parts = b"".join(self._parts), []
-        return taken
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def flush(self) -> None:
-        """Do nothing: there is no buffer."""
-
-    def close(self) -> None:
-        """Do nothing: the content stays until it is taken."""
-
-
-class Served(FileResponse):
-    """Send a file of the spool, which is not removed meanwhile. `parts` is the `Range` to send; None sends all."""
-
-    chunk_size = 1 << 20
-
-    def __init__(
-        self, snapshot: Snapshot, headers: Mapping[str, str], media_type: str, name: str, parts: str | None
-    ) -> None:
-        super().__init__(
-            snapshot.path, headers=headers, media_type=media_type, filename=name, stat_result=snapshot.path.stat()
-        )
-        self._snapshot = snapshot
-        self._parts = parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette would read the range again, with other rules for invalid ranges and for `If-Range`.
-        others = [pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")]
-        scope = {**scope, "headers": [*others, (b"range", self._parts.encode())] if self._parts else others}
-        self._snapshot.readers += 1
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._snapshot.readers -= 1
-
-
 def refusal(failed: TableFailed) -> RequestError:
     """Return the error for a table that cannot be read, if nothing of it was sent yet."""
     day = f" (on {failed.day})" if failed.day is not None and failed.code not in ("NOT_FOUND", "BAD_USER_INPUT") else ""
@@ -387,89 +295,8 @@ def unkept(failure: OSError) -> RequestError:
     )  # fmt: skip
 
 
-def encoding_of(request: Request) -> str | None:
-    """Return the encoding for a client: zstd before gzip; None for neither."""
-    offers: dict[str, float] = {}
-    for part in request.headers.get("accept-encoding", "").split(","):
-        name, _, weight = part.partition(";")
-        try:
-            offers[name.strip().lower()] = float(weight.partition("=")[2] or 1)
-        except ValueError:
-            continue
-    return next((name for name in ENCODINGS if offers.get(name, 0) > 0), None)
-
-
 def form_of(name: str) -> Format:
     """Return the format of a name. Raises RequestError."""
     if name not in FORMATS:
         raise RequestError(404, "NOT_FOUND", f"There is no format {name[:40]!r}; there are {', '.join(FORMATS)}.")
     return FORMATS[name]
-
-
-def _compressed(sink: Any, encoding: str | None) -> IO[bytes]:
-    if encoding is None:
-        return cast(IO[bytes], sink)
-    return cast(IO[bytes], pa.CompressedOutputStream(pa.PythonFile(sink, "w"), encoding))
-
-
-def _headers(form: Format, encoding: str | None, request: Request) -> dict[str, str]:
-    vary = ("Accept-Encoding", VARY) if form.compressible else (VARY,)
-    headers = {
-        # Clients must ask this server before they use a cached copy: it knows which days changed.
-        "Cache-Control": keeping(request),
-        "Vary": ", ".join(vary),
-        "X-Content-Type-Options": "nosniff",
-    }
-    if encoding:
-        headers["Content-Encoding"] = encoding
-    return headers
-
-
-def keeping(request: Request) -> str:
-    """Return the cache directive of an answer with rows: private if the request had a credential."""
-    return "private, no-cache" if carries(request.scope) else "no-cache"
-
-
-def age(oldest: datetime.datetime, now: datetime.datetime) -> str:
-    """Return the value of `Age` if the oldest row was read at this moment."""
-    return str(Freshness(oldest, oldest, oldest).age(now))
-
-
-def _named(fields: RequestHeaders) -> str | None:
-    """Return the hash of the file that a client has parts of, if the request names it."""
-    match = _ONE_TAG.fullmatch(fields.get("if-range", fields.get("if-match", "")).strip())
-    return match[1] if match else None
-
-
-def _known(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
-    """Return whether the client has this file. A date is compared with the newest row."""
-    if "if-none-match" in fields:
-        return conditions.names(fields["if-none-match"], tag)
-    moment = conditions.moment(fields.get("if-modified-since"))
-    return moment is not None and not _changed_since(times, moment)
-
-
-def _outdated(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
-    """Return whether the conditions of the request exclude this file."""
-    if "if-match" in fields:
-        return not conditions.names(fields["if-match"], tag, strong=True)
-    moment = conditions.moment(fields.get("if-unmodified-since"))
-    return moment is not None and _changed_since(times, moment)
-
-
-def _goes_on(fields: RequestHeaders, tag: str, modified: str, times: SpoolTimes) -> bool:
-    """Return whether parts of this file fit the parts that the client has."""
-    said = fields.get("if-range", tag).strip()
-    if said == modified:
-        moment = conditions.moment(said)
-        return moment is not None and not _changed_since(times, moment)
-    return said == tag
-
-
-def _changed_since(times: SpoolTimes, moment: datetime.datetime) -> bool:
-    return times.newest.replace(microsecond=0) > moment
-
-
-def _outside(snapshot: Snapshot) -> RequestError:
-    message = f"The range lies outside the file, which has {snapshot.size} bytes."
-    return RequestError(416, "RANGE_NOT_SATISFIABLE", message, {"Content-Range": f"bytes */{snapshot.size}"})
