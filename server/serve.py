@@ -13,7 +13,7 @@ from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, end, say, tell
 from server.cli.upstreams import upstreams
-from server.http.listening import CannotListen, listen, page_address, run
+from server.http.listening import CannotListen, configure, listen, page_address, run
 from server.settings.reading import WrongSettings, load
 
 
@@ -67,16 +67,8 @@ def serve() -> None:
         def listening() -> None:
             tell(f"Open {page} for the page; clients use {page}/graphql")
 
-        if not run(
-            served,
-            bound,
-            listening,
-            settings.patience,
-            services.readiness.drain,
-            settings.drain_seconds,
-            settings.stop_seconds,
-            tls,
-        ):
+        config = configure(served, settings.patience, settings.stop_seconds, tls)
+        if not run(config, bound, settings.patience, listening, services.readiness.drain, settings.drain_seconds):
             end("the server could not start; the log above says why", FAILED)
 
 

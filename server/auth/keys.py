@@ -11,12 +11,13 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -267,13 +268,12 @@ class Keys:
 def _read(connection: sqlite3.Connection) -> list[Key]:
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'key'").fetchone() is None:
         return []  # new and still empty
-    return [_key(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM key ORDER BY created, rowid")]
+    return [_key(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM key ORDER BY created, rowid")]
 
 
-def _key(
-    id: str, name: str, digest: bytes, last_four: str, groups: str, powers: str,
-    requests: int | None, calls: int | None, created: str, expires: str | None, revoked: str | None,
-) -> Key:  # fmt: skip
+def _key(row: Sequence[Any]) -> Key:
+    """Return the key of a row of the file."""
+    id, name, digest, last_four, groups, powers, requests, calls, created, expires, revoked = row
     seen = json.loads(groups)
     caller = Caller(name, None if seen is None else frozenset(seen), frozenset(json.loads(powers)))
     made = datetime.fromisoformat(created)

@@ -138,18 +138,15 @@ def configure(
 
 
 def run(
-    app: ASGIApp,
+    config: uvicorn.Config,
     bound: socket.socket,
-    listening: Callable[[], None],
     patience: ClientTimeouts,
+    listening: Callable[[], None],
     draining: Callable[[], None] = lambda: None,
     drain: float = 0.0,
-    grace: float = GRACE_SECONDS,
-    tls: ssl.SSLContext | None = None,
 ) -> bool:
     """Serve until SIGINT or SIGTERM, then let running requests end. Return False if the application did not start."""
     _allow_files(patience.connections + OTHER_FILES)
-    config = configure(app, patience, grace, tls)
     server = GraphServer(config, listening, draining, drain, handshake=patience.request_seconds)
     server.run(sockets=[bound])
     return server.started

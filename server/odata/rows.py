@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from server.tables.arrow import texts
-from server.tables.formats import json_texts
 from server.tables.table import ValueKind
+from server.tables.writers.text import json_texts
 
 _EMPTY, _NULL, _END = texts(["", "null", "}"])
 _LONG = frozenset({"decimal", "int64"})
