@@ -99,11 +99,11 @@ class Gateway:
         done = await asyncio.to_thread(journal.noted, FORGET)
         while True:
             await asyncio.sleep(KEEPING_SECONDS)
-            asked = await asyncio.to_thread(journal.noted, FORGET)
-            if asked is not None and asked != done:
-                done = asked
+            request = await asyncio.to_thread(journal.noted, FORGET)
+            if request is not None and request != done:
+                done = request
                 with suppress(ConnectionError, ValueError):
-                    await forget(self.cache, asked)
+                    await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
 
     def _cache(self, upstream: Upstream, ledger: Journal) -> DayCache:
@@ -121,8 +121,8 @@ class Gateway:
     def _origin(self) -> str:
         """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
         settings = self._live.now
-        told = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        identity = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
     def _gamehub(self) -> GameHubConfig | None:
         settings = self._settings
@@ -182,7 +182,7 @@ class Gateway:
             join=self._join,
             caller=operation.caller,
             now=now,
-            not_before=operation.asked.oldest(now),
+            not_before=operation.options.oldest(now),
             currencies=self._currencies,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
             # Tables read whole lists, day by day. Their files and streams have limits of their own.

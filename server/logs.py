@@ -31,7 +31,7 @@ _LETS_IN_BYTES = re.compile(_LETS_IN.pattern.encode())
 
 
 # The facts on every line of a request. The server runs each request in a context of its own.
-TOLD: ContextVar[Mapping[str, str]] = ContextVar("told", default=MappingProxyType({}))
+LOG_CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 
 
 class _Lossy:
@@ -55,14 +55,14 @@ class _Lossy:
             pass
 
 
-def tell(logger: object, name: str, event: EventDict) -> EventDict:
+def add_context(logger: object, name: str, event: EventDict) -> EventDict:
     """Add the facts of the request to the line: the first processor of structlog."""
-    for key, value in TOLD.get().items():
+    for key, value in LOG_CONTEXT.get().items():
         event.setdefault(key, value)
     return event
 
 
-def veil(logger: object, name: str, line: Any) -> Any:
+def hide_credentials(logger: object, name: str, line: Any) -> Any:
     """Remove credentials from the line, a text or bytes: the last processor of structlog."""
     # The pattern takes as long as the rest of a line, and almost no line contains one of its beginnings.
     if isinstance(line, bytes):
@@ -77,7 +77,7 @@ def set_up(level: str, format: str) -> None:
     """Set up logging for the whole process."""
     as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
     shared: Sequence[Processor] = (
-        tell,
+        add_context,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )
@@ -94,9 +94,9 @@ def set_up(level: str, format: str) -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]  # fmt: skip
-        own = [*shared, *last, veil]
+        own = [*shared, *last, hide_credentials]
         factory = structlog.PrintLoggerFactory(cast(TextIO, _Lossy(sys.stderr)))
-    last.append(veil)
+    last.append(hide_credentials)
     # Our own lines are written directly. Only those of libraries go through `logging`.
     structlog.configure(
         processors=own,
@@ -105,7 +105,7 @@ def set_up(level: str, format: str) -> None:
         cache_logger_on_first_use=True,
     )
     library = structlog.processors.JSONRenderer(lambda line, **_: _json(line).decode()) if as_json else last[-2]
-    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last[:-2], library, veil]
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last[:-2], library, hide_credentials]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
     root = logging.getLogger()
@@ -123,12 +123,12 @@ def set_up(level: str, format: str) -> None:
 
 def _as_json(logger: object, name: str, event: EventDict) -> Any:
     """Return the line of an event. Each request has one, and the processors of structlog take three times as long."""
-    tell(logger, name, event)
+    add_context(logger, name, event)
     event["level"] = _LEVELS.get(name, name)
     event["timestamp"] = datetime.now(UTC)
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, name, event)
-    return veil(logger, name, _json(event))
+    return hide_credentials(logger, name, _json(event))
 
 
 # The names of structlog for levels with two names.

@@ -136,8 +136,8 @@ def _why(error: Exception) -> str:
 
 def _table(body: bytes) -> dict[str, dict[str, Any]]:
     """Return the signing keys by id. Raises ValueError for anything that is not a key set."""
-    told = orjson.loads(body)
-    keys = told.get("keys") if isinstance(told, dict) else None
+    content = orjson.loads(body)
+    keys = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(keys, list):
         raise ValueError("the answer is no key set")
     found = {}

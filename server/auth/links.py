@@ -66,14 +66,14 @@ def check(secret: str, path: str, query: bytes, now: datetime) -> tuple[str, byt
     ours = [(name, value) for name, value in pairs if name in _OURS]
     if len(ours) != len(_OURS) or {name for name, _ in ours} != _OURS:
         raise InvalidLink("it is not whole")
-    told = dict(ours)
+    signed = dict(ours)
     rest = [(name, value) for name, value in pairs if name not in _OURS]
-    expected = _sign(secret, path, rest, told[EXPIRES], told[KEY])
-    if not hmac.compare_digest(expected.encode(), told[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
+    expected = _sign(secret, path, rest, signed[EXPIRES], signed[KEY])
+    if not hmac.compare_digest(expected.encode(), signed[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
         raise WrongSignature("its signature is wrong: any change of it ends it")
-    if now >= datetime.fromtimestamp(int(told[EXPIRES]), UTC):  # signed, so it is a number
+    if now >= datetime.fromtimestamp(int(signed[EXPIRES]), UTC):  # signed, so it is a number
         raise InvalidLink("it has expired")
-    return told[KEY], written(rest)
+    return signed[KEY], written(rest)
 
 
 def read(query: bytes) -> Pairs:
@@ -88,6 +88,6 @@ def written(pairs: Pairs) -> bytes:
 
 def _sign(secret: str, path: str, pairs: Pairs, end: str, key_id: str) -> str:
     # Sorted by name alone: the order of two values of one name may matter.
-    told = sorted(pairs, key=lambda pair: pair[0])
-    message = json.dumps(["gamehub-graph link 1", path, told, end, key_id])
+    ordered = sorted(pairs, key=lambda pair: pair[0])
+    message = json.dumps(["gamehub-graph link 1", path, ordered, end, key_id])
     return hmac.new(secret.encode(), message.encode(), sha256).hexdigest()

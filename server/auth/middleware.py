@@ -10,7 +10,7 @@ from server.auth.permissions import Area, area
 from server.auth.standing import RateStatus
 from server.http.error_response import send_error
 from server.http.request_error import RequestError, unauthenticated
-from server.logs import TOLD
+from server.logs import LOG_CONTEXT
 from upstream.resilience.queue import ASKER, Asker
 
 REALM = "gamehub-graph"
@@ -50,11 +50,11 @@ class AuthMiddleware:
 
         limiter = self._callers.limiter
         asker = ASKER.set(Asker(known.name, lambda: limiter.call(known.name, known.rates)))
-        told = TOLD.set({**TOLD.get(), "caller": known.caller.name})
+        log_token = LOG_CONTEXT.set({**LOG_CONTEXT.get(), "caller": known.caller.name})
         try:
             await self._app(scope, receive, send_with_limits if standing.windows else send)
         finally:
-            TOLD.reset(told)
+            LOG_CONTEXT.reset(log_token)
             ASKER.reset(asker)
 
     async def _admit(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:

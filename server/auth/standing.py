@@ -33,10 +33,10 @@ class RateStatus:
             return {}
         near = self.over or min(self.windows, key=lambda window: window.left / window.limit)
         policy = ", ".join(f'{one.limit};w={WINDOW_SECONDS};comment="{one.kind}"' for one in self.windows)
-        told = {
+        found = {
             "RateLimit-Limit": str(near.limit),
             "RateLimit-Remaining": str(near.left),
             "RateLimit-Reset": str(near.seconds),
             "RateLimit-Policy": policy,
         }
-        return told | ({"Retry-After": str(max(near.seconds, 1))} if near.over else {})
+        return found | ({"Retry-After": str(max(near.seconds, 1))} if near.over else {})

@@ -34,8 +34,8 @@ class Announcement:
 
     @classmethod
     def read(cls, line: bytes) -> "Announcement":
-        told: dict[str, Any] = orjson.loads(line)
-        return cls(**{name: told[name] for name in cls.__slots__})
+        content: dict[str, Any] = orjson.loads(line)
+        return cls(**{name: content[name] for name in cls.__slots__})
 
     def point(self, settings: Settings) -> Settings:
         """Return the same settings with the sandbox as the upstreams."""

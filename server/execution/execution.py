@@ -145,7 +145,7 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
-        planned = operation.asked.plan or self.limits.calls or self.limits.rows
+        planned = operation.options.plan or self.limits.calls or self.limits.rows
         try:
             with within(self.limits.seconds):
                 for _ in range(MOST_RUNS):
@@ -251,7 +251,7 @@ class Executor:
         first = rehearsals[0]
         if not first.ran:
             return first
-        bounds = [most for most in (operation.asked.max_calls, self.limits.calls or None) if most is not None]
+        bounds = [most for most in (operation.options.max_calls, self.limits.calls or None) if most is not None]
         for found, most, what in (
             (plan.calls, min(bounds, default=None), "calls"),
             (plan.rows, self.limits.rows or None, "rows"),
@@ -265,10 +265,10 @@ class Executor:
                 f"TOO_MANY_{what.upper()}",
             )
             refused.errors[0]["extensions"] |= {what: found, f"max{what.capitalize()}": most}
-            if operation.asked.explain:
+            if operation.options.explain:
                 refused.extensions["explain"] = plan.to_dict()
             return refused
-        if not operation.asked.explain:
+        if not operation.options.explain:
             return None
         # The rows are made up, but a wrong argument is a real error.
         wrong = [problem for problem in first.errors if problem["extensions"]["code"] in ("BAD_USER_INPUT", TOO_LARGE)]

@@ -99,7 +99,7 @@ def _moments(reading: Reading) -> tuple[datetime.datetime, datetime.datetime]:
 
 
 def _told(reading: Reading) -> dict[str, Any]:
-    told: dict[str, Any] = {"report": reading.report}
+    found: dict[str, Any] = {"report": reading.report}
     if reading.first is not None and reading.last is not None:
-        told |= {"from": reading.first.isoformat(), "to": reading.last.isoformat()}
-    return told | {"readAt": reading.read_at.isoformat(), "nextCheck": reading.until.isoformat()}
+        found |= {"from": reading.first.isoformat(), "to": reading.last.isoformat()}
+    return found | {"readAt": reading.read_at.isoformat(), "nextCheck": reading.until.isoformat()}

@@ -18,12 +18,12 @@ class Operation:
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
-    asked: RequestOptions = NOTHING
+    options: RequestOptions = NOTHING
     caller: Caller = EVERYONE
     whole: bool = False
 
-    def by(self, caller: Caller, asked: RequestOptions) -> "Operation":
+    def by(self, caller: Caller, options: RequestOptions) -> "Operation":
         """Return the same operation for a caller and its options."""
-        if caller is self.caller and asked is self.asked:
+        if caller is self.caller and options is self.options:
             return self
-        return Operation(self.text, self.name, self.variables, self.extensions, asked, caller, self.whole)
+        return Operation(self.text, self.name, self.variables, self.extensions, options, caller, self.whole)

@@ -18,6 +18,6 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
         ]
     outcome.readings = session.readings
     outcome.calls = [step.call for step in session.steps]
-    if operation.asked.trace:
+    if operation.options.trace:
         outcome.extensions["trace"] = [step.to_dict() for step in session.steps]
         outcome.extensions["freshness"] = freshness.described(outcome.readings)

@@ -94,7 +94,7 @@ def _told(problem: GraphQLError) -> dict[str, Any]:
             "deeply.",
             TOO_COMPLEX,
         )
-    told = coded(problem, INVALID)
-    if len(told["message"]) > LONGEST_MESSAGE:  # an unknown name can be as long as the document
-        told["message"] = told["message"][:LONGEST_MESSAGE] + "…"
-    return told
+    shown = coded(problem, INVALID)
+    if len(shown["message"]) > LONGEST_MESSAGE:  # an unknown name can be as long as the document
+        shown["message"] = shown["message"][:LONGEST_MESSAGE] + "…"
+    return shown

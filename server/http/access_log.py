@@ -14,7 +14,7 @@ from server.execution.execution import FAULT
 from server.http.error_response import send_error
 from server.http.request_error import RequestError
 from server.http.security_headers import secured
-from server.logs import TOLD
+from server.logs import LOG_CONTEXT
 
 HEADER = "X-Request-Id"
 _HEADER = HEADER.lower().encode()
@@ -42,7 +42,7 @@ class AccessLog:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
         # It is no secret, so a plain random number is enough.
         request_id = given if _ID.fullmatch(given) else f"{getrandbits(64):016x}"
-        told = (_HEADER, request_id.encode())
+        id_header = (_HEADER, request_id.encode())
         status = 0
         size = 0
 
@@ -50,12 +50,12 @@ class AccessLog:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*secured(message.get("headers", ())), told]
+                message["headers"] = [*secured(message.get("headers", ())), id_header]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
 
-        TOLD.set({"request": request_id})
+        LOG_CONTEXT.set({"request": request_id})
         try:
             await self._app(scope, receive, count)
         except Exception:

@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from server.auth import credentials
-from server.execution import request_options as asked
+from server.execution import request_options
 from server.execution.execution import FAULT, Executor, Outcome
 from server.execution.freshness import Freshness
 from server.execution.limits import ORDINARY, Limits
@@ -77,7 +77,7 @@ class GraphQL:
             if media_type is None:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
-            operation = operation.by(scope["caller"], asked.read(headers, operation.extensions))
+            operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
             storable = scope["method"] == "GET" and _whole(outcome, operation)
@@ -182,7 +182,12 @@ _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 # An answer to a GET depends on these headers and on its address. They are also listed for a request without a
 # credential, because a cache must not give its answer to a caller that may see less.
-_VARY = (b"vary", ", ".join(("Accept", credentials.VARY, asked.TRACE, asked.EXPLAIN, asked.MAX_CALLS)).encode())
+_VARY = (
+    b"vary",
+    ", ".join(
+        ("Accept", credentials.VARY, request_options.TRACE, request_options.EXPLAIN, request_options.MAX_CALLS)
+    ).encode(),
+)
 _HASH = 32
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
@@ -215,7 +220,7 @@ def _keeping(scope: Scope, fresh: Freshness | None, now: datetime) -> bytes:
 
 def _whole(outcome: Outcome, operation: Operation) -> bool:
     """Return whether an answer is complete, up to date, and without a trace or a plan."""
-    about_itself = operation.asked.trace or operation.asked.explain
+    about_itself = operation.options.trace or operation.options.explain
     return outcome.ran and not (outcome.errors or about_itself or "stale" in outcome.extensions)
 
 

@@ -92,8 +92,8 @@ def _entity_type(table: Table) -> str:
     properties = [f'<Property Name="{key}" Type="Edm.String" Nullable="false">{_described(_KEY_MEANS)}</Property>']
     for column in table.columns:
         name, facets = type_of(column.kind)
-        told = {"Name": column.name, "Type": name, **facets, "Nullable": str(column.nullable).lower()}
-        attributes = " ".join(f"{attribute}={quoteattr(str(value))}" for attribute, value in told.items())
+        facts = {"Name": column.name, "Type": name, **facets, "Nullable": str(column.nullable).lower()}
+        attributes = " ".join(f"{attribute}={quoteattr(str(value))}" for attribute, value in facts.items())
         properties.append(f"<Property {attributes}>{_described(_meaning(column))}</Property>")
     inside = "\n".join(properties)
     return f'<EntityType Name="{table.name}">\n<Key><PropertyRef Name="{key}"/></Key>\n{inside}\n</EntityType>'

@@ -101,8 +101,8 @@ def opened(text: str) -> dict[str, Any]:
         found = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError):
         found = None
-    told = found if isinstance(found, dict) else {}
-    token = {name: told.get(name) for name in (*_NUMBERS, *_TEXTS)}
+    content = found if isinstance(found, dict) else {}
+    token = {name: content.get(name) for name in (*_NUMBERS, *_TEXTS)}
     if (
         not all(value is None or (type(value) is int and 0 <= value < _MOST) for value in map(token.get, _NUMBERS))
         or not all(isinstance(token[name], str | None) for name in _TEXTS)

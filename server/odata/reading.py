@@ -225,10 +225,10 @@ class _PageReading:
     async def _snapshot(self, piece: Piece | None) -> Snapshot:
         question = self.question
         window = None if piece is None else cut(piece.interval, self.answers.zone)
-        asked = TableRequest(question.table, question.variables, window, None, question.caller, question.not_before)
+        requested = TableRequest(question.table, question.variables, window, None, question.caller, question.not_before)
         token = question.token
         tag = token.get("tag") if token and token.get("day") == day_of(piece) else None
-        return await self.answers.snapshot(asked, KEPT, reading=token is not None, tag=tag)
+        return await self.answers.snapshot(requested, KEPT, reading=token is not None, tag=tag)
 
     def _note(self, snapshot: Snapshot) -> None:
         """Note when the rows of a used day were read."""

@@ -176,7 +176,7 @@ class Reconciliation:
             self._failed(what, error)
 
     def _failed(self, what: str, error: UpstreamError) -> None:
-        self.result.failures.append(f"{self._told_day()}{what}: {error.message} ({error.code})")
+        self.result.failures.append(f"{self._day_prefix()}{what}: {error.message} ({error.code})")
 
     def _found(self, differences: Iterable[Difference]) -> None:
         """Count differences and report them."""
@@ -195,9 +195,9 @@ class Reconciliation:
             self._note(note)
 
     def _note(self, text: str) -> None:
-        self.result.notes.append(f"{self._told_day()}{text}")
+        self.result.notes.append(f"{self._day_prefix()}{text}")
 
-    def _told_day(self) -> str:
+    def _day_prefix(self) -> str:
         return "" if self._day == datetime.date.min else f"{self._day}: "
 
     def _frame(self, day: datetime.date) -> Interval:
@@ -424,8 +424,8 @@ class Reconciliation:
         """Compare the totals of a group."""
         self.result.compared["daily"] += len(of_day)
         financial = await asyncio.to_thread(daily.totals_of_finance, finance)
-        for report, told in (("R5", totals), ("R11", financial)):
-            for kind, count in told.unknown.items():
+        for report, figures in (("R5", totals), ("R11", financial)):
+            for kind, count in figures.unknown.items():
                 self._note(f"group {id}: {count} movements of {report} of the type {kind!r} are in no total")
         if money.mixed(id):
             self._note(f"group {id}: R7 names several currencies, so its movements are not added")
@@ -493,10 +493,10 @@ class Reconciliation:
                 seen: dict[int, rows.GameLogRow] = seen,
             ) -> None:
                 try:
-                    told = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE, user_code=code)
+                    of_user = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE, user_code=code)
                 except NotFound:  # Game History does not know a user that never played
-                    told = []
-                self._found(logs.logs(told, of_agent, seen))
+                    of_user = []
+                self._found(logs.logs(of_user, of_agent, seen))
 
             await self._each(sorted(mine), one)
             await self._compare(logs.unlogged, of_agent, seen)

@@ -106,7 +106,7 @@ class TableAnswers:
         self.filter_seconds = setup.filter_seconds
         self.spool = Spool(setup.spool_folder, setup.spool_mebibytes << 20)
 
-    def asked(self, table: Table, request: Request) -> TableRequest:
+    def requested(self, table: Table, request: Request) -> TableRequest:
         """Read a request. Raises RequestError."""
         variables, said, limit = parameters.read(table, request.query_params.multi_items())
         found = window_of(table, said, self._setup.now(), self._setup.zone)
@@ -117,26 +117,26 @@ class TableAnswers:
         age = max_age(RequestHeaders.of(request.scope))
         return None if age is None else self.now() - datetime.timedelta(seconds=age)
 
-    def batches(self, asked: TableRequest, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
+    def batches(self, requested: TableRequest, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
         """Yield the requested rows as a format writes them. Raises TableFailed."""
-        return asked.batches(self._run, form.shape, log)
+        return requested.batches(self._run, form.shape, log)
 
     async def respond(self, table: Table, form: Format, request: Request) -> Response:
         """Return the answer in a format. Raises RequestError."""
-        asked = self.asked(table, request)
+        requested = self.requested(table, request)
         encoding = encoding_of(request) if form.compressible else None
         headers = headers_of(form, encoding, request)
         if form.snapshot:
-            return await self._file(asked, form, encoding, request)
+            return await self._file(requested, form, encoding, request)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=form.media_type)
-        return await self._stream(asked, form, encoding, headers)
+        return await self._stream(requested, form, encoding, headers)
 
     async def _stream(
-        self, asked: TableRequest, form: Format, encoding: str | None, headers: dict[str, str]
+        self, requested: TableRequest, form: Format, encoding: str | None, headers: dict[str, str]
     ) -> StreamingResponse:
         log = Log(self._setup.kept)
-        body = self._encoded(asked, form, encoding, log)
+        body = self._encoded(requested, form, encoding, log)
         first, known = asyncio.ensure_future(anext(body, b"")), asyncio.ensure_future(log.known.wait())
         try:
             await asyncio.wait({first, known}, return_when=asyncio.FIRST_COMPLETED)
@@ -171,13 +171,13 @@ class TableAnswers:
         return StreamingResponse(chunks(), headers=headers, media_type=form.media_type)
 
     async def _encoded(
-        self, asked: TableRequest, form: Format, encoding: str | None, log: Log
+        self, requested: TableRequest, form: Format, encoding: str | None, log: Log
     ) -> AsyncGenerator[bytes]:
         buffer = StreamBuffer()
         sink = compressed(buffer, encoding)
-        rows = self.batches(asked, form, log)
+        rows = self.batches(requested, form, log)
         try:
-            writer = form.open(asked.table, sink, log.text)
+            writer = form.open(requested.table, sink, log.text)
             async for batch in rows:
                 await asyncio.to_thread(writer.write, batch)
                 sink.flush()
@@ -191,14 +191,14 @@ class TableAnswers:
         finally:
             await rows.aclose()
 
-    async def _file(self, asked: TableRequest, form: Format, encoding: str | None, request: Request) -> Response:
+    async def _file(self, requested: TableRequest, form: Format, encoding: str | None, request: Request) -> Response:
         fields = RequestHeaders.of(request.scope)
         wanted_parts = ranges.read(fields.get("range"))
         reading, tag = wanted_parts is not None, named_file(fields)
         if reading:
             encoding = None
         # A client that names the file it has parts of continues with it.
-        wanted = replace(asked, not_before=None) if reading and tag else asked
+        wanted = replace(requested, not_before=None) if reading and tag else requested
         snapshot = await self.snapshot(wanted, form, encoding, reading=reading, tag=tag if reading else None)
         times, tag = snapshot.times, f'"{snapshot.etag}"'
         headers = {**headers_of(form, encoding, request), "ETag": tag, "Last-Modified": conditions.date(times.oldest)}
@@ -215,11 +215,11 @@ class TableAnswers:
             parts = ranges.written(wanted_parts, snapshot.size)
             if parts is None:
                 raise outside(snapshot)
-        return SpoolFileResponse(snapshot, headers, form.media_type, f"{asked.table.name}.{form.name}", parts)
+        return SpoolFileResponse(snapshot, headers, form.media_type, f"{requested.table.name}.{form.name}", parts)
 
     async def snapshot(
         self,
-        asked: TableRequest,
+        requested: TableRequest,
         form: Format,
         encoding: str | None = None,
         *,
@@ -230,27 +230,27 @@ class TableAnswers:
 
         With `reading`, a client continues with a file that it has parts of: the file of `tag`, if it names one.
         """
-        setup, window = self._setup, asked.window
+        setup, window = self._setup, requested.window
         key = key_of(
             VERSION,
             setup.origin(),
             # Callers that see different groups have different files.
-            None if asked.caller.groups is None else sorted(asked.caller.groups),
-            asked.table.document,
-            str(asked.table.schema),
-            sorted(asked.variables.items()),
+            None if requested.caller.groups is None else sorted(requested.caller.groups),
+            requested.table.document,
+            str(requested.table.schema),
+            sorted(requested.variables.items()),
             None if window is None else (window.text, str(window.zone)),
-            asked.limit,
+            requested.limit,
             form.name,
             encoding,
         )
         days = (None, None) if window is None else (window.pieces[0].day, window.pieces[-1].day)
         now = setup.now()
-        wanted = Wanted(now, asked.not_before, await setup.changed(*days), reading, tag)
+        wanted = Wanted(now, requested.not_before, await setup.changed(*days), reading, tag)
 
         async def write(path: Path) -> SpoolTimes:
             log = Log()
-            await write_file(path, asked.table, form, self.batches(asked, form, log), encoding, log.text)
+            await write_file(path, requested.table, form, self.batches(requested, form, log), encoding, log.text)
             until = trusted_until(log.readings, setup.trust, datetime.timedelta(seconds=setup.open_seconds))
             least = now + datetime.timedelta(seconds=setup.open_seconds)
             return SpoolTimes(now, Freshness.of(log.readings), until or least)

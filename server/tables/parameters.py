@@ -63,8 +63,8 @@ def _read(kind: ValueKind, text: str) -> Any:
 
 
 def _allowed(kind: ValueKind) -> str:
-    told = {"bool": "true or false", "int64": "a whole number", "float64": "a number"}
-    return told.get(kind.name) or f"one of {', '.join(kind.values)}"
+    kinds = {"bool": "true or false", "int64": "a whole number", "float64": "a number"}
+    return kinds.get(kind.name) or f"one of {', '.join(kind.values)}"
 
 
 def _limit(text: str) -> int:

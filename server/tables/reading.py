@@ -87,15 +87,15 @@ class Log:
 
     def text(self) -> str:
         """Return what is known, for the metadata of files. Unread days have the moment before which none was read."""
-        told = freshness.described(self.readings)
+        known = freshness.described(self.readings)
         if self.oldest is not None and self._rest:
             first, last = self._rest[0], self._rest[-1]
             assert first is not None
             assert last is not None
             bound = {"from": first.text, "to": last.text, "readAt": self.oldest.isoformat()}
-            reports = dict.fromkeys(one["report"] for one in told if "from" in one)
-            told += [{"report": report, **bound} for report in reports]
-        return orjson.dumps(told).decode()
+            reports = dict.fromkeys(one["report"] for one in known if "from" in one)
+            known += [{"report": report, **bound} for report in reports]
+        return orjson.dumps(known).decode()
 
 
 async def batches(
@@ -168,7 +168,7 @@ async def one_day(
     given = dict(variables) if piece is None else {**variables, DURING: during(piece)}
     day = None if piece is None else piece.day
     outcome = await run(
-        Operation(table.document, table.name, given, whole=True, asked=RequestOptions(not_before=not_before))
+        Operation(table.document, table.name, given, whole=True, options=RequestOptions(not_before=not_before))
     )
     if outcome.errors or outcome.data is None:
         first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
@@ -181,8 +181,8 @@ async def one_day(
     try:
         rows = await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
     except Absent as absent:
-        told = ", ".join(f"{name}: {value}" for name, value in variables.items())
-        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({told}).", day) from None
+        given_values = ", ".join(f"{name}: {value}" for name, value in variables.items())
+        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given_values}).", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
     return TableDay(rows, outcome.readings, outcome.calls)

@@ -332,9 +332,9 @@ class Spool:
             remove_dead(folder)
         found: dict[str, Snapshot] = {}
         for path in folder.iterdir():
-            told = path.stat()
+            status = path.stat()
             if path.suffix == ".part":
-                if time.time() - told.st_mtime > _ABANDONED_SECONDS:
+                if time.time() - status.st_mtime > _ABANDONED_SECONDS:
                     path.unlink(missing_ok=True)
                 continue
             key, etag, moments, *_ = (*path.name.split("."), "", "", "")
@@ -342,7 +342,7 @@ class Spool:
                 continue  # not a file of the spool
             file = None
             with suppress(ValueError, OverflowError):
-                file = Snapshot(path, etag, told.st_size, SpoolTimes.read(moments))
+                file = Snapshot(path, etag, status.st_size, SpoolTimes.read(moments))
             known = found.get(key)
             if file is None or (known is not None and known.times.begun > file.times.begun):
                 path.unlink(missing_ok=True)  # it has no reading times, or it was replaced

@@ -66,8 +66,8 @@ def explain(
         executor = services.executor
         async with services.lifespan():
             complete = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
-            plan = await executor.run(replace(complete, asked=RequestOptions(explain=True)))
-            outcome = await executor.run(replace(complete, asked=RequestOptions(trace=True))) if run else None
+            plan = await executor.run(replace(complete, options=RequestOptions(explain=True)))
+            outcome = await executor.run(replace(complete, options=RequestOptions(trace=True))) if run else None
             return plan, outcome, executor.code(complete) if code else ""
 
     with upstreams(settings, say) as live:

@@ -46,10 +46,10 @@ class Parquet:
             self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), ROW_GROUP)
         if self._freshness is not None:
             schema = _with_freshness(self._schema, self._freshness())
-            told = {name.decode(): value.decode() for name, value in schema.metadata.items()}
+            metadata = {name.decode(): value.decode() for name, value in schema.metadata.items()}
             # Arrow stores a schema in Parquet in this way.
             arrow = base64.b64encode(schema.serialize().to_pybytes()).decode()
-            self._writer.add_key_value_metadata({**told, "ARROW:schema": arrow})
+            self._writer.add_key_value_metadata({**metadata, "ARROW:schema": arrow})
         self._writer.close()
 
 

@@ -80,7 +80,7 @@ async def test_few_plans_are_made_at_a_time_and_callers_take_turns() -> None:
 
     async def explain(name: str) -> None:
         ASKER.set(Asker(name))
-        outcome = await executor.run(Operation("{ price }", asked=RequestOptions(explain=True)))
+        outcome = await executor.run(Operation("{ price }", options=RequestOptions(explain=True)))
         assert outcome.extensions == {"explain": {"calls": 0}}
         order.append(name)
 

@@ -53,7 +53,7 @@ class Lending:
         if day == self.broken:
             return Outcome(errors=[{"message": "Closed.", "extensions": {"code": "UPSTREAM_ERROR"}}])
         self.days.append(day)
-        self.demanded.add(operation.asked.not_before)
+        self.demanded.add(operation.options.not_before)
         rows = {"loans": [{"id": day, "price": f"{int(day[-2:])}.50"}]}
         return Outcome(rows, readings=self.readings)
 

@@ -78,7 +78,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
             caller=operation.caller,
             now=clock(),
             whole=operation.whole,
-            not_before=operation.asked.oldest(clock()),
+            not_before=operation.options.oldest(clock()),
         )
 
     async def kept(calls: Sequence[Call], not_before: datetime.datetime | None) -> datetime.datetime | None:
