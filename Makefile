@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
-	bench-hostile amounts lock sbom audit clean
+	bench-hostile amounts docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,6 +53,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+docs: install ## write the reference pages of docs/reference from the program
+	@$(BIN)/python docs/write.py
+
 answers: install ## record the answers of the saved queries anew
 	@$(BIN)/python -m tests.queries.record
 
@@ -64,7 +67,7 @@ bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, l
 
 # The servers to compare with are no part of the application: they have a lock of their own, for Python and for Node.
 bench: install $(PEERS)/.venv/.installed $(PEERS)/node/node_modules/.package-lock.json ## this server beside others
-	@$(BIN)/python benchmarks/engine_bench.py --write docs/performance.md $(ARGS)
+	@$(BIN)/python benchmarks/engine_bench.py --write docs/explanation/performance.md $(ARGS)
 
 $(PEERS)/.venv/.installed: $(PEERS)/requirements.lock
 	@test -x $(PEERS)/.venv/bin/python || $(PYTHON) -m venv $(PEERS)/.venv
@@ -75,8 +78,8 @@ $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 	@cd $(PEERS)/node && npm ci --silent
 	@touch $@
 
-bench-planner: install ## the planner against always narrow, always wide and an oracle
-	@$(BIN)/python benchmarks/planner_bench.py --write docs/planner.md $(ARGS)
+bench-planner: install ## the planner against always per key, always in bulk and an oracle
+	@$(BIN)/python benchmarks/planner_bench.py --write docs/explanation/planner.md $(ARGS)
 
 bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
 	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)

@@ -1,6 +1,6 @@
-"""How good the planner's choices are: against always narrow, always wide, and an oracle that knows the true costs.
+"""How good the planner's choices are: against always per key, always in bulk, and an oracle that knows the true costs.
 
-    python benchmarks/planner_bench.py [--operations 200] [--seed 11] [--write docs/planner.md]
+    python benchmarks/planner_bench.py [--operations 200] [--seed 11] [--write docs/explanation/planner.md]
 
 All four get the same operations over the same business, whose upstream is simulated in the process: a call waits for
 one of its system's slots, then takes a latency and a share for each row. Clocks are virtual, so that an hour of
@@ -406,7 +406,7 @@ def run(make: Callable[[], Any]) -> Any:
 def table(results: dict[tuple[float, bool], dict[str, Result]]) -> str:
     """The results as Markdown."""
     lines = [
-        "| latency | start | figure | ours | always narrow | always wide | oracle | ours / oracle |",
+        "| latency | start | figure | ours | always per key | always in bulk | oracle | ours / oracle |",
         "|---:|---|---|---:|---:|---:|---:|---:|",
     ]
     for (latency, warm), found in results.items():

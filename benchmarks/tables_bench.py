@@ -7,7 +7,7 @@ By default the rows are made up, as the graph's answers would have them: what is
 objects to the client, and the making up, which the server does itself. With `--sandbox` the whole server stands over
 the sandbox: the first reading warms its days cache, the second one is measured.
 
-    python benchmarks/tables_bench.py --today [--write docs/tables.md]
+    python benchmarks/tables_bench.py --today [--write docs/how-to/bi-tools.md]
 
 puts the table beside what people do today: the same rows, paged from the GraphQL API with gql into a DataFrame of
 pandas. Both from a warm server over the sandbox, and both with exact money.

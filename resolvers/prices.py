@@ -156,7 +156,7 @@ class Prices:
         return self._line(report).per_row
 
     def rows(self, call: Call, prior: float) -> float:
-        """Return how many rows a call will probably return: as its scope did, as such scopes did, or `prior` per day."""
+        """Return how many rows a call will probably return: as its scope, as such scopes, or `prior` per day."""
         known = self.rows_of_scope(call)
         return self.rows_of_kind(call, prior) if known is None else known
 

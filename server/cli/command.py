@@ -26,8 +26,8 @@ from server.settings.reading import WrongSettings
 
 app = typer.Typer(
     help="One GraphQL graph over GameHub and Game History.",
-    epilog="Settings come from the environment and from .env in the current folder; the README lists them. "
-    "Exit codes: 0 all went well, 1 it did not, 2 the command or a setting is wrong.",
+    epilog="Settings come from the environment and from .env in the current folder; docs/reference/settings.md "
+    "lists them. Exit codes: 0 all went well, 1 it did not, 2 the command or a setting is wrong.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

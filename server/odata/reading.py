@@ -342,7 +342,7 @@ def too_many() -> RequestError:
     """Return the error for more rows than may be sorted in memory."""
     return bad(
         f"$orderby sorts {MOST_SORTED:,} rows at most, and there are more: take a $top, a narrower window or a "
-        "$filter, or read it is and sort it yourself."
+        "$filter, or read it as it is and sort it yourself."
     )
 
 

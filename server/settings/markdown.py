@@ -8,7 +8,7 @@ from server.settings.settings import Settings
 
 
 def settings_table() -> str:
-    """Return the table in Markdown, as the documentation shows it."""
+    """Return the table in Markdown, as docs/reference/settings.md shows it."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, line in Settings.model_fields.items():
         default = line.default.value if isinstance(line.default, Enum) else line.default

@@ -1,6 +1,7 @@
 """Requests made at random, to every route, with odd parameters, headers and bodies: no answer is a fault of the server.
 
-An answer may be 503 or 507, which docs/security.md and docs/resilience.md explain. Nothing else from 500 on may come.
+An answer may be 503 or 507, which security.md and resilience.md in docs/explanation explain. Nothing else from 500 on
+may come.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`docs/security.md` names tests and bounds that there are."""
+"""`docs/explanation/security.md` names tests and bounds that there are."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from server.settings.settings import NAMES
 from tests.hostile.corpus import CASES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "security.md").read_text("utf-8")
 SOURCES: dict[str, str] = {}  # by name: those of one name together
 for path in (ROOT / "tests").rglob("test_*.py"):
     SOURCES[path.name] = SOURCES.get(path.name, "") + path.read_text("utf-8")

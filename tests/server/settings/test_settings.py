@@ -15,7 +15,7 @@ from server.settings.reading import WrongSettings, load
 from server.settings.settings import NAMES, Settings
 from server.settings.values import UserCodeFrom
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 # Fixed: it stands in the ids of tests, which must be the same in every worker of a run.
 TOKEN = "a-secret-59e6b6f0cb5b84a2"
 
@@ -345,10 +345,10 @@ def test_changes_are_picked_up(tmp_path: Path) -> None:
     assert live.gamehub_token() == "thirds"
 
 
-def test_the_readme_lists_the_settings() -> None:
-    text = README.read_text("utf-8")
+def test_the_page_lists_the_settings() -> None:
+    text = PAGE.read_text("utf-8")
     found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", text, re.DOTALL)
-    assert found is not None, "README.md has no <!-- settings --> … <!-- /settings -->"
+    assert found is not None, "docs/reference/settings.md has no <!-- settings --> … <!-- /settings -->"
     assert found[1].strip() == settings_table().strip()
 
 
