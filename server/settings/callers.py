@@ -33,8 +33,8 @@ class CallerSettings(BaseSettings):
 
     auth: Literal["required", "open"] | None = setting(
         None,
-        "Whether callers have to say who they are: `required`, or `open`, where whoever shows no credential may do "
-        "everything. Default: `open` on a loopback address, `required` on any other.",
+        "`required`: callers need a credential. `open`: a request without a credential may do everything. "
+        "Default: `open` on a loopback address, `required` on any other.",
         "required or open",
     )
     allow_open: Literal["yes", "no"] = setting(
@@ -52,7 +52,7 @@ class CallerSettings(BaseSettings):
         "the path of a file that can be written",
     )
     jwt_jwks_url: Address | None = setting(
-        None, "Address of the key set (JWKS) of whoever issues tokens (JWT). Not set: tokens let nobody in.", ADDRESS
+        None, "Address of the key set (JWKS) of the issuer of tokens (JWT). Not set: no token is accepted.", ADDRESS
     )
     jwt_issuer: str | None = setting(None, "Issuer (`iss`) that tokens must name.", "a text")
     jwt_audience: str | None = setting(None, "Audience (`aud`) that tokens must name.", "a text")
@@ -71,7 +71,7 @@ class CallerSettings(BaseSettings):
     jwks_tls_minimum: Version = setting("1.2", MINIMUM_HELP.format("the key set (JWKS)"), VERSION)
     jwks_proxy: Literal["off", "environment"] = setting("off", PROXY_HELP.format("the key set (JWKS)"), PROXY)
     signing_secret: Token | None = setting(
-        None, "Secret that signs links to tables, of 32 characters or more. Not set: links let nobody in.", SIGNING
+        None, "Secret that signs links to tables, of 32 characters or more. Not set: no link is accepted.", SIGNING
     )
     signing_secret_file: File | None = setting(
         None, "File that holds it, instead of `SIGNING_SECRET`. Read again when it changes.", FILE_TEXT
@@ -87,7 +87,7 @@ class CallerSettings(BaseSettings):
         le=10**6,
     )
     rate_store: Literal["memory", "redis"] = setting(
-        "memory", "Where they are counted: `memory`, each server its own, or `redis`, that of `CACHE_URL`.",
+        "memory", "Where these are counted: `memory`, in each server, or `redis`, in that of `CACHE_URL` for all.",
         "memory or redis",
     )  # fmt: skip
 

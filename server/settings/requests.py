@@ -49,8 +49,7 @@ class RequestSettings(BaseSettings):
     )
     introspection: Literal["on", "off"] = setting(
         "on",
-        "`off`: nobody is told the schema, neither by introspection nor `_service` nor suggestions, nor by "
-        "`/tables/NAME/schema` and `$metadata`.",
+        "`off` hides the schema: introspection, `_service`, suggestions, `/tables/NAME/schema` and `$metadata`.",
         "on or off",
     )
     documents: Literal["any", "saved"] = setting(
@@ -61,17 +60,17 @@ class RequestSettings(BaseSettings):
     )
     cors_origins: Origins | None = setting(
         None,
-        "Origins, with commas between, whose pages may ask: `https://bi.example.com`.",
+        "Origins, separated by commas, whose pages may send requests: `https://bi.example.com`.",
         "origins such as https://bi.example.com",
     )
     cors_headers: HeaderNames | None = setting(
         None,
-        "Headers, with commas between, that those pages may send beside the usual ones: `x-team`.",
+        "Headers, separated by commas, that those pages may send in addition to the usual ones: `x-team`.",
         "names of headers",
     )
     allowed_hosts: HostNames | None = setting(
         None,
-        "Names, with commas between, that the server answers to (`Host`) beside loopback and its bound address: "
+        "Host names, separated by commas, that the server answers to, in addition to loopback and its bound address: "
         "`graph.example.com`. Default: none while no credential is needed, any with `AUTH=required`.",
         "names of hosts such as graph.example.com",
     )
@@ -96,8 +95,8 @@ class RequestSettings(BaseSettings):
     )
     drain_seconds: float = setting(
         0.0,
-        "Seconds for which a server that was told to stop goes on serving while `/readyz` says 503, so that load "
-        "balancers notice.",
+        "Seconds for which a server goes on serving after the signal to stop, while `/readyz` answers 503, so that "
+        "load balancers notice.",
         "a number from 0 to 3600",
         ge=0,
         le=3600,

@@ -15,7 +15,7 @@ class ServingSettings(BaseSettings):
     )
     engine: Literal["compiled", "graphql"] = setting(
         "compiled",
-        "What runs queries: compiled code, or graphql-core alone, which gives the same answers slower.",
+        "`compiled` runs queries as compiled code. `graphql` runs them on graphql-core: the same answers, but slower.",
         "compiled or graphql",
     )
     host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
@@ -24,7 +24,7 @@ class ServingSettings(BaseSettings):
     )
     tls_cert_file: File | None = setting(
         None,
-        "File with the server's certificate and its chain: it then speaks https. Goes with `TLS_KEY_FILE`.",
+        "File with the certificate of the server and its chain, for https. Goes with `TLS_KEY_FILE`.",
         PEM,
     )
     tls_key_file: File | None = setting(None, KEY_HELP, PEM)

@@ -14,14 +14,14 @@ class StorageSettings(BaseSettings):
     """The settings of what the server stores: cached days and the files of tables."""
 
     cache_url: CacheUrl = setting(
-        SecretStr("memory://"), "Where days are kept: `memory://`, `redis://host:port/db`, or `off`.", CACHE_ADDRESS
+        SecretStr("memory://"), "Where days are cached: `memory://`, `redis://host:port/db`, or `off`.", CACHE_ADDRESS
     )
     cache_url_file: File | None = setting(
         None,
         "File that holds that address, instead of `CACHE_URL`: it may hold a password. Read at the start.",
         FILE_TEXT,
     )
-    cache_mebibytes: int = setting(128, "How much `memory://` keeps, in MiB.", MEBIBYTES, ge=1, le=1_000_000)
+    cache_mebibytes: int = setting(128, "The size limit of `memory://`, in MiB.", MEBIBYTES, ge=1, le=1_000_000)
     cache_open_seconds: float = setting(
         5.0, "Seconds for which rows of today, and rows without a day, are trusted; 0 keeps neither.",
         "a number from 0", ge=0, le=86400,
@@ -49,7 +49,7 @@ class StorageSettings(BaseSettings):
         "the path of a folder that can be written",
     )
     tables_spool_mebibytes: int = setting(
-        1024, "How much that folder keeps, in MiB; what was not read for the longest time goes.", MEBIBYTES, ge=1
+        1024, "The size limit of that folder, in MiB; the least recently used files are removed.", MEBIBYTES, ge=1
     )
     tables_open_seconds: float = setting(
         60.0, "The least time, in seconds, for which a table's file with rows of today, or without a day, is served.",

@@ -39,7 +39,9 @@ class UpstreamSettings(BaseSettings):
     """The settings of the two upstream systems."""
 
     gamehub_url: Address | None = setting(
-        None, "Base address of GameHub's reports. Neither this nor `GAMELOG_URL` set: the sandbox stands in.", ADDRESS
+        None,
+        "Base address of GameHub's reports. If this and `GAMELOG_URL` are not set, the sandbox replaces both.",
+        ADDRESS,
     )
     gamehub_token: Token | None = setting(None, "GameHub's API token.", TOKEN)
     gamehub_token_file: File | None = setting(
@@ -104,12 +106,12 @@ class UpstreamSettings(BaseSettings):
     )
     no_proxy: str | None = setting(
         None,
-        "Hosts, with commas between, that are reached without it: names (with all names below them), addresses, "
+        "Hosts, separated by commas, that are reached without it: names (with all names below them), addresses, "
         "networks such as `10.0.0.0/8`, `*` for all.",
         "names, addresses and networks",
     )
     max_upstream_mebibytes: int = setting(
-        256, "The longest answer of an upstream that is read, in MiB once unpacked.", MEBIBYTES, ge=1, le=4096
+        256, "The maximum size of an upstream answer, in MiB after decompression.", MEBIBYTES, ge=1, le=4096
     )
     max_waiting_calls: int = setting(
         1000,
@@ -120,17 +122,17 @@ class UpstreamSettings(BaseSettings):
     )
     breaker_failures: int = setting(
         5,
-        "Failures in a row of one report after which it is left alone for a while; 0: it never is.",
+        "Consecutive failures of one report after which its calls pause; 0: they never pause.",
         "a whole number from 0 to 1000",
         ge=0,
         le=1000,
     )
     breaker_seconds: float = setting(
-        5.0, "Seconds for which it is left alone at first, before it is tried again.", SECONDS, gt=0, le=3600
+        5.0, "Seconds of the first pause, before the report is tried again.", SECONDS, gt=0, le=3600
     )
     hedge_after: HedgeAfter | None = setting(
         None,
-        "Ask a second time for what is late, and take the first answer: after so many seconds (`0.5`), or later than "
+        "Send a late call a second time and use the first answer: after this many seconds (`0.5`), or later than "
         "most answers of the same report (`p95`). Not set: never.",
         "seconds above 0, or a share such as p95",
     )
