@@ -17,15 +17,20 @@ help: ## list the targets
 serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 	@$(BIN)/gamehub-graph serve $(ARGS)
 
-# ARGS may take the workers back: `make test ARGS="-n 0 -x tests/schema"`.
-test: install ## the whole test suite, by two workers
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+# A third worker uses the time in which the other two wait for processes. ARGS comes last, so it can set other options:
+# `make test ARGS="-n 0 -x tests/schema"`. TEST_ORDER_SEED=7 shuffles the tests.
+WORKERS ?= 3
 
-# These tests ask the whole path, over HTTP and by both engines, and start next to no processes.
-FAST := tests/engine tests/queries tests/schema tests/stories tests/strangers
+test: install ## the whole test suite, by three workers
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# These tests use the whole path, over HTTP and with both engines, and start few processes.
+FAST := tests/test_structure.py tests/engine tests/queries tests/stories
+# These modules of the same folders take most of the time; `make test` runs them.
+SLOW := --ignore tests/engine/test_equality.py
 
 check: lint ## lint, types and the fast tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --ignore tests/engine/test_equality.py $(ARGS) $(FAST)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(SLOW) $(ARGS) $(FAST)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
 fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time
@@ -56,7 +61,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 docs: install ## write the reference pages of docs/reference from the program
 	@$(BIN)/python docs/write.py
 
-answers: install ## record the answers of the saved queries anew
+answers: install ## record the answers of the saved queries anew; refuses an answer without rows
 	@$(BIN)/python -m tests.queries.record
 
 explorer: ## build the pages into server/pages/page and server/pages/tables_page (needs Node 20.19 or newer)

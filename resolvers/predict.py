@@ -18,7 +18,7 @@ from resolvers.predicted_plan import PredictedCalls, PredictedPlan
 from resolvers.prices import Prices
 from resolvers.session import Session
 from resolvers.trace import Step
-from resolvers.upstream_calls import Room
+from resolvers.upstream_calls import UpstreamRoom
 from upstream.caching.cache import CachedShare
 from upstream.call import Answer, Call
 from upstream.reports.request import checked
@@ -45,7 +45,7 @@ class Predictor:
     `unsure` are the calls whose number of rows is a guess.
     """
 
-    def __init__(self, upstream: Room, prices: Prices, guess: GuessedSize = GuessedSize.LIKELY) -> None:
+    def __init__(self, upstream: UpstreamRoom, prices: Prices, guess: GuessedSize = GuessedSize.LIKELY) -> None:
         self.prices = prices
         self.guess = guess
         self.unsure: set[Call] = set()

@@ -24,7 +24,7 @@ from resolvers.prices import Prices
 from resolvers.repeated_hour import RepeatedHour
 from resolvers.source import Reason, Source
 from resolvers.trace import Step
-from resolvers.upstream_calls import Room, UpstreamCalls
+from resolvers.upstream_calls import UpstreamCalls, UpstreamRoom
 from resolvers.visibility import UNDECIDED, PlainErrors, Visibility, VisibleCalls, VisibleRows
 from upstream.call import Answer, Call, Reading
 from upstream.interval import Interval
@@ -49,7 +49,7 @@ class Session:
 
     def __init__(
         self,
-        room: Room,
+        room: UpstreamRoom,
         zone: ZoneInfo,
         *,
         user_code_from: str = "username",

@@ -14,7 +14,7 @@ from upstream.reports.table import System
 from upstream.resilience.queue import Queue
 
 
-class Room(Protocol):
+class UpstreamRoom(Protocol):
     """The upstream room: it returns the complete rows of a call, or raises an `UpstreamError`."""
 
     async def fetch(self, call: Call) -> Answer[Any]:
@@ -30,7 +30,7 @@ class UpstreamCalls:
     """
 
     def __init__(
-        self, room: Room, prices: Prices, now: datetime.datetime, not_before: datetime.datetime | None = None
+        self, room: UpstreamRoom, prices: Prices, now: datetime.datetime, not_before: datetime.datetime | None = None
     ) -> None:
         self.room = room
         self.prices = prices

@@ -68,7 +68,7 @@ class Audience:
     async def ask(self, query: str, caller: Caller = EVERYONE, explain: bool = False, **variables: Any) -> Any:
         """The whole answer, with the trace, or instead the plan."""
         asked = RequestOptions(trace=not explain, explain=explain)
-        outcome = await self.executor.run(Operation(query, None, variables, asked=asked, caller=caller))
+        outcome = await self.executor.run(Operation(query, None, variables, options=asked, caller=caller))
         return outcome.answer()
 
     async def data(self, query: str, caller: Caller = EVERYONE, **variables: Any) -> Any:

@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from tests.alone import Turns
 from tests.graph import Graph
+from tests.order import shuffled
 from tests.stand import Sandbox
 
 TURNS = pytest.StashKey[Turns]()
@@ -25,6 +26,21 @@ def pytest_configure(config: pytest.Config) -> None:
         each.mkdir(parents=True, exist_ok=True)
     os.environ["XDG_CACHE_HOME"] = str(worlds)
     config.stash[TURNS] = Turns(turns)
+    # Tests start hundreds of Python processes. Without bytecode on disk each of them compiles the project anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shuffle the tests if `TEST_ORDER_SEED` is set."""
+    seed = os.environ.get("TEST_ORDER_SEED")
+    if seed:
+        items[:] = shuffled(items, seed)
+
+
+def pytest_report_header() -> str | None:
+    """Print the seed of the order, so that a failure can be repeated."""
+    seed = os.environ.get("TEST_ORDER_SEED")
+    return f"order of tests: TEST_ORDER_SEED={seed}" if seed else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -36,7 +52,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn every skipped test into a failure where `REQUIRE_ALL=1` says that nothing may skip."""
+    """Turn every skipped test into a failure if `REQUIRE_ALL=1` is set."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("REQUIRE_ALL") == "1":
         report.outcome = "failed"

@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 
 from resolvers.session import Session
 from schema.graph import schema
+from server.execution.examples import resolve
 from server.execution.execution import Executor
 from server.execution.operation import Operation
+from server.execution.saved import find, saved_queries
 from tests.stand import NOON, Sandbox
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
@@ -71,11 +73,19 @@ class Graph:
     async def ask(self, query: str, **variables: Any) -> Asked:
         """The answer to a query."""
         self.sandbox.reset()
-        session = Session(
+        outcome = await self.executor(self.new_session()).run(Operation(query, variables=variables))
+        return Asked(outcome.data, outcome.errors, self.sandbox.calls())
+
+    async def example(self, name: str) -> dict[str, Any]:
+        """Return the example variables of a saved query, with an id that exists now for each reference."""
+        saved = saved_queries()
+        return await resolve(find(name, saved).variables, saved, self.executor(self.new_session()))
+
+    def new_session(self) -> Session:
+        """Return the session of one operation."""
+        return Session(
             self.upstream, self.zone, now=self.now, gamehub_zone=ZoneInfo(self.sandbox.timezone), **self.session
         )
-        outcome = await self.executor(session).run(Operation(query, variables=variables))
-        return Asked(outcome.data, outcome.errors, self.sandbox.calls())
 
     def executor(self, session: Session) -> Executor:
         """What runs an operation in a session."""

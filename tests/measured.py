@@ -120,8 +120,8 @@ def main() -> None:
     """Serve, and measure."""
     from server import serve
 
-    plain = serve.run
-    serve.run = lambda app, *rest: plain(Measured(app), *rest)  # type: ignore[assignment]
+    plain = serve.configure  # type: ignore[attr-defined]
+    serve.configure = lambda app, *rest: plain(Measured(app), *rest)  # type: ignore[attr-defined]
     serve.main()
 
 

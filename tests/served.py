@@ -9,16 +9,18 @@ from pathlib import Path
 
 
 @contextmanager
-def served(folder: Path, log: Path | None = None, **settings: str) -> Iterator[str]:
+def served(folder: Path, log: Path | str | None = None, **settings: str) -> Iterator[str]:
     """The address it listens on. `folder` is where it runs, and where its error journal stands; `log` takes its log."""
     with launched(folder, log, **settings) as (address, _):
         yield address
 
 
 @contextmanager
-def launched(folder: Path, log: Path | None = None, **settings: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+def launched(
+    folder: Path, log: Path | str | None = None, **settings: str
+) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """The same, and the process."""
-    errors = log.open("w") if log is not None else None
+    errors = Path(log).open("w") if log is not None else None  # noqa: SIM115
     server = subprocess.Popen(
         [Path(sys.executable).with_name("gamehub-graph"), "serve", "--port", "0"],
         env={**os.environ, "ERROR_JOURNAL": str(folder / "errors.sqlite"), "LOG_LEVEL": "error", **settings},

@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
-    """How many seconds a client may take, and how much it may occupy."""
+    """The seconds that a client may take, and the resources that it may occupy."""
 
     request_seconds: float = 10.0
     idle_seconds: float = 10.0

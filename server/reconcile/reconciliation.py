@@ -47,7 +47,7 @@ class Books(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """How users and agents relate: the column with the code of a user, the agent of a group, and all agents."""
+    """The relation of users and agents: the column with the code of a user, the agent of a group, and all agents."""
 
     user_code_from: str = "username"
     agent_of_group: Callable[[int | None], str] = lambda group: ""

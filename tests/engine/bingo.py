@@ -122,7 +122,7 @@ class Narrow(Session):
     For the reports of these worlds do not agree with each other, and it is not the planner that is to be compared.
     """
 
-    choose = staticmethod(lambda ways, before=None: ways[0])  # type: ignore[assignment]
+    choose = staticmethod(lambda ways, before=None: ways[0])
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         return float(edge.report.code[1:])

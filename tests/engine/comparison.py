@@ -84,12 +84,12 @@ async def core(
     document: DocumentNode,
     variables: dict[str, Any],
     context: Any,
-    executor: type[Executor] | None = None,
+    executor: type[Executor[Any]] | None = None,
 ) -> tuple[Any, list[GraphQLError]]:
     """What graphql-core makes of an operation."""
     found: Any = execute(
         schema._schema, document, variable_values=variables, context_value=context, executor_class=executor,
-        is_awaitable=optimized_is_awaitable,
+        is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
     )  # fmt: skip
     if optimized_is_awaitable(found):
         found = await found

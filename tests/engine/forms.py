@@ -1,7 +1,7 @@
 """The same question in other words: variables, fragments, directives, aliases and repeated fields, put in by chance."""
 
 import random
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     ArgumentNode,
@@ -46,7 +46,7 @@ class _Rewriter(Visitor):
         self.definitions.append(
             VariableDefinitionNode(
                 variable=_variable(name), type=parse_type(str(argument.type)),
-                default_value=node.value if default else None, directives=(),
+                default_value=cast(Any, node.value) if default else None, directives=(),
             )
         )  # fmt: skip
         if not default or self.chance.randrange(2):
@@ -58,7 +58,10 @@ class _Rewriter(Visitor):
         assert parent is not None
         chance, found = self.chance, []
         for selection in node.selections:
-            match chance.randrange(9) if isinstance(selection, FieldNode) else 8:
+            if not isinstance(selection, FieldNode):
+                found.append(selection)
+                continue
+            match chance.randrange(9):
                 case 0:
                     found.append(_with(selection, directives=self._shaped()))
                 case 1:

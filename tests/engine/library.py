@@ -197,7 +197,7 @@ Price = NewType("Price", int)
 Mark = NewType("Mark", str)
 Code = NewType("Code", str)
 Anything = NewType("Anything", object)
-SCALARS = {
+SCALARS: dict[object, Any] = {
     Price: strawberry.scalar(name="Price", serialize=_price, parse_value=int),
     Mark: strawberry.scalar(name="Mark", serialize=_mark, parse_value=str),
     Code: strawberry.scalar(name="Code", serialize=str, parse_value=str),

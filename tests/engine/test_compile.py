@@ -124,7 +124,7 @@ GRAPH = [
 async def test_a_question_of_the_graph(text: str) -> None:
     engine = Engine(bingo.schema, past=(PreparedOperation,))
     for seed in range(12):
-        await asked(engine, text, {}, lambda seed=seed: bingo.session(seed))  # type: ignore[misc]
+        await asked(engine, text, {}, lambda seed=seed: bingo.session(seed))
 
 
 async def test_the_code_can_be_printed() -> None:

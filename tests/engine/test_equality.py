@@ -66,7 +66,8 @@ def generated(
     def each(tree: Any, number: int) -> None:
         nonlocal count
         for form in range(FORMS):
-            document, variables = plausible(tree, number + form), {}
+            document = plausible(tree, number + form)
+            variables: dict[str, Any] = {}
             if form:
                 document, variables = rewritten(schema._schema, document, number + form)
             text = print_ast(document)

@@ -72,7 +72,7 @@ class _Shape:
                 continue
             field = self.schema.get_field(kind, name)
             inner = [node.selection_set for node in nodes if node.selection_set]
-            yield from self.value(field.type, inner, value[key], (*path, key))  # type: ignore[union-attr]
+            yield from self.value(field.type, inner, value[key], (*path, key))
 
     def value(self, kind: Any, sets: list[SelectionSetNode], value: Any, path: tuple[Any, ...]) -> Iterator[str]:
         if value is None:
@@ -102,8 +102,8 @@ class _Shape:
             if isinstance(node, FieldNode):
                 fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
                 continue
-            target = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-            condition = target.type_condition  # type: ignore[attr-defined]
+            target: Any = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            condition = target.type_condition
             wanted = get_named_type(type_from_ast(self.schema, condition)) if condition else kind
-            if wanted is kind or (not isinstance(wanted, GraphQLObjectType) and self.schema.is_sub_type(wanted, kind)):  # type: ignore[arg-type]
-                self.collect(kind, target.selection_set, fields)  # type: ignore[attr-defined]
+            if wanted is kind or (not isinstance(wanted, GraphQLObjectType) and self.schema.is_sub_type(wanted, kind)):
+                self.collect(kind, target.selection_set, fields)

@@ -15,7 +15,7 @@ from server.execution.documents import prepare
 from tests.hostile.shape import violations
 
 SCHEMA = graph.schema._schema
-FIELDS = [name for name in SCHEMA.query_type.fields if name not in ("_service", "_entities")]  # type: ignore[union-attr]
+FIELDS = [name for name in SCHEMA.query_type.fields if name not in ("_service", "_entities")]
 
 few = settings(
     max_examples=8,

@@ -553,7 +553,7 @@ def _game(id: int, day: datetime.date, chance: random.Random, zones: list[ZoneIn
         jackpot = Jackpot(name, chance.randint(40, 85), won)
     paid = sum((Decimal(prize.amount) for prize in prizes), Decimal())
     to_prizes, to_jackpot = wagered / 2, wagered / 20
-    sale = ()
+    sale: tuple[SalePrize, ...] = ()
     if status in ON_SALE:
         sale = tuple(
             SalePrize(place, text, money(chance.choice(("0", "11", "2.345"))))

@@ -225,7 +225,8 @@ class Documents:
         return "{ " + " ".join(parts) + " }"
 
     def _wanted(self, kind: str, name: str, depth: int) -> bool:
-        field = GRAPH.type_map[kind].fields[name]
+        type_: Any = GRAPH.type_map[kind]
+        field = type_.fields[name]
         leaf = not hasattr(get_named_type(field.type), "fields") and name != "_entities"
         if depth >= 6 and not leaf:
             return False

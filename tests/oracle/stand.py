@@ -155,20 +155,21 @@ class Stands:
         )  # fmt: skip
         self.upstreams.add(name, system)
         address = f"{self.upstreams.address}/{name}"
+        cache = self.redis if choice.cache == "redis" and self.redis else choice.cache.replace("redis", "off")
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
             gamehub_url=f"{address}/api/v1/",
-            gamehub_token=TOKEN,
+            gamehub_token=TOKEN,  # type: ignore[arg-type]
             gamehub_timezone=choice.zone,
             gamelog_url=f"{address}/log",
             gamelog_agent_code=ADMIN,
-            gamelog_agent_token=AGENT_TOKENS[ADMIN],
+            gamelog_agent_token=AGENT_TOKENS[ADMIN],  # type: ignore[arg-type]
             gamelog_agents_file=self.agents if choice.agents else None,
             gamelog_timezone=choice.log_zone,
             business_timezone=choice.business_zone,
-            user_code_from=choice.code_from,
-            movement_join=choice.join,
-            cache_url=self.redis if choice.cache == "redis" and self.redis else choice.cache.replace("redis", "off"),
+            user_code_from=choice.code_from,  # type: ignore[arg-type]
+            movement_join=choice.join,  # type: ignore[arg-type]
+            cache_url=cache,  # type: ignore[arg-type]
             breaker_failures=0,
             error_journal=self.folder / f"{name}.sqlite",
             keys_file=self.folder / "keys.sqlite",

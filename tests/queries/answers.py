@@ -1,5 +1,6 @@
-"""The recorded answers of the saved queries, a file each: the variables, the upstream calls and the data."""
+"""The recorded answers of the saved queries. A file holds the variables, the upstream calls and the data of one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -8,36 +9,16 @@ import orjson
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "answers"
-HOUR = {"between": {"from": "2026-03-15T11:00:00Z", "until": "2026-03-15T11:30:00Z"}}
-# What a query is asked with when it is recorded for the first time.
-FIRST = {
-    "DailyMovements": {"group": "382", "during": {"frame": "LAST_WEEK"}},
-    "FinancialMovements": {"group": "348", "during": HOUR},
-    "GameDetails": {"game": "9570005"},
-    "GameLogs": {"during": HOUR},
-    "GameTotals": {"game": "9570005"},
-    "Games": {"room": "1", "during": HOUR},
-    "GamesOfRoom": {"room": "1", "during": HOUR},
-    "GamesOnSale": {"room": "1"},
-    "GroupLedger": {"group": "383", "during": HOUR},
-    "GroupTransactions": {"group": "382", "during": HOUR},
-    "GroupWalk": {"group": "382", "during": HOUR},
-    "GroupWalkInGroup": {"group": "382", "during": HOUR},
-    "Rooms": {"during": {"frame": "YESTERDAY"}},
-    "UserGameLogs": {"user": "2001", "during": {"frame": "TODAY"}},
-    "UserTransactions": {"user": "2001", "during": {"frame": "TODAY"}},
-    "Users": {"group": "383"},
-}
 
 
 def saved() -> dict[str, str]:
-    """The text of every saved query, by its file's name."""
+    """Return the text of every saved query, by the name of its file."""
     return {path.stem: path.read_text() for path in sorted((ROOT / "queries").glob("*.graphql"))}
 
 
 @dataclass
 class Answer:
-    """What a saved query answers for some variables, and how many calls of which reports it takes."""
+    """The answer of a saved query for some variables, and the number of calls of each report."""
 
     name: str
     variables: dict[str, Any]
@@ -46,14 +27,40 @@ class Answer:
 
     @classmethod
     def read(cls, name: str) -> Self:
-        """The recorded answer; for a query that has none yet, the variables to record it with."""
+        """Return the recorded answer. A query without a recorded answer has neither variables nor data."""
         path = FOLDER / f"{name}.json"
         if not path.exists():
-            return cls(name, FIRST.get(name, {}), {}, None)
+            return cls(name, {}, {}, None)
         return cls(name, **orjson.loads(path.read_bytes()))
 
     def write(self) -> None:
-        """Record it."""
+        """Write the answer into its file."""
         FOLDER.mkdir(exist_ok=True)
-        told = {"variables": self.variables, "calls": self.calls, "data": self.data}
-        (FOLDER / f"{self.name}.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+        content = {"variables": self.variables, "calls": self.calls, "data": self.data}
+        (FOLDER / f"{self.name}.json").write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def has_rows(data: dict[str, Any] | None) -> bool:
+    """Return whether an answer has a row. An answer without any list needs a root field that is not null."""
+    if not data or all(value is None for value in data.values()):
+        return False
+    found = [bool(rows) for _, rows in _lists(data)]
+    return not found or any(found)
+
+
+def empty_lists(data: dict[str, Any] | None) -> list[str]:
+    """Return the paths of the lists that have no item anywhere in an answer."""
+    found: dict[str, bool] = {}
+    for path, rows in _lists(data or {}):
+        found[path] = found.get(path, False) or bool(rows)
+    return [path for path, filled in found.items() if not filled]
+
+
+def _lists(value: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _lists(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        yield path, value
+        for inner in value:
+            yield from _lists(inner, path)

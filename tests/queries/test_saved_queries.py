@@ -1,9 +1,11 @@
 """Every saved query answers exactly what was recorded, with exactly the upstream calls that were recorded."""
 
+from typing import Any
+
 import pytest
 
 from tests.graph import Graph
-from tests.queries.answers import FOLDER, Answer, saved
+from tests.queries.answers import FOLDER, Answer, empty_lists, has_rows, saved
 
 SYSTEMS = {
     "users_report",
@@ -29,6 +31,33 @@ async def test_its_answer_is_the_recorded_one(name: str, graph: Graph) -> None:
     assert asked.errors == []
     assert asked.data == answer.data
     assert asked.reports == answer.calls
+
+
+@pytest.mark.parametrize("name", saved())
+def test_its_recorded_answer_has_rows(name: str) -> None:
+    assert has_rows(Answer.read(name).data), f"give {name} variables with rows and record it again: make answers"
+
+
+async def test_a_new_query_is_recorded_with_the_variables_of_its_comment(graph: Graph) -> None:
+    assert await graph.example("Users") == {"group": "382"}
+    # The id of a game is looked up in the answer of another saved query.
+    assert (await graph.example("GameTotals"))["game"].isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "empty"),
+    [
+        (None, False, []),
+        ({"group": None}, False, []),
+        ({"group": {"id": "1"}}, True, []),
+        ({"group": {"id": "1", "days": []}}, False, ["group.days"]),
+        ({"games": {"totalCount": 0, "nodes": []}}, False, ["games.nodes"]),
+        ({"users": [{"logs": []}, {"logs": []}]}, True, ["users.logs"]),
+        ({"users": [{"logs": []}, {"logs": [1]}]}, True, []),
+    ],
+)
+def test_an_empty_answer_is_recognised(data: Any, rows: bool, empty: list[str]) -> None:
+    assert (has_rows(data), empty_lists(data)) == (rows, empty)
 
 
 def test_together_they_use_every_report_of_both_systems() -> None:

@@ -60,7 +60,7 @@ def session(business: Business, way: str = "", caller: Caller = EVERYONE) -> Ses
     def choose(ways: Sequence[Way], before: str | None = None) -> Way:
         return next((each for each in ways if each.name == way), ways[0])
 
-    made.choose = choose  # type: ignore[method-assign]
+    made.choose = choose
     return made
 
 
@@ -120,7 +120,7 @@ async def test_it_is_priced_like_the_other_ways_and_its_calls_are_learnt() -> No
     assert before.calls == 10, "the edge declares ten groups"
     assert before.price > made.prices.seconds(reports.USERS, 10, 0), "the other edge has to be read, too"
     await session(business, BULK).rows_of(Lookup(USER), keys)
-    made.choose = lambda ways, before=None: ways[-1]  # type: ignore[method-assign,misc]
+    made.choose = lambda ways, before=None: ways[-1]  # type: ignore[misc]
     await made.rows_of(Lookup(USER), keys)
     after = made.loader.known(Lookup(USER), keys).bulk
     assert after is not None

@@ -1,5 +1,6 @@
 """The planner against brute force."""
 
+from collections.abc import Hashable
 from itertools import chain, combinations
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_plan_is_exact_before_it_is_cheap(
 
 @given(st.dictionaries(st.integers(1, 50), st.integers(0, 5)))
 def test_a_sample_has_the_keys_with_most_rows(counts: dict[int, int]) -> None:
-    shares = {key: [None] * count for key, count in counts.items() if count}
+    shares: dict[Hashable, list[None]] = {key: [None] * count for key, count in counts.items() if count}
     some = sample(list(counts), shares)
     assert len(some) == min(SAMPLE, len(counts))
     others = [counts[key] for key in counts if key not in some]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from resolvers.join import Join
-from resolvers.predict import PredictedPlan, foresee
+from resolvers.predict import foresee
+from resolvers.predicted_plan import PredictedPlan
 from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema

@@ -169,7 +169,7 @@ class Simulated:
 def session(upstream: Simulated, choose: Chooser, join: Join | None = None, **options: Any) -> Session:
     """A session whose ways are picked by `choose`."""
     made = Session(upstream, UTC, join=join, **{"now": NOW} | options)
-    made.choose = choose  # type: ignore[method-assign]
+    made.choose = choose
     return made
 
 
@@ -233,7 +233,7 @@ async def test_any_plan_tells_what_narrow_calls_tell(
     if not isinstance(broken, Unavailable):
         # Where a whole system does not answer, one more question is enough to tell.
         upstream.broken |= {("R7", key): UpstreamFailed("this one") for key in failing}
-    asked = (
+    asked: tuple[Any, ...] = (
         (edges.USER_BY_ID, keys, None, {}),
         (edges.GAMES_OF_ROOM, keys, TODAY, {}),
         (edges.LOGS_OF_USER, [f"u{key}" for key in keys], TODAY, {"game_type": "slot"}),
@@ -283,7 +283,7 @@ def test_what_is_chosen_equals_brute_force_over_all_covers(
     prices.learn(Call.of(reports.USERS, fkgroup=HOME), members, 0.05)
     for code, count, seconds in seen:
         report = next(report for report in reports.REPORTS if report.code == code)
-        params = {"R5": {"group_id": HOME}, "R7": {"user_id": 99}, "R9": {"id": 99}}[code]
+        params: dict[str, Any] = {"R5": {"group_id": HOME}, "R7": {"user_id": 99}, "R9": {"id": 99}}[code]
         prices.learn(Call.of(report, TODAY if report.frame else None, **params), count, seconds)
     made = Session(Simulated(), UTC, prices=prices, now=NOW)
     lookups = (Lookup(edges.USER_BY_ID), Lookup.of(edges.TRANSACTIONS_IN_GROUP, TODAY, exact=False, group=HOME))

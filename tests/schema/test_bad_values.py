@@ -4,6 +4,7 @@ Every column of the reports that list rows is made bad, in one row of few and of
 setting of the cache, also beside an alias that selects the bad column.
 """
 
+import builtins
 import copy
 import datetime
 import itertools
@@ -56,7 +57,7 @@ class Case:
     id: str | None = None
     types: dict[str, str] = field(default_factory=dict)
 
-    def rows(self, count: int) -> list[dict[str, Any]]:
+    def rows(self, count: int) -> "builtins.list[dict[str, Any]]":
         found = []
         for number in range(count):
             row = copy.deepcopy(self.row)
@@ -226,7 +227,7 @@ class Stand:
     rows: dict[str, Any]
 
     async def ask(self, query: str, compiled: bool, caller: Caller | None = None) -> tuple[Any, list[dict[str, Any]]]:
-        options = {} if caller is None else {"caller": caller}
+        options: dict[str, Any] = {} if caller is None else {"caller": caller}
         session = Session(self.cached, UTC, now=NOW, **options)
         outcome = await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
         session.close()

@@ -1,4 +1,4 @@
-"""The Dockerfile's steps, replayed in an empty folder with a virtual environment in place of the base image.
+"""The Dockerfile's steps, replayed in an empty folder with the Python of the tests in place of the base image.
 
 No container engine is needed: COPY and RUN are carried out in order, each stage in a folder of its own, and then the
 command is started and asked whether it is alive.
@@ -63,14 +63,14 @@ def replay(steps: Steps, base: Path, arguments: dict[str, str]) -> tuple[Stage, 
     command: list[str] = []
     health: list[str] = []
     stage = Stage(base, base)
-    python = base / "python"
-    subprocess.run([sys.executable, "-m", "venv", python], check=True)
+    # The base image brings Python and pip. The environment of the tests has both.
+    python = Path(sys.executable).parent
     for word, rest in steps:
         if word == "FROM":
             name = rest.split(" AS ")[1] if " AS " in rest else "last"
             root = base / name
             root.mkdir()
-            home = {"PATH": f"{python / 'bin'}:{os.environ['PATH']}", "HOME": str(root)}
+            home = {"PATH": f"{python}:{os.environ['PATH']}", "HOME": str(root)}
             stage = stages[name] = Stage(root, root, home)
         elif word == "ARG":
             name, _, default = rest.partition("=")

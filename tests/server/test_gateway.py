@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,11 @@ def session(gateway: Gateway) -> Session:
     return gateway.session(Operation("{ __typename }"))
 
 
-DEFAULT = {"GAMELOG_URL": "http://127.0.0.1:9", "GAMELOG_AGENT_CODE": "house", "GAMELOG_AGENT_TOKEN": "t"}
+DEFAULT: dict[str, Any] = {
+    "GAMELOG_URL": "http://127.0.0.1:9",
+    "GAMELOG_AGENT_CODE": "house",
+    "GAMELOG_AGENT_TOKEN": "t",
+}
 
 
 def test_one_agent_serves_all_groups() -> None:
@@ -68,7 +73,7 @@ def test_a_caller_of_some_groups_has_their_agents_alone() -> None:
         found = opened.session(Operation("{ __typename }", caller=Caller("partner", frozenset(groups))))
         assert list(found.agents()) == agents
         assert found.many_agents
-    assert session(opened).scope is None
+    assert session(opened).visibility is None
 
 
 def test_agents_of_groups_alone() -> None:

@@ -51,7 +51,7 @@ class Client:
         """The answer of one of both engines to a caller; `wide` says which of several ways is taken."""
         session = self._session(caller=caller)
         if wide is not None:
-            session.choose = lambda ways, before=None: ways[-1 if wide else 0]  # type: ignore[method-assign]
+            session.choose = lambda ways, before=None: ways[-1 if wide else 0]  # type: ignore[misc]
         return await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
 
     async def data(self, query: str, **variables: Any) -> Any:

@@ -18,7 +18,7 @@ def connect(
     slash: bool = True,
     page_size: int | None = None,
     timeout: float = 5.0,
-    **bounds: int,
+    **bounds: Any,
 ) -> Upstream:
     """A client of both systems; `slash` says how the base URL is written down, `bounds` are more settings of both."""
     base = stranger.host + stranger.quirks.prefix + ("/" if slash else "")

@@ -5,6 +5,7 @@ R3 and R4 have examples of their parts alone, which stand together here; R10 has
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 from upstream.reports import rows
 from upstream.reports.rows import Row
@@ -18,7 +19,7 @@ def example(name: str) -> bytes:
 
 
 _WON = [("One line", "0.49"), ("Two lines", "0.66"), ("Fullhouse", "2.17")]
-_T = {"group_id": 382, "external_group_id": "382", "group_name": "E2E Development - Physical"}
+_T: dict[str, Any] = {"group_id": 382, "external_group_id": "382", "group_name": "E2E Development - Physical"}
 _AMOUNT = {"currency_amount": "-0.10", "currency_id": "Real USD"}
 _BASE = {"base_currency_amount": "-0.10", "base_currency_id": "Real USD"}
 _BALLS = [84, 14, 45, 43, 51, 68, 17, 18, 90, 7]

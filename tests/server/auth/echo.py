@@ -1,7 +1,7 @@
 """A house behind the door in which every path says who called it, and an issuer of tokens, both served for real."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +64,7 @@ class Issuer:
 
     def add(self, id: str, algorithm: str = "ES256", *, publish: bool = True) -> None:
         """A new key, to be known to everybody."""
-        make = {
+        make: dict[str, Callable[[], Any]] = {
             "RS256": lambda: rsa.generate_private_key(65537, 2048),
             "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
             "EdDSA": ed25519.Ed25519PrivateKey.generate,
@@ -72,7 +72,7 @@ class Issuer:
         private = make[algorithm]()
         self.private[id] = (algorithm, private)
         if publish:
-            kind = jwt.get_algorithm_by_name(algorithm)
+            kind: Any = jwt.get_algorithm_by_name(algorithm)
             self.published[id] = kind.to_jwk(private.public_key(), as_dict=True) | {"kid": id, "use": "sig"}
 
     def token(self, id: str, **claims: Any) -> str:

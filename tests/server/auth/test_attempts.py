@@ -2,14 +2,13 @@
 
 import pytest
 
-from server.auth import attempts
 from server.auth.attempts import Attempts
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(attempts.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("server.auth.attempts.time.monotonic", lambda: now[0])
     return now
 
 

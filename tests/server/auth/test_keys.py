@@ -102,7 +102,7 @@ def test_a_key_expires(file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Later(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> "Later":  # type: ignore[override]
+        def now(cls, tz: object = None) -> "Later":
             return cls.fromtimestamp(end.timestamp(), UTC)
 
     monkeypatch.setattr(keys_module, "datetime", Later)

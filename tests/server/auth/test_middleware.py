@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -239,7 +240,13 @@ async def test_a_websocket(file: KeyFile, extension: bool) -> None:
         raise AssertionError
 
     door = AuthMiddleware(app, Authenticator(required=True, keys=Keys(file.path)))
-    scope = {"type": "websocket", "path": "/graphql", "query_string": b"", "headers": [], "client": ("192.0.2.1", 1)}
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.1", 1),
+    }
     scope["extensions"] = {"websocket.http.response": {}} if extension else {}
     await door(scope, receive, send)
     assert entered == []

@@ -65,7 +65,7 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path, environment | {"ERROR_JOURNAL": str(tmp_path / "errors.sqlite"), "COLUMNS": "200"})
 
 
-def both(sandbox: Sandbox) -> dict[str, str]:
+def both(sandbox: Sandbox) -> dict[str, Any]:
     """The settings that point at a sandbox as at any upstream."""
     return {
         "GAMEHUB_URL": sandbox.gamehub_url,
@@ -337,14 +337,14 @@ def test_check(house: House, sandbox: Sandbox) -> None:
         "GameHub: answers (N ms)",
         "Game History: answers (N ms)",
     ]
-    lines = house.run("check", **settings | {"GAMEHUB_TOKEN": "wrong", "GAMELOG_AGENT_TOKEN": "wrong"}, code=1).stdout
-    assert lines.count("The token was refused") == 2
-    assert "wrong" not in lines
-    lines = house.run("check", **settings | {"GAMEHUB_URL": "http://127.0.0.1:9"}, code=1).stdout
-    assert lines.count("Nobody answered") == 1
+    text = house.run("check", **settings | {"GAMEHUB_TOKEN": "wrong", "GAMELOG_AGENT_TOKEN": "wrong"}, code=1).stdout
+    assert text.count("The token was refused") == 2
+    assert "wrong" not in text
+    text = house.run("check", **settings | {"GAMEHUB_URL": "http://127.0.0.1:9"}, code=1).stdout
+    assert text.count("Nobody answered") == 1
     del settings["GAMELOG_URL"], settings["GAMELOG_AGENT_CODE"], settings["GAMELOG_AGENT_TOKEN"]
-    lines = house.run("check", **settings, code=1).stdout
-    assert "Game History: Game History is not configured: set GAMELOG_URL" in lines
+    text = house.run("check", **settings, code=1).stdout
+    assert "Game History: Game History is not configured: set GAMELOG_URL" in text
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_no_password_of_a_redis_is_shown(command: str, password: str, house: Hou
 def test_check_asks_redis_and_the_token_issuer(house: House, sandbox: Sandbox, tmp_path: Path) -> None:
     settings = both(sandbox)
     with RedisServer(tmp_path) as redis, issuing() as issuer:
-        tokens = {"JWT_JWKS_URL": issuer.url, "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}
+        tokens: dict[str, Any] = {"JWT_JWKS_URL": issuer.url, "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}
         lines = house.run("check", **settings, **tokens, CACHE_URL=redis.url).stdout.splitlines()
         assert [re.sub(r"\d+", "N", line) for line in lines[2:]] == [
             "Redis: answers (N ms)",

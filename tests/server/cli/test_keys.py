@@ -175,7 +175,7 @@ def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox)
             sandbox.heal()
 
         for credential in ({"auth": ("bi", key)}, {"headers": {"Authorization": f"Bearer {key}"}}):
-            answer = client.post("/graphql", json=GROUPS, **credential)  # type: ignore[arg-type]
+            answer = client.post("/graphql", json=GROUPS, **credential)
             assert answer.status_code == 200
             assert answer.json()["data"]["groups"]["nodes"]
         assert (answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]) == ("50", "48")

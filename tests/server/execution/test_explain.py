@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from server.execution.explain import table
-from tests.queries.answers import FIRST
+from tests.queries.answers import Answer
 from tests.stand import Sandbox
 
 PLAN = {
@@ -72,7 +72,7 @@ def test_what_happened_stands_beside_it() -> None:
 
 @pytest.mark.parametrize("run", [False, True])
 def test_the_command_prints_it(run: bool, sandbox: Sandbox, tmp_path: Path) -> None:
-    during = FIRST["GroupWalk"]["during"]["between"]
+    during = Answer.read("GroupWalk").variables["during"]["between"]
     sandbox.reset()
     done = subprocess.run(
         [

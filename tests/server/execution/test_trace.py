@@ -137,7 +137,8 @@ def test_a_bound_of_the_server_holds_for_every_operation(alone: Sandbox, tmp_pat
     with served(tmp_path, **settings(alone), MAX_CALLS="3", MAX_ROWS="200", CACHE_URL="off") as address:
         alone.reset()
         for most, bound in ((None, 3), ("9", 3), ("2", 2)):
-            (error,) = ask(address, **({"max_calls": most} if most else {})).json()["errors"]
+            options: Any = {"max_calls": most} if most else {}
+            (error,) = ask(address, **options).json()["errors"]
             assert (error["extensions"]["code"], error["extensions"]["maxCalls"]) == ("TOO_MANY_CALLS", bound)
             assert error["extensions"]["calls"] > 3
         assert alone.calls() == []

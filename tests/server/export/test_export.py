@@ -207,7 +207,7 @@ def test_on_a_cluster_the_same_files_come_out(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ERROR_JOURNAL", str(tmp_path / "errors.sqlite"))
     monkeypatch.chdir(tmp_path)
-    with LocalCluster(
+    with LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
         many = command(

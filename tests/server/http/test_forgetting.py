@@ -12,7 +12,7 @@ import httpx
 from tests.served import served
 from tests.stand import Sandbox
 
-COMMAND = Path(sys.executable).with_name("gamehub-graph")
+COMMAND = str(Path(sys.executable).with_name("gamehub-graph"))
 DAY = """{ group(id: 382) { transactions(during: {dates: {from: "2026-03-10", to: "2026-03-12"}}) { totalCount } } }"""
 
 

@@ -39,7 +39,7 @@ from upstream.transport.secure import Secure
 DOCKERFILE = Path(__file__).resolve().parents[3] / "Dockerfile"
 COMMAND = Path(sys.executable).parent / "gamehub-graph"
 OURS, STRANGER = trustme.CA(), trustme.CA()
-PAST = {"not_before": datetime.datetime(2020, 1, 1), "not_after": datetime.datetime(2020, 2, 1)}
+PAST: dict[str, Any] = {"not_before": datetime.datetime(2020, 1, 1), "not_after": datetime.datetime(2020, 2, 1)}
 UNKNOWN = "the certificate of the upstream is from an unknown issuer: add the issuer's certificate to the CA file"
 
 

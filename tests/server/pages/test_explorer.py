@@ -28,7 +28,7 @@ from tests.served import served
 from tests.server.browsing import Visit, chromium, watched
 from tests.stand import Sandbox
 
-SAVED = [
+SAVED: list[dict[str, object]] = [
     {
         "name": "BallsOfGame",
         "comment": "The balls of a game, in the order they were drawn.",

@@ -351,12 +351,12 @@ async def test_the_days() -> None:
         ({"since": "2026-03-13T06:00:00", "until": "2026-03-14"}, "Only whole days"),
     ):
         with pytest.raises(RequestError, match=says):
-            days(**given)  # type: ignore[arg-type]
+            days(**given)
 
 
 async def command(sandbox: Sandbox, folder: Path, *words: str, **more: str) -> tuple[int | None, str, str]:
     done = await asyncio.create_subprocess_exec(
-        *(Path(sys.executable).with_name("gamehub-graph"), "reconcile", *words),
+        *(str(Path(sys.executable).with_name("gamehub-graph")), "reconcile", *words),
         env={**os.environ, **settings(sandbox), **more, "ERROR_JOURNAL": str(folder / "errors.sqlite")},
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,

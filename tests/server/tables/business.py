@@ -5,6 +5,7 @@ import datetime
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -46,7 +47,7 @@ class Business:
         self._cached = cached
         self._loop = loop
 
-    def get(self, path: str, status: int = 200, **headers: str) -> httpx.Response:
+    def get(self, path: str, status: Any = 200, **headers: str) -> httpx.Response:
         """Answer a GET whose status must be this one."""
         named = {"accept-encoding": "identity", **{name.replace("_", "-"): text for name, text in headers.items()}}
         answer = self.client.get(path, headers=named)

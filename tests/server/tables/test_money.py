@@ -205,7 +205,9 @@ def test_what_does_not_fit_names_its_row_and_column(
 
 
 def test_readers_of_parquet_have_all_digits_of_a_double(tmp_path: Path) -> None:
-    rows = [{"id": "1", "amount": "1.00", "maybe": None, "double": amount(text_of(one)), "many": []} for one in DOUBLES]
+    rows: list[dict[str, Any]] = [
+        {"id": "1", "amount": "1.00", "maybe": None, "double": amount(text_of(one)), "many": []} for one in DOUBLES
+    ]
     path = tmp_path / "payments.parquet"
     path.write_bytes(written(FORMATS["parquet"], rows, 1000))
     expected = [Decimal(row["double"]) for row in rows]

@@ -61,7 +61,7 @@ async def test_who_stops_early_leaves_nothing_running() -> None:
     rows = batches(LOANS, {}, window(), lending)
     await anext(rows)
     await anext(rows)
-    await rows.aclose()  # type: ignore[attr-defined]
+    await rows.aclose()
     assert len(lending.begun) <= 3
 
 

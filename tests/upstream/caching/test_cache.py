@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -52,8 +52,8 @@ def cached(ledger: Ledger, store: MemoryStore, clock: Clock) -> DayCache:
 def march(first: int, last: int, group: int = 5, report: Report = GROUP_MOVEMENTS) -> Call:
     """Whole days of March."""
     interval = dates(datetime.date(2026, 3, first), datetime.date(2026, 3, last), UTC)
-    name = "groupid" if report is DAILY_MOVEMENTS else "group_id"
-    return Call.of(report, interval, **{name: group})
+    params: dict[str, Any] = {"groupid" if report is DAILY_MOVEMENTS else "group_id": group}
+    return Call.of(report, interval, **params)
 
 
 def hours(first: int, last: int) -> Call:
@@ -105,7 +105,7 @@ async def test_of_held_days_only_the_columns_are_read_that_are_needed(cached: Da
     assert list(map(id, again.rows)) == list(map(id, excerpts))
     again.rows.need()
     assert again.rows == whole
-    assert again.rows.whole(excerpts[5:7]) == whole[5:7]
+    assert cast(Any, again.rows).whole(excerpts[5:7]) == whole[5:7]
     # A part of the days, and who joins with other columns.
     part = replace(hours(30, 200), columns=call.columns)
     some, all_columns = await asyncio.gather(cached.fetch(part), cached.fetch(hours(30, 200)))

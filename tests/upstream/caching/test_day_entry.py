@@ -72,7 +72,7 @@ def test_rows_of_another_form_have_another_name() -> None:
         row.__qualname__ = "Changed"
         return parcel.form(row)
 
-    inner = [
+    inner: Any = [
         msgspec.defstruct("Inner", [("id", kind)], bases=(Row,), kw_only=True, module="tests") for kind in (int, str)
     ]
     changed = [

@@ -132,14 +132,14 @@ async def cached(world: World, store: Store) -> AsyncIterator[DayCache]:
 
 def call(report: Report, first: datetime.date = YESTERDAY, last: datetime.date = YESTERDAY, **more: Any) -> Call:
     """A call for whole days of group 382, or of its user 60."""
-    params: dict[str, Any] = {
+    params: dict[Report, dict[str, Any]] = {
         DAILY_MOVEMENTS: {"groupid": 382},
         GROUP_MOVEMENTS: {"group_id": 382},
         FINANCIAL_MOVEMENTS: {"group_id": 382},
         USER_TRANSACTIONS: {"user_id": 60},
         GAME_LOGS: {"game_type": "slot"},
-    }[report]
-    return Call.of(report, dates(first, last, UTC), **{**params, **more})
+    }
+    return Call.of(report, dates(first, last, UTC), **{**params[report], **more})
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,8 @@ async def test_totals_that_are_added_up_otherwise_still_show_a_change(cached: Da
 
 
 async def test_an_unchanged_log_is_trusted_again_after_its_rows_were_counted(cached: DayCache, world: World) -> None:
-    for who in ({}, {"user_code": "u1"}):
+    users: list[dict[str, Any]] = [{}, {"user_code": "u1"}]
+    for who in users:
         first = await cached.fetch(call(GAME_LOGS, DAYS[0], **who))
         world.clock.move(hours=1)
         world.calls()

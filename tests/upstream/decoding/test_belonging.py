@@ -71,10 +71,8 @@ def test_a_user_code_may_be_written_in_other_letters() -> None:
     call = Call.of(reports.GAME_LOGS, DAY, game_type="slot", user_code="Jorge.Brown")
 
     def log(code: str) -> rows.GameLogRow:
-        return rows.GameLogRow(
-            **dict.fromkeys(rows.GameLogRow.__struct_fields__, "1")
-            | {"user_code": code, "created_at": at(2026, 3, 10, 12)}
-        )
+        columns: dict[str, Any] = {**dict.fromkeys(rows.GameLogRow.__struct_fields__, "1")}
+        return rows.GameLogRow(**columns | {"user_code": code, "created_at": at(2026, 3, 10, 12)})
 
     check(call, log("jorge.brown"), log("Jorge.Brown"))
     with pytest.raises(Malformed, match=r"a row is of user_code 'jorge.browne'"):
@@ -85,9 +83,8 @@ def test_a_day_that_was_not_asked_for() -> None:
     call = Call.of(reports.DAILY_MOVEMENTS, DAY, groupid=382)
 
     def day(date: datetime.date) -> Any:
-        return rows.DailyMovementRow(
-            **dict.fromkeys(rows.DailyMovementRow.__struct_fields__, "1.00") | {"timestamp": date, "group_id": 382}
-        )
+        columns: dict[str, Any] = {**dict.fromkeys(rows.DailyMovementRow.__struct_fields__, "1.00")}
+        return rows.DailyMovementRow(**columns | {"timestamp": date, "group_id": 382})
 
     asked = request.days(DAY, MADRID)
     refuse_strangers(call, [day(datetime.date(2026, 3, 10))], asked, MADRID)

@@ -23,7 +23,8 @@ ZONES = st.sampled_from([ZoneInfo(name) for name in ("UTC", "Europe/Madrid", "Am
 
 
 def between(first: str, until: str) -> Interval:
-    return Interval(*(datetime.datetime.fromisoformat(text).astimezone(datetime.UTC) for text in (first, until)))
+    start, end = (datetime.datetime.fromisoformat(text).astimezone(datetime.UTC) for text in (first, until))
+    return Interval(start, end)
 
 
 def test_c06_equal_calls_are_equal_however_an_id_is_written() -> None:
@@ -120,7 +121,7 @@ def test_c04_a_day_elsewhere_is_no_whole_day_here() -> None:
 
 @pytest.mark.parametrize("report", [reports.ROOM_GAMES, reports.USER_TRANSACTIONS, reports.FINANCIAL_MOVEMENTS])
 def test_c07_per_page_is_always_unlimited_where_it_exists(report: reports.Report) -> None:
-    params = {"user_id": 1} if report is reports.USER_TRANSACTIONS else {}
+    params: dict[str, Any] = {"user_id": 1} if report is reports.USER_TRANSACTIONS else {}
     assert asked(report, DAY, **params)["per_page"] == "-1"
 
 
@@ -157,11 +158,12 @@ def test_bounds_within_a_second_are_widened_and_the_rows_outside_left_out() -> N
     assert (found.first.isoformat(), found.last.isoformat()) == ("2024-05-01T09:59:59", "2024-05-01T11:00:01")
     assert found.window == interval
     start = int(interval.start.timestamp() * 1e6)
-    rows = [
+    rows: Any = [
         GroupMovementRow(movement_id=number, timestamp=start + offset, type="", currency_amount="0.00")
         for number, offset in enumerate((-1, 0, 3_599_749_999, 3_599_750_000))
     ]
-    assert [row.movement_id for row in within(rows, "timestamp", interval)] == [1, 2]
+    found_rows: list[Any] = within(rows, "timestamp", interval)
+    assert [row.movement_id for row in found_rows] == [1, 2]
 
 
 def test_bounds_in_a_repeated_hour_are_widened_beyond_it() -> None:

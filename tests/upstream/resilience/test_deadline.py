@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from typing import cast
 
 import pytest
 
@@ -132,7 +133,7 @@ async def test_what_is_given_up_is_not_joined() -> None:
             raise
         return 1
 
-    flight = table["x"] = SingleFlight(work, "x", lambda gone: table.pop("x", None) and None)
+    flight = table["x"] = SingleFlight(work, "x", lambda gone: cast(None, table.pop("x", None)))
     waiter = asyncio.create_task(flight.wait())
     await asyncio.sleep(0.01)
     waiter.cancel()

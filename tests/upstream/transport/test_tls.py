@@ -30,8 +30,8 @@ from upstream.transport.wire_httpx import secured
 
 GROUPS = Call.of(reports.GROUPS)
 GOOD = Told({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
-PAST = {"not_before": datetime.datetime(2020, 1, 1), "not_after": datetime.datetime(2020, 2, 1)}
-FUTURE = {"not_before": datetime.datetime(2090, 1, 1), "not_after": datetime.datetime(2090, 2, 1)}
+PAST: dict[str, Any] = {"not_before": datetime.datetime(2020, 1, 1), "not_after": datetime.datetime(2020, 2, 1)}
+FUTURE: dict[str, Any] = {"not_before": datetime.datetime(2090, 1, 1), "not_after": datetime.datetime(2090, 2, 1)}
 
 OURS, STRANGER = trustme.CA(), trustme.CA()
 
@@ -96,7 +96,7 @@ async def test_the_systems_issuers_are_trusted_as_well(
     await connect(front.url, ours).fetch(GROUPS)
 
 
-FAILURES = {
+FAILURES: dict[str, tuple[Callable[[], Any], str]] = {
     "unknown issuer": (
         lambda: server_context(STRANGER.issue_cert("localhost")),
         "the certificate of the upstream is from an unknown issuer: add the issuer's certificate to the CA file",
