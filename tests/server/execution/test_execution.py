@@ -60,7 +60,7 @@ class Plan:
 
     calls = rows = 0
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {"calls": 0}
 
 

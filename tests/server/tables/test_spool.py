@@ -270,8 +270,8 @@ def test_the_folders_of_dead_servers_go_and_those_of_living_ones_stay(tmp_path: 
     code = """
 import sys
 from pathlib import Path
-from server.tables.folders import Held
-held = Held(Path(sys.argv[1]))
+from server.tables.folders import FolderLock
+held = FolderLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
 """
