@@ -1,1 +1,3 @@
-"""Compiled execution: an operation of any Strawberry schema, as straight-line Python over whole lists of objects."""
+"""The compiled executor: it turns an operation of any Strawberry schema into Python that works on whole lists of
+objects.
+"""

@@ -1,8 +1,8 @@
-"""From an operation to Python: one function a selection, over all objects of a level at once.
+"""Compile an operation to Python: one function for each selection set, over all objects of a level at once.
 
-What can be read off an object plainly is read in one comprehension, guarded by the type that it should have; what is
-not plainly of that type becomes a hole, which is filled with care. Every other field is resolved and completed for all
-objects together, and fields that may wait, wait together.
+One comprehension reads all plain attributes of the objects and checks the class of each value. A value of another class
+becomes a `SlowValue`, which is completed afterwards. Every other field is resolved and completed for all objects
+together. Fields that may have to wait, wait together.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
+from engine.batch_hint import BATCH_HINT, BatchHint, Expression, Nested, RowList
 from engine.direct import DirectCall
-from engine.offer import OFFER, BatchHint, Expression, Nested, RowList
-from engine.run import Field, answered, carefully
-from engine.values import FLAT, Completer, Leaf, Objects, Project, Selected, completer
+from engine.execution import Field, finish_level, read_one_by_one
+from engine.values import FLAT, Completer, Leaf, Objects, ProjectFunction, SelectFunction, completer
 
 TYPENAME = "__typename"
 _INT32 = "-2147483648 <= {v} <= 2147483647"
-# How a plain value is recognised, so that its scalar need not serialise it.
+# The check that recognises a plain value, which its scalar would leave as it is.
 _PLAIN: dict[GraphQLScalarType, str] = {
     GraphQLString: "{v}.__class__ is str",
     GraphQLID: "{v}.__class__ is str",
@@ -41,7 +41,7 @@ _PLAIN: dict[GraphQLScalarType, str] = {
     GraphQLFloat: "{v}.__class__ is float and -1.8e308 < {v} < 1.8e308",
     GraphQLBoolean: "{v}.__class__ is bool",
 }
-# What a value of a proved type reads as in an answer, and the condition that is still to be met.
+# How a value whose type is proved is written into an answer, and the check that it still needs.
 _PROVED: dict[tuple[GraphQLScalarType, type], tuple[str, str]] = {
     (GraphQLString, str): ("{v}", ""),
     (GraphQLID, str): ("{v}", ""),
@@ -52,11 +52,11 @@ _PROVED: dict[tuple[GraphQLScalarType, type], tuple[str, str]] = {
 
 
 class NotCompiled(Exception):
-    """What the engine leaves to graphql-core; the text says why, as the metrics name it."""
+    """The reason why the engine leaves an operation to graphql-core, in the words of the metrics."""
 
 
 class Compiler:
-    """Compiles one operation. Functions are made when a level is first reached; `sources` are their texts."""
+    """Compiles one operation. A level's function is made when the level is first reached; `sources` has its code."""
 
     def __init__(
         self,
@@ -67,35 +67,36 @@ class Compiler:
         ways: DirectCall,
     ) -> None:
         self.schema = schema
-        self._ways = ways
+        self._direct_calls = ways
         self.operation = operation
         self.fragments = fragments
         self.sources: list[str] = []
         self._details = {name: FragmentDetails(node) for name, node in fragments.items()}
-        # Of the variables only those count that @skip and @include read: they are the same in every run of this text.
+        # Only the variables that @skip and @include read matter here: they are the same in every execution of this
+        # code.
         self._variables = variables
 
-    def root(self, type: GraphQLObjectType) -> Selected:
-        """The function that answers the operation, given its root type."""
+    def compile_operation(self, type: GraphQLObjectType) -> SelectFunction:
+        """Return the function that answers the operation, given the operation's root type."""
         collected = collect_fields(self.schema._schema, self._details, self._variables, type, self.operation)
-        return self._selection(type, collected.grouped_field_set, "operation")
+        return self._compile_selection_set(type, collected.grouped_field_set, "operation")
 
     def _completer(self, type: Any, details: Any, where: str) -> Completer:
-        def select(kind: GraphQLObjectType) -> Selected:
-            return self._selection(kind, self._below(kind, details), where)
+        def select(kind: GraphQLObjectType) -> SelectFunction:
+            return self._compile_selection_set(kind, self._collect_subfields(kind, details), where)
 
-        def projection(kind: GraphQLObjectType, rows: RowList) -> tuple[Project, int] | None:
-            return self._projection(kind, self._below(kind, details), rows, where)
+        def projection(kind: GraphQLObjectType, rows: RowList) -> tuple[ProjectFunction, int] | None:
+            return self._compile_projection(kind, self._collect_subfields(kind, details), rows, where)
 
         return completer(type, select, projection)
 
-    def _below(self, type: GraphQLObjectType, details: Any) -> Any:
+    def _collect_subfields(self, type: GraphQLObjectType, details: Any) -> Any:
         return collect_subfields(
             self.schema._schema, self._details, self._variables, self.operation, type, details
         ).grouped_field_set
 
-    def _fields(self, type: GraphQLObjectType, grouped: Any, where: str) -> list[Field | str]:
-        """The fields of a selection; a mere key where the type's own name is asked for."""
+    def _collect_fields(self, type: GraphQLObjectType, grouped: Any, where: str) -> list[Field | str]:
+        """Return the fields of a selection set. `__typename` is represented by its key alone."""
         fields: list[Field | str] = []
         for order, (key, details) in enumerate(grouped.items()):
             nodes: list[FieldNode] = [detail.node for detail in details]
@@ -107,21 +108,25 @@ class Compiler:
             if definition is None or name.startswith("__"):
                 raise NotCompiled("introspection")
             strawberry: StrawberryField | None = definition.extensions.get("strawberry-definition")
-            offer = strawberry.metadata.get(OFFER) if strawberry is not None else None
+            hint = strawberry.metadata.get(BATCH_HINT) if strawberry is not None else None
             fields.append(
                 Field(
                     order, key, name, nodes, definition, type, strawberry,
-                    offer if isinstance(offer, BatchHint) else None,
-                    _attribute(strawberry), *self._ways.to(definition, strawberry),
+                    hint if isinstance(hint, BatchHint) else None,
+                    _attribute(strawberry), *self._direct_calls.call_of(definition, strawberry),
                     self._completer(definition.type, details, f"{where}.{key}"),
                 )
             )  # fmt: skip
         return fields
 
-    def _selection(self, type: GraphQLObjectType, grouped: Any, where: str) -> Selected:
-        fields = self._fields(type, grouped, where)
-        names: dict[str, Any] = {"answered": answered, "carefully": carefully, "gather": asyncio.gather}
-        plain: dict[str, Field] = {}
+    def _compile_selection_set(self, type: GraphQLObjectType, grouped: Any, where: str) -> SelectFunction:
+        fields = self._collect_fields(type, grouped, where)
+        names: dict[str, Any] = {
+            "finish_level": finish_level,
+            "read_one_by_one": read_one_by_one,
+            "gather": asyncio.gather,
+        }
+        leaves: dict[str, Field] = {}
         rest: list[Field] = []
         items = []
         keys: dict[str, Any] = {}
@@ -136,32 +141,35 @@ class Compiler:
                 items.append(f"{field.key!r}: None")
                 rest.append(field)
             else:
-                plain[field.key] = field
-                names[f"f{number}"] = field
+                leaves[field.key] = field
+                names[f"field{number}"] = field
                 items.append(f"{field.key!r}: {guard}")
-        names |= {"plain": plain, "attributes": list(plain.values()), "keys": keys}
+        names |= {"leaves": leaves, "attributes": list(leaves.values()), "keys": keys}
         names |= {f"rest{number}": field for number, field in enumerate(rest)}
         display = _display(items, 12)
-        lines = [f"# {where}: {type.name}", "async def select(run, sources, paths):"]
-        if plain:
+        lines = [f"# {where}: {type.name}", "async def select(execution, sources, paths):"]
+        if leaves:
             lines += [
-                "    hole = run.hole",
+                "    slow_value = execution.slow_value",
                 "    def read(sources):",
                 f"        return [{display} for source in sources]",
                 "    try:",
-                "        answers = await run.in_turns(read, sources)",
+                "        answers = await execution.in_turns(read, sources)",
                 "    except Exception:",
-                "        answers = carefully(run, attributes, keys, sources)",
+                "        answers = read_one_by_one(execution, attributes, keys, sources)",
             ]
         else:
             lines += [f"    answers = [{display} for source in sources]"]
         lines += ["    failed = {}"]
-        if plain:
-            lines += ["    if run.holes:", "        await run.fill(plain, paths, answers, failed)"]
-            lines += [f"    await run.breathe(len(answers) * {len(plain)})"]
+        if leaves:
+            lines += [
+                "    if execution.slow_values:",
+                "        await execution.complete_slow_values(leaves, paths, answers, failed)",
+            ]
+            lines += [f"    await execution.breathe(len(answers) * {len(leaves)})"]
         waiting = []
         for number, field in enumerate(rest):
-            call = f"run.field(rest{number}, sources, paths, answers, failed)"
+            call = f"execution.execute_field(rest{number}, sources, paths, answers, failed)"
             if field.waits:
                 waiting.append(call)
             else:
@@ -170,15 +178,15 @@ class Compiler:
             lines += [f"    await {waiting[0]}"]
         elif waiting:
             lines += ["    await gather(", *(f"        {call}," for call in waiting), "    )"]
-        lines += ["    return answered(answers, failed)"]
-        selected: Selected = self._made("select", lines, names)
+        lines += ["    return finish_level(answers, failed)"]
+        selected: SelectFunction = self._make_function("select", lines, names)
         flat = all(isinstance(field, str) or isinstance(field.completer, Leaf) for field in fields)
         setattr(selected, FLAT, flat)
         return selected
 
-    def _projection(
+    def _compile_projection(
         self, type: GraphQLObjectType, grouped: Any, rows: RowList, where: str
-    ) -> tuple[Project, int] | None:
+    ) -> tuple[ProjectFunction, int] | None:
         names: dict[str, Any] = {"wrong": _wrong}
         items = self._projected(type, grouped, rows.expression, names, False, where, "v")
         if items is None:
@@ -188,7 +196,7 @@ class Compiler:
             "def project(rows):",
             f"    return [{_display(items, 8)} for row in rows]",
         ]
-        project: Project = self._made("project", lines, names)
+        project: ProjectFunction = self._make_function("project", lines, names)
         return project, len(items)
 
     def _projected(
@@ -201,7 +209,10 @@ class Compiler:
         where: str,
         prefix: str,
     ) -> list[str] | None:
-        """The items of an answer's display; None if one of them takes the object. Not one may be None if `strict`."""
+        """Return the items of the dict display of an answer, or None if one of them needs the object.
+
+        If `strict`, no item may be None.
+        """
         items = []
         for number, (key, details) in enumerate(grouped.items()):
             name = details[0].node.name.value
@@ -218,7 +229,7 @@ class Compiler:
                 code = self._nested(part, details, found, names, f"{where}.{key}", f"{value}_")
             else:
                 if any(names.get(known, meant) is not meant for known, meant in found.names.items()):
-                    return None  # two expressions mean different things by one name
+                    return None  # two expressions use one name for different objects
                 names |= found.names
                 code = _projected(part, found, value, strict)
             if code is None:
@@ -231,7 +242,7 @@ class Compiler:
     ) -> str | None:
         if not isinstance(part, Objects):
             return None
-        grouped = self._below(part.type, details)
+        grouped = self._collect_subfields(part.type, details)
         items = self._projected(part.type, grouped, nested.fields.get, names, not nested.complete, where, prefix)
         if items is None:
             return None
@@ -240,11 +251,11 @@ class Compiler:
             return inner
         return f"{'wrong()' if part.required else 'None'} if {nested.null} else {inner}"
 
-    def _made(self, name: str, lines: Sequence[str], names: dict[str, Any]) -> Any:
+    def _make_function(self, name: str, lines: Sequence[str], names: dict[str, Any]) -> Any:
         text = "\n".join(lines) + "\n"
         self.sources.append(text)
         exec(compile(text, f"<{lines[0][2:]}>", "exec"), names)
-        # Otherwise the function and its names would refer to each other, and wait for the garbage collector.
+        # Without this, the function and its names would refer to each other until the garbage collector runs.
         return names.pop(name)
 
 
@@ -254,7 +265,7 @@ def _display(items: Sequence[str], indent: int) -> str:
 
 
 def _attribute(field: StrawberryField | None) -> str | None:
-    """The attribute that a field reads, if it does no more than that."""
+    """Return the attribute that a field reads, if the field does nothing else."""
     if (
         field is None
         or not field.is_basic_field
@@ -267,20 +278,20 @@ def _attribute(field: StrawberryField | None) -> str | None:
 
 
 def _guard(field: Field, number: int) -> str | None:
-    """The expression that reads a leaf off an object, or makes a hole; None if the field takes more than that."""
+    """Return the expression that reads a leaf from an object or makes a `SlowValue`; None if the field needs more."""
     if field.attribute is None or not isinstance(field.completer, Leaf):
         return None
     read = f"source.{field.attribute}"
     check = _PLAIN.get(field.completer.type)  # type: ignore[arg-type]
     if check is None:
-        return f"hole(f{number}, {read})"
+        return f"slow_value(field{number}, {read})"
     if not field.completer.required:
         check = f"{{v}} is None or {check}"
-    return f"v{number} if {_bound(check, f'v{number}', read)} else hole(f{number}, v{number})"
+    return f"v{number} if {_bound(check, f'v{number}', read)} else slow_value(field{number}, v{number})"
 
 
 def _projected(leaf: Completer, expression: Expression, value: str, strict: bool) -> str | None:
-    """The code of an expression as a part of an answer, or None if the part's type would have to look at it."""
+    """Return an expression as a part of an answer, or None if the type has to serialize the value."""
     if not isinstance(leaf, Leaf):
         return None
     kind: Any = leaf.type
@@ -304,12 +315,12 @@ def _projected(leaf: Completer, expression: Expression, value: str, strict: bool
 
 
 def _bound(check: str, name: str, read: str) -> str:
-    """A condition on a value that is read where the condition first looks at it, and has a name from then on."""
+    """Return a condition on a value that is bound to a name where the condition first uses it."""
     return check.replace("{v}", f"({name} := {read})", 1).replace("{v}", name)
 
 
 def _serializes(kind: GraphQLScalarType) -> Any:
-    """What a scalar serialises its values with."""
+    """Return the function that serializes a scalar's values."""
     definition: Any = kind.extensions.get("strawberry-definition")
     return getattr(definition, "serialize", None)
 

@@ -1,4 +1,4 @@
-"""Strawberry's resolvers, called directly: what lies between the engine and the function is settled beforehand."""
+"""Call Strawberry's resolvers directly. The steps between the engine and the function are prepared once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,30 +13,30 @@ from strawberry.types.field import StrawberryField
 Resolver = Callable[..., Any]
 Converter = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-# Arguments of these are handed on as they are.
+# Arguments of these types need no conversion.
 _PLAIN = (ID, str, int, float, bool)
 
 
 class DirectCall:
-    """The ways to call the fields of a schema: what resolves each one and what turns its arguments, made once."""
+    """The resolvers and the argument converters of a schema's fields, each made once."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._found: dict[int, tuple[GraphQLField, Resolver, Converter | None]] = {}
 
-    def to(self, definition: GraphQLField, field: StrawberryField | None) -> tuple[Resolver, Converter | None]:
-        """Return what resolves a field, and what turns its arguments if it is one of Strawberry's."""
+    def call_of(self, definition: GraphQLField, field: StrawberryField | None) -> tuple[Resolver, Converter | None]:
+        """Return the resolver of a field, and the converter of its arguments if it is a Strawberry field."""
         found = self._found.get(id(definition))
         if found is None or found[0] is not definition:
             taken = converter(self._schema, field) if field is not None else None
-            # The definition is kept, so that no other can come by its id.
+            # The definition is stored too, so that no other definition can get its id.
             found = definition, resolver(self._schema, definition, field), taken
             self._found[id(definition)] = found
         return found[1:]
 
 
 def resolver(schema: Schema, definition: GraphQLField, field: StrawberryField | None) -> Resolver:
-    """What resolves a field, as graphql-core would call it; of a plain Strawberry resolver a shorter way to it."""
+    """Return the resolver that graphql-core would call; for a plain Strawberry resolver, a shorter way to it."""
     usual: Resolver = definition.resolve  # type: ignore[assignment]
     if field is None or not _is_plain(schema, usual, field):
         return usual
@@ -49,19 +49,21 @@ def resolver(schema: Schema, definition: GraphQLField, field: StrawberryField | 
     info_class, taken = schema.config.info_class, converter(schema, field)
 
     def called(source: Any, info: Any, **arguments: Any) -> Any:
-        told = info_class(_raw_info=info, _field=field)
-        given = taken(arguments, told)
+        strawberry_info = info_class(_raw_info=info, _field=field)
+        given = taken(arguments, strawberry_info)
         for name in as_source:
             given[name] = source
         if as_info is not None:
-            given[as_info] = told
+            given[as_info] = strawberry_info
         return function(source, **given) if takes_self else function(**given)
 
     return called
 
 
 def converter(schema: Schema, field: StrawberryField) -> Converter:
-    """What turns a field's arguments, as graphql-core coerces them, into those of its resolver."""
+    """Return the function that converts a field's arguments from graphql-core's form to the form that its resolver
+    takes.
+    """
     registry, config = schema.schema_converter.scalar_registry, schema.config
     name_of = config.name_converter.from_argument
     taken = [

@@ -1,4 +1,4 @@
-"""The engine: operations of one schema, each compiled once and kept, the latest used of them."""
+"""The engine: it compiles each operation of a schema once and stores the programs that were used last."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -20,11 +20,11 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
+from engine.bounded_cache import MOST, MOST_CHARACTERS, BoundedCache
 from engine.compile import Compiler, NotCompiled
 from engine.direct import DirectCall
-from engine.kept import MOST, MOST_CHARACTERS, BoundedCache
-from engine.run import Execution, FieldFailed, Fixed
-from engine.values import Selected
+from engine.execution import Execution, FieldFailed, Fixed
+from engine.values import SelectFunction
 from engine.variables import Variables
 
 _SHAPING = ("skip", "include")
@@ -32,21 +32,21 @@ _SHAPING = ("skip", "include")
 
 @dataclass(slots=True, eq=False)
 class Program:
-    """A compiled operation; without `selected`, one that graphql-core has to run, and why."""
+    """A compiled operation. If `selected` is None, graphql-core has to run the operation, for this `reason`."""
 
     compiler: Compiler
-    selected: Selected | None
+    selected: SelectFunction | None
     reason: str = ""
 
     @property
     def code(self) -> str:
-        """The Python that was written for it so far: levels that no run has reached have none yet."""
+        """Return the Python code that was written so far. A level that was never reached has no code yet."""
         return "\n\n".join(self.compiler.sources)
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledProgram:
-    """What is known of an operation before it is compiled: the variables that shape it, and how all are read."""
+    """The facts about an operation before it is compiled: its shaping variables, and how all are coerced."""
 
     operation: OperationDefinitionNode
     shaping: tuple[str, ...]
@@ -55,7 +55,7 @@ class CompiledProgram:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionAnswer:
-    """What a run came to: data, which is None where the whole answer is, and errors with their places."""
+    """The result of an execution: the data (None if the whole answer is null) and the errors with their paths."""
 
     data: dict[str, Any] | None
     errors: list[GraphQLError]
@@ -63,11 +63,11 @@ class ExecutionAnswer:
 
 
 class Engine:
-    """Runs queries of a schema on compiled code.
+    """Runs the queries of a schema on compiled code.
 
-    It takes the place of graphql-core alone: extensions of the schema that have a part in execution keep it away, but
-    for those in `past`, which have nothing to do after validation. `counts` tells how many operations ran compiled, and
-    how many did not, by reason.
+    The engine replaces graphql-core only if no extension of the schema takes part in the execution. The extensions in
+    `past` are allowed, because they do nothing after validation. `counts` has the number of compiled operations, and
+    the number of operations that graphql-core had to run, by reason.
     """
 
     def __init__(
@@ -75,27 +75,28 @@ class Engine:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._schema = schema
-        self._ways = DirectCall(schema)
+        self._direct_calls = DirectCall(schema)
         self._past = tuple(past)
         self._programs: BoundedCache[tuple[int, tuple[object, ...]], tuple[OperationDefinitionNode, Program]]
         self._programs = BoundedCache(most, size)
         self._known: BoundedCache[int, CompiledProgram] = BoundedCache(most, size)
         declared = {directive.name for directive in schema._schema.directives
                     if directive.extensions.get("strawberry-definition") is None}  # fmt: skip
-        # Directives without a resolver say something to others, and nothing to whoever runs the operation.
+        # Directives without a resolver mean something to other readers, and nothing to the execution.
         self._harmless = declared - {"defer", "stream"}
 
     async def run(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
         root: Any = None, write: Callable[[list[Any]], Any] | None = None,
     ) -> ExecutionAnswer | None:  # fmt: skip
-        """The result of a validated query; None if graphql-core has to run it: then nothing was run here.
+        """Return the result of a validated query, or None if graphql-core has to run it. In that case nothing was run
+        here.
 
-        `write` turns a finished list of an answer into what shall stand there instead, so that a long answer need not
-        be written all at once in the end.
+        `write` converts a finished list of the answer to the form in which it will be sent, so that a long answer need
+        not be written all at once at the end.
         """
         known = self._of(document, operation)
-        coerced = known.variables.values(variables)
+        coerced = known.variables.coerce_variable_values(variables)
         if isinstance(coerced, list):
             return ExecutionAnswer(None, coerced, ran=False)
         program = self._program(document, known, coerced)
@@ -104,26 +105,26 @@ class Engine:
             return None
         self.counts["compiled"] += 1
         compiler = program.compiler
-        run = Execution(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
-        (data,) = await program.selected(run, [root], [None])  # type: ignore[list-item]
+        execution = Execution(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
+        (data,) = await program.selected(execution, [root], [None])  # type: ignore[list-item]
         if data.__class__ is FieldFailed:
-            run.fail(located_error(data.error), None)
+            execution.add_error(located_error(data.error), None)
             data = None
-        return ExecutionAnswer(data, [error for error, _ in run.errors])
+        return ExecutionAnswer(data, [error for error, _ in execution.errors])
 
     def program_of(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
     ) -> Program | None:
-        """What `run` runs, or would leave to graphql-core and why; None if the variables do not fit."""
+        """Return the program that `run` would use, or None if the variables are not valid."""
         known = self._of(document, operation)
-        coerced = known.variables.values(variables)
+        coerced = known.variables.coerce_variable_values(variables)
         return None if isinstance(coerced, list) else self._program(document, known, coerced)
 
     def program(self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues) -> Program:
-        """The program of an operation, compiled now or before.
+        """Return the program of an operation, from the cache or compiled now.
 
-        Variables are inputs, but for those that `@skip` and `@include` read: they shape the answer, so each of their
-        combinations that is met is a program of its own.
+        The variables are inputs of the program, except those that `@skip` and `@include` read. These shape the answer,
+        so each combination of their values has its own program.
         """
         return self._program(document, self._of(document, operation), variables)
 
@@ -131,32 +132,32 @@ class Engine:
         operation = known.operation
         shape = tuple([variables.coerced.get(name) for name in known.shaping])
         place = (id(operation), shape)
-        kept = self._programs.get(place)
-        if kept is not None and kept[0] is operation:
-            return kept[1]
+        cached = self._programs.get(place)
+        if cached is not None and cached[0] is operation:
+            return cached[1]
         program = self._compile(document, operation, variables)
-        # The node is kept with its program, so that no other can come by its id.
+        # The node is stored with its program, so that no other node can get its id.
         self._programs.keep(place, (operation, program), _characters(document))
         return program
 
     def _of(self, document: DocumentNode, operation: OperationDefinitionNode) -> CompiledProgram:
-        kept = self._known.get(id(operation))
-        if kept is None or kept.operation is not operation:
+        cached = self._known.get(id(operation))
+        if cached is None or cached.operation is not operation:
             names = tuple(sorted(_shaping(document, operation)))
-            kept = CompiledProgram(operation, names, Variables(self._schema._schema, operation))
-            self._known.keep(id(operation), kept, _characters(document))
-        return kept
+            cached = CompiledProgram(operation, names, Variables(self._schema._schema, operation))
+            self._known.keep(id(operation), cached, _characters(document))
+        return cached
 
     def _compile(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
     ) -> Program:
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-        compiler = Compiler(self._schema, operation, fragments, variables, self._ways)
+        compiler = Compiler(self._schema, operation, fragments, variables, self._direct_calls)
         try:
-            self._refuse(document, operation)
+            self._check_supported(document, operation)
             root = self._schema._schema.query_type
             assert isinstance(root, GraphQLObjectType)
-            return Program(compiler, compiler.root(root))
+            return Program(compiler, compiler.compile_operation(root))
         except NotCompiled as why:
             return Program(compiler, None, str(why))
         except GraphQLError:
@@ -164,7 +165,7 @@ class Engine:
         except RecursionError:
             return Program(compiler, None, "nested too deeply")
 
-    def _refuse(self, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+    def _check_supported(self, document: DocumentNode, operation: OperationDefinitionNode) -> None:
         if operation.operation is not OperationType.QUERY:
             raise NotCompiled(operation.operation.value)
         if any(not _is_past(extension, self._past) for extension in self._schema.extensions):
@@ -180,7 +181,7 @@ class Engine:
 
 
 def _characters(document: DocumentNode) -> int:
-    """Return the length of a document's text: what is made of it grows with it."""
+    """Return the length of a document's text. The size of a program grows with it."""
     return document.loc.end if document.loc is not None else 0
 
 
@@ -190,7 +191,7 @@ def _is_past(extension: Any, past: tuple[type[SchemaExtension], ...]) -> bool:
 
 
 def _shaping(document: DocumentNode, operation: OperationDefinitionNode) -> set[str]:
-    """The variables that `@skip` and `@include` read in an operation."""
+    """Return the variables that `@skip` and `@include` read in an operation."""
     found: set[str] = set()
     for node in _nodes(document, operation):
         for directive in getattr(node, "directives", None) or ():
@@ -204,7 +205,7 @@ def _shaping(document: DocumentNode, operation: OperationDefinitionNode) -> set[
 
 
 def _nodes(document: DocumentNode, operation: OperationDefinitionNode) -> Iterator[Node]:
-    """The operation, its selections and those of the fragments it spreads, each once."""
+    """Yield the operation, its selections and the selections of the fragments that it spreads, each once."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     waiting: list[Any] = [operation]
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""How values become parts of an answer, by type: leaves, lists, objects, and types that have several others."""
+"""Complete values by their type: leaves, lists, objects, and abstract types."""
 
 import asyncio
 from abc import abstractmethod
@@ -29,29 +29,29 @@ from graphql.pyutils import Path, inspect, is_iterable
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 from strawberry.types.cast import get_strawberry_type_cast
 
-from engine.offer import RowList
-from engine.run import TURN, Execution, Field, FieldFailed, drop, settled, turns
+from engine.batch_hint import RowList
+from engine.execution import TURN, Execution, Field, FieldFailed, close_all, settled, turns
 
-Selected = Callable[[Execution, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
-Project = Callable[[list[Any]], list[dict[str, Any]]]
-Select = Callable[[GraphQLObjectType], Selected]
+SelectFunction = Callable[[Execution, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
+ProjectFunction = Callable[[list[Any]], list[dict[str, Any]]]
+Select = Callable[[GraphQLObjectType], SelectFunction]
 Write = Callable[[list[Any]], Any]
-Projection = Callable[[GraphQLObjectType, RowList], "tuple[Project, int] | None"]
+Projection = Callable[[GraphQLObjectType, RowList], "tuple[ProjectFunction, int] | None"]
 
 
-# How many leaves an item of a list counts for, as long as nothing of it is written.
+# The number of leaves that an item of a list counts for before anything of it is written.
 _LEAVES = 4
-# On a function that selects: whether all fields that it selects are leaves.
+# The attribute of a select function that says whether all its fields are leaves.
 FLAT = "flat"
-# The classes whose values stand in an answer as they are.
+# The classes whose values need no completion.
 _NOTHING = frozenset({NoneType, FieldFailed})
 _TEXTS = _NOTHING | {str}
-# Rows of several lists that are projected at once.
+# The number of rows of several lists that are projected at once.
 _TOGETHER = 2_000
 
 
 class Completer:
-    """Completes values of one type. `required` is whether the type may not be null."""
+    """Completes the values of one type. `required` says whether the type is non-null."""
 
     __slots__ = ("required",)
     waits = True
@@ -59,18 +59,22 @@ class Completer:
     def __init__(self, required: bool) -> None:
         self.required = required
 
-    async def complete(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        """What stands in the answer for each value: a part of it, None, or `FieldFailed`."""
+    async def complete_values(
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+    ) -> list[Any]:
+        """Return the completed form of each value: a part of the answer, None, or `FieldFailed`."""
         raw = _raw(values) if len(values) <= TURN else await turns(values, _raw)
-        completed = await self.parts(run, field, raw, paths)
+        completed = await self.complete_nullable_values(execution, field, raw, paths)
         if self.required and None in completed:
             message = f"Cannot return null for non-nullable field {field.parent}.{field.name}."
             completed = [FieldFailed(TypeError(message)) if part is None else part for part in completed]
         return completed
 
     @abstractmethod
-    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        """The same, with null allowed."""
+    async def complete_nullable_values(
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+    ) -> list[Any]:
+        """Do the same for the nullable type."""
 
 
 def _raw(values: Sequence[Any]) -> list[Any]:
@@ -91,14 +95,20 @@ class Leaf(Completer):
         self.type = type
         self._as_they_are = _TEXTS if type in (GraphQLString, GraphQLID) else _NOTHING
 
-    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        return self._parts(values) if len(values) <= TURN else await turns(values, self._parts)
+    async def complete_nullable_values(
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+    ) -> list[Any]:
+        return (
+            self._complete_leaf_values(values)
+            if len(values) <= TURN
+            else await turns(values, self._complete_leaf_values)
+        )
 
-    def _parts(self, values: Sequence[Any]) -> list[Any]:
+    def _complete_leaf_values(self, values: Sequence[Any]) -> list[Any]:
         as_they_are = self._as_they_are
-        return [value if value.__class__ in as_they_are else self._part(value) for value in values]
+        return [value if value.__class__ in as_they_are else self._complete_leaf_value(value) for value in values]
 
-    def _part(self, value: Any) -> Any:
+    def _complete_leaf_value(self, value: Any) -> Any:
         try:
             part = self.type.coerce_output_value(value)
         except Exception as error:
@@ -114,7 +124,7 @@ class Leaf(Completer):
 
 
 class ListOf(Completer):
-    """A list of another type's values: all lists of a level are completed as one."""
+    """A list of another type. The items of all lists of a level are completed together."""
 
     __slots__ = ("item",)
 
@@ -122,12 +132,14 @@ class ListOf(Completer):
         super().__init__(required)
         self.item = item
 
-    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def complete_nullable_values(
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+    ) -> list[Any]:
         found: list[Any] = list(values)
         items: list[Any] = []
         below: list[Path] = []
         spans: list[tuple[int, int]] = []
-        projected = await self._projected(run, values)
+        projected = await self._projected(execution, values)
         for place, value in enumerate(values):
             if value is None or value.__class__ is FieldFailed:
                 continue
@@ -144,17 +156,17 @@ class ListOf(Completer):
             items += members
             below += [Path(path, index, None) for index in range(len(members))]
             found[place] = len(members)
-            await run.breathe(_LEAVES * len(members))
+            await execution.breathe(_LEAVES * len(members))
         if spans:
-            parts = await self.item.complete(run, field, await settled(items), below)
+            parts = await self.item.complete_values(execution, field, await settled(items), below)
             for place, start in spans:
-                found[place] = self._list(run, field, parts, below, start, start + found[place])
-            if run.fixed.write is not None and isinstance(self.item, Objects) and self.item.flat:
-                await self._written(run, run.fixed.write, found, [place for place, _ in spans])
+                found[place] = self._complete_list_value(execution, field, parts, below, start, start + found[place])
+            if execution.fixed.write is not None and isinstance(self.item, Objects) and self.item.flat:
+                await self._written(execution, execution.fixed.write, found, [place for place, _ in spans])
         return found
 
-    async def _written(self, run: Execution, write: Write, found: list[Any], places: Sequence[int]) -> None:
-        """Write finished lists of objects that hold nothing but leaves: a long answer is not written all at once."""
+    async def _written(self, execution: Execution, write: Write, found: list[Any], places: Sequence[int]) -> None:
+        """Write finished lists of objects that have only leaves, so that a long answer is not written all at once."""
         for place in places:
             part = found[place]
             if part.__class__ is not list:
@@ -163,15 +175,15 @@ class ListOf(Completer):
                 found[place] = write(part)
             except Exception as error:
                 found[place] = FieldFailed(error)
-            await run.breathe(_LEAVES * len(part))
+            await execution.breathe(_LEAVES * len(part))
 
-    async def _projected(self, run: Execution, values: Sequence[Any]) -> dict[int, Any]:
-        """By place, the lists of which only rows exist, as far as these tell what is selected: many lists at once."""
+    async def _projected(self, execution: Execution, values: Sequence[Any]) -> dict[int, Any]:
+        """Return, by their places, the answers of the lists whose rows alone contain all that is selected."""
         found: dict[int, Any] = {}
         if not isinstance(self.item, Objects):
             return found
         places = [place for place, value in enumerate(values) if isinstance(value, RowList)]
-        write, begin = run.fixed.write, 0
+        write, begin = execution.fixed.write, 0
         while begin < len(places):
             first, count, end = values[places[begin]], 0, begin
             while end < len(places) and count < _TOGETHER and values[places[end]].shape == first.shape:
@@ -185,11 +197,13 @@ class ListOf(Completer):
                         found[place] = part if write is None else write(part)
                     except Exception as error:
                         found[place] = FieldFailed(error)
-            await run.breathe(leaves)
+            await execution.breathe(leaves)
             begin = end
         return found
 
-    def _list(self, run: Execution, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int) -> Any:
+    def _complete_list_value(
+        self, execution: Execution, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int
+    ) -> Any:
         items = parts[start:stop]
         for index, part in enumerate(items):
             if part.__class__ is FieldFailed:
@@ -197,7 +211,7 @@ class ListOf(Completer):
                 error = located_error(part.error, field.nodes, path.as_list())
                 if self.item.required:
                     return FieldFailed(error)
-                run.fail(error, path)
+                execution.add_error(error, path)
                 items[index] = None
         return items
 
@@ -213,13 +227,13 @@ async def _members(value: Any, field: Field) -> list[Any]:
         else:
             members.extend(value)
     except Exception:
-        drop(members)
+        close_all(members)
         raise
     return members
 
 
 class Objects(Completer):
-    """Objects of one type: all of a level are selected from as one."""
+    """Objects of one type. The selection set is executed for all objects of a level together."""
 
     __slots__ = ("_projection", "_projections", "_select", "_selected", "type")
 
@@ -227,18 +241,20 @@ class Objects(Completer):
         super().__init__(required)
         self.type = type
         self._select = select
-        self._selected: Selected | None = None
+        self._selected: SelectFunction | None = None
         self._projection = projection
-        self._projections: dict[Hashable, tuple[Project, int] | None] = {}
+        self._projections: dict[Hashable, tuple[ProjectFunction, int] | None] = {}
 
     @property
     def flat(self) -> bool:
-        """Whether the objects hold nothing but leaves, once they were selected from."""
+        """Return whether the selected fields are all leaves. This is known after the first selection."""
         return self._selected is not None and self._selected.__dict__.get(FLAT, False)
 
-    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def complete_nullable_values(
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+    ) -> list[Any]:
         if self.type.is_type_of:
-            values = await _of_type(run, field, self.type, values, paths)
+            values = await _check_types(execution, field, self.type, values, paths)
         if self._selected is None:
             try:
                 self._selected = self._select(self.type)
@@ -250,23 +266,23 @@ class Objects(Completer):
             place for place, value in enumerate(values) if value is not None and value.__class__ is not FieldFailed
         ]
         if len(places) == len(values):
-            return await self._selected(run, values, paths)
+            return await self._selected(execution, values, paths)
         found = list(values)
-        parts = await self._selected(run, [values[place] for place in places], [paths[place] for place in places])
+        parts = await self._selected(execution, [values[place] for place in places], [paths[place] for place in places])
         for place, part in zip(places, parts, strict=True):
             found[place] = part
         return found
 
     def project(self, lists: Sequence[RowList]) -> tuple[Sequence[list[dict[str, Any]] | None], int]:
-        """The answers of lists, all of one shape, of whose objects only rows exist, and how many leaves they have.
+        """Return the answers of lists of rows that have the same shape, and the number of their leaves.
 
-        None in a list's place means that its objects are needed.
+        None instead of a list's answer means that its objects are needed.
         """
         shape, nothing = lists[0].shape, [None] * len(lists)
         if shape not in self._projections:
             try:
                 self._projections[shape] = self._projection(self.type, lists[0])
-            except GraphQLError:  # which the objects have to tell
+            except GraphQLError:  # the objects raise it
                 return nothing, 0
         found = self._projections[shape]
         if found is None:
@@ -274,7 +290,7 @@ class Objects(Completer):
         project, leaves = found
         try:
             parts = project([row for rows in lists for row in rows.rows] if len(lists) > 1 else lists[0].rows)
-        except Exception:  # of a value that is not what the row promised: the object tells what is wrong with it
+        except Exception:  # a value breaks the promise of its row: the object raises its error
             if len(lists) == 1:
                 return nothing, 0
             each = [self.project([rows]) for rows in lists]
@@ -286,7 +302,7 @@ class Objects(Completer):
 
 
 class Several(Completer):
-    """Objects of an interface or a union: each type's are selected from as one."""
+    """Objects of an interface or a union. The objects of each type are completed together."""
 
     __slots__ = ("_completers", "_make", "type")
 
@@ -296,7 +312,9 @@ class Several(Completer):
         self._make = make
         self._completers: dict[str, Objects] = {}
 
-    async def parts(self, run: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def complete_nullable_values(
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+    ) -> list[Any]:
         found = list(values)
         places = [
             place for place, value in enumerate(values) if value is not None and value.__class__ is not FieldFailed
@@ -308,31 +326,31 @@ class Several(Completer):
         names: list[Any] = []
         for place in places:
             try:
-                names.append(resolve(values[place], run.info(field, _of_field(paths[place])), self.type))
+                names.append(resolve(values[place], execution.resolve_info(field, _of_field(paths[place])), self.type))
             except Exception as error:
                 names.append(FieldFailed(error))
         by_type: dict[str, list[int]] = {}
         for place, name in zip(places, await settled(names), strict=True):
-            wrong = name if name.__class__ is FieldFailed else self._wrong(run, field, name, values[place])
+            wrong = name if name.__class__ is FieldFailed else self._type_error(execution, field, name, values[place])
             if wrong is not None:
                 found[place] = wrong
             else:
                 by_type.setdefault(name, []).append(place)
 
-        async def complete(name: str, theirs: list[int]) -> None:
+        async def complete_type(name: str, theirs: list[int]) -> None:
             if name not in self._completers:
-                self._completers[name] = self._make(run.fixed.schema._schema.type_map[name])  # type: ignore[arg-type]
-            parts = await self._completers[name].parts(
-                run, field, [values[place] for place in theirs], [paths[place] for place in theirs]
+                self._completers[name] = self._make(execution.fixed.schema._schema.type_map[name])  # type: ignore[arg-type]
+            parts = await self._completers[name].complete_nullable_values(
+                execution, field, [values[place] for place in theirs], [paths[place] for place in theirs]
             )
             for place, part in zip(theirs, parts, strict=True):
                 found[place] = part
 
-        await asyncio.gather(*(complete(name, theirs) for name, theirs in by_type.items()))
+        await asyncio.gather(*(complete_type(name, theirs) for name, theirs in by_type.items()))
         return found
 
-    def _wrong(self, run: Execution, field: Field, name: Any, value: Any) -> FieldFailed | None:
-        schema = run.fixed.schema._schema
+    def _type_error(self, execution: Execution, field: Field, name: Any, value: Any) -> FieldFailed | None:
+        schema = execution.fixed.schema._schema
         where = f"Abstract type '{self.type}' must resolve to an Object type at runtime for field"
         where = f"{where} '{field.parent}.{field.name}'"
         if name is None:
@@ -358,15 +376,15 @@ class Several(Completer):
         return FieldFailed(GraphQLError(message, field.nodes))
 
 
-async def _of_type(
-    run: Execution, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Sequence[Path]
+async def _check_types(
+    execution: Execution, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Sequence[Path]
 ) -> list[Any]:
-    """The values, those that are not of the type failed."""
+    """Return the values. A value that is not of the type is replaced by its failure."""
     is_type_of = type.is_type_of
     assert is_type_of is not None
     found = list(values)
     strawberrys: Any = type.extensions.get("strawberry-definition")
-    # Strawberry's own answer for an object of the type's very class, unless that is cast to something else.
+    # Strawberry accepts an object of exactly this class, unless the object is cast to another type.
     certain = strawberrys.origin if strawberrys is not None and not strawberrys.is_type_of else FieldFailed
     for place, value in enumerate(values):
         if place % TURN == TURN - 1:
@@ -376,7 +394,7 @@ async def _of_type(
         if value.__class__ is certain and get_strawberry_type_cast(value) is None:
             continue
         try:
-            fits: Any = is_type_of(value, run.info(field, _of_field(paths[place])))
+            fits: Any = is_type_of(value, execution.resolve_info(field, _of_field(paths[place])))
             if isawaitable(fits):
                 fits = await fits
         except Exception as error:
@@ -389,7 +407,7 @@ async def _of_type(
 
 
 def _of_field(path: Path) -> Path:
-    """The path of the field that a list's item stands in: whoever tells a type is told of the field alone."""
+    """Return the path of the field that contains a list's item: type resolvers see the path of the field."""
     while isinstance(path.key, int):
         assert path.prev is not None
         path = path.prev
@@ -397,7 +415,7 @@ def _of_field(path: Path) -> Path:
 
 
 def completer(type: GraphQLOutputType, select: Select, projection: Projection) -> Completer:
-    """What completes values of a type."""
+    """Return the completer of a type."""
     required = is_non_null_type(type)
     inner: Any = type.of_type if isinstance(type, GraphQLNonNull) else type
     if is_list_type(inner):
@@ -411,5 +429,5 @@ def completer(type: GraphQLOutputType, select: Select, projection: Projection) -
 
 @lru_cache(maxsize=1024)
 def _leaf(required: bool, type: GraphQLLeafType) -> Leaf:
-    """Return what completes values of a leaf type: one for all fields of the type."""
+    """Return the completer of a leaf type. All fields of the type share it."""
     return Leaf(required, type)

@@ -1,4 +1,4 @@
-"""The variables of one operation: what is plainly of its type is taken as it is, the rest coerced by graphql-core."""
+"""Coerce the variables of an operation. A plain value is taken as it is; graphql-core coerces the others."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,12 +21,12 @@ from graphql.execution.values import VariableValues, VariableValueSource, get_va
 
 MOST_ERRORS = 50
 _INT32 = range(-(1 << 31), 1 << 31)
-# The class whose values their scalar leaves as they are; of Int, those of 32 bits.
+# The class whose values the scalar leaves as they are. An Int must also fit into 32 bits.
 _PLAIN: Mapping[Any, type] = {GraphQLID: str, GraphQLString: str, GraphQLInt: int, GraphQLBoolean: bool}
 
 
 class Variables:
-    """How the values of an operation's variables are read."""
+    """The way to coerce the variables of one operation."""
 
     __slots__ = ("_nodes", "_others", "_plain", "_schema")
 
@@ -45,8 +45,8 @@ class Variables:
                 required = isinstance(signature.type, GraphQLNonNull)
                 self._plain.append((signature.name, signature, kind, required))
 
-    def values(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
-        """The values, or what is wrong with them."""
+    def coerce_variable_values(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+        """Return the coerced values, or the errors in them."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for name, signature, kind, required in self._plain:

@@ -1,1 +1,1 @@
-"""Both upstream systems, served for real over HTTP from an embedded database. Imports no other room."""
+"""Both upstream systems, served over HTTP from an embedded database. This package imports no other room."""

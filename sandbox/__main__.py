@@ -1,6 +1,6 @@
-"""`python -m sandbox`: build the world if need be, and serve both upstream systems until stopped.
+"""`python -m sandbox`: build the world if it is missing, and serve both upstream systems until stopped.
 
-Exit codes: 0 stopped as asked, 1 the world's file or the address cannot be used, 2 a wrong option.
+Exit codes: 0 stopped by a signal or by its input, 1 the world's file or the address cannot be used, 2 a wrong option.
 """
 
 import os
@@ -32,6 +32,7 @@ FAULT_HELP = (
 )
 
 
+# Typer makes an option of every parameter, so there are as many as options.
 def main(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8900,
@@ -99,14 +100,14 @@ def main(
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the sandbox is to be found: its origin, and the time zones it speaks in."""
+    """Where a client finds the sandbox: its origin, and the time zones of both systems."""
 
     origin: str
     timezone: str
     log_timezone: str
 
     def announcement(self) -> str:
-        """One line of JSON for a program."""
+        """Return one line of JSON for programs."""
         return orjson.dumps(
             {
                 "gamehub_url": f"{self.origin}/api/v1/",
@@ -120,7 +121,7 @@ class Placement:
         ).decode()
 
     def greeting(self, world: World) -> str:
-        """What a person wants to know, with calls to try."""
+        """Return the text for people, with calls to try."""
         reports = f"{self.origin}/api/v1/reports/?api_token={TOKEN}&report_type"
         today = world.clock.today()
         clock = "runs" if world.clock.frozen is None else "stands still"
@@ -151,7 +152,7 @@ Ctrl-C stops it."""
 
 
 class _SandboxServer(uvicorn.Server):
-    """Says its line once it listens."""
+    """A server that prints its line when it listens."""
 
     def __init__(self, config: uvicorn.Config, line: str) -> None:
         super().__init__(config)
@@ -163,7 +164,7 @@ class _SandboxServer(uvicorn.Server):
         sys.stdout.flush()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A call that hangs on purpose would hold the end up: nobody waits for it any more.
+        # A call that hangs on purpose would delay the end. Do not wait for it.
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
@@ -171,7 +172,7 @@ class _SandboxServer(uvicorn.Server):
 
 
 def _stop_at_end_of_input(server: uvicorn.Server) -> None:
-    # Read the descriptor itself: a thread inside sys.stdin's lock would hold up the interpreter's exit.
+    # Read the descriptor itself: a thread that holds the lock of sys.stdin would delay the interpreter's exit.
     while os.read(0, 4096):
         pass
     server.should_exit = True
@@ -192,7 +193,7 @@ def _instant(now: str | None, zone: ZoneInfo) -> int | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the address first: nobody should wait for a world that cannot be served."""
+    """Take the address first, so that nobody waits for a world that cannot be served."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -204,7 +205,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _cache(world: World) -> Path:
-    """The world's file. A frozen clock has its own, so that no two processes pull one file to different days."""
+    """Return the world's file. A frozen clock has its own file, so that no two processes move one file to different
+    days.
+    """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gamehub-graph"
     name = f"sandbox-{world.seed}-{world.users}-{world.room_count}-{world.days}"
     zone = str(world.clock.timezone).replace("/", "-")

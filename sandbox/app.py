@@ -38,7 +38,7 @@ GAMEHUB, GAMELOG = "gamehub", "gamelog"
 
 @dataclass
 class Sandbox:
-    """What the app serves: a world's store, who is let in, what goes wrong, and how late it all is (seconds)."""
+    """The state of the app: a world's store, the tokens, the faults, and the delay of all answers in seconds."""
 
     store: SandboxStore
     log_timezone: ZoneInfo
@@ -85,10 +85,10 @@ class Sandbox:
 
     def _log(self, body: Any) -> tuple[ScriptedAnswer, int]:
         try:
-            told = game_log(self.store, self.tokens, self.log_timezone, body)
+            answer = game_log(self.store, self.tokens, self.log_timezone, body)
         except LogError as error:
             return _json({"status": 0, "msg": error.msg, "detail": error.detail}), 0
-        return _json(told), len(told[body["game_type"]])
+        return _json(answer), len(answer[body["game_type"]])
 
     async def _answer(
         self,
@@ -106,7 +106,7 @@ class Sandbox:
             return
         if self.latency:
             await asyncio.sleep(self.latency)
-        # Tomorrow is made when today begins; on any other call this costs nothing.
+        # Tomorrow's rows are made when today begins. On any other call this costs nothing.
         self.store.reach()
         sent: ScriptedAnswer | None
         sent, call.rows = made()
@@ -118,18 +118,18 @@ class Sandbox:
             await respond(sent, send)
 
     async def admin_calls(self, request: Request) -> Response:
-        """The log of calls."""
+        """Return or clear the log of calls."""
         if request.method == "DELETE":
             self.calls.kept.clear()
-        return _response({"calls": self.calls.told()})
+        return _response({"calls": self.calls.to_list()})
 
     async def admin_faults(self, request: Request) -> Response:
-        """The faults in force."""
+        """Return, add or remove faults."""
         if request.method == "POST":
-            asked = await request.json()
+            given = await request.json()
             try:
                 self.faults.add(
-                    ScriptedFault(asked["kind"], asked.get("value"), asked.get("report"), asked.get("times"))
+                    ScriptedFault(given["kind"], given.get("value"), given.get("report"), given.get("times"))
                 )
             except FaultError as error:
                 return _response({"error": str(error)}, 400)
@@ -139,20 +139,20 @@ class Sandbox:
         return _response({"kinds": {name: kind.help for name, kind in KINDS.items()}})
 
     async def admin_tokens(self, request: Request) -> Response:
-        """Who is let in."""
-        asked = await request.json()
-        if "token" in asked:
-            language = asked.get("language", LANGUAGES[0])
+        """Add or revoke tokens."""
+        given = await request.json()
+        if "token" in given:
+            language = given.get("language", LANGUAGES[0])
             if language not in LANGUAGES:
                 return _response({"error": f"language must be one of {', '.join(LANGUAGES)}"}, 400)
             if request.method == "POST":
-                self.tokens.gamehub[asked["token"]] = language
+                self.tokens.gamehub[given["token"]] = language
             else:
-                self.tokens.gamehub.pop(asked["token"], None)
+                self.tokens.gamehub.pop(given["token"], None)
         elif request.method == "POST":
-            self.tokens.agents[asked["agent_code"]] = SandboxAgent(asked["agent_token"], serves=True)
+            self.tokens.agents[given["agent_code"]] = SandboxAgent(given["agent_token"], serves=True)
         else:
-            self.tokens.agents.pop(asked["agent_code"], None)
+            self.tokens.agents.pop(given["agent_code"], None)
         return _response({"done": True})
 
 
@@ -165,7 +165,7 @@ def _response(data: dict[str, Any], status: int = 200) -> Response:
 
 
 class _SandboxUpstream:
-    """An endpoint that is given the server's own `send`, which a fault needs in order to reset the connection."""
+    """An endpoint that receives the server's own `send`, which a fault needs in order to reset the connection."""
 
     def __init__(self, handle: Callable[[Request, Send], Awaitable[None]]) -> None:
         self.handle = handle
@@ -188,7 +188,7 @@ async def _front(request: Request) -> Response:
 
 
 def app(sandbox: Sandbox) -> ASGIApp:
-    """The ASGI app that serves a sandbox."""
+    """Return the ASGI app that serves a sandbox."""
     gamehub, gamelog = _SandboxUpstream(sandbox.gamehub), _SandboxUpstream(sandbox.gamelog)
     starlette = Starlette(
         routes=[

@@ -1,7 +1,7 @@
-"""A day of bingo: games on a timetable, tickets, refunds, draws played card by card, prizes and every movement.
+"""Simulate a day of bingo: games on a timetable, tickets, refunds, draws played card by card, prizes and all movements.
 
-In every game wagered = prizes + jackpot + profit, and its prizes pay out what was put by for them (rooms.pots); the
-progressive jackpot pays what its pot holds.
+In every game, wagered = prizes + jackpot + profit. The prizes pay out what was set aside for them (rooms.pots). The
+progressive jackpot pays what its pot contains.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ PLAYED, NOT_PLAYED, CALLED_OFF = 3, 4, 5
 
 @dataclass(frozen=True)
 class Slot:
-    """A place on the timetable; `last` of its room's day."""
+    """A place on the timetable. `last` marks the last game of a room's day."""
 
     starts_at: int
     room: SandboxRoom
@@ -43,7 +43,9 @@ class Slot:
 
     @property
     def winnable(self) -> int | None:
-        """Until which call a full house wins the jackpot; the last game of a day must let it go."""
+        """Return the last call at which a full house wins the jackpot. In the last game of a day any full house wins
+        it.
+        """
         if not self.room.jackpot or not self.configuration.jackpot_percent:
             return None
         return self.room.balls if self.last else self.room.jackpot.winnable
@@ -51,7 +53,9 @@ class Slot:
 
 @dataclass(frozen=True)
 class Tickets:
-    """A day's tickets, sorted by game. `game` counts from 0; times in unix seconds, `refunded_at` 0 if it never was."""
+    """The tickets of a day, sorted by game. `game` counts from 0. Times are unix seconds; `refunded_at` is 0 without a
+    refund.
+    """
 
     game: Ints
     user: Ints
@@ -64,20 +68,22 @@ class Tickets:
 
 @dataclass
 class Pot:
-    """A progressive jackpot in the course of a day, in cents."""
+    """A progressive jackpot during a day, in cents."""
 
     jackpot: Jackpot
     value: int
     seed: int
 
     def put(self, amount: int) -> None:
-        """Share a contribution out between the visible and the hidden pot."""
+        """Distribute a contribution between the visible and the hidden pot."""
         hidden = amount * self.jackpot.seed_percent // 100
         self.seed = min(self.seed + hidden, self.jackpot.seed_maximum)
         self.value = min(self.value + amount - hidden, self.jackpot.maximum)
 
     def win(self, last: bool) -> int:
-        """Empty the pot; the hidden one takes its place. The last game of the day wins what the hidden one took in."""
+        """Empty the pot and replace it by the hidden one. The last game of the day also wins what the hidden pot took
+        in.
+        """
         base = self.jackpot.base
         won = self.value + (self.seed - base if last else 0)
         self.value, self.seed = (base if last else self.seed), base
@@ -85,21 +91,21 @@ class Pot:
 
 
 def timetable(world: World, day: date) -> list[Slot]:
-    """The day's games in order of their start; none reaches into the next day."""
+    """Return the day's games in order of their start. No game reaches into the next day."""
     start, end = world.clock.bounds(day)
     slots = []
     for room in world.rooms:
         times = range(start + INTERVAL + room.offset, end - INTERVAL, INTERVAL)
         for number, starts_at in enumerate(times):
             last = number == len(times) - 1
-            # The last game must let the jackpot go, so it is one that takes part in it.
+            # The last game must pay the jackpot, so it must be a game that takes part in it.
             which = 0 if last else (number + day.toordinal()) % len(room.configurations)
             slots.append(Slot(starts_at, room, room.configurations[which], last))
     return sorted(slots, key=lambda slot: (slot.starts_at, slot.room.id))
 
 
 def bingo(world: World, day: date) -> Rows:
-    """A day's rows of the tables game, ticket, win, movement, jackpot_value and daily."""
+    """Return a day's rows of the tables game, ticket, win, movement, jackpot_value and daily."""
     dice = np.random.default_rng([world.seed, day.toordinal()])
     slots = timetable(world, day)
     luck = np.where([slot.last for slot in slots], 1.0, dice.random(len(slots)))
@@ -149,7 +155,7 @@ def _sell(
     game = np.repeat(np.arange(len(slots)), counts)
     total = len(game)
 
-    # Some play more than others; how eager somebody is stays the same from day to day.
+    # Some users play more than others. Each user's eagerness stays the same from day to day.
     eagerness = np.random.default_rng(world.seed).gamma(3.0, size=world.users).cumsum()
     buyer = np.searchsorted(eagerness, dice.random(total) * eagerness[-1])
     home, guest, user = (
@@ -175,14 +181,14 @@ def _sell(
     )
 
 
-# Winners of (game, prize 0 to 2): (ticket, card of its strip from 1, its place among the game's cards, call)
+# The winners of each (game, prize 0 to 2): (ticket, card of its strip from 1, place among the game's cards, call)
 Winners = dict[tuple[int, int], list[tuple[int, int, int, int]]]
 
 
 def _play(
     world: World, day: date, slots: list[Slot], tickets: Tickets, held: npt.NDArray[np.bool_]
 ) -> tuple[Winners, list[int]]:
-    """The winners of every game, in the order of their cards, and the call at which each game ended."""
+    """Return the winners of every game, in the order of their cards, and the call at which each game ended."""
     best = np.full((len(slots), 3), 255, dtype=np.uint8)
     found: Winners = {}
     for balls in sorted({slot.room.balls for slot in slots}):
@@ -190,7 +196,7 @@ def _play(
         index = np.zeros(len(slots), dtype=np.intp)
         index[games] = np.arange(len(games))
         called = calls(draw(balls, world.seed, games + world.first_game(day)))
-        # In portions, so that memory does not grow with the number of users.
+        # Work in portions, so that memory does not grow with the number of users.
         for few in np.array_split(games, 1 + int(tickets.cards.sum()) // 50_000):
             mine = np.flatnonzero(held & np.isin(tickets.game, few))
             counts = tickets.cards[mine]
@@ -207,6 +213,7 @@ def _play(
     return found, best[:, 2].tolist()
 
 
+# The parameters are the intermediate results of one day, which only this function combines.
 def _settle(
     world: World,
     day: date,
@@ -217,7 +224,7 @@ def _settle(
     last_calls: list[int],
     fetched: Ints,
 ) -> tuple[list[tuple[object, ...]], list[SandboxWin], list[tuple[object, ...]]]:
-    """The rows of table game, the wins, and the rows of table jackpot_value."""
+    """Return the rows of table game, the wins, and the rows of table jackpot_value."""
     midnight, end = world.clock.bounds(day)
     players = {player.id: player for player in world.players}
     jackpots = {
@@ -253,7 +260,7 @@ def _settle(
                     amounts.append(pot.win(slot.last))
                 history.append((pot.jackpot.id, ends_at, pot.value, pot.seed))
             for prize, amount in enumerate(amounts):
-                # The jackpot goes to those who have the full house.
+                # The jackpot goes to the winners of the full house.
                 winning = winners[index, min(prize, 2)]
                 for turn, (ticket, card, ordinal, call) in enumerate(winning):
                     user = players[int(tickets.user[ticket])]
@@ -291,7 +298,7 @@ def _settle(
 
 
 def _movements(world: World, day: date, slots: list[Slot], tickets: Tickets, wins: list[SandboxWin]) -> list[Ints]:
-    """The columns ts, kind, cents, user, group, game, ticket, paper, in order of time."""
+    """Return the columns ts, kind, cents, user, group, game, ticket, paper, ordered by time."""
     first_id, first_game = world.first_id(day), world.first_game(day)
     prices = np.array([slot.configuration.price for slot in slots])
     starts = np.array([slot.starts_at for slot in slots])
@@ -320,7 +327,7 @@ def _movements(world: World, day: date, slots: list[Slot], tickets: Tickets, win
 
 
 def _daily(day: date, movements: list[Ints], wins: list[SandboxWin]) -> list[tuple[object, ...]]:
-    """The day's totals of each group that had any movement, in cents and as magnitudes."""
+    """Return the day's totals of each group with movements, in cents and without signs."""
     _, kind, cents, _, group, _, ticket, _ = movements
     rows: list[tuple[object, ...]] = []
     for id in np.unique(group).tolist():

@@ -1,4 +1,4 @@
-"""The log of upstream calls, which tests hold their expectations against. Tokens never enter it (C2)."""
+"""The log of upstream calls, for the expectations of tests. It never contains tokens."""
 
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ LEFT_OUT = {"api_token", "report_type", "agent_token", "method"}
 
 @dataclass
 class RecordedCall:
-    """One call: `status` is None until it is answered, `rows` counts the rows of a good answer."""
+    """One call. `status` is None until the call is answered; `rows` counts the rows of a good answer."""
 
     system: str
     report: str
@@ -26,11 +26,11 @@ class Calls:
         self.kept: deque[RecordedCall] = deque(maxlen=KEPT)
 
     def arrive(self, system: str, report: str, params: dict[str, Any]) -> RecordedCall:
-        """Note a call that has come in; the caller fills in how it was answered."""
+        """Record a call that arrived. The caller fills in its answer later."""
         call = RecordedCall(system, report, {name: value for name, value in params.items() if name not in LEFT_OUT})
         self.kept.append(call)
         return call
 
-    def told(self) -> list[dict[str, Any]]:
-        """All calls as plain data."""
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return all calls as plain data."""
         return [asdict(call) for call in self.kept]

@@ -1,7 +1,7 @@
-"""Cards by the real rules, dealt from the strip's id alone, so that no card need be stored.
+"""Deal cards by the real rules from the strip's id alone, so that no card has to be stored.
 
-90-ball: a strip of six cards holds 1-90 once; a card has three rows of five numbers, its columns go by tens.
-75-ball: a card is 5 by 5, its columns hold fifteen numbers each to choose from, its centre is free.
+90-ball: a strip of six cards holds each of 1-90 once. A card has three rows of five numbers; its columns go by tens.
+75-ball: a card is 5 by 5, each column holds numbers out of fifteen, and the centre is free.
 """
 
 import random
@@ -17,14 +17,14 @@ Numbers = npt.NDArray[np.uint8]
 
 STRIP = 6
 LAYOUTS = 128
-# First and last number of the nine columns of a 90-ball card.
+# The first and the last number of the nine columns of a 90-ball card.
 COLUMNS_90 = [(max(1, 10 * tens), 90 if tens == 8 else 10 * tens + 9) for tens in range(9)]
 
 
 def deal(balls: int, seed: int, strips: Ints, counts: Ints) -> Numbers:
-    """The first `counts` cards of each strip, one after another: shape (sum of counts, 15 or 24).
+    """Return the first `counts` cards of each strip, one after another: shape (sum of counts, 15 or 24).
 
-    A row of the answer is a card's numbers alone, row by row: no blanks, and no free centre.
+    A row of the answer contains a card's numbers, row by row, without blanks and without the free centre.
     """
     return _deal_90(seed, strips, counts) if balls == 90 else _deal_75(seed, strips, counts)
 
@@ -60,18 +60,20 @@ def _deal_75(seed: int, strips: Ints, counts: Ints) -> Numbers:
 
 @cache
 def _column_choices() -> tuple[Numbers, npt.NDArray[np.intp]]:
-    """Every choice of five numbers out of fifteen, and every order of five things."""
+    """Return every choice of five numbers out of fifteen, and every order of five things."""
     return np.array(list(combinations(range(1, 16), 5)), dtype=np.uint8), np.array(list(permutations(range(5))))
 
 
 def _running(counts: Ints) -> Ints:
-    """0, 1, … counts-1 for each count in turn."""
+    """Return 0, 1, … counts-1 for each count, one after another."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 @cache
 def _layouts() -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.intp]]:
-    """For each layout and each of the 90 slots, column by column: the card that owns it, and its place in the strip."""
+    """Return, for each layout and each of the 90 slots (column by column), the card of the slot and its place in the
+    strip.
+    """
     dice = random.Random(90)
     made = [_layout(dice) for _ in range(LAYOUTS)]
     return (
@@ -81,12 +83,15 @@ def _layouts() -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.intp]]:
 
 
 def _layout(dice: random.Random) -> list[int]:
-    """Places (card * 15 + row * 5 + position in the row) of the 90 slots, column by column, top to bottom."""
+    """Return the places (card * 15 + row * 5 + position in the row) of the 90 slots, column by column, top to
+    bottom.
+    """
     shares = _shares(dice)
     filled: dict[tuple[int, int], list[int]] = {}
     for card in range(STRIP):
         sizes = [0, 0, 0]
-        # Fullest columns first, each into the emptiest rows: rows never differ by more than one, so all end at five.
+        # The fullest columns come first, each into the emptiest rows. Rows never differ by more than one, so all end at
+        # five.
         for column in sorted(range(9), key=lambda column: -shares[card][column]):
             rows = sorted(range(3), key=lambda row: (sizes[row], dice.random()))[: shares[card][column]]
             for row in rows:
@@ -100,7 +105,10 @@ def _layout(dice: random.Random) -> list[int]:
 
 
 def _shares(dice: random.Random) -> list[list[int]]:
-    """How many numbers of each column each card takes: one to three, fifteen a card, the whole column in all."""
+    """Return how many numbers of each column each card takes:
+
+    one to three, fifteen per card, the whole column in all.
+    """
     while True:
         shares = [[1] * 9 for _ in range(STRIP)]
         extra = [column for column, (first, last) in enumerate(COLUMNS_90) for _ in range(last - first + 1 - STRIP)]

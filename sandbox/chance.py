@@ -1,4 +1,4 @@
-"""Chance that is looked up, not rolled: the same key gives the same number, so what it decides need not be stored."""
+"""Random numbers that are a function of a key, so that what they decide need not be stored."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 
 def chance(*key: npt.ArrayLike) -> Hashes:
-    """64 random bits (splitmix64) for every combination that the parts of `key` broadcast to; one dimension or more."""
+    """Return 64 random bits (splitmix64) for every combination that the parts of `key` broadcast to, in one or more
+    dimensions.
+    """
     bits: Hashes = np.zeros(1, dtype=np.uint64)
     for part in key:
         bits = (bits ^ np.atleast_1d(np.asarray(part)).astype(np.uint64)) + _STEP
@@ -23,12 +25,12 @@ def chance(*key: npt.ArrayLike) -> Hashes:
 
 
 def shuffled(bits: Hashes, numbers: npt.NDArray[np.uint64]) -> Hashes:
-    """`numbers` (each below 128) in the order of `bits`, along the last axis; the shape of `bits`."""
+    """Return `numbers` (each below 128) in the order of `bits`, along the last axis, in the shape of `bits`."""
     keys = (bits & ~np.uint64(127)) | numbers
     keys.sort(axis=-1)
     return keys & np.uint64(127)
 
 
 def fraction(bits: Hashes) -> npt.NDArray[np.float64]:
-    """Random bits as numbers from 0 (included) to 1 (not)."""
+    """Return random bits as numbers from 0 (included) to 1 (not included)."""
     return (bits >> np.uint64(11)).astype(np.float64) / float(1 << 53)

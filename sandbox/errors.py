@@ -1,4 +1,4 @@
-"""GameHub's error index: codes, HTTP statuses and messages in the languages a token may have."""
+"""GameHub's error index: codes, HTTP statuses and messages in the languages that a token may have."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ LANGUAGES = ("en", "es")
 
 
 class ReportError(Exception):
-    """A report was refused; `code` stands in ERRORS."""
+    """A report was refused. `code` is a key of ERRORS."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code, ERRORS[code][1])
@@ -37,6 +37,6 @@ class ReportError(Exception):
 
 
 def refusal(code: str, language: str = "en") -> tuple[int, dict[str, Any]]:
-    """HTTP status and body of a failed answer, its message in the token's language."""
+    """Return the HTTP status and the body of a failed answer, with the message in the token's language."""
     status, *messages = ERRORS[code]
     return status, {"error": True, "code": code, "message": messages[LANGUAGES.index(language)]}

@@ -1,7 +1,8 @@
-"""Faults on demand: what an upstream may do wrong, so that tests can see what comes of it.
+"""Faults on demand: wrong behaviour of an upstream, for tests of the consequences.
 
-A fault is written KIND[=VALUE][@REPORT][*TIMES]: `slow=2@transaction_report*3` answers the next three calls of that
-report two seconds late. It comes by `--fault`, by `POST /admin/faults`, or for a single call as an `X-Fault` header.
+A fault is written KIND[=VALUE][@REPORT][*TIMES]. For example, `slow=2@transaction_report*3` answers the next three
+calls of that report two seconds late. A fault is set by `--fault`, by `POST /admin/faults`, or for a single call by an
+`X-Fault` header.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Service</title></head><body><h1>%s</h
 
 @dataclass(frozen=True)
 class ScriptedAnswer:
-    """What is sent back."""
+    """The answer that is sent back."""
 
     status: int
     body: bytes
@@ -35,7 +36,7 @@ class ScriptedAnswer:
 
     @property
     def head(self) -> dict[str, Any]:
-        """The ASGI message that begins it."""
+        """Return the ASGI message that starts the answer."""
         headers = {"content-length": str(len(self.body)), **self.headers}
         return {
             "type": "http.response.start",
@@ -46,7 +47,9 @@ class ScriptedAnswer:
 
 @dataclass(frozen=True)
 class FaultWire:
-    """The way back to a caller whom a fault befalls, who came with a GameHub token or as an agent of the game log."""
+    """The connection to a caller whose call has a fault. The caller has a GameHub token, or is an agent of the game
+    log.
+    """
 
     send: Send
     token: str | None
@@ -61,13 +64,13 @@ async def respond(answer: ScriptedAnswer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-# A fault gives the answer to send instead, or None if it has dealt with the call.
+# A function that returns the answer to send instead, or None if it has handled the call itself.
 Strike = Callable[[ScriptedAnswer, float, FaultWire], Awaitable[ScriptedAnswer | None]]
 
 
 @dataclass(frozen=True)
 class FaultKind:
-    """A kind of fault: what it does, what its VALUE means and is by default."""
+    """A kind of fault: its effect, and the meaning and the default of its VALUE."""
 
     help: str
     strike: Strike
@@ -76,7 +79,7 @@ class FaultKind:
 
 
 def _body(change: Callable[[bytes], bytes]) -> Strike:
-    """A fault of the body alone."""
+    """Make a fault that changes the bytes of the body only."""
 
     async def strike(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
         return replace(answer, body=change(answer.body))
@@ -85,7 +88,7 @@ def _body(change: Callable[[bytes], bytes]) -> Strike:
 
 
 def _data(change: Callable[[dict[str, Any]], Any]) -> Strike:
-    """A fault of what the JSON says, where an answer has rows."""
+    """Make a fault that changes the content of the JSON, where an answer has rows."""
 
     def changed(body: bytes) -> bytes:
         data = orjson.loads(body)
@@ -95,7 +98,7 @@ def _data(change: Callable[[dict[str, Any]], Any]) -> Strike:
 
 
 def _rows(change: Callable[[list[Any]], list[Any]]) -> Strike:
-    """A fault of the rows; a single entity counts as one row."""
+    """Make a fault that changes the rows. A single entity counts as one row."""
 
     def changed(data: dict[str, Any]) -> dict[str, Any]:
         for key in data.keys() & set(ROW_KEYS):
@@ -107,7 +110,7 @@ def _rows(change: Callable[[list[Any]], list[Any]]) -> Strike:
 
 
 def _first_field(change: Callable[[dict[str, Any], str], None]) -> Strike:
-    """A fault of each row's first field, which is always a required one."""
+    """Make a fault that changes the first field of each row, which is always a required field."""
 
     def changed(rows: list[Any]) -> list[Any]:
         for row in rows:
@@ -118,7 +121,7 @@ def _first_field(change: Callable[[dict[str, Any], str], None]) -> Strike:
 
 
 def _instead(status: int, body: bytes, **headers: str) -> Strike:
-    """Another answer altogether."""
+    """Make a fault that sends another answer."""
 
     async def strike(answer: ScriptedAnswer, value: float, wire: FaultWire) -> ScriptedAnswer:
         return ScriptedAnswer(status, body, {name.replace("_", "-"): text for name, text in headers.items()})
@@ -170,19 +173,19 @@ async def _drop(answer: ScriptedAnswer, value: float, wire: FaultWire) -> None:
 
 
 async def _wait(seconds: float, send: Send) -> None:
-    """Wait so long, or until the caller has gone."""
+    """Wait for some time, or until the caller disconnects."""
     end = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < end and not _cycle(send).disconnected:  # noqa: ASYNC110
         await asyncio.sleep(max(0.0, min(0.05, end - asyncio.get_running_loop().time())))
 
 
 def _cycle(send: Send) -> Any:
-    """The server's own `send` is a method of the object that holds the connection."""
+    """Return the object that holds the connection: the server's own `send` is a method of it."""
     return send.__self__  # type: ignore[attr-defined]
 
 
 async def _abort(send: Send) -> None:
-    """Reset the connection, unless the caller has gone."""
+    """Reset the connection, unless the caller has disconnected."""
     if _cycle(send).disconnected:
         return
     transport = _cycle(send).transport
@@ -190,7 +193,7 @@ async def _abort(send: Send) -> None:
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-    # Let the server see that the connection is gone, or it complains of an answer that never began.
+    # Let the server notice the lost connection. Otherwise it complains about an answer that never began.
     while not _cycle(send).disconnected:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
 
@@ -312,12 +315,12 @@ KINDS = {
 
 
 class FaultError(ValueError):
-    """A fault that there is not; the text says what was wrong."""
+    """A fault that does not exist. The text says what is wrong."""
 
 
 @dataclass
 class ScriptedFault:
-    """A fault in force: `report` None means every one, `left` None means until healed."""
+    """A fault in force. `report` None means every report; `left` None means until healed."""
 
     kind: str
     value: float | None = None
@@ -337,14 +340,14 @@ class ScriptedFault:
         token: str | None = None,
         agent: str | None = None,
     ) -> ScriptedAnswer | None:
-        """The answer to send instead, or None if the call is dealt with."""
+        """Return the answer to send instead, or None if the call is handled."""
         kind = KINDS[self.kind]
         value = kind.value if self.value is None else self.value
         return await kind.strike(answer, value, FaultWire(send, token, agent, tokens, self.struck))
 
 
 def parse(spec: str) -> ScriptedFault:
-    """Reads KIND[=VALUE][@REPORT][*TIMES]. Raises FaultError."""
+    """Return the fault that a text KIND[=VALUE][@REPORT][*TIMES] means. Raise FaultError."""
     found = SPEC.fullmatch(spec)
     if not found:
         raise FaultError(f"{spec!r} is not KIND[=VALUE][@REPORT][*TIMES]")
@@ -356,7 +359,7 @@ def parse(spec: str) -> ScriptedFault:
 
 
 class Faults:
-    """The faults in force, newest first."""
+    """The faults in force, the newest first."""
 
     def __init__(self) -> None:
         self.active: list[ScriptedFault] = []
@@ -366,7 +369,7 @@ class Faults:
         self.active.insert(0, fault)
 
     def take(self, report: str, header: str | None = None) -> ScriptedFault | None:
-        """The fault that befalls this call of `report`, if any: the header's, or the newest in force."""
+        """Return the fault for this call of `report`, if any: the header's fault, or else the newest fault in force."""
         if header:
             fault = parse(header)
             fault.struck = 1
@@ -379,5 +382,5 @@ class Faults:
         return None
 
     def heal(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         self.active.clear()

@@ -1,4 +1,4 @@
-"""The nine time frames of a report's date parameter (C4, C5)."""
+"""The nine time frames of a report's date parameter."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ def _month(within: date) -> tuple[date, date]:
     return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
-# name: first and last day, both included, as seen from today
+# name: first and last day, both included, relative to today
 NAMED: dict[str, Callable[[date], tuple[date, date]]] = {
     "today": lambda today: (today, today),
     "yesterday": lambda today: (today - timedelta(days=1), today - timedelta(days=1)),
@@ -36,11 +36,11 @@ FRAMES = (*NAMED, "range", "datetime_range")
 
 
 def resolve(key: str, params: Mapping[str, str], clock: Clock) -> tuple[int, int]:
-    """First and last unix second of the frame that `params` give under `key`, both included.
+    """Return the first and the last unix second of the frame that `params` give under `key`, both included.
 
-    `range` covers both end days whole, and a unix bound stands for the day it falls on; `datetime_range` is one
-    interval, exact to the second. Raises ReportError 10012 for an unknown frame, a missing or impossible bound, or an
-    end before its beginning.
+    `range` contains both end days completely, and a unix bound means the day that it falls on. `datetime_range` is one
+    interval, exact to the second. Raise ReportError 10012 for an unknown frame, for a missing or impossible bound, or
+    for an end before the start.
     """
     frame = params.get(key, "")
     try:
@@ -53,7 +53,7 @@ def resolve(key: str, params: Mapping[str, str], clock: Clock) -> tuple[int, int
         if frame == "range":
             start, end = clock.midnight(first), clock.midnight(last + timedelta(days=1)) - 1
         else:
-            # An hour that the clocks repeat counts whole: from its first pass to its second.
+            # An hour that the clocks repeat counts completely: from its first pass to its second.
             start = _second(first, params.get(f"{key}_range_from_time", ""), clock, fold=0)
             end = _second(last, params.get(f"{key}_range_to_time", ""), clock, fold=1)
     except (ValueError, OverflowError, OSError) as error:

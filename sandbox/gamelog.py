@@ -1,4 +1,4 @@
-"""Game History's `get_game_log`: the slot rows of an agent, or of one of its players, page by page (C5, C7, C21)."""
+"""Game History's `get_game_log`: the slot rows of an agent, or of one of its players, page by page."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sandbox.tokens import SandboxTokens
 
 METHOD = "get_game_log"
 MAXIMUM = 1_000_000
-# What is kept of each type of game: this world's players play slots alone.
+# The rows of each type of game. The players of this world play slots only.
 GAME_TYPES = ("slot", "live")
 
 
@@ -57,7 +57,7 @@ CHOSEN = "s.id BETWEEN :first_id AND :last_id AND s.ts BETWEEN :start AND :end"
 
 
 def game_log(store: SandboxStore, tokens: SandboxTokens, timezone: ZoneInfo, body: Any) -> dict[str, Any]:
-    """The answer to a body. `start` and `end` are read in `timezone`, both included. Raises LogError."""
+    """Return the answer to a body. `start` and `end` are read in `timezone`, both included. Raise LogError."""
     if not isinstance(body, dict):
         raise _invalid("body must be a JSON object")
     if body.get("method") != METHOD:
@@ -106,7 +106,9 @@ def _text(body: dict[str, Any], name: str) -> str:
 
 
 def _instant(body: dict[str, Any], name: str, timezone: ZoneInfo, fold: int) -> int:
-    """An hour that the clocks repeat counts whole: `start` means its first pass and `end` its second."""
+    """Return the unix second of a text. In an hour that the clocks repeat, `start` means the first pass and `end` the
+    second.
+    """
     text = _text(body, name)
     try:
         moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone, fold=fold)
@@ -125,7 +127,7 @@ def _number(body: dict[str, Any], name: str, least: int, most: int | None) -> in
         raise _invalid(f"{name} must be greater than or equal to {least}")
     if most is not None and value > most:
         raise _invalid(f"{name} must be less than or equal to {most}")
-    # A page far beyond any row is empty, and the database counts to 2^63 only.
+    # A page far beyond the last row is empty, and the database cannot count beyond 2^63.
     return min(value, 10**12)
 
 

@@ -1,7 +1,7 @@
-"""Games as of now: R2, R3, R4 and R6 are four views of them.
+"""Games at the current time. R2, R3, R4 and R6 are four views of them.
 
-What a game ended with stands in the database from the start. As long as it has not ended, only what the clock has
-reached is told: tickets bought so far, balls drawn so far, and the prizes these have won.
+The database contains the result of a game from the start. Before the game has ended, the reports show only what has
+happened so far: the tickets bought, the balls drawn, and the prizes that these balls have won.
 """
 
 from dataclasses import dataclass
@@ -37,16 +37,16 @@ STATUS = f"""CASE WHEN :now < g.starts_at - {SELLING} THEN 6 WHEN :now < g.start
     WHEN g.outcome = 4 THEN 4
     WHEN :now < g.starts_at + {PROCESSING} THEN 8 WHEN :now < g.ends_at THEN 7 ELSE 5 END"""
 FINISHED_AT = f"CASE WHEN {STATUS} IN (3, 5) THEN g.ends_at END"
-# CROSS keeps the planner to this order: games by their start, everything else by its id.
+# CROSS makes the query planner keep this order: games by their start, everything else by its id.
 SOURCE = """game g CROSS JOIN room r ON r.id = g.room_id CROSS JOIN configuration c ON c.id = g.configuration_id
     LEFT JOIN jackpot j ON j.id = r.jackpot_id AND g.winnable IS NOT NULL"""
-# A game is known from the opening of its presale, until its day leaves the history.
+# A game is known from the opening of its presale until its day leaves the history.
 KNOWN = f"g.starts_at >= :oldest AND g.starts_at <= :now + {PRESELLING}"
 
 
 @dataclass(frozen=True)
 class GameFigures:
-    """A game's figures as of now, money in cents; `cards`, `players` and `wagered` without what was given back."""
+    """A game's current figures, money in cents. `cards`, `players` and `wagered` exclude refunded tickets."""
 
     cards: int
     players: int
@@ -61,20 +61,20 @@ class GameFigures:
 
     @property
     def paid(self) -> int:
-        """All prizes, the jackpot's included."""
+        """Return the sum of all prizes, including the jackpot."""
         return sum(win.amount for win in self.wins)
 
     @property
     def profit(self) -> int:
-        """What is left of the wagers."""
+        """Return what remains of the wagers."""
         return self.wagered - self.to_prizes - self.to_jackpot
 
 
 def unfinished(store: SandboxStore, now: int, condition: str = "1", **values: int) -> dict[int, GameFigures]:
-    """Figures of all known games that end after now, by game id."""
-    asked = {"now": now, **values}
+    """Return the figures of all known games that end after now, by game id."""
+    parameters = {"now": now, **values}
     where = f"g.ends_at > :now AND g.starts_at BETWEEN :now - 3600 AND :now + {PRESELLING} AND {condition}"
-    wins = _wins(store, f"{where} AND g.starts_at + w.call * r.delay <= :now", asked)
+    wins = _wins(store, f"{where} AND g.starts_at + w.call * r.delay <= :now", parameters)
     held = "(t.id IS NOT NULL AND (t.refunded_at IS NULL OR t.refunded_at > :now))"
     rows = store.query(
         f"""SELECT g.id, g.starts_at, r.delay, c.price, c.jackpot_percent, count(t.id) AS tickets,
@@ -83,7 +83,7 @@ def unfinished(store: SandboxStore, now: int, condition: str = "1", **values: in
         FROM {SOURCE} LEFT JOIN ticket t
             ON t.id >= g.first_ticket AND t.id < g.first_ticket + g.tickets AND t.bought_at <= :now
         WHERE {where} GROUP BY g.id""",
-        asked,
+        parameters,
     )
     return {
         row["id"]: _figures(
@@ -114,7 +114,7 @@ def _figures(
 
 
 def _wins(store: SandboxStore, condition: str, values: dict[str, int]) -> dict[int, list[SandboxWin]]:
-    """Wins by game, in the order of their ids."""
+    """Return the wins by game, in the order of their ids."""
     found: dict[int, list[SandboxWin]] = {}
     for row in store.query(
         f"""SELECT w.id, w.game_id, w.ticket_id, w.card, w.prize, w.amount, w.call, w.ordinal, w.user_id, u.external_id,
@@ -130,7 +130,7 @@ def _wins(store: SandboxStore, condition: str, values: dict[str, int]) -> dict[i
 
 
 def bulk_games(store: SandboxStore, values: dict[str, Any]) -> list[dict[str, Any]]:
-    """R2: games by their start, oldest first."""
+    """Return R2: games by their start, the oldest first."""
     conditions = [KNOWN, "g.starts_at BETWEEN :start AND :end"]
     conditions += ["g.room_id = :bs_room_id"] if "bs_room_id" in values else []
     conditions += [f"{STATUS} = :status"] if "status" in values else []
@@ -156,7 +156,7 @@ def bulk_games(store: SandboxStore, values: dict[str, Any]) -> list[dict[str, An
 
 
 def games_on_sale(store: SandboxStore, values: dict[str, Any]) -> list[dict[str, Any]]:
-    """R6: games of a room on sale or presale, next one first. `bs_room_id` is the room's name (C17)."""
+    """Return R6: the games of a room on sale or presale, the next one first. `bs_room_id` is the room's name."""
     rows = store.query(
         f"""SELECT g.id, r.name, g.starts_at, {SQL_MONEY.format("c.price")} AS price, {STATUS} AS status FROM {SOURCE}
         WHERE {KNOWN} AND g.starts_at BETWEEN :start AND :end AND g.starts_at > :now AND g.room_id = :bs_room_id
@@ -164,7 +164,7 @@ def games_on_sale(store: SandboxStore, values: dict[str, Any]) -> list[dict[str,
         values,
     )
     figures = unfinished(store, values["now"], "g.room_id = :room", room=values["bs_room_id"])
-    # A game that nobody will ever buy a card of ends when it starts, so it is always among the unfinished ones.
+    # A game of which no card will ever be bought ends when it starts, so it is always among the unfinished games.
     return [
         {
             "id": row["id"],
@@ -184,7 +184,7 @@ def games_on_sale(store: SandboxStore, values: dict[str, Any]) -> list[dict[str,
 
 
 def _game(store: SandboxStore, values: dict[str, Any]) -> tuple[dict[str, Any], GameFigures]:
-    """A game's row and its figures as of now. Raises ReportError 10016 if it is not known (yet, or any more)."""
+    """Return a game's row and its current figures. Raise ReportError 10016 if the game is not known now."""
     rows = store.query(
         f"""SELECT g.*, r.name AS room_name, r.variant, r.balls, r.delay, c.name AS configuration_name, c.key, c.price,
             c.build_method, c.prize_mode, c.jackpot_percent, c.continuous_name, c.continuous_games,
@@ -202,7 +202,7 @@ def _game(store: SandboxStore, values: dict[str, Any]) -> tuple[dict[str, Any], 
 
 
 def game_details(store: SandboxStore, values: dict[str, Any]) -> dict[str, Any]:
-    """R3: one game with its tickets, cards, balls, prizes and jackpot."""
+    """Return R3: one game with its tickets, cards, balls, prizes and jackpot."""
     game, figures = _game(store, values)
     jackpot: bool | dict[str, Any] = False
     if game["winnable"] is not None:
@@ -286,7 +286,7 @@ def game_details(store: SandboxStore, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def game_summary(store: SandboxStore, values: dict[str, Any]) -> dict[str, Any]:
-    """R4: one game's totals. Names stand where ids are expected (C17), and `balls` is the order of the draw."""
+    """Return R4: one game's totals. It has names where ids are expected, and `balls` is the order of the draw."""
     game, figures = _game(store, values)
     until = game["finished_at"] or min(values["now"], game["ends_at"])
     return {
@@ -349,7 +349,7 @@ def _external_groups(store: SandboxStore) -> dict[int, int]:
 def _tickets(
     store: SandboxStore, game: dict[str, Any], wins: list[SandboxWin], now: int, external: dict[int, int]
 ) -> list[dict[str, Any]]:
-    """R3's tickets that are held now. One sold online has no printed number: it goes by its strip's."""
+    """Return R3's tickets that are valid now. A ticket sold online has no printed number; it has its strip's number."""
     rows = store.query(
         f"""SELECT t.*, CASE WHEN t.paper THEN {TICKET_CODE.format("t.id")} ELSE t.id || '' END AS number,
             u.external_id, cashier.id AS cashier, cashier.external_id AS external_cashier

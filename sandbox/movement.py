@@ -1,6 +1,6 @@
-"""The kinds of money movement, and what each report calls them.
+"""The kinds of money movement, and their names in each report.
 
-Amounts are kept as magnitudes; the sign and the type belong to the report that shows them (C19).
+Amounts are stored without signs. Each report that shows an amount decides its sign and its type.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MovementKind:
-    """`text` is R5's and R7's type, (`type`, `subtype`) are R11's, `sign` is the user's wallet's (R7)."""
+    """`text` is the type in R5 and R7, (`type`, `subtype`) are those of R11, `sign` is the sign in the user's wallet
+    (R7).
+    """
 
     id: int
     text: str

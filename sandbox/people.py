@@ -1,8 +1,8 @@
 """Groups and users: a tree Manager > Distributor > Local, and players who belong to one Local group each.
 
-Group 382 is the one to tell newcomers about: the largest, with 50 of the 60 users of a default world (five in six up
-to 50, and half of the users in large worlds). The others shrink as one over their rank, so that sizes are skewed as in
-life. The last Local group, from four up, keeps its books in euros.
+Group 382 is the example for newcomers. It is the largest group, with 50 of the 60 users of a default world (five of six
+users up to 50, and half of the users in large worlds). The sizes of the other groups fall with one over their rank, so
+that they are skewed as in reality. With four or more Local groups, the last one keeps its books in euros.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ MANAGER = 347
 FIRST_DISTRIBUTOR = 348
 FIRST_LOCAL = 382
 FIRST_USER = 2001
-# The document's own example: user 2090 is the partner's 4677.
+# The example of the upstream's document: user 2090 is the partner's 4677.
 EXTERNAL_USER = 4677 - 2090
 GUEST_EVERY, GUEST_INDEX = 20, 13
 
-# currency: hundredths of it that one base unit buys; a fixed rate whose products end at the third decimal
+# currency: hundredths of it that one base unit buys; a fixed rate whose products have at most three decimals
 CURRENCIES = {"Real USD": 100, "Real EUR": 80}
 BASE_CURRENCY = "Real USD"
 
@@ -47,7 +47,7 @@ _LAST_NAMES = [
 
 @dataclass(frozen=True)
 class SandboxGroup:
-    """A group; `parent` is 0 for the manager, `cashier` the user who pays its prizes (0: nobody)."""
+    """A group. `parent` is 0 for the manager. `cashier` is the user who pays its prizes, or 0."""
 
     id: int
     name: str
@@ -58,13 +58,13 @@ class SandboxGroup:
 
     @property
     def external_id(self) -> int:
-        """The partner's id: the same number, as in every example of the document."""
+        """Return the partner's id. It is the same number, as in every example of the document."""
         return self.id
 
 
 @dataclass(frozen=True)
 class SandboxUser:
-    """A user of group `group`; one in twenty also plays in another one, `guest` (C23), else 0."""
+    """A user of group `group`. One user in twenty also plays in another group, `guest`; otherwise `guest` is 0."""
 
     id: int
     username: str
@@ -73,12 +73,12 @@ class SandboxUser:
 
     @property
     def external_id(self) -> int:
-        """The partner's id."""
+        """Return the partner's id."""
         return self.id + EXTERNAL_USER
 
 
 def people(users: int, seed: int) -> tuple[list[SandboxGroup], list[SandboxUser]]:
-    """All groups and users of a world of so many users (at least one)."""
+    """Return all groups and users of a world with this number of users (at least one)."""
     sizes = group_sizes(users)
     local_ids = range(FIRST_LOCAL, FIRST_LOCAL + len(sizes))
     homes = [group for group, size in zip(local_ids, sizes, strict=True) for _ in range(size)]
@@ -102,7 +102,7 @@ def people(users: int, seed: int) -> tuple[list[SandboxGroup], list[SandboxUser]
 
 
 def group_sizes(users: int) -> list[int]:
-    """How many users each Local group has, group 382 first; none is empty, at most 50 groups."""
+    """Return how many users each Local group has, group 382 first. No group is empty; there are at most 50 groups."""
     first = max(1, min(50, users * 5 // 6), users // 2)
     rest = users - first
     others = min(rest, 49, max(4, rest // 20))

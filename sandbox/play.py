@@ -1,4 +1,4 @@
-"""Playing cards against a draw: the call at which each card completes one line, two lines and the full house."""
+"""Play cards against a draw: find the call at which each card completes one line, two lines and the full house."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +10,11 @@ JACKPOT_PRIZE = "PJP"
 
 
 def play(balls: int, numbers: Numbers, calls: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Completing calls of each card: shape (cards, 3), one column for each of PRIZES.
+    """Return the completing calls of each card: shape (cards, 3), one column for each of PRIZES.
 
-    `numbers` as dealt; `calls` (cards, balls + 1) tells for each card's game at which call a ball comes. A line is a
-    row on a 90-ball card; on a 75-ball card also a column or a diagonal, and the free centre counts from the start.
+    `numbers` are the dealt cards. `calls` (cards, balls + 1) has, for each card's game, the call at which a ball is
+    drawn. A line is a row of a 90-ball card. On a 75-ball card it is also a column or a diagonal, and the free centre
+    counts from the start.
     """
     called = np.take_along_axis(calls, numbers.astype(np.intp), axis=1)
     if balls == 90:

@@ -1,9 +1,11 @@
 """GameHub's twelve reports as one table: action, report type, parameters, rows.
 
-Signs (C19): R7 is seen from the user's wallet, a wager is negative, a refund and a prize are positive. R5 and R11 carry
-every amount without a sign. R1's refunds and payments are negative and its net is the sum of wagers, refunds and
-payments: what the house keeps. R4's refunds are an amount.
-A page has PAGE rows unless `per_page` says otherwise; `page` counts from 1; a page beyond the last is empty (10002).
+Signs: R7 has the view of the user's wallet: a wager is negative, a refund and a prize are positive. R5 and R11 have
+every amount without a sign. R1's refunds and payments are negative; its net is the sum of wagers, refunds and payments,
+which is what the business keeps. R4's refunds are an amount without a sign.
+
+A page has PAGE rows unless `per_page` says otherwise. `page` counts from 1. A page beyond the last one is empty
+(10002).
 """
 
 import re
@@ -25,13 +27,13 @@ PAGE = 50
 INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 Row = dict[str, Any]
-# The values of a report's parameters, and beside them the clock's: now, oldest, and start and end of the frame.
+# The values of a report's parameters and of the clock: now, oldest, and the start and end of the frame.
 Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class SandboxParameter:
-    """A parameter's name, how its text is read, and whether it must be there."""
+    """A parameter: its name, the function that reads its text, and whether it is required."""
 
     name: str
     read: Callable[[SandboxStore, Mapping[str, str], str], Values]
@@ -40,7 +42,7 @@ class SandboxParameter:
 
 @dataclass(frozen=True)
 class SandboxReport:
-    """A report: where it is asked for, with what, how its rows are found and under which key they stand."""
+    """A report: its address, its parameters, the function that finds its rows, and the key of the rows."""
 
     action: str
     type: str
@@ -65,7 +67,7 @@ def _game(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
 
 
 def _known(code: str, ids: Callable[[SandboxStore], Any]) -> Callable[[SandboxStore, Mapping[str, str], str], Values]:
-    """Reads an id that must be one of `ids`; refuses with `code`."""
+    """Return a reader of an id that must be one of `ids`. It refuses other ids with `code`."""
 
     def read(store: SandboxStore, params: Mapping[str, str], name: str) -> Values:
         id = _integer(params[name])
@@ -102,7 +104,7 @@ GROUP, USER, ROOM = (
 
 
 def answer(store: SandboxStore, report: SandboxReport, params: Mapping[str, str]) -> list[Row] | Row:
-    """A report's rows as of now. Raises ReportError: a missing parameter and no rows are both 10002."""
+    """Return a report's current rows. Raise ReportError: a missing parameter and an empty answer are both 10002."""
     clock, world = store.world.clock, store.world
     values: Values = {"now": clock.now(), "oldest": clock.midnight(world.first_day(clock.today()))}
     for parameter in report.parameters:
@@ -121,7 +123,9 @@ def answer(store: SandboxStore, report: SandboxReport, params: Mapping[str, str]
 
 
 def _daily(store: SandboxStore, values: Values) -> list[Row]:
-    """R1: whole days from the daily totals; a day that is not over, or not whole in the frame, from its movements."""
+    """Return R1: whole days from the daily totals; a day that is not over or not completely in the frame, from its
+    movements.
+    """
     clock = store.world.clock
     group = next(each for each in store.world.groups if each.id == values["groupid"])
     start, end = values["start"], min(values["end"], values["now"])
@@ -129,12 +133,12 @@ def _daily(store: SandboxStore, values: Values) -> list[Row]:
     while start <= end and day <= clock.day_of(end):
         days.append(day)
         day += timedelta(days=1)
-    asked = {"group": group.id, "first": days[0].isoformat(), "last": days[-1].isoformat()} if days else {}
+    parameters = {"group": group.id, "first": days[0].isoformat(), "last": days[-1].isoformat()} if days else {}
     whole = (
         {
             row["day"]: row
             for row in store.query(
-                "SELECT * FROM daily WHERE group_id = :group AND day BETWEEN :first AND :last", asked
+                "SELECT * FROM daily WHERE group_id = :group AND day BETWEEN :first AND :last", parameters
             )
         }
         if days
@@ -168,7 +172,7 @@ def _daily(store: SandboxStore, values: Values) -> list[Row]:
 
 def _part_of_day(store: SandboxStore, group: int, start: int, end: int) -> Row | None:
     first, last = store.world.id_range(start, end)
-    asked = {"group": group, "start": start, "end": end, "first": first, "last": last}
+    parameters = {"group": group, "start": start, "end": end, "first": first, "last": last}
     refunds, payments = (", ".join(str(kind.id) for kind in kinds) for kinds in (movement.REFUNDS, movement.PAYMENTS))
     totals = store.query(
         f"""SELECT count(*) AS movements,
@@ -177,12 +181,12 @@ def _part_of_day(store: SandboxStore, group: int, start: int, end: int) -> Row |
             coalesce(sum(CASE WHEN kind IN ({payments}) THEN cents END), 0) AS paid,
             count(DISTINCT CASE WHEN kind IN ({payments}) THEN ticket_id END) AS tickets
         FROM movement WHERE group_id = :group AND id BETWEEN :first AND :last AND ts BETWEEN :start AND :end""",
-        asked,
+        parameters,
     )[0]
     won = store.query(
         """SELECT coalesce(sum(amount), 0) AS won FROM win
         WHERE group_id = :group AND id BETWEEN :first AND :last AND won_at BETWEEN :start AND :end""",
-        asked,
+        parameters,
     )[0]
     return totals | won if totals["movements"] or won["won"] else None
 
@@ -205,21 +209,22 @@ def _of_user(store: SandboxStore, values: Values) -> str:
 
 
 def _of_family(store: SandboxStore, values: Values) -> str:
-    """A group and its descendants, or every group without one."""
+    """Return a group and its descendants, or every group if none is given."""
     groups = store.world.groups
     family = [each.id for each in groups if values.get("group_id") in (None, each.id)]
     for parent in family if "group_id" in values else ():
         family += [each.id for each in groups if each.parent == parent]
     if len(family) == 1:
         return _of_group(store, values)
-    # The plus keeps the planner from gathering group by group, which it would have to sort: ids are in order already.
+    # The plus stops the query planner from reading group by group, which would need a sort. The ids are in order
+    # already.
     return f"+m.group_id IN ({', '.join(map(str, family))})"
 
 
 def _movements(
     columns: Mapping[str, str], scope: Callable[[SandboxStore, Values], str], order: str
 ) -> Callable[[SandboxStore, Values], list[Row]]:
-    """R5, R7 and R11: the movements of a scope, in the order of their ids."""
+    """Return R5, R7 and R11: the movements of a scope, in the order of their ids."""
     sql = f"""SELECT {", ".join(f"{value} AS {name}" for name, value in columns.items())}
         FROM movement m CROSS JOIN "group" g ON g.id = m.group_id CROSS JOIN user u ON u.id = m.user_id
         WHERE m.id BETWEEN :first_id AND :last_id AND m.ts BETWEEN :start AND :end AND {{}}
@@ -230,14 +235,14 @@ def _movements(
         if end < values["start"]:
             return []
         first_id, last_id = store.world.id_range(values["start"], end)
-        asked = {"limit": -1, "offset": 0, **values, "end": end, "first_id": first_id, "last_id": last_id}
-        return store.query(sql.format(scope(store, values)), asked)
+        parameters = {"limit": -1, "offset": 0, **values, "end": end, "first_id": first_id, "last_id": last_id}
+        return store.query(sql.format(scope(store, values)), parameters)
 
     return rows
 
 
 def _groups(store: SandboxStore, values: Values) -> list[Row]:
-    """R8: groups by id."""
+    """Return R8: groups by id."""
     return [
         {"id": group.id, "external_group_id": group.external_id, "name": group.name, "type": group.type}
         for group in store.world.groups
@@ -246,7 +251,7 @@ def _groups(store: SandboxStore, values: Values) -> list[Row]:
 
 
 def _users(store: SandboxStore, values: Values) -> list[Row]:
-    """R9: users by id. `fkgroup` is the group's name in a row, and its id as a filter (C18)."""
+    """Return R9: users by id. `fkgroup` is the group's name in a row, and the group's id as a filter."""
     groups = {group.id: group for group in store.world.groups}
     searched = values.get("username", "").lower()
     return [
@@ -266,7 +271,7 @@ def _users(store: SandboxStore, values: Values) -> list[Row]:
 
 
 def _jackpots(store: SandboxStore, values: Values) -> list[Row]:
-    """R10: every progressive jackpot as of now."""
+    """Return R10: every progressive jackpot now."""
     amounts = {
         "value": "v.value",
         "value_max": "j.maximum",
@@ -327,7 +332,7 @@ REPORTS = (
                 "username": "u.username",
                 "type": _case("text"),
                 "currency_amount": SQL_NUMBER.format("(m.cents * g.rate)", 10_000),
-                # A ticket sold online has no number, and a refund booked for a cancelled game names neither (C13).
+                # A ticket sold online has no number. A refund for a cancelled game has neither a ticket nor a number.
                 "ticket_id": f"CASE WHEN m.paper AND NOT {_API_REFUND} THEN {_NUMBER} ELSE '' END",
                 "game_id": f"CASE WHEN {_API_REFUND} THEN '' ELSE m.game_id END",
             },

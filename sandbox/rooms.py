@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 INTERVAL = 12 * 60  # seconds between two games of a room
 SELLING = 2 * INTERVAL  # a game sells this long before it starts …
-PRESELLING = 6 * 60 * 60  # … and presells this long; before that nobody knows of it
+PRESELLING = 6 * 60 * 60  # … and presells this long; before that it is not known
 
 PRIZES_PERCENT = 70  # of the wagers
 SPLIT_PERCENT = (20, 30)  # of the prizes, for one and two lines; the full house takes the rest
@@ -12,7 +12,7 @@ SPLIT_PERCENT = (20, 30)  # of the prizes, for one and two lines; the full house
 
 @dataclass(frozen=True)
 class Configuration:
-    """How a game is played. Money in cents; `key` is the configuration it was cloned from, or 0."""
+    """The configuration of a game, money in cents. `key` is the configuration that it was cloned from, or 0."""
 
     id: int
     name: str
@@ -27,10 +27,10 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Jackpot:
-    """A progressive jackpot: a visible pot, and a hidden one (the seed) that takes its place when it is won.
+    """A progressive jackpot: a visible pot, and a hidden pot (the seed) that replaces the visible one when it is won.
 
-    It is won by a full house within `winnable` calls. The last game of a day must let it go: any full house wins it,
-    with all that was put into the hidden pot, and the next day starts from `base`. Money in cents.
+    A full house within `winnable` calls wins it. In the last game of a day any full house wins it, together with all
+    that was put into the hidden pot, and the next day starts from `base`. Money in cents.
     """
 
     id: int
@@ -45,7 +45,9 @@ class Jackpot:
 
 @dataclass(frozen=True)
 class SandboxRoom:
-    """A room: `delay` seconds between balls, its first game of a day `offset` seconds later than the first room's."""
+    """A room. `delay` is the time between balls in seconds. Its first game starts `offset` seconds after the first
+    room's.
+    """
 
     id: int
     name: str
@@ -66,7 +68,7 @@ _PLANS = (
 
 
 def rooms(count: int) -> list[SandboxRoom]:
-    """The first `count` rooms; after the third, their kinds repeat under numbered names."""
+    """Return the first `count` rooms. After the third room, the kinds repeat under numbered names."""
     made = []
     for index in range(count):
         name, balls, pooled, configurations = _PLANS[index % len(_PLANS)]
@@ -79,7 +81,7 @@ def rooms(count: int) -> list[SandboxRoom]:
                 variant=f"{balls} balls",
                 balls=balls,
                 delay=5,
-                # Rooms take turns, so that some game is in play at nearly any moment.
+                # The rooms take turns, so that a game is in play at nearly any moment.
                 offset=index % 3 * INTERVAL // 3,
                 configurations=tuple(
                     _configuration(134 + 10 * index + number, number, *configuration, jackpot)
@@ -119,7 +121,7 @@ def _jackpot(id: int, name: str, balls: int) -> Jackpot:
 
 
 def pots(wagered: int, jackpot_percent: int) -> tuple[int, int, tuple[int, int, int]]:
-    """What the wagers of a game (cents) give to the prizes and to the jackpot, and the prizes one by one."""
+    """Return what the wagers of a game (cents) give to the prizes and to the jackpot, and the prizes one by one."""
     prizes = wagered * PRIZES_PERCENT // 100
     one, two = (prizes * percent // 100 for percent in SPLIT_PERCENT)
     return prizes, wagered * jackpot_percent // 100, (one, two, prizes - one - two)

@@ -1,8 +1,8 @@
-"""A day of slot sessions for the game log, with the running balances of players and agent.
+"""Simulate a day of slot sessions for the game log, with the running balances of players and agent.
 
-A player's balance runs on from spin to spin and from day to day. What it is at the end of a day is told by the seed and
-the date alone, and the last spin of the day settles it; so no day need know the one before. What players lose the agent
-wins: the sum of all balances never changes.
+A player's balance continues from spin to spin and from day to day. The seed and the date alone decide the balance at
+the end of a day, and the last spin of the day adjusts to it. Therefore no day depends on the day before. The agent wins
+what the players lose, so the sum of all balances never changes.
 """
 
 import hashlib
@@ -34,13 +34,13 @@ GAMES = (
 )
 TYPES = ("BASE", "FREE")
 
-# A spin wins so many times its stake, with such a chance: 95 % comes back in the long run.
+# A spin wins a multiple of its stake with a certain chance: in the long run 95 % comes back.
 _TIMES = np.array([0, 0.5, 1, 2, 5, 20])
 _CHANCE = np.array([0.61, 0.16, 0.12, 0.06, 0.04, 0.01])
 
 
 def slots(world: World, day: date) -> Rows:
-    """A day's rows of the table spin, in order of time."""
+    """Return a day's rows of the table spin, ordered by time."""
     today = day.toordinal()
     user = np.array([player.id for player in world.players])
     opening = _balance(world, user, today - _last_active(world, user, today))
@@ -50,7 +50,7 @@ def slots(world: World, day: date) -> Rows:
     dice = np.random.default_rng([world.seed, today, 1])
     midnight, end = world.clock.bounds(day)
     sessions = np.column_stack([plays, plays & (dice.random(len(user)) < 0.6)])
-    # The longest session takes under nine minutes, so neither runs into the other nor into the next day.
+    # The longest session takes less than nine minutes, so no session runs into the next one or into the next day.
     begins = np.column_stack(
         [
             dice.integers(midnight + 600, midnight + 11 * 3600, len(user)),
@@ -58,7 +58,7 @@ def slots(world: World, day: date) -> Rows:
         ]
     )
     counts = np.where(sessions, dice.integers(*SPINS, sessions.shape), 0).ravel()
-    # No day's stakes can use up a balance: at most 70 of a 200th of the least that a player has.
+    # No day's stakes can use up a balance: at most 70 times a 200th of the smallest balance.
     stakes = np.repeat(_base(world, user) // 200, 2) // dice.integers(1, 5, len(counts))
     games = dice.integers(0, len(GAMES), len(counts))
     session = _index(counts)
@@ -100,7 +100,7 @@ def slots(world: World, day: date) -> Rows:
 
 
 def _index(counts: Ints) -> Ints:
-    """The index of each count, as often as it counts."""
+    """Return the index of each count, repeated that many times."""
     return np.repeat(np.arange(len(counts)), counts)
 
 
@@ -109,7 +109,7 @@ def _active(world: World, user: Ints, day: npt.ArrayLike) -> npt.NDArray[np.bool
 
 
 def _last_active(world: World, user: Ints, today: int) -> Ints:
-    """How many days before today each user last played."""
+    """Return how many days before today each user last played."""
     back = np.arange(1, LOOK_BACK + 1)
     played = fraction(chance(world.seed, 2, user[:, None], today - back)) < ACTIVE
     played[:, -1] = True
@@ -118,17 +118,17 @@ def _last_active(world: World, user: Ints, today: int) -> Ints:
 
 
 def _base(world: World, user: Ints) -> Ints:
-    """What a player usually has, in cents: 100 to 1,000."""
+    """Return a player's usual balance, in cents: 100 to 1,000."""
     spread: Ints = (chance(world.seed, 3, user) % np.uint64(900_00)).astype(np.int64)
     return 100_00 + spread
 
 
 def _balance(world: World, user: Ints, day: Ints) -> Ints:
-    """What a player has after a day of play, in cents."""
+    """Return a player's balance after a day of play, in cents."""
     balance: Ints = (_base(world, user) * (0.8 + 0.4 * fraction(chance(world.seed, 4, user, day)))).astype(np.int64)
     return balance
 
 
 def transaction_id(history_id: int) -> str:
-    """The id that the game's provider gives a spin: 32 hexadecimal digits."""
+    """Return the provider's id of a spin: 32 hexadecimal digits."""
     return hashlib.md5(f"spin {history_id}".encode(), usedforsecurity=False).hexdigest()

@@ -1,7 +1,7 @@
 """The world's database: one SQLite file in WAL mode, made day by day, shared by any number of processes.
 
-Each day is one transaction of its own, begun with the write lock: whoever comes second finds the day there. A process
-that dies in the middle leaves whole days behind, and the next one goes on from there.
+Each day is one transaction that starts with the write lock, so a second process finds the day already made. If a
+process dies in the middle, the whole days remain, and the next process continues from there.
 """
 
 import hashlib
@@ -20,7 +20,8 @@ from sandbox.people import CURRENCIES
 from sandbox.slots import slots, transaction_id
 from sandbox.world import World
 
-# Money in cents of the base currency, times in unix seconds. Strips of a game, and its wins, have consecutive ids.
+# Money is in cents of the base currency, times are unix seconds. The strips of a game and its wins have consecutive
+# ids.
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE day (day TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
@@ -57,14 +58,14 @@ CREATE TABLE spin (id INTEGER PRIMARY KEY, ts INTEGER, user_id INTEGER, game INT
     win INTEGER, user_start INTEGER, agent_start INTEGER);
 CREATE INDEX spin_user ON spin (user_id);
 """
-# Tables whose ids tell the day.
+# The tables whose ids contain the day.
 BY_ID = ("ticket", "win", "movement", "spin")
 
 LOCK_SECONDS = 600
 MODE_SECONDS = 30
-# A day's share of the work is told as it is done: rows written so far, days done, days to do.
+# The progress that is reported: rows written so far, days done, days to do.
 Progress = Callable[[int, int, int], None]
-# The modules that decide what a world holds: their text is the format of its file.
+# The modules that decide the content of a world. Their text is the format of its file.
 MAKERS = (
     *("bingo", "cards", "chance", "clock", "draw", "money", "movement", "people", "play", "rooms", "slots", "store"),
     *("win", "world"),
@@ -72,14 +73,14 @@ MAKERS = (
 
 
 class WorldFileError(Exception):
-    """The file cannot be used as a world's database; the text says why."""
+    """The file cannot be used as a world's database. The text says why."""
 
 
 class SandboxStore:
-    """The database of one world. `connection` reads and writes; use it from one thread at a time."""
+    """The database of one world. `connection` reads and writes; use it in one thread at a time."""
 
     def __init__(self, path: Path, world: World) -> None:
-        """Opens or creates the file. Raises WorldFileError if it cannot."""
+        """Open or create the file. Raise WorldFileError if that fails."""
         self.world = world
         self.latest: date | None = None
         try:
@@ -87,7 +88,7 @@ class SandboxStore:
             self.connection = sqlite3.connect(
                 path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False, cached_statements=512
             )
-            # What is lost when the machine dies can be made again.
+            # Data that is lost when the machine dies can be made again.
             self._write_ahead()
             for pragma in ("synchronous=OFF", "cache_size=-65536", "temp_store=MEMORY"):
                 self.connection.execute(f"PRAGMA {pragma}")
@@ -98,7 +99,8 @@ class SandboxStore:
         self.connection.create_function("transaction_id", 1, transaction_id, deterministic=True)
 
     def _write_ahead(self) -> None:
-        # Those who open a new file at once find it locked, whatever the time-out, while one of them sets this.
+        # While one process sets this mode, other processes that open a new file find it locked, whatever their time-out
+        # is.
         until = time.monotonic() + MODE_SECONDS
         while True:
             try:
@@ -114,13 +116,13 @@ class SandboxStore:
         self.connection.close()
 
     def query(self, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> list[dict[str, Any]]:
-        """All rows of a query, each as a dict by column name, in the columns' order."""
+        """Return all rows of a query, each as a dict by column name, in the order of the columns."""
         cursor = self.connection.execute(sql, parameters)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def prepare(self) -> str | None:
-        """Lay the tables out, if they are not there for this world; tell why a world that was there had to go."""
+        """Create the tables if the file has none for this world. Return why an existing world had to be replaced."""
         wanted = {
             "seed": str(self.world.seed),
             "users": str(self.world.users),
@@ -145,7 +147,7 @@ class SandboxStore:
         return f"it had another {', another '.join(changed)}" if changed else None
 
     def reach(self, progress: Progress | None = None) -> None:
-        """Make the days that are wanted today and are missing. Cheap when none is."""
+        """Make the days that are needed today and missing. This is cheap if none is missing."""
         today = self.world.clock.today()
         if self.latest == today:
             return
@@ -159,7 +161,7 @@ class SandboxStore:
         self.latest = today
 
     def trim(self) -> None:
-        """Drop the days that have moved out of the history."""
+        """Delete the days that are older than the history."""
         first = self.world.first_day(self.world.clock.today())
         with self._transaction():
             gone = self.connection.execute("DELETE FROM day WHERE day < ?", (first.isoformat(),)).rowcount
@@ -172,7 +174,7 @@ class SandboxStore:
             self.connection.execute("DELETE FROM jackpot_value WHERE ts < ?", (self.world.clock.midnight(first),))
 
     def _make(self, day: date) -> int:
-        """Write a day, unless another process has; how many rows it took."""
+        """Write a day, unless another process has written it. Return the number of rows."""
         with self._transaction():
             if self.connection.execute("SELECT 1 FROM day WHERE day = ?", (day.isoformat(),)).fetchone():
                 return 0
@@ -205,7 +207,7 @@ class SandboxStore:
             ),
         )
         self._insert("configuration", (astuple(each) for room in world.rooms for each in room.configurations))
-        # The jackpot's last field, until which call it can be won, stands in every game.
+        # The jackpot's last field, the call until which it can be won, is stored with every game.
         self._insert("jackpot", (astuple(room.jackpot)[:-1] for room in world.rooms if room.jackpot))
 
     def _insert(self, table: str, rows: Iterable[Sequence[object]]) -> int:
@@ -225,6 +227,9 @@ class SandboxStore:
 
 
 def world_format() -> str:
-    """The version of what a file holds: it changes with the code that makes it, so no stale world is ever served."""
+    """Return the version of a file's content.
+
+    It changes with the code that makes it, so no stale world is ever served.
+    """
     texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in MAKERS)
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Who is let in: GameHub tokens, each with its language, and Game History agents. Both may change at any time (C3)."""
+"""The tokens: GameHub tokens, each with its language, and Game History agents. Both may change at any time."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ AGENT, AGENT_TOKEN = "sandbox-agent", "sandbox-agent-token"
 
 @dataclass(frozen=True)
 class SandboxAgent:
-    """An agent of the game log: its token, and whether it serves the players (all groups, C22) or nobody."""
+    """An agent of the game log: its token, and whether it serves the players of all groups or no players."""
 
     token: str
     serves: bool
@@ -27,11 +27,11 @@ def _default_agents() -> dict[str, SandboxAgent]:
 
 @dataclass
 class SandboxTokens:
-    """The tokens valid at present: `gamehub` maps a token to its language, `agents` a code to its agent."""
+    """The valid tokens. `gamehub` maps a token to its language, `agents` maps a code to its agent."""
 
     gamehub: dict[str, str] = field(default_factory=_default_tokens)
     agents: dict[str, SandboxAgent] = field(default_factory=_default_agents)
 
     def reset(self) -> None:
-        """Back to the tokens that the sandbox starts with."""
+        """Restore the tokens that the sandbox starts with."""
         self.gamehub, self.agents = _default_tokens(), _default_agents()

@@ -1,4 +1,4 @@
-"""A prize that one card won, and how R2 writes a game's prizes and winners."""
+"""A prize that one card won, and the form in which R2 writes a game's prizes and winners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ JACKPOT = len(PRIZES)
 
 @dataclass(frozen=True)
 class SandboxWin:
-    """One card's share of a prize. Cents; `prize` indexes PRIZE_NAMES, `ordinal` is the card's place in the game."""
+    """One card's share of a prize, in cents. `prize` indexes PRIZE_NAMES; `ordinal` is the card's place in the game."""
 
     id: int
     game: int
@@ -34,21 +34,21 @@ class SandboxWin:
 
     @property
     def name(self) -> str:
-        """The prize's name."""
+        """Return the prize's name."""
         return PRIZE_NAMES[self.prize]
 
     @property
     def card_id(self) -> str:
-        """The strip's number and the card's within it."""
+        """Return the card's id: the strip's number and the card's number in it."""
         return f"{self.ticket}-{self.card}"
 
     @property
     def printed_ticket(self) -> str | int:
-        """The printed ticket's number, 0 for a ticket sold online (C13)."""
+        """Return the printed ticket's number, or 0 for a ticket sold online."""
         return ticket_code(self.ticket) if self.paper else 0
 
     def row(self) -> tuple[object, ...]:
-        """The row of table win."""
+        """Return the row of table win."""
         return (
             *(self.id, self.game, self.ticket, self.card, self.prize, self.amount, self.call, self.ordinal),
             *(self.user, self.group, self.paper, self.won_at, self.paid_at),
@@ -56,7 +56,7 @@ class SandboxWin:
 
 
 def ticket_code(strip: int) -> str:
-    """The number printed on a ticket, told from its strip's; TICKET_CODE says the same in SQL."""
+    """Return the number printed on a ticket, computed from its strip's number. TICKET_CODE does the same in SQL."""
     return f"{strip}q{strip * 40503 % 4096:03x}"
 
 
@@ -64,14 +64,16 @@ TICKET_CODE = "printf('%dq%03x', {0}, {0} * 40503 % 4096)"
 
 
 def prizes_json(wins: Sequence[SandboxWin]) -> bytes:
-    """R2's `prizes`: one for each winning card."""
+    """Return R2's `prizes`: one for each winning card."""
     return orjson.dumps(
         [{"id": win.id, "prize_name": win.name, "paid": money(win.amount), "call_number": win.call} for win in wins]
     )
 
 
 def winners_json(wins: Sequence[SandboxWin]) -> bytes:
-    """R2's `winners`. A user id is a string as in the document's example, an external one a number as in its table."""
+    """Return R2's `winners`. A user id is a string as in the document's example, an external id a number as in its
+    table.
+    """
     return orjson.dumps(
         [
             {

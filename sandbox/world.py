@@ -1,7 +1,7 @@
-"""The world: who and what there is, and what happens on a day.
+"""The world: its groups, users and rooms, and the events of each day.
 
-A day follows from the seed and its date alone: no pot and no balance is carried over that could not be told without
-the day before. So a world can be extended day by day, trimmed, or built anew, and is the same world.
+The seed and the date alone decide a day: no pot and no balance depends on the day before. Therefore a world can be
+extended day by day, trimmed, or built again, and it stays the same world.
 """
 
 import math
@@ -14,15 +14,15 @@ from sandbox.clock import Clock, day_number
 from sandbox.people import SandboxGroup, SandboxUser, people
 from sandbox.rooms import INTERVAL, SandboxRoom, rooms
 
-# What happened on a day: for each table, its rows as they are inserted.
+# The events of a day: for each table, its rows as they are inserted.
 Rows = dict[str, Iterable[tuple[object, ...]]]
 
 
 @dataclass(frozen=True)
 class World:
-    """A seeded world of `users` and `room_count` rooms, seen through `clock`, whose history is `days` long.
+    """A seeded world of `users` and `room_count` rooms with a `clock`, whose history is `days` long.
 
-    Ids count up from the day's number times a stride, so that they rise with time whenever the day was made.
+    Ids start at the day's number times a stride, so that they rise with time whenever the day was made.
     """
 
     seed: int
@@ -42,36 +42,38 @@ class World:
 
     @cached_property
     def game_stride(self) -> int:
-        """Ids of games set aside for a day."""
+        """Return the number of game ids that are reserved for a day."""
         return _power_of_ten(self.room_count * 25 * 3600 // INTERVAL + 1)
 
     @cached_property
     def stride(self) -> int:
-        """Ids of strips, prizes, movements and spins set aside for a day: twice what is ever needed."""
+        """Return the number of ids of strips, prizes, movements and spins that are reserved for a day: twice the
+        largest need.
+        """
         return _power_of_ten(self.users * 150 + self.room_count * 2000)
 
     def first_id(self, day: date) -> int:
-        """The first id of a day's strips, prizes, movements and spins."""
+        """Return the first id of a day's strips, prizes, movements and spins."""
         return day_number(day) * self.stride
 
     def first_game(self, day: date) -> int:
-        """The first id of a day's games."""
+        """Return the first id of a day's games."""
         return day_number(day) * self.game_stride
 
     def first_day(self, today: date) -> date:
-        """The oldest day that is shown."""
+        """Return the oldest day of the history."""
         return today - timedelta(days=self.days - 1)
 
     def wanted_days(self, today: date) -> list[date]:
-        """All days that must stand in the database: the history, today, and tomorrow, which is on sale already."""
+        """Return all days that the database needs: the history, today, and tomorrow, which is on sale already."""
         return [self.first_day(today) + timedelta(days=index) for index in range(self.days + 1)]
 
     def id_range(self, start: int, end: int) -> tuple[int, int]:
-        """The ids, first and last, among which all of an interval (unix seconds, both included) must be."""
+        """Return the first and the last id that rows of an interval (unix seconds, both included) can have."""
         return self.first_id(self.clock.day_of(start)), self.first_id(self.clock.day_of(end) + timedelta(days=1)) - 1
 
     def visible(self, frame: tuple[int, int]) -> tuple[int, int]:
-        """The part of an interval that the history covers; it may lie in the future, and may be empty."""
+        """Return the part of an interval that the history covers. It may lie in the future, and it may be empty."""
         today = self.clock.today()
         return (
             max(frame[0], self.clock.midnight(self.first_day(today))),

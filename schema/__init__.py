@@ -1,1 +1,1 @@
-"""What a client may ask: Strawberry types, one noun a file; `schema.graphql` is the printed schema."""
+"""The graph that clients query: Strawberry types, one noun per file. `schema.graphql` is the printed schema."""

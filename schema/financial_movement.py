@@ -1,70 +1,48 @@
 """Financial movements."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import strawberry
-from strawberry import Info
 
-from resolvers.currency import currencies
-from resolvers.session import Session
-from schema.group import group_id
-from schema.mapping.entity import Entity, column, link, moment
-from schema.mapping.expression import ColumnReader
-from schema.mapping.links import GameLink, GroupLink, UserLink
-from schema.mapping.relation import relation
+from schema.mapping.columns import EntityLink, column, link, moment
+from schema.mapping.entity import Entity
+from schema.mapping.reading.financial_movement import SUBTYPE_NAME, TYPE_NAME
+from schema.mapping.reading.group import group_ids
+from schema.mapping.relation import currency
 from schema.scalars import DateTime, Decimal
 from upstream.reports import rows
-
-TYPES = {1: "Wager transaction", 3: "Refund transaction", 100: "API transaction"}
-SUBTYPES = {
-    (1, 1): "Bingo Transaction",
-    (3, 1): "Bingo Transaction",
-    (3, 2): "API refund due to cancellation",
-    (100, 2): "Credit Prepaid Bingo Winning",
-    (100, 3): "Credit Ticket Commission",
-    (100, 5): "Credit Ticket Commission Refund",
-}
-
-
-def _subtype_name(row: Any) -> str | None:
-    return SUBTYPES.get((row.type, row.subtype))
 
 
 @strawberry.type
 class FinancialMovement(Entity):
-    """A financial movement of a group or of one below it (Financial Movements Report, R11). It has no id of its own."""
+    """A financial movement of a group or of a group below it (Financial Movements Report, R11). It has no id of its
+    own.
+    """
 
-    timestamp: DateTime = moment({rows.FinancialMovementRow: "timestamp"}, "When the movement was made.", during="past")
+    timestamp: DateTime = moment({rows.FinancialMovementRow: "timestamp"}, "The moment of the movement.", during="past")
     type: int = column({rows.FinancialMovementRow: "type"}, "1 wager, 3 refund, 100 API transaction.")
     type_name: str | None = column(
-        {rows.FinancialMovementRow: ColumnReader(lambda row: TYPES.get(row.type), ("type",), str)},
-        "The type in words; null for one not documented.",
+        {rows.FinancialMovementRow: TYPE_NAME},
+        "The name of the type; null for a type that is not documented.",
     )
     subtype: int = column({rows.FinancialMovementRow: "subtype"}, "The kind of movement within its type.")
     subtype_name: str | None = column(
-        {rows.FinancialMovementRow: ColumnReader(_subtype_name, ("type", "subtype"), str)},
-        "The subtype in words; null for one not documented.",
+        {rows.FinancialMovementRow: SUBTYPE_NAME},
+        "The name of the subtype; null for a subtype that is not documented.",
     )
     amount: Decimal = column(
-        {rows.FinancialMovementRow: "currency_amount"}, "The amount as the report has it: a wager carries no sign."
+        {rows.FinancialMovementRow: "currency_amount"}, "The amount as in the report: a wager has no sign."
     )
-    group: GroupLink | None = link(
+    group: EntityLink = link(
         "Group",
         {rows.FinancialMovementRow: {"id": "group_id", "external_id": "external_group_id"}},
-        "The group that the movement was made in: the one asked for, or one below it.",
+        "The group that the movement was made in: the requested group, or a group below it.",
     )
-    user: UserLink | None = link(
+    user: EntityLink = link(
         "User",
         {rows.FinancialMovementRow: {"id": "user_id", "username": "username", "external_id": "external_user_id"}},
         "The user who made the movement.",
     )
-    game: GameLink | None = link(
-        "Game", {rows.FinancialMovementRow: {"id": "game_id"}}, "The game that it was made in, if any."
+    game: EntityLink = link(
+        "Game", {rows.FinancialMovementRow: {"id": "game_id"}}, "The game that the movement was made in, if any."
     )
 
-    @relation
-    async def currency(movements: Sequence["FinancialMovement"], info: Info[Session, Any]) -> list[str | None]:
-        """The currency of `amount`: that of the group's books (`Group.currency`)."""
-        found: list[Any] = await currencies(info.context, list(map(group_id, movements)))
-        return found
+    currency = currency(group_ids, "The currency of `amount`: that of the group's books (`Group.currency`).")

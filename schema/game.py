@@ -1,24 +1,20 @@
 """Games."""
 
-import datetime
-from typing import Any
-
 import strawberry
 from strawberry import ID
 
 from resolvers import edges
 from schema.jackpot import GameJackpot, JackpotBuildMethod, build_method, game_jackpot
-from schema.mapping.entity import UNKNOWN, Entity, EntitySource, column, link, moment, part
+from schema.mapping.columns import EntityLink, column, link, moment, part
+from schema.mapping.entity import UNKNOWN, Entity, EntitySource
 from schema.mapping.expression import ColumnReader
-from schema.mapping.links import RoomLink
 from schema.mapping.node import Node
+from schema.mapping.reading.game import day_of_sale, room_of, row_of_prizes, status_of_text
 from schema.prize import Prize
 from schema.scalars import DateTime, Decimal
 from schema.status import GameStatus, status_of, status_words
 from schema.ticket import Ticket
 from schema.winner import Winner
-from upstream.decoding.bad_value import BadValue
-from upstream.interval import Interval, dates
 from upstream.reports import rows
 
 BULK = rows.RoomGameRow
@@ -29,7 +25,7 @@ SALE = rows.GameOnSaleRow
 
 @strawberry.type
 class GameConfiguration(Entity):
-    """How a game is set up."""
+    """The configuration of a game."""
 
     id: ID | None = column({BULK: "game_configuration_id", DETAIL: "game_configuration_id"}, "The configuration's id.")
     name: str | None = column(
@@ -46,58 +42,26 @@ class GameConfiguration(Entity):
     )
 
 
-def _room_of(window: Any) -> int | None:
-    told = window.told.get("room")
-    if isinstance(told, Entity):
-        identity: int | None = told.identity
-        return identity
-    return next((row.room_id for row in window.rows if isinstance(row, BULK | DETAIL)), None)
-
-
-def _status_of_text(row: Any) -> Any:
-    """UNKNOWN for a text that is in no document: the reports with numbers tell it."""
-    status = status_of(row.status)
-    return UNKNOWN if status is GameStatus.UNKNOWN and isinstance(row.status, str) else status
-
-
-def _prizes_settled_by(window: Entity) -> type[rows.Row] | None:
-    """While a game is on sale, R6 tells its prizes, whatever else was read of the game."""
-    for row in window.rows:
-        number = row.status_id if isinstance(row, DETAIL) else getattr(row, "status", None)
-        if isinstance(number, BadValue):
-            number = None  # which is an error where it is selected
-        if isinstance(row, SALE) or status_of(number) in (GameStatus.SELLING, GameStatus.PRESELLING):
-            return SALE
-    return None
-
-
-def _sale_of(window: Any) -> Interval | BadValue | None:
-    """The day of the game's start: R6 lists it there while it sells."""
-    start = next((row.starts_at for row in window.rows if isinstance(row, BULK | DETAIL)), None)
-    if start is None or isinstance(start, BadValue):
-        return start
-    day: datetime.date = window.session.moment(start).date()
-    return dates(day, day, window.session.zone)
-
-
 @strawberry.federation.type(keys=["id"])
 class Game(Node, Entity):
-    """One bingo game. Four reports each know a part of it (R2, R3, R4, R6); only those selected from are read.
+    """One bingo game. Four reports each know a part of it (R2, R3, R4, R6). Only the reports of selected fields are
+    read.
 
-    Its amounts are in the currency of its room, which no report names: groups of several currencies may play there.
+    All amounts are in the currency of the game's room. No report names this currency, because groups of several
+    currencies may play in one room.
     """
 
     sources = (
         EntitySource(SUMMARY, edges.GAME_SUMMARY_BY_ID, column="bs_game_id_main"),
         EntitySource(DETAIL, edges.GAME_DETAIL_BY_ID, column="game_id"),
-        EntitySource(BULK, edges.GAMES_OF_PERIOD, interval=lambda window: window.interval),
-        EntitySource(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=_room_of, interval=_sale_of, after=(DETAIL, BULK)),
+        EntitySource(BULK, edges.GAMES_OF_PERIOD, interval=lambda entity: entity.interval),
+        EntitySource(SALE, edges.GAMES_ON_SALE_OF_ROOM, key=room_of, interval=day_of_sale, after=(DETAIL, BULK)),
     )
 
     id: ID = column(
         {BULK: "id", DETAIL: "game_id", SUMMARY: "bs_game_id_main", SALE: "id"}, "GameHub's id of the game."
     )
-    room: RoomLink | None = link(
+    room: EntityLink = link(
         "Room",
         {
             BULK: {"id": "room_id", "name": "room_name"},
@@ -105,16 +69,16 @@ class Game(Node, Entity):
             SUMMARY: {"name": "bs_room_id"},
             SALE: {"name": "bs_room_id"},
         },
-        "The room it is played in.",
+        "The room that the game is played in.",
     )
     status: GameStatus | None = column(
         {
             BULK: lambda row: status_of(row.status),
             DETAIL: lambda row: status_of(row.status_id),
-            SUMMARY: _status_of_text,
-            SALE: _status_of_text,
+            SUMMARY: status_of_text,
+            SALE: status_of_text,
         },
-        "Where it stands.",
+        "The status of the game.",
         unsure=True,
         otherwise=GameStatus.UNKNOWN,
     )
@@ -125,36 +89,38 @@ class Game(Node, Entity):
             SUMMARY: lambda row: status_words(row.status) or UNKNOWN,
             SALE: lambda row: status_words(row.status) or UNKNOWN,
         },
-        "Where it stands, in the document's words; for a status that the document does not have, in the report's own.",
+        "The name of the status in the upstream's document, or the report's own text for an unknown status.",
         unsure=True,
         otherwise=None,
     )
     configuration: GameConfiguration | None = part(
-        GameConfiguration, {kind: (lambda row: row, kind) for kind in (BULK, DETAIL, SUMMARY)}, "How it is set up."
+        GameConfiguration,
+        {kind: (lambda row: row, kind) for kind in (BULK, DETAIL, SUMMARY)},
+        "The configuration of the game.",
     )
     variant: str | None = column(
         {DETAIL: "game_variant", SUMMARY: "bs_game_variant_description"}, 'The variant: "Bingo 90".'
     )
     starts_at: DateTime | None = moment(
-        dict.fromkeys((BULK, DETAIL, SUMMARY, SALE), "starts_at"), "When it starts or started.", during="any"
+        dict.fromkeys((BULK, DETAIL, SUMMARY, SALE), "starts_at"), "The moment of its start.", during="any"
     )
     ends_at: DateTime | None = moment(
-        {BULK: "finished_at", DETAIL: "ends_at", SUMMARY: "ends_at"}, "When it ended; null while it has not."
+        {BULK: "finished_at", DETAIL: "ends_at", SUMMARY: "ends_at"}, "The moment of its end; null before that."
     )
-    duration: int | None = column({SUMMARY: "duration"}, "How long it took, in seconds.")
+    duration: int | None = column({SUMMARY: "duration"}, "Its duration in seconds.")
     card_price: Decimal | None = column(
         dict.fromkeys((BULK, DETAIL, SUMMARY, SALE), "card_price"), "The price of a card."
     )
     cards_bought: int | None = column(
         {BULK: "cards_bought", DETAIL: "cards_bought", SUMMARY: "total_tickets", SALE: "cards_bought"},
-        "How many cards were bought.",
+        "The number of cards that were bought.",
     )
-    players: int | None = column({DETAIL: "players", SUMMARY: "total_players"}, "How many players play.")
+    players: int | None = column({DETAIL: "players", SUMMARY: "total_players"}, "The number of players.")
     wagered: Decimal | None = column(
-        {BULK: "wagered", DETAIL: "wagered", SUMMARY: "total_wagers_real"}, "All money wagered in it."
+        {BULK: "wagered", DETAIL: "wagered", SUMMARY: "total_wagers_real"}, "All money wagered in the game."
     )
-    paid: Decimal | None = column({BULK: "paid", DETAIL: "paid"}, "All money paid to its winners.")
-    profit: Decimal | None = column({DETAIL: "profit"}, "Wagered, less what goes to prizes and to the jackpot.")
+    paid: Decimal | None = column({BULK: "paid", DETAIL: "paid"}, "All money paid to the winners.")
+    profit: Decimal | None = column({DETAIL: "profit"}, "The wagers, less the parts for prizes and for the jackpot.")
     net_win: Decimal | None = column({SUMMARY: "net_win_real"}, "The net win.")
     wagers_to_prizes: Decimal | None = column(
         {DETAIL: "wagers_to_prizes", SUMMARY: "total_wagers_to_prizes_real"}, "The part of the wagers for prizes."
@@ -163,27 +129,34 @@ class Game(Node, Entity):
         {DETAIL: "wagers_to_pjp", SUMMARY: "total_wagers_to_pjp_real"}, "The part of the wagers for the jackpot."
     )
     jackpot_percentage: Decimal | None = column(
-        {DETAIL: "pjp_percentage"}, "The percentage of wagers less commissions that goes to the jackpot."
+        {DETAIL: "pjp_percentage"}, "The percentage of the wagers, less commissions, that goes to the jackpot."
     )
     refunds: Decimal | None = column({SUMMARY: "total_refunds_real"}, "All money refunded.")
-    tickets_refunded: int | None = column({SUMMARY: "total_tickets_refunded"}, "How many tickets were refunded.")
+    tickets_refunded: int | None = column(
+        {SUMMARY: "total_tickets_refunded"}, "The number of tickets that were refunded."
+    )
     canceled_tickets: int | None = column(
-        {SALE: "canceled_tickets_sum"}, "How many tickets were cancelled; told only while the game is on sale."
+        {SALE: "canceled_tickets_sum"}, "The number of cancelled tickets; null unless the game is on sale."
     )
     available_balls: int | None = column(
-        {DETAIL: "available_balls", SUMMARY: "game_available_balls"}, "How many balls it is played with: 90, 75."
+        {DETAIL: "available_balls", SUMMARY: "game_available_balls"},
+        "The number of balls in the game, such as 90 or 75.",
     )
     balls_delay: int | None = column(
-        {DETAIL: "balls_delay", SUMMARY: "draw_balls_delay"}, "Seconds from one ball to the next."
+        {DETAIL: "balls_delay", SUMMARY: "draw_balls_delay"}, "The time from one ball to the next, in seconds."
     )
-    balls: list[int] | None = column({DETAIL: "balls", SUMMARY: "balls"}, "The balls in the order they were drawn.")
+    balls: list[int] | None = column(
+        {DETAIL: "balls", SUMMARY: "balls"}, "The balls in the order in which they were drawn."
+    )
     jackpot_build_method: JackpotBuildMethod | None = column(
         {kind: lambda row: build_method(row.jackpot_build_method) for kind in (DETAIL, SUMMARY)},
-        "Whether its jackpot grows with the wagers.",
+        "How its jackpot grows: with the wagers, or not at all.",
     )
-    jackpot_prize_mode: str | None = column({SUMMARY: "jackpot_prize_mode"}, "How its jackpot is paid, in words.")
+    jackpot_prize_mode: str | None = column(
+        {SUMMARY: "jackpot_prize_mode"}, "How its jackpot is paid, in the report's words."
+    )
     jackpot: GameJackpot | None = game_jackpot("The progressive jackpot it plays for; null if none.")
-    continuous_games: int | None = column({SUMMARY: "continuous_games"}, "How many games its continuous game has.")
+    continuous_games: int | None = column({SUMMARY: "continuous_games"}, "The number of games in its continuous game.")
     continuous_configuration_name: str | None = column(
         {SUMMARY: "continuous_game_configuration_description"},
         "The configuration of its continuous game, if it has one.",
@@ -196,18 +169,18 @@ class Game(Node, Entity):
             SUMMARY: ("bs_game_prizes", rows.GameSummaryPrize),
             SALE: ("prizes", rows.GameOnSalePrize),
         },
-        "Its prizes: those won, or those to be won while it is on sale.",
-        # Until a prize is won the other reports list none: they must not hide what it stands at.
-        settled=_prizes_settled_by,
+        "The prizes that were won, or that can be won while the game is on sale.",
+        # Before a prize is won, the other reports list no prizes. They must not hide the amounts of R6.
+        decisive=row_of_prizes,
         bridge=DETAIL,
     )
     winners: list[Winner] | None = part(
         Winner,
         {BULK: ("winners", rows.CardWinner), DETAIL: ("winners", rows.CardWinner)},
-        "The cards that won, with the call they won at.",
+        "The cards that won, each with the call that it won at.",
     )
     tickets: list[Ticket] | None = part(
-        Ticket, {DETAIL: ("tickets", rows.GameDetailTicket)}, "The tickets bought, with their cards."
+        Ticket, {DETAIL: ("tickets", rows.GameDetailTicket)}, "The tickets that were bought, with their cards."
     )
 
     def place(self) -> tuple[object, ...]:

@@ -11,8 +11,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from resolvers.session import Session
+from schema import references
 from schema.game_log import GameLog
-from schema.mapping import references
 from schema.mapping.docs import document
 from schema.mapping.errors import BadUserInput, finish
 from schema.mapping.selection import select
@@ -21,7 +21,7 @@ from schema.scalars import SCALARS
 from schema.transaction import Transaction
 
 MAX_REPRESENTATIONS = 5000
-# Representations that begin to be looked up in one turn of the event loop.
+# The number of representations whose lookup starts in one turn of the event loop.
 BATCH = 100
 
 
@@ -31,9 +31,9 @@ class Graph(Schema):
     async def entities_resolver(  # type: ignore[override]
         self, info: Info[Session, Any], representations: list[FederationAny]
     ) -> list[FederationAny]:
-        """The entities of a list of representations, in its order; one that cannot be found fails alone.
+        """Return the entities of a list of representations, in its order. An entity that is not found fails alone.
 
-        Strawberry's own resolver changes its input, does not convert names and resolves one at a time.
+        Strawberry's own resolver changes its input, does not convert names, and resolves one entity at a time.
         """
 
         if len(representations) > MAX_REPRESENTATIONS:
@@ -53,7 +53,7 @@ class Graph(Schema):
 
         finding: list[asyncio.Future[Any]] = []
         try:
-            # The keys of all turns are read as one batch, as if they were asked for in one turn.
+            # The keys of all turns are read as one batch.
             session.gathering += 1
             try:
                 waiting = list(different.values())
@@ -70,14 +70,14 @@ class Graph(Schema):
         return [found[key] for key in keys]
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Codes for all, internals for nobody (`schema/mapping/errors.py`)."""
+        """Give every error its code, and remove internal details (`schema/mapping/errors.py`)."""
         session = execution_context.context if execution_context else None
         for error in errors:
             finish(error, quiet=isinstance(session, Session) and session.rehearsal)
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:
-    """An argument that may be left out has no default: Strawberry writes `= null` where Python needs one."""
+    """Remove the default `= null` that Strawberry writes for an optional argument where Python needs a default."""
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType):
             for argument in (argument for field in kind.fields.values() for argument in field.args.values()):
@@ -85,7 +85,7 @@ def _drop_null_defaults(schema: GraphQLSchema) -> None:
                     argument.default_value = Undefined
 
 
-# Not one of Strawberry's: those run code on every field.
+# This is not a Strawberry directive, because those run code on every field.
 ROWS = GraphQLDirective(
     "rows",
     [DirectiveLocation.FIELD],
@@ -103,5 +103,5 @@ schema._schema.directives = (*schema._schema.directives, ROWS)
 
 
 def sdl() -> str:
-    """The schema as a document, as `schema/schema.graphql` holds it."""
+    """Return the schema as a document, as `schema/schema.graphql` contains it."""
     return f"{schema.as_str()}\n"

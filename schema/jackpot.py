@@ -5,10 +5,11 @@ from typing import Any
 
 import strawberry
 
-from schema.mapping.entity import Entity, column, part
+from schema.mapping.columns import column, part
+from schema.mapping.entity import Entity
+from schema.mapping.values import sound
 from schema.scalars import Decimal
 from schema.winner import Winner
-from upstream.decoding.bad_value import sound
 from upstream.reports import rows
 
 ROW = rows.ProgressiveJackpotRow
@@ -16,7 +17,7 @@ ROW = rows.ProgressiveJackpotRow
 
 @strawberry.enum
 class JackpotBuildMethod(Enum):
-    """How the jackpot of a game grows."""
+    """The way in which the jackpot of a game grows."""
 
     FIXED = strawberry.enum_value("fixed", description="It does not grow.")
     WAGER = strawberry.enum_value("wager", description="It grows with the wagers.")
@@ -24,7 +25,7 @@ class JackpotBuildMethod(Enum):
 
 
 def build_method(name: str | None) -> JackpotBuildMethod | None:
-    """The build method of a report's text; null where it has none."""
+    """Return the build method that a report's text means, or None if there is no text."""
     if not name:
         return None
     try:
@@ -52,15 +53,15 @@ class GameJackpot(Entity):
             rows.GameDetailJackpot: "pjp_winnable_until_call",
             rows.GameSummaryRow: "pjp_winnable_until_call_included",
         },
-        "It is won by a full house up to this call, included.",
+        "The last call at which a full house wins the jackpot.",
     )
     winners: list[Winner] = part(
-        Winner, {rows.GameDetailJackpot: (lambda row: row.winners or [], rows.PrizeTicket)}, "Who won it."
+        Winner, {rows.GameDetailJackpot: (lambda row: row.winners or [], rows.PrizeTicket)}, "The winners."
     )
 
 
 def game_jackpot(description: str) -> Any:
-    """The field of a game that holds its jackpot: an object in R3, a name in R4, `false` for none (C16)."""
+    """Declare the field of a game's jackpot: an object in R3, a name in R4, `false` if there is none."""
     return part(
         GameJackpot,
         {
@@ -73,15 +74,17 @@ def game_jackpot(description: str) -> Any:
 
 @strawberry.type
 class ProgressiveJackpot(Entity):
-    """A progressive jackpot as it stands: a visible value and a hidden seed (Progressive Jackpots Summary, R10)."""
+    """A progressive jackpot now: a visible value and a hidden seed (Progressive Jackpots Summary, R10)."""
 
     description: str = column({ROW: "description"}, "The jackpot's name.")
-    value: Decimal = column({ROW: "value"}, "The visible value now.")
-    value_max: Decimal | None = column({ROW: "value_max"}, "The most that the visible value can reach.")
-    percentage: Decimal | None = column({ROW: "percentage"}, "The percentage of wagers that goes to it, seed included.")
-    seed: Decimal | None = column({ROW: "seed"}, "The hidden value now.")
-    seed_base: Decimal | None = column({ROW: "seed_base"}, "What the hidden value starts from.")
-    seed_max: Decimal | None = column({ROW: "seed_max"}, "The most that the hidden value can reach.")
+    value: Decimal = column({ROW: "value"}, "The current visible value.")
+    value_max: Decimal | None = column({ROW: "value_max"}, "The largest visible value.")
+    percentage: Decimal | None = column(
+        {ROW: "percentage"}, "The percentage of the wagers that goes to it, including the seed."
+    )
+    seed: Decimal | None = column({ROW: "seed"}, "The current hidden value.")
+    seed_base: Decimal | None = column({ROW: "seed_base"}, "The value that the hidden value starts from.")
+    seed_max: Decimal | None = column({ROW: "seed_max"}, "The largest hidden value.")
     seed_percentage: Decimal | None = column(
         {ROW: "seed_percentage"}, "The percentage of `percentage` that goes to the hidden value."
     )

@@ -1,4 +1,4 @@
-"""A period of time as a client writes it, resolved once per operation to one half-open interval."""
+"""A period of time as a client writes it. Each operation converts it once to one half-open interval."""
 
 import datetime
 from enum import Enum
@@ -68,7 +68,7 @@ THIS_MONTH = Period(frame=TimeFrame.THIS_MONTH)
 
 
 def resolve(info: Info[Session, Any], period: Period | None, default: Period = TODAY) -> Interval:
-    """The interval of a period, cut at the operation's one instant. Raises `BadUserInput`."""
+    """Return the interval of a period, as of the operation's start. Raise `BadUserInput` if the period is not valid."""
     found = _resolve(info.context, period or default)
     if not in_years(found):
         raise BadUserInput(f"during: a period must lie between {YEARS[0]} and {YEARS[-1]}.")

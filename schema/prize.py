@@ -1,41 +1,19 @@
 """Prizes."""
 
-from collections.abc import Hashable
-from typing import Any
-
 import strawberry
 from strawberry import ID
 
-from schema.mapping.entity import Entity, column, part
+from schema.mapping.columns import column, part
+from schema.mapping.entity import Entity
+from schema.mapping.reading.prize import PRIZE_KEYS
 from schema.scalars import Decimal
 from schema.winner import Winner
 from upstream.reports import rows
 
 
-def _id(row: Any) -> Hashable | None:
-    """R2 and R3 tell the ids of the prizes that were won; R4 does not."""
-    found: int | None = getattr(row, "id", None)
-    return found
-
-
-def _name(row: Any) -> Hashable | None:
-    """A prize that one card won is the only one of its name."""
-    return ("name", row.prize_name)
-
-
-def _tickets(row: Any) -> Hashable | None:
-    tickets = frozenset(winner.ticket_id for winner in getattr(row, "winners", None) or ())
-    return ("tickets", row.prize_name, tickets) if tickets and None not in tickets else None
-
-
-def _amount(row: Any) -> Hashable | None:
-    amount = row.amount if isinstance(row, rows.GameSummaryPrize) else row.paid
-    return None if amount is None else ("amount", row.prize_name, amount)
-
-
 @strawberry.type
 class Prize(Entity):
-    """A prize of a game. If several cards won it, it is listed several times, once for each."""
+    """A prize of a game. A prize that several cards won is listed once for each of them."""
 
     id: ID | None = column(
         {
@@ -63,15 +41,17 @@ class Prize(Entity):
             rows.GameOnSalePrize: "amount",
             rows.WinPrize: "amount",
         },
-        "What it paid; for a game on sale, what it stands at.",
+        "The amount that was paid; for a game on sale, the current amount of the prize.",
     )
     call_number: int | None = column(
         {rows.RoomGamePrize: "call_number", rows.GameDetailPrize: "call_number"},
-        "The call that won it: the number of balls drawn.",
+        "The call that won it: the number of balls drawn until then.",
     )
-    won_at_card: int | None = column({rows.GameDetailPrize: "won_at_card"}, "Which card of the strip won it.")
+    won_at_card: int | None = column(
+        {rows.GameDetailPrize: "won_at_card"}, "The number of the winning card in its strip."
+    )
 
-    join_keys = (_id, _name, _tickets, _amount, _name)
+    join_keys = PRIZE_KEYS
 
     winners: list[Winner] | None = part(
         Winner,
@@ -79,5 +59,5 @@ class Prize(Entity):
             rows.GameDetailPrize: ("winners", rows.PrizeTicket),
             rows.GameSummaryPrize: ("winners", rows.GameSummaryWinner),
         },
-        "Who won it.",
+        "The winners.",
     )

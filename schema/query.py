@@ -12,17 +12,19 @@ from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.financial_movement import FinancialMovement
 from schema.game import Game
-from schema.game_log import DEFAULT_GAME_TYPE, GameLog
+from schema.game_log import GameLog
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
-from schema.mapping import order
-from schema.mapping.connection import Connection, ConnectionPage, connect, reads
-from schema.mapping.entity import Entity, complete, lookup
+from schema.mapping.entity import Entity
 from schema.mapping.errors import BadUserInput
+from schema.mapping.lists import order
+from schema.mapping.lists.connection import Connection, ConnectionPage, connect, reads
+from schema.mapping.loading import complete, lookup
 from schema.mapping.node import Node, decode
-from schema.mapping.references import REFERENCES
+from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
+from schema.references import REFERENCES
 from schema.room import Room
 from schema.scalars import parse_id
 from schema.status import GameStatus, status_number
@@ -33,8 +35,8 @@ MAX_IDS = 1000
 
 
 async def _one(info: Info[Session, Any], kind: type[Entity], id: ID) -> Any:
-    window = kind.tell({"id": parse_id(id)}, session=info.context)
-    return await lookup(window, select(info))
+    entity = kind.of({"id": parse_id(id)}, session=info.context)
+    return await lookup(entity, select(info))
 
 
 async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> KeyRows:
@@ -50,18 +52,18 @@ async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> Ke
 
 @strawberry.type
 class Query:
-    """Where every question to the graph begins."""
+    """The root of all queries."""
 
     @strawberry.field
     async def group(self, info: Info[Session, Any], id: ID) -> Group | None:
-        """The group of an id; null if there is none (R8)."""
+        """The group with this id; null if there is none (Group List Report, R8)."""
         return await _one(info, Group, id)
 
     @strawberry.field
     async def groups(
         self, info: Info[Session, Any], ids: list[ID] | None = None, first: int | None = None, after: str | None = None
     ) -> Connection[Group] | None:
-        """All groups, or those of the given ids, by id (Group List Report, R8)."""
+        """All groups, or the groups with the given ids, ordered by id (Group List Report, R8)."""
         page = ConnectionPage.of(order.GROUPS, first, after)
         session = info.context
         found = await (
@@ -73,7 +75,7 @@ class Query:
 
     @strawberry.field
     async def user(self, info: Info[Session, Any], id: ID) -> User | None:
-        """The user of an id; null if there is none (R9)."""
+        """The user with this id; null if there is none (User List Report, R9)."""
         return await _one(info, User, id)
 
     @strawberry.field
@@ -86,7 +88,9 @@ class Query:
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[User] | None:
-        """All users, or those of the given ids, of a name that contains `username`, or of a group, by id (R9)."""
+        """Users, ordered by id: all users, or only those with the given ids, with `username` in their name, or of one
+        group (R9).
+        """
         page = ConnectionPage.of(order.USERS, first, after)
         session = info.context
         group = None if group_id is None else parse_id(group_id, "groupId")
@@ -104,13 +108,13 @@ class Query:
 
     @strawberry.field
     async def room(self, info: Info[Session, Any], id: ID) -> Room | None:
-        """The room of an id; null if there is none (R2)."""
+        """The room with this id; null if there is none (Bulk Games Report, R2)."""
         found: Any = await lookup(Room.selected(parse_id(id), info), select(info))
         return found
 
     @strawberry.field
     async def rooms(self, info: Info[Session, Any], during: Period | None = TODAY) -> list[Room] | None:
-        """The rooms that had games in the period, by id (Bulk Games Report, R2)."""
+        """The rooms that had games in the period, ordered by id (Bulk Games Report, R2)."""
         games = await info.context.all(reports.ROOM_GAMES, resolve(info, during), "Query.rooms")
         firsts = {game.room_id: game for game in reversed(games) if game.room_id is not None}
         info.context.nodes.take(len(firsts))
@@ -120,7 +124,7 @@ class Query:
 
     @strawberry.field
     async def game(self, info: Info[Session, Any], id: ID) -> Game | None:
-        """The game of an id; null if there is none (R3, R4: whichever tell what is selected)."""
+        """The game with this id; null if there is none (R3 or R4, whichever has the selected fields)."""
         return await _one(info, Game, id)
 
     @strawberry.field
@@ -133,7 +137,9 @@ class Query:
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[Game] | None:
-        """The games of a room, or of all rooms, by start, if wanted only those of one status (R2)."""
+        """The games of one room or of all rooms, ordered by their start; `status` keeps the games of one status
+        (R2).
+        """
         page = ConnectionPage.of(order.GAMES, first, after)
         interval = resolve(info, during)
         room = None if room_id is None else parse_id(room_id, "roomId")
@@ -151,7 +157,7 @@ class Query:
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[GameLog] | None:
-        """The game transactions of all agents on Game History, newest first (get_game_log, G1)."""
+        """The game transactions of all agents on Game History, the newest first (get_game_log, G1)."""
         page = ConnectionPage.of(order.GAME_LOGS, first, after)
         session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
         columns = reads(info, "GameLog", page)
@@ -162,7 +168,7 @@ class Query:
             )
         )
         found = logs[0] if len(logs) == 1 else KeyRows.joined(logs)
-        return await connect(info, "GameLog", page, found, interval=interval, told={"game_type": kind})
+        return await connect(info, "GameLog", page, found, interval=interval, given={"game_type": kind})
 
     @strawberry.field
     async def financial_movements(
@@ -173,7 +179,7 @@ class Query:
         first: int | None = None,
         after: str | None = None,
     ) -> Connection[FinancialMovement] | None:
-        """The financial movements of a group and all below it, or of all groups, newest first (R11)."""
+        """The financial movements of all groups, or of one group and all groups below it, the newest first (R11)."""
         page = ConnectionPage.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
         group = None if group_id is None else parse_id(group_id, "groupId")
@@ -188,14 +194,14 @@ class Query:
 
     @strawberry.field
     async def progressive_jackpots(self, info: Info[Session, Any]) -> list[ProgressiveJackpot] | None:
-        """All progressive jackpots as they stand now (Progressive Jackpots Summary, R10)."""
+        """All progressive jackpots with their current values (Progressive Jackpots Summary, R10)."""
         found = await info.context.all(reports.PROGRESSIVE_JACKPOTS, field="Query.progressiveJackpots")
         info.context.nodes.take(len(found))
         return [ProgressiveJackpot.on(row, session=info.context) for row in found]
 
     @strawberry.field
     async def node(self, info: Info[Session, Any], node_id: ID) -> Node | None:
-        """The entity of a globally unique id; null if it is gone."""
+        """The entity with this globally unique id; null if it no longer exists."""
         name, *place = decode(node_id)
         reference = REFERENCES.get(name)
         if reference is None:

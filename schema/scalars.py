@@ -21,13 +21,13 @@ Date = NewType("Date", datetime.date)
 
 
 def is_id(text: str) -> bool:
-    """Whether a text is a GameHub id: a whole number from 1 to 2^63 - 1."""
+    """Return whether a text is a GameHub id: a whole number from 1 to 2^63 - 1."""
     return _ID.fullmatch(text) is not None and 0 < int(text) < 1 << 63
 
 
 def parse_id(value: Any, what: str = "id") -> int:
-    """A GameHub id as a number. Raises `BadUserInput` for anything but 1 to 2^63 - 1."""
-    # A number of thousands of digits has no text in Python.
+    """Return a GameHub id as a number. Raise `BadUserInput` for anything but 1 to 2^63 - 1."""
+    # Python cannot convert a number of thousands of digits to text.
     text = value if isinstance(value, str) else "" if isinstance(value, int) and abs(value) >> 64 else str(value)
     if not is_id(text):
         raise BadUserInput(f'{what}: "{text[:40]}" is not an id; ids are whole numbers, such as "382".')

@@ -5,17 +5,17 @@ from enum import Enum
 import strawberry
 
 from schema.mapping.errors import BadUserInput
-from upstream.decoding.bad_value import sound
+from schema.mapping.values import sound
 
 
 @strawberry.enum
 class GameStatus(Enum):
-    """Where a game stands."""
+    """The status of a game."""
 
     SELLING = strawberry.enum_value(1, description="Its cards are on sale.")
     PLAYING = strawberry.enum_value(2, description="Its balls are being drawn.")
-    PLAYED = strawberry.enum_value(3, description="It is over.")
-    NOT_PLAYED = strawberry.enum_value(4, description="It was not played, as when nobody bought a card.")
+    PLAYED = strawberry.enum_value(3, description="It was played.")
+    NOT_PLAYED = strawberry.enum_value(4, description="It was not played, for example because nobody bought a card.")
     CANCELLED = strawberry.enum_value(5, description="It was cancelled and its wagers refunded.")
     PRESELLING = strawberry.enum_value(6, description="Its cards are on sale ahead of time.")
     CANCELLING = strawberry.enum_value(7, description="It is being cancelled.")
@@ -23,12 +23,12 @@ class GameStatus(Enum):
     UNKNOWN = strawberry.enum_value(0, description="The report names a status that its document does not have.")
 
 
-# The reports write a status as a number, or as a text such as "Currently Selling" (C17).
+# The reports write a status as a number, or as a text such as "Currently Selling".
 _NAMES = {status.name.casefold().replace("_", ""): status for status in GameStatus if status is not GameStatus.UNKNOWN}
 
 
 def status_of(value: int | str | None) -> GameStatus | None:
-    """The status that a report's number or text means."""
+    """Return the status that a report's number or text means."""
     value = sound(value)
     if value is None or value == "":
         return None
@@ -42,16 +42,16 @@ def status_of(value: int | str | None) -> GameStatus | None:
 
 
 def status_number(status: GameStatus | None) -> int | None:
-    """The number that the bulk report filters by. Raises `BadUserInput` for UNKNOWN."""
+    """Return the number that the bulk report filters by. Raise `BadUserInput` for UNKNOWN."""
     if status is None:
         return None
     if status is GameStatus.UNKNOWN:
-        raise BadUserInput("status: UNKNOWN cannot be asked for; leave it out to get games of every status.")
+        raise BadUserInput("status: UNKNOWN is not a filter; leave it out to get games of every status.")
     number: int = status.value
     return number
 
 
-# The words of the document for the statuses that it has.
+# The text that the upstream's document has for each status.
 _WORDS = {
     GameStatus.SELLING: "Selling",
     GameStatus.PLAYING: "Playing",
@@ -65,6 +65,6 @@ _WORDS = {
 
 
 def status_words(value: int | str | None) -> str | None:
-    """Return the words for the status that a report's number or text means, or None for any other status."""
+    """Return the text of the status that a report's number or text means, or None for an unknown status."""
     status = status_of(value)
     return None if status is None else _WORDS.get(status)

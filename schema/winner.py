@@ -1,42 +1,24 @@
 """Winners."""
 
-from collections.abc import Hashable
-from typing import Any
-
 import strawberry
 from strawberry import ID
 
-from schema.mapping.entity import Entity, column, link
-from schema.mapping.links import GroupLink, UserLink
+from schema.mapping.columns import EntityLink, column, link
+from schema.mapping.entity import Entity
+from schema.mapping.reading.winner import WINNER_KEYS
 from schema.scalars import Decimal
 from upstream.reports import rows
 
 
-def _card(row: Any) -> Hashable | None:
-    """A prize's winner goes by the ticket, a game's winner by the card and what it won."""
-    if isinstance(row, rows.CardWinner):
-        return None if row.card_id is None else (row.user_id, row.card_id, row.prize_name)
-    return None if row.ticket_id is None else (row.user_id, row.ticket_id)
-
-
-def _amount(row: Any) -> Hashable | None:
-    if isinstance(row, rows.CardWinner):
-        return None
-    amount = row.amount_won if isinstance(row, rows.PrizeTicket) else row.amount and row.amount.real
-    return None if amount is None else ("amount", row.user_id, amount)
-
-
-def _user(row: Any) -> Hashable | None:
-    return ("user", row.user_id)
-
-
 @strawberry.type
 class Winner(Entity):
-    """Who won a prize. A game's winners tell the card and the call (R2, R3), a prize's winners the amount (R3, R4)."""
+    """The winner of a prize. A game's winners have the card and the call (R2, R3), a prize's winners the amount (R3,
+    R4).
+    """
 
-    join_keys = (_card, _amount, _user)
+    join_keys = WINNER_KEYS
 
-    user: UserLink | None = link(
+    user: EntityLink = link(
         "User",
         {
             rows.CardWinner: {"id": "user_id", "username": "user_name", "external_id": "external_user_id"},
@@ -45,29 +27,31 @@ class Winner(Entity):
         },
         "The user who won.",
     )
-    group: GroupLink | None = link(
+    group: EntityLink = link(
         "Group",
         {rows.PrizeTicket: {"id": "group_id", "external_id": "external_group_id"}},
         "The group that the winning ticket was bought in.",
     )
     username: str | None = column(
-        {rows.CardWinner: "user_name", rows.GameSummaryWinner: "username"}, "The winner's name as the report has it."
+        {rows.CardWinner: "user_name", rows.GameSummaryWinner: "username"}, "The winner's name as in the report."
     )
     card_holder_name: str | None = column({rows.CardWinner: "card_holder_name"}, "The name on the card.")
     card_id: ID | None = column({rows.CardWinner: "card_id"}, "The card that won.")
     ticket_id: ID | None = column(
         {rows.CardWinner: "ticket_id", rows.PrizeTicket: "ticket_id", rows.GameSummaryWinner: "ticket_id"},
-        "The ticket that won, if the report tells it.",
+        "The ticket that won, if the report has it.",
     )
-    call_number: int | None = column({rows.CardWinner: "call_number"}, "The call that won: the number of balls drawn.")
+    call_number: int | None = column(
+        {rows.CardWinner: "call_number"}, "The call that won: the number of balls drawn until then."
+    )
     prize_name: str | None = column({rows.CardWinner: "prize_name"}, 'The prize: "One line", "Fullhouse".')
     amount: Decimal | None = column(
         {
             rows.PrizeTicket: "amount_won",
             rows.GameSummaryWinner: lambda row: row.amount.real if row.amount else None,
         },
-        "What was won, in real money.",
+        "The amount won in real money.",
     )
     bonus_amount: Decimal | None = column(
-        {rows.GameSummaryWinner: lambda row: row.amount.bonus if row.amount else None}, "What was won in bonus money."
+        {rows.GameSummaryWinner: lambda row: row.amount.bonus if row.amount else None}, "The amount won in bonus money."
     )

@@ -43,7 +43,6 @@ LARGE_FUNCTIONS: dict[str, set[str]] = {
     "resolvers/session.py": {"Session.__init__"},
     "sandbox/__main__.py": {"main"},
     "sandbox/bingo.py": {"_settle"},
-    "schema/mapping/connection.py": {"connect_each"},
     "server/cli/commands/export.py": {"export"},
     "server/execution/execution.py": {"Executor.__init__"},
     "server/export/dask.py": {"export", "task"},
@@ -60,10 +59,7 @@ LARGE_FUNCTIONS: dict[str, set[str]] = {
 FORBIDDEN_OPENINGS = ("What ", "Whose ", "Who ", "Whether ", "How ")
 # The number of docstrings with such an opening, by room. Rewrite one and lower its number.
 OPENINGS: dict[str, int] = {
-    "engine": 20,
     "resolvers": 8,
-    "sandbox": 13,
-    "schema": 34,
     "server": 2,
     "upstream": 79,
 }

@@ -10,7 +10,7 @@ def serve() -> None:
     """Serve, with the settings of the environment."""
     if "MAX_FIRST" not in NAMES:
         import_module(
-            "schema.mapping.connection"
+            "schema.mapping.lists.connection"
         ).MAX_FIRST = 10_000  # not before `server.serve` has said how to load it
     main()
 

@@ -1,10 +1,10 @@
-"""The graph's documentation: docstrings become the descriptions that the explorer shows."""
+"""Document the graph: docstrings become the descriptions that the explorer shows."""
 
 import inspect
 
 from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, GraphQLSchema
 
-# An argument means the same wherever it stands.
+# An argument has the same meaning everywhere.
 ARGUMENTS = {
     "after": "The cursor after which the page starts: `endCursor` of the page before.",
     "during": "The period, in the business time zone.",

@@ -1,85 +1,79 @@
-"""A type is a window onto rows: it reads the rows it stands on, and copies nothing.
+"""An entity reads the rows that it stands on, without copying them.
 
-The same entity is known in parts by several reports. Each column of a type says in which rows it stands and under which
-name; from that follows, for any selection, which reports are still missing, and `complete` reads those and no others.
+Several reports know parts of one entity. Each column of a type declares in which rows it stands and under which name.
+From this follows, for any selection, which reports are still missing. `loading.py` reads those reports and no others.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from strawberry import Info
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from engine.offer import OFFER, BatchHint, Expression, Nested
+from engine.batch_hint import Expression, Nested
 from resolvers.edges import ReportEdge
-from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
-from resolvers.nodes import TURN
-from resolvers.plan import cover
 from resolvers.session import Session
 from schema.mapping import expression
 from schema.mapping.expression import ColumnReader
-from schema.mapping.joining import Joined, Key, joined
-from schema.mapping.selection import Selection, select
-from upstream.decoding.bad_value import BadValue, sound
-from upstream.decoding.partial_row import report_row
+from schema.mapping.joining import Key
+from schema.mapping.selection import Selection
+from schema.mapping.values import BadValue, report_row, sound
 from upstream.errors import Incomplete, UpstreamError
 from upstream.interval import Interval
 from upstream.reports.rows import Row
 
 
 class Unknown:
-    """The value of a column that this row does not tell after all, so that another report has to."""
+    """The value of a column that this row does not know, although it has the column. Another report may know it."""
 
-
-# A field declares this in its metadata for tables: the decimals that its column keeps (10 if it declares none), and
-# that `during` selects rows by it ("past" if no row lies in the future, else "any").
-DECIMALS = "decimals"
-SELECTED_BY = "during"
 
 UNKNOWN = Unknown()
-UNASKED = object()
+NOT_GIVEN = object()
 NOTHING = Selection()
 ITSELF = frozenset({""})
-_DEMANDED = "@"  # in place of a path: the kind of row without which a column would depend on its neighbours
 NO_PATHS: frozenset[str] = frozenset()
+_DEMANDED = "@"  # instead of a path: the kind of row without which a column would depend on its neighbours
 
 Read = Callable[[Any], Any]
+Place = str | Read | ColumnReader
 
 
 @dataclass(slots=True, eq=False)
 class RowColumn:
-    """A column: where it stands in each kind of row."""
+    """A column of a type: where it stands in each kind of row.
+
+    `unsure` columns may be UNKNOWN in a row. `otherwise` is the value where every report says UNKNOWN.
+    """
 
     readers: Mapping[type[Row], Read]
     name: str = ""
     unsure: bool = False
-    otherwise: Any = UNASKED
-    of: Mapping[type[Row], "str | Read | ColumnReader | Mapping[str, str]"] = field(default_factory=dict)
+    otherwise: Any = NOT_GIVEN
+    places: Mapping[type[Row], "Place | Mapping[str, str]"] = field(default_factory=dict)
 
     def expression(self, kind: type[Row], session: Session) -> Expression | Nested | None:
-        """How it is read off a kind of row without a window; None if it takes one."""
-        at = self.of.get(report_row(kind))
+        """Return how the column is read from a kind of row without an entity, or None if it needs one."""
+        at = self.places.get(report_row(kind))
         if isinstance(at, str):
             return expression.plain(kind, at)
-        return expression.told(kind, self.name, at) if isinstance(at, ColumnReader) else None
+        return expression.computed(kind, self.name, at) if isinstance(at, ColumnReader) else None
 
     def reads(self, kind: type[Row]) -> tuple[str, ...]:
-        """The columns of the row that its expression reads."""
-        at = self.of[kind]
+        """Return the columns of the row that the expression reads."""
+        at = self.places[kind]
         return at.reads if isinstance(at, ColumnReader) else (str(at),)
 
-    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
-        """The column's value. Raises the `UpstreamError` that kept it away, if one did."""
-        value: Any = UNASKED
-        told = window.told.get(self.name)
-        if told is not None:
-            sound(told)
-        for row in window.rows:
+    def read(self, entity: "Entity", info: Info[Session, Any]) -> Any:
+        """Return the column's value. Raise the `UpstreamError` of the report that should have it."""
+        value: Any = NOT_GIVEN
+        given = entity.given.get(self.name)
+        if given is not None:
+            sound(given)
+        for row in entity.rows:
             reader = self.readers.get(type(row))
             if reader is not None:
                 value = reader(row)
@@ -87,188 +81,42 @@ class RowColumn:
                     if value.__class__ is BadValue:
                         raise value.error
                     return value
-        if told is None and value is not None:
-            for kind, failure in window.failures.items():
+        if given is None and value is not None:
+            for kind, failure in entity.failures.items():
                 if kind in self.readers:
                     raise failure
-            if value is UNKNOWN and self.otherwise is not UNASKED:
+            if value is UNKNOWN and self.otherwise is not NOT_GIVEN:
                 return self.otherwise
             if value is UNKNOWN:
-                raise Incomplete(f"No report tells the {self.name} of {type(window).__name__} {window.identity}.")
-        return told
+                codes = ", ".join(dict.fromkeys(source.edge.report.code for source in entity.sources))
+                raise Incomplete(
+                    f"GameHub: no report ({codes}) has the {self.name} of {type(entity).__name__} {entity.identity}. "
+                    "Check it in GameHub, or select other fields."
+                )
+        return given
 
-    def fail(self, window: "Entity", selection: Selection = NOTHING) -> None:
-        """Raise the failure of a report that would have told what no row here tells."""
-        for kind, failure in window.failures.items():
-            here = self.told_by((type(row) for row in window.rows), selection)
-            if not self.tells(kind, selection) <= here:
+    def fail(self, entity: "Entity", selection: Selection = NOTHING) -> None:
+        """Raise the failure of a report that knows something of this column that no row here knows."""
+        for kind, failure in entity.failures.items():
+            here = self.paths_of_all((type(row) for row in entity.rows), selection)
+            if not self.paths(kind, selection) <= here:
                 raise failure
 
-    def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
-        """What of this column a kind of row tells: the paths of what is selected below, "" for the column itself."""
+    def paths(self, kind: type[Row], selection: Selection) -> frozenset[str]:
+        """Return what a kind of row knows of this column: the selected paths below it, and "" for the column itself."""
         return ITSELF if kind in self.readers else NO_PATHS
 
-    @property
-    def demanding(self) -> bool:
-        """Whether it may demand a kind of row."""
-        return False
+    def paths_of_all(self, kinds: Iterable[type[Row]], selection: Selection) -> frozenset[str]:
+        """Return what several kinds of row know together."""
+        return NO_PATHS.union(*(self.paths(kind, selection) for kind in kinds))
 
-    def demands(self, window: "Entity") -> Iterable[type[Row]]:
+    def demands(self, entity: "Entity") -> Iterable[type[Row]]:
         """Return the kinds of row without which this column would depend on what else was read of the entity."""
         return ()
 
-    def told_by(self, kinds: Iterable[type[Row]], selection: Selection) -> frozenset[str]:
-        """What several kinds of row tell together."""
-        return NO_PATHS.union(*(self.tells(kind, selection) for kind in kinds))
-
-
-@dataclass(slots=True, eq=False)
-class MomentColumn(RowColumn):
-    """A column of time: microseconds in the row, on the wall clock of the business in the graph."""
-
-    def expression(self, kind: type[Row], session: Session) -> Expression | None:
-        at = self.of.get(report_row(kind))
-        return expression.moment(kind, at, session.zone) if isinstance(at, str) else None
-
-    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
-        microseconds = RowColumn.read(self, window, info)
-        return None if microseconds is None else info.context.moment(microseconds)
-
-
-@dataclass(slots=True, eq=False)
-class NestedPart(RowColumn):
-    """A column of objects that stand inside the row: another window each, on the rows named in `kinds`.
-
-    Where two reports each tell a part of the objects, a window stands on both. `settled` names the kind of row that has
-    the last word about an entity, though other reports tell more, or None. `bridge` is a kind of row that tells which
-    objects of two other reports are the same.
-    """
-
-    window: type["Entity"] = None  # type: ignore[assignment]
-    kinds: Mapping[type[Row], type[Row]] = None  # type: ignore[assignment]
-    settled: Callable[["Entity"], type[Row] | None] = lambda window: None
-    bridge: type[Row] | None = None
-
-    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
-        rows = [row for row in window.rows if type(row) in self.readers]
-        settled = self.settled(window)
-        if settled is not None:
-            if (failure := window.failures.get(settled)) is not None:
-                raise failure
-            rows = [row for row in rows if type(row) is settled] or rows
-        found = [value for row in rows if (value := sound(self.readers[type(row)](row))) is not None]
-        tried = {self.kinds[kind]: error for kind, error in window.failures.items() if kind in self.kinds}
-        if not found:
-            self.fail(window)
-            return None
-        if settled is not None and type(rows[0]) is settled:
-            tried = {}
-        if isinstance(found[0], list):
-            objects = joined(found, self.window.join_keys)
-            window.session.nodes.take(len(objects))
-            return [self._object(window, each, tried) for each in objects]
-        return self.window.on(*found, session=window.session, tried=tried)
-
-    def _object(self, window: "Entity", each: Joined, tried: Mapping[type[Row], UpstreamError]) -> "Entity":
-        if each.unjoined:
-            tried = {**tried, **{kind: self._apart() for kind in each.unjoined}}
-        return self.window.on(*each.rows, session=window.session, tried=tried)
-
-    def _apart(self) -> UpstreamError:
-        name = self.window.__name__
-        return Incomplete(f"Two reports list several objects of type {name} that nothing tells apart: not joined.")
-
-    @property
-    def demanding(self) -> bool:
-        return self.bridge is not None
-
-    def demands(self, window: "Entity") -> Iterable[type[Row]]:
-        settled = self.settled(window)
-        if settled is not None:
-            yield settled
-        elif self.bridge is not None and len(window.rows) > 1:
-            rows = [row for row in window.rows if type(row) in self.readers]
-            try:
-                found = [value for row in rows if (value := sound(self.readers[type(row)](row))) is not None]
-            except UpstreamError:
-                return  # a bad value, which reading the column tells
-            if len(found) > 1 and any(each.unjoined for each in joined(found, self.window.join_keys)):
-                yield self.bridge
-
-    def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
-        if kind not in self.readers:
-            return NO_PATHS
-        inner, columns = self.kinds[kind], self.window.columns
-        below = {
-            f"{name}.{path}"
-            for name, selected in selection.items()
-            if name in columns
-            for path in columns[name].tells(inner, selected)
-        }
-        return ITSELF | below
-
-
-@dataclass(slots=True, eq=False)
-class EntityLink(RowColumn):
-    """A column that leads to another entity: what the row tells of it, by the names of that entity's columns."""
-
-    target: str = ""
-    links: Mapping[type[Row], Mapping[str, Read]] = None  # type: ignore[assignment]
-
-    def expression(self, kind: type[Row], session: Session) -> Nested | None:
-        told = self.of.get(report_row(kind))
-        if not isinstance(told, Mapping):
-            return None
-        fields = {to_camel_case(name): expression.plain(kind, at) for name, at in told.items()}
-        found = {name: field for name, field in fields.items() if field is not None}
-        if len(found) < len(fields):
-            return None
-        return Nested(found, " and ".join(f"({field.code}) is None" for field in found.values()))
-
-    def reads(self, kind: type[Row]) -> tuple[str, ...]:
-        return tuple(cast(Mapping[str, str], self.of[kind]).values())
-
-    def read(self, window: "Entity", info: Info[Session, Any]) -> Any:
-        target = WINDOWS[self.target]
-        told: dict[str, Any] = {}
-        for row in window.rows:
-            for name, reader in self.links.get(type(row), _NOTHING).items():
-                if name not in told and (value := reader(row)) is not None:
-                    told[name] = value  # a bad value, too: whoever reads it gets its error
-        known: Entity | None = window.told.get(self.name)
-        selection = select(info)
-        id = told.get("id")
-        if known is not None and (id is None or (not isinstance(id, BadValue) and id == known.identity)):
-            linked = known
-        elif told:
-            linked = target.tell(told, session=window.session, interval=window.interval)
-        else:
-            self.fail(window, selection)
-            return None
-        if not linked.gaps(selection):
-            return linked
-        if not linked.findable:
-            self.fail(window, selection)
-            return None
-        return _completed(linked, selection)
-
-    def tells(self, kind: type[Row], selection: Selection) -> frozenset[str]:
-        told = self.links.get(kind)
-        if told is None:
-            return NO_PATHS
-        names = {to_camel_case(name) for name in told}
-        # Without the id the rest of the entity is out of reach: such a row serves if it tells all that is selected.
-        return ITSELF if "id" in told or selection.keys() - {"__typename"} <= names else NO_PATHS
-
-
-_NOTHING: Mapping[str, Any] = {}
-
-
-async def _completed(window: "Entity", selection: Selection) -> "Entity":
-    # The links of one tick are completed together: what one call tells of all of them is not asked for one by one.
-    loader = window.session.gathered((type(window), id(selection)), partial(complete, selection=selection))
-    await asyncio.shield(loader.load(window))
-    return window
+    def is_decided(self, entity: "Entity", kinds: Collection[type[Row]]) -> bool:
+        """Return whether one of these kinds of row decides the column, so that no other report is needed."""
+        return False
 
 
 class ColumnField(StrawberryField):
@@ -276,7 +124,7 @@ class ColumnField(StrawberryField):
 
     @property
     def column(self) -> RowColumn:
-        """The column this field reads."""
+        """Return the column that this field reads."""
         return self.metadata["column"]
 
     @property
@@ -289,55 +137,63 @@ class ColumnField(StrawberryField):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntitySource:
-    """A report that tells more of an entity, and how to find the entity's row in it.
+    """A report that knows more of an entity, and the way to the entity's row in it.
 
-    `edge`, `key` and `interval` (which may be a bad value) say which rows are read, `column` and `value` which of them
-    is the entity's. `after`
-    names the kinds of row that `key` and `interval` are taken from, where the id alone does not lead there.
+    `edge`, `key` and `interval` (which may be a bad value) say which rows are read. `column` and `value` say which of
+    them is the entity's row. If the id alone does not lead there, `after` names the kinds of row that `key` and
+    `interval` are taken from.
     """
 
     row: type[Row]
     edge: ReportEdge
-    key: Callable[[Any], Any] = lambda window: window.identity
+    key: Callable[[Any], Any] = lambda entity: entity.identity
     column: str = "id"
-    value: Callable[[Any], Any] = lambda window: window.identity
-    interval: Callable[[Any], Interval | BadValue | None] = lambda window: None
+    value: Callable[[Any], Any] = lambda entity: entity.identity
+    interval: Callable[[Any], Interval | BadValue | None] = lambda entity: None
     after: tuple[type[Row], ...] = ()
 
-    def offered(self, window: "Entity") -> bool:
-        """Whether there is a period to read it for, if it needs one."""
-        return bool(self.after) or self.edge.report.frame is None or self.interval(window) is not None
+    def has_period(self, entity: "Entity") -> bool:
+        """Return whether there is a period to read the report for, if it needs one."""
+        return bool(self.after) or self.edge.report.frame is None or self.interval(entity) is not None
 
-    def price(self, windows: Sequence["Entity"]) -> float:
-        """What it would cost to read it for these windows, in seconds."""
-        session = windows[0].session
+    def price(self, entities: Sequence["Entity"]) -> float:
+        """Return what it would cost to read the report for these entities, in seconds."""
+        session = entities[0].session
         keys: dict[Interval | None, set[Any]] = {}
-        for window in windows:
-            key, interval = self.key(window), self.interval(window)
+        for entity in entities:
+            key, interval = self.key(entity), self.interval(entity)
             if isinstance(key, BadValue) or isinstance(interval, BadValue):
-                continue  # nothing can be read by it
-            # What stands on another report's row has no key yet; it will have one a window.
-            keys.setdefault(interval, set()).add(key if key is not None else id(window))
+                continue  # nothing can be read with a bad value
+            # A source that needs another report's row has no key yet. It will have one for each entity.
+            keys.setdefault(interval, set()).add(key if key is not None else id(entity))
         return sum(session.price(self.edge, found, interval) for interval, found in keys.items())
 
-    async def load(self, window: "Entity") -> Row | None:
-        """The entity's row in this report, or None if it does not stand there."""
-        key = sound(self.key(window))
+    async def load(self, entity: "Entity") -> Row | None:
+        """Return the entity's row in this report, or None if the report does not have it."""
+        key = sound(self.key(entity))
         if key is None:
             return None
-        interval = self.interval(window)
+        interval = self.interval(entity)
         if isinstance(interval, BadValue):
             raise interval.error
-        rows: KeyRows = await window.session.rows(Lookup(self.edge, interval), key, type(window).__name__)
-        row: Row | None = rows.find(self.column, self.value(window))
+        # An entity is completed with all entities of its level, so its key is one of a level's keys.
+        (rows,) = await entity.session.rows_of(Lookup(self.edge, interval), (key,), None, type(entity).__name__)
+        if isinstance(rows, Exception):
+            raise rows
+        row: Row | None = rows.find(self.column, self.value(entity))
         return row
 
 
-WINDOWS: dict[str, type["Entity"]] = {}
+# All entity types, by name: a relation names its target, so that no two modules import each other.
+ENTITIES: dict[str, type["Entity"]] = {}
 
 
 class Entity:
-    """What all types of the graph are: the rows they stand on, and what the parent told of them."""
+    """An object of the graph: the rows that it stands on, and the values that its parent gave.
+
+    `given` has the parent's values by column name. `interval` is the period that the rows were read for. `tried` has
+    the reports that were read, each with its error if it failed. `loading` has the reports that are being read now.
+    """
 
     columns: ClassVar[dict[str, RowColumn]] = {}
     kinds: ClassVar[tuple[type[Row], ...]] = ()
@@ -347,10 +203,10 @@ class Entity:
     join_keys: ClassVar[tuple[Key, ...]] = ()
     session: Session
     rows: tuple[Row, ...]
-    told: dict[str, Any]
+    given: dict[str, Any]
     interval: Interval | None
     tried: dict[type[Row], UpstreamError | None]
-    loading: tuple[asyncio.Future[None], ...] = ()  # the reports that are being read for it
+    loading: tuple[asyncio.Future[None], ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -359,12 +215,12 @@ class Entity:
             if isinstance(value, ColumnField):
                 value.column.name = name
                 cls.columns[value.graphql_name or to_camel_case(name)] = value.column
-        cls.kinds = tuple(dict.fromkeys(kind for column in cls.columns.values() for kind in column.of))
+        cls.kinds = tuple(dict.fromkeys(kind for column in cls.columns.values() for kind in column.places))
         cls.unsure = tuple(name for name, column in cls.columns.items() if column.unsure)
         cls.demanding = tuple(
             name for name, column in cls.columns.items() if type(column).demands is not RowColumn.demands
         )
-        WINDOWS[cls.__name__] = cls
+        ENTITIES[cls.__name__] = cls
 
     @classmethod
     def on(
@@ -372,60 +228,60 @@ class Entity:
         *rows: Row,
         session: Session,
         interval: Interval | None = None,
-        told: dict[str, Any] | None = None,
+        given: dict[str, Any] | None = None,
         tried: Mapping[type[Row], UpstreamError] | None = None,
     ) -> Self:
-        """A window on rows of one entity; `interval` is the period that they were read for."""
-        window = cls.__new__(cls)
-        window.session = session
-        window.rows = rows
-        window.told = told or {}
-        window.interval = interval
-        window.tried = dict(tried) if tried else {}
-        return window
+        """Return the entity that stands on these rows; `interval` is the period that they were read for."""
+        entity = cls.__new__(cls)
+        entity.session = session
+        entity.rows = rows
+        entity.given = given or {}
+        entity.interval = interval
+        entity.tried = dict(tried) if tried else {}
+        return entity
 
     @classmethod
-    def tell(cls, told: dict[str, Any], *, session: Session, interval: Interval | None = None) -> Self:
-        """A window on nothing yet but what its parent's row told."""
-        return cls.on(session=session, interval=interval, told=told)
+    def of(cls, given: dict[str, Any], *, session: Session, interval: Interval | None = None) -> Self:
+        """Return the entity of which only some values are known, such as its id, and no row yet."""
+        return cls.on(session=session, interval=interval, given=given)
 
     @property
     def identity(self) -> Any:
-        """The upstream's own id, or None where the parent did not tell it."""
+        """Return the upstream's own id, or None if it is not known."""
         readers = self.columns["id"].readers if "id" in self.columns else {}
         for row in self.rows:
             reader = readers.get(type(row))
             if reader is not None:
                 return reader(row)
-        return self.told.get("id")
+        return self.given.get("id")
 
     @property
     def failures(self) -> dict[type[Row], UpstreamError]:
-        """The reports that were read in vain, and why."""
+        """Return the reports that could not be read, each with its error."""
         return {kind: error for kind, error in self.tried.items() if error is not None}
 
     @property
     def findable(self) -> bool:
-        """Whether enough is known to look the entity up."""
+        """Return whether enough is known to look the entity up."""
         return self.identity is not None
 
     @classmethod
     def implied(cls, selection: Selection, session: Session) -> frozenset[str]:
-        """Columns that selected relations stand on, though nobody selected them."""
+        """Return the columns that selected relations need, although they are not selected themselves."""
         return frozenset()
 
     @classmethod
-    def told_whole(cls, kind: type[Row], selection: Selection, told: Collection[str]) -> bool:
-        """Whether a kind of row tells all that is selected, beside what the parent tells."""
+    def is_covered(cls, kind: type[Row], selection: Selection, given: Collection[str]) -> bool:
+        """Return whether a kind of row knows all that is selected, apart from the columns that the parent gives."""
         rest = {source.row for source in cls.sources} - {kind}
         return all(
-            column.told_by(rest, below) <= column.tells(kind, below)
+            column.paths_of_all(rest, below) <= column.paths(kind, below)
             for name, below in selection.items()
-            if (column := cls.columns.get(name)) is not None and column.name not in told
+            if (column := cls.columns.get(name)) is not None and column.name not in given
         )
 
     def gaps(self, selection: Selection) -> frozenset[tuple[str, str]]:
-        """What is selected and some report may tell, but nothing here does: columns, with the paths below them."""
+        """Return what is selected and not known here, but may be in some report: columns, with the paths below them."""
         gaps = self.missing(selection)
         unsure = [(name, "") for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
         demanded = self._demanded(selection) if self.demanding else ()
@@ -435,17 +291,14 @@ class Entity:
         names = [name for name in self.demanding if name in selection and self.rows]
         open_kinds = {source.row for source in self.open_sources()} if names else set()
         return [
-            (name, _DEMANDED + kind.__name__)
-            for name in names
-            for kind in self.columns[name].demands(self)
-            if kind in open_kinds
+            (name, demand(kind)) for name in names for kind in self.columns[name].demands(self) if kind in open_kinds
         ]
 
     def missing(self, selection: Selection) -> frozenset[tuple[str, str]]:
-        """The same by the kinds of the rows alone, whatever these turn out not to tell."""
+        """Return the gaps that follow from the kinds of the rows alone, whatever the rows contain."""
         kinds = tuple(report_row(type(row)) for row in self.rows)
         implied = self.implied(selection, self.session)
-        place = (type(self), kinds, frozenset(self.tried), frozenset(self.told), self.interval is None, implied)
+        place = (type(self), kinds, frozenset(self.tried), frozenset(self.given), self.interval is None, implied)
         memo = selection.memo
         gaps: frozenset[tuple[str, str]] | None = memo.get(place)
         if gaps is None:
@@ -453,12 +306,12 @@ class Entity:
         return gaps
 
     def open_sources(self) -> list[EntitySource]:
-        """The reports that may still tell more: neither read nor tried in vain."""
+        """Return the reports that may still know more: those that were not read and not tried."""
         kinds = {report_row(type(row)) for row in self.rows}
         return [
             source
             for source in self.sources
-            if source.row not in kinds and source.row not in self.tried and source.offered(self)
+            if source.row not in kinds and source.row not in self.tried and source.has_period(self)
         ]
 
     def _gaps(self, kinds: Sequence[type[Row]], selection: Selection) -> Iterator[tuple[str, str]]:
@@ -468,209 +321,25 @@ class Entity:
             wanted.setdefault(name, NOTHING)
         for name, below in wanted.items():
             column = self.columns.get(name)
-            if column is None or column.name in self.told:
+            if column is None or column.name in self.given or column.is_decided(self, kinds):
                 continue
-            if isinstance(column, NestedPart) and column.settled(self) in kinds:
-                continue
-            for path in column.told_by(others, below) - column.told_by(kinds, below):
+            for path in column.paths_of_all(others, below) - column.paths_of_all(kinds, below):
                 yield name, path
 
     def _is_unsure(self, column: RowColumn) -> bool:
         try:
             values = [reader(row) for row in self.rows if (reader := column.readers.get(type(row)))]
         except UpstreamError:
-            return False  # a bad value, which reading the column tells
+            return False  # a bad value: the error appears where the column is read
         unknown = bool(values) and all(value is UNKNOWN for value in values)
         return unknown and any(source.row in column.readers for source in self.open_sources())
 
 
-async def complete(windows: Sequence[Entity], selection: Selection) -> bool:
-    """Read whatever selected columns the windows lack, from the cheapest reports that tell them; False if none is.
-
-    A report that fails is remembered, and raised when one of its columns is read: it fails these columns and no others.
-    Where a report turns out not to tell a column after all, the next one is asked. Two fields may complete one window
-    at the same time: each waits for what the other reads.
-    """
-    loaded = False
-    while True:
-        if loads := list(_loads(await _alike(windows, selection), selection)):
-            loaded = True
-            if len(loads) == 1:
-                await _load(*loads[0])
-            else:
-                await asyncio.gather(*(_load(window, source) for window, source in loads))
-        elif loading := [load for window in windows for load in window.loading]:
-            await asyncio.wait(loading)
-        else:
-            return loaded
+def demand(kind: type[Row]) -> str:
+    """Return what stands instead of a path in a gap where a column demands a kind of row."""
+    return _DEMANDED + kind.__name__
 
 
-# What windows lack: the kinds of their rows, the reports that were tried, and the gaps.
-_Lack = tuple[tuple[type[Row], ...], frozenset[type[Row]], frozenset[tuple[str, str]]]
-
-
-async def _alike(windows: Sequence[Entity], selection: Selection) -> dict[_Lack, list[Entity]]:
-    """Return the windows that lack something, those together that lack the same; others have turns meanwhile."""
-    alike: dict[_Lack, list[Entity]] = {}
-    if len(windows) <= TURN:
-        _add_alike(alike, windows, selection)
-        return alike
-    session = windows[0].session
-    # What others ask for meanwhile is one batch with what is asked for these.
-    session.gathering += 1
-    try:
-        for begin in range(0, len(windows), TURN):
-            _add_alike(alike, windows[begin : begin + TURN], selection)
-            await asyncio.sleep(0)
-    finally:
-        session.gathering -= 1
-    return alike
-
-
-def _add_alike(alike: dict[_Lack, list[Entity]], windows: Sequence[Entity], selection: Selection) -> None:
-    for window in windows:
-        gaps = window.gaps(selection)
-        if gaps:
-            alike.setdefault((tuple(map(type, window.rows)), frozenset(window.tried), gaps), []).append(window)
-
-
-def _loads(alike: Mapping[_Lack, list[Entity]], selection: Selection) -> Iterator[tuple[Entity, EntitySource]]:
-    """The reports to read next, each for the windows that lack it. Windows that lack the same are planned as one."""
-    for (_, _, gaps), members in alike.items():
-        for source in _chosen(members, gaps, selection):
-            for window in members:
-                yield window, source
-
-
-def _chosen(windows: Sequence[Entity], gaps: Iterable[tuple[str, str]], selection: Selection) -> Sequence[EntitySource]:
-    """The reports to read next for what windows of one kind lack."""
-    first = windows[0]
-    sources = first.open_sources()
-    prices = {source: source.price(windows) for source in sources} if len(sources) > 1 else dict.fromkeys(sources, 0.0)
-
-    def serving(name: str, path: str) -> list[EntitySource]:
-        if path.startswith(_DEMANDED):
-            return [source for source in sources if source.row.__name__ == path.removeprefix(_DEMANDED)]
-        below = selection.get(name, NOTHING)
-        return [source for source in sources if path in first.columns[name].tells(source.row, below)]
-
-    chosen = cover([serving(name, path) for name, path in gaps], prices)
-    # What stands on another report's row waits for it, and brings it along if nobody else does.
-    here = {type(row) for row in first.rows}
-    ready = [source for source in chosen if not source.after or not here.isdisjoint(source.after)]
-    waiting = [source for source in chosen if source not in ready]
-    earlier = [next((other for other in sources if other.row in source.after), source) for source in waiting]
-    return tuple(dict.fromkeys([*ready, *earlier]))
-
-
-async def _load(window: Entity, source: EntitySource) -> None:
-    window.tried[source.row] = None
-    done = asyncio.get_running_loop().create_future()
-    window.loading = (*window.loading, done)
-    try:
-        row = await source.load(window)
-    except UpstreamError as error:
-        window.tried[source.row] = error
-    else:
-        if row is not None:
-            # In the order in which columns name reports: which answer came first makes no difference.
-            order = type(window).kinds
-            rows = (*window.rows, row)
-            window.rows = tuple(sorted(rows, key=lambda row: order.index(report_row(type(row)))))
-    finally:
-        done.set_result(None)
-        window.loading = tuple(load for load in window.loading if load is not done)
-
-
-def identities(windows: Sequence[Entity]) -> list[Any]:
-    """The upstream's own ids of some entities."""
-    return [window.identity for window in windows]
-
-
-async def lookup(window: Entity, selection: Selection) -> Entity | None:
-    """The entity of this id as selected, or None if the upstream knows none.
-
-    If nothing but the id is selected, the cheapest report says whether it exists. If no report answers, the relations
-    that are selected may still be found; raises the `UpstreamError` if there are none.
-    """
-    if not await complete((window,), selection) and not window.rows:
-        await _load(window, min(window.open_sources(), key=lambda source: _remoteness(source, window)))
-    if window.rows:
-        return window
-    relations = selection.keys() - window.columns.keys() - {"__typename", "nodeId"}
-    for failure in window.failures.values():
-        if not relations:
-            raise failure
-        return window
-    return None
-
-
-def _remoteness(source: EntitySource, window: Entity) -> tuple[bool, bool, float]:
-    """The nearest report is one that is found by what is known, and by the id alone; then the cheapest."""
-    return source.key(window) is None, bool(source.after), source.price([window])
-
-
-def _reader(at: "str | Read | ColumnReader") -> Read:
-    if isinstance(at, ColumnReader):
-        return at.read
-    if not isinstance(at, str):
-        return at
-    name = at
-    return lambda row: getattr(row, name)
-
-
-def column(
-    of: Mapping[type[Row], str | Read | ColumnReader],
-    description: str,
-    *,
-    unsure: bool = False,
-    otherwise: Any = UNASKED,
-    decimals: int | None = None,
-    during: str | None = None,
-) -> Any:
-    """A field that reads a column of the row: by its name there, or by a function, `unsure` if it may say UNKNOWN.
-
-    `otherwise` is the value where every report says UNKNOWN; without it, that is an error.
-    """
-    readers = {kind: _reader(at) for kind, at in of.items()}
-    found = RowColumn(readers, unsure=unsure, otherwise=otherwise, of=of)
-    return _field(found, description, {DECIMALS: decimals, SELECTED_BY: during})
-
-
-def moment(of: Mapping[type[Row], str | Read | ColumnReader], description: str, *, during: str | None = None) -> Any:
-    """A field that reads a moment."""
-    found = MomentColumn({kind: _reader(at) for kind, at in of.items()}, of=of)
-    return _field(found, description, {SELECTED_BY: during})
-
-
-def part(
-    window: type[Entity],
-    of: Mapping[type[Row], tuple[str | Read, type[Row]]],
-    description: str,
-    *,
-    settled: Callable[[Any], type[Row] | None] = lambda window: None,
-    bridge: type[Row] | None = None,
-) -> Any:
-    """A field of objects inside the row: where they stand, and the kind of row that they are."""
-    readers = {kind: _reader(at) for kind, (at, _) in of.items()}
-    kinds = {kind: inner for kind, (_, inner) in of.items()}
-    return _field(NestedPart(readers, window=window, kinds=kinds, settled=settled, bridge=bridge), description)
-
-
-def link(target: str, tells: Mapping[type[Row], Mapping[str, str | Read]], description: str) -> Any:
-    """A field that leads to another entity: what the row tells of it, by the names of the entity's own columns."""
-    readers = {kind: {name: _reader(at) for name, at in told.items()} for kind, told in tells.items()}
-    keys: dict[type[Row], Read] = {kind: told.get("id", lambda row: None) for kind, told in readers.items()}
-    # What stands in the row by name can be read without an object.
-    of = {
-        kind: cast(Mapping[str, str], told)
-        for kind, told in tells.items()
-        if all(isinstance(at, str) for at in told.values())
-    }
-    return _field(EntityLink(keys, target=target, links=readers, of=of), description)
-
-
-def _field(column: RowColumn, description: str, declared: Mapping[str, Any] = _NOTHING) -> Any:
-    offer = BatchHint(read=column.read, waits=isinstance(column, EntityLink))
-    given = {name: value for name, value in declared.items() if value is not None}
-    return ColumnField(description=description, metadata={"column": column, OFFER: offer, **given})
+def identities(entities: Sequence[Entity]) -> list[Any]:
+    """Return the upstream's own ids of some entities."""
+    return [entity.identity for entity in entities]

@@ -1,4 +1,4 @@
-"""How an error looks in an answer: a message that says what to do, and a code in `extensions.code`.
+"""Errors in answers: each has a message that says what to do, and a code in `extensions.code`.
 
 | code                     | meaning                                                                  |
 |--------------------------|--------------------------------------------------------------------------|
@@ -34,14 +34,14 @@ log = structlog.get_logger("gamehub_graph")
 
 
 class BadUserInput(GraphQLError):
-    """An argument that cannot be used. The message tells what would be right."""
+    """An argument that cannot be used. The message says what is correct."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, extensions={"code": "BAD_USER_INPUT"})
 
 
 def finish(error: GraphQLError, *, quiet: bool = False) -> None:
-    """Give an error its code, and take out of it what is nobody's business; `quiet` leaves it out of the log, too."""
+    """Give an error its code and remove internal details. If `quiet`, do not log the fault."""
     cause: Any = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -62,7 +62,7 @@ def finish(error: GraphQLError, *, quiet: bool = False) -> None:
     elif isinstance(error, GraphQLSyntaxError):
         error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
     elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
-        # Only what runs has a path: this failed before, on a variable (whose value has no place in it) or its text.
+        # An error of the execution has a path. An error without a path concerns the document or a variable.
         variable = not error.nodes or " has invalid value" in error.message
         error.extensions = {"code": "BAD_USER_INPUT" if variable else "GRAPHQL_VALIDATION_FAILED"}
     elif cause is None or isinstance(cause, GraphQLError):

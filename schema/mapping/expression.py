@@ -1,4 +1,4 @@
-"""How a column of a row reads as an expression, so that no object need be made to read it."""
+"""Read a column of a row with an expression, so that no object has to be made for it."""
 
 import re
 import types
@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from engine.offer import Expression
+from engine.batch_hint import Expression
 from upstream.decoding import clock
 from upstream.decoding.money import AMOUNTS
 from upstream.decoding.partial_row import PartialRow, RawForm, form, report_row
 from upstream.reports.rows import ColumnKind, Row
 
-# What the decoder makes of an open column: its type, and whether it may be None although it must be there.
+# The type that the decoder gives to the values of a column of this kind.
 _KINDS: dict[ColumnKind, type] = {
     ColumnKind.NO_ID: int,
     ColumnKind.CODE: str,
@@ -29,10 +29,10 @@ _AMOUNTS = {"amounts": AMOUNTS}
 
 @dataclass(frozen=True, slots=True)
 class ColumnReader:
-    """A column that a function reads off the row: the columns of the row that it reads, and what it proves.
+    """A column that a function computes from the row: the columns that it reads, and the type that it proves.
 
-    `code` says the same over `row`, for where a call would cost more than what it does; it refers to `names`. `sure`
-    says of rows whether the function knows the column of each of them.
+    `code` is the same computation as an expression over `row` and `names`, for functions that cost less than their
+    call. `sure` returns whether the function knows the value for each of some rows.
     """
 
     read: Callable[[Any], Any]
@@ -46,7 +46,7 @@ class ColumnReader:
 
 @cache
 def plain(kind: type[Row], name: str) -> Expression | None:
-    """A column of the row itself; None where the decoder has not proved its type."""
+    """Return the expression of a column of the row itself, or None if the decoder did not prove its type."""
     whole = report_row(kind)
     hint = typing.get_type_hints(whole, include_extras=True).get(name)
     field = next((field for field in msgspec.structs.fields(whole) if field.name == name), None)
@@ -70,12 +70,12 @@ def _is_union(hint: Any) -> bool:
 
 
 def _plain(hint: Any) -> Any:
-    """A type without what is annotated to it."""
+    """Return a type without its annotations."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
-def told(kind: type[Row], name: str, column: ColumnReader) -> Expression | None:
-    """A column that a function reads, under a name of its own."""
+def computed(kind: type[Row], name: str, column: ColumnReader) -> Expression | None:
+    """Return the expression of a column that a function computes."""
     if column.code:
         code, names = column.code, dict(column.names)
         for read in column.reads:
@@ -90,7 +90,7 @@ def told(kind: type[Row], name: str, column: ColumnReader) -> Expression | None:
 
 
 def moment(kind: type[Row], name: str, zone: ZoneInfo) -> Expression | None:
-    """A moment, written on the wall clock of a zone."""
+    """Return the expression of a moment, written in a time zone."""
     found = plain(kind, name)
     if found is None or found.proves is not int:
         return None

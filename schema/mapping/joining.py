@@ -1,6 +1,7 @@
-"""Objects that several reports list: which row of one report is the same object as which row of another (C32).
+"""Join the rows of several reports that describe the same object, such as a prize or a winner.
 
-Objects are joined by what tells them apart, never by their position. Pure: it reads rows and calls nothing.
+Objects are joined by the values that identify them, never by their position. These functions are pure: they read rows
+and call nothing.
 """
 
 from collections import defaultdict
@@ -16,18 +17,18 @@ Key = Callable[[Row], Hashable | None]
 
 @dataclass(slots=True)
 class Joined:
-    """One object: its rows, and the kinds of row that hold one for it that could not be told from others."""
+    """One object: its rows, and the kinds of row that have it too, but could not be told apart from others."""
 
     rows: tuple[Row, ...]
     unjoined: set[type[Row]] = field(default_factory=set)
 
 
 def joined(lists: Sequence[Sequence[Row]], keys: Sequence[Key]) -> list[Joined]:
-    """Join the objects that several reports list. The longest list says which objects there are, and their order.
+    """Join the objects that several reports list. The longest list decides which objects there are, and their order.
 
-    `keys` are tried one after the other. A key joins two rows if each is the only one in its list that has the key's
-    value and is not joined yet. The last key says which rows may be the same object at all. Rows are joined with as
-    many objects where either are equal to each other: which is joined with which makes no difference then.
+    The `keys` are tried one after the other. A key joins two rows if each is the only unjoined row of its list with
+    that value of the key. The last key says which rows may be the same object at all. If all rows, or all objects, with
+    one value of the last key are equal to each other, they are joined in any order, because the result is the same.
     """
     first, *others = sorted(lists, key=len, reverse=True)
     objects = [Joined((row,)) for row in first]
@@ -61,7 +62,7 @@ def _join(objects: Sequence[Joined], rows: Sequence[Row], keys: Sequence[Key]) -
 
 
 def _alike(waiting: Sequence[Joined], left: Sequence[Row], key: Key) -> list[Row]:
-    """Join rows with as many objects where one side is all alike: any pairing says the same. Return the other rows."""
+    """Join rows with as many objects where all rows or all objects are equal. Return the other rows."""
     rest: list[Row] = []
     groups: defaultdict[Hashable, list[Row]] = defaultdict(list)
     for row in left:
@@ -85,7 +86,7 @@ def _equal(values: Sequence[Any]) -> bool:
 
 
 def _known(key: Key, row: Row) -> Hashable | None:
-    """Return what a key tells of a row; None if a bad value is a part of it."""
+    """Return the value of a key for a row, or None if a part of it is a bad value."""
     try:
         value = key(row)
         hash(value)
@@ -95,5 +96,5 @@ def _known(key: Key, row: Row) -> Hashable | None:
 
 
 def _value(each: Joined, key: Key) -> Hashable | None:
-    """Return the first value of a key that one of an object's rows tells."""
+    """Return the first value of a key that one of the object's rows has."""
     return next((value for row in each.rows if (value := _known(key, row)) is not None), None)

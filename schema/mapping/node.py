@@ -1,4 +1,4 @@
-"""The globally unique id of an entity: its type, its id, and what else it takes to find it again."""
+"""The globally unique id of an entity: its type, its id, and the other values that are needed to find it again."""
 
 import base64
 import binascii
@@ -15,21 +15,21 @@ class Node:
 
     @strawberry.field
     def node_id(self) -> strawberry.ID:
-        """The globally unique id, opaque: what `node(nodeId:)` takes."""
+        """The globally unique id. It is opaque; `node(nodeId:)` takes it."""
         return strawberry.ID(encode(type(self).__name__, *self.place()))
 
     def place(self) -> tuple[object, ...]:
-        """What leads to the entity: its id first."""
+        """Return the values that lead to the entity, its id first."""
         raise NotImplementedError
 
 
 def encode(*parts: object) -> str:
-    """The globally unique id of a type's name, an id and what follows."""
+    """Return the globally unique id of a type's name, an id and further parts."""
     return base64.urlsafe_b64encode(orjson.dumps([str(part) for part in parts])).decode().rstrip("=")
 
 
 def decode(node_id: str) -> tuple[str, ...]:
-    """The parts of a globally unique id. Raises `BadUserInput` for anything `encode` did not write."""
+    """Return the parts of a globally unique id. Raise `BadUserInput` for anything that `encode` did not write."""
     try:
         parts = orjson.loads(base64.b64decode(node_id + "=" * (-len(node_id) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):

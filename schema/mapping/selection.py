@@ -1,4 +1,4 @@
-"""What an operation selects below a field: a tree of field names, with `@skip` and `@include` carried out."""
+"""The fields that an operation selects below a field: a tree of field names, after `@skip` and `@include`."""
 
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cached_property
@@ -18,8 +18,8 @@ from graphql.execution.values import VariableValues, get_argument_values
 from strawberry import Info
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from engine.bounded_cache import BoundedCache
 from engine.direct import converter
-from engine.kept import BoundedCache
 from resolvers.session import Session
 
 Resolving = GraphQLResolveInfo[Session]
@@ -27,15 +27,15 @@ ABSTRACT = frozenset({"Node", "_Entity"})
 
 
 class Selection(dict[str, "Selection"]):
-    """Selected field names, each with what is selected below it. Aliases fall together under the field's name."""
+    """Selected field names, each with the selection below it. Several aliases of a field are merged under its name."""
 
     @cached_property
     def memo(self) -> dict[Hashable, Any]:
-        """What was found out about this selection, and does not depend on who asks."""
+        """Return the memo of facts about this selection that do not depend on the caller."""
         return {}
 
     def below(self, *paths: str) -> "Selection":
-        """What is selected at any of the dotted paths, merged."""
+        """Return the merged selection at the dotted paths."""
         merged = Selection()
         for path in paths:
             here: Selection | None = self
@@ -47,9 +47,9 @@ class Selection(dict[str, "Selection"]):
 
 
 def select(info: Info[Session, Any], *paths: str, on: str = "") -> Selection:
-    """The selection below the field that is being resolved, or below dotted paths from there.
+    """Return the selection below the current field, or below dotted paths from there.
 
-    `on` names the object type where the field's type is abstract, so that the fragments of other types are left out.
+    If the field's type is abstract, `on` names the object type, so that the fragments of other types are left out.
     """
     raw: Resolving = info._raw_info
     key = (on, paths, *map(id, raw.field_nodes))
@@ -66,7 +66,7 @@ def select(info: Info[Session, Any], *paths: str, on: str = "") -> Selection:
 
 
 def nodes_of(info: Info[Session, Any], name: str) -> list[FieldNode]:
-    """Return the nodes of a field that is selected below the field that is being resolved, those of aliases too."""
+    """Return the nodes of a field that is selected below the current field, under any alias."""
     raw: Resolving = info._raw_info
     key = (name, *map(id, raw.field_nodes))
     memo = _memo(raw)
@@ -90,7 +90,7 @@ def _nodes(info: Resolving, selection_set: SelectionSetNode | None, name: str) -
 
 
 def arguments(info: Info[Session, Any], kind: str, node: FieldNode) -> dict[str, Any]:
-    """Return the arguments of a field of a type, as its resolver takes them. Raises what is wrong with them."""
+    """Return the arguments of a field of a type, as its resolver takes them. Raise the error in them."""
     raw: Resolving = info._raw_info
     definition = raw.schema.get_type(kind).fields[node.name.value]  # type: ignore[union-attr]
     variables: Any = raw.variable_values
@@ -102,12 +102,14 @@ def arguments(info: Info[Session, Any], kind: str, node: FieldNode) -> dict[str,
 
 
 def _memo(info: Resolving) -> dict[Hashable, Any]:
-    """What was selected before: by any run of the operation, unless its directives make runs select differently."""
+    """Return the memo of selections. Executions of the same operation share it, unless directives change what they
+    select.
+    """
     operation = info.operation
     kept = _KEPT.get(id(operation))
     if kept is None or kept[0] is not operation:
         alike = not any(map(_directives, (operation, *info.fragments.values())))
-        # The node is kept with its selections, so that no other can come by its id.
+        # The node is stored with its selections, so that no other node can get its id.
         kept = operation, {} if alike else None
         _KEPT.keep(id(operation), kept, len(operation.loc.source.body) if operation.loc else 0)
     return info.context.memo if kept[1] is None else kept[1]
@@ -117,7 +119,7 @@ _KEPT: BoundedCache[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | No
 
 
 def _directives(node: Any) -> bool:
-    """Whether a field or a fragment below a node carries a directive."""
+    """Return whether a field or a fragment below a node has a directive."""
     for selected in node.selection_set.selections if node.selection_set else ():
         if selected.directives or (not isinstance(selected, FragmentSpreadNode) and _directives(selected)):
             return True
@@ -141,11 +143,11 @@ def _collect(info: Resolving, selection_set: SelectionSetNode | None, on: str, i
 def _included(info: Resolving, node: Any) -> bool:
     if not node.directives:
         return True
-    # Strawberry hands the coerced values on as they are, graphql-core keeps them in an object.
+    # Strawberry passes the coerced values themselves; graphql-core passes an object that contains them.
     values: Any = getattr(info.variable_values, "coerced", info.variable_values)
     for directive in node.directives:
         if directive.name.value in ("skip", "include"):
-            # Both have one argument, `if`, a variable or a literal.
+            # Both directives have one argument, `if`: a variable or a literal.
             condition: Any = directive.arguments[0].value
             truth = values[condition.name.value] if isinstance(condition, VariableNode) else condition.value
             if truth is (directive.name.value == "skip"):

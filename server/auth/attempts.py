@@ -4,7 +4,7 @@ import ipaddress
 import math
 import time
 
-from engine.kept import BoundedCache
+from engine.bounded_cache import BoundedCache
 
 AT_ONCE = 20
 SECONDS_EACH = 3.0

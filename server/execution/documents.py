@@ -9,7 +9,7 @@ from graphql.language.ast import QUERY_DOCUMENT_KEYS
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
-from engine.kept import BoundedCache
+from engine.bounded_cache import BoundedCache
 from server.execution.complexity import TOO_COMPLEX, TooComplex, check_document, check_text
 from server.execution.limits import ORDINARY, Limits
 from server.execution.validation import coded, validate

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from engine.kept import BoundedCache
+from engine.bounded_cache import BoundedCache
 from resolvers.caller import Caller
 from server.execution.examples import resolve
 from server.execution.execution import Executor

@@ -37,7 +37,7 @@ from graphql import (
 )
 from strawberry import Schema
 
-from schema.mapping.entity import DECIMALS, SELECTED_BY
+from schema.mapping.columns import DECIMALS, SELECTED_BY
 from server.execution.documents import prepare
 from server.execution.saved import BrokenQuery, SavedQuery
 from server.http.request_error import RequestError
@@ -67,7 +67,7 @@ SCALARS = {
     "Date": "date",
 }
 # Typed decimals have 38 digits: DuckDB reads wider ones as floats, and polars refuses them. 10 of them are after the
-# point, unless the field in the schema declares another number (`decimals` in `schema/mapping/entity.py`).
+# point, unless the field in the schema declares another number (`decimals` in `schema/mapping/columns.py`).
 PRECISION = 38
 SCALE = 10
 # Parameters of every table, so no variable may have these names.

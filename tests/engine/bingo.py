@@ -1,6 +1,7 @@
-"""Both upstreams in the process, made of a seed: rows whose ids join, and whatever can be wrong with rows and calls.
+"""Both upstreams inside the process, made from a seed: rows whose ids join, with every possible fault in rows and
+calls.
 
-Only what `upstream/decoding/decode.py` could have made stands in a row: the engine trusts what the decoder has proved.
+A row contains only what `upstream/decoding/decode.py` could have made: the engine trusts what the decoder has proved.
 """
 
 import asyncio
@@ -61,7 +62,7 @@ FAULTS: tuple[type[UpstreamError], ...] = (
 )  # fmt: skip
 TYPES = ("Bingo - Wager", "Bingo - Prize", "Bingo - Something New")
 BEYOND = 2**31
-# How many entities of each kind there are; an entity of one number is the same in every report.
+# The number of entities of each kind. An entity of one number is the same in every report.
 POOL = 4
 
 _ids = st.integers(1, POOL + 1)
@@ -110,16 +111,16 @@ class _Plausible(Visitor):
 
 
 def plausible(document: DocumentNode, seed: int) -> DocumentNode:
-    """The query with arguments that mostly lead to something: what is generated is mostly malformed as an id."""
+    """Return the query with arguments that mostly lead to something. Generated arguments are mostly malformed ids."""
     types = TypeInfo(schema._schema)
     changed: DocumentNode = visit(document, TypeInfoVisitor(types, _Plausible(types, random.Random(seed))))
     return changed
 
 
 class Narrow(Session):
-    """A session whose plans hang on nothing but what is asked: not on what else is asked at the same moment.
+    """A session whose plans depend only on the request, not on other requests at the same moment.
 
-    For the reports of these worlds do not agree with each other, and it is not the planner that is to be compared.
+    The reports of these worlds do not agree with each other, and the planner is not what is compared.
     """
 
     choose = staticmethod(lambda ways, before=None: ways[0])
@@ -129,19 +130,19 @@ class Narrow(Session):
 
 
 def session(seed: int) -> Session:
-    """A session over the world of a seed; of three worlds one has no faults in its calls."""
+    """Return a session over the world of a seed. One of three worlds has no faults in its calls."""
     return Narrow(World(seed, (0, 4, 15)[seed % 3]), UTC, now=NOW)
 
 
 class World:
-    """The upstreams. `rate` is how many of a hundred calls fail."""
+    """The upstreams. `rate` is the percentage of calls that fail."""
 
     def __init__(self, seed: int, rate: int) -> None:
         self.seed = seed
         self.rate = rate
 
     async def fetch(self, call: Call) -> Answer[Any]:
-        """The answer of a call: the same whenever it is asked for."""
+        """Return the answer of a call. It is the same every time."""
         call = checked(call)
         await asyncio.sleep(0)
         chance = random.Random(zlib.crc32(repr((self.seed, call.report.code, call.params)).encode()))
@@ -201,7 +202,7 @@ def _value(hint: Any, chance: random.Random) -> Any:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         options = typing.get_args(hint)
         if any(isinstance(option, type) and issubclass(option, rows.Row) for option in options):
-            # The decoder has taken the one object out of its list.
+            # The decoder has taken the only object out of its list.
             options = tuple(option for option in options if typing.get_origin(option) is not list)
         return _value(chance.choice(options), chance)
     if hint is type(None):

@@ -1,11 +1,11 @@
-"""The engine beside graphql-core: what both have to agree on, and what is left to either.
+"""Compare the engine with graphql-core: the points on which both must agree, and the points that each may decide.
 
-Data has to be the same JSON, key order included. Errors have to be the same, with one exception: where a null took its
-parents with it, graphql-core tells of whichever failure it came upon first, and of others that it met before. So it is
-run once more with no failure taking anything with it, which brings to light each failure that there is, and how far
-each would reach. Then exactly one failure has to be told of each place that is null because of one below it, it must be
-one that reaches up to this very place, and nothing may be told of what lies below. Everywhere else the choice is of
-one, so that the errors are those of graphql-core.
+The data must be the same JSON, including the order of keys. The errors must be the same, with one exception: where a
+null removes its parents, graphql-core reports the failure that it met first, and perhaps others before it. Therefore it
+runs once more with failures that remove nothing but their own place. This shows every failure, and how far each would
+reach. Then exactly one failure must be reported for each place that is null because of a place below it. This failure
+must reach up to exactly this place, and nothing below it may be reported. Everywhere else only one choice is possible,
+so the errors are those of graphql-core.
 """
 
 import json
@@ -26,7 +26,9 @@ Told = tuple[tuple[str | int, ...], str, str, str, str]
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison saw: the engine's data and errors, both contexts, and whether it was refused unrun."""
+    """The result of a comparison: the engine's data and errors, both contexts, and whether it was refused without
+    running.
+    """
 
     data: Any
     errors: list[GraphQLError]
@@ -36,12 +38,12 @@ class Compared:
 
     @property
     def wiped(self) -> bool:
-        """Whether a failure took more than its own place with it."""
+        """Return whether a failure removed more than its own place."""
         return not self.refused and any(_at(self.data, told(error)[0]) is not None for error in self.errors)
 
 
 def told(error: GraphQLError) -> Told:
-    """All that a client may see of an error, and what kind of exception was behind it."""
+    """Return all that a client can see of an error, and the kind of exception behind it."""
     return (
         tuple(error.path or ()),
         str([(place.line, place.column) for place in error.locations or ()]),
@@ -52,7 +54,7 @@ def told(error: GraphQLError) -> Told:
 
 
 def operation(document: DocumentNode) -> OperationDefinitionNode:
-    """The only operation of a document."""
+    """Return the only operation of a document."""
     (found,) = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
     return found
 
@@ -64,7 +66,7 @@ async def compare(
     variables: dict[str, Any],
     context: Callable[[], Any],
 ) -> Compared:
-    """Run an operation both ways, each in a context of its own, and assert that they agree."""
+    """Run an operation both ways, each with its own context, and assert that they agree."""
     ours, theirs = context(), context()
     result = await engine.run(document, operation(document), variables, ours)
     assert result is not None, engine.counts
@@ -86,7 +88,7 @@ async def core(
     context: Any,
     executor: type[Executor[Any]] | None = None,
 ) -> tuple[Any, list[GraphQLError]]:
-    """What graphql-core makes of an operation."""
+    """Return graphql-core's result of an operation."""
     found: Any = execute(
         schema._schema, document, variable_values=variables, context_value=context, executor_class=executor,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
@@ -97,7 +99,7 @@ async def core(
 
 
 def written(data: Any) -> str:
-    """Data as the JSON that a client gets."""
+    """Return data as the JSON that a client receives."""
     return json.dumps(data, ensure_ascii=False)
 
 
@@ -109,7 +111,7 @@ async def _possible(
     failures: Counter[Told] = Counter()
 
     class Thorough(Executor[Any]):
-        """graphql-core, but that a failure is null in its own place alone, whatever the type there."""
+        """graphql-core, except that a failure is null in its own place only, whatever the type there."""
 
         def complete_value(self, return_type: Any, details: Any, info: Any, path: Any, *rest: Any) -> Any:
             required.setdefault(tuple(path.as_list()), is_non_null_type(return_type))
@@ -124,7 +126,7 @@ async def _possible(
     await core(schema, document, variables, context, Thorough)
 
     def reach(failure: Told) -> tuple[str | int, ...]:
-        """The place that is null for a failure: the first above it that may be."""
+        """Return the place that is null because of a failure: the first nullable place above it."""
         place = failure[0]
         while place and required[place]:
             place = place[:-1]
@@ -132,7 +134,7 @@ async def _possible(
 
     reached = {failure: reach(failure) for failure in failures}
     nulls = set(reached.values())
-    # What lies below a place that is null is nobody's any more.
+    # The failures below a null place are not reported.
     topmost = {place for place in nulls if not any(place[:length] in nulls for length in range(len(place)))}
     assert not others - failures, f"graphql-core alone tells of {others - failures}"
     assert not mine - failures, f"nothing failed as told: {mine - failures}, but {failures}"
@@ -141,7 +143,7 @@ async def _possible(
 
 
 def _at(data: Any, path: tuple[str | int, ...]) -> object | None:
-    """None where a path of the data leads to a null, or something where it does not come that far."""
+    """Return None where a path of the data leads to a null, or something else where it does not go that far."""
     for step in path:
         if data is None:
             return path

@@ -1,4 +1,4 @@
-"""Nothing of one file's operations is left to another's tests."""
+"""The operations of one file leave nothing behind for the tests of another file."""
 
 import gc
 from collections.abc import Iterator
@@ -8,6 +8,6 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def left_behind() -> Iterator[None]:
-    """The coroutines that graphql-core leaves behind are gone while their warnings are still expected."""
+    """Remove the coroutines that graphql-core leaves behind while their warnings are still expected."""
     yield
     gc.collect()

@@ -1,4 +1,4 @@
-"""The same question in other words: variables, fragments, directives, aliases and repeated fields, put in by chance."""
+"""Other forms of the same query, chosen at random: variables, fragments, directives, aliases and repeated fields."""
 
 import random
 from typing import Any, cast
@@ -67,7 +67,7 @@ class _Rewriter(Visitor):
                 case 1:
                     found += [selection, _with(selection, alias=NameNode(value=f"again_{_key(selection)}"))]
                 case 2 if selection.selection_set is not None:
-                    # A field that is asked for twice is one, with the selections of both.
+                    # A field that is selected twice is one field, with both selections.
                     inner = selection.selection_set.selections
                     for part in (inner[: len(inner) // 2 + 1], inner[len(inner) // 2 :]):
                         found.append(_with(selection, selection_set=SelectionSetNode(selections=tuple(part))))
@@ -97,7 +97,7 @@ class _Rewriter(Visitor):
         return FragmentSpreadNode(name=name, directives=directives)
 
     def _shaped(self) -> tuple[DirectiveNode, ...]:
-        """`@skip`, `@include` or both, with a literal or a variable."""
+        """Add `@skip`, `@include` or both, with a literal or a variable."""
         names = self.chance.choice([("skip",), ("include",), ("skip", "include")])
         return tuple(
             DirectiveNode(name=NameNode(value=name), arguments=(ArgumentNode(name=NameNode(value="if"), value=value),))
@@ -119,7 +119,7 @@ class _Rewriter(Visitor):
 
 
 def rewritten(schema: GraphQLSchema, document: DocumentNode, seed: int) -> tuple[DocumentNode, dict[str, Any]]:
-    """A query that asks for much the same in another form, and its variables."""
+    """Return another form of a query, and its variables."""
     types = TypeInfo(schema)
     rewriter = _Rewriter(types, random.Random(seed))
     changed: DocumentNode = visit(document, TypeInfoVisitor(types, rewriter))
@@ -141,6 +141,6 @@ def _key(field: FieldNode) -> str:
 
 
 def _with(node: Any, **changes: Any) -> Any:
-    """A copy of a node with some of its members changed."""
+    """Return a copy of a node with some members changed."""
     members = {key: getattr(node, key) for key in node.keys if key != "loc"}
     return type(node)(**(members | changes))

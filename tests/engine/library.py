@@ -1,7 +1,7 @@
-"""A schema that has nothing to do with bingo: books, their authors and shelves, whose every value may be at fault.
+"""A schema without bingo: books, authors and shelves. Every value may be faulty.
 
-Nothing here is stored: what an object's field holds is drawn from the world's seed, the object and the field's name, so
-that two runs of one operation meet the same values and the same faults, in whatever order they read them.
+Nothing is stored. The world's seed, the object and the name of the field decide a field's value. Therefore two runs of
+one operation meet the same values and the same faults, in whatever order they read them.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
-from engine.offer import OFFER, BatchHint, Expression, RowList
+from engine.batch_hint import BATCH_HINT, BatchHint, Expression, RowList
 
 ItemT = TypeVar("ItemT")
 DEEPEST = 5
 
 
 class Refused(Exception):
-    """A fault that the world was told to have."""
+    """A fault that the world has on purpose."""
 
 
 class Later:
-    """A value that has to be awaited, as often as one likes."""
+    """A value that must be awaited, any number of times."""
 
     def __init__(self, draw: Callable[[], Any]) -> None:
         self._draw = draw
@@ -47,7 +47,7 @@ class Later:
 
 @dataclass(eq=False)
 class World:
-    """What one run meets. `rate` is how many of a hundred values are at fault; `calls` counts resolvers by source."""
+    """The world of one run. `rate` is the percentage of faulty values; `calls` counts resolvers by source."""
 
     seed: int
     rate: int = 0
@@ -55,14 +55,14 @@ class World:
     made: list[Coroutine[Any, Any, Any]] = field(default_factory=list)
 
     def draw(self, *place: object) -> random.Random:
-        """Chance at one place."""
+        """Return the random numbers of one place."""
         return random.Random(zlib.crc32(repr((self.seed, *place)).encode()))
 
     def value(self, kind: str, key: str, name: str, depth: int = 0) -> Any:
-        """What a field of an object holds: a value of its kind, or a fault; now, or later."""
+        """Return the value of an object's field: a value of its kind or a fault, now or later."""
 
         def now() -> Any:
-            # Drawn anew each time, so that it is the same however often it is asked for.
+            # It is drawn anew each time, so that every reader gets the same value.
             drawn = self.draw(key, name, "value")
             if at_fault:
                 return fault(drawn, kind)
@@ -79,14 +79,14 @@ class World:
         return now()
 
     def at_once(self, kind: str, key: str, name: str, depth: int = 0) -> Any:
-        """The same, but never later."""
+        """Return the same value, but never later."""
         found = self.value(kind, key, name, depth)
         if asyncio.iscoroutine(found):
             found.close()
         return None if hasattr(found, "__await__") else found
 
     def catalogue(self, key: str, count: int) -> Any:
-        """Rows of the catalogue, as their expressions promise them; at fault, some lack a column."""
+        """Return rows of the catalogue as their expressions promise them. In a faulty world some lack a column."""
         rows: list[Any] = []
         for place in range(min(max(count, 0), 20)):
             chance = self.draw(key, place)
@@ -106,7 +106,7 @@ class World:
         return Entries(rows)
 
     def dropped(self) -> int:
-        """How many coroutines nobody awaited. They are closed, so that nothing is said of them later."""
+        """Return how many coroutines were never awaited, and close them, so that they cause no later warning."""
         dropped = [made for made in self.made if inspect.getcoroutinestate(made) == inspect.CORO_CREATED]
         for made in dropped:
             made.close()
@@ -119,7 +119,7 @@ async def _soon(draw: Callable[[], Any]) -> Any:
 
 
 def fault(chance: random.Random, kind: str) -> Any:
-    """A value that is no value of its kind, or raises."""
+    """Return a value that is not of its kind, or raise."""
     number = chance.randrange(16)
     if number == 0:
         raise Refused(f"no {kind}")
@@ -142,7 +142,7 @@ def fault(chance: random.Random, kind: str) -> Any:
 
 
 class Drawn:
-    """An object whose attributes are drawn when they are read: `Kinds` says of what kind each is."""
+    """An object whose attributes are drawn when they are read. `Kinds` has the kind of each attribute."""
 
     Kinds: dict[str, str] = {}
 
@@ -158,7 +158,7 @@ class Drawn:
 
     @classmethod
     def on(cls, world: World, key: str, depth: int = 0) -> Any:
-        """The object of a key."""
+        """Return the object of a key."""
         made = cls.__new__(cls)
         made.__dict__.update(_world=world, key=key, _depth=depth)
         return made
@@ -341,9 +341,9 @@ class Book(Named):
     coauthors: list[Author]
     lines: list[list[int] | None]
     owner: Named | None
-    tint: str = strawberry.field(resolver=_tint, metadata={OFFER: BatchHint(read=_tint, waits=False)})
-    weight: int | None = strawberry.field(resolver=_weight, metadata={OFFER: BatchHint(read=_weight)})
-    sequel: "Book | None" = strawberry.field(resolver=_sequel, metadata={OFFER: BatchHint(read=_sequel)})
+    tint: str = strawberry.field(resolver=_tint, metadata={BATCH_HINT: BatchHint(read=_tint, waits=False)})
+    weight: int | None = strawberry.field(resolver=_weight, metadata={BATCH_HINT: BatchHint(read=_weight)})
+    sequel: "Book | None" = strawberry.field(resolver=_sequel, metadata={BATCH_HINT: BatchHint(read=_sequel)})
 
     async def _near(self, info: Info[World, Any], near: int = 1, of: Genre | None = None) -> "Book":
         (found,) = await _of_many([self], info, near, of)
@@ -351,7 +351,7 @@ class Book(Named):
             raise found
         return found
 
-    near: "Book" = strawberry.field(resolver=_near, metadata={OFFER: BatchHint(many=_of_many)})
+    near: "Book" = strawberry.field(resolver=_near, metadata={BATCH_HINT: BatchHint(many=_of_many)})
 
     @strawberry.field(permission_classes=[Fair])
     def secret(self, info: Info[World, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""What an operation is compiled into: the forms of a question, by hand, each as graphql-core answers it."""
+"""The compiled form of an operation: forms of a query by hand, each answered as graphql-core answers it."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ VARIABLES: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-# graphql-core leaves coroutines of its own behind where a null wipes out a list.
+# graphql-core leaves its own coroutines behind where a null removes a list.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine '(Executor|GraphQLCore|PermissionExt):RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine object (Executor|GraphQLCore|PermissionExt)"),
@@ -128,11 +128,11 @@ async def test_a_question_of_the_graph(text: str) -> None:
 
 
 async def test_the_code_can_be_printed() -> None:
-    """Leaves are read in one comprehension; levels that no run has reached have no code yet."""
+    """Leaves are read in one comprehension. Levels that were never reached have no code yet."""
     engine = Engine(library.schema)
     document = parse("{ people { total items { id } } }")
     program = engine.program(document, operation(document), _variables())
-    assert program.code.startswith("# operation: Query\nasync def select(run, sources, paths):\n")
+    assert program.code.startswith("# operation: Query\nasync def select(execution, sources, paths):\n")
     assert "people" in program.code
     assert "source.total" not in program.code
     await engine.run(document, operation(document), {}, library.World(3))
@@ -143,7 +143,7 @@ async def test_the_code_can_be_printed() -> None:
 
 
 async def test_rows_are_read_by_their_expressions() -> None:
-    """No object is made of a row whose values are what was promised."""
+    """No object is made for a row that keeps its promises."""
     made: list[Any] = []
 
     class Watched(library.Entries):
@@ -161,7 +161,7 @@ async def test_rows_are_read_by_their_expressions() -> None:
 
 
 async def test_rows_fall_back_to_objects_when_one_breaks_its_word() -> None:
-    """The objects of all rows are made, and the error is that of the one value."""
+    """The objects of all rows are made, and the error concerns only the one value."""
     rows = [library.Entry(number, "Emma", None, 1, True, "x", None) for number in (1, 2**31, 3)]
     found = await _entries(Engine(library.schema), "{ entries { number } }", library.Entries(rows))
     assert found.data == {"entries": None}

@@ -1,4 +1,4 @@
-"""Programs are compiled once, kept within bounds, and what is not compiled is not run."""
+"""Programs are compiled once and stored within bounds. What is not compiled is not run."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -11,7 +11,7 @@ from strawberry.directive import DirectiveLocation, DirectiveValue
 from strawberry.extensions import SchemaExtension
 
 from engine.engine import Engine
-from engine.run import BREATH
+from engine.execution import BREATH
 from tests.engine import library
 from tests.engine.comparison import operation
 
@@ -24,7 +24,7 @@ async def run(engine: Engine, text: str, variables: dict[str, Any] | None = None
 
 
 async def test_a_program_is_kept_whatever_its_variables() -> None:
-    """But for those that @skip and @include read: each of their combinations is a program of its own."""
+    """Only @skip and @include need one program for each combination of their variables."""
     engine = Engine(library.schema)
     document = parse(QUERY)
     node = operation(document)
@@ -84,7 +84,7 @@ async def test_a_null_in_a_directive_is_left_to_graphql_core() -> None:
 
 
 async def test_extensions_keep_the_engine_away() -> None:
-    """All but those that have nothing to do after validation."""
+    """This holds for all extensions except those that do nothing after validation."""
 
     class Meddling(SchemaExtension):
         pass
@@ -96,7 +96,7 @@ async def test_extensions_keep_the_engine_away() -> None:
 
 
 async def test_variables_that_do_not_fit_are_refused() -> None:
-    """Before anything runs, with all that is wrong."""
+    """They are refused before anything runs, with all their errors."""
     engine = Engine(library.schema)
     found = await run(engine, "query($a: Int!, $b: Boolean!) { author { name @skip(if: $b) } }", {"a": "x"})
     assert not found.ran
@@ -107,7 +107,7 @@ async def test_variables_that_do_not_fit_are_refused() -> None:
 
 
 async def test_a_large_answer_lets_others_run() -> None:
-    """Another task gets its turn while leaves by the ten thousand are written: on rows, and on objects."""
+    """Another task gets its turn while tens of thousands of leaves are written, from rows and from objects."""
     turns = 0
 
     async def other() -> None:
@@ -132,7 +132,7 @@ async def test_a_large_answer_lets_others_run() -> None:
 
 
 async def test_what_is_cancelled_stops_waiting() -> None:
-    """And so does whatever it waited for, in every field."""
+    """The same holds for everything that it waited for, in every field."""
     stopped: list[str] = []
     entered = asyncio.Event()
 
@@ -164,22 +164,22 @@ ran: list[str] = []
 
 @strawberry.type
 class Mutation:
-    """What must not be run."""
+    """It must not run."""
 
     @strawberry.field
     def rename(self) -> str:
-        """Run in vain."""
+        """It must not run."""
         ran.append("rename")
         return "x"
 
 
 @strawberry.type
 class Subscription:
-    """What must not be run, either."""
+    """It must not run either."""
 
     @strawberry.subscription
     async def renamed(self) -> AsyncGenerator[str, None]:
-        """Run in vain."""
+        """It must not run."""
         ran.append("renamed")
         yield "x"
 

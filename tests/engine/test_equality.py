@@ -1,4 +1,4 @@
-"""The engine gives what graphql-core gives: the same bytes and the same errors, whatever is asked and fails."""
+"""The engine gives the same bytes and the same errors as graphql-core, for every query and every failure."""
 
 import asyncio
 import os
@@ -21,14 +21,14 @@ from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare
 from tests.engine.forms import rewritten
 
-# How many operations are compared; `make fuzz-engine` asks for more of them, and for others each time.
+# The number of operations that are compared. `make fuzz-engine` compares more, and other ones each time.
 OPERATIONS = int(os.environ.get("ENGINE_OPERATIONS", "2000"))
 SEED = os.environ.get("ENGINE_SEED")
-# Each generated document is asked as it is and in other forms, each time of a world with other faults.
+# Each generated document runs in its own form and in other forms, each time in a world with other faults.
 FORMS = 5
 BUILT_IN = {"Int", "Float", "String", "ID", "Boolean"}
 
-# graphql-core leaves coroutines of its own behind where a null wipes out a list.
+# graphql-core leaves its own coroutines behind where a null removes a list.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine '(Executor|GraphQLCore|PermissionExt):RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine object (Executor|GraphQLCore|PermissionExt)"),
@@ -49,7 +49,7 @@ def generated(
     plausible: Callable[[DocumentNode, int], DocumentNode] = lambda tree, number: tree,
     **scalars: Any,
 ) -> int:
-    """Hand a share of all operations to `check`, each with its variables and a number; and tell how many there were."""
+    """Pass a share of all operations to `check`, each with its variables and a number. Return how many there were."""
     count = 0
     documents = max(1, round(OPERATIONS * share / FORMS))
     kinds = {
@@ -85,7 +85,9 @@ def generated(
 
 
 def test_any_query_of_the_library(runner: asyncio.Runner) -> None:
-    """Faults of every kind in every place: same data, same errors, and each resolver is called as often."""
+    """Faults of every kind in every place: the same data, the same errors, and the same number of calls of each
+    resolver.
+    """
     engine = Engine(library.schema)
     seen: Counter[str] = Counter()
 
@@ -104,7 +106,7 @@ def test_any_query_of_the_library(runner: asyncio.Runner) -> None:
         if not compared.wiped:
             ours, theirs = worlds[:2]
             assert not ours.calls - theirs.calls, "a resolver ran that graphql-core does not call, or twice"
-            # A list whose iterator breaks half-way is null: graphql-core has begun with the items before that.
+            # A list whose iterator breaks in the middle is null, but graphql-core has started the items before that.
             nulls = tuple(f"{'.'.join(map(str, error.path or ()))}." for error in compared.errors)
             assert [path for _, _, path in theirs.calls - ours.calls if not path.startswith(nulls)] == []
             assert dropped[0] == 0
@@ -116,7 +118,7 @@ def test_any_query_of_the_library(runner: asyncio.Runner) -> None:
 
 
 def test_any_query_of_the_graph(runner: asyncio.Runner) -> None:
-    """Calls that fail, rows that lack what they may lack, numbers too large for an Int: same data, same errors."""
+    """Failing calls, rows without optional columns, numbers too large for an Int: the same data and the same errors."""
     engine = Engine(bingo.schema, past=(PreparedOperation,))
     seen: Counter[str] = Counter()
 
@@ -139,7 +141,7 @@ def _note(seen: Counter[str], compared: Compared) -> None:
 
 
 def _assert_telling(engine: Engine, seen: Counter[str], count: int) -> None:
-    """What was generated is worth something: all of it compiled, much of it failed and much of it did not."""
+    """Assert that the generated operations are useful: all compiled, many failed and many did not."""
     assert engine.counts == {"compiled": count - seen["refused"]}
     assert seen["refused"] < count / 20, seen
     assert min(seen["failed"], seen["whole"]) > count / 6, seen

@@ -8,7 +8,7 @@ import strawberry
 from graphql import parse
 
 from engine.engine import Engine
-from engine.run import TURN
+from engine.execution import TURN
 
 MANY = 10 * TURN
 
@@ -79,7 +79,7 @@ async def test_others_have_turns_while_a_level_is_read(selected: str, expected: 
     ("selected", "written"), [("number", True), ("called", True), ("waited", True), ("number next { number }", False)]
 )
 async def test_a_list_of_plain_objects_is_written_at_once(selected: str, written: bool) -> None:
-    """Only the innermost lists: what holds others would be written twice."""
+    """Only the innermost lists: a list that contains others would be written twice."""
     document = parse(f"{{ balls {{ {selected} }} }}")
     parts: list[list[Any]] = []
 

@@ -1,4 +1,4 @@
-"""Values that are not what their type says are told of as graphql-core tells of them."""
+"""A value that is not of its type is reported as graphql-core reports it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ LEAVES = "title pages genre price mark code rating fresh extra"
 
 
 class Told(library.World):
-    """A world in which all leaves of books hold one value."""
+    """A world in which all leaves of books have one value."""
 
     told: Any = None
 
@@ -43,7 +43,7 @@ async def test_a_leaf_of_any_value(value: Any) -> None:
 
 
 class Listing(library.World):
-    """A world whose lists are all of one value."""
+    """A world in which all lists have one value."""
 
     told: Any = None
 

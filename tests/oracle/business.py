@@ -1,6 +1,6 @@
 """The oracle's own small business: groups, users, movements, games and logs, made from the documents alone.
 
-Every value is the truth. The upstream servers (`upstreams.py`) write parts of it as reports, and the evaluator
+Every value is correct. The upstream servers (`upstreams.py`) write parts of it as reports, and the evaluator
 (`evaluator.py`) answers from it. Nothing here imports the product.
 """
 
@@ -289,7 +289,7 @@ USERS = (
 )
 
 
-# Users whose names a loose comparison, or a second agent, may mix up.
+# Users whose names a loose comparison, or a second agent, may confuse.
 ALIKE = (501, 502, 503, 504, 505, 507, 508, 511, 512)
 
 

@@ -1,4 +1,4 @@
-"""How an answer is compared with the expected one: exactly, but for texts that are opaque to clients."""
+"""Compare an answer with the expected one: exactly, except for texts that are opaque to clients."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from tests.oracle.evaluator import ANY, MARK, Opaque
 
 
 def differences(expected: Any, got: Any, opaque: Opaque, bags: Collection[str] = (), path: str = "") -> Iterator[str]:
-    """What differs, one line each; opaque texts are learnt on the way. The lists of `bags` may have any order."""
+    """Return the differences, one per line, and learn opaque texts on the way. The `bags` may have any order."""
     if path in bags and isinstance(expected, list) and isinstance(got, list):
         got = _paired(expected, got)
     if isinstance(expected, str) and expected.startswith(MARK):
@@ -30,7 +30,7 @@ def differences(expected: Any, got: Any, opaque: Opaque, bags: Collection[str] =
 
 
 def _paired(expected: list[Any], got: list[Any]) -> list[Any]:
-    """The items in the order of the expected ones that they are equal to; the others as they stand."""
+    """Return the items in the order of the expected items that they equal, and then the others."""
     left, found = list(got), []
     for each in expected:
         same = (one for one in left if next(differences(each, one, Opaque()), None) is None)
@@ -41,7 +41,7 @@ def _paired(expected: list[Any], got: list[Any]) -> list[Any]:
 
 
 def wrong_errors(expected: list[tuple[str, str]], got: list[tuple[str, str]]) -> Iterator[str]:
-    """What differs between the errors: a path without its error, an error without a reason, another code."""
+    """Return the wrong errors: a path without its error, an error without a reason, another code."""
     wanted, found = dict(expected), dict(got)
     for path in sorted(wanted.keys() | found.keys()):
         if path not in found:

@@ -1,8 +1,8 @@
-"""The reference: answers GraphQL documents straight from the business, by the contract alone. It calls no upstream.
+"""The reference: it answers GraphQL documents from the business by the contract alone, without any upstream.
 
-graphql-core, the reference implementation of the language, walks the document; every value below is the oracle's own.
-Values that are opaque to clients (`nodeId`, cursors) are written as marked texts, and `compare.py` learns what the
-product wrote in their place. `Opaque` then says what an `after` or a `nodeId` of the product means.
+graphql-core, the reference implementation of the language, executes the document; every value below is the oracle's
+own. Values that are opaque to clients (`nodeId`, cursors) are written as marked texts, and `compare.py` learns what the
+product wrote instead. `Opaque` then knows the meaning of an `after` or a `nodeId` of the product.
 """
 
 import datetime
@@ -69,25 +69,25 @@ SUBTYPES = {
 
 @dataclass
 class Opaque:
-    """The meaning of nodeIds and cursors of the product, learnt from answers that were right."""
+    """The meaning of nodeIds and cursors of the product, learnt from correct answers."""
 
     meaning: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def learn(self, text: str, mark: str) -> str | None:
-        """Note what a text means. Returns a complaint if it meant something else before."""
+        """Record the meaning of a text. Return a complaint if it had another meaning before."""
         meaning = tuple(mark.removeprefix(MARK).split("\x1f"))
         known = self.meaning.setdefault(text, meaning)
         return None if known == meaning else f"{text} means {known} and {meaning}"
 
 
 def mark(*parts: object) -> str:
-    """A marked text in the place of an opaque one."""
+    """Return a marked text instead of an opaque one."""
     return MARK + "\x1f".join(map(str, parts))
 
 
 @dataclass(frozen=True)
 class View:
-    """Who asks, and when and where days begin."""
+    """The caller, the moment of the query, and the time zones."""
 
     zone: ZoneInfo
     now: datetime.datetime
@@ -120,7 +120,7 @@ class CardWin:
 
 @dataclass(frozen=True)
 class JackpotWin:
-    """A winner of the jackpot: the one report that has it tells neither a name nor a bonus."""
+    """A winner of the jackpot. The only report that has it has neither a name nor a bonus."""
 
     win: Win
 
@@ -502,7 +502,7 @@ class Oracle:
         if kind == "GameLog":
             logs = [log for log in self._logs(None) if log.id == id and last_month.holds(log.at)]
             logs = [log for log in logs if self._log_visible(log)]
-            # The ids of two agents overlap: nobody can tell which is meant.
+            # The ids of two agents overlap, so the id does not identify a log.
             if len(logs) > 1:
                 return GraphQLError("Two logs have this id.", extensions={"code": ANY})
             return logs[0] if logs else None
@@ -526,7 +526,7 @@ class Oracle:
         return self._currency(group.id)
 
     def _currency(self, id: int) -> str | None:
-        """The currency of a group: that of its movements of the last month, told by the users who made them."""
+        """Return the currency of a group: that of its movements of the last month, from the reports of their users."""
         today = self.view.now.astimezone(self.view.zone).date()
         month, group = self._days(today - 31 * DAY, today), self.business.group(id)
         told = any(
@@ -609,7 +609,9 @@ class Oracle:
         return self._logs_page(rows, first, after)
 
     def _player(self, log: Log) -> User | None:
-        """The user of a log: spelt exactly like the code, or else the only one that a loose upstream would mean."""
+        """Return the user of a log: the user with exactly this code, or else the only one that a loose upstream would
+        mean.
+        """
         mine = [user for user in self.business.users if self._agent(user) == log.agent]
         for same in (lambda code: code == log.code, lambda code: self.system.loose and fold(code) == fold(log.code)):
             found = [user for user in mine if (code := code_of(user, self.view.code_from)) is not None and same(code)]
@@ -828,13 +830,13 @@ class Oracle:
         return row.kind
 
     def Transaction_amount(self, row: Movement) -> str:
-        # The sign of some movements stands in nothing but their user's own report.
+        # Only the user's own report has the sign of some movements.
         if row.kind not in SIGNED and not self._user_visible(row.user):
             raise GraphQLError("Nobody knows the sign.", extensions={"code": ANY})
         return row.amount
 
     def Transaction_currency(self, row: Movement) -> str | None:
-        # Only the user's own report tells it.
+        # Only the user's own report has it.
         group = self.business.group(row.group)
         return group.currency if group and self._user_visible(row.user) else None
 

@@ -1,4 +1,4 @@
-"""Asks the product and the oracle the same random documents under random settings, and tells where they differ."""
+"""Send the same random documents under random settings to the product and the oracle, and report the differences."""
 
 import random
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ from tests.oracle.evaluator import Opaque, Oracle
 from tests.oracle.graph import GRAPH
 from tests.oracle.stand import AUDIENCES, Choice, Stand, Stands, draw
 
-# Kinds of question that the product is known to answer wrongly, each with the point of the issue that settles it.
-# It is to be empty: a kind is taken out as soon as the product answers it.
+# Kinds of question that the product answers wrongly at present, each with the point of the issue that will settle it. A
+# kind is removed as soon as the product answers it. The set should be empty.
 KNOWN: dict[str, str] = {}
 
 DOCUMENTS_OF_A_STAND = 13
@@ -60,7 +60,7 @@ class Case:
 
 @dataclass
 class Failure:
-    """A document that the product answers otherwise than the oracle, as small as it could be made."""
+    """A document that the product answers differently from the oracle, made as small as possible."""
 
     choice: Choice
     groups: frozenset[int] | None
@@ -174,7 +174,7 @@ def _next(question: Question, data: Any) -> str | None:
 
 
 def _shrunk(case: Case, opaque: Opaque, when: str, wrong: list[str], expected: Any, got: Any) -> Failure:
-    """The failure of the smallest document that still differs."""
+    """Return the failure of the smallest document that still differs."""
     best, tries = case, 0
     shorter = True
     while shorter and tries < MOST_TRIES:

@@ -1,4 +1,4 @@
-"""The product over one of the oracle's businesses: its real HTTP edge, gateway, cache and engine, at a fixed time."""
+"""The product over one of the oracle's businesses: real HTTP, cache and engine, at a fixed time."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ from tests.oracle.upstreams import AGENT_TOKENS, TOKEN, System, Upstreams
 from tests.server.application import application
 from tests.server.serving import serving
 
-# Callers who see all groups, some of them, one, and one of which there is no user.
+# Callers who see all groups, some groups, one group, and a group that does not exist.
 AUDIENCES: tuple[frozenset[int] | None, ...] = (
     None,
     frozenset({100, 110}),
@@ -99,7 +99,7 @@ class Stand:
         self.client = httpx.Client(base_url=address, timeout=60, trust_env=False)
 
     def view(self, groups: frozenset[int] | None) -> View:
-        """Who asks."""
+        """Return the caller."""
         return View(ZoneInfo(self.choice.business_zone), NOW, self.choice.code_from, self.choice.agents, groups)
 
     def ask(

@@ -391,7 +391,7 @@ class GameHub:
             amount = {"real": self._money(prize.win.amount), "bonus": self._money(prize.win.bonus)}
             winner = {"username": user.name, **self._user(user.id), "amount": amount, "ticket_id": prize.win.ticket}
             prizes.append({"prize_name": prize.name, "amount": self._money(prize.amount), "winners": [winner]})
-        # Prizes that several cards won stand here in another order than in the other reports (C32).
+        # Prizes that several cards won stand here in another order than in the other reports.
         prizes.sort(key=lambda prize: [p.name for p in game.prizes].index(prize["prize_name"]))
         ordered: list[dict[str, Any]] = []
         for name in dict.fromkeys(prize["prize_name"] for prize in prizes):

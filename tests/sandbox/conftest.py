@@ -1,4 +1,4 @@
-"""A sandbox at noon of Sunday, 15 March 2026, and a way to ask it over HTTP."""
+"""A sandbox at noon of Sunday, 15 March 2026, and a client that calls it over HTTP."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,13 +17,13 @@ class Ask:
         self.client = httpx.Client(trust_env=False, timeout=30)
 
     def report(self, report_type: str, action: str = "reports", **asked: Any) -> httpx.Response:
-        """The answer to a GameHub call."""
+        """Return the answer to a GameHub call."""
         headers = {"X-Fault": asked.pop("fault")} if "fault" in asked else {}
         params = {"api_token": self.sandbox.gamehub_token, "report_type": report_type, **asked}
         return self.client.get(f"{self.sandbox.gamehub_url}{action}/", params=params, headers=headers)
 
     def rows(self, report_type: str, action: str = "reports", **asked: Any) -> Any:
-        """The rows of a good answer; none for code 10002."""
+        """Return the rows of a good answer; none for code 10002."""
         answer = self.report(report_type, action, **asked)
         if answer.status_code == 422 and answer.json()["code"] == "10002":
             return []
@@ -32,7 +32,7 @@ class Ask:
         return told["Report"] if "Report" in told else told["report"]
 
     def log(self, fault: str | None = None, **body: Any) -> httpx.Response:
-        """The answer to a Game History call."""
+        """Return the answer to a Game History call."""
         asked = {
             "method": "get_game_log",
             "agent_code": self.sandbox.agent_code,
@@ -47,7 +47,7 @@ class Ask:
         return self.client.post(self.sandbox.gamelog_url, json=asked, headers={"X-Fault": fault} if fault else {})
 
     def refusal(self, report_type: str, action: str = "reports", **asked: Any) -> tuple[int, str]:
-        """HTTP status and code of a refused call."""
+        """Return the HTTP status and the code of a refused call."""
         answer = self.report(report_type, action, **asked)
         assert answer.json()["error"] is True
         return answer.status_code, answer.json()["code"]
@@ -55,7 +55,7 @@ class Ask:
 
 @pytest.fixture(scope="session")
 def sandbox(world: Sandbox) -> Sandbox:
-    """The world that all tests share. Its file was made by the code that is tested: its format says so."""
+    """The world that all tests share. The tested code made its file, because the file's format depends on the code."""
     world.heal()
     return world
 

@@ -46,5 +46,5 @@ def test_the_log_is_bounded() -> None:
     calls = Calls()
     for index in range(KEPT + 5):
         calls.arrive("gamehub", str(index), {})
-    assert len(calls.told()) == KEPT
-    assert calls.told()[0]["report"] == "5"
+    assert len(calls.to_list()) == KEPT
+    assert calls.to_list()[0]["report"] == "5"

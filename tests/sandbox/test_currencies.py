@@ -1,4 +1,4 @@
-"""The sandbox has a group whose books are in EUR: the figures of R1, R5 and R11 are in EUR, as R7 says."""
+"""The sandbox has a group whose books are in EUR: the amounts of R1, R5 and R11 are in EUR, as R7 says."""
 
 from decimal import Decimal
 

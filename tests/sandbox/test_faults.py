@@ -25,7 +25,7 @@ def status(code: int) -> Callable[[httpx.Response], bool]:
     return lambda answer: answer.status_code == code
 
 
-# What each fault makes of the four users of group 383; an exception where there is no answer.
+# Return what each fault makes of the four users of group 383, or an exception where there is no answer.
 EFFECTS: dict[str, Callable[[httpx.Response], bool] | type[Exception]] = {
     **dict.fromkeys(("cut", "empty", "html", "comma", "twice", "notice", "binary"), not_json),
     "bom": lambda answer: answer.content.startswith(b"\xef\xbb\xbf{") and len(answer.json()["report"]) == 4,

@@ -15,14 +15,14 @@ PRIZES = ("One line", "Two lines", "Fullhouse")
 
 @pytest.fixture(scope="module")
 def today(ask: Ask) -> list[dict[str, Any]]:
-    """R2's games of the day, all rooms, as of noon."""
+    """Return R2's games of the day, of all rooms, at noon."""
     found: list[dict[str, Any]] = ask.rows("api_bulk_games_report", starts_at="today", per_page=-1)
     return found
 
 
 @pytest.fixture(scope="module")
 def some(ask: Ask, today: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """R2, R3 and R4 of every other game."""
+    """Return R2, R3 and R4 of every other game."""
     return [
         (
             game,

@@ -15,7 +15,7 @@ LINES_75 = [
 
 
 def by_hand(balls: int, card: list[int], drawn: list[int]) -> list[int]:
-    """The calls that complete one line, two lines and the card, found ball by ball."""
+    """Return the calls that complete one line, two lines and the card, found ball by ball."""
     cells: list[int | None] = [*card] if balls == 90 else [*card[:12], None, *card[12:]]
     lines = [range(start, start + 5) for start in (0, 5, 10)] if balls == 90 else LINES_75
     found: list[int] = []

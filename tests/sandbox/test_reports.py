@@ -1,4 +1,4 @@
-"""Every report by its keys, in their order and with the types of the document's examples; and every refusal."""
+"""Every report: its keys, in their order and with the types of the document's examples; and every refusal."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The world's file: the same world however it was made, and by however many at once."""
+"""The world's file: it is the same world however, and by however many processes, it was made."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +14,13 @@ from sandbox.world import World
 
 
 def made(path: Path, now: str, days: int = 3, seed: int = 7, zone: str = "UTC", users: int = 30) -> list[str]:
-    """Builds or extends a world, and gives all it holds of its days."""
+    """Build or extend a world, and return the content of its days."""
     frozen = int(datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp())
     store = SandboxStore(path, World(seed, users, 3, days, Clock(ZoneInfo(zone), frozen)))
     store.prepare()
     store.reach()
     store.trim()
-    # The tables' pages depend on the order of writing; what stands in them must not.
+    # The pages of the tables depend on the order of writing. Their content must not.
     tables = ("game", "ticket", "win", "movement", "jackpot_value", "daily", "spin", "user", '"group"')
     lines = [repr(row) for table in tables for row in store.connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
     store.close()

@@ -1,4 +1,4 @@
-"""The books close: every report that tells of the same money tells the same."""
+"""The reports agree: all reports of the same money show the same amounts."""
 
 from collections import Counter, defaultdict
 from decimal import Decimal
@@ -14,7 +14,7 @@ Rows = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def groups(ask: Ask) -> dict[int, Rows]:
-    """R5 of every Local group, this week."""
+    """Return R5 of every Local group, this week."""
     return {
         group["id"]: ask.rows("api_retail_movements", group_id=group["id"], **THIS_WEEK)
         for group in ask.rows("api_groups_report")
@@ -24,7 +24,7 @@ def groups(ask: Ask) -> dict[int, Rows]:
 
 @pytest.fixture(scope="module")
 def users(ask: Ask) -> dict[int, Rows]:
-    """R7 of every user, this week."""
+    """Return R7 of every user, this week."""
     return {
         user["id"]: ask.rows("transaction_report", user_id=user["id"], per_page=-1, **THIS_WEEK)
         for user in ask.rows("api_users_report")
@@ -33,7 +33,7 @@ def users(ask: Ask) -> dict[int, Rows]:
 
 @pytest.fixture(scope="module")
 def financial(ask: Ask) -> Rows:
-    """R11 of all groups, this week."""
+    """Return R11 of all groups, this week."""
     found: Rows = ask.rows("api_movements_external_report", "group_reports", per_page=-1, **THIS_WEEK)
     return found
 
@@ -174,7 +174,7 @@ def test_jackpots_pay_what_was_put_in_and_their_base(ask: Ask) -> None:
         put = sum(exact(game["wagers_to_pjp"]) for game in details)
         wins = [game["progressive_jackpot"]["winners"] for game in details if game["progressive_jackpot"]]
         won = [sum(exact(each["amount_won"]) for each in winners) for winners in wins if winners]
-        # The last game lets the jackpot go with all that was put in, and each win costs the house one base.
+        # The last game pays the jackpot with all that was put in, and each win costs the business one base.
         assert wins[-1]
         assert sum(won) == put + base * len(won)
         assert name in {jackpot["description"] for jackpot in ask.rows("progressive_jackpot_summary")}

@@ -1,4 +1,4 @@
-"""A bad value in one column of one row: whatever is selected around it, the other values are answered (C34).
+"""A bad value in one column of one row: the other values are answered, whatever is selected around it.
 
 Every column of the reports that list rows is made bad, in one row of few and of many, for both engines and every
 setting of the cache, also beside an alias that selects the bad column.
@@ -44,7 +44,7 @@ BAD: Any = {"wrong": 1}
 class Case:
     """A report: a good row of it, the field that lists it, and where the columns of a row stand there.
 
-    `nullable` are the columns whose field may be null; `keys` are those that the gateway itself needs.
+    The fields of the `nullable` columns may be null. The server itself needs the `keys`.
     """
 
     report: str
@@ -69,7 +69,7 @@ class Case:
         return found
 
     def query(self, *selections: str) -> str:
-        """The list once for each selection, under the aliases a, b, …"""
+        """Return a query with the list once for each selection, under the aliases a, b, …"""
         opened, closed = self.list.split("…")
         first, _, rest = opened.partition("@")
         named = zip("ab", selections, strict=False)
@@ -219,7 +219,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @dataclass
 class Stand:
-    """A graph over a scripted upstream that answers each report with `rows` of its own."""
+    """A graph over a scripted upstream that answers each report with its own `rows`."""
 
     server: Server
     upstream: Upstream
@@ -263,7 +263,7 @@ def answer(stand: Stand, asked: Asked) -> Told:
     if rows is None:
         rows = {"R8": [{"id": 382, "name": "Here"}], "R9": [{"id": 9, "username": "ana"}]}.get(report, [])
     if report == "R1":
-        # A day with a bad value is not kept, so that it is read by itself the next time.
+        # A day with a bad value is not stored, so that it is read separately the next time.
         first, last = (asked.query[f"timestamp_range_{end}"] for end in ("from", "to"))
         rows = [row for row in rows if not isinstance(row["timestamp"], str) or first <= row["timestamp"] <= last]
     return Told({"error": False, "report": rows})
@@ -289,17 +289,17 @@ async def test_a_bad_value_hurts_its_own_place_alone(
         async with standing(url, tmp_path, f"{report} {bad} {next(SERIES)}") as stand:
             stand.rows[report] = case.rows(count)
             stand.rows[report][1][bad] = BAD
-            # Twice, so that the second answer comes out of the cache if there is one.
+            # Ask twice, so that the second answer comes from the cache if there is one.
             for compiled in (True, False, True):
                 await check(stand, case, bad, compiled, clean)
 
 
 async def check(stand: Stand, case: Case, bad: str, compiled: bool, clean: Any) -> None:
-    # The wallet's amount of R5 is told by the type, too.
+    # The wallet's amount of R5 depends on the type, too.
     spoilt = {bad, "currency_amount"} if (case.report, bad) == ("R5", "type") else {bad}
     others = " ".join(selected for column, selected in case.columns.items() if column not in spoilt)
     expected = listed(case, clean, "a")
-    # Movements and logs are listed newest first.
+    # Movements and logs are listed with the newest first.
     place = len(expected) - 2 if case.report in ("R5", "R7", "G1") else 1
     for query in (case.query(others), case.query(others, case.columns[bad])):
         data, errors = await stand.ask(query, compiled)
@@ -312,7 +312,7 @@ async def check(stand: Stand, case: Case, bad: str, compiled: bool, clean: Any) 
             "code": "UPSTREAM_MALFORMED", "report": case.report, "column": bad, "correlationId": "",
         }  # fmt: skip
         assert len(error["extensions"]["correlationId"]) == 12
-        # The row is numbered in the call that brought it: one day of R1 may be read by itself.
+        # The row is numbered in the call that returned it: one day of R1 may be read separately.
         row = "[12]" if case.report == "R1" else "2"
         assert re.match(f"{case.report}, row {row}, column {bad}: ", error["message"])
         keys = place_of(case.columns[bad])
@@ -361,7 +361,7 @@ def listed(case: Case, data: Any, alias: str) -> Any:
 
 
 def only(row: dict[str, Any], others: str) -> dict[str, Any]:
-    """What is selected of a row that was selected whole."""
+    """Return the selected fields of a row that was selected completely."""
     selected = re.findall(r"(\w+)(?: \{ (\w+) \})?", others)
     found: dict[str, Any] = {}
     for name, inner in selected:

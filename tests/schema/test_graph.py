@@ -1,4 +1,4 @@
-"""The schema as a whole: its printed form, its documentation, and that it is a federation subgraph."""
+"""The whole schema: its printed form, its documentation, and its form as a federation subgraph."""
 
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
@@ -56,7 +56,7 @@ def test_every_connection_is_a_relay_connection() -> None:
 
 
 def test_no_other_distribution_owns_a_name_of_ours() -> None:
-    """The index has a popular package called `schema`: installed beside ours, it would overwrite it."""
+    """The index has a popular package called `schema`. Installed beside ours, it would overwrite it."""
     owners = packages_distributions()
     for name in ("queries", "resolvers", "sandbox", "schema", "server", "upstream"):
         assert set(owners.get(name, ["gamehub-graph"])) == {"gamehub-graph"}, name

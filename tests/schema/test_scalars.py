@@ -1,4 +1,4 @@
-"""What a client may send for a scalar: exact, plain and short."""
+"""The values that a client may send for a scalar: exact, plain and short."""
 
 import pytest
 

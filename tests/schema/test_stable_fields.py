@@ -1,4 +1,4 @@
-"""Each field of a game has one value: by whatever path the game is reached, and whatever is selected beside it."""
+"""Each field of a game has one value, whatever path leads to the game and whatever else is selected."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ PATHS = {
 
 
 def selection(kind: Any, depth: int = 3) -> str:
-    """Everything below a type, except other entities and what is alike for all."""
+    """Return everything below a type, except other entities and what is equal for all."""
     fields = []
     for name, field in kind.fields.items():
         below = get_named_type(field.type)
@@ -35,7 +35,7 @@ def selection(kind: Any, depth: int = 3) -> str:
 
 
 def fields() -> dict[str, str]:
-    """Each field of a game, with all below it."""
+    """Return each field of a game, with everything below it."""
     game = schema._schema.type_map["Game"]
     assert isinstance(game, GraphQLObjectType)
     found = {}
@@ -48,7 +48,7 @@ def fields() -> dict[str, str]:
 
 
 def games(answer: Any) -> dict[str, Any]:
-    """Every game of an answer, by its id."""
+    """Return every game of an answer, by its id."""
     if isinstance(answer, list):
         return {id: game for each in answer for id, game in games(each).items()}
     if not isinstance(answer, dict):

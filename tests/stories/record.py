@@ -1,4 +1,4 @@
-"""Writes the calls and answers of stories anew: `python -m tests.stories.record [NAME...]`. Read what changed."""
+"""Write the calls and answers of stories again: `python -m tests.stories.record [NAME...]`. Review the changes."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ from tests.stories.story import FOLDER, Story, names
 
 
 async def record(chosen: list[str]) -> None:
-    """Play the stories in the world that the tests use, and write down how they go."""
+    """Run the stories in the world that the tests use, and write what happens."""
     with Sandbox() as sandbox:
         for name in chosen:
             sandbox.heal()

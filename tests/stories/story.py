@@ -22,7 +22,7 @@ SETTINGS = ("groups", "movement_join", "user_code_from", "zone", "lookback_days"
 CODES = {report.report_type: report.code for report in REPORTS}
 TYPES = {report.code: report.report_type for report in REPORTS}
 ORDER = [report.code for report in REPORTS]
-# What is sent with every call of a kind says nothing; it is told only where it differs.
+# Parameters that every call of a kind sends are shown only where they differ.
 UNTOLD = {"per_page": "-1", "agent_code": "sandbox-agent", "page": 0, "perPage": 10_000}
 WIDTH = 100
 SHORT = 48
@@ -30,7 +30,10 @@ SHORT = 48
 
 @dataclass
 class Step:
-    """One asking: what is asked, the calls that it takes, and the answer. `query` "" is the one before, again."""
+    """One request:
+
+    its query, the upstream calls that it makes, and the answer. An empty `query` repeats the last one.
+    """
 
     heading: str = "Asked"
     prose: str = ""
@@ -42,7 +45,7 @@ class Step:
 
 @dataclass
 class Story:
-    """A story as its file tells it."""
+    """A story as its file has it."""
 
     name: str
     title: str = ""
@@ -52,7 +55,7 @@ class Story:
 
     @classmethod
     def read(cls, name: str) -> Self:
-        """The story of a file of this folder. Raises `ValueError` for what is not the format."""
+        """Return the story of a file of this folder. Raise `ValueError` if the format is wrong."""
         story = cls(name)
         for heading, text, blocks in _sections((FOLDER / f"{name}.md").read_text()):
             if heading.startswith("# "):
@@ -90,7 +93,7 @@ class Story:
         return "\n\n".join(part for part in parts if part) + "\n"
 
     async def play(self, sandbox: Sandbox) -> Self:
-        """The same story as it really goes. The steps share what the server learns from one operation to the next."""
+        """Run the story and return what really happens. The steps share what the server learns between operations."""
         settings = dict(self.given)
         join = Join(MovementJoin(settings.get("movement_join", "verify")))
         graph = Graph(
@@ -116,7 +119,7 @@ class Story:
                 variables = variables if step.variables is None else step.variables
                 asked = await graph.ask(query, **variables)
                 told = answered(asked)
-                # Asked again, an answer is told only where it is another one.
+                # A repeated query shows its answer only if the answer is different.
                 repeats = not step.query and step.variables is None and told == answer
                 answer = told
                 steps.append(replace(step, calls=called(asked.calls), answer=None if repeats else told))
@@ -124,7 +127,7 @@ class Story:
 
 
 class Steady:
-    """An upstream whose calls always take as long as the planner first assumes: then plans hang on rows alone."""
+    """An upstream whose calls always take as long as the planner first assumes, so that plans depend on rows alone."""
 
     def __init__(self, upstream: Any) -> None:
         self.upstream = upstream
@@ -133,18 +136,18 @@ class Steady:
         return getattr(self.upstream, name)
 
     async def fetch(self, call: Call, *args: Any, **kwargs: Any) -> Answer[Any]:
-        """The same answer, in the time that it should have taken."""
+        """Return the same answer, with the time that it should have taken."""
         answer: Answer[Any] = await self.upstream.fetch(call, *args, **kwargs)
         return replace(answer, seconds=LATENCY + PER_ROW * len(answer.rows))
 
 
 def names() -> list[str]:
-    """All stories."""
+    """Return the names of all stories."""
     return sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "README")
 
 
 def answered(asked: Asked) -> dict[str, Any]:
-    """An answer as a story tells it: without the places of errors in the query, and without their random ids."""
+    """Return an answer as a story shows it: without the locations and the random ids of errors."""
     told: dict[str, Any] = {"data": asked.data}
     if asked.errors:
         told["errors"] = [_error(error) for error in asked.errors]
@@ -161,7 +164,9 @@ def _error(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def called(calls: Iterable[dict[str, Any]]) -> list[str]:
-    """The calls of an operation, a line for all that are alike but for one parameter, in the order of the reports."""
+    """Return the calls of an operation, one line for all that differ in one parameter only, in the order of the
+    reports.
+    """
     alike: dict[tuple[str, str, str, str, str], list[str]] = {}
     for call in calls:
         params, period = _period(call["params"])
@@ -169,7 +174,7 @@ def called(calls: Iterable[dict[str, Any]]) -> list[str]:
         name, value = shown.pop(0) if shown else ("", "")
         rest = " ".join(f"{name}={value}" for name, value in shown)
         status = call["status"]
-        # An empty report and an unknown id are answered 422: neither is a failure.
+        # An empty report and an unknown id are answered with 422. Neither is a failure.
         failed = "" if status in (200, 422) else f"→ {status or 'no answer'}"
         alike.setdefault((CODES[call["report"]], name, rest, period, failed), []).append(value)
     lines: list[tuple[int, str]] = []
@@ -181,7 +186,7 @@ def called(calls: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _period(params: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The parameters beside the time frame, and the time frame as a story tells it."""
+    """Return the parameters without the time frame, and the time frame as a story shows it."""
     rest = dict(params)
     frame = next((name for name in params if f"{name}_range_from" in params), None)
     if frame is not None:
@@ -201,7 +206,7 @@ def _period(params: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _values(values: Sequence[str]) -> str:
-    """Values of one parameter: `2001-2003,2007`; the same one is told once, the line's × says how often."""
+    """Return the values of one parameter, such as `2001-2003,2007`. Equal values are shown once; × has their number."""
     unique = sorted(set(values), key=lambda value: (len(value), value) if value.isdigit() else (99, value))
     if len(unique) < len(values) and len(unique) > 1:
         unique = sorted(values)
@@ -216,7 +221,7 @@ def _values(values: Sequence[str]) -> str:
 
 
 def tell(value: Any, indent: int = 0) -> str:
-    """JSON for people: what fits on a line stands on one."""
+    """Return JSON for people: what fits on a line stands on one line."""
     line = json.dumps(value, ensure_ascii=False)
     if len(line) + indent <= WIDTH or not value or not isinstance(value, dict | list):
         return line
@@ -226,7 +231,7 @@ def tell(value: Any, indent: int = 0) -> str:
         return "{\n" + ",\n".join(items) + f"\n{' ' * indent}}}"
     items = [tell(inner, indent + 2) for inner in value]
     if all(len(item) <= SHORT for item in items):
-        # Many short things fill their lines.
+        # Many short items fill their lines.
         items = textwrap.wrap(",\0".join(item.replace(" ", "\1") for item in items).replace("\0", " "), WIDTH - indent)
         return "[\n" + "\n".join(f"{pad}{item}" for item in items).replace("\1", " ") + f"\n{' ' * indent}]"
     return "[\n" + ",\n".join(f"{pad}{item}" for item in items) + f"\n{' ' * indent}]"
@@ -240,7 +245,7 @@ def _setting(line: str) -> tuple[str, str]:
 
 
 def _inject(sandbox: Sandbox, spec: str) -> None:
-    """Put a fault in force: `R9 500`, or `R9 500 ×1` for so many calls."""
+    """Put a fault in force: `R9 500`, or `R9 500 ×1` for one call."""
     found = re.fullmatch(r"(?P<code>\w+) (?P<kind>[\w-]+)(?: ×(?P<times>\d+))?", spec)
     if not found:
         raise ValueError(f"{spec!r} is not a fault such as `R9 500 ×1`")
@@ -252,7 +257,7 @@ def _items(text: str) -> list[str]:
 
 
 def _sections(text: str) -> Iterable[tuple[str, str, dict[str, str]]]:
-    """The sections of a file: heading, text outside of blocks, and blocks by their language."""
+    """Return the sections of a file: heading, text outside of blocks, and blocks by their language."""
     for part in _split(text):
         heading, _, rest = part.partition("\n")
         blocks = dict(re.findall(r"^```(\w+)\n(.*?)\n```$", rest, re.MULTILINE | re.DOTALL))

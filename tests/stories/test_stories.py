@@ -1,4 +1,4 @@
-"""Every story goes as it is told: the same upstream calls, in whatever order, and the same answer."""
+"""Every story happens as its file says: the same upstream calls, in any order, and the same answer."""
 
 from itertools import zip_longest
 

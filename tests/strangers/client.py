@@ -1,4 +1,7 @@
-"""The whole graph on top of the stranger, over real HTTP: one upstream client, a session for each operation."""
+"""The whole graph over the stranger's systems, with real HTTP:
+
+one upstream client, and a session for each operation.
+"""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -18,7 +21,7 @@ from tests.strangers.world import NOW
 
 
 class Client:
-    """Asks the graph. `options` are the session's: `user_code_from`, `agents`, `agent_of_group`."""
+    """A client of the graph. `options` are the session's: `user_code_from`, `agents`, `agent_of_group`."""
 
     def __init__(self, stranger: Stranger, zone: ZoneInfo = MADRID, **options: Any) -> None:
         self.stranger = stranger
@@ -41,27 +44,27 @@ class Client:
         return Session(self.upstream, self.zone, **{**own, **options, **self.options})
 
     async def ask(self, query: str, **variables: Any) -> ExecutionResult:
-        """The answer, with its errors."""
+        """Return the answer, with its errors."""
         session = self._session()
         result = await schema.execute(query, variable_values=variables or None, context_value=session)
         assert isinstance(result, ExecutionResult)
         return result
 
     async def told(self, query: str, *, compiled: bool, caller: Caller = EVERYONE, wide: bool | None = None) -> Outcome:
-        """The answer of one of both engines to a caller; `wide` says which of several ways is taken."""
+        """Return the answer of one of the two engines to a caller. `wide` says which of several ways is taken."""
         session = self._session(caller=caller)
         if wide is not None:
             session.choose = lambda ways, before=None: ways[-1 if wide else 0]  # type: ignore[misc]
         return await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
 
     async def data(self, query: str, **variables: Any) -> Any:
-        """The answer of a query that must not fail."""
+        """Return the data of a query that must not fail."""
         result = await self.ask(query, **variables)
         assert result.errors is None, result.errors
         return result.data
 
     async def codes(self, query: str, **variables: Any) -> list[tuple[str, str]]:
-        """The errors as (path, code), sorted."""
+        """Return the errors as (path, code), sorted."""
         errors = (await self.ask(query, **variables)).errors or []
         return sorted((".".join(map(str, error.path or [])), (error.extensions or {})["code"]) for error in errors)
 

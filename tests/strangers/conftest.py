@@ -16,7 +16,7 @@ def _serving() -> Iterator[Stranger]:
 
 @pytest.fixture
 def stranger(_serving: Stranger) -> Iterator[Stranger]:
-    """Both systems, untouched; after the test they must have had nothing to complain of."""
+    """Both systems in their first state. After the test they must have no complaints."""
     _serving.reset()
     yield _serving
     assert _serving.complaints == []
@@ -24,5 +24,5 @@ def stranger(_serving: Stranger) -> Iterator[Stranger]:
 
 @pytest.fixture
 def client(stranger: Stranger) -> Client:
-    """The graph on top of them: to be opened with `async with`."""
+    """The graph on top of them. Open it with `async with`."""
     return Client(stranger)

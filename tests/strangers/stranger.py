@@ -1,7 +1,7 @@
-"""Both upstream systems as another vendor might have built them: written from the document's text alone, with quirks.
+"""Both upstream systems as another vendor might have built them, with quirks, written from the document's text alone.
 
-It answers over real HTTP, checks parameters as strictly as the document allows, filters, pages, and keeps every request
-without its token. `complaints` holds what it found wrong with requests: a correct client leaves it empty.
+The systems answer over real HTTP, check parameters as strictly as the document allows, filter, page, and record every
+request without its token. `complaints` lists what was wrong with requests: a correct client leaves it empty.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ MADRID = ZoneInfo("Europe/Madrid")
 
 @dataclass(frozen=True)
 class Quirks:
-    """What the document leaves open, and how this system has settled it."""
+    """The choices of this system where the document leaves something open."""
 
     ids: str = "number"  # or "text"
     money: str = "text"  # or "number"
@@ -87,7 +87,9 @@ class Asked:
     frame: tuple[str, str] | None
 
     def __str__(self) -> str:
-        """The request in one line, such as `transaction_report user_id=60 2022-10-31 00:00:00/2022-10-31 23:59:59`."""
+        """Return the request in one line, such as `transaction_report user_id=60 2022-10-31 00:00:00/2022-10-31
+        23:59:59`.
+        """
         parts = [self.report, *(f"{name}={value}" for name, value in self.params)]
         return " ".join([*parts, "/".join(self.frame)] if self.frame else parts)
 
@@ -103,7 +105,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """A time frame, by the wall clock of the system; both ends are included."""
+    """A time frame in the system's time zone. Both ends are included."""
 
     first: datetime.datetime
     last: datetime.datetime
@@ -139,15 +141,15 @@ _OPTIONAL = {
 class Stranger:
     """Both systems on a free loopback port.
 
-    `quirks`, `world`, `token`, `agents` and `faults` may be changed at any time; `reset` makes all as at the start.
-    A fault is "500", "html", "cut", "list", "break", a code of the document such as "10018", or "slow" (half a second).
+    `quirks`, `world`, `token`, `agents` and `faults` may be changed at any time; `reset` restores the first state. A
+    fault is "500", "html", "cut", "list", "break", a code of the document such as "10018", or "slow" (half a second).
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self, **quirks: Any) -> None:
-        """The untouched world with these quirks, and no request so far."""
+        """Restore the first world with these quirks, and forget all requests."""
         self.quirks = Quirks(**quirks)
         self.world = World()
         self.token = "strangers-token-1"
@@ -162,7 +164,7 @@ class Stranger:
         self.quirks = replace(self.quirks, **quirks)
 
     def calls(self) -> list[str]:
-        """The requests since the last look, one a line, sorted."""
+        """Return the requests since the last call of this method, one per line, sorted."""
         lines = sorted(map(str, self.asked))
         self.asked.clear()
         return lines
@@ -258,7 +260,7 @@ class Stranger:
         return Response(text, media_type="application/json")
 
     def _written(self, value: Any) -> Any:
-        """A value as this system writes it."""
+        """Return a value as this system writes it."""
         quirks = self.quirks
         if isinstance(value, Empty):
             return [] if quirks.php else {}
@@ -327,7 +329,7 @@ class Stranger:
         return rows if not isinstance(rows, list) else rows[:limit]
 
     def _unknown(self, report: str, params: dict[str, str]) -> str:
-        """The code of an id that nobody has."""
+        """Return the code for an unknown id."""
         world = self.world
         for name, value in params.items():
             groups = ("groupid", "group_id", "fkgroup")
@@ -349,7 +351,7 @@ class Stranger:
         times = [f"{name}_range_from_time", f"{name}_range_to_time"]
         wanted = {"range": dates, "datetime_range": dates + times}.get(kind or "")
         try:
-            # A named frame is refused: the gateway never sends one (C4).
+            # A named frame is refused, because the server never sends one.
             if wanted is None or set(wanted) != set(given):
                 raise ValueError
             first, last = (self._day(given[key]) for key in dates)
@@ -604,7 +606,7 @@ class Stranger:
         )
 
     def _same(self, code: str, other: str) -> bool:
-        """Whether the system takes two user codes for one."""
+        """Return whether the system treats two user codes as one."""
         if self.quirks.equality == "exact":
             return code == other
         if self.quirks.equality == "case":

@@ -1,4 +1,4 @@
-"""Every root field and every relation, each type's every field: exact answers, whatever the vendor's way of writing."""
+"""Every root field, every relation and every field of each type: the answers are exact for every vendor's spelling."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ import pytest
 from tests.strangers.client import Client
 from tests.strangers.stranger import MADRID, Stranger
 
-# Ways of writing that must not show in an answer.
+# Forms of writing that must not be visible in an answer.
 WAYS: dict[str, dict[str, Any]] = {
     "as documented": {},
     "ids as text": {"ids": "text"},
@@ -37,7 +37,7 @@ WHOLE = {"hasNextPage": False, "hasPreviousPage": False}
 
 @pytest.fixture(params=list(WAYS))
 def any_way(request: pytest.FixtureRequest, stranger: Stranger) -> Stranger:
-    """The stranger, in each way of writing."""
+    """The stranger, in each form of writing."""
     stranger.become(**WAYS[request.param])
     return stranger
 
@@ -407,7 +407,7 @@ GAME = """{ game(id: "1384861") { id room { id name } status statusName configur
 
 
 async def test_prizes_of_which_two_reports_each_tell_a_part(client: Client) -> None:
-    """R3 has the call and the group, R4 the name and the bonus: asked for both, null would say that there is none."""
+    """R3 has the call and the group, R4 the name and the bonus. If both are selected, a null would be wrong."""
     async with client:
         data = await client.data(
             """{ game(id: "1384861") { prizes { name callNumber
@@ -427,7 +427,7 @@ async def test_prizes_on_sale_by_the_games_id(client: Client) -> None:
 
 
 async def test_prizes_on_sale_stand_whatever_is_asked_of_them(client: Client) -> None:
-    """Until a prize is won the game's details list none: they must not hide what the prize stands at."""
+    """Before a prize is won, the game's details list none. They must not hide the current amount of the prize."""
     async with client:
         data = await client.data('{ room(id: "1") { gamesOnSale { prizes { name amount callNumber } } } }')
     assert data["room"]["gamesOnSale"][0]["prizes"] == [

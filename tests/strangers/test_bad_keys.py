@@ -1,4 +1,4 @@
-"""One user's impossible code hurts that user alone, also in a batch, whichever way it is read (C33)."""
+"""An impossible code of one user fails for that user alone, also in a batch, whichever way it is read."""
 
 import pytest
 

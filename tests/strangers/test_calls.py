@@ -1,4 +1,4 @@
-"""Which upstream calls a query makes: no more than it needs, each once."""
+"""The upstream calls of a query: only the necessary ones, each once."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.strangers.stranger import Stranger
 from tests.strangers.world import Log, Movement, User, moment
 
 TODAY = "2022-10-31 00:00:00/2022-10-31 23:59:59"
-# A log of today is read until the second before the last whole one; its bounds are a second wider.
+# A log of today is read until the second before the last whole one. Its bounds are one second wider.
 TODAYS_LOG = "2022-10-30 23:59:59/2022-10-31 11:59:59"
 MONTH = "2022-10-01 00:00:00/2022-10-31 23:59:59"
 CALLS = {
@@ -47,7 +47,7 @@ CALLS = {
     "{ progressiveJackpots { description } }": ["progressive_jackpot_summary"],
     "{ games { nodes { id room { id name } winners { user { username } } prizes { name amount } } } }": [
         f"api_bulk_games_report {TODAY}",
-        # The prizes of games on sale stand there alone.
+        # Only this report has the prizes of games on sale.
         f"api_selling_and_preselling_games_report bs_room_id=1 {TODAY}",
         f"api_selling_and_preselling_games_report bs_room_id=2 {TODAY}",
     ],
@@ -89,7 +89,7 @@ async def test_either_way_of_writing_the_base_url(stranger: Stranger, client: Cl
 
 
 async def test_rows_are_never_cut_to_a_page(stranger: Stranger, client: Client) -> None:
-    """This vendor sends one row where `per_page=-1` is left out (C7)."""
+    """This vendor sends one row if `per_page=-1` is missing."""
     stranger.become(unpaged_default=1)
     async with client:
         data = await client.data(

@@ -1,4 +1,4 @@
-"""The currency of a group's amounts (C30): R7 names it, and a table of many rows costs no call for each of them."""
+"""The currency of a group's amounts: R7 has it, and a table of many rows does not make one call for each row."""
 
 import datetime
 from typing import Any
@@ -77,7 +77,10 @@ async def test_every_sum_of_a_group_names_its_currency(client: Client, compiled:
 
 
 async def test_a_caller_of_one_group_learns_it_from_rows_of_its_own(stranger: Stranger, client: Client) -> None:
-    """The newest movement is of another group's user. Group 391 is not there for this caller, whoever asked before."""
+    """The newest movement belongs to another group's user.
+
+    Group 391 is hidden from this caller, whoever asked before.
+    """
     client.options["currencies"] = Currencies()
     partner = Caller("partner", frozenset({390}))
     query = '{ group(id: "390") { currency } other: group(id: "391") { currency } }'

@@ -1,4 +1,4 @@
-"""Daily totals (R1): the days of GameHub's clock, and no day twice. Other days are added up from R5, or an error."""
+"""Daily totals (R1): the days of GameHub's clock, each once. Other days are added up from R5, or are an error."""
 
 import datetime
 from zoneinfo import ZoneInfo

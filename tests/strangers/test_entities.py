@@ -1,4 +1,4 @@
-"""Entities found again: by federation reference, and by their globally unique id."""
+"""Entities are found again by federation reference and by their globally unique id."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -187,7 +187,7 @@ async def test_transactions_of_an_hour_that_came_twice_are_found_again(
 
 
 async def test_a_movement_alone_in_an_hour_that_came_twice_is_found_again(stranger: Stranger, client: Client) -> None:
-    """R7 cannot tell which 02:15 it was; its id can tell which movement it is."""
+    """R7 does not say which 02:15 it was. The movement's id identifies the movement."""
     stranger.world.movements = [each for each in stranger.world.movements if each.id == 3496]
     async with client:
         data = await client.data(
@@ -255,7 +255,7 @@ async def test_an_entity_that_is_gone_is_null(stranger: Stranger, client: Client
     ],
 )  # fmt: skip
 async def test_a_node_id_that_this_graph_did_not_write(client: Client, node_id: str) -> None:
-    """`BAD_USER_INPUT`, or null where it could have been one of an entity that is gone: never a fault of the server."""
+    """`BAD_USER_INPUT`, or null where the id could belong to a deleted entity, but never a fault of the server."""
     async with client:
         result = await client.ask("query ($id: ID!) { node(nodeId: $id) { nodeId } }", id=node_id)
     assert result.data == {"node": None}
@@ -263,7 +263,7 @@ async def test_a_node_id_that_this_graph_did_not_write(client: Client, node_id: 
 
 
 async def test_equal_ids_of_two_agents_are_two_logs(stranger: Stranger, client: Client, tmp_path: Any) -> None:
-    """Every agent counts for itself: the node id tells whose log is meant."""
+    """Every agent counts separately. The node id says to which agent the log belongs."""
     stranger.become(agent_of_group={391: "north"})
     at = moment("2022-10-31 10:50:00")
     stranger.world.logs += [Log(950, at, 60, "1", "0", "9", "8"), Log(950, at, 2090, "2", "0", "9", "7")]
@@ -300,14 +300,14 @@ async def test_a_movement_far_in_the_past_is_found_by_its_node_id(client: Client
 
 
 def test_movement_ids_rise_with_time(stranger: Stranger) -> None:
-    """The stranger's own world is in order (C20)."""
+    """The ids of the stranger's own world are in order."""
     movements: list[Movement] = sorted(stranger.world.movements, key=lambda movement: movement.id)
     assert [each.at for each in movements] == sorted(each.at for each in movements)
 
 
 @pytest.mark.parametrize("count", [1, 199, 200, 201, 1000])
 async def test_equal_representations_are_resolved_once(client: Client, stranger: Stranger, count: int) -> None:
-    """All keys are read as one batch, however many turns it takes to gather them; the order is the caller's."""
+    """All keys are read as one batch, in any number of turns. The order of the answer is the caller's."""
     unlike = [{"__typename": "User", "id": str(10_000 + number)} for number in range(count)]
     references = [{"__typename": "User", "id": "60"}, *unlike, {"__typename": "User", "id": 60, "more": 1}]
     query = "query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { id username } } }"

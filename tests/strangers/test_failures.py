@@ -1,4 +1,4 @@
-"""Partial failure: a report that is down fails its own fields, with code and path, and no others."""
+"""Partial failure: if a report is down, its own fields fail with code and path, and no other fields."""
 
 from typing import Any
 
@@ -87,7 +87,7 @@ async def test_one_report_down(stranger: Stranger, client: Client, report: str) 
 
 
 async def test_users_that_were_cut_short_are_an_error(stranger: Stranger, client: Client) -> None:
-    """`break: true` (C12)."""
+    """`break: true`."""
     stranger.faults["api_users_report"] = "break"
     async with client:
         assert await client.codes('{ group(id: "382") { name users { totalCount } } }') == [
@@ -111,7 +111,7 @@ PARTS = {
 async def test_a_part_that_only_the_failed_report_tells_is_not_passed_off_as_empty(
     stranger: Stranger, client: Client, name: str
 ) -> None:
-    """R3 is down and R4 answers: what R4 does not tell is an error of R3's, not a silent null."""
+    """R3 is down and R4 answers: a value that R4 lacks is R3's error, not a silent null."""
     fields, path = PARTS[name]
     stranger.faults["api_retail_game_details"] = "500"
     async with client:
@@ -138,7 +138,7 @@ async def test_movements_without_their_second_report(stranger: Stranger, client:
 async def test_a_movement_that_the_second_report_lacks(
     stranger: Stranger, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R5 lists it, R7 does not: what R7 would tell is null, the sign an error, the rest stands."""
+    """R5 lists it, R7 does not: the values of R7 are null, the sign is an error, all other values are answered."""
     original = stranger._transaction_report
 
     def without(params: dict[str, str], frame: Any) -> Any:
@@ -164,7 +164,9 @@ async def test_a_column_of_the_wrong_kind_fails_where_it_is_selected(stranger: S
 
 @pytest.mark.parametrize("unknown", ["code", "empty"])
 async def test_what_nobody_knows(stranger: Stranger, client: Client, unknown: str) -> None:
-    """An entity is null without an error; a list of an unknown thing is NOT_FOUND or empty, as the vendor says."""
+    """An unknown entity is null without an error. A list of an unknown parent is NOT_FOUND or empty, as the vendor
+    says.
+    """
     stranger.become(unknown=unknown)
     async with client:
         for kind in ("group", "user", "game"):
@@ -189,7 +191,7 @@ async def test_nothing_listens_any_more(stranger: Stranger, client: Client, monk
 
 
 async def test_a_fault_of_our_own_tells_nothing_of_itself(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the operation looks like: not its text, and not the client's mistake."""
+    """The answer does not contain the fault's text, and does not call it the client's mistake."""
     async with client:
 
         async def broken(call: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a client may get wrong: `BAD_USER_INPUT`, at its field, with no upstream call and the rest left standing."""
+"""Mistakes of a client: `BAD_USER_INPUT` at the field, without an upstream call; all other fields are answered."""
 
 import base64
 from typing import Any
@@ -44,7 +44,7 @@ FIELDS = {
         for after in (
             "", "x", "%%%%", "é", "AAAA", _cursor("382"), _cursor("[1.5,0]"), _cursor("null"), _cursor("{}"),
             _cursor("[null]"), _cursor("[true,0]"), _cursor("[382, 0]"),
-            # Well made, but of no group: another shape.
+            # It is well formed, but its parts are not those of a group.
             _cursor("[]"), _cursor("[382]"), _cursor('["382",0]'), _cursor('[382,"0"]'), _cursor("[382,0,0]"),
             _cursor("[[382],0]"),
         )

@@ -1,4 +1,4 @@
-"""What a vendor may leave out: external ids, a room's name in R2, a group's type, and most of a user."""
+"""Optional values that a vendor leaves out: external ids, a room's name in R2, a group's type, and most of a user."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ async def test_external_ids_that_a_row_lacks_are_read_where_they_stand(stranger:
 
 @pytest.mark.parametrize("query", ["rooms", "room", "games", "node"])
 async def test_a_room_has_its_name_wherever_it_is_asked(stranger: Stranger, client: Client, query: str) -> None:
-    """`room_name` stands in R2's example alone (C16): R3 and R4 have it in their tables."""
+    """Only R2's example has `room_name`. R3 and R4 have it in their tables."""
     stranger.become(room_name=False)
     async with client:
         if query == "rooms":
@@ -112,7 +112,7 @@ class TestBareUsers:
 
     @pytest.mark.parametrize("query", ['user(id: "60")', 'users(ids: ["60"])'])
     async def test_the_group_is_found_by_its_name(self, client: Client, query: str) -> None:
-        """Null would say that the user has no group: R8 knows which one it is."""
+        """A null would mean that the user has no group, but R8 knows the group."""
         wanted = {"id": "382", "name": "E2E Development - Physical", "type": "Distributor"}
         inner = "group { id name type }"
         async with client:

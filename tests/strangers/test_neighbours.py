@@ -1,4 +1,4 @@
-"""Two fields that lead to one entity at the same time: each has the whole of it, whichever comes first."""
+"""Two fields lead to one entity at the same time: each gets the whole entity, whichever comes first."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.strangers.client import Client
 
 @pytest.mark.parametrize("compiled", [False, True])
 async def test_nodes_and_edges_tell_the_same_of_one_user(client: Client, compiled: bool) -> None:
-    """The report of movements does not tell the user's group, so the user has to be looked up for both lists."""
+    """The report of movements does not have the user's group, so both lists need to look the user up."""
     logs = "gameLogs(first: 2) { nodes { user { group { id } } } edges { node { user { group { id name } } } } }"
     async with client:
         answer = await client.told(

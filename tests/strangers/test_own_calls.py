@@ -1,4 +1,4 @@
-"""An operation waits for its own calls: however many it makes, none of them is refused because of the others."""
+"""An operation waits for its own calls. However many it makes, none is refused because of the others."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ QUERY = """{ games(first: 1000) { nodes { id prizes { id wonAtCard winners { use
 
 @pytest.mark.parametrize("compiled", [False, True])
 async def test_an_operation_does_not_overflow_its_own_queue(stranger: Stranger, client: Client, compiled: bool) -> None:
-    """120 calls, where two run at once and three may wait. Another operation has its turn meanwhile."""
+    """120 calls, where two run at once and three may wait. Another operation gets its turn meanwhile."""
     at = moment("2022-10-31 09:00:00")
     stranger.world.games = [Game(5000 + number, 1, at, 3, ends=at) for number in range(60)]
     client.upstream_options |= {"concurrency": 2, "most_waiting": 3}

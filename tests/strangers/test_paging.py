@@ -1,4 +1,4 @@
-"""Connections by the Relay specification: walking all pages gives the whole list, whatever happens in between."""
+"""Connections by the Relay specification: all pages together are the whole list, whatever changes in between."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ async def test_all_pages_are_the_whole_list(client: Client, name: str, first: in
 
 
 def _insert(stranger: Stranger) -> None:
-    """Rows at both ends and in the middle of every list."""
+    """Add rows at both ends and in the middle of every list."""
     world = stranger.world
     world.groups += [Group(1, "First", "Local", 380), Group(385, "Middle", "Local", 380)]
     world.users += [User(1, "first", 391), User(2095, "middle", 391), User(99999, "last", 391)]
@@ -151,7 +151,7 @@ async def test_the_pages_of_the_upstream_do_not_show(stranger: Stranger, client:
 
 
 async def test_a_vendor_with_smaller_pages_than_the_document_says(stranger: Stranger, client: Client) -> None:
-    """It refuses what is too large (C21): an error, never a short list."""
+    """It refuses a page that is too large: the result is an error, never a short list."""
     stranger.become(page_cap=7, over_cap="refuse")
     async with client:
         result = await client.ask("{ gameLogs { totalCount } }")
@@ -167,7 +167,7 @@ async def test_a_vendor_with_smaller_pages_than_the_document_says(stranger: Stra
 
 @pytest.mark.parametrize("times", [1, 1000])
 async def test_a_log_that_grows_while_it_is_read(stranger: Stranger, client: Client, times: int) -> None:
-    """Whole, or an error: no row twice and none lost."""
+    """The list is complete, or an error: no row appears twice and none is lost."""
     left = times
 
     def grow(page: int) -> None:

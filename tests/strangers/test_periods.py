@@ -40,7 +40,7 @@ async def test_frames(stranger: Stranger, client: Client, frame: str) -> None:
         data = await client.data(query)
     start, end = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)
     ends = f"{first} 00:00:00/{last} 23:59:59"
-    # Of the log, which knows no days, one second more is asked for, and of today what no longer grows.
+    # The log has no days, so one second more is read, and of today only the part that does not grow any more.
     until = "2022-10-31 11:59:59" if last == "2022-10-31" else f"{end + datetime.timedelta(days=1)} 00:00:00"
     log_ends = f"{start - datetime.timedelta(days=1)} 23:59:59/{until}"
     asked = stranger.calls()
@@ -165,7 +165,7 @@ async def test_days_of_the_log(
 
 @pytest.mark.parametrize("zone", ZONES)
 async def test_daily_totals_are_of_the_days_that_were_asked_for(stranger: Stranger, client: Client, zone: str) -> None:
-    """R1 tells days of the system's clock: for days of another clock it is not asked, and none of them may come."""
+    """R1 has days of the system's clock. It is not called for days of another clock."""
     stranger.become(zone=ZoneInfo(zone))
     own = zone == client.zone.key
     async with client:

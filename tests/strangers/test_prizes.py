@@ -1,4 +1,4 @@
-"""Prizes that several reports list (C31, C32): joined by what tells them apart, never by their place in a list."""
+"""Prizes that several reports list are joined by the values that identify them, never by their place in a list."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ QUERY = f"""{{ game(id: "{GAME}") {{ prizes {{ id name amount wonAtCard
 
 
 def detail(id: int, ticket: str | None, amount: str, user: int) -> dict[str, Any]:
-    """A Fullhouse as R3 has it. It was won at the card of the user's number."""
+    """Return a Fullhouse as R3 has it, won at the card with the user's number."""
     winner = {"ticket_id": ticket, "amount_won": Money(amount), "user_id": Id(user), "group_id": Id(390)}
     return {
         "id": Id(id), "prize_name": "Fullhouse", "paid": Money(amount), "won_at_card": Count(user),
@@ -23,14 +23,14 @@ def detail(id: int, ticket: str | None, amount: str, user: int) -> dict[str, Any
 
 
 def summary(ticket: str | None, amount: str, user: int) -> dict[str, Any]:
-    """A Fullhouse as R4 has it."""
+    """Return a Fullhouse as R4 has it."""
     winner = {"username": f"u{user}", "user_id": Id(user), "ticket_id": ticket}
     amounts = {"real": Money(amount), "bonus": Money(f"0.{user}")}
     return {"prize_name": "Fullhouse", "amount": Money(amount), "winners": [{**winner, "amount": amounts}]}
 
 
 def told(prizes: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Of each prize its id and card, and of its winner the user, the name and the bonus."""
+    """Return the id and the card of each prize, and the user, the name and the bonus of its winner."""
     found = []
     for prize in prizes:
         winners = prize["winners"]
@@ -52,7 +52,7 @@ def populate(stranger: Stranger, of_detail: list[Any], of_summary: list[Any]) ->
 async def test_cards_that_won_one_prize_keep_their_winners(
     stranger: Stranger, client: Client, tickets: bool, compiled: bool
 ) -> None:
-    """By ticket where the amounts are equal; by amount where R4 tells no tickets. R4 lists them the other way round."""
+    """By ticket if the amounts are equal; by amount if R4 has no tickets. R4 lists them in the opposite order."""
     amounts = ("18.00", "18.00", "18.00") if tickets else ("18.00", "17.00", "16.00")
     ticket = {60: "10-1", 61: "10-2", 62: "11-1"} if tickets else {}
     users = (60, 61, 62)
@@ -72,7 +72,7 @@ async def test_cards_that_won_one_prize_keep_their_winners(
 
 
 async def test_prizes_that_nothing_tells_apart_stay_unjoined(stranger: Stranger, client: Client) -> None:
-    """Two cards, one amount, and no ticket in R4: what R4 alone tells is an error, and the rest stays."""
+    """Two cards, one amount, and no ticket in R4: the values that only R4 has are an error, all others are answered."""
     populate(
         stranger,
         [detail(160, "10-1", "18.00", 60), detail(161, "10-2", "18.00", 61)],
@@ -90,7 +90,7 @@ async def test_prizes_that_nothing_tells_apart_stay_unjoined(stranger: Stranger,
 
 
 async def test_what_two_reports_leave_open_a_third_one_settles(stranger: Stranger, client: Client) -> None:
-    """R2 has no tickets. Where R4's prizes cannot be told apart by amount, R3 joins both."""
+    """R2 has no tickets. If the amounts do not distinguish R4's prizes, R3 joins both."""
     populate(
         stranger,
         [detail(160, "10-1", "18.00", 60), detail(161, "10-2", "18.00", 61)],
@@ -116,7 +116,7 @@ SALE = "prizes { id name amount }"
     "fields", [SALE, f"{SALE} canceledTickets", "prizes { id name amount callNumber winners { username } }"]
 )
 async def test_a_game_on_sale_has_the_prizes_of_the_sale(stranger: Stranger, client: Client, fields: str) -> None:
-    """Whatever else is selected. They have no ids: R6 numbers the prizes of every game 1, 2, 3."""
+    """They do not depend on the rest of the selection, and have no ids: R6 numbers the prizes of every game 1, 2, 3."""
     async with client:
         of_id = await client.data(f'{{ game(id: "1384865") {{ id {fields} }} }}')
         on_sale = await client.data(f'{{ room(id: "1") {{ gamesOnSale {{ id {fields} }} }} }}')

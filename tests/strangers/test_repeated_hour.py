@@ -1,4 +1,4 @@
-"""The hour that comes twice (C29): a user's movement in it has one moment, however it is read."""
+"""The hour that comes twice: a user's movement in it has one moment, however it is read."""
 
 import datetime
 from typing import Any
@@ -32,7 +32,7 @@ def populate(stranger: Stranger, minutes: list[int]) -> None:
 
 
 async def read(client: Client, during: str, compiled: bool, caller: Caller = EVERYONE) -> dict[str, Any]:
-    """The moments by movement of the user, alone and among others, and of the group: they must be the same."""
+    """Return the moments by movement of the user, alone and among others, and of the group. They must be equal."""
     fields = f"transactions(during: {during}) {{ nodes {{ id timestamp }} }}"
     answers = [
         await client.told(f"{{ {query} }}", compiled=compiled, caller=caller)
@@ -63,7 +63,7 @@ async def read(client: Client, during: str, compiled: bool, caller: Caller = EVE
 async def test_a_movement_has_one_moment(
     stranger: Stranger, minutes: list[int], bounds: tuple[int, int], compiled: bool, cached: bool
 ) -> None:
-    """Whatever period is asked for, whichever neighbours there are, in whichever order; cached, or read anew."""
+    """It does not depend on the period, the neighbours, their order, or the cache."""
     stranger.reset()
     populate(stranger, minutes)
     start, end = (SUMMER + datetime.timedelta(minutes=bound) for bound in bounds)
@@ -89,7 +89,7 @@ async def test_a_movement_has_one_moment(
 async def test_what_no_other_report_has_is_shown_at_the_earlier_moment(
     stranger: Stranger, client: Client, compiled: bool
 ) -> None:
-    """R5 does not list the movement of a group that it does not know: both readings are read for."""
+    """R5 does not list the movement of a group that it does not know. Both possible moments are read."""
     populate(stranger, [75])
     stranger.world.movements[0].group = 0
     query = '{{ user(id: "60") {{ transactions(during: {}) {{ nodes {{ timestamp }} }} }} }}'
@@ -125,7 +125,7 @@ async def test_clocks_that_never_change_cost_no_call(stranger: Stranger, client:
 
 
 class TestAmountOfUnknownSign:
-    """A movement of a type whose sign no document tells, and that its user's own report does not have."""
+    """A movement whose type has no documented sign, and that is missing in its user's own report."""
 
     @pytest.fixture(autouse=True)
     def _strange(self, stranger: Stranger) -> None:

@@ -1,4 +1,4 @@
-"""Rooms (R2): whether a room exists is asked only where its games do not say so."""
+"""Rooms (R2): a separate call for a room is made only if its games do not show that it exists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Amounts (C14, C19, C23): a movement is seen from the user's wallet, and is the same wherever it is read."""
+"""Amounts: a movement has the sign of the user's wallet, and is the same wherever it is read."""
 
 import pytest
 
@@ -10,7 +10,7 @@ TODAY = "2022-10-31 00:00:00/2022-10-31 23:59:59"
 
 
 async def test_what_is_a_sign_and_what_costs_a_call(stranger: Stranger, client: Client) -> None:
-    """R5 tells the sign of a wager, a prize and a refund; of any other type R7 has to be asked, once a user."""
+    """R5 is enough for the sign of a wager, a prize and a refund. Other types need one call of R7 for each user."""
     async with client:
         data = await client.data('{ group(id: "382") { transactions { nodes { id type amount } } } }')
     assert [(each["id"], each["amount"]) for each in data["group"]["transactions"]["nodes"]] == [
@@ -54,7 +54,7 @@ async def test_signs_that_nobody_asked_for_cost_no_call(stranger: Stranger, clie
 async def test_a_type_reads_the_same_from_both_sides(
     stranger: Stranger, client: Client, type: str, amount: str, fields: str
 ) -> None:
-    """What R7 says of a movement is what happened to the wallet, whatever its type is called."""
+    """R7 shows what happened to the wallet, whatever the type is called."""
     stranger.world.movements = [Movement(9000, moment("2022-10-31 10:00:00"), 60, 390, type, amount)]
     async with client:
         data = await client.data(
@@ -67,7 +67,7 @@ async def test_a_type_reads_the_same_from_both_sides(
 
 
 async def test_a_sign_that_no_report_tells_is_an_error(stranger: Stranger, client: Client) -> None:
-    """R7 is down: what the sign would be is not guessed."""
+    """R7 is down: the sign is not guessed."""
     stranger.faults["transaction_report"] = "500"
     async with client:
         result = await client.ask('{ group(id: "390") { transactions { nodes { id amount } } } }')
@@ -78,7 +78,7 @@ async def test_a_sign_that_no_report_tells_is_an_error(stranger: Stranger, clien
 
 
 async def test_a_users_movements_are_not_those_of_the_users_group(stranger: Stranger, client: Client) -> None:
-    """C23: u1 belongs to 382 and also plays in 390, where TEST of 391 plays in 382."""
+    """User u1 belongs to 382 and also plays in 390, while TEST of 391 plays in 382."""
     query = """{ user(id: "60") { all: transactions { nodes { id group { id } } }
         home: transactions(inGroup: "382") { totalCount nodes { id } }
         away: transactions(inGroup: "390") { totalCount nodes { id } }

@@ -1,4 +1,4 @@
-"""User codes that differ in case, accents or trailing blanks (C27): a user has the same rows, however one asks."""
+"""User codes that differ in case, accents or trailing blanks: a user has the same rows in every query."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import write_agents
 from tests.strangers.world import Group, Log, User, moment
 
-TODAY = "2022-10-30 23:59:59/2022-10-31 11:59:59"  # one second wider (C26), and no later than now (C28)
+TODAY = "2022-10-30 23:59:59/2022-10-31 11:59:59"  # one second wider, and no later than now
 GROUPS = (391, 392)
 ALIKE = ("bob", "Bob", "BOB ", "jose", "José", "JOSÉ  ", "Strasse", "straße", "Ana", "ghost")
 LOGS = "gameLogs { nodes { id userCode user { id } } }"
@@ -31,7 +31,7 @@ def populate(stranger: Stranger, users: list[tuple[str, int]], spellings: list[s
 
 
 def outcome(answer: Outcome, *path: Any) -> Any:
-    """The ids of the logs below a path, or the codes of the errors there."""
+    """Return the ids of the logs below a path, or the codes of the errors there."""
     codes = {error["extensions"]["code"] for error in answer.errors if list(path) == error["path"][: len(path)]}
     if codes:
         return codes
@@ -42,7 +42,7 @@ def outcome(answer: Outcome, *path: Any) -> Any:
 
 
 def owned(answer: Outcome) -> dict[int, Any]:
-    """Of each log its user's id, or the code of the error in its place."""
+    """Return the user id of each log, or the code of the error instead."""
     found: dict[int, Any] = {}
     assert answer.data is not None
     for place, log in enumerate(answer.data["gameLogs"]["nodes"]):
@@ -52,7 +52,7 @@ def owned(answer: Outcome) -> dict[int, Any]:
 
 
 async def of_every_way(client: Client, caller: Caller, users: dict[int, int], compiled: bool) -> dict[int, Any]:
-    """The logs of each user, who has a group: the same alone, in a group, and among all, whatever way is taken."""
+    """Return the logs of each user with a group: they are equal alone, in a group, and among all, in every way."""
     found = {}
     for id in users:
         alone = await client.told(f'{{ user(id: "{id}") {{ {LOGS} }} }}', compiled=compiled, caller=caller)
@@ -116,7 +116,7 @@ async def test_a_log_of_several_possible_users_is_an_error_in_every_way(stranger
 
 
 async def test_an_exact_spelling_is_its_users(stranger: Stranger, client: Client) -> None:
-    """The neighbour's rows come with those of `bob`, and are left out, also for a caller of one group."""
+    """The neighbour's rows arrive with those of `bob` and are left out, also for a caller of one group."""
     stranger.become(equality="loose")
     populate(stranger, [("bob", 391), ("Bob ", 392)], ["bob", "Bob "])
     async with client:
@@ -140,7 +140,7 @@ USERS = st.lists(USER, min_size=1, max_size=5, unique_by=lambda user: user[0])
 async def test_users_have_the_same_logs_in_every_way(
     stranger: Stranger, users: list[tuple[str, int]], spellings: list[str], equality: str, compiled: bool
 ) -> None:
-    """Whether one user is asked for or all, of whom, and by whom: a caller of a group sees what everyone sees of it."""
+    """The logs do not depend on the number of users, or on the caller: a caller of a group sees the group's part."""
     stranger.reset(equality=equality)
     populate(stranger, users, spellings)
     groups = {number: group for number, (_, group) in enumerate(users, 1)}
@@ -162,7 +162,7 @@ async def test_users_have_the_same_logs_in_every_way(
 
 
 class TestSeveralAgents:
-    """Group 392 has an agent of its own, `north`."""
+    """Group 392 has its own agent, `north`."""
 
     @pytest.fixture(autouse=True)
     def _agents(self, stranger: Stranger, client: Client, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tokens that change while the graph runs (C3), and that nobody ever sees (C2)."""
+"""Tokens that change while the graph runs, and that never appear anywhere."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ async def test_a_token_that_was_changed_in_its_file(stranger: Stranger, client: 
 
 
 async def test_a_token_that_is_changed_while_calls_run(stranger: Stranger, client: Client, tmp_path: Path) -> None:
-    """The vendor is first: calls are refused until the file has followed, and then all is well."""
+    """The vendor changes first: calls are refused until the file has the new token."""
     file = tmp_path / "token"
     file.write_text("strangers-token-1")
     client.upstream_options["token"] = Secret(file)

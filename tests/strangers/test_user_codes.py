@@ -1,4 +1,4 @@
-"""From a user to the game log and back (C22, C24): by every rule, with one agent or several."""
+"""From a user to the game log and back, by every rule, with one agent or several."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ async def test_alone_and_among_others_a_user_has_the_same_log(stranger: Stranger
 
 @pytest.mark.parametrize("rule", list(RULES))
 async def test_from_a_log_to_its_user(stranger: Stranger, client: Client, rule: str) -> None:
-    """Codes that GameHub does not know, `0` among them, have no user; that is nobody's mistake."""
+    """Codes that GameHub does not know, such as `0`, have no user. This is not an error."""
     stranger.become(code_from=rule)
     client.options["user_code_from"] = rule
     async with client:
@@ -65,7 +65,7 @@ async def test_whether_a_code_has_a_user_does_not_depend_on_what_is_asked(client
 
 
 async def test_codes_in_another_case(stranger: Stranger, client: Client) -> None:
-    """Game History writes its codes in capitals: who has a log alone must have it among others too."""
+    """Game History writes its codes in capitals: a user has the same log alone and among others."""
     stranger.become(code_case="upper")
     async with client:
         alone = await client.data('{ user(id: "60") { gameLogs { totalCount } } }')
@@ -88,7 +88,7 @@ async def test_a_user_without_the_code_is_an_error_not_an_empty_log(stranger: St
 
 
 class TestSeveralAgents:
-    """Group 391 has an agent of its own, `north`; all others share `admin`."""
+    """Group 391 has its own agent, `north`; all other groups share `admin`."""
 
     @pytest.fixture(autouse=True)
     def _agents(self, stranger: Stranger, client: Client, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ class TestSeveralAgents:
     async def test_the_agent_of_a_user_whose_row_has_no_group_id(
         self, stranger: Stranger, client: Client, query: str
     ) -> None:
-        """R9 as in its example: with the group unknown, the default agent's log is not this user's."""
+        """R9 as in its example: if the group is unknown, the default agent's log is not this user's."""
         stranger.become(bare_users=True)
         inner = "id gameLogs { totalCount }"
         shape = {"user(": inner, "users": f"nodes {{ {inner} }}", "group": f"users {{ nodes {{ {inner} }} }}"}

@@ -20,7 +20,7 @@ def connect(
     timeout: float = 5.0,
     **bounds: Any,
 ) -> Upstream:
-    """A client of both systems; `slash` says how the base URL is written down, `bounds` are more settings of both."""
+    """Return a client of both systems. `slash` is the end of the base URL; `bounds` are more settings of both."""
     base = stranger.host + stranger.quirks.prefix + ("/" if slash else "")
     more: dict[str, Any] = {} if page_size is None else {"page_size": page_size}
     return Upstream(
@@ -43,7 +43,7 @@ def connect(
 
 
 def write_agents(path: Path, agents: dict[int, tuple[str, str]]) -> Path:
-    """The file of agents by group."""
+    """Write the file of agents by group."""
     found = {str(group): {"agent_code": code, "agent_token": token} for group, (code, token) in agents.items()}
     path.write_text(json.dumps(found))
     return path

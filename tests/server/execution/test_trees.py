@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from graphql import FieldNode, GraphQLError, Location, OperationDefinitionNode, Token
 
-from engine.kept import BoundedCache
+from engine.bounded_cache import BoundedCache
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.documents import Documents

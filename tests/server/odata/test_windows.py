@@ -15,7 +15,7 @@ from strawberry import Info
 from strawberry.schema.config import StrawberryConfig
 
 from schema.graph import ROWS
-from schema.mapping.entity import SELECTED_BY
+from schema.mapping.columns import SELECTED_BY
 from schema.scalars import SCALARS, Decimal
 from server.tables.setup import TablesConfig
 from tests.server.application import application

@@ -19,7 +19,7 @@ from strawberry import ID
 from strawberry.schema.config import StrawberryConfig
 
 from schema.graph import schema as graph
-from schema.mapping.entity import DECIMALS
+from schema.mapping.columns import DECIMALS
 from schema.scalars import SCALARS
 from schema.scalars import Decimal as Money
 from server.execution.saved import saved_queries

@@ -1,4 +1,4 @@
-"""How an entity is found again: by the id of a federation reference, or by what its globally unique id holds."""
+"""Find an entity again, by the id of a federation reference or by the content of its globally unique id."""
 
 import asyncio
 import datetime
@@ -12,10 +12,12 @@ from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.game import Game
-from schema.game_log import DEFAULT_GAME_TYPE, GameLog, second_of
+from schema.game_log import GameLog
 from schema.group import Group
-from schema.mapping.entity import Entity, complete, lookup
+from schema.mapping.entity import Entity
 from schema.mapping.errors import BadUserInput
+from schema.mapping.loading import complete, lookup
+from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE, second_of
 from schema.mapping.selection import Selection
 from schema.room import Room
 from schema.scalars import is_id, parse_id
@@ -31,15 +33,15 @@ from upstream.reports.table import Report
 
 
 class Reference(ABC):
-    """How the entities of one type are found."""
+    """The way to find the entities of one type."""
 
     @abstractmethod
     async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
-        """The entity of an id; those that are asked for in one tick are read together."""
+        """Return the entity of an id. The ids that are requested in one tick are read together."""
 
     @abstractmethod
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
-        """The entity of a globally unique id, whose parts after the type's name are `place`."""
+        """Return the entity of a globally unique id; `place` has the parts of the id after the type's name."""
 
 
 class ById(Reference):
@@ -49,7 +51,7 @@ class ById(Reference):
         self.kind = kind
 
     async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
-        return await lookup(self.kind.tell({"id": id}, session=session), selection)
+        return await lookup(self.kind.of({"id": id}, session=session), selection)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         (id,) = _parts(place, 1)
@@ -57,10 +59,10 @@ class ById(Reference):
 
 
 class Searched(Reference):
-    """An entity that no report finds by its id alone: it is searched for in the rows of the last month."""
+    """An entity that no report finds by its id alone. It is searched for in the rows of the last month."""
 
     async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
-        # One search serves all references of an operation: it is the same rows, whichever ids are looked for.
+        # One search serves all references of an operation, because the rows are the same for all ids.
         search = session.memo.get(self)
         if search is None:
             search = session.memo[self] = asyncio.ensure_future(self.search(session, _last_month(session)))
@@ -69,9 +71,9 @@ class Searched(Reference):
             raise Incomplete(f"{self.report.code}: {len(found)} {self.lists} have a row of id {id}. {self.advice}")
         if not found:
             return None
-        window = self.window(session, found[0], _last_month(session))
-        await complete((window,), selection)
-        return window
+        entity = self.entity(session, found[0], _last_month(session))
+        await complete((entity,), selection)
+        return entity
 
     column: str
     report: Report
@@ -80,15 +82,18 @@ class Searched(Reference):
 
     @abstractmethod
     async def search(self, session: Session, interval: Interval) -> Sequence[KeyRows]:
-        """All rows that the entity may be among."""
+        """Return all rows that may belong to the entity."""
 
     @abstractmethod
-    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
-        """The entity on a row that was found."""
+    def entity(self, session: Session, row: Any, interval: Interval) -> Entity:
+        """Return the entity that stands on a found row."""
 
 
 class TransactionReference(Searched):
-    """A transaction: by id among the movements of all groups, by place among those of its user in its second."""
+    """A transaction:
+
+    by id among the movements of all groups, by place among the movements of its user in its second.
+    """
 
     column = "movement_id"
     report = reports.GROUP_MOVEMENTS
@@ -100,24 +105,24 @@ class TransactionReference(Searched):
         lookup = Lookup(edges.MOVEMENTS_OF_GROUP, interval)
         return await asyncio.gather(*(session.rows(lookup, group.id) for group in groups))
 
-    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
+    def entity(self, session: Session, row: Any, interval: Interval) -> Entity:
         return Transaction.on(row, session=session, interval=interval)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
         id, user, group, moment = map(_number, _parts(place, 4))
-        told: dict[str, Any] = {"id": id}
+        given: dict[str, Any] = {"id": id}
         if user:
-            told["user"] = User.tell({"id": user}, session=session)
+            given["user"] = User.of({"id": user}, session=session)
         if group:
-            told["group"] = Group.tell({"id": group}, session=session)
-        window = Transaction.tell(told, session=session, interval=_second(session, moment))
-        found = await lookup(window, selection)
-        # The group may have such a movement, but it is not that of a user whom there is not.
-        return None if isinstance(window.failures.get(rows.UserTransactionRow), NotFound) else found
+            given["group"] = Group.of({"id": group}, session=session)
+        entity = Transaction.of(given, session=session, interval=_second(session, moment))
+        found = await lookup(entity, selection)
+        # The group may have such a movement, but then it belongs to another user.
+        return None if isinstance(entity.failures.get(rows.UserTransactionRow), NotFound) else found
 
 
 class GameLogReference(Searched):
-    """A game log: by id among the agents' logs, by place among those of its user in its second."""
+    """A game log: by id among the agents' logs, by place among the logs of its user in its second."""
 
     column = "history_id"
     report = reports.GAME_LOGS
@@ -130,7 +135,7 @@ class GameLogReference(Searched):
         ]
         return [KeyRows(answer.rows) for answer in await asyncio.gather(*map(session.fetch, calls))]
 
-    def window(self, session: Session, row: Any, interval: Interval) -> Entity:
+    def entity(self, session: Session, row: Any, interval: Interval) -> Entity:
         return GameLog.on(row, session=session, interval=interval)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
@@ -141,9 +146,9 @@ class GameLogReference(Searched):
         row = found.find(self.column, _number(id))
         if row is None:
             return None
-        window = GameLog.on(row, session=session, interval=interval, told={"game_type": game_type})
-        await complete((window,), selection)
-        return window
+        entity = GameLog.on(row, session=session, interval=interval, given={"game_type": game_type})
+        await complete((entity,), selection)
+        return entity
 
 
 REFERENCES: Mapping[str, Reference] = {
@@ -157,7 +162,9 @@ REFERENCES: Mapping[str, Reference] = {
 
 
 async def find(session: Session, representation: Any, selection: Selection) -> Entity | None:
-    """The entity of one federation representation: `{"__typename": "User", "id": "60"}`. Raises `BadUserInput`."""
+    """Return the entity of a federation representation, such as `{"__typename": "User", "id": "60"}`. Raise
+    `BadUserInput`.
+    """
     if not isinstance(representation, dict) or not isinstance(name := representation.get("__typename"), str):
         raise BadUserInput('representations: each is an object such as {"__typename": "User", "id": "60"}.')
     reference = REFERENCES.get(name)
@@ -169,12 +176,12 @@ async def find(session: Session, representation: Any, selection: Selection) -> E
 
 
 def key(representation: Any) -> Hashable:
-    """Return what is the same for representations of the same entity: only the type and the id are read."""
+    """Return a key that is equal for representations of the same entity. Only the type and the id count."""
     if isinstance(representation, dict):
         name, id = representation.get("__typename"), representation.get("id")
         if isinstance(name, str) and isinstance(id, str):
             return name, id
-        # A longer number has no text in Python, and is no id.
+        # Python cannot convert a longer number to text, and it is not an id anyway.
         if isinstance(name, str) and type(id) is int and not abs(id) >> 64:
             return name, str(id)
     return Each(representation)
@@ -182,7 +189,7 @@ def key(representation: Any) -> Hashable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Each:
-    """The key of a representation that is equal to no other one."""
+    """The key of a representation that is not equal to any other representation."""
 
     representation: Any
 

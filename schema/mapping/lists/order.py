@@ -1,13 +1,13 @@
-"""The order of every list, as a stable key a row: what its cursors stand on.
+"""The order of every list, as a stable key of each row. The cursors contain this key.
 
-Entities stand by id, games by their start, movements and logs newest first.
+Entities are ordered by id, games by their start, movements and logs by time, the newest first.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from upstream.decoding.partial_row import getter
+from schema.mapping.values import getter
 from upstream.reports.rows import Row
 
 Key = tuple[Any, ...]
@@ -15,10 +15,10 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class ListOrder:
-    """An order: its name, which its cursors carry, and the key of a row, with the types of the key's parts.
+    """An order: its name (a part of its cursors), the key of a row, and the types of the key's parts.
 
-    `columns` are those that the key reads. It is `falling` where the key is nothing but these with their signs turned:
-    then the rows, all of one kind, can be sorted by the columns themselves.
+    `columns` are the columns that the key reads. The order is `falling` if the key consists of these columns with their
+    signs inverted. Then rows of one kind can be sorted by the columns themselves.
     """
 
     name: str
@@ -28,7 +28,7 @@ class ListOrder:
     falling: bool = False
 
     def sorted(self, rows: Sequence[Any]) -> list[Any]:
-        """The rows in this order; those of one key stay in the order in which they stand."""
+        """Return the rows in this order. Rows with equal keys keep their order."""
         if self.falling and rows:
             kind: type[Row] = type(rows[0])
             return sorted(rows, key=getter(kind, *self.columns), reverse=True)
@@ -39,10 +39,10 @@ GROUPS = ListOrder("groups", (int,), lambda row: (row.id,), ("id",))
 USERS = ListOrder("users", (int,), lambda row: (row.id,), ("id",))
 GAMES = ListOrder("games", (int, int), lambda row: (row.starts_at or 0, row.id), ("starts_at", "id"))
 
-# A movement's id is one rising sequence for both of its reports (C20).
+# The ids of movements are one rising sequence for both reports.
 TRANSACTIONS = ListOrder("transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), falling=True)
 
-# Every agent counts its logs for itself, so time comes first.
+# Every agent counts its logs separately, so time comes first.
 GAME_LOGS = ListOrder(
     "gameLogs",
     (int, int),
@@ -51,7 +51,7 @@ GAME_LOGS = ListOrder(
     falling=True,
 )
 
-# A financial movement has no id: after its time, all that its row has tells it from others.
+# A financial movement has no id. After its time, the other columns of its row distinguish it.
 FINANCIAL_MOVEMENTS = ListOrder(
     "financialMovements",
     (int, int, int, int, int, int, str),

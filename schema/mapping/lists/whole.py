@@ -1,4 +1,4 @@
-"""Lists that are given whole, without pages: counted like pages, and built in turns with other work."""
+"""Lists without pages. They are counted like pages and built in turns of the event loop."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,7 +8,8 @@ from strawberry import Info
 
 from resolvers.nodes import TURN
 from resolvers.session import Session
-from schema.mapping.entity import WINDOWS, complete
+from schema.mapping.entity import ENTITIES
+from schema.mapping.loading import complete
 from schema.mapping.selection import select
 from upstream.interval import Interval
 from upstream.reports.rows import Row
@@ -16,23 +17,23 @@ from upstream.reports.rows import Row
 
 async def whole_each(
     info: Info[Session, Any],
-    window: str,
+    entity: str,
     found: Sequence[Sequence[Row] | Exception],
     in_order: Callable[[Sequence[Row]], Sequence[Row]],
     *,
     interval: Interval | None = None,
-    told: Sequence[dict[str, Any]],
+    given: Sequence[dict[str, Any]],
 ) -> list[Any]:
-    """Return the list of each parent, with what is selected of all their items read at once.
+    """Return the list of each parent, after reading what is selected of all their items at once.
 
-    `window` names the type of the items, `told` what the parent tells of each.
+    `entity` names the type of the items. `given` has the values that the parent gives to each item, by column name.
     """
-    kind, session = WINDOWS[window], info.context
+    kind, session = ENTITIES[entity], info.context
     sizes = [0 if isinstance(rows, Exception) else len(rows) for rows in found]
     await session.nodes.enter(sum(sizes), alone=len(found) == 1)
     lists: list[Any] = []
     built = 0
-    for rows, size, tells in zip(found, sizes, told, strict=True):
+    for rows, size, values in zip(found, sizes, given, strict=True):
         if isinstance(rows, Exception):
             lists.append(rows)
             continue
@@ -40,6 +41,6 @@ async def whole_each(
         if built >= TURN:
             built = 0
             await asyncio.sleep(0)
-        lists.append([kind.on(row, session=session, interval=interval, told=dict(tells)) for row in in_order(rows)])
+        lists.append([kind.on(row, session=session, interval=interval, given=dict(values)) for row in in_order(rows)])
     await complete([item for one in lists if isinstance(one, list) for item in one], select(info))
     return lists

@@ -1,18 +1,19 @@
-"""Objects of a list that stand on one row each, and of which no more is asked than the row tells."""
+"""Items of a list that are read from one row each, without making objects."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from operator import is_
 from typing import Any
 
-from engine.offer import Expression, Nested, RowList
+from engine.batch_hint import Expression, Nested, RowList
 from resolvers.key_rows import KeyRows
 from resolvers.session import Session
-from schema.mapping.entity import UNKNOWN, Entity, EntityLink
+from schema.mapping.columns import EntityLink
+from schema.mapping.entity import UNKNOWN, Entity
 from schema.mapping.expression import ColumnReader
-from schema.mapping.order import ListOrder
+from schema.mapping.lists.order import ListOrder
 from schema.mapping.selection import Selection
-from upstream.decoding.partial_row import report_row
+from schema.mapping.values import report_row
 from upstream.interval import Interval
 from upstream.reports.rows import Row
 
@@ -20,9 +21,9 @@ TYPENAME = "__typename"
 
 
 class Listed(RowList):
-    """The rows of a list whose objects nobody has had to make yet."""
+    """The rows of a list whose objects are made only when something needs them."""
 
-    __slots__ = ("_interval", "_irregular", "_kind", "_session", "_source", "_told")
+    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source")
 
     def __init__(
         self,
@@ -30,30 +31,30 @@ class Listed(RowList):
         rows: list[Any],
         session: Session,
         interval: Interval | None,
-        told: Mapping[str, Any] | None,
+        given: Mapping[str, Any] | None,
         source: KeyRows,
     ) -> None:
         self.rows = rows
-        # A bad value can only be read off an object, which tells what is wrong with it.
+        # A column with a bad value must be read from the object, which raises its error.
         self._irregular = frozenset(source.irregular)
         self.shape = (kind, type(rows[0]), session.zone, self._irregular)
         self._kind = kind
         self._session = session
         self._interval = interval
-        self._told = told
+        self._given = given
         self._source = source
 
     @property
     def columns(self) -> Iterable[str]:
-        """The columns of the objects, by their names in the graph."""
+        """Return the columns of the objects, by their names in the graph."""
         return self._kind.columns
 
     def object(self, row: Any) -> Entity:
-        # An object may be asked for anything, whatever was read of its row so far.
+        # An object may need any column, so its whole row is read.
         self._source.need()
         (row,) = self._source.whole((row,))
         return self._kind.on(
-            row, session=self._session, interval=self._interval, told=dict(self._told) if self._told else None
+            row, session=self._session, interval=self._interval, given=dict(self._given) if self._given else None
         )
 
     def expression(self, name: str) -> Expression | Nested | None:
@@ -67,7 +68,7 @@ class Listed(RowList):
 
 
 class Edges(RowList):
-    """The edges of a list whose objects nobody has had to make yet: pairs of a cursor and a row."""
+    """The edges of a list as pairs of a cursor and a row, without objects."""
 
     __slots__ = ("_listed", "_make")
 
@@ -89,7 +90,7 @@ class Edges(RowList):
 
 
 def over(found: Expression | Nested, row: str) -> Expression | Nested:
-    """The same, read off another expression for the row."""
+    """Return the same expression, read from another expression for the row."""
     if isinstance(found, Expression):
         return found.over(row)
     null = Expression(found.null).over(row).code
@@ -97,7 +98,7 @@ def over(found: Expression | Nested, row: str) -> Expression | Nested:
 
 
 def readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
-    """The columns of a row that are read for what is selected, of whichever report it is; None for all of them."""
+    """Return the columns of a row that the selection reads, for all reports, or None for all columns."""
     place = (kind, order.name)
     if place not in selection.memo:
         selection.memo[place] = _readable(kind, selection, order, session)
@@ -109,51 +110,51 @@ def _readable(kind: type[Entity], selection: Selection, order: ListOrder, sessio
     read = set(order.columns)
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
-        if column is None or not column.of:
+        if column is None or not column.places:
             return None
-        for row in column.of:
-            if not _told(column.expression(row, session), selection[name]):
+        for row in column.places:
+            if not _knows(column.expression(row, session), selection[name]):
                 return None
             read.update(column.reads(row))
     return frozenset(read)
 
 
-def _told(found: Expression | Nested | None, selection: Selection) -> bool:
-    """Whether an expression tells all that is selected below it."""
+def _knows(found: Expression | Nested | None, selection: Selection) -> bool:
+    """Return whether an expression has all that is selected below it."""
     if isinstance(found, Nested):
         return selection.keys() - {TYPENAME} <= found.fields.keys()
     return found is not None
 
 
-def told_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
-    """Whether rows like that of `sample` tell all that is selected, so that no object need be made.
+def known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
+    """Return whether rows like that of `sample` have all that is selected, so that no object is needed.
 
-    `sure` says whether they do so for certain.
+    `sure` then checks the values of the rows.
     """
     (row,) = map(report_row, map(type, sample.rows))
     for name in selection.keys() - {TYPENAME}:
         column = kind.columns.get(name)
-        # What the parent told of it may be more than the row tells.
-        if column is None or (isinstance(column, EntityLink) and column.name in sample.told):
+        # The parent may have given more values of it than the row has.
+        if column is None or (isinstance(column, EntityLink) and column.name in sample.given):
             return False
-        if not _told(column.expression(row, sample.session), selection[name]):
+        if not _knows(column.expression(row, sample.session), selection[name]):
             return False
     return not sample.missing(selection)
 
 
 def sure(kind: type[Entity], rows: Sequence[Row], selection: Selection, irregular: Collection[str] = ()) -> bool:
-    """Whether each of the rows, all of one report, tells what such a row may turn out not to tell.
+    """Return whether each of the rows, all of one report, has a value in its unsure columns.
 
-    A column that holds a bad value (`irregular`) is not looked at: its objects are.
+    A column with a bad value (`irregular`) does not count: its objects are needed.
     """
     for name in kind.unsure:
         if name in selection:
             row = report_row(type(rows[0]))
-            told = kind.columns[name].of.get(row)
+            place = kind.columns[name].places.get(row)
             if irregular and not frozenset(irregular).isdisjoint(kind.columns[name].reads(row)):
                 return False
-            if isinstance(told, ColumnReader) and told.sure is not None:
-                if not told.sure(rows):
+            if isinstance(place, ColumnReader) and place.sure is not None:
+                if not place.sure(rows):
                     return False
             elif any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[row], rows))):
                 return False

@@ -1,4 +1,4 @@
-"""How fields are resolved in a run: once each, failures for themselves."""
+"""How fields are resolved in an execution: once each, with separate failures."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ reads: list[str] = []
 
 
 class Source:
-    """An object one of whose attributes cannot be read."""
+    """An object with an attribute that cannot be read."""
 
     def __init__(self, name: str, fails: bool) -> None:
         self.name = name
@@ -45,7 +45,7 @@ class Thing:
 
     @strawberry.field
     async def after(self) -> str:
-        """Told when it runs."""
+        """It records that it runs."""
         reads.append(f"after {self.name}")
         return "x"
 
@@ -72,7 +72,7 @@ async def ask(text: str) -> Any:
 
 
 async def test_an_attribute_that_cannot_be_read_fails_alone() -> None:
-    """The others of its level are read all the same, and what has to be awaited is run once."""
+    """The other attributes of its level are read, and each awaitable runs once."""
     found = await ask("{ things { size name } }")
     assert [thing["size"] for thing in found.data["things"]] == [3, None, 3]
     (error,) = found.errors
@@ -81,7 +81,7 @@ async def test_an_attribute_that_cannot_be_read_fails_alone() -> None:
 
 
 async def test_a_failure_takes_its_object_with_it_and_says_so_once() -> None:
-    """What failed inside the object before is told no more."""
+    """Earlier failures inside the object are not reported."""
     found = await ask("{ things { size must after } }")
     assert [thing and thing["must"] for thing in found.data["things"]] == [1, None, 1]
     (error,) = found.errors

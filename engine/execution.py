@@ -1,4 +1,4 @@
-"""One run of a compiled operation: its variables, its context, its errors; and how fields are resolved in it."""
+"""The state of one execution (variables, context, errors), and the steps that resolve its fields."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,22 +21,22 @@ from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 from strawberry.types.field import StrawberryField
 
+from engine.batch_hint import BatchHint
 from engine.direct import Converter, Resolver
-from engine.offer import BatchHint
 
 if TYPE_CHECKING:
     from engine.values import Completer
 
-# So many leaves may be written before other requests get a turn: a few milliseconds' work.
+# After so many written leaves, other requests get a turn of the event loop. That is a few milliseconds of work.
 BREATH = 20_000
-# Objects that are read, or given their values, in one turn.
+# The number of objects that are read or written in one turn of the event loop.
 TURN = 2_000
-# Resolvers that are called in one turn.
+# The number of resolvers that are called in one turn of the event loop.
 CALLS = 500
 
 
 class FieldFailed:
-    """In a value's place: what was to stand here failed, and whoever may be null has to say so."""
+    """Stands instead of a value that failed. The nearest nullable field becomes null and reports the error."""
 
     __slots__ = ("error",)
 
@@ -45,7 +45,7 @@ class FieldFailed:
 
 
 class SlowValue:
-    """In an answer's place: a value that is not plainly of its type, to be completed with care."""
+    """Stands in an answer instead of a value whose class is not the expected one, until its type completes it."""
 
     __slots__ = ("field", "value")
 
@@ -56,7 +56,7 @@ class SlowValue:
 
 @dataclass(slots=True, eq=False)
 class Field:
-    """A field of a selection: `order` is its place there, `nodes` are all that ask for it under this key."""
+    """A field of a selection set. `order` is its place there, `nodes` are all nodes that select it under this key."""
 
     order: int
     key: str
@@ -65,7 +65,7 @@ class Field:
     definition: GraphQLField
     parent: GraphQLObjectType
     strawberry: StrawberryField | None
-    offer: BatchHint | None
+    hint: BatchHint | None
     attribute: str | None
     resolver: Resolver
     converter: Converter | None
@@ -73,12 +73,12 @@ class Field:
 
     @property
     def waits(self) -> bool:
-        """Whether anything may have to be awaited for it."""
-        return self.completer.waits or self.offer is None or self.offer.read is None or self.offer.waits
+        """Return whether something may have to be awaited for this field."""
+        return self.completer.waits or self.hint is None or self.hint.read is None or self.hint.waits
 
 
 class Fixed(NamedTuple):
-    """What stays the same throughout a run."""
+    """The facts that stay the same during an execution."""
 
     schema: Schema
     operation: OperationDefinitionNode
@@ -90,63 +90,63 @@ class Fixed(NamedTuple):
 
 
 class Execution:
-    """The state of one run."""
+    """The state of one execution."""
 
-    __slots__ = ("_arguments", "_leaves", "errors", "fixed", "holes")
+    __slots__ = ("_arguments", "_leaves", "errors", "fixed", "slow_values")
 
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
         self.errors: list[tuple[GraphQLError, Path | None]] = []
-        self.holes: list[SlowValue] = []
+        self.slow_values: list[SlowValue] = []
         self._arguments: dict[int, dict[str, Any] | Exception] = {}
         self._leaves = 0
 
-    def fail(self, error: GraphQLError, path: Path | None) -> None:
-        """Note the error of a place that is null for it; what failed below that place has become nobody's."""
+    def add_error(self, error: GraphQLError, path: Path | None) -> None:
+        """Report the error of a place that becomes null. Drop the errors of the places below it."""
         if self.errors and _wiped(error, path):
             self.errors = [kept for kept in self.errors if not _within(kept[1], path)]
         self.errors.append((error, path))
 
     async def breathe(self, leaves: int) -> None:
-        """Count leaves that were written, and let others have a turn when there were many."""
+        """Count written leaves. After many of them, let other tasks run."""
         self._leaves += leaves
         if self._leaves >= BREATH:
             self._leaves = 0
             await asyncio.sleep(0)
 
     async def in_turns(self, read: Callable[[Sequence[Any]], list[Any]], sources: Sequence[Any]) -> list[Any]:
-        """Read all objects of a level, and let others have a turn between many of them."""
+        """Read all objects of a level. Let other tasks run between large parts of them."""
         if len(sources) <= TURN:
             return read(sources)
         answers: list[Any] = []
-        holes: list[SlowValue] = []
+        slow_values: list[SlowValue] = []
         try:
             for begin in range(0, len(sources), TURN):
                 answers += read(sources[begin : begin + TURN])
-                # Other selections leave holes of their own in the meantime.
-                holes += self.holes
-                self.holes.clear()
+                # Meanwhile other selection sets add slow values of their own.
+                slow_values += self.slow_values
+                self.slow_values.clear()
                 await asyncio.sleep(0)
         finally:
-            self.holes[:0] = holes
+            self.slow_values[:0] = slow_values
         return answers
 
-    def hole(self, field: Field, value: Any) -> SlowValue:
-        """A place that is to be completed with care."""
-        hole = SlowValue(field, value)
-        self.holes.append(hole)
-        return hole
+    def slow_value(self, field: Field, value: Any) -> SlowValue:
+        """Return a value that its type has to complete later."""
+        slow = SlowValue(field, value)
+        self.slow_values.append(slow)
+        return slow
 
-    def info(self, field: Field, path: Path) -> GraphQLResolveInfo[Any]:
-        """What a resolver is told."""
+    def resolve_info(self, field: Field, path: Path) -> GraphQLResolveInfo[Any]:
+        """Return the `info` of a resolver."""
         fixed = self.fixed
         return GraphQLResolveInfo(
             field.name, field.nodes, field.definition.type, field.parent, path, fixed.schema._schema, fixed.fragments,
             fixed.root, fixed.operation, fixed.variables, fixed.context, isawaitable, None, None,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def arguments(self, field: Field) -> dict[str, Any]:
-        """The arguments of a field, the same for all objects of a level. Raises what is wrong with them."""
+    def coerce_argument_values(self, field: Field) -> dict[str, Any]:
+        """Return the arguments of a field, which are the same for all objects of a level. Raise the error in them."""
         found = self._arguments.get(id(field))
         if found is None:
             try:
@@ -159,16 +159,16 @@ class Execution:
         return found
 
     def strawberry_info(self, field: Field, path: Path) -> Any:
-        """What a Strawberry resolver is told."""
+        """Return the `info` of a Strawberry resolver."""
         assert field.strawberry is not None
-        return self.fixed.schema.config.info_class(_raw_info=self.info(field, path), _field=field.strawberry)
+        return self.fixed.schema.config.info_class(_raw_info=self.resolve_info(field, path), _field=field.strawberry)
 
-    async def resolve(self, field: Field, sources: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
-        """The values of a field, one an object. Each resolver is called once."""
+    async def resolve_field_value(self, field: Field, sources: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+        """Return the values of a field, one for each object. Each resolver is called once."""
         if not sources:
             return []
         try:
-            arguments = self.arguments(field) if field.definition.args else {}
+            arguments = self.coerce_argument_values(field) if field.definition.args else {}
         except Exception as error:
             return [FieldFailed(error) for _ in sources]
         if field.attribute is not None:
@@ -177,10 +177,10 @@ class Execution:
                 if begin:
                     await asyncio.sleep(0)
                 values += [_attribute(source, field.attribute) for source in sources[begin : begin + TURN]]
-        elif field.offer is not None and field.offer.many is not None:
-            return await self._many(field, field.offer.many, list(sources), paths[0], arguments)
-        elif field.offer is not None and field.offer.read is not None:
-            read, info = field.offer.read, self.strawberry_info(field, paths[0])
+        elif field.hint is not None and field.hint.many is not None:
+            return await self._many(field, field.hint.many, list(sources), paths[0], arguments)
+        elif field.hint is not None and field.hint.read is not None:
+            read, info = field.hint.read, self.strawberry_info(field, paths[0])
             values = []
             for source in sources:
                 if len(values) % CALLS == CALLS - 1:
@@ -189,14 +189,14 @@ class Execution:
                     values.append(read(source, info))
                 except Exception as error:
                     values.append(FieldFailed(error))
-            if not field.offer.waits:
+            if not field.hint.waits:
                 return values
         else:
             values = []
             for source, path in zip(sources, paths, strict=True):
                 if len(values) % CALLS == CALLS - 1:
                     await _turn(values)
-                values.append(_called(field.resolver, source, self.info(field, path), arguments))
+                values.append(_called(field.resolver, source, self.resolve_info(field, path), arguments))
         return await settled(values)
 
     async def _many(
@@ -210,7 +210,7 @@ class Execution:
             return [FieldFailed(error) for _ in sources]
         return [FieldFailed(value) if isinstance(value, Exception) else value for value in found]
 
-    async def field(
+    async def execute_field(
         self,
         field: Field,
         sources: Sequence[Any],
@@ -229,15 +229,15 @@ class Execution:
             here = [Path(path, key, name) for path in paths]
         else:
             here = await turns(paths, lambda some: [Path(path, key, name) for path in some])
-        values = await self.resolve(field, sources, here)
-        completed = await field.completer.complete(self, field, values, here)
+        values = await self.resolve_field_value(field, sources, here)
+        completed = await field.completer.complete_values(self, field, values, here)
         for begin in range(0, len(completed), TURN):
             if begin:
                 await asyncio.sleep(0)
             some = slice(begin, begin + TURN)
-            self.place(field, completed[some], here[some], places[some], answers, failed)
+            self.write_values(field, completed[some], here[some], places[some], answers, failed)
 
-    def place(
+    def write_values(
         self,
         field: Field,
         values: Sequence[Any],
@@ -246,7 +246,7 @@ class Execution:
         answers: list[dict[str, Any]],
         failed: dict[int, tuple[int, FieldFailed]],
     ) -> None:
-        """Write completed values into the answers; a failure becomes null here, or the object's own failure."""
+        """Write completed values into the answers. A failed value becomes null, or makes its object fail."""
         key = field.key
         for place, value, path in zip(places, values, paths, strict=True):
             if value.__class__ is not FieldFailed:
@@ -255,30 +255,30 @@ class Execution:
             answers[place][key] = None
             error = located_error(value.error, field.nodes, path.as_list())
             if not field.completer.required:
-                self.fail(error, path)
+                self.add_error(error, path)
             elif place not in failed or failed[place][0] > field.order:
                 failed[place] = field.order, FieldFailed(error)
 
-    async def fill(
+    async def complete_slow_values(
         self,
         fields: Mapping[str, Field],
         paths: Sequence[Path | None],
         answers: list[dict[str, Any]],
         failed: dict[int, tuple[int, FieldFailed]],
     ) -> None:
-        """Complete the values that were not plainly of their type."""
-        self.holes.clear()
+        """Complete the values whose class was not the expected one."""
+        self.slow_values.clear()
         for key, field in fields.items():
             places = [place for place, answer in enumerate(answers) if answer[key].__class__ is SlowValue]
             if places:
                 here = [Path(paths[place], key, field.parent.name) for place in places]
                 values = await settled([answers[place][key].value for place in places])
-                completed = await field.completer.complete(self, field, values, here)
-                self.place(field, completed, here, places, answers, failed)
+                completed = await field.completer.complete_values(self, field, values, here)
+                self.write_values(field, completed, here, places, answers, failed)
 
 
 async def turns(values: Sequence[Any], make: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:
-    """Make something of each value, and let others have a turn between many of them."""
+    """Convert many values in parts. Let other tasks run between the parts."""
     if len(values) <= TURN:
         return make(values)
     made: list[Any] = []
@@ -289,46 +289,48 @@ async def turns(values: Sequence[Any], make: Callable[[Sequence[Any]], list[Any]
     return made
 
 
-def carefully(run: Execution, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]) -> list[Any]:
-    """The answers of objects of which one cannot be read: attribute by attribute, each failure for itself."""
-    # What was read before the failure is read again.
-    drop(hole.value for hole in run.holes)
-    run.holes.clear()
+def read_one_by_one(
+    execution: Execution, fields: Sequence[Field], keys: Mapping[str, Any], sources: Sequence[Any]
+) -> list[Any]:
+    """Read the objects of a level attribute by attribute, so that each failure concerns one value only."""
+    # The values that were read before the failure are read again.
+    close_all(slow.value for slow in execution.slow_values)
+    execution.slow_values.clear()
     answers = []
     for source in sources:
         answer = dict(keys)
         for field in fields:
             assert field.attribute is not None
-            answer[field.key] = run.hole(field, _attribute(source, field.attribute))
+            answer[field.key] = execution.slow_value(field, _attribute(source, field.attribute))
         answers.append(answer)
     return answers
 
 
-def answered(answers: list[dict[str, Any]], failed: Mapping[int, tuple[int, FieldFailed]]) -> list[Any]:
-    """The answers of a level, or what wiped them out."""
+def finish_level(answers: list[dict[str, Any]], failed: Mapping[int, tuple[int, FieldFailed]]) -> list[Any]:
+    """Return the answers of a level. A failed object is replaced by its failure."""
     if not failed:
         return answers
     return [failed[place][1] if place in failed else answer for place, answer in enumerate(answers)]
 
 
-def drop(values: Iterable[Any]) -> None:
-    """Values that nobody is going to look at: what is to be awaited among them never starts."""
+def close_all(values: Iterable[Any]) -> None:
+    """Close the coroutines among values that will not be used, so that they never start."""
     for value in values:
         if asyncio.iscoroutine(value):
             value.close()
         elif isinstance(value, list | tuple):
-            drop(value)
+            close_all(value)
 
 
 async def settled(values: list[Any]) -> list[Any]:
-    """Values with those awaited that are awaitable, all at once; a failure stands in its value's place."""
+    """Await the awaitable values, all at once. A failure stands instead of its value."""
     if len(values) <= TURN:
         waiting = [place for place, value in enumerate(values) if isawaitable(value)]
     else:
         try:
             waits = await turns(values, lambda some: [isawaitable(value) for value in some])
         except BaseException:
-            drop(values)
+            close_all(values)
             raise
         waiting = [place for place, waits_ in enumerate(waits) if waits_]
     if not waiting:
@@ -349,11 +351,11 @@ async def settled(values: list[Any]) -> list[Any]:
 
 
 async def _turn(values: list[Any]) -> None:
-    """Let others have a turn while values are read. If the run ends there, none of them starts."""
+    """Let other tasks run between reads. If the execution is cancelled here, close the values that were read."""
     try:
         await asyncio.sleep(0)
     except BaseException:
-        drop(values)
+        close_all(values)
         raise
 
 
@@ -372,7 +374,7 @@ def _attribute(source: Any, name: str) -> Any:
 
 
 def _wiped(error: GraphQLError, path: Path | None) -> bool:
-    """Whether the error came from further down, so that it takes all of the place with it."""
+    """Return whether the error came from below the path, so that everything at the path is dropped."""
     return len(error.path or ()) > (len(path.as_list()) if path is not None else 0)
 
 

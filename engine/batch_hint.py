@@ -1,0 +1,104 @@
+"""Hints that a schema can give the engine, so that the engine need not resolve fields object by object.
+
+All hints are optional. A schema without hints runs through its resolvers and gives the same answers.
+"""
+
+import re
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, overload
+
+# The key of a hint in the metadata of a Strawberry field.
+BATCH_HINT = "engine"
+
+
+class ReadAttribute(Protocol):
+    """A function that reads a field from one object. It does not depend on the path of the object."""
+
+    def __call__(self, source: Any, info: Any, /) -> Any:
+        """Return the field's value, or an awaitable of it. An exception is the field's error."""
+
+
+# A function that resolves a field for all objects of a level at once: `many(sources, info, **arguments)` returns one
+# value for each object, in their order. An exception instead of a value is that object's error.
+Many = Callable[..., Awaitable[Sequence[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHint:
+    """A better way to resolve a field: `read` or `many`. If `waits` is false, `read` never returns an awaitable."""
+
+    read: ReadAttribute | None = None
+    waits: bool = True
+    many: Many | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A field's value as a Python expression over `row`.
+
+    `names` has the objects that the expression refers to. `proves` is the type that the value certainly has where it is
+    not None. `serialized` says that the value already has the form of the answer. If the expression raises, the engine
+    reads the object itself.
+    """
+
+    code: str
+    proves: type | None = None
+    nullable: bool = True
+    serialized: bool = False
+    names: Mapping[str, Any] = field(default_factory=dict)
+
+    def over(self, row: str) -> "Expression":
+        """Return the same expression, with `row` replaced by another expression."""
+        return replace(self, code=_ROW.sub(row, self.code))
+
+
+_ROW = re.compile(r"\brow\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """An object that a row knows completely: its fields, as expressions over the same `row`.
+
+    The object is null where the expression `null` is true. Otherwise every field must have a value, unless the row is
+    `complete`. If a field of a row that is not complete is None, the engine reads the object itself.
+    """
+
+    fields: Mapping[str, "Expression | Nested"]
+    null: str = ""
+    complete: bool = False
+
+
+class RowList(Sequence[Any]):
+    """A sequence of objects of one type that so far exist only as rows. Reading an item makes its object.
+
+    The expressions depend on `shape` alone: two lists of the same shape have the same expressions.
+    """
+
+    __slots__ = ("rows", "shape")
+    rows: list[Any]
+    shape: Hashable
+
+    @abstractmethod
+    def object(self, row: Any) -> Any:
+        """Return the object that stands on a row."""
+
+    @abstractmethod
+    def expression(self, name: str) -> Expression | Nested | None:
+        """Return how a field (by its name in the graph) is read from a row, or None if that needs the object."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self.object(row) for row in self.rows[index]]
+        return self.object(self.rows[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.object, self.rows)

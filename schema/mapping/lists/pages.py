@@ -1,0 +1,81 @@
+"""Declare a relation whose items come in pages: an edge, an order, and what the parent gives to each item."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strawberry import Info
+from strawberry.types.fields.resolver import Parameter
+
+from resolvers.edges import ReportEdge
+from resolvers.lookup import Lookup
+from resolvers.session import Session
+from schema.mapping.entity import Entity, identities
+from schema.mapping.lazy import lazy
+from schema.mapping.lists.connection import Connection, ConnectionPage, connect_each, reads
+from schema.mapping.lists.order import ListOrder
+from schema.mapping.relation import relation_of
+from schema.period import TODAY, Period, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class PageArgument:
+    """An argument of the field that the report takes as a parameter of the same name."""
+
+    name: str
+    type: Any
+    to_parameter: Callable[[Any], str | int | None] = lambda value: value
+
+
+def connection_of(name: str) -> Any:
+    """Return the type of a page of a type of the graph, which is imported later."""
+    return Connection[lazy(name)]  # type: ignore[misc]
+
+
+def pages(
+    target: str,
+    edge: ReportEdge,
+    order: ListOrder,
+    description: str,
+    *,
+    parent: str | None = None,
+    arguments: Sequence[PageArgument] = (),
+    whole_rows: bool = False,
+) -> Any:
+    """Declare the pages of the entities `target` that an edge leads to.
+
+    A report with a period has the argument `during`. `parent` is the item's column that the parent itself stands in.
+    `whole_rows` reads all columns of the rows, whatever is selected.
+    """
+    with_period = edge.report.frame is not None
+
+    async def many(
+        parents: Sequence[Entity],
+        info: Info[Session, Any],
+        during: Period | None = TODAY,
+        first: int | None = None,
+        after: str | None = None,
+        **given: Any,
+    ) -> list[Any]:
+        page = ConnectionPage.of(order, first, after)
+        interval = resolve(info, during) if with_period else None
+        parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name)) for each in arguments}
+        raw = info._raw_info
+        found = await info.context.rows_of(
+            Lookup.of(edge, interval, **parameters),
+            identities(parents),
+            None if whole_rows else reads(info, target, page),
+            f"{raw.parent_type.name}.{raw.field_name}",
+        )
+        values = [{parent: each} for each in parents] if parent is not None else [None for _ in parents]
+        return await connect_each(info, target, page, found, interval=interval, given=values)
+
+    parameters = [_parameter("info", Info[Session, Any], Parameter.empty)]
+    parameters += [_parameter("during", Period | None, TODAY)] if with_period else []
+    parameters += [_parameter(argument.name, argument.type | None, None) for argument in arguments]
+    parameters += [_parameter("first", int | None, None), _parameter("after", str | None, None)]
+    return relation_of(many, parameters, connection_of(target), description)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation, default=default)
