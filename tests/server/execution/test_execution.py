@@ -76,7 +76,7 @@ async def test_few_plans_are_made_at_a_time_and_callers_take_turns() -> None:
         now -= 1
         return Plan()
 
-    executor = Executor(house.schema, lambda operation: house.Visits(), foresee=foresee)  # type: ignore[arg-type]
+    executor = Executor(house.schema, lambda operation: house.Visits(), foresee=foresee)
 
     async def explain(name: str) -> None:
         ASKER.set(Asker(name))
