@@ -43,9 +43,9 @@ from schema.graph import schema
 from server.auth.authenticator import Authenticator
 from server.auth.middleware import AuthMiddleware
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
 from server.execution.saved import saved_queries
 from server.http.listening import GraphServer, listen
-from server.http.operation import Operation
 from server.tables.routes import TablesEndpoint
 from server.tables.setup import TablesConfig
 from server.tables.table import Tables

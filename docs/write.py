@@ -34,7 +34,7 @@ import sandbox.__main__
 from schema import graph
 from server.cli.command import app
 from server.execution.saved import saved_queries
-from server.settings.settings import settings_table
+from server.settings.markdown import settings_table
 from upstream import errors
 from upstream.reports import rows
 from upstream.reports.table import REPORTS, Report

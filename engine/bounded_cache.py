@@ -1,4 +1,4 @@
-"""A cache of values made from documents, bounded in number and in the characters of the documents."""
+"""The bounded cache of this process: for programs and documents in the engine, and for what the server remembers."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
@@ -12,9 +12,10 @@ MOST_CHARACTERS = 250_000
 
 
 class BoundedCache(Generic[K, V]):
-    """A mapping that drops the entries that were not used for the longest time.
+    """A mapping that drops the least recently used entries.
 
-    `most` limits the number of entries, `size` the sum of their sizes.
+    `most` limits the number of entries, `size` the sum of their sizes. The unit of a size is up to the caller; the
+    default limit counts the characters of documents.
     """
 
     def __init__(self, most: int = MOST, size: int = MOST_CHARACTERS) -> None:
@@ -27,7 +28,7 @@ class BoundedCache(Generic[K, V]):
         return len(self._found)
 
     def get(self, key: K) -> V | None:
-        """Return the value of a key, or None. This counts as a use of the entry."""
+        """Return the value of a key, and count this as a use. Return None for an unknown key."""
         found = self._found.get(key)
         if found is None:
             return None
@@ -35,11 +36,11 @@ class BoundedCache(Generic[K, V]):
         return found[0]
 
     def values(self) -> Iterator[V]:
-        """Yield the stored values, the one used last at the end."""
+        """Yield the values, the most recently used last."""
         return (value for value, _ in self._found.values())
 
-    def keep(self, key: K, value: V, size: int) -> None:
-        """Store a value under a key. Do not store a value that is larger than the whole cache may be."""
+    def keep(self, key: K, value: V, size: int = 0) -> None:
+        """Store a value under a key. A value larger than the whole cache is not stored."""
         before = self._found.pop(key, None)
         if before is not None:
             self.size -= before[1]

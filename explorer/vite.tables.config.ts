@@ -10,7 +10,7 @@ export default defineConfig({
   base: "/tables/page/",
   plugins: [fontLicenses("roboto", "fira-code")],
   build: {
-    outDir: "../../server/tables/page",
+    outDir: "../../server/pages/tables_page",
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0, // the page's content security policy allows files of its own origin alone

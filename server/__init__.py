@@ -1,1 +1,1 @@
-"""How the graph is served: the Starlette app, the explorer page, settings and the command line."""
+"""Serve the graph: the Starlette application, the pages, the settings and the command line."""

@@ -1,4 +1,4 @@
-"""The gateway between the settings and the rooms: the upstream client, a session for each operation, and the probes."""
+"""The gateway to both upstreams: the client, the days cache, a session for each operation, and the probes."""
 
 import asyncio
 import datetime
@@ -15,10 +15,10 @@ from resolvers.currency import Currencies
 from resolvers.join import Join
 from resolvers.prices import Prices
 from resolvers.session import Session
+from server.execution.operation import Operation
+from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
-from server.http.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
-from server.http.operation import Operation
-from server.settings.settings import LiveSettings
+from server.settings.live import LiveSettings
 from server.tables.setup import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import CachedShare, DayCache, open_store
@@ -31,7 +31,7 @@ from upstream.reports.table import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
 from upstream.resilience.bucket import Bucket
 from upstream.transport.secret import Secret
 
-# What to set when a system is not configured, for whoever reads the error.
+# The error messages for a system that is not configured.
 MISSING = {
     System.GAMEHUB: "GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN.",
     System.GAMELOG: "Game History is not configured: set GAMELOG_URL, GAMELOG_AGENT_CODE and GAMELOG_AGENT_TOKEN.",
@@ -39,19 +39,19 @@ MISSING = {
 
 CLOSING_SECONDS = 5.0
 
-DEFAULT_AGENT = ""  # of all groups that have none of their own
+DEFAULT_AGENT = ""  # the agent of all groups without one of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A small call that shows whether a system, or one agent of it, answers."""
+    """A small call that shows whether a system, or one of its agents, answers."""
 
     title: str
     call: Call
 
 
 class Gateway:
-    """Both upstreams as the settings have them. A system whose address is not set says so when it is called."""
+    """Both upstreams of the settings. A call to a system without an address fails and names the missing settings."""
 
     def __init__(self, live: LiveSettings) -> None:
         self._live = live
@@ -72,7 +72,7 @@ class Gateway:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """The time in which calls may be made."""
+        """Open the gateway. Calls are possible inside the block."""
         journal = Journal(self._settings.journal_file)
         self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
         self._cached = self._cache(self._upstream, journal)
@@ -85,25 +85,25 @@ class Gateway:
             yield
         finally:
             keeping.cancel()
-            # Calls that nobody waits for any longer may end by themselves, but not hold up the end for minutes.
-            for door in (self._cached, self._upstream):
+            # Calls without waiters may finish, but they must not delay the end for minutes.
+            for part in (self._cached, self._upstream):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(door.aclose(), CLOSING_SECONDS)
+                    await asyncio.wait_for(part.aclose(), CLOSING_SECONDS)
             await asyncio.to_thread(journal.close)
 
     async def _keep(self, journal: Journal) -> None:
-        """Forget what `gamehub-graph cache --forget` asks for, and tell what `--stats` shows.
+        """Carry out `gamehub-graph cache --forget`, and publish the figures for `--stats`.
 
-        Both go by way of the journal's file, which every process of this machine can reach.
+        Both use the file of the journal, which every process of this machine can reach.
         """
         done = await asyncio.to_thread(journal.noted, FORGET)
         while True:
             await asyncio.sleep(KEEPING_SECONDS)
-            asked = await asyncio.to_thread(journal.noted, FORGET)
-            if asked is not None and asked != done:
-                done = asked
+            request = await asyncio.to_thread(journal.noted, FORGET)
+            if request is not None and request != done:
+                done = request
                 with suppress(ConnectionError, ValueError):
-                    await forget(self.cache, asked)
+                    await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
 
     def _cache(self, upstream: Upstream, ledger: Journal) -> DayCache:
@@ -119,10 +119,10 @@ class Gateway:
         )
 
     def _origin(self) -> str:
-        """What tells these upstreams from others, without a secret: a hash of their addresses and clocks."""
+        """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
         settings = self._live.now
-        told = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        identity = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
     def _gamehub(self) -> GameHubConfig | None:
         settings = self._settings
@@ -158,7 +158,7 @@ class Gateway:
         )
 
     def _bounds(self) -> dict[str, Any]:
-        """What is the same for both systems."""
+        """Return the transport settings that are the same for both systems."""
         settings = self._settings
         return {
             "body_limit": settings.max_upstream_mebibytes << 20,
@@ -169,7 +169,7 @@ class Gateway:
         }
 
     def session(self, operation: Operation) -> Session:
-        """Return what one operation reads with."""
+        """Return the session of one operation."""
         now = datetime.datetime.now(datetime.UTC)
         return Session(
             self,
@@ -182,10 +182,10 @@ class Gateway:
             join=self._join,
             caller=operation.caller,
             now=now,
-            not_before=operation.asked.oldest(now),
+            not_before=operation.options.oldest(now),
             currencies=self._currencies,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
-            # Tables read lists whole, day by day; their files and streams have bounds of their own.
+            # Tables read whole lists, day by day. Their files and streams have limits of their own.
             most_nodes=None if operation.whole else self._settings.max_nodes,
         )
 
@@ -195,7 +195,7 @@ class Gateway:
         return self._coherence.settled(session.reads, session.readings)
 
     def setup(self) -> TablesConfig:
-        """What tables need to know of this gateway."""
+        """Return the configuration of the tables over this gateway."""
         settings = self._settings
         return TablesConfig(
             zone=self._zone,
@@ -210,15 +210,15 @@ class Gateway:
         )
 
     async def changed(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
-        """Return the moment at which one of these days (None: rows without a day) changed last or was forgotten."""
+        """Return when one of these days (None: rows without a day) last changed or was forgotten."""
         return await self.cache.changed_since(first, last)
 
     async def kept(
         self, calls: Sequence[Call], not_before: datetime.datetime | None = None
     ) -> datetime.datetime | None:
-        """Return the moment at which the oldest row was read that is at hand for these calls; None if there is none.
+        """Return when the oldest cached row of these calls was read; None if no row is cached.
 
-        Rows that were read before `not_before` are not at hand.
+        Rows that were read before `not_before` do not count.
         """
         found = (held.oldest for held in await self.held_many(calls, not_before=not_before))
         return min((oldest for oldest in found if oldest is not None), default=None)
@@ -226,7 +226,7 @@ class Gateway:
     async def fetch(
         self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None
     ) -> Answer[Any]:
-        """Return the rows of one call, from the days cache as far as it holds them, none read before `not_before`.
+        """Return the rows of one call. The days cache supplies the days that it has, unless read before `not_before`.
 
         Raises UpstreamError.
         """
@@ -235,7 +235,7 @@ class Gateway:
         return await self._cached.fetch(call, observe, not_before=not_before)
 
     async def anew(self, call: Call) -> Answer[Any]:
-        """The rows of one call as the upstream tells them now, whatever the days cache holds; or an UpstreamError."""
+        """Return the rows of one call from the upstream, past the days cache. Raises UpstreamError."""
         self._check(call)
         assert self._upstream is not None, "the gateway is not open"
         return await self._upstream.fetch(call)
@@ -243,27 +243,27 @@ class Gateway:
     async def held_many(
         self, calls: Sequence[Call], *, not_before: datetime.datetime | None = None
     ) -> list[CachedShare]:
-        """Return how much of each call is at hand, so that the planner need not pay for it."""
+        """Return which share of each call is cached. The planner counts no cost for it."""
         assert self._cached is not None, "the gateway is not open"
         return await self._cached.held_many(calls, not_before=not_before)
 
     @property
     def keeps(self) -> bool:
-        """Whether answers are kept, so that a call may be at hand."""
+        """Return whether answers are cached at all."""
         return self._settings.cache_address != "off"
 
     def spare(self, system: System) -> bool:
-        """Whether a system may be asked once more for what it has failed to answer."""
+        """Return whether the retry budget of a system allows another try."""
         assert self._upstream is not None, "the gateway is not open"
         return self._upstream.spare(system)
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """What there is to count of each upstream, for metrics."""
+        """Return the counts of each upstream for the metrics."""
         return self._upstream.stats() if self._upstream is not None else {}
 
     @property
     def cache(self) -> DayCache:
-        """The days cache, for `gamehub-graph cache`."""
+        """Return the days cache, for `gamehub-graph cache`."""
         assert self._cached is not None, "the gateway is not open"
         return self._cached
 
@@ -273,7 +273,7 @@ class Gateway:
             raise Unavailable(missing, report=call.report.report_type)
 
     def probes(self) -> list[Probe]:
-        """One call for GameHub, one for each agent of Game History; of each the shortest answer there is."""
+        """Return one call for GameHub and one for each agent of Game History, each with a short answer."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         minute = Interval(now - datetime.timedelta(minutes=1), now)
         found = [Probe(System.GAMEHUB.value, Call.of(PROGRESSIVE_JACKPOTS))]
@@ -283,7 +283,7 @@ class Gateway:
         return found
 
     def readiness(self) -> readiness.Readiness:
-        """The probes as the server asks them."""
+        """Return the readiness of the server: the probes of the configured systems."""
         titles = [probe.title for probe in self.probes() if probe.call.report.system not in self.missing]
         return readiness.Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
 
@@ -291,7 +291,7 @@ class Gateway:
         return [*self.missing.values(), *(self._upstream.notes() if self._upstream is not None else ())]
 
     async def _probe(self, title: str) -> str | None:
-        # Built anew each time: what was the last minute at the start is not the last minute now.
+        # Built for each probe, because the call names the last minute.
         probe = next(probe for probe in self.probes() if probe.title == title)
         bucket = self._buckets.get(probe.call.report.system)
         if bucket is not None and not bucket.free:
@@ -299,7 +299,7 @@ class Gateway:
         try:
             await self.anew(probe.call)
         except Overloaded:
-            return None  # that no call may be made now says nothing of the upstream
+            return None  # a local limit says nothing about the upstream
         except UpstreamError as error:
             return f"{error.code}: {error.message}"
         return None
@@ -309,7 +309,7 @@ class Gateway:
         return DEFAULT_AGENT if agent is None or agent == self._settings.gamelog_agent_code else agent
 
     def _agents(self) -> Sequence[str]:
-        """The agents, each once, though several groups may share one."""
+        """Return each agent once, although several groups may share one."""
         settings = self._settings
         default = [DEFAULT_AGENT] if settings.gamelog_agent_code or settings.gamelog_agents_file is None else []
         others = (agent for agent in self._live.gamelog_agents().values() if agent != settings.gamelog_agent_code)

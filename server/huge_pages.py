@@ -1,6 +1,6 @@
-"""What a server does without. Imported before all else, since it is taken when the Rust client is loaded.
+"""Turn huge pages off. Import this before everything else, because the Rust client takes them when it is loaded.
 
-Its allocator (mimalloc) asks for huge pages: 18 MiB, of which it uses four, and no answer is the faster for it.
+Its allocator (mimalloc) requests 18 MiB of huge pages and uses four. No answer becomes faster with them.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""How the server logs: one line an event on stderr, as JSON for programs or coloured for people, secrets never.
+"""Set up logging: one line per event on stderr, as JSON for programs or in colour for people, never with secrets.
 
-The lines of other libraries come the same way. Those that write whole addresses, tokens included, are kept quiet (C2).
+The lines of other libraries go the same way. Libraries that log whole addresses, with tokens, are silenced.
 """
 
 import logging
@@ -16,11 +16,11 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
-# They log the addresses they call at the level `info`, and GameHub's addresses hold the token.
+# They log the addresses that they call at the level `info`, and GameHub's addresses contain the token.
 TALKATIVE = ("httpx", "httpcore", "hpack", "pyreqwest")
 
-# What lets a caller in, as it is written wherever it may turn up: keys, tokens, Basic, the signature of a link. Nobody
-# logs these; should a library or a traceback ever do so, they do not show.
+# Credentials in any form: keys, tokens, Basic, the signature of a link. Our code does not log them. This pattern
+# protects against libraries and tracebacks.
 _LETS_IN = re.compile(
     r"(ghk_[0-9a-f]{8}_)[A-Za-z0-9_-]{43}|(eyJ[A-Za-z0-9_-]{8,}\.)[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
     r"|(\bBasic )[A-Za-z0-9+/=_-]{8,}|(_signature=)[0-9a-f]{64}"
@@ -30,41 +30,41 @@ _LETS_IN = re.compile(
 _LETS_IN_BYTES = re.compile(_LETS_IN.pattern.encode())
 
 
-# What is said by every line that a request causes; the server runs each request in a context of its own.
-TOLD: ContextVar[Mapping[str, str]] = ContextVar("told", default=MappingProxyType({}))
+# The facts on every line of a request. The server runs each request in a context of its own.
+LOG_CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 
 
 class _Lossy:
-    """A stream that loses what cannot be written: a log on a full disk fails no request."""
+    """A stream that drops what cannot be written, so that a full disk does not fail a request."""
 
     def __init__(self, stream: IO[Any]) -> None:
         self._stream = stream
 
     def write(self, line: Any) -> None:
-        """Write a line, or lose it."""
+        """Write a line, or drop it."""
         try:  # noqa: SIM105 - `suppress` takes longer, and this is done for each request
             self._stream.write(line)
         except OSError:
             pass
 
     def flush(self) -> None:
-        """Write what the stream holds, as far as it can be written."""
+        """Write the buffered lines, as far as this is possible."""
         try:  # noqa: SIM105
             self._stream.flush()
         except OSError:
             pass
 
 
-def tell(logger: object, name: str, event: EventDict) -> EventDict:
-    """The line with what its request says: structlog's first step."""
-    for key, value in TOLD.get().items():
+def add_context(logger: object, name: str, event: EventDict) -> EventDict:
+    """Add the facts of the request to the line: the first processor of structlog."""
+    for key, value in LOG_CONTEXT.get().items():
         event.setdefault(key, value)
     return event
 
 
-def veil(logger: object, name: str, line: Any) -> Any:
-    """The line, as text or as bytes, without what lets a caller in: structlog's last step."""
-    # The pattern takes as long as all the rest of a line, and hardly a line has any of what it begins with.
+def hide_credentials(logger: object, name: str, line: Any) -> Any:
+    """Remove credentials from the line, a text or bytes: the last processor of structlog."""
+    # The pattern takes as long as the rest of a line, and almost no line contains one of its beginnings.
     if isinstance(line, bytes):
         if b"ghk_" in line or b"eyJ" in line or b"Basic " in line or b"_signature=" in line:
             return _LETS_IN_BYTES.sub(lambda found: found[found.lastindex or 0] + b"***", line)
@@ -77,14 +77,14 @@ def set_up(level: str, format: str) -> None:
     """Set up logging for the whole process."""
     as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
     shared: Sequence[Processor] = (
-        tell,
+        add_context,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )
     last: list[Processor]
     own: list[Processor]
     if as_json:
-        # Without local variables, which may hold anything.
+        # Without local variables, which may contain anything.
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
         own = [_as_json]
         factory: Any = structlog.BytesLoggerFactory(cast(BinaryIO, _Lossy(sys.stderr.buffer)))
@@ -94,10 +94,10 @@ def set_up(level: str, format: str) -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]  # fmt: skip
-        own = [*shared, *last, veil]
+        own = [*shared, *last, hide_credentials]
         factory = structlog.PrintLoggerFactory(cast(TextIO, _Lossy(sys.stderr)))
-    last.append(veil)
-    # Our own lines are written as they are; only those of libraries go by way of `logging`.
+    last.append(hide_credentials)
+    # Our own lines are written directly. Only those of libraries go through `logging`.
     structlog.configure(
         processors=own,
         logger_factory=factory,
@@ -105,7 +105,7 @@ def set_up(level: str, format: str) -> None:
         cache_logger_on_first_use=True,
     )
     library = structlog.processors.JSONRenderer(lambda line, **_: _json(line).decode()) if as_json else last[-2]
-    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last[:-2], library, veil]
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last[:-2], library, hide_credentials]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
     root = logging.getLogger()
@@ -117,21 +117,21 @@ def set_up(level: str, format: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers[:] = []
         logger.propagate = True
-    # Its comings and goings are said by the command line; its troubles pass.
+    # The command line reports start and stop. Warnings pass.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _as_json(logger: object, name: str, event: EventDict) -> Any:
-    """Return the line of an event. Each request has one, and structlog's own steps take three times as long."""
-    tell(logger, name, event)
+    """Return the line of an event. Each request has one, and the processors of structlog take three times as long."""
+    add_context(logger, name, event)
     event["level"] = _LEVELS.get(name, name)
     event["timestamp"] = datetime.now(UTC)
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, name, event)
-    return veil(logger, name, _json(event))
+    return hide_credentials(logger, name, _json(event))
 
 
-# What structlog calls levels that have two names.
+# The names of structlog for levels with two names.
 _LEVELS = {"exception": "error", "warn": "warning"}
 
 

@@ -1,7 +1,7 @@
-"""The process that serves: what `gamehub-graph serve` goes on as, once its options are settings in the environment.
+"""The process that serves. `gamehub-graph serve` puts its options into the environment and becomes this process.
 
-The libraries that read a command line stay behind: they take MiBs and serve nobody. What takes long to import is
-imported once the address is had, while the sandbox starts.
+It does not import the libraries of the command line, which take MiBs. Slow imports run after the address is bound,
+while the sandbox starts.
 """
 
 import signal
@@ -13,12 +13,12 @@ from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, end, say, tell
 from server.cli.upstreams import upstreams
-from server.http.listening import CannotListen, listen, page_address, run
-from server.settings.settings import WrongSettings, load
+from server.http.listening import CannotListen, configure, listen, page_address, run
+from server.settings.reading import WrongSettings, load
 
 
 def main() -> None:
-    """Serve, with the settings of the environment, and end as `gamehub-graph serve` does."""
+    """Serve with the settings of the environment. The exit codes are those of `gamehub-graph serve`."""
     try:
         serve()
     except WrongSettings as error:
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def serve() -> None:
-    """Serve until a signal. Raises WrongSettings and SandboxFailed; ends the process for what else is in the way."""
+    """Serve until a signal. Raises WrongSettings and SandboxFailed. Ends the process for every other obstacle."""
     settings = load()
     logs.set_up(settings.log_level, settings.log_format)
     try:
@@ -43,50 +43,16 @@ def serve() -> None:
         bound.close()
         end(str(error), WRONG_USE)
     with upstreams(settings, tell) as live:
-        from resolvers.predict import foresee
-        from resolvers.session import Session
-        from schema import graph
         from server.app import create_app
-        from server.auth.authenticator import Authenticator
-        from server.execution.registered import RegisteredDocuments, by_hash, read_folder
-        from server.execution.saved import BrokenQuery, saved_queries
-        from server.execution.trace import finish
-        from server.gateway import Gateway
-        from server.reconcile.schedule import Schedule
+        from server.execution.saved import BrokenQuery
+        from server.services import build_server
 
-        gateway = Gateway(live)
-        readiness = gateway.readiness()
         try:
-            saved = saved_queries()
-            known = by_hash(one.text for one in saved)
-            if settings.documents_folder is not None:
-                known |= read_folder(settings.documents_folder)
-            served = create_app(
-                graph.schema,
-                gateway.session,
-                saved=saved,
-                readiness=readiness,
-                lifespan=gateway.open,
-                finish=finish,
-                foresee=foresee,
-                callers=Authenticator.of(live, closed),
-                leave=Session.close,
-                settled=gateway.settled,
-                limits=settings.limits,
-                registered=RegisteredDocuments(known, only=settings.documents == "saved"),
-                origins=settings.origins,
-                origin_headers=settings.origin_headers,
-                hosts=settings.hosts(closed),
-                most_running=settings.max_operations,
-                most_waiting=settings.max_waiting_operations,
-                setup=gateway.setup(),
-                compiled=settings.engine == "compiled",
-                stats=gateway.stats,
-                schedule=Schedule.of(gateway, settings),
-            )
+            services = build_server(live, closed=closed)
+            served = create_app(services)
         except BrokenQuery as error:
             end(str(error), FAILED)
-        # uvicorn ends gracefully at a signal and then raises it again for whoever else waits for it: nobody does.
+        # uvicorn stops gracefully at a signal and raises it again for other handlers. There are none.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         if closed:
@@ -101,16 +67,8 @@ def serve() -> None:
         def listening() -> None:
             tell(f"Open {page} for the page; clients use {page}/graphql")
 
-        if not run(
-            served,
-            bound,
-            listening,
-            settings.patience,
-            readiness.drain,
-            settings.drain_seconds,
-            settings.stop_seconds,
-            tls,
-        ):
+        config = configure(served, settings.patience, settings.stop_seconds, tls)
+        if not run(config, bound, settings.patience, listening, services.readiness.drain, settings.drain_seconds):
             end("the server could not start; the log above says why", FAILED)
 
 

@@ -13,8 +13,8 @@ from schema.graph import schema
 from server.execution import trace
 from server.execution.execution import Executor
 from server.execution.limits import Limits
+from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
-from server.http.operation import Operation
 from tests.graph import Graph
 from tests.stand import Sandbox
 from upstream.caching.cache import DayCache, open_store
@@ -68,7 +68,7 @@ class Audience:
     async def ask(self, query: str, caller: Caller = EVERYONE, explain: bool = False, **variables: Any) -> Any:
         """The whole answer, with the trace, or instead the plan."""
         asked = RequestOptions(trace=not explain, explain=explain)
-        outcome = await self.executor.run(Operation(query, None, variables, asked=asked, caller=caller))
+        outcome = await self.executor.run(Operation(query, None, variables, options=asked, caller=caller))
         return outcome.answer()
 
     async def data(self, query: str, caller: Caller = EVERYONE, **variables: Any) -> Any:

@@ -11,8 +11,8 @@ from resolvers.session import Session
 from schema.graph import schema
 from server.execution.examples import resolve
 from server.execution.execution import Executor
+from server.execution.operation import Operation
 from server.execution.saved import find, saved_queries
-from server.http.operation import Operation
 from tests.stand import NOON, Sandbox
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream

@@ -120,8 +120,8 @@ def main() -> None:
     """Serve, and measure."""
     from server import serve
 
-    plain = serve.run  # type: ignore[attr-defined]
-    serve.run = lambda app, *rest: plain(Measured(app), *rest)  # type: ignore[attr-defined]
+    plain = serve.configure  # type: ignore[attr-defined]
+    serve.configure = lambda app, *rest: plain(Measured(app), *rest)  # type: ignore[attr-defined]
     serve.main()
 
 

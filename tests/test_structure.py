@@ -30,8 +30,8 @@ LARGE_FOLDERS: dict[str, str] = {
     "resolvers": "not split yet: it serves several purposes",
     "sandbox": "one module for each noun of the two made-up systems",
     "schema": "one module for each type of the graph",
-    "server/auth": "not split yet: it serves several purposes",
-    "server/http": "not split yet: it serves several purposes",
+    "server/auth": "one module for each kind of credential and of limit",
+    "server/http": "one module for each middleware and each concept of HTTP",
 }
 
 MOST_BRANCHES = 15
@@ -43,12 +43,9 @@ LARGE_FUNCTIONS: dict[str, set[str]] = {
     "resolvers/session.py": {"Session.__init__"},
     "sandbox/__main__.py": {"main"},
     "sandbox/bingo.py": {"_settle"},
-    "server/app.py": {"create_app"},
-    "server/auth/keys.py": {"_key"},
-    "server/cli/command.py": {"export"},
+    "server/cli/commands/export.py": {"export"},
     "server/execution/execution.py": {"Executor.__init__"},
     "server/export/dask.py": {"export", "task"},
-    "server/http/listening.py": {"run"},
     "server/reconcile/reconciliation.py": {"Reconciliation.__init__"},
     "server/tables/reading.py": {"batches"},
     "tests/engine/bingo.py": {"_value"},
@@ -63,7 +60,7 @@ FORBIDDEN_OPENINGS = ("What ", "Whose ", "Who ", "Whether ", "How ")
 # The number of docstrings with such an opening, by room. Rewrite one and lower its number.
 OPENINGS: dict[str, int] = {
     "resolvers": 8,
-    "server": 95,
+    "server": 2,
     "upstream": 79,
 }
 

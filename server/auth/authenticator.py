@@ -1,4 +1,4 @@
-"""Who a request is from: the link, key or token it carries, found out without telling more than whether it is right."""
+"""Find the caller of a request from its link, key or token. An error says only that the credential is wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,9 +16,10 @@ from server.auth.keys import AS_SET, Keys, KeysUnreadable, Rates, looks_like_key
 from server.auth.limiter import Limiter
 from server.auth.permissions import TABLES
 from server.http.request_error import GuessedCredential, RequestError, unauthenticated
-from server.settings.settings import LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 
-if TYPE_CHECKING:  # the seam: see _tokens
+if TYPE_CHECKING:  # imported at run time only where it is needed: see _tokens
     from server.auth.tokens import TokenVerifier
 
 NOBODY = Caller("nobody", frozenset())
@@ -26,7 +27,7 @@ NOBODY = Caller("nobody", frozenset())
 
 @dataclass(frozen=True, slots=True)
 class KnownCredential:
-    """A caller, by what name limits and turns go, the limits of its own, and the id of its key if it has one."""
+    """A caller, the name under which its requests are counted, its own limits, and the id of its key if it has one."""
 
     caller: Caller
     name: str
@@ -35,7 +36,10 @@ class KnownCredential:
 
 
 class Authenticator:
-    """All who may be let in. Nothing given is the open house: whoever shows no credential may do everything."""
+    """Authenticate requests by links, API keys and tokens.
+
+    With `required` False, a request without a credential may do everything.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class Authenticator:
 
     @classmethod
     def of(cls, live: LiveSettings, required: bool) -> Self:
-        """As the settings have them."""
+        """Return the authenticator that the settings describe."""
         settings = live.first
         return cls(
             required=required,
@@ -70,21 +74,21 @@ class Authenticator:
         )
 
     async def __aenter__(self) -> Self:
-        """The callers."""
+        """Return itself."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of what is open."""
+        """Close the limiter and the file of keys."""
         await self.limiter.aclose()
         if self._keys is not None:
             self._keys.close()
 
     async def known(self, scope: Scope) -> KnownCredential | None:
-        """Who a request is from; None if it says nothing and the house is not open.
+        """Return the caller of a request; None if it has no credential and one is required.
 
-        The parameters of a link are taken out of the request. Raises Refusal for what it says wrongly.
+        Remove the parameters of a link from the request. Raises RequestError for a wrong credential.
         """
         address = scope["client"][0] if scope.get("client") else ""
         by_link = links.is_link(scope["query_string"])
@@ -94,7 +98,7 @@ class Authenticator:
             if self.required:
                 raise unauthenticated(str(wrong)) from None
             text = None
-        # In the open house a credential that is for somebody else, passed on by a gateway say, counts for nothing.
+        # Without required authentication, ignore a credential for another system, which a gateway may have passed on.
         foreign = text is not None and not by_link and self._tokens is None and not looks_like_key(text)
         if text is None or (foreign and not self.required):
             return None if self.required else KnownCredential(EVERYONE, f"{EVERYONE.name} {address}")
@@ -106,7 +110,7 @@ class Authenticator:
                 "on its disk (KEYS_FILE) if it is full. The log says why.", {"Retry-After": "5"},
             ) from None  # fmt: skip
         except GuessedCredential as wrong:
-            # A right credential always passes, whatever others at the same address do. So it is tried first.
+            # Check the credential before the lockout: a right one always passes, whatever others do at this address.
             wait = self._attempts.wait(address)
             if not wait:
                 self._attempts.failed(address)
@@ -147,7 +151,7 @@ class Authenticator:
 def _tokens(settings: Settings) -> "TokenVerifier | None":
     if settings.jwt_jwks_url is None:
         return None
-    # Only here: cryptography and httpx, which take 14 MiB, are for tokens alone.
+    # Imported here because cryptography and httpx take 14 MiB, and only tokens need them.
     from server.auth.jwks import KeySet
     from server.auth.tokens import TokenTerms, TokenVerifier
 

@@ -1,4 +1,4 @@
-"""The credential a request carries: `Authorization: Bearer`, `X-Api-Key`, or Basic with the key as the password."""
+"""Read the credential of a request: `Authorization: Bearer`, `X-Api-Key`, or Basic with the key as the password."""
 
 import base64
 import binascii
@@ -8,11 +8,11 @@ from starlette.types import Scope
 
 
 class WrongCredential(Exception):
-    """What was sent cannot be read as one credential; the text says what is right, and holds nothing of it."""
+    """The request has no readable single credential. The text says what is right and does not repeat the credential."""
 
 
 def credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The key or token that came along; None if nothing did. Raises WrongCredential."""
+    """Return the key or token of a request; None if it has none. Raises WrongCredential."""
     found = [(name, value.decode("latin-1").strip()) for name, value in headers if name in _READ]
     if not found:
         return None
@@ -26,7 +26,7 @@ def credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def carries(scope: Scope) -> bool:
-    """Return whether a request that passed the door carries a credential: a header of that kind, or a signed link."""
+    """Return whether an authenticated request has a credential: one of these headers, or a signed link."""
     return scope.get("key_id") is not None or any(name in _READ for name, _ in scope["headers"])
 
 
@@ -46,5 +46,5 @@ def _authorization(value: str) -> str:
 
 
 _READ: dict[bytes, Callable[[str], str]] = {b"authorization": _authorization, b"x-api-key": lambda value: value}
-# The headers that carry one, as `Vary` lists them.
+# The headers of credentials, as `Vary` lists them.
 VARY = "Authorization, X-Api-Key"

@@ -1,4 +1,4 @@
-"""The public keys of whoever issues tokens, fetched from their address and kept in step with it."""
+"""The public keys of the token issuer, fetched from its address and refreshed."""
 
 import asyncio
 import ssl
@@ -25,15 +25,15 @@ log = structlog.get_logger(__name__)
 
 
 class NoKeys(Exception):
-    """The keys cannot be had, and those that were known are too old."""
+    """The keys cannot be fetched, and the cached ones are too old."""
 
 
 class KeySet:
     """The key set at `url`, by key id.
 
-    It is fetched anew when it is older than `fresh`, and when a token names a key that is not in it: the issuer may
-    have changed keys. But whoever makes up key ids causes no more than one request in `again` seconds, and those who
-    wait for the same request share it. While the address does not answer, what it said last counts for `kept` seconds.
+    Fetch it again when it is older than `fresh` seconds, and when a token names an unknown key, because the issuer may
+    have changed its keys. Invented key ids cause at most one request in `again` seconds, and all waiters share it.
+    While the address does not answer, use the last answer for `kept` seconds.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class KeySet:
         self._reading: asyncio.Task[None] | None = None
 
     async def key(self, id: str | None) -> dict[str, Any] | None:
-        """The key of an id; without one, the only key there is. None if there is none. Raises NoKeys."""
+        """Return the key of an id, or the only key if the id is None; None if there is no such key. Raises NoKeys."""
         age = time.monotonic() - self._read_at
         unknown = id is not None and id not in self._keys
         if age > self._fresh or unknown:
             reading = self._renew()
             if reading is not None and (unknown or age > self._kept):
-                # Whoever gives up waiting leaves the request to the others.
+                # A waiter that gives up does not cancel the request of the others.
                 await asyncio.shield(reading)
         if time.monotonic() - self._read_at > self._kept:
             raise NoKeys
@@ -71,7 +71,7 @@ class KeySet:
         return self._keys.get(id)
 
     async def wrong(self) -> str | None:
-        """Fetch the keys once, and return what is wrong with them in words; None if nothing is."""
+        """Fetch the keys once and describe what is wrong; None if nothing is."""
         try:
             keys = _table(await self._fetch())
         except _TROUBLE as error:
@@ -99,7 +99,7 @@ class KeySet:
         self._read_at = time.monotonic()
 
     def _secured(self) -> ssl.SSLContext:
-        """Return what is connected with, as the files stand now. Raises ValueError where they were never right."""
+        """Return the TLS context of the current files. Raises ValueError if the files were never usable."""
         if not self._secure.files:
             return self._secure.context()
         if self._context is None:
@@ -109,9 +109,9 @@ class KeySet:
 
     async def _fetch(self) -> bytes:
         body = bytearray()
-        # Reading the system's certificates takes longer than the event loop may wait.
+        # Reading the certificates of the system would block the event loop for too long.
         transport = secured(await asyncio.to_thread(self._secured), self._secure.proxy)
-        # A client for each request, since there is one in minutes: nothing is open in between.
+        # One client per request: requests are minutes apart, and nothing stays open between them.
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
             httpx.AsyncClient(
@@ -129,15 +129,15 @@ class KeySet:
 
 
 def _why(error: Exception) -> str:
-    """Return what went wrong, in words."""
+    """Describe what went wrong."""
     fault = fault_of(error)
     return (str(error) if fault is None else fault.what) or type(error).__name__
 
 
 def _table(body: bytes) -> dict[str, dict[str, Any]]:
-    """The keys that sign, by id; ValueError for what is no key set."""
-    told = orjson.loads(body)
-    keys = told.get("keys") if isinstance(told, dict) else None
+    """Return the signing keys by id. Raises ValueError for anything that is not a key set."""
+    content = orjson.loads(body)
+    keys = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(keys, list):
         raise ValueError("the answer is no key set")
     found = {}

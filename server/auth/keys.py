@@ -1,6 +1,6 @@
-"""API keys: 256 random bits, shown once, kept as their SHA-256 in an SQLite file that a running server looks at.
+"""API keys: 256 random bits that are shown once. An SQLite file stores their SHA-256; a running server follows it.
 
-A key reads `ghk_<id>_<secret>`. The id is public: it finds the line to compare with, and names the key to its owner.
+A key has the form `ghk_<id>_<secret>`. The id is public: it finds the row to compare with, and its owner sees it.
 """
 
 import hmac
@@ -11,12 +11,13 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -24,7 +25,7 @@ from resolvers.caller import EVERYONE, Caller
 from upstream import private
 
 PREFIX = "ghk"
-# For whoever cannot read the file for a moment; longer, and a revoked key would live on.
+# Bridges a moment in which the file cannot be read. A longer time would keep revoked keys valid.
 KEPT_SECONDS = 30.0
 
 _KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
@@ -54,16 +55,16 @@ log = structlog.get_logger(__name__)
 
 
 class KeysUnreadable(Exception):
-    """The file of keys is there and cannot be read, so nobody knows which keys live."""
+    """The file of keys exists but cannot be read, so it is unknown which keys are valid."""
 
 
 class KeyTrouble(Exception):
-    """What a person asked of the keys cannot be done; the text says why."""
+    """A command on the keys failed. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests and upstream calls a minute; 0 is no limit, None the setting's."""
+    """Requests and upstream calls per minute. 0 means no limit, None means the limit of the setting."""
 
     requests: int | None = None
     calls: int | None = None
@@ -75,7 +76,7 @@ UNLIMITED = Rates(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of a key: everything but the key."""
+    """The stored facts about a key: everything but the key itself."""
 
     id: str
     caller: Caller
@@ -87,23 +88,23 @@ class Key:
     revoked: datetime | None
 
     def lives(self, now: datetime) -> bool:
-        """Whether it lets anybody in."""
+        """Return whether the key is valid now."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether a text is written as a key is."""
+    """Return whether a text has the form of a key."""
     return _KEY.fullmatch(text) is not None
 
 
 class KeyFile:
-    """The file of keys, as `gamehub-graph keys` writes it."""
+    """The file of keys that `gamehub-graph keys` writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def create(self, caller: Caller, rates: Rates = AS_SET, expires: datetime | None = None) -> tuple[Key, str]:
-        """A new key, and the text of it, which is nowhere kept. Raises KeyTrouble."""
+        """Create a key. Return it with its text, which is stored nowhere. Raises KeyTrouble."""
         if not _NAME.fullmatch(caller.name) or caller.name == EVERYONE.name:
             raise KeyTrouble(
                 f"{caller.name[:64]!r} is no name for a key; allowed are up to 64 letters, digits and . _ @ -, "
@@ -133,7 +134,7 @@ class KeyFile:
         return key, text
 
     def revoke(self, which: str) -> Key:
-        """End a key, named or by its id. Raises KeyTrouble."""
+        """Revoke a key by its name or its id. Raises KeyTrouble."""
         with self._writing() as connection:
             live = [key for key in _read(connection) if key.revoked is None]
             found = next((key for key in live if key.id == which), None) or next(
@@ -145,7 +146,7 @@ class KeyFile:
         return found
 
     def listed(self) -> list[Key]:
-        """All of them, the oldest first. Raises KeyTrouble."""
+        """Return all keys, the oldest first. Raises KeyTrouble."""
         if not self.path.exists():
             return []
         try:
@@ -175,17 +176,17 @@ class KeyFile:
                     connection.executescript(_SCHEMA)
                 return
             except sqlite3.OperationalError as error:
-                # Two processes that open a new file at once find it locked, whatever the time-out, while WAL is set.
+                # While WAL is set, two processes that open a new file together find it locked.
                 if last or "locked" not in str(error):
                     raise
             time.sleep(_PAUSE)
 
 
 class Keys:
-    """The keys as they stand now: each question looks whether the file has changed, which takes microseconds.
+    """The current keys. Every lookup checks whether the file has changed, which takes microseconds.
 
-    A file that is gone holds no key. One that cannot be read is logged, and what it held counts for a little longer;
-    then each question raises KeysUnreadable.
+    A missing file contains no key. An unreadable file is logged, and its last content stays valid for a short time.
+    After that every lookup raises KeysUnreadable.
     """
 
     def __init__(self, path: Path, kept: float = KEPT_SECONDS) -> None:
@@ -195,14 +196,14 @@ class Keys:
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._version: int | None = None
-        self._read_at: float | None = None  # when the file could be read last
+        self._read_at: float | None = None  # the last time at which the file was readable
         self._complained = False
         self._lock = threading.Lock()
 
     def key(self, text: str) -> Key | None:
-        """Return the key that a text is, if it lives. Raises KeysUnreadable.
+        """Return the valid key of a text; None if there is none. Raises KeysUnreadable.
 
-        How long this takes says nothing of how much of it was right.
+        The time that this takes does not show how much of the text was right.
         """
         found = _KEY.fullmatch(text)
         if found is None:
@@ -212,12 +213,12 @@ class Keys:
         return key if same else None
 
     def by_id(self, id: str) -> Key | None:
-        """Return the key with this id, if it lives. Raises KeysUnreadable."""
+        """Return the valid key of an id; None if there is none. Raises KeysUnreadable."""
         key = self._now().get(id)
         return key if key is not None and key.lives(datetime.now(UTC)) else None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._forget()
 
@@ -266,14 +267,13 @@ class Keys:
 
 def _read(connection: sqlite3.Connection) -> list[Key]:
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'key'").fetchone() is None:
-        return []  # just made, and still empty
-    return [_key(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM key ORDER BY created, rowid")]
+        return []  # new and still empty
+    return [_key(row) for row in connection.execute(f"SELECT {_COLUMNS} FROM key ORDER BY created, rowid")]
 
 
-def _key(
-    id: str, name: str, digest: bytes, last_four: str, groups: str, powers: str,
-    requests: int | None, calls: int | None, created: str, expires: str | None, revoked: str | None,
-) -> Key:  # fmt: skip
+def _key(row: Sequence[Any]) -> Key:
+    """Return the key of a row of the file."""
+    id, name, digest, last_four, groups, powers, requests, calls, created, expires, revoked = row
     seen = json.loads(groups)
     caller = Caller(name, None if seen is None else frozenset(seen), frozenset(json.loads(powers)))
     made = datetime.fromisoformat(created)

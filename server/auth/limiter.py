@@ -1,7 +1,7 @@
-"""How much a caller may do in a minute: requests, and the upstream calls they cause. Counted here, or in Redis for all.
+"""Limit the requests of a caller per minute, and their upstream calls. The counts are in this process or in Redis.
 
-Upstream calls are counted as they are made, so that a single request may go over the limit; the next ones then wait
-until the minute is over.
+Upstream calls are counted when they are made, so a single request may exceed the limit. Later requests are then
+refused until the minute is over.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from server.auth.keys import AS_SET, UNLIMITED, Rates
 from server.auth.standing import RateStatus
 
-if TYPE_CHECKING:  # the seam: see _open
+if TYPE_CHECKING:  # imported at run time only where it is needed: see _open
     from server.auth.windows import RateWindows
 
 _KINDS = ("requests", "calls")
@@ -19,25 +19,25 @@ _FREE = RateStatus(())
 
 
 class Limiter:
-    """Counts what callers do. `rates` are the settings' limits, which a key's own go before."""
+    """Count requests and calls. `rates` are the limits of the settings; the limits of a key take precedence."""
 
     def __init__(self, rates: Rates = UNLIMITED, redis_url: str | None = None) -> None:
         self._rates = rates
         self._as_set = _limits(rates, AS_SET)
-        # Where nobody has a limit, the first key that has one of its own opens them.
+        # Without limits in the settings, the first key with a limit of its own opens the windows.
         self._windows = _open(redis_url) if redis_url is not None or self._as_set else None
         self._spent: Counter[tuple[str, int]] = Counter()
         self._writing: asyncio.Task[None] | None = None
 
     async def request(self, caller: str, own: Rates) -> RateStatus:
-        """Count a request, unless a limit is used up."""
+        """Count a request, unless a limit is exhausted."""
         limits = self._limits(own)
         if not limits:
             return _FREE
         return await self._counting().stand(caller, limits)
 
     def call(self, caller: str, own: Rates) -> None:
-        """Count an upstream call. It returns at once."""
+        """Count an upstream call, without waiting."""
         most = self._limits(own).get("calls")
         if most is None:
             return
@@ -46,7 +46,7 @@ class Limiter:
             self._writing = asyncio.create_task(self._write(), name="upstream calls of callers")
 
     async def aclose(self) -> None:
-        """Write what is left, and let go of Redis."""
+        """Write the remaining counts and close Redis."""
         while self._writing is not None and not self._writing.done():
             await self._writing
         if self._windows is not None:
@@ -78,7 +78,7 @@ def _limits(rates: Rates, own: Rates) -> dict[str, int]:
 
 
 def _open(redis_url: str | None) -> "RateWindows":
-    # Only here: most servers have no limits by caller, and hardly one a Redis; the two libraries take 8 MiB.
+    # Imported here because most servers have no limits per caller and no Redis, and the two libraries take 8 MiB.
     if redis_url is None:
         from server.auth.windows import RateWindows
 

@@ -1,4 +1,4 @@
-"""`POST /tables/NAME.csv/link?…`: a signed link to that table with that query, for whoever may read tables."""
+"""`POST /tables/NAME.csv/link?…`: sign a link to that table with that query, for callers that may read tables."""
 
 from datetime import UTC, datetime
 
@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from server.auth import links
 from server.auth.authenticator import Authenticator
 from server.auth.span import span
+from server.http.error_response import error_response
 from server.http.request_error import RequestError
 
 LIFETIME = "_lifetime"
@@ -16,14 +17,14 @@ _DEFAULT = "1h"
 
 
 def link_routes(callers: Authenticator) -> list[BaseRoute]:
-    """The way to make a link. The lifetime is a parameter of the query, so that no body has to be read."""
+    """Return the route that signs links. The lifetime is a query parameter, so that no body has to be read."""
 
     async def make(request: Request) -> Response:
         try:
-            told = _make(request, callers.signing_secret())
+            content = _make(request, callers.signing_secret())
         except RequestError as refusal:
-            return JSONResponse({"errors": refusal.errors}, refusal.status, {"Cache-Control": "no-store"})
-        return JSONResponse(told, headers={"Cache-Control": "no-store"})
+            return error_response(refusal)
+        return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
     return [Route("/tables/{table}/link", make, methods=["POST"])]
 

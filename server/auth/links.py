@@ -1,7 +1,7 @@
-"""Signed links: the address of one table, which lets whoever has it read that table and nothing else, for a while.
+"""Signed links: the address of one table. Whoever has the link may read this table, and nothing else, for some time.
 
-A link is the table's path and query with three parameters more: when it ends, the id of the key on whose behalf it
-reads, and an HMAC-SHA256 over all of it. A revoked key ends its links, and the key's groups hold for them.
+A link is the path and query of the table with three more parameters: its end, the id of the key that it reads for,
+and an HMAC-SHA256 over all of it. Revoking a key ends its links. The groups of the key restrict its links too.
 """
 
 import hmac
@@ -22,19 +22,19 @@ Pairs = list[tuple[str, str]]
 
 
 class InvalidLink(Exception):
-    """A link that lets nobody in, or that cannot be made; the text says why. `guessed`: its signature is wrong."""
+    """A link that is not valid, or cannot be made. The text says why. `guessed`: its signature is wrong."""
 
     guessed = False
 
 
 class WrongSignature(InvalidLink):
-    """A link that nobody has signed."""
+    """A link with a wrong signature."""
 
     guessed = True
 
 
 def link(secret: str, path: str, query: bytes, key_id: str, lifetime: timedelta, now: datetime) -> str:
-    """The signed address of a table. Raises WrongLink."""
+    """Return the signed address of a table. Raises InvalidLink."""
     if not _PATH.fullmatch(path):
         raise InvalidLink("only a table has a link: its path is /tables/NAME.csv, or another format of it")
     if not timedelta() < lifetime <= LONGEST:
@@ -49,45 +49,45 @@ def link(secret: str, path: str, query: bytes, key_id: str, lifetime: timedelta,
 
 
 def address(text: str) -> tuple[str, bytes]:
-    """The path and the query of an address as a person writes it, without or with a server in front."""
+    """Return the path and the query of an address that a person typed, with or without a server."""
     rest = re.sub(r"^https?://[^/?#]*", "", text)
     path, _, query = rest.partition("#")[0].partition("?")
     return unquote(path), query.encode()
 
 
 def is_link(query: bytes) -> bool:
-    """Whether a request claims to come by a link."""
+    """Return whether a query string has the parameters of a link."""
     return SIGNATURE.encode() in query and any(name in _OURS for name, _ in read(query))
 
 
 def check(secret: str, path: str, query: bytes, now: datetime) -> tuple[str, bytes]:
-    """The id of the key on whose behalf a link reads, and the query without the link's parameters. Raises WrongLink."""
+    """Return the id of the key of a link, and the query without the parameters of the link. Raises InvalidLink."""
     pairs = read(query)
     ours = [(name, value) for name, value in pairs if name in _OURS]
     if len(ours) != len(_OURS) or {name for name, _ in ours} != _OURS:
         raise InvalidLink("it is not whole")
-    told = dict(ours)
+    signed = dict(ours)
     rest = [(name, value) for name, value in pairs if name not in _OURS]
-    expected = _sign(secret, path, rest, told[EXPIRES], told[KEY])
-    if not hmac.compare_digest(expected.encode(), told[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
+    expected = _sign(secret, path, rest, signed[EXPIRES], signed[KEY])
+    if not hmac.compare_digest(expected.encode(), signed[SIGNATURE].encode("latin-1")) or not _PATH.fullmatch(path):
         raise WrongSignature("its signature is wrong: any change of it ends it")
-    if now >= datetime.fromtimestamp(int(told[EXPIRES]), UTC):  # signed, so it is a number
+    if now >= datetime.fromtimestamp(int(signed[EXPIRES]), UTC):  # signed, so it is a number
         raise InvalidLink("it has expired")
-    return told[KEY], written(rest)
+    return signed[KEY], written(rest)
 
 
 def read(query: bytes) -> Pairs:
-    """The parameters of a query, a letter a byte: two that differ in an odd byte are never taken for the same."""
+    """Return the parameters of a query, with one letter per byte, so that different bytes never become equal."""
     return parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
 
 
 def written(pairs: Pairs) -> bytes:
-    """The query of parameters that `read` gave."""
+    """Return the query of parameters that `read` returned."""
     return urlencode(pairs, encoding="latin-1").encode()
 
 
 def _sign(secret: str, path: str, pairs: Pairs, end: str, key_id: str) -> str:
-    # Sorted by name alone: which of two values of one name comes first may matter.
-    told = sorted(pairs, key=lambda pair: pair[0])
-    message = json.dumps(["gamehub-graph link 1", path, told, end, key_id])
+    # Sorted by name alone: the order of two values of one name may matter.
+    ordered = sorted(pairs, key=lambda pair: pair[0])
+    message = json.dumps(["gamehub-graph link 1", path, ordered, end, key_id])
     return hmac.new(secret.encode(), message.encode(), sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""The door of the house: every request passes it, with its caller in `scope["caller"]`, or is told why it may not."""
+"""Authenticate every request and check its permission. Put the caller into `scope["caller"]`, or refuse the request."""
 
 from collections.abc import Mapping
 
@@ -8,17 +8,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.auth.authenticator import NOBODY, Authenticator, KnownCredential
 from server.auth.permissions import Area, area
 from server.auth.standing import RateStatus
+from server.http.error_response import send_error
 from server.http.request_error import RequestError, unauthenticated
-from server.http.writing import encode
-from server.logs import TOLD
+from server.logs import LOG_CONTEXT
 from upstream.resilience.queue import ASKER, Asker
 
 REALM = "gamehub-graph"
-# One a line: browsers ask for a password only if Basic begins a line.
+# One header each: browsers ask for a password only if Basic begins a header.
 CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8"')
 
 _NOBODY = KnownCredential(NOBODY, NOBODY.name)
-_FREE = RateStatus(())  # of limits
+_FREE = RateStatus(())  # without limits
 
 _NO_CREDENTIAL = (
     "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
@@ -27,7 +27,7 @@ _NO_CREDENTIAL = (
 
 
 class AuthMiddleware:
-    """Pure ASGI middleware. What a path asks for stands in `server/auth/permissions.py`."""
+    """Pure ASGI middleware. `server/auth/permissions.py` lists the permission that each path needs."""
 
     def __init__(self, app: ASGIApp, callers: Authenticator) -> None:
         self._app = app
@@ -38,28 +38,28 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            known, standing = await self._let_in(scope)
+            known, standing = await self._admit(scope)
         except RequestError as refusal:
-            await _refuse(refusal, scope, send)
+            await _refuse(refusal, scope, receive, send)
             return
 
-        async def tell(message: Message) -> None:
+        async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _add(message, standing.headers())
             await send(message)
 
         limiter = self._callers.limiter
         asker = ASKER.set(Asker(known.name, lambda: limiter.call(known.name, known.rates)))
-        told = TOLD.set({**TOLD.get(), "caller": known.caller.name})
+        log_token = LOG_CONTEXT.set({**LOG_CONTEXT.get(), "caller": known.caller.name})
         try:
-            await self._app(scope, receive, tell if standing.windows else send)
+            await self._app(scope, receive, send_with_limits if standing.windows else send)
         finally:
-            TOLD.reset(told)
+            LOG_CONTEXT.reset(log_token)
             ASKER.reset(asker)
 
-    async def _let_in(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:
+    async def _admit(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:
         where = area(scope["path"])
-        known = await self._who(scope, where)
+        known = await self._caller(scope, where)
         scope["caller"] = known.caller
         scope["key_id"] = known.key_id
         if where.power is not None and where.power not in known.caller.powers:
@@ -80,7 +80,7 @@ class AuthMiddleware:
             )
         return known, standing
 
-    async def _who(self, scope: Scope, where: Area) -> KnownCredential:
+    async def _caller(self, scope: Scope, where: Area) -> KnownCredential:
         try:
             known = await self._callers.known(scope)
         except RequestError:
@@ -98,22 +98,9 @@ def _add(message: Message, headers: Mapping[str, str]) -> None:
     MutableHeaders(scope=message).update(headers)
 
 
-async def _refuse(refusal: RequestError, scope: Scope, send: Send) -> None:
-    """The refusal as an answer; of a websocket's handshake too, where the server can do that."""
-    kind = scope["type"]
-    if kind == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+async def _refuse(refusal: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the refusal. It answers the handshake of a websocket too, if the server can do that."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": str(refusal)[:120]})
         return
-    prefix = "websocket.http" if kind == "websocket" else "http"
-    body = encode({"errors": refusal.errors})
-    headers = [
-        (b"content-type", b"application/json; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),
-    ]
-    if refusal.status == 401:
-        headers += [(b"www-authenticate", challenge.encode()) for challenge in CHALLENGES]
-    await send({"type": f"{prefix}.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": f"{prefix}.response.body", "body": b"" if scope.get("method") == "HEAD" else body})
+    await send_error(refusal, scope, receive, send, challenges=CHALLENGES if refusal.status == 401 else ())

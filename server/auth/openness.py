@@ -1,4 +1,4 @@
-"""Whether callers have to say who they are: on other machines' networks always, unless it was said twice that not."""
+"""Decide whether callers need a credential: always on a network, unless two settings say otherwise."""
 
 import ipaddress
 
@@ -6,11 +6,11 @@ OPEN, REQUIRED = "open", "required"
 
 
 class TooOpen(Exception):
-    """An open house where everybody could walk in; the text says what to do."""
+    """The server would be open to everybody on its network. The text says what to do."""
 
 
 def required(auth: str | None, allow_open: bool, host: str) -> bool:
-    """Whether a credential is required of who calls at the address `host`. Raises TooOpen."""
+    """Return whether callers at the address `host` need a credential. Raises TooOpen."""
     loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
     if auth is None:
         return not loopback

@@ -1,4 +1,4 @@
-"""What a caller may do, and which power each path asks for. A path that is not in the table is the administrator's."""
+"""The permissions, and which one each path needs. A path that is not in the table needs `admin`."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ assert set(POWERS) == EVERYONE.powers
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Some paths: the power they ask for (None: none, and nobody has to say who he is), and whether limits count."""
+    """Some paths, the permission that they need (None: no permission and no credential), and whether limits count."""
 
     path: str
     power: str | None
     counted: bool = False
 
     def holds(self, path: str) -> bool:
-        """Whether a path is this one, or stands below it."""
+        """Return whether a path is this one or below it."""
         return path == self.path or path.startswith(f"{self.path}/")
 
 
@@ -26,7 +26,7 @@ AREAS = (
     Area("/healthz", None),
     Area("/readyz", None),
     Area("/graphql", EXPLORE, counted=True),
-    Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples ask the upstreams
+    Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples cause upstream calls
     Area("/explorer", EXPLORE),
     Area("/tables/page", TABLES),
     Area("/tables", TABLES, counted=True),
@@ -38,7 +38,7 @@ REST = Area("", ADMIN)
 
 
 def area(path: str) -> Area:
-    """Where a path belongs."""
+    """Return the area of a path."""
     found = _EXACTLY.get(path)
     if found is not None:
         return found

@@ -1,4 +1,4 @@
-"""A span of time as a person writes it: `90d`, `12h`, `30m`."""
+"""Read a span of time that a person typed: `90d`, `12h`, `30m`."""
 
 import re
 from datetime import timedelta
@@ -8,7 +8,7 @@ _SPAN = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 
 
 def span(text: str) -> timedelta:
-    """The time that a text says; ValueError says what is allowed."""
+    """Return the time of a text. Raises ValueError, which says what is allowed."""
     found = _SPAN.fullmatch(text)
     if found is None:
         raise ValueError(f"is {text[:20]!r}; allowed is a number of minutes, hours or days: 30m, 12h, 90d")

@@ -1,4 +1,4 @@
-"""How a caller stands with its limits, as an answer's headers tell it."""
+"""The state of the limits of a caller, and the response headers that show it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ WINDOW_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class RateWindow:
-    """How a caller stands with one limit: what it is, what is left of it, and in how many seconds it begins anew."""
+    """The state of one limit: its value, what is left, and the seconds until it starts again."""
 
     kind: str
     limit: int
@@ -18,25 +18,25 @@ class RateWindow:
 
 @dataclass(frozen=True, slots=True)
 class RateStatus:
-    """How a caller stands with its limits."""
+    """The state of all limits of a caller."""
 
     windows: tuple[RateWindow, ...]
 
     @property
     def over(self) -> RateWindow | None:
-        """The limit that is used up, if one is."""
+        """Return the exhausted limit; None if there is none."""
         return next((window for window in self.windows if window.over), None)
 
     def headers(self) -> dict[str, str]:
-        """As RateLimit headers: all limits as the policy, and of the one nearest to its end what is left."""
+        """Return the RateLimit headers: all limits as the policy, and the rest of the limit nearest to its end."""
         if not self.windows:
             return {}
         near = self.over or min(self.windows, key=lambda window: window.left / window.limit)
         policy = ", ".join(f'{one.limit};w={WINDOW_SECONDS};comment="{one.kind}"' for one in self.windows)
-        told = {
+        found = {
             "RateLimit-Limit": str(near.limit),
             "RateLimit-Remaining": str(near.left),
             "RateLimit-Reset": str(near.seconds),
             "RateLimit-Policy": policy,
         }
-        return told | ({"Retry-After": str(max(near.seconds, 1))} if near.over else {})
+        return found | ({"Retry-After": str(max(near.seconds, 1))} if near.over else {})

@@ -1,4 +1,4 @@
-"""Tokens of an issuer (JWT): verified by its public keys, and read as a caller."""
+"""Verify tokens (JWT) with the public keys of their issuer, and read the caller from them."""
 
 import re
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from server.auth.jwks import AGAIN_SECONDS, KeySet, NoKeys
 from server.auth.permissions import POWERS
 from server.http.request_error import GuessedCredential, RequestError, unauthenticated
 
-# What is signed with a public key's counterpart, and the kind of key each takes. Never `none`, and never HS256: who
-# knows the public key could sign with it.
+# The algorithms with a private and a public key, and the type of key of each. Never `none`, and never HS256: there
+# everybody who knows the public key could sign.
 ALGORITHMS = {
     "RS256": "RSA", "RS384": "RSA", "RS512": "RSA", "PS256": "RSA", "PS384": "RSA", "PS512": "RSA",
     "ES256": "EC", "ES384": "EC", "ES512": "EC", "EdDSA": "OKP",
@@ -25,7 +25,7 @@ _CANONICAL = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
 class WrongToken(Exception):
-    """A token lets nobody in; the text says why and holds nothing of it. `genuine`: the issuer has signed it."""
+    """A token is not valid. The text says why, without the token. `genuine`: the issuer has signed it."""
 
     def __init__(self, why: str, *, genuine: bool = False) -> None:
         super().__init__(why)
@@ -34,7 +34,7 @@ class WrongToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenTerms:
-    """What a token must say, and where it says what its bearer may."""
+    """The claims that a token must have, and the claims with the rights of its bearer."""
 
     issuer: str
     audience: str
@@ -44,7 +44,7 @@ class TokenTerms:
 
 
 class TokenVerifier:
-    """Reads tokens. A verified key is kept ready for its next token, until the issuer changes it."""
+    """Verify tokens. Each key is prepared once, until the issuer changes it."""
 
     def __init__(self, keys: KeySet, terms: TokenTerms) -> None:
         self._keys = keys
@@ -52,7 +52,7 @@ class TokenVerifier:
         self._ready: dict[tuple[str, str], tuple[Mapping[str, Any], jwt.PyJWK]] = {}
 
     async def admitted(self, text: str) -> Caller:
-        """Whom a token lets in. Raises Refusal, as a client is told."""
+        """Return the caller of a token. Raises RequestError for the client."""
         try:
             return await self.caller(text)
         except WrongToken as wrong:
@@ -65,7 +65,7 @@ class TokenVerifier:
             ) from None  # fmt: skip
 
     async def caller(self, text: str) -> Caller:
-        """Whom a token lets in. Raises WrongToken, and NoKeys."""
+        """Return the caller of a token. Raises WrongToken and NoKeys."""
         if len(text) > MOST_CHARACTERS:
             raise WrongToken("it is too long")
         try:
@@ -111,7 +111,7 @@ class TokenVerifier:
             raise WrongToken(why, genuine=isinstance(error, _GENUINE)) from None
 
 
-# These are found only after the signature was right.
+# PyJWT checks these only after the signature was right.
 _GENUINE = (
     jwt.ExpiredSignatureError,
     jwt.ImmatureSignatureError,
@@ -132,7 +132,7 @@ _WHY: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 
 
 def caller_of(claims: Mapping[str, Any], terms: TokenTerms) -> Caller:
-    """The caller of verified claims. What they do not say is not granted: no groups claim is no group at all."""
+    """Return the caller of verified claims. A missing claim grants nothing: without a groups claim, no group."""
     subject = "".join(letter for letter in str(claims["sub"]) if letter.isprintable())[:_MOST_NAME]
     return Caller(
         f"jwt:{subject}", _groups(claims.get(terms.groups_claim)), _powers(claims.get(terms.powers_claim))
@@ -140,7 +140,7 @@ def caller_of(claims: Mapping[str, Any], terms: TokenTerms) -> Caller:
 
 
 def _groups(claim: Any) -> frozenset[int] | None:
-    """The groups of a claim. One entry that is no canonical id, such as "0382", makes the claim show no group."""
+    """Return the groups of a claim. One entry that is not a canonical id, such as "0382", makes it grant no group."""
     if claim in (_ALL, [_ALL]):  # some issuers write lists only
         return None
     groups = [_group(entry) for entry in claim if entry != _ALL] if isinstance(claim, list) else []

@@ -1,6 +1,6 @@
-"""What counts the windows of callers: this process. Loaded once there is a limit to count for.
+"""Count the requests and calls of callers in this process. Imported when there is a limit.
 
-Windows are fixed: a minute begins with a caller's first request in it.
+A window is fixed: its minute begins with the first request of the caller.
 """
 
 import math
@@ -18,29 +18,29 @@ T = TypeVar("T")
 
 
 class RateWindows:
-    """Counts in this process."""
+    """The counts in this process."""
 
     def __init__(self) -> None:
         self._here = FixedWindowRateLimiter(MemoryStorage())
 
     async def stand(self, caller: str, limits: Mapping[str, int]) -> RateStatus:
-        """Count a request, unless one of the limits, by kind, is used up."""
+        """Count a request, unless one of the limits is exhausted."""
         return await self.counted(lambda limiter: _stand(limiter, caller, limits))
 
     async def spend(self, caller: str, most: int, calls: int) -> None:
-        """Count upstream calls, of `most` a minute."""
+        """Count upstream calls. `most` is the limit per minute."""
         await self.counted(lambda limiter: limiter.hit(RateLimitItemPerMinute(most), "calls", caller, cost=calls))
 
     async def counted(self, count: Callable[[FixedWindowRateLimiter], Awaitable[T]]) -> T:
-        """What `count` says, of the place where windows are kept."""
+        """Return what `count` returns for the storage of the windows."""
         return await count(self._here)
 
     async def aclose(self) -> None:
-        """Let go of what is open."""
+        """Close what is open."""
 
 
 async def _stand(limiter: FixedWindowRateLimiter, caller: str, limits: Mapping[str, int]) -> RateStatus:
-    # The calls first: whoever has used them up is not charged for a request that is refused.
+    # The calls first: a caller without calls left is not charged for the refused request.
     windows = []
     refused = False
     for kind in sorted(limits):

@@ -1,4 +1,4 @@
-"""What counts the windows of callers for several servers: Redis. Without it, each server counts by itself."""
+"""Count the requests and calls of callers in Redis, for several servers together."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -20,14 +20,14 @@ log = structlog.get_logger(__name__)
 
 
 class RedisRateWindows(RateWindows):
-    """Counts in Redis. Nothing connects before there is something to count."""
+    """The counts in Redis. It connects when there is something to count."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
         self._pool: ConnectionPool = ConnectionPool.from_url(
             url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
         )
-        # The pool has the address; this one only says what kind it is.
+        # The pool has the address. This one only names the type of storage.
         storage = RedisStorage(
             "async+redis://",
             implementation="redispy",

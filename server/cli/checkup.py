@@ -1,6 +1,6 @@
-"""The checkup of `gamehub-graph check`: each system called once, and what is wrong with it in words.
+"""The checkup of `gamehub-graph check`: call each system once and describe what is wrong.
 
-The systems are the upstreams, and the Redis and the token issuer that the settings name.
+The systems are the upstreams, and the Redis and the token issuer of the settings.
 """
 
 import time
@@ -23,7 +23,7 @@ from upstream.errors import (
 )
 from upstream.transport.secure import Secure
 
-# What to look at, by the kind of failure.
+# The next step for each kind of failure.
 ADVICE: dict[type[UpstreamError], str] = {
     Unauthenticated: "The token was refused: ask for a new one, and set it in the settings or in the token's file.",
     Overloaded: "This server has more calls waiting than it may: look at what else it is asked.",
@@ -39,7 +39,7 @@ ADVICE: dict[type[UpstreamError], str] = {
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one probe."""
+    """The result of one probe."""
 
     title: str
     wrong: str | None
@@ -53,13 +53,13 @@ class CheckResult:
 
 
 async def examine(gateway: Gateway) -> list[CheckResult]:
-    """Call each upstream once, one after the other, so that one does not slow the other down."""
+    """Call each upstream once, one after the other, so that none slows another down."""
     async with gateway.open():
         return [await _examine(gateway, probe) for probe in gateway.probes()]
 
 
 async def examine_others(settings: Settings) -> list[CheckResult]:
-    """Ask Redis and the token issuer, as far as they are set."""
+    """Call Redis and the token issuer, if they are set."""
     others: list[tuple[str, Callable[[], Awaitable[str | None]], str]] = []
     if settings.cache_in_redis:
         advice = "Look at CACHE_URL, at Redis, and at the network between; without it each server reads for itself."
@@ -78,7 +78,7 @@ async def examine_others(settings: Settings) -> list[CheckResult]:
 
 
 async def _redis(address: str) -> str | None:
-    from upstream.caching.store_redis import RedisStore  # only where it is set: see CONTRIBUTING
+    from upstream.caching.store_redis import RedisStore  # imported only if it is set: see CONTRIBUTING
 
     store = RedisStore(address)
     try:

@@ -1,4 +1,4 @@
-"""The sandbox, started as a process of its own: it stands in for both upstreams, over HTTP like them."""
+"""Start the sandbox as a process of its own. It replaces both upstreams and speaks HTTP as they do."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ class SandboxFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Where the sandbox listens, and what it lets in: the line it prints when it is ready."""
+    """The line that the sandbox prints when it is ready: its addresses and tokens."""
 
     gamehub_url: str
     gamehub_token: str = field(repr=False)
@@ -34,11 +34,11 @@ class Announcement:
 
     @classmethod
     def read(cls, line: bytes) -> "Announcement":
-        told: dict[str, Any] = orjson.loads(line)
-        return cls(**{name: told[name] for name in cls.__slots__})
+        content: dict[str, Any] = orjson.loads(line)
+        return cls(**{name: content[name] for name in cls.__slots__})
 
     def point(self, settings: Settings) -> Settings:
-        """The same settings, but pointed at the sandbox."""
+        """Return the same settings with the sandbox as the upstreams."""
         return settings.model_copy(
             update={
                 "gamehub_url": self.gamehub_url,
@@ -65,7 +65,7 @@ class SandboxProcess:
 
     @classmethod
     def of(cls, settings: Settings) -> "SandboxProcess":
-        """The sandbox in the time zones that are set."""
+        """Start the sandbox in the time zones of the settings."""
         options = []
         for name, option in (("gamehub_timezone", "--timezone"), ("gamelog_timezone", "--log-timezone")):
             if name in settings.model_fields_set:
@@ -77,7 +77,7 @@ class SandboxProcess:
         return self._process.pid
 
     def announcement(self) -> Announcement:
-        """Wait until the sandbox listens. Building its world takes seconds, the first time. Raises SandboxFailed."""
+        """Wait until the sandbox listens; at first it builds its world for seconds. Raises SandboxFailed."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

@@ -1,4 +1,4 @@
-"""What a command says to the person at the terminal, and the codes it ends with."""
+"""The output of commands on the terminal, and their exit codes."""
 
 import sys
 from typing import NoReturn
@@ -8,18 +8,26 @@ WRONG_USE = 2
 
 
 def tell(line: str) -> None:
-    """A line of the result, on stdout."""
+    """Write a line of the result to stdout."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def say(line: str) -> None:
-    """A line about the command, on stderr: stdout is for results."""
+    """Write a line about the command to stderr: stdout is for results."""
     sys.stderr.write(f"gamehub-graph: {line}\n")
     sys.stderr.flush()
 
 
 def end(line: str, code: int = FAILED) -> NoReturn:
-    """Say why, and end the process."""
+    """Say why the process ends, and end it."""
     say(line)
     sys.exit(code)
+
+
+def stop(line: str, code: int = FAILED) -> NoReturn:
+    """Say why the command ends, and end it. `end` does the same for a process without typer."""
+    import typer  # `serve` runs without it
+
+    say(line)
+    raise typer.Exit(code) from None

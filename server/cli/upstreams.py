@@ -1,4 +1,4 @@
-"""The upstreams that a command reads: those that are set, or a sandbox if none is."""
+"""Choose the upstreams of a command: those of the settings, or a sandbox if none is set."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,18 +6,19 @@ from importlib import import_module
 
 from server.cli.sandbox_process import SandboxProcess
 from server.cli.terminal import say
-from server.settings.settings import LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 
 
 @contextmanager
 def upstreams(settings: Settings, tell: Callable[[str], None]) -> Iterator[LiveSettings]:
-    """The settings with upstreams in them, for as long as the block lasts. Raises SandboxFailed."""
+    """Yield settings with upstreams. The sandbox, if there is one, ends with the block. Raises SandboxFailed."""
     if not settings.uses_sandbox:
         yield LiveSettings(settings)
         return
     tell("No upstream is set: a sandbox with a made-up bingo business stands in for GameHub and Game History.")
     with SandboxProcess.of(settings) as process:
-        import_module("schema.graph")  # which takes as long as the sandbox takes to start
+        import_module("schema.graph")  # this takes as long as the start of the sandbox
         announcement = process.announcement()
         process.watch(lambda code: say(f"the sandbox has ended (exit code {code}); its fields fail until a new start"))
         yield LiveSettings(announcement.point(settings), env_file=None)

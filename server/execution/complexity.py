@@ -1,8 +1,8 @@
-"""How complex a document and its variables are, and whether that is too much.
+"""Measure how complex a document and its variables are, and refuse too complex ones.
 
-A document is measured before it is validated, by one walk over its tree: a fragment is looked at once, however often it
-is spread, and what it holds is added up by arithmetic. So a document that would grow to 2^30 fields costs as little to
-refuse as it has letters.
+The document is measured before it is validated, by one walk over its tree. Each fragment is measured once, however
+often it is spread, and its figures are added by arithmetic. So the refusal of a document that would grow to 2^30 fields
+costs only as much as its text is long.
 """
 
 import re
@@ -29,9 +29,9 @@ from server.http.request_error import RequestError
 
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 INVALID = "GRAPHQL_VALIDATION_FAILED"
-COUNTED = 1_000_000_000  # beyond this it is "more than"
+COUNTED = 1_000_000_000  # larger figures are reported as "more than"
 
-# What a lexer makes one token of, or less: a text that is refused for their number has at least as many.
+# Each match is at most one token: a text that is refused for its matches has at least as many tokens.
 _TOKEN = re.compile(
     r'(?:\s|,|\ufeff|#[^\r\n]*)*+(?:"""(?:[^"\\]|\\"""|\\|"(?!""))*+"""|"(?:[^"\\\r\n]|\\.)*+"|\.{3}|[\w.+-]+|[^\s,])'
 )
@@ -39,14 +39,14 @@ _INTROSPECTION = ("__schema", "__type")
 
 
 class TooComplex(Exception):
-    """A document beyond a limit: one line that says what was found and what is allowed, and the error's code."""
+    """A document exceeds a limit. It has one line with the figure and the limit, and the error code."""
 
     def __init__(self, message: str, code: str = TOO_COMPLEX) -> None:
         super().__init__(message)
         self.code = code
 
 
-# What is measured of an operation, with its fragments written out: Limits' name, and what a person calls it.
+# The figures of an operation with its fragments expanded: the name in Limits, and the name for people.
 _COUNTS = {
     "root_fields": "fields at its root",
     "fields": "fields",
@@ -59,7 +59,7 @@ _COUNTS = {
 
 
 def check_text(text: str, limits: Limits) -> None:
-    """Raise TooComplex for a text that is too long, or has too many tokens: a parser takes a hundred times as long."""
+    """Raise TooComplex for a text that is too long or has too many tokens, before the much slower parser runs."""
     if len(text) > limits.characters:
         raise TooComplex(f"The document is longer than {limits.characters} characters.")
     if next(islice(_TOKEN.finditer(text), limits.tokens, None), None) is not None:
@@ -97,7 +97,7 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
         for count, what in _COUNTS.items():
             if getattr(operation, count) > getattr(limits, count):
                 raise _beyond("The operation", getattr(operation, count), what, getattr(limits, count))
-    # Validation would say so of each, after a walk that takes ten times as long as all of the above.
+    # Validation would report each of them, after a walk that takes ten times as long as all of the above.
     unused = [name for name in fragments if name not in spread]
     if len(unused) > limits.errors:
         raise TooComplex(f"The document has {len(unused)} fragments that are never used.", INVALID)
@@ -107,7 +107,7 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
 
 
 def check_variables(given: Iterable[Any], limits: Limits) -> None:
-    """Refuse variables (and extensions) that are nested too deeply, too many, or hold a number that is none."""
+    """Refuse variables (and extensions) that are nested too deeply, are too many, or contain an invalid number."""
     level: list[Any] = list(given)
     count = 0
     for _ in range(limits.nesting + 1):
@@ -131,7 +131,7 @@ def check_variables(given: Iterable[Any], limits: Limits) -> None:
 
 @dataclass(slots=True)
 class _Measure:
-    """What an operation or a fragment holds: by itself first, then with its fragments written out."""
+    """The figures of an operation or a fragment: first alone, then with its fragments expanded."""
 
     depth: int = 0
     introspection_depth: int = 0
@@ -140,7 +140,7 @@ class _Measure:
     aliases: int = 0
     directives: int = 0
     spreads: int = 0
-    # Of each spread the fragment's name, at which depth, and whether within introspection.
+    # For each spread: the name of the fragment, the depth, and whether it is within introspection.
     spread: list[tuple[str, int, bool]] = field(default_factory=list)
 
 
@@ -178,11 +178,11 @@ def _measured(root: SelectionSetNode, limits: Limits) -> _Measure:
 
 
 def _write_out(measure: _Measure, fragments: dict[str, _Measure]) -> None:
-    """Add what the spread fragments hold, which must be written out themselves."""
+    """Add the figures of the spread fragments, which must be expanded already."""
     for name, depth, introspects in measure.spread:
         inner = fragments.get(name)
         if inner is None:
-            continue  # validation says so
+            continue  # validation reports it
         for count in ("fields", "aliases", "directives", "spreads"):
             setattr(measure, count, min(getattr(measure, count) + getattr(inner, count), COUNTED))
         if depth == 0:
@@ -197,7 +197,7 @@ def _write_out(measure: _Measure, fragments: dict[str, _Measure]) -> None:
 
 
 def _innermost_first(fragments: dict[str, _Measure]) -> Iterator[str]:
-    """The fragments, each after those that it spreads. Without recursion: a chain of them may be long."""
+    """Return the fragments, each after those that it spreads. It works without recursion: a chain may be long."""
     done: set[str] = set()
     open_: dict[str, Iterator[tuple[str, int, bool]]] = {}
     for root in fragments:
@@ -226,7 +226,7 @@ def _check_directives(directives: Sequence[Any], limits: Limits) -> None:
 
 
 def _check_values(values: Iterable[ValueNode], limits: Limits) -> None:
-    """Bound how deep lists and objects are nested in an argument."""
+    """Limit how deeply lists and objects are nested in an argument."""
     level: list[ValueNode] = list(values)
     for _ in range(limits.nesting + 1):
         inner: list[ValueNode] = []

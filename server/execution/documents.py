@@ -1,4 +1,4 @@
-"""Documents, parsed and validated once: later requests with the same text find them ready."""
+"""Parse and validate documents once. Later requests with the same text use the cached document."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from server.execution.validation import coded, validate
 from server.http.request_error import Errors, error
 
 MOST_DOCUMENTS = 1000
-MOST_CHARACTERS = 250_000  # a tree takes some hundred times its text
+MOST_CHARACTERS = 250_000  # a tree takes about a hundred times the memory of its text
 LONGEST_KEPT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that may run, or the errors that keep it from running."""
+    """A document that may run, or the errors that prevent it."""
 
     text: str
     tree: DocumentNode | None = None
@@ -30,14 +30,14 @@ class Document:
     errors: Errors = field(default_factory=list)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The operation of that name; without a name, the only one."""
+        """Return the operation of a name, or the only operation if the name is None."""
         if name is not None:
             return self.operations.get(name)
         return next(iter(self.operations.values())) if len(self.operations) == 1 else None
 
 
 class Documents:
-    """The documents of one schema, the latest used of them kept: bounded in number and in characters."""
+    """The documents of one schema. The most recently used ones are cached, limited in number and in characters."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Documents:
         return len(self._kept)
 
     def prepare(self, text: str) -> Document:
-        """The document of a text, parsed and validated now or before."""
+        """Return the document of a text, from the cache or newly parsed and validated."""
         document = self._kept.get(text)
         if document is not None:
             return document
@@ -67,7 +67,7 @@ class Documents:
 
 
 def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
-    """A text, parsed, measured and validated."""
+    """Return the document of a text: parsed, measured and validated."""
     try:
         check_text(text, limits)
         tree = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
@@ -92,7 +92,7 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
 
 
 def unchain(tree: DocumentNode) -> None:
-    """Cut the chain of a tree's tokens, which refer to each other: a tree that is forgotten then goes at once."""
+    """Cut the chain of the tokens of a tree, which refer to each other, so that a dropped tree is freed at once."""
     token: Any = tree.loc.start_token if tree.loc is not None else None
     while token is not None:
         following = token.next
@@ -101,9 +101,9 @@ def unchain(tree: DocumentNode) -> None:
 
 
 def slim(tree: DocumentNode) -> None:
-    """Drop what a valid tree no longer needs: its tokens, and the places of names, where those of fields begin.
+    """Drop what a valid tree no longer needs: its tokens and the locations of names.
 
-    What is kept is looked through by each full collection, so there should be little of it.
+    Each full garbage collection scans the cached trees, so they should be small.
     """
     waiting: list[Any] = [tree]
     while waiting:
@@ -137,14 +137,14 @@ def _aborted(message: str, limits: Limits) -> str:
 
 
 class DocumentText(str):
-    """A document's text as Strawberry takes it, with the document itself."""
+    """The text of a document for Strawberry, together with the document."""
 
     __slots__ = ("document",)
     document: Document
 
 
 class PreparedOperation(SchemaExtension):
-    """Lets Strawberry run a document that is parsed and validated already."""
+    """Make Strawberry run a document that is parsed and validated already."""
 
     def on_parse(self) -> Iterator[None]:
         text = self.execution_context.query

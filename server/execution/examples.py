@@ -1,6 +1,6 @@
-"""Examples that stand in other answers: `"game": "@GamesOfRoom games.nodes.0.id"` is an id that is there today.
+"""Examples from other answers: `"game": "@GamesOfRoom games.nodes.0.id"` means an id that exists today.
 
-Ids come and go with the data, so a saved query that needs one says which saved query tells it, and where in its answer.
+Ids come and go with the data. So a saved query that needs an id names a saved query and a place in its answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any
 
 from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Executor
+from server.execution.operation import Operation
 from server.execution.saved import SavedQuery
-from server.http.operation import Operation
 
 
 async def resolve(
     variables: Mapping[str, Any], saved: Sequence[SavedQuery], executor: Executor, caller: Caller = EVERYONE
 ) -> dict[str, Any]:
-    """The variables, with what the caller finds there for every reference; one that leads nowhere is left out."""
+    """Return the variables with the values of their references for the caller. Drop references without a value."""
     found = {}
     for name, value in variables.items():
         if isinstance(value, str) and value.startswith("@"):

@@ -1,4 +1,4 @@
-"""How an operation runs: its document prepared once, a context of its own, an answer that shows nothing internal."""
+"""Run operations: prepare the document once, give each run its own context, and hide internal errors."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from engine.engine import Engine
 from resolvers.nodes import TOO_LARGE
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
 from server.execution.limits import ORDINARY, Limits
+from server.execution.operation import Operation
 from server.execution.request_options import EXPLAIN
 from server.execution.validation import coded, without_suggestion
-from server.http.operation import Operation
 from server.http.request_error import Errors, error, without_names
 from server.http.writing import WrittenAnswer, too_long
 from upstream.call import Call, Reading
@@ -27,10 +27,10 @@ FAULT = "A fault of this server; its log says more."
 
 TOO_MANY = "TOO_MANY_ERRORS"
 
-# Plans that are made at the same time: each runs the whole query on made-up rows. Callers take turns.
+# The number of plans that run at the same time. Each runs the whole query on made-up rows. Callers take turns.
 MOST_PLANS = 2
 
-# An operation whose days changed while it ran is run again, so many times in all.
+# The number of runs of an operation in all: it runs again if its days changed during the run.
 MOST_RUNS = 3
 
 _MAY = {"calls": "make", "rows": "read"}
@@ -40,10 +40,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Outcome:
-    """What running an operation came to. Without `ran`, it failed before its first field, and there is no `data`.
+    """The outcome of an operation. If `ran` is False, it failed before its first field, and there is no `data`.
 
-    `readings` say when the upstream rows in it were read; there are none if it holds no upstream rows. `calls` are the
-    calls that the rows came from. `small` says that so few nodes are in it that it may be written in one go.
+    `readings` say when its upstream rows were read, and `calls` are the calls that they came from. `small` is True if
+    the answer has so few nodes that it may be written in one turn of the event loop.
     """
 
     data: Any = None
@@ -55,7 +55,7 @@ class Outcome:
     small: bool = True
 
     def answer(self) -> dict[str, Any]:
-        """The answer's members, in the order in which the specification would have them."""
+        """Return the members of the answer, in the order of the specification."""
         answer: dict[str, Any] = {}
         if self.errors:
             answer["errors"] = self.errors
@@ -67,23 +67,23 @@ class Outcome:
 
     @property
     def faulty(self) -> bool:
-        """Whether this server is to blame, so that nothing ran."""
+        """Return whether nothing ran because of a fault of this server."""
         return not self.ran and any(e["extensions"]["code"] == "INTERNAL_SERVER_ERROR" for e in self.errors)
 
 
 class ForeseenPlan(Protocol):
-    """What an operation is going to call."""
+    """The planned upstream calls of an operation."""
 
     @property
     def calls(self) -> int:
-        """How many calls that is."""
+        """The number of planned calls."""
 
     @property
     def rows(self) -> int:
-        """How many rows they are going to bring."""
+        """The number of rows that the calls will return."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As `extensions.explain` has it."""
+        """Return the plan for `extensions.explain`."""
 
 
 Settled = Callable[[Any], Awaitable[bool]]
@@ -92,15 +92,16 @@ Foresee = Callable[[Any, Callable[[Any], Awaitable[None]]], Awaitable[ForeseenPl
 
 
 class Executor:
-    """Runs operations on one schema, each with a context of its own.
+    """Run operations on one schema, each with a context of its own.
 
-    `context` makes that context from the operation. What is added to answers (a trace, say) goes into
-    `Outcome.extensions`, by way of `finish`, which sees the operation, its context and its outcome. `foresee` says what
-    an operation of this context would call, given what runs it in another. Queries run on compiled code unless
-    `compiled` is False; what the engine cannot compile runs on graphql-core, and is counted in `engine.counts`.
-    `settled` says of a context whether its answer may be sent; if not, the operation runs again.
-    `leave` is told of each context whose operation is over, also of one that was cancelled. What an operation asks of
-    the upstreams ends after `seconds`, so that the rest of its answer can still be given.
+    `context` makes the context of an operation. `finish` adds to the outcome, for example a trace to its extensions.
+    `foresee` plans the calls of a context; its second argument runs the operation in another context. `settled` says
+    whether the answer of a context may be sent; if not, the operation runs again. `leave` is called with each context
+    at the end of its operation, also after a cancellation.
+
+    Queries run as compiled code unless `compiled` is False. An operation that the engine cannot compile runs on
+    graphql-core and is counted in `engine.counts`. The upstream calls of an operation end after `limits.seconds`, so
+    that the rest of its answer can still be sent.
     """
 
     def __init__(
@@ -117,8 +118,8 @@ class Executor:
     ) -> None:
         self.documents = Documents(schema, limits)
         self.engine = Engine(schema, past=(PreparedOperation,)) if compiled else None
-        self._limits = limits
-        self._schema = schema
+        self.limits = limits
+        self.schema = schema
         self._context = context
         self._finish = finish
         self._foresee = foresee
@@ -127,14 +128,14 @@ class Executor:
         self._settled = settled
 
     def kind(self, operation: Operation) -> OperationType | None:
-        """Whether it is a query, a mutation or a subscription; None if that cannot be told."""
+        """Return whether an operation is a query, a mutation or a subscription; None if this is unknown."""
         node = self.documents.prepare(operation.text).operation(operation.name)
         return node.operation if node else None
 
     async def run(self, operation: Operation, *, written: bool = False) -> Outcome:
-        """Run a query or a mutation. Nothing is raised but cancellation.
+        """Run a query or a mutation. It raises nothing but cancellation.
 
-        Where the outcome is only going to be encoded, long lists of it may be `written` already.
+        With `written`, long lists of the outcome may be JSON already, for a caller that only encodes it.
         """
         document = self.documents.prepare(operation.text)
         if document.errors:
@@ -144,9 +145,9 @@ class Executor:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
-        planned = operation.asked.plan or self._limits.calls or self._limits.rows
+        planned = operation.options.plan or self.limits.calls or self.limits.rows
         try:
-            with within(self._limits.seconds):
+            with within(self.limits.seconds):
                 for _ in range(MOST_RUNS):
                     # Each run has a context of its own.
                     context = self._context(operation)
@@ -167,7 +168,7 @@ class Executor:
         return outcome
 
     def code(self, operation: Operation) -> str:
-        """The Python that an operation is compiled into, as far as runs have reached; a comment if it is not."""
+        """Return the generated Python of an operation, as far as runs have reached; a comment if it is not compiled."""
         document = self.documents.prepare(operation.text)
         node = document.operation(operation.name)
         if self.engine is None or document.tree is None or node is None:
@@ -188,14 +189,14 @@ class Executor:
                 if (ended := _too_large(found.errors)) is not None:
                     return ended
                 if found.errors:
-                    told = ExecutionContext(operation.text, self._schema, (), context, operation.variables)
-                    self._schema.process_errors(found.errors[: self._limits.field_errors], told)
-                return Outcome(data=found.data, errors=self._told(found.errors, found.ran), ran=found.ran)
+                    failed = ExecutionContext(operation.text, self.schema, (), context, operation.variables)
+                    self.schema.process_errors(found.errors[: self.limits.field_errors], failed)
+                return Outcome(data=found.data, errors=self._client_errors(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
         text = DocumentText(operation.text)
         text.document = document
-        result = await self._schema.execute(
+        result = await self.schema.execute(
             text,
             variable_values=operation.variables,
             context_value=context,
@@ -205,36 +206,36 @@ class Executor:
         errors = result.errors or []
         if (ended := _too_large(errors)) is not None:
             return ended
-        # What failed before it ran has no data, and errors that belong to no field.
+        # An operation that failed before it ran has no data, and its errors have no path.
         ran = result.data is not None or not errors or any(problem.path is not None for problem in errors)
         return Outcome(
             data=result.data,
-            errors=self._told(errors, ran),
+            errors=self._client_errors(errors, ran),
             extensions=dict(result.extensions or {}),
             ran=ran,
         )
 
     def most_bytes(self, operation: Operation) -> int | None:
-        """Return how long the answer of an operation may be as it is written; None if that has no bound here."""
-        return None if operation.whole else self._limits.answer_bytes
+        """Return the maximum length of the answer of an operation in bytes; None if there is no limit here."""
+        return None if operation.whole else self.limits.answer_bytes
 
-    def _told(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
+    def _client_errors(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
         if ran:
-            told = list(map(_safe, problems[: self._limits.field_errors]))
-            if left := len(problems) - len(told):
-                told.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
-            if not self._limits.introspection:
-                for one in told:
+            errors = list(map(_safe, problems[: self.limits.field_errors]))
+            if left := len(problems) - len(errors):
+                errors.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
+            if not self.limits.introspection:
+                for one in errors:
                     one["message"] = without_names(one["message"])
-            return told
-        told = [_safe(problem) for problem in problems[: self._limits.errors]]
-        if not self._limits.introspection:
-            for one in told:
+            return errors
+        errors = [_safe(problem) for problem in problems[: self.limits.errors]]
+        if not self.limits.introspection:
+            for one in errors:
                 one["message"] = without_suggestion(one["message"])
-        return told
+        return errors
 
     async def _plan(self, document: Document, operation: Operation, context: Any) -> Outcome | None:
-        """The explanation, or the refusal, that the request asked for; None if it is to run."""
+        """Return the requested explanation or a refusal; None if the operation should run."""
         if self._foresee is None:
             return _failed("This graph cannot tell beforehand what it is going to call.", "BAD_USER_INPUT")
         rehearsals: list[Outcome] = []
@@ -250,10 +251,10 @@ class Executor:
         first = rehearsals[0]
         if not first.ran:
             return first
-        bounds = [most for most in (operation.asked.max_calls, self._limits.calls or None) if most is not None]
+        bounds = [most for most in (operation.options.max_calls, self.limits.calls or None) if most is not None]
         for found, most, what in (
             (plan.calls, min(bounds, default=None), "calls"),
-            (plan.rows, self._limits.rows or None, "rows"),
+            (plan.rows, self.limits.rows or None, "rows"),
         ):
             if most is None or found <= most:
                 continue
@@ -264,22 +265,22 @@ class Executor:
                 f"TOO_MANY_{what.upper()}",
             )
             refused.errors[0]["extensions"] |= {what: found, f"max{what.capitalize()}": most}
-            if operation.asked.explain:
+            if operation.options.explain:
                 refused.extensions["explain"] = plan.to_dict()
             return refused
-        if not operation.asked.explain:
+        if not operation.options.explain:
             return None
-        # What the rows would bring is made up; that an argument is wrong is not.
+        # The rows are made up, but a wrong argument is a real error.
         wrong = [problem for problem in first.errors if problem["extensions"]["code"] in ("BAD_USER_INPUT", TOO_LARGE)]
         return Outcome(errors=wrong, extensions={"explain": plan.to_dict()})
 
 
-# Fewer items than this are written with the rest.
+# Lists with fewer items are written with the rest of the answer.
 MANY = 16
 
 
 class _AnswerWriter:
-    """Writes the long lists of one answer, and counts their bytes. Raises AnswerTooLarge once there are too many."""
+    """Write the long lists of one answer and count their bytes. Raises AnswerTooLarge for too many."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most
@@ -290,7 +291,7 @@ class _AnswerWriter:
             return part
         try:
             text = orjson.dumps(part, default=str)
-        except TypeError:  # what `encode` has to write in its own way
+        except TypeError:  # `encode` writes these values
             return part
         self._bytes += len(text)
         if self._most is not None and self._bytes > self._most:
@@ -298,12 +299,12 @@ class _AnswerWriter:
         return WrittenAnswer(text)
 
 
-# Answers of so many nodes are written in some milliseconds.
+# Answers with this many nodes are written in some milliseconds.
 _FEW_NODES = 5_000
 
 
 def _small(context: Any) -> bool:
-    """Return whether an operation built so few nodes that its answer may be written in one go."""
+    """Return whether an operation built so few nodes that its answer may be written in one turn."""
     nodes = getattr(context, "nodes", None)
     return nodes is not None and nodes.count <= _FEW_NODES
 
@@ -320,7 +321,7 @@ def _safe(problem: GraphQLError) -> dict[str, Any]:
     cause = problem.original_error
     foreign = cause is not None and not isinstance(cause, GraphQLError)
     if foreign and problem.path is None and not problem.nodes:
-        # Strawberry turned an exception of its own machinery into an error, text and all.
+        # Strawberry turned an internal exception into an error with its text.
         log.error("an operation failed outside its fields", exc_info=cause)
         return error(FAULT, "INTERNAL_SERVER_ERROR")
     if "code" in (problem.extensions or {}):

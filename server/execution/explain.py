@@ -1,15 +1,15 @@
-"""A plan as people read it: a table of the calls, beside what really happened if that is known."""
+"""Show a plan to people: a table of the calls, with the calls that were really made if they are known."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
-Told = Mapping[str, Any]
+CallFacts = Mapping[str, Any]
 
 
-def table(explained: Told, trace: Sequence[Told] | None = None) -> Table:
-    """The plan of `extensions.explain`, a line for calls that are alike; `trace` is that of the same operation."""
+def table(explained: CallFacts, trace: Sequence[CallFacts] | None = None) -> Table:
+    """Return the table of a plan, with one line for equal calls. `trace` is the trace of the same operation."""
     made = _together(trace) if trace is not None else None
     found = Table(
         caption=_summary(explained, trace), caption_justify="left", caption_style="", box=None, pad_edge=False
@@ -29,28 +29,28 @@ def table(explained: Told, trace: Sequence[Told] | None = None) -> Table:
         line = ["-", "-", "-"] if part is None else [_calls(part), str(part["rows"]), _ms(part["seconds"])]
         if made is not None:
             line += made[place].line() if place in made else ["0", "0", "-"]
-        told: Any = part if part is not None else made[place].first if made is not None else {}
+        call: Any = part if part is not None else made[place].first if made is not None else {}
         rejected = "; ".join(
-            f"{way['way']}: {way['calls']} × {way['report']}, {_ms(way['price'])} ms" for way in told["rejected"]
+            f"{way['way']}: {way['calls']} × {way['report']}, {_ms(way['price'])} ms" for way in call["rejected"]
         )
-        scope = ", ".join(f"{name} {_value(value)}" for name, value in told["parameters"].items())
-        # Of calls that were made one by one the first stands for all, and its key is no scope.
+        scope = ", ".join(f"{name} {_value(value)}" for name, value in call["parameters"].items())
+        # The first of several calls with one key each represents all, so its key is not a scope.
         scope = scope if part is not None else "not foreseen"
         found.add_row(
-            told["report"], scope or "all", told["way"] or "alone", *line, ", ".join(told["fields"]), rejected or "-"
+            call["report"], scope or "all", call["way"] or "alone", *line, ", ".join(call["fields"]), rejected or "-"
         )
     return found
 
 
 class _CallRow:
-    """The calls of a trace that are alike."""
+    """Calls of a trace that are equal but for their keys."""
 
-    def __init__(self, first: Told) -> None:
+    def __init__(self, first: CallFacts) -> None:
         self.first = first
-        self.steps: list[Told] = []
+        self.steps: list[CallFacts] = []
 
     def line(self) -> list[str]:
-        """Calls, rows, and the milliseconds from the first's start to the last's end."""
+        """Return the calls, the rows, and the milliseconds from the first start to the last end."""
         start = min(step["start"] for step in self.steps)
         end = max(step["start"] + step["seconds"] for step in self.steps)
         hits = sum(step["cache"] == "hit" for step in self.steps)
@@ -58,35 +58,35 @@ class _CallRow:
         return [count, str(sum(step["rows"] for step in self.steps)), _ms(end - start)]
 
 
-def _together(trace: Sequence[Told]) -> dict[object, _CallRow]:
+def _together(trace: Sequence[CallFacts]) -> dict[object, _CallRow]:
     made: dict[object, _CallRow] = {}
     for step in trace:
         made.setdefault(_place(step), _CallRow(step)).steps.append(step)
     return made
 
 
-def _place(told: Told) -> object:
+def _place(call: CallFacts) -> object:
     return (
-        told["report"],
-        tuple(told["parameters"]),
-        told.get("from"),
-        told.get("until"),
-        told["way"],
-        tuple(told["fields"]),
+        call["report"],
+        tuple(call["parameters"]),
+        call.get("from"),
+        call.get("until"),
+        call["way"],
+        tuple(call["fields"]),
     )
 
 
-def _summary(explained: Told, trace: Sequence[Told] | None) -> str:
+def _summary(explained: CallFacts, trace: Sequence[CallFacts] | None) -> str:
     calls = f"{explained['calls']} upstream calls"
     if explained["depends"]:
         calls += f", from {explained['fewest']} to {explained['most']}: what later ones need is not known yet"
-    told = f"{calls}; {explained['rows']} rows, {_ms(explained['seconds'])} ms"
+    call = f"{calls}; {explained['rows']} rows, {_ms(explained['seconds'])} ms"
     if trace is not None:
-        told += f"\nmade: {sum(step['cache'] != 'hit' for step in trace)}; {sum(step['rows'] for step in trace)} rows"
-    return told
+        call += f"\nmade: {sum(step['cache'] != 'hit' for step in trace)}; {sum(step['rows'] for step in trace)} rows"
+    return call
 
 
-def _calls(part: Told) -> str:
+def _calls(part: CallFacts) -> str:
     return str(part["calls"]) + (f" + {part['held']} held" if part["held"] else "")
 
 

@@ -1,16 +1,16 @@
-"""What a request may cost, and how long a client may take: the bounds as data. Who holds to them imports this."""
+"""The limits of requests and of clients, as data."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of a request. Those that are settings have their defaults there, too; a test holds both together.
+    """The limits of a request. Some are settings with the same defaults; a test compares them.
 
-    `overlaps` are the comparisons that graphql-core's rule on overlapping fields may make: it is quadratic by nature.
-    `errors` are those that keep a document from running, `field_errors` those of an answer; the rest is counted.
-    `nodes` are the objects of an answer's lists, `answer_bytes` the answer as it is written.
-    `calls` and `rows` are what the planner foresees for an operation; 0 is no bound, and nothing is foreseen.
+    `overlaps` limits the comparisons of graphql-core's rule on overlapping fields, which is quadratic. `errors` limits
+    the reported errors of an invalid document, `field_errors` those of an answer; more errors are only counted.
+    `nodes` limits the objects in the lists of an answer, `answer_bytes` its JSON. `calls` and `rows` limit the plan of
+    an operation; with 0 there is no limit and no plan.
     """
 
     body_bytes: int = 1024 * 1024
@@ -43,11 +43,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
-    """How long a client may take, in seconds, and how much it may take up."""
+    """The seconds that a client may take, and the resources that it may occupy."""
 
     request_seconds: float = 10.0
     idle_seconds: float = 10.0
-    least_read: int = 16 * 1024  # bytes of an answer that are read in `request_seconds`
+    least_read: int = 16 * 1024  # bytes of an answer that a client must read in `request_seconds`
     head_bytes: int = 32 * 1024
     connections: int = 2000
 

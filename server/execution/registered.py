@@ -1,8 +1,8 @@
-"""Documents that are known beforehand: the saved queries, and those of a folder, by their text or by its SHA-256.
+"""Registered documents: the saved queries and the documents of a folder, by their text or its SHA-256.
 
-A folder holds documents (`*.graphql`), or lists as client compilers write them (`*.json`: an id and its document each).
-A request names a known document by `extensions.persistedQuery.sha256Hash` in place of its text. With `only`, nothing
-else runs; but a client may still ask for the schema, if that is open.
+A folder contains documents (`*.graphql`) or lists from client compilers (`*.json`: ids with their documents). A request
+names a registered document by `extensions.persistedQuery.sha256Hash` instead of its text. With `only`, no other
+document runs. Introspection still runs, if it is on.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 
 from server.execution.documents import Documents
+from server.execution.operation import Operation
 from server.execution.saved import BrokenQuery
-from server.http.operation import Operation
 from server.http.request_error import RequestError
 
 
 class RegisteredDocuments:
-    """The known documents."""
+    """The registered documents."""
 
     def __init__(self, documents: Mapping[str, str] | None = None, *, only: bool = False) -> None:
         self._texts = dict(documents or {})
@@ -38,14 +38,14 @@ class RegisteredDocuments:
                 raise BrokenQuery(f"the registered document {id[:16]} cannot run: {errors[0]['message']}")
 
     def resolve(self, operation: Operation, documents: Documents) -> Operation:
-        """The operation with its document's text. Raises Refusal."""
+        """Return the operation with the text of its document. Raises RequestError."""
         named = _hash(operation.extensions)
         if not operation.text:
             text = self._texts.get(named) if named is not None else None
             if text is None:
                 raise RequestError(
                     400, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"
-                )  # the word clients look for
+                )  # the message that clients look for
             return replace(operation, text=text)
         if named is not None and named not in (_sha256(operation.text), *self._ids_of(operation.text, named)):
             raise RequestError(400, "BAD_REQUEST", "extensions.persistedQuery.sha256Hash is not that of the query.")
@@ -60,17 +60,17 @@ class RegisteredDocuments:
 
 
 def introspects(operation: Any) -> bool:
-    """Whether an operation asks for nothing but the schema."""
+    """Return whether an operation requests only the schema."""
     return all(node.kind == "field" and node.name.value.startswith("__") for node in operation.selection_set.selections)
 
 
 def by_hash(texts: Iterable[str]) -> dict[str, str]:
-    """Documents by the SHA-256 of their text."""
+    """Return documents by the SHA-256 of their text."""
     return {_sha256(text): text for text in texts}
 
 
 def read_folder(folder: Path) -> dict[str, str]:
-    """The documents of a folder by their ids. Raises BrokenQuery."""
+    """Return the documents of a folder by their ids. Raises BrokenQuery."""
     if not folder.is_dir():
         raise BrokenQuery(f"DOCUMENTS_FOLDER names {str(folder)!r}, which is no folder")
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What a request asks about itself, beside its answer: headers, or the same words in its `extensions`.
+"""The options of a request: headers, or the same options in its `extensions`.
 
 | header               | `extensions` | what it asks for                                              |
 |----------------------|--------------|---------------------------------------------------------------|
@@ -26,16 +26,16 @@ _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 _MOST_DIGITS = 9
 # A directive of Cache-Control: a name, and a value that may be quoted (RFC 9111, section 5.2).
 _DIRECTIVE = re.compile(r"""([^\s=,;"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?[^,]*(?:,|$)""")
-# As RFC 9111 has it: a longer time is as good as no bound.
+# A longer time is equal to no limit (RFC 9111).
 _LONGEST_AGE = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
-    """The options that a request gives about itself.
+    """The options of a request.
 
-    Rows that were read more than `max_age` seconds before the operation, or before the moment `not_before`, are read
-    again; None leaves that to the trust.
+    Rows that were read more than `max_age` seconds before the operation, or before `not_before`, are read again. With
+    None, the trust in the rows decides.
     """
 
     trace: bool = False
@@ -45,7 +45,7 @@ class RequestOptions:
     not_before: datetime.datetime | None = None
 
     def oldest(self, now: datetime.datetime) -> datetime.datetime | None:
-        """Return the moment before which no row may have been read; None if rows of any age will do."""
+        """Return the earliest allowed reading time of a row; None if any age is allowed."""
         if self.max_age is None:
             return self.not_before
         bound = now - datetime.timedelta(seconds=self.max_age)
@@ -53,7 +53,7 @@ class RequestOptions:
 
     @property
     def plan(self) -> bool:
-        """Whether it has to be known beforehand what is going to be called."""
+        """Return whether the operation must be planned before it runs."""
         return self.explain or self.max_calls is not None
 
 
@@ -61,7 +61,7 @@ NOTHING = RequestOptions()
 
 
 def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> RequestOptions:
-    """What headers (named in small letters) and extensions ask for; of two bounds the lower holds. Raises Refusal."""
+    """Read the options from headers (in lower case) and extensions. The lower limit wins. Raises RequestError."""
     if not extensions and _HEADERS.isdisjoint(headers):
         return NOTHING
     bounds = [bound for bound in (_bound(headers), _most(extensions)) if bound is not None]
@@ -74,9 +74,9 @@ def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> RequestOp
 
 
 def max_age(headers: Mapping[str, str]) -> float | None:
-    """Return the greatest age, in seconds, that a request accepts; None if it does not say.
+    """Return the greatest age in seconds that a request accepts; None if it has no limit.
 
-    A `max-age` that is no whole number demands fresh rows: a caller who mistypes a bound never gets older ones.
+    A `max-age` that is not a whole number demands fresh rows: a mistyped limit must not return older rows.
     """
     control = headers.get("cache-control")
     if control is None:
@@ -89,7 +89,7 @@ def max_age(headers: Mapping[str, str]) -> float | None:
 
 
 def _directives(header: str) -> dict[str, list[str]]:
-    """Return the values of each directive, by its name in small letters."""
+    """Return the values of each directive, by its name in lower case."""
     found: dict[str, list[str]] = {}
     for name, quoted, plain in _DIRECTIVE.findall(header):
         found.setdefault(name.lower(), []).append(quoted or plain)

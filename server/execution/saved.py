@@ -1,6 +1,6 @@
-"""The saved operations: every `queries/*.graphql` file is one, and stands nowhere else.
+"""The saved queries: every file `queries/*.graphql` is one. No other list names them.
 
-A file begins with `#` lines that say what the operation shows; a line `# variables: {…}` among them holds an example.
+A file begins with `#` lines that describe the operation. A line `# variables: {…}` among them has an example.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ _VARIABLES = "variables:"
 
 
 class BrokenQuery(ValueError):
-    """A file that is no saved operation: one line that names it and says why."""
+    """A file is not a valid saved query. One line names the file and says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedQuery:
-    """A saved operation: its name, what it shows, its text, and variables to try it with."""
+    """A saved query: its name, its description, its text, and example variables."""
 
     name: str
     comment: str
@@ -36,12 +36,12 @@ class SavedQuery:
     path: Path = Path()
 
     def tab(self) -> dict[str, Any]:
-        """As the explorer takes it."""
+        """Return the query as a tab of the explorer."""
         return {"name": self.name, "comment": self.comment, "query": self.text, "variables": self.variables}
 
 
 def saved_queries(folder: Path = FOLDER) -> list[SavedQuery]:
-    """The saved operations, by name. Raises BrokenQuery."""
+    """Return the saved queries, sorted by name. Raises BrokenQuery."""
     found: dict[str, SavedQuery] = {}
     for path in sorted(folder.glob("*.graphql")):
         saved = read(path)
@@ -52,7 +52,7 @@ def saved_queries(folder: Path = FOLDER) -> list[SavedQuery]:
 
 
 def read(path: Path) -> SavedQuery:
-    """The one operation of a file. Raises BrokenQuery."""
+    """Return the one operation of a file. Raises BrokenQuery."""
     try:
         text = path.read_text("utf-8")
         tree = parse(text)
@@ -66,7 +66,7 @@ def read(path: Path) -> SavedQuery:
 
 
 def find(name: str, saved: Sequence[SavedQuery]) -> SavedQuery:
-    """The saved operation of a name, or the operations of a file, which need no name. Raises BrokenQuery."""
+    """Return the saved query of a name, or the operations of a file, which need no name. Raises BrokenQuery."""
     for one in saved:
         if name in (one.name, one.path.stem):
             return one
@@ -84,7 +84,7 @@ def find(name: str, saved: Sequence[SavedQuery]) -> SavedQuery:
 
 
 def check(saved: Sequence[SavedQuery], schema: Schema) -> None:
-    """Raise BrokenQuery for the first operation that the schema does not allow, or whose example does not fit it."""
+    """Raise BrokenQuery for the first operation that does not fit the schema, or with an example that does not."""
     operations = {one.name for one in saved}
     for one in saved:
         for value in one.variables.values():

@@ -1,9 +1,9 @@
-"""The extensions of an answer: the upstream calls, if they were asked for, and how old its rows are."""
+"""Add the extensions of an answer: the upstream calls, if they are requested, and the age of its rows."""
 
 from resolvers.session import Session
+from server.execution import freshness
 from server.execution.execution import Outcome
-from server.http import freshness
-from server.http.operation import Operation
+from server.execution.operation import Operation
 
 
 def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
@@ -18,6 +18,6 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
         ]
     outcome.readings = session.readings
     outcome.calls = [step.call for step in session.steps]
-    if operation.asked.trace:
+    if operation.options.trace:
         outcome.extensions["trace"] = [step.to_dict() for step in session.steps]
         outcome.extensions["freshness"] = freshness.described(outcome.readings)

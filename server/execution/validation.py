@@ -1,4 +1,4 @@
-"""Whether a document fits the schema: graphql-core's rules, within bounds, and what a closed graph does not tell."""
+"""Validate documents with the rules of graphql-core, within limits, and hide the schema if introspection is off."""
 
 import re
 from functools import cache
@@ -31,7 +31,7 @@ _OURS = (MaybeNullValidationRule, OneOfInputValidationRule)  # as Strawberry add
 
 
 class NoServiceRule(ValidationRule):
-    """Refuses `_service`, which tells a federation gateway the whole schema."""
+    """Refuse `_service`, which gives a federation gateway the whole schema."""
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         if node.name.value == "_service":
@@ -39,7 +39,7 @@ class NoServiceRule(ValidationRule):
 
 
 def validate(schema: GraphQLSchema, tree: DocumentNode, limits: Limits) -> Errors:
-    """What is wrong with a document: up to `limits.errors` errors."""
+    """Return the errors of a document, at most `limits.errors`."""
     made: list[Any] = []
 
     def noting(rule: type[ASTValidationRule]) -> Any:
@@ -55,7 +55,7 @@ def validate(schema: GraphQLSchema, tree: DocumentNode, limits: Limits) -> Error
             hide_suggestions=not limits.introspection,
         )  # fmt: skip
     finally:
-        # Each visitor keeps its own methods, and with them the tree, until the garbage collector comes by.
+        # Each visitor refers to its own methods, and so keeps the tree until the garbage collector runs.
         for visitor in made:
             vars(visitor).clear()
     return [_told(problem) for problem in problems[: limits.errors]]
@@ -64,7 +64,7 @@ def validate(schema: GraphQLSchema, tree: DocumentNode, limits: Limits) -> Error
 @cache
 def _rules(limits: Limits) -> tuple[type[ASTValidationRule], ...]:
     class Overlapping(OverlappingFieldsCanBeMergedRule):
-        """The one rule that is quadratic, with a budget of its own instead of graphql-core's, which takes a second."""
+        """The rule on overlapping fields, which is quadratic, with a budget of its own instead of a slower one."""
 
         def __init__(self, context: ValidationContext) -> None:
             super().__init__(context)
@@ -76,12 +76,12 @@ def _rules(limits: Limits) -> tuple[type[ASTValidationRule], ...]:
 
 
 def without_suggestion(message: str) -> str:
-    """A message that names nothing that the client did not name itself."""
+    """Return a message without names that the client did not send."""
     return _SUGGESTION.sub("", message)
 
 
 def coded(problem: GraphQLError, code: str) -> dict[str, Any]:
-    """An error as the client reads it, with a code where it has none."""
+    """Return an error for the client, with a code if it has none."""
     formatted: dict[str, Any] = dict(problem.formatted)
     formatted["extensions"] = {"code": code, **(formatted.get("extensions") or {})}
     return formatted
@@ -94,7 +94,7 @@ def _told(problem: GraphQLError) -> dict[str, Any]:
             "deeply.",
             TOO_COMPLEX,
         )
-    told = coded(problem, INVALID)
-    if len(told["message"]) > LONGEST_MESSAGE:  # an unknown name may be as long as the document
-        told["message"] = told["message"][:LONGEST_MESSAGE] + "…"
-    return told
+    shown = coded(problem, INVALID)
+    if len(shown["message"]) > LONGEST_MESSAGE:  # an unknown name can be as long as the document
+        shown["message"] = shown["message"][:LONGEST_MESSAGE] + "…"
+    return shown

@@ -1,7 +1,7 @@
-"""Variables of an operation, as typed on a command line: `group=382`, `during.frame=TODAY`, `during={"frame":…}`.
+"""Read variables from a command line: `group=382`, `during.frame=TODAY`, `during={"frame":…}`.
 
-The variable's type says how a text is read: an ID, a String or an enum is the text itself, anything else is JSON if it
-can be, so that nobody has to quote twice.
+The type of the variable decides how a text is read. An ID, a String or an enum is the text itself. Anything else is
+JSON if possible, so that nobody has to quote twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ from graphql import (
 from strawberry import Schema
 
 from server.execution import documents
+from server.execution.operation import Operation
 from server.execution.saved import SavedQuery
-from server.http.operation import Operation
 
 _AS_JSON = (GraphQLBoolean, GraphQLInt, GraphQLFloat)
 
 
 class WrongVariable(ValueError):
-    """A variable that cannot be used: one line that says why."""
+    """A variable cannot be used. The text says why in one line."""
 
 
 def read_variables(schema: GraphQLSchema, operation: OperationDefinitionNode, given: Sequence[str]) -> dict[str, Any]:
-    """The values of `name=value` texts, which may name a part by dots. Raises WrongVariable."""
+    """Return the values of texts `name=value`. A name may address a part with dots. Raises WrongVariable."""
     types = {
         node.variable.name.value: type_from_ast(schema, node.type) for node in operation.variable_definitions or ()
     }
@@ -64,9 +64,9 @@ def read_variables(schema: GraphQLSchema, operation: OperationDefinitionNode, gi
 def prepare(
     schema: Schema, saved: SavedQuery, given: Sequence[str], name: str | None
 ) -> tuple[Operation, dict[str, Any]]:
-    """The operation to run, and the variables it takes from its example. Raises WrongVariable.
+    """Return the operation to run, and the variables that come from its example. Raises WrongVariable.
 
-    A document that cannot run is left as it is: running it says what is wrong.
+    An invalid document is returned unchanged: its run reports what is wrong.
     """
     node = documents.prepare(schema, saved.text).operation(name)
     if node is None:
@@ -81,7 +81,7 @@ def prepare(
 
 
 def missing(operation: OperationDefinitionNode, values: Mapping[str, Any]) -> list[str]:
-    """The variables that must be given and are not."""
+    """Return the required variables without a value."""
     return [
         node.variable.name.value
         for node in operation.variable_definitions or ()
@@ -108,5 +108,5 @@ def _value(kind: Any, text: str) -> Any:
         except orjson.JSONDecodeError:
             if isinstance(inner, GraphQLList):
                 return [_value(inner.of_type, part) for part in text.split(",")]  # ids=382,383
-            return text  # and let the schema say what is wrong with it
+            return text  # the schema then reports what is wrong
     return text

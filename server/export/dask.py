@@ -1,7 +1,7 @@
-"""The same export on a Dask cluster: a task a day, each with a gateway of its own on the worker that runs it.
+"""The same export on a Dask cluster: one task per day. Each task builds its own services on its worker.
 
-Workers take the upstreams from their own environment, as the server does, and put files where they are told: a path
-must mean the same on every one of them.
+Workers read the settings of the upstreams from their own environment, as the server does. They write the files to the
+path of the command, so this path must mean the same place on every worker.
 """
 
 import asyncio
@@ -12,13 +12,10 @@ from typing import Any
 
 from distributed import Client, as_completed
 
-from schema import graph
-from server.execution.execution import Executor
-from server.execution.saved import saved_queries
-from server.execution.trace import finish
 from server.export.export import ExportedPart, Manifest, form_of, write_part
-from server.gateway import Gateway
-from server.settings.settings import LiveSettings, load
+from server.services import build
+from server.settings.live import LiveSettings
+from server.settings.reading import load
 from server.tables.table import Tables
 from server.tables.window import TableWindow
 from upstream.caching.days import Piece
@@ -78,10 +75,10 @@ def task(
     """Write one partition, on a worker."""
 
     async def work() -> ExportedPart:
-        gateway = Gateway(LiveSettings(load()))
-        manifest = Manifest(out, Tables(saved_queries(), graph.schema).find(name), form_of(form), variables)
-        async with gateway.open():
-            run = Executor(graph.schema, gateway.session, finish, settled=gateway.settled).run
-            return await write_part(manifest, piece, run, now, window, not_before)
+        services = build(LiveSettings(load()))
+        table = Tables(services.saved, services.executor.schema).find(name)
+        manifest = Manifest(out, table, form_of(form), variables)
+        async with services.lifespan():
+            return await write_part(manifest, piece, services.executor.run, now, window, not_before)
 
     return asdict(asyncio.run(work()))

@@ -1,11 +1,11 @@
-"""Tables written to files: a partition a day, and a manifest that says what is there, so that nothing is read twice.
+"""Write tables to files: one partition per day, and a manifest of what is written, so that nothing is read twice.
 
     OUT/NAME/day=2026-02-01/part.parquet
     OUT/NAME/_manifest.json
 
-A day that is over is not read again unless it changed since, or the caller wants it (`refresh`); a run that broke goes
-on where it stopped. OUT is a folder or whatever fsspec knows (`s3://…`). A table without time is one file, which is
-always written anew.
+A finished day is not read again unless it changed, or the caller requests it (`refresh`). A run that failed continues
+where it stopped. OUT is a folder or an address that fsspec knows (`s3://…`). A table without time is one file, which is
+written again by every run.
 """
 
 import asyncio
@@ -25,8 +25,7 @@ import orjson
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
-from server.http import freshness
-from server.tables.answers import write_file
+from server.execution import freshness
 from server.tables.arrow import slices
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import BATCH_ROWS, Run, TableFailed, one_day
@@ -34,6 +33,7 @@ from server.tables.setup import Changed, unchanged
 from server.tables.spool import LATE
 from server.tables.table import Table
 from server.tables.window import TableWindow
+from server.tables.writing import write_file
 from upstream.caching.days import Piece, end
 from upstream.caching.trust import Trust
 
@@ -44,15 +44,15 @@ WHOLE = "all"  # the partition of a table without time
 
 
 class WrongExport(ValueError):
-    """An export that cannot be made so: one line that says why, and what to do."""
+    """An export is impossible with these options. The text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedPart:
-    """A partition that was written: how many rows and bytes, the hash of the file, and whether its day is over.
+    """A written partition: its rows, its bytes, the hash of the file, and whether its day is over.
 
-    `begun` is the moment at which it was begun, `read_at` the moment at which its oldest row was read, and `next_check`
-    the end of the trust in its rows. Older manifests have none of them.
+    `begun` is the time when its writing began, `read_at` the time when its oldest row was read, and `next_check` the
+    end of the trust in its rows. Older manifests do not have these.
     """
 
     path: str
@@ -66,13 +66,13 @@ class ExportedPart:
     next_check: str | None = None
 
     def older(self, moment: datetime.datetime) -> bool:
-        """Return whether the partition may hold rows of before a moment."""
+        """Return whether the partition may contain rows that were read before a moment."""
         times = [datetime.datetime.fromisoformat(time) for time in (self.read_at, self.begun) if time is not None]
         return not times or moment > max(times[0], times[-1] - LATE)
 
 
 class Manifest:
-    """What an export has written, in a file beside it; every partition is noted as soon as it is whole."""
+    """The manifest: a file beside the partitions. Each partition is added when it is complete."""
 
     def __init__(self, out: str, table: Table, form: Format, variables: Mapping[str, Any]) -> None:
         self.table = table
@@ -95,14 +95,14 @@ class Manifest:
                         f"{out} holds an export of {table.name} with another {name} ({known.get(name)}, not {value}): "
                         "choose another --out, or remove that one"
                     )
-            self.parts = {day: ExportedPart(**told) for day, told in known["partitions"].items()}
+            self.parts = {day: ExportedPart(**part) for day, part in known["partitions"].items()}
 
     def path(self, day: str) -> str:
-        """Where a partition stands, below the folder of the table."""
+        """Return the path of a partition in the folder of the table."""
         return f"part.{self.form.name}" if day == WHOLE else f"day={day}/part.{self.form.name}"
 
     def held(self, piece: Piece) -> ExportedPart | None:
-        """Return the partition of a day that was over when it was written; None if it is not there."""
+        """Return the partition of a day that was finished when it was written; None if there is none."""
         part = self.parts.get(_day(piece))
         if part is None or not part.closed or part.window != _text(piece):
             return None
@@ -112,21 +112,21 @@ class Manifest:
             return None
 
     def put(self, local: Path, path: str) -> None:
-        """Put a file in its place, whole or not at all."""
+        """Move a file to its place, as a whole or not at all."""
         target = f"{self._root}/{path}"
         self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-        if isinstance(self._fs, LocalFileSystem):  # where half a file can be seen
+        if isinstance(self._fs, LocalFileSystem):  # here readers could see half a file
             self._fs.put_file(str(local), target + ".writing")
             os.replace(target + ".writing", target)
         else:
             self._fs.put_file(str(local), target)
 
     def note(self, day: str, part: ExportedPart) -> None:
-        """Note a partition that is whole."""
+        """Add a complete partition to the manifest."""
         self.parts[day] = part
         with _temporary() as local:
-            told = {**self._of, "partitions": {day: asdict(self.parts[day]) for day in sorted(self.parts)}}
-            local.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+            content = {**self._of, "partitions": {day: asdict(self.parts[day]) for day in sorted(self.parts)}}
+            local.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
             self.put(local, MANIFEST)
 
 
@@ -138,7 +138,7 @@ async def write_part(
     window: TableWindow | None,
     not_before: datetime.datetime | None = None,
 ) -> ExportedPart:
-    """Read one partition and put it in its place. Raises TableFailed."""
+    """Read one partition and write its file. Raises TableFailed."""
     begun = datetime.datetime.now(datetime.UTC)
     day = await one_day(manifest.table, manifest.variables, piece, run, manifest.form.shape, not_before)
 
@@ -148,8 +148,8 @@ async def write_part(
 
     path = manifest.path(_day(piece))
     with _temporary() as local:
-        told = partial(freshness.text, day.readings)
-        rows = await write_file(local, manifest.table, manifest.form, batches(), freshness=told)
+        describe = partial(freshness.text, day.readings)
+        rows = await write_file(local, manifest.table, manifest.form, batches(), freshness=describe)
         with local.open("rb") as file:
             sha256 = await asyncio.to_thread(lambda: hashlib.file_digest(file, "sha256").hexdigest())
         size = local.stat().st_size
@@ -171,7 +171,7 @@ async def export(
 ) -> None:
     """Write these partitions of a window, two at a time. Raises the first failure.
 
-    What is under way then is brought to its end, and nothing more is begun.
+    After a failure the running partitions are finished, and no new ones begin.
     """
     turns, noting = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
     failures: list[Exception] = []
@@ -199,7 +199,7 @@ async def export(
 async def missing(
     manifest: Manifest, window: TableWindow | None, changed: Changed = unchanged, *, refresh: bool = False
 ) -> list[Piece | None]:
-    """Return the partitions of a window that have to be read: all of them if they are to be read again (`refresh`)."""
+    """Return the partitions of a window that must be read; all of them with `refresh`."""
     pieces: list[Piece | None] = [None] if window is None else list(window.pieces)
     if refresh or window is None:
         return pieces
@@ -216,7 +216,7 @@ async def missing(
 
 
 def form_of(name: str) -> Format:
-    """The format of that name. Raises WrongExport."""
+    """Return the format of a name. Raises WrongExport."""
     if name not in FORMATS:
         raise WrongExport(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
     return FORMATS[name]

@@ -1,6 +1,7 @@
-"""One log line a request, and a correlation id that goes with all that the request causes, and back to the client.
+"""One log line per request, and a correlation id for everything that the request causes. The client receives it too.
 
-What every answer has is added here too: the headers for browsers, and an answer where a fault has left none."""
+This middleware also adds the security headers to every answer, and it answers a request that failed with a fault.
+"""
 
 import re
 import time
@@ -10,14 +11,14 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.execution.execution import FAULT
-from server.http.request_error import error
+from server.http.error_response import send_error
+from server.http.request_error import RequestError
 from server.http.security_headers import secured
-from server.http.writing import encode
-from server.logs import TOLD
+from server.logs import LOG_CONTEXT
 
 HEADER = "X-Request-Id"
 _HEADER = HEADER.lower().encode()
-QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds by whatever keeps the server running
+QUIET = frozenset({"/healthz", "/readyz"})  # supervisors request these every few seconds
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class AccessLog:
-    """Pure ASGI middleware: the outermost, so that it sees every answer and gives one to what nobody caught.
+    """Pure ASGI middleware: the outermost, so that it sees every answer and every exception.
 
     The path is logged, the query string is not: clients put keys and variables into it.
     """
@@ -39,9 +40,9 @@ class AccessLog:
             return
         began = time.perf_counter()
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-        # No secret, so that a plain random number will do.
+        # It is no secret, so a plain random number is enough.
         request_id = given if _ID.fullmatch(given) else f"{getrandbits(64):016x}"
-        told = (_HEADER, request_id.encode())
+        id_header = (_HEADER, request_id.encode())
         status = 0
         size = 0
 
@@ -49,18 +50,18 @@ class AccessLog:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*secured(message.get("headers", ())), told]
+                message["headers"] = [*secured(message.get("headers", ())), id_header]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
 
-        TOLD.set({"request": request_id})
+        LOG_CONTEXT.set({"request": request_id})
         try:
             await self._app(scope, receive, count)
         except Exception:
             log.exception("a request failed")
             if status == 0:
-                await _fault(count)
+                await send_error(RequestError(500, "INTERNAL_SERVER_ERROR", FAULT), scope, receive, count)
         finally:
             write = log.debug if scope["path"] in QUIET and status < 400 else log.info
             write(
@@ -73,10 +74,3 @@ class AccessLog:
                 **({"caller": scope["caller"].name} if "caller" in scope else {}),
                 **{key: scope[key] for key in ("operation", "graphql_errors", "gone") if scope.get(key)},
             )
-
-
-async def _fault(send: Send) -> None:
-    body = encode({"errors": [error(FAULT, "INTERNAL_SERVER_ERROR")]})
-    headers = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,24 +1,23 @@
-"""Load shedding: so many operations run, so many wait for their turn, and the next one is told to come back later.
+"""Admission: a limited number of operations run, a limited number wait, and the next one is refused.
 
-A refusal costs nothing but its few bytes: it comes before the body is read. Those who wait hold no body either. One
-caller who fills the waiting room does not keep the others out of it.
+The refusal comes before the body is read, so it costs only its few bytes. A waiting request holds no body either. One
+caller that fills the waiting room does not keep other callers out of it.
 """
 
 import asyncio
 import math
 import time
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.http.request_error import error
-from server.http.writing import encode
+from server.http.error_response import send_error
+from server.http.request_error import RequestError
 from upstream.resilience.queue import ASKER
 from upstream.resilience.waiting_room import WaitingRoom
 
 MOST_RUNNING = 200
 MOST_WAITING = 800
-# Probes are answered whatever the load: a busy server is not a dead one.
+# Probes are always answered: a busy server is not dead.
 _ALWAYS = frozenset({"/healthz", "/readyz"})
 _LONGEST = 30
 
@@ -32,7 +31,7 @@ class Admission:
         self._slots = asyncio.Semaphore(running)
         self._room = WaitingRoom(waiting)
         self._running = 0
-        self._seconds = 0.0  # that a request takes, the last ones counting most
+        self._seconds = 0.0  # duration of a request, a moving average
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _ALWAYS:
@@ -49,7 +48,7 @@ class Admission:
             finally:
                 self._room.leave(asker)
         else:
-            await self._slots.acquire()  # at once
+            await self._slots.acquire()  # does not wait
         self._running += 1
         began = time.monotonic()
         try:
@@ -60,11 +59,9 @@ class Admission:
             self._slots.release()
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # When those who wait now will have had their turn.
+        # The time until the requests that wait now have run.
         wait = min(max(math.ceil(len(self._room) * self._seconds / self._most_running), 1), _LONGEST)
-        told = error(f"The server has more to do than it can: try again in {wait} s.", "OVERLOADED")
+        message = f"The server has more to do than it can: try again in {wait} s."
         # The body is not read, so the connection cannot be used again.
-        headers = {"Retry-After": str(wait), "Cache-Control": "no-store", "Connection": "close"}
-        await Response(encode({"errors": [told]}), 503, headers, "application/json; charset=utf-8")(
-            scope, receive, send
-        )
+        headers = {"Retry-After": str(wait), "Connection": "close"}
+        await send_error(RequestError(503, "OVERLOADED", message, headers), scope, receive, send)

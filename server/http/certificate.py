@@ -1,4 +1,4 @@
-"""The server's own certificate, which is read again when its files change."""
+"""The certificate of the server. It is read again when its files change."""
 
 import ssl
 from pathlib import Path
@@ -8,9 +8,9 @@ from upstream.transport.watched import Watched
 
 
 def certified(cert_file: Path, key_file: Path) -> ssl.SSLContext:
-    """Return what connections are accepted with. Each handshake shows the certificate as the files have it then.
+    """Return the TLS context of the server. Each handshake uses the certificate that the files contain at that time.
 
-    Raises ValueError. A change that cannot be used, such as a key without its certificate yet, leaves the former pair.
+    Raises ValueError. If changed files cannot be used (the key without its certificate yet), the former pair stays.
     """
 
     def read(_: Path) -> ssl.SSLContext:

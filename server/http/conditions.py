@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): whether a header names the representation that would be sent."""
+"""Conditional requests (RFC 9110, section 13): compare a header with the representation that would be sent."""
 
 import datetime
 import re
@@ -8,7 +8,7 @@ _TAG = re.compile(r'(W/)?("[^"]*")')
 
 
 def names(header: str | None, tag: str, *, strong: bool = False) -> bool:
-    """Return whether a list of entity tags, or `*`, names this tag. A `strong` comparison takes no weak tag."""
+    """Return whether a list of entity tags, or `*`, contains this tag. A `strong` comparison ignores weak tags."""
     if header is None:
         return False
     if header.strip() == "*":
@@ -17,7 +17,7 @@ def names(header: str | None, tag: str, *, strong: bool = False) -> bool:
 
 
 def moment(header: str | None) -> datetime.datetime | None:
-    """Return the moment that a date of HTTP names; None if there is none, or no date can be read."""
+    """Return the moment of an HTTP date; None if it is missing or cannot be read."""
     try:
         found = parsedate_to_datetime(header) if header else None
     except (ValueError, OverflowError):
@@ -28,5 +28,5 @@ def moment(header: str | None) -> datetime.datetime | None:
 
 
 def date(moment: datetime.datetime) -> str:
-    """Return a moment as HTTP writes it, in whole seconds."""
+    """Return a moment as an HTTP date, in whole seconds."""
     return format_datetime(moment.astimezone(datetime.UTC), usegmt=True)

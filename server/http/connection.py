@@ -1,8 +1,8 @@
-"""One connection of a client: uvicorn's, which a client that is slow, silent or too wordy cannot hold open.
+"""One connection of a client. It adds time limits and size limits to the connection of uvicorn.
 
-uvicorn bounds how long a connection stays idle after an answer, and nothing else. Here a request has to be complete,
-its headers and its body, some seconds after it could begin; an answer has to be read at some speed; headers have a
-most; and when all places are taken, the connection that has waited longest without a whole request makes room.
+uvicorn limits only how long a connection stays idle after an answer. Here a request (headers and body) must be
+complete some seconds after it could begin, an answer must be read at a minimum speed, and headers have a maximum size.
+If all places are taken, the connection that has waited longest without a whole request is closed.
 """
 
 import asyncio
@@ -13,27 +13,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httptools
-import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.execution.limits import ClientTimeouts
+from server.http.error_response import error_body
 from server.http.request_error import error
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
 _CONTINUE = b"HTTP/1.1 100"
-_JOINED = 16_384  # bytes that are sooner copied than sent by themselves
+_JOINED = 16_384  # up to this many bytes it is faster to copy than to send separately
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class ConnectionSlots:
-    """The connections of one server that hold no whole request, those that have waited longest first."""
+    """The connections of one server without a whole request, the longest waiting first."""
 
     patience: ClientTimeouts
     waiting: dict["ClientConnection", None] = field(default_factory=dict)
 
     def make_room(self, connections: int, newcomer: "ClientConnection") -> bool:
-        """Whether there is a place for a newcomer, at the cost of another if need be."""
+        """Return whether there is a place for a new connection. Close another connection if necessary."""
         if connections <= self.patience.connections:
             return True
         longest = next((one for one in self.waiting if one is not newcomer), None)
@@ -45,17 +45,17 @@ class ConnectionSlots:
 
 
 class ResponseWriting:
-    """What one answer is written through: its head waits for the first of its body, so that both leave in one piece."""
+    """The writer of one answer. Its head waits for the first part of its body, so that both are sent together."""
 
     __slots__ = ("_head", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._head: bytes | None = None  # empty when it has left
+        self._head: bytes | None = None  # empty after it was sent
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
-        """Write, or keep what is the head."""
+        """Write the data, or store it if it is the head."""
         if self._head is None and not data.startswith(_CONTINUE):
             self._head = data
         elif self._head and len(data) <= _JOINED:
@@ -66,7 +66,7 @@ class ResponseWriting:
             self._transport.write(data)
 
     def close(self) -> None:
-        """Close, once all is written."""
+        """Close after everything is written."""
         self._flush()
         self._transport.close()
 
@@ -77,7 +77,7 @@ class ResponseWriting:
 
 
 class ClientConnection(HttpToolsProtocol):
-    """uvicorn's connection, with an end to its patience."""
+    """The connection of uvicorn, with limits."""
 
     def __init__(self, places: ConnectionSlots, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,7 +92,7 @@ class ClientConnection(HttpToolsProtocol):
         self._whole = False  # whether what came last was the end of a request
         self._in_body = False  # whether headers that come are trailers
 
-    # What the transport tells
+    # Callbacks of the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -119,7 +119,7 @@ class ClientConnection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # what follows is of no protocol that is spoken here; the connection ends with the answer
+            pass  # the following bytes belong to a protocol that is not supported; the connection ends with the answer
         except httptools.HttpParserError:
             self.send_400_response("")
         if self.transport.is_closing():
@@ -134,7 +134,7 @@ class ClientConnection(HttpToolsProtocol):
         if self._reading is None:
             self._watch_reading()
 
-    # What the parser tells
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         self._headers = 0
@@ -148,7 +148,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._measure(len(name) + len(value) + len(": \r\n"))
-        if not self._in_body:  # a trailer is measured and dropped: it must not become a header (RFC 9110, 6.5.1)
+        if not self._in_body:  # count and drop a trailer: it must not become a header (RFC 9110, 6.5.1)
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -158,7 +158,7 @@ class ClientConnection(HttpToolsProtocol):
         self._check_host()
         upgrades = self.parser.should_upgrade()
         super().on_headers_complete()
-        if upgrades:  # the parser takes what follows for another protocol
+        if upgrades:  # the parser treats the following bytes as another protocol
             self.cycle.keep_alive = False
         if self.scope["method"] != "HEAD":  # whose answer is its head
             self.cycle.transport = ResponseWriting(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
@@ -180,9 +180,9 @@ class ClientConnection(HttpToolsProtocol):
             self._places.waiting[self] = None
 
     def _check_host(self) -> None:
-        """Hold a request to one `Host`; that of an address in full counts in its place (RFC 9112, section 3.2).
+        """Require exactly one `Host`. The host of an absolute address takes its place (RFC 9112, section 3.2).
 
-        Raises ValueError, which the parser passes on as a request that is not HTTP.
+        Raises ValueError. The parser then reports a request that is not HTTP.
         """
         hosts = [value for name, value in self.headers if name == b"host"]
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
@@ -192,14 +192,14 @@ class ClientConnection(HttpToolsProtocol):
             self.headers[:] = [(name, value) for name, value in self.headers if name != b"host"]
             self.headers.append((b"host", authority))
 
-    # What comes of it
+    # Results
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self._see_it_closed()
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP, or has too large a head."""
+        """Answer a request that is not HTTP, or that has too large a head."""
         if max(self._came, self._headers) > self._patience.head_bytes:
             most = self._patience.head_bytes
             self._refuse(431, f"The request's address and headers are larger than {most} bytes.", "HEADERS_TOO_LARGE")
@@ -207,14 +207,14 @@ class ClientConnection(HttpToolsProtocol):
             self._refuse(400, "The request is not HTTP.", "BAD_REQUEST")
 
     def drop(self) -> None:
-        """End the connection at once, and let the system forget what it has not sent yet."""
+        """End the connection at once, and drop unsent data."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOTHING_LEFT)
         self.transport.abort()
 
     def _measure(self, size: int) -> None:
         self._headers += size
         if self._headers > self._patience.head_bytes:
-            raise ValueError("too large a head")  # which the parser passes on as a request that is none
+            raise ValueError("too large a head")  # the parser then reports a request that is not HTTP
 
     def _wait(self) -> None:
         self._places.waiting[self] = None
@@ -227,7 +227,7 @@ class ClientConnection(HttpToolsProtocol):
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete
         if answering and (not cycle.more_body or self.flow.read_paused):
-            self._wait()  # it is this server that takes its time
+            self._wait()  # this server is slow, not the client
             self._places.waiting.pop(self, None)
         elif (answering and cycle.response_started) or (self._in_head and self._came == 0):
             self.transport.close()
@@ -252,12 +252,12 @@ class ClientConnection(HttpToolsProtocol):
             self._watch_reading()
 
     def _see_it_closed(self) -> None:
-        """A closing connection still waits for its last bytes to be read: not for ever."""
+        """Limit how long a closing connection waits until its last bytes are read."""
         if self._reading is None and self.transport.get_write_buffer_size() > 0:
             self._reading = self.loop.call_later(self._patience.request_seconds, self.drop)
 
     def _refuse(self, status: int, message: str, code: str, extra: bytes = b"") -> None:
-        body = orjson.dumps({"errors": [error(message, code)]})
+        body = error_body([error(message, code)])
         self.transport.write(
             STATUS_LINE[status]
             + b"content-type: application/json; charset=utf-8\r\ncache-control: no-store\r\n"
@@ -270,7 +270,7 @@ class ClientConnection(HttpToolsProtocol):
 
 
 def _without_offer(data: bytes) -> bytes:
-    """A head that does not offer to go on in HTTP/2, as Java's client does: the parser would pass over the body."""
+    """Remove the offer to continue in HTTP/2, which Java's client sends: the parser would skip the body."""
     if b"h2c" not in data:
         return data
     head, end, rest = data.partition(b"\r\n\r\n")

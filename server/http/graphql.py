@@ -1,17 +1,17 @@
-"""`/graphql`: GraphQL over HTTP, by the specification of that name. One operation a request; POST, or GET for queries.
+"""`/graphql`: GraphQL over HTTP, as its specification says. One operation per request; POST, or GET for queries.
 
 | answer in                             | refused before it ran   | ran, with errors or without |
 |---------------------------------------|-------------------------|-----------------------------|
 | `application/json`                    | 200, errors in the body | 200                         |
 | `application/graphql-response+json`   | 400                     | 200                         |
 
-A request that is not GraphQL at all (method, media type, size, JSON) is a 4xx either way. An operation that is
-explained counts as one that ran: `data` is null, and the plan stands in `extensions.explain`. One whose plan needs more
-calls than it may make counts as refused. One that is not done in time counts as one that ran: `data` is null, and the
-error's code is DEADLINE_EXCEEDED. So does one whose answer becomes too large: the code is ANSWER_TOO_LARGE.
+A request that is not GraphQL (method, media type, size, JSON) is a 4xx in both cases. An explained operation counts as
+one that ran: `data` is null, and `extensions.explain` has the plan. An operation that needs more calls than allowed
+counts as refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
+DEADLINE_EXCEEDED. The same holds for too large an answer: the code is ANSWER_TOO_LARGE.
 
-An answer that holds upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and may be
-kept for as long as its rows are trusted. Answers that are stale or hold errors, a trace or a plan, and all answers to a
+An answer with upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and clients may
+cache it while its rows are trusted. Answers that are stale or contain errors, a trace or a plan, and all answers to a
 POST are `no-store`.
 """
 
@@ -26,16 +26,16 @@ from starlette.types import Receive, Scope, Send
 
 from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from server.auth import credentials
-from server.execution import request_options as asked
+from server.execution import request_options
 from server.execution.execution import FAULT, Executor, Outcome
+from server.execution.freshness import Freshness
 from server.execution.limits import ORDINARY, Limits
+from server.execution.operation import Operation
 from server.execution.registered import RegisteredDocuments
-from server.http import conditions
-from server.http import operation as operations
-from server.http.freshness import Freshness
+from server.http import conditions, operation_reader
+from server.http.error_response import error_body
 from server.http.guards import origins
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
-from server.http.operation import Operation
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
@@ -43,9 +43,9 @@ from server.http.writing import encode, in_turns, too_long
 
 
 class GraphQL:
-    """The endpoint, as an ASGI application. `page` is what a browser sees that opens it.
+    """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
-    `registered` are the documents known beforehand, `origins` the origins whose pages may ask.
+    `registered` are the registered documents, `origins` the origins whose pages may send requests.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class GraphQL:
         self._limits = limits
         self._registered = registered or RegisteredDocuments()
         self._origins = origins
-        self._watch = Watch(limits.seconds * TELLING)
+        self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = RequestHeaders.of(scope)
@@ -77,7 +77,7 @@ class GraphQL:
             if media_type is None:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
-            operation = operation.by(scope["caller"], asked.read(headers, operation.extensions))
+            operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
             storable = scope["method"] == "GET" and _whole(outcome, operation)
@@ -86,7 +86,7 @@ class GraphQL:
             outcome = Outcome(errors=refusal.errors, ran=False)
             status, extra = refusal.status, refusal.headers
         except ClientGone:
-            scope["gone"] = True  # for the access line: nobody reads an answer
+            scope["gone"] = True  # for the access log: no client reads the answer
             return
         scope["graphql_errors"] = len(outcome.errors)
         try:
@@ -98,26 +98,26 @@ class GraphQL:
             outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
-        except (TypeError, ValueError, RecursionError):  # nesting, say
+        except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
             status, storable = 500, False
-            pieces = [encode({"errors": [{"message": FAULT, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})]
+            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
             size = len(pieces[0])
         kind = media_type or JSON
         fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
-        told = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
-        told += (_NOSNIFF, _TYPES[kind])
+        response_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
+        response_headers += (_NOSNIFF, _TYPES[kind])
         if fresh is not None:
-            told.append((b"age", b"%d" % fresh.age(now)))
+            response_headers.append((b"age", b"%d" % fresh.age(now)))
         if not storable:
-            told += _NO_STORE
+            response_headers += _NO_STORE
         else:
             tag = await _tag(kind, pieces)
-            told += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
+            response_headers += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
             if conditions.names(headers.get("if-none-match"), tag):
                 status, pieces = 304, [b""]
         if status != 304:
-            told.append((b"content-length", b"%d" % size))
-        await send({"type": "http.response.start", "status": status, "headers": told})
+            response_headers.append((b"content-length", b"%d" % size))
+        await send({"type": "http.response.start", "status": status, "headers": response_headers})
         for piece in pieces[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": pieces[-1]})
@@ -128,7 +128,7 @@ class GraphQL:
             raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
         if method == "GET":
             origins.check(headers, self._origins)
-            operation = operations.from_query_string(scope["query_string"], self._limits)
+            operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             scope["operation"] = operation.name
             operation = self._registered.resolve(operation, self._executor.documents)
             if self._executor.kind(operation) is OperationType.MUTATION:
@@ -139,7 +139,7 @@ class GraphQL:
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await self._body(headers, receive)
-        operation = operations.from_body(body, headers.get("content-type"), self._limits)
+        operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
         scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
 
@@ -168,7 +168,7 @@ class GraphQL:
         return RequestError(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
 
     async def _run(self, operation: Operation, receive: Receive) -> Outcome:
-        """Run the operation until it is done, or its time is over, or the client gone: its work ends, unless shared."""
+        """Run the operation. End it when its time is over or its client has gone; shared work goes on."""
         try:
             return await self._watch.over(self._executor.run(operation, written=True), receive)
         except TimeoutError:
@@ -176,13 +176,18 @@ class GraphQL:
             return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
 
 
-# The calls end at the deadline; what they came to is told a little after it.
-TELLING = 1.05
+# The calls end at the deadline. The answer follows a little later.
+DEADLINE_MARGIN = 1.05
 _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
-# An answer to a GET depends on these headers beside its address. They are named also where it was asked for without a
-# credential, since a cache must not give it to a caller who may see less.
-_VARY = (b"vary", ", ".join(("Accept", credentials.VARY, asked.TRACE, asked.EXPLAIN, asked.MAX_CALLS)).encode())
+# An answer to a GET depends on these headers and on its address. They are also listed for a request without a
+# credential, because a cache must not give its answer to a caller that may see less.
+_VARY = (
+    b"vary",
+    ", ".join(
+        ("Accept", credentials.VARY, request_options.TRACE, request_options.EXPLAIN, request_options.MAX_CALLS)
+    ).encode(),
+)
 _HASH = 32
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
@@ -190,7 +195,7 @@ _CLOSE = {"Connection": "close"}
 
 
 async def _tag(kind: str, pieces: Sequence[bytes]) -> str:
-    """Return the tag of an answer. Others have a turn between its pieces."""
+    """Return the entity tag of an answer. Other tasks run between its pieces."""
     hashed = hashlib.sha256(kind.encode())
     for place, piece in enumerate(pieces):
         if place:
@@ -208,14 +213,14 @@ def _status(outcome: Outcome, media_type: str) -> int:
 
 
 def _keeping(scope: Scope, fresh: Freshness | None, now: datetime) -> bytes:
-    """Return who may keep an answer, and for how long: as long as its rows are trusted."""
+    """Return the value of `Cache-Control`: clients may cache an answer while its rows are trusted."""
     who = "private, " if credentials.carries(scope) else ""
     return f"{who}no-cache".encode() if fresh is None else f"{who}max-age={fresh.lifetime(now)}".encode()
 
 
 def _whole(outcome: Outcome, operation: Operation) -> bool:
-    """Return whether an answer is all that was asked for, up to date, and about nothing but the graph."""
-    about_itself = operation.asked.trace or operation.asked.explain
+    """Return whether an answer is complete, up to date, and without a trace or a plan."""
+    about_itself = operation.options.trace or operation.options.explain
     return outcome.ran and not (outcome.errors or about_itself or "stale" in outcome.extensions)
 
 

@@ -1,4 +1,4 @@
-"""The server's socket and its run: uvicorn on uvloop and httptools, until a signal asks for the end."""
+"""The socket of the server and its run: uvicorn on uvloop and httptools, until a signal."""
 
 import asyncio
 import errno
@@ -19,18 +19,18 @@ from server import garbage
 from server.execution.limits import ClientTimeouts
 from server.http.connection import ClientConnection, ConnectionSlots
 
-OTHER_FILES = 1000  # that a process has open besides its clients' connections
+OTHER_FILES = 1000  # files in addition to the connections of clients
 
 GRACE_SECONDS = 30.0
 TICK_SECONDS = 0.1
 
 
 class CannotListen(Exception):
-    """The address cannot be had: one line that says why."""
+    """The address cannot be bound. The text says why in one line."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, so that a port in use is said before anything is started. Raises CannotListen."""
+    """Bind a socket, so that a port in use is reported before anything starts. Raises CannotListen."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
@@ -49,17 +49,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def page_address(bound: socket.socket, *, secure: bool = False) -> str:
-    """Where a person on this machine finds the page."""
+    """Return the address of the page for a person on this machine."""
     host, port = bound.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
     return f"{'https' if secure else 'http'}://{shown}:{port}"
 
 
 class GraphServer(uvicorn.Server):
-    """uvicorn, which calls `listening` once it answers, and `draining` when it was told to stop.
+    """uvicorn, which calls `listening` when it answers requests, and `draining` when it should stop.
 
-    It then goes on for `drain` seconds, in which each answer closes its connection, so that clients and load balancers
-    turn elsewhere; only after that are new connections refused, and what runs is waited for.
+    It then serves for `drain` more seconds. Each answer closes its connection, so that clients and load balancers
+    switch to other servers. After that it refuses new connections and waits for the running requests.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class GraphServer(uvicorn.Server):
             self._listening()
 
     async def _accept_tls(self, sockets: list[socket.socket]) -> None:
-        """Accept connections as uvicorn does, and end those whose handshake takes too long, which it does not."""
+        """Accept connections as uvicorn does, and also end those with too slow a handshake."""
         loop = asyncio.get_running_loop()
-        make: Any = self.config.http_protocol_class  # called as the class would be
+        make: Any = self.config.http_protocol_class  # called like the class
         protocol = partial(
             make,
             config=self.config,
@@ -111,7 +111,7 @@ class GraphServer(uvicorn.Server):
         self._draining()
         self.server_state.default_headers.append((b"connection", b"close"))
         end = time.monotonic() + self._drain
-        # A second signal does not wait.
+        # A second signal stops at once.
         while time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(TICK_SECONDS)
         await super().shutdown(sockets)
@@ -120,17 +120,17 @@ class GraphServer(uvicorn.Server):
 def configure(
     app: ASGIApp, patience: ClientTimeouts, grace: float = GRACE_SECONDS, tls: ssl.SSLContext | None = None
 ) -> uvicorn.Config:
-    """uvicorn as the application is served with it, over TLS if there is a context for it."""
+    """Return the configuration of uvicorn for the application, with TLS if there is a context."""
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called as the class would be
+        http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called like the class
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,  # of a proxy on this machine, or of those that FORWARDED_ALLOW_IPS names
+        proxy_headers=True,  # the proxies on this machine, or those of FORWARDED_ALLOW_IPS
         ssl_context_factory=None if tls is None else lambda config, default: tls,
         timeout_keep_alive=patience.idle_seconds,  # type: ignore[arg-type]  # for `call_later`
         timeout_graceful_shutdown=math.ceil(grace),
@@ -138,25 +138,22 @@ def configure(
 
 
 def run(
-    app: ASGIApp,
+    config: uvicorn.Config,
     bound: socket.socket,
-    listening: Callable[[], None],
     patience: ClientTimeouts,
+    listening: Callable[[], None],
     draining: Callable[[], None] = lambda: None,
     drain: float = 0.0,
-    grace: float = GRACE_SECONDS,
-    tls: ssl.SSLContext | None = None,
 ) -> bool:
-    """Serve until SIGINT or SIGTERM, then let running requests end. False when the application could not start."""
+    """Serve until SIGINT or SIGTERM, then let running requests end. Return False if the application did not start."""
     _allow_files(patience.connections + OTHER_FILES)
-    config = configure(app, patience, grace, tls)
     server = GraphServer(config, listening, draining, drain, handshake=patience.request_seconds)
     server.run(sockets=[bound])
     return server.started
 
 
 def _allow_files(wanted: int) -> None:
-    """Many systems let a process open 1024 files unless it asks for more."""
+    """Raise the limit of open files. Many systems allow 1024 by default."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

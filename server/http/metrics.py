@@ -1,4 +1,4 @@
-"""`/metrics`: what the server counts, as Prometheus reads it."""
+"""`/metrics`: the counts of the server, for Prometheus."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,19 +13,19 @@ from starlette.routing import Route
 
 Stats = Callable[[], Mapping[str, Mapping[str, Any]]]
 
-# Figures of a system that go up and down; the others only rise.
+# Figures that rise and fall. All others only rise.
 _NOW = frozenset({"busy", "waiting"})
 
 
 class Counted(Collector):
-    """`operations` by how they ran, and `stats` of each upstream system: its slots, its retries, its breakers."""
+    """The collector: `operations` by how they ran, and the slots, retries and breakers of each upstream (`stats`)."""
 
     def __init__(self, operations: Callable[[], Mapping[str, int]], stats: Stats) -> None:
         self._operations = operations
         self._stats = stats
 
     def collect(self) -> Iterable[Metric]:
-        """The figures as they stand."""
+        """Return the current figures."""
         ran = CounterMetricFamily(
             "gamehub_graph_operations", "Operations by how they ran: compiled, or why not.", labels=["how"]
         )
@@ -62,7 +62,7 @@ class Counted(Collector):
 
 
 def metrics_route(*collectors: Collector) -> Route:
-    """The route; its path takes the power `admin`, as all that no other power is named for."""
+    """Return the route. Its path needs the permission `admin`, like every path without another permission."""
     registry = CollectorRegistry()
     for collector in collectors:
         registry.register(collector)

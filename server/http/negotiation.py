@@ -1,4 +1,4 @@
-"""Which media type an answer has, by the request's Accept header, and whether a body is JSON in UTF-8."""
+"""Choose the media type of an answer from the header Accept, and check that a body is JSON in UTF-8."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -7,30 +7,30 @@ JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 HTML = "text/html"
 
-# What a client that takes anything gets comes first: until clients name the newer type, it is plain JSON.
+# The first type is for clients that accept anything: plain JSON, until clients name the newer type.
 ANSWERS = (JSON, RESPONSE_JSON)
 
 _UTF8 = ("utf-8", "utf8")
 _USUAL = 300  # characters
-_MOST_RANGES = 50  # of an Accept header that are read
+_MOST_RANGES = 50  # ranges of an Accept header that are read
 
 
 def answer_type(accept: str | None) -> str | None:
-    """The media type to answer in, or None when the client takes none of ours."""
+    """Return the media type of the answer; None if the client accepts none of ours."""
     if accept is None or not accept.strip():
         return JSON
     return _best(accept, ANSWERS)
 
 
 def wants_page(accept: str | None) -> bool:
-    """Whether a browser is looking: it names HTML, and prefers it to our answers."""
+    """Return whether a client prefers HTML to our answers, as a browser does."""
     if accept is None or HTML not in accept.lower():
         return False
     return _best(accept, (HTML, *ANSWERS)) == HTML
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a body of this content type is JSON in UTF-8, the one kind that is read."""
+    """Return whether a body of this content type is JSON in UTF-8. No other kind is read."""
     if content_type == JSON:
         return True
     kind, parameters = _split(content_type)
@@ -38,7 +38,7 @@ def is_json(content_type: str) -> bool:
 
 
 def _best(accept: str, offers: tuple[str, ...]) -> str | None:
-    # Clients repeat themselves. What is longer than theirs is not worth the memory.
+    # Clients repeat the same header. Unusually long headers are not cached.
     return _known(accept, offers) if len(accept) <= _USUAL else _found(accept, offers)
 
 
@@ -46,7 +46,7 @@ def _found(accept: str, offers: tuple[str, ...]) -> str | None:
     best, best_rank = None, (0.0, 0)
     ranges = list(_ranges(accept))
     for offer in offers:
-        # The most specific range that fits an offer speaks for it; a tie between offers goes to the earlier one.
+        # The most specific range that fits an offer decides. If two offers are equal, the earlier one wins.
         fitting = [(specificity, quality) for kind, specificity, quality in ranges if _fits(kind, offer)]
         if not fitting:
             continue

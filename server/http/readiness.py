@@ -1,4 +1,4 @@
-"""Whether the server is ready: each upstream, asked for little, now or a moment ago."""
+"""The readiness of the server: a small call to each upstream, now or a moment ago."""
 
 import asyncio
 import time
@@ -13,18 +13,18 @@ DEADLINE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe found: nothing wrong, or what is wrong, in words."""
+    """The result of a probe: a description of what is wrong, or None."""
 
     wrong: str | None
     at: float
 
 
 class Readiness:
-    """Asks every upstream at most once in `kept` seconds, however often it is asked itself.
+    """Probe every upstream at most once in `kept` seconds, however many requests come.
 
-    A probe returns what is wrong in words, or None; a wait that ends does not end the probe others wait for. `notes`
-    are said as well, but do not count: whoever runs one system alone is ready without the other. `draining` says that
-    the server is about to end, and takes no new work.
+    A probe describes what is wrong, or returns None. Waiters share a probe; it goes on if one of them leaves. `notes`
+    are shown but do not count: a server with one system alone is ready without the other. `draining` is True when the
+    server is about to end and takes no new work.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class Readiness:
         self._asking: dict[str, asyncio.Task[Finding]] = {}
 
     def drain(self) -> None:
-        """From now on the server is not ready, since it is about to end."""
+        """Make the server unready, because it is about to end."""
         self.draining = True
 
     @property
     def notes(self) -> list[str]:
-        """What there is to say now."""
+        """Return the current notes."""
         return list(self._notes())
 
     async def wrong(self) -> dict[str, str]:
-        """What is wrong, by upstream; empty when all is well."""
+        """Describe what is wrong, by upstream; empty if nothing is."""
         if self.draining:
             return {"server": "is stopping"}
         findings = await asyncio.gather(*(self._look(name) for name in self._probes))

@@ -1,4 +1,4 @@
-"""A request that is refused before anything runs, and the one shape that every error answer has."""
+"""The error of a request that is refused, in the form that GraphQL has for errors."""
 
 import re
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ _THERE = re.compile(r"; (?:there are|it has|it can be) .*", re.DOTALL)
 
 
 def without_names(message: str) -> str:
-    """Return a message without the names of what there is: for a server that tells nobody its schema."""
+    """Return a message without its list of existing names, for a server that hides its schema."""
     return _THERE.sub(".", message)
 
 
 def error(message: str, code: str) -> dict[str, Any]:
-    """An error as GraphQL writes it, with the code that programs read."""
+    """Return an error as GraphQL writes it, with the code for programs."""
     return {"message": message, "extensions": {"code": code}}
 
 
 class RequestError(Exception):
-    """Why a request is refused: a status, a code and a message for the client; `headers` go with the answer."""
+    """A request is refused. The client receives the status, the code, the message and the `headers`."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -31,12 +31,12 @@ class RequestError(Exception):
 
 
 def unauthenticated(message: str) -> RequestError:
-    """Why nobody is let in."""
+    """Return the error for a missing or wrong credential."""
     return RequestError(401, "UNAUTHENTICATED", message)
 
 
 class GuessedCredential(RequestError):
-    """Why nobody is let in by a credential that may have been guessed: the lockout counts it."""
+    """The error for a credential that may be a guess. The lockout counts it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(401, "UNAUTHENTICATED", message)

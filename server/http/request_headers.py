@@ -1,19 +1,19 @@
-"""The headers of a request, by their names in small letters."""
+"""The headers of a request, by their names in lower case."""
 
 from typing import Self
 
 from starlette.types import Scope
 
-# Headers that are lists, which may be sent in several parts.
+# Headers that are lists. Clients may send them in several parts.
 _LISTS = frozenset({"accept", "cache-control", "if-match", "if-none-match", "pragma"})
 
 
 class RequestHeaders(dict[str, str]):
-    """The first of each name counts, but for those that are lists."""
+    """A mapping with the first header of each name. Headers that are lists are joined."""
 
     @classmethod
     def of(cls, scope: Scope) -> Self:
-        """Those of a request."""
+        """Return the headers of a request."""
         given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         found = cls(reversed(given))
         if len(found) < len(given):

@@ -1,9 +1,9 @@
-"""The headers that every answer has for the sake of browsers."""
+"""The security headers that every answer has for browsers."""
 
 from collections.abc import Iterable
 
-# An answer is data: a browser may neither guess that it is a page, nor run, frame or embed it. The page and its files
-# bring a content security policy of their own.
+# An answer is data. A browser must not treat it as a page, and must not run, frame or embed it. The pages and their
+# files have a content security policy of their own.
 HEADERS = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cross-origin-opener-policy": b"same-origin",
@@ -17,7 +17,7 @@ _ALL = tuple(HEADERS.items())
 
 
 def secured(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer, and those of the above that it does not have."""
+    """Return the headers of an answer with the missing security headers."""
     found = list(given)
     names = dict(found)
     return found + [item for item in _ALL if item[0] not in names]

@@ -1,4 +1,4 @@
-"""What runs is watched: it ends when its time is over, or when its client has gone."""
+"""Watch running work. End it when its time is over, or when its client has gone."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -16,10 +16,9 @@ class ClientGone(Exception):
 
 
 class Watch:
-    """Ends what takes longer than so many seconds, and what nobody waits for any longer.
+    """End work that takes longer than some seconds, and work without a client.
 
-    Most of what runs is over before it is worth a timer and a task to see whether its client is still there: one timer
-    for all looks for what is not.
+    Most work ends too soon to be worth a timer and a task of its own. One timer for all finds the work that goes on.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,7 +28,7 @@ class Watch:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def over(self, work: Awaitable[T], receive: Receive) -> T:
-        """What the work comes to. Raises TimeoutError or ClientGone, when the work has ended for it."""
+        """Return the result of the work. Raises TimeoutError or ClientGone after it has ended the work."""
         running = _Running(receive)
         if self._loop is not running.loop:
             self._loop, self._timer = running.loop, None
@@ -70,12 +69,12 @@ class _Running:
         self._watching: asyncio.Task[None] | None = None
 
     def watch(self, seconds: float) -> None:
-        """Watch it from now on."""
+        """Begin to watch."""
         self._timer = self.loop.call_at(self._began + seconds, self._stop, TimeoutError())
         self._watching = self.loop.create_task(self._disconnect())
 
     def end(self) -> Exception | None:
-        """Watch it no longer; why it was stopped, if it was, and by nobody else as well."""
+        """Stop watching. Return why this watch ended the work; None if it did not, or if others cancelled it too."""
         if self._timer is not None and self._watching is not None:
             self._timer.cancel()
             self._watching.cancel()

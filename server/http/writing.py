@@ -1,4 +1,4 @@
-"""Answers as JSON: a small one in one go, a large one in pieces, each in a turn of the event loop."""
+"""Write answers as JSON: a small one at once, a large one in pieces, each in its own turn of the event loop."""
 
 import asyncio
 import json
@@ -9,10 +9,10 @@ import orjson
 
 from resolvers.nodes import AnswerTooLarge
 
-# How much is written in one turn of the event loop: some milliseconds of work. A value has the weight 1, and a text as
-# much more as it is long.
+# The weight that is written in one turn of the event loop: some milliseconds of work. A value has the weight 1, and a
+# long text has more.
 PIECE = 10_000
-_CHARACTERS = 64  # of a text that weigh as much as a value
+_CHARACTERS = 64  # this many characters of a text weigh as much as a value
 # How long a piece is at least, so that a small part of an answer is no piece of its own.
 _BYTES = 256 * 1024
 # Parts in one turn: to find each of them out takes up to a piece's work.
@@ -29,15 +29,15 @@ class WrittenAnswer:
 
 
 def encode(answer: Any, *, indent: bool = False) -> bytes:
-    """Return an answer as JSON. Scalars are text, number or truth by now; anything else is written as its text."""
+    """Return an answer as JSON. Scalars are texts, numbers or booleans; any other value is written as its text."""
     try:
         return orjson.dumps(answer, default=_default, option=orjson.OPT_INDENT_2 if indent else None)
-    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair, which the slower way writes escaped
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair: the slower library writes them
         return json.dumps(answer, default=_unwritten, indent=2 if indent else None).encode()
 
 
 async def in_turns(answer: Any, most: int | None) -> list[bytes]:
-    """Return the pieces of an answer as JSON. Others have a turn after some parts of it, which each take a little.
+    """Return the pieces of an answer as JSON. Other tasks run after every few parts.
 
     Raises AnswerTooLarge as soon as more than `most` bytes are written.
     """
@@ -59,12 +59,12 @@ async def in_turns(answer: Any, most: int | None) -> list[bytes]:
 
 
 def too_long(most: int) -> AnswerTooLarge:
-    """Return the error of an answer that has more bytes than it may have."""
+    """Return the error for an answer with too many bytes."""
     return AnswerTooLarge(f"The answer is longer than {most >> 20} MiB, and may not be longer.")
 
 
 def _parts(value: Any) -> Iterator[bytes]:
-    """Yield the JSON of a value in parts, each of them about as heavy as a piece at most."""
+    """Yield the JSON of a value in parts. Each has at most about the weight of a piece."""
     if isinstance(value, WrittenAnswer):
         yield value.text
     elif not isinstance(value, dict | list) or _weight(value) <= PIECE:
@@ -89,7 +89,7 @@ def _parts(value: Any) -> Iterator[bytes]:
 
 
 def _groups(items: list[Any]) -> Iterator[list[Any]]:
-    """Yield neighbouring items of a list together, as many as make a piece."""
+    """Yield groups of neighbouring items of a list, each with about the weight of a piece."""
     begin = weight = 0
     for place, item in enumerate(items):
         more = _weight(item) + 1
@@ -101,7 +101,7 @@ def _groups(items: list[Any]) -> Iterator[list[Any]]:
 
 
 def _weight(value: Any) -> int:
-    """Return how heavy a value is, as far as that is less than a piece."""
+    """Return the weight of a value, or more than a piece for a heavy one."""
     weight, waiting = 0, [value]
     while waiting and weight <= PIECE:
         each = waiting.pop()

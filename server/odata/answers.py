@@ -1,4 +1,4 @@
-"""The answers of the OData service that hold rows."""
+"""Answer the requests for rows of the OData service."""
 
 import asyncio
 import datetime
@@ -21,7 +21,8 @@ from server.odata.options import Options
 from server.odata.reading import ODataQuestion
 from server.odata.window import days
 from server.tables import parameters
-from server.tables.answers import TableAnswers, age, keeping
+from server.tables.answers import TableAnswers
+from server.tables.file_response import age, keeping
 from server.tables.setup import TablesConfig
 from server.tables.table import Table, ValueKind
 
@@ -35,20 +36,20 @@ _COMPRESSED_FROM = 1024
 
 
 class Entities:
-    """Answers requests for entity sets."""
+    """The entity sets."""
 
     def __init__(self, answers: TableAnswers, setup: TablesConfig) -> None:
         self._answers = answers
         self._setup = setup
 
     async def set(self, table: Table, root: str, rooted: Pairs, request: Request) -> Response:
-        """A page of an entity set. Raises Refusal."""
-        asked = options.read(table, request.query_params.multi_items(), rooted)
+        """Return a page of an entity set. Raises RequestError."""
+        chosen = options.read(table, request.query_params.multi_items(), rooted)
         size, preferred = options.page_size(request.headers.get("prefer"))
-        question = await asyncio.to_thread(self._question, table, asked, size, request)
+        question = await asyncio.to_thread(self._question, table, chosen, size, request)
         found = await reading.page(question, self._answers)
         accept, bare = _accepted(request)
-        parts = [] if bare else [f'"@odata.context":{_text(_context(root, table, asked))}']
+        parts = [] if bare else [f'"@odata.context":{_text(_context(root, table, chosen))}']
         if found.count is not None:
             parts.append(f'"@odata.count":{found.count}')
         objects = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=accept)
@@ -61,29 +62,29 @@ class Entities:
         return await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare, headers=headers)
 
     async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
-        """`/$count`: how many entities there are. Raises Refusal."""
-        asked = options.read(table, request.query_params.multi_items(), rooted)
-        question = await asyncio.to_thread(self._question, table, asked, options.PAGE_ROWS, request)
+        """Return the number of entities, for `/$count`. Raises RequestError."""
+        chosen = options.read(table, request.query_params.multi_items(), rooted)
+        question = await asyncio.to_thread(self._question, table, chosen, options.PAGE_ROWS, request)
         found, oldest = await reading.counted(question, self._answers)
         headers = {**HEADERS, "Cache-Control": keeping(request), **self._age(oldest)}
         return Response(str(found), headers=headers, media_type="text/plain")
 
     async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
-        """One entity, by its key. Raises Refusal."""
-        asked = options.read(table, request.query_params.multi_items(), rooted)
+        """Return one entity by its key. Raises RequestError."""
+        chosen = options.read(table, request.query_params.multi_items(), rooted)
         day = key.rpartition(".")[0]
-        pairs = list(asked.given)
+        pairs = list(chosen.given)
         if table.timed and not {"since", "until", "period"} & {name for name, _ in pairs}:
             pairs += zip(("since", "until"), _window(day), strict=True)
         literal = key.replace("'", "''")
         condition = f"{key_of(table)} eq '{literal}'"
-        question = await asyncio.to_thread(self._question, table, asked, 1, request, pairs, condition)
+        question = await asyncio.to_thread(self._question, table, chosen, 1, request, pairs, condition)
         found = await reading.page(question, self._answers)
         if not found.rows.num_rows:
             raise RequestError(404, "NOT_FOUND", f"{table.name} has no row {key[:60]!r}.")
         quoted, bare = _accepted(request)
         (text,) = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=quoted)
-        context = "" if bare else f'"@odata.context":{_text(_context(root, table, asked) + "/$entity")},'
+        context = "" if bare else f'"@odata.context":{_text(_context(root, table, chosen) + "/$entity")},'
         return await _json("{" + context + text[1:], request, quoted=quoted, bare=bare, headers=self._age(found.oldest))
 
     def _age(self, oldest: datetime.datetime | None) -> dict[str, str]:
@@ -92,38 +93,38 @@ class Entities:
     def _question(
         self,
         table: Table,
-        asked: Options,
+        chosen: Options,
         size: int,
         request: Request,
         pairs: list[tuple[str, str]] | None = None,
         condition: str | None = None,
     ) -> ODataQuestion:
-        variables, said, _ = parameters.read(table, asked.given if pairs is None else pairs)
+        variables, given, _ = parameters.read(table, chosen.given if pairs is None else pairs)
         column = time_of(table)
         time = None if column is None else column.name
-        text = condition or asked.filter
+        text = condition or chosen.filter
         key = key_of(table) if table.timed else None
         found = None if text is None else filters.read(text, _kinds(table), self._setup.zone, time, key)
         return ODataQuestion(
             table=table,
             variables=variables,
-            days=days(table, said, found, self._setup),
-            select=asked.select,
+            days=days(table, given, found, self._setup),
+            select=chosen.select,
             filter=found,
-            order=asked.order,
-            top=asked.top,
-            skip=asked.skip,
-            count=asked.count,
-            size=asked.token["size"] if asked.token else size,
-            token=asked.token,
+            order=chosen.order,
+            top=chosen.top,
+            skip=chosen.skip,
+            count=chosen.count,
+            size=chosen.token["size"] if chosen.token else size,
+            token=chosen.token,
             caller=request.scope["caller"],
-            # A page that follows another goes on with its rows.
-            not_before=None if asked.token else self._answers.not_before(request),
+            # A later page continues with the rows of the earlier one.
+            not_before=None if chosen.token else self._answers.not_before(request),
         )
 
 
 def _window(day: str) -> tuple[str, str]:
-    """The window that a key stands in: the day that it names, or the part of one. Raises Refusal."""
+    """Return the window of a key: its day, or a part of a day. Raises RequestError."""
     if "/" in day:
         first, last = day.split("/", 1)
         return first, last
@@ -140,8 +141,8 @@ def _kinds(table: Table) -> dict[str, ValueKind]:
     return {key_of(table): _TEXT, **{column.name: column.kind for column in table.columns}}
 
 
-def _context(root: str, table: Table, asked: Options) -> str:
-    return f"{root}/$metadata#{table.name}" + (f"({','.join(asked.select)})" if asked.selected else "")
+def _context(root: str, table: Table, chosen: Options) -> str:
+    return f"{root}/$metadata#{table.name}" + (f"({','.join(chosen.select)})" if chosen.selected else "")
 
 
 def _following(root: str, table: Table, token: Mapping[str, Any], request: Request) -> str:
@@ -151,9 +152,9 @@ def _following(root: str, table: Table, token: Mapping[str, Any], request: Reque
 
 
 def _accepted(request: Request) -> tuple[bool, bool]:
-    """Whether decimals are wanted as text, and whether without any word about the data."""
-    said = request.headers.get("accept", "") + ";" + request.query_params.get("$format", "")
-    return bool(_QUOTED.search(said)), bool(_BARE.search(said))
+    """Return whether the client wants decimals as text, and whether it wants no metadata."""
+    given = request.headers.get("accept", "") + ";" + request.query_params.get("$format", "")
+    return bool(_QUOTED.search(given)), bool(_BARE.search(given))
 
 
 def _text(value: str) -> str:
@@ -164,10 +165,10 @@ async def _json(
     text: str, request: Request, *, quoted: bool, bare: bool, headers: Mapping[str, str] | None = None
 ) -> Response:
     body = text.encode()
-    told = {**HEADERS, "Cache-Control": keeping(request), **(headers or {})}
+    sent = {**HEADERS, "Cache-Control": keeping(request), **(headers or {})}
     if len(body) > _COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
-        told["Content-Encoding"] = "gzip"
+        sent["Content-Encoding"] = "gzip"
     level = "none" if bare else "minimal"
     kind = f"application/json;odata.metadata={level};IEEE754Compatible={str(quoted).lower()};charset=utf-8"
-    return Response(body, headers={**told, "Content-Type": kind})
+    return Response(body, headers={**sent, "Content-Type": kind})

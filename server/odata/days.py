@@ -1,10 +1,10 @@
-"""The days on which a condition can be true: sets of days, and what a comparison of the time says of them.
+"""Sets of days on which a condition can be true or false, and the days of a comparison.
 
 A set is a number with one bit for each day of the calendar, so `&`, `|` and `^ ALL` are intersection, union and
-complement. The first bit stands for all days before the calendar, the last bit for all days after it: a set that has
-one of them is unbounded on that side.
+complement. The first bit means all days before the calendar, the last bit all days after it. A set with one of them is
+unbounded on that side.
 
-Both sets of a condition may be too large, and are never too small. So no row is lost when other days are not read.
+Both sets of a condition may be too large, but never too small. So no row is lost when other days are not read.
 """
 
 import datetime
@@ -68,37 +68,37 @@ NEVER = ODataDays(NONE, ALL)
 
 
 def place(day: datetime.date) -> int:
-    """The bit of a day."""
+    """Return the bit of a day."""
     return min(max(day.toordinal(), _BEFORE), _AFTER) - _BEFORE
 
 
 def since(day: datetime.date) -> int:
-    """The set of a day and all days after it."""
+    """Return the set of a day and all days after it."""
     return ALL >> place(day) << place(day)
 
 
 def until(day: datetime.date) -> int:
-    """The set of a day and all days before it."""
+    """Return the set of a day and all days before it."""
     return (2 << place(day)) - 1
 
 
 def between(first: datetime.date, last: datetime.date) -> int:
-    """The set of the days from the first to the last, both included."""
+    """Return the set of the days from the first to the last, both included."""
     return since(first) & until(last) if first <= last else NONE
 
 
 def has(days: int, day: datetime.date) -> bool:
-    """Whether a set has a day."""
+    """Return whether a set contains a day."""
     return bool(days >> place(day) & 1)
 
 
 def count(days: int) -> int:
-    """How many days a bounded set has."""
+    """Return the number of days in a bounded set."""
     return days.bit_count()
 
 
 def runs(days: int) -> Iterator[tuple[datetime.date, datetime.date]]:
-    """The days of a bounded set as pairs of the first and the last day of neighbours, ascending."""
+    """Return the days of a bounded set as ascending pairs of a first and a last day."""
     begin = 0
     while days >> begin:
         begin += _zeros(days >> begin)
@@ -108,7 +108,7 @@ def runs(days: int) -> Iterator[tuple[datetime.date, datetime.date]]:
 
 
 def when(aspect: str, word: str, value: Any, zone: ZoneInfo) -> ODataDays:
-    """The days of a comparison of an aspect of the time with a literal.
+    """Return the days of a comparison of an aspect of the time with a literal.
 
     The aspects are the `moment` itself, its `day` in the zone, the `year`, `month` and `monthday` of that day, and the
     `key` of a row, which begins with the day.
@@ -126,7 +126,7 @@ def when(aspect: str, word: str, value: Any, zone: ZoneInfo) -> ODataDays:
 
 
 def beginning(prefix: str) -> ODataDays:
-    """The days whose keys can begin with a text."""
+    """Return the days with keys that can begin with a text."""
     return _keys(prefix, prefix + "\U0010ffff")
 
 
@@ -162,7 +162,7 @@ def _of_year(word: str, value: Decimal) -> ODataDays:
 
 
 def _whole(word: str, here: int, before: int, after: int) -> ODataDays:
-    """The days of a comparison that says the same of each moment of a day."""
+    """Return the days of a comparison that is the same for each moment of a day."""
     match word:
         case "eq" | "ne":
             found = ODataDays(here, before | after)
@@ -174,7 +174,7 @@ def _whole(word: str, here: int, before: int, after: int) -> ODataDays:
 
 
 def _around(first: datetime.date, last: datetime.date) -> tuple[int, int, int]:
-    """The days from the first to the last; all days before them; all days after them."""
+    """Return the days from the first to the last, all days before them, and all days after them."""
     here = between(first, last)
     # A bit at the end stands for many days: some of them may be here, and some before or after.
     many = here & (EARLIER | LATER)
@@ -194,7 +194,7 @@ def _of_part(aspect: str, word: str, value: Decimal) -> ODataDays:
 
 @lru_cache(maxsize=2)
 def _parts(aspect: str) -> dict[int, int]:
-    """The days of each month, or of each day of the month."""
+    """Return the days of each month, or of each day of the month."""
     digits = {number: bytearray(SIZE // 8 + 1) for number in range(1, 13 if aspect == "month" else 32)}
     for bit in range(1, SIZE - 1):
         day = _day(bit)
@@ -211,7 +211,7 @@ def _of_key(word: str, value: str) -> ODataDays:
 
 
 def _keys(first: str, last: str) -> ODataDays:
-    """The days that can have a key between two texts."""
+    """Return the days that can have a key between two texts."""
     # The keys of a day stand between the day with a point and the day with a colon, which follows the digits.
     begin = bisect_left(range(1, SIZE - 1), first, key=lambda bit: f"{_day(bit)}:") + 1
     end = bisect_left(range(1, SIZE - 1), last, key=lambda bit: f"{_day(bit)}.") + 1
@@ -228,5 +228,5 @@ def _day(bit: int) -> datetime.date:
 
 
 def _zeros(bits: int) -> int:
-    """How many zeros a number ends with."""
+    """Return the number of zeros at the end of a number."""
     return (bits & -bits).bit_length() - 1

@@ -1,7 +1,7 @@
-"""A table in OData's words: the types of its properties, and the two documents that describe the service.
+"""Describe tables for OData: the types of their properties, the service document and the metadata.
 
-The key of an entity is its place: the day it was read for and its number there, `2026-03-12.0000041`. No column of a
-query has to be unique, and a place is: it stays the same whatever window or filter it is read by, once its day is over.
+The key of an entity is its place: its day and its number in this day, `2026-03-12.0000041`. Columns of a query need not
+be unique, but places are. After the end of the day a place stays the same for every window and filter.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from server.tables.table import PRECISION, Table, TableColumn, ValueKind
 NAMESPACE = "GamehubGraph"
 CONTAINER = "Tables"
 
-# The type and its facets. An enum is text: clients that do not know enums read it, and its values stand in the
-# description of the table.
+# The type and its facets. An enum is a text, so that clients without enums can read it. The description of the table
+# lists its values.
 PRIMITIVES: dict[str, tuple[str, dict[str, object]]] = {
     "string": ("Edm.String", {}),
     "enum": ("Edm.String", {}),
@@ -30,7 +30,7 @@ _KEY_MEANS = "The place of the row: the day it was read for, and its number ther
 
 
 def key_of(table: Table) -> str:
-    """The name of the property that is the key: `rowKey`, unless a column is called so."""
+    """Return the name of the key property: `rowKey`, unless a column has this name."""
     names = {column.name.lower() for column in table.columns}
     key = "rowKey"
     while key.lower() in names:
@@ -39,7 +39,7 @@ def key_of(table: Table) -> str:
 
 
 def time_of(table: Table) -> TableColumn | None:
-    """The column that a window of time is about: the field of a row by which `during` selects rows."""
+    """Return the time column of a table: the field by which `during` selects rows."""
     if not table.timed:
         return None
     last = len(table.spine)
@@ -47,7 +47,7 @@ def time_of(table: Table) -> TableColumn | None:
 
 
 def type_of(kind: ValueKind) -> tuple[str, dict[str, object]]:
-    """The type of a column or a parameter, and its facets."""
+    """Return the type of a column or a parameter, and its facets."""
     if kind.of is not None:
         inner, facets = type_of(kind.of)
         return f"Collection({inner})", facets
@@ -57,7 +57,7 @@ def type_of(kind: ValueKind) -> tuple[str, dict[str, object]]:
 
 
 def service(root: str, tables: Iterable[Table]) -> dict[str, Any]:
-    """The service document: which entity sets there are."""
+    """Return the service document: the list of entity sets."""
     return {
         "@odata.context": f"{root}/$metadata",
         "value": [{"name": table.name, "kind": "EntitySet", "url": table.name} for table in tables],
@@ -65,7 +65,7 @@ def service(root: str, tables: Iterable[Table]) -> dict[str, Any]:
 
 
 def metadata(tables: Iterable[Table]) -> str:
-    """`$metadata`, as EDMX: an entity type and an entity set for each table."""
+    """Return `$metadata` as EDMX: an entity type and an entity set for each table."""
     types, sets = [], []
     for table in tables:
         types.append(_entity_type(table))
@@ -92,8 +92,8 @@ def _entity_type(table: Table) -> str:
     properties = [f'<Property Name="{key}" Type="Edm.String" Nullable="false">{_described(_KEY_MEANS)}</Property>']
     for column in table.columns:
         name, facets = type_of(column.kind)
-        told = {"Name": column.name, "Type": name, **facets, "Nullable": str(column.nullable).lower()}
-        attributes = " ".join(f"{attribute}={quoteattr(str(value))}" for attribute, value in told.items())
+        facts = {"Name": column.name, "Type": name, **facets, "Nullable": str(column.nullable).lower()}
+        attributes = " ".join(f"{attribute}={quoteattr(str(value))}" for attribute, value in facts.items())
         properties.append(f"<Property {attributes}>{_described(_meaning(column))}</Property>")
     inside = "\n".join(properties)
     return f'<EntityType Name="{table.name}">\n<Key><PropertyRef Name="{key}"/></Key>\n{inside}\n</EntityType>'
@@ -109,7 +109,7 @@ def _described(text: str) -> str:
 
 
 def _options(table: Table) -> str:
-    """The parameters of the table's address: what a client adds as query options of its own."""
+    """Return the parameters of the table, which a client adds as custom query options."""
     named = [(variable.name, variable.required, variable.graphql) for variable in table.variables]
     if table.timed:
         named += [("since", False, "a date or a date-time, included"), ("until", False, "the same, not included")]

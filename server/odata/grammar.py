@@ -1,7 +1,7 @@
-"""The grammar of `$filter`: its text as a tree, by odata-query, within limits.
+"""Parse the text of `$filter` into a tree with odata-query, within limits.
 
-The limits are checked while the words are read, before the parser sees any of them: the parser takes a time that grows
-with the number of words, and fails on long paths.
+The limits are checked on the words, before the parser runs: its time grows with the number of words, and it fails on
+long paths.
 """
 
 import copy
@@ -21,12 +21,12 @@ MOST_OPERATIONS = 250
 _OPERATORS = frozenset(
     {"AND", "OR", "NOT", "EQ", "NE", "LT", "LE", "GT", "GE", "IN", "ADD", "SUB", "MUL", "DIV", "MOD", "UMINUS"}
 )
-# A plus sign in an address is a space, unless somebody has taken care of it.
+# A plus sign in an address means a space, unless the client has encoded it.
 _OFFSET = re.compile(r"(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?) (\d\d:\d\d)", re.ASCII)
 
 
 def parsed(text: str, functions: str) -> Any:
-    """Return the tree of a filter. `functions` names the functions that there are. Raises Refusal."""
+    """Return the tree of a filter. `functions` are the names of the known functions. Raises RequestError."""
     if not text.strip():
         raise bad("is empty")
     if len(text) > LONGEST:
@@ -45,28 +45,28 @@ def parsed(text: str, functions: str) -> Any:
 
 
 def bad(what: str) -> RequestError:
-    """Return the refusal of a wrong filter."""
+    """Return the error for a wrong filter."""
     return RequestError(400, "BAD_USER_INPUT", f"$filter {what}.")
 
 
 def too_deep() -> RequestError:
-    """Return the refusal of a filter whose parts are nested too deeply."""
+    """Return the error for a filter with parts that are nested too deeply."""
     return bad(f"is deeper than {DEEPEST} levels")
 
 
 def _with_plus(text: str) -> str:
-    """Return the filter with the plus signs of its times, and its texts in quotes as they are."""
+    """Return the filter with the plus signs of its times restored, and its quoted texts unchanged."""
     parts = text.split("'")
     return "'".join(part if place % 2 else _OFFSET.sub(r"\1+\2", part) for place, part in enumerate(parts))
 
 
 def _words(text: str) -> list[Any]:
-    """Return the words of a filter. Raises Refusal, or ODataException.
+    """Return the words of a filter. Raises RequestError or ODataException.
 
-    A list of one, `(1)` in OData, is taken for brackets by the grammar: it gets a comma.
+    The grammar reads a list with one item, `(1)`, as brackets, so it gets a comma.
     """
     found: list[Any] = []
-    last: list[str] = ["", "", ""]  # the types of the last words that are no space
+    last: list[str] = ["", "", ""]  # the types of the last words that are not spaces
     depth = words = operations = 0
     for token in ODataLexer().tokenize(text):
         kind = token.type

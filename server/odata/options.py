@@ -1,4 +1,4 @@
-"""The query options of an address: OData's own, and those that are the table's parameters."""
+"""Read the query options of an address: those of OData, and the parameters of the table."""
 
 import base64
 import binascii
@@ -28,9 +28,9 @@ _SIZE = re.compile(r"(?:odata\.)?maxpagesize\s*=\s*(\d{1,9})", re.I | re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked for. `order` has the columns to sort by and whether downwards; `given` are the table's parameters.
+    """The options. `order` has the columns to sort by and whether descending; `given` are parameters of the table.
 
-    `token` is where an earlier page ended.
+    `token` is the end of an earlier page.
     """
 
     select: tuple[str, ...]
@@ -45,7 +45,7 @@ class Options:
 
 
 def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[str, str]] = ()) -> Options:
-    """The options of an address; `rooted` are parameters of the service as a whole. Raises Refusal."""
+    """Return the options of an address. `rooted` are the parameters of the whole service. Raises RequestError."""
     said: dict[str, str] = {}
     seen: dict[tuple[str, str], None] = {}  # clients add theirs to a nextLink, which has it already
     for name, text in pairs:
@@ -82,7 +82,7 @@ def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[
 
 
 def page_size(prefer: str | None) -> tuple[int, bool]:
-    """How many rows a page has, and whether that is what the client prefers."""
+    """Return the size of a page, and whether the client chose it."""
     match = _SIZE.search(prefer or "")
     wanted = int(match.group(1)) if match else 0
     if not wanted:
@@ -91,18 +91,18 @@ def page_size(prefer: str | None) -> tuple[int, bool]:
 
 
 def closed(token: Mapping[str, Any]) -> str:
-    """A place to go on from, as clients carry it."""
+    """Return a place to continue from, as a token for clients."""
     return base64.urlsafe_b64encode(orjson.dumps(token)).decode().rstrip("=")
 
 
 def opened(text: str) -> dict[str, Any]:
-    """The place that a client brings back. Raises Refusal."""
+    """Return the place of a token. Raises RequestError."""
     try:
         found = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError):
         found = None
-    told = found if isinstance(found, dict) else {}
-    token = {name: told.get(name) for name in (*_NUMBERS, *_TEXTS)}
+    content = found if isinstance(found, dict) else {}
+    token = {name: content.get(name) for name in (*_NUMBERS, *_TEXTS)}
     if (
         not all(value is None or (type(value) is int and 0 <= value < _MOST) for value in map(token.get, _NUMBERS))
         or not all(isinstance(token[name], str | None) for name in _TEXTS)
@@ -114,12 +114,12 @@ def opened(text: str) -> dict[str, Any]:
 
 
 def bad(message: str) -> RequestError:
-    """The refusal of a wrong option."""
+    """Return the error for a wrong option."""
     return RequestError(400, "BAD_USER_INPUT", message)
 
 
 def _beside(table: Table, given: list[tuple[str, str]], rooted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Those parameters of the service that the table has, and that its own address does not say otherwise."""
+    """Return the parameters of the service that the table has and that its own address does not set."""
     names = {name for name, _ in given}
     own = {variable.name for variable in table.variables} - names
     if table.timed and not names & set(PARAMETERS):

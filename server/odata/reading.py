@@ -1,9 +1,8 @@
-"""How an entity set is read: day by day from the files of the spool, page by page, every row exactly once.
+"""Read an entity set day by day from the files of the spool, page by page, every row exactly once.
 
-Each day is a file of its own, whatever window it is asked for in: pages, filters and windows share it, and a page reads
-a part of it. The file does not say when its rows were read, so the same rows make the same file: a client goes on with
-its pages if they are read again meanwhile. Sorting holds the rows that it sorts in memory, so there is a bound on how
-many.
+Each day is one file. All pages, filters and windows share it, and a page reads a part of it. The file does not contain
+the reading times, so the same rows make the same file, and a client can continue its pages after the rows were read
+again. Sorting keeps its rows in memory, so their number has a limit.
 """
 
 import asyncio
@@ -41,7 +40,7 @@ _ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class ODataQuestion:
-    """Rows that are asked for: of which table and days, which of them, in which order, and how many.
+    """The requested rows: the table, the days, the filter, the order and the number.
 
     No row may have been read before `not_before`.
     """
@@ -62,16 +61,16 @@ class ODataQuestion:
 
     @property
     def columns(self) -> list[str]:
-        """All that has to be read, in the table's order."""
+        """Return the columns to read, in the order of the table."""
         wanted = {*self.select, *(name for name, _ in self.order)} | (self.filter.columns if self.filter else set())
         return [name for name in self.table.read_schema.names if name in wanted]
 
 
 @dataclass(frozen=True, slots=True)
 class ODataPage:
-    """Some rows; where the next page begins, if there is one; and how many rows there are in all, if that was asked.
+    """Some rows, the beginning of the next page if there is one, and the number of all rows if it was requested.
 
-    `oldest` is the moment at which the oldest row of the days was read that the page is made of.
+    `oldest` is when the oldest row of the days of this page was read.
     """
 
     rows: pa.Table
@@ -81,19 +80,19 @@ class ODataPage:
 
 
 async def page(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
-    """The page that is asked for. Raises Refusal."""
+    """Return the requested page. Raises RequestError."""
     reading = _PageReading(question, answers)
     return await (reading.sorted() if question.order else reading.in_order())
 
 
 async def counted(question: ODataQuestion, answers: TableAnswers) -> tuple[int, datetime.datetime | None]:
-    """How many rows there are, and when the oldest row was read of the days that were counted. Raises Refusal."""
+    """Return the number of rows, and when the oldest row of the counted days was read. Raises RequestError."""
     reading = _PageReading(question, answers)
     return await reading.count(), reading.oldest
 
 
 def day_of(piece: Piece | None) -> str:
-    """A day, as keys begin with it; of a day that is cut short, its part."""
+    """Return the beginning of the keys of a day, or of a part of a day."""
     if piece is None:
         return _ALL
     return piece.text if piece.whole else f"{piece.interval.start.isoformat()}/{piece.interval.end.isoformat()}"
@@ -105,7 +104,7 @@ class _PageReading:
         self.answers = answers
         self.oldest: datetime.datetime | None = None
         self.filtering = 0.0
-        # Decimals are kept as text, and sorted as numbers.
+        # Decimals are stored as texts and sorted as numbers.
         self.decimals = {
             column.name: data_type(column.kind) for column in question.table.columns if column.kind.name == "decimal"
         }
@@ -117,7 +116,7 @@ class _PageReading:
         )
 
     async def in_order(self) -> ODataPage:
-        """As the table has them: days ascending, each in the document's order."""
+        """Return the rows in the order of the table: days ascending, each in the order of the document."""
         question, token = self.question, self.question.token
         left = token["left"] if token else question.top
         skip = (token.get("skip") or 0) if token else question.skip
@@ -138,7 +137,7 @@ class _PageReading:
                     skip -= skipped
                     found += rows.num_rows
                     taken.append(rows)
-                else:  # a whole page was there when the day before ended
+                else:  # the page was complete at the end of the day before
                     stop = 0 if await to_thread(self._any, snapshot, place) else None
                 if stop is not None:
                     following = {"day": day_of(question.days[place]), "at": stop, "tag": snapshot.etag}
@@ -156,7 +155,7 @@ class _PageReading:
         return ODataPage(self._selected(taken), following, count, self.oldest)
 
     async def sorted(self) -> ODataPage:
-        """Sorted, ties in the table's own order."""
+        """Return the sorted rows. Equal rows keep the order of the table."""
         question, token = self.question, self.question.token
         first = token["at"] if token else question.skip
         end = None if question.top is None else question.skip + question.top
@@ -189,7 +188,7 @@ class _PageReading:
         return ODataPage(shown.select(question.select), following, count if question.count else None, self.oldest)
 
     async def count(self) -> int:
-        """How many rows there are, whatever `$top` and `$skip` say."""
+        """Return the number of rows, without `$top` and `$skip`."""
         found = 0
         async with aclosing(self._snapshots()) as snapshots:
             async for place, snapshot in snapshots:
@@ -197,7 +196,7 @@ class _PageReading:
         return found
 
     async def _snapshots(self, begin: int = 0, end: int | None = None) -> AsyncGenerator[tuple[int, Snapshot]]:
-        """The files of the days, the next of which is written while this one is read."""
+        """Yield the files of the days. The next file is written while this one is read."""
         days = self.question.days[:end]
         ahead: asyncio.Task[Snapshot] | None = None
         try:
@@ -205,7 +204,7 @@ class _PageReading:
                 current = ahead or asyncio.create_task(self._snapshot(days[place]))
                 ahead = current
                 snapshot = await current
-                if not snapshot.path.exists():  # removed to make room, while the day before was read
+                if not snapshot.path.exists():  # it was removed to make room while the day before was read
                     current = ahead = asyncio.create_task(self._snapshot(days[place]))
                     snapshot = await current
                 ahead = None
@@ -226,13 +225,13 @@ class _PageReading:
     async def _snapshot(self, piece: Piece | None) -> Snapshot:
         question = self.question
         window = None if piece is None else cut(piece.interval, self.answers.zone)
-        asked = TableRequest(question.table, question.variables, window, None, question.caller, question.not_before)
+        requested = TableRequest(question.table, question.variables, window, None, question.caller, question.not_before)
         token = question.token
         tag = token.get("tag") if token and token.get("day") == day_of(piece) else None
-        return await self.answers.snapshot(asked, KEPT, reading=token is not None, tag=tag)
+        return await self.answers.snapshot(requested, KEPT, reading=token is not None, tag=tag)
 
     def _note(self, snapshot: Snapshot) -> None:
-        """Note when the rows of a day were read that is used."""
+        """Note when the rows of a used day were read."""
         rows = snapshot.times.rows
         if rows is not None:
             self.oldest = rows.oldest if self.oldest is None else min(self.oldest, rows.oldest)
@@ -246,7 +245,7 @@ class _PageReading:
     def _take(
         self, snapshot: Snapshot, place: int, begin: int, skip: int, room: int
     ) -> tuple[pa.Table, int, int | None]:
-        """At most `room` rows of a day after so many skipped; how many were skipped, and where the next one stands."""
+        """Return at most `room` rows after the skipped ones, the number skipped, and the place of the next row."""
         taken: list[pa.Table] = []
         skipped = 0
         for rows in self._matching(snapshot, place, begin):
@@ -261,7 +260,7 @@ class _PageReading:
         return self._table(taken), skipped, None
 
     def _all(self, snapshot: Snapshot, place: int, end: int | None) -> tuple[pa.Table, int]:
-        """All rows of a day that can be among the first, and how many there were."""
+        """Return the rows of a day that can be among the first ones, and the number of its rows."""
         kept: list[pa.Table] = []
         matched = held = 0
         for rows in self._matching(snapshot, place, 0):
@@ -276,7 +275,7 @@ class _PageReading:
         return self._table(kept), matched
 
     def _any(self, snapshot: Snapshot, place: int) -> bool:
-        """Whether the filter takes any row of a day."""
+        """Return whether the filter matches any row of a day."""
         return any(rows.num_rows for rows in self._matching(snapshot, place, 0))
 
     def _count(self, snapshot: Snapshot, place: int) -> int:
@@ -285,7 +284,7 @@ class _PageReading:
         return sum(rows.num_rows for rows in self._matching(snapshot, place, 0))
 
     def _matching(self, snapshot: Snapshot, place: int, begin: int) -> Iterator[pa.Table]:
-        """The rows of a day from a place on that the filter takes, with their keys."""
+        """Yield the matching rows of a day from a place on, with their keys."""
         question = self.question
         day = day_of(question.days[place])
         with pq.ParquetFile(snapshot.path) as file:
@@ -321,7 +320,7 @@ class _PageReading:
         return self._table(tables).select(self.question.select)
 
     def _first(self, tables: list[pa.Table], end: int | None) -> pa.Table:
-        """The first rows of them all once they are sorted. As OData has it, null comes before every value."""
+        """Return the first rows in sorted order. Null comes before every value, as OData says."""
         rows = self._table(tables).combine_chunks()
         keys: list[tuple[str, str]] = []
         sorting: dict[str, Any] = {}
@@ -340,7 +339,7 @@ class _PageReading:
 
 
 def too_many() -> RequestError:
-    """What is said when more would have to be sorted than memory is set aside for."""
+    """Return the error for more rows than may be sorted in memory."""
     return bad(
         f"$orderby sorts {MOST_SORTED:,} rows at most, and there are more: take a $top, a narrower window or a "
         "$filter, or read it as it is and sort it yourself."

@@ -1,12 +1,11 @@
 """`/odata`: the service document, `$metadata`, and an entity set for every table.
 
-Parameters of a table are query options. For clients that cannot add any they may stand in the address of the service:
-`/odata/group=382&period=last_month/` is a service whose tables have these, where they know them.
+The parameters of a table are query options. Clients that cannot add options may put them into the address of the
+service: in `/odata/group=382&period=last_month/` every table that knows these parameters has them.
 """
 
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
@@ -19,7 +18,7 @@ from server.http.writing import encode
 from server.odata import edm
 from server.tables.routes import TablesEndpoint
 
-if TYPE_CHECKING:  # the seam: pyarrow is imported when the first rows are asked for
+if TYPE_CHECKING:  # pyarrow is imported by the first request for rows
     from server.odata.answers import Entities
 
 Pairs = Sequence[tuple[str, str]]
@@ -31,18 +30,18 @@ HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-store"}
 
 
 class ODataService:
-    """The OData service over the tables of a desk."""
+    """The OData service over the tables of an endpoint."""
 
-    def __init__(self, desk: TablesEndpoint) -> None:
-        self._desk = desk
+    def __init__(self, endpoint: TablesEndpoint) -> None:
+        self._endpoint = endpoint
         self._entities: Entities | None = None
 
     def routes(self) -> list[BaseRoute]:
-        """The routes; HEAD goes with GET."""
+        """Return the routes. They answer GET and HEAD."""
         return [Route(PATH, self._answer), Route(f"{PATH}/{{path:path}}", self._answer)]
 
     async def _answer(self, request: Request) -> Response:
-        """Every answer: refusals have OData's shape here."""
+        """Answer a request. Errors have the form of OData."""
         try:
             if _VERSION.fullmatch(request.headers.get("odata-maxversion", "")):
                 raise RequestError(
@@ -51,12 +50,14 @@ class ODataService:
             return await self._found(request, request.path_params.get("path", ""))
         except RequestError as refusal:
             error: dict[str, Any] = refusal.errors[0]
-            content = {"error": {"code": error["extensions"]["code"], "message": self._desk.message(error["message"])}}
+            content = {
+                "error": {"code": error["extensions"]["code"], "message": self._endpoint.message(error["message"])}
+            }
             return _json(content, refusal.status, refusal.headers)
 
     async def _found(self, request: Request, path: str) -> Response:
-        answers = await self._desk.answers()
-        tables = self._desk.tables
+        answers = await self._endpoint.answers()
+        tables = self._endpoint.tables
         root = str(request.base_url).rstrip("/") + PATH
         rooted: Pairs = []
         head, _, rest = path.partition("/")
@@ -66,7 +67,7 @@ class ODataService:
         if path == "":
             return _json(edm.service(root, tables.values()))
         if path == "$metadata":
-            self._desk.check_told()
+            self._endpoint.check_described()
             return Response(edm.metadata(tables.values()), headers=HEADERS, media_type="application/xml")
         match = _PATH.fullmatch(path)
         if match is None:
@@ -74,8 +75,9 @@ class ODataService:
             raise RequestError(404, "NOT_FOUND", f"There is no {path[:60]!r} here; {there}.")
         table = tables.find(match["name"])
         if self._entities is None:
-            module = import_module("server.odata.answers")
-            self._entities = module.Entities(answers, self._desk.setup)
+            from server.odata.answers import Entities  # imports pyarrow
+
+            self._entities = Entities(answers, self._endpoint.setup)
         if match["key"] is not None:
             return await self._entities.one(table, match["key"].replace("''", "'"), root, rooted, request)
         if match["count"]:
@@ -83,9 +85,9 @@ class ODataService:
         return await self._entities.set(table, root, rooted, request)
 
     def _rooted(self, text: str) -> Pairs:
-        """The parameters in the address of the service. Raises Refusal for one that no table has."""
+        """Return the parameters in the address of the service. Raises RequestError for one that no table has."""
         pairs = parse_qsl(text, keep_blank_values=True)
-        there = {variable.name for table in self._desk.tables.values() for variable in table.variables}
+        there = {variable.name for table in self._endpoint.tables.values() for variable in table.variables}
         there |= {"since", "until", "period"}
         for name, _ in pairs:
             if name not in there:

@@ -1,18 +1,18 @@
-"""Rows as OData writes them: JSON with all digits of a decimal, as the graph's text has them and never from a float."""
+"""Write rows for OData: JSON with all digits of a decimal, from the text of the graph and never from a float."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from server.tables.arrow import texts
-from server.tables.formats import json_texts
 from server.tables.table import ValueKind
+from server.tables.writers.text import json_texts
 
 _EMPTY, _NULL, _END = texts(["", "null", "}"])
 _LONG = frozenset({"decimal", "int64"})
 
 
 def objects(rows: pa.Table, kinds: dict[str, ValueKind], *, quoted: bool) -> list[str]:
-    """Each row as an object. `quoted` writes decimals and long integers as text, as `IEEE754Compatible` has it."""
+    """Yield each row as an object. `quoted` writes decimals and long integers as texts, for `IEEE754Compatible`."""
     as_text = _LONG if quoted else frozenset[str]()
     parts: list[pa.Array | pa.Scalar] = []
     for place, name in enumerate(rows.column_names):

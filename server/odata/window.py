@@ -1,4 +1,4 @@
-"""Which days an entity set is read for: those of its window, and of these the days on which `$filter` can be true."""
+"""Find the days to read for an entity set: the days of its window on which `$filter` can be true."""
 
 from collections.abc import Mapping
 
@@ -15,16 +15,16 @@ from upstream.interval import SentFrame
 
 
 def days(table: Table, said: Mapping[str, str], found: Filter | None, setup: TablesConfig) -> tuple[Piece | None, ...]:
-    """The days, ascending; for a table without time, one None. Raises Refusal.
+    """Return the days, ascending; one None for a table without time. Raises RequestError.
 
-    A request with since, until or period gets that window. A request without them whose filter says when gets the days
-    of the filter, and never the window that the table has for a request that says nothing of time.
+    A request with since, until or period has that window. Otherwise, if the filter limits the time, the request has the
+    days of the filter, and not the default window of the table.
     """
     if said or found is None or not table.timed or not found.times:
         window = window_of(table, said, setup.now(), setup.zone)
         if window is None:
             return (None,)
-        # Keys of a part of a day begin in another way than with the day.
+        # The keys of a part of a day do not begin with the day alone.
         return tuple(
             one for one in window.pieces if found is None or not one.whole or calendar.has(found.days, one.day)
         )

@@ -1,4 +1,4 @@
-"""A page that is built beforehand, with the files it needs: scripts, styles and fonts, all from our own origin."""
+"""A prebuilt page with its scripts, styles and fonts, all from our own origin."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ MEDIA_TYPES = {
 
 
 class Bundle:
-    """A page (`index.html` of a folder), its files, and the content security policy that it stands under."""
+    """A page (`index.html` of a folder), its files, and its content security policy."""
 
     def __init__(self, folder: Path, assets: Path, policy: str) -> None:
         self._folder = folder
@@ -30,7 +30,7 @@ class Bundle:
         self._compressed: dict[Path, bytes] = {}
 
     def page(self, if_none_match: str | None = None) -> Response:
-        """The page itself; 304 to a browser that names it already."""
+        """Return the page; 304 if the browser has it already."""
         html, etag = self._html
         headers = {
             "Cache-Control": "no-cache",  # it names the current files, which themselves never change
@@ -42,15 +42,15 @@ class Bundle:
             return Response(status_code=304, headers=headers)
         return Response(html, media_type="text/html", headers=headers)
 
-    # Not async: Starlette gives it a thread, so the first compression of a large script delays nobody.
+    # Not async: Starlette runs it in a thread, so the first compression of a large script does not block.
     def asset(self, request: Request) -> Response:
-        """The file that the path names. Raises HTTPException where there is none."""
+        """Return the file of the path. Raises HTTPException for an unknown file."""
         path = self._files.get(request.path_params["name"])
         if path is None:
             raise HTTPException(404)
         media_type, compressible = MEDIA_TYPES[path.suffix]
         headers = {
-            "Cache-Control": "public, max-age=31536000, immutable",  # its name carries the hash of its content
+            "Cache-Control": "public, max-age=31536000, immutable",  # its name contains the hash of its content
             "Content-Security-Policy": self._policy,  # a worker goes by that of its own script
             "X-Content-Type-Options": "nosniff",
         }
@@ -71,5 +71,5 @@ class Bundle:
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        """By name, so that a request can name one of these files and no other."""
+        """Return the files by name, so that a request can reach no other file."""
         return {path.name: path for path in self._assets.iterdir() if path.suffix in MEDIA_TYPES}

@@ -34,9 +34,9 @@ _bundle = Bundle(PAGE, PAGE / "assets", CONTENT_SECURITY_POLICY)
 
 
 def explorer_routes(saved: Callable[[Caller], Awaitable[Sequence[Mapping[str, object]]]]) -> list[BaseRoute]:
-    """The page at `/`, its files, and the saved queries (name, comment, query, variables) that are its first tabs.
+    """Return the routes of the page at `/`, its files, and the saved queries that are its first tabs.
 
-    The examples in the variables are those that the caller may see.
+    The variables of the queries contain only examples that the caller may see.
     """
 
     async def queries(request: Request) -> Response:
@@ -50,7 +50,7 @@ def explorer_routes(saved: Callable[[Caller], Awaitable[Sequence[Mapping[str, ob
 
 
 def page_response(if_none_match: str | None = None) -> Response:
-    """The page itself, for `/` and for a browser that opens `/graphql`; 304 to a browser that names it already."""
+    """Return the page for `/` and for a browser that opens `/graphql`; 304 if the browser has it already."""
     return _bundle.page(if_none_match)
 
 

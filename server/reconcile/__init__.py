@@ -1,1 +1,1 @@
-"""Reports compared with each other: by the command `gamehub-graph reconcile`, and on a schedule inside the server."""
+"""Compare the reports with each other: in `gamehub-graph reconcile`, and on a schedule inside the server."""

@@ -1,4 +1,4 @@
-"""How the command writes differences: as lines for people, or as one JSON object."""
+"""Write differences for the command: as lines for people, or as one JSON object."""
 
 import datetime
 from collections.abc import Callable, Mapping

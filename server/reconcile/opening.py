@@ -1,12 +1,12 @@
-"""A comparison over a gateway: what the command and the schedule both begin with."""
+"""Make a comparison over a gateway, for the command and the schedule."""
 
 import datetime
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from resolvers.reconcile.figures import Difference
+from server.execution.operation import Operation
 from server.gateway import Gateway
-from server.http.operation import Operation
 from server.reconcile.reconciliation import AT_ONCE, People, Reconciliation
 from upstream.reports.table import System
 
@@ -19,7 +19,7 @@ def over(
     group: int | None = None,
     at_once: int = AT_ONCE,
 ) -> Reconciliation:
-    """Make a comparison of what a gateway reads. Game logs are left out if Game History is not configured."""
+    """Make a comparison of the reports of a gateway, without game logs if Game History is not configured."""
     session = gateway.session(Operation(""))
     people = People(session.user_code_from, session.agent_of_group, session.every_agent)
     logs = System.GAMELOG not in gateway.missing

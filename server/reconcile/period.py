@@ -1,4 +1,4 @@
-"""The days that are compared: whole days of GameHub's time zone that are over."""
+"""Find the days to compare: whole, finished days in the time zone of GameHub."""
 
 import datetime
 import re
@@ -17,9 +17,9 @@ _RANGE = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)", re.ASCII)
 def days_of(
     given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo
 ) -> tuple[list[Piece], list[Piece]]:  # fmt: skip
-    """Return the days that `period` (a name, or first..last), `since` and `until` mean: those that are over, and not.
+    """Return the finished and the unfinished days of `period` (a name, or first..last), `since` and `until`.
 
-    Raises Refusal, also for parts of days: a day's totals are of the whole day.
+    Raises RequestError, also for parts of days, because totals are for whole days.
     """
     span = _RANGE.fullmatch(given.get("period", ""))
     if span is not None:
@@ -42,6 +42,6 @@ def days_of(
 
 
 def last_days(count: int, now: datetime.datetime, zone: ZoneInfo) -> list[Piece]:
-    """Return the last days that are over, the oldest first."""
+    """Return the last finished days, the oldest first."""
     today = now.astimezone(zone).date()
     return list(pieces(dates(today - count * _DAY, today - _DAY, zone), zone))

@@ -1,6 +1,6 @@
-"""The reports read day by day, past the cache, and compared with each other.
+"""Read the reports day by day, without the cache, and compare them with each other.
 
-One day is held in memory at a time, however long the period is. Differences are passed on as they are found.
+The memory contains one day at a time, however long the period is. Differences are reported when they are found.
 """
 
 import asyncio
@@ -42,12 +42,12 @@ class Books(Protocol):
     """The source of all rows: the gateway."""
 
     async def anew(self, call: Call) -> Answer[Any]:
-        """Return the rows of one call, from the upstream itself."""
+        """Return the rows of one call from the upstream, without the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """How users and agents belong together: the column of a user's code, the agent of a group, and all agents."""
+    """The relation of users and agents: the column with the code of a user, the agent of a group, and all agents."""
 
     user_code_from: str = "username"
     agent_of_group: Callable[[int | None], str] = lambda group: ""
@@ -81,7 +81,7 @@ class _ReconciledDay:
 
 
 class Reconciliation:
-    """Compares the reports, day by day; of one group if it is given. Games are always those of all groups."""
+    """Compare the reports day by day, of one group if it is given. Games are always those of all groups."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Reconciliation:
     async def run(
         self, days: Sequence[Piece], done: Callable[[str, Any], None] = lambda day, part: None
     ) -> ReconciliationResult:
-        """Compare the days, one after the other. A part that is not answered is a failure, and the rest goes on."""
+        """Compare the days one after the other. A part without an answer is a failure, and the rest goes on."""
         groups: list[rows.GroupRow] = []
         users: list[rows.UserRow] = []
         async with self._failures("groups and users"):
@@ -137,7 +137,7 @@ class Reconciliation:
         return self.result
 
     async def _day_before(self, first: Piece) -> None:
-        """Read what the day before leaves for the first day: games that end on it, and tickets that are given back."""
+        """Read the games of the day before that end on the first day, and the tickets that are given back."""
         self._day = first.day - _DAY
         frame = self._frame(self._day)
         async with self._failures("games of the day before"):
@@ -164,7 +164,7 @@ class Reconciliation:
         self._settle(day.customs)
         kept_by_day: tuple[dict[datetime.date, Any], ...] = (self._won, self._online, self._booked)
         for kept in kept_by_day:
-            # The day itself stays for the next one.
+            # The next day needs this one.
             for old in [old for old in kept if old < piece.day]:
                 del kept[old]
 
@@ -176,10 +176,10 @@ class Reconciliation:
             self._failed(what, error)
 
     def _failed(self, what: str, error: UpstreamError) -> None:
-        self.result.failures.append(f"{self._told_day()}{what}: {error.message} ({error.code})")
+        self.result.failures.append(f"{self._day_prefix()}{what}: {error.message} ({error.code})")
 
     def _found(self, differences: Iterable[Difference]) -> None:
-        """Count differences and pass them on."""
+        """Count differences and report them."""
         for difference in differences:
             self.result.differences[difference.compared] += 1
             self._tell(self._day, difference)
@@ -195,9 +195,9 @@ class Reconciliation:
             self._note(note)
 
     def _note(self, text: str) -> None:
-        self.result.notes.append(f"{self._told_day()}{text}")
+        self.result.notes.append(f"{self._day_prefix()}{text}")
 
-    def _told_day(self) -> str:
+    def _day_prefix(self) -> str:
         return "" if self._day == datetime.date.min else f"{self._day}: "
 
     def _frame(self, day: datetime.date) -> Interval:
@@ -209,7 +209,7 @@ class Reconciliation:
         return list((await self._books.anew(Call.of(report, frame, agent=agent, **params))).rows)
 
     async def _one(self, report: Report, id: int) -> Any:
-        """Return the entity of that id, or None if the report does not know it."""
+        """Return the entity of an id; None if the report does not have it."""
         try:
             found = await self._read(report, id=id)
         except NotFound:
@@ -219,7 +219,7 @@ class Reconciliation:
     # Groups and users: R8, R9
 
     async def _lists(self, groups: Sequence[rows.GroupRow], users: Sequence[rows.UserRow]) -> None:
-        """Compare the lists of groups and users, which are those of this moment."""
+        """Compare the current lists of groups and users."""
         self._day = self._today()
 
         def collect() -> None:
@@ -318,7 +318,7 @@ class Reconciliation:
             raise
 
     def _take(self, detail: rows.GameDetailRow) -> None:
-        """Keep a game's prizes by the day on which it ended, for the totals of the groups."""
+        """Store the prizes of a game by the day of its end, for the totals of the groups."""
         if detail.ends_at is None:
             return
         ended = datetime.datetime.fromtimestamp(detail.ends_at / 1_000_000, self._zone).date()
@@ -364,7 +364,7 @@ class Reconciliation:
         await self._each(ids, one_group)
         ids = [id for id in ids if id not in strange]
         known = {None, *ids}
-        # Users play in other groups, too. So everybody who moved money in one of the groups is read.
+        # Users play in other groups too. So read every user that moved money in one of the groups.
         people = {user.id for user in users} | {row.user_id for row in of_group.values() if row.user_id is not None}
         money = Money()
 
@@ -424,8 +424,8 @@ class Reconciliation:
         """Compare the totals of a group."""
         self.result.compared["daily"] += len(of_day)
         financial = await asyncio.to_thread(daily.totals_of_finance, finance)
-        for report, told in (("R5", totals), ("R11", financial)):
-            for kind, count in told.unknown.items():
+        for report, figures in (("R5", totals), ("R11", financial)):
+            for kind, count in figures.unknown.items():
                 self._note(f"group {id}: {count} movements of {report} of the type {kind!r} are in no total")
         if money.mixed(id):
             self._note(f"group {id}: R7 names several currencies, so its movements are not added")
@@ -450,7 +450,7 @@ class Reconciliation:
         rates: Mapping[int | None, Fraction | None],
         day: _ReconciledDay,
     ) -> None:
-        """Compare what needs the movements of all groups: refunds, commissions, and unknown groups and users."""
+        """Run the comparisons that need the movements of all groups: refunds, commissions, unknown groups and users."""
         self._booked[self._day] = await asyncio.to_thread(Booked.of, financial)
         before = self._booked.get(self._day - _DAY)
         booked = [self._booked[self._day], *([before] if before is not None else [])]
@@ -493,16 +493,16 @@ class Reconciliation:
                 seen: dict[int, rows.GameLogRow] = seen,
             ) -> None:
                 try:
-                    told = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE, user_code=code)
-                except NotFound:  # a user who has never played there is unknown there
-                    told = []
-                self._found(logs.logs(told, of_agent, seen))
+                    of_user = await self._read(reports.GAME_LOGS, frame, agent, game_type=GAME_TYPE, user_code=code)
+                except NotFound:  # Game History does not know a user that never played
+                    of_user = []
+                self._found(logs.logs(of_user, of_agent, seen))
 
             await self._each(sorted(mine), one)
             await self._compare(logs.unlogged, of_agent, seen)
 
     async def _each(self, items: Sequence[ItemT], work: Callable[[ItemT], Awaitable[None]]) -> None:
-        """Do the work for each item, a few at once; the first failure stops the rest."""
+        """Do the work for each item, a few at a time. The first failure stops the rest."""
         left = iter(items)
 
         async def worker() -> None:

@@ -1,4 +1,4 @@
-"""The reports compared inside the server, every so many hours, and the result of the last comparison."""
+"""Compare the reports inside the server, every few hours, and store the result of the last comparison."""
 
 import asyncio
 import datetime
@@ -22,9 +22,9 @@ from server.reconcile.reconciliation import COMPARISONS, Reconciliation, Reconci
 from server.settings.settings import Settings
 from upstream.resilience.queue import ASKER, Asker
 
-# So few calls at a time leave the slots of the upstreams to callers.
+# Few calls at a time, so that callers find free slots of the upstreams.
 AT_ONCE = 2
-# A run keeps so many differences, notes and failures for the page; it counts all of them.
+# The number of differences, notes and failures that a run stores for the page. It counts all of them.
 MOST_KEPT = 1000
 LEAST_PAUSE = 1.0
 # The upstreams' queues serve callers in turns. The schedule is one of them.
@@ -47,12 +47,12 @@ class ScheduledRun:
     differences: list[tuple[datetime.date, Difference]] = field(default_factory=list)
 
     def tell(self, day: datetime.date, difference: Difference) -> None:
-        """Keep a difference, if there is room."""
+        """Store a difference, if there is room."""
         if len(self.differences) < MOST_KEPT:
             self.differences.append((day, difference))
 
-    def told(self) -> dict[str, Any]:
-        """Return the run as JSON has it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run for its JSON."""
         result = self.result
         return {
             "started": self.started,
@@ -69,7 +69,7 @@ class ScheduledRun:
 
 
 class Schedule(Collector):
-    """Compares the last days every so many hours, for as long as it is open; never, if `hours` is 0."""
+    """Compare the last days every `hours` hours while the schedule is open; never, if `hours` is 0."""
 
     def __init__(self, make: Make, zone: ZoneInfo, hours: float, days: int) -> None:
         self.hours = hours
@@ -83,7 +83,7 @@ class Schedule(Collector):
 
     @classmethod
     def of(cls, gateway: Gateway, settings: Settings) -> "Schedule":
-        """Make the schedule that the settings ask for."""
+        """Return the schedule of the settings."""
         zone = ZoneInfo(settings.gamehub_timezone)
         return cls(
             lambda tell: over(gateway, zone, tell, at_once=AT_ONCE),
@@ -94,7 +94,7 @@ class Schedule(Collector):
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Run the schedule, until the server stops. A comparison that is under way is then given up."""
+        """Run the schedule until the server stops. This also cancels a running comparison."""
         if not self.hours:
             yield
             return
@@ -144,15 +144,15 @@ class Schedule(Collector):
             failures=len(result.failures),
         )
 
-    def told(self) -> dict[str, Any]:
-        """Return the state as JSON has it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state for its JSON."""
         return {
             "everyHours": self.hours,
             "days": self.days,
             "runs": self._runs,
             "runningSince": self.current.started if self.current is not None else None,
             "next": self.next if self.current is None else None,
-            "last": self.last.told() if self.last is not None else None,
+            "last": self.last.to_dict() if self.last is not None else None,
         }
 
     def collect(self) -> Iterable[Metric]:

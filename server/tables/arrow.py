@@ -1,7 +1,6 @@
-"""Tables in arrow's words: the types of columns, and rows of an answer as columns.
+"""Tables in Arrow: the types of columns, and the rows of an answer as columns.
 
-The seam to pyarrow: this module and those that import it (`reading`, `formats`) are imported when the first table is
-asked for, and not before.
+This module and those that import it (`reading`, `formats`) import pyarrow. The first request for a table imports them.
 """
 
 from array import array
@@ -30,39 +29,39 @@ CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 _SHOWN = 60
 
 
-# Makes the rows of a format out of the rows as they are read. Raises Unfit.
+# Converts rows as they are read to the rows of a format. Raises Unfit.
 Shape = Callable[[Table, pa.RecordBatch], pa.RecordBatch]
 
 
 class Unfit(ValueError):
-    """A value that its column cannot hold: one line that names the row and the column."""
+    """A value does not fit its column. The text names the row and the column in one line."""
 
 
 class Absent(LookupError):
-    """The object that has the rows is not there: its name in the document."""
+    """The object with the rows is null. The text is its name in the document."""
 
 
 def data_type(kind: ValueKind) -> pa.DataType:
-    """The type of a column in typed formats."""
+    """Return the type of a column in typed formats."""
     if kind.of is not None:
         return pa.list_(data_type(kind.of))
     return pa.decimal128(PRECISION, kind.scale) if kind.name == "decimal" else SCALARS[kind.name]
 
 
 def read_type(kind: ValueKind) -> pa.DataType:
-    """The type of a column as it is read: a decimal is the graph's text, which no scale changes."""
+    """Return the type of a column as it is read: a decimal is the text of the graph, without a scale."""
     if kind.of is not None:
         return pa.list_(read_type(kind.of))
     return pa.string() if kind.name == "decimal" else SCALARS[kind.name]
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The schema of a table, with each column's description and its type in the graph."""
+    """Return the schema of a table, with the description and the graph type of each column."""
     return _schema(table, data_type)
 
 
 def read_schema(table: Table) -> pa.Schema:
-    """The schema of a table's rows as they are read."""
+    """Return the schema of the rows of a table as they are read."""
     return _schema(table, read_type)
 
 
@@ -82,18 +81,18 @@ def _schema(table: Table, type_of: Callable[[ValueKind], pa.DataType]) -> pa.Sch
 
 
 def as_read(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows as they are read: for formats of text."""
+    """Return the rows unchanged, for text formats."""
     return batch
 
 
 def typed(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows with decimals as numbers of their column's scale. Raises Unfit: no digit is rounded away."""
+    """Return the rows with decimals as numbers of the scale of their column. Raises Unfit instead of rounding."""
     pairs = zip(table.columns, batch.columns, strict=True)
     return pa.RecordBatch.from_arrays([_typed(values, column) for column, values in pairs], schema=table.schema)
 
 
 def checked(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows as they are read, when each decimal fits its column's type. Raises Unfit."""
+    """Return the rows unchanged if each decimal fits the type of its column. Raises Unfit."""
     typed(table, batch)
     return batch
 
@@ -105,7 +104,7 @@ def _typed(values: pa.Array, column: TableColumn) -> pa.Array:
     try:
         return values.cast(kind)
     except pa.ArrowInvalid as error:
-        # A slice of lists has the values of all lists in it, and a list that is taken has its own.
+        # A slice of lists still has the values of all lists, but `take` copies only its own.
         misfit = _misfit(values, lambda one: one.take(integers([0], pa.int64())).cast(kind))
         scale = (column.kind.of or column.kind).scale
         raise Unfit(
@@ -116,7 +115,7 @@ def _typed(values: pa.Array, column: TableColumn) -> pa.Array:
 
 
 def _misfit(values: Any, convert: Callable[[Any], object]) -> int:
-    """The place of the first value that cannot be converted by itself."""
+    """Return the place of the first value that cannot be converted."""
     for place in range(len(values)):
         try:
             convert(values[place : place + 1])
@@ -131,7 +130,7 @@ def _shown(value: Any) -> str:
 
 
 def record_batch(table: Table, data: Any) -> pa.RecordBatch:
-    """The rows of one answer as they are read, in its order. Raises Unfit, or Absent."""
+    """Return the rows of one answer in its order. Raises Unfit or Absent."""
     _there(data, table.spine[0])
     levels, parents = _levels(data, table.spine)
     places = _places(parents)
@@ -146,7 +145,7 @@ def record_batch(table: Table, data: Any) -> pa.RecordBatch:
 
 
 def _there(data: Any, path: tuple[str, ...]) -> None:
-    """Raise Absent if the one object that all rows belong to is null: no rows of it is not the same as none of it."""
+    """Raise Absent if the one object of all rows is null: this differs from an object without rows."""
     for key in path:
         data = data[key]
         if data is None:
@@ -154,7 +153,7 @@ def _there(data: Any, path: tuple[str, ...]) -> None:
 
 
 def _levels(data: Any, spine: Sequence[tuple[str, ...]]) -> tuple[list[list[Any]], list[list[int]]]:
-    """The items of each level, and for those of every level but the first which item of the one above has them."""
+    """Return the items of each level, and the parent of each item in the level above."""
     levels: list[list[Any]] = [[data]]
     parents: list[list[int]] = []
     for path in spine:
@@ -175,7 +174,7 @@ def _dig(item: Any, path: tuple[str, ...]) -> list[Any]:
 
 
 def _places(parents: list[list[int]]) -> list[pa.Array]:
-    """For every level above the rows, which of its items each row belongs to."""
+    """Return for every level above the rows the item that each row belongs to."""
     places: list[pa.Array] = []
     below = None
     for level in reversed(parents):
@@ -186,7 +185,7 @@ def _places(parents: list[list[int]]) -> list[pa.Array]:
 
 
 def _values(items: list[Any], column: TableColumn, read: dict[tuple[int, tuple[str, ...]], list[Any]]) -> list[Any]:
-    """A column's values, object by object on the way to them: each object is looked up once for all its columns."""
+    """Return the values of a column. Each object on the way is looked up once for all its columns."""
     values = items
     for depth in range(1, len(column.path) + 1):
         place = (column.level, column.path[:depth])
@@ -204,7 +203,7 @@ def _values(items: list[Any], column: TableColumn, read: dict[tuple[int, tuple[s
 
 
 def _column(values: list[Any], column: TableColumn, above: pa.Array | None) -> pa.Array:
-    """The values as an array. `above` says which value each row has, if the values stand above the rows."""
+    """Return the values as an array. `above` maps rows to values, if the values belong to a level above the rows."""
 
     def row(place: int) -> str:
         if above is not None:
@@ -240,9 +239,9 @@ def _of_kind(values: list[Any], kind: ValueKind) -> pa.Array:
 
 
 def texts(values: Sequence[Any]) -> pa.Array:
-    """Values as text, as which the graph has most of them; arrow reads decimals and times from it, faster than Python.
+    """Return texts as an array. Most values of the graph are texts, and Arrow reads decimals and times from them fast.
 
-    By a builder, since `pa.array` imports pandas wherever it is installed: a third of a second, and its memory.
+    It uses a builder, because `pa.array` imports pandas if it is installed, which costs a third of a second and memory.
     """
     builder = pa.lib.StringBuilder()
     try:
@@ -258,12 +257,12 @@ def _text(value: Any) -> str:
 
 
 def integers(values: Iterable[int], kind: pa.DataType) -> pa.Array:
-    """Numbers of 32 or 64 bits as an array, without pandas: see `texts`."""
+    """Return numbers of 32 or 64 bits as an array, without pandas: see `texts`."""
     packed = array("q" if kind == pa.int64() else "i", values)
     return pa.Array.from_buffers(kind, len(packed), [None, pa.py_buffer(packed)])
 
 
 def slices(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
-    """The batch in pieces of at most so many rows."""
+    """Yield the batch in pieces of at most this many rows."""
     for start in range(0, batch.num_rows, rows):
         yield batch.slice(start, rows)

@@ -1,7 +1,7 @@
-"""Temporary folders that go with their server, also when the server was killed.
+"""Temporary folders that are removed with their server, even if the server was killed.
 
-A server holds a lock on a file in its folder for as long as it lives; the system ends the lock with the process. A
-folder that nobody holds belonged to a dead server, and the next server removes it.
+A server locks a file in its folder. The system ends the lock with the process. So an unlocked folder belonged to a dead
+server, and the next server removes it.
 """
 
 import fcntl
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 
 class FolderLock:
-    """A folder that this process holds until it releases it or ends.
+    """The lock of a folder, until this process releases it or ends.
 
-    Raises FileNotFoundError if another process took it for a dead server's, in the moment before it was held.
+    Raises FileNotFoundError if another process removed the folder in the moment before it was locked.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,29 +38,31 @@ class FolderLock:
             raise
 
     def release(self) -> None:
-        """Let go of the folder."""
+        """Release the lock."""
         os.close(self._handle)
 
 
 def remove_dead(own: Path) -> None:
-    """Remove the folders of dead servers beside our own."""
+    """Remove the folders of dead servers that are beside our own."""
     for folder in own.parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # another user's, or another server removes it just now
+        with suppress(OSError):  # it belongs to another user, or another server is removing it
             if folder != own and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
                 _remove_if_dead(folder)
 
 
 def _remove_if_dead(folder: Path) -> None:
-    """Remove a folder that nobody holds. Raises OSError."""
+    """Remove a folder that is not locked. Raises OSError."""
     try:
         handle = os.open(folder / _LOCK, os.O_RDWR)
     except FileNotFoundError:
-        # Earlier versions held no lock.
+        # Earlier versions had no lock.
         if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
             _remove(folder)
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until all is gone, so that nobody takes it meanwhile
+        fcntl.flock(
+            handle, fcntl.LOCK_EX | fcntl.LOCK_NB
+        )  # locked until everything is removed, so that no other process takes it
         _remove(folder)
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""The parameters of a table's address: its variables by their types, and how many rows at most. All else is refused."""
+"""Read the parameters in the address of a table: its variables by their types, its window, and the limit of rows."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def read(table: Table, pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str], int | None]:
-    """The variables, what is said of the window, and the limit. Raises Refusal."""
+    """Return the variables, the parameters of the window, and the limit. Raises RequestError."""
     variables = {variable.name: variable for variable in table.variables}
     times = window.PARAMETERS if table.timed else ()
     values: dict[str, Any] = {}
@@ -40,7 +40,7 @@ def read(table: Table, pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, Any]
 
 
 def value(variable: Variable, text: str) -> Any:
-    """A variable's value, or one of several. Raises Refusal."""
+    """Return the value of a variable, or one of several values. Raises RequestError."""
     kind = variable.kind.of if variable.kind.of is not None else variable.kind
     found = _read(kind, text)
     if found is None:
@@ -63,8 +63,8 @@ def _read(kind: ValueKind, text: str) -> Any:
 
 
 def _allowed(kind: ValueKind) -> str:
-    told = {"bool": "true or false", "int64": "a whole number", "float64": "a number"}
-    return told.get(kind.name) or f"one of {', '.join(kind.values)}"
+    kinds = {"bool": "true or false", "int64": "a whole number", "float64": "a number"}
+    return kinds.get(kind.name) or f"one of {', '.join(kind.values)}"
 
 
 def _limit(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Read the header `Range` (RFC 9110, section 14). A set of ranges that is invalid counts as if it was not sent."""
+"""Read the header `Range` (RFC 9110, section 14). An invalid set of ranges is ignored."""
 
 import re
 
@@ -14,7 +14,7 @@ Ranges = list[tuple[int | None, int | None]]
 def read(header: str | None) -> Ranges | None:
     """Return the first and last byte of each range; None if there is no valid set of byte ranges.
 
-    A range without a first byte means so many of the last bytes.
+    A range without a first byte means that number of last bytes.
     """
     match = _SET.fullmatch(header.strip()) if header else None
     parts = [part.strip(" \t") for part in match[1].split(",")] if match else []
@@ -31,7 +31,7 @@ def read(header: str | None) -> Ranges | None:
 
 
 def written(ranges: Ranges, size: int) -> str | None:
-    """Return a header for those ranges that a file of this size has; None if it has none of them."""
+    """Return a header with the ranges that exist in a file of this size; None if there are none."""
     found = []
     for first, last in ranges:
         if first is None:

@@ -1,4 +1,4 @@
-"""How a table is read: one execution of its document a day, whole, in order, and never more than two days in memory."""
+"""Read a table: run its document once per day, in order, with at most two days in memory."""
 
 import asyncio
 import datetime
@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from server.execution import freshness
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
-from server.http import freshness
-from server.http.operation import Operation
 from server.http.request_error import error
 from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
 from server.tables.setup import KeptSince
@@ -23,14 +23,14 @@ from upstream.caching.days import Piece
 from upstream.call import Call, Reading
 from upstream.interval import Interval
 
-# Small enough for a first byte at once, large enough that a batch costs nothing by itself.
+# Small enough for an early first byte, large enough to keep the cost per batch low.
 BATCH_ROWS = 16_384
 
 Run = Callable[[Operation], Awaitable[Outcome]]
 
 
 class TableFailed(Exception):
-    """A table that cannot be read to its end: the code and message of what failed, and the day, if it has days."""
+    """A table cannot be read to its end. It has the code and message of the failure, and the day if there are days."""
 
     def __init__(self, code: str, message: str, day: datetime.date | None = None) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class TableFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TableDay:
-    """The rows of one day of a table (or all of one without time), when they were read, and by which calls."""
+    """The rows of one day of a table (or all rows without time), when they were read, and by which calls."""
 
     rows: pa.RecordBatch
     readings: Sequence[Reading]
@@ -53,10 +53,10 @@ class TableDay:
 
 
 class Log:
-    """What becomes known while a table is read: when its rows were read, and before which moment no row was.
+    """The log of reading a table: when its rows were read, and a moment before which no row was read.
 
-    With `kept`, which tells how old the rows are that are at hand, `oldest` is `known` once the first day is read: the
-    header of a stream says it. A row that turns out to be older is read again.
+    `kept` returns the age of the cached rows. With it, `oldest` is known after the first day, for the header of a
+    stream. A row that is older is read again.
     """
 
     def __init__(self, kept: KeptSince | None = None) -> None:
@@ -69,7 +69,7 @@ class Log:
     async def begin(
         self, day: TableDay, piece: Piece | None, rest: Sequence[Piece | None], not_before: datetime.datetime | None
     ) -> None:
-        """Note the first day, and find out how old the rows of the others are going to be."""
+        """Note the first day, and find the age of the cached rows of the other days."""
         self.note(day, rest)
         moments = [reading.read_at for reading in day.readings]
         if self._kept is not None and moments:
@@ -81,21 +81,21 @@ class Log:
         self.known.set()
 
     def note(self, day: TableDay, rest: Sequence[Piece | None]) -> None:
-        """Note a day that was read; `rest` are those that were not."""
+        """Note a day that was read. `rest` are the days that were not."""
         self.readings += day.readings
         self._rest = rest
 
     def text(self) -> str:
-        """Return what is known, as files have it in their metadata: of days that were not read yet, the bound."""
-        told = freshness.described(self.readings)
+        """Return what is known, for the metadata of files. Unread days have the moment before which none was read."""
+        known = freshness.described(self.readings)
         if self.oldest is not None and self._rest:
             first, last = self._rest[0], self._rest[-1]
             assert first is not None
             assert last is not None
             bound = {"from": first.text, "to": last.text, "readAt": self.oldest.isoformat()}
-            reports = dict.fromkeys(one["report"] for one in told if "from" in one)
-            told += [{"report": report, **bound} for report in reports]
-        return orjson.dumps(told).decode()
+            reports = dict.fromkeys(one["report"] for one in known if "from" in one)
+            known += [{"report": report, **bound} for report in reports]
+        return orjson.dumps(known).decode()
 
 
 async def batches(
@@ -109,10 +109,10 @@ async def batches(
     not_before: datetime.datetime | None = None,
     log: Log | None = None,
 ) -> AsyncGenerator[pa.RecordBatch]:
-    """Yield the rows, days ascending and each in the document's order; at most `limit` of them. Raises TableFailed.
+    """Yield the rows, days ascending, each in the order of the document, at most `limit`. Raises TableFailed.
 
-    The next day is read while the caller deals with this one. An empty table has no batch: its schema is the table's.
-    No row was read before `not_before`. The `log` takes when the rows were read.
+    The next day is read while the caller uses this one. An empty table has no batch; the table has its schema. No row
+    was read before `not_before`. The `log` receives the reading times.
     """
     days: list[Piece | None] = [None] if window is None else list(window.pieces)
     log = log or Log()
@@ -131,7 +131,7 @@ async def batches(
                 return
             day = await ahead
             while place and day.before(log.oldest):
-                # It came from a read that was under way when the first day was read.
+                # A read that was running when the first day was read returned it.
                 day = await one_day(table, variables, days[place], run, shape, not_before)
             ahead = None
             batch = day.rows
@@ -146,7 +146,7 @@ async def batches(
                 if log.oldest is not None:
                     not_before = log.oldest if not_before is None else max(log.oldest, not_before)
             for number, piece in enumerate(slices(batch, BATCH_ROWS)):
-                if place or number:  # the very first rows are on their way before anything else is begun
+                if place or number:  # send the first rows before anything else begins
                     read_ahead(place + 1)
                 yield piece
     finally:
@@ -164,11 +164,11 @@ async def one_day(
     shape: Shape = as_read,
     not_before: datetime.datetime | None = None,
 ) -> TableDay:
-    """Read one day of a table, or all of one without time, in the shape of a format. Raises TableFailed."""
+    """Read one day of a table, or all rows without time, in the form of a format. Raises TableFailed."""
     given = dict(variables) if piece is None else {**variables, DURING: during(piece)}
     day = None if piece is None else piece.day
     outcome = await run(
-        Operation(table.document, table.name, given, whole=True, asked=RequestOptions(not_before=not_before))
+        Operation(table.document, table.name, given, whole=True, options=RequestOptions(not_before=not_before))
     )
     if outcome.errors or outcome.data is None:
         first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
@@ -181,8 +181,8 @@ async def one_day(
     try:
         rows = await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
     except Absent as absent:
-        told = ", ".join(f"{name}: {value}" for name, value in variables.items())
-        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({told}).", day) from None
+        given_values = ", ".join(f"{name}: {value}" for name, value in variables.items())
+        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given_values}).", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
     return TableDay(rows, outcome.readings, outcome.calls)

@@ -1,11 +1,11 @@
-"""`/tables`: which there are, what each is made of, and each in every format.
+"""`/tables`: the list of tables, the description of each, and its rows in every format.
 
-pyarrow is imported when the first table is asked for: a server that nobody asks for tables neither waits for it nor
-holds it in memory, and one without it says how to install it.
+pyarrow is imported by the first request for a table. A server without such requests does not spend time or memory on
+it, and a server without pyarrow says how to install it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -15,36 +15,37 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
+from server.http.error_response import error_response
 from server.http.negotiation import wants_page
-from server.http.operation import Operation
 from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
 from server.tables.setup import TablesConfig
 from server.tables.table import Table, Tables, ValueKind
 
-if TYPE_CHECKING:  # the seam: see above
+if TYPE_CHECKING:  # imported with pyarrow: see above
     from server.tables.answers import TableAnswers
 
 Run = Callable[[Operation], Awaitable[Outcome]]
-# Makes the page of a table, or of all of them.
+# Makes the page of a table, or of all tables.
 Page = Callable[[Request, "TablesEndpoint", Table | None], Awaitable[Response]]
 
-# The parts of the list of tables that show the schema.
+# The parts of the list that show the schema.
 SCHEMA = frozenset({"columns", "parameters", "required", "schema"})
 MISSING = "Tables need pyarrow, which is not installed: pip install 'gamehub-graph[tables]'."
 
 
 class TablesEndpoint:
-    """Where tables are asked for. `page` makes what a browser sees at `/tables` and `/tables/{name}`.
+    """The endpoint of tables. `page` makes the page for browsers at `/tables` and `/tables/{name}`.
 
-    `told` is whether clients are told the schema: which columns and parameters a table has.
+    `describes` is False if clients must not see the schema: the columns and parameters of a table.
     """
 
     def __init__(
-        self, tables: Tables, run: Run, setup: TablesConfig, page: Page | None = None, *, told: bool = True
+        self, tables: Tables, run: Run, setup: TablesConfig, page: Page | None = None, *, describes: bool = True
     ) -> None:
         self.tables = tables
-        self.told = told
+        self.describes = describes
         self.setup = setup
         self._run = run
         self._page = page
@@ -52,22 +53,24 @@ class TablesEndpoint:
         self._opening = asyncio.Lock()
 
     async def answers(self) -> "TableAnswers":
-        """What answers with rows, made when it is first asked for. Raises Refusal where pyarrow is not installed."""
+        """Return the part that answers with rows. The first call makes it. Raises RequestError without pyarrow."""
         async with self._opening:
             if self._answers is None:
                 if find_spec("pyarrow") is None or find_spec("xlsxwriter") is None:
                     raise RequestError(501, "NOT_IMPLEMENTED", MISSING)
-                module = await asyncio.to_thread(import_module, "server.tables.answers")
-                self._answers = module.TableAnswers(self._run, self.setup)
+                await asyncio.to_thread(import_module, "server.tables.answers")
+                from server.tables.answers import TableAnswers
+
+                self._answers = TableAnswers(self._run, self.setup)
         return self._answers
 
     async def aclose(self) -> None:
-        """End what is under way, and remove what was kept for a time."""
+        """End running work, and remove temporary files."""
         if self._answers is not None:
             await self._answers.spool.aclose()
 
     def routes(self) -> list[BaseRoute]:
-        """The routes; HEAD goes with GET."""
+        """Return the routes. They answer GET and HEAD."""
         return [
             Route("/tables", self._guarded(self._list)),
             Route("/tables/{name}/schema", self._guarded(self._schema)),
@@ -78,7 +81,7 @@ class TablesEndpoint:
         await self.answers()
         if self._page is not None and wants_page(request.headers.get("accept")):
             return await self._page(request, self, None)
-        hidden = () if self.told else SCHEMA
+        hidden = () if self.describes else SCHEMA
         listed = [
             {name: value for name, value in brief(table).items() if name not in hidden}
             for table in self.tables.values()
@@ -97,39 +100,40 @@ class TablesEndpoint:
             if self._page is not None and wants_page(request.headers.get("accept")):
                 return await self._page(request, self, table)
             return _json(self._described(table))
-        from server.tables.answers import form_of  # the seam: imported by now
+        from server.tables.answers import form_of  # pyarrow is imported by now
 
         table = self.tables.find(name)
         return await answers.respond(table, form_of(form), request)
 
     def _described(self, table: Table) -> dict[str, Any]:
-        self.check_told()
+        self.check_described()
         return described(table)
 
-    def check_told(self) -> None:
-        """Raise a Refusal where clients are not told the schema."""
-        if not self.told:
+    def check_described(self) -> None:
+        """Raise a RequestError if clients must not see the schema."""
+        if not self.describes:
             raise RequestError(403, "FORBIDDEN", "Introspection is off here, and the description of tables with it.")
 
     def message(self, text: str) -> str:
-        """Return the message of a refusal: without names where clients are not told the schema."""
-        return text if self.told else without_names(text)
+        """Return the message for a client, without names if it must not see the schema."""
+        return text if self.describes else without_names(text)
 
     def _guarded(self, answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        """Refusals in the shape of every other error."""
+        """Answer a RequestError in the form of every other error."""
 
         async def guarded(request: Request) -> Response:
             try:
                 return await answer(request)
             except RequestError as refusal:
-                errors = [{**one, "message": self.message(one["message"])} for one in refusal.errors]
-                return _json({"errors": errors}, refusal.status, refusal.headers)
+                for one in refusal.errors:
+                    one["message"] = self.message(one["message"])
+                return error_response(refusal)
 
         return guarded
 
 
 def brief(table: Table) -> dict[str, Any]:
-    """A table as `/tables` lists it."""
+    """Return a table for the list at `/tables`."""
     return {
         "name": table.name,
         "description": table.description,
@@ -143,7 +147,7 @@ def brief(table: Table) -> dict[str, Any]:
 
 
 def described(table: Table) -> dict[str, Any]:
-    """A table as `/tables/{name}/schema` describes it."""
+    """Return the description of a table at `/tables/{name}/schema`."""
     from server.tables.window import PERIODS
 
     window = {"since": "included", "until": "not included", "period": list(PERIODS), "default": table.during}
@@ -178,17 +182,15 @@ def described(table: Table) -> dict[str, Any]:
 
 
 def typed(kind: ValueKind) -> str:
-    """A kind in one word."""
+    """Return a kind as one word."""
     return f"list of {typed(kind.of)}" if kind.of is not None else kind.name
 
 
 def _formats() -> list[str]:
-    from server.tables.formats import FORMATS  # the seam
+    from server.tables.formats import FORMATS  # imports pyarrow
 
     return list(FORMATS)
 
 
-def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        encode(content), status, {**(headers or {}), "Cache-Control": "no-store"}, "application/json; charset=utf-8"
-    )
+def _json(content: Any) -> Response:
+    return Response(encode(content), 200, {"Cache-Control": "no-store"}, "application/json; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What tables need to know of the server that they stand in."""
+"""The configuration of the tables of a server."""
 
 import datetime
 import tempfile
@@ -18,30 +18,29 @@ MEBIBYTES = 1024
 OPEN_SECONDS = 60.0
 
 Moment = datetime.datetime | None
-# When one of these days changed last or was forgotten; None as a day means rows without a day.
+# Returns when one of these days last changed or was forgotten. None as a day means rows without a day.
 Changed = Callable[[datetime.date | None, datetime.date | None], Awaitable[Moment]]
-# When the oldest row was read that is kept for these calls; rows that were read before the moment given do not count.
+# Returns when the oldest cached row of these calls was read. Rows that were read before the moment do not count.
 KeptSince = Callable[[Sequence[Call], Moment], Awaitable[Moment]]
 
 
 async def unchanged(first: datetime.date | None, last: datetime.date | None) -> Moment:
-    """Return None: no day ever changed."""
+    """Return None: no day has changed."""
     return None
 
 
 async def nothing_kept(calls: Sequence[Call], not_before: Moment) -> Moment:
-    """Return None: no rows are kept."""
+    """Return None: no rows are cached."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class TablesConfig:
-    """The business time zone and the clock; which upstreams these are; where files are kept, and how many.
+    """The business time zone, the clock, the identity of the upstreams, and the storage of files.
 
-    Without `spool_dir` files are kept in a temporary folder that goes with the server. `trust` is the trust in kept
-    rows, and `open_seconds` the least time for which a file is served whose rows are not trusted longer than those of
-    an open day. `filter_seconds` is how long a filter may be compared with rows. `changed` and `kept`
-    ask the days cache.
+    Without `spool_dir` the files are in a temporary folder, which is removed with the server. `trust` is the trust in
+    cached rows. `open_seconds` is the least time for which a file with rows of an open day is served. `filter_seconds`
+    is how long a filter may be compared with rows. `changed` and `kept` read the days cache.
     """
 
     zone: ZoneInfo = UTC
@@ -56,7 +55,7 @@ class TablesConfig:
     kept: KeptSince = nothing_kept
 
     def spool_folder(self) -> tuple[Path, bool]:
-        """The folder, and whether it is a temporary one."""
+        """Return the folder, and whether it is temporary."""
         if self.spool_dir is not None:
             private.make_folder(self.spool_dir)
             return self.spool_dir, False

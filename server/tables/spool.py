@@ -1,13 +1,13 @@
-"""The spool: files that were written once, whole, and are served many times; bounded, the longest unused go first.
+"""The spool: files that are written once and served many times. It is limited; the least recently used files go first.
 
-A file is written under another name, put on the disk (fsync) and renamed when it is whole, so nobody ever sees a part
-of one. Its name is its key, the hash of what it holds (its ETag), the moments at which its rows were read, and its
-ending, so a folder that outlives the server is found again. The hash is compared before the first use after a start,
-and after every change of the file: a file that was cut or altered is removed and written anew.
+A file is written under another name, flushed to the disk (fsync) and renamed when it is complete, so nobody sees a part
+of it. Its name contains its key, the hash of its content (its ETag), the reading times of its rows, and its ending. So
+a later server finds the files again. The hash is checked before the first use after a start, and after every change of
+the file. A damaged file is removed and written again.
 
-Files are for this user alone. When the disk is full, files that nobody reads make room.
+The files are private to this user. When the disk is full, files without readers are removed.
 
-A file that another one follows stays for a while: clients that read it in parts go on with it.
+A replaced file stays for some time, because clients may still read it in parts.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import structlog
 
-from server.http.freshness import Freshness
+from server.execution.freshness import Freshness
 from server.tables.folders import FolderLock, remove_dead
 from upstream import private
 from upstream.caching.days import microseconds
@@ -35,11 +35,11 @@ _ABANDONED_SECONDS = 86_400.0
 _HASH = 32
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
-# A client that reads a file in parts goes on for so long with the file that it began.
+# The time for which a client that reads a file in parts can continue with it.
 READING = datetime.timedelta(seconds=600)
-# A change may become known so long after the moment that it is noted for: a call lasts no longer.
+# The delay after which a change becomes known at the latest: the longest duration of a call.
 LATE = datetime.timedelta(seconds=120)
-# The error numbers of a system that has no room for a file.
+# The error numbers of a full disk.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Stamp = tuple[int, int, int]
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpoolTimes:
-    """When the writing of a file began, when its rows were read (None: it holds no upstream rows), its last moment."""
+    """When the writing of a file began, when its rows were read (None: no upstream rows), and its last moment."""
 
     begun: datetime.datetime
     rows: Freshness | None
@@ -57,33 +57,33 @@ class SpoolTimes:
 
     @property
     def oldest(self) -> datetime.datetime:
-        """Return the moment at which the oldest row was read."""
+        """Return when the oldest row was read."""
         return self.begun if self.rows is None else self.rows.oldest
 
     @property
     def newest(self) -> datetime.datetime:
-        """Return the moment at which the newest row was read."""
+        """Return when the newest row was read."""
         return self.begun if self.rows is None else self.rows.newest
 
     @property
     def text(self) -> str:
-        """The moments as the name of a file has them."""
+        """Return the times for the name of a file."""
         rows = () if self.rows is None else (self.rows.oldest, self.rows.newest, self.rows.until)
         return "-".join(str(microseconds(moment)) for moment in (self.begun, self.until, *rows))
 
     @classmethod
     def read(cls, text: str) -> "SpoolTimes":
-        """Return the moments of a file. Raises ValueError for a name that has none."""
+        """Return the times in the name of a file. Raises ValueError for a name without them."""
         begun, until, *rows = [_EPOCH + int(part) * _MICROSECOND for part in text.split("-")]
         return cls(begun, Freshness(*rows) if rows else None, until)
 
 
 @dataclass(slots=True, eq=False)
 class Snapshot:
-    """A file of the spool. `readers` are those that are served from it now: it is not removed under them.
+    """A file of the spool. It is not removed while it has `readers`.
 
-    `shown` is the moment at which it was served last to a client that did not yet read it in parts. `stamp` is what the
-    system said of the file (see `stamp_of`) when its hash was right; None: its hash was not yet compared.
+    `shown` is when it was last served to a client that did not read it in parts yet. `stamp` is the stamp of the file
+    (see `stamp_of`) at the last successful check of its hash; None if it was not checked yet.
     """
 
     path: Path
@@ -97,20 +97,20 @@ class Snapshot:
 
     @property
     def checked(self) -> bool:
-        """Return whether its hash was right, and it has not changed since."""
+        """Return whether its hash was right and it has not changed since."""
         return self.stamp is not None and self.stamp == stamp_of(self.path)
 
     def kept(self, now: datetime.datetime) -> bool:
-        """Return whether there may be clients that read it in parts."""
+        """Return whether clients may still read it in parts."""
         return self.readers > 0 or (self.shown is not None and now - self.shown < READING)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which file will do at the moment `now`.
+    """The conditions that a file must meet at the moment `now`.
 
-    Its rows are trusted, they were not read before `not_before`, and its days did not change after that (`changed` is
-    the last change). Whoever reads in parts (`reading`) goes on with the file that was begun; `tag` says which.
+    Its rows are trusted, they were not read before `not_before`, and its days did not change later (`changed` is the
+    last change). A client that reads in parts (`reading`) continues with the same file; `tag` identifies it.
     """
 
     now: datetime.datetime
@@ -120,7 +120,7 @@ class Wanted:
     tag: str | None = None
 
     def met(self, file: Snapshot) -> bool:
-        """Return whether a file will do."""
+        """Return whether a file meets the conditions."""
         times = file.times
         if self.reading and self.not_before is None and file.kept(self.now):
             return True
@@ -129,7 +129,7 @@ class Wanted:
         return self.changed is None or self.changed <= max(times.oldest, times.begun - LATE)
 
     def shared(self, writing: "_SpoolWriting") -> bool:
-        """Return whether a file that is being written will do: what is read just now is fresh for everyone."""
+        """Return whether a file that is being written will meet the conditions: its rows are fresh for every caller."""
         if self.changed is not None and self.changed > writing.begun:
             return False
         if self.not_before is None:
@@ -140,7 +140,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _SpoolWriting:
-    """A file that is being written: since when, and before which moment none of its rows was read."""
+    """A file that is being written: when this began, and a moment before which none of its rows was read."""
 
     task: "asyncio.Task[Snapshot]"
     begun: datetime.datetime
@@ -148,14 +148,14 @@ class _SpoolWriting:
 
 
 class Spool:
-    """The files of a folder, made when the first one is written. `folder` says where, and whether it is temporary."""
+    """The files of a folder, which the first file creates. `folder` returns its path and whether it is temporary."""
 
     def __init__(self, folder: Callable[[], tuple[Path, bool]], limit: int) -> None:
         self._where = folder
         self._folder: Path | None = None
         self._temporary = False
         self._limit = limit
-        self._kept: OrderedDict[str, Snapshot] = OrderedDict()
+        self._files: OrderedDict[str, Snapshot] = OrderedDict()
         self._earlier: defaultdict[str, list[Snapshot]] = defaultdict(list)
         self._under_way: dict[str, _SpoolWriting] = {}
         self._numbers = count()
@@ -165,9 +165,9 @@ class Spool:
     async def get(
         self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[SpoolTimes]]
     ) -> Snapshot:
-        """Return the file of a key; write it anew if none will do, once for all who wait.
+        """Return the file of a key. If none meets the conditions, write one; all waiters share it.
 
-        Raises what `write` raises, and OSError if the file cannot be kept; then there is no file.
+        Raises what `write` raises, and OSError if the file cannot be stored. Then there is no file.
         """
         async with self._opening:
             if self._folder is None:
@@ -187,12 +187,12 @@ class Spool:
                 continue
             snapshot = await asyncio.shield(writing.task)
             if stamp_of(snapshot.path) is None:
-                continue  # removed to make room, before we were told
+                continue  # it was removed to make room in the meantime
             snapshot.shown = wanted.now
             return snapshot
 
     def _find(self, key: str, wanted: Wanted) -> Snapshot | None:
-        known = self._kept.get(key)
+        known = self._files.get(key)
         if wanted.tag is not None and (known is None or known.etag != wanted.tag):
             earlier = (file for file in self._earlier.get(key, ()) if file.etag == wanted.tag)
             found = next((file for file in earlier if file.kept(wanted.now) and stamp_of(file.path)), None)
@@ -200,13 +200,13 @@ class Spool:
                 return found
         if known is None or not wanted.met(known) or stamp_of(known.path) is None:
             return None
-        self._kept.move_to_end(key)
+        self._files.move_to_end(key)
         if not wanted.reading or known.shown is None:
             known.shown = wanted.now
         return known
 
     async def _check(self, key: str, file: Snapshot) -> None:
-        """Compare the hash of a file, once for all who wait. One with another hash is removed."""
+        """Check the hash of a file, once for all waiters. Remove a file with another hash."""
         async with file.checking:
             if file.checked or stamp_of(file.path) is None:
                 return
@@ -215,8 +215,8 @@ class Spool:
                 file.stamp = stamp
                 return
             log.warning("a file of a table is not as it was written; it is written anew", file=str(file.path))
-            if self._kept.get(key) is file:
-                del self._kept[key]
+            if self._files.get(key) is file:
+                del self._files[key]
             if file in self._earlier.get(key, ()):
                 self._earlier[key].remove(file)
             file.path.unlink(missing_ok=True)
@@ -230,7 +230,7 @@ class Spool:
         return self._under_way[key]
 
     async def aclose(self) -> None:
-        """End the writing, and remove the folder if it is a temporary one."""
+        """Cancel running writes, and remove a temporary folder."""
         tasks = [writing.task for writing in self._under_way.values()]
         for task in tasks:
             task.cancel()
@@ -243,7 +243,7 @@ class Spool:
     def _done(self, key: str, task: "asyncio.Task[Snapshot]") -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
-            task.exception()  # those who wait are told; if nobody waits any longer, nobody need be
+            task.exception()  # waiters receive the exception; without waiters nobody needs it
 
     async def _write(
         self, key: str, ending: str, now: datetime.datetime, write: Callable[[Path], Awaitable[SpoolTimes]]
@@ -262,12 +262,12 @@ class Spool:
             part.unlink(missing_ok=True)
 
     def _make_room(self) -> bool:
-        """Remove all files that nobody reads now. Return whether there were any."""
+        """Remove all files without readers. Return whether there were any."""
         removed = 0
-        # Copies, since another file may be taken in meanwhile, in a thread.
-        for key, file in list(self._kept.items()):
+        # Copies, because a thread may add another file in the meantime.
+        for key, file in list(self._files.items()):
             if not file.readers:
-                self._kept.pop(key, None)
+                self._files.pop(key, None)
                 file.path.unlink(missing_ok=True)
                 removed += 1
         for files in list(self._earlier.values()):
@@ -286,9 +286,9 @@ class Spool:
         path = self._folder / f"{key}.{etag}.{times.text}.{ending}"
         part.rename(path)
         _sync_folder(self._folder)
-        known = self._kept.pop(key, None)
+        known = self._files.pop(key, None)
         snapshot = Snapshot(path, etag, path.stat().st_size, times, stamp=stamp_of(path))
-        self._kept[key] = snapshot
+        self._files[key] = snapshot
         if known is not None and known.path != path:
             self._earlier[key].append(known)
         self._drop_earlier(now)
@@ -296,7 +296,7 @@ class Spool:
         return snapshot
 
     def _drop_earlier(self, now: datetime.datetime) -> None:
-        """Remove files that others followed, once nobody can be reading them any more."""
+        """Remove replaced files that no client can be reading."""
         for key, files in list(self._earlier.items()):
             for file in files:
                 if not file.kept(now):
@@ -306,22 +306,22 @@ class Spool:
                 del self._earlier[key]
 
     def _bound(self) -> None:
-        """Remove earlier files, then the longest unused, but never the newest, until the rest is within the limit."""
+        """Remove replaced files, then the least recently used, but never the newest, until the limit is met."""
         earlier = [(key, file) for key, files in self._earlier.items() for file in files]
-        size = sum(file.size for file in (*self._kept.values(), *(file for _, file in earlier)))
+        size = sum(file.size for file in (*self._files.values(), *(file for _, file in earlier)))
         for key, file in earlier:
             if size > self._limit and not file.readers:
                 self._earlier[key].remove(file)
                 file.path.unlink(missing_ok=True)
                 size -= file.size
-        for key, file in list(self._kept.items())[:-1]:
+        for key, file in list(self._files.items())[:-1]:
             if size > self._limit and not file.readers:
-                del self._kept[key]
+                del self._files[key]
                 file.path.unlink(missing_ok=True)
                 size -= file.size
 
     def _open(self) -> None:
-        """Find what an earlier server has left."""
+        """Find the files of an earlier server."""
         folder, self._temporary = self._where()
         while self._temporary and self._held is None:
             try:
@@ -332,31 +332,31 @@ class Spool:
             remove_dead(folder)
         found: dict[str, Snapshot] = {}
         for path in folder.iterdir():
-            told = path.stat()
+            status = path.stat()
             if path.suffix == ".part":
-                if time.time() - told.st_mtime > _ABANDONED_SECONDS:
+                if time.time() - status.st_mtime > _ABANDONED_SECONDS:
                     path.unlink(missing_ok=True)
                 continue
             key, etag, moments, *_ = (*path.name.split("."), "", "", "")
             if len(key) != _HASH or len(etag) != _HASH or not path.is_file():
-                continue  # it is not ours
+                continue  # not a file of the spool
             file = None
             with suppress(ValueError, OverflowError):
-                file = Snapshot(path, etag, told.st_size, SpoolTimes.read(moments))
+                file = Snapshot(path, etag, status.st_size, SpoolTimes.read(moments))
             known = found.get(key)
             if file is None or (known is not None and known.times.begun > file.times.begun):
-                path.unlink(missing_ok=True)  # it does not say when its rows were read, or another one followed it
+                path.unlink(missing_ok=True)  # it has no reading times, or it was replaced
                 continue
             if known is not None:
                 known.path.unlink(missing_ok=True)
             private.close(path)
             found[key] = file
-        self._kept.update(sorted(found.items(), key=lambda pair: pair[1].times.begun))
+        self._files.update(sorted(found.items(), key=lambda pair: pair[1].times.begun))
         self._folder = folder
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Return what changes whenever a file does: its time, size and number; None if it is not there."""
+    """Return a stamp that changes whenever a file changes; None if the file does not exist."""
     try:
         seen = path.stat()
     except OSError:
@@ -365,7 +365,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def _examined(path: Path) -> tuple[Stamp | None, str]:
-    """Return the stamp of a file and then its hash; no hash for a file that cannot be read."""
+    """Return the stamp of a file and its hash; None as the hash of a file that cannot be read."""
     stamp = stamp_of(path)
     try:
         with path.open("rb") as file:
@@ -375,7 +375,7 @@ def _examined(path: Path) -> tuple[Stamp | None, str]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, so that a renamed file is there after a crash."""
+    """Flush the names of a folder to the disk, so that a renamed file exists after a crash."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -384,5 +384,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def key_of(*parts: object) -> str:
-    """The key of a file, from all that it depends on."""
+    """Return the key of a file, from everything that its content depends on."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_HASH]

@@ -1,6 +1,6 @@
-"""Tables: each saved query that marks the list of its rows with `@rows`, as its columns and the document that fills it.
+"""Tables: every saved query with a list marked `@rows` is one, with columns and a document that reads the rows.
 
-Nothing here reads a row or needs pyarrow, so a broken table stops the start of the server and costs it nothing else.
+This module reads no rows and does not import pyarrow, so the server can check all tables at its start.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ from server.execution.documents import prepare
 from server.execution.saved import BrokenQuery, SavedQuery
 from server.http.request_error import RequestError
 
-if TYPE_CHECKING:  # the types of columns are pyarrow's, which only a table that is asked for has to import
+if TYPE_CHECKING:  # the types of columns belong to pyarrow, which only a request for a table imports
     import pyarrow as pa
 
 
@@ -51,7 +51,7 @@ NodeT = TypeVar("NodeT", bound=Node)
 ROWS = "rows"
 DURING = "during"
 PERIOD = "Period"
-# What a connection and its edges have beside their items: a table has all pages, so it names none of this.
+# The fields of a connection and its edges other than the items. A table has all pages, so it must not select them.
 PLUMBING = frozenset({"nodes", "edges", "node"})
 OF_PAGES = frozenset({"totalCount", "pageInfo", "cursor"})
 PAGING = frozenset({"first", "after"})
@@ -66,11 +66,11 @@ SCALARS = {
     "DateTime": "timestamp",
     "Date": "date",
 }
-# Typed decimals have 38 digits: DuckDB reads wider ones as floats, polars refuses them. Of these, 10 stand after the
+# Typed decimals have 38 digits: DuckDB reads wider ones as floats, and polars refuses them. 10 of them are after the
 # point, unless the field in the schema declares another number (`decimals` in `schema/mapping/columns.py`).
 PRECISION = 38
 SCALE = 10
-# Named so in the address of every table, so no variable may be.
+# Parameters of every table, so no variable may have these names.
 RESERVED = frozenset({"since", "until", "period", "limit"})
 
 
@@ -78,7 +78,7 @@ RESERVED = frozenset({"since", "until", "period", "limit"})
 class ValueKind:
     """The kind of a column or a variable: `name` is a value of `SCALARS`, or enum (with its values), or list (of).
 
-    `scale` is the number of decimals that typed formats keep of a decimal. Its field in the schema declares it.
+    `scale` is the number of decimals of a decimal in typed formats. The field in the schema declares it.
     """
 
     name: str
@@ -89,11 +89,11 @@ class ValueKind:
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column: where its values stand, and what they are.
+    """A column: the place of its values and their type.
 
-    `level` counts the lists above it: 0 is the operation itself, the last one the row. `path` leads from an item of
-    that level to the value, by the answer's own keys. `graphql` is the type in the schema's words. `during` is set for
-    the field by which the period selects rows: "past" if no row lies in the future, else "any".
+    `level` counts the lists above it: 0 is the operation, the last level is the row. `path` leads from an item of this
+    level to the value, by the keys of the answer. `graphql` is the type in the schema. `during` is set for the field by
+    which the period selects rows: "past" if no row is in the future, else "any".
     """
 
     name: str
@@ -107,15 +107,15 @@ class TableColumn:
 
     @property
     def type(self) -> "pa.DataType":
-        """The type in arrow's words."""
-        from server.tables.arrow import data_type  # the seam: see this module's docstring
+        """Return the type in Arrow."""
+        from server.tables.arrow import data_type  # imports pyarrow: see the docstring of this module
 
         return data_type(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable of the document, which is a parameter of the table's address."""
+    """A variable of the document. It is a parameter in the address of the table."""
 
     name: str
     kind: ValueKind
@@ -125,16 +125,16 @@ class Variable:
 
     @property
     def many(self) -> bool:
-        """Whether it may be given several times."""
+        """Return whether it may be given several times."""
         return self.kind.name == "list"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A saved query as a table. `document` fills it, with all pages of the lists that lead to its rows.
+    """A saved query as a table. `document` reads it, with all pages of the lists on the way to its rows.
 
     `spine` leads to the rows: the path from the operation to the first list, from its items to the next, and so on.
-    `during` is what the document itself says when nobody names a window, if it is `timed`.
+    `during` is the default window of the document, if the table is `timed`.
     """
 
     name: str
@@ -149,21 +149,21 @@ class Table:
 
     @cached_property
     def schema(self) -> "pa.Schema":
-        """The table's schema in arrow's words: the same for every answer, an empty one, too."""
-        from server.tables.arrow import arrow_schema  # the seam: see this module's docstring
+        """Return the schema in Arrow. It is the same for every answer, also for an empty one."""
+        from server.tables.arrow import arrow_schema  # imports pyarrow: see the docstring of this module
 
         return arrow_schema(self)
 
     @cached_property
     def read_schema(self) -> "pa.Schema":
-        """The schema of the rows as they are read: decimals are still the graph's text."""
-        from server.tables.arrow import read_schema  # the seam: see this module's docstring
+        """Return the schema of the rows as they are read: decimals are texts."""
+        from server.tables.arrow import read_schema  # imports pyarrow: see the docstring of this module
 
         return read_schema(self)
 
 
 class Tables(Mapping[str, Table]):
-    """The tables of the saved queries, by name. Raises BrokenQuery for a query that cannot be one."""
+    """The tables of the saved queries, by name. Raises BrokenQuery for a query that is not a valid table."""
 
     def __init__(self, saved: Sequence[SavedQuery], schema: Schema) -> None:
         found = (table_of(one, schema) for one in saved)
@@ -179,7 +179,7 @@ class Tables(Mapping[str, Table]):
         return len(self._tables)
 
     def find(self, name: str) -> Table:
-        """The table of that name. Raises a Refusal that names those there are."""
+        """Return the table of a name. Raises a RequestError that lists the tables."""
         if name not in self._tables:
             there = f"there are {', '.join(self)}" if self else "no saved query is one"
             raise RequestError(404, "NOT_FOUND", f"There is no table {name[:60]!r}; {there}.")
@@ -187,7 +187,7 @@ class Tables(Mapping[str, Table]):
 
 
 def table_of(saved: SavedQuery, schema: Schema) -> Table | None:
-    """The table that a saved query is, or None if it marks no rows. Raises BrokenQuery."""
+    """Return the table of a saved query; None if it marks no rows. Raises BrokenQuery."""
     if f"@{ROWS}" not in saved.text:
         return None
     document = prepare(schema, saved.text)
@@ -201,7 +201,7 @@ def table_of(saved: SavedQuery, schema: Schema) -> Table | None:
 
 
 class _QueryReader:
-    """Reads one operation: its columns in the document's order, and the document that is asked for them."""
+    """Read one operation: its columns in the order of the document, and the document that reads them."""
 
     def __init__(
         self, saved: SavedQuery, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]
@@ -217,7 +217,7 @@ class _QueryReader:
         root = self.schema.get_root_type(operation.operation)
         assert root is not None
         if not self._marks(operation.selection_set):
-            return None  # the word stands in a comment
+            return None  # the word is in a comment
         selection, _ = self._read(operation.selection_set, root, _ColumnPlace())
         if self.rows > 1:
             raise self._broken(f"@{ROWS} stands on {self.rows} fields; a table's rows are the items of one list")
@@ -245,7 +245,7 @@ class _QueryReader:
         )
 
     def _read(self, selection: SelectionSetNode, kind: Any, place: "_ColumnPlace") -> tuple[SelectionSetNode, int]:
-        """The selection as a table asks it. Notes columns and the way to the rows."""
+        """Return the selection for the document of the table. Note its columns and the way to the rows."""
         nodes: list[SelectionNode] = []
         for node in self._flat(selection):
             read = self._field(node, kind, place)
@@ -254,7 +254,7 @@ class _QueryReader:
         return SelectionSetNode(selections=tuple(nodes)), len(nodes)
 
     def _flat(self, selection: SelectionSetNode) -> Iterator[FieldNode]:
-        """The fields of a selection, those of its fragments among them."""
+        """Yield the fields of a selection, including those of its fragments."""
         for node in selection.selections:
             for directive in node.directives or ():
                 if directive.name.value in ("skip", "include"):
@@ -308,7 +308,7 @@ class _QueryReader:
                 raise self._broken(f"{name} is a list of lists of objects")
             self.spine.append(inner.path)
             self.rows += _marked(node)
-            # A row names its own columns; what stands above it is named by the whole way there.
+            # The columns of the row have short names. Columns above it are named by their whole path.
             names = () if _marked(node) else inner.names
             inner = replace(inner, level=place.level + 1, path=(), names=names, nullable=False)
         assert node.selection_set is not None
@@ -334,7 +334,7 @@ class _QueryReader:
             path,
             place.level,
             str(definition.type),
-            # A field of an object below the row says when something else happened.
+            # The time of an object below the row is the time of something else.
             "" if place.names else declared.get(SELECTED_BY, ""),
         )
         known = self.columns.get(name.lower())
@@ -374,7 +374,7 @@ class _QueryReader:
 
 @dataclass(frozen=True, slots=True)
 class _ColumnPlace:
-    """Where a selection stands: the names that lead there, and what of them a column's name has."""
+    """The place of a selection: the names that lead there, and the part of them in the names of columns."""
 
     names: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
@@ -384,7 +384,7 @@ class _ColumnPlace:
     paged: bool = False
 
     def below(self, key: str, *, plumbing: bool, nullable: bool, spine: bool) -> "_ColumnPlace":
-        # An object on the way to the rows that is null has no rows, so what stands in it is never null for that.
+        # A null object on the way to the rows has no rows, so it does not make its columns nullable.
         return replace(
             self,
             names=self.names if plumbing else (*self.names, key),
@@ -413,7 +413,7 @@ def _default(node: VariableDefinitionNode) -> Any:
 
 
 def _declared(definition: GraphQLField) -> Mapping[str, Any]:
-    """Return the metadata of the field's definition in the schema."""
+    """Return the metadata of the definition of a field in the schema."""
     metadata: Mapping[str, Any] = getattr(definition.extensions.get("strawberry-definition"), "metadata", {})
     return metadata
 
@@ -434,5 +434,5 @@ def _is_connection(kind: GraphQLObjectType) -> bool:
 
 
 def _changed(node: NodeT, **changed: Any) -> NodeT:
-    """A copy of a node of a document with some of its parts changed."""
+    """Return a copy of a node of a document with some changed parts."""
     return type(node)(**{**{key: getattr(node, key) for key in node.keys if key != "loc"}, **changed})

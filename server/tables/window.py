@@ -1,7 +1,7 @@
-"""The window of time that a table is read in: from an address's parameters to an interval, cut into days.
+"""The time window of a table: read it from the parameters of an address and cut it into days.
 
-`since` is included and `until` is not; each is a date, or a date-time (without an offset, of the business time zone).
-`period` is one of the graph's named frames. Without any of them a table has the window that its document says.
+`since` is included and `until` is not. Each is a date or a date-time (without an offset: in the business time zone).
+`period` is a named frame of the graph. Without these parameters a table has the window of its document.
 """
 
 import datetime
@@ -22,7 +22,7 @@ PERIODS = tuple(frame.value for frame in SentFrame)
 MOST_DAYS = 3700
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-# A plus sign in an address is a space, unless somebody has taken care of it.
+# A plus sign in an address means a space, unless the client has encoded it.
 _OFFSET = re.compile(r" (\d\d:?\d\d)$", re.ASCII)
 
 
@@ -36,12 +36,12 @@ class TableWindow:
 
     @property
     def text(self) -> str:
-        """The interval as ISO 8601 writes it."""
+        """Return the interval in ISO 8601."""
         return f"{self.interval.start.isoformat()}/{self.interval.end.isoformat()}"
 
 
 def window_of(table: Table, given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo) -> TableWindow | None:
-    """The window that `since`, `until` and `period` mean for a table; None for one without time. Raises Refusal."""
+    """Return the window of `since`, `until` and `period`; None for a table without time. Raises RequestError."""
     given = {name: given[name] for name in PARAMETERS if name in given}
     if not table.timed:
         if given:
@@ -51,7 +51,7 @@ def window_of(table: Table, given: Mapping[str, str], now: datetime.datetime, zo
 
 
 def interval_of(given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo) -> Interval | None:
-    """The interval that `since`, `until` and `period` mean; None if there is none of them. Raises Refusal."""
+    """Return the interval of `since`, `until` and `period`; None without any of them. Raises RequestError."""
     if "period" in given and len(given) > 1:
         raise _bad("Say either period, or since and until.")
     if "period" in given:
@@ -70,7 +70,7 @@ def interval_of(given: Mapping[str, str], now: datetime.datetime, zone: ZoneInfo
 
 
 def cut(found: Interval, zone: ZoneInfo) -> TableWindow:
-    """The window of an interval. Raises Refusal."""
+    """Return the window of an interval. Raises RequestError."""
     if (found.end - found.start).days > MOST_DAYS:
         raise _bad(f"A window is of {MOST_DAYS} days at most.")
     try:
@@ -80,7 +80,7 @@ def cut(found: Interval, zone: ZoneInfo) -> TableWindow:
 
 
 def during(piece: Piece) -> dict[str, Any]:
-    """A piece of a window as the graph's Period. A whole day is told as a day: a report of days has to know which."""
+    """Return a piece of a window as a Period of the graph. A whole day is given as a day: reports of days need it."""
     if piece.whole:
         return {"dates": {"from": piece.text, "to": piece.text}}
     return {"between": {"from": piece.interval.start.isoformat(), "until": piece.interval.end.isoformat()}}
@@ -93,7 +93,7 @@ def _frame(name: str, now: datetime.datetime, zone: ZoneInfo) -> Interval:
 
 
 def _of_document(said: Mapping[str, Any] | None, now: datetime.datetime, zone: ZoneInfo) -> Interval:
-    """The window of a document's own default. Raises Refusal."""
+    """Return the default window of a document. Raises RequestError."""
     if not said:
         return interval.resolve(SentFrame.TODAY, now, zone)
     if said.get("frame"):

@@ -15,16 +15,17 @@ import httpx
 
 from resolvers.caller import Caller
 from schema import graph
-from server.app import create_app
 from server.auth.authenticator import Authenticator
 from server.auth.keys import KeyFile, Keys
+from server.execution.operation import Operation
 from server.gateway import Gateway
-from server.http.operation import Operation
-from server.settings.settings import LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 from tests.oracle.business import ADMIN, AGENT_OF_GROUP, NORTH, NOW, ZONES, build
 from tests.oracle.documents import FOCUS
 from tests.oracle.evaluator import View
 from tests.oracle.upstreams import AGENT_TOKENS, TOKEN, System, Upstreams
+from tests.server.application import application
 from tests.server.serving import serving
 
 # Callers who see all groups, some groups, one group, and a group that does not exist.
@@ -186,11 +187,11 @@ class Stands:
                 gateway.cache._now = lambda: NOW
                 yield
 
-        app = create_app(
+        app = application(
             graph.schema,
             context,
             lifespan=lifespan,
-            callers=Authenticator(keys=Keys(settings.keys_path)),
+            authenticator=Authenticator(keys=Keys(settings.keys_path)),
             leave=lambda session: session.close(),
             compiled=choice.compiled,
         )

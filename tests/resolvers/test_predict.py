@@ -13,7 +13,7 @@ from resolvers.prices import Prices
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from tests.graph import Graph
 from tests.queries.answers import Answer, saved
 from tests.resolvers.questions import Questions

@@ -23,7 +23,7 @@ from resolvers.caller import Caller
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from tests.upstream.redis_server import RedisServer
 from tests.upstream.server import Asked, Server, Told, serving
 from upstream.agents import Agent, Agents

@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.app import create_app
 from server.execution.saved import BrokenQuery, SavedQuery
 from server.http.readiness import Readiness
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 
 
@@ -28,7 +28,7 @@ def test_paths() -> None:
         events.append("closed")
 
     saved = [SavedQuery("Must", "What must be.", "query Must { must }")]
-    app = create_app(
+    app = application(
         house.schema,
         lambda operation: None,
         saved=saved,
@@ -52,7 +52,7 @@ def test_paths() -> None:
 
 
 def test_not_ready() -> None:
-    app = create_app(house.schema, lambda operation: None, readiness=Readiness({"GameHub": broken}))
+    app = application(house.schema, lambda operation: None, readiness=Readiness({"GameHub": broken}))
     with serving(app) as address:
         ready = httpx.get(f"{address}/readyz", trust_env=False)
         assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
@@ -61,6 +61,6 @@ def test_not_ready() -> None:
 
 def test_a_broken_saved_query_is_found_at_the_start() -> None:
     with pytest.raises(BrokenQuery, match=r"queries/none.graphql, line 1: Cannot query field 'none'"):
-        create_app(
+        application(
             house.schema, lambda _: None, saved=[SavedQuery("A", "", "query A { none }", {}, Path("none.graphql"))]
         )

@@ -8,9 +8,11 @@ import pytest
 
 from resolvers.caller import Caller
 from resolvers.session import Session
+from server.execution.operation import Operation
 from server.gateway import Gateway
-from server.http.operation import Operation
-from server.settings.settings import NAMES, LiveSettings, load
+from server.settings.live import LiveSettings
+from server.settings.reading import load
+from server.settings.settings import NAMES
 from upstream.call import Call
 from upstream.errors import Unavailable
 from upstream.reports.table import GAME_LOGS, GROUPS

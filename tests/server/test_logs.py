@@ -11,7 +11,7 @@ CODE = """
 import logging, sys, structlog
 from server import logs
 logs.set_up("info", sys.argv[1])
-logs.TOLD.set({"request": "abc"})
+logs.LOG_CONTEXT.set({"request": "abc"})
 log = structlog.get_logger("a")
 log.info("event", number=1)
 log.debug("unseen")

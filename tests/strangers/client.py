@@ -14,7 +14,7 @@ from resolvers.caller import EVERYONE, Caller
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor, Outcome
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from tests.strangers.stranger import MADRID, Stranger
 from tests.strangers.upstreams import connect
 from tests.strangers.world import NOW

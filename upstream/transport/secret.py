@@ -1,11 +1,9 @@
-"""Read a token that may change at any moment (C3), and remove every token from what is stored or shown (C2)."""
+"""A token that may change at any moment (C3), and the removal of every token from what is kept or shown (C2)."""
 
 import contextlib
 import json
 import logging
-import os
 import re
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -13,52 +11,54 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from upstream.transport.watched import Watched
+
 MASK = "***"
-# The place of a token in a request, for values that were never read here.
+# Where a token stands in a request, for values that were never read here.
 _PLACES = re.compile(r"""(api_token=)[^&\s"'\\<>]+|("?agent_token"?\s*[:=]\s*"?)[^",&\s}]+""")
 _PLACES_BYTES = re.compile(_PLACES.pattern.encode())
 _REMEMBERED = 32
-# A file that was written this recently (in nanoseconds) may have been written again without a later time.
-_TICK = 50_000_000
 
 
 class SecretMissing(Exception):
-    """Say that there is no token. The message names the source, never a value."""
+    """There is no token; the message names the source, never a value."""
 
 
 class File:
-    """Hold the text of a file, read again when the file has changed: its time, size or inode (mounted secrets swap it).
+    """The text of a file, read again whenever the file has changed.
 
-    If the file cannot be read or is empty, as during a replacement, the last text stays.
+    If the file cannot be read or is empty, as while it is replaced, the last text stays.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._seen: tuple[int, int, int] | None = None
-        self._text: str | None = None
+        self._text = ""
+        self._watched: Watched[str] | None = None
 
     def read(self, fresh: bool = False) -> str:
-        """Return the text without surrounding blanks. `fresh` always reads the file. Raise SecretMissing."""
-        try:
-            stat = os.stat(self.path)
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            recent = time.time_ns() - stat.st_mtime_ns < _TICK
-            if fresh or recent or seen != self._seen or self._text is None:
-                text = self.path.read_text(encoding="utf-8").strip()
-                self._text = text or self._text or ""
-                self._seen = seen
-        except (OSError, UnicodeError):
-            if self._text is None:
+        """Return the text without surrounding blanks. Raises SecretMissing.
+
+        `fresh` reads the file even if it looks unchanged.
+        """
+        if self._watched is None:
+            try:
+                self._watched = Watched(self.path, self._read, quiet=True)
+            except (OSError, UnicodeError):
                 raise SecretMissing(f"the file {self.path} cannot be read") from None
-        assert self._text is not None
+        elif fresh:
+            self._watched.renew()
+        return self._watched.value
+
+    def _read(self, path: Path) -> str:
+        self._text = path.read_text(encoding="utf-8").strip() or self._text
         return self._text
 
 
 class Secret:
-    """Hold a token from a literal, a file or a function. Its own text never shows the value.
+    """A token from a literal, a file or a function; it never shows its value in a text of its own.
 
-    A function is called for every request and must return at once. Former values are remembered for the redaction. A
-    file is read at once, so that its first value counts while the file cannot be read or contains no token.
+    A function is asked at every request and must return at once. Former values are remembered for the redaction. A file
+    is read at once, so that its first value counts while the file cannot be read or holds no token.
     """
 
     def __init__(self, source: str | Path | Callable[[], str]) -> None:
@@ -77,7 +77,7 @@ class Secret:
                 self.value()
 
     def value(self) -> str:
-        """Return the present token. Raise SecretMissing."""
+        """The token now. Raises SecretMissing."""
         return self._read(fresh=False)
 
     def renew(self, reading: int) -> None:
@@ -87,7 +87,7 @@ class Secret:
             self._read(fresh=True)
 
     def known(self) -> Iterable[str]:
-        """Return every value seen so far (the last few). A token that no call has needed yet is read now."""
+        """Every value seen so far (the last few of them); a token that no call needed yet is looked at now."""
         if not self._known:
             with contextlib.suppress(SecretMissing):
                 self.value()
@@ -101,7 +101,7 @@ class Secret:
                 raise
             return self.current
         except (OSError, ValueError):
-            # Its text may contain a part of the secret.
+            # Its text may hold a part of what was read.
             raise SecretMissing("the token cannot be read") from None
         self.current = value
         if value not in self._known:
@@ -121,19 +121,19 @@ def _token(value: str) -> str:
 
 
 class Redactor:
-    """Remove every known token from texts, in each form that a request or an answer may use."""
+    """Takes every known token out of texts, in each way of writing that a request or an answer may use."""
 
     def __init__(self, known: Callable[[], Iterable[str]]) -> None:
         self._known = known
 
     def text(self, text: str) -> str:
-        """Return the text without tokens."""
+        """The text without tokens."""
         for form in self._forms():
             text = text.replace(form, MASK)
         return _PLACES.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
 
     def value(self, value: Any) -> Any:
-        """Return any JSON-like value without tokens: also in texts inside it and in keys."""
+        """The same for any JSON-like value: texts inside it, keys included."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -143,16 +143,16 @@ class Redactor:
         return value
 
     def payload(self, payload: bytes, limit: int) -> bytes:
-        """Return the first `limit` bytes of a payload, without tokens. No token is cut in half."""
+        """The first `limit` bytes of a payload, without tokens: no token is cut in half to escape notice."""
         forms = [form.encode() for form in self._forms()]
         margin = max((len(form) for form in forms), default=0)
-        # More than `limit` bytes are redacted, so that the rest ends before any place where a token could be cut.
-        shortened = payload[: limit + margin]
-        whole = len(shortened) == len(payload)
+        # Enough is redacted that whatever is kept stands before the last place where a token could have been cut.
+        kept = payload[: limit + margin]
+        whole = len(kept) == len(payload)
         for form in forms:
-            shortened = shortened.replace(form, MASK.encode())
-        shortened = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), shortened)
-        return shortened[: limit if whole else min(limit, max(len(shortened) - margin, 0))]
+            kept = kept.replace(form, MASK.encode())
+        kept = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), kept)
+        return kept[: limit if whole else min(limit, max(len(kept) - margin, 0))]
 
     def _forms(self) -> list[str]:
         forms = set()
@@ -177,7 +177,7 @@ _CHATTY = (
 
 
 class _Quiet(logging.Filter):
-    """Redact the log lines of HTTP libraries: httpx writes whole URLs at INFO."""
+    """Redacts what HTTP libraries log of their own accord: httpx writes whole URLs at INFO."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
@@ -193,7 +193,7 @@ _QUIET = _Quiet()
 
 
 def quieten(redactor: Redactor) -> None:
-    """Redact the log lines of the HTTP libraries with `redactor`, as long as it lives."""
+    """Have the log lines of the HTTP libraries redacted by `redactor`, for as long as it lives."""
     _REDACTORS.add(redactor)
     for name in _CHATTY:
         logging.getLogger(name).addFilter(_QUIET)

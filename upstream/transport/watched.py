@@ -1,4 +1,4 @@
-"""Watch files that may change at any moment, and read their value again when one of them has changed."""
+"""Files that change while the process runs. Their value is read again when one of them has changed."""
 
 import os
 import time
@@ -10,8 +10,8 @@ import structlog
 
 T = TypeVar("T")
 
-# A file that was written this recently (in nanoseconds) may be written again without a later time: clocks of file
-# systems tick.
+# A file that was written this recently (in nanoseconds) may be written again with the same time: the clock of a file
+# system has coarse ticks.
 TICK = 50_000_000
 
 log = structlog.get_logger(__name__)
@@ -20,18 +20,25 @@ Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Watched(Generic[T]):
-    """Hold the present value of a file, or of several files that belong together.
+    """The current value of a file, or of several files that belong together.
 
-    If a change cannot be used, this is logged once, and the last good value stays: a file is often half written, or
-    missing during a replacement. `read` gets the first file and raises ValueError or OSError, whose texts contain no
-    secret.
+    If a changed file cannot be used, the last good value stays: files are often half written, or missing for a moment
+    while they are replaced. This is logged once per change, unless `quiet`. `read` takes the first file and raises
+    ValueError or OSError; their texts must not contain a secret.
     """
 
     def __init__(
-        self, path: Path, read: Callable[[Path], T], first: T | None = None, *, others: tuple[Path, ...] = ()
+        self,
+        path: Path,
+        read: Callable[[Path], T],
+        first: T | None = None,
+        *,
+        others: tuple[Path, ...] = (),
+        quiet: bool = False,
     ) -> None:
         self.path = path
-        # Checked in every call: a `Path` would take longer than the check itself.
+        self._quiet = quiet
+        # Texts, because `stat` of a `Path` takes longer, and every call does it.
         self._names = tuple(str(each) for each in (path, *others))
         self._read = read
         self._stamp = self._look()
@@ -39,13 +46,20 @@ class Watched(Generic[T]):
 
     @property
     def value(self) -> T:
+        """The value now. Reads the files again if they have changed."""
         stamp = self._look()
         if stamp is not None and (stamp != self._stamp or time.time_ns() - max(stamp)[0] < TICK):
             self._renew(stamp)
         return self._value
 
+    def renew(self) -> None:
+        """Read the files again, even if they look unchanged."""
+        stamp = self._look()
+        if stamp is not None:
+            self._renew(stamp)
+
     def _renew(self, stamp: Stamp) -> None:
-        known = stamp == self._stamp
+        known = self._quiet or stamp == self._stamp
         self._stamp = stamp
         try:
             self._value = self._read(self.path)
@@ -62,7 +76,7 @@ class Watched(Generic[T]):
         return ", ".join(dict.fromkeys(self._names))
 
     def _look(self) -> Stamp | None:
-        """Return values that change when the file does, or the link to it (as with secrets in Kubernetes)."""
+        """Return a stamp that changes whenever a file changes, or the link to it (Kubernetes links mounted secrets)."""
         try:
             if len(self._names) == 1:
                 seen = os.stat(self._names[0])

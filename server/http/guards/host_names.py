@@ -1,4 +1,4 @@
-"""Names and addresses of hosts, as the header `Host` and the settings write them."""
+"""Names and addresses of hosts, in the header `Host` and in the settings."""
 
 import ipaddress
 import re
@@ -8,13 +8,13 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{0,5})?", re.A
 
 
 def name_of(header: str) -> str | None:
-    """Return the name or address of a `Host` in small letters, without port and brackets; None for no such thing."""
+    """Return the name or address of a `Host` in lower case, without port and brackets; None if it is invalid."""
     found = _HOST.fullmatch(header.strip())
     return None if found is None else plain(found[1])
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a name or an address is that of this machine."""
+    """Return whether a name or an address means this machine."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -22,5 +22,5 @@ def is_loopback(host: str) -> bool:
 
 
 def plain(host: str) -> str:
-    """Return a name or an address in small letters, without brackets and without a dot at its end."""
+    """Return a name or an address in lower case, without brackets and without a final dot."""
     return host.strip("[]").rstrip(".").lower()

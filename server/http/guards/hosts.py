@@ -1,7 +1,7 @@
-"""The header `Host`: which names this server answers to, so that no page can read it through DNS rebinding.
+"""Check the header `Host`, so that no page can read this server through DNS rebinding.
 
-A page of `evil.example` can make its own name stand for 127.0.0.1, and then asks this server as if it were its own. The
-browser still sends `Host: evil.example`. So a server that needs no credential answers to names it knows alone.
+A page of `evil.example` can point its own name to 127.0.0.1 and then call this server as its own. The browser still
+sends `Host: evil.example`. So a server without credentials answers only to names that it knows.
 """
 
 import re
@@ -9,39 +9,39 @@ from collections.abc import Collection
 
 from starlette.types import Message, Scope, Send
 
-from server.http.guards.guards import GuardRefused
 from server.http.guards.host_names import is_loopback, name_of, plain
+from server.http.request_error import RequestError
 
-# So many good values of the header are remembered.
+# The number of accepted values that are remembered.
 _MOST_KNOWN = 100
 _ORIGIN = re.compile(rb"[A-Za-z]+://[^/]*(?=/)")
 
 
 class Hosts:
-    """A guard of the header. `allowed` are names in small letters beside loopback and the bound address; None: any."""
+    """The guard. `allowed` are lower-case names in addition to loopback and the bound address; None allows any name."""
 
     def __init__(self, allowed: Collection[str] | None) -> None:
         self._allowed = allowed
         self._good: set[tuple[str | None, bytes]] = set()
 
-    def __call__(self, scope: Scope) -> GuardRefused | None:
-        """Return the refusal of a request; None if this server answers to its `Host`."""
+    def __call__(self, scope: Scope) -> RequestError | None:
+        """Return the error for a request; None if this server answers to its `Host`."""
         for name, value in scope["headers"]:
             if name == b"host":
                 bound = scope.get("server")
                 address = None if bound is None else bound[0]
-                # A client says the same in each request.
+                # A client sends the same value in each request.
                 return None if (address, value) in self._good else self._looked_at(address, value)
         return None  # HTTP/1.0 has requests without it, which no browser sends
 
-    def _looked_at(self, address: str | None, given: bytes) -> GuardRefused | None:
+    def _looked_at(self, address: str | None, given: bytes) -> RequestError | None:
         host = name_of(given.decode("latin-1"))
         if host is None:
-            return GuardRefused(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
+            return RequestError(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
         known = self._allowed is None or host in self._allowed or is_loopback(host)
         if not known and (address is None or host != plain(str(address))):
             message = "This server does not answer to that Host: add it to ALLOWED_HOSTS, or set AUTH=required."
-            return GuardRefused(421, "MISDIRECTED_REQUEST", message)
+            return RequestError(421, "MISDIRECTED_REQUEST", message)
         if len(self._good) >= _MOST_KNOWN:
             self._good.clear()
         self._good.add((address, given))
@@ -49,7 +49,7 @@ class Hosts:
 
 
 def relative(send: Send) -> Send:
-    """Send redirects without scheme and host: a client stays where it asked, whatever it said in `Host`."""
+    """Send redirects without scheme and host, so that `Host` never decides where a client goes."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start" and 300 <= message["status"] < 400:

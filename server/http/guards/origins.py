@@ -1,10 +1,9 @@
-"""Pages of other origins: which may ask this graph (CORS), and that no other can make a browser ask it (CSRF).
+"""Pages of other origins: allow some of them (CORS), and protect against all others (CSRF).
 
-A browser asks first (a preflight) before a page may send JSON or a header of its own to another origin, and the answer
-is no for every origin that `CORS_ORIGINS` does not list. A POST is JSON here, so that covers it. A GET needs no
-preflight, and takes along what the browser holds: a name and a password, say. It changes nothing here and its answer
-stays hidden from the page, yet it costs. So a query by GET that a browser says comes from another site needs a header
-that forces a preflight.
+A browser sends a preflight request before a page may send JSON or its own headers to another origin. The server
+refuses it for every origin that `CORS_ORIGINS` does not list. This covers POST, which is always JSON here. A GET needs
+no preflight and carries the stored credentials of the browser. It changes nothing, and the page cannot read the answer,
+but it costs work. So a query by GET from another site needs a header that forces a preflight.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,11 @@ from starlette.types import Scope
 
 from server.auth import links
 from server.execution.request_options import EXPLAIN, MAX_CALLS, TRACE
-from server.http.guards.guards import GuardRefused
 from server.http.negotiation import wants_page
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 
-# Any of these says that the browser has asked first. The later ones are those of widespread clients.
+# Each of these proves a preflight. The later ones belong to widespread clients.
 PREFLIGHT = (EXPLAIN, MAX_CALLS, TRACE, "GraphQL-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name")
 ALLOWED = (
     "Authorization",
@@ -31,7 +29,7 @@ ALLOWED = (
     "Pragma",
     "X-Api-Key",
     "X-Request-Id",
-    # Of widespread clients and of tracing.
+    # Headers of widespread clients and of tracing.
     "Apollographql-Client-Name",
     "Apollographql-Client-Version",
     "Baggage",
@@ -40,7 +38,7 @@ ALLOWED = (
     "Tracestate",
     *PREFLIGHT,
 )
-TOLD = (
+EXPOSED = (
     "Age",
     "ETag",
     "X-Request-Id",
@@ -54,9 +52,9 @@ REMEMBERED_SECONDS = 600
 
 
 def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware]:
-    """What lets pages of these origins ask, if there are any, without cookies or passwords of the browser's.
+    """Return the CORS middleware for these origins, if there are any. It allows no stored credentials of the browser.
 
-    `headers` are those that such pages may send beside the usual ones.
+    `headers` are headers that such pages may send in addition to the usual ones.
     """
     if not origins:
         return []
@@ -66,12 +64,14 @@ def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware
             allow_origins=origins,
             allow_methods=["GET", "POST"],
             allow_headers=[*ALLOWED, *headers],
-            expose_headers=TOLD,
+            expose_headers=EXPOSED,
             max_age=REMEMBERED_SECONDS,
         )
     ]
 
 
+# The request headers that decide.
+_VARY = "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"
 # Paths that have neither data nor effects, or (`/graphql`) a check of their own.
 _FREE = frozenset({"/", "/graphql", "/healthz"})
 # Pages, and below them only the pages of single tables.
@@ -79,20 +79,20 @@ _PAGES = frozenset({"/tables", "/reconcile"})
 
 
 class Origins:
-    """A guard against what a page of another site makes a browser send.
+    """The guard against requests that a page of another site causes.
 
-    It guards every path with data or effects. A person who follows a link to a page, or a signed link, is let through.
+    It covers every path with data or effects. It allows a person to follow a link to a page, or a signed link.
     """
 
     def __init__(self, origins: Sequence[str]) -> None:
         self._origins = origins
 
-    def __call__(self, scope: Scope) -> GuardRefused | None:
-        """Return the refusal of a request; None if no foreign page has caused it, or its origin is allowed."""
+    def __call__(self, scope: Scope) -> RequestError | None:
+        """Return the error for a request; None if no foreign page caused it, or its origin is allowed."""
         if scope["path"] in _FREE or not self._foreign(scope):
             return None
         message = "A page of another site may not ask for this, unless CORS_ORIGINS lists its origin."
-        return GuardRefused(403, "CROSS_SITE", message, "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest")
+        return RequestError(403, "CROSS_SITE", message, {"Vary": _VARY})
 
     def _foreign(self, scope: Scope) -> bool:
         headers = RequestHeaders.of(scope)
@@ -102,10 +102,10 @@ class Origins:
 
 
 def _followed(scope: Scope, headers: Mapping[str, str]) -> bool:
-    """Return whether a person has followed a link to a page, or a signed link."""
+    """Return whether a person followed a link to a page, or a signed link."""
     if scope["method"] != "GET" or headers.get("sec-fetch-mode", "").strip().lower() != "navigate":
         return False
-    if headers.get("sec-fetch-dest", "document").strip().lower() != "document":  # a frame, say
+    if headers.get("sec-fetch-dest", "document").strip().lower() != "document":  # for example a frame
         return False
     if links.is_link(scope["query_string"]):
         return True
@@ -115,7 +115,7 @@ def _followed(scope: Scope, headers: Mapping[str, str]) -> bool:
 
 
 def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
-    """Refuse a GET that a page of another site has made a browser send."""
+    """Refuse a GET that a page of another site has caused."""
     origin = headers.get("origin")
     if origin in origins or any(name.lower() in headers for name in PREFLIGHT):
         return
@@ -124,7 +124,7 @@ def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
     site = headers.get("sec-fetch-site")
     if site is not None:
         foreign = site.strip().lower() not in ("same-origin", "none")
-    else:  # an older browser, or none
+    else:  # an old browser, or another client
         foreign = origin is not None and _host(origin) != headers.get("host", "").lower()
     if foreign:
         raise RequestError(

@@ -13,7 +13,7 @@ import pytest
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from tests.served import served
 from tests.stand import NOON, Sandbox
 from upstream.client import GameHubConfig, Upstream

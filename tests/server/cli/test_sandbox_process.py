@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from server.cli.sandbox_process import SandboxFailed, SandboxProcess
-from server.settings.settings import load
+from server.settings.reading import load
 
 
 def alive(pid: int) -> bool:

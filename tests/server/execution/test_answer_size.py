@@ -11,12 +11,12 @@ import pytest
 from resolvers.session import Session
 from schema.graph import schema
 from schema.mapping.entity import Entity
-from server.app import create_app
 from server.execution.execution import Executor
 from server.execution.limits import ORDINARY
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from server.settings.settings import Settings
 from tests.graph import Graph
+from tests.server.application import application
 from tests.server.serving import serving
 from tests.stand import Sandbox
 
@@ -181,7 +181,7 @@ async def test_bytes_are_counted_while_they_are_written(crowd: Sandbox, compiled
     wide += " } }"
     limits = replace(ORDINARY, answer_bytes=1 << 20)
     async with Graph(crowd) as graph:
-        app = create_app(
+        app = application(
             schema,
             lambda operation: Session(graph.upstream, graph.zone, now=graph.now),
             limits=limits,
@@ -211,7 +211,7 @@ async def test_an_answer_in_pieces_is_one_answer(crowd: Sandbox) -> None:
     found = []
     async with Graph(crowd) as graph:
         for compiled in (True, False):
-            app = create_app(
+            app = application(
                 schema, lambda operation: Session(graph.upstream, graph.zone, now=graph.now), compiled=compiled
             )
             with serving(app) as address:
@@ -233,7 +233,7 @@ async def test_the_probe_is_answered_while_a_large_answer_is_made(crowd: Sandbox
     """An answer of some ten thousand nodes leaves turns of the event loop to others, at every level."""
     large = "{users(first:1000){nodes{group{users(first:30){nodes{id username externalId nodeId}}}}}}"
     async with Graph(crowd) as graph:
-        app = create_app(
+        app = application(
             schema, lambda operation: Session(graph.upstream, graph.zone, now=graph.now), compiled=compiled
         )
         with serving(app) as address:

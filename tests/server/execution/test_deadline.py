@@ -9,10 +9,11 @@ import pytest
 
 from resolvers.session import Session
 from schema import graph
-from server.app import create_app
 from server.execution.limits import ORDINARY
 from server.gateway import Gateway
-from server.settings.settings import NAMES, LiveSettings, Settings
+from server.settings.live import LiveSettings
+from server.settings.settings import NAMES, Settings
+from tests.server.application import application
 from tests.server.serving import serving
 from tests.stand import Sandbox
 
@@ -32,7 +33,7 @@ async def test_what_is_at_hand_is_answered(sandbox: Sandbox, tmp_path: Path, mon
         error_journal=tmp_path / "errors.sqlite",
     )
     gateway = Gateway(LiveSettings(settings, env_file=None))
-    app = create_app(
+    app = application(
         graph.schema, gateway.session, lifespan=gateway.open, leave=Session.close, limits=replace(ORDINARY, seconds=1.5)
     )
     with serving(app) as address:

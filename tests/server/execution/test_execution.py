@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from schema.graph import schema
 from server.execution.execution import MOST_PLANS, Executor
 from server.execution.limits import Limits
+from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
-from server.http.operation import Operation
 from tests.server import house
 from upstream.resilience.queue import ASKER, Asker
 
@@ -60,7 +60,7 @@ class Plan:
 
     calls = rows = 0
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {"calls": 0}
 
 
@@ -76,11 +76,11 @@ async def test_few_plans_are_made_at_a_time_and_callers_take_turns() -> None:
         now -= 1
         return Plan()
 
-    executor = Executor(house.schema, lambda operation: house.Visits(), foresee=foresee)  # type: ignore[arg-type]
+    executor = Executor(house.schema, lambda operation: house.Visits(), foresee=foresee)
 
     async def explain(name: str) -> None:
         ASKER.set(Asker(name))
-        outcome = await executor.run(Operation("{ price }", asked=RequestOptions(explain=True)))
+        outcome = await executor.run(Operation("{ price }", options=RequestOptions(explain=True)))
         assert outcome.extensions == {"explain": {"calls": 0}}
         order.append(name)
 

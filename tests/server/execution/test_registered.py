@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server.app import create_app
 from server.execution.registered import RegisteredDocuments, by_hash, read_folder
 from server.execution.saved import BrokenQuery
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 
 KNOWN = "# What must be.\nquery Must { room { name } }\n"
@@ -28,7 +28,7 @@ def only(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="module")
 def client(only: bool) -> Iterator[httpx.Client]:
     registered = RegisteredDocuments({**by_hash([KNOWN]), "compiled-7": "query B { double(number: 2) }"}, only=only)
-    app = create_app(house.schema, lambda operation: None, registered=registered)
+    app = application(house.schema, lambda operation: None, registered=registered)
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         yield client
 
@@ -87,7 +87,7 @@ def test_a_folder(tmp_path: Path) -> None:
     other = sha256(OTHER.encode()).hexdigest()
     assert read_folder(tmp_path) == {HASH: KNOWN, "7": OTHER, other: OTHER}
     with pytest.raises(BrokenQuery, match=r"cannot run: .*none"):
-        create_app(house.schema, lambda operation: None, registered=RegisteredDocuments(by_hash(["{ none }"])))
+        application(house.schema, lambda operation: None, registered=RegisteredDocuments(by_hash(["{ none }"])))
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(BrokenQuery, match="documents by id"):
         read_folder(tmp_path)

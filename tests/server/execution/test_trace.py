@@ -12,8 +12,8 @@ import pytest
 
 from resolvers.session import Session
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
 from server.execution.trace import finish
-from server.http.operation import Operation
 from tests.queries.answers import Answer, saved
 from tests.served import served
 from tests.stand import Sandbox

@@ -11,7 +11,7 @@ from resolvers.session import Session
 from schema.graph import schema
 from server.execution.documents import Documents
 from server.execution.execution import Executor
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from tests.graph import Graph
 from tests.stand import Sandbox
 

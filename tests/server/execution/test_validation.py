@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from schema import graph
-from server.app import create_app
 from server.execution.documents import prepare
 from server.execution.limits import ORDINARY
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 
 CLOSED = replace(ORDINARY, introspection=False)
@@ -51,7 +51,7 @@ def test_suggestions_off_in_variables() -> None:
         "variables": {"s": {"start": "a", "dais": 1}},
     }
     for limits, suggested in ((ORDINARY, True), (CLOSED, False)):
-        with serving(create_app(house.schema, lambda operation: None, limits=limits)) as address:
+        with serving(application(house.schema, lambda operation: None, limits=limits)) as address:
             told = httpx.post(f"{address}/graphql", json=asked, trust_env=False).json()
         assert "dais" in told["errors"][0]["message"]
         assert ("Did you mean" in told["errors"][0]["message"]) is suggested

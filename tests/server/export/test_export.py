@@ -21,8 +21,8 @@ import pytest
 from distributed import LocalCluster
 
 from server.execution.execution import Outcome
+from server.execution.operation import Operation
 from server.export.export import Manifest, WrongExport, export, form_of, missing
-from server.http.operation import Operation
 from server.tables.reading import TableFailed
 from server.tables.table import Tables
 from server.tables.window import TableWindow, window_of
@@ -53,7 +53,7 @@ class Lending:
         if day == self.broken:
             return Outcome(errors=[{"message": "Closed.", "extensions": {"code": "UPSTREAM_ERROR"}}])
         self.days.append(day)
-        self.demanded.add(operation.asked.not_before)
+        self.demanded.add(operation.options.not_before)
         rows = {"loans": [{"id": day, "price": f"{int(day[-2:])}.50"}]}
         return Outcome(rows, readings=self.readings)
 

@@ -13,12 +13,12 @@ from starlette.routing import Route
 
 from server.http import access_log as access
 from server.http.access_log import HEADER, AccessLog
-from server.logs import TOLD
+from server.logs import LOG_CONTEXT
 from tests.server.serving import serving
 
 
 async def well(request: Request) -> Response:
-    return Response(TOLD.get()["request"])
+    return Response(LOG_CONTEXT.get()["request"])
 
 
 async def ill(request: Request) -> Response:
@@ -31,7 +31,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     class Log:
         def info(self, event: str, **values: Any) -> None:
-            lines.append({"event": event, **values, **TOLD.get()})
+            lines.append({"event": event, **values, **LOG_CONTEXT.get()})
 
         debug = exception = info
 

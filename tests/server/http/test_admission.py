@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.app import create_app
 from tests.graph import NOON
 from tests.served import launched
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 from tests.stand import Sandbox
 
@@ -19,7 +19,7 @@ SLOW = {"query": "{ slow(seconds: 0.4) }"}
 
 async def test_the_next_one_is_told_to_come_back() -> None:
     visits = house.Visits()
-    app = create_app(house.schema, lambda operation: visits, most_running=2, most_waiting=1)
+    app = application(house.schema, lambda operation: visits, most_running=2, most_waiting=1)
     with serving(app) as address:
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=10) as client:
             running = []
@@ -39,7 +39,7 @@ async def test_the_next_one_is_told_to_come_back() -> None:
 
 async def test_one_who_fills_the_waiting_room_does_not_keep_others_out() -> None:
     """Callers go by their address in the open house."""
-    app = create_app(house.schema, lambda operation: house.Visits(), most_running=1, most_waiting=2)
+    app = application(house.schema, lambda operation: house.Visits(), most_running=1, most_waiting=2)
     with serving(app) as address:
         there = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
         async with (
@@ -57,7 +57,7 @@ async def test_one_who_fills_the_waiting_room_does_not_keep_others_out() -> None
 
 
 async def test_a_crowd_is_answered_or_refused() -> None:
-    app = create_app(house.schema, lambda operation: house.Visits(), most_running=5, most_waiting=5)
+    app = application(house.schema, lambda operation: house.Visits(), most_running=5, most_waiting=5)
     with serving(app) as address:
         limits = httpx.Limits(max_connections=100)
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=limits) as client:

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from server.app import create_app
 from server.execution.limits import Limits
 from server.http.writing import encode
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 
 JSON = {"Accept": "application/json"}
@@ -27,7 +27,7 @@ visits = house.Visits()
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving(create_app(house.schema, lambda operation: visits, limits=Limits(body_bytes=10_000))) as address:
+    with serving(application(house.schema, lambda operation: visits, limits=Limits(body_bytes=10_000))) as address:
         yield f"{address}/graphql"
 
 
@@ -119,7 +119,7 @@ def test_a_fault_outside_the_fields() -> None:
     def context(operation: object) -> object:
         raise RuntimeError("secret-of-the-house")
 
-    with serving(create_app(house.schema, context)) as address:
+    with serving(application(house.schema, context)) as address:
         for headers in (JSON, RESPONSE_JSON):
             answer = httpx.post(f"{address}/graphql", json={"query": "{ must }"}, headers=headers, trust_env=False)
             assert (answer.status_code, code(answer)) == (500, "INTERNAL_SERVER_ERROR")
@@ -217,7 +217,7 @@ async def test_a_client_that_goes_away_ends_its_own_work_alone(address: str) -> 
 
 def test_an_operation_ends_with_its_time() -> None:
     visits = house.Visits()
-    with serving(create_app(house.schema, lambda operation: visits, limits=Limits(seconds=0.3))) as address:
+    with serving(application(house.schema, lambda operation: visits, limits=Limits(seconds=0.3))) as address:
         for headers in (JSON, RESPONSE_JSON):
             asked = {"query": "{ slow(seconds: 30) }"}
             answer = httpx.post(f"{address}/graphql", json=asked, headers=headers, trust_env=False)
@@ -236,6 +236,6 @@ def test_later_work_may_add_extensions() -> None:
     def finish(operation: Any, context: Any, outcome: Any) -> None:
         outcome.extensions["trace"] = {"calls": 0}
 
-    with serving(create_app(house.schema, lambda operation: visits, finish=finish)) as address:
+    with serving(application(house.schema, lambda operation: visits, finish=finish)) as address:
         answer = httpx.post(f"{address}/graphql", json={"query": "{ room { name } }"}, trust_env=False)
     assert answer.json() == {"data": {"room": {"name": "hall"}}, "extensions": {"trace": {"calls": 0}}}

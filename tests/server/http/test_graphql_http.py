@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server.app import create_app
 from tests.requirements import require
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 
 AUDITS = Path(__file__).parent / "audits"
@@ -30,7 +30,7 @@ def audits(request: pytest.FixtureRequest) -> Path:
 
 
 def test_audits(audits: Path) -> None:
-    with serving(create_app(house.schema, lambda operation: house.Visits())) as address:
+    with serving(application(house.schema, lambda operation: house.Visits())) as address:
         ran = subprocess.run(
             [require("node"), "run.mjs", f"{address}/graphql"],
             cwd=audits, check=True, capture_output=True, text=True, timeout=60,

@@ -25,7 +25,8 @@ from starlette.routing import Route
 from server.auth.jwks import KeySet, NoKeys
 from server.execution.limits import ClientTimeouts
 from server.http.certificate import certified
-from server.settings.settings import NAMES, Settings, WrongSettings, load
+from server.settings.reading import WrongSettings, load
+from server.settings.settings import NAMES, Settings
 from tests.served import served
 from tests.server.auth.echo import Issuer, issuing
 from tests.server.serving import serving

@@ -17,8 +17,8 @@ from strawberry.schema.config import StrawberryConfig
 from schema.graph import ROWS
 from schema.mapping.columns import SELECTED_BY
 from schema.scalars import SCALARS, Decimal
-from server.app import create_app
 from server.tables.setup import TablesConfig
+from tests.server.application import application
 from tests.server.odata.filters import FIRST, Filters, Row, rows_of
 from tests.server.serving import serving
 from tests.server.tables.conftest import saved
@@ -97,11 +97,11 @@ query Nameless($during: Period = { frame: "TODAY" }) { visits(during: $during) @
 @contextmanager
 def diary(folder: Path, seed: int = 1) -> Iterator[tuple[httpx.Client, Diary]]:
     kept = Diary(rows_of(ZONE, random.Random(seed), 250, DAYS))
-    app = create_app(
+    app = application(
         SCHEMA,
         lambda operation: kept,
         saved=[saved(text) for text in (VISITS, PLANS, NAMELESS)],
-        setup=TablesConfig(now=lambda: NOW, zone=ZONE, spool_dir=folder),
+        tables=TablesConfig(now=lambda: NOW, zone=ZONE, spool_dir=folder),
     )
     with serving(app) as address, httpx.Client(base_url=f"{address}/odata", trust_env=False, timeout=60) as client:
         yield client, kept

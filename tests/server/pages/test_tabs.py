@@ -8,8 +8,8 @@ import pytest
 
 from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Executor
+from server.execution.operation import Operation
 from server.execution.saved import SavedQuery
-from server.http.operation import Operation
 from server.pages.tabs import Tabs
 from tests.server import house
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from server.auth.permissions import area
-from server.reconcile.page import CONTENT_SECURITY_POLICY
+from server.pages.reconcile import CONTENT_SECURITY_POLICY
 from server.reconcile.reconciliation import COMPARISONS
 from tests.served import launched
 from tests.server.browsing import chromium, watched

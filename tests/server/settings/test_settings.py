@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from server.execution.limits import ORDINARY, PATIENT
-from server.settings.settings import NAMES, LiveSettings, Settings, UserCodeFrom, WrongSettings, load, settings_table
+from server.settings.live import LiveSettings
+from server.settings.markdown import settings_table
+from server.settings.reading import WrongSettings, load
+from server.settings.settings import NAMES, Settings
+from server.settings.values import UserCodeFrom
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 # Fixed: it stands in the ids of tests, which must be the same in every worker of a run.

@@ -13,10 +13,10 @@ import httpx
 from resolvers.join import Join, MovementJoin
 from resolvers.session import Session
 from schema.graph import schema
-from server.app import create_app
+from server.execution.operation import Operation
 from server.execution.trace import finish
-from server.http.operation import Operation
 from server.tables.setup import TablesConfig
+from tests.server.application import application
 from tests.server.serving import serving
 from tests.server.tables.conftest import saved
 from tests.strangers.upstreams import connect
@@ -79,7 +79,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
             caller=operation.caller,
             now=clock(),
             whole=operation.whole,
-            not_before=operation.asked.oldest(clock()),
+            not_before=operation.options.oldest(clock()),
         )
 
     async def kept(calls: Sequence[Call], not_before: datetime.datetime | None) -> datetime.datetime | None:
@@ -94,7 +94,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
             loops.append(asyncio.get_running_loop())
             yield
 
-    app = create_app(
+    app = application(
         schema,
         session,
         saved=[saved(TOTALS), saved(MOVES)],
@@ -102,7 +102,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
         finish=finish,
         leave=Session.close,
         compiled=compiled,
-        setup=TablesConfig(
+        tables=TablesConfig(
             now=clock,
             spool_dir=folder,
             changed=lambda first, last: opened[0].changed_since(first, last),

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server.app import create_app
 from server.execution.saved import SavedQuery
 from server.tables.setup import TablesConfig
 from tests.served import served
+from tests.server.application import application
 from tests.server.serving import serving
 from tests.server.tables import library
 from tests.stand import Sandbox
@@ -45,11 +45,11 @@ class Library:
 def lending(folder: Path, **more: Any) -> Iterator[Library]:
     """The library, for as long as a `with` block lasts; its files are kept in the folder. `more` goes to its setup."""
     asked: list[Any] = []
-    app = create_app(
+    app = application(
         library.schema,
         lambda operation: asked,
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES, library.ONE, library.LOANS)],
-        setup=TablesConfig(now=lambda: NOW, spool_dir=folder, **more),
+        tables=TablesConfig(now=lambda: NOW, spool_dir=folder, **more),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
         yield Library(address, client, asked, folder)

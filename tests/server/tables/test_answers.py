@@ -14,7 +14,7 @@ import pytest
 
 from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Outcome
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from server.tables.answers import TableAnswers, TableRequest
 from server.tables.formats import FORMATS
 from server.tables.setup import TablesConfig

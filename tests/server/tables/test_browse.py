@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import expect
 
 from server.pages.bundle import MEDIA_TYPES
-from server.tables.browse import PAGE
+from server.pages.tables import PAGE
 from tests.served import served
 from tests.server.browsing import chromium, watched
 from tests.server.tables.conftest import Library, settings

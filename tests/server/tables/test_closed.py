@@ -10,10 +10,10 @@ import pytest
 
 from resolvers.session import Session
 from schema import graph
-from server.app import create_app
 from server.execution.limits import ORDINARY
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from server.tables.setup import TablesConfig
+from tests.server.application import application
 from tests.server.serving import serving
 from tests.server.tables import library
 from tests.server.tables.conftest import NOW, saved
@@ -24,11 +24,11 @@ NAMES = ("author_name", "byline_id", "grades", "Shelves", "price", "ids")
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    app = create_app(
+    app = application(
         library.schema,
         lambda operation: [],
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES)],
-        setup=TablesConfig(now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool")),
+        tables=TablesConfig(now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool")),
         limits=replace(ORDINARY, introspection=False),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
@@ -95,7 +95,7 @@ def test_errors_of_the_graph_name_nothing(compiled: bool) -> None:
         (ORDINARY, '"Grup"; it has Group, User,'),
         (replace(ORDINARY, introspection=False), '"Grup".'),
     ):
-        app = create_app(graph.schema, session, limits=limits, compiled=compiled)
+        app = application(graph.schema, session, limits=limits, compiled=compiled)
         with serving(app) as address:
             told = httpx.post(f"{address}/graphql", json=asked, trust_env=False).json()
         assert says in told["errors"][0]["message"]

@@ -18,8 +18,9 @@ import strawberry
 
 from schema.graph import ROWS
 from server.tables.arrow import record_batch, slices
-from server.tables.formats import FORMATS, FormatLimit
+from server.tables.formats import FORMATS
 from server.tables.table import Tables
+from server.tables.writers.workbook import FormatLimit
 from tests.server.tables.conftest import saved
 
 UTC = datetime.UTC

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from server.execution.execution import Outcome
-from server.http.operation import Operation
+from server.execution.operation import Operation
 from server.tables.reading import BATCH_ROWS, TableFailed, batches
 from server.tables.table import Tables
 from server.tables.window import TableWindow, window_of

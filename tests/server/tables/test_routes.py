@@ -74,11 +74,11 @@ def test_pyarrow_is_imported_when_the_first_table_is_asked_for_and_pandas_never(
     code = """
 import sys, threading
 import httpx
-from server.app import create_app
+from tests.server.application import application
 from tests.server.tables import library
 from tests.server.tables.conftest import saved
 from tests.server.serving import serving
-with serving(create_app(library.schema, lambda _: None, saved=[saved(library.BOOKS)])) as address:
+with serving(application(library.schema, lambda _: None, saved=[saved(library.BOOKS)])) as address:
     assert httpx.get(address + "/healthz", trust_env=False).status_code == 200
     assert "pyarrow" not in sys.modules
     for form in ("csv", "ndjson", "json", "parquet", "arrow"):

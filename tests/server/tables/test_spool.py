@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from server.http.freshness import Freshness
+from server.execution.freshness import Freshness
 from server.tables import spool as spool_module
 from server.tables.folders import PREFIX
 from server.tables.setup import TablesConfig
@@ -270,8 +270,8 @@ def test_the_folders_of_dead_servers_go_and_those_of_living_ones_stay(tmp_path: 
     code = """
 import sys
 from pathlib import Path
-from server.tables.folders import Held
-held = Held(Path(sys.argv[1]))
+from server.tables.folders import FolderLock
+held = FolderLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
 """

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from server.app import create_app
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 
 FRIEND = "https://bi.example.com"
@@ -14,7 +14,7 @@ FRIEND = "https://bi.example.com"
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    app = create_app(house.schema, lambda operation: None, origins=[FRIEND])
+    app = application(house.schema, lambda operation: None, origins=[FRIEND])
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         yield client
 
@@ -74,7 +74,7 @@ def test_headers_of_widespread_clients_are_allowed(client: httpx.Client) -> None
 
 
 def test_a_setting_adds_headers() -> None:
-    app = create_app(house.schema, lambda operation: None, origins=[FRIEND], origin_headers=["X-Team"])
+    app = application(house.schema, lambda operation: None, origins=[FRIEND], origin_headers=["X-Team"])
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         assert preflight(client, FRIEND, "x-team, content-type").status_code == 200
         assert preflight(client, FRIEND, "x-other").status_code == 400

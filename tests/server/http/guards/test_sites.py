@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from server.app import create_app
 from server.auth.authenticator import Authenticator
 from tests.server import house
+from tests.server.application import application
 from tests.server.serving import serving
 
 FRIEND = "https://bi.example.com"
@@ -21,7 +21,7 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    app = create_app(house.schema, lambda operation: None, origins=[FRIEND], callers=Authenticator())
+    app = application(house.schema, lambda operation: None, origins=[FRIEND], authenticator=Authenticator())
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         yield client
 

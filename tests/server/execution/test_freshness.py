@@ -2,7 +2,7 @@
 
 import datetime
 
-from server.http.freshness import Freshness, described
+from server.execution.freshness import Freshness, described
 from upstream.call import Reading
 
 NOON = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from server.http.operation import Operation, from_body, from_query_string
+from server.execution.operation import Operation
+from server.http.operation_reader import from_body, from_query_string
 from server.http.request_error import RequestError
 
 JSON = "application/json"

@@ -49,8 +49,8 @@ def export(journal: Journal, path: Path, start: datetime.datetime | None) -> int
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for entry in entries:
-            told = json.loads(entry.line())
-            writer.writerow([_cell(told[column]) for column in COLUMNS])
+            fields = json.loads(entry.line())
+            writer.writerow([_cell(fields[column]) for column in COLUMNS])
     return len(entries)
 
 

@@ -1,4 +1,4 @@
-"""The commands that let callers in: `gamehub-graph keys …` and `gamehub-graph sign`."""
+"""`gamehub-graph keys`: create, list and revoke the API keys of callers."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,16 +6,10 @@ from typing import Annotated
 import typer
 
 from server.auth.span import span
-from server.cli.terminal import FAILED, WRONG_USE
-from server.settings.settings import load
+from server.cli.terminal import FAILED, WRONG_USE, stop
+from server.settings.reading import load
 
 keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
-
-
-def stop(line: str, code: int) -> typer.Exit:
-    """Say why, on stderr; to be raised."""
-    typer.echo(f"gamehub-graph: {line}", err=True)
-    return typer.Exit(code)
 
 
 @keys.command()
@@ -50,24 +44,24 @@ def create(
     given = [word.strip() for word in powers.split(",") if word.strip()]
     unknown = [word for word in given if word not in POWERS]
     if unknown or not given:
-        raise stop(f"--powers is {powers!r}; allowed are {', '.join(POWERS)}, separated by commas", WRONG_USE)
+        stop(f"--powers is {powers!r}; allowed are {', '.join(POWERS)}, separated by commas", WRONG_USE)
     seen = None
     if groups != "all":
         ids = [word.strip() for word in groups.split(",")]
         if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in ids):
-            raise stop(f"--groups is {groups!r}; allowed are ids of groups such as 382,383, or all", WRONG_USE)
+            stop(f"--groups is {groups!r}; allowed are ids of groups such as 382,383, or all", WRONG_USE)
         seen = frozenset(map(int, ids))
     try:
         end = datetime.now(UTC) + span(expires) if expires is not None else None
     except (ValueError, OverflowError) as error:
-        raise stop(f"--expires {error}", WRONG_USE) from None
+        stop(f"--expires {error}", WRONG_USE)
     settings = load()
     try:
         key, text = KeyFile(settings.keys_path).create(
             Caller(name, seen, frozenset(given)), Rates(rate_requests, rate_calls), end
         )
     except KeyTrouble as trouble:
-        raise stop(str(trouble), FAILED) from None
+        stop(str(trouble), FAILED)
     typer.echo(f"gamehub-graph: the key {key.id} of {name}; it is shown this once", err=True)
     typer.echo(text)
 
@@ -87,7 +81,7 @@ def list_() -> None:
     try:
         found = KeyFile(settings.keys_path).listed()
     except KeyTrouble as trouble:
-        raise stop(str(trouble), FAILED) from None
+        stop(str(trouble), FAILED)
     if not found:
         typer.echo("No keys.")
         return
@@ -121,47 +115,5 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     try:
         key = KeyFile(settings.keys_path).revoke(which)
     except KeyTrouble as trouble:
-        raise stop(str(trouble), FAILED) from None
+        stop(str(trouble), FAILED)
     typer.echo(f"revoked: {key.id} of {key.caller.name}")
-
-
-def sign(
-    address: Annotated[
-        str, typer.Argument(help="The table and its parameters: '/tables/DailyMovements.csv?group=382'.")
-    ],
-    key: Annotated[str, typer.Option(metavar="NAME|ID", help="The key on whose behalf the link reads.")],
-    expires: Annotated[str, typer.Option(help="How long the link lives: 30m, 1h, at most 7d.")] = "1h",
-) -> None:
-    """Sign a link to one table: whoever has it reads that table, as the key would, until it expires.
-
-    Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 an option or a setting is wrong.
-    """
-    from server.auth.keys import KeyFile, KeyTrouble
-    from server.auth.links import InvalidLink, link
-    from server.auth.links import address as read
-    from server.auth.permissions import TABLES
-    from server.settings.settings import LiveSettings
-
-    settings = load()
-    secret = LiveSettings(settings).signing_secret()
-    if not secret:
-        raise stop("SIGNING_SECRET is not set: a link needs one, the server's own", FAILED)
-    try:
-        lifetime = span(expires)
-    except ValueError as error:
-        raise stop(f"--expires {error}", WRONG_USE) from None
-    now = datetime.now(UTC)
-    try:
-        live = [one for one in KeyFile(settings.keys_path).listed() if one.lives(now)]
-    except KeyTrouble as trouble:
-        raise stop(str(trouble), FAILED) from None
-    found = next((one for one in live if key in (one.id, one.caller.name)), None)
-    if found is None:
-        raise stop(f"there is no key {key!r} that lives; `gamehub-graph keys list` shows them", FAILED)
-    if TABLES not in found.caller.powers:
-        raise stop(f"the key {key} lacks the power {TABLES}, so a link of it would lead nowhere", FAILED)
-    path, query = read(address)
-    try:
-        typer.echo(link(secret, path, query, found.id, lifetime, now))
-    except InvalidLink as wrong:
-        raise stop(str(wrong), WRONG_USE) from None

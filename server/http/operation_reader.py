@@ -1,48 +1,24 @@
-"""What a client asks: read from an HTTP request by the GraphQL-over-HTTP specification, or refused with a reason."""
+"""Read the operation of an HTTP request by the GraphQL-over-HTTP specification. Raises RequestError."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
-from resolvers.caller import EVERYONE, Caller
 from server.execution.complexity import check_variables
 from server.execution.limits import ORDINARY, Limits
-from server.execution.request_options import NOTHING, RequestOptions
+from server.execution.operation import Operation
 from server.http.negotiation import is_json
 from server.http.request_error import RequestError
 
-# The parameters of a request and what each may be; all but `query` may be left out, or null.
+# The parameters of a request and their types. All but `query` may be missing or null.
 PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
 _KINDS = {str: "a string", dict: "an object"}
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A document, which of its operations to run, with what, for whom, and what the request asks about itself.
-
-    `whole` lists have no pages where the document asks for none: only the server itself asks so, for tables.
-    """
-
-    text: str
-    name: str | None = None
-    variables: dict[str, Any] = field(default_factory=dict)
-    extensions: dict[str, Any] = field(default_factory=dict)
-    asked: RequestOptions = NOTHING
-    caller: Caller = EVERYONE
-    whole: bool = False
-
-    def by(self, caller: Caller, asked: RequestOptions) -> "Operation":
-        """The same, as a caller asks it."""
-        if caller is self.caller and asked is self.asked:
-            return self
-        return Operation(self.text, self.name, self.variables, self.extensions, asked, caller, self.whole)
-
-
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
-    """The operation of a POST."""
+    """Return the operation of a POST."""
     if content_type is None or not is_json(content_type):
         raise RequestError(
             415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as Content-Type: application/json, in UTF-8.",
@@ -60,7 +36,7 @@ def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) 
 
 
 def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operation:
-    """The operation of a GET, whose variables and extensions are JSON texts."""
+    """Return the operation of a GET. Its variables and extensions are JSON texts."""
     if len(query_string) > limits.address_bytes:
         most = f"The address's parameters are longer than {limits.address_bytes} bytes: send them by POST."
         raise RequestError(414, "URI_TOO_LONG", most)
@@ -68,7 +44,7 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
         pairs = parse_qsl(
             query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
         )  # fmt: skip
-    except ValueError:  # of decoding, too
+    except ValueError:  # also an error of decoding
         raise _bad("The address's parameters are not in UTF-8, or there are too many of them.") from None
     given: dict[str, Any] = {}
     for name, value in pairs:

@@ -1,7 +1,7 @@
-"""The page of tables for people, built from `explorer/tables/` into `page/`: which there are, and what each shows.
+"""The page of tables for people, built from `explorer/tables/` into `tables_page/`.
 
 The page reads what every client can read: the list, the description of a table, its first rows. It has no inline script
-and no inline style, so its policy is stricter than the explorer's.
+and no inline style, so its policy is stricter than the policy of the explorer.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from server.pages.bundle import Bundle
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Table
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent / "tables_page"
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -33,10 +33,10 @@ _bundle = Bundle(PAGE, PAGE, CONTENT_SECURITY_POLICY)
 
 
 def page_routes() -> list[BaseRoute]:
-    """The files of the page; the page itself is what a browser gets at `/tables` and `/tables/{name}`."""
+    """Return the route of the files of the page. A browser gets the page itself at `/tables` and `/tables/{name}`."""
     return [Route("/tables/page/{name}", _bundle.asset)]
 
 
-async def tables_page(request: Request, desk: TablesEndpoint, table: Table | None) -> Response:
-    """The page, which finds by its address what it shows."""
+async def tables_page(request: Request, endpoint: TablesEndpoint, table: Table | None) -> Response:
+    """Return the page. Its script finds the table in its address."""
     return _bundle.page(request.headers.get("If-None-Match"))

@@ -1,7 +1,7 @@
 """`/reconcile`: the last comparison of the schedule, as a page for people and as JSON for programs.
 
-The page is written here, without a script. It has the style of the page of tables. Both take the permission `admin`,
-as every path does that no other permission is named for.
+The page is written here, without a script. It has the style of the page of tables. The page and the JSON need the
+permission `admin`, like every path without another permission.
 """
 
 import datetime
@@ -16,9 +16,9 @@ from starlette.routing import BaseRoute, Route
 from server.http.negotiation import wants_page
 from server.http.writing import encode
 from server.pages.bundle import Bundle
+from server.pages.tables import PAGE
 from server.reconcile.reconciliation import COMPARISONS
 from server.reconcile.schedule import MOST_KEPT, Schedule, ScheduledRun
-from server.tables.browse import PAGE
 
 PATH = "/reconcile"
 FILES = f"{PATH}/page"
@@ -46,7 +46,7 @@ def reconcile_routes(schedule: Schedule) -> list[BaseRoute]:
         if wants_page(request.headers.get("accept")):
             headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
             return Response(written(schedule), media_type="text/html", headers=headers)
-        return Response(encode(schedule.told()), headers=headers, media_type="application/json; charset=utf-8")
+        return Response(encode(schedule.to_dict()), headers=headers, media_type="application/json; charset=utf-8")
 
     return [Route(PATH, page), Route(f"{FILES}/{{name}}", _bundle.asset)]
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.cli.errors import COLUMNS, export, since
+from server.cli.journal_table import COLUMNS, export, since
 from upstream.errors import Malformed
 from upstream.journal import Journal
 

@@ -1,4 +1,4 @@
-"""How fresh an answer is: when its rows were read and until when they are trusted (C25), in the words of HTTP."""
+"""The freshness of an answer: when its rows were read and until when they are trusted, in the terms of HTTP."""
 
 import datetime
 from bisect import bisect_left
@@ -16,7 +16,7 @@ _SECOND = datetime.timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The moments at which the oldest and the newest rows of an answer were read, and when the first is checked."""
+    """When the oldest and the newest rows of an answer were read, and when the first of them is checked again."""
 
     oldest: datetime.datetime
     newest: datetime.datetime
@@ -24,7 +24,7 @@ class Freshness:
 
     @classmethod
     def of(cls, readings: Sequence[Reading]) -> Self | None:
-        """Return the freshness of rows that were read so; None if there are none."""
+        """Return the freshness of rows with these readings; None if there are none."""
         if not readings:
             return None
         if len(readings) == 1:
@@ -38,15 +38,15 @@ class Freshness:
         return max((now - self.oldest) // _SECOND, 0)
 
     def lifetime(self, now: datetime.datetime) -> int:
-        """Return the value of `max-age`: a cache that subtracts `Age` arrives at the seconds that are left."""
+        """Return the value of `max-age`. A cache subtracts `Age` from it and gets the remaining seconds."""
         return self.age(now) + max((self.until - now) // _SECOND, 0)
 
 
 def described(readings: Iterable[Reading]) -> list[dict[str, Any]]:
-    """Return for each report and range of days when its oldest row was read, and when it is checked next.
+    """Return for each report and range of days when the oldest row was read, and when it is checked next.
 
-    Neighbouring days of one report are one range if both moments are the same. A range has no days where the rows of
-    the report have none.
+    Neighbouring days of one report form a range if both moments are the same. If the rows of a report have no day, its
+    range has no days.
     """
     by_report: dict[str, set[Reading]] = {}
     for reading in readings:
@@ -69,7 +69,7 @@ def _timeless(readings: Iterable[Reading]) -> list[Reading]:
 
 
 def _ranges(readings: Iterable[Reading]) -> list[Reading]:
-    """Return the oldest readings of the days, in ranges as long as they can be."""
+    """Return the oldest readings of the days, in the longest possible ranges."""
     spans = [(one.first, one.last + _DAY, one) for one in readings if one.first is not None and one.last is not None]
     bounds = sorted({bound for first, end, _ in spans for bound in (first, end)})
     places: list[list[Reading]] = [[] for _ in bounds]
@@ -99,7 +99,7 @@ def _moments(reading: Reading) -> tuple[datetime.datetime, datetime.datetime]:
 
 
 def _told(reading: Reading) -> dict[str, Any]:
-    told: dict[str, Any] = {"report": reading.report}
+    found: dict[str, Any] = {"report": reading.report}
     if reading.first is not None and reading.last is not None:
-        told |= {"from": reading.first.isoformat(), "to": reading.last.isoformat()}
-    return told | {"readAt": reading.read_at.isoformat(), "nextCheck": reading.until.isoformat()}
+        found |= {"from": reading.first.isoformat(), "to": reading.last.isoformat()}
+    return found | {"readAt": reading.read_at.isoformat(), "nextCheck": reading.until.isoformat()}

@@ -1,0 +1,1 @@
+"""The commands of `gamehub-graph`, one per file."""

@@ -1,0 +1,77 @@
+"""`gamehub-graph cache`: show or clear the days cache."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from server.cli.terminal import WRONG_USE, stop
+from server.settings.reading import load
+
+
+def cache(
+    stats: Annotated[bool, typer.Option("--stats", help="What the cache of the running server holds.")] = False,
+    forget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REPORT",
+            help="Forget what is kept of a report, R5 say, or of `all`: the vendor has corrected it.",
+            show_default=False,
+        ),
+    ] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="Forget only days from this one on.", show_default=False),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Forget only days up to this one.", show_default=False),
+    ] = None,
+) -> None:
+    """Show what the days cache holds, or make it forget days that the vendor has corrected.
+
+    A server on this machine that shares the error journal follows within seconds; a Redis is cleaned at once.
+
+    Exit codes: 0; 1 the store is out of reach, or no server has told its figures; 2 an option or a setting is wrong.
+    """
+    settings = load()
+    from server import forgetting
+    from upstream.caching.cache import open_store
+    from upstream.caching.store import Pattern
+    from upstream.journal import Journal
+    from upstream.reports.table import REPORTS
+
+    codes = [report.code for report in REPORTS]
+    if forget is None and (first or last):
+        stop("--from and --to say which days to forget: add --forget REPORT", WRONG_USE)
+    if forget is not None and forget != "all" and forget not in codes:
+        stop(f"{forget} is no report; there are {', '.join(codes)}, and all", WRONG_USE)
+    with Journal(settings.journal_file) as journal:
+        if forget is None or stats:
+            stats_text = journal.noted(forgetting.STATS)
+            if stats_text is None:
+                stop("no server has told its figures yet")
+            typer.echo(stats_text)
+        if forget is None:
+            return
+        report = None if forget == "all" else forget
+        days = (first.date() if first else None, last.date() if last else None)
+        journal.note(forgetting.FORGET, forgetting.request(report, *days, datetime.now(UTC)))
+        journal.flush()
+    if settings.cache_in_redis:
+
+        async def clear() -> int:
+            store = open_store(settings.cache_address)
+            assert store is not None
+            try:
+                return await store.clear(Pattern(report, {}, *days))
+            finally:
+                await store.aclose()
+
+        try:
+            typer.echo(f"{asyncio.run(clear())} entries forgotten")
+        except ConnectionError as error:
+            stop(str(error))
+    else:
+        typer.echo("asked; a running server forgets within seconds")

@@ -1,0 +1,85 @@
+"""`gamehub-graph explain`: print the upstream calls of a query without making them."""
+
+import asyncio
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server import logs
+from server.cli.terminal import FAILED, WRONG_USE, say, stop
+from server.cli.upstreams import upstreams
+from server.settings.reading import load
+
+if TYPE_CHECKING:
+    from server.execution.execution import Outcome
+    from server.services import Services
+
+
+def explain(
+    name: Annotated[str, typer.Argument(help="A saved query, GroupWalk say, or the path of a .graphql file.")],
+    var: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable, as `query` takes it. May be repeated.")
+    ] = None,
+    operation: Annotated[str | None, typer.Option(help="Which operation is meant, if the file has several.")] = None,
+    run: Annotated[bool, typer.Option("--run", help="Run it, too, and print what really happened beside it.")] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="Print the Python that the operation is compiled into, too.")
+    ] = False,
+) -> None:
+    """Print which upstream calls a query is going to make, without making them.
+
+    A server knows more than this command: it has learnt from the calls it made how many rows they bring, and what its
+    cache holds. Send it `X-Graph-Explain: 1` to be told.
+
+    Exit codes: 0; 1 the query cannot be planned, or with --run its answer has errors; 2 no such query, or a variable,
+    an option or a setting is wrong.
+    """
+    from server.execution.saved import BrokenQuery, find, saved_queries
+
+    try:
+        saved = saved_queries()
+        chosen = find(name, saved)
+    except BrokenQuery as error:
+        stop(str(error), WRONG_USE)
+    settings = load()
+    logs.set_up("error", settings.log_format)
+
+    from rich.console import Console
+
+    from schema import graph
+    from server.execution.examples import resolve
+    from server.execution.explain import table
+    from server.execution.request_options import RequestOptions
+    from server.execution.variables import WrongVariable, prepare
+    from server.services import build
+
+    try:
+        ready, borrowed = prepare(graph.schema, chosen, var or [], operation)
+    except WrongVariable as error:
+        stop(str(error), WRONG_USE)
+    if borrowed:
+        say("from the saved query's example: " + ", ".join(f"{key}={value}" for key, value in borrowed.items()))
+
+    async def answer(services: "Services") -> "tuple[Outcome, Outcome | None, str]":
+        executor = services.executor
+        async with services.lifespan():
+            complete = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
+            plan = await executor.run(replace(complete, options=RequestOptions(explain=True)))
+            outcome = await executor.run(replace(complete, options=RequestOptions(trace=True))) if run else None
+            return plan, outcome, executor.code(complete) if code else ""
+
+    with upstreams(settings, say) as live:
+        plan, outcome, written = asyncio.run(answer(build(live)))
+    if "explain" in plan.extensions:
+        calls = table(plan.extensions["explain"], outcome.extensions.get("trace") if outcome else None)
+        # Into a pipe the lines are as long as they need be.
+        Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(calls)
+    if written:
+        typer.echo(f"\n{written}")
+    errors = [*plan.errors, *(outcome.errors if outcome else ())]
+    for problem in errors:
+        say(problem["message"])
+    if errors:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,77 @@
+"""`gamehub-graph query`: run one query without a server."""
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server import logs
+from server.cli.terminal import FAILED, WRONG_USE, say, stop
+from server.cli.upstreams import upstreams
+from server.settings.reading import load
+
+if TYPE_CHECKING:
+    from server.execution.execution import Outcome
+    from server.services import Services
+
+
+def query(
+    name: Annotated[
+        str, typer.Argument(help="A saved query, GroupWalk say, or the path of a .graphql file. None lists the saved.")
+    ] = "",
+    var: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help='A variable: group=382, or a part of one: during.frame=TODAY, or JSON: during=\'{"frame": "TODAY"}\'. '
+            "May be repeated.",
+        ),
+    ] = None,
+    operation: Annotated[str | None, typer.Option(help="Which operation to run, if the file has several.")] = None,
+) -> None:
+    """Run one query without a server, and print its answer as JSON.
+
+    It reads the upstreams that are set, or a sandbox if none is. Variables that are not given are taken from the saved
+    query's example, and named on stderr.
+
+    Exit codes: 0 an answer without errors; 1 an answer with errors; 2 no such query, or a variable, an option or a
+    setting is wrong.
+    """
+    from server.execution.saved import BrokenQuery, SavedQuery, find, saved_queries
+
+    try:
+        saved = saved_queries()
+        chosen: SavedQuery = find(name, saved) if name else SavedQuery("", "", "")
+    except BrokenQuery as error:
+        stop(str(error), WRONG_USE)
+    if not name:
+        for one in saved:
+            typer.echo(f"{one.name:<24}{one.comment}")
+        return
+    settings = load()
+    logs.set_up("error", settings.log_format)
+
+    from schema import graph
+    from server.execution.examples import resolve
+    from server.execution.variables import WrongVariable, prepare
+    from server.http.writing import encode
+    from server.services import build
+
+    try:
+        ready, borrowed = prepare(graph.schema, chosen, var or [], operation)
+    except WrongVariable as error:
+        stop(str(error), WRONG_USE)
+    if borrowed:
+        say("from the saved query's example: " + ", ".join(f"{key}={value}" for key, value in borrowed.items()))
+
+    async def answer(services: "Services") -> "Outcome":
+        async with services.lifespan():
+            variables = await resolve(ready.variables or {}, saved, services.executor)
+            return await services.executor.run(replace(ready, variables=variables))
+
+    with upstreams(settings, say) as live:
+        outcome = asyncio.run(answer(build(live)))
+    typer.echo(encode(outcome.answer(), indent=True))
+    if outcome.errors:
+        raise typer.Exit(FAILED)

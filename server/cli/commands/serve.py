@@ -1,0 +1,34 @@
+"""`gamehub-graph serve`: serve the graph and its page."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, instead of the setting HOST.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on, instead of the setting PORT; 0 takes a free one.", min=0, max=65535),
+    ] = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Serve everybody, with AUTH=open, on an address that is not loopback.")
+    ] = False,
+) -> None:
+    """Serve the graph and its page, until Ctrl-C.
+
+    With neither GAMEHUB_URL nor GAMELOG_URL set, a sandbox with a made-up bingo business stands in for both, and stops
+    with this command.
+
+    Exit codes: 0 stopped when asked to; 1 could not start, because the port is in use, say; 2 an option or a setting is
+    wrong.
+    """
+    given = {"HOST": host, "PORT": port, "ALLOW_OPEN": "yes" if allow_open else None}
+    environment = {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
+    # This process goes on as the server alone, without the libraries of the command line. `-P`: the current folder may
+    # hold a `server` of its own.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "server.serve"], environment)

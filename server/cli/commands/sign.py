@@ -1,0 +1,52 @@
+"""`gamehub-graph sign`: sign a link to one table."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from server.auth.span import span
+from server.cli.terminal import FAILED, WRONG_USE, stop
+from server.settings.reading import load
+
+
+def sign(
+    address: Annotated[
+        str, typer.Argument(help="The table and its parameters: '/tables/DailyMovements.csv?group=382'.")
+    ],
+    key: Annotated[str, typer.Option(metavar="NAME|ID", help="The key on whose behalf the link reads.")],
+    expires: Annotated[str, typer.Option(help="How long the link lives: 30m, 1h, at most 7d.")] = "1h",
+) -> None:
+    """Sign a link to one table: whoever has it reads that table, as the key would, until it expires.
+
+    Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 an option or a setting is wrong.
+    """
+    from server.auth.keys import KeyFile, KeyTrouble
+    from server.auth.links import InvalidLink, link
+    from server.auth.links import address as read
+    from server.auth.permissions import TABLES
+    from server.settings.live import LiveSettings
+
+    settings = load()
+    secret = LiveSettings(settings).signing_secret()
+    if not secret:
+        stop("SIGNING_SECRET is not set: a link needs one, the server's own", FAILED)
+    try:
+        lifetime = span(expires)
+    except ValueError as error:
+        stop(f"--expires {error}", WRONG_USE)
+    now = datetime.now(UTC)
+    try:
+        live = [one for one in KeyFile(settings.keys_path).listed() if one.lives(now)]
+    except KeyTrouble as trouble:
+        stop(str(trouble), FAILED)
+    found = next((one for one in live if key in (one.id, one.caller.name)), None)
+    if found is None:
+        stop(f"there is no key {key!r} that lives; `gamehub-graph keys list` shows them", FAILED)
+    if TABLES not in found.caller.powers:
+        stop(f"the key {key} lacks the power {TABLES}, so a link of it would lead nowhere", FAILED)
+    path, query = read(address)
+    try:
+        typer.echo(link(secret, path, query, found.id, lifetime, now))
+    except InvalidLink as wrong:
+        stop(str(wrong), WRONG_USE)

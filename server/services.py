@@ -1,0 +1,120 @@
+"""The only place that constructs the application: `build` for commands, `build_server` for the server.
+
+`Services` holds the parts. `server.app.create_app` takes nothing else.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from resolvers.predict import foresee
+from resolvers.session import Session
+from schema import graph
+from server.auth.authenticator import Authenticator
+from server.execution.execution import Executor
+from server.execution.registered import RegisteredDocuments, by_hash, read_folder
+from server.execution.saved import SavedQuery, saved_queries
+from server.execution.trace import finish
+from server.gateway import Gateway
+from server.http.admission import MOST_RUNNING, MOST_WAITING
+from server.http.metrics import Stats
+from server.http.readiness import Readiness
+from server.reconcile.schedule import Schedule
+from server.settings.live import LiveSettings
+from server.tables.setup import TablesConfig
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def nothing() -> AsyncIterator[None]:
+    """The lifespan of an application that holds nothing open."""
+    yield
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """Which requests the server accepts, and how many at the same time.
+
+    `origins` are the origins of other sites whose pages may send requests. These pages may send `origin_headers` in
+    addition to the usual headers. `hosts` are the host names that the server answers to, in addition to loopback and
+    the bound address. None accepts every host name.
+    """
+
+    origins: Sequence[str] = ()
+    origin_headers: Sequence[str] = ()
+    hosts: Collection[str] | None = ()
+    most_running: int = MOST_RUNNING
+    most_waiting: int = MOST_WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one application.
+
+    `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
+    `schedule` compares the reports while the server runs. The default authenticator accepts every request.
+    """
+
+    executor: Executor
+    saved: Sequence[SavedQuery] = ()
+    lifespan: Lifespan = nothing
+    authenticator: Authenticator = field(default_factory=Authenticator)
+    readiness: Readiness = field(default_factory=lambda: Readiness({}))
+    registered: RegisteredDocuments | None = None
+    http: HttpConfig = HttpConfig()
+    tables: TablesConfig = field(default_factory=TablesConfig)
+    upstream_stats: Stats = dict
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphServices(Services):
+    """The parts of this product: the graph over the gateway of both upstreams."""
+
+    gateway: Gateway = field(kw_only=True)
+
+
+def build(live: LiveSettings, **execution: Any) -> GraphServices:
+    """Construct what runs operations on the graph, as a command needs it.
+
+    `execution` are options of `Executor`. Commands run without the limits of the server.
+    """
+    gateway = Gateway(live)
+    return GraphServices(
+        Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
+        saved_queries(),
+        gateway.open,
+        tables=gateway.setup(),
+        upstream_stats=gateway.stats,
+        gateway=gateway,
+    )
+
+
+def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
+    """Construct everything that a server needs. `closed` says whether callers need a credential.
+
+    Raises BrokenQuery for a wrong document in the documents folder.
+    """
+    settings = live.first
+    services = build(
+        live, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
+    )  # fmt: skip
+    known = by_hash(one.text for one in services.saved)
+    if settings.documents_folder is not None:
+        known |= read_folder(settings.documents_folder)
+    return replace(
+        services,
+        authenticator=Authenticator.of(live, closed),
+        readiness=services.gateway.readiness(),
+        registered=RegisteredDocuments(known, only=settings.documents == "saved"),
+        http=HttpConfig(
+            settings.origins,
+            settings.origin_headers,
+            settings.hosts(closed),
+            settings.max_operations,
+            settings.max_waiting_operations,
+        ),
+        schedule=Schedule.of(services.gateway, settings),
+    )

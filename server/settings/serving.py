@@ -1,0 +1,41 @@
+"""The settings of the process that serves: its time zone, engine, address and schedule."""
+
+from typing import Literal
+
+from pydantic_settings import BaseSettings
+
+from server.settings.values import KEY_HELP, PEM, ZONE, File, TimeZone, setting
+
+
+class ServingSettings(BaseSettings):
+    """The settings of the process that serves: its time zone, engine, address and schedule."""
+
+    business_timezone: TimeZone | None = setting(
+        None, "Time zone in which days begin and end (`TODAY`, `dates`). Default: `GAMEHUB_TIMEZONE`.", ZONE
+    )
+    engine: Literal["compiled", "graphql"] = setting(
+        "compiled",
+        "`compiled` runs queries as compiled code. `graphql` runs them on graphql-core: the same answers, but slower.",
+        "compiled or graphql",
+    )
+    host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
+    port: int = setting(
+        8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
+    )
+    tls_cert_file: File | None = setting(
+        None,
+        "File with the certificate of the server and its chain, for https. Goes with `TLS_KEY_FILE`.",
+        PEM,
+    )
+    tls_key_file: File | None = setting(None, KEY_HELP, PEM)
+    reconcile_every: float = setting(
+        0.0,
+        "Hours from one comparison of the reports inside the server to the next, as `gamehub-graph reconcile` makes "
+        "it; 0: none. Set it for one server only.",
+        "hours from 0 to 8760",
+        ge=0,
+        le=8760,
+    )
+    reconcile_days: int = setting(
+        2, "Days that each of these compares: the last that are over.", "a whole number from 1 to 366", ge=1, le=366
+    )
