@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from upstream.caching import days
 from upstream.call import Answer, Call, Reading
 from upstream.decoding import figures
-from upstream.decoding.decode import irregular, need
 from upstream.decoding.figures import NumberForms
 from upstream.interval import Interval
 from upstream.reports.table import DAILY_MOVEMENTS, FINANCIAL_MOVEMENTS, GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
@@ -159,8 +158,8 @@ def _totals(read: ReadAnswer, others: Iterable[ReadAnswer], group: int, zone: Zo
 def _comparable(read: ReadAnswer) -> bool:
     """Return whether an answer can be compared: a bad value contradicts nothing."""
     columns = _COLUMNS[read.call.report]
-    need(read.answer.rows, columns)
-    return columns.isdisjoint(irregular(read.answer.rows))
+    read.answer.read(columns)
+    return columns.isdisjoint(read.answer.irregular)
 
 
 def _figures(read: ReadAnswer, group: int, zone: ZoneInfo) -> dict[datetime.date, NumberForms | None]:

@@ -1,41 +1,40 @@
 """The rows of one key."""
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable
 from functools import cached_property
 from typing import Any, Self
 
-from upstream.decoding.bad_value import require as refuse
-from upstream.decoding.decode import LazyRows, need, whole
-from upstream.decoding.partial_row import PartialRow
+from upstream.call import Answer
+from upstream.decoding.bad_value import require as raise_bad_value
 
 
 class KeyRows(list[Any]):
     """The rows of one key, with an index by column that is built at its first use.
 
-    `irregular` are the columns in which a bad value was found so far, also in a nested object. `answer` are the rows
-    of the whole answer that these rows come from.
+    `irregular` are the columns in which a bad value was found so far, also in a nested object. `answer` is the whole
+    answer that these rows come from.
     """
 
-    def __init__(self, rows: Iterable[Any] = (), answer: list[Any] | None = None) -> None:
+    def __init__(self, rows: Iterable[Any] = (), answer: Answer[Any] | None = None) -> None:
         super().__init__(rows)
         self._answer = answer
-        # Lazy rows find more bad values as more of their columns are read.
-        self.irregular: Collection[str] = answer.bad.columns if answer.__class__ is LazyRows else ()
+        # This collection grows: more bad values may be found as more columns are read.
+        self.irregular: Collection[str] = answer.irregular if answer is not None else ()
 
-    def need(self, columns: Collection[str] | None = None) -> Self:
+    def read(self, columns: Collection[str] | None = None) -> Self:
         """Decode columns, all of them if None. Raise `Malformed` if the answer cannot be read."""
         if self._answer is not None:
-            need(self._answer, columns)
+            answer = self._answer.read(columns)
             # Whole rows may have replaced the partial rows of the answer.
-            if self and isinstance(self[0], PartialRow) and not isinstance(self._answer[0], PartialRow):
-                self[:] = self.whole(self)
+            if self and self[0].__class__ is not answer[0].__class__:
+                self[:] = self._answer.whole(self)
                 self.__dict__.pop("_indexes", None)
         return self
 
     @classmethod
     def joined(cls, parts: Iterable["KeyRows"]) -> Self:
         """Return the rows of several answers with all their columns. Raise `Malformed` if one cannot be read."""
-        parts = [part.need() for part in parts]
+        parts = [part.read() for part in parts]
         found = cls(row for part in parts for row in part)
         found.irregular = frozenset().union(*(part.irregular for part in parts))
         return found
@@ -44,11 +43,11 @@ class KeyRows(list[Any]):
         """Raise the error of the first bad value that was found in these columns of these rows."""
         found = self.irregular
         if found and (wrong := sorted(frozenset(found).intersection(columns))):
-            refuse(self, wrong)
+            raise_bad_value(self, wrong)
 
-    def whole(self, rows: Sequence[Any]) -> Sequence[Any]:
+    def whole(self, rows: list[Any]) -> list[Any]:
         """Return the whole rows of some of these rows, which may be partial."""
-        return whole(self._answer, rows) if self._answer is not None else rows
+        return rows if self._answer is None else self._answer.whole(rows)
 
     @cached_property
     def _indexes(self) -> dict[str, dict[Hashable, Any]]:

@@ -22,11 +22,10 @@ from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Choose, Known, Plan, answered, candidates, plan, sample, trials
 from resolvers.prices import Prices
 from resolvers.source import Reason, Source
-from resolvers.visibility import NAMELESS, UNDECIDED, unknown
+from resolvers.visibility import unknown
 from resolvers.waiters import Waiters
 from resolvers.way import BULK, PER_KEY, Way
 from upstream.call import Answer, Call
-from upstream.decoding.decode import irregular, joined, need, require
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports.request import BadParameter, can_carry_all, checked
 from upstream.reports.rows import Row
@@ -112,7 +111,7 @@ class Loader:
         for place, rows in enumerate(found):
             if isinstance(rows, KeyRows):
                 try:
-                    rows.need(columns)
+                    rows.read(columns)
                 except UpstreamError as error:
                     found[place] = error
         return found
@@ -128,8 +127,8 @@ class Loader:
         assert edge.bulk is not None
         way = self._bulk_way(lookup, edge.bulk, None, 1)
         answer = await self.source.fetch(lookup.bulk_call(edge.bulk, {edge.column}), Reason(way=way))
-        require(answer.rows, (edge.column,))
-        keys = [key for key in dict.fromkeys(map(attrgetter(edge.column), answer.rows)) if key is not None]
+        rows = answer.require((edge.column,))
+        keys = [key for key in dict.fromkeys(map(attrgetter(edge.column), rows)) if key is not None]
         self.facts.prices.learn_distinct(edge, len(keys))
         return keys
 
@@ -379,9 +378,10 @@ class Batch:
         edge = self.lookup.edge
         try:
             reason = Reason(self.fields, way, rejected, keys)
-            rows = answer = (await self.loader.source.fetch(self._per_key_call(key), reason)).rows
-            if irregular(answer):
-                require(answer, self._identifying_columns())
+            answer = await self.loader.source.fetch(self._per_key_call(key), reason)
+            rows = answer.rows
+            if answer.irregular:
+                answer.require(self._identifying_columns())
             if edge.loose:
                 rows = await self._of_code(str(key), rows)
         except NotFound as error:
@@ -419,7 +419,7 @@ class Batch:
         assert bulk is not None
         try:
             answer = await self._bulk_answer(bulk, Reason(self.fields, way, planned.rejected, len(keys)))
-            require(answer.rows, (bulk.column,))
+            answer.require((bulk.column,))
         except UpstreamError as error:
             if edge.by is None:
                 raise
@@ -427,18 +427,18 @@ class Batch:
         fallback = planned.fallback or way
         verify = planned.verify and self.loader.facts.join.settled(self.loader.facts.today) is None
         if verify:
-            need(answer.rows, None)
+            answer.read(None)
         shares = _distribute(answer.rows, bulk.column)
         if not bulk.exact and not await self._agrees(keys, shares, fallback, way):
             return await self._read_per_key(keys, fallback, [way])
         try:
-            unclear = await self._unclear(keys, shares, answer.notes)
+            unclear = await self._unclear(keys, shares, answer)
         except UpstreamError:
             # The users are not known. Read one by one, those keys fail whose rows have another spelling.
             unclear = keys
         single = await self._read_per_key(unclear, fallback, [way]) if unclear else ()
         found = dict(zip(unclear, single, strict=True))
-        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer.rows) for key in keys]
+        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer) for key in keys]
 
     async def _bulk_answer(self, bulk: Bulk, reason: Reason) -> Answer[Any]:
         """Return the rows that are distributed over the keys: of one call, or of a call per key of another edge."""
@@ -455,9 +455,8 @@ class Batch:
                 continue  # the other report knows a key that this one does not
             if isinstance(one, BaseException):
                 raise one
-            need(one.rows, None)
-            found.append(one.rows)
-        return Answer(joined(found))
+            found.append(one.read(None))
+        return Answer.joined(found)
 
     async def _one_by_one(self, keys: list[Any], way: Way, rejected: Sequence[Way], error: UpstreamError) -> list[Any]:
         """Read keys one by one after a bulk call failed: what failed or was cut as a whole may be whole for each.
@@ -474,25 +473,24 @@ class Batch:
         return answers + [error] * (len(keys) - len(answers))
 
     async def _unclear(
-        self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], notes: Mapping[str, object]
+        self, keys: Sequence[Any], shares: Mapping[Hashable, list[Any]], answer: Answer[Any]
     ) -> Sequence[Any]:
         """Return the keys that a bulk answer does not settle, so that each of them is read on its own.
 
         A key that rows may denote in another spelling is not settled: only the upstream knows whether it takes both
-        spellings for one user. `notes` are those of the answer.
+        spellings for one user.
         """
         edge = self.lookup.edge
         if edge.by is None:
             return ()
         # Rows whose user is hidden name no key. Any other row without a key may belong to any of them (C16).
-        if len(shares.get(None, ())) != notes.get(NAMELESS, 0):
+        if len(shares.get(None, ())) != answer.nameless:
             return keys
         if not edge.loose:
             return ()
         settled = await settle(self.loader.facts.directory, self.lookup.agent, map(str, shares), map(str, keys))
         owners = frozenset().union(*settled.values())
-        left_out: Any = notes.get(UNDECIDED, ())
-        open_codes = set(map(fold, left_out))
+        open_codes = set(map(fold, answer.undecided))
         return [key for key in keys if str(key) in owners or fold(str(key)) in open_codes]
 
     async def _agrees(self, keys: list[Any], shares: Mapping[Hashable, list[Any]], way: Way, rejected: Way) -> bool:
@@ -507,7 +505,7 @@ class Batch:
         if any(isinstance(each, Exception) for each in found):
             return False
         for each in found:
-            each.need()
+            each.read()
         try:
             agrees = all(same(each, shares.get(key, ())) for key, each in zip(some, found, strict=True))
         except UpstreamError:

@@ -10,7 +10,6 @@ from resolvers.source import NO_REASON, Layer, Reason, Source
 from resolvers.trace import Step
 from resolvers.waiters import Waiters
 from upstream.call import Answer, Call
-from upstream.decoding.decode import need
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports.request import BadParameter
 
@@ -56,7 +55,7 @@ class OperationCalls(Layer):
         if answer is None:
             answer = await known.made(self._make)
         if call is not known.step.call:
-            need(answer.rows, call.columns)
+            answer.read(call.columns)
         return answer
 
     async def fetch_unseen(self, call: Call) -> Answer[Any]:
@@ -75,10 +74,10 @@ class OperationCalls(Layer):
     async def _make(self, step: Step) -> Answer[Any]:
         call = step.call
         answer = await self._recorded(self.below, step)
-        step.stale = answer.notes.get("stale")
+        step.stale = answer.provenance.stale_since
         step.readings = answer.readings
         step.rows, step.bytes, step.waited = len(answer.rows), answer.bytes, answer.waited
-        self.prices.keep(call, answer.rows)
+        self.prices.keep(call, answer)
         return answer
 
     async def _make_unseen(self, step: Step) -> Answer[Any]:
@@ -95,14 +94,14 @@ class OperationCalls(Layer):
         except UpstreamError as error:
             step.outcome, step.error, step.requests, step.waited = "error", error.code, error.requests, error.waited
             if isinstance(error, NotFound) and source is self.below:
-                self.prices.keep(step.call, (), error)
+                self.prices.keep_unknown(step.call, error)
             raise
         except BadParameter:
             self.steps.remove(step)  # it was refused before a request was sent
             raise
         finally:
             step.seconds = time.monotonic() - began
-        step.outcome, step.requests = str(answer.notes.get("outcome", "off")), answer.requests
+        step.outcome, step.requests = answer.provenance.outcome, answer.requests
         return answer
 
 

@@ -4,13 +4,13 @@ A call costs its latency, and a time for each row. How many rows it returns is l
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from resolvers.samples import Sample, Samples
-from upstream.call import Call
+from upstream.call import Answer, Call
 from upstream.errors import NotFound
-from upstream.reports.rows import Row
 from upstream.reports.table import Report, System
 from upstream.resilience.bucket import Bucket
 
@@ -128,9 +128,13 @@ class Prices:
                 mean = self._rows[key] = Mean(weight)
             mean.learn(rows / days)
 
-    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
-        """Keep the rows of a call, also cached ones, as a sample for predictions."""
-        self.samples.keep(call, rows, unknown, self.scope)
+    def keep(self, call: Call, answer: Answer[Any]) -> None:
+        """Keep the answer of a call, also a cached one, as a sample for predictions."""
+        self.samples.keep(call, answer, scope=self.scope)
+
+    def keep_unknown(self, call: Call, error: NotFound) -> None:
+        """Keep that the upstream knows no such entity."""
+        self.samples.keep(call, Answer([]), error, self.scope)
 
     def sample(self, call: Call) -> Sample | None:
         """Return the last answer of exactly this call."""
@@ -216,7 +220,10 @@ class _FrozenPrices(Prices):
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
         pass
 
-    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None) -> None:
+    def keep(self, call: Call, answer: Answer[Any]) -> None:
+        pass
+
+    def keep_unknown(self, call: Call, error: NotFound) -> None:
         pass
 
     def remember(self, place: Hashable, way: str) -> None:

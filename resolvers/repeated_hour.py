@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from resolvers.repeated import groups_of, settled, stretches, widened
 from resolvers.source import NO_REASON, Layer, Reason, Source
 from upstream.call import Answer, Call
-from upstream.decoding.decode import like, need
 from upstream.errors import NotFound
 from upstream.interval import Interval
 from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS
@@ -48,6 +47,6 @@ class RepeatedHour(Layer):
                 continue
             if isinstance(found, BaseException):
                 raise found
-            need(found.rows, {"movement_id", "timestamp"})
-            moments.update((row.movement_id, row.timestamp) for row in found.rows)
-        return replace(answer, rows=like(answer.rows, [*settled(answer.rows, moments, twice, interval)]))
+            rows = found.read({"movement_id", "timestamp"})
+            moments.update((row.movement_id, row.timestamp) for row in rows)
+        return answer.like(settled(answer.rows, moments, twice, interval))

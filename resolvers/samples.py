@@ -3,9 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from upstream.call import Call
-from upstream.decoding.decode import head, need
+from upstream.call import Answer, Call
 from upstream.errors import Malformed, NotFound
 from upstream.reports.rows import Row
 
@@ -23,9 +23,14 @@ class Sample:
     """The first rows of a call and the number of all its rows, or the error that there is no such entity."""
 
     call: Call
-    rows: Sequence[Row]
+    answer: Answer[Any]
     count: int
     unknown: NotFound | None = None
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Return the first rows."""
+        return self.answer.rows
 
 
 @dataclass(slots=True)
@@ -39,13 +44,14 @@ class Samples:
     _latest: dict[Hashable, _Place] = field(default_factory=dict)
     _rows: int = 0
 
-    def keep(self, call: Call, rows: Sequence[Row], unknown: NotFound | None = None, scope: Hashable = None) -> None:
+    def keep(self, call: Call, answer: Answer[Any], unknown: NotFound | None = None, scope: Hashable = None) -> None:
         """Keep an answer."""
         key = scope, call
         before = self._calls.pop(key, None)
-        kept = rows if len(rows) <= MOST_OF_ONE else head(rows, MOST_OF_ONE)
-        self._calls[key] = Sample(call, kept, len(rows), unknown)
-        self._rows += len(kept) - (len(before.rows) if before is not None else 0)
+        count = len(answer.rows)
+        kept = answer if count <= MOST_OF_ONE else Answer(answer.head(MOST_OF_ONE))
+        self._calls[key] = Sample(call, kept, count, unknown)
+        self._rows += len(kept.rows) - (len(before.rows) if before is not None else 0)
         for place in _places(call, scope):
             if unknown is None:
                 self._latest[place] = key
@@ -70,7 +76,7 @@ class Samples:
         """Return the sample with all its columns; None if one of them cannot be read."""
         if sample is not None:
             try:
-                need(sample.rows, None)
+                sample.answer.read(None)
             except Malformed:
                 return None
         return sample

@@ -25,7 +25,7 @@ from resolvers.repeated_hour import RepeatedHour
 from resolvers.source import Reason, Source
 from resolvers.trace import Step
 from resolvers.upstream_calls import UpstreamCalls, UpstreamRoom
-from resolvers.visibility import UNDECIDED, PlainErrors, Visibility, VisibleCalls, VisibleRows
+from resolvers.visibility import PlainErrors, Visibility, VisibleCalls, VisibleRows
 from upstream.call import Answer, Call, Reading
 from upstream.interval import Interval
 from upstream.reports.spelling import fold
@@ -187,9 +187,9 @@ class Session:
         given = tuple(sorted((name, value) for name, value in params.items() if value is not None))
         call = Call(report, given, interval, agent, columns)
         answer = await self.source.fetch(call, Reason((field,) if field else ()))
-        if answer.notes.get(UNDECIDED):
+        if answer.undecided:
             raise undecided()
-        return KeyRows(answer.rows, answer.rows)
+        return KeyRows(answer.rows, answer)
 
     async def rows(self, lookup: Lookup, key: Hashable, field: str = "") -> KeyRows:
         """Return the rows of one key, with all columns. Keys of one tick are read in one batch.

@@ -46,7 +46,7 @@ class UpstreamCalls:
         answer = await self._in_turn(call)
         if call.report in COMPARED and answer.readings:
             self.reads.append(ReadAnswer(call, answer))
-        if answer.notes.get("outcome", "off") in ("off", "miss"):
+        if answer.provenance.outcome in ("off", "miss"):
             seconds = max(answer.seconds - answer.waited, 0.0)
             self.prices.learn(call, len(answer.rows), seconds, call not in self.picked)
         return answer

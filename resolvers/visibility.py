@@ -17,7 +17,6 @@ from resolvers.source import NO_REASON, Layer, Reason, Source
 from resolvers.way import Way
 from upstream.call import Answer, Call
 from upstream.decoding.bad_value import veil
-from upstream.decoding.decode import irregular, joined, like
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports import table as reports
 from upstream.reports.owner import OwnerKind
@@ -29,11 +28,6 @@ from upstream.reports.table import Report
 MOST_CALLS = 8
 # Longer answers are filtered in a thread, so that the event loop goes on.
 _MANY_ROWS = 20_000
-# Notes of an answer: how many rows lost their user because that user is hidden; how many rows were dropped because
-# they name no group; the user codes of rows that were dropped because a visible user or another one may own them.
-NAMELESS = "nameless"
-UNDECIDED = "undecided"
-_UNOWNED = "unowned"
 _WAY = Way("scope", reports.USERS, 1, 0.0, 0.0)
 
 
@@ -115,13 +109,13 @@ class Visibility:
     async def _read_members(self) -> Members:
         if len(self.groups) > MOST_CALLS:
             answer = await self.fetch(Call.of(reports.USERS), Reason(way=_WAY))
-            if not answer.notes.get(_UNOWNED):
+            if not answer.without_group:
                 users = {row.id: (row.group_id, row) for row in answer.rows}
-                return Members(users, bool(answer.notes.get("made_up")))
+                return Members(users, answer.provenance.made_up)
         groups = sorted(self.groups)
         answers = await asyncio.gather(*map(self._members_of, groups))
         users = {row.id: (group, row) for group, found in zip(groups, answers, strict=True) for row in found.rows}
-        return Members(users, any(answer.notes.get("made_up") for answer in answers))
+        return Members(users, any(answer.provenance.made_up for answer in answers))
 
     async def _members_of(self, group: int) -> Answer[Any]:
         try:
@@ -137,25 +131,23 @@ class Visibility:
 
     async def filtered(self, call: Call, answer: Answer[Any]) -> Answer[Any]:
         """Return the visible part of an answer. Its bad values reveal nothing of other groups either."""
-        if wrong := irregular(answer.rows):
-            answer = replace(answer, rows=like(answer.rows, veil(answer.rows, wrong)))
+        if wrong := answer.irregular:
+            answer = answer.like(veil(answer.rows, wrong))
         owner = call.report.owner
-        if owner is None or not answer.rows or answer.notes.get("made_up"):
+        if owner is None or not answer.rows or answer.provenance.made_up:
             return answer
         members = await self.members() if owner.names_users else Members({})
         if members.made_up:
             return answer
         if owner.by is OwnerKind.CODE:
-            logs = await self._filtered_logs(call, answer, members)
-            return replace(logs, rows=like(answer.rows, logs.rows))
+            return await self._filtered_logs(call, answer, members)
         named = {call.report.parameters[name].names for name, _ in call.params}
         rows = RowFilter(self.groups, members, named)
         if len(answer.rows) > _MANY_ROWS:
             found = await asyncio.to_thread(rows.visible, owner, answer.rows)
         else:
             found = rows.visible(owner, answer.rows)
-        found = like(answer.rows, found)
-        return replace(answer, rows=found, nameless=rows.nameless, without_group=rows.unowned)
+        return replace(answer.like(found), nameless=rows.nameless, without_group=rows.unowned)
 
     async def _filtered_logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
         """Return the log rows of visible users. The upstream may compare user codes loosely (C27)."""
@@ -177,8 +169,8 @@ class Visibility:
                 if isinstance(found, BaseException):
                     raise found
                 seen |= {row.user_code for row in found.rows}
-        rows = [row for row in answer.rows if row.user_code in seen]
-        return replace(answer, rows=rows, undecided=unseen)
+        visible = answer.like([row for row in answer.rows if row.user_code in seen])
+        return replace(visible, undecided=unseen)
 
 
 class VisibleCalls(Layer):
@@ -210,24 +202,25 @@ class VisibleCalls(Layer):
             return Answer([await visibility.user(int(given["id"]))], requests=0)
         if all_groups is None or len(visibility.groups) > MOST_CALLS:
             answer = await self.below.fetch(call, reason)
-            if all_groups is None or not answer.notes.get(_UNOWNED):
+            if all_groups is None or not answer.without_group:
                 return answer
         # In the answer for one group, rows need not name their group.
         one = Reason(reason.fields, reason.way, (), reason.keys)
         groups = sorted(visibility.groups)
-        return Answer(joined(await asyncio.gather(*(self._of_group(call, all_groups, each, one) for each in groups))))
+        found = await asyncio.gather(*(self._of_group(call, all_groups, each, one) for each in groups))
+        return Answer.joined(found)
 
     async def _of_group(self, call: Call, parameter: str, group: int, reason: Reason) -> list[Row]:
         """Return the rows of one group in place of those of all groups."""
         params = tuple(sorted((*call.params, (parameter, group))))
         try:
-            found = (await self.below.fetch(replace(call, params=params), reason)).rows
+            found = await self.below.fetch(replace(call, params=params), reason)
         except NotFound:
             return []  # the caller's list has a group that the upstream does not have
         if call.report.parameters[parameter].names is OwnerKind.FAMILY:
             # The groups below it have calls of their own, if they are visible.
-            return like(found, [row for row in found if row.group_id == group])
-        return found
+            return found.like([row for row in found.rows if row.group_id == group]).rows
+        return found.rows
 
 
 class VisibleRows(Layer):

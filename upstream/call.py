@@ -1,7 +1,7 @@
 """Define one call of a report, and the answer to it."""
 
 import datetime
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 
@@ -178,17 +178,3 @@ class Answer(Generic[RowT]):
     def readings(self) -> tuple[Reading, ...]:
         """Return when the rows were read."""
         return self.provenance.readings
-
-    @property
-    def notes(self) -> Mapping[str, Any]:
-        """Return the provenance under its former names, until `resolvers/` reads the typed fields."""
-        found: dict[str, Any] = {
-            "outcome": self.provenance.outcome,
-            "made_up": self.provenance.made_up,
-            "nameless": self.nameless,
-            "unowned": self.without_group,
-            "undecided": self.undecided,
-        }
-        if self.provenance.stale_since is not None:
-            found["stale"] = self.provenance.stale_since
-        return found

@@ -169,7 +169,7 @@ async def connect_each(
                 nodes = Listed(kind, here, session, interval, values, rows)
                 edges = Edges(cursors, nodes, _edge) if with_edges else []
             else:
-                here = list(rows.need().whole(here))
+                here = list(rows.read().whole(here))
                 built += len(here)
                 nodes = [
                     kind.on(row, session=session, interval=interval, given=dict(values) if values else None)

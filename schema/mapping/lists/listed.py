@@ -51,8 +51,8 @@ class Listed(RowList):
 
     def object(self, row: Any) -> Entity:
         # An object may need any column, so its whole row is read.
-        self._source.need()
-        (row,) = self._source.whole((row,))
+        self._source.read()
+        (row,) = self._source.whole([row])
         return self._kind.on(
             row, session=self._session, interval=self._interval, given=dict(self._given) if self._given else None
         )
