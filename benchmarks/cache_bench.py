@@ -20,12 +20,12 @@ import msgspec
 
 from upstream.caching import day_entry
 from upstream.caching.cache import DayCache, open_store
-from upstream.caching.days import microseconds
 from upstream.call import Answer, Call
-from upstream.interval import dates
 from upstream.reports.order import Claim, RowOrder, Share
 from upstream.reports.rows import GameLogRow, GroupMovementRow, Row, UserTransactionRow
 from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS
+from upstream.values.days import microseconds
+from upstream.values.interval import dates
 
 UTC = ZoneInfo("UTC")
 START = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)

@@ -24,18 +24,17 @@ from zoneinfo import ZoneInfo
 
 from resolvers import edges
 from resolvers.edges import ReportEdge
-from resolvers.join import Join
 from resolvers.lookup import Lookup
 from resolvers.plan import MOST_ROWS
 from resolvers.prices import Prices
+from resolvers.rules.join import Join
 from resolvers.session import Session
 from resolvers.way import Way
 from schema.graph import schema
-from upstream.caching.cache import CachedShare
-from upstream.call import Answer, Call, Provenance
-from upstream.interval import Interval, SentFrame, resolve
+from upstream.call import Answer, CachedShare, Call, Provenance
 from upstream.reports import rows
 from upstream.reports.table import Report, System
+from upstream.values.interval import Interval, SentFrame, resolve
 
 UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)

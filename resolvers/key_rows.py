@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from upstream.call import Answer
-from upstream.decoding.bad_value import require as raise_bad_value
+from upstream.values.bad_value import require as raise_bad_value
 
 
 class KeyRows(list[Any]):

@@ -15,15 +15,15 @@ from aiodataloader import DataLoader
 
 from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Bulk
-from resolvers.join import Join
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
-from resolvers.movement import same
 from resolvers.plan import MOST_ROWS, Choose, Known, Plan, answered, candidates, plan, sample, trials
 from resolvers.prices import Prices
-from resolvers.source import Reason, Source
-from resolvers.visibility import unknown
-from resolvers.waiters import Waiters
+from resolvers.rules.join import Join
+from resolvers.rules.movement import same
+from resolvers.sources.source import Reason, Source
+from resolvers.sources.visibility import unknown
+from resolvers.sources.waiters import Waiters
 from resolvers.way import BULK, PER_KEY, Way
 from upstream.call import Answer, Call
 from upstream.errors import NotFound, UpstreamError

@@ -6,8 +6,8 @@ from typing import Any
 
 from resolvers.edges import Bulk, ReportEdge
 from upstream.call import Call
-from upstream.interval import Interval
 from upstream.reports.table import Report
+from upstream.values.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from resolvers.samples import Sample, Samples
+from resolvers.prediction.samples import Sample, Samples
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
 from upstream.reports.table import Report, System

@@ -9,27 +9,27 @@ from zoneinfo import ZoneInfo
 from aiodataloader import DataLoader
 
 from resolvers.caller import EVERYONE, Caller
-from resolvers.coherence import ReadAnswer
-from resolvers.currency import Currencies
 from resolvers.directory import Directory, undecided
 from resolvers.edges import ReportEdge
-from resolvers.join import Join
 from resolvers.key_rows import KeyRows
 from resolvers.loader import Loader
 from resolvers.lookup import Lookup
 from resolvers.nodes import Nodes
-from resolvers.operation_calls import OperationCalls
 from resolvers.plan import Choose, cheapest
 from resolvers.prices import Prices
-from resolvers.repeated_hour import RepeatedHour
-from resolvers.source import Reason, Source
+from resolvers.rules.coherence import ReadAnswer
+from resolvers.rules.currency import Currencies
+from resolvers.rules.join import Join
+from resolvers.sources.operation_calls import OperationCalls
+from resolvers.sources.repeated_hour import RepeatedHour
+from resolvers.sources.source import Reason, Source
+from resolvers.sources.upstream_calls import UpstreamCalls, UpstreamRoom
+from resolvers.sources.visibility import PlainErrors, Visibility, VisibleCalls, VisibleRows
 from resolvers.trace import Step
-from resolvers.upstream_calls import UpstreamCalls, UpstreamRoom
-from resolvers.visibility import PlainErrors, Visibility, VisibleCalls, VisibleRows
 from upstream.call import Answer, Call, Reading
-from upstream.interval import Interval
 from upstream.reports.spelling import fold
 from upstream.reports.table import Report
+from upstream.values.interval import Interval
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

@@ -10,9 +10,9 @@ from strawberry import Info
 from resolvers.session import Session
 from schema.mapping.errors import BadUserInput
 from schema.scalars import Date, DateTime
-from upstream import interval
-from upstream.interval import Interval, SentFrame
 from upstream.reports.request import YEARS, in_years
+from upstream.values import interval
+from upstream.values.interval import Interval, SentFrame
 
 
 @strawberry.enum(

@@ -25,11 +25,11 @@ from schema.transaction import Transaction
 from schema.user import User
 from upstream.call import Call
 from upstream.errors import Incomplete, NotFound
-from upstream.interval import Interval, SentFrame, resolve
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.reports.request import in_years
 from upstream.reports.table import Report
+from upstream.values.interval import Interval, SentFrame, resolve
 
 
 class Reference(ABC):

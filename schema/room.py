@@ -21,8 +21,8 @@ from schema.mapping.relation import relation
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
 from schema.status import GameStatus, status_number
-from upstream.interval import Interval
 from upstream.reports import rows
+from upstream.values.interval import Interval
 
 
 @strawberry.federation.type(keys=["id"])

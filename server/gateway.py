@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from resolvers.coherence import Coherence
-from resolvers.currency import Currencies
-from resolvers.join import Join
 from resolvers.prices import Prices
+from resolvers.rules.coherence import Coherence
+from resolvers.rules.currency import Currencies
+from resolvers.rules.join import Join
 from resolvers.session import Session
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
@@ -21,15 +21,15 @@ from server.http import readiness
 from server.settings.live import LiveSettings
 from server.tables.setup import TablesConfig
 from upstream.agents import Agent, Agents
-from upstream.caching.cache import CachedShare, DayCache, open_store
-from upstream.call import Answer, Call
+from upstream.caching.cache import DayCache, open_store
+from upstream.call import Answer, CachedShare, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Overloaded, Unavailable, UpstreamError
-from upstream.interval import Interval
 from upstream.journal import Journal
 from upstream.reports.table import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
 from upstream.resilience.bucket import Bucket
 from upstream.transport.secret import Secret
+from upstream.values.interval import Interval
 
 # The error messages for a system that is not configured.
 MISSING = {

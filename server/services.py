@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resolvers.predict import foresee
+from resolvers.prediction.predict import foresee
 from resolvers.session import Session
 from schema import graph
 from server.auth.authenticator import Authenticator

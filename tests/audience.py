@@ -4,10 +4,10 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from resolvers import predict
 from resolvers.caller import EVERYONE, Caller
-from resolvers.join import Join
+from resolvers.prediction import predict
 from resolvers.prices import Prices
+from resolvers.rules.join import Join
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution import trace

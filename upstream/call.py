@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast
 
 from upstream.decoding.lazy_rows import LazyRows, head, joined
-from upstream.interval import Interval
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
+from upstream.values.interval import Interval
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -83,6 +83,25 @@ class MadeCall:
     joined: bool = False
     error: str | None = None
     waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CachedShare:
+    """Say how much of a call is in the cache: the number of its days, and the missing days as `days.spans` writes them.
+
+    A call without days counts as one day, which has no name. `oldest` is the time of reading of its oldest cached rows.
+    """
+
+    days: int
+    held: int
+    in_flight: int
+    missing: tuple[str, ...]
+    oldest: datetime.datetime | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Return the share of the days that needs no call, from 0 to 1."""
+        return (self.held + self.in_flight) / self.days
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from typing import Any, Self
 import structlog
 
 from upstream.call import Answer, Call
-from upstream.decoding.bad_value import BadValues
 from upstream.errors import Overloaded, Unavailable, UpstreamError
 from upstream.gamehub import GameHubClient, GameHubConfig
 from upstream.gamelog import GameLogClient, GameLogConfig
@@ -23,6 +22,7 @@ from upstream.resilience.breaker import BreakerOpen, Breakers
 from upstream.resilience.single_flight import SingleFlights
 from upstream.transport.secret import Redactor, quieten
 from upstream.transport.transport import Tally
+from upstream.values.bad_value import BadValues
 
 __all__ = ["GameHubConfig", "GameLogConfig", "Listener", "Upstream"]
 

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from upstream.call import Call
 from upstream.decoding import envelope
-from upstream.decoding.bad_value import BadValues
 from upstream.decoding.belonging import refuse_strangers
 from upstream.decoding.distinct import distinct
 from upstream.errors import Malformed, Unavailable, refusal
@@ -16,6 +15,7 @@ from upstream.reports.rows import Row
 from upstream.transport.auth import GameHubAuth, with_token
 from upstream.transport.secret import Secret
 from upstream.transport.transport import Auth, Reply, Tally, Transport, TransportConfig
+from upstream.values.bad_value import BadValues
 
 EMPTY = "10002"  # "Empty data / Failed validation". The parameters were checked before, so the data is empty (C11)
 # Longer answers are decoded in a thread, so that the event loop goes on.

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from upstream.agents import Agent, Agents
 from upstream.call import Call
 from upstream.decoding import envelope
-from upstream.decoding.bad_value import BadValues
 from upstream.decoding.belonging import refuse_strangers
 from upstream.decoding.distinct import distinct
 from upstream.decoding.lazy_rows import LazyRows
@@ -34,6 +33,7 @@ from upstream.reports.rows import Row
 from upstream.transport.auth import GameLogAuth, with_token
 from upstream.transport.secret import SecretMissing
 from upstream.transport.transport import Auth, Reply, Tally, Transport, TransportConfig
+from upstream.values.bad_value import BadValues
 
 # The document shows only one failure, "Invalid Parameter.". Other failures are recognised by their words.
 _UNAUTHENTICATED = re.compile(r"token|credential|unauth|agent", re.IGNORECASE)

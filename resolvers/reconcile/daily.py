@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from resolvers.reconcile.figures import WHOLE_ROW, Difference, Statement, loose, money
-from upstream.decoding.figures import EXACT, FINANCIAL_PARTS, PARTS
 from upstream.reports.rows import DailyMovementRow, FinancialMovementRow, GameDetailRow, GroupMovementRow
+from upstream.values.figures import EXACT, FINANCIAL_PARTS, PARTS
 
 # Prizes of tickets that were sold online, whose payments name no ticket: the tickets by game and user.
 Online = Mapping[tuple[int | None, int | None], Sequence[str]]

@@ -9,7 +9,6 @@ from typing import Any
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Figure, Statement, compare, figure, loose, match, missing, money
 from resolvers.reconcile.names import CARD_WINNER, SELLER, UNNAMED_GROUP, UNNAMED_USER, USER, Names
-from upstream.decoding.figures import EXACT
 from upstream.reports.rows import (
     GameDetailJackpot,
     GameDetailRow,
@@ -19,6 +18,7 @@ from upstream.reports.rows import (
     PrizeTicket,
     RoomGameRow,
 )
+from upstream.values.figures import EXACT
 
 JACKPOT_PRIZE = "pjp"
 

@@ -9,11 +9,11 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from resolvers.movement import wallet_amount
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Statement, compare, figure, loose, match, missing, money, text
-from upstream.decoding.figures import COMMISSION, EXACT, FINANCIAL_PARTS, PARTS
+from resolvers.rules.movement import wallet_amount
 from upstream.reports.rows import FinancialMovementRow, GameSummaryRow, GroupMovementRow, UserTransactionRow
+from upstream.values.figures import COMMISSION, EXACT, FINANCIAL_PARTS, PARTS
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 UNKNOWN = "unknown"

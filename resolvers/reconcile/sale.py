@@ -11,8 +11,8 @@ from typing import Any
 
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import WHOLE_ROW, Difference, Statement, compare, figure, loose, missing, money
-from upstream.decoding.figures import EXACT
 from upstream.reports.rows import GameDetailRow, GameOnSaleRow, GameSummaryRow, ProgressiveJackpotRow, RoomGameRow
+from upstream.values.figures import EXACT
 
 SELLING, PRESELLING = 1, 6
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Statement, compare, figure, loose
-from upstream.decoding.figures import PARTS
 from upstream.reports.rows import GameDetailRow, GroupMovementRow, PartyPart
+from upstream.values.figures import PARTS
 
 PLAYED = 3
 

@@ -23,8 +23,8 @@ from schema.mapping.joining import Key
 from schema.mapping.selection import Selection
 from schema.mapping.values import BadValue, report_row, sound
 from upstream.errors import Incomplete, UpstreamError
-from upstream.interval import Interval
 from upstream.reports.rows import Row
+from upstream.values.interval import Interval
 
 
 class Unknown:

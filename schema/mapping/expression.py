@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from engine.batch_hint import Expression
-from upstream.decoding import clock
-from upstream.decoding.money import AMOUNTS
 from upstream.decoding.partial_row import PartialRow, RawForm, form, report_row
 from upstream.reports.rows import ColumnKind, Row
+from upstream.values import clock
+from upstream.values.money import AMOUNTS
 
 # The type that the decoder gives to the values of a column of this kind.
 _KINDS: dict[ColumnKind, type] = {

@@ -10,7 +10,7 @@ from strawberry import Info
 from strawberry.types.fields.resolver import Parameter, Signature
 
 from engine.batch_hint import BATCH_HINT, BatchHint
-from resolvers.currency import currencies
+from resolvers.rules.currency import currencies
 from resolvers.session import Session
 from schema.mapping.entity import Entity
 

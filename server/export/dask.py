@@ -18,7 +18,7 @@ from server.settings.live import LiveSettings
 from server.settings.reading import load
 from server.tables.table import Tables
 from server.tables.window import TableWindow
-from upstream.caching.days import Piece
+from upstream.values.days import Piece
 
 
 def export(

@@ -34,8 +34,8 @@ from server.tables.spool import LATE
 from server.tables.table import Table
 from server.tables.window import TableWindow
 from server.tables.writing import write_file
-from upstream.caching.days import Piece, end
 from upstream.caching.trust import Trust
+from upstream.values.days import Piece, end
 
 MANIFEST = "_manifest.json"
 AT_ONCE = 2

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upstream.interval import midnight
+from upstream.values.interval import midnight
 
 FIRST = datetime.date(1970, 1, 1)
 LAST = datetime.date(2199, 12, 31)

@@ -24,7 +24,7 @@ from server.odata.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, ODataDays, 
 from server.odata.grammar import DEEPEST, MOST_OPERATIONS, bad, parsed, too_deep
 from server.tables.arrow import TIMESTAMP, data_type, integers, texts
 from server.tables.table import ValueKind
-from upstream import interval
+from upstream.values import interval
 
 _WIDE = pa.decimal256(76, 30)
 _LONGEST_TEXT = 2**31

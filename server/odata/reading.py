@@ -30,7 +30,7 @@ from server.tables.formats import KEPT
 from server.tables.spool import Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
-from upstream.caching.days import Piece
+from upstream.values.days import Piece
 
 MOST_SORTED = 200_000
 _PLACE_DIGITS = 7

@@ -9,9 +9,9 @@ from server.odata.options import bad
 from server.tables.setup import TablesConfig
 from server.tables.table import Table
 from server.tables.window import MOST_DAYS, cut, window_of
-from upstream import interval
-from upstream.caching.days import Piece
-from upstream.interval import SentFrame
+from upstream.values import interval
+from upstream.values.days import Piece
+from upstream.values.interval import SentFrame
 
 
 def days(table: Table, said: Mapping[str, str], found: Filter | None, setup: TablesConfig) -> tuple[Piece | None, ...]:

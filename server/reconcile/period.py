@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from server.http.request_error import RequestError
 from server.tables.window import cut, interval_of
-from upstream.caching.days import Piece, pieces
-from upstream.interval import Interval, dates
+from upstream.values.days import Piece, pieces
+from upstream.values.interval import Interval, dates
 
 _DAY = datetime.timedelta(days=1)
 _RANGE = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)", re.ASCII)

@@ -20,14 +20,14 @@ from resolvers.reconcile.daily import Totals
 from resolvers.reconcile.figures import Difference, loose
 from resolvers.reconcile.movements import Booked, Money
 from resolvers.reconcile.names import Names
-from upstream.caching.days import Piece, microseconds
 from upstream.call import Answer, Call
-from upstream.decoding.figures import EXACT
 from upstream.errors import Malformed, NotFound, UpstreamError
-from upstream.interval import Interval, dates
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.reports.table import Report
+from upstream.values.days import Piece, microseconds
+from upstream.values.figures import EXACT
+from upstream.values.interval import Interval, dates
 
 COMPARISONS = ("daily", "movements", "games", "logs", "names", "sale", "jackpots")
 AT_ONCE = 8

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from resolvers.join import MovementJoin
+from resolvers.rules.join import MovementJoin
 from server.settings.values import (
     ADDRESS,
     CA_HELP,

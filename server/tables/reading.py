@@ -19,9 +19,9 @@ from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, sli
 from server.tables.setup import KeptSince
 from server.tables.table import DURING, Table
 from server.tables.window import TableWindow, during
-from upstream.caching.days import Piece
 from upstream.call import Call, Reading
-from upstream.interval import Interval
+from upstream.values.days import Piece
+from upstream.values.interval import Interval
 
 # Small enough for an early first byte, large enough to keep the cost per batch low.
 BATCH_ROWS = 16_384

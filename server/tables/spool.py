@@ -29,7 +29,7 @@ import structlog
 from server.execution.freshness import Freshness
 from server.tables.folders import FolderLock, remove_dead
 from upstream import private
-from upstream.caching.days import microseconds
+from upstream.values.days import microseconds
 
 _ABANDONED_SECONDS = 86_400.0
 _HASH = 32

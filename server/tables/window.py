@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from server.http.request_error import RequestError
 from server.tables.table import Table
-from upstream import interval
-from upstream.caching.days import Piece, pieces
-from upstream.interval import Interval, SentFrame
+from upstream.values import interval
+from upstream.values.days import Piece, pieces
+from upstream.values.interval import Interval, SentFrame
 
 PARAMETERS = ("since", "until", "period")
 PERIODS = tuple(frame.value for frame in SentFrame)

@@ -31,8 +31,8 @@ from graphql import (
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
-from resolvers import made_up
 from resolvers.edges import ReportEdge
+from resolvers.prediction import made_up
 from resolvers.session import Session
 from schema.graph import schema
 from schema.mapping.node import encode
@@ -47,10 +47,10 @@ from upstream.errors import (
     UpstreamError,
     UpstreamFailed,
 )
-from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports.request import checked
 from upstream.reports.rows import ColumnKind
+from upstream.values.interval import Interval
 
 __all__ = ["SCALARS", "plausible", "schema", "session"]
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from resolvers import edges
 from resolvers.edges import ReportEdge
-from resolvers.join import Join, MovementJoin
 from resolvers.lookup import Lookup
 from resolvers.plan import candidates, cheapest
 from resolvers.prices import Prices
+from resolvers.rules.join import Join, MovementJoin
 from resolvers.session import Session
 from resolvers.way import Way
 from schema.graph import schema
@@ -26,10 +26,10 @@ from tests.upstream.server import Server, Told, serving
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, Upstream
 from upstream.errors import Incomplete, Malformed, NotFound, Unavailable, UpstreamError, UpstreamFailed
-from upstream.interval import Interval, dates
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.transport.secret import Secret
+from upstream.values.interval import Interval, dates
 
 UTC = ZoneInfo("UTC")
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from resolvers.join import Join, MovementJoin
 from resolvers.prices import Prices
+from resolvers.rules.join import Join, MovementJoin
 from tests.graph import Graph
 from tests.stand import Sandbox
 from upstream.caching.cache import DayCache, open_store

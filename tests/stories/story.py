@@ -10,8 +10,8 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from resolvers.caller import EVERYONE, Caller
-from resolvers.join import Join, MovementJoin
 from resolvers.prices import LATENCY, PER_ROW, Prices
+from resolvers.rules.join import Join, MovementJoin
 from tests.graph import Asked, Graph
 from tests.stand import Sandbox
 from upstream.call import Answer, Call

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resolvers.caller import EVERYONE, Caller
-from resolvers.currency import Currencies
+from resolvers.rules.currency import Currencies
 from tests.strangers.client import Client
 from tests.strangers.stranger import Stranger
 from tests.strangers.world import Financial, Movement, moment

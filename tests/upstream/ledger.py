@@ -5,12 +5,12 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from upstream.caching.days import microseconds
 from upstream.caching.trust import Trust
 from upstream.call import Answer, Call
 from upstream.client import Listener
 from upstream.errors import UpstreamError
 from upstream.reports.rows import GroupMovementRow
+from upstream.values.days import microseconds
 
 START = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
 MONTH = 30 * 86_400.0

@@ -18,10 +18,10 @@ from upstream import errors
 from upstream.call import Answer, Call
 from upstream.client import Upstream
 from upstream.errors import UpstreamError
-from upstream.interval import dates
 from upstream.journal import Journal
 from upstream.reports import table as reports
 from upstream.transport.secret import Secret
+from upstream.values.interval import dates
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 GROUPS = Call.of(reports.GROUPS)

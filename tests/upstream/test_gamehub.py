@@ -19,12 +19,12 @@ from tests.upstream.server import Asked, Server, Told
 from upstream import errors
 from upstream.call import Call
 from upstream.client import GameHubConfig, Upstream
-from upstream.interval import Interval, dates
 from upstream.journal import Journal
 from upstream.reports import table as reports
 from upstream.reports.request import BadParameter
 from upstream.transport.secret import Secret
 from upstream.transport.wire import Request
+from upstream.values.interval import Interval, dates
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 YEARS = dates(datetime.date(2019, 1, 1), datetime.date(2024, 12, 31), UTC)  # of all the documents' examples

@@ -19,10 +19,10 @@ from upstream import errors
 from upstream.agents import Agent, Agents
 from upstream.call import Call
 from upstream.gamelog import GameLogConfig
-from upstream.interval import Interval, dates
 from upstream.journal import Journal
 from upstream.reports import table as reports
 from upstream.transport.secret import Secret
+from upstream.values.interval import Interval, dates
 
 DAY = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), UTC)
 LOGS = Call.of(reports.GAME_LOGS, DAY, game_type="slot")

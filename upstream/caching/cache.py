@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from upstream.caching import day_entry, days
-from upstream.caching.cache_stats import CachedShare, CacheStats, ReadDays, ReadSummary
+from upstream.caching import day_entry
+from upstream.caching.cache_stats import CacheStats, ReadDays, ReadSummary
 from upstream.caching.cached_days import ANY_AGE, CachedDays, entry_of, is_fresh, pack_all
 from upstream.caching.changes import ChangeLedger, Changes
 from upstream.caching.cut import CutCall, Cutter
@@ -28,12 +28,13 @@ from upstream.caching.day_entry import NO_PRINT, DayEntry
 from upstream.caching.day_reader import EXCUSED, DayReader, EarlierEntry, shares_of, wait_for_all, worst_error
 from upstream.caching.store import Key, MemoryStore, Pattern, Store
 from upstream.caching.trust import Trust
-from upstream.call import Answer, Call, MadeCall, Provenance, Reading
+from upstream.call import Answer, CachedShare, Call, MadeCall, Provenance, Reading
 from upstream.client import Listener
 from upstream.errors import UpstreamError
 from upstream.reports.order import Claim, RowOrder, Share
 from upstream.reports.request import checked
 from upstream.resilience.single_flight import SingleFlight, SingleFlights
+from upstream.values import days
 
 __all__ = ["CacheStats", "CachedShare", "DayCache", "DaySource", "open_store"]
 

@@ -7,33 +7,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from upstream.caching import days
 from upstream.caching.cut import CutCall
 from upstream.caching.day_entry import DayEntry
 from upstream.caching.store import StoreStats
 from upstream.call import Answer, MadeCall, Provenance, Reading
 from upstream.reports.order import Share
+from upstream.values import days
 
 _DAY = datetime.timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class CachedShare:
-    """Say how much of a call is in the cache: the number of its days, and the missing days as `days.spans` writes them.
-
-    A call without days counts as one day, which has no name. `oldest` is the time of reading of its oldest cached rows.
-    """
-
-    days: int
-    held: int
-    in_flight: int
-    missing: tuple[str, ...]
-    oldest: datetime.datetime | None = None
-
-    @property
-    def fraction(self) -> float:
-        """Return the share of the days that needs no call, from 0 to 1."""
-        return (self.held + self.in_flight) / self.days
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,20 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from upstream.caching import day_entry, days
+from upstream.caching import day_entry
 from upstream.caching.cut import CutCall
 from upstream.caching.day_entry import DayEntry, UnreadableEntry
-from upstream.caching.days import Piece
 from upstream.caching.store import Key, Store
 from upstream.caching.trust import Trust
-from upstream.decoding.bad_value import BadValues
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_rows import partial_rows_of
 from upstream.errors import Malformed
 from upstream.reports import request
 from upstream.reports.order import RowOrders, Share
 from upstream.reports.rows import Row
+from upstream.values import days
+from upstream.values.bad_value import BadValues
+from upstream.values.days import Piece
 
 _log = structlog.get_logger("upstream.cache")
 # More bytes than these are decoded in a thread, so that the event loop goes on.

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from upstream.caching.days import microseconds
 from upstream.caching.store import Key, Store, series
+from upstream.values.days import microseconds
 
 _MOMENT = struct.Struct(">q")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from upstream.caching import day_entry, days
-from upstream.caching.days import Piece
+from upstream.caching import day_entry
 from upstream.caching.store import Key, series
 from upstream.call import Call
-from upstream.interval import Interval
+from upstream.values import days
+from upstream.values.days import Piece
+from upstream.values.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)

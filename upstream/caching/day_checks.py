@@ -8,20 +8,20 @@ from typing import Any, Protocol
 
 import structlog
 
-from upstream.caching import day_entry, days
+from upstream.caching import day_entry
 from upstream.caching.cache_stats import ReadSummary
 from upstream.caching.cached_days import CachedDays
 from upstream.caching.changes import Changes
 from upstream.caching.cut import CutCall, Cutter
 from upstream.caching.day_entry import NO_PRINT, DayEntry
-from upstream.caching.days import Piece
 from upstream.caching.trust import Trust
 from upstream.call import Answer, Call, MadeCall
 from upstream.client import Listener
-from upstream.decoding import figures
 from upstream.errors import UpstreamError
-from upstream.interval import Interval
 from upstream.reports.table import DAILY_MOVEMENTS, Fingerprint
+from upstream.values import days, figures
+from upstream.values.days import Piece
+from upstream.values.interval import Interval
 
 _log = structlog.get_logger("upstream.cache")
 _DAY = datetime.timedelta(days=1)

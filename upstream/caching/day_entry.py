@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from upstream.caching.days import microseconds
 from upstream.reports.order import Claim, RowOrder, Share
 from upstream.reports.rows import Row
+from upstream.values.days import microseconds
 
 # Raise this number if a value changes its meaning but its column keeps its name and type.
 FORMAT = 2

@@ -15,13 +15,13 @@ from upstream.caching.changes import Changes
 from upstream.caching.cut import CutCall
 from upstream.caching.day_checks import DayChecks, DaySource
 from upstream.caching.day_entry import NO_PRINT, DayEntry, UnreadableEntry
-from upstream.caching.days import Piece
 from upstream.caching.store import Key
 from upstream.call import Call, MadeCall
 from upstream.errors import Unavailable, UpstreamError, UpstreamFailed
 from upstream.reports.order import Claim, Share, shares
 from upstream.resilience import deadline
 from upstream.resilience.single_flight import SLACK, SingleFlight, SingleFlights
+from upstream.values.days import Piece
 
 # More rows than these are divided into days in a thread, so that the event loop goes on.
 _MANY_ROWS = 5_000

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upstream.decoding import clock, moment, money
-from upstream.decoding.bad_value import BadValue, quoted
-from upstream.decoding.money import AMOUNTS
 from upstream.decoding.plan import ColumnDecoder
 from upstream.reports.rows import ColumnKind, Row
+from upstream.values import clock, moment, money
+from upstream.values.bad_value import BadValue, quoted
+from upstream.values.money import AMOUNTS
 
 # Notes a bad value: place of the row in the list, path inside the row, what is wrong. Returns the value for the row.
 OnBadValue = Callable[[int, str, str], BadValue]

@@ -4,11 +4,11 @@ from collections.abc import Hashable
 from operator import attrgetter
 from typing import Any
 
-from upstream.decoding.bad_value import BadValue
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.errors import Malformed, UpstreamError
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
+from upstream.values.bad_value import BadValue
 
 
 def distinct(report: Report, rows: list[Row]) -> list[Row]:

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from upstream.decoding.bad_value import BadValues
 from upstream.decoding.duplicates import refuse_duplicate_keys
 from upstream.decoding.irregular import read_row_by_row
 from upstream.decoding.json_rows import DECODE_ERRORS, DecodingRequest, json_decoder, read_json
@@ -22,6 +21,7 @@ from upstream.decoding.partial_rows import read_partial_rows
 from upstream.errors import Incomplete, Malformed
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
+from upstream.values.bad_value import BadValues
 
 RowT = TypeVar("RowT", bound=Row)
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from upstream.decoding.bad_value import BadValue, BadValues
 from upstream.decoding.json_rows import DECODE_ERRORS, DecodingRequest
 from upstream.decoding.plan import row_types
 from upstream.errors import Malformed
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
+from upstream.values.bad_value import BadValue, BadValues
 
 _PLACE = re.compile(r" - at `\$\.([^.\[`]+)(?:\[([0-9]+)\])?\.?([^`]*)`$")
 

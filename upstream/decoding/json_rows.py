@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from upstream.decoding.bad_value import BadValues
-from upstream.decoding.money import AMOUNTS
 from upstream.decoding.partial_row import PartialRow
 from upstream.decoding.plan import decoding_plan
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
+from upstream.values.bad_value import BadValues
+from upstream.values.money import AMOUNTS
 
 # The errors that msgspec raises for text that is not the JSON of the type. RecursionError: very many open brackets.
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError)

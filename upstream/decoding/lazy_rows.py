@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, Self
 from zoneinfo import ZoneInfo
 
-from upstream.decoding.bad_value import BadValue, BadValues, sound
 from upstream.decoding.columns import decode_column
 from upstream.decoding.nested import decode_nested
 from upstream.decoding.partial_row import PartialRow
@@ -13,6 +12,7 @@ from upstream.decoding.plan import columns_of, decoding_plan, fields_of
 from upstream.errors import Malformed
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
+from upstream.values.bad_value import BadValue, BadValues, sound
 
 
 class RawRows(Protocol):

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upstream.decoding.bad_value import BadValue
 from upstream.decoding.columns import OnBadValue, decode_column
 from upstream.decoding.plan import NestedDecoder, decoding_plan
 from upstream.reports.rows import Row
+from upstream.values.bad_value import BadValue
 
 
 def decode_nested(nest: NestedDecoder, zone: ZoneInfo, rows: Sequence[Row], on_bad_value: OnBadValue) -> None:

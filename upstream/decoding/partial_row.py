@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from upstream.decoding import clock, moment
-from upstream.decoding.money import AMOUNTS
 from upstream.reports.rows import ColumnKind, Row
+from upstream.values import clock, moment
+from upstream.values.money import AMOUNTS
 
 
 class RawForm(Enum):

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upstream.decoding import clock
-from upstream.decoding.bad_value import BadValue, BadValues
 from upstream.decoding.columns import NUMBERS, decode_column
 from upstream.decoding.duplicates import has_equal_keys, split_first_row
 from upstream.decoding.irregular import read_row_by_row
 from upstream.decoding.json_rows import ANY_OBJECT, DECODE_ERRORS, DecodingRequest, read_json, rows_decoder
 from upstream.decoding.lazy_rows import LazyRows
-from upstream.decoding.money import AMOUNTS
 from upstream.decoding.partial_row import PartialRow, RawForm, getter, partial_row_type
 from upstream.decoding.plan import DecodingPlan, decoding_plan, fields_of
 from upstream.reports.rows import ColumnKind, Row
 from upstream.reports.table import Report
+from upstream.values import clock
+from upstream.values.bad_value import BadValue, BadValues
+from upstream.values.money import AMOUNTS
 
 _LONG_ANSWER = 16_384
 

@@ -18,10 +18,10 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
-from upstream.caching.days import Piece, microseconds
 from upstream.decoding.lazy_rows import irregular
-from upstream.interval import Interval
 from upstream.reports.rows import Row
+from upstream.values.days import Piece, microseconds
+from upstream.values.interval import Interval
 
 _MIXED_FOR = datetime.timedelta(days=1)
 

@@ -10,14 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from upstream.call import Call
-from upstream.decoding import moment
 from upstream.decoding.envelope import LOG_KEYS
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import form, getter
 from upstream.errors import Malformed
-from upstream.interval import Interval, midnight
 from upstream.reports.rows import Row
 from upstream.reports.table import Check, Parameter, Report, System
+from upstream.values import moment
+from upstream.values.interval import Interval, midnight
 
 _SECOND = datetime.timedelta(seconds=1)
 _STEP = datetime.timedelta(minutes=15)

@@ -22,8 +22,8 @@ from schema.mapping.lists.order import Key, ListOrder
 from schema.mapping.loading import complete
 from schema.mapping.selection import nodes_of, select
 from upstream.errors import UpstreamError
-from upstream.interval import Interval
 from upstream.reports.rows import Row
+from upstream.values.interval import Interval
 
 DEFAULT_FIRST = 100
 MAX_FIRST = 1000

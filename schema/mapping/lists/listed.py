@@ -14,8 +14,8 @@ from schema.mapping.expression import ColumnReader
 from schema.mapping.lists.order import ListOrder
 from schema.mapping.selection import Selection
 from schema.mapping.values import report_row
-from upstream.interval import Interval
 from upstream.reports.rows import Row
+from upstream.values.interval import Interval
 
 TYPENAME = "__typename"
 

@@ -11,8 +11,8 @@ from resolvers.session import Session
 from schema.mapping.entity import ENTITIES
 from schema.mapping.loading import complete
 from schema.mapping.selection import select
-from upstream.interval import Interval
 from upstream.reports.rows import Row
+from upstream.values.interval import Interval
 
 
 async def whole_each(

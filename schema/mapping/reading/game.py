@@ -6,8 +6,8 @@ from typing import Any
 from schema.mapping.entity import UNKNOWN, Entity
 from schema.mapping.values import BadValue
 from schema.status import GameStatus, status_of
-from upstream.interval import Interval, dates
 from upstream.reports import rows
+from upstream.values.interval import Interval, dates
 
 BULK = rows.RoomGameRow
 DETAIL = rows.GameDetailRow

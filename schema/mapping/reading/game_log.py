@@ -13,9 +13,9 @@ from schema.mapping.entity import ENTITIES, Entity
 from schema.mapping.reading.user import home
 from schema.mapping.values import sound
 from schema.scalars import is_id
-from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports.request import sendable
+from upstream.values.interval import Interval
 
 DEFAULT_GAME_TYPE = "slot"
 

@@ -5,17 +5,18 @@ from typing import Any
 
 from strawberry import Info
 
-from resolvers import daily, edges
-from resolvers.daily import business_days, days_of_report
+from resolvers import edges
 from resolvers.lookup import Lookup
+from resolvers.rules import daily
+from resolvers.rules.daily import business_days, days_of_report
 from resolvers.session import Session
 from schema.mapping.entity import Entity, EntitySource, identities
 from schema.mapping.errors import BadUserInput
 from schema.mapping.selection import select
 from upstream.errors import Incomplete
-from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports.rows import Row
+from upstream.values.interval import Interval
 
 # The fields of a day that can be computed for a day that is not a day of the report.
 _KNOWN_OF_ANY_DAY = {"totalWagers", "totalRefunds", "totalPaid", "net", "date", "group", "currency", "__typename"}

@@ -14,11 +14,11 @@ from schema.mapping.selection import arguments, nodes_of
 from schema.mapping.values import BadValue
 from schema.period import TODAY, resolve
 from schema.status import status_number
-from upstream import interval as intervals
 from upstream.errors import NotFound
-from upstream.interval import Interval, SentFrame
 from upstream.reports import rows
 from upstream.reports.rows import Row
+from upstream.values import interval as intervals
+from upstream.values.interval import Interval, SentFrame
 
 
 def today(entity: Entity) -> Interval:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from resolvers.movement import wallet_amount
+from resolvers.rules.movement import wallet_amount
 from schema.mapping.entity import UNKNOWN, Entity
 from schema.mapping.expression import ColumnReader
 from schema.mapping.values import values

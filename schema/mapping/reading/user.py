@@ -7,8 +7,8 @@ from strawberry import ID, Info
 from strawberry.utils.str_converters import to_camel_case
 
 from resolvers import edges
-from resolvers.join import MovementJoin
 from resolvers.lookup import Lookup
+from resolvers.rules.join import MovementJoin
 from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity
 from schema.mapping.lists.connection import ITEMS, ConnectionPage, reads
@@ -19,10 +19,10 @@ from schema.mapping.values import BadValue, sound
 from schema.scalars import parse_id
 from upstream.call import Call
 from upstream.errors import ContractBroken, UpstreamError
-from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.reports.request import checked, sendable
+from upstream.values.interval import Interval
 
 # USER_CODE_FROM names a column of the row. These are the type's names for it.
 CODE_COLUMNS = {"username": "username", "external_user_id": "external_id", "id": "id"}

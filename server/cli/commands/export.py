@@ -17,7 +17,7 @@ from server.settings.reading import load
 if TYPE_CHECKING:
     from server.export.export import ExportedPart
     from server.services import Services
-    from upstream.caching.days import Piece
+    from upstream.values.days import Piece
 
 
 def export(

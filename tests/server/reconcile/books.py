@@ -12,12 +12,12 @@ from tests.server.reconcile.mutations import Mutation
 from tests.server.slips import Door, slippery
 from tests.stand import Sandbox
 from upstream.agents import Agent, Agents
-from upstream.caching.days import pieces
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
-from upstream.interval import dates
 from upstream.reports import table as reports
 from upstream.transport.secret import Secret
+from upstream.values.days import pieces
+from upstream.values.interval import dates
 
 
 class Books:

@@ -14,8 +14,8 @@ from tests.server.reconcile.books import Books, opened
 from tests.server.reconcile.mutations import Mutation, columns, place_of
 from tests.stand import Sandbox
 from upstream.call import Call
-from upstream.interval import dates
 from upstream.reports import table as reports
+from upstream.values.interval import dates
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,12 +22,12 @@ from tests.server.slips import Door, Slip, other, slippery
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 from upstream.agents import Agent, Agents
-from upstream.caching.days import pieces
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
-from upstream.interval import dates
 from upstream.reports import table as reports
 from upstream.transport.secret import Secret
+from upstream.values.days import pieces
+from upstream.values.interval import dates
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from resolvers.join import Join, MovementJoin
+from resolvers.rules.join import Join, MovementJoin
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.operation import Operation

@@ -9,7 +9,7 @@ from graphql import DirectiveLocation, GraphQLDirective, GraphQLError
 from strawberry import ID, Info
 from strawberry.schema.config import StrawberryConfig
 
-from upstream.decoding.money import amount
+from upstream.values.money import amount
 
 TITLES = ["plain", "=1+1", "+2", "-3", "@x", "\ttab", "\rreturn", 'quo"te', "com,ma", "line\r\nbreak", "", None, "ñ√😀"]
 # Python's own context rounds to 28 digits.

@@ -28,7 +28,7 @@ from server.tables.arrow import Shape, Unfit, as_read, checked, record_batch, sl
 from server.tables.formats import FORMATS, KEPT, Format
 from server.tables.table import Table, Tables, ValueKind
 from tests.server.tables.conftest import saved
-from upstream.decoding.money import amount
+from upstream.values.money import amount
 
 
 @strawberry.type

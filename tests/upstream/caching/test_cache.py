@@ -15,10 +15,10 @@ from upstream.call import Answer, Call, MadeCall, Provenance
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import PartialRow
 from upstream.errors import Incomplete, Malformed, NotFound, Unauthenticated, Unavailable, UpstreamError, UpstreamFailed
-from upstream.interval import Interval, dates
 from upstream.reports.request import BadParameter
 from upstream.reports.rows import DailyMovementRow, GroupRow
 from upstream.reports.table import DAILY_MOVEMENTS, GAMES_ON_SALE, GROUP_MOVEMENTS, GROUPS, Report
+from upstream.values.interval import Interval, dates
 
 UTC = ZoneInfo("UTC")
 MADRID = ZoneInfo("Europe/Madrid")

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.upstream.ledger import LONG, Clock, Ledger, movement
-from upstream.caching import days
 from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore
 from upstream.call import Call
 from upstream.errors import NotFound, Unavailable, UpstreamError, UpstreamFailed
-from upstream.interval import Interval
 from upstream.reports.table import GROUP_MOVEMENTS
+from upstream.values import days
+from upstream.values.interval import Interval
 
 # Its days of 29 March and 25 October 2026 have 23 and 25 hours.
 MADRID = ZoneInfo("Europe/Madrid")

@@ -17,7 +17,6 @@ from tests.upstream.redis_server import RedisServer
 from upstream.caching.cache import DayCache, open_store
 from upstream.call import Call
 from upstream.errors import NotFound, UpstreamFailed
-from upstream.interval import Interval, SentFrame, dates, resolve
 from upstream.reports.table import (
     DAILY_MOVEMENTS,
     FINANCIAL_MOVEMENTS,
@@ -34,6 +33,7 @@ from upstream.reports.table import (
     USERS,
     Report,
 )
+from upstream.values.interval import Interval, SentFrame, dates, resolve
 
 UTC = ZoneInfo("UTC")
 MADRID = ZoneInfo("Europe/Madrid")

@@ -13,13 +13,13 @@ from tests.upstream.ledger import Clock
 from tests.upstream.redis_server import RedisServer
 from upstream.caching.cache import DayCache
 from upstream.caching.changes import Changes
-from upstream.caching.days import microseconds
 from upstream.caching.store import MemoryStore
 from upstream.caching.store_redis import RedisStore
 from upstream.call import Call
-from upstream.interval import dates
 from upstream.journal import Journal
 from upstream.reports.table import GAME_LOGS, GROUP_MOVEMENTS
+from upstream.values.days import microseconds
+from upstream.values.interval import dates
 
 UTC = ZoneInfo("UTC")
 DAY = datetime.date(2022, 10, 30)

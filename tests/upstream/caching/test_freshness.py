@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from resolvers.coherence import Coherence
-from resolvers.join import Join, MovementJoin
+from resolvers.rules.coherence import Coherence
+from resolvers.rules.join import Join, MovementJoin
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor, Outcome
@@ -23,7 +23,6 @@ from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore, Store
 from upstream.caching.trust import Trust
 from upstream.call import Call
-from upstream.interval import dates
 from upstream.reports.table import (
     DAILY_MOVEMENTS,
     FINANCIAL_MOVEMENTS,
@@ -32,6 +31,7 @@ from upstream.reports.table import (
     USER_TRANSACTIONS,
     Report,
 )
+from upstream.values.interval import dates
 
 UTC = ZoneInfo("UTC")
 NOON = datetime.datetime(2022, 10, 31, 12, tzinfo=datetime.UTC)

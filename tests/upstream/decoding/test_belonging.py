@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from upstream.caching.days import microseconds
 from upstream.call import Call
 from upstream.decoding.belonging import refuse_strangers
 from upstream.errors import Malformed
-from upstream.interval import dates
 from upstream.reports import request, rows
 from upstream.reports import table as reports
+from upstream.values.days import microseconds
+from upstream.values.interval import dates
 
 MADRID = ZoneInfo("Europe/Madrid")
 MARCH_29 = datetime.date(2026, 3, 29)  # on which Madrid's clocks go forward

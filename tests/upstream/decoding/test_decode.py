@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.upstream.examples import ROWS, example
-from upstream.decoding.bad_value import sound
 from upstream.decoding.envelope import Failure, LogPage, failure, log_page, report_rows
 from upstream.errors import Incomplete, Malformed
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.reports.rows import Row
+from upstream.values.bad_value import sound
 
 UTC = ZoneInfo("UTC")
 MADRID = ZoneInfo("Europe/Madrid")

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from schema.mapping import expression
 from upstream.decoding import envelope, partial_rows
-from upstream.decoding.bad_value import BadValue
-from upstream.decoding.clock import MixedForms
 from upstream.decoding.envelope import log_page, report_rows
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import PartialRow, getter, report_row, values
@@ -20,6 +18,8 @@ from upstream.errors import Malformed
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.reports.rows import Row
+from upstream.values.bad_value import BadValue
+from upstream.values.clock import MixedForms
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Madrid", "Asia/Kolkata", "America/St_Johns")]
 # The hour that Madrid's clocks show twice begins at 2025-10-26 02:00.

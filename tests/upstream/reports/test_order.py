@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.upstream.ledger import START, movement
-from upstream.caching import days
-from upstream.interval import Interval
 from upstream.reports.order import Claim, RowOrder, RowOrders, Share, shares
 from upstream.reports.rows import DailyMovementRow
+from upstream.values import days
+from upstream.values.interval import Interval
 
 UTC = ZoneInfo("UTC")
 A, B = b"a" * 8, b"b" * 8

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from upstream.call import Call
 from upstream.errors import Malformed
-from upstream.interval import Interval, dates
 from upstream.reports import table as reports
 from upstream.reports.request import BadParameter, body, checked, query, sendable, settled, span, within
 from upstream.reports.rows import GroupMovementRow
+from upstream.values.interval import Interval, dates
 
 UTC = ZoneInfo("UTC")
 MADRID = ZoneInfo("Europe/Madrid")

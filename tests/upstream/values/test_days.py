@@ -2,8 +2,8 @@ import datetime
 import itertools
 from zoneinfo import ZoneInfo
 
-from upstream.caching import days
-from upstream.interval import Interval, SentFrame, resolve
+from upstream.values import days
+from upstream.values.interval import Interval, SentFrame, resolve
 
 MADRID = ZoneInfo("Europe/Madrid")
 UTC = datetime.UTC

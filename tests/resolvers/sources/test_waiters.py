@@ -2,7 +2,7 @@
 
 import asyncio
 
-from resolvers.waiters import Waiters
+from resolvers.sources.waiters import Waiters
 
 
 async def test_all_who_wait_are_woken_once() -> None:

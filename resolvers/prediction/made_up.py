@@ -14,9 +14,9 @@ import msgspec
 from resolvers import edges
 from resolvers.edges import ReportEdge
 from upstream.call import Call
-from upstream.interval import Interval
 from upstream.reports import rows
 from upstream.reports.table import ID_COLUMNS, REPORTS, EntityKind
+from upstream.values.interval import Interval
 
 # Made-up ids are larger than all real ids, so that they are not taken for real ones.
 MADE_UP = 7_000_000_000_000_000_000

@@ -27,10 +27,10 @@ from tests.resolvers.everything import Everything
 from tests.stand import Sandbox
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
-from upstream.interval import Interval, SentFrame, dates, resolve
 from upstream.reports import rows as upstream_rows
 from upstream.reports import table as reports
 from upstream.reports.table import REPORTS
+from upstream.values.interval import Interval, SentFrame, dates, resolve
 
 # Half an hour with games of every room, in which all groups buy and win.
 HALF_HOUR = '{between: {from: "2026-03-15T11:00:00Z", until: "2026-03-15T11:30:00Z"}}'

@@ -12,15 +12,14 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from resolvers.join import Join
-from resolvers.made_up import edges_by, expected_rows, is_made_up, made_up_rows, rows_like
-from resolvers.predicted_plan import PredictedCalls, PredictedPlan
+from resolvers.prediction.made_up import edges_by, expected_rows, is_made_up, made_up_rows, rows_like
+from resolvers.prediction.predicted_plan import PredictedCalls, PredictedPlan
 from resolvers.prices import Prices
+from resolvers.rules.join import Join
 from resolvers.session import Session
+from resolvers.sources.upstream_calls import UpstreamRoom
 from resolvers.trace import Step
-from resolvers.upstream_calls import UpstreamRoom
-from upstream.caching.cache import CachedShare
-from upstream.call import Answer, Call, Provenance
+from upstream.call import Answer, CachedShare, Call, Provenance
 from upstream.reports.request import checked
 
 # So many rows one prediction makes up at most: it has to be cheaper than the operation.

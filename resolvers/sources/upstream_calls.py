@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from resolvers.coherence import COMPARED, ReadAnswer
 from resolvers.prices import Prices
-from resolvers.source import Reason
+from resolvers.rules.coherence import COMPARED, ReadAnswer
+from resolvers.sources.source import Reason
 from upstream.call import Answer, Call
 from upstream.reports.table import System
 from upstream.resilience.queue import Queue

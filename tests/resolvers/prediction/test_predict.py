@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from resolvers.join import Join
-from resolvers.predict import foresee
-from resolvers.predicted_plan import PredictedPlan
+from resolvers.prediction.predict import foresee
+from resolvers.prediction.predicted_plan import PredictedPlan
 from resolvers.prices import Prices
+from resolvers.rules.join import Join
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor

@@ -1,7 +1,7 @@
 """Samples: the last answers, within bounds."""
 
-from resolvers import samples
-from resolvers.samples import Samples
+from resolvers.prediction import samples
+from resolvers.prediction.samples import Samples
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
 from upstream.reports import rows

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from resolvers import edges
 from resolvers.lookup import Lookup
 from upstream.errors import NotFound
-from upstream.interval import Interval, dates
+from upstream.values.interval import Interval, dates
 
 if TYPE_CHECKING:
     from resolvers.session import Session

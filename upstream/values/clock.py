@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from upstream.decoding import moment
+from upstream.values import moment
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from resolvers.repeated import groups_of, settled, stretches, widened
-from resolvers.source import NO_REASON, Layer, Reason, Source
+from resolvers.sources.repeated import groups_of, settled, stretches, widened
+from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
-from upstream.interval import Interval
 from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS
+from upstream.values.interval import Interval
 
 
 class RepeatedHour(Layer):

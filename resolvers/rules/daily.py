@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upstream.caching.days import Piece, pieces
-from upstream.decoding.figures import EXACT, PARTS, of_movements
-from upstream.decoding.money import amount
-from upstream.interval import Interval
 from upstream.reports.rows import DailyMovementRow, GroupMovementRow
+from upstream.values.days import Piece, pieces
+from upstream.values.figures import EXACT, PARTS, of_movements
+from upstream.values.interval import Interval
+from upstream.values.money import amount
 
 # Movements of R5 add up to these columns of R1 exactly. Wins may not be paid yet, and R5 does not count tickets.
 ADDED_UP = ("total_wagers_real", "total_refunds_real", "total_paid", "net")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upstream.interval import Interval, SentFrame, dates, midnight, resolve
+from upstream.values.interval import Interval, SentFrame, dates, midnight, resolve
 
 # The last three change their clocks at midnight, or to it; Apia once left out a whole day.
 NAMES = ["UTC", "Europe/Madrid", "America/New_York", "Asia/Beirut", "America/Santiago", "America/Havana",

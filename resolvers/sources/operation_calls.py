@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 from resolvers.prices import Prices
-from resolvers.source import NO_REASON, Layer, Reason, Source
+from resolvers.sources.source import NO_REASON, Layer, Reason, Source
+from resolvers.sources.waiters import Waiters
 from resolvers.trace import Step
-from resolvers.waiters import Waiters
 from upstream.call import Answer, Call
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports.request import BadParameter

@@ -9,11 +9,11 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from upstream.caching.days import microseconds
-from upstream.decoding.bad_value import BadValue
-from upstream.decoding.moment import repeated
-from upstream.interval import Interval
 from upstream.reports.rows import UserTransactionRow
+from upstream.values.bad_value import BadValue
+from upstream.values.days import microseconds
+from upstream.values.interval import Interval
+from upstream.values.moment import repeated
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

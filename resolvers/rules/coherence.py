@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from upstream.caching import days
 from upstream.call import Answer, Call, Reading
-from upstream.decoding import figures
-from upstream.decoding.figures import NumberForms
-from upstream.interval import Interval
 from upstream.reports.table import DAILY_MOVEMENTS, FINANCIAL_MOVEMENTS, GROUP_MOVEMENTS, USER_TRANSACTIONS, Report
+from upstream.values import days, figures
+from upstream.values.figures import NumberForms
+from upstream.values.interval import Interval
 
 COMPARED = frozenset({DAILY_MOVEMENTS, GROUP_MOVEMENTS, FINANCIAL_MOVEMENTS, USER_TRANSACTIONS})
 # Rows that were read within this time of each other count as read together.

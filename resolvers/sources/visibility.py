@@ -12,17 +12,17 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from resolvers.directory import Directory, settle, undecided
-from resolvers.row_filter import Members, RowFilter
-from resolvers.source import NO_REASON, Layer, Reason, Source
+from resolvers.sources.row_filter import Members, RowFilter
+from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from resolvers.way import Way
 from upstream.call import Answer, Call
-from upstream.decoding.bad_value import veil
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports import table as reports
 from upstream.reports.owner import OwnerKind
 from upstream.reports.request import checked
 from upstream.reports.rows import Row, UserRow
 from upstream.reports.table import Report
+from upstream.values.bad_value import veil
 
 # A caller of so many groups gets one call for each group where an open caller gets one call for all groups.
 MOST_CALLS = 8

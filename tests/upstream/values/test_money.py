@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upstream.decoding.money import amount
+from upstream.values.money import amount
 
 DIGITS = st.text("0123456789", min_size=1, max_size=30)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resolvers.way import Way
-from upstream.interval import Interval
+from upstream.values.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Predict the calls of an operation on made-up rows."""

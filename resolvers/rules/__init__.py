@@ -1,0 +1,1 @@
+"""Rules about figures that several reports have: currencies, daily totals, movements, coherence."""

@@ -1,0 +1,1 @@
+"""The stack of sources that answers the calls of one operation."""
