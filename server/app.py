@@ -131,7 +131,7 @@ def readiness_route(readiness: Readiness) -> Route:
     async def readyz(request: Request) -> Response:
         wrong = await readiness.wrong()
         content: dict[str, Any] = {"ready": not wrong}
-        if ADMIN in request.scope["caller"].powers:
+        if ADMIN in request.scope["caller"].permissions:
             content |= {"notReady": wrong, "notes": readiness.notes}
         shown = {key: value for key, value in content.items() if value not in ({}, [])}
         return _json(shown, 503 if wrong else 200)

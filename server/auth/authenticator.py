@@ -144,7 +144,7 @@ class Authenticator:
         if key is None:
             raise unauthenticated("The link lets nobody in: the key it was made for is revoked or expired.")
         scope["query_string"] = rest
-        caller = replace(key.caller, powers=key.caller.powers & {TABLES})
+        caller = replace(key.caller, permissions=key.caller.permissions & {TABLES})
         return KnownCredential(caller, caller.name, key.rates, key.id)
 
 

@@ -121,7 +121,8 @@ class KeyFile:
         key = Key(id, caller, sha256(text.encode()).digest(), secret[-4:], rates, now, expires, None)
         row = (
             key.id, caller.name, key.digest, key.last_four,
-            json.dumps(None if caller.groups is None else sorted(caller.groups)), json.dumps(sorted(caller.powers)),
+            json.dumps(None if caller.groups is None else sorted(caller.groups)),
+            json.dumps(sorted(caller.permissions)),
             rates.requests, rates.calls, _text(now), _text(expires), None,
         )  # fmt: skip
         with self._writing() as connection:
@@ -273,9 +274,9 @@ def _read(connection: sqlite3.Connection) -> list[Key]:
 
 def _key(row: Sequence[Any]) -> Key:
     """Return the key of a row of the file."""
-    id, name, digest, last_four, groups, powers, requests, calls, created, expires, revoked = row
+    id, name, digest, last_four, groups, permissions, requests, calls, created, expires, revoked = row
     seen = json.loads(groups)
-    caller = Caller(name, None if seen is None else frozenset(seen), frozenset(json.loads(powers)))
+    caller = Caller(name, None if seen is None else frozenset(seen), frozenset(json.loads(permissions)))
     made = datetime.fromisoformat(created)
     return Key(id, caller, digest, last_four, Rates(requests, calls), made, _time(expires), _time(revoked))
 

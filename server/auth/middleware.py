@@ -62,8 +62,10 @@ class AuthMiddleware:
         known = await self._caller(scope, where)
         scope["caller"] = known.caller
         scope["key_id"] = known.key_id
-        if where.power is not None and where.power not in known.caller.powers:
-            raise RequestError(403, "FORBIDDEN", f"This needs the power {where.power}, which the caller does not have.")
+        if where.permission is not None and where.permission not in known.caller.permissions:
+            raise RequestError(
+                403, "FORBIDDEN", f"This needs the permission {where.permission}, which the caller does not have."
+            )
         if not where.counted:
             return known, _FREE
         standing = await self._callers.limiter.request(known.name, known.rates)
@@ -84,11 +86,11 @@ class AuthMiddleware:
         try:
             known = await self._callers.known(scope)
         except RequestError:
-            if where.power is None:
+            if where.permission is None:
                 return _NOBODY
             raise
         if known is None:
-            if where.power is None:
+            if where.permission is None:
                 return _NOBODY
             raise unauthenticated(_NO_CREDENTIAL)
         return known

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from resolvers.caller import EVERYONE
 
 EXPLORE, TABLES, ADMIN = "explore", "tables", "admin"
-POWERS = (EXPLORE, TABLES, ADMIN)
-assert set(POWERS) == EVERYONE.powers
+PERMISSIONS = (EXPLORE, TABLES, ADMIN)
+assert set(PERMISSIONS) == EVERYONE.permissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Area:
     """Some paths, the permission that they need (None: no permission and no credential), and whether limits count."""
 
     path: str
-    power: str | None
+    permission: str | None
     counted: bool = False
 
     def holds(self, path: str) -> bool:

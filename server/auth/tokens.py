@@ -9,7 +9,7 @@ import jwt
 
 from resolvers.caller import Caller
 from server.auth.jwks import AGAIN_SECONDS, KeySet, NoKeys
-from server.auth.permissions import POWERS
+from server.auth.permissions import PERMISSIONS
 from server.http.request_error import GuessedCredential, RequestError, unauthenticated
 
 # The algorithms with a private and a public key, and the type of key of each. Never `none`, and never HS256: there
@@ -40,7 +40,7 @@ class TokenTerms:
     audience: str
     leeway: float = 30.0
     groups_claim: str = "groups"
-    powers_claim: str = "powers"
+    permissions_claim: str = "powers"
 
 
 class TokenVerifier:
@@ -135,7 +135,7 @@ def caller_of(claims: Mapping[str, Any], terms: TokenTerms) -> Caller:
     """Return the caller of verified claims. A missing claim grants nothing: without a groups claim, no group."""
     subject = "".join(letter for letter in str(claims["sub"]) if letter.isprintable())[:_MOST_NAME]
     return Caller(
-        f"jwt:{subject}", _groups(claims.get(terms.groups_claim)), _powers(claims.get(terms.powers_claim))
+        f"jwt:{subject}", _groups(claims.get(terms.groups_claim)), _permissions(claims.get(terms.permissions_claim))
     )  # fmt: skip
 
 
@@ -155,6 +155,6 @@ def _group(entry: Any) -> int | None:
     return entry if whole and 0 < entry < 1 << 63 else None
 
 
-def _powers(claim: Any) -> frozenset[str]:
+def _permissions(claim: Any) -> frozenset[str]:
     words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
-    return frozenset(word for word in words if word in POWERS)
+    return frozenset(word for word in words if word in PERMISSIONS)

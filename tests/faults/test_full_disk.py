@@ -63,7 +63,7 @@ def house(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             httpx.Client(base_url=address, trust_env=False, timeout=30) as client,
         ):
             found = House(disk, settings, process, client, log)
-            made = found.run("keys", "create", "me", "--groups", "all", "--powers", "explore,tables,admin")
+            made = found.run("keys", "create", "me", "--groups", "all", "--permissions", "explore,tables,admin")
             client.headers["authorization"] = f"Bearer {made.stdout.strip()}"
             yield found
 

@@ -18,9 +18,10 @@ def create(
     groups: Annotated[
         str, typer.Option(help="The groups it may see, 382,383 say, or `all`.", metavar="IDS", show_default=False)
     ],
-    powers: Annotated[
+    permissions: Annotated[
         str, typer.Option(help="What it may do, separated by commas: explore, tables, admin.", metavar="WORDS")
     ] = "explore",
+    powers: Annotated[str | None, typer.Option(hidden=True)] = None,
     expires: Annotated[
         str | None, typer.Option(help="How long it lives: 12h, 90d. Without it: until revoked.", show_default=False)
     ] = None,
@@ -39,12 +40,15 @@ def create(
     """
     from resolvers.caller import Caller
     from server.auth.keys import KeyFile, KeyTrouble, Rates
-    from server.auth.permissions import POWERS
+    from server.auth.permissions import PERMISSIONS
 
-    given = [word.strip() for word in powers.split(",") if word.strip()]
-    unknown = [word for word in given if word not in POWERS]
+    if powers is not None:
+        typer.echo("gamehub-graph: --powers is the old name of --permissions; use the new one", err=True)
+        permissions = powers
+    given = [word.strip() for word in permissions.split(",") if word.strip()]
+    unknown = [word for word in given if word not in PERMISSIONS]
     if unknown or not given:
-        stop(f"--powers is {powers!r}; allowed are {', '.join(POWERS)}, separated by commas", WRONG_USE)
+        stop(f"--permissions is {permissions!r}; allowed are {', '.join(PERMISSIONS)}, separated by commas", WRONG_USE)
     seen = None
     if groups != "all":
         ids = [word.strip() for word in groups.split(",")]
@@ -87,7 +91,7 @@ def list_() -> None:
         return
     now = datetime.now(UTC)
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "name", "ends in", "groups", "powers", "limits", "created", "expires", "state"):
+    for title in ("id", "name", "ends in", "groups", "permissions", "limits", "created", "expires", "state"):
         table.add_column(title, no_wrap=True)
     for key in found:
         groups = "all" if key.caller.groups is None else ",".join(map(str, sorted(key.caller.groups)))
@@ -97,7 +101,7 @@ def list_() -> None:
         )  # fmt: skip
         state = "revoked" if key.revoked else "lives" if key.lives(now) else "expired"
         table.add_row(
-            key.id, key.caller.name, key.last_four, groups, ",".join(sorted(key.caller.powers)), limits or "-",
+            key.id, key.caller.name, key.last_four, groups, ",".join(sorted(key.caller.permissions)), limits or "-",
             f"{key.created:%Y-%m-%d %H:%M}", f"{key.expires:%Y-%m-%d %H:%M}" if key.expires else "-", state,
         )  # fmt: skip
     Console(width=400, highlight=False, soft_wrap=True).print(table)

@@ -43,8 +43,8 @@ def sign(
     found = next((one for one in live if key in (one.id, one.caller.name)), None)
     if found is None:
         stop(f"there is no key {key!r} that lives; `gamehub-graph keys list` shows them", FAILED)
-    if TABLES not in found.caller.powers:
-        stop(f"the key {key} lacks the power {TABLES}, so a link of it would lead nowhere", FAILED)
+    if TABLES not in found.caller.permissions:
+        stop(f"the key {key} lacks the permission {TABLES}, so a link of it would lead nowhere", FAILED)
     path, query = read(address)
     try:
         typer.echo(link(secret, path, query, found.id, lifetime, now))

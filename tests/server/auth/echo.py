@@ -35,7 +35,7 @@ def echo(callers: Authenticator) -> Starlette:
                 "name": caller.name,
                 "asker": ASKER.get().name,
                 "groups": None if caller.groups is None else sorted(caller.groups),
-                "powers": sorted(caller.powers),
+                "permissions": sorted(caller.permissions),
                 "query": request.url.query,
             }
         )

@@ -145,7 +145,7 @@ def test_over_http(file: KeyFile, client: httpx.Client) -> None:
         "name": "bi",
         "asker": "bi",
         "groups": [382],
-        "powers": ["tables"],
+        "permissions": ["tables"],
         "query": "group=382&name=caf%C3%A9",
     }
     assert client.head(told["link"]).status_code == 200
@@ -169,7 +169,7 @@ def test_who_gets_no_link(file: KeyFile, client: httpx.Client) -> None:
     refused = client.post("/tables/A.csv/link", headers={"X-Api-Key": text})
     assert refused.status_code == 403
     assert refused.json()["errors"][0] == {
-        "message": "This needs the power tables, which the caller does not have.",
+        "message": "This needs the permission tables, which the caller does not have.",
         "extensions": {"code": "FORBIDDEN"},
     }
     _, text = file.create(Caller("tables", None, frozenset({"tables"})))

@@ -1,4 +1,4 @@
-"""The door: who gets in by which credential, what each power opens, and what those are told who stay outside."""
+"""The door: who gets in by which credential, what each permission opens, and what those are told who stay outside."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 def test_every_way_to_send_a_key(file: KeyFile, client: httpx.Client) -> None:
     _, key = file.create(ANNA)
-    told = {"name": "anna", "asker": "anna", "groups": [382], "powers": ["explore"], "query": ""}
+    told = {"name": "anna", "asker": "anna", "groups": [382], "permissions": ["explore"], "query": ""}
     assert client.get("/graphql", headers={"Authorization": f"Bearer {key}"}).json() == told
     assert client.get("/graphql", headers={"X-Api-Key": key}).json() == told
     assert client.get("/graphql", auth=("anybody", key)).json() == told
@@ -67,7 +67,7 @@ def test_every_way_to_send_a_key(file: KeyFile, client: httpx.Client) -> None:
 
 def test_a_token(issuer: Issuer, client: httpx.Client) -> None:
     token = issuer.token("first", groups="*", powers=["tables"])
-    told = {"name": "jwt:anna", "asker": "jwt:anna", "groups": None, "powers": ["tables"], "query": ""}
+    told = {"name": "jwt:anna", "asker": "jwt:anna", "groups": None, "permissions": ["tables"], "query": ""}
     assert client.get("/tables/A.csv", headers={"Authorization": f"Bearer {token}"}).json() == told
     assert client.get("/odata/A", auth=("x", token)).json() == told
     silent = issuer.token("first", powers="tables")
@@ -103,7 +103,7 @@ def test_without_a_credential(client: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("powers", "opened"),
+    ("permissions", "opened"),
     [
         ("explore", {"/graphql", "/"}),
         ("tables", {"/tables/A.csv", "/odata/A"}),
@@ -112,8 +112,8 @@ def test_without_a_credential(client: httpx.Client, path: str) -> None:
         ("", set()),
     ],
 )
-def test_powers(file: KeyFile, client: httpx.Client, powers: str, opened: set[str]) -> None:
-    _, key = file.create(Caller("somebody", None, frozenset(powers.split())))
+def test_permissions(file: KeyFile, client: httpx.Client, permissions: str, opened: set[str]) -> None:
+    _, key = file.create(Caller("somebody", None, frozenset(permissions.split())))
     needed = {"/graphql": "explore", "/": "explore", "/tables/A.csv": "tables", "/odata/A": "tables"}
     for path in [*needed, "/metrics"]:
         answer = client.get(path, headers={"X-Api-Key": key})
@@ -122,16 +122,16 @@ def test_powers(file: KeyFile, client: httpx.Client, powers: str, opened: set[st
         else:
             assert code(answer) == (403, "FORBIDDEN")
             message = answer.json()["errors"][0]["message"]
-            power = needed.get(path, "admin")
-            assert message == f"This needs the power {power}, which the caller does not have."
+            permission = needed.get(path, "admin")
+            assert message == f"This needs the permission {permission}, which the caller does not have."
 
 
 def test_health_is_for_all(file: KeyFile, client: httpx.Client) -> None:
     for headers in ({}, {"X-Api-Key": "wrong"}, {"Authorization": "nonsense"}):
         told = client.get("/healthz", headers=headers).json()
-        assert (told["name"], told["groups"], told["powers"]) == ("nobody", [], [])
+        assert (told["name"], told["groups"], told["permissions"]) == ("nobody", [], [])
     _, key = file.create(Caller("root", None, frozenset({"admin"})))
-    assert client.get("/readyz", headers={"X-Api-Key": key}).json()["powers"] == ["admin"]
+    assert client.get("/readyz", headers={"X-Api-Key": key}).json()["permissions"] == ["admin"]
 
 
 def test_what_was_sent_wrongly(client: httpx.Client) -> None:
@@ -141,7 +141,7 @@ def test_what_was_sent_wrongly(client: httpx.Client) -> None:
 
 def test_failures_are_limited_by_address(file: KeyFile) -> None:
     _, key = file.create(ANNA)
-    _, late = file.create(Caller("late", None, ANNA.powers))
+    _, late = file.create(Caller("late", None, ANNA.permissions))
     _, root = file.create(Caller("root", None, frozenset({"admin"})))
     callers = Authenticator(required=True, keys=Keys(file.path), attempts=Attempts(at_once=3, seconds_each=1000))
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:

@@ -6,7 +6,7 @@ from server.auth.permissions import area
 
 
 @pytest.mark.parametrize(
-    ("path", "power", "counted"),
+    ("path", "permission", "counted"),
     [
         ("/healthz", None, False),
         ("/readyz", None, False),
@@ -26,6 +26,6 @@ from server.auth.permissions import area
         ("", "admin", False),
     ],
 )
-def test_paths(path: str, power: str | None, counted: bool) -> None:
+def test_paths(path: str, permission: str | None, counted: bool) -> None:
     found = area(path)
-    assert (found.power, found.counted) == (power, counted)
+    assert (found.permission, found.counted) == (permission, counted)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from resolvers.caller import Caller
 from server.auth.jwks import KeySet
-from server.auth.permissions import POWERS
+from server.auth.permissions import PERMISSIONS
 from server.auth.tokens import TokenTerms, TokenVerifier, WrongToken, caller_of
 from tests.server.auth.echo import Issuer, issuing
 
@@ -140,7 +140,7 @@ def test_groups(claim: Any, groups: frozenset[int] | None) -> None:
 
 
 def test_claims_of_other_names() -> None:
-    terms = TokenTerms("i", "a", groups_claim="https://x.example/groups", powers_claim="roles")
+    terms = TokenTerms("i", "a", groups_claim="https://x.example/groups", permissions_claim="roles")
     claims = {"sub": "a\nb" + "c" * 100, "https://x.example/groups": [1], "roles": ["admin", "root"], "groups": "*"}
     assert caller_of(claims, terms) == Caller("jwt:ab" + "c" * 62, frozenset({1}), frozenset({"admin"}))
 
@@ -152,9 +152,9 @@ JSON = st.recursive(
 )
 
 
-@given(groups=JSON, powers=JSON)
-def test_only_a_star_is_all(groups: Any, powers: Any) -> None:
-    caller = caller_of({"sub": "a", "groups": groups, "powers": powers}, TERMS)
+@given(groups=JSON, permissions=JSON)
+def test_only_a_star_is_all(groups: Any, permissions: Any) -> None:
+    caller = caller_of({"sub": "a", "groups": groups, "powers": permissions}, TERMS)
     assert (caller.groups is None) == (groups in ("*", ["*"]))
-    assert caller.powers <= set(POWERS)
+    assert caller.permissions <= set(PERMISSIONS)
     assert caller_of({"sub": "a"}, TERMS) == Caller("jwt:a", frozenset(), frozenset())

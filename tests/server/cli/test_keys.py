@@ -97,13 +97,34 @@ def house(tmp_path: Path, sandbox: Sandbox) -> House:
 
 def test_keys(house: House) -> None:
     assert house.run("keys", "list") == "No keys."
-    first = house.run("keys", "create", "power-bi", "--groups", "383,382", "--powers", "explore,tables")
+    first = house.run("keys", "create", "power-bi", "--groups", "383,382", "--permissions", "explore,tables")
     second = house.run(
-        "keys", "create", "anna", "--groups", "all", "--powers", "admin", "--expires", "90d", "--rate-requests", "5"
+        "keys",
+        "create",
+        "anna",
+        "--groups",
+        "all",
+        "--permissions",
+        "admin",
+        "--expires",
+        "90d",
+        "--rate-requests",
+        "5",
     )
     assert re.fullmatch(r"ghk_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", first)
     head, one, two = house.run("keys", "list").splitlines()
-    assert head.split() == ["id", "name", "ends", "in", "groups", "powers", "limits", "created", "expires", "state"]
+    assert head.split() == [
+        "id",
+        "name",
+        "ends",
+        "in",
+        "groups",
+        "permissions",
+        "limits",
+        "created",
+        "expires",
+        "state",
+    ]
     assert one.split()[:6] == [first.split("_")[1], "power-bi", first[-4:], "382,383", "explore,tables", "-"]
     assert one.split()[-2:] == ["-", "lives"]
     assert two.split()[1:6] == ["anna", second[-4:], "all", "admin", "requests=5"]
@@ -113,12 +134,20 @@ def test_keys(house: House) -> None:
     assert first not in listed
 
 
+def test_the_old_name_of_permissions(house: House) -> None:
+    arguments = ["keys", "create", "bi", "--groups", "382", "--powers", "tables"]
+    ran = CliRunner(env=dict.fromkeys(NAMES) | house.environment()).invoke(app, arguments)
+    assert ran.exit_code == 0
+    assert "--powers is the old name of --permissions; use the new one" in ran.stderr
+    assert house.run("keys", "list").splitlines()[1].split()[4] == "tables"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (["keys", "create", "a", "--groups", "x"], 2, "--groups is 'x'; allowed are ids of groups"),
         (["keys", "create", "a", "--groups", "*"], 2, "--groups is '*'"),
-        (["keys", "create", "a", "--groups", "1", "--powers", "root"], 2, "allowed are explore, tables, admin"),
+        (["keys", "create", "a", "--groups", "1", "--permissions", "root"], 2, "allowed are explore, tables, admin"),
         (["keys", "create", "a", "--groups", "1", "--expires", "soon"], 2, "--expires is 'soon'"),
         (["keys", "create", "open", "--groups", "1"], 1, "'open' is no name for a key"),
         (["keys", "revoke", "nobody"], 1, "there is no key 'nobody'"),
@@ -159,8 +188,8 @@ def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox)
     ):
         assert client.post("/graphql", json=GROUPS).status_code == 401
         assert client.get("/healthz").json() == {"alive": True}
-        key = house.run("keys", "create", "bi", "--groups", "all", "--powers", "explore,tables")
-        admin = house.run("keys", "create", "root", "--groups", "all", "--powers", "admin")
+        key = house.run("keys", "create", "bi", "--groups", "all", "--permissions", "explore,tables")
+        admin = house.run("keys", "create", "root", "--groups", "all", "--permissions", "admin")
 
         # Upstreams that fail are told to the administrator, and to nobody else.
         sandbox.fault("reset")
@@ -266,7 +295,7 @@ def test_a_heavy_caller_does_not_starve_the_rest(house: House, sandbox: Sandbox)
 
 async def test_the_page_in_a_browser(house: House) -> None:
     """The browser asks for a password by itself, and sends it with all that the page loads and asks."""
-    key = house.run("keys", "create", "anna", "--groups", "all", "--powers", "explore")
+    key = house.run("keys", "create", "anna", "--groups", "all", "--permissions", "explore")
     with house.served(AUTH="required") as (origin, _):
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(

@@ -119,7 +119,7 @@ def test_callers_see_their_own_groups(world: Sandbox, tmp_path: Path) -> None:
 
     def key(groups: str) -> str:
         command = [str(Path(sys.executable).with_name("gamehub-graph")), "keys", "create", f"of-{groups}"]
-        more = ["--groups", groups, "--powers", "tables"]
+        more = ["--groups", groups, "--permissions", "tables"]
         made = subprocess.run([*command, *more], env={**os.environ, **keys}, capture_output=True, text=True, check=True)
         return made.stdout.strip().splitlines()[-1].split()[-1]
 

@@ -177,4 +177,4 @@ async def test_a_fault_of_an_upstream_is_a_failure_of_the_run(door: Door, alive:
 
 async def test_the_page_and_its_files_are_the_administrator_s() -> None:
     for path in ("/reconcile", "/reconcile/page/index.css"):
-        assert area(path).power == "admin"
+        assert area(path).permission == "admin"
