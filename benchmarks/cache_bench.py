@@ -85,8 +85,8 @@ def decoding(rows: int) -> None:
         packing = best(lambda made=made: day_entry.pack(Share(made, Claim(RowOrder.NONE), bytes(8)), START, 60))
         ours = best(lambda value=value, row=row: day_entry.unpack(value).share(row))
         theirs = best(lambda text=text, reader=reader: reader.decode(text))
-        told = f"{len(value) / rows:.0f} bytes a row; written {rate(rows, packing)}, read {rate(rows, ours)}"
-        sys.stdout.write(f"{row.__name__:16} {told} (as JSON, by msgspec alone: {rate(rows, theirs)})\n")
+        results = f"{len(value) / rows:.0f} bytes a row; written {rate(rows, packing)}, read {rate(rows, ours)}"
+        sys.stdout.write(f"{row.__name__:16} {results} (as JSON, by msgspec alone: {rate(rows, theirs)})\n")
 
 
 async def month(rows: int, url: str) -> None:
@@ -114,8 +114,8 @@ async def month(rows: int, url: str) -> None:
         await cached.held_many(users)
 
     sys.stdout.write(f"\nA month of a group, {rows:,} rows, {url.partition(':')[0]}: ")
-    told = [("cold", cold), ("warm", warm), ("today missing", later), ("looking at 2,000 users' month", ahead)]
-    sys.stdout.write(", ".join([f"{name} {await best_of(act) * 1000:,.1f} ms" for name, act in told]) + "\n")
+    results = [("cold", cold), ("warm", warm), ("today missing", later), ("looking at 2,000 users' month", ahead)]
+    sys.stdout.write(", ".join([f"{name} {await best_of(act) * 1000:,.1f} ms" for name, act in results]) + "\n")
     await cached.forget()
     await cached.aclose()
 

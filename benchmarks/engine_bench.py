@@ -73,8 +73,8 @@ class Query:
     def body(self, world: world.World) -> bytes:
         """The request's body."""
         day = world.day.isoformat()
-        told = {"group": str(world.group), "first": self.size, "during": {"dates": {"from": day, "to": day}}}
-        return orjson.dumps({"query": self.text, "variables": {name: told[name] for name in self.variables}})
+        variables = {"group": str(world.group), "first": self.size, "during": {"dates": {"from": day, "to": day}}}
+        return orjson.dumps({"query": self.text, "variables": {name: variables[name] for name in self.variables}})
 
 
 def _walk(size: int) -> Query:
@@ -162,8 +162,8 @@ def running(
     """The servers, all of them started."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        told = upstream.environment() | {"ERROR_JOURNAL": str(folder / "errors.sqlite"), **(extra or {})}
-        yield [stack.enter_context(servers.run(name, told, folder)) for name in names]
+        settings = upstream.environment() | {"ERROR_JOURNAL": str(folder / "errors.sqlite"), **(extra or {})}
+        yield [stack.enter_context(servers.run(name, settings, folder)) for name in names]
 
 
 async def data(server: servers.Running, body: bytes) -> tuple[bytes, int]:
@@ -186,15 +186,17 @@ async def agree(
         body, first = query.body(each), None
         for server in found:
             upstream.calls()
-            told, length = await data(server, body)
+            answer, length = await data(server, body)
             check_calls(server.name, query, 1, upstream)
-            if first is not None and told != first:
-                at = next((place for place, pair in enumerate(zip(told, first, strict=False)) if pair[0] != pair[1]), 0)
+            if first is not None and answer != first:
+                at = next(
+                    (place for place, pair in enumerate(zip(answer, first, strict=False)) if pair[0] != pair[1]), 0
+                )
                 near = slice(max(0, at - 100), at + 100)
-                raise AssertionError(f"{server.name} answers\n{told[near]!r}, not\n{first[near]!r}")
-            first = told
-            asked = load.request(HOST, server.port, "/graphql", body)
-            questions[server.name].append(load.Question(asked, length))
+                raise AssertionError(f"{server.name} answers\n{answer[near]!r}, not\n{first[near]!r}")
+            first = answer
+            sent = load.request(HOST, server.port, "/graphql", body)
+            questions[server.name].append(load.Question(sent, length))
     return questions
 
 
@@ -285,20 +287,20 @@ async def breakdown(name: str, seconds: float, upstream: Upstream, most: int) ->
                 os.kill(server.pid, signal.SIGUSR2)
                 while not target.exists():  # noqa: ASYNC110  # another process writes it
                     await asyncio.sleep(0.01)
-            told = json.loads(target.read_text())
+            recorded = json.loads(target.read_text())
     milliseconds = 1000 / answers
-    total, whole = sum(told["samples"].values()), told["process"] * milliseconds
-    parts = {part: count / total * told["main"] * milliseconds for part, count in told["samples"].items()}
-    parts["other threads: HTTP client in Rust, large bodies"] = (told["process"] - told["main"]) * milliseconds
+    total, whole = sum(recorded["samples"].values()), recorded["process"] * milliseconds
+    parts = {part: count / total * recorded["main"] * milliseconds for part, count in recorded["samples"].items()}
+    parts["other threads: HTTP client in Rust, large bodies"] = (recorded["process"] - recorded["main"]) * milliseconds
     lines = [f"| part of `{name}` | CPU, ms | share |", "|---|---:|---:|"]
     for part, spent in sorted(parts.items(), key=lambda pair: -pair[1]):
         lines.append(f"| {part} | {spent:,.2f} | {spent / whole:.0%} |")
     lines.append(f"| all | {whole:,.2f} | 100% |")
     if most:
-        for line, count in Counter(told["functions"]).most_common(most):
-            spent = count / total * told["main"] * milliseconds
+        for line, count in Counter(recorded["functions"]).most_common(most):
+            spent = count / total * recorded["main"] * milliseconds
             lines.append(f"| `{line}` | {spent:,.2f} | {spent / whole:.0%} |")
-    collected = told["gc"] * milliseconds
+    collected = recorded["gc"] * milliseconds
     return (
         "\n".join(lines) + f"\n\nIn these, garbage collection: {collected:,.2f} ms. {answers} answers, sampled each ms."
     )
@@ -440,7 +442,7 @@ async def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--lines", type=int, default=0, help="of the breakdown: how many lines of code to tell")
     options.add_argument("--write", type=Path, metavar="PAGE")
-    told = options.parse_args()
+    arguments = options.parse_args()
     os.sched_setaffinity(0, {servers.OTHER_CORE})
     gc.disable()  # a load generator makes no cycles
     began = time.perf_counter()
@@ -448,8 +450,8 @@ async def main() -> None:
 
     def plan(name: str) -> Plan:
         known = PLANS.get(name, Plan((1,), 2.0))
-        concurrencies = tuple(map(int, told.concurrency)) if told.concurrency else known.concurrencies
-        return Plan(concurrencies, told.seconds or known.seconds)
+        concurrencies = tuple(map(int, arguments.concurrency)) if arguments.concurrency else known.concurrencies
+        return Plan(concurrencies, arguments.seconds or known.seconds)
 
     page: list[str] = []
 
@@ -461,38 +463,40 @@ async def main() -> None:
     results: dict[tuple[str, str, int], Figures] = {}
     kept: dict[tuple[str, str, int], Figures] = {}
     try:
-        if "peers" in told.part:
-            for name in told.queries:
-                results |= await measure(told.servers, name, plan(name), told.rounds, upstream)
+        if "peers" in arguments.part:
+            for name in arguments.queries:
+                results |= await measure(arguments.servers, name, plan(name), arguments.rounds, upstream)
                 for concurrency in plan(name).concurrencies:
                     tell(f"{name}, concurrency {concurrency}", table(results, name, concurrency))
-        if "days" in told.part:
-            kept = await measure(["ours", "warm"], "walk50", Plan((1,), plan("walk50").seconds), told.rounds, upstream)
+        if "days" in arguments.part:
+            kept = await measure(
+                ["ours", "warm"], "walk50", Plan((1,), plan("walk50").seconds), arguments.rounds, upstream
+            )
             tell("Days kept", table(kept, "walk50", 1))
-        if "growth" in told.part:
+        if "growth" in arguments.part:
             grown = {}
             for name in (f"walk{size}" for size in world.SIZES):
                 measured = {key: results[key] for key in ((server, name, 1) for server in GROWTH) if key in results}
                 if len(measured) < len(GROWTH):
-                    measured = await measure(GROWTH, name, Plan((1,), 1.0), told.rounds, upstream)
+                    measured = await measure(GROWTH, name, Plan((1,), 1.0), arguments.rounds, upstream)
                 grown |= measured
             tell("Growth", growth(grown))
-        if "breakdown" in told.part:
-            for name in [name for name in told.queries if QUERIES[name].size == world.SIZES[0]]:
-                tell(f"Where the time goes: {name}", await breakdown(name, 4.0, upstream, told.lines))
+        if "breakdown" in arguments.part:
+            for name in [name for name in arguments.queries if QUERIES[name].size == world.SIZES[0]]:
+                tell(f"Where the time goes: {name}", await breakdown(name, 4.0, upstream, arguments.lines))
     finally:
         upstream.close()
     if len(reached := goals(results, kept).splitlines()) > 2:
         tell("Goals", "\n".join(reached))
-    page.append(f"### Versions\n\n{versions(told.servers)}")
+    page.append(f"### Versions\n\n{versions(arguments.servers)}")
     sys.stdout.write(f"\n{time.perf_counter() - began:.0f} s\n")
-    if told.write is not None:
-        head, _, rest = told.write.read_text().partition("<!-- bench -->")
+    if arguments.write is not None:
+        head, _, rest = arguments.write.read_text().partition("<!-- bench -->")
         _, _, tail = rest.partition("<!-- /bench -->")
         text = "\n\n".join(page)
-        told.write.write_text(f"{head}<!-- bench -->\n{text}\n<!-- /bench -->{tail}")
+        arguments.write.write_text(f"{head}<!-- bench -->\n{text}\n<!-- /bench -->{tail}")
         if results:
-            told.write.with_suffix(".svg").write_text(chart_of(results))
+            arguments.write.with_suffix(".svg").write_text(chart_of(results))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ SHAPES = [
 
 
 @dataclass(frozen=True)
-class House:
+class FaultyGraph:
     """The served graph, the door behind it, and where it leaves traces."""
 
     proxy: Proxy
@@ -95,27 +95,27 @@ def quantile(seconds: list[float], share: float) -> float:
     return sorted(seconds)[min(int(share * len(seconds)), len(seconds) - 1)]
 
 
-async def matrix(house: House, kinds: list[str], count: int) -> bool:
+async def matrix(graph: FaultyGraph, kinds: list[str], count: int) -> bool:
     """Every kind of fault with every query."""
-    asked = queries(count)
-    truths = [answer for answer, _, _ in await gathered([lambda q=q: house.ask(q) for q in asked], 8)]  # type: ignore[misc]
+    texts = queries(count)
+    truths = [answer for answer, _, _ in await gathered([lambda q=q: graph.ask(q) for q in texts], 8)]  # type: ignore[misc]
     assert not any("errors" in answer for answer in truths)
     wrong, shown, longest, failed = 0, 0, 0.0, 0
     for kind in kinds:
-        house.proxy.strike(KINDS[kind])
-        found = await gathered([lambda q=q: house.ask(q) for q in asked], 25)  # type: ignore[misc]
-        house.proxy.heal()
+        graph.proxy.strike(KINDS[kind])
+        found = await gathered([lambda q=q: graph.ask(q) for q in texts], 25)  # type: ignore[misc]
+        graph.proxy.heal()
         worst = max(seconds for _, seconds, _ in found)
         lies = [each for (answer, _, _), truth in zip(found, truths, strict=True) for each in untrue(answer, truth)]
         wrong += len(lies)
-        shown += sum(bool(secrets_in(text, house.secrets)) for _, _, text in found)
+        shown += sum(bool(secrets_in(text, graph.secrets)) for _, _, text in found)
         failed += sum("errors" in answer for answer, _, _ in found)
         longest = max(longest, worst)
         print(f"  {kind:<22} longest {worst:6.2f} s  wrong {len(lies)}  {lies[:1] or ''}", flush=True)
-    with sqlite3.connect(house.folder / "errors.sqlite") as journal:
+    with sqlite3.connect(graph.folder / "errors.sqlite") as journal:
         kept = repr(journal.execute("SELECT * FROM error").fetchall())
-    log = (house.folder / "log").read_text()
-    shown += len(secrets_in(kept, house.secrets)) + len(secrets_in(log, house.secrets))
+    log = (graph.folder / "log").read_text()
+    shown += len(secrets_in(kept, graph.secrets)) + len(secrets_in(log, graph.secrets))
     print(
         f"matrix: {len(kinds)} kinds × {count} queries: {wrong} wrong places, {shown} secrets shown, "
         f"{failed} answers with errors, longest query {longest:.2f} s of {LEVELS} deadlines of {DEADLINE:g} s"
@@ -123,23 +123,23 @@ async def matrix(house: House, kinds: list[str], count: int) -> bool:
     return wrong == shown == 0 and longest <= LEVELS * DEADLINE * 1.1
 
 
-async def latencies(house: House, shapes: list[str], count: int, at_once: int = 4) -> list[float]:
+async def latencies(graph: FaultyGraph, shapes: list[str], count: int, at_once: int = 4) -> list[float]:
     """How long queries take."""
-    found = await gathered([lambda q=q: house.ask(q) for q in queries(count, shapes)], at_once)  # type: ignore[misc]
+    found = await gathered([lambda q=q: graph.ask(q) for q in queries(count, shapes)], at_once)  # type: ignore[misc]
     return [seconds for _, seconds, _ in found]
 
 
-async def some(house: House, count: int) -> bool:
+async def some(graph: FaultyGraph, count: int) -> bool:
     """One call in a hundred fails."""
     healthy: list[float] = []
     failing: list[float] = []
     # In turns, so that whatever else this machine does befalls both alike.
     for _ in range(5):
-        house.proxy.heal()
-        healthy += await latencies(house, SHAPES, count)
-        house.proxy.strike(KINDS["503 and a date"], share=0.01)
-        failing += await latencies(house, SHAPES, count)
-    house.proxy.heal()
+        graph.proxy.heal()
+        healthy += await latencies(graph, SHAPES, count)
+        graph.proxy.strike(KINDS["503 and a date"], share=0.01)
+        failing += await latencies(graph, SHAPES, count)
+    graph.proxy.heal()
     ratio = quantile(failing, 0.99) / quantile(healthy, 0.99)
     print(
         f"some: p99 healthy {quantile(healthy, 0.99) * 1000:.0f} ms, with 1 % failing calls "
@@ -148,25 +148,25 @@ async def some(house: House, count: int) -> bool:
     return ratio <= 2
 
 
-async def hung(house: House, count: int) -> bool:
+async def hung(graph: FaultyGraph, count: int) -> bool:
     """Game History hangs, and is asked all the time."""
     quiet: list[float] = []
     beside: list[float] = []
     for _ in range(5):
-        house.proxy.heal()
-        quiet += await latencies(house, SHAPES[:1], count)
-        house.proxy.strike(KINDS["hang"], method="POST")
+        graph.proxy.heal()
+        quiet += await latencies(graph, SHAPES[:1], count)
+        graph.proxy.strike(KINDS["hang"], method="POST")
         waiting = [
-            asyncio.create_task(house.ask(SHAPES[2].replace("USER", str(user)).replace("DAY", DAYS[0])))
+            asyncio.create_task(graph.ask(SHAPES[2].replace("USER", str(user)).replace("DAY", DAYS[0])))
             for user in range(2001, 2041)
         ]
         await asyncio.sleep(1)  # until every one of them hangs
-        beside += await latencies(house, SHAPES[:1], count)
+        beside += await latencies(graph, SHAPES[:1], count)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         await asyncio.sleep(0.5)
-    house.proxy.heal()
+    graph.proxy.heal()
     ratio = quantile(beside, 0.99) / quantile(quiet, 0.99)
     print(
         f"hung: p99 of GameHub queries quiet {quantile(quiet, 0.99) * 1000:.1f} ms, beside 40 queries on a hung "
@@ -175,27 +175,27 @@ async def hung(house: House, count: int) -> bool:
     return ratio <= 1.1
 
 
-async def total(house: House, count: int) -> bool:
+async def total(graph: FaultyGraph, count: int) -> bool:
     """Everything fails: each query makes one call, had it no second chance."""
-    house.proxy.strike(KINDS["503 and a date"])
-    asked = [f"{{ user(id: {user}) {{ username }} }}" for user in range(1, count + 1)]
-    await gathered([lambda q=q: house.ask(q) for q in asked], 8)  # type: ignore[misc]
-    requests = house.proxy.calls
-    house.proxy.heal()
+    graph.proxy.strike(KINDS["503 and a date"])
+    texts = [f"{{ user(id: {user}) {{ username }} }}" for user in range(1, count + 1)]
+    await gathered([lambda q=q: graph.ask(q) for q in texts], 8)  # type: ignore[misc]
+    requests = graph.proxy.calls
+    graph.proxy.heal()
     print(f"total: {requests} upstream requests for {count} calls that all fail: {requests / count:.2f} (at most 1.2)")
     return requests <= 1.2 * count
 
 
-async def cancelled(house: House, count: int) -> bool:
+async def cancelled(graph: FaultyGraph, count: int) -> bool:
     """Clients that leave before their answer, and others who stay."""
     chance = random.Random(7)
-    host, _, port = house.address.removeprefix("http://").partition(":")
-    asked = queries(60)
-    truths = {query: (await house.ask(query))[0]["data"] for query in asked}
+    host, _, port = graph.address.removeprefix("http://").partition(":")
+    texts = queries(60)
+    truths = {query: (await graph.ask(query))[0]["data"] for query in texts}
     slots = asyncio.Semaphore(100)
 
     async def leave() -> None:
-        body = httpx.Request("POST", "http://x", json={"query": chance.choice(asked)}).content
+        body = httpx.Request("POST", "http://x", json={"query": chance.choice(texts)}).content
         head = f"POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
         async with slots:
             _, writer = await asyncio.open_connection(host, int(port))
@@ -206,15 +206,15 @@ async def cancelled(house: House, count: int) -> bool:
     storm = asyncio.gather(*(leave() for _ in range(count)))
     innocent = wrong = 0
     while not storm.done():
-        some_asked = chance.sample(asked, 8)
-        for query, (answer, _, _) in zip(some_asked, await asyncio.gather(*map(house.ask, some_asked)), strict=True):
+        some_texts = chance.sample(texts, 8)
+        for query, (answer, _, _) in zip(some_texts, await asyncio.gather(*map(graph.ask, some_texts)), strict=True):
             innocent += 1
             wrong += "errors" in answer or answer["data"] != truths[query]
     await storm
     await asyncio.sleep(1)
     # As many calls at once as there are slots: had one been lost, one of them would wait for another.
     began = time.monotonic()
-    answers = await asyncio.gather(*map(house.ask, asked))
+    answers = await asyncio.gather(*map(graph.ask, texts))
     after = sum("errors" in answer for answer, _, _ in answers)
     print(
         f"cancelled: {count} requests; {wrong} of {innocent} innocent ones failed; "
@@ -231,14 +231,14 @@ async def main() -> int:
     options.add_argument("--only", default="matrix,some,hung,total,cancelled")
     given = options.parse_args()
     kinds = given.kinds.split(",") if given.kinds else list(KINDS)
-    parts: dict[str, tuple[dict[str, str], Callable[[House], Awaitable[bool]]]] = {
-        "matrix": ({"BREAKER_FAILURES": "0"}, lambda house: matrix(house, kinds, given.queries)),
-        "some": ({}, lambda house: some(house, given.queries)),
-        "hung": ({"GAMELOG_TIMEOUT": "60"}, lambda house: hung(house, given.queries)),
-        "total": ({"BREAKER_FAILURES": "0"}, lambda house: total(house, max(given.queries, 100))),
+    parts: dict[str, tuple[dict[str, str], Callable[[FaultyGraph], Awaitable[bool]]]] = {
+        "matrix": ({"BREAKER_FAILURES": "0"}, lambda graph: matrix(graph, kinds, given.queries)),
+        "some": ({}, lambda graph: some(graph, given.queries)),
+        "hung": ({"GAMELOG_TIMEOUT": "60"}, lambda graph: hung(graph, given.queries)),
+        "total": ({"BREAKER_FAILURES": "0"}, lambda graph: total(graph, max(given.queries, 100))),
         "cancelled": (
             {"GAMEHUB_TIMEOUT": "30", "GAMELOG_TIMEOUT": "30"},
-            lambda house: cancelled(house, given.cancelled),
+            lambda graph: cancelled(graph, given.cancelled),
         ),
     }
     good = True
@@ -264,7 +264,7 @@ async def main() -> int:
                 client = httpx.AsyncClient(base_url=address, timeout=60, trust_env=False)
                 await stack.enter_async_context(client)
                 secrets = [sandbox.gamehub_token, sandbox.agent_token]
-                good &= await part(House(proxy, client, address, secrets, folder))
+                good &= await part(FaultyGraph(proxy, client, address, secrets, folder))
     return 0 if good else 1
 
 

@@ -123,8 +123,8 @@ class Business:
             case "R9":
                 if "id" in params:
                     return [self.users[int(params["id"])].row]
-                told = self.groups[int(params["fkgroup"])] if "fkgroup" in params else self.users.values()
-                return [member.row for member in told]
+                listed = self.groups[int(params["fkgroup"])] if "fkgroup" in params else self.users.values()
+                return [member.row for member in listed]
             case "R11":
                 group = int(params["group_id"])
                 return [
@@ -248,16 +248,16 @@ class Oracle(Session):
         if len(ways) == 1:
             return ways[0]
         # The cap on a wide call's rows is a rule for it, too.
-        truth, told = self.room.truth, self.ways
-        allowed = [way for way in ways if way.name == "per_key" or truth.rows(told[way.name][0]) <= MOST_ROWS] or ways
-        return allowed[0] if len(allowed) == 1 else min(allowed, key=lambda way: self._price(told[way.name]))
+        truth, by_way = self.room.truth, self.ways
+        allowed = [way for way in ways if way.name == "per_key" or truth.rows(by_way[way.name][0]) <= MOST_ROWS] or ways
+        return allowed[0] if len(allowed) == 1 else min(allowed, key=lambda way: self._price(by_way[way.name]))
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         if edge.report.code not in A_ROW:
             return math.inf  # R6, whose rooms and days nobody knows yet
-        narrow = [Call.of(edge.report, interval, **{edge.by: key}) for key in keys] if edge.by else None
+        per_key = [Call.of(edge.report, interval, **{edge.by: key}) for key in keys] if edge.by else None
         wide = [Call.of(edge.bulk.report, interval)] if edge.bulk else None
-        return min(self._price(calls) for calls in (narrow, wide) if calls is not None)
+        return min(self._price(calls) for calls in (per_key, wide) if calls is not None)
 
     def _price(self, calls: Sequence[Call]) -> float:
         return self.room.truth.price([call for call in calls if not self.room.holds(call)])
@@ -280,12 +280,12 @@ class Operation:
         edge = self.edge
         assert edge is not None
         assert edge.bulk is not None
-        told = dict(self.fixed)
-        sent = {name: value for name, value in told.items() if name in edge.report.parameters}
-        shared = {name: value for name, value in told.items() if name in edge.bulk.report.parameters}
-        shared |= {name: told[source] for name, source in edge.bulk.params.items()}
-        narrow = [Call.of(edge.report, self.interval, **sent, **{str(edge.by): key}) for key in self.keys]  # type: ignore[arg-type]
-        return {"per_key": narrow, "bulk": [Call.of(edge.bulk.report, self.interval, **shared)]}
+        fixed = dict(self.fixed)
+        sent = {name: value for name, value in fixed.items() if name in edge.report.parameters}
+        shared = {name: value for name, value in fixed.items() if name in edge.bulk.report.parameters}
+        shared |= {name: fixed[source] for name, source in edge.bulk.params.items()}
+        per_key = [Call.of(edge.report, self.interval, **sent, **{str(edge.by): key}) for key in self.keys]  # type: ignore[arg-type]
+        return {"per_key": per_key, "bulk": [Call.of(edge.bulk.report, self.interval, **shared)]}
 
     async def run(self, session: Session) -> None:
         """Ask it."""
@@ -315,8 +315,8 @@ def operations(business: Business, seed: int, count: int) -> Iterator[Operation]
         group = dice.choices(ranks, popular)[0]
         members = business.groups[group]
         size = len(members)
-        asked = size if dice.random() < 0.4 else max(1, min(size, round(math.exp(dice.uniform(0, math.log(size))))))
-        some = dice.sample(members, asked)
+        count = size if dice.random() < 0.4 else max(1, min(size, round(math.exp(dice.uniform(0, math.log(size))))))
+        some = dice.sample(members, count)
         interval = WEEK if dice.random() < 0.15 else TODAY
         match dice.choices(("movements", "logs", "users", "games", "groups"), (40, 25, 15, 12, 8))[0]:
             case "movements":
@@ -327,7 +327,7 @@ def operations(business: Business, seed: int, count: int) -> Iterator[Operation]
                 yield Operation(edges.LOGS_OF_USER, codes, interval, (("game_type", "slot"),))
             case "users":
                 # Users by id come from anywhere: a client's list, or the rows of another report.
-                found = dice.sample(list(business.users), min(asked, 100))
+                found = dice.sample(list(business.users), min(count, 100))
                 yield Operation(edges.USER_BY_ID, found)
             case "games":
                 yield Operation(None, [group])
@@ -439,26 +439,26 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=11)
     options.add_argument("--write", type=Path, metavar="PAGE")
     options.add_argument("--detail", action="store_true", help="where ours paid more than the oracle")
-    told = options.parse_args()
+    arguments = options.parse_args()
     began = time.perf_counter()
-    business = Business(told.seed)
+    business = Business(arguments.seed)
     results: dict[tuple[float, bool], dict[str, Result]] = {}
     for latency in LATENCIES:
         for warm in (False, True):
             found = {
-                name: run(lambda: measure(business, latency, warm, planner, told.seed, told.operations))  # noqa: B023
+                name: run(lambda: measure(business, latency, warm, planner, arguments.seed, arguments.operations))  # noqa: B023
                 for name, planner in PLANNERS.items()
             }
             results[latency, warm] = found
-            if told.detail:
+            if arguments.detail:
                 sys.stdout.write(f"{latency} {warm}: {detail(found)}\n")
     lines = table(results)
     sys.stdout.write(f"{lines}\n{time.perf_counter() - began:.0f} s\n")
-    if told.write is not None:
-        page = told.write.read_text()
+    if arguments.write is not None:
+        page = arguments.write.read_text()
         head, _, rest = page.partition("<!-- bench -->")
         _, _, tail = rest.partition("<!-- /bench -->")
-        told.write.write_text(f"{head}<!-- bench -->\n{lines}\n<!-- /bench -->{tail}")
+        arguments.write.write_text(f"{head}<!-- bench -->\n{lines}\n<!-- /bench -->{tail}")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def ask(store: SandboxStore) -> None:
     """Prints how fast a report of 10,000 rows is."""
     month = {"timestamp": "this_month", "starts_at": "this_month", "per_page": ROWS}
     year = {"timestamp": "this_year", "starts_at": "this_year", "per_page": ROWS}
-    asked = {
+    requests = {
         "api_bulk_games_report": year,
         "api_movements_external_report": {**month, "group_id": "382"},
         "transaction_report": {**year, "user_id": "2001"},
@@ -61,7 +61,7 @@ def ask(store: SandboxStore) -> None:
     log = {"method": METHOD, "agent_code": AGENT, "agent_token": AGENT_TOKEN, "game_type": "slot", "page": 0}
     log |= {"start": "2026-03-01 00:00:00", "end": "2026-03-15 23:59:59", "perPage": int(ROWS)}
     calls = {
-        name: lambda name=name, params=params: answer(store, BY_TYPE[name], params) for name, params in asked.items()
+        name: lambda name=name, params=params: answer(store, BY_TYPE[name], params) for name, params in requests.items()
     }
     calls[METHOD] = lambda: game_log(store, SandboxTokens(), UTC, log)["slot"]
     for name, call in calls.items():

@@ -83,10 +83,10 @@ def serve(rows: int) -> None:
         await asyncio.sleep(0)
         return Outcome(made_up(operation.variables["during"]["dates"]["from"], rows))
 
-    desk = TablesEndpoint(Tables(saved_queries(), schema), run, TablesConfig())
+    endpoint = TablesEndpoint(Tables(saved_queries(), schema), run, TablesConfig())
     bound = listen("127.0.0.1", 0)
     config = uvicorn.Config(
-        Starlette(routes=desk.routes(), middleware=[Middleware(AuthMiddleware, callers=Authenticator())]),
+        Starlette(routes=endpoint.routes(), middleware=[Middleware(AuthMiddleware, callers=Authenticator())]),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -158,9 +158,9 @@ def read(address: str, form: str, query: str) -> tuple[float, float, int]:
     return first, time.perf_counter() - began, size
 
 
-def line(form: str, rows: int, told: tuple[float, float, int], load: Load) -> None:
+def line(form: str, rows: int, measured: tuple[float, float, int], load: Load) -> None:
     """Print one measurement."""
-    first, seconds, size = told
+    first, seconds, size = measured
     print(  # noqa: T201
         f"{form:<8}{rows:>10,}{seconds:>8.2f} s{rows / seconds:>10,.0f} rows/s{first:>8.2f} s first byte"
         f"{size / 2**20:>8.1f} MiB{load.most:>7.0f} MiB RSS{load.seconds:>7.2f} s CPU"
@@ -177,9 +177,9 @@ def bench_made_up(rows: int, days: int, formats: list[str]) -> None:
     for form in formats:
         with serving(rows // days) as (address, pid), Load(pid) as load:
             httpx.get(f"{address}/tables", trust_env=False)  # pyarrow is imported by the first one who asks
-            told = read(address, form, query)
+            measured = read(address, form, query)
             load.read()
-            line(form, rows // days * days, told, load)
+            line(form, rows // days * days, measured, load)
 
 
 def bench_sandbox(users: int, days: int, formats: list[str]) -> None:
@@ -193,9 +193,9 @@ def bench_sandbox(users: int, days: int, formats: list[str]) -> None:
                 pid = int(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1])
                 warmed = httpx.get(f"{address}/tables/{NAME}.ndjson?group=382&{query}", trust_env=False, timeout=600)
                 with Load(pid) as load:
-                    told = read(address, form, query)
+                    measured = read(address, form, query)
                     load.read()
-                    line(form, warmed.content.count(b"\n"), told, load)
+                    line(form, warmed.content.count(b"\n"), measured, load)
 
 
 def paged(address: str, first: str, last: str) -> Any:
@@ -205,9 +205,9 @@ def paged(address: str, first: str, last: str) -> Any:
     after = None
     with client as session:
         while True:
-            asked = gql(PAGED)
-            asked.variable_values = {"first": first, "last": last, "after": after}
-            page = session.execute(asked)["group"]["transactions"]
+            document = gql(PAGED)
+            document.variable_values = {"first": first, "last": last, "after": after}
+            page = session.execute(document)["group"]["transactions"]
             rows += page["nodes"]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
@@ -279,12 +279,12 @@ def bench_today(users: int, days: int, page: Path | None) -> None:
                 truth = truth if truth is not None else frame["amount"].sum()
                 assert (len(frame), frame["amount"].sum()) == (rows, truth), way
                 lines.append(f"| {way} | {rows:,} | {best:.2f} | {rows / best:,.0f} | {base / best:.1f} |")
-    told = "\n".join(lines)
-    print(told)  # noqa: T201
+    report = "\n".join(lines)
+    print(report)  # noqa: T201
     if page is not None:
         text = page.read_text("utf-8")
         head, rest = text.split("<!-- today -->")
-        page.write_text(f"{head}<!-- today -->\n{told}\n<!-- /today -->{rest.split('<!-- /today -->')[1]}", "utf-8")
+        page.write_text(f"{head}<!-- today -->\n{report}\n<!-- /today -->{rest.split('<!-- /today -->')[1]}", "utf-8")
 
 
 if __name__ == "__main__":

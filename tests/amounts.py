@@ -17,7 +17,7 @@ import httpx
 import pyarrow.parquet as pq
 
 from tests.served import served
-from tests.upstream.server import Asked, Told, serving
+from tests.upstream.server import ReceivedRequest, Reply, serving
 
 FIRST = date(2024, 1, 1)
 PAGE = 1000
@@ -48,7 +48,7 @@ def wire(chance: random.Random, whole: int, decimals: int) -> str:
     return f'"{sign}{zeros}{text.removeprefix("-")}"'
 
 
-def told(wire: str) -> str:
+def as_answered(wire: str) -> str:
     """The same amount as the graph must tell it: every digit, two decimals at least, no sign before nothing."""
     number = Decimal(wire.strip('"'))
     text = f"{number:f}" if number else f"{abs(number):f}"
@@ -69,8 +69,8 @@ class Batch:
 
     def game_body(self, id: str, prizes: str, column: str) -> bytes:
         """R3 or R4, of which the planner chooses."""
-        told = ",".join(f'{{"prize_name":"One line","{column}":{amount}}}' for amount in self.prizes)
-        return f'{{"error":false,"report":{{"{id}":{self.game},"{prizes}":[{told}]}}}}'.encode()
+        prize_parts = ",".join(f'{{"prize_name":"One line","{column}":{amount}}}' for amount in self.prizes)
+        return f'{{"error":false,"report":{{"{id}":{self.game},"{prizes}":[{prize_parts}]}}}}'.encode()
 
     def movements_body(self) -> bytes:
         """R11."""
@@ -90,7 +90,7 @@ class Passage:
         self.compared = 0
 
     async def check(self, number: int) -> list[tuple[str, str]]:
-        """Send a batch through; where what was told is not what was sent."""
+        """Send a batch through; return the values whose answer differs from them."""
         batch = Batch(number, self._size)
         wrong = self._differing(batch.prizes, await self._prizes(batch))
         wrong += self._differing(batch.movements, await self._pages(batch))
@@ -106,7 +106,7 @@ class Passage:
 
     @staticmethod
     def _differing(sent: list[str], found: list[str]) -> list[tuple[str, str]]:
-        return [(one, other) for one, other in zip(sent, found, strict=True) if other != told(one)]
+        return [(one, other) for one, other in zip(sent, found, strict=True) if other != as_answered(one)]
 
     async def _ask(self, query: str, **variables: object) -> dict[str, object]:
         answer = await self._client.post("/graphql", json={"query": query, "variables": variables})
@@ -149,15 +149,15 @@ class Passage:
 async def amounts(folder: Path, size: int) -> AsyncIterator[Passage]:
     """The path, for as long as a block lasts; batches have so many prizes and so many movements."""
 
-    def reply(asked: Asked) -> Told:
-        query = asked.query
+    def reply(request: ReceivedRequest) -> Reply:
+        query = request.query
         if query["report_type"] == "api_movements_external_report":
             day = date.fromisoformat(query["timestamp_range_from"])
-            return Told(Batch((day - FIRST).days, size).movements_body())
+            return Reply(Batch((day - FIRST).days, size).movements_body())
         if query["report_type"] in GAMES:
-            return Told(Batch(int(query["id"]) - 1, size).game_body(*GAMES[query["report_type"]]))
+            return Reply(Batch(int(query["id"]) - 1, size).game_body(*GAMES[query["report_type"]]))
         # The reports that would tell the group's currency have no rows.
-        return Told(b'{"error": true, "code": "10002", "message": "Empty data"}', 422)
+        return Reply(b'{"error": true, "code": "10002", "message": "Empty data"}', 422)
 
     async with serving() as server:
         server.reply = reply

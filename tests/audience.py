@@ -26,25 +26,25 @@ def of_groups(*groups: int) -> Caller:
 
 
 # The walk asks for every field at once, which no client may.
-WIDE = Limits(tokens=10_000, fields=10_000, depth=50, overlaps=1_000_000)
+NO_LIMITS = Limits(tokens=10_000, fields=10_000, depth=50, overlaps=1_000_000)
 
 
 class Audience:
     """Asks as whom you like. `kept` is whether the days cache stands before the upstream."""
 
-    def __init__(self, sandbox: Sandbox, kept: bool = True, **session: Any) -> None:
+    def __init__(self, sandbox: Sandbox, cached: bool = True, **session: Any) -> None:
         self.graph = Graph(sandbox)
-        self.kept = kept
+        self.cached = cached
         self.session = session
         self.prices = Prices()
         self.join = Join()
-        self.executor = Executor(schema, self._session, trace.finish, predict.foresee, limits=WIDE)
+        self.executor = Executor(schema, self._session, trace.finish, predict.foresee, limits=NO_LIMITS)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         graph = await self._stack.enter_async_context(self.graph)
         self.upstream: Any = graph.upstream
-        if self.kept:
+        if self.cached:
             cached = DayCache(graph.upstream, open_store("memory://"), graph.zone, now=lambda: graph.now)
             self.upstream = await self._stack.enter_async_context(cached)
         return self
@@ -67,8 +67,8 @@ class Audience:
 
     async def ask(self, query: str, caller: Caller = EVERYONE, explain: bool = False, **variables: Any) -> Any:
         """The whole answer, with the trace, or instead the plan."""
-        asked = RequestOptions(trace=not explain, explain=explain)
-        outcome = await self.executor.run(Operation(query, None, variables, options=asked, caller=caller))
+        options = RequestOptions(trace=not explain, explain=explain)
+        outcome = await self.executor.run(Operation(query, None, variables, options=options, caller=caller))
         return outcome.answer()
 
     async def data(self, query: str, caller: Caller = EVERYONE, **variables: Any) -> Any:

@@ -22,7 +22,7 @@ UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)
-class Asked:
+class GraphAnswer:
     """What came back for one operation: data, errors as a client sees them, and the upstream calls it took."""
 
     data: dict[str, Any] | None
@@ -70,11 +70,11 @@ class Graph:
     ) -> None:
         await self._stack.aclose()
 
-    async def ask(self, query: str, **variables: Any) -> Asked:
+    async def ask(self, query: str, **variables: Any) -> GraphAnswer:
         """The answer to a query."""
         self.sandbox.reset()
         outcome = await self.executor(self.new_session()).run(Operation(query, variables=variables))
-        return Asked(outcome.data, outcome.errors, self.sandbox.calls())
+        return GraphAnswer(outcome.data, outcome.errors, self.sandbox.calls())
 
     async def example(self, name: str) -> dict[str, Any]:
         """Return the example variables of a saved query, with an id that exists now for each reference."""
@@ -93,7 +93,7 @@ class Graph:
 
     async def data(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of a query that must not fail."""
-        asked = await self.ask(query, **variables)
-        assert asked.errors == []
-        assert asked.data is not None
-        return asked.data
+        answer = await self.ask(query, **variables)
+        assert answer.errors == []
+        assert answer.data is not None
+        return answer.data

@@ -71,14 +71,14 @@ class Measured:
 
     def _tell(self) -> dict[str, float]:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        told = {
+        figures = {
             "loop": self._loop * 1000,
             "work": self._work * 1000,
             "collection": self._collection * 1000,
             "memory": pages * os.sysconf("SC_PAGESIZE") / (1 << 20),
         }
         self._loop = self._work = self._collection = 0.0
-        return told
+        return figures
 
 
 @contextmanager

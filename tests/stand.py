@@ -64,14 +64,14 @@ class Sandbox:
         if not line:
             self.close()
             raise RuntimeError(f"the sandbox did not start (exit code {self.process.returncode})")
-        told = json.loads(line)
-        self.gamehub_url: str = told["gamehub_url"]
-        self.gamehub_token: str = told["gamehub_token"]
-        self.gamelog_url: str = told["gamelog_url"]
-        self.agent_code: str = told["agent_code"]
-        self.agent_token: str = told["agent_token"]
-        self.timezone: str = told["timezone"]
-        self.log_timezone: str = told["log_timezone"]
+        found = json.loads(line)
+        self.gamehub_url: str = found["gamehub_url"]
+        self.gamehub_token: str = found["gamehub_token"]
+        self.gamelog_url: str = found["gamelog_url"]
+        self.agent_code: str = found["agent_code"]
+        self.agent_token: str = found["agent_token"]
+        self.timezone: str = found["timezone"]
+        self.log_timezone: str = found["log_timezone"]
         self.client = httpx.Client(
             base_url=self.gamelog_url.removesuffix("gamelog") + "admin/", trust_env=False, timeout=30
         )
@@ -128,5 +128,5 @@ class Sandbox:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self.client.request(method, path, json=body)
         answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-        return told
+        found: dict[str, Any] = answer.json()
+        return found

@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from tests.amounts import amounts, told, wire
+from tests.amounts import amounts, as_answered, wire
 
 
 def test_what_is_sent_is_of_every_kind() -> None:
@@ -15,7 +15,7 @@ def test_what_is_sent_is_of_every_kind() -> None:
     assert sum(text.lstrip("-").startswith("00") for text in texts) > 1000
     assert {len(text.partition(".")[2]) for text in texts} == set(range(41))
     assert max(map(len, texts)) > 75
-    assert [told(one) for one in ('"-0.0"', "12", '"007.10"', "-0.125", '"1.100"')] == [
+    assert [as_answered(one) for one in ('"-0.0"', "12", '"007.10"', "-0.125", '"1.100"')] == [
         *("0.00", "12.00", "7.10", "-0.125", "1.100"),
     ]
 

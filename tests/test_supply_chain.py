@@ -29,18 +29,21 @@ def locked(name: str = "requirements.lock") -> dict[tuple[str, str], tuple[Requi
 def test_the_bill_of_materials_lists_every_package_of_the_lock_file(tmp_path: Path) -> None:
     bill = tmp_path / "bill.json"
     subprocess.run(["make", "--silent", "sbom", f"SBOM={bill}"], cwd=ROOT, check=True)
-    told = json.loads(bill.read_bytes())
-    assert (told["bomFormat"], told["metadata"]["component"]["name"]) == ("CycloneDX", "gamehub-graph")
+    bill_of_materials = json.loads(bill.read_bytes())
+    assert (bill_of_materials["bomFormat"], bill_of_materials["metadata"]["component"]["name"]) == (
+        "CycloneDX",
+        "gamehub-graph",
+    )
     found = {
         (each["name"], each["version"]): [
             hash["content"] for reference in each["externalReferences"] for hash in reference.get("hashes", ())
         ]
-        for each in told["components"]
+        for each in bill_of_materials["components"]
     }
     assert len(found) > 100
     assert found == {place: hashes for place, (_, hashes) in locked().items()}
     # The same lock file gives the same bytes: nothing in it tells when or by whom it was written.
-    assert not {"serialNumber", "timestamp"} & {*told, *told["metadata"]}
+    assert not {"serialNumber", "timestamp"} & {*bill_of_materials, *bill_of_materials["metadata"]}
 
 
 def test_the_image_has_the_versions_of_the_lock_file() -> None:
@@ -59,7 +62,7 @@ def test_the_audit_reads_the_lock_file_without_installing_anything() -> None:
     assert {"--require-hashes", "--disable-pip", "requirements.lock"} <= set(command)
     # A dry run collects the packages and asks nobody.
     ran = subprocess.run([ROOT / command[0].lstrip("@"), *command[1:], "--dry-run"], cwd=ROOT, capture_output=True)
-    told = ran.stderr.decode()
-    assert ran.returncode == 0, told
+    output = ran.stderr.decode()
+    assert ran.returncode == 0, output
     here = sum(requirement.marker is None or requirement.marker.evaluate() for requirement, _ in locked().values())
-    assert f"would have audited {here} packages" in told
+    assert f"would have audited {here} packages" in output

@@ -44,7 +44,7 @@ class TinyProxy:
         self._process.kill()
         self._process.wait()
 
-    def asked(self) -> list[str]:
+    def targets(self) -> list[str]:
         """Return the hosts and ports that it was asked to connect to, in their order."""
         return re.findall(r": CONNECT (\S+) HTTP/", self._log.read_text()) if self._log.exists() else []
 

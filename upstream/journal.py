@@ -75,8 +75,8 @@ class Entry:
     def line(self) -> str:
         """Return the entry as a line of JSON."""
         payload = self.payload.decode("utf-8", "replace") if self.payload is not None else None
-        told = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps(told | {"at": self.at.isoformat(), "payload": payload}, ensure_ascii=False)
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(values | {"at": self.at.isoformat(), "payload": payload}, ensure_ascii=False)
 
 
 def _entry(at: str, correlation_id: str, code: str, report: str, params: str, *rest: Any) -> Entry:
@@ -220,7 +220,7 @@ class Journal:
     def _note(self, name: str, text: str) -> None:
         self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text)))
 
-    def _change(self, change: Callable[[sqlite3.Connection], object], **told: object) -> None:
+    def _change(self, change: Callable[[sqlite3.Connection], object], **facts: object) -> None:
         """Write a change. A failure is logged once, until writing works again."""
         for last in (*[False] * (_TRIES - 1), True):
             try:
@@ -235,7 +235,7 @@ class Journal:
                 # While WAL is set, a second process that opens a new file finds it locked, whatever the time-out.
                 if last or not (isinstance(error, sqlite3.OperationalError) and "locked" in str(error)):
                     if not self._lost:
-                        _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **told)
+                        _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **facts)
                     self._lost += 1
                     return
             time.sleep(_PAUSE)

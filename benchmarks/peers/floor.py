@@ -84,13 +84,13 @@ def moment(at: int) -> str:
 
 
 async def report(kind: str, **params: str) -> bytes:
-    told = {"api_token": os.environ["GAMEHUB_TOKEN"], "report_type": kind, **params}
-    answer = await app.state.client.get(f"{os.environ['GAMEHUB_URL']}reports/").query(told).build().send()
+    parameters = {"api_token": os.environ["GAMEHUB_TOKEN"], "report_type": kind, **params}
+    answer = await app.state.client.get(f"{os.environ['GAMEHUB_URL']}reports/").query(parameters).build().send()
     return await answer.bytes()
 
 
 async def page_of_logs(first: str, last: str, page: int) -> Any:
-    asked = {
+    body = {
         "method": "get_game_log",
         "agent_code": os.environ["GAMELOG_AGENT_CODE"],
         "agent_token": os.environ["GAMELOG_AGENT_TOKEN"],
@@ -100,23 +100,23 @@ async def page_of_logs(first: str, last: str, page: int) -> Any:
         "page": page,
         "perPage": PAGE,
     }
-    answer = await app.state.client.post(os.environ["GAMELOG_URL"]).body_json(asked).build().send()
+    answer = await app.state.client.post(os.environ["GAMELOG_URL"]).body_json(body).build().send()
     return logs.decode(await answer.bytes())
 
 
 async def answer(request: Request) -> Response:
-    asked = orjson.loads(await request.body())
-    variables, query = asked["variables"], asked["query"]
+    operation = orjson.loads(await request.body())
+    variables, query = operation["variables"], operation["query"]
     id = variables["group"]
     (group,) = groups.decode(await report("api_groups_report", id=id)).report
-    told: dict[str, Any] = {"id": str(group.id), "name": group.name}
+    group_data: dict[str, Any] = {"id": str(group.id), "name": group.name}
     if "users" in query:
         people = users.decode(await report("api_users_report", fkgroup=id)).report
         nodes = [{"id": str(user.id), "username": user.username} for user in people[: variables["first"]]]
         if "gameLogs" in query:
             await fill(nodes, id, variables["during"]["dates"])
-        told["users"] = {"nodes": nodes}
-    return Response(orjson.dumps({"data": {"group": told}}), media_type="application/json")
+        group_data["users"] = {"nodes": nodes}
+    return Response(orjson.dumps({"data": {"group": group_data}}), media_type="application/json")
 
 
 async def fill(nodes: list[dict[str, Any]], group: str, dates: dict[str, str]) -> None:

@@ -44,11 +44,11 @@ class Client(asyncio.Protocol):
         if self._done is not None and not self._done.done():
             self._done.set_exception(WrongAnswer(f"the connection was closed: {error!r}"))
 
-    async def ask(self, asked: bytes) -> None:
+    async def ask(self, request: bytes) -> None:
         """Send a request and wait for its whole answer, which `body` then tells."""
         self._pieces, self._held, self._needed, self._body_at = [], 0, None, 0
         self._done = asyncio.get_running_loop().create_future()
-        self._transport.write(asked)
+        self._transport.write(request)
         await self._done
 
     def data_received(self, data: bytes) -> None:
@@ -129,9 +129,9 @@ async def press(host: str, port: int, questions: Sequence[Question], seconds: fl
     async def work(client: Client, question: Question) -> None:
         number = 0
         while number < at_least or clock() < until:
-            asked = clock()
+            sent = clock()
             await client.ask(question.request)
-            took.append(clock() - asked)
+            took.append(clock() - sent)
             number += 1
             # A chunked answer may be cut into other chunks each time; a told length does not vary.
             wrong = question.length is not None and client._needed is not None and client.length != question.length

@@ -79,12 +79,12 @@ def collected(phase: str, info: dict[str, Any]) -> None:
 def report(number: int, frame: FrameType | None) -> None:
     """Write what was noted, and begin anew."""
     whole, main = time.process_time(), time.thread_time()
-    told: dict[str, Any] = {"samples": samples, "functions": functions, "gc": collecting[1]}
-    told |= {"process": whole - last[0], "main": main - last[1]}
+    profile: dict[str, Any] = {"samples": samples, "functions": functions, "gc": collecting[1]}
+    profile |= {"process": whole - last[0], "main": main - last[1]}
     last[:] = [whole, main]
     collecting[1] = 0.0
     target = Path(os.environ["PROFILE"])
-    target.with_suffix(".part").write_text(json.dumps(told))
+    target.with_suffix(".part").write_text(json.dumps(profile))
     target.with_suffix(".part").rename(target)
     samples.clear()
     functions.clear()

@@ -28,36 +28,36 @@ class Replay:
 
     def answer(self, target: bytes, body: bytes) -> bytes:
         """The answer to a request, whole. The same request is not looked into twice."""
-        asked = target + b"\n" + body
-        known = self._known.get(asked)
+        key = target + b"\n" + body
+        known = self._known.get(key)
         if known is None:
             if target == b"/calls":
-                told, self.calls = self.calls, Counter()
-                return response(json.dumps(told).encode())
+                counted, self.calls = self.calls, Counter()
+                return response(json.dumps(counted).encode())
             name, found = self._find(target.decode(), body)
-            known = self._known[asked] = (name, response(found))
+            known = self._known[key] = (name, response(found))
         self.calls[known[0]] += 1
         return known[1]
 
     def _find(self, target: str, body: bytes) -> tuple[str, bytes]:
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         if path.rstrip("/") == GAMEHUB_PATH.rstrip("/"):
-            told = {name: values[0] for name, values in query.items()}
-            match told["report_type"]:
+            parameters = {name: values[0] for name, values in query.items()}
+            match parameters["report_type"]:
                 case "api_groups_report":
-                    return "R8", self._bodies.group(self._bodies.world(int(told["id"])))
+                    return "R8", self._bodies.group(self._bodies.world(int(parameters["id"])))
                 case "api_users_report":
-                    return "R9", self._bodies.users(self._bodies.world(int(told["fkgroup"])))
+                    return "R9", self._bodies.users(self._bodies.world(int(parameters["fkgroup"])))
                 case "api_retail_movements":
-                    world = self._bodies.world(int(told["group_id"]))
-                    bounds = {told["timestamp_range_from"], told["timestamp_range_to"]}
-                    if told["timestamp"] == "range" and bounds == {world.day.isoformat()}:
+                    world = self._bodies.world(int(parameters["group_id"]))
+                    bounds = {parameters["timestamp_range_from"], parameters["timestamp_range_to"]}
+                    if parameters["timestamp"] == "range" and bounds == {world.day.isoformat()}:
                         return "R5", self._bodies.movements(world)
         else:
-            asked = json.loads(body)
-            day = _day(asked["start"], asked["end"])
-            if "user_code" not in asked and day is not None:
-                page, size = int(asked["page"]), int(asked["perPage"])
+            log_request = json.loads(body)
+            day = _day(log_request["start"], log_request["end"])
+            if "user_code" not in log_request and day is not None:
+                page, size = int(log_request["page"]), int(log_request["perPage"])
                 return "G1", self._bodies.logs(self._bodies.world_of(day), page, size)
         raise LookupError(f"the benchmark has no answer to {target} {body!r}")
 

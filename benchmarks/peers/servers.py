@@ -37,8 +37,8 @@ class Server:
 
 
 def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
-    told = {"NODE_ENV": "production", **environment}
-    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, told)
+    variables = {"NODE_ENV": "production", **environment}
+    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, variables)
 
 
 def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.executable) -> Server:
@@ -149,8 +149,8 @@ def versions(name: str) -> str:
     found = []
     if server.needs == NODE / "node_modules":
         for package in server.packages:
-            told = json.loads((NODE / "node_modules" / package / "package.json").read_text())
-            found.append(f"{package} {told['version'].removeprefix('v')}")
+            manifest = json.loads((NODE / "node_modules" / package / "package.json").read_text())
+            found.append(f"{package} {manifest['version'].removeprefix('v')}")
         return ", ".join(found)
     ask = "import importlib.metadata as m, sys; print(*(f'{p} {m.version(p)}' for p in sys.argv[1:]), sep=', ')"
     return subprocess.run(

@@ -69,8 +69,8 @@ class Sources:
         return found
 
     async def _report(self, kind: str, **params: str | int) -> list[Row]:
-        told = {"api_token": os.environ["GAMEHUB_TOKEN"], "report_type": kind, **params}
-        answer = await self._client.get(f"{os.environ['GAMEHUB_URL']}reports/", params=told)
+        parameters = {"api_token": os.environ["GAMEHUB_TOKEN"], "report_type": kind, **params}
+        answer = await self._client.get(f"{os.environ['GAMEHUB_URL']}reports/", params=parameters)
         answer.raise_for_status()
         rows: list[Row] = json.loads(answer.content)["report"]
         return rows

@@ -61,8 +61,8 @@ def record() -> Recorded:
     with Sandbox(users=60, days=2) as sandbox, httpx.Client(trust_env=False) as client:
 
         def report(kind: str, **params: Any) -> httpx.Response:
-            told = {"api_token": sandbox.gamehub_token, "report_type": kind, **params}
-            return client.get(f"{sandbox.gamehub_url}reports/", params=told)
+            parameters = {"api_token": sandbox.gamehub_token, "report_type": kind, **params}
+            return client.get(f"{sandbox.gamehub_url}reports/", params=parameters)
 
         agent = {"agent_code": sandbox.agent_code, "agent_token": sandbox.agent_token}
         span = {"start": f"{day} 00:00:00", "end": f"{day} 23:59:59", "page": 0, "perPage": 10_000}
@@ -120,8 +120,8 @@ class Bodies:
     def _logs(self, world: World, page: int, size: int) -> bytes:
         rows = self._log_rows(world)
         found = rows[page * size : (page + 1) * size]
-        told = self._recorded.logs
-        return written(told | {"total_count": len(rows), "page": page, "perPage": size, "slot": found})
+        logs = self._recorded.logs
+        return written(logs | {"total_count": len(rows), "page": page, "perPage": size, "slot": found})
 
     @functools.lru_cache(maxsize=2)  # noqa: B019  # one run makes one
     def _log_rows(self, world: World) -> list[dict[str, Any]]:
@@ -148,16 +148,16 @@ class Bodies:
     def _moved(
         template: dict[str, Any], world: World, id: int, person: tuple[int, str], at: datetime.datetime
     ) -> dict[str, Any]:
-        told = {"movement_id": id, "timestamp": int(at.timestamp()), "group_id": world.group}
-        told |= {"external_group_id": world.group, "user_id": person[0], "username": person[1]}
-        return template | told
+        row = {"movement_id": id, "timestamp": int(at.timestamp()), "group_id": world.group}
+        row |= {"external_group_id": world.group, "user_id": person[0], "username": person[1]}
+        return template | row
 
     @staticmethod
     def _logged(
         template: dict[str, Any], world: World, id: int, person: tuple[int, str], at: datetime.datetime
     ) -> dict[str, Any]:
-        told = {"history_id": id, "user_code": person[1], "txn_id": f"{id:032x}"}
-        return template | told | {"created_at": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"}
+        row = {"history_id": id, "user_code": person[1], "txn_id": f"{id:032x}"}
+        return template | row | {"created_at": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"}
 
     def _template(self, kind: str, number: int) -> dict[str, Any]:
         rows: list[dict[str, Any]] = getattr(self._recorded, kind)["slot" if kind == "logs" else "report"]

@@ -50,8 +50,8 @@ class Customs:
 
     def same(self, custom: str, kind: Hashable, value: Any, compared: str, key: str, report: str, column: str) -> None:
         """Say that all rows of a kind have one value. The most frequent value of the kind counts as that one."""
-        told = Statement(report, column, text(value))
-        self._same[custom][kind].append(_SingleValue(value, Difference(compared, key, custom, (told,))))
+        statement = Statement(report, column, text(value))
+        self._same[custom][kind].append(_SingleValue(value, Difference(compared, key, custom, (statement,))))
 
     def few(self, custom: str) -> bool:
         """Return whether no row breaks a custom, or so few that they are differences."""
@@ -76,13 +76,13 @@ class Customs:
             for rows in kinds.values():
                 usual = _most_frequent(row.value for row in rows)
                 for row in rows:
-                    (told,) = row.difference.told
-                    others = Statement(told.report, f"{told.column} of others", text(usual))
+                    (statement,) = row.difference.statements
+                    others = Statement(statement.report, f"{statement.column} of others", text(usual))
                     found = row.difference
                     self.check(
                         custom,
                         row.value == usual,
-                        Difference(found.compared, found.key, found.column, (told, others)),
+                        Difference(found.compared, found.key, found.column, (statement, others)),
                     )
         self._same.clear()
 

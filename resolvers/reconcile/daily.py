@@ -93,22 +93,22 @@ def daily(
         text = getattr(row, column)
         sums = {"R5": of(movements), "R11": of(finance)}
         if any(Decimal(text) != total for total in sums.values()):
-            told = (Statement(report, "sum", money(total)) for report, total in sums.items())
-            yield Difference("daily", key, name, (Statement("R1", column, text), *told))
+            statements = (Statement(report, "sum", money(total)) for report, total in sums.items())
+            yield Difference("daily", key, name, (Statement("R1", column, text), *statements))
     if won is not None and Decimal(row.total_wins_real) != won:
-        told_won = (
+        wins = (
             Statement("R1", "total_wins_real", row.total_wins_real),
             Statement("R3", "sum of win_info", money(won)),
         )
-        yield Difference("daily", key, "wins", told_won)
+        yield Difference("daily", key, "wins", wins)
     fewest, most = movements.fewest_tickets, movements.most_tickets
     if not fewest <= row.total_paid_tickets <= most:
         count = str(fewest) if fewest == most else f"{fewest} to {most}"
-        told_tickets = (
+        tickets = (
             Statement("R1", "total_paid_tickets", str(row.total_paid_tickets)),
             Statement("R5", "tickets", count),
         )
-        yield Difference("daily", key, "tickets", told_tickets)
+        yield Difference("daily", key, "tickets", tickets)
 
 
 def wins(game: GameDetailRow) -> dict[int | None, Decimal]:

@@ -6,7 +6,7 @@
 import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
@@ -37,7 +37,16 @@ class Difference:
     compared: str
     key: str
     column: str
-    told: tuple[Statement, ...]
+    statements: tuple[Statement, ...]
+
+    def to_dict(self) -> "dict[str, Any]":
+        """Return the difference with the names that it has in JSON."""
+        return {
+            "compared": self.compared,
+            "key": self.key,
+            "column": self.column,
+            "told": [asdict(statement) for statement in self.statements],
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +108,9 @@ def compare(compared: str, key: str, rows: Mapping[str, Any], figures: Iterable[
         if one.optional:
             values = {report: value for report, value in values.items() if value is not None}
         if len(set(values.values())) > 1:
-            told = ((report, *one.of(report, rows[report])) for report in values)
+            statements = ((report, *one.of(report, rows[report])) for report in values)
             yield Difference(
-                compared, key, one.name, tuple(Statement(r, c, text(value, one.time)) for r, c, value in told)
+                compared, key, one.name, tuple(Statement(r, c, text(value, one.time)) for r, c, value in statements)
             )
 
 

@@ -157,12 +157,12 @@ def games(
 ) -> Iterable[Difference]:
     """Compare one game in R2, R3 and R4. A report that does not have the game is None."""
     key = f"game {bulk.id}"
-    told: dict[str, Any] = {"R2": bulk, "R3": detail, "R4": summary}
+    rows_by_report: dict[str, Any] = {"R2": bulk, "R3": detail, "R4": summary}
     for report in ("R3", "R4"):
-        if told[report] is None:
-            del told[report]
+        if rows_by_report[report] is None:
+            del rows_by_report[report]
             yield missing("games", key, "R2", report)
-    yield from compare("games", key, told, GAME)
+    yield from compare("games", key, rows_by_report, GAME)
     if detail is not None:
         sides = {"R2": bulk.prizes or (), "R3": detail.prizes or ()}
         yield from match("games", key, sides, PRIZES, "prize")
@@ -197,8 +197,8 @@ def names(bulk: RoomGameRow, detail: GameDetailRow | None, summary: GameSummaryR
         parties = [
             party
             for ticket in detail.tickets or ()
-            for told in (ticket.sell_info, ticket.pay_info)
-            for party in _parties(told)
+            for parties in (ticket.sell_info, ticket.pay_info)
+            for party in _parties(parties)
         ]
         found.add("R3", detail.winners or (), CARD_WINNER, place)
         found.add("R3", detail.tickets or (), SELLER, place)
@@ -209,8 +209,8 @@ def names(bulk: RoomGameRow, detail: GameDetailRow | None, summary: GameSummaryR
         found.add("R4", [one for prize in summary.bs_game_prizes or () for one in prize.winners or ()], USER, place)
 
 
-def _parties(told: Any) -> list[PartyPart]:
-    return [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, PartyPart)]
+def _parties(parties: Any) -> list[PartyPart]:
+    return [one for one in (parties if isinstance(parties, list) else [parties]) if isinstance(one, PartyPart)]
 
 
 def _profit(key: str, detail: GameDetailRow) -> Iterable[Difference]:
@@ -221,11 +221,11 @@ def _profit(key: str, detail: GameDetailRow) -> Iterable[Difference]:
     wagered, prizes, jackpot = (Decimal(part or 0) for part in parts)
     profit = EXACT.subtract(EXACT.subtract(wagered, prizes), jackpot)
     if Decimal(detail.profit) != profit:
-        told = (
+        statements = (
             Statement("R3", "profit", detail.profit),
             Statement("R3", "wagered - wagers_to_prizes - wagers_to_pjp", money(profit)),
         )
-        yield Difference("games", key, "profit", told)
+        yield Difference("games", key, "profit", statements)
 
 
 def _duration(key: str, summary: GameSummaryRow) -> Iterable[Difference]:
@@ -347,9 +347,9 @@ def _customs_of_summary(key: str, detail: GameDetailRow | None, summary: GameSum
     """Compare R4's figures with R3's, and against those of the other games of the same configuration."""
     if detail is not None:
         net, profit = (None if text is None else Decimal(text) for text in (summary.net_win_real, detail.profit))
-        told = (Statement("R4", "net_win_real", summary.net_win_real), Statement("R3", "profit", detail.profit))
+        statements = (Statement("R4", "net_win_real", summary.net_win_real), Statement("R3", "profit", detail.profit))
         if None not in (net, profit):
-            customs.check("net_win_real is the profit", net == profit, Difference("games", key, "net win", told))
+            customs.check("net_win_real is the profit", net == profit, Difference("games", key, "net win", statements))
     for column in ("continuous_game_configuration_description", "continuous_games", "jackpot_prize_mode"):
         custom = f"one {column} for all games of a configuration"
         kind = summary.bs_game_configuration_description
@@ -376,8 +376,8 @@ def _equal(customs: Customs, custom: str, of: tuple[str, str], one: tuple[str, A
         customs.keep(custom)
         return
     key, column = of
-    told = (Statement("R3", one[0], str(one[1])), Statement("R3", other[0], str(other[1])))
-    customs.breaks(custom, Difference("games", key, column, told))
+    statements = (Statement("R3", one[0], str(one[1])), Statement("R3", other[0], str(other[1])))
+    customs.breaks(custom, Difference("games", key, column, statements))
 
 
 def _winners(prizes: Any) -> list[WinnerKey]:

@@ -57,5 +57,5 @@ def unlisted(of_agent: Iterable[GameLogRow], codes: Iterable[str], column: str) 
     found = {loose(row.user_code): row.user_code for row in of_agent}
     for folded, code in found.items():
         if folded not in listed:
-            told = (Statement(AGENT, "user_code", code), Statement("R9", column, None))
-            yield Difference("logs", f"user {code}", WHOLE_ROW, told)
+            statements = (Statement(AGENT, "user_code", code), Statement("R9", column, None))
+            yield Difference("logs", f"user {code}", WHOLE_ROW, statements)

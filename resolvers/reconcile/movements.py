@@ -130,19 +130,19 @@ class Money:
         custom = f"one rate of group {group}"
         customs.keep(custom, count)
         for row in others:
-            told = (
+            statements = (
                 Statement("R7", "currency_amount", row.currency_amount),
                 Statement("R7", "base_currency_amount", row.base_currency_amount),
             )
-            customs.breaks(custom, Difference("movements", f"movement {row.movement_id}", "base amount", told))
+            customs.breaks(custom, Difference("movements", f"movement {row.movement_id}", "base amount", statements))
         return usual if customs.few(custom) else None
 
 
 def _several(column: str, key: str, name: str, found: Mapping[str, Sequence[UserTransactionRow]]) -> Difference:
     rarest = min(found.values(), key=len)
     more = f" and {len(rarest) - 1} more" if len(rarest) > 1 else ""
-    told = tuple(Statement("R7", column, currency) for currency in found)
-    return Difference("movements", f"{key}, movement {rarest[0].movement_id}{more}", name, told)
+    statements = tuple(Statement("R7", column, currency) for currency in found)
+    return Difference("movements", f"{key}, movement {rarest[0].movement_id}{more}", name, statements)
 
 
 # R5 beside R11
@@ -185,16 +185,16 @@ def finance(
     customs.keep(custom, len(of_group))
     for found in match("movements", f"group {group}", sides, FINANCE, "movement of"):
         # No document says what such a type means.
-        if found.column == "type" and any(_is_unknown(told) for told in found.told):
+        if found.column == "type" and any(_is_unknown(statement) for statement in found.statements):
             customs.breaks(custom, found)
         else:
             yield found
 
 
-def _is_unknown(told: Statement) -> bool:
-    if told.report == "R5":
-        return loose(told.value or "") not in PARTS
-    return told.value not in {f"{kind}/{subtype}" for kind, subtype in FINANCIAL_PARTS}
+def _is_unknown(statement: Statement) -> bool:
+    if statement.report == "R5":
+        return loose(statement.value or "") not in PARTS
+    return statement.value not in {f"{kind}/{subtype}" for kind, subtype in FINANCIAL_PARTS}
 
 
 # What R11 books for games: refunds beside R4, commissions beside wagers
@@ -279,9 +279,12 @@ def commissions(games: Iterable[int], booked: Sequence[Booked], customs: Customs
         if game not in started:
             continue
         key = f"group {group}, game {game}"
-        told = (Statement("R11", "commission", money(paid.get(place, Decimal(0)))), Statement("R11", "wagers", None))
+        statements = (
+            Statement("R11", "commission", money(paid.get(place, Decimal(0)))),
+            Statement("R11", "wagers", None),
+        )
         needs_wager = "commissions belong to wagers"
-        customs.check(needs_wager, place in wagers, Difference("movements", key, needs_wager, told))
+        customs.check(needs_wager, place in wagers, Difference("movements", key, needs_wager, statements))
         both = (
             Statement("R11", "commission refund", money(returned.get(place, Decimal(0)))),
             Statement("R11", "commission", money(paid.get(place, Decimal(0)))),

@@ -11,7 +11,7 @@ from typing import Any
 
 from resolvers.reconcile.figures import WHOLE_ROW, Difference, Statement, loose
 
-MOST_TOLD = 12
+MOST_STATEMENTS = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class Spelling:
 
     rows: int = 0
     place: str = ""
-    told: list[Statement] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
 
 
 class Names:
@@ -79,9 +79,9 @@ class Names:
             spelling = found.setdefault((identity.kind, id, name), {}).setdefault(loose(value), Spelling())
             spelling.place = spelling.place or place
             spelling.rows += rows
-            told = Statement(report, f"{identity.id}, {identity.columns[name]}", f"{id}, {value}")
-            if told not in spelling.told:
-                spelling.told.append(told)
+            statement = Statement(report, f"{identity.id}, {identity.columns[name]}", f"{id}, {value}")
+            if statement not in spelling.statements:
+                spelling.statements.append(statement)
         return found
 
     def __len__(self) -> int:
@@ -102,19 +102,19 @@ class Names:
             rarest = min(spellings.values(), key=lambda one: one.rows)
             more = f" and {rarest.rows - 1} more" if rarest.rows > 1 else ""
             key = f"{kind} {id}" + (f", {rarest.place}{more}" if rarest.place else "")
-            told = [each for one in (*listed.values(), *spellings.values()) for each in one.told]
-            yield Difference("names", key, name, tuple(told[:MOST_TOLD]))
+            statements = [each for one in (*listed.values(), *spellings.values()) for each in one.statements]
+            yield Difference("names", key, name, tuple(statements[:MOST_STATEMENTS]))
 
     def unlisted(self, kind: str, report: str, column: str) -> Iterable[Difference]:
         """Return a difference for each group or user that rows name and its list does not have."""
         listed = self._known.ids(kind) if self._known is not None else set()
         for (each, id), named_by in self._ids.items():
             if each == kind and id not in listed:
-                told = (Statement(named_by, f"{kind}_id", str(id)), Statement(report, column, None))
-                yield Difference("names", f"{kind} {id}", WHOLE_ROW, told)
+                statements = (Statement(named_by, f"{kind}_id", str(id)), Statement(report, column, None))
+                yield Difference("names", f"{kind} {id}", WHOLE_ROW, statements)
 
 
-def unknown(kind: str, id: int, listed_by: str, column: str, asked: str) -> Difference:
+def unknown(kind: str, id: int, listed_by: str, column: str, missing_from: str) -> Difference:
     """Return the difference for a group or user that its list has and another report does not know."""
-    told = (Statement(listed_by, column, str(id)), Statement(asked, f"{kind}_id", None))
-    return Difference("names", f"{kind} {id}", WHOLE_ROW, told)
+    statements = (Statement(listed_by, column, str(id)), Statement(missing_from, f"{kind}_id", None))
+    return Difference("names", f"{kind} {id}", WHOLE_ROW, statements)

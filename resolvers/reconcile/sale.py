@@ -51,10 +51,10 @@ def sale(found: Sale, customs: Customs) -> Iterable[Difference]:
         if row.id not in steady:
             continue
         game, summary = found.before[row.id], found.summaries.get(row.id)
-        told: dict[str, Any] = {"R2": game, "R6": row}
+        rows_by_report: dict[str, Any] = {"R2": game, "R6": row}
         if summary is not None:
-            told["R4"] = summary
-        yield from compare("sale", key, told, ON_SALE)
+            rows_by_report["R4"] = summary
+        yield from compare("sale", key, rows_by_report, ON_SALE)
         _customs_of_game(key, row, game, summary, customs)
 
 
@@ -75,9 +75,12 @@ def _customs_of_game(
     total = Decimal(0)
     for prize in prizes:
         total = EXACT.add(total, Decimal(prize.amount))
-    told = (Statement("R6", "sum of prizes.amount", money(total)), Statement("R4", "total_wagers_to_prizes_real", pool))
+    statements = (
+        Statement("R6", "sum of prizes.amount", money(total)),
+        Statement("R4", "total_wagers_to_prizes_real", pool),
+    )
     custom = "the prizes on sale share the wagers to prizes"
-    customs.check(custom, total == Decimal(pool), Difference("sale", key, "prizes", told))
+    customs.check(custom, total == Decimal(pool), Difference("sale", key, "prizes", statements))
 
 
 # A pair of columns of R10: the first is at most the second.
@@ -115,5 +118,5 @@ def jackpots(found: Sale) -> Iterable[Difference]:
     names = {loose(one.pjp_id): one.pjp_id for one in found.summaries.values() if one.pjp_id is not None}
     for name, written in sorted(names.items()):
         if name not in known:
-            told = (Statement("R4", "pjp_id", written), Statement("R10", "description", None))
-            yield Difference("jackpots", f"jackpot {written}", WHOLE_ROW, told)
+            statements = (Statement("R4", "pjp_id", written), Statement("R10", "description", None))
+            yield Difference("jackpots", f"jackpot {written}", WHOLE_ROW, statements)

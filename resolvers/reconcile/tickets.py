@@ -76,8 +76,8 @@ def tickets(
         one = by_number.get((game, number)) if game is not None else None
         key = f"movement {row.movement_id}"
         if one is None:
-            told = (Statement("R5", "ticket_id", number), Statement("R3", "ticket_id", None))
-            customs.breaks(NUMBERED, Difference("movements", key, "ticket", told))
+            statements = (Statement("R5", "ticket_id", number), Statement("R3", "ticket_id", None))
+            customs.breaks(NUMBERED, Difference("movements", key, "ticket", statements))
             continue
         customs.keep(NUMBERED)
         differences = list(compare("movements", f"{key}, ticket {number}", {"R3": one, "R5": row}, SALE))
@@ -102,9 +102,9 @@ def tickets(
     for row in others:
         key = f"movement {row.movement_id}"
         if PARTS[loose(row.type)] == "refunds":
-            told = (Statement("R5", "ticket_id", row.ticket_id), Statement("R5", "wager of the ticket", None))
-            customs.check(RETURNED, row.ticket_id in bought, Difference("movements", key, "ticket", told))
+            statements = (Statement("R5", "ticket_id", row.ticket_id), Statement("R5", "wager of the ticket", None))
+            customs.check(RETURNED, row.ticket_id in bought, Difference("movements", key, "ticket", statements))
         elif row.game_id in games:
             paid = by_number.get((row.game_id, row.ticket_id or ""))
-            told = (Statement("R5", "ticket_id", row.ticket_id), Statement("R3", "ticket_id of a winner", None))
-            customs.check(PAID, paid is not None and paid.won, Difference("movements", key, "ticket", told))
+            statements = (Statement("R5", "ticket_id", row.ticket_id), Statement("R3", "ticket_id of a winner", None))
+            customs.check(PAID, paid is not None and paid.won, Difference("movements", key, "ticket", statements))

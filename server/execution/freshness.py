@@ -52,7 +52,7 @@ def described(readings: Iterable[Reading]) -> list[dict[str, Any]]:
     for reading in readings:
         by_report.setdefault(reading.report, set()).add(reading)
     return [
-        _told(one)
+        _describe(one)
         for report in sorted(by_report)
         for one in (*_timeless(by_report[report]), *_ranges(by_report[report]))
     ]
@@ -98,7 +98,7 @@ def _moments(reading: Reading) -> tuple[datetime.datetime, datetime.datetime]:
     return reading.read_at, reading.until
 
 
-def _told(reading: Reading) -> dict[str, Any]:
+def _describe(reading: Reading) -> dict[str, Any]:
     found: dict[str, Any] = {"report": reading.report}
     if reading.first is not None and reading.last is not None:
         found |= {"from": reading.first.isoformat(), "to": reading.last.isoformat()}

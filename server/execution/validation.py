@@ -58,7 +58,7 @@ def validate(schema: GraphQLSchema, tree: DocumentNode, limits: Limits) -> Error
         # Each visitor refers to its own methods, and so keeps the tree until the garbage collector runs.
         for visitor in made:
             vars(visitor).clear()
-    return [_told(problem) for problem in problems[: limits.errors]]
+    return [_describe(problem) for problem in problems[: limits.errors]]
 
 
 @cache
@@ -87,7 +87,7 @@ def coded(problem: GraphQLError, code: str) -> dict[str, Any]:
     return formatted
 
 
-def _told(problem: GraphQLError) -> dict[str, Any]:
+def _describe(problem: GraphQLError) -> dict[str, Any]:
     if isinstance(problem, ValidationAbortedError):
         return error(
             "The document takes too long to validate: its fields overlap too often, or its fragments are nested too "

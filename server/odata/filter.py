@@ -254,8 +254,8 @@ class _FilterReader:
             found = datetime.datetime.fromisoformat(node.val) if isinstance(node, ast.DateTime) else node.py_val
             if isinstance(found, datetime.datetime):
                 aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
-                told = _literal("timestamp", aware.astimezone(datetime.UTC))
-                return replace(told, finer=_FINER.search(node.val) is not None)
+                literal = _literal("timestamp", aware.astimezone(datetime.UTC))
+                return replace(literal, finer=_FINER.search(node.val) is not None)
         except (ValueError, OverflowError):
             raise bad(f"has the time {node.val}, which does not exist") from None
         return _literal("date", found)

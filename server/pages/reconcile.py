@@ -117,7 +117,7 @@ def _run(run: ScheduledRun) -> Iterable[str]:
         left = total - len(run.differences)
         note = f'<p class="note">{left} more are not shown.</p>' if left else ""
         rows = [
-            (str(day), one.compared, one.key, one.column, " | ".join(map(str, one.told)))
+            (str(day), one.compared, one.key, one.column, " | ".join(map(str, one.statements)))
             for day, one in run.differences
         ]
         table = _table(("day", "compared", "of", "column", "what each report says"), rows)

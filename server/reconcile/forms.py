@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TextIO
 
 import orjson
@@ -23,8 +22,8 @@ class TextForm:
         if not self._begun:
             self._begun = True
             self._out.write(f"{'day':<11} {'compared':<10} {'of':<36} {'column':<16} told\n")
-        told = " | ".join(map(str, one.told))
-        self._out.write(f"{day!s:<11} {one.compared:<10} {one.key:<36} {one.column:<16} {told}\n")
+        statements = " | ".join(map(str, one.statements))
+        self._out.write(f"{day!s:<11} {one.compared:<10} {one.key:<36} {one.column:<16} {statements}\n")
 
     def end(self, result: ReconciliationResult) -> None:
         """Write how many days and rows were compared."""
@@ -45,7 +44,7 @@ class JsonForm:
 
     def tell(self, day: datetime.date, one: Difference) -> None:
         """Write a difference."""
-        self._out.write(f"{self._before}\n{orjson.dumps({'day': day, **asdict(one)}).decode()}")
+        self._out.write(f"{self._before}\n{orjson.dumps({'day': day, **one.to_dict()}).decode()}")
         self._before = ","
 
     def end(self, result: ReconciliationResult) -> None:

@@ -5,7 +5,7 @@ import datetime
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -61,7 +61,7 @@ class ScheduledRun:
             "daysCompared": result.days,
             "compared": dict(result.compared),
             "found": dict(result.differences),
-            "differences": [{"day": day, **asdict(one)} for day, one in self.differences],
+            "differences": [{"day": day, **one.to_dict()} for day, one in self.differences],
             "differencesLeftOut": result.differences.total() - len(self.differences),
             "notes": result.notes[:MOST_KEPT],
             "failures": result.failures[:MOST_KEPT],

@@ -71,7 +71,7 @@ SCALARS = {
     "DateTime": st.sampled_from(["2026-03-15T00:00:00Z", "2026-03-10T08:30:00+01:00"]).map(nodes.String),
     "Date": st.sampled_from(["2026-03-15", "2026-02-27"]).map(nodes.String),
     "_Any": st.tuples(st.sampled_from((*_kinds, "Nothing")), _ids).map(
-        lambda told: nodes.Object([_field("__typename", told[0]), _field("id", str(told[1]))])
+        lambda identity: nodes.Object([_field("__typename", identity[0]), _field("id", str(identity[1]))])
     ),
 }
 

@@ -21,7 +21,7 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable
 
 from engine.engine import Engine
 
-Told = tuple[tuple[str | int, ...], str, str, str, str]
+ErrorKey = tuple[tuple[str | int, ...], str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Compared:
     @property
     def wiped(self) -> bool:
         """Return whether a failure removed more than its own place."""
-        return not self.refused and any(_at(self.data, told(error)[0]) is not None for error in self.errors)
+        return not self.refused and any(_at(self.data, error_key(error)[0]) is not None for error in self.errors)
 
 
-def told(error: GraphQLError) -> Told:
+def error_key(error: GraphQLError) -> ErrorKey:
     """Return all that a client can see of an error, and the kind of exception behind it."""
     return (
         tuple(error.path or ()),
@@ -73,7 +73,7 @@ async def compare(
     data, errors = await core(schema, document, variables, theirs)
     assert written(result.data) == written(data), "data differ"
     compared = Compared(result.data, result.errors, ours, theirs, not result.ran)
-    mine, others = Counter(map(told, result.errors)), Counter(map(told, errors))
+    mine, others = Counter(map(error_key, result.errors)), Counter(map(error_key, errors))
     if compared.refused:
         assert mine == others
     elif mine != others or compared.wiped:
@@ -104,11 +104,11 @@ def written(data: Any) -> str:
 
 
 async def _possible(
-    schema: Schema, document: DocumentNode, variables: dict[str, Any], context: Any, mine: Counter[Told],
-    others: Counter[Told],
+    schema: Schema, document: DocumentNode, variables: dict[str, Any], context: Any, mine: Counter[ErrorKey],
+    others: Counter[ErrorKey],
 ) -> None:  # fmt: skip
     required: dict[tuple[str | int, ...], bool] = {}
-    failures: Counter[Told] = Counter()
+    failures: Counter[ErrorKey] = Counter()
 
     class Thorough(Executor[Any]):
         """graphql-core, except that a failure is null in its own place only, whatever the type there."""
@@ -121,11 +121,11 @@ async def _possible(
             place = tuple(path.as_list())
             required.setdefault(place, is_non_null_type(return_type))
             error = located_error(raw_error, [detail.node for detail in details], path.as_list())
-            failures[told(error)] += 1
+            failures[error_key(error)] += 1
 
     await core(schema, document, variables, context, Thorough)
 
-    def reach(failure: Told) -> tuple[str | int, ...]:
+    def reach(failure: ErrorKey) -> tuple[str | int, ...]:
         """Return the place that is null because of a failure: the first nullable place above it."""
         place = failure[0]
         while place and required[place]:

@@ -625,8 +625,10 @@ class Query:
     def book(self, info: Info[World, Any], which: Which | None = None, of: Genre = Genre.NOVEL) -> Book | None:
         """One book."""
         _called(info, self)
-        told = "" if which is None else f"{which.title and which.title.value}{which.number and which.number.value}"
-        return info.context.value("book", "root", f"book{told}{of}")
+        description = (
+            "" if which is None else f"{which.title and which.title.value}{which.number and which.number.value}"
+        )
+        return info.context.value("book", "root", f"book{description}{of}")
 
     @strawberry.field
     def count(

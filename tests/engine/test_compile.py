@@ -65,7 +65,7 @@ pytestmark = [
 ]
 
 
-async def asked(engine: Engine, text: str, variables: dict[str, Any] | None = None, world: Any = None) -> Compared:
+async def compared(engine: Engine, text: str, variables: dict[str, Any] | None = None, world: Any = None) -> Compared:
     document = parse(text)
     assert validate(engine._schema._schema, document, specified_rules) == []
     return await compare(engine, engine._schema, document, variables or {}, world or (lambda: library.World(1)))
@@ -93,7 +93,7 @@ async def _compared(engine: Engine, text: str, variables: dict[str, Any], seed: 
         return worlds[-1]
 
     try:
-        await asked(engine, text, variables, world)
+        await compared(engine, text, variables, world)
     finally:
         for each in worlds:
             each.dropped()
@@ -124,7 +124,7 @@ GRAPH = [
 async def test_a_question_of_the_graph(text: str) -> None:
     engine = Engine(bingo.schema, past=(PreparedOperation,))
     for seed in range(12):
-        await asked(engine, text, {}, lambda seed=seed: bingo.session(seed))
+        await compared(engine, text, {}, lambda seed=seed: bingo.session(seed))
 
 
 async def test_the_code_can_be_printed() -> None:

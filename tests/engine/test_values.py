@@ -16,14 +16,14 @@ VALUES = [
 LEAVES = "title pages genre price mark code rating fresh extra"
 
 
-class Told(library.World):
+class FixedValue(library.World):
     """A world in which all leaves of books have one value."""
 
-    told: Any = None
+    value_to_return: Any = None
 
     def value(self, kind: str, key: str, name: str, depth: int = 0) -> Any:
         if name in LEAVES.split():
-            return self.told
+            return self.value_to_return
         return super().value(kind, key, name, depth)
 
 
@@ -34,9 +34,9 @@ async def test_a_leaf_of_any_value(value: Any) -> None:
         document = parse(f"{{ maybes {{ {leaf} }} book {{ {leaf} id }} }}")
         for seed in range(4):
 
-            def world(seed: int = seed) -> Told:
-                made = Told(seed)
-                made.told = value
+            def world(seed: int = seed) -> FixedValue:
+                made = FixedValue(seed)
+                made.value_to_return = value
                 return made
 
             await compare(engine, library.schema, document, {}, world)
@@ -45,10 +45,10 @@ async def test_a_leaf_of_any_value(value: Any) -> None:
 class Listing(library.World):
     """A world in which all lists have one value."""
 
-    told: Any = None
+    value_to_return: Any = None
 
     def value(self, kind: str, key: str, name: str, depth: int = 0) -> Any:
-        return self.told() if key == "root" else super().value(kind, key, name, depth)
+        return self.value_to_return() if key == "root" else super().value(kind, key, name, depth)
 
 
 async def _breaks() -> Any:
@@ -82,7 +82,7 @@ async def test_a_list_of_any_value(name: str) -> None:
 
         def world() -> Listing:
             made = Listing(1)
-            made.told = LISTS[name]
+            made.value_to_return = LISTS[name]
             return made
 
         await compare(engine, library.schema, parse(text), {}, world)

@@ -30,7 +30,7 @@ def node(text: str) -> OperationDefinitionNode:
     return found
 
 
-def told(found: VariableValues | list[GraphQLError]) -> Any:
+def outcome(found: VariableValues | list[GraphQLError]) -> Any:
     if isinstance(found, list):
         return [(str(error), error.message) for error in found]
     sources = {name: (source.signature.name, repr(source.value)) for name, source in found.sources.items()}
@@ -42,7 +42,7 @@ def told(found: VariableValues | list[GraphQLError]) -> Any:
 def test_one(type: str, given: dict[str, Any]) -> None:
     operation = node(f"query ($v: {type}) {{ __typename }}")
     expected = get_variable_values(SCHEMA, operation.variable_definitions or (), given, max_errors=MOST_ERRORS)
-    assert told(Variables(SCHEMA, operation).coerce_variable_values(given)) == told(expected)
+    assert outcome(Variables(SCHEMA, operation).coerce_variable_values(given)) == outcome(expected)
 
 
 def test_several_at_once() -> None:
@@ -52,4 +52,4 @@ def test_several_at_once() -> None:
     for id, place, number, ids in parts:
         given = {"id": id, "place": place, "n": number, "ids": ids, "other": 1}
         expected = get_variable_values(SCHEMA, operation.variable_definitions or (), given, max_errors=MOST_ERRORS)
-        assert told(variables.coerce_variable_values(given)) == told(expected)
+        assert outcome(variables.coerce_variable_values(given)) == outcome(expected)

@@ -48,8 +48,8 @@ def truth(address: str) -> tuple[int, Decimal, Decimal]:
     amounts: list[Decimal] = []
     page: dict[str, Any] = {"endCursor": None, "hasNextPage": True}
     while page["hasNextPage"]:
-        asked = {"query": SUMS, "variables": {"after": page["endCursor"]}}
-        group = httpx.post(f"{address}/graphql", json=asked, trust_env=False, timeout=60).json()["data"]["group"]
+        body = {"query": SUMS, "variables": {"after": page["endCursor"]}}
+        group = httpx.post(f"{address}/graphql", json=body, trust_env=False, timeout=60).json()["data"]["group"]
         amounts += [Decimal(node["amount"]) for node in group["transactions"]["nodes"]]
         page = group["transactions"]["pageInfo"]
     net = sum((Decimal(day["net"]) for day in group["dailyMovements"]), Decimal())
@@ -70,21 +70,21 @@ def test_the_last_days_are_loaded_again_and_those_before_are_not(
         dataset_name="bingo",
     )
 
-    asked: set[str] = set()
+    days: set[str] = set()
     read = source.read
 
     def noted(url: str, variables: dict[str, str], day: datetime.date, key: str | None) -> Any:
-        asked.add(day.isoformat())
+        days.add(day.isoformat())
         return read(url, variables, day, key)
 
     monkeypatch.setattr(source, "read", noted)
 
     def load(now: str, **options: int) -> set[str]:
         """Load as of a moment; which days were asked for."""
-        asked.clear()
+        days.clear()
         moment = datetime.datetime.fromisoformat(now)
         pipeline.run(source.gamehub_graph(address, "382", "2026-03-12", now=moment, **options)).raise_on_failed_jobs()
-        return set(asked)
+        return set(days)
 
     def loaded() -> tuple[Any, ...]:
         with duckdb.connect(str(file)) as connection:

@@ -6,37 +6,37 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.upstream.server import Asked, Told
+from tests.upstream.server import ReceivedRequest, Reply
 
-Fault = Callable[[Asked, Told], Told]
+Fault = Callable[[ReceivedRequest, Reply], Reply]
 
 PAGE = "<!DOCTYPE html><html><body><h1>%s</h1><pre>%s</pre></body></html>"
 ROW_KEYS = ("report", "Report", "slot")
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 
 
-def echo(asked: Asked) -> str:
+def echo(received: ReceivedRequest) -> str:
     """The whole request, as careless servers show it in their error pages: the token stands in it."""
-    return f"{asked.target} {asked.body.decode()}"
+    return f"{received.target} {received.body.decode()}"
 
 
 def wire(fault: str) -> Fault:
     """A fault of the connection."""
-    return lambda asked, told: replace(told, fault=fault)
+    return lambda received, answer: replace(answer, fault=fault)
 
 
 def page(status: int, **headers: str) -> Fault:
     """A page instead of JSON, with the request on it."""
     named = {"content-type": "text/html"} | {name.replace("_", "-"): text for name, text in headers.items()}
-    return lambda asked, told: Told((PAGE % (status, echo(asked))).encode(), status, named)
+    return lambda received, answer: Reply((PAGE % (status, echo(received))).encode(), status, named)
 
 
 def refusal(status: int, code: str) -> Fault:
     """A refusal in the upstream's own form, with the request in its message."""
-    return lambda asked, told: Told(
-        {"error": True, "code": code, "message": echo(asked)}
-        if asked.method == "GET"
-        else {"status": 0, "msg": "Internal Error.", "detail": echo(asked)},
+    return lambda received, answer: Reply(
+        {"error": True, "code": code, "message": echo(received)}
+        if received.method == "GET"
+        else {"status": 0, "msg": "Internal Error.", "detail": echo(received)},
         status,
     )
 
@@ -44,25 +44,25 @@ def refusal(status: int, code: str) -> Fault:
 def body(change: Callable[[bytes], bytes], **headers: str) -> Fault:
     """Other bytes."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return lambda asked, told: replace(told, body=change(told.body), headers=named)
+    return lambda received, answer: replace(answer, body=change(answer.body), headers=named)
 
 
-def data(change: Callable[[Asked, dict[str, Any], list[Any]], None]) -> Fault:
+def data(change: Callable[[ReceivedRequest, dict[str, Any], list[Any]], None]) -> Fault:
     """Other JSON: the change is given the request, the answer and its rows."""
 
-    def changed(asked: Asked, told: Told) -> Told:
-        found = json.loads(told.body)
+    def changed(received: ReceivedRequest, answer: Reply) -> Reply:
+        found = json.loads(answer.body)
         for key in ROW_KEYS:
             rows = found.get(key)
             if rows:
-                change(asked, found, rows if isinstance(rows, list) else [rows])
-        return replace(told, body=json.dumps(found).encode())
+                change(received, found, rows if isinstance(rows, list) else [rows])
+        return replace(answer, body=json.dumps(found).encode())
 
     return changed
 
 
 def _first(change: Callable[[dict[str, Any], str], None]) -> Fault:
-    return data(lambda asked, found, rows: change(rows[-1], next(iter(rows[-1]))))
+    return data(lambda received, found, rows: change(rows[-1], next(iter(rows[-1]))))
 
 
 # Of each report, the column in which a row says whose it is.
@@ -75,14 +75,14 @@ OWNERS = {
 }
 
 
-def _strangers(asked: Asked, found: dict[str, Any], rows: list[Any]) -> None:
-    sent = asked.query if asked.method == "GET" else asked.json
+def _strangers(received: ReceivedRequest, found: dict[str, Any], rows: list[Any]) -> None:
+    sent = received.query if received.method == "GET" else received.json
     name, column = OWNERS.get(sent.get("report_type") or sent["method"], ("", ""))
     if name in sent:
-        rows[-1][column] = 999_999 if asked.method == "GET" else "somebody"
+        rows[-1][column] = 999_999 if received.method == "GET" else "somebody"
 
 
-def _years_ago(asked: Asked, found: dict[str, Any], rows: list[Any]) -> None:
+def _years_ago(received: ReceivedRequest, found: dict[str, Any], rows: list[Any]) -> None:
     for column in ("timestamp", "created_at"):
         value = rows[-1].get(column)
         if isinstance(value, str):
@@ -103,7 +103,7 @@ def _bomb(text: bytes) -> bytes:
     return packed + packer.compress(b'"}') + packer.flush()
 
 
-def _cut_log(asked: Asked, found: dict[str, Any], rows: list[Any]) -> None:
+def _cut_log(received: ReceivedRequest, found: dict[str, Any], rows: list[Any]) -> None:
     if "total_count" in found:
         rows.pop()
     else:
@@ -112,7 +112,7 @@ def _cut_log(asked: Asked, found: dict[str, Any], rows: list[Any]) -> None:
 
 KINDS: dict[str, Fault] = {
     # The connection
-    "slow": lambda asked, told: replace(told, delay=0.05),
+    "slow": lambda received, answer: replace(answer, delay=0.05),
     **{
         name: wire(name)
         for name in ("hang", "stall", "trickle", "reset", "reset_in_body", "close", "cut", "chunks_cut", "garbage")
@@ -130,8 +130,8 @@ KINDS: dict[str, Fault] = {
     "unexpected error": refusal(400, "99999"),
     "report cut": refusal(400, "10018"),
     "error in 200": refusal(200, "99999"),
-    "redirect": lambda asked, told: Told(b"", 302, {"location": ELSEWHERE + asked.target}),
-    "permanent redirect": lambda asked, told: Told(b"", 308, {"location": ELSEWHERE + asked.target}),
+    "redirect": lambda received, answer: Reply(b"", 302, {"location": ELSEWHERE + received.target}),
+    "permanent redirect": lambda received, answer: Reply(b"", 308, {"location": ELSEWHERE + received.target}),
     # What it answers
     "page": page(200),
     "empty": body(lambda text: b""),

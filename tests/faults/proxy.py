@@ -9,7 +9,7 @@ import httpx
 
 from tests.faults.kinds import Fault
 from tests.stand import Sandbox
-from tests.upstream.server import Asked, Server, Told, serving
+from tests.upstream.server import ReceivedRequest, Reply, Server, serving
 
 
 class Proxy:
@@ -35,15 +35,15 @@ class Proxy:
         """No fault, and nothing counted."""
         self._fault, self.calls = None, 0
 
-    async def _reply(self, asked: Asked) -> Told:
+    async def _reply(self, received: ReceivedRequest) -> Reply:
         self.calls += 1
         fault = self._fault
-        struck = fault is not None and self._method in (None, asked.method) and self._chance.random() < self._share
+        struck = fault is not None and self._method in (None, received.method) and self._chance.random() < self._share
         found = await self._client.request(
-            asked.method, asked.target, content=asked.body, headers={"content-type": "application/json"}
+            received.method, received.target, content=received.body, headers={"content-type": "application/json"}
         )
-        told = Told(found.content, found.status_code)
-        return fault(asked, told) if struck and fault is not None else told
+        answer = Reply(found.content, found.status_code)
+        return fault(received, answer) if struck and fault is not None else answer
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ QUERIES = [
 
 
 @dataclass(frozen=True)
-class House:
+class FaultyGraph:
     """The served graph behind its faulty upstreams, and where it leaves traces."""
 
     proxy: Proxy
@@ -49,7 +49,7 @@ class House:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def graph(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultyGraph]:
     folder = tmp_path_factory.mktemp("faults")
     world.heal()
     settings = {
@@ -70,7 +70,7 @@ async def house(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Asy
             async with httpx.AsyncClient(base_url=address, timeout=4 * DEADLINE, trust_env=False) as client:
                 truth = [(await client.post("/graphql", json={"query": query})).json() for query in QUERIES]
                 assert [answer.get("errors") for answer in truth] == [None] * len(QUERIES)
-                yield House(proxy, client, truth, [world.gamehub_token, world.agent_token], folder)
+                yield FaultyGraph(proxy, client, truth, [world.gamehub_token, world.agent_token], folder)
 
 
 async def test_there_are_as_many_kinds_as_promised() -> None:
@@ -78,38 +78,38 @@ async def test_there_are_as_many_kinds_as_promised() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_an_answer_is_true_or_an_error(kind: str, house: House) -> None:
-    house.proxy.strike(KINDS[kind])
-    answers = await asyncio.gather(*map(house.ask, QUERIES))
-    struck = house.proxy.calls
-    house.proxy.heal()
+async def test_an_answer_is_true_or_an_error(kind: str, graph: FaultyGraph) -> None:
+    graph.proxy.strike(KINDS[kind])
+    answers = await asyncio.gather(*map(graph.ask, QUERIES))
+    struck = graph.proxy.calls
+    graph.proxy.heal()
     assert struck >= len(QUERIES)
     assert [answer.status_code for answer in answers] == [200] * len(QUERIES)
-    wrong = [untrue(answer.json(), truth) for answer, truth in zip(answers, house.truth, strict=True)]
+    wrong = [untrue(answer.json(), truth) for answer, truth in zip(answers, graph.truth, strict=True)]
     assert wrong == [[]] * len(QUERIES)
-    told = "".join(answer.text for answer in answers)
-    assert secrets_in(told, house.secrets) == []
+    texts = "".join(answer.text for answer in answers)
+    assert secrets_in(texts, graph.secrets) == []
     # A fault that changes nothing tries nothing.
     if kind not in ("slow", "trickle", "byte order mark"):
         assert any("errors" in answer.json() for answer in answers)
 
 
-async def test_no_secret_is_left_behind(house: House) -> None:
+async def test_no_secret_is_left_behind(graph: FaultyGraph) -> None:
     for kind in ("500", "page", "401", "redirect"):
-        house.proxy.strike(KINDS[kind])
-        await asyncio.gather(*map(house.ask, QUERIES[1:4]))
-    house.proxy.heal()
-    ready = await house.client.get("/readyz")
-    log = (house.folder / "log").read_text()
+        graph.proxy.strike(KINDS[kind])
+        await asyncio.gather(*map(graph.ask, QUERIES[1:4]))
+    graph.proxy.heal()
+    ready = await graph.client.get("/readyz")
+    log = (graph.folder / "log").read_text()
     assert "upstream.failed" in log
-    with sqlite3.connect(house.folder / "errors.sqlite") as journal:
+    with sqlite3.connect(graph.folder / "errors.sqlite") as journal:
         rows = journal.execute("SELECT * FROM error").fetchall()
     assert len(rows) > 5
     for text in (ready.text, log, repr(rows)):
-        assert secrets_in(text, house.secrets) == []
+        assert secrets_in(text, graph.secrets) == []
 
 
-async def test_nothing_is_left_of_it(house: House) -> None:
-    answers = await asyncio.gather(*map(house.ask, QUERIES * 4))
-    assert [untrue(answer.json(), truth) for answer, truth in zip(answers, house.truth * 4, strict=True)] == [[]] * 20
+async def test_nothing_is_left_of_it(graph: FaultyGraph) -> None:
+    answers = await asyncio.gather(*map(graph.ask, QUERIES * 4))
+    assert [untrue(answer.json(), truth) for answer, truth in zip(answers, graph.truth * 4, strict=True)] == [[]] * 20
     assert [answer.json().get("errors") for answer in answers] == [None] * len(answers)

@@ -22,7 +22,7 @@ BROKEN = {"query": '{ rooms(during: {dates: {from: "2026-03-10", to: "2026-03-10
 
 
 @dataclass
-class House:
+class FullDiskServer:
     """A server whose files all stand on a small disk."""
 
     disk: Disk
@@ -40,7 +40,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def running(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullDiskServer]:
     folder = tmp_path_factory.mktemp("full")
     with small_disk(folder / "disk") as disk:
         settings = {
@@ -62,26 +62,26 @@ def house(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             launched(folder, log=log, **settings) as (address, process),
             httpx.Client(base_url=address, trust_env=False, timeout=30) as client,
         ):
-            found = House(disk, settings, process, client, log)
+            found = FullDiskServer(disk, settings, process, client, log)
             made = found.run("keys", "create", "me", "--groups", "all", "--permissions", "explore,tables,admin")
             client.headers["authorization"] = f"Bearer {made.stdout.strip()}"
             yield found
 
 
-def test_what_needs_the_disk_says_so_and_the_rest_works(house: House, sandbox: Sandbox) -> None:
-    client = house.client
+def test_what_needs_the_disk_says_so_and_the_rest_works(running: FullDiskServer, sandbox: Sandbox) -> None:
+    client = running.client
     answers = client.post("/graphql", json=GROUPS).json()
     assert "errors" not in answers
-    with house.disk.filled(house.process):
+    with running.disk.filled(running.process):
         for form in ("csv", "parquet", "xlsx"):
             refused = client.get(ROWS.format(form))
             (error,) = refused.json()["errors"]
             # Excel's writer needs a temporary folder, and with a limit of the process there is none (503).
-            status = {507} if house.disk.mounted or form != "xlsx" else {503, 507}
+            status = {507} if running.disk.mounted or form != "xlsx" else {503, 507}
             assert refused.status_code in status, form
             assert error["extensions"]["code"] == "STORAGE_UNAVAILABLE"
             assert "ndjson" in error["message"]
-            assert str(house.disk.folder) not in refused.text
+            assert str(running.disk.folder) not in refused.text
         assert client.get("/odata/GroupTransactions?group=382&since=2026-03-10&until=2026-03-11").status_code == 507
         assert client.get(ROWS.format("ndjson")).status_code == 200
         assert client.post("/graphql", json=GROUPS).json() == answers
@@ -92,54 +92,56 @@ def test_what_needs_the_disk_says_so_and_the_rest_works(house: House, sandbox: S
             (error,) = client.post("/graphql", json=BROKEN).json()["errors"]
             assert error["extensions"]["code"] == "UPSTREAM_ERROR"
         sandbox.heal()
-        if house.disk.mounted:
-            assert "journal.unwritable" in house.log.read_text()
+        if running.disk.mounted:
+            assert "journal.unwritable" in running.log.read_text()
     for form in ("csv", "parquet", "xlsx"):
         assert client.get(ROWS.format(form)).status_code == 200, form
-    leftovers = [path for path in (house.disk.folder / "spool").iterdir() if path.suffix == ".part"]
+    leftovers = [path for path in (running.disk.folder / "spool").iterdir() if path.suffix == ".part"]
     assert leftovers == []
 
 
-def test_files_that_nobody_reads_make_room(house: House) -> None:
-    spool = house.disk.folder / "spool"
-    assert house.client.get(ROWS.format("csv")).status_code == 200
+def test_files_that_nobody_reads_make_room(running: FullDiskServer) -> None:
+    spool = running.disk.folder / "spool"
+    assert running.client.get(ROWS.format("csv")).status_code == 200
     kept = set(spool.iterdir())
     assert kept
-    with house.disk.filled(house.process):
-        answer = house.client.get(ROWS.format("csv") + "&limit=1")
+    with running.disk.filled(running.process):
+        answer = running.client.get(ROWS.format("csv") + "&limit=1")
     # A limit of the process stays whatever is removed.
-    assert answer.status_code == (200 if house.disk.mounted else 507)
+    assert answer.status_code == (200 if running.disk.mounted else 507)
     assert not kept & set(spool.iterdir())
 
 
-def test_no_key_is_made_on_a_full_disk_and_the_line_says_what_to_do(house: House) -> None:
-    with house.disk.filled(house.process), house.disk.limiting():
-        ran = house.run("keys", "create", "other", "--groups", "all")
+def test_no_key_is_made_on_a_full_disk_and_the_line_says_what_to_do(running: FullDiskServer) -> None:
+    with running.disk.filled(running.process), running.disk.limiting():
+        ran = running.run("keys", "create", "other", "--groups", "all")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "make room on its disk" in ran.stderr
     assert "Traceback" not in ran.stderr
-    assert house.client.post("/graphql", json=GROUPS).status_code == 200
-    assert house.run("keys", "create", "other", "--groups", "all").returncode == 0
+    assert running.client.post("/graphql", json=GROUPS).status_code == 200
+    assert running.run("keys", "create", "other", "--groups", "all").returncode == 0
 
 
-def test_the_errors_are_read_on_a_full_disk(house: House, sandbox: Sandbox) -> None:
+def test_the_errors_are_read_on_a_full_disk(running: FullDiskServer, sandbox: Sandbox) -> None:
     sandbox.fault("500")
-    house.client.post("/graphql", json=BROKEN)
+    running.client.post("/graphql", json=BROKEN)
     sandbox.heal()
-    with house.disk.filled(house.process), house.disk.limiting():
-        ran = house.run("errors")
+    with running.disk.filled(running.process), running.disk.limiting():
+        ran = running.run("errors")
     assert "Traceback" not in ran.stderr
     assert (ran.returncode == 0 and "UPSTREAM_ERROR" in ran.stdout) or "make room on its disk" in ran.stderr
 
 
-def test_a_server_that_starts_on_a_full_disk_lets_the_right_in_or_says_why_not(house: House, tmp_path: Path) -> None:
+def test_a_server_that_starts_on_a_full_disk_lets_the_right_in_or_says_why_not(
+    running: FullDiskServer, tmp_path: Path
+) -> None:
     with (
-        house.disk.filled(house.process),
-        house.disk.limiting(),
-        served(tmp_path, log=Path("/dev/null"), **house.settings) as address,
+        running.disk.filled(running.process),
+        running.disk.limiting(),
+        served(tmp_path, log=Path("/dev/null"), **running.settings) as address,
     ):
         answer = httpx.post(
-            f"{address}/graphql", json=GROUPS, headers=dict(house.client.headers), trust_env=False, timeout=30
+            f"{address}/graphql", json=GROUPS, headers=dict(running.client.headers), trust_env=False, timeout=30
         )
     assert answer.status_code in (200, 503)
     if answer.status_code == 503:

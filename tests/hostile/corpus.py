@@ -46,10 +46,10 @@ def body(content: bytes, kind: str = JSON, **headers: str) -> bytes:
 
 def ask(document: str, variables: Any = None, headers: dict[str, str] | None = None, **members: Any) -> bytes:
     """A POST of a document."""
-    asked: dict[str, Any] = {"query": document, **members}
+    operation: dict[str, Any] = {"query": document, **members}
     if variables is not None:
-        asked["variables"] = variables
-    return body(json.dumps(asked).encode(), **(headers or {}))
+        operation["variables"] = variables
+    return body(json.dumps(operation).encode(), **(headers or {}))
 
 
 def get(query_string: str, **headers: str) -> bytes:

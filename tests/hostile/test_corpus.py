@@ -24,8 +24,8 @@ def test_hostile(case: Case, address: str) -> None:
     assert len(answer.body) < LONGEST
     assert len(answer.codes()) <= MOST_ERRORS
     assert answer.headers["x-content-type-options"] == "nosniff"
-    told = orjson.loads(answer.body)
-    assert all(error["message"] and len(error["message"]) < 2000 for error in told.get("errors", ()))
+    body = orjson.loads(answer.body)
+    assert all(error["message"] and len(error["message"]) < 2000 for error in body.get("errors", ()))
 
 
 def test_the_server_is_as_well_as_before(address: str) -> None:

@@ -106,7 +106,7 @@ def query(parameters: dict[str, str] | list[tuple[str, str]]) -> str:
     return "?" + urlencode(parameters, quote_via=quote, errors="ignore")
 
 
-def told(answer: Answer) -> str:
+def description(answer: Answer) -> str:
     """Return the code of a refusal."""
     content: Any = json.loads(answer.body)
     code: str = content["error"]["code"] if "error" in content else content["errors"][0]["extensions"]["code"]
@@ -197,7 +197,7 @@ def test_filters(table: str, condition: str, address: str) -> None:
     answer = sent(address, "GET", f"/odata/{table}{query({**window, '$filter': condition, '$top': '5'})}", {})
     assert answer.status in (200, 400, 414)
     if answer.status == 400:
-        assert told(answer) == "BAD_USER_INPUT"
+        assert description(answer) == "BAD_USER_INPUT"
 
 
 @fuzz
@@ -268,7 +268,7 @@ def test_graphql(body: bytes, given: dict[str, str], after: bytes, address: str)
 
 @fuzz
 @given(
-    asked=st.fixed_dictionaries(
+    parameters=st.fixed_dictionaries(
         {},
         optional=dict.fromkeys(("operationName", "variables", "extensions", "x"), VALUES)
         | {"query": DOCUMENTS | VALUES},
@@ -276,8 +276,8 @@ def test_graphql(body: bytes, given: dict[str, str], after: bytes, address: str)
     method=st.sampled_from(["GET", "GET", "HEAD", "DELETE"]),
     given=headers,
 )
-def test_graphql_get(asked: dict[str, str], method: str, given: dict[str, str], address: str) -> None:
-    sent(address, method, f"/graphql{query(asked)}", given)
+def test_graphql_get(parameters: dict[str, str], method: str, given: dict[str, str], address: str) -> None:
+    sent(address, method, f"/graphql{query(parameters)}", given)
 
 
 @fuzz

@@ -41,7 +41,7 @@ def test_the_settings_are_there() -> None:
 def test_the_bounds_are_those() -> None:
     bounds = re.findall(r"^\|[^|]+\|([^|]+)\|[^|]*\|[^|]+\|$", PAGE, re.MULTILINE)
     numbers = {int(number.replace(",", "")) for cell in bounds for number in re.findall(r"\d[\d,]*", cell)}
-    told = (
+    documented = (
         *(
             ORDINARY.characters,
             ORDINARY.tokens,
@@ -64,4 +64,4 @@ def test_the_bounds_are_those() -> None:
         *(grammar.LONGEST, grammar.MOST_WORDS, grammar.MOST_OPERATIONS, grammar.DEEPEST, reading.MOST_SORTED),
         *(int(ORDINARY.seconds), PATIENT.connections, int(PATIENT.request_seconds), PATIENT.head_bytes // 1024),
     )
-    assert set(told) <= numbers
+    assert set(documented) <= numbers

@@ -20,8 +20,8 @@ class Answer:
 
     def codes(self) -> list[str]:
         """The codes of its errors."""
-        told: Any = orjson.loads(self.body)
-        return [error["extensions"]["code"] for error in told.get("errors", ())]
+        decoded: Any = orjson.loads(self.body)
+        return [error["extensions"]["code"] for error in decoded.get("errors", ())]
 
 
 def connect(address: str, timeout: float = 20) -> socket.socket:

@@ -529,10 +529,10 @@ class Oracle:
         """Return the currency of a group: that of its movements of the last month, from the reports of their users."""
         today = self.view.now.astimezone(self.view.zone).date()
         month, group = self._days(today - 31 * DAY, today), self.business.group(id)
-        told = any(
+        is_known = any(
             row.group == id and month.holds(row.at) and self._user_visible(row.user) for row in self.business.movements
         )
-        return group.currency if told and group is not None else None
+        return group.currency if is_known and group is not None else None
 
     def Group_users(
         self, group: Group, username: str | None = None, first: int | None = None, after: Any = None

@@ -120,17 +120,17 @@ class Run:
         zones = [stand.choice.business_zone, stand.choice.zone, stand.choice.log_zone]
         opaque = {groups: Opaque() for groups in AUDIENCES}
         late = DOCUMENTS_OF_A_STAND - 3 if "late rows" not in self.known else DOCUMENTS_OF_A_STAND
-        asked: list[tuple[frozenset[int] | None, Question]] = []
+        questions: list[tuple[frozenset[int] | None, Question]] = []
         for place in range(DOCUMENTS_OF_A_STAND):
             if place == late:
                 stand.system.business.book_late(chance)
             groups = chance.choice(AUDIENCES) if chance.random() < 0.4 else None
             documents = Documents(chance, stand.system.business, zones, opaque[groups], stand.choice.focus, self.known)
             if place >= late:  # what was read before the late rows is read again
-                groups, question = chance.choice(asked)
+                groups, question = chance.choice(questions)
             else:
                 question = _valid(documents)
-                asked.append((groups, question))
+                questions.append((groups, question))
             times = chance.choice((1, 1, 2))
             for time in range(times):
                 case = Case(stand, question, groups, fresh=place >= late and time == 0)

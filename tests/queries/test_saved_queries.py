@@ -27,10 +27,10 @@ SYSTEMS = {
 async def test_its_answer_is_the_recorded_one(name: str, graph: Graph) -> None:
     answer = Answer.read(name)
     assert answer.data is not None, f"record the answer of {name}: make answers"
-    asked = await graph.ask(saved()[name], **answer.variables)
-    assert asked.errors == []
-    assert asked.data == answer.data
-    assert asked.reports == answer.calls
+    found = await graph.ask(saved()[name], **answer.variables)
+    assert found.errors == []
+    assert found.data == answer.data
+    assert found.reports == answer.calls
 
 
 @pytest.mark.parametrize("name", saved())

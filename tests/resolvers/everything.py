@@ -33,7 +33,7 @@ class Everything:
     values: Mapping[str, Sequence[Any]]
     always: Mapping[str, str]
     depth: int = 4
-    asked: set[tuple[str, str]] = field(default_factory=set)
+    requested: set[tuple[str, str]] = field(default_factory=set)
 
     def queries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """A query for each field at the root, with its variables for each value of its arguments."""
@@ -42,7 +42,7 @@ class Everything:
         for name, each in query.fields.items():
             if name == "_service":
                 continue
-            self.asked.add((query.name, name))
+            self.requested.add((query.name, name))
             below = self._below(each, ())
             fixed = [f"{argument}: {value}" for argument, value in self.always.items() if argument in each.args]
             if not any(str(argument.type).endswith("!") for argument in each.args.values()):
@@ -84,10 +84,10 @@ class Everything:
             if again and not is_leaf_type(get_named_type(each.type)):
                 continue
             if kind.name.endswith("Edge") and name == "node":
-                self.asked.add((kind.name, name))
+                self.requested.add((kind.name, name))
                 parts.append("node { __typename }")
                 continue
-            self.asked.add((kind.name, name))
+            self.requested.add((kind.name, name))
             fixed = [f"{argument}: {value}" for argument, value in self.always.items() if argument in each.args]
             tries = [[f"{argument}: {value}"] for argument in each.args for value in self.values.get(argument, ())]
             below = self._below(each, path)

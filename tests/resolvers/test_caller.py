@@ -97,14 +97,14 @@ async def audience(sandbox: Sandbox) -> AsyncIterator[Audience]:
 @pytest.mark.parametrize("name", WHOLE)
 async def test_it_is_what_everybody_sees_less_what_belongs_to_others(name: str, audience: Audience) -> None:
     everything = await audience.data(WHOLE[name])
-    told = await audience.data(WHOLE[name], PARTNER)
+    restricted = await audience.data(WHOLE[name], PARTNER)
     if name == "entities":
-        assert told["_entities"] == entities_by_hand(everything["_entities"])
-        assert [each and each["id"] for each in told["_entities"]] == [None, "2051", None, "383", None, None]
+        assert restricted["_entities"] == entities_by_hand(everything["_entities"])
+        assert [each and each["id"] for each in restricted["_entities"]] == [None, "2051", None, "383", None, None]
         return
-    assert told == by_hand(everything)
+    assert restricted == by_hand(everything)
     if name != "jackpots":
-        assert told != everything, "everybody sees no more, so nothing was shown"
+        assert restricted != everything, "everybody sees no more, so nothing was shown"
 
 
 async def test_what_was_compared_holds_guests_on_both_sides(audience: Audience) -> None:
@@ -270,9 +270,9 @@ async def test_the_trace_counts_what_is_seen_and_measures_nothing_else(audience:
     everything = await audience.ask("{ gameLogs { totalCount } }")
     (step,) = everything["extensions"]["trace"]
     assert step["rows"] == everything["data"]["gameLogs"]["totalCount"]
-    told = await audience.ask("{ gameLogs { totalCount } }", PARTNER)
-    logs, members = told["extensions"]["trace"]
-    assert (logs["report"], logs["rows"]) == ("G1", told["data"]["gameLogs"]["totalCount"])
+    restricted = await audience.ask("{ gameLogs { totalCount } }", PARTNER)
+    logs, members = restricted["extensions"]["trace"]
+    assert (logs["report"], logs["rows"]) == ("G1", restricted["data"]["gameLogs"]["totalCount"])
     assert logs["rows"] < step["rows"]
     assert (members["report"], members["parameters"], members["way"]) == ("R9", {"fkgroup": 383}, "scope")
     for each in (logs, members):

@@ -45,8 +45,8 @@ def test_a_plan_does_not_flap() -> None:
 @given(
     st.lists(st.tuples(st.sampled_from(["per_key", "bulk"]), st.integers(1, 9), st.integers(0, 10**6), st.floats(0, 9)))
 )
-def test_what_is_chosen_costs_no_more_than_any_way_that_is_allowed(told: list[tuple[str, int, int, float]]) -> None:
-    ways = [Way(name, USERS, calls, rows, price) for name, calls, rows, price in told]
+def test_what_is_chosen_costs_no_more_than_any_way_that_is_allowed(offers: list[tuple[str, int, int, float]]) -> None:
+    ways = [Way(name, USERS, calls, rows, price) for name, calls, rows, price in offers]
     if ways:
         allowed = [way for way in ways if way.calls > 1 or way.rows <= MOST_ROWS]
         assert cheapest(ways).price == min(way.price for way in allowed or ways)

@@ -22,7 +22,7 @@ from resolvers.rules.join import Join, MovementJoin
 from resolvers.session import Session
 from resolvers.way import Way
 from schema.graph import schema
-from tests.upstream.server import Server, Told, serving
+from tests.upstream.server import Reply, Server, serving
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, Upstream
 from upstream.errors import Incomplete, Malformed, NotFound, Unavailable, UpstreamError, UpstreamFailed
@@ -138,10 +138,10 @@ class Simulated:
                     if params.get("bs_room_id", moved.user) == moved.user
                 ]
             case "G1":
-                asked = params.get("user_code")
-                if asked is not None and int(asked[1:]) not in self.logs:
+                code = params.get("user_code")
+                if code is not None and int(code[1:]) not in self.logs:
                     raise NotFound("no such user")
-                return [self.log(*told) for told in enumerate(self.logs) if asked in (None, f"u{told[1]}")]
+                return [self.log(*pair) for pair in enumerate(self.logs) if code in (None, f"u{pair[1]}")]
         raise AssertionError(code)
 
     def user(self, id: int) -> rows.UserRow:
@@ -182,7 +182,7 @@ async def read(
     )
 
 
-def told(found: Sequence[Any]) -> list[Any]:
+def values_of(found: Sequence[Any]) -> list[Any]:
     """What a list of answers tells, errors by their code and movements by what both reports have."""
     return [type(answer) if isinstance(answer, Exception) else [_movement(row) for row in answer] for answer in found]
 
@@ -233,18 +233,18 @@ async def test_any_plan_tells_what_narrow_calls_tell(
     if not isinstance(broken, Unavailable):
         # Where a whole system does not answer, one more question is enough to tell.
         upstream.broken |= {("R7", key): UpstreamFailed("this one") for key in failing}
-    asked: tuple[Any, ...] = (
+    lookups: tuple[Any, ...] = (
         (edges.USER_BY_ID, keys, None, {}),
         (edges.GAMES_OF_ROOM, keys, TODAY, {}),
         (edges.LOGS_OF_USER, [f"u{key}" for key in keys], TODAY, {"game_type": "slot"}),
         (edges.TRANSACTIONS_IN_GROUP, [key for key in keys if key <= users], TODAY, {"group": HOME}),
     )
     join = Join(mode)
-    for edge, some, interval, fixed in asked:
+    for edge, some, interval, fixed in lookups:
         narrow = await read(session(upstream, first), edge, some, interval, **fixed)
         found = await read(session(upstream, pick, join), edge, some, interval, **fixed)
         # A wide answer has the rows even of a key whose own call would fail.
-        pairs = zip(told(narrow), told(found), strict=True)
+        pairs = zip(values_of(narrow), values_of(found), strict=True)
         assert all(one == other or one is UpstreamFailed for one, other in pairs), edge.report
 
 
@@ -340,7 +340,7 @@ async def transactions(upstream: Simulated, join: Join, now: datetime.datetime =
     """Read the transactions of four users, R5 preferred; the calls that it took."""
     upstream.calls.clear()
     found = await read(session(upstream, last, join, now=now), edges.TRANSACTIONS_IN_GROUP, [1, 2, 3, 4], group=HOME)
-    assert told(found) == [
+    assert values_of(found) == [
         [_movement(moved.of_user()) for moved in HISTORY if moved.user == user] for user in (1, 2, 3, 4)
     ]
     return sorted(upstream.calls)
@@ -380,7 +380,7 @@ async def test_never_does_not_call_r5_and_trust_does_not_compare() -> None:
 async def asked_slowly() -> AsyncIterator[tuple[Server, Session]]:
     """A server that takes a while over each user, and a session that asks it."""
     async with serving() as server:
-        server.reply = lambda asked: Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.1)
+        server.reply = lambda request: Reply({"error": False, "report": [{"id": int(request.query["id"])}]}, delay=0.1)
         async with Upstream(GameHubConfig(lambda: server.url, Secret("token"), UTC), None) as upstream:
             yield server, Session(upstream, UTC, now=NOW)
 
@@ -405,7 +405,7 @@ async def test_who_began_a_call_and_gave_up_leaves_it_to_the_others(
     assert [type(each) for each in await asyncio.gather(first, second, return_exceptions=True)] == (
         [asyncio.CancelledError] * 2
     )
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert [(step.fields, step.rows, step.requests) for step in made.steps] == [({"a", "b", "c"}, 1, 1)]
 
 
@@ -420,7 +420,7 @@ async def test_keys_of_one_tick_and_the_next_make_one_round(asked_slowly: tuple[
     found = await asyncio.gather(*tasks, later, return_exceptions=True)
     assert [None if isinstance(each, BaseException) else each[0].id for each in found] == [1, None, 3, 1, 4]
     assert [(step.call.params[0][1], step.keys) for step in made.steps] == [(1, 3), (2, 3), (3, 3), (4, 1)]
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
 
 
 async def test_a_closed_session_waits_for_nothing_and_asks_nothing(asked_slowly: tuple[Server, Session]) -> None:
@@ -432,4 +432,4 @@ async def test_a_closed_session_waits_for_nothing_and_asks_nothing(asked_slowly:
     made.close()
     found = await asyncio.wait_for(asyncio.gather(*tasks, late, return_exceptions=True), 0.05)
     assert [type(each) for each in found] == [asyncio.CancelledError] * 4
-    assert sorted(asked.query["id"] for asked in server.asked) == ["7", "8"]
+    assert sorted(request.query["id"] for request in server.requests) == ["7", "8"]

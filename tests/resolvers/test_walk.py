@@ -52,8 +52,8 @@ async def test_fifty_three_calls_for_all_that_roaming_users_did_and_not_a_row_is
 
 
 async def test_a_column_that_the_group_does_not_tell_takes_a_call_a_user(shared: Graph) -> None:
-    asked = await shared.ask(WALK.replace("amount", "amount currency"), group="382", during=TODAY)
-    assert asked.reports == FIFTY
+    found = await shared.ask(WALK.replace("amount", "amount currency"), group="382", during=TODAY)
+    assert found.reports == FIFTY
 
 
 async def test_never_and_trust(sandbox: Sandbox) -> None:
@@ -68,8 +68,8 @@ async def test_few_users_of_a_group_are_narrow_calls(shared: Graph) -> None:
     query = """query ($ids: [ID!], $during: Period) { users(ids: $ids) { nodes {
       transactions(during: $during, inGroup: 382) { totalCount nodes { id amount } } } } }"""
     await shared.ask(WALK, group="382", during=DAYS)
-    asked = await shared.ask(query, ids=["2001", "2002"], during=DAYS)
-    assert asked.reports == {"api_users_report": 2, "transaction_report": 2}
+    found = await shared.ask(query, ids=["2001", "2002"], during=DAYS)
+    assert found.reports == {"api_users_report": 2, "transaction_report": 2}
 
 
 async def test_warm_it_takes_none_and_a_minute_later_today_alone(sandbox: Sandbox) -> None:

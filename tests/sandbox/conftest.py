@@ -16,24 +16,24 @@ class Ask:
         self.sandbox = sandbox
         self.client = httpx.Client(trust_env=False, timeout=30)
 
-    def report(self, report_type: str, action: str = "reports", **asked: Any) -> httpx.Response:
+    def report(self, report_type: str, action: str = "reports", **parameters: Any) -> httpx.Response:
         """Return the answer to a GameHub call."""
-        headers = {"X-Fault": asked.pop("fault")} if "fault" in asked else {}
-        params = {"api_token": self.sandbox.gamehub_token, "report_type": report_type, **asked}
+        headers = {"X-Fault": parameters.pop("fault")} if "fault" in parameters else {}
+        params = {"api_token": self.sandbox.gamehub_token, "report_type": report_type, **parameters}
         return self.client.get(f"{self.sandbox.gamehub_url}{action}/", params=params, headers=headers)
 
-    def rows(self, report_type: str, action: str = "reports", **asked: Any) -> Any:
+    def rows(self, report_type: str, action: str = "reports", **parameters: Any) -> Any:
         """Return the rows of a good answer; none for code 10002."""
-        answer = self.report(report_type, action, **asked)
+        answer = self.report(report_type, action, **parameters)
         if answer.status_code == 422 and answer.json()["code"] == "10002":
             return []
         assert answer.status_code == 200, answer.text
-        told = answer.json()
-        return told["Report"] if "Report" in told else told["report"]
+        refused = answer.json()
+        return refused["Report"] if "Report" in refused else refused["report"]
 
     def log(self, fault: str | None = None, **body: Any) -> httpx.Response:
         """Return the answer to a Game History call."""
-        asked = {
+        parameters = {
             "method": "get_game_log",
             "agent_code": self.sandbox.agent_code,
             "agent_token": self.sandbox.agent_token,
@@ -44,11 +44,11 @@ class Ask:
             "perPage": 1000,
             **body,
         }
-        return self.client.post(self.sandbox.gamelog_url, json=asked, headers={"X-Fault": fault} if fault else {})
+        return self.client.post(self.sandbox.gamelog_url, json=parameters, headers={"X-Fault": fault} if fault else {})
 
-    def refusal(self, report_type: str, action: str = "reports", **asked: Any) -> tuple[int, str]:
+    def refusal(self, report_type: str, action: str = "reports", **parameters: Any) -> tuple[int, str]:
         """Return the HTTP status and the code of a refused call."""
-        answer = self.report(report_type, action, **asked)
+        answer = self.report(report_type, action, **parameters)
         assert answer.json()["error"] is True
         return answer.status_code, answer.json()["code"]
 

@@ -28,9 +28,9 @@ def test_it_announces_itself_in_one_line_and_stops_with_its_input(tmp_path: Path
     done = run("--announce", "--stop-with-stdin", "--database", str(tmp_path / "world"))
     assert (done.returncode, done.stderr) == (0, "")
     [line] = done.stdout.splitlines()
-    told = json.loads(line)
-    origin = told["gamelog_url"].removesuffix("/gamelog")
-    assert told == {
+    line_data = json.loads(line)
+    origin = line_data["gamelog_url"].removesuffix("/gamelog")
+    assert line_data == {
         "gamehub_url": f"{origin}/api/v1/",
         "gamehub_token": "sandbox-token",
         "gamelog_url": f"{origin}/gamelog",
@@ -90,11 +90,11 @@ def test_with_the_real_clock_something_is_always_on(tmp_path: Path) -> None:
 def test_local_time_is_told_in_the_systems_zones(tmp_path: Path) -> None:
     with Sandbox(timezone="Europe/Madrid", log_timezone="America/New_York", days=2, database=tmp_path / "world") as s:
         params = {"api_token": s.gamehub_token, "timestamp": "today"}
-        asked = [{"report_type": "transaction_report", "user_id": "2001"}]
-        asked += [{"report_type": "api_retail_movements", "group_id": "382"}]
+        requests = [{"report_type": "transaction_report", "user_id": "2001"}]
+        requests += [{"report_type": "api_retail_movements", "group_id": "382"}]
         local, unix = (
             httpx.get(f"{s.gamehub_url}reports/", params={**params, **each}, trust_env=False).json()["report"]
-            for each in asked
+            for each in requests
         )
         instants = {row["movement_id"]: row["timestamp"] for row in unix}
         assert all(

@@ -7,10 +7,10 @@ from tests.stand import Sandbox
 
 
 def test_an_answer_has_the_documented_keys_and_types(ask: Ask) -> None:
-    told = ask.log(perPage=2).json()
-    assert list(told) == ["status", "total_count", "page", "perPage", "slot"]
-    assert (told["status"], told["page"], told["perPage"], len(told["slot"])) == (1, 0, 2, 2)
-    row = told["slot"][0]
+    page = ask.log(perPage=2).json()
+    assert list(page) == ["status", "total_count", "page", "perPage", "slot"]
+    assert (page["status"], page["page"], page["perPage"], len(page["slot"])) == (1, 0, 2, 2)
+    row = page["slot"][0]
     assert list(row) == [
         *("history_id", "agent_code", "user_code", "provider_code", "game_code", "type", "bet_money", "win_money"),
         *("txn_id", "txn_type", "user_start_balance", "user_end_balance", "agent_start_balance", "agent_end_balance"),
@@ -75,8 +75,8 @@ def test_another_type_of_game_has_a_key_of_its_own(ask: Ask) -> None:
 
 
 def test_an_agent_that_serves_nobody_has_no_rows(ask: Ask) -> None:
-    told = ask.log(agent_code="sandbox-idle-agent", agent_token="sandbox-idle-agent-token").json()
-    assert (told["status"], told["total_count"], told["slot"]) == (1, 0, [])
+    page = ask.log(agent_code="sandbox-idle-agent", agent_token="sandbox-idle-agent-token").json()
+    assert (page["status"], page["total_count"], page["slot"]) == (1, 0, [])
 
 
 FAILURES = [

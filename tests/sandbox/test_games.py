@@ -126,13 +126,13 @@ def test_tickets_hold_their_cards_and_tell_of_wins(some: Some) -> None:
                 assert all(str(prize["id"]) == key for key, prize in win["prizes"].items())
             if not ticket["win_info"]:
                 assert ticket["pay_info"] is None
-        told = [
+        won_prizes = [
             (win["card_id"], prize["id"])
             for ticket in details["tickets"]
             for win in ticket["win_info"]
             for prize in win["prizes"].values()
         ]
-        assert sorted(told) == sorted((won["winners"][0]["ticket_id"], won["id"]) for won in details["prizes"])
+        assert sorted(won_prizes) == sorted((won["winners"][0]["ticket_id"], won["id"]) for won in details["prizes"])
 
 
 def test_a_game_in_play_shows_the_balls_drawn_so_far(ask: Ask, today: list[dict[str, Any]]) -> None:

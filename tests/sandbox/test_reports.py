@@ -179,20 +179,20 @@ def test_financial_movements_take_in_the_descendants(ask: Ask) -> None:
 
 
 def test_no_movement_lies_outside_its_frame_or_in_the_future(ask: Ask) -> None:
-    asked = {
+    parameters = {
         "timestamp": "datetime_range",
         "timestamp_range_from": "2026-03-15",
         "timestamp_range_to": "2026-03-15",
         "timestamp_range_to_time": "23:59:59",
     }
     noon = 1773576000
-    rows = ask.rows(MOVEMENTS, group_id=382, timestamp_range_from_time="00:00:00", **asked)
+    rows = ask.rows(MOVEMENTS, group_id=382, timestamp_range_from_time="00:00:00", **parameters)
     instants = [row["timestamp"] for row in rows]
     assert instants == sorted(instants, reverse=True)
     assert max(instants) <= noon
     middle = instants[len(instants) // 2]
     clock = f"{(middle % 86400) // 3600:02}:{middle % 3600 // 60:02}:{middle % 60:02}"
-    later = ask.rows(MOVEMENTS, group_id=382, timestamp_range_from_time=clock, **asked)
+    later = ask.rows(MOVEMENTS, group_id=382, timestamp_range_from_time=clock, **parameters)
     assert later == [row for row in rows if row["timestamp"] >= middle]
     assert (
         ask.rows(

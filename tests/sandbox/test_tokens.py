@@ -15,8 +15,8 @@ def test_agents_come_and_go_while_it_runs(ask: Ask, sandbox: Sandbox) -> None:
     fresh = {"agent_code": "fresh", "agent_token": "fresh-token"}
     assert ask.log(**fresh).json()["status"] == 0
     sandbox.client.post("tokens", json=fresh).raise_for_status()
-    told = ask.log(**fresh).json()
-    assert told["total_count"] == ask.log().json()["total_count"]
-    assert {row["agent_code"] for row in told["slot"]} == {"fresh"}
+    body = ask.log(**fresh).json()
+    assert body["total_count"] == ask.log().json()["total_count"]
+    assert {row["agent_code"] for row in body["slot"]} == {"fresh"}
     sandbox.client.request("DELETE", "tokens", json={"agent_code": "fresh"}).raise_for_status()
     assert ask.log(**fresh).json()["msg"] == "Invalid Agent."

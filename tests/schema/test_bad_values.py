@@ -25,7 +25,7 @@ from schema.graph import schema
 from server.execution.execution import Executor
 from server.execution.operation import Operation
 from tests.upstream.redis_server import RedisServer
-from tests.upstream.server import Asked, Server, Told, serving
+from tests.upstream.server import ReceivedRequest, Reply, Server, serving
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
@@ -254,10 +254,10 @@ async def standing(cache: str, folder: Path, series: str = "") -> AsyncIterator[
                 yield stand
 
 
-def answer(stand: Stand, asked: Asked) -> Told:
+def answer(stand: Stand, asked: ReceivedRequest) -> Reply:
     if asked.method == "POST":
         rows = stand.rows.get("G1", [])
-        return Told({"status": 1, "total_count": len(rows), "page": 0, "perPage": 10_000, "slot": rows})
+        return Reply({"status": 1, "total_count": len(rows), "page": 0, "perPage": 10_000, "slot": rows})
     report = next(code for code, name in TYPES.items() if name == asked.query["report_type"])
     rows = stand.rows.get(report)
     if rows is None:
@@ -266,7 +266,7 @@ def answer(stand: Stand, asked: Asked) -> Told:
         # A day with a bad value is not stored, so that it is read separately the next time.
         first, last = (asked.query[f"timestamp_range_{end}"] for end in ("from", "to"))
         rows = [row for row in rows if not isinstance(row["timestamp"], str) or first <= row["timestamp"] <= last]
-    return Told({"error": False, "report": rows})
+    return Reply({"error": False, "report": rows})
 
 
 SERIES = itertools.count()
@@ -442,13 +442,13 @@ async def test_bad_values_are_counted_logged_and_kept_once_an_answer(tmp_path: P
             stand.rows["R7"][number]["base_currency_amount"] = ""
         stand.rows["R7"][2]["currency_id"] = 7
         with structlog.testing.capture_logs() as logs:
-            asked = [await stand.ask(case.query("baseAmount"), compiled) for compiled in (True, False)]
+            answers = [await stand.ask(case.query("baseAmount"), compiled) for compiled in (True, False)]
         irregular = stand.upstream.stats()["GameHub"]["irregular"]
-        calls = len(stand.server.asked) - 1  # one of them is that of the user
+        calls = len(stand.server.requests) - 1  # one of them is that of the user
         assert irregular == {("R7", "base_currency_amount"): 2 * calls, ("R7", "currency_id"): calls}
-        told = [entry for entry in logs if entry["event"] == "upstream.irregular"]
-        assert [entry["columns"] for entry in told] == [{"base_currency_amount": 2, "currency_id": 1}] * calls
-        ids = {error["extensions"]["correlationId"] for _, errors in asked for error in errors}
+        events = [entry for entry in logs if entry["event"] == "upstream.irregular"]
+        assert [entry["columns"] for entry in events] == [{"base_currency_amount": 2, "currency_id": 1}] * calls
+        ids = {error["extensions"]["correlationId"] for _, errors in answers for error in errors}
         assert len(ids) == calls
         journal = stand.upstream._journal
         assert journal is not None

@@ -9,7 +9,7 @@ import pytest
 
 from server.execution.saved import BrokenQuery, SavedQuery
 from server.http.readiness import Readiness
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -29,7 +29,7 @@ def test_paths() -> None:
 
     saved = [SavedQuery("Must", "What must be.", "query Must { must }")]
     app = application(
-        house.schema,
+        toy_schema.schema,
         lambda operation: None,
         saved=saved,
         lifespan=lifespan,
@@ -52,7 +52,7 @@ def test_paths() -> None:
 
 
 def test_not_ready() -> None:
-    app = application(house.schema, lambda operation: None, readiness=Readiness({"GameHub": broken}))
+    app = application(toy_schema.schema, lambda operation: None, readiness=Readiness({"GameHub": broken}))
     with serving(app) as address:
         ready = httpx.get(f"{address}/readyz", trust_env=False)
         assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
@@ -62,5 +62,5 @@ def test_not_ready() -> None:
 def test_a_broken_saved_query_is_found_at_the_start() -> None:
     with pytest.raises(BrokenQuery, match=r"queries/none.graphql, line 1: Cannot query field 'none'"):
         application(
-            house.schema, lambda _: None, saved=[SavedQuery("A", "", "query A { none }", {}, Path("none.graphql"))]
+            toy_schema.schema, lambda _: None, saved=[SavedQuery("A", "", "query A { none }", {}, Path("none.graphql"))]
         )

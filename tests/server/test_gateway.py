@@ -28,8 +28,8 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def gateway(agents: dict[str, str] | None = None, **settings: str) -> Gateway:
     if agents is not None:
-        told = {group: {"agent_code": code, "agent_token": "t"} for group, code in agents.items()}
-        Path("agents.json").write_text(json.dumps(told))
+        accounts = {group: {"agent_code": code, "agent_token": "t"} for group, code in agents.items()}
+        Path("agents.json").write_text(json.dumps(accounts))
         settings["GAMELOG_AGENTS_FILE"] = "agents.json"
     Path(".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     return Gateway(LiveSettings(load()))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from resolvers.caller import EVERYONE, Caller
 from resolvers.prices import LATENCY, PER_ROW, Prices
 from resolvers.rules.join import Join, MovementJoin
-from tests.graph import Asked, Graph
+from tests.graph import Graph, GraphAnswer
 from tests.stand import Sandbox
 from upstream.call import Answer, Call
 from upstream.reports.table import REPORTS
@@ -35,7 +35,7 @@ class Step:
     its query, the upstream calls that it makes, and the answer. An empty `query` repeats the last one.
     """
 
-    heading: str = "Asked"
+    heading: str = "GraphAnswer"
     prose: str = ""
     query: str = ""
     variables: dict[str, Any] | None = None
@@ -117,12 +117,12 @@ class Story:
             for step in self.steps:
                 query = step.query or query
                 variables = variables if step.variables is None else step.variables
-                asked = await graph.ask(query, **variables)
-                told = answered(asked)
+                answer_of_step = await graph.ask(query, **variables)
+                shown = answered(answer_of_step)
                 # A repeated query shows its answer only if the answer is different.
-                repeats = not step.query and step.variables is None and told == answer
-                answer = told
-                steps.append(replace(step, calls=called(asked.calls), answer=None if repeats else told))
+                repeats = not step.query and step.variables is None and shown == answer
+                answer = shown
+                steps.append(replace(step, calls=called(answer_of_step.calls), answer=None if repeats else shown))
         return replace(self, steps=steps)
 
 
@@ -146,21 +146,21 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "README")
 
 
-def answered(asked: Asked) -> dict[str, Any]:
+def answered(answer_of_step: GraphAnswer) -> dict[str, Any]:
     """Return an answer as a story shows it: without the locations and the random ids of errors."""
-    told: dict[str, Any] = {"data": asked.data}
-    if asked.errors:
-        told["errors"] = [_error(error) for error in asked.errors]
-        told["errors"].sort(key=lambda error: [str(part) for part in error.get("path") or ()])
-    return told
+    shown: dict[str, Any] = {"data": answer_of_step.data}
+    if answer_of_step.errors:
+        shown["errors"] = [_error(error) for error in answer_of_step.errors]
+        shown["errors"].sort(key=lambda error: [str(part) for part in error.get("path") or ()])
+    return shown
 
 
 def _error(error: dict[str, Any]) -> dict[str, Any]:
-    told = {"message": error["message"]}
+    shown = {"message": error["message"]}
     if error.get("path"):
-        told["path"] = error["path"]
-    told |= {name: value for name, value in error.get("extensions", {}).items() if name != "correlationId"}
-    return told
+        shown["path"] = error["path"]
+    shown |= {name: value for name, value in error.get("extensions", {}).items() if name != "correlationId"}
+    return shown
 
 
 def called(calls: Iterable[dict[str, Any]]) -> list[str]:

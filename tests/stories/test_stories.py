@@ -12,9 +12,9 @@ from tests.stories.story import FOLDER, Story, names
 async def test_it_goes_as_told(name: str, sandbox: Sandbox) -> None:
     story = Story.read(name)
     real = await story.play(sandbox)
-    for told, happened in zip_longest(story.steps, real.steps):
-        assert happened.calls == told.calls
-        assert happened.answer == told.answer
+    for written, happened in zip_longest(story.steps, real.steps):
+        assert happened.calls == written.calls
+        assert happened.answer == written.answer
 
 
 @pytest.mark.parametrize("name", names())

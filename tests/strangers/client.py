@@ -50,7 +50,9 @@ class Client:
         assert isinstance(result, ExecutionResult)
         return result
 
-    async def told(self, query: str, *, compiled: bool, caller: Caller = EVERYONE, wide: bool | None = None) -> Outcome:
+    async def outcome(
+        self, query: str, *, compiled: bool, caller: Caller = EVERYONE, wide: bool | None = None
+    ) -> Outcome:
         """Return the answer of one of the two engines to a caller. `wide` says which of several ways is taken."""
         session = self._session(caller=caller)
         if wide is not None:

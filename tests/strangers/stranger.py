@@ -79,7 +79,7 @@ class Quirks:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReportRequest:
     """One request: the report, its parameters without the frame's, and the frame as (first second, last second)."""
 
     report: str
@@ -155,7 +155,7 @@ class Stranger:
         self.token = "strangers-token-1"
         self.agents = {"admin": "admin-secret", "north": "north-secret"}
         self.faults: dict[str, str] = {}
-        self.asked: list[Asked] = []
+        self.requests: list[ReportRequest] = []
         self.complaints: list[str] = []
         self.before_page: Callable[[int], None] = lambda page: None
 
@@ -165,8 +165,8 @@ class Stranger:
 
     def calls(self) -> list[str]:
         """Return the requests since the last call of this method, one per line, sorted."""
-        lines = sorted(map(str, self.asked))
-        self.asked.clear()
+        lines = sorted(map(str, self.requests))
+        self.requests.clear()
         return lines
 
     # Serving
@@ -217,7 +217,7 @@ class Stranger:
         fault = self.faults.get(report)
         try:
             if token != self.token:
-                self.asked.append(Asked(report, (("unauthorised", "yes"),), None))
+                self.requests.append(ReportRequest(report, (("unauthorised", "yes"),), None))
                 raise Refused(401, "00001", "These credentials do not match our records.")
             rows = self._read(action.rstrip("/"), report, params)
             if fault == "slow":
@@ -303,7 +303,9 @@ class Stranger:
         frame = self._frame(report, frame_name, params) if frame_name else None
         names = ", ".join(sorted(params))
         listed = tuple(sorted(params.items()))
-        self.asked.append(Asked(report, tuple(pair for pair in listed if pair[0] != "per_page"), _ends(frame)))
+        self.requests.append(
+            ReportRequest(report, tuple(pair for pair in listed if pair[0] != "per_page"), _ends(frame))
+        )
         if set(params) - {*required, *optional} or set(required) - set(params):
             self.complaints.append(f"{report}: needs {required}, knows {optional}, was sent {names}")
             raise Refused(422, "10002", "Failed validation")
@@ -578,10 +580,10 @@ class Stranger:
             raise ValueError(f"page {page}, perPage {size}, {frame}")
         named = {"agent": body["agent_code"], "game_type": body["game_type"], "page": str(page), "user_code": code}
         if self.agents.get(body["agent_code"]) != body["agent_token"]:
-            self.asked.append(Asked("get_game_log", (("unauthorised", "yes"),), None))
+            self.requests.append(ReportRequest("get_game_log", (("unauthorised", "yes"),), None))
             raise Refused(401, "", "agent_token is wrong")
         params = tuple(sorted((name, value) for name, value in named.items() if value is not None))
-        self.asked.append(Asked("get_game_log", params, _ends(frame)))
+        self.requests.append(ReportRequest("get_game_log", params, _ends(frame)))
         if size > quirks.page_cap and quirks.over_cap == "refuse":
             raise Refused(200, "", f"perPage must be less than or equal to {quirks.page_cap}")
         size = min(size, quirks.page_cap)

@@ -23,7 +23,7 @@ async def test_an_impossible_code_is_its_users_error(
         upstream = client.upstream
         if cached:
             client.upstream = DayCache(upstream, open_store("memory://"), MADRID, day_zone=MADRID)  # type: ignore[assignment]
-        answer = await client.told(query, compiled=compiled, wide=wide, caller=caller)
+        answer = await client.outcome(query, compiled=compiled, wide=wide, caller=caller)
         client.upstream = upstream
     counts = {user["id"]: user["gameLogs"] and user["gameLogs"]["totalCount"] for user in answer.data["users"]["nodes"]}
     assert (counts["60"], counts["62"]) == (7, 0)
@@ -35,5 +35,5 @@ async def test_an_impossible_code_is_its_users_error(
 async def test_an_impossible_type_of_game_is_the_callers_fault(client: Client) -> None:
     query = '{ user(id: "60") { gameLogs(gameType: "total_count") { totalCount } } }'
     async with client:
-        answer = await client.told(query, compiled=True)
+        answer = await client.outcome(query, compiled=True)
     assert [error["extensions"]["code"] for error in answer.errors] == ["BAD_USER_INPUT"]

@@ -42,7 +42,7 @@ async def test_each_group_has_its_currency_looked_up_once_a_day(
 ) -> None:
     client.options["currencies"] = Currencies()
     async with client:
-        answer = await client.told(ROWS, compiled=compiled)
+        answer = await client.outcome(ROWS, compiled=compiled)
         assert answer.errors == []
         assert amounts(answer) == {("390", EUR), ("391", USD), ("382", USD)}
         assert stranger.calls() == [
@@ -54,11 +54,11 @@ async def test_each_group_has_its_currency_looked_up_once_a_day(
             f"transaction_report user_id=2090 {TODAY}",
             "transaction_report user_id=2091 2022-10-10 00:00:00/2022-10-10 23:59:59",
         ]
-        again = await client.told(ROWS, compiled=compiled)
+        again = await client.outcome(ROWS, compiled=compiled)
         assert again.data == answer.data
         assert stranger.calls() == [f"api_movements_external_report group_id=382 {TODAY}"]
         client.options["now"] = datetime.datetime(2022, 11, 1, 11, tzinfo=datetime.UTC)
-        await client.told('{ group(id: "390") { currency } }', compiled=compiled)
+        await client.outcome('{ group(id: "390") { currency } }', compiled=compiled)
         assert "api_retail_movements group_id=390 2022-11-01 00:00:00/2022-11-01 23:59:59" in stranger.calls()
 
 
@@ -66,7 +66,7 @@ async def test_each_group_has_its_currency_looked_up_once_a_day(
 async def test_every_sum_of_a_group_names_its_currency(client: Client, compiled: bool) -> None:
     fields = "currency transactions { nodes { amount currency } } dailyMovements { net currency }"
     async with client:
-        answer = await client.told(
+        answer = await client.outcome(
             f'{{ groups(ids: ["23", "390", "391"]) {{ nodes {{ id {fields} }} }} }}', compiled=compiled
         )
     assert answer.errors == []
@@ -85,21 +85,21 @@ async def test_a_caller_of_one_group_learns_it_from_rows_of_its_own(stranger: St
     partner = Caller("partner", frozenset({390}))
     query = '{ group(id: "390") { currency } other: group(id: "391") { currency } }'
     async with client:
-        everyone = await client.told(query, compiled=True, caller=EVERYONE)
+        everyone = await client.outcome(query, compiled=True, caller=EVERYONE)
         assert everyone.data == {"group": {"currency": EUR}, "other": {"currency": USD}}
         stranger.calls()
-        answer = await client.told(query, compiled=True, caller=partner)
+        answer = await client.outcome(query, compiled=True, caller=partner)
         assert (answer.data, answer.errors) == ({"group": {"currency": EUR}, "other": None}, [])
         assert f"transaction_report user_id=2092 {TODAY}" in stranger.calls()
         stranger.world.movements.pop(1)
         client.options["currencies"] = Currencies()
-        hidden = await client.told(query, compiled=True, caller=partner)
+        hidden = await client.outcome(query, compiled=True, caller=partner)
         assert (hidden.data, hidden.errors) == ({"group": {"currency": None}, "other": None}, [])
 
 
 async def test_a_report_that_fails_fails_the_currency_alone(stranger: Stranger, client: Client) -> None:
     stranger.faults["transaction_report"] = "500"
     async with client:
-        answer = await client.told('{ group(id: "390") { name currency } }', compiled=True)
+        answer = await client.outcome('{ group(id: "390") { name currency } }', compiled=True)
     assert answer.data == {"group": {"name": "E2E Testing Group", "currency": None}}
     assert [error["path"] for error in answer.errors] == [["group", "currency"]]

@@ -53,7 +53,7 @@ async def test_business_days_are_added_up_from_the_movements(
     stranger: Stranger, client: Client, during: str, compiled: bool
 ) -> None:
     async with client:
-        answer = await client.told(query(during, EXACT), compiled=compiled)
+        answer = await client.outcome(query(during, EXACT), compiled=compiled)
         assert answer.errors == []
         assert answer.data["group"]["dailyMovements"] == [
             {
@@ -93,7 +93,7 @@ async def test_what_no_report_tells_is_an_error(
     stranger: Stranger, client: Client, during: str, fields: str, words: str, compiled: bool
 ) -> None:
     async with client:
-        answer = await client.told(query(during, fields), compiled=compiled)
+        answer = await client.outcome(query(during, fields), compiled=compiled)
     assert answer.data == {"group": {"dailyMovements": None}}
     (error,) = answer.errors
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
@@ -104,7 +104,7 @@ async def test_what_no_report_tells_is_an_error(
 async def test_a_movement_of_another_type_makes_the_totals_unknown(stranger: Stranger, client: Client) -> None:
     stranger.world.movements[0].type = "Corrección"
     async with client:
-        answer = await client.told(query('{dates: {from: "2026-11-24", to: "2026-11-25"}}', EXACT), compiled=True)
+        answer = await client.outcome(query('{dates: {from: "2026-11-24", to: "2026-11-25"}}', EXACT), compiled=True)
     assert [error["extensions"]["code"] for error in answer.errors] == ["UPSTREAM_INCOMPLETE"]
 
 

@@ -10,7 +10,7 @@ async def test_nodes_and_edges_tell_the_same_of_one_user(client: Client, compile
     """The report of movements does not have the user's group, so both lists need to look the user up."""
     logs = "gameLogs(first: 2) { nodes { user { group { id } } } edges { node { user { group { id name } } } } }"
     async with client:
-        answer = await client.told(
+        answer = await client.outcome(
             f'{{ financialMovements(groupId: "390") {{ nodes {{ user {{ id {logs} }} }} }} }}', compiled=compiled
         )
     assert answer.errors == []

@@ -23,7 +23,8 @@ async def test_an_operation_does_not_overflow_its_own_queue(stranger: Stranger, 
     client.options["prices"] = Prices({System.GAMEHUB: 2, System.GAMELOG: 2})
     async with client:
         whole, small = await asyncio.gather(
-            client.told(QUERY, compiled=compiled), client.told('{ user(id: "60") { username } }', compiled=compiled)
+            client.outcome(QUERY, compiled=compiled),
+            client.outcome('{ user(id: "60") { username } }', compiled=compiled),
         )
     assert (whole.errors, small.errors) == ([], [])
     assert len(whole.data["games"]["nodes"]) == 60
@@ -36,10 +37,10 @@ async def test_an_operation_that_is_given_up_leaves_no_turn_taken(stranger: Stra
     client.options["prices"] = Prices({System.GAMEHUB: 1, System.GAMELOG: 1})
     details = " ".join(f'g{id}: game(id: "{id}") {{ profit }}' for id in (1384861, 1384862, 1384863))
     async with client:
-        task = asyncio.ensure_future(client.told(f"{{ {details} }}", compiled=True))
+        task = asyncio.ensure_future(client.outcome(f"{{ {details} }}", compiled=True))
         await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         stranger.faults.clear()
-        answer = await client.told(f"{{ {details} }}", compiled=True)
+        answer = await client.outcome(f"{{ {details} }}", compiled=True)
     assert answer.errors == []

@@ -43,9 +43,9 @@ async def test_frames(stranger: Stranger, client: Client, frame: str) -> None:
     # The log has no days, so one second more is read, and of today only the part that does not grow any more.
     until = "2022-10-31 11:59:59" if last == "2022-10-31" else f"{end + datetime.timedelta(days=1)} 00:00:00"
     log_ends = f"{start - datetime.timedelta(days=1)} 23:59:59/{until}"
-    asked = stranger.calls()
-    assert len(asked) == 8
-    for call in asked:
+    calls = stranger.calls()
+    assert len(calls) == 8
+    for call in calls:
         if "/" in call:
             assert call.endswith(log_ends if call.startswith("get_game_log") else ends)
 

@@ -29,7 +29,7 @@ def summary(ticket: str | None, amount: str, user: int) -> dict[str, Any]:
     return {"prize_name": "Fullhouse", "amount": Money(amount), "winners": [{**winner, "amount": amounts}]}
 
 
-def told(prizes: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def rows_of(prizes: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Return the id and the card of each prize, and the user, the name and the bonus of its winner."""
     found = []
     for prize in prizes:
@@ -63,9 +63,9 @@ async def test_cards_that_won_one_prize_keep_their_winners(
         [summary(ticket.get(user), amount, user) for user, amount in reversed(cards)],
     )
     async with client:
-        answer = await client.told(QUERY, compiled=compiled)
+        answer = await client.outcome(QUERY, compiled=compiled)
         assert answer.errors == []
-        assert told(answer.data["game"]["prizes"]) == [
+        assert rows_of(answer.data["game"]["prizes"]) == [
             (str(100 + user), amount, user, [(str(user), f"u{user}", f"0.{user}")])
             for user, amount in zip(users, amounts, strict=True)
         ]
@@ -79,9 +79,9 @@ async def test_prizes_that_nothing_tells_apart_stay_unjoined(stranger: Stranger,
         [summary(None, "18.00", 61), summary(None, "18.00", 60)],
     )
     async with client:
-        answer = await client.told(QUERY, compiled=True)
-        plain = await client.told(f'{{ game(id: "{GAME}") {{ prizes {{ id wonAtCard }} }} }}', compiled=True)
-    assert told(answer.data["game"]["prizes"]) == [
+        answer = await client.outcome(QUERY, compiled=True)
+        plain = await client.outcome(f'{{ game(id: "{GAME}") {{ prizes {{ id wonAtCard }} }} }}', compiled=True)
+    assert rows_of(answer.data["game"]["prizes"]) == [
         ("160", "18.00", 60, [("60", None, None)]), ("161", "18.00", 61, [("61", None, None)]),
     ]  # fmt: skip
     assert {error["extensions"]["code"] for error in answer.errors} == {"UPSTREAM_INCOMPLETE"}

@@ -35,7 +35,7 @@ async def read(client: Client, during: str, compiled: bool, caller: Caller = EVE
     """Return the moments by movement of the user, alone and among others, and of the group. They must be equal."""
     fields = f"transactions(during: {during}) {{ nodes {{ id timestamp }} }}"
     answers = [
-        await client.told(f"{{ {query} }}", compiled=compiled, caller=caller)
+        await client.outcome(f"{{ {query} }}", compiled=compiled, caller=caller)
         for query in (
             f'found: user(id: "60") {{ {fields} }}',
             f'users(ids: ["61", "60", "62"]) {{ nodes {{ id {fields} }} }}',
@@ -95,11 +95,11 @@ async def test_what_no_other_report_has_is_shown_at_the_earlier_moment(
     query = '{{ user(id: "60") {{ transactions(during: {}) {{ nodes {{ timestamp }} }} }} }}'
     hours = [SUMMER + datetime.timedelta(hours=hours) for hours in range(3)]
     async with client:
-        told = [
-            await client.told(query.format(between(*hours[number : number + 2])), compiled=compiled)
+        answers = [
+            await client.outcome(query.format(between(*hours[number : number + 2])), compiled=compiled)
             for number in (0, 1)
         ]
-    assert [answer.data["user"]["transactions"]["nodes"] for answer in told] == [
+    assert [answer.data["user"]["transactions"]["nodes"] for answer in answers] == [
         [{"timestamp": FIRST.format(15)}], [],
     ]  # fmt: skip
 
@@ -143,7 +143,7 @@ class TestAmountOfUnknownSign:
         caller = EVERYONE if groups is None else Caller("partner", frozenset(groups))
         query = '{ group(id: "390") { transactions { totalCount nodes { id type amount } } } }'
         async with client:
-            answer = await client.told(query, compiled=compiled, caller=caller)
+            answer = await client.outcome(query, compiled=compiled, caller=caller)
         assert answer.data["group"]["transactions"] == {
             "totalCount": 2,
             "nodes": [

@@ -37,7 +37,7 @@ async def test_a_room_takes_these_calls_and_no_others(
     stranger: Stranger, client: Client, query: str, compiled: bool
 ) -> None:
     async with client:
-        answer = await client.told(f"{{ {query} }}", compiled=compiled)
+        answer = await client.outcome(f"{{ {query} }}", compiled=compiled)
     assert answer.data
     assert None not in answer.data.values()
     expected = [" ".join(filter(None, ("api_bulk_games_report", *call))) for call in CALLS[query]]

@@ -55,15 +55,15 @@ async def of_every_way(client: Client, caller: Caller, users: dict[int, int], co
     """Return the logs of each user with a group: they are equal alone, in a group, and among all, in every way."""
     found = {}
     for id in users:
-        alone = await client.told(f'{{ user(id: "{id}") {{ {LOGS} }} }}', compiled=compiled, caller=caller)
+        alone = await client.outcome(f'{{ user(id: "{id}") {{ {LOGS} }} }}', compiled=compiled, caller=caller)
         assert alone.data is not None
         found[id] = outcome(alone, "user", "gameLogs") if alone.data["user"] else None
     ids = ", ".join(f'"{id}"' for id in users)
     for wide in (False, True):
-        together = await client.told(
+        together = await client.outcome(
             f"{{ users(ids: [{ids}]) {{ nodes {{ id {LOGS} }} }} }}", compiled=compiled, caller=caller, wide=wide
         )
-        walk = await client.told(
+        walk = await client.outcome(
             f"{{ groups {{ nodes {{ users {{ nodes {{ id {LOGS} }} }} }} }} }}",
             compiled=compiled, caller=caller, wide=wide,
         )  # fmt: skip
@@ -94,10 +94,10 @@ async def test_one_key_and_many_keys_agree(
     async with client:
         found = await of_every_way(client, EVERYONE, {1: 391, 2: 391, 3: 391}, compiled)
         assert found == {1: [14], 2: logs, 3: [11]}
-        answer = await client.told(f"{{ {LOGS} }}", compiled=compiled)
+        answer = await client.outcome(f"{{ {LOGS} }}", compiled=compiled)
         assert owned(answer) == {11: 3, 12: 2, 13: 2 if 13 in logs else None, 14: 1}
         stranger.calls()
-        await client.told(f'{{ user(id: "2") {{ {LOGS} }} }}', compiled=compiled)
+        await client.outcome(f'{{ user(id: "2") {{ {LOGS} }} }}', compiled=compiled)
         # All users are read only if a row has another spelling than the code.
         log = f"get_game_log agent=admin game_type=slot page=0 user_code=bob {TODAY}"
         assert stranger.calls() == [*(["api_users_report"] if 13 in logs else []), "api_users_report id=2", log]
@@ -109,8 +109,12 @@ async def test_a_log_of_several_possible_users_is_an_error_in_every_way(stranger
     async with client:
         found = await of_every_way(client, EVERYONE, {1: 391, 2: 392}, compiled=True)
         assert found == {1: {"UPSTREAM_INCOMPLETE"}, 2: {"UPSTREAM_INCOMPLETE"}}
-        assert owned(await client.told(f"{{ {LOGS} }}", compiled=True)) == {11: 1, 12: 2, 13: ["UPSTREAM_INCOMPLETE"]}
-        answer = await client.told(f"{{ {LOGS} }}", compiled=True, caller=Caller("partner", frozenset({391})))
+        assert owned(await client.outcome(f"{{ {LOGS} }}", compiled=True)) == {
+            11: 1,
+            12: 2,
+            13: ["UPSTREAM_INCOMPLETE"],
+        }
+        answer = await client.outcome(f"{{ {LOGS} }}", compiled=True, caller=Caller("partner", frozenset({391})))
         assert [error["extensions"]["code"] for error in answer.errors] == ["UPSTREAM_INCOMPLETE"]
         assert "BOB" not in str(answer.errors)
 
@@ -123,7 +127,7 @@ async def test_an_exact_spelling_is_its_users(stranger: Stranger, client: Client
         assert await of_every_way(client, EVERYONE, {1: 391, 2: 392}, compiled=True) == {1: [11], 2: [12]}
         partner = Caller("partner", frozenset({391}))
         assert await of_every_way(client, partner, {1: 391, 2: 392}, compiled=True) == {1: [11], 2: None}
-        assert owned(await client.told(f"{{ {LOGS} }}", compiled=True, caller=partner)) == {11: 1}
+        assert owned(await client.outcome(f"{{ {LOGS} }}", compiled=True, caller=partner)) == {11: 1}
 
 
 USER = st.tuples(st.sampled_from(ALIKE[:-1]), st.sampled_from(GROUPS))
@@ -146,7 +150,7 @@ async def test_users_have_the_same_logs_in_every_way(
     groups = {number: group for number, (_, group) in enumerate(users, 1)}
     async with Client(stranger) as client:
         found = await of_every_way(client, EVERYONE, groups, compiled)
-        owners = owned(await client.told(f"{{ {LOGS} }}", compiled=compiled))
+        owners = owned(await client.outcome(f"{{ {LOGS} }}", compiled=compiled))
         for id, logs in found.items():
             if isinstance(logs, list):
                 assert sorted(log for log, owner in owners.items() if owner == id) == logs
@@ -154,7 +158,7 @@ async def test_users_have_the_same_logs_in_every_way(
             partner = Caller("partner", frozenset({group}))
             own = {id: logs if groups[id] == group else None for id, logs in found.items()}
             assert await of_every_way(client, partner, groups, compiled) == own
-            answer = await client.told(f"{{ {LOGS} }}", compiled=compiled, caller=partner)
+            answer = await client.outcome(f"{{ {LOGS} }}", compiled=compiled, caller=partner)
             if not any(isinstance(owner, list) for owner in owners.values()):
                 assert owned(answer) == {log: owner for log, owner in owners.items() if groups.get(owner) == group}
             elif answer.data["gameLogs"]:
@@ -180,18 +184,18 @@ class TestSeveralAgents:
     async def test_a_log_is_of_a_user_whom_its_agent_serves(self, client: Client, compiled: bool) -> None:
         """Log 14 of `ana` came from the agent that serves no ana."""
         async with client:
-            assert owned(await client.told(f"{{ {LOGS} }}", compiled=compiled)) == {11: 1, 12: 2, 13: 3, 14: None}
+            assert owned(await client.outcome(f"{{ {LOGS} }}", compiled=compiled)) == {11: 1, 12: 2, 13: 3, 14: None}
             found = await of_every_way(client, EVERYONE, {1: 391, 2: 392, 3: 392}, compiled)
             assert found == {1: [11], 2: [12], 3: [13]}
             partner = Caller("partner", frozenset({392}))
-            assert owned(await client.told(f"{{ {LOGS} }}", compiled=compiled, caller=partner)) == {12: 2, 13: 3}
+            assert owned(await client.outcome(f"{{ {LOGS} }}", compiled=compiled, caller=partner)) == {12: 2, 13: 3}
 
     async def test_an_id_that_two_agents_have_is_ambiguous(self, stranger: Stranger, client: Client) -> None:
         stranger.world.logs[1].id = 11
         logs = ", ".join(f'{{__typename: "GameLog", id: "{id}"}}' for id in (11, 13))
         query = f"{{ _entities(representations: [{logs}]) {{ ... on GameLog {{ id userCode agentCode }} }} }}"
         async with client:
-            answer = await client.told(query, compiled=True)
+            answer = await client.outcome(query, compiled=True)
         assert answer.data == {"_entities": [None, {"id": "13", "userCode": "ANA", "agentCode": "north"}]}
         (error,) = answer.errors
         assert (error["path"], error["extensions"]["code"]) == (["_entities", 0], "UPSTREAM_INCOMPLETE")
@@ -202,7 +206,7 @@ class TestSeveralAgents:
             (log,) = data["user"]["gameLogs"]["nodes"]
             for caller in (EVERYONE, Caller("partner", frozenset({392}))):
                 query = f'{{ node(nodeId: "{log["nodeId"]}") {{ ... on GameLog {{ id user {{ id }} }} }} }}'
-                again = await client.told(query, compiled=True, caller=caller)
+                again = await client.outcome(query, compiled=True, caller=caller)
                 assert (again.data, again.errors) == ({"node": {"id": "13", "user": {"id": "3"}}}, [])
-            hidden = await client.told(query, compiled=True, caller=Caller("other", frozenset({391})))
+            hidden = await client.outcome(query, compiled=True, caller=Caller("other", frozenset({391})))
             assert (hidden.data, hidden.errors) == ({"node": None}, [])

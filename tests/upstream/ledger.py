@@ -85,9 +85,9 @@ class Ledger:
     @property
     def spans(self) -> list[str]:
         """The periods asked for, since the last look, in whole hours of UTC."""
-        told = []
+        lines = []
         for call in self.calls:
             assert call.interval is not None
-            told.append(f"{call.interval.start:%m-%dT%H} {call.interval.end:%m-%dT%H}")
+            lines.append(f"{call.interval.start:%m-%dT%H} {call.interval.end:%m-%dT%H}")
         self.calls.clear()
-        return told
+        return lines

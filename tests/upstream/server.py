@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """A request that arrived."""
 
     method: str
@@ -39,7 +39,7 @@ class Asked:
 
 
 @dataclass
-class Told:
+class Reply:
     """An answer: its status, its body (JSON, or bytes as they are), and what goes wrong while it is sent."""
 
     body: Any = b""
@@ -50,15 +50,15 @@ class Told:
     delay: float = 0.0
 
 
-Reply = Callable[[Asked], Awaitable[Told] | Told]
+Responder = Callable[[ReceivedRequest], Awaitable[Reply] | Reply]
 
 
 class Server:
     """Answers every request with `reply`, and remembers it in `asked`."""
 
     def __init__(self) -> None:
-        self.reply: Reply = lambda asked: Told({"error": False, "report": []})
-        self.asked: list[Asked] = []
+        self.reply: Responder = lambda request: Reply({"error": False, "report": []})
+        self.requests: list[ReceivedRequest] = []
         self.port = 0
         self.connections = 0
         self.open = 0
@@ -70,13 +70,13 @@ class Server:
         """The address."""
         return f"http://127.0.0.1:{self.port}/api/v1"
 
-    def script(self, *replies: Told | Reply) -> None:
+    def script(self, *replies: Reply | Responder) -> None:
         """Answer with these in turn, and with the last of them from then on."""
         waiting = list(replies)
 
-        def reply(asked: Asked) -> Any:
-            told = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-            return told(asked) if callable(told) else told
+        def reply(request: ReceivedRequest) -> Any:
+            response = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            return response(request) if callable(response) else response
 
         self.reply = reply
 
@@ -101,32 +101,32 @@ class Server:
         method, target, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        asked = Asked(method, target, headers, body, number)
-        self.asked.append(asked)
+        request = ReceivedRequest(method, target, headers, body, number)
+        self.requests.append(request)
         self.open += 1
         self.most_at_once = max(self.most_at_once, self.open)
         try:
-            found = self.reply(asked)
-            told = found if isinstance(found, Told) else await found
-            await asyncio.sleep(told.delay)
-            return await self._send(told, writer)
+            found = self.reply(request)
+            response = found if isinstance(found, Reply) else await found
+            await asyncio.sleep(response.delay)
+            return await self._send(response, writer)
         finally:
             self.open -= 1
 
-    async def _send(self, told: Told, writer: asyncio.StreamWriter) -> bool:
-        body = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
-        headers = dict(told.headers)
-        if told.zipped:
+    async def _send(self, response: Reply, writer: asyncio.StreamWriter) -> bool:
+        body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+        headers = dict(response.headers)
+        if response.zipped:
             body = gzip.compress(body)
             headers["content-encoding"] = "gzip"
         headers.setdefault("content-type", "application/json")
-        if told.fault == "chunks_cut":
+        if response.fault == "chunks_cut":
             headers["transfer-encoding"] = "chunked"
         else:
             headers["content-length"] = str(len(body))
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"HTTP/1.1 {told.status} Told\r\n{lines}\r\n".encode()
-        match told.fault:
+        head = f"HTTP/1.1 {response.status} Told\r\n{lines}\r\n".encode()
+        match response.fault:
             case None:
                 writer.write(head + body)
                 await writer.drain()

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from tests.upstream.conftest import AGENT_TOKEN, TOKEN, UTC, Make
-from tests.upstream.server import Asked, Server, Told
+from tests.upstream.server import ReceivedRequest, Reply, Server
 from upstream import errors
 from upstream.call import Answer, Call
 from upstream.client import Upstream
@@ -33,23 +33,23 @@ def group(number: int) -> Call:
     return Call.of(reports.GROUPS, id=number)
 
 
-def echo(asked: Asked) -> Told:
+def echo(request: ReceivedRequest) -> Reply:
     """The group that was asked for."""
-    return Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.005)
+    return Reply({"error": False, "report": [{"id": int(request.query["id"])}]}, delay=0.005)
 
 
 async def test_equal_calls_in_flight_are_one(server: Server, make: Make) -> None:
-    server.script(Told(GOOD, delay=0.05))
+    server.script(Reply(GOOD, delay=0.05))
     upstream = make()
     found = await asyncio.gather(*(upstream.fetch(Call.of(reports.GROUPS, id=each)) for each in (347, "347") * 50))
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert {id(answer) for answer in found} == {id(found[0])}
     await upstream.fetch(Call.of(reports.GROUPS, id=347))
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_who_gives_up_waiting_stops_nobody_else(server: Server, make: Make) -> None:
-    server.script(Told(GOOD, delay=0.2))
+    server.script(Reply(GOOD, delay=0.2))
     upstream = make()
     waiting = [asyncio.create_task(upstream.fetch(GROUPS)) for _ in range(10)]
     await asyncio.sleep(0.05)
@@ -57,7 +57,7 @@ async def test_who_gives_up_waiting_stops_nobody_else(server: Server, make: Make
         task.cancel()
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in found] == [asyncio.CancelledError] * 9 + [Answer]
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 async def test_a_failure_that_nobody_waits_for_is_kept_and_not_complained_of(
@@ -65,7 +65,7 @@ async def test_a_failure_that_nobody_waits_for_is_kept_and_not_complained_of(
 ) -> None:
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    server.script(Told(b"<html>", delay=0.1))
+    server.script(Reply(b"<html>", delay=0.1))
     upstream = make()
     task = asyncio.create_task(upstream.fetch(GROUPS))
     await asyncio.sleep(0.03)
@@ -81,7 +81,7 @@ async def test_a_failure_that_nobody_waits_for_is_kept_and_not_complained_of(
 async def test_one_failure_reaches_everyone_who_waits_and_is_kept_once(
     server: Server, make: Make, journal: Journal, logs: list[Any]
 ) -> None:
-    server.script(Told({"error": True, "code": "10011", "message": "Invalid group"}, 422, delay=0.05))
+    server.script(Reply({"error": True, "code": "10011", "message": "Invalid group"}, 422, delay=0.05))
     upstream = make()
     found = await asyncio.gather(*(upstream.fetch(GROUPS) for _ in range(20)), return_exceptions=True)
     assert {type(each) for each in found} == {errors.NotFound}
@@ -106,27 +106,27 @@ async def test_closing_lets_what_is_under_way_end(server: Server, make: Make) ->
 
 
 async def test_listeners_are_told_of_each_call_once(server: Server, make: Make) -> None:
-    told: list[tuple[Any, ...]] = []
+    events: list[tuple[Any, ...]] = []
     mine: list[tuple[Any, ...]] = []
 
     def broken(*_: Any) -> None:
         raise KeyError("x")
 
-    upstream = make(listeners=[broken, lambda *each: told.append(each)])
-    server.script(Told(GOOD), Told(b"["))
+    upstream = make(listeners=[broken, lambda *each: events.append(each)])
+    server.script(Reply(GOOD), Reply(b"["))
     answer = await upstream.fetch(GROUPS, observe=lambda *each: mine.append(each))
     with pytest.raises(errors.Malformed):
         await upstream.fetch(group(1))
-    assert [(call, type(outcome)) for call, outcome, _, _ in told] == [
+    assert [(call, type(outcome)) for call, outcome, _, _ in events] == [
         (GROUPS, Answer),
         (group(1), errors.Malformed),
     ]
-    assert all(started <= ended for _, _, started, ended in told)
+    assert all(started <= ended for _, _, started, ended in events)
     assert [(call, outcome) for call, outcome, _, _ in mine] == [(GROUPS, answer)]
 
 
 async def test_a_hung_system_leaves_the_other_alone(server: Server, make: Make) -> None:
-    server.reply = lambda asked: Told(fault="hang") if asked.method == "POST" else Told(GOOD)
+    server.reply = lambda request: Reply(fault="hang") if request.method == "POST" else Reply(GOOD)
     upstream = make(gamelog={"timeout": 0.5, "concurrency": 1})
     hung = asyncio.create_task(upstream.fetch(LOGS))
     await asyncio.sleep(0.05)
@@ -153,10 +153,10 @@ async def test_a_storm_of_cancellations_loses_no_slot_and_no_innocent(server: Se
     # Every slot works: nothing is answered until eight calls are there at once.
     eight = asyncio.Barrier(8)
 
-    async def together(asked: Asked) -> Told:
-        if int(asked.query["id"]) > 1000:  # and none that was given up, and comes late
+    async def together(request: ReceivedRequest) -> Reply:
+        if int(request.query["id"]) > 1000:  # and none that was given up, and comes late
             await eight.wait()
-        return echo(asked)
+        return echo(request)
 
     server.reply = together
     found = await asyncio.gather(*(upstream.fetch(group(number)) for number in range(1001, 1041)))
@@ -172,20 +172,20 @@ async def failure(upstream: Upstream, call: Call) -> UpstreamError:
     raise AssertionError("it did not fail")
 
 
-FAULTS: dict[str, Callable[[str], Told]] = {
-    "refused token": lambda echoed: Told({"error": True, "code": "00001", "message": f"no {echoed}"}, 401),
-    "token in the message": lambda echoed: Told({"error": True, "code": "99999", "message": echoed}, 400),
-    "token in the code": lambda echoed: Told({"error": True, "code": echoed, "message": ""}, 400),
-    "token in the log's message": lambda echoed: Told({"status": 0, "msg": "Down", "detail": echoed}),
-    "token in a page": lambda echoed: Told(f"<html>{echoed} {echoed}</html>".encode()),
-    "token in a row": lambda echoed: Told({"error": False, "report": [{"id": echoed}], "status": 1}),
-    "token at the cut": lambda echoed: Told(b"x" * (16 * 1024 - 5) + echoed.encode() + b"x" * 999),
-    "overloaded": lambda echoed: Told(echoed.encode(), 503),
-    "redirect": lambda echoed: Told(b"", 302, {"location": f"http://127.0.0.1:1/{echoed}"}),
-    "too long": lambda echoed: Told(echoed.encode() * 50_000),
-    "not compressed": lambda echoed: Told(echoed.encode(), headers={"content-encoding": "gzip"}),
+FAULTS: dict[str, Callable[[str], Reply]] = {
+    "refused token": lambda echoed: Reply({"error": True, "code": "00001", "message": f"no {echoed}"}, 401),
+    "token in the message": lambda echoed: Reply({"error": True, "code": "99999", "message": echoed}, 400),
+    "token in the code": lambda echoed: Reply({"error": True, "code": echoed, "message": ""}, 400),
+    "token in the log's message": lambda echoed: Reply({"status": 0, "msg": "Down", "detail": echoed}),
+    "token in a page": lambda echoed: Reply(f"<html>{echoed} {echoed}</html>".encode()),
+    "token in a row": lambda echoed: Reply({"error": False, "report": [{"id": echoed}], "status": 1}),
+    "token at the cut": lambda echoed: Reply(b"x" * (16 * 1024 - 5) + echoed.encode() + b"x" * 999),
+    "overloaded": lambda echoed: Reply(echoed.encode(), 503),
+    "redirect": lambda echoed: Reply(b"", 302, {"location": f"http://127.0.0.1:1/{echoed}"}),
+    "too long": lambda echoed: Reply(echoed.encode() * 50_000),
+    "not compressed": lambda echoed: Reply(echoed.encode(), headers={"content-encoding": "gzip"}),
     **{
-        fault: lambda echoed, fault=fault: Told({"x": echoed * 9}, fault=fault)  # type: ignore[misc]
+        fault: lambda echoed, fault=fault: Reply({"x": echoed * 9}, fault=fault)  # type: ignore[misc]
         for fault in ("cut", "chunks_cut", "reset", "reset_in_body", "close", "garbage", "hang", "stall", "trickle")
     },
 }
@@ -200,10 +200,10 @@ async def test_c02_no_token_is_shown_or_kept_whatever_fails(
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(log), cache_logger_on_first_use=False)
     sent: list[str] = []
 
-    def reply(asked: Asked) -> Told:
+    def reply(request: ReceivedRequest) -> Reply:
         # Everything the client sent comes back, in the forms in which it was sent.
-        sent.append(asked.target + asked.body.decode())
-        return FAULTS[fault](f"{asked.target} {asked.body.decode()} {TOKEN} {AGENT_TOKEN}")
+        sent.append(request.target + request.body.decode())
+        return FAULTS[fault](f"{request.target} {request.body.decode()} {TOKEN} {AGENT_TOKEN}")
 
     server.reply = reply
     settings = {"timeout": 0.4, "body_limit": 1_000_000}
@@ -246,7 +246,7 @@ async def test_c02_no_token_is_shown_where_there_is_no_upstream(
 
 async def test_c02_a_former_token_is_redacted_too(server: Server, make: Make) -> None:
     values = iter(["first-token", "second-token", "third-token"])
-    server.script(Told(GOOD), Told(b"<html>first-token second-token</html>"))
+    server.script(Reply(GOOD), Reply(b"<html>first-token second-token</html>"))
     upstream = make(gamehub={"token": Secret(lambda: next(values))})
     await upstream.fetch(GROUPS)
     with pytest.raises(errors.Malformed) as caught:

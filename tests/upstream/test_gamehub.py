@@ -15,7 +15,7 @@ import trustme
 
 from tests.upstream.conftest import TOKEN, UTC, Make
 from tests.upstream.examples import ROWS, example
-from tests.upstream.server import Asked, Server, Told
+from tests.upstream.server import ReceivedRequest, Reply, Server
 from upstream import errors
 from upstream.call import Call
 from upstream.client import GameHubConfig, Upstream
@@ -49,30 +49,30 @@ CALLS = {
 
 @pytest.mark.parametrize("code", CALLS)
 async def test_every_report_is_asked_for_and_read(code: str, server: Server, make: Make) -> None:
-    server.script(Told(example(code)))
+    server.script(Reply(example(code)))
     answer = await make().fetch(CALLS[code])
     assert answer.rows == ROWS[code]
     assert (answer.requests, answer.bytes) == (1, len(example(code)))
-    (asked,) = server.asked
+    (received,) = server.requests
     action = "group_reports" if code == "R11" else "reports"
-    assert (asked.method, asked.path) == ("GET", f"/api/v1/{action}/")
-    assert asked.query["api_token"] == TOKEN
-    assert asked.query["report_type"] == CALLS[code].report.report_type
-    assert asked.body == b""
+    assert (received.method, received.path) == ("GET", f"/api/v1/{action}/")
+    assert received.query["api_token"] == TOKEN
+    assert received.query["report_type"] == CALLS[code].report.report_type
+    assert received.body == b""
 
 
 @pytest.mark.parametrize("slash", ["", "/", "//"])
 async def test_c01_the_url_may_end_in_a_slash(slash: str, server: Server, make: Make) -> None:
     await make(gamehub={"url": lambda: server.url + slash}).fetch(GROUPS)
-    assert server.asked[0].path == "/api/v1/reports/"
+    assert server.requests[0].path == "/api/v1/reports/"
 
 
 async def test_c03_a_changed_url_is_picked_up(server: Server, make: Make) -> None:
     urls = [f"{server.url}/old", f"{server.url}/new"]
-    upstream = make(gamehub={"url": lambda: urls[min(len(server.asked), 1)]})
+    upstream = make(gamehub={"url": lambda: urls[min(len(server.requests), 1)]})
     await upstream.fetch(GROUPS)
     await upstream.fetch(GROUPS)
-    assert [asked.path for asked in server.asked] == ["/api/v1/old/reports/", "/api/v1/new/reports/"]
+    assert [received.path for received in server.requests] == ["/api/v1/old/reports/", "/api/v1/new/reports/"]
 
 
 @pytest.mark.parametrize("url", ["", "nowhere", "ftp://127.0.0.1/", "http://", "http://[", "http://a b/"])
@@ -88,40 +88,40 @@ async def test_c03_a_changed_token_file_is_picked_up(server: Server, make: Make,
     await upstream.fetch(GROUPS)
     file.write_text("second\n")
     await upstream.fetch(GROUPS)
-    assert [asked.query["api_token"] for asked in server.asked] == ["first", "second"]
+    assert [received.query["api_token"] for received in server.requests] == ["first", "second"]
 
 
 @pytest.mark.parametrize(
     "refusal",
     [
-        Told(REFUSED, 401),
-        Told(b"<html>Unauthorized</html>", 401),
-        Told(REFUSED, 200),
-        Told(REFUSED | {"code": "10003"}, 401),
+        Reply(REFUSED, 401),
+        Reply(b"<html>Unauthorized</html>", 401),
+        Reply(REFUSED, 200),
+        Reply(REFUSED | {"code": "10003"}, 401),
     ],
 )
 async def test_c03_a_refused_token_is_read_again_once_and_the_call_made_again(
-    refusal: Told, server: Server, make: Make
+    refusal: Reply, server: Server, make: Make
 ) -> None:
     token = ["old"]
 
-    def reply(asked: Asked) -> Told:
-        if asked.query["api_token"] == "new":
-            return Told(GROUP)
+    def reply(received: ReceivedRequest) -> Reply:
+        if received.query["api_token"] == "new":
+            return Reply(GROUP)
         token[0] = "new"
         return refusal
 
     server.reply = reply
     upstream = make(gamehub={"token": Secret(lambda: token[0])})
     assert len((await upstream.fetch(GROUPS)).rows) == 1
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_c03_a_token_that_stays_refused_is_unauthenticated(server: Server, make: Make, journal: Journal) -> None:
-    server.script(Told(REFUSED, 401))
+    server.script(Reply(REFUSED, 401))
     with pytest.raises(errors.Unauthenticated) as caught:
         await make().fetch(GROUPS)
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
     assert (caught.value.status, caught.value.upstream_code, caught.value.report) == (401, "00001", "R8")
     assert [entry.correlation_id for entry in journal.entries()] == [caught.value.correlation_id]
 
@@ -131,11 +131,11 @@ async def test_c03_calls_refused_together_share_one_reading(server: Server, make
     file.write_text("old")
     token = Secret(file)
     upstream = make(gamehub={"token": token})
-    server.reply = lambda asked: Told(REFUSED, 401, delay=0.05)
+    server.reply = lambda received: Reply(REFUSED, 401, delay=0.05)
     calls = [Call.of(reports.GROUPS, id=number) for number in range(1, 11)]
     found = await asyncio.gather(*map(upstream.fetch, calls), return_exceptions=True)
     assert {type(each) for each in found} == {errors.Unauthenticated}
-    assert len(server.asked) == 20
+    assert len(server.requests) == 20
     assert token.reading == 1
 
 
@@ -144,13 +144,13 @@ async def test_c03_rotation_under_load_loses_no_call(server: Server, make: Make,
     file.write_text("token-0")
     valid, accepted = "token-0", 0
 
-    async def reply(asked: Asked) -> Told:
+    async def reply(received: ReceivedRequest) -> Reply:
         nonlocal accepted
         await asyncio.sleep(0.002)
-        if asked.query["api_token"] != valid:
-            return Told(REFUSED, 401)
+        if received.query["api_token"] != valid:
+            return Reply(REFUSED, 401)
         accepted += 1
-        return Told({"error": False, "report": [{"id": int(asked.query["id"])}]})
+        return Reply({"error": False, "report": [{"id": int(received.query["id"])}]})
 
     server.reply = reply
     token = Secret(file)
@@ -188,20 +188,20 @@ async def test_c03_authentication_is_one_replaceable_object(server: Server, make
             return replace(request, headers=(("authorization", f"Bearer {self.token.value()}"),))
 
     await make(gamehub={"auth": Bearer, "token": Secret("abc")}).fetch(GROUPS)
-    assert server.asked[0].headers["authorization"] == "Bearer abc"
-    assert "api_token" not in server.asked[0].query
+    assert server.requests[0].headers["authorization"] == "Bearer abc"
+    assert "api_token" not in server.requests[0].query
 
 
 async def test_c03_a_missing_token_is_unavailable(server: Server, make: Make, tmp_path: Path) -> None:
     with pytest.raises(errors.Unavailable, match="token is not at hand"):
         await make(gamehub={"token": Secret(tmp_path / "none")}).fetch(GROUPS)
-    assert server.asked == []
+    assert server.requests == []
 
 
 async def test_c06_a_bad_parameter_never_leaves(server: Server, make: Make) -> None:
     with pytest.raises(BadParameter):
         await make().fetch(Call.of(reports.GROUP_MOVEMENTS, DAY, group_id="0"))
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -230,12 +230,12 @@ async def test_each_code_of_the_error_table(
     code: str | int | None, status: int, kind: type[errors.UpstreamError], server: Server, make: Make, journal: Journal
 ) -> None:
     body = {"error": True, "code": code, "message": "Mensaje"} if code is not None else {"error": True}
-    server.script(Told(body, status))
+    server.script(Reply(body, status))
     with pytest.raises(errors.UpstreamError) as caught:
         await make().fetch(MOVEMENTS)
     error = caught.value
     assert type(error) is kind
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert (error.report, error.status, error.upstream_code) == ("R5", status, str(code) if code else None)
     assert error.params == {"group_id": 382, "from": DAY.start.isoformat(), "until": DAY.end.isoformat()}
     (entry,) = journal.entries()
@@ -259,41 +259,41 @@ async def test_each_code_of_the_error_table(
 async def test_c10_a_bad_status_is_a_failure_whatever_the_body_says(
     status: int, body: Any, kind: type[errors.UpstreamError], server: Server, make: Make
 ) -> None:
-    server.script(Told(body, status))
+    server.script(Reply(body, status))
     with pytest.raises(errors.UpstreamError) as caught:
         await make().fetch(GROUPS)
     assert type(caught.value) is kind
     assert caught.value.status == status
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(("call", "status"), [(MOVEMENTS, 422), (CALLS["R3"], 422), (GROUPS, 200)])
 async def test_c11_code_10002_is_an_empty_result(
     call: Call, status: int, server: Server, make: Make, journal: Journal
 ) -> None:
-    server.script(Told({"error": True, "code": "10002", "message": "No hay datos"}, status))
+    server.script(Reply({"error": True, "code": "10002", "message": "No hay datos"}, status))
     assert (await make().fetch(call)).rows == []
     assert journal.entries() == []
 
 
 async def test_c11_code_10002_of_a_broken_server_is_no_empty_result(server: Server, make: Make) -> None:
-    server.script(Told({"error": True, "code": "10002"}, 500))
+    server.script(Reply({"error": True, "code": "10002"}, 500))
     with pytest.raises(errors.UpstreamFailed):
         await make().fetch(GROUPS)
 
 
 async def test_c12_break_is_incomplete(server: Server, make: Make) -> None:
-    server.script(Told({"error": False, "report": [{"id": 1}], "break": True}))
+    server.script(Reply({"error": False, "report": [{"id": 1}], "break": True}))
     with pytest.raises(errors.Incomplete):
         await make().fetch(CALLS["R9"])
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_never_followed(status: int, server: Server, make: Make) -> None:
-    server.script(Told(b"", status, {"location": f"{server.url}/elsewhere?api_token={TOKEN}"}), Told(GROUP))
+    server.script(Reply(b"", status, {"location": f"{server.url}/elsewhere?api_token={TOKEN}"}), Reply(GROUP))
     with pytest.raises(errors.Malformed, match="redirects"):
         await make().fetch(GROUPS)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -303,14 +303,14 @@ async def test_a_redirect_from_https_to_http_carries_no_token(status: int, serve
     authority.issue_cert("127.0.0.1").configure_cert(inside)
     authority.configure_trust(outside)
     safe = Server()
-    safe.script(Told(b"", status, {"location": f"{server.url}/elsewhere?api_token={TOKEN}"}))
+    safe.script(Reply(b"", status, {"location": f"{server.url}/elsewhere?api_token={TOKEN}"}))
     async with await asyncio.start_server(safe._connection, "127.0.0.1", 0, ssl=inside) as listener:
         url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/api"
         wire = httpx.AsyncHTTPTransport(verify=outside, trust_env=False)
         async with Upstream(GameHubConfig(lambda: url, Secret(TOKEN), UTC, transport=wire), None) as upstream:
             with pytest.raises(errors.Malformed, match="redirects") as caught:
                 await upstream.fetch(GROUPS)
-    assert (len(safe.asked), len(server.asked)) == (1, 0)
+    assert (len(safe.requests), len(server.requests)) == (1, 0)
     assert TOKEN not in str(caught.value)
 
 
@@ -319,7 +319,7 @@ async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: 
         {"movement_id": number, "timestamp": 1714557600 + number, "type": "x", "currency_amount": 1}
         for number in range(-1, 2)
     ]
-    server.script(Told({"error": False, "report": rows}))
+    server.script(Reply({"error": False, "report": rows}))
     start = datetime.datetime(2024, 5, 1, 10, tzinfo=datetime.UTC)
     half = datetime.timedelta(milliseconds=500)
     narrow = Call.of(reports.GROUP_MOVEMENTS, Interval(start - half, start + 3 * half), group_id=382)
@@ -337,16 +337,16 @@ async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: 
 async def test_c37_an_id_is_one_row(selected: frozenset[str] | None, server: Server, make: Make) -> None:
     row = {"movement_id": 1, "timestamp": 1714557600, "type": "x", "currency_amount": 1, "game_id": "bad"}
     call = dataclasses.replace(Call.of(reports.GROUP_MOVEMENTS, DAY, group_id=382), columns=selected)
-    server.script(Told({"error": False, "report": [row, row]}))
+    server.script(Reply({"error": False, "report": [row, row]}))
     assert len((await make().fetch(call)).rows) == 1
     # Also where the rows differ in a column that nobody reads.
-    server.script(Told({"error": False, "report": [row, row | {"ticket_id": "7"}]}))
+    server.script(Reply({"error": False, "report": [row, row | {"ticket_id": "7"}]}))
     with pytest.raises(errors.Malformed, match="R5: two different rows have the movement_id 1"):
         await make().fetch(call)
 
 
 async def test_c36_the_summary_of_another_game_is_malformed(server: Server, make: Make) -> None:
-    server.script(Told({"error": False, "report": {"bs_game_id_main": 8}}))
+    server.script(Reply({"error": False, "report": {"bs_game_id_main": 8}}))
     with pytest.raises(errors.Malformed, match="R4: a row is of bs_game_id_main '8', where id 7 was asked for"):
         await make().fetch(Call.of(reports.GAME_SUMMARY, id=7))
 
@@ -354,10 +354,10 @@ async def test_c36_the_summary_of_another_game_is_malformed(server: Server, make
 async def test_c39_a_byte_order_mark_and_phps_empty_objects_are_read(server: Server, make: Make) -> None:
     winner = {"username": "ana", "amount": []}
     summary = {"bs_game_id_main": 7, "bs_game_prizes": [{"prize_name": "Line", "winners": [winner]}]}
-    server.script(Told(b"\xef\xbb\xbf" + json.dumps({"error": False, "report": summary}).encode()))
+    server.script(Reply(b"\xef\xbb\xbf" + json.dumps({"error": False, "report": summary}).encode()))
     (row,) = (await make().fetch(Call.of(reports.GAME_SUMMARY, id=7))).rows
     assert row.bs_game_prizes[0].winners[0].amount is None
-    server.script(Told({"error": False, "report": {"game_id": 7, "progressive_jackpot": []}}))
+    server.script(Reply({"error": False, "report": {"game_id": 7, "progressive_jackpot": []}}))
     (row,) = (await make().fetch(Call.of(reports.GAME_DETAIL, id=7))).rows
     assert row.progressive_jackpot is None
 
@@ -373,8 +373,8 @@ async def test_an_unset_system_says_which_setting_is_missing() -> None:
 async def test_big_answers_are_read_whole(server: Server, make: Make) -> None:
     rows = [{"id": number, "name": "x" * 100} for number in range(1, 20_001)]
 
-    def reply(asked: Asked) -> Told:
-        return Told({"error": False, "report": rows}, zipped=True)
+    def reply(received: ReceivedRequest) -> Reply:
+        return Reply({"error": False, "report": rows}, zipped=True)
 
     server.reply = reply
     answer = await make().fetch(GROUPS)

@@ -202,8 +202,8 @@ def test_a_journal_that_cannot_be_used_is_logged_once_until_it_can(tmp_path: Pat
             journal.flush()
             assert journal.noted("anything") is None
             path.unlink()
-    told = [(line["event"], line.get("lost")) for line in logs]
-    assert told == [("journal.unwritable", None), ("journal.unreadable", None), ("journal.writable", 3)] * 2
+    events = [(line["event"], line.get("lost")) for line in logs]
+    assert events == [("journal.unwritable", None), ("journal.unreadable", None), ("journal.writable", 3)] * 2
 
 
 def test_the_file_is_for_this_user_alone(tmp_path: Path) -> None:

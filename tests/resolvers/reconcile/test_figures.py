@@ -60,7 +60,7 @@ def test_lists_without_keys_are_paired_as_they_fit() -> None:
 
     def found(ours: list[RoomGamePrize], others: list[RoomGamePrize]) -> list[tuple[str, str, list[str | None]]]:
         differences = match("games", "game 1", {"R2": ours, "R3": others}, PRIZES, "prize")
-        return [(one.key, one.column, [told.value for told in one.told]) for one in differences]
+        return [(one.key, one.column, [statement.value for statement in one.statements]) for one in differences]
 
     one, two, three = prize(1, "One line", "1.00"), prize(2, "Two lines", "2.0"), prize(3, "Fullhouse", "3.00", 70)
     assert found([one, two, three], [three, prize(2, "Two lines", "2.00"), one]) == []

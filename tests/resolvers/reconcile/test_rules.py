@@ -28,7 +28,7 @@ HOUR = 3_600_000_000
 
 
 def shown(differences: list[Difference]) -> list[tuple[str, str, str]]:
-    return [(one.key, one.column, " | ".join(map(str, one.told))) for one in differences]
+    return [(one.key, one.column, " | ".join(map(str, one.statements))) for one in differences]
 
 
 # R10

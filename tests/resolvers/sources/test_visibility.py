@@ -132,41 +132,41 @@ OPAQUE: dict[str, tuple[str, ...]] = {
 }
 
 
-Told = set[tuple[tuple[str, ...], str]]
+Words = set[tuple[tuple[str, ...], str]]
 
 
-def words(answer: Any) -> Told:
+def words(answer: Any) -> Words:
     """Every value of an answer, and every word of its texts, each after the kinds that it may be of."""
-    told: Told = set()
-    _words(answer, "", "", told)
-    return told
+    shown: Words = set()
+    _words(answer, "", "", shown)
+    return shown
 
 
-def _words(answer: Any, kind: str, name: str, told: Told) -> None:
+def _words(answer: Any, kind: str, name: str, shown: Words) -> None:
     if isinstance(answer, dict):
         kind = answer.get("__typename", kind)
         for key, value in answer.items():
             field = key if key.startswith("__") else key.rpartition("__")[2]
-            _words(value, kind, field if name != "parameters" else name, told)
+            _words(value, kind, field if name != "parameters" else name, shown)
     elif isinstance(answer, list):
         for value in answer:
-            _words(value, kind, name, told)
+            _words(value, kind, name, shown)
     elif isinstance(answer, str):
         if name in ("nodeId", "cursor", "startCursor", "endCursor"):
             of, *parts = json.loads(base64.urlsafe_b64decode(answer + "=" * (-len(answer) % 4)))
-            told.update((OPAQUE.get(of, KINDS), str(part).lstrip("-")) for part in parts)
+            shown.update((OPAQUE.get(of, KINDS), str(part).lstrip("-")) for part in parts)
         else:
             kinds = FIELDS.get((kind, name), KINDS)
-            told.add((kinds, answer))
-            told.update((kinds, word) for word in re.findall(r"[\w.-]+", answer))
+            shown.add((kinds, answer))
+            shown.update((kinds, word) for word in re.findall(r"[\w.-]+", answer))
     elif isinstance(answer, int) and name == "parameters":
         # Elsewhere a number is a count, a price or a place, which may look like somebody's id.
-        told.add((KINDS, str(answer)))
+        shown.add((KINDS, str(answer)))
 
 
-def among(told: Told, values: set[tuple[str, str]]) -> set[tuple[str, str]]:
+def among(shown: Words, values: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Which of these values were told."""
-    return {(kind, value) for kinds, value in told for kind in kinds if (kind, value) in values}
+    return {(kind, value) for kinds, value in shown for kind in kinds if (kind, value) in values}
 
 
 def ids_of_games(answer: Any) -> set[str]:
@@ -249,8 +249,8 @@ async def walk(sandbox: Sandbox) -> AsyncIterator[Walk]:
 
 async def test_no_value_of_another_group_comes_out(walk: Walk) -> None:
     assert all("data" in answer for answer in walk.answers)
-    assert walk.everything.asked == walk.everything.fields(), "the walk asks for every field of the schema"
-    told_all: Told = set().union(*map(words, walk.answers))
+    assert walk.everything.requested == walk.everything.fields(), "the walk asks for every field of the schema"
+    told_all: Words = set().union(*map(words, walk.answers))
     for group in (382, 383):
         others, own = walk.owned.of_others(group), walk.owned.of(group)
         assert {kind for kind, _ in among(told_all, others)} == set(KINDS), "the walk finds what is to be hidden"
@@ -258,9 +258,9 @@ async def test_no_value_of_another_group_comes_out(walk: Walk) -> None:
         # A plan of what this caller has not asked yet repeats whatever id it is asked for: plans come last.
         plans = [(query, variables, True) for query, variables in dict(walk.queries).items()]
         for query, variables, explain in [*((*each, False) for each in walk.queries), *plans]:
-            told = words(await walk.audience.ask(query, of_groups(group), explain, **variables))
-            assert among(told, others) == set(), f"in the answer to {query[:80]} {variables}"
-            seen |= among(told, own)
+            shown = words(await walk.audience.ask(query, of_groups(group), explain, **variables))
+            assert among(shown, others) == set(), f"in the answer to {query[:80]} {variables}"
+            seen |= among(shown, own)
         assert {kind for kind, _ in seen} == set(KINDS), "a caller sees what is its own"
 
 
@@ -328,8 +328,8 @@ async def codes(session: Session, agent: str = "") -> list[str]:
 async def test_a_code_in_other_letters_is_whose_game_history_says() -> None:
     upstream = Simulated({"": ["ana", "BOB", "Cleo", "dan"]})
     assert await codes(session(upstream, 10)) == ["ana", "BOB"]
-    asked = [dict(call.params).get("user_code") for call in upstream.calls if call.report is reports.GAME_LOGS]
-    assert asked == [None, "bob"]
+    sent = [dict(call.params).get("user_code") for call in upstream.calls if call.report is reports.GAME_LOGS]
+    assert sent == [None, "bob"]
     assert await codes(session(upstream, 20)) == ["Cleo"]
 
 
@@ -362,9 +362,9 @@ async def test_users_who_do_not_tell_their_group_are_whose_group_was_asked_for(o
 
 async def test_the_groups_below_one_are_there_only_if_they_are_listed() -> None:
     for groups, seen in (((10,), [10]), ((10, 11), [10, 11]), ((20,), [20])):
-        for asked in (None, 10):
-            if asked in (None, *groups):
-                found = await session(Simulated({}), *groups).all(reports.FINANCIAL_MOVEMENTS, TODAY, group_id=asked)
+        for group in (None, 10):
+            if group in (None, *groups):
+                found = await session(Simulated({}), *groups).all(reports.FINANCIAL_MOVEMENTS, TODAY, group_id=group)
                 assert [row.group_id for row in found] == seen, "a row that does not tell its group is nobody's"
                 assert {row.user_id for row in found} == ({None} if groups == (20,) else {1})
 
@@ -402,8 +402,8 @@ def _naming(row: Any, path: str = "") -> Iterator[str]:
 def _columns(owner: Any, row: Any, path: str = "") -> Iterator[str]:
     """The columns that an owner speaks of; each must exist."""
     names = {each.name: each.type for each in msgspec.structs.fields(row)}
-    for told in (owner.group, owner.user):
-        for name in told.columns if told else ():
+    for shown in (owner.group, owner.user):
+        for name in shown.columns if shown else ():
             assert name in names, f"{row.__name__} has no {name}"
             yield f"{path}{name}"
     for name, part in owner.parts.items():

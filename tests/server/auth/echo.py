@@ -57,7 +57,7 @@ class Issuer:
     """Issues tokens; its key set is served at `url`."""
 
     url: str = ""
-    asked: int = 0
+    requests: int = 0
     status: int = 200
     private: dict[str, tuple[str, Any]] = field(default_factory=dict)
     published: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -78,12 +78,12 @@ class Issuer:
     def token(self, id: str, **claims: Any) -> str:
         """A token signed by a key; a claim of None is left out."""
         algorithm, private = self.private[id]
-        told = {"iss": "https://issuer.example", "aud": "graph", "sub": "anna", "exp": time.time() + 60} | claims
-        told = {name: value for name, value in told.items() if value is not None}
-        return jwt.encode(told, private, algorithm, headers={"kid": id})
+        claims_sent = {"iss": "https://issuer.example", "aud": "graph", "sub": "anna", "exp": time.time() + 60} | claims
+        claims_sent = {name: value for name, value in claims_sent.items() if value is not None}
+        return jwt.encode(claims_sent, private, algorithm, headers={"kid": id})
 
     async def keys(self, request: Request) -> Response:
-        self.asked += 1
+        self.requests += 1
         return JSONResponse({"keys": list(self.published.values())}, self.status)
 
 

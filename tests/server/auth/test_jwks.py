@@ -47,7 +47,7 @@ async def test_one_request_for_all_who_wait(issuer: Issuer) -> None:
     keys = KeySet(issuer.url)
     found = await asyncio.gather(*(keys.key("first") for _ in range(50)))
     assert [key and key["kid"] for key in found] == ["first"] * 50
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_who_gives_up_leaves_the_others(issuer: Issuer) -> None:
@@ -56,7 +56,7 @@ async def test_who_gives_up_leaves_the_others(issuer: Issuer) -> None:
     await asyncio.sleep(0)
     waits[0].cancel()
     assert [key and key["kid"] for key in await asyncio.gather(*waits[1:])] == ["first"] * 2
-    assert issuer.asked == 1
+    assert issuer.requests == 1
 
 
 async def test_rotation(issuer: Issuer, clock: Clock) -> None:
@@ -64,20 +64,20 @@ async def test_rotation(issuer: Issuer, clock: Clock) -> None:
     assert await keys.key("first")
     issuer.add("second")
     assert await keys.key("second") is None  # asked a moment ago
-    assert issuer.asked == 1
+    assert issuer.requests == 1
     clock.ahead += 11
     assert (await keys.key("second") or {})["kid"] == "second"
-    assert issuer.asked == 2
+    assert issuer.requests == 2
     # Whoever makes up ids causes one request in a while.
     for number in range(20):
         assert await keys.key(f"made up {number}") is None
-    assert issuer.asked == 2
+    assert issuer.requests == 2
     # A key that is taken back ends when the set is read again: known keys wait for nothing meanwhile.
     del issuer.published["first"]
     clock.ahead += 400
     assert await keys.key("first")
     await settled(keys)
-    assert issuer.asked == 3
+    assert issuer.requests == 3
     assert await keys.key("first") is None
 
 
@@ -88,11 +88,11 @@ async def test_an_address_that_is_down(issuer: Issuer, clock: Clock) -> None:
     clock.ahead += 3000
     assert await keys.key("first")
     await settled(keys)
-    assert issuer.asked == 2
+    assert issuer.requests == 2
     clock.ahead += 700
     with pytest.raises(NoKeys):
         await keys.key("first")
-    assert issuer.asked == 3
+    assert issuer.requests == 3
     issuer.status = 200
     clock.ahead += 11
     assert await keys.key("first")
@@ -102,7 +102,7 @@ async def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
     redirect = Route("/keys", lambda request: RedirectResponse(issuer.url))
     with serving(Starlette(routes=[redirect])) as address, pytest.raises(NoKeys):
         await KeySet(f"{address}/keys").key("first")
-    assert issuer.asked == 0
+    assert issuer.requests == 0
 
 
 async def test_an_address_that_never_answered() -> None:

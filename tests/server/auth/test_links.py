@@ -137,10 +137,10 @@ def test_over_http(file: KeyFile, client: httpx.Client) -> None:
     key = {"X-Api-Key": text}
     made = client.post("/tables/A.csv/link?group=382&name=caf%C3%A9&_lifetime=2h", headers=key)
     assert made.status_code == 200
-    told = made.json()
-    left = datetime.fromisoformat(told["expires"]).timestamp() - time.time()
+    body = made.json()
+    left = datetime.fromisoformat(body["expires"]).timestamp() - time.time()
     assert 7190 < left <= 7200
-    answer = client.get(told["link"])
+    answer = client.get(body["link"])
     assert answer.json() == {
         "name": "bi",
         "asker": "bi",
@@ -148,16 +148,16 @@ def test_over_http(file: KeyFile, client: httpx.Client) -> None:
         "permissions": ["tables"],
         "query": "group=382&name=caf%C3%A9",
     }
-    assert client.head(told["link"]).status_code == 200
-    query = told["link"].partition("?")[2]
+    assert client.head(body["link"]).status_code == 200
+    query = body["link"].partition("?")[2]
     for path in ("/tables/B.csv", "/graphql", "/odata/A.csv", "/tables/A.csv/link"):
         refused = client.get(f"{path}?{query}")
         assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (401, "UNAUTHENTICATED")
-    assert client.post(told["link"]).status_code == 401
-    assert client.get(told["link"].replace("382", "383")).status_code == 401
-    assert client.get(told["link"]).status_code == 200
+    assert client.post(body["link"]).status_code == 401
+    assert client.get(body["link"].replace("382", "383")).status_code == 401
+    assert client.get(body["link"]).status_code == 200
     file.revoke("bi")
-    refused = client.get(told["link"])
+    refused = client.get(body["link"])
     assert (refused.status_code, refused.json()["errors"][0]["message"]) == (
         401,
         "The link lets nobody in: the key it was made for is revoked or expired.",

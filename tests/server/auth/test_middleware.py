@@ -56,20 +56,20 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 def test_every_way_to_send_a_key(file: KeyFile, client: httpx.Client) -> None:
     _, key = file.create(ANNA)
-    told = {"name": "anna", "asker": "anna", "groups": [382], "permissions": ["explore"], "query": ""}
-    assert client.get("/graphql", headers={"Authorization": f"Bearer {key}"}).json() == told
-    assert client.get("/graphql", headers={"X-Api-Key": key}).json() == told
-    assert client.get("/graphql", auth=("anybody", key)).json() == told
-    assert client.get("/graphql", auth=("", key)).json() == told
+    expected = {"name": "anna", "asker": "anna", "groups": [382], "permissions": ["explore"], "query": ""}
+    assert client.get("/graphql", headers={"Authorization": f"Bearer {key}"}).json() == expected
+    assert client.get("/graphql", headers={"X-Api-Key": key}).json() == expected
+    assert client.get("/graphql", auth=("anybody", key)).json() == expected
+    assert client.get("/graphql", auth=("", key)).json() == expected
     file.revoke("anna")
     assert code(client.get("/graphql", headers={"X-Api-Key": key})) == (401, "UNAUTHENTICATED")
 
 
 def test_a_token(issuer: Issuer, client: httpx.Client) -> None:
     token = issuer.token("first", groups="*", powers=["tables"])
-    told = {"name": "jwt:anna", "asker": "jwt:anna", "groups": None, "permissions": ["tables"], "query": ""}
-    assert client.get("/tables/A.csv", headers={"Authorization": f"Bearer {token}"}).json() == told
-    assert client.get("/odata/A", auth=("x", token)).json() == told
+    expected = {"name": "jwt:anna", "asker": "jwt:anna", "groups": None, "permissions": ["tables"], "query": ""}
+    assert client.get("/tables/A.csv", headers={"Authorization": f"Bearer {token}"}).json() == expected
+    assert client.get("/odata/A", auth=("x", token)).json() == expected
     silent = issuer.token("first", powers="tables")
     assert client.get("/tables/A.csv", headers={"Authorization": f"Bearer {silent}"}).json()["groups"] == []
     assert code(client.get("/graphql", headers={"Authorization": f"Bearer {token}"})) == (403, "FORBIDDEN")
@@ -128,8 +128,8 @@ def test_permissions(file: KeyFile, client: httpx.Client, permissions: str, open
 
 def test_health_is_for_all(file: KeyFile, client: httpx.Client) -> None:
     for headers in ({}, {"X-Api-Key": "wrong"}, {"Authorization": "nonsense"}):
-        told = client.get("/healthz", headers=headers).json()
-        assert (told["name"], told["groups"], told["permissions"]) == ("nobody", [], [])
+        expected = client.get("/healthz", headers=headers).json()
+        assert (expected["name"], expected["groups"], expected["permissions"]) == ("nobody", [], [])
     _, key = file.create(Caller("root", None, frozenset({"admin"})))
     assert client.get("/readyz", headers={"X-Api-Key": key}).json()["permissions"] == ["admin"]
 

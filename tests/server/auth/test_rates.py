@@ -59,12 +59,12 @@ def test_no_more_calls_are_sent_than_the_vendor_allows(vendor: Sandbox, tmp_path
         vendor.reset()
         for _ in range(2):
             assert "errors" not in ask(address, "{ groups { totalCount } }")
-        told = ask(address, "{ groups { totalCount } }", trace="1")
-        (error,) = told["errors"]
+        answer = ask(address, "{ groups { totalCount } }", trace="1")
+        (error,) = answer["errors"]
         assert error["extensions"]["code"] == "OVERLOADED"
         assert "2 calls a minute" in error["message"]
         assert "try again in" in error["message"]
-        (step,) = told["extensions"]["trace"]
+        (step,) = answer["extensions"]["trace"]
         assert (step["error"], step["requests"]) == ("OVERLOADED", 0)
         # Each system has a limit of its own.
         assert "errors" not in ask(address, "{ gameLogs(during: { frame: TODAY }, first: 1) { totalCount } }")
@@ -88,9 +88,9 @@ def test_where_a_minute_is_nearly_used_up_the_way_with_fewer_calls_is_cheaper(
         plan = ask(address, query, explain="1")["extensions"]["explain"]
         assert plan["calls"] == len(calls)
         vendor.reset()
-        told = ask(address, query, trace="1")
-    assert "errors" not in told
-    trace = told["extensions"]["trace"]
+        answer = ask(address, query, trace="1")
+    assert "errors" not in answer
+    trace = answer["extensions"]["trace"]
     assert [step["report"] for step in trace] == calls
     assert len(vendor.calls()) == len(calls)
     (rejected,) = trace[-1]["rejected"]

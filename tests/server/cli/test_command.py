@@ -36,7 +36,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @dataclass
-class House:
+class Workspace:
     """A folder to run in, and the settings that hold there."""
 
     folder: Path
@@ -60,9 +60,9 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def workspace(tmp_path: Path) -> Workspace:
     environment = {name: value for name, value in os.environ.items() if name not in NAMES}
-    return House(tmp_path, environment | {"ERROR_JOURNAL": str(tmp_path / "errors.sqlite"), "COLUMNS": "200"})
+    return Workspace(tmp_path, environment | {"ERROR_JOURNAL": str(tmp_path / "errors.sqlite"), "COLUMNS": "200"})
 
 
 def both(sandbox: Sandbox) -> dict[str, Any]:
@@ -92,12 +92,13 @@ class Served:
 
 
 @contextmanager
-def serving(house: House, **settings: str) -> Iterator[Served]:
-    log = house.folder / "serve.log"
+def serving(workspace: Workspace, **settings: str) -> Iterator[Served]:
+    log = workspace.folder / "serve.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [COMMAND, "serve", "--port", "0"],
-            cwd=house.folder, env=house.environment | settings, stdout=subprocess.PIPE, stderr=stderr, text=True,
+            cwd=workspace.folder, env=workspace.environment | settings, stdout=subprocess.PIPE,
+            stderr=stderr, text=True,
         )  # fmt: skip
     try:
         assert process.stdout is not None
@@ -139,17 +140,17 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_help_is_for_people(house: House) -> None:
-    assert "Exit codes" in house.run("--help").stdout
+def test_help_is_for_people(workspace: Workspace) -> None:
+    assert "Exit codes" in workspace.run("--help").stdout
     for command in COMMANDS:
-        assert "Exit code" in house.run(command, "--help").stdout
-    assert "--users" in house.run("sandbox", "--help").stdout
-    house.run("serve", "--no-such-option", code=2)
-    house.run("no-such-command", code=2)
+        assert "Exit code" in workspace.run(command, "--help").stdout
+    assert "--users" in workspace.run("sandbox", "--help").stdout
+    workspace.run("serve", "--no-such-option", code=2)
+    workspace.run("no-such-command", code=2)
 
 
-def test_serve_with_the_sandbox_and_a_gentle_end(house: House) -> None:
-    with serving(house) as served:
+def test_serve_with_the_sandbox_and_a_gentle_end(workspace: Workspace) -> None:
+    with serving(workspace) as served:
         assert [line for line in served.lines if "sandbox" in line] == served.lines[:1]
         (sandbox,) = children(served.process.pid)
         assert httpx.get(f"{served.address}/healthz", trust_env=False).json() == {"alive": True}
@@ -165,8 +166,8 @@ def test_serve_with_the_sandbox_and_a_gentle_end(house: House) -> None:
     assert "Traceback" not in served.log.read_text()
 
 
-def test_ctrl_c_is_a_gentle_end_as_well(house: House) -> None:
-    with serving(house) as served:
+def test_ctrl_c_is_a_gentle_end_as_well(workspace: Workspace) -> None:
+    with serving(workspace) as served:
         (sandbox,) = children(served.process.pid)
         served.process.send_signal(signal.SIGINT)
         assert served.process.wait(15) == 0
@@ -174,15 +175,15 @@ def test_ctrl_c_is_a_gentle_end_as_well(house: House) -> None:
     assert "Traceback" not in served.log.read_text()
 
 
-def test_no_sandbox_is_left_behind_by_a_killed_server(house: House) -> None:
-    with serving(house) as served:
+def test_no_sandbox_is_left_behind_by_a_killed_server(workspace: Workspace) -> None:
+    with serving(workspace) as served:
         (sandbox,) = children(served.process.pid)
         served.process.kill()
         assert gone(sandbox)
 
 
-def test_a_sandbox_that_dies_is_told_of(house: House) -> None:
-    with serving(house) as served:
+def test_a_sandbox_that_dies_is_told_of(workspace: Workspace) -> None:
+    with serving(workspace) as served:
         (sandbox,) = children(served.process.pid)
         os.kill(sandbox, signal.SIGKILL)
         assert gone(sandbox)
@@ -194,34 +195,34 @@ def test_a_sandbox_that_dies_is_told_of(house: House) -> None:
     assert "the sandbox has ended (exit code -9)" in served.log.read_text()
 
 
-def test_a_port_in_use_is_one_clear_line(house: House) -> None:
+def test_a_port_in_use_is_one_clear_line(workspace: Workspace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"port {port} is in use" in house.line("serve", "--port", port, code=1)
+        assert f"port {port} is in use" in workspace.line("serve", "--port", port, code=1)
 
 
-def test_a_wrong_setting_is_one_clear_line(house: House) -> None:
+def test_a_wrong_setting_is_one_clear_line(workspace: Workspace) -> None:
     for command in ("serve", "check", "errors"):
-        assert "GAMEHUB_TIMEZONE is 'Mars'" in house.line(command, code=2, GAMEHUB_TIMEZONE="Mars")
-    (house.folder / ".env").write_text("GAMEHUB_URL=https://example.com\n")
-    assert "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set" in house.line("serve", code=2)
+        assert "GAMEHUB_TIMEZONE is 'Mars'" in workspace.line(command, code=2, GAMEHUB_TIMEZONE="Mars")
+    (workspace.folder / ".env").write_text("GAMEHUB_URL=https://example.com\n")
+    assert "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set" in workspace.line("serve", code=2)
 
 
-def test_no_command_sends_a_token_without_encryption(house: House) -> None:
+def test_no_command_sends_a_token_without_encryption(workspace: Workspace) -> None:
     remote = {"GAMEHUB_URL": "http://bingo.invalid/api", "GAMEHUB_TOKEN": "s3cret"}
     for command in ("serve", "check"):
-        told = house.line(command, code=2, **remote)
-        assert "GAMEHUB_URL begins with http://" in told
-        assert "ALLOW_PLAIN_HTTP=yes" in told
-        assert "s3cret" not in told
+        output = workspace.line(command, code=2, **remote)
+        assert "GAMEHUB_URL begins with http://" in output
+        assert "ALLOW_PLAIN_HTTP=yes" in output
+        assert "s3cret" not in output
     # Allowed, it is called.
-    told = house.run("check", **remote, ALLOW_PLAIN_HTTP="yes", code=1).stdout
-    assert "Nobody answered" in told
+    output = workspace.run("check", **remote, ALLOW_PLAIN_HTTP="yes", code=1).stdout
+    assert "Nobody answered" in output
 
 
-def test_one_system_alone(house: House, sandbox: Sandbox) -> None:
+def test_one_system_alone(workspace: Workspace, sandbox: Sandbox) -> None:
     settings = {name: value for name, value in both(sandbox).items() if name.startswith("GAMEHUB")}
-    with serving(house, **settings) as served:
+    with serving(workspace, **settings) as served:
         assert "sandbox" not in "".join(served.lines)
         assert children(served.process.pid) == []
         user = served.ask("{ users { nodes { id } } }")["data"]["users"]["nodes"][0]["id"]
@@ -236,13 +237,13 @@ def test_one_system_alone(house: House, sandbox: Sandbox) -> None:
     assert "GAMELOG_URL" in ready.json()["notes"][0]
 
 
-def test_a_new_token_needs_no_restart(house: House, sandbox: Sandbox) -> None:
-    token = house.folder / "token"
+def test_a_new_token_needs_no_restart(workspace: Workspace, sandbox: Sandbox) -> None:
+    token = workspace.folder / "token"
     token.write_text(sandbox.gamehub_token)
     settings = both(sandbox) | {"GAMEHUB_TOKEN": "", "GAMEHUB_TOKEN_FILE": str(token)}
     settings["CACHE_URL"] = "off"  # what was told before is not to stand in for what is refused now
     try:
-        with serving(house, **settings) as served:
+        with serving(workspace, **settings) as served:
             assert "errors" not in served.ask("{ groups { totalCount } }")
             sandbox.add_token("another-token")
             sandbox.revoke_token(sandbox.gamehub_token)
@@ -259,111 +260,115 @@ def test_a_new_token_needs_no_restart(house: House, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("")])
 def test_a_token_file_that_is_spoilt_before_the_first_call_keeps_its_token(
-    spoil: Callable[[Path], object], house: House, sandbox: Sandbox
+    spoil: Callable[[Path], object], workspace: Workspace, sandbox: Sandbox
 ) -> None:
-    token, agents = house.folder / "token", house.folder / "agent"
+    token, agents = workspace.folder / "token", workspace.folder / "agent"
     token.write_text(sandbox.gamehub_token)
     agents.write_text(sandbox.agent_token)
     settings = both(sandbox)
     del settings["GAMEHUB_TOKEN"], settings["GAMELOG_AGENT_TOKEN"]
     files = {"GAMEHUB_TOKEN_FILE": str(token), "GAMELOG_AGENT_TOKEN_FILE": str(agents)}
-    with serving(house, **settings, **files) as served:
+    with serving(workspace, **settings, **files) as served:
         spoil(token)
         spoil(agents)
         answer = served.ask("{ groups(first: 1) { nodes { id } } gameLogs(first: 1) { nodes { id } } }")
     assert "errors" not in answer
 
 
-def test_a_new_address_needs_no_restart(house: House, sandbox: Sandbox) -> None:
-    env = house.folder / ".env"
+def test_a_new_address_needs_no_restart(workspace: Workspace, sandbox: Sandbox) -> None:
+    env = workspace.folder / ".env"
     lines = {**both(sandbox), "GAMEHUB_URL": "http://127.0.0.1:9"}
     env.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-    with serving(house) as served:
+    with serving(workspace) as served:
         assert "errors" in served.ask("{ groups { totalCount } }")
         env.write_text("".join(f"{name}={value}\n" for name, value in both(sandbox).items()))
         assert "errors" not in served.ask("{ groups { totalCount } }")
 
 
-def test_query(house: House, sandbox: Sandbox) -> None:
+def test_query(workspace: Workspace, sandbox: Sandbox) -> None:
     settings = both(sandbox)
-    listed = house.run("query", **settings).stdout
+    listed = workspace.run("query", **settings).stdout
     assert "GroupWalk" in listed
-    answer = json.loads(house.run("query", "Groups", **settings).stdout)
+    answer = json.loads(workspace.run("query", "Groups", **settings).stdout)
     group = answer["data"]["groups"]["nodes"][-1]["id"]
-    ran = house.run("query", "Users", "--var", f"group={group}", **settings)
+    ran = workspace.run("query", "Users", "--var", f"group={group}", **settings)
     assert ran.stderr == ""
     assert json.loads(ran.stdout)["data"]
-    ran = house.run(
+    ran = workspace.run(
         "query", "GroupTransactions", "--var", f"group={group}", "--var", "during.frame=YESTERDAY", **settings
     )  # fmt: skip
     assert json.loads(ran.stdout)["data"]
-    assert "example" in house.run("query", "Users", **settings).stderr
+    assert "example" in workspace.run("query", "Users", **settings).stderr
 
-    file = house.folder / "mine.graphql"
+    file = workspace.folder / "mine.graphql"
     file.write_text("query A { groups { totalCount } } query B($id: ID!) { group(id: $id) { id } }")
-    ran = house.run("query", "mine.graphql", "--operation", "B", "--var", f"id={group}", **settings)
+    ran = workspace.run("query", "mine.graphql", "--operation", "B", "--var", f"id={group}", **settings)
     assert json.loads(ran.stdout) == {"data": {"group": {"id": group}}}
 
 
-def test_query_tells_failures_apart(house: House, sandbox: Sandbox) -> None:
+def test_query_tells_failures_apart(workspace: Workspace, sandbox: Sandbox) -> None:
     settings = both(sandbox)
-    assert "did you mean GroupWalk?" in house.line("query", "GroupWalks", code=2, **settings)
-    assert "no variable 'grupo'; it has: group" in house.line("query", "Users", "--var", "grupo=1", code=2, **settings)
-    file = house.folder / "mine.graphql"
+    assert "did you mean GroupWalk?" in workspace.line("query", "GroupWalks", code=2, **settings)
+    assert "no variable 'grupo'; it has: group" in workspace.line(
+        "query", "Users", "--var", "grupo=1", code=2, **settings
+    )
+    file = workspace.folder / "mine.graphql"
     file.write_text("query ($id: ID!) { group(id: $id) { id } }")
-    assert "the operation needs id" in house.line("query", str(file), code=2, **settings)
-    ran = house.run("query", str(file), "--var", "id=none", code=1, **settings)
+    assert "the operation needs id" in workspace.line("query", str(file), code=2, **settings)
+    ran = workspace.run("query", str(file), "--var", "id=none", code=1, **settings)
     assert json.loads(ran.stdout)["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
     file.write_text("{ none }")
-    ran = house.run("query", str(file), code=1, **settings)
+    ran = workspace.run("query", str(file), code=1, **settings)
     assert json.loads(ran.stdout)["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
-def test_query_starts_the_sandbox_when_nothing_is_set(house: House) -> None:
-    ran = house.run("query", "Groups")
+def test_query_starts_the_sandbox_when_nothing_is_set(workspace: Workspace) -> None:
+    ran = workspace.run("query", "Groups")
     assert "sandbox" in ran.stderr
     assert json.loads(ran.stdout)["data"]["groups"]["nodes"]
 
 
-def test_schema(house: House) -> None:
-    printed = house.run("schema").stdout
+def test_schema(workspace: Workspace) -> None:
+    printed = workspace.run("schema").stdout
     assert printed == (Path(__file__).parents[3] / "schema/schema.graphql").read_text("utf-8")
 
 
-def test_check(house: House, sandbox: Sandbox) -> None:
+def test_check(workspace: Workspace, sandbox: Sandbox) -> None:
     settings = both(sandbox)
-    lines = house.run("check", **settings).stdout.splitlines()
+    lines = workspace.run("check", **settings).stdout.splitlines()
     assert [re.sub(r"\d+", "N", line) for line in lines] == [
         "GameHub: answers (N ms)",
         "Game History: answers (N ms)",
     ]
-    text = house.run("check", **settings | {"GAMEHUB_TOKEN": "wrong", "GAMELOG_AGENT_TOKEN": "wrong"}, code=1).stdout
+    text = workspace.run(
+        "check", **settings | {"GAMEHUB_TOKEN": "wrong", "GAMELOG_AGENT_TOKEN": "wrong"}, code=1
+    ).stdout
     assert text.count("The token was refused") == 2
     assert "wrong" not in text
-    text = house.run("check", **settings | {"GAMEHUB_URL": "http://127.0.0.1:9"}, code=1).stdout
+    text = workspace.run("check", **settings | {"GAMEHUB_URL": "http://127.0.0.1:9"}, code=1).stdout
     assert text.count("Nobody answered") == 1
     del settings["GAMELOG_URL"], settings["GAMELOG_AGENT_CODE"], settings["GAMELOG_AGENT_TOKEN"]
-    text = house.run("check", **settings, code=1).stdout
+    text = workspace.run("check", **settings, code=1).stdout
     assert "Game History: Game History is not configured: set GAMELOG_URL" in text
 
 
 @pytest.mark.parametrize(
     ("command", "password"), [("check", "hunter2Base64/abc="), ("check", "P@ss/word"), ("serve", "hunter2Base64/abc=")]
 )
-def test_no_password_of_a_redis_is_shown(command: str, password: str, house: House) -> None:
+def test_no_password_of_a_redis_is_shown(command: str, password: str, workspace: Workspace) -> None:
     address = f"redis://:{password}@localhost:6379/0"
-    line = house.line(command, CACHE_URL=address, code=2)
+    line = workspace.line(command, CACHE_URL=address, code=2)
     assert line.startswith("gamehub-graph: CACHE_URL holds a")
     assert "%2F" in line
     assert password not in line
     assert "hunter2" not in line
 
 
-def test_check_asks_redis_and_the_token_issuer(house: House, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_check_asks_redis_and_the_token_issuer(workspace: Workspace, sandbox: Sandbox, tmp_path: Path) -> None:
     settings = both(sandbox)
     with RedisServer(tmp_path) as redis, issuing() as issuer:
         tokens: dict[str, Any] = {"JWT_JWKS_URL": issuer.url, "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}
-        lines = house.run("check", **settings, **tokens, CACHE_URL=redis.url).stdout.splitlines()
+        lines = workspace.run("check", **settings, **tokens, CACHE_URL=redis.url).stdout.splitlines()
         assert [re.sub(r"\d+", "N", line) for line in lines[2:]] == [
             "Redis: answers (N ms)",
             "Token issuer: answers (N ms)",
@@ -373,60 +378,60 @@ def test_check_asks_redis_and_the_token_issuer(house: House, sandbox: Sandbox, t
         port = redis.url.partition("127.0.0.1:")[2]
         file = tmp_path / "address"
         file.write_text(f"redis://:hunter2%2Fabc@127.0.0.1:{port}")
-        assert "Redis: answers" in house.run("check", **settings, CACHE_URL_FILE=str(file)).stdout
+        assert "Redis: answers" in workspace.run("check", **settings, CACHE_URL_FILE=str(file)).stdout
         file.write_text(f"redis://:another@127.0.0.1:{port}")
-        told = house.run("check", **settings, CACHE_URL_FILE=str(file), code=1)
-        assert "Redis: Redis does not answer: " in told.stdout
-        assert "another" not in told.stdout + told.stderr
-    told = house.run("check", **settings, **tokens, CACHE_URL=redis.url, code=1)
-    redis_line, issuer_line = told.stdout.splitlines()[2:]
+        output = workspace.run("check", **settings, CACHE_URL_FILE=str(file), code=1)
+        assert "Redis: Redis does not answer: " in output.stdout
+        assert "another" not in output.stdout + output.stderr
+    output = workspace.run("check", **settings, **tokens, CACHE_URL=redis.url, code=1)
+    redis_line, issuer_line = output.stdout.splitlines()[2:]
     assert redis_line.startswith("Redis: Redis does not answer: ")
     assert "Look at CACHE_URL" in redis_line
     assert issuer_line.startswith("Token issuer: ")
     assert "Look at JWT_JWKS_URL" in issuer_line
 
 
-def test_check_asks_every_agent(house: House, sandbox: Sandbox) -> None:
-    agents = house.folder / "agents.json"
+def test_check_asks_every_agent(workspace: Workspace, sandbox: Sandbox) -> None:
+    agents = workspace.folder / "agents.json"
     agents.write_text(json.dumps({"382": {"agent_code": "nobody", "agent_token": "none"}}))
-    lines = house.run("check", **both(sandbox), GAMELOG_AGENTS_FILE=str(agents), code=1).stdout.splitlines()
+    lines = workspace.run("check", **both(sandbox), GAMELOG_AGENTS_FILE=str(agents), code=1).stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == ["GameHub", "Game History", "Game History, agent nobody"]
     assert "answers" in lines[1]
     assert "answers" not in lines[2]
 
 
-def test_errors(house: House, sandbox: Sandbox) -> None:
-    assert house.run("errors").stdout == "No failed calls.\n"
+def test_errors(workspace: Workspace, sandbox: Sandbox) -> None:
+    assert workspace.run("errors").stdout == "No failed calls.\n"
     settings = both(sandbox) | {"GAMEHUB_TOKEN": "a-wrong-token"}
-    house.run("query", "Groups", **settings, code=1)
-    listed = house.run("errors").stdout
+    workspace.run("query", "Groups", **settings, code=1)
+    listed = workspace.run("errors").stdout
     assert "UPSTREAM_UNAUTHENTICATED" in listed
-    assert "UPSTREAM_UNAUTHENTICATED" in house.run("errors", "--since", "1h").stdout
-    assert house.run("errors", "--since", "2999-01-01").stdout == "No failed calls since then.\n"
-    assert "is no time" in house.line("errors", "--since", "soon", code=2)
+    assert "UPSTREAM_UNAUTHENTICATED" in workspace.run("errors", "--since", "1h").stdout
+    assert workspace.run("errors", "--since", "2999-01-01").stdout == "No failed calls since then.\n"
+    assert "is no time" in workspace.line("errors", "--since", "soon", code=2)
 
-    table, lines = house.folder / "errors.csv", house.folder / "errors.jsonl"
-    assert house.run("errors", "--export", str(table)).stdout.startswith("1 failed calls written to ")
-    house.run("errors", "--export", str(lines))
+    table, lines = workspace.folder / "errors.csv", workspace.folder / "errors.jsonl"
+    assert workspace.run("errors", "--export", str(table)).stdout.startswith("1 failed calls written to ")
+    workspace.run("errors", "--export", str(lines))
     with table.open(newline="") as file:
         (row,) = csv.DictReader(file)
     entry = json.loads(lines.read_text())
     assert row["code"] == entry["code"] == "UPSTREAM_UNAUTHENTICATED"
     assert row["report"] == entry["report"] == "R8"
     assert "a-wrong-token" not in listed + table.read_text() + lines.read_text()
-    assert "cannot be written" in house.line("errors", "--export", "/no/such/folder/x.csv", code=1)
+    assert "cannot be written" in workspace.line("errors", "--export", "/no/such/folder/x.csv", code=1)
 
 
-def test_the_sandbox_command_is_the_sandbox(house: House) -> None:
+def test_the_sandbox_command_is_the_sandbox(workspace: Workspace) -> None:
     options = ["--port", "0", "--announce", "--stop-with-stdin", "--users", "5", "--days", "1"]
-    ran = house.run("sandbox", *options, "--database", str(house.folder / "world.sqlite"))
+    ran = workspace.run("sandbox", *options, "--database", str(workspace.folder / "world.sqlite"))
     assert set(json.loads(ran.stdout)) >= {"gamehub_url", "gamelog_url"}
 
 
 @pytest.mark.alone
-def test_it_starts_fast(house: House) -> None:
+def test_it_starts_fast(workspace: Workspace) -> None:
     began = time.monotonic()
-    house.run("--help")
+    workspace.run("--help")
     assert time.monotonic() - began < 3
 
 

@@ -55,5 +55,5 @@ def test_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:
     with path.open(newline="") as file:
         header, row = csv.reader(file)
     assert tuple(header) == COLUMNS
-    told = dict(zip(header, row, strict=True))
-    assert (told["message"], told["payload"], told["params"]) == ("'=1+1", "'@cmd", '{"id": 1}')
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["message"], cells["payload"], cells["params"]) == ("'=1+1", "'@cmd", '{"id": 1}')

@@ -30,7 +30,7 @@ GROUPS = {"query": "{ groups(first: 1) { nodes { id } } }"}
 
 
 @dataclass
-class House:
+class Workspace:
     """A folder to run in, and the settings that hold there."""
 
     folder: Path
@@ -82,8 +82,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, sandbox: Sandbox) -> House:
-    return House(
+def workspace(tmp_path: Path, sandbox: Sandbox) -> Workspace:
+    return Workspace(
         tmp_path,
         {
             "GAMEHUB_URL": sandbox.gamehub_url,
@@ -95,10 +95,10 @@ def house(tmp_path: Path, sandbox: Sandbox) -> House:
     )
 
 
-def test_keys(house: House) -> None:
-    assert house.run("keys", "list") == "No keys."
-    first = house.run("keys", "create", "power-bi", "--groups", "383,382", "--permissions", "explore,tables")
-    second = house.run(
+def test_keys(workspace: Workspace) -> None:
+    assert workspace.run("keys", "list") == "No keys."
+    first = workspace.run("keys", "create", "power-bi", "--groups", "383,382", "--permissions", "explore,tables")
+    second = workspace.run(
         "keys",
         "create",
         "anna",
@@ -112,7 +112,7 @@ def test_keys(house: House) -> None:
         "5",
     )
     assert re.fullmatch(r"ghk_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", first)
-    head, one, two = house.run("keys", "list").splitlines()
+    head, one, two = workspace.run("keys", "list").splitlines()
     assert head.split() == [
         "id",
         "name",
@@ -128,18 +128,18 @@ def test_keys(house: House) -> None:
     assert one.split()[:6] == [first.split("_")[1], "power-bi", first[-4:], "382,383", "explore,tables", "-"]
     assert one.split()[-2:] == ["-", "lives"]
     assert two.split()[1:6] == ["anna", second[-4:], "all", "admin", "requests=5"]
-    assert house.run("keys", "revoke", "power-bi") == f"revoked: {first.split('_')[1]} of power-bi"
-    listed = house.run("keys", "list")
+    assert workspace.run("keys", "revoke", "power-bi") == f"revoked: {first.split('_')[1]} of power-bi"
+    listed = workspace.run("keys", "list")
     assert [line.split()[-1] for line in listed.splitlines()[1:]] == ["revoked", "lives"]
     assert first not in listed
 
 
-def test_the_old_name_of_permissions(house: House) -> None:
+def test_the_old_name_of_permissions(workspace: Workspace) -> None:
     arguments = ["keys", "create", "bi", "--groups", "382", "--powers", "tables"]
-    ran = CliRunner(env=dict.fromkeys(NAMES) | house.environment()).invoke(app, arguments)
+    ran = CliRunner(env=dict.fromkeys(NAMES) | workspace.environment()).invoke(app, arguments)
     assert ran.exit_code == 0
     assert "--powers is the old name of --permissions; use the new one" in ran.stderr
-    assert house.run("keys", "list").splitlines()[1].split()[4] == "tables"
+    assert workspace.run("keys", "list").splitlines()[1].split()[4] == "tables"
 
 
 @pytest.mark.parametrize(
@@ -155,32 +155,32 @@ def test_the_old_name_of_permissions(house: House) -> None:
     ],
 )
 def test_what_cannot_be_done(
-    house: House, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
 ) -> None:
-    monkeypatch.chdir(house.folder)
-    ran = CliRunner(env=dict.fromkeys(NAMES) | house.environment()).invoke(app, arguments)
+    monkeypatch.chdir(workspace.folder)
+    ran = CliRunner(env=dict.fromkeys(NAMES) | workspace.environment()).invoke(app, arguments)
     assert ran.exit_code == code
     assert (ran.stdout, ran.stderr.count("\n")) == ("", 1)
     assert ran.stderr.startswith("gamehub-graph: ")
     assert says in ran.stderr
 
 
-def test_groups_must_be_said(house: House) -> None:
+def test_groups_must_be_said(workspace: Workspace) -> None:
     """All groups are never the default."""
-    assert "--groups" in house.run("keys", "create", "a", code=2)
+    assert "--groups" in workspace.run("keys", "create", "a", code=2)
 
 
-def test_an_open_house_on_a_network_is_said_twice(house: House) -> None:
-    line = house.run("serve", "--host", "0.0.0.0", "--port", "0", code=2, AUTH="open")
+def test_an_open_house_on_a_network_is_said_twice(workspace: Workspace) -> None:
+    line = workspace.run("serve", "--host", "0.0.0.0", "--port", "0", code=2, AUTH="open")
     assert line.count("\n") == 0
     assert "AUTH=open on 0.0.0.0 would let everybody" in line
-    with house.served("--host", "0.0.0.0", "--allow-open", AUTH="open") as (origin, _):
+    with workspace.served("--host", "0.0.0.0", "--allow-open", AUTH="open") as (origin, _):
         assert httpx.post(f"{origin}/graphql", json=GROUPS, trust_env=False).status_code == 200
 
 
-def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox) -> None:
+def test_a_server_on_a_network_asks_who_is_there(workspace: Workspace, sandbox: Sandbox) -> None:
     with (
-        house.served("--host", "0.0.0.0", SIGNING_SECRET=SECRET, RATE_REQUESTS="50", LOG_LEVEL="debug") as (
+        workspace.served("--host", "0.0.0.0", SIGNING_SECRET=SECRET, RATE_REQUESTS="50", LOG_LEVEL="debug") as (
             origin,
             log,
         ),
@@ -188,15 +188,15 @@ def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox)
     ):
         assert client.post("/graphql", json=GROUPS).status_code == 401
         assert client.get("/healthz").json() == {"alive": True}
-        key = house.run("keys", "create", "bi", "--groups", "all", "--permissions", "explore,tables")
-        admin = house.run("keys", "create", "root", "--groups", "all", "--permissions", "admin")
+        key = workspace.run("keys", "create", "bi", "--groups", "all", "--permissions", "explore,tables")
+        admin = workspace.run("keys", "create", "root", "--groups", "all", "--permissions", "admin")
 
         # Upstreams that fail are told to the administrator, and to nobody else.
         sandbox.fault("reset")
         try:
-            told = client.get("/readyz", headers={"X-Api-Key": admin}).json()
-            assert told["ready"] is False
-            assert set(told["notReady"]) == {"GameHub", "Game History"}
+            state = client.get("/readyz", headers={"X-Api-Key": admin}).json()
+            assert state["ready"] is False
+            assert set(state["notReady"]) == {"GameHub", "Game History"}
             for headers in ({}, {"X-Api-Key": key}):
                 ready = client.get("/readyz", headers=headers)
                 assert (ready.status_code, ready.json()) == (503, {"ready": False})
@@ -210,12 +210,12 @@ def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox)
         assert (answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]) == ("50", "48")
         assert client.post("/graphql", json=GROUPS, headers={"X-Api-Key": admin}).status_code == 403
 
-        link = house.run("sign", "/tables/Groups.csv?first=1", "--key", "bi", SIGNING_SECRET=SECRET)
+        link = workspace.run("sign", "/tables/Groups.csv?first=1", "--key", "bi", SIGNING_SECRET=SECRET)
         assert client.get(link).status_code != 401
         assert client.get(link.replace("first=1", "first=2")).status_code == 401
         made = client.post("/tables/Groups.csv/link?first=1", headers={"X-Api-Key": key}).json()["link"]
         assert client.get(made).status_code != 401
-        house.run("keys", "revoke", "bi")
+        workspace.run("keys", "revoke", "bi")
         assert client.post("/graphql", json=GROUPS, headers={"X-Api-Key": key}).status_code == 401
         assert client.get(link).status_code == client.get(made).status_code == 401
 
@@ -226,7 +226,7 @@ def test_a_server_on_a_network_asks_who_is_there(house: House, sandbox: Sandbox)
         assert secret not in log.read_text()
 
 
-def test_a_token_and_its_upstream_calls(house: House, tmp_path: Path) -> None:
+def test_a_token_and_its_upstream_calls(workspace: Workspace, tmp_path: Path) -> None:
     with RedisServer(tmp_path) as redis, issuing() as issuer:
         settings = {
             "AUTH": "required",
@@ -239,7 +239,7 @@ def test_a_token_and_its_upstream_calls(house: House, tmp_path: Path) -> None:
             "CACHE_URL": redis.url,
             "CACHE_OPEN_SECONDS": "0",
         }
-        with house.served(**settings) as (origin, _):
+        with workspace.served(**settings) as (origin, _):
 
             def ask(token: str) -> tuple[int, str | None]:
                 headers = {"Authorization": f"Bearer {token}"}
@@ -253,12 +253,12 @@ def test_a_token_and_its_upstream_calls(house: House, tmp_path: Path) -> None:
             assert ask(issuer.token("first", groups="*", roles=["explore"], aud="another"))[0] == 401
 
 
-def test_a_heavy_caller_does_not_starve_the_rest(house: House, sandbox: Sandbox) -> None:
+def test_a_heavy_caller_does_not_starve_the_rest(workspace: Workspace, sandbox: Sandbox) -> None:
     """GameHub answers one call at a time, and slowly; twelve calls of one caller wait when the other asks."""
-    heavy = house.run("keys", "create", "heavy", "--groups", "all")
-    light = house.run("keys", "create", "light", "--groups", "all")
+    heavy = workspace.run("keys", "create", "heavy", "--groups", "all")
+    light = workspace.run("keys", "create", "light", "--groups", "all")
     settings = {"AUTH": "required", "GAMEHUB_CONCURRENCY": "1", "CACHE_URL": "off"}
-    with house.served(**settings) as (origin, _):
+    with workspace.served(**settings) as (origin, _):
 
         def ask(key: str, user: int) -> None:
             query = f'{{ user(id: "{user}") {{ transactions(first: 1) {{ totalCount }} }} }}'
@@ -284,19 +284,19 @@ def test_a_heavy_caller_does_not_starve_the_rest(house: House, sandbox: Sandbox)
             ask(light, users[12])
             for thread in threads:
                 thread.join()
-            asked = [
+            users_read = [
                 call["params"].get("user_id") for call in sandbox.calls() if call["report"] == "transaction_report"
             ]
         finally:
             sandbox.heal()
-    assert len(asked) == 13
-    assert asked.index(str(users[12])) < 8
+    assert len(users_read) == 13
+    assert users_read.index(str(users[12])) < 8
 
 
-async def test_the_page_in_a_browser(house: House) -> None:
+async def test_the_page_in_a_browser(workspace: Workspace) -> None:
     """The browser asks for a password by itself, and sends it with all that the page loads and asks."""
-    key = house.run("keys", "create", "anna", "--groups", "all", "--permissions", "explore")
-    with house.served(AUTH="required") as (origin, _):
+    key = workspace.run("keys", "create", "anna", "--groups", "all", "--permissions", "explore")
+    with workspace.served(AUTH="required") as (origin, _):
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
                 executable_path=require("chromium"), args=["--headless", "--no-sandbox", "--disable-gpu"]

@@ -36,14 +36,17 @@ def test_it_announces_itself_and_stops(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     deaths: list[int] = []
     with SandboxProcess("--users", "5", "--days", "1", "--database", str(tmp_path / "world.sqlite")) as process:
-        told = process.announcement()
+        announced = process.announcement()
         process.watch(deaths.append)
-        asked = {"api_token": told.gamehub_token, "report_type": "api_groups_report"}
-        assert httpx.get(told.gamehub_url.rstrip("/") + "/reports/", params=asked, trust_env=False).status_code == 200
-        assert told.gamehub_token not in repr(told)
-        settings = told.point(load())
+        parameters = {"api_token": announced.gamehub_token, "report_type": "api_groups_report"}
+        assert (
+            httpx.get(announced.gamehub_url.rstrip("/") + "/reports/", params=parameters, trust_env=False).status_code
+            == 200
+        )
+        assert announced.gamehub_token not in repr(announced)
+        settings = announced.point(load())
         assert not settings.uses_sandbox
-        assert (settings.gamelog_url, settings.gamelog_agent_code) == (told.gamelog_url, told.agent_code)
+        assert (settings.gamelog_url, settings.gamelog_agent_code) == (announced.gamelog_url, announced.agent_code)
     assert gone(process.pid)
     assert deaths == []
 

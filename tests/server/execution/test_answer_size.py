@@ -49,9 +49,9 @@ def sandbox() -> Iterator[Sandbox]:
 async def test_the_square_of_all_users_is_refused(crowd: Sandbox, compiled: bool) -> None:
     """The default refuses it before one node of the inner lists is built, and says what to ask instead."""
     async with Graph(crowd, compiled=compiled, most_nodes=ORDINARY.nodes) as graph:
-        asked = await graph.ask(HOSTILE)
-    assert asked.data is None
-    (error,) = asked.errors
+        found = await graph.ask(HOSTILE)
+    assert found.data is None
+    (error,) = found.errors
     assert error["extensions"] == {"code": "ANSWER_TOO_LARGE"}
     assert error["message"].startswith("The answer has more than 200,000 nodes")
     assert "`first`" in error["message"]
@@ -70,19 +70,19 @@ async def test_it_is_refused_as_soon_as_the_rows_are_known(
     built = 0
     on = Entity.__dict__["on"].__func__
 
-    def counted(kind: type[Entity], *rows: Any, **told: Any) -> Entity:
+    def counted(kind: type[Entity], *rows: Any, **fields: Any) -> Entity:
         nonlocal built
         built += 1
-        return on(kind, *rows, **told)
+        return on(kind, *rows, **fields)
 
     monkeypatch.setattr(Entity, "on", classmethod(counted))
     async with Graph(crowd, compiled=compiled, most_nodes=ORDINARY.nodes) as graph:
         levels = await graph.ask("{users(first:1000){nodes{group{users(first:1){nodes{id}}}}}}")
         assert levels.errors == []
         built = 0
-        asked = await graph.ask(query)
-    assert (asked.data, [error["extensions"]["code"] for error in asked.errors]) == (None, ["ANSWER_TOO_LARGE"])
-    assert 0 < len(asked.calls) <= len(levels.calls)
+        found = await graph.ask(query)
+    assert (found.data, [error["extensions"]["code"] for error in found.errors]) == (None, ["ANSWER_TOO_LARGE"])
+    assert 0 < len(found.calls) <= len(levels.calls)
     # The users of the first level, their groups, and a sample of each list.
     assert built <= 4 * 1000 < ORDINARY.nodes
 
@@ -91,10 +91,10 @@ async def test_the_walk_over_all_users_is_allowed(crowd: Sandbox) -> None:
     inner = "users(first: 1000) { nodes { id transactions(first: 40) { nodes { id amount } } } }"
     walk = f"{{ groups(first: 1000) {{ nodes {{ {inner} }} }} }}"
     async with Graph(crowd, most_nodes=ORDINARY.nodes) as graph:
-        asked = await graph.ask(walk)
-    assert asked.errors == []
-    assert asked.data is not None
-    users = [user for group in asked.data["groups"]["nodes"] for user in group["users"]["nodes"]]
+        found = await graph.ask(walk)
+    assert found.errors == []
+    assert found.data is not None
+    users = [user for group in found.data["groups"]["nodes"] for user in group["users"]["nodes"]]
     assert len(users) == 2000
 
 
@@ -104,8 +104,8 @@ async def test_nodes_are_counted_however_they_are_selected(sandbox: Sandbox, nam
     async with Graph(sandbox, compiled=compiled, most_nodes=60) as graph:
         assert (await graph.ask(SAME[name])).errors == []
     async with Graph(sandbox, compiled=compiled, most_nodes=59) as graph:
-        asked = await graph.ask(SAME[name])
-    assert (asked.data, [error["extensions"]["code"] for error in asked.errors]) == (None, ["ANSWER_TOO_LARGE"])
+        found = await graph.ask(SAME[name])
+    assert (found.data, [error["extensions"]["code"] for error in found.errors]) == (None, ["ANSWER_TOO_LARGE"])
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -238,12 +238,12 @@ async def test_the_probe_is_answered_while_a_large_answer_is_made(crowd: Sandbox
         )
         with serving(app) as address:
             async with httpx.AsyncClient(timeout=60) as client:
-                asked = asyncio.create_task(client.post(f"{address}/graphql", json={"query": large}))
+                task = asyncio.create_task(client.post(f"{address}/graphql", json={"query": large}))
                 probed = 0
-                while not asked.done():
+                while not task.done():
                     assert (await client.get(f"{address}/healthz")).json() == {"alive": True}
                     probed += 1
-                answer = (await asked).json()
+                answer = (await task).json()
     assert len(answer["data"]["users"]["nodes"]) == 1000
     # The last probe may have waited for the end of the answer, and the first one for nothing.
     assert probed > 5

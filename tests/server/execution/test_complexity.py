@@ -94,8 +94,8 @@ def _more(text: str, tokens: int) -> bool:
 
 def test_what_grows_without_bound_is_counted_without_growing() -> None:
     chain = " ".join(f"fragment F{n} on T {{ a ...F{n + 1} ...F{n + 1} }}" for n in range(90))
-    told = refused(f"{{ ...F0 }} {chain} fragment F90 on T {{ a }}", ORDINARY)
-    assert told == "The operation has more than 1000000000 fields at its root; up to 50 are allowed."
+    message = refused(f"{{ ...F0 }} {chain} fragment F90 on T {{ a }}", ORDINARY)
+    assert message == "The operation has more than 1000000000 fields at its root; up to 50 are allowed."
 
 
 def test_rings_are_found() -> None:

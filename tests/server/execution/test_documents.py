@@ -4,17 +4,17 @@ from graphql import OperationType
 
 from server.execution import documents
 from server.execution.documents import Documents
-from tests.server import house
+from tests.server import toy_schema
 
 
 def test_a_document_is_prepared_once() -> None:
-    kept = Documents(house.schema)
+    kept = Documents(toy_schema.schema)
     assert kept.prepare("{ must }") is kept.prepare("{ must }")
     assert len(kept) == 1
 
 
 def test_operations_are_found_by_name() -> None:
-    document = documents.prepare(house.schema, 'query A { must } mutation B { paint(colour: "red") }')
+    document = documents.prepare(toy_schema.schema, 'query A { must } mutation B { paint(colour: "red") }')
     found = document.operation("B")
     assert found is not None
     assert found.operation is OperationType.MUTATION
@@ -29,12 +29,12 @@ def test_broken_documents_say_why() -> None:
         "{ a " * 500: "QUERY_TOO_COMPLEX",
     }
     for text, code in codes.items():
-        error = documents.prepare(house.schema, text).errors[0]
+        error = documents.prepare(toy_schema.schema, text).errors[0]
         assert error["extensions"]["code"] == code
 
 
 def test_what_is_kept_is_bounded() -> None:
-    kept = Documents(house.schema, most=3, most_characters=100)
+    kept = Documents(toy_schema.schema, most=3, most_characters=100)
     for number in range(5):
         kept.prepare(f"{{ double(number: {number}) }}")
     assert len(kept) == 3

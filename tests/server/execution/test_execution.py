@@ -11,7 +11,7 @@ from server.execution.execution import MOST_PLANS, Executor
 from server.execution.limits import Limits
 from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
-from tests.server import house
+from tests.server import toy_schema
 from upstream.resilience.queue import ASKER, Asker
 
 FEW = Limits(field_errors=10)
@@ -44,7 +44,9 @@ async def test_the_code_of_an_operation() -> None:
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("count", [10, 11, 30])
 async def test_errors_beyond_the_bound_are_counted(count: int, compiled: bool) -> None:
-    executor = Executor(house.schema, lambda operation: house.Visits(), limits=FEW, compiled=compiled)
+    executor = Executor(
+        toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts(), limits=FEW, compiled=compiled
+    )
     query = "{" + " ".join(f"a{n}: room {{ name locked }}" for n in range(count)) + "}"
     outcome = await executor.run(Operation(query))
     assert outcome.data == {f"a{n}": {"name": "hall", "locked": None} for n in range(count)}
@@ -76,7 +78,7 @@ async def test_few_plans_are_made_at_a_time_and_callers_take_turns() -> None:
         now -= 1
         return Plan()
 
-    executor = Executor(house.schema, lambda operation: house.Visits(), foresee=foresee)
+    executor = Executor(toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts(), foresee=foresee)
 
     async def explain(name: str) -> None:
         ASKER.set(Asker(name))

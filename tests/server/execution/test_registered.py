@@ -11,7 +11,7 @@ import pytest
 
 from server.execution.registered import RegisteredDocuments, by_hash, read_folder
 from server.execution.saved import BrokenQuery
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -28,15 +28,15 @@ def only(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="module")
 def client(only: bool) -> Iterator[httpx.Client]:
     registered = RegisteredDocuments({**by_hash([KNOWN]), "compiled-7": "query B { double(number: 2) }"}, only=only)
-    app = application(house.schema, lambda operation: None, registered=registered)
+    app = application(toy_schema.schema, lambda operation: None, registered=registered)
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         yield client
 
 
 def ask(client: httpx.Client, **members: Any) -> tuple[int, Any]:
     answer = client.post("/graphql", json=members)
-    told = answer.json()
-    return answer.status_code, told.get("data") or told["errors"][0]["extensions"]["code"]
+    body = answer.json()
+    return answer.status_code, body.get("data") or body["errors"][0]["extensions"]["code"]
 
 
 def named(id: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def test_a_folder(tmp_path: Path) -> None:
     other = sha256(OTHER.encode()).hexdigest()
     assert read_folder(tmp_path) == {HASH: KNOWN, "7": OTHER, other: OTHER}
     with pytest.raises(BrokenQuery, match=r"cannot run: .*none"):
-        application(house.schema, lambda operation: None, registered=RegisteredDocuments(by_hash(["{ none }"])))
+        application(toy_schema.schema, lambda operation: None, registered=RegisteredDocuments(by_hash(["{ none }"])))
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(BrokenQuery, match="documents by id"):
         read_folder(tmp_path)

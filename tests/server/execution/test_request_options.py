@@ -11,7 +11,7 @@ from server.http.request_headers import RequestHeaders
 
 
 @pytest.mark.parametrize(
-    ("headers", "extensions", "asked"),
+    ("headers", "extensions", "expected"),
     [
         ({}, {}, RequestOptions()),
         ({"x-graph-trace": "1"}, {}, RequestOptions(trace=True)),
@@ -26,8 +26,8 @@ from server.http.request_headers import RequestHeaders
         ({"Cache-Control": "max-age=60"}, {"trace": True}, RequestOptions(trace=True, max_age=60)),
     ],
 )
-def test_it_is_read(headers: dict[str, str], extensions: dict[str, Any], asked: RequestOptions) -> None:
-    assert read({name.lower(): value for name, value in headers.items()}, extensions) == asked
+def test_it_is_read(headers: dict[str, str], extensions: dict[str, Any], expected: RequestOptions) -> None:
+    assert read({name.lower(): value for name, value in headers.items()}, extensions) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from server.execution.saved import BrokenQuery, SavedQuery, check, find, saved_queries
-from tests.server import house
+from tests.server import toy_schema
 
 HALL = """# The hall,
 # by its name.
@@ -31,7 +31,7 @@ def test_a_file_is_an_operation(tmp_path: Path) -> None:
         "query": HALL,
         "variables": {"name": "hall"},
     }
-    check([saved], house.schema)
+    check([saved], toy_schema.schema)
     assert find("Hall", [saved]) is saved
     assert find("hall", [saved]) is saved
 
@@ -62,7 +62,7 @@ def test_a_file_elsewhere_needs_no_name(tmp_path: Path) -> None:
 def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str, says: str) -> None:
     put(tmp_path, "x.graphql", text)
     with pytest.raises(BrokenQuery) as broken:
-        check(saved_queries(tmp_path), house.schema)
+        check(saved_queries(tmp_path), toy_schema.schema)
     assert says in str(broken.value)
     assert "\n" not in str(broken.value)
 

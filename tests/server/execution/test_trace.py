@@ -49,9 +49,9 @@ def address(alone: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def ask(address: str, query: str = WALK, extensions: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
-    asked = {"query": query, "variables": VARIABLES if query is WALK else {}, "extensions": extensions}
+    body = {"query": query, "variables": VARIABLES if query is WALK else {}, "extensions": extensions}
     named = {"x-graph-" + name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.post(f"{address}/graphql", json=asked, headers={"accept": RESPONSE_JSON, **named}, trust_env=False)
+    return httpx.post(f"{address}/graphql", json=body, headers={"accept": RESPONSE_JSON, **named}, trust_env=False)
 
 
 def test_the_trace_tells_every_upstream_call(address: str, alone: Sandbox) -> None:
@@ -86,10 +86,10 @@ def test_no_token_stands_in_a_trace_or_a_plan(address: str, alone: Sandbox) -> N
 def test_a_failed_call_stands_in_the_trace(address: str, alone: Sandbox) -> None:
     alone.fault("500", "progressive_jackpot_summary")
     try:
-        told = ask(address, "{ progressiveJackpots { value } }", trace="1").json()
+        body = ask(address, "{ progressiveJackpots { value } }", trace="1").json()
     finally:
         alone.heal()
-    assert told["extensions"]["trace"][-1]["error"] == told["errors"][0]["extensions"]["code"]
+    assert body["extensions"]["trace"][-1]["error"] == body["errors"][0]["extensions"]["code"]
 
 
 def test_an_explanation_calls_nobody(address: str, alone: Sandbox) -> None:
@@ -98,10 +98,10 @@ def test_an_explanation_calls_nobody(address: str, alone: Sandbox) -> None:
     answer = ask(address, explain="1")
     assert alone.calls() == []
     assert answer.status_code == 200
-    told = answer.json()
-    assert told["data"] is None
-    assert "errors" not in told
-    plan = told["extensions"]["explain"]
+    body = answer.json()
+    assert body["data"] is None
+    assert "errors" not in body
+    plan = body["extensions"]["explain"]
     ask(address)
     assert (plan["calls"], plan["depends"]) == (len(alone.calls()), False)
     assert [part["report"] for part in plan["plan"]] == ["R8", "R9", "R5", "G1"]

@@ -109,6 +109,6 @@ def test_a_kept_tree_knows_the_places_of_its_fields() -> None:
     operation = found.tree.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
     (typename, group) = operation.selection_set.selections
-    told = [GraphQLError("x", node).formatted["locations"] for node in (typename, group, group.arguments[0])]  # type: ignore[attr-defined]
-    assert told == [[{"line": 1, "column": 3}], [{"line": 2, "column": 3}], [{"line": 2, "column": 9}]]
+    locations = [GraphQLError("x", node).formatted["locations"] for node in (typename, group, group.arguments[0])]  # type: ignore[attr-defined]
+    assert locations == [[{"line": 1, "column": 3}], [{"line": 2, "column": 3}], [{"line": 2, "column": 9}]]
     assert [one for one in gc.get_referents(typename.loc) if isinstance(one, Token) and one.value] == []

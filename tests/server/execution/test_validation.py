@@ -9,7 +9,7 @@ import pytest
 from schema import graph
 from server.execution.documents import prepare
 from server.execution.limits import ORDINARY
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -46,15 +46,15 @@ def test_suggestions_off(query: str) -> None:
 
 
 def test_suggestions_off_in_variables() -> None:
-    asked: dict[str, Any] = {
+    operation: dict[str, Any] = {
         "query": "query ($s: Span) { span(span: $s) }",
         "variables": {"s": {"start": "a", "dais": 1}},
     }
     for limits, suggested in ((ORDINARY, True), (CLOSED, False)):
-        with serving(application(house.schema, lambda operation: None, limits=limits)) as address:
-            told = httpx.post(f"{address}/graphql", json=asked, trust_env=False).json()
-        assert "dais" in told["errors"][0]["message"]
-        assert ("Did you mean" in told["errors"][0]["message"]) is suggested
+        with serving(application(toy_schema.schema, lambda operation: None, limits=limits)) as address:
+            answer = httpx.post(f"{address}/graphql", json=operation, trust_env=False).json()
+        assert "dais" in answer["errors"][0]["message"]
+        assert ("Did you mean" in answer["errors"][0]["message"]) is suggested
 
 
 def test_errors_are_few_and_short() -> None:

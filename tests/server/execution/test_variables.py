@@ -6,7 +6,7 @@ import pytest
 
 from server.execution.saved import SavedQuery
 from server.execution.variables import WrongVariable, prepare
-from tests.server import house
+from tests.server import toy_schema
 
 TEXT = """
 query A($name: String, $span: Span, $ids: [ID!], $must: Int!) {
@@ -18,7 +18,7 @@ query A($name: String, $span: Span, $ids: [ID!], $must: Int!) {
 
 
 def read(*given: str, **example: Any) -> dict[str, Any]:
-    operation, _ = prepare(house.schema, SavedQuery("A", "", TEXT, example), ["must=1", *given], None)
+    operation, _ = prepare(toy_schema.schema, SavedQuery("A", "", TEXT, example), ["must=1", *given], None)
     assert operation.variables.pop("must") == 1
     return operation.variables
 
@@ -64,4 +64,4 @@ def test_a_variable_is_whole_or_in_parts() -> None:
 
 def test_what_must_be_given_is_asked_for() -> None:
     with pytest.raises(WrongVariable, match="the operation needs must: give it as --var must="):
-        prepare(house.schema, SavedQuery("A", "", TEXT), [], None)
+        prepare(toy_schema.schema, SavedQuery("A", "", TEXT), [], None)

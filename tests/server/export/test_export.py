@@ -115,16 +115,16 @@ async def test_a_partition_tells_when_its_rows_were_read(tmp_path: Path) -> None
     (part,) = read(str(tmp_path)).values()
     assert (part["read_at"], part["next_check"]) == (READ_AT.isoformat(), (READ_AT + SECOND).isoformat())
     assert datetime.datetime.fromisoformat(part["begun"]) <= datetime.datetime.now(datetime.UTC)
-    told = pq.read_schema(tmp_path / "Loans" / part["path"]).metadata[b"freshness"]
-    assert [one["readAt"] for one in orjson.loads(told)] == [READ_AT.isoformat(), NOW.isoformat()]
+    metadata = pq.read_schema(tmp_path / "Loans" / part["path"]).metadata[b"freshness"]
+    assert [one["readAt"] for one in orjson.loads(metadata)] == [READ_AT.isoformat(), NOW.isoformat()]
 
 
 async def test_days_that_changed_after_they_were_read_are_read_again(tmp_path: Path) -> None:
-    asked: list[tuple[datetime.date | None, datetime.date | None]] = []
+    spans: list[tuple[datetime.date | None, datetime.date | None]] = []
     moments: dict[datetime.date, datetime.datetime] = {}
 
     async def changed(first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
-        asked.append((first, last))
+        spans.append((first, last))
         assert first is not None
         assert last is not None
         return max((moment for day, moment in moments.items() if first <= day <= last), default=None)
@@ -136,20 +136,20 @@ async def test_days_that_changed_after_they_were_read_are_read_again(tmp_path: P
         lending = Lending()
         await run(Manifest(out, LOANS, form_of("csv"), {}), span, lending, changed=changed)
         assert lending.days == days
-    asked.clear()
+    spans.clear()
     moments.clear()
     await run(Manifest(out, LOANS, form_of("csv"), {}), span, Lending(), changed=changed)
-    assert asked == [(datetime.date(2026, 3, 1), datetime.date(2026, 3, 5))]  # one question where nothing changed
+    assert spans == [(datetime.date(2026, 3, 1), datetime.date(2026, 3, 5))]  # one question where nothing changed
 
 
 async def test_a_manifest_of_before_is_understood(tmp_path: Path) -> None:
     span = window("2026-03-01", "2026-03-02")
     await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, Lending())
     file = tmp_path / "Loans" / "_manifest.json"
-    told = orjson.loads(file.read_bytes())
+    metadata = orjson.loads(file.read_bytes())
     for name in ("begun", "read_at", "next_check"):
-        del told["partitions"]["2026-03-01"][name]
-    file.write_bytes(orjson.dumps(told))
+        del metadata["partitions"]["2026-03-01"][name]
+    file.write_bytes(orjson.dumps(metadata))
     lending = Lending()
     await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
     assert lending.days == []

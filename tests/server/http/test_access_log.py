@@ -22,7 +22,7 @@ async def well(request: Request) -> Response:
 
 
 async def ill(request: Request) -> Response:
-    raise RuntimeError("secret-of-the-house")
+    raise RuntimeError("secret-of-the-field")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_line_a_request(written: list[dict[str, Any]]) -> None:
     assert re.fullmatch("[0-9a-f]{16}", made.headers[HEADER])
     assert (fault.status_code, fault.headers["x-frame-options"]) == (500, "DENY")
     assert fault.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
-    assert "secret-of-the-house" not in fault.text
+    assert "secret-of-the-field" not in fault.text
     lines = [line for line in written if line["event"] == "request"]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         ("GET", "/well", 200),

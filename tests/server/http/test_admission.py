@@ -9,7 +9,7 @@ import pytest
 
 from tests.graph import NOON
 from tests.served import launched
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 from tests.stand import Sandbox
@@ -18,8 +18,8 @@ SLOW = {"query": "{ slow(seconds: 0.4) }"}
 
 
 async def test_the_next_one_is_told_to_come_back() -> None:
-    visits = house.Visits()
-    app = application(house.schema, lambda operation: visits, most_running=2, most_waiting=1)
+    visits = toy_schema.SlowFieldCounts()
+    app = application(toy_schema.schema, lambda operation: visits, most_running=2, most_waiting=1)
     with serving(app) as address:
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=10) as client:
             running = []
@@ -38,8 +38,8 @@ async def test_the_next_one_is_told_to_come_back() -> None:
 
 
 async def test_one_who_fills_the_waiting_room_does_not_keep_others_out() -> None:
-    """Callers go by their address in the open house."""
-    app = application(house.schema, lambda operation: house.Visits(), most_running=1, most_waiting=2)
+    """Callers go by their address when the server is open to everybody."""
+    app = application(toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts(), most_running=1, most_waiting=2)
     with serving(app) as address:
         there = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
         async with (
@@ -57,14 +57,14 @@ async def test_one_who_fills_the_waiting_room_does_not_keep_others_out() -> None
 
 
 async def test_a_crowd_is_answered_or_refused() -> None:
-    app = application(house.schema, lambda operation: house.Visits(), most_running=5, most_waiting=5)
+    app = application(toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts(), most_running=5, most_waiting=5)
     with serving(app) as address:
         limits = httpx.Limits(max_connections=100)
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60, limits=limits) as client:
             body = {"query": "{ slow(seconds: 0.01) }"}
             answers = await asyncio.gather(*(client.post("/graphql", json=body) for _ in range(500)))
-            told = {answer.status_code for answer in answers}
-            assert told == {200, 503}
+            statuses = {answer.status_code for answer in answers}
+            assert statuses == {200, 503}
             assert (await client.post("/graphql", json=body)).status_code == 200
 
 

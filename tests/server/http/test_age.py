@@ -71,12 +71,12 @@ def ages(read_at: str, ask: Callable[[], httpx.Response]) -> tuple[httpx.Respons
 def test_the_age_of_the_oldest_row(address: str, alone: Sandbox) -> None:
     _, made = calls(alone, lambda: get(address, cache_control="no-cache"))
     assert made == ["api_groups_report", "users_report"]
-    told = readings(address)
-    assert [(one["report"], one.get("from"), one.get("to")) for one in told] == [
+    read = readings(address)
+    assert [(one["report"], one.get("from"), one.get("to")) for one in read] == [
         ("R1", "2026-03-10", "2026-03-12"),
         ("R8", None, None),
     ]
-    oldest = min(one["readAt"] for one in told)
+    oldest = min(one["readAt"] for one in read)
     time.sleep(1.1)
     for ask in (get, post):
         answer, right = ages(oldest, lambda ask=ask: ask(address))  # type: ignore[misc]
@@ -84,7 +84,7 @@ def test_the_age_of_the_oldest_row(address: str, alone: Sandbox) -> None:
         assert right.start >= 1
     trusted = [
         datetime.datetime.fromisoformat(one["nextCheck"]) - datetime.datetime.fromisoformat(one["readAt"])
-        for one in told
+        for one in read
     ]
     assert trusted == [TRUST * SECOND, 3000 * SECOND]
 
@@ -108,7 +108,7 @@ def test_fresher_rows_are_read_when_they_are_demanded_and_kept_for_everyone(addr
 def test_a_get_may_be_kept_for_as_long_as_its_rows_are_trusted(address: str) -> None:
     before = datetime.datetime.now(datetime.UTC)
     answer = get(address, cache_control="no-cache")
-    told = readings(address)
+    read = readings(address)
     assert set(answer.headers) == {
         "age", "cache-control", "content-length", "content-security-policy", "content-type",
         "cross-origin-opener-policy", "cross-origin-resource-policy", "date", "etag", "permissions-policy",
@@ -120,7 +120,7 @@ def test_a_get_may_be_kept_for_as_long_as_its_rows_are_trusted(address: str) -> 
     how_long = answer.headers["cache-control"]
     assert how_long.startswith("max-age=")
     left = int(how_long.removeprefix("max-age=")) - int(answer.headers["age"])
-    ends = min(datetime.datetime.fromisoformat(one["nextCheck"]) for one in told)
+    ends = min(datetime.datetime.fromisoformat(one["nextCheck"]) for one in read)
     assert 0 < left <= (ends - before) / SECOND
     with_key = get(address, authorization="Bearer somebody-elses")
     assert with_key.headers["cache-control"].startswith("private, max-age=")
@@ -207,15 +207,15 @@ def test_servers_that_share_a_redis_share_what_one_of_them_reads(alone: Sandbox,
         served(folders[1], **shared, CACHE_URL=redis.url) as two,
     ):
         assert calls(alone, lambda: get(one))[1] == ["api_groups_report", "users_report"]
-        told = readings(one)
+        read = readings(one)
         time.sleep(1.1)
-        (answer, right), made = _with_calls(alone, lambda: ages(min(t["readAt"] for t in told), lambda: get(two)))
+        (answer, right), made = _with_calls(alone, lambda: ages(min(t["readAt"] for t in read), lambda: get(two)))
         assert made == []
         assert int(answer.headers["age"]) in right
-        assert readings(two) == told
+        assert readings(two) == read
         assert calls(alone, lambda: get(two, cache_control="no-cache"))[1] == ["api_groups_report", "users_report"]
         assert calls(alone, lambda: get(one))[1] == []
-        assert readings(one) == readings(two) != told
+        assert readings(one) == readings(two) != read
         assert get(one).headers["etag"] == answer.headers["etag"]  # the same rows, read later
 
 

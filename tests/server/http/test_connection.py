@@ -223,8 +223,10 @@ def test_a_request_has_one_host(address: str, hosts: bytes) -> None:
 
 
 def test_the_host_of_a_whole_address_counts(address: str) -> None:
-    asked = b"GET http://user@graph.test:1/headers?a=/@b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    assert [pair for pair in orjson.loads(send(address, asked).body) if pair[0] == "host"] == [["host", "graph.test:1"]]
+    request = b"GET http://user@graph.test:1/headers?a=/@b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert [pair for pair in orjson.loads(send(address, request).body) if pair[0] == "host"] == [
+        ["host", "graph.test:1"]
+    ]
 
 
 def test_trailers_are_dropped(address: str) -> None:

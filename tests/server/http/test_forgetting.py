@@ -56,12 +56,12 @@ def test_closed_days_are_kept_until_they_are_to_be_forgotten(tmp_path: Path) -> 
                 ("2026-03-11", "2026-03-11")
             ]
             while True:
-                told = json.loads(run("--stats"))
-                if told["store"]["entries"] == 3:
+                stats = json.loads(run("--stats"))
+                if stats["store"]["entries"] == 3:
                     break
-                assert time.monotonic() < deadline, told
+                assert time.monotonic() < deadline, stats
                 time.sleep(0.5)
-            assert told["store"]["kind"] == "memory"
+            assert stats["store"]["kind"] == "memory"
 
 
 def test_files_pages_and_exports_of_forgotten_days_go_too(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from server.execution.limits import Limits
 from server.http.writing import encode
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -22,12 +22,12 @@ JSON = {"Accept": "application/json"}
 RESPONSE_JSON = {"Accept": "application/graphql-response+json"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
-visits = house.Visits()
+visits = toy_schema.SlowFieldCounts()
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving(application(house.schema, lambda operation: visits, limits=Limits(body_bytes=10_000))) as address:
+    with serving(application(toy_schema.schema, lambda operation: visits, limits=Limits(body_bytes=10_000))) as address:
         yield f"{address}/graphql"
 
 
@@ -43,9 +43,9 @@ def ask(client: httpx.Client, query: str, headers: dict[str, str] = JSON, **memb
 
 def code(answer: httpx.Response) -> str:
     """The one error's code, of an answer that has the one shape."""
-    told = answer.json()
-    assert set(told) <= {"errors", "data"}
-    (error,) = told["errors"]
+    body = answer.json()
+    assert set(body) <= {"errors", "data"}
+    (error,) = body["errors"]
     assert error["message"]
     found: str = error["extensions"]["code"]
     return found
@@ -112,18 +112,18 @@ def test_internals_are_not_shown(client: httpx.Client) -> None:
     answer = ask(client, "{ room { broken } }")
     assert code(answer) == "INTERNAL_SERVER_ERROR"
     assert answer.json()["errors"][0]["path"] == ["room", "broken"]
-    assert "secret-of-the-house" not in answer.text
+    assert "secret-of-the-field" not in answer.text
 
 
 def test_a_fault_outside_the_fields() -> None:
     def context(operation: object) -> object:
-        raise RuntimeError("secret-of-the-house")
+        raise RuntimeError("secret-of-the-field")
 
-    with serving(application(house.schema, context)) as address:
+    with serving(application(toy_schema.schema, context)) as address:
         for headers in (JSON, RESPONSE_JSON):
             answer = httpx.post(f"{address}/graphql", json={"query": "{ must }"}, headers=headers, trust_env=False)
             assert (answer.status_code, code(answer)) == (500, "INTERNAL_SERVER_ERROR")
-            assert "secret-of-the-house" not in answer.text
+            assert "secret-of-the-field" not in answer.text
 
 
 def test_mutations_are_posted(client: httpx.Client) -> None:
@@ -216,11 +216,11 @@ async def test_a_client_that_goes_away_ends_its_own_work_alone(address: str) -> 
 
 
 def test_an_operation_ends_with_its_time() -> None:
-    visits = house.Visits()
-    with serving(application(house.schema, lambda operation: visits, limits=Limits(seconds=0.3))) as address:
+    visits = toy_schema.SlowFieldCounts()
+    with serving(application(toy_schema.schema, lambda operation: visits, limits=Limits(seconds=0.3))) as address:
         for headers in (JSON, RESPONSE_JSON):
-            asked = {"query": "{ slow(seconds: 30) }"}
-            answer = httpx.post(f"{address}/graphql", json=asked, headers=headers, trust_env=False)
+            body = {"query": "{ slow(seconds: 30) }"}
+            answer = httpx.post(f"{address}/graphql", json=body, headers=headers, trust_env=False)
             assert (answer.status_code, code(answer)) == (200, "DEADLINE_EXCEEDED")
             assert answer.json()["data"] is None
         assert httpx.post(f"{address}/graphql", json={"query": "{ price }"}, trust_env=False).json()["data"]
@@ -236,6 +236,6 @@ def test_later_work_may_add_extensions() -> None:
     def finish(operation: Any, context: Any, outcome: Any) -> None:
         outcome.extensions["trace"] = {"calls": 0}
 
-    with serving(application(house.schema, lambda operation: visits, finish=finish)) as address:
+    with serving(application(toy_schema.schema, lambda operation: visits, finish=finish)) as address:
         answer = httpx.post(f"{address}/graphql", json={"query": "{ room { name } }"}, trust_env=False)
     assert answer.json() == {"data": {"room": {"name": "hall"}}, "extensions": {"trace": {"calls": 0}}}

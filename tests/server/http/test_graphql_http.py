@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.requirements import require
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -30,7 +30,7 @@ def audits(request: pytest.FixtureRequest) -> Path:
 
 
 def test_audits(audits: Path) -> None:
-    with serving(application(house.schema, lambda operation: house.Visits())) as address:
+    with serving(application(toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts())) as address:
         ran = subprocess.run(
             [require("node"), "run.mjs", f"{address}/graphql"],
             cwd=audits, check=True, capture_output=True, text=True, timeout=60,

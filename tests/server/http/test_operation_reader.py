@@ -46,12 +46,12 @@ def test_a_refused_body(body: bytes, content_type: str | None, status: int, code
 
 
 def test_an_address() -> None:
-    asked = b"query=%7Ba%7D&operationName=A&variables=%7B%22x%22%3A1%7D&extensions=&other=1"
-    assert from_query_string(asked) == Operation("{a}", "A", {"x": 1}, {})
+    text = b"query=%7Ba%7D&operationName=A&variables=%7B%22x%22%3A1%7D&extensions=&other=1"
+    assert from_query_string(text) == Operation("{a}", "A", {"x": 1}, {})
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("text", "says"),
     [
         (b"", "no query"),
         (b"query=", "no query"),
@@ -63,8 +63,8 @@ def test_an_address() -> None:
         (b"&".join([b"a=1"] * 101), "too many"),
     ],
 )
-def test_a_refused_address(asked: bytes, says: str) -> None:
+def test_a_refused_address(text: bytes, says: str) -> None:
     with pytest.raises(RequestError) as refused:
-        from_query_string(asked)
+        from_query_string(text)
     assert refused.value.status == 400
     assert says in refused.value.errors[0]["message"]

@@ -21,20 +21,20 @@ async def test_what_is_wrong_is_said_by_name() -> None:
 
 
 async def test_many_askers_are_one_question() -> None:
-    asked = 0
+    checks = 0
 
     async def probe() -> str | None:
-        nonlocal asked
-        asked += 1
+        nonlocal checks
+        checks += 1
         await asyncio.sleep(0.05)
-        return "no" if asked == 1 else None
+        return "no" if checks == 1 else None
 
     ready = Readiness({"A": probe}, kept=0.2)
     impatient = asyncio.create_task(ready.wrong())
     await asyncio.sleep(0.01)
     impatient.cancel()  # which does not end the question for the others
     assert await asyncio.gather(*(ready.wrong() for _ in range(50))) == [{"A": "no"}] * 50
-    assert asked == 1
+    assert checks == 1
     await asyncio.sleep(0.25)
     assert await ready.wrong() == {}
-    assert asked == 2
+    assert checks == 2

@@ -5,7 +5,7 @@ import pytest
 
 from server.http.security_headers import HEADERS
 from server.pages.explorer import CONTENT_SECURITY_POLICY
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -15,7 +15,7 @@ from tests.server.serving import serving
     [("/", 200), ("/graphql?query={must}", 200), ("/graphql", 400), ("/healthz", 200), ("/none", 404)],
 )
 def test_every_answer_has_them(path: str, status: int) -> None:
-    with serving(application(house.schema, lambda operation: None)) as address:
+    with serving(application(toy_schema.schema, lambda operation: None)) as address:
         answer = httpx.get(address + path, trust_env=False)
     assert answer.status_code == status
     for name, value in HEADERS.items():

@@ -371,14 +371,14 @@ def test_the_proxy_of_the_environment_is_used_only_where_a_setting_says_so(
     with TinyProxy(tmp_path, "BasicAuth graph pr0xy-s3cret") as proxy:
         settings["HTTPS_PROXY"] = proxy.url.replace("//", "//graph:pr0xy-s3cret@")
         check(tmp_path, 0, **settings)
-        assert proxy.asked() == []
+        assert proxy.targets() == []
         check(tmp_path, 0, **settings, GAMELOG_PROXY="environment")
-        assert set(proxy.asked()) == {log_at}
+        assert set(proxy.targets()) == {log_at}
         check(tmp_path, 0, **settings, GAMEHUB_PROXY="environment", GAMELOG_PROXY="environment")
-        assert set(proxy.asked()) == {log_at, hub_at}
-        before = proxy.asked()
+        assert set(proxy.targets()) == {log_at, hub_at}
+        before = proxy.targets()
         check(tmp_path, 0, **settings, GAMEHUB_PROXY="environment", NO_PROXY="localhost")
-        assert proxy.asked() == before
+        assert proxy.targets() == before
     lines = check(tmp_path, 1, **settings, GAMEHUB_PROXY="environment")
     assert lines[0].startswith("GameHub: the proxy cannot be reached: look at HTTPS_PROXY. ")
 
@@ -445,7 +445,7 @@ async def test_keys_through_a_proxy(keys_front: Front, issuer_file: Path, tmp_pa
     with TinyProxy(tmp_path, "BasicAuth graph pr0xy-s3cret") as proxy:
         right = Proxy.of(proxy.url.replace("//", "//graph:pr0xy-s3cret@"))
         assert await KeySet(keys_front.url, secure=Secure(ca_file=issuer_file, proxy=right)).key("first")
-        assert proxy.asked() == [f"localhost:{keys_front.port}"]
+        assert proxy.targets() == [f"localhost:{keys_front.port}"]
         without = Secure(ca_file=issuer_file, proxy=Proxy.of(proxy.url))
         assert await why_not(KeySet(keys_front.url, secure=without)) == (
             "the proxy asks for a user name and a password: put them into HTTPS_PROXY"

@@ -58,8 +58,8 @@ def test_a_list_that_is_written_already_stands_as_it_is() -> None:
     long = WrittenAnswer(orjson.dumps(text))
     for other in (1, 2**70):  # the second one takes the slower way
         answer = {"data": {"a": long, "b": [long, other, long], "c": WrittenAnswer(b"[]")}}
-        told = {"data": {"a": text, "b": [text, other, text], "c": []}}
-        assert read(encode(answer)) == read(b"".join(asyncio.run(in_turns(answer, None)))) == told
+        expected = {"data": {"a": text, "b": [text, other, text], "c": []}}
+        assert read(encode(answer)) == read(b"".join(asyncio.run(in_turns(answer, None)))) == expected
 
 
 async def test_an_answer_of_64_mib_is_written_in_many_turns() -> None:

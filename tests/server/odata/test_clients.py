@@ -34,8 +34,8 @@ def truth(address: str) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     page: dict[str, Any] = {"endCursor": None, "hasNextPage": True}
     while page["hasNextPage"]:
-        asked = {"query": SUMS, "variables": {"after": page["endCursor"]}}
-        answer = httpx.post(f"{address}/graphql", json=asked, trust_env=False, timeout=60).json()
+        operation = {"query": SUMS, "variables": {"after": page["endCursor"]}}
+        answer = httpx.post(f"{address}/graphql", json=operation, trust_env=False, timeout=60).json()
         rows = answer["data"]["group"]["transactions"]
         found |= {node["id"]: Decimal(node["amount"]) for node in rows["nodes"]}
         page = rows["pageInfo"]
@@ -51,11 +51,11 @@ def read(url: str, **params: str) -> list[dict[str, Any]]:
         answer = client.get(url, params=params)
         while True:
             assert answer.status_code == 200, answer.text
-            told = orjson.loads(answer.content)
-            rows += told["value"]
-            if "@odata.nextLink" not in told:
+            body = orjson.loads(answer.content)
+            rows += body["value"]
+            if "@odata.nextLink" not in body:
                 return rows
-            answer = client.get(told["@odata.nextLink"])
+            answer = client.get(body["@odata.nextLink"])
 
 
 def test_pages_sum_up_to_what_the_graph_says(address: str, truth: dict[str, Decimal]) -> None:
@@ -70,9 +70,9 @@ def test_the_filter_is_the_window(address: str, sandbox: Sandbox, truth: dict[st
     sandbox.reset()
     part = "timestamp ge 2026-03-01T06:00:00Z and timestamp lt 2026-03-02T18:00:00Z"
     rows = read(path, group="382", **{"$filter": part})
-    asked = {call["params"].get("timestamp_range_from") for call in sandbox.calls()}
+    starts = {call["params"].get("timestamp_range_from") for call in sandbox.calls()}
     # The group itself, whose report has no days, is read again when it is no longer trusted.
-    assert asked - {None} == {"2026-03-01", "2026-03-02"}
+    assert starts - {None} == {"2026-03-01", "2026-03-02"}
     assert min(row["timestamp"] for row in rows) >= "2026-03-01T06:00:00Z"
     assert max(row["timestamp"] for row in rows) < "2026-03-02T18:00:00Z"
     whole = read(path, group="382", since="2026-03-01", until="2026-03-03")
@@ -106,8 +106,8 @@ def test_the_rows_of_a_day_stand_in_it(address: str) -> None:
     for table in tables:
         column = time_of(table)
         assert column is not None
-        asked = {one.name: given[one.name] for one in table.variables if one.name in given}
-        rows = read(f"{address}/odata/{table.name}", **asked, since="2026-03-11", until="2026-03-14")
+        parameters = {one.name: given[one.name] for one in table.variables if one.name in given}
+        rows = read(f"{address}/odata/{table.name}", **parameters, since="2026-03-11", until="2026-03-14")
         assert rows, table.name
         for row in rows:
             assert row[column.name][:10] == row["rowKey"][:10], table.name

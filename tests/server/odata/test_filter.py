@@ -11,7 +11,7 @@ from server.tables.table import ValueKind
 from tests.server.tables.conftest import Library
 
 
-def asked(library: Library, condition: str, **options: str) -> httpx.Response:
+def filtered(library: Library, condition: str, **options: str) -> httpx.Response:
     params = {"$select": "id", "$filter": condition, **{f"${name}": text for name, text in options.items()}}
     return library.client.get("/odata/Books", params=params)
 
@@ -64,7 +64,7 @@ def asked(library: Library, condition: str, **options: str) -> httpx.Response:
     ],
 )  # fmt: skip
 def test_what_a_filter_takes(open_library: Library, condition: str, ids: str) -> None:
-    answer = asked(open_library, condition)
+    answer = filtered(open_library, condition)
     assert answer.status_code == 200, answer.text
     assert [row["id"] for row in answer.json()["value"]] == ids.split()
 
@@ -94,7 +94,7 @@ def test_what_a_filter_takes(open_library: Library, condition: str, ids: str) ->
     ],
 )
 def test_what_is_said_of_a_wrong_filter(open_library: Library, condition: str, says: str) -> None:
-    answer = asked(open_library, condition)
+    answer = filtered(open_library, condition)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "BAD_USER_INPUT"
     assert says in answer.json()["error"]["message"]
@@ -110,5 +110,5 @@ def test_a_text_that_looks_like_a_time_stays_as_it_is() -> None:
 def test_a_time_without_an_offset_is_one_of_the_business(open_library: Library) -> None:
     with pytest.raises(RequestError):
         filters.read("at ge 2026-13-01T00:00:00", {"at": ValueKind("timestamp")}, UTC, "at")
-    rows = asked(open_library, "readAt le 2026-01-01T00:00:00 and pages lt 2").json()["value"]
+    rows = filtered(open_library, "readAt le 2026-01-01T00:00:00 and pages lt 2").json()["value"]
     assert [row["id"] for row in rows] == ["0", "1"]

@@ -50,14 +50,14 @@ HOSTILE = {
 }  # fmt: skip
 
 
-def asked(library: Library, **options: str) -> httpx.Response:
+def read(library: Library, **options: str) -> httpx.Response:
     return library.client.get("/odata/Books", params={f"${name}": text for name, text in options.items()})
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_filter_beyond_a_limit(open_library: Library, name: str) -> None:
     text, says = HOSTILE[name]
-    answer = asked(open_library, filter=text)
+    answer = read(open_library, filter=text)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["code"] == "BAD_USER_INPUT"
     assert says in answer.json()["error"]["message"]
@@ -87,19 +87,19 @@ def test_the_parser_does_not_see_it(name: str, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_what_the_limits_allow(open_library: Library, text: str) -> None:
-    answer = asked(open_library, filter=text)
+    answer = read(open_library, filter=text)
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["value"]) == 13
 
 
 def test_orderby_names_a_column_once(open_library: Library) -> None:
-    answer = asked(open_library, orderby=",".join(["price"] * 2000))
+    answer = read(open_library, orderby=",".join(["price"] * 2000))
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == "$orderby names price twice; each column can stand in it once."
 
 
 def test_select_may_name_a_column_often(open_library: Library) -> None:
-    answer = asked(open_library, select=",".join(["id"] * 3000), top="1")
+    answer = read(open_library, select=",".join(["id"] * 3000), top="1")
     assert answer.json()["value"] == [{"id": "0"}]
 
 

@@ -35,11 +35,11 @@ def test_the_service_document(open_library: Library) -> None:
     answer = get(open_library, "")
     assert answer.headers["odata-version"] == "4.0"
     assert answer.headers["content-type"].startswith("application/json;odata.metadata=minimal")
-    told = answer.json()
-    assert told["@odata.context"] == f"{open_library.address}/odata/$metadata"
-    assert told["value"][0] == {"name": "Books", "kind": "EntitySet", "url": "Books"}
-    assert [one["name"] for one in told["value"]] == ["Books", "Shelves", "OneShelf", "Loans"]
-    assert open_library.client.get("/odata").json() == told
+    body = answer.json()
+    assert body["@odata.context"] == f"{open_library.address}/odata/$metadata"
+    assert body["value"][0] == {"name": "Books", "kind": "EntitySet", "url": "Books"}
+    assert [one["name"] for one in body["value"]] == ["Books", "Shelves", "OneShelf", "Loans"]
+    assert open_library.client.get("/odata").json() == body
 
 
 def test_metadata(open_library: Library) -> None:
@@ -49,8 +49,8 @@ def test_metadata(open_library: Library) -> None:
     books = next(one for one in tree.iter(f"{EDM}EntityType") if one.get("Name") == "Books")
     assert [one.get("Name") for one in books.iter(f"{EDM}PropertyRef")] == ["rowKey"]
     facets = ("Type", "Precision", "Scale", "Nullable")
-    told = {one.get("Name"): tuple(one.get(facet) for facet in facets) for one in books.iter(f"{EDM}Property")}
-    assert told == {
+    body = {one.get("Name"): tuple(one.get(facet) for facet in facets) for one in books.iter(f"{EDM}Property")}
+    assert body == {
         "rowKey": ("Edm.String", None, None, "false"),
         "id": ("Edm.String", None, None, "false"),
         "title": ("Edm.String", None, None, "true"),
@@ -127,12 +127,12 @@ def test_pages_bring_every_row_once(open_library: Library, path: str, rows: int,
 def test_a_window_of_the_filter_is_all_that_is_read(shelved: Library) -> None:
     """Books are no loans of a day, so the column `printed` is not the window's; a table of days has one."""
     get(shelved, "Loans?since=2026-03-05&until=2026-03-08&$top=2")
-    assert [str(one.dates.from_) for one in shelved.asked] == ["2026-03-05"]
+    assert [str(one.dates.from_) for one in shelved.periods] == ["2026-03-05"]
     get(shelved, "Loans?since=2026-03-05&until=2026-03-08")
-    assert sorted({str(one.dates.from_) for one in shelved.asked}) == ["2026-03-05", "2026-03-06", "2026-03-07"]
-    assert len(shelved.asked) == 3  # the day that was read is not read again
+    assert sorted({str(one.dates.from_) for one in shelved.periods}) == ["2026-03-05", "2026-03-06", "2026-03-07"]
+    assert len(shelved.periods) == 3  # the day that was read is not read again
     assert get(shelved, "Loans/$count?since=2026-03-05&until=2026-03-08").text == "15"
-    assert len(shelved.asked) == 3
+    assert len(shelved.periods) == 3
 
 
 def test_counts(open_library: Library) -> None:
@@ -163,14 +163,14 @@ def test_what_cannot_be_sorted_in_memory_is_refused(open_library: Library, monke
 
 
 def test_one_entity(open_library: Library) -> None:
-    told = get(open_library, "Loans('2026-03-06.0000003')").json()
-    assert told == {
+    body = get(open_library, "Loans('2026-03-06.0000003')").json()
+    assert body == {
         "@odata.context": f"{open_library.address}/odata/$metadata#Loans/$entity",
         "rowKey": "2026-03-06.0000003",
         "id": "3",
         "price": 15.0,
     }
-    assert get(open_library, "Loans(rowKey='2026-03-06.0000003')").json() == told
+    assert get(open_library, "Loans(rowKey='2026-03-06.0000003')").json() == body
     part = get(open_library, "Loans?since=2026-03-06T10:00&until=2026-03-07&$top=1").json()["value"][0]["rowKey"]
     assert part == "2026-03-06T10:00:00+00:00/2026-03-07T00:00:00+00:00.0000000"
     assert get(open_library, f"Loans('{part.replace('+', '%2B')}')").json()["rowKey"] == part
@@ -233,8 +233,8 @@ def test_an_older_odata_is_refused(open_library: Library) -> None:
 def test_parameters_in_the_address_of_the_service(open_library: Library) -> None:
     """They are those of every table that has them, and a table's own address says otherwise."""
     root = "count=7&since=2026-03-05&until=2026-03-06"
-    told = get(open_library, f"{root}/").json()
-    assert told["@odata.context"] == f"{open_library.address}/odata/{root}/$metadata"
+    body = get(open_library, f"{root}/").json()
+    assert body["@odata.context"] == f"{open_library.address}/odata/{root}/$metadata"
     assert get(open_library, f"{root}/$metadata").text == get(open_library, "$metadata").text
     assert get(open_library, f"{root}/Loans/$count").text == "7"
     assert get(open_library, f"{root}/Loans/$count?since=2026-03-05&until=2026-03-07&count=2").text == "4"

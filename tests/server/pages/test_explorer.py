@@ -69,8 +69,8 @@ schema = strawberry.Schema(Query)
 async def graphql(request: Request) -> Response:
     if request.method == "GET":
         return page_response(request.headers.get("If-None-Match"))
-    asked = await request.json()
-    answer = await schema.execute(asked["query"], asked.get("variables"), operation_name=asked.get("operationName"))
+    body = await request.json()
+    answer = await schema.execute(body["query"], body.get("variables"), operation_name=body.get("operationName"))
     content: dict[str, object] = {"data": answer.data}
     if answer.errors:
         content["errors"] = [error.formatted for error in answer.errors]

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from resolvers.reconcile.figures import Difference
 from server.reconcile.reconciliation import People, Reconciliation, ReconciliationResult
+from tests.server.changing_proxy import ChangingProxy, changing_proxy
 from tests.server.reconcile.mutations import Mutation
-from tests.server.slips import Door, slippery
 from tests.stand import Sandbox
 from upstream.agents import Agent, Agents
 from upstream.call import Answer, Call
@@ -24,9 +24,9 @@ class Books:
     """The answers of a small world. An answer that a mutation changes is read anew, changed at the edge."""
 
     def __init__(
-        self, upstream: Upstream, door: Door, day: datetime.date, now: datetime.datetime, zone: ZoneInfo
+        self, upstream: Upstream, proxy: ChangingProxy, day: datetime.date, now: datetime.datetime, zone: ZoneInfo
     ) -> None:
-        self.door = door
+        self.door = proxy
         self.zone = zone
         self.frame = dates(day, day, zone)
         self._upstream = upstream
@@ -36,11 +36,11 @@ class Books:
 
     async def anew(self, call: Call) -> Answer[Any]:
         if self._mutation is not None and call == self._mutation.call:
-            self.door.slips = (self._mutation,)
+            self.door.changes = (self._mutation,)
             try:
                 return await self._upstream.fetch(call)
             finally:
-                self.door.slips = ()
+                self.door.changes = ()
         if call not in self._known:
             self._known[call] = await self._upstream.fetch(call)
         return self._known[call]
@@ -54,11 +54,11 @@ class Books:
     async def raw(self, call: Call) -> list[Any]:
         """Return the rows of a call as they stand on the wire."""
         found: list[Any] = []
-        self.door.slips = (_Look(call.report.report_type, found),)
+        self.door.changes = (_Look(call.report.report_type, found),)
         try:
             await self._upstream.fetch(call)
         finally:
-            self.door.slips = ()
+            self.door.changes = ()
         return found
 
     async def compare(self, mutation: Mutation | None = None) -> tuple[ReconciliationResult, list[Difference]]:
@@ -85,7 +85,7 @@ class _Look:
         self.report_type = report_type
         self._found = found
 
-    def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
+    def strike(self, request: dict[str, Any], rows: list[Any]) -> None:
         self._found += rows
 
 
@@ -95,10 +95,10 @@ async def opened(sandbox: Sandbox, day: datetime.date, now: str) -> AsyncIterato
     zone = ZoneInfo(sandbox.timezone)
     agents = Agents(Agent(sandbox.agent_code, Secret(sandbox.agent_token)))
     async with (
-        slippery(sandbox) as door,
+        changing_proxy(sandbox) as proxy,
         Upstream(
-            GameHubConfig(lambda: door.gamehub_url, Secret(sandbox.gamehub_token), zone),
-            GameLogConfig(lambda: door.gamelog_url, agents, ZoneInfo(sandbox.log_timezone)),
+            GameHubConfig(lambda: proxy.gamehub_url, Secret(sandbox.gamehub_token), zone),
+            GameLogConfig(lambda: proxy.gamelog_url, agents, ZoneInfo(sandbox.log_timezone)),
         ) as upstream,
     ):
-        yield Books(upstream, door, day, datetime.datetime.fromisoformat(now), zone)
+        yield Books(upstream, proxy, day, datetime.datetime.fromisoformat(now), zone)

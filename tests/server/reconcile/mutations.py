@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from tests.server.slips import other
+from tests.server.changing_proxy import other
 from upstream.call import Call
 from upstream.reports.rows import Row
 from upstream.reports.table import REPORTS, Report
@@ -30,7 +30,7 @@ class Mutation:
         """Return the name of the report in an address, by which the door finds its answers."""
         return self.report.report_type
 
-    def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
+    def strike(self, request: dict[str, Any], rows: list[Any]) -> None:
         """Change the value."""
         *path, last = self.place
         found: Any = rows

@@ -115,9 +115,10 @@ def named(mutation: Mutation, result: ReconciliationResult, found: list[Differen
     """Return whether a difference, or a failure, names the report and the column."""
     code, column = mutation.report.code, mutation.column[-1]
     for difference in found:
-        for told in difference.told:
-            if told.report.split()[0] == code and (
-                column in re.findall(r"\w+", told.column) or (difference.column == WHOLE_ROW and str(mutation) in KEYS)
+        for statement in difference.statements:
+            if statement.report.split()[0] == code and (
+                column in re.findall(r"\w+", statement.column)
+                or (difference.column == WHOLE_ROW and str(mutation) in KEYS)
             ):
                 return True
     return any(f"{code}:" in failure and column in failure for failure in result.failures)
@@ -154,6 +155,6 @@ async def test_every_changed_value_is_named(codes: str, books: Books) -> None:
             unnamed.add(str(mutation))
         # A changed value of one report makes no other reports differ from each other.
         for difference in found if str(mutation) not in KEYS else ():
-            concerned = {told.report.split()[0] for told in difference.told}
+            concerned = {statement.report.split()[0] for statement in difference.statements}
             assert mutation.report.code in concerned, (str(mutation), difference)
     assert unnamed == {name for name in CANNOT_BE_FOUND if name.split()[0] in codes.split()}

@@ -18,7 +18,7 @@ from resolvers.reconcile.figures import Difference
 from server.http.request_error import RequestError
 from server.reconcile.period import days_of, last_days
 from server.reconcile.reconciliation import People, Reconciliation, ReconciliationResult
-from tests.server.slips import Door, Slip, other, slippery
+from tests.server.changing_proxy import ChangedDigit, ChangingProxy, changing_proxy, other
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 from upstream.agents import Agent, Agents
@@ -48,9 +48,9 @@ def noon() -> datetime:
 class Books:
     """Both upstreams, as the gateway reads them anew."""
 
-    def __init__(self, upstream: Upstream, door: Door) -> None:
+    def __init__(self, upstream: Upstream, proxy: ChangingProxy) -> None:
         self.upstream = upstream
-        self.door = door
+        self.door = proxy
 
     async def anew(self, call: Call) -> Answer[Any]:
         return await self.upstream.fetch(call)
@@ -59,17 +59,19 @@ class Books:
         frame = FRAME if report.frame is not None else None
         return list((await self.upstream.fetch(Call.of(report, frame, **params))).rows)
 
-    async def compare(self, *slips: Slip, group: int | None = None) -> tuple[ReconciliationResult, list[Difference]]:
+    async def compare(
+        self, *slips: ChangedDigit, group: int | None = None
+    ) -> tuple[ReconciliationResult, list[Difference]]:
         """What is found with these digits changed."""
         found: list[Difference] = []
-        self.door.slips = slips
+        self.door.changes = slips
         try:
             work = Reconciliation(
                 self, ZONE, People(), group=group, tell=lambda day, difference: found.append(difference), now=noon
             )
             return await work.run(pieces(FRAME, ZONE)), found
         finally:
-            self.door.slips = ()
+            self.door.changes = ()
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +84,19 @@ def small() -> Iterator[Sandbox]:
 async def books(small: Sandbox) -> AsyncIterator[Books]:
     agents = Agents(Agent(small.agent_code, Secret(small.agent_token)))
     async with (
-        slippery(small) as door,
+        changing_proxy(small) as proxy,
         Upstream(
-            GameHubConfig(lambda: door.gamehub_url, Secret(small.gamehub_token), ZONE),
-            GameLogConfig(lambda: door.gamelog_url, agents, ZONE),
+            GameHubConfig(lambda: proxy.gamehub_url, Secret(small.gamehub_token), ZONE),
+            GameLogConfig(lambda: proxy.gamelog_url, agents, ZONE),
         ) as upstream,
     ):
-        yield Books(upstream, door)
+        yield Books(upstream, proxy)
 
 
-def told(differences: list[Difference]) -> dict[tuple[str, str, str], dict[str, str | None]]:
+def statements(differences: list[Difference]) -> dict[tuple[str, str, str], dict[str, str | None]]:
     """By what was compared, key and column: what each report says."""
     found = {
-        (one.compared, one.key, one.column): {f"{each.report} {each.column}": each.value for each in one.told}
+        (one.compared, one.key, one.column): {f"{each.report} {each.column}": each.value for each in one.statements}
         for one in differences
     }
     assert len(found) == len(differences)
@@ -144,10 +146,10 @@ async def test_a_day_s_totals(books: Books) -> None:
         ("tickets", "total_paid_tickets"): ("R5 tickets",),
     }
     groups = (382, 386)
-    slips = [Slip(DAILY, ("group_id", group), (column,)) for group in groups for _, column in columns]
+    slips = [ChangedDigit(DAILY, ("group_id", group), (column,)) for group in groups for _, column in columns]
     rows = {group: (await books.rows(reports.DAILY_MOVEMENTS, groupid=group))[0] for group in groups}
     _, found = await books.compare(*slips)
-    assert told(found) == {
+    assert statements(found) == {
         ("daily", f"group {group}", name): {
             f"R1 {column}": str(other(getattr(rows[group], column))),
             **dict.fromkeys(others, str(getattr(rows[group], column))),
@@ -160,8 +162,8 @@ async def test_a_day_s_totals(books: Books) -> None:
 async def test_movements_that_one_side_lacks(books: Books) -> None:
     """Another movement id: R5 tells one that R7 does not, and the other way round."""
     row = (await books.rows(reports.GROUP_MOVEMENTS, group_id=383))[3]
-    _, found = await books.compare(Slip(MOVEMENTS, ("movement_id", row.movement_id), ("movement_id",)))
-    keys = {(one.key, one.column, one.told[0].report, one.told[1].value) for one in found}
+    _, found = await books.compare(ChangedDigit(MOVEMENTS, ("movement_id", row.movement_id), ("movement_id",)))
+    keys = {(one.key, one.column, one.statements[0].report, one.statements[1].value) for one in found}
     wrong = other(row.movement_id)
     if any(one.column != "(row)" for one in found):  # the wrong id is that of another movement
         assert all(one.key == f"movement {wrong}" or one.column == "(row)" for one in found)
@@ -173,13 +175,13 @@ async def test_a_movement_of_another_amount(books: Books) -> None:
     """A changed amount of R5 shows in the movement, beside R7 and R11, and in the totals of the day."""
     mine = await books.rows(reports.GROUP_MOVEMENTS, group_id=382)
     prize = next(row for row in mine if row.type == "Bingo - Prize")
-    _, found = await books.compare(Slip(MOVEMENTS, ("movement_id", prize.movement_id), ("currency_amount",)))
+    _, found = await books.compare(ChangedDigit(MOVEMENTS, ("movement_id", prize.movement_id), ("currency_amount",)))
     amount = Decimal(prize.currency_amount)
     changed = Decimal(str(other(int(amount) if amount == int(amount) else float(amount))))
     (daily,) = await books.rows(reports.DAILY_MOVEMENTS, groupid=382)
     moment = datetime.fromtimestamp(prize.timestamp / 1_000_000, UTC).isoformat()
     more = changed - amount
-    assert told(found) == {
+    assert statements(found) == {
         ("movements", f"movement {prize.movement_id}", "amount"): {
             "R5 currency_amount": money(str(changed)),
             "R7 currency_amount": prize.currency_amount,
@@ -206,10 +208,10 @@ async def test_a_financial_movement_of_another_game(books: Books) -> None:
     row = next(row for row in await books.rows(reports.FINANCIAL_MOVEMENTS, group_id=383) if row.type == 1)
     rows = await books.rows(reports.FINANCIAL_MOVEMENTS)
     assert sum(one.timestamp == row.timestamp for one in rows) == 1
-    slip = Slip(FINANCE, ("timestamp", row.timestamp // 1_000_000), ("game_id",))
-    _, found = await books.compare(slip)
+    change = ChangedDigit(FINANCE, ("timestamp", row.timestamp // 1_000_000), ("game_id",))
+    _, found = await books.compare(change)
     moment = datetime.fromtimestamp(row.timestamp / 1_000_000, UTC).isoformat()
-    assert told(found) == {
+    assert statements(found) == {
         ("movements", f"group 383, movement of {moment}", "game"): {
             "R5 game_id": str(row.game_id),
             "R11 game_id": str(other(row.game_id)),
@@ -219,17 +221,17 @@ async def test_a_financial_movement_of_another_game(books: Books) -> None:
 
 async def test_a_type_that_no_document_names(books: Books) -> None:
     row = next(row for row in await books.rows(reports.FINANCIAL_MOVEMENTS, group_id=383) if row.type == 1)
-    slip = Slip(FINANCE, ("timestamp", row.timestamp // 1_000_000), ("type",))
-    result, found = await books.compare(slip)
+    change = ChangedDigit(FINANCE, ("timestamp", row.timestamp // 1_000_000), ("type",))
+    result, found = await books.compare(change)
     assert {one.column for one in found} == {"wagers", "net", "type"}
     assert result.notes == ["2026-03-13: group 383: 1 movements of R11 of the type '2/1' are in no total"]
 
 
 async def test_a_name_is_one_difference_however_many_rows_have_it(books: Books) -> None:
     name = (await books.rows(reports.GROUPS, id=383))[0].name
-    _, found = await books.compare(Slip("api_groups_report", ("id", 383), ("name",)))
+    _, found = await books.compare(ChangedDigit("api_groups_report", ("id", 383), ("name",)))
     assert [(one.compared, one.key, one.column) for one in found] == [("names", "group 383", "name")]
-    assert [str(one) for one in found[0].told] == [
+    assert [str(one) for one in found[0].statements] == [
         f"R8 id, name 383, {other(name)}",
         f"R9 group_id, fkgroup 383, {name}",
     ]
@@ -238,9 +240,9 @@ async def test_a_name_is_one_difference_however_many_rows_have_it(books: Books) 
 async def test_the_formula_of_profit(books: Books) -> None:
     game = next(row for row in await books.rows(reports.ROOM_GAMES) if row.status == 3)
     (detail,) = await books.rows(reports.GAME_DETAIL, id=game.id)
-    _, found = await books.compare(Slip(DETAILS, ("game_id", game.id), ("profit",)))
+    _, found = await books.compare(ChangedDigit(DETAILS, ("game_id", game.id), ("profit",)))
     key = f"game {game.id}"
-    assert told(found) == {
+    assert statements(found) == {
         ("games", key, "profit"): {
             "R3 profit": other(detail.profit),
             "R3 wagered - wagers_to_prizes - wagers_to_pjp": detail.profit,
@@ -255,10 +257,10 @@ async def test_refunds_of_games_in_two_currencies(books: Books) -> None:
     game = next(row.game_id for row in refunds if row.group_id == 386)
     (summary,) = await books.rows(reports.GAME_SUMMARY, id=game)
     _, found = await books.compare(
-        Slip(SUMMARY, ("bs_game_id_main", game), ("total_tickets_refunded",)),
-        Slip(SUMMARY, ("bs_game_id_main", game), ("total_refunds_real",)),
+        ChangedDigit(SUMMARY, ("bs_game_id_main", game), ("total_tickets_refunded",)),
+        ChangedDigit(SUMMARY, ("bs_game_id_main", game), ("total_refunds_real",)),
     )
-    assert told(found) == {
+    assert statements(found) == {
         ("games", f"game {game}", "tickets refunded"): {
             "R4 total_tickets_refunded": str(other(summary.total_tickets_refunded)),
             "R11 refunds": str(summary.total_tickets_refunded),
@@ -270,11 +272,11 @@ async def test_refunds_of_games_in_two_currencies(books: Books) -> None:
     }
 
 
-class Recased(Slip):
+class Recased(ChangedDigit):
     """Every name of a report in capitals."""
 
-    def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
-        if asked.get("report_type", asked.get("method")) == self.report:
+    def strike(self, request: dict[str, Any], rows: list[Any]) -> None:
+        if request.get("report_type", request.get("method")) == self.report:
             for row in rows:
                 for column in self.column:
                     row[column] = row[column].upper() + " "
@@ -292,11 +294,11 @@ async def test_names_that_differ_in_case_alone_are_the_same(books: Books) -> Non
     assert found == []
 
 
-class Gone(Slip):
+class Gone(ChangedDigit):
     """A row that is missing."""
 
-    def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
-        if asked.get("report_type", asked.get("method")) == self.report:
+    def strike(self, request: dict[str, Any], rows: list[Any]) -> None:
+        if request.get("report_type", request.get("method")) == self.report:
             rows[:] = [row for row in rows if row[self.key[0]] != self.key[1]]
 
 
@@ -304,7 +306,7 @@ async def test_a_user_who_is_missing_in_the_list(books: Books) -> None:
     name = (await books.rows(reports.GAME_LOGS, game_type="slot"))[0].user_code
     id = next(row.id for row in await books.rows(reports.USERS) if row.username == name)
     _, found = await books.compare(Gone("api_users_report", ("id", id), ()))
-    assert told(found) == {
+    assert statements(found) == {
         ("names", f"user {id}", "(row)"): {"R11 user_id": str(id), "R9 id": None},
         ("logs", f"user {name}", "(row)"): {"G1 of the agent user_code": name, "R9 username": None},
     }
@@ -313,7 +315,7 @@ async def test_a_user_who_is_missing_in_the_list(books: Books) -> None:
 async def test_what_cannot_be_compared_is_told_and_the_rest_goes_on(books: Books, small: Sandbox) -> None:
     """R5 of a group names another group: that is a malformed answer, and no difference."""
     row = (await books.rows(reports.GROUP_MOVEMENTS, group_id=383))[0]
-    result, found = await books.compare(Slip(MOVEMENTS, ("movement_id", row.movement_id), ("group_id",)))
+    result, found = await books.compare(ChangedDigit(MOVEMENTS, ("movement_id", row.movement_id), ("group_id",)))
     assert (found, result.exit_code) == ([], 2)
     (failure,) = result.failures
     assert failure.startswith("2026-03-13: daily totals and movements: R5: a row is of group_id ")
@@ -323,7 +325,7 @@ async def test_what_cannot_be_compared_is_told_and_the_rest_goes_on(books: Books
 
 async def test_a_game_that_cannot_be_read_leaves_the_others(books: Books) -> None:
     game = (await books.rows(reports.ROOM_GAMES))[5].id
-    result, found = await books.compare(Slip(DETAILS, ("game_id", game), ("game_id",)))
+    result, found = await books.compare(ChangedDigit(DETAILS, ("game_id", game), ("game_id",)))
     assert (found, result.exit_code, result.compared["games"]) == ([], 2, 117)
     (failure,) = result.failures
     assert failure.startswith(f"2026-03-13: game {game}: R3: a row is of game_id ")
@@ -378,14 +380,14 @@ async def test_the_command(books: Books, small: Sandbox, tmp_path: Path) -> None
     )
     assert "reconcile 2026-03-13" in alike[2]
     (daily,) = await books.rows(reports.DAILY_MOVEMENTS, groupid=384)
-    books.door.slips = [Slip(DAILY, ("group_id", 384), ("net",))]
+    books.door.changes = [ChangedDigit(DAILY, ("group_id", 384), ("net",))]
     try:
         table, found = await asyncio.gather(
             command(small, tmp_path, *words, **through),
             command(small, tmp_path, "--since", "2026-03-13", "--until", "2026-03-14", "--format", "json", **through),
         )
     finally:
-        books.door.slips = ()
+        books.door.changes = ()
     assert table[0] == found[0] == 1
     line = table[1].splitlines()[1].split()
     assert line[:5] == ["2026-03-13", "daily", "group", "384", "net"]

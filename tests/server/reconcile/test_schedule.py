@@ -16,14 +16,14 @@ from server.pages.reconcile import CONTENT_SECURITY_POLICY
 from server.reconcile.reconciliation import COMPARISONS
 from tests.served import launched
 from tests.server.browsing import chromium, watched
+from tests.server.changing_proxy import ChangedDigit, ChangingProxy, changing_proxy, other
 from tests.server.http.test_metrics import figures
-from tests.server.slips import Door, Slip, other, slippery
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NET = Slip("users_report", ("group_id", 384), ("net",))
+NET = ChangedDigit("users_report", ("group_id", 384), ("net",))
 PAGE = {"accept": "text/html,application/xhtml+xml"}
 
 
@@ -35,14 +35,14 @@ def alive() -> Iterator[Sandbox]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(alive: Sandbox) -> AsyncIterator[Door]:
-    async with slippery(alive) as door:
-        door.remembers = False
-        yield door
+async def proxy(alive: Sandbox) -> AsyncIterator[ChangingProxy]:
+    async with changing_proxy(alive) as proxy:
+        proxy.remembers = False
+        yield proxy
 
 
-def scheduled(sandbox: Sandbox, door: Door, tmp_path: Path, **more: str) -> dict[str, str]:
-    through = {"GAMEHUB_URL": door.gamehub_url, "GAMELOG_URL": door.gamelog_url}
+def scheduled(sandbox: Sandbox, proxy: ChangingProxy, tmp_path: Path, **more: str) -> dict[str, str]:
+    through = {"GAMEHUB_URL": proxy.gamehub_url, "GAMELOG_URL": proxy.gamelog_url}
     keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
     return {**settings(sandbox), **through, **keys, "RECONCILE_EVERY": "1", "RECONCILE_DAYS": "1", **more}
 
@@ -58,10 +58,10 @@ async def finished(client: httpx.AsyncClient) -> Any:
             await asyncio.sleep(0.2)
 
 
-async def test_a_comparison_its_page_and_its_metrics(alive: Sandbox, door: Door, tmp_path: Path) -> None:
-    door.slips = (NET,)
+async def test_a_comparison_its_page_and_its_metrics(alive: Sandbox, proxy: ChangingProxy, tmp_path: Path) -> None:
+    proxy.changes = (NET,)
     try:
-        with launched(tmp_path, **scheduled(alive, door, tmp_path)) as (address, process):
+        with launched(tmp_path, **scheduled(alive, proxy, tmp_path)) as (address, process):
             async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
                 state = await finished(client)
                 last = state["last"]
@@ -107,31 +107,33 @@ async def test_a_comparison_its_page_and_its_metrics(alive: Sandbox, door: Door,
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
     finally:
-        door.slips = ()
+        proxy.changes = ()
 
 
 async def test_a_comparison_reads_past_the_cache_and_little_at_once(
-    alive: Sandbox, door: Door, tmp_path: Path
+    alive: Sandbox, proxy: ChangingProxy, tmp_path: Path
 ) -> None:  # fmt: skip
-    server = door.server
+    server = proxy.server
     server.most_at_once = 0
-    asked = len(server.asked)
-    with launched(tmp_path, **scheduled(alive, door, tmp_path)) as (address, _):
+    before = len(server.requests)
+    with launched(tmp_path, **scheduled(alive, proxy, tmp_path)) as (address, _):
         async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
             last = (await finished(client))["last"]
     assert (last["found"], last["failures"]) == ({}, [])
     assert server.most_at_once <= 4  # two at a time, each of which may read two reports
-    reports = [one.query.get("report_type") for one in server.asked[asked:]]
+    reports = [one.query.get("report_type") for one in server.requests[before:]]
     assert reports.count("api_groups_report") == 1
     assert reports.count("users_report") == 8
     assert reports.count("transaction_report") == 20
 
 
-async def test_a_server_that_stops_gives_the_comparison_up(alive: Sandbox, door: Door, tmp_path: Path) -> None:
+async def test_a_server_that_stops_gives_the_comparison_up(
+    alive: Sandbox, proxy: ChangingProxy, tmp_path: Path
+) -> None:
     log = tmp_path / "serve.log"
-    door.hold = asyncio.Event()
+    proxy.hold = asyncio.Event()
     try:
-        with launched(tmp_path, log, **scheduled(alive, door, tmp_path, LOG_LEVEL="info")) as (address, process):
+        with launched(tmp_path, log, **scheduled(alive, proxy, tmp_path, LOG_LEVEL="info")) as (address, process):
             async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
                 state = (await client.get("/reconcile")).json()
                 assert (state["last"], state["runningSince"] is not None) == (None, True)
@@ -141,17 +143,17 @@ async def test_a_server_that_stops_gives_the_comparison_up(alive: Sandbox, door:
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait, 30) == 0
     finally:
-        door.hold.set()
-        door.hold = None
+        proxy.hold.set()
+        proxy.hold = None
     text = log.read_text()
     assert "Traceback" not in text
     assert "reconcile.done" not in text
     assert alive.gamehub_token not in text
 
 
-async def test_without_the_setting_nothing_is_compared(alive: Sandbox, door: Door, tmp_path: Path) -> None:
-    asked = len(door.server.asked)
-    with launched(tmp_path, **scheduled(alive, door, tmp_path, RECONCILE_EVERY="0")) as (address, _):
+async def test_without_the_setting_nothing_is_compared(alive: Sandbox, proxy: ChangingProxy, tmp_path: Path) -> None:
+    before = len(proxy.server.requests)
+    with launched(tmp_path, **scheduled(alive, proxy, tmp_path, RECONCILE_EVERY="0")) as (address, _):
         async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
             state = (await client.get("/reconcile")).json()
             page = (await client.get("/reconcile", headers=PAGE)).text
@@ -159,12 +161,14 @@ async def test_without_the_setting_nothing_is_compared(alive: Sandbox, door: Doo
     assert (state["everyHours"], state["last"], state["runningSince"]) == (0.0, None, None)
     assert "RECONCILE_EVERY is not set" in page
     assert "gamehub_graph_reconcile" not in metrics
-    assert len(door.server.asked) == asked
+    assert len(proxy.server.requests) == before
 
 
-async def test_a_fault_of_an_upstream_is_a_failure_of_the_run(door: Door, alive: Sandbox, tmp_path: Path) -> None:
+async def test_a_fault_of_an_upstream_is_a_failure_of_the_run(
+    proxy: ChangingProxy, alive: Sandbox, tmp_path: Path
+) -> None:
     down = {"GAMEHUB_URL": "http://127.0.0.1:9/api/v1/"}
-    with launched(tmp_path, **scheduled(alive, door, tmp_path, **down)) as (address, _):
+    with launched(tmp_path, **scheduled(alive, proxy, tmp_path, **down)) as (address, _):
         async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
             last = (await finished(client))["last"]
             page = (await client.get("/reconcile", headers=PAGE)).text

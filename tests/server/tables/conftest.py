@@ -30,10 +30,10 @@ def saved(text: str) -> SavedQuery:
 class Library:
     """The library, served: its address, a client, what was asked of its loans, and the folder of its files."""
 
-    def __init__(self, address: str, client: httpx.Client, asked: list[Any], folder: Path) -> None:
+    def __init__(self, address: str, client: httpx.Client, periods: list[Any], folder: Path) -> None:
         self.address = address
         self.client = client
-        self.asked = asked
+        self.periods = periods
         self.folder = folder
 
     def get(self, path: str, **headers: str) -> httpx.Response:
@@ -44,15 +44,15 @@ class Library:
 @contextmanager
 def lending(folder: Path, **more: Any) -> Iterator[Library]:
     """The library, for as long as a `with` block lasts; its files are kept in the folder. `more` goes to its setup."""
-    asked: list[Any] = []
+    periods: list[Any] = []
     app = application(
         library.schema,
-        lambda operation: asked,
+        lambda operation: periods,
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES, library.ONE, library.LOANS)],
         tables=TablesConfig(now=lambda: NOW, spool_dir=folder, **more),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
-        yield Library(address, client, asked, folder)
+        yield Library(address, client, periods, folder)
 
 
 @pytest.fixture

@@ -74,9 +74,9 @@ def test_a_file_is_written_once_for_all_who_wait(shelved: Library) -> None:
         bodies = list(pool.map(lambda _: shelved.get(LOANS.format("parquet")).content, range(8)))
     assert len(set(bodies)) == 1
     # One execution a day: three days were asked for.
-    assert [period.dates.from_.day for period in shelved.asked] == [4, 5, 6]
+    assert [period.dates.from_.day for period in shelved.periods] == [4, 5, 6]
     shelved.get(LOANS.format("parquet"))
-    assert len(shelved.asked) == 3
+    assert len(shelved.periods) == 3
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson", "arrow"])
@@ -137,13 +137,13 @@ def test_the_limit_is_the_callers(shelved: Library) -> None:
     lines = shelved.get(LOANS.format("ndjson") + "&count=3&limit=4").content.splitlines()
     assert [orjson.loads(line)["id"] for line in lines] == ["0", "1", "2", "0"]
     # A third day is not asked for: not for these rows.
-    assert [period.dates.from_.day for period in shelved.asked] == [4, 5]
+    assert [period.dates.from_.day for period in shelved.periods] == [4, 5]
     assert shelved.get(LOANS.format("csv") + "&limit=0").text == "id,price\r\n"
 
 
 def test_without_a_window_it_is_what_the_document_says(shelved: Library) -> None:
     assert shelved.get("Loans.csv").status_code == 200
-    assert [str(period.dates.from_) for period in shelved.asked] == ["2026-03-14"]
+    assert [str(period.dates.from_) for period in shelved.periods] == ["2026-03-14"]
 
 
 def test_a_client_that_goes_away_ends_the_reading(shelved: Library) -> None:
@@ -154,7 +154,7 @@ def test_a_client_that_goes_away_ends_the_reading(shelved: Library) -> None:
         )
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
     assert shelved.get(LOANS.format("csv")).status_code == 200
-    assert len(shelved.asked) < 1000
+    assert len(shelved.periods) < 1000
 
 
 async def test_a_caller_of_some_groups_has_files_of_its_own(tmp_path: Path) -> None:

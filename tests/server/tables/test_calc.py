@@ -23,8 +23,8 @@ def test_calc_reads_both_files(address: str, tmp_path: Path) -> None:
         (tmp_path / f"as_{form}.{form}").write_bytes(answer.content)
         profile = f"-env:UserInstallation=file://{tmp_path}/profile"
         writing = ["--convert-to", CSV_OF_UTF8, "--outdir", str(tmp_path / "out"), str(tmp_path / f"as_{form}.{form}")]
-        told = subprocess.run([calc, "--headless", profile, *reading, *writing], capture_output=True, timeout=120)
-        assert told.returncode == 0, told.stderr
+        ran = subprocess.run([calc, "--headless", profile, *reading, *writing], capture_output=True, timeout=120)
+        assert ran.returncode == 0, ran.stderr
     for name in ("as_xlsx", "as_csv"):
         (written,) = (tmp_path / "out").glob(f"{name}-*.csv")  # one for every sheet
         text = written.read_text("utf-8")

@@ -28,8 +28,8 @@ def truth(address: str) -> tuple[int, Decimal]:
     amounts: list[Decimal] = []
     page = {"endCursor": None, "hasNextPage": True}
     while page["hasNextPage"]:
-        asked = {"query": SUMS, "variables": {"after": page["endCursor"]}}
-        answer = httpx.post(f"{address}/graphql", json=asked, trust_env=False, timeout=60).json()
+        operation = {"query": SUMS, "variables": {"after": page["endCursor"]}}
+        answer = httpx.post(f"{address}/graphql", json=operation, trust_env=False, timeout=60).json()
         found = answer["data"]["group"]["transactions"]
         amounts += [Decimal(node["amount"]) for node in found["nodes"]]
         page = found["pageInfo"]
@@ -92,10 +92,10 @@ def test_duckdb(address: str, truth: tuple[int, Decimal], duck: duckdb.DuckDBPyC
 def test_the_parents_of_a_ledger_stand_in_every_row(address: str) -> None:
     path = f"{address}/tables/GroupLedger.parquet?group=383&{WINDOW}"
     table = pq.read_table(io.BytesIO(httpx.get(path, trust_env=False, timeout=60).content))
-    asked = """{ group(id: 383) { users(first: 1000) { nodes { id username
+    query = """{ group(id: 383) { users(first: 1000) { nodes { id username
         transactions(during: {dates: {from: "2026-03-12", to: "2026-03-14"}}, first: 1000) { nodes { amount } }
     } } } }"""
-    answer = httpx.post(f"{address}/graphql", json={"query": asked}, trust_env=False, timeout=60).json()
+    answer = httpx.post(f"{address}/graphql", json={"query": query}, trust_env=False, timeout=60).json()
     users = answer["data"]["group"]["users"]["nodes"]
     sums = {
         (user["id"], user["username"]): sum(Decimal(one["amount"]) for one in user["transactions"]["nodes"])

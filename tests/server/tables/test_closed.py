@@ -60,8 +60,8 @@ def test_descriptions_are_refused(client: httpx.Client, path: str) -> None:
 )
 def test_refusals_name_nothing(client: httpx.Client, path: str, says: str) -> None:
     answer = client.get(path)
-    told = answer.json()
-    error = told["error"] if "error" in told else told["errors"][0]
+    body = answer.json()
+    error = body["error"] if "error" in body else body["errors"][0]
     assert error["message"] == says
     assert not any(name in answer.text for name in NAMES)
 
@@ -78,10 +78,10 @@ def test_rows_are_served_as_ever(client: httpx.Client) -> None:
 
 def session(operation: Operation) -> Session:
     """Return a session whose operation calls no upstream."""
-    return Session(Unasked(), ZoneInfo("UTC"))
+    return Session(NoUpstream(), ZoneInfo("UTC"))
 
 
-class Unasked:
+class NoUpstream:
     """An upstream that nothing may be asked of."""
 
     async def fetch(self, call: Call) -> Answer[Any]:
@@ -90,12 +90,12 @@ class Unasked:
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_errors_of_the_graph_name_nothing(compiled: bool) -> None:
-    asked = {"query": '{ _entities(representations: [{__typename: "Grup", id: 1}]) { __typename } }'}
+    operation = {"query": '{ _entities(representations: [{__typename: "Grup", id: 1}]) { __typename } }'}
     for limits, says in (
         (ORDINARY, '"Grup"; it has Group, User,'),
         (replace(ORDINARY, introspection=False), '"Grup".'),
     ):
         app = application(graph.schema, session, limits=limits, compiled=compiled)
         with serving(app) as address:
-            told = httpx.post(f"{address}/graphql", json=asked, trust_env=False).json()
-        assert says in told["errors"][0]["message"]
+            body = httpx.post(f"{address}/graphql", json=operation, trust_env=False).json()
+        assert says in body["errors"][0]["message"]

@@ -17,7 +17,7 @@ import pytest
 
 from tests.served import served
 from tests.upstream.examples import example
-from tests.upstream.server import Asked, Told, serving
+from tests.upstream.server import ReceivedRequest, Reply, serving
 
 SENT = ("bet_money", "win_money", "user_start_balance", "user_end_balance")
 COLUMNS = ("bet", "win", "userStartBalance", "userEndBalance")
@@ -54,8 +54,8 @@ def exact(text: str) -> dict[str, Any]:
 async def test_every_format_has_the_doubles_of_the_graph(tmp_path: Path, settings: dict[str, str]) -> None:
     body = log(120)
 
-    def reply(asked: Asked) -> Told:
-        return Told(body if asked.json["page"] == 0 else b'{"status":1,"total_count":120,"slot":[]}')
+    def reply(request: ReceivedRequest) -> Reply:
+        return Reply(body if request.json["page"] == 0 else b'{"status":1,"total_count":120,"slot":[]}')
 
     async with serving() as server:
         server.reply = reply

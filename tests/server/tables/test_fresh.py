@@ -217,8 +217,8 @@ def test_files_say_when_their_rows_were_read(served: Business) -> None:
     later = NOON + datetime.timedelta(seconds=20)
 
     def day(first: int, last: int, at: datetime.datetime, trusted: int) -> dict[str, Any]:
-        told = {"report": "R1", "from": f"2022-10-{first}", "to": f"2022-10-{last}"}
-        return told | {"readAt": at.isoformat(), "nextCheck": (at + datetime.timedelta(seconds=trusted)).isoformat()}
+        reading = {"report": "R1", "from": f"2022-10-{first}", "to": f"2022-10-{last}"}
+        return reading | {"readAt": at.isoformat(), "nextCheck": (at + datetime.timedelta(seconds=trusted)).isoformat()}
 
     expected = [
         day(27, 27, later, LAST_WEEK),

@@ -20,17 +20,17 @@ def test_the_list(open_library: Library) -> None:
 
 
 def test_a_description(open_library: Library) -> None:
-    told = open_library.get("Books/schema").json()
-    assert told == open_library.get("Books").json()
-    assert told["columns"][2] == {
+    description = open_library.get("Books/schema").json()
+    assert description == open_library.get("Books").json()
+    assert description["columns"][2] == {
         "name": "price", "type": "decimal128(38, 10)", "nullable": True, "description": "", "graphql": "Decimal",
     }  # fmt: skip
-    assert told["columns"][5]["values"] == ["HARD", "SOFT", "NONE"]
-    assert told["parameters"][2] == {
+    assert description["columns"][5]["values"] == ["HARD", "SOFT", "NONE"]
+    assert description["parameters"][2] == {
         "name": "ids", "type": "list of string", "required": False, "repeatable": True,
         "default": None, "example": None,
     }  # fmt: skip
-    assert told["window"] is None
+    assert description["window"] is None
     assert open_library.get("Loans/schema").json()["window"]["default"] == {"frame": "YESTERDAY"}
 
 

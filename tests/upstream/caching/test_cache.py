@@ -360,18 +360,18 @@ async def test_closing_lets_what_is_under_way_end(ledger: Ledger, store: MemoryS
 
 
 async def test_an_observer_is_told_of_the_call_as_it_was_asked(cached: DayCache, ledger: Ledger) -> None:
-    told: list[tuple[Call, Answer[Any] | UpstreamError]] = []
+    outcomes: list[tuple[Call, Answer[Any] | UpstreamError]] = []
 
     def observe(call: Call, outcome: Answer[Any] | UpstreamError, started: float, ended: float) -> None:
         assert started <= ended
-        told.append((call, outcome))
+        outcomes.append((call, outcome))
         raise RuntimeError("an observer's own failure is nobody else's")
 
     answer = await cached.fetch(march(1, 3), observe)
     error = ledger.error = NotFound("no such group")
     with pytest.raises(NotFound):
         await cached.fetch(march(1, 4), observe)
-    assert told == [(march(1, 3), answer), (march(1, 4), error)]
+    assert outcomes == [(march(1, 3), answer), (march(1, 4), error)]
 
 
 # Failures
@@ -574,13 +574,13 @@ class Daily:
     """R1: a row for each date asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
 
     async def fetch(self, call: Call, observe: Any = None) -> Answer[Any]:
         assert call.interval is not None
         assert call.interval.days is not None
         first, last = call.interval.days
-        self.asked.append((first.isoformat(), last.isoformat()))
+        self.requests.append((first.isoformat(), last.isoformat()))
         money = dict.fromkeys(("total_wagers_real", "total_wins_real", "total_refunds_real", "total_paid", "net"), "0")
         found = [first + datetime.timedelta(days=number) for number in range((last - first).days + 1)]
         return Answer([DailyMovementRow(timestamp=date, total_paid_tickets=0, **money) for date in found])
@@ -595,7 +595,11 @@ async def test_a_report_of_days_goes_by_the_days_an_interval_was_made_of(
     for first, last in ((3, 4), (1, 5), (2, 4)):
         answer = await cached.fetch(march(first, last, report=DAILY_MOVEMENTS))
         assert [row.timestamp.day for row in answer.rows] == list(range(first, last + 1))
-    assert upstream.asked == [("2026-03-03", "2026-03-04"), ("2026-03-01", "2026-03-02"), ("2026-03-05", "2026-03-05")]
+    assert upstream.requests == [
+        ("2026-03-03", "2026-03-04"),
+        ("2026-03-01", "2026-03-02"),
+        ("2026-03-05", "2026-03-05"),
+    ]
 
 
 # Forgetting, looking ahead, counting

@@ -85,7 +85,7 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
             ledger.add(movement(number, time), begin)
     number = len(seeds)
     cached = DayCache(ledger, MemoryStore(limit, clock.seconds), MADRID, now=clock, trust=LONG)
-    asked: list[list[tuple[Interval, str]]] = []
+    spans: list[list[tuple[Interval, str]]] = []
     for kind, told in script:
         if kind == "move":
             clock.move(seconds=told)
@@ -100,16 +100,16 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
             # Up to an hour short of the grace: yesterday's too, while yesterday is open.
             ledger.add(movement(number, clock.now - datetime.timedelta(hours=told)), clock.now)
         elif kind == "ask":
-            asked.append([(interval_of(begin, *each[:2]), each[2]) for each in told])
-            await check(cached, ledger, clock, asked[-1])
-        elif asked:
-            await check(cached, ledger, clock, asked[-1 - told % len(asked)])
+            spans.append([(interval_of(begin, *each[:2]), each[2]) for each in told])
+            await check(cached, ledger, clock, spans[-1])
+        elif spans:
+            await check(cached, ledger, clock, spans[-1 - told % len(spans)])
     await cached.aclose()
 
 
-async def check(cached: DayCache, ledger: Ledger, clock: Clock, asked: list[tuple[Interval, str]]) -> None:
+async def check(cached: DayCache, ledger: Ledger, clock: Clock, spans: list[tuple[Interval, str]]) -> None:
     failing = bool(ledger.errors)
-    calls = [(Call.of(GROUP_MOVEMENTS, interval, group_id=5), scope) for interval, scope in asked]
+    calls = [(Call.of(GROUP_MOVEMENTS, interval, group_id=5), scope) for interval, scope in spans]
     answers = await asyncio.gather(*(cached.fetch(call, scope=scope) for call, scope in calls), return_exceptions=True)
     for (call, _), answer in zip(calls, answers, strict=True):
         if isinstance(answer, BaseException):

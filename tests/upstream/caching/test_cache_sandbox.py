@@ -72,17 +72,17 @@ def days(report: Report, first: int, last: int, zone: ZoneInfo = UTC) -> Call:
     return Call.of(report, interval, **PARAMS[report])
 
 
-def asked(sandbox: Sandbox) -> list[tuple[str, str]]:
+def requests_of(sandbox: Sandbox) -> list[tuple[str, str]]:
     """From when to when the sandbox was asked since it was last looked."""
-    told = []
+    events = []
     for call in sandbox.calls():
         params = call["params"]
         if params.get("page"):
             continue  # a further page of one call
         bounds = [value for name, value in sorted(params.items()) if "range_from" in name or "range_to" in name]
-        told.append(tuple(bounds or (params["start"], params["end"])))
+        events.append(tuple(bounds or (params["start"], params["end"])))
     sandbox.reset()
-    return told
+    return events
 
 
 def test_every_report_has_its_place_here() -> None:
@@ -98,12 +98,12 @@ async def test_a_month_asked_for_again_a_minute_later_fetches_today_alone(
     sandbox.reset()
     assert (await cached.fetch(month(report))).rows == uncached
     assert (await cached.fetch(month(report))).rows == uncached
-    assert len(asked(sandbox)) == 1
+    assert len(requests_of(sandbox)) == 1
     clock.move(minutes=1)
     answer = await cached.fetch(month(report))
     assert answer.rows == uncached
     assert answer.provenance.missing == ("2026-03-15",)
-    ((first, last),) = asked(sandbox)
+    ((first, last),) = requests_of(sandbox)
     # The log is asked for with bounds that are a second wider (C26).
     day = ("2026-03-14", "2026-03-16") if report is GAME_LOGS else ("2026-03-15", "2026-03-15")
     assert (first[:10], last[:10]) == day
@@ -128,13 +128,13 @@ async def test_only_the_missing_days_go_over_the_wire(cached: DayCache, sandbox:
     sandbox.reset()
     await cached.fetch(days(USER_TRANSACTIONS, 5, 6))
     await cached.fetch(days(USER_TRANSACTIONS, 3, 9))
-    assert sorted(asked(sandbox)) == [
+    assert sorted(requests_of(sandbox)) == [
         ("2026-03-03", "2026-03-04"),
         ("2026-03-05", "2026-03-06"),
         ("2026-03-07", "2026-03-09"),
     ]
     await cached.fetch(days(USER_TRANSACTIONS, 4, 8))
-    assert asked(sandbox) == []
+    assert requests_of(sandbox) == []
 
 
 @pytest.mark.parametrize("call", WHOLE, ids=lambda call: call.report.code)
@@ -209,7 +209,7 @@ async def test_two_gateways_share_days_through_redis(
     assert second.provenance.outcome == "hit"
     assert (await other.held(days(GROUP_MOVEMENTS, 1, 12))).missing == ("2026-03-10/2026-03-12",)
     await other.fetch(days(GROUP_MOVEMENTS, 1, 12))
-    assert asked(sandbox) == [("2026-03-01", "2026-03-09"), ("2026-03-10", "2026-03-12")]
+    assert requests_of(sandbox) == [("2026-03-01", "2026-03-09"), ("2026-03-10", "2026-03-12")]
     assert await one.forget("R5", {"group_id": 382}, datetime.date(2026, 3, 9)) == 4
     assert (await other.held(days(GROUP_MOVEMENTS, 1, 12))).held == 8
 
@@ -232,7 +232,7 @@ async def test_a_day_that_was_copied_to_another_group_or_spoilt_is_read_again(
     sandbox.reset()
     assert (await other.fetch(theirs)).rows == second
     assert (await other.fetch(mine)).rows == first
-    assert asked(sandbox) == [("2026-03-01", "2026-03-02")]
+    assert requests_of(sandbox) == [("2026-03-01", "2026-03-02")]
     stats = (await other.stats()).store
     assert stats is not None
     assert stats.spoilt == 2

@@ -96,13 +96,13 @@ async def test_a_day_that_changed_is_read_again_by_every_server_of_the_redis(sto
             for cached in (one, other):
                 await cached.fetch(movements)
                 await cached.fetch(logs)
-            assert len(stranger.asked) == 2
+            assert len(stranger.requests) == 2
             stranger.world.movements = [each for each in stranger.world.movements if each.id != 3497]
             clock.move(seconds=10)
             await one.fetch(movements, not_before=clock.now)
-            stranger.asked.clear()
+            stranger.requests.clear()
             # The other server uses neither its movements nor its log of that day.
             assert len((await other.fetch(movements)).rows) == 2
             await other.fetch(logs)
-            assert [asked.report for asked in stranger.asked] == ["get_game_log"]
+            assert [request.report for request in stranger.requests] == ["get_game_log"]
             assert await other.changed_since(DAY, DAY) == clock.now

@@ -99,13 +99,13 @@ class World:
     def calls(self) -> list[str]:
         """Return the reports asked since the last look, each with its days."""
         found = []
-        for asked in self.stranger.asked:
-            if asked.frame is None:
-                found.append(asked.report)
+        for request in self.stranger.requests:
+            if request.frame is None:
+                found.append(request.report)
                 continue
-            first, last = (end[5:10] for end in asked.frame)
-            found.append(f"{asked.report} {first}/{last}")
-        self.stranger.asked.clear()
+            first, last = (end[5:10] for end in request.frame)
+            found.append(f"{request.report} {first}/{last}")
+        self.stranger.requests.clear()
         return sorted(found)
 
 
@@ -250,8 +250,8 @@ async def test_an_unchanged_log_is_trusted_again_after_its_rows_were_counted(cac
         world.calls()
         again = await cached.fetch(call(GAME_LOGS, DAYS[0], **who))
         assert again.rows == first.rows
-        assert len(world.stranger.asked) == 1
-        world.stranger.asked.clear()
+        assert len(world.stranger.requests) == 1
+        world.stranger.requests.clear()
 
 
 async def test_a_check_that_fails_leaves_the_rows_to_tell(cached: DayCache, world: World) -> None:
@@ -287,19 +287,19 @@ async def test_a_business_day_is_checked_by_the_days_of_the_report_that_it_touch
 ) -> None:
     business = ZoneInfo(zone)
     interval = dates(DAYS[1], DAYS[2], business)
-    asked = Call.of(GROUP_MOVEMENTS, interval, group_id=382)
+    call = Call.of(GROUP_MOVEMENTS, interval, group_id=382)
     async with connect(world.stranger) as upstream:
         cached = DayCache(upstream, store, business, day_zone=UTC, now=world.clock)
         for _ in range(3):
-            await cached.fetch(asked)
+            await cached.fetch(call)
             world.clock.move(hours=1)
         world.calls()
-        await cached.fetch(asked)
+        await cached.fetch(call)
         assert [line.split()[0] for line in world.calls()] == [R1]
         world.book(DAYS[2], amount="-3.00")
         world.clock.move(hours=1)
-        found = (await cached.fetch(asked)).rows
-        assert found == (await upstream.fetch(asked)).rows
+        found = (await cached.fetch(call)).rows
+        assert found == (await upstream.fetch(call)).rows
 
 
 # One answer never contradicts itself

@@ -138,11 +138,11 @@ def test_the_url_says_which_store() -> None:
 
 
 def test_a_key_tells_caller_and_parameters_apart_whatever_stands_in_them() -> None:
-    told = [
+    events = [
         series("R7", "f", "o", "a:b", [("user_id", 1)]),
         series("R7", "f", "o", "a", [("b:user_id", 1)]),
         series("R7", "f", "o", "a", [("username", "x&id=1")]),
         series("R7", "f", "o", "a", [("username", "x"), ("id", 1)]),
     ]
-    assert len(set(told)) == len(told)
-    assert all(name.count(":") == 4 for name in told)
+    assert len(set(events)) == len(events)
+    assert all(name.count(":") == 4 for name in events)

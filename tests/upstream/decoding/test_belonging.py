@@ -35,8 +35,8 @@ def movement(**columns: Any) -> rows.GroupMovementRow:
 
 
 def check(call: Call, *found: Any) -> None:
-    asked = request.span(call.interval, MADRID) if call.interval is not None else None
-    refuse_strangers(call, list(found), asked, MADRID)
+    span = request.span(call.interval, MADRID) if call.interval is not None else None
+    refuse_strangers(call, list(found), span, MADRID)
 
 
 R5 = Call.of(reports.GROUP_MOVEMENTS, DAY, group_id=382)
@@ -86,7 +86,7 @@ def test_a_day_that_was_not_asked_for() -> None:
         columns: dict[str, Any] = {**dict.fromkeys(rows.DailyMovementRow.__struct_fields__, "1.00")}
         return rows.DailyMovementRow(**columns | {"timestamp": date, "group_id": 382})
 
-    asked = request.days(DAY, MADRID)
-    refuse_strangers(call, [day(datetime.date(2026, 3, 10))], asked, MADRID)
+    span = request.days(DAY, MADRID)
+    refuse_strangers(call, [day(datetime.date(2026, 3, 10))], span, MADRID)
     with pytest.raises(Malformed):
-        refuse_strangers(call, [day(datetime.date(2026, 3, 11))], asked, MADRID)
+        refuse_strangers(call, [day(datetime.date(2026, 3, 11))], span, MADRID)

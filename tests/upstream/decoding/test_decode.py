@@ -45,8 +45,8 @@ def test_the_example_of_game_history_is_read_exactly() -> None:
 
 
 def test_the_examples_of_failures_are_read_exactly() -> None:
-    told = Failure("00001", "These credentials do not match our records.")
-    assert report_rows(reports.GROUPS, example("unauthenticated"), UTC) == told
+    failure = Failure("00001", "These credentials do not match our records.")
+    assert report_rows(reports.GROUPS, example("unauthenticated"), UTC) == failure
     refused = Failure(None, "Invalid Parameter.: perPage must be less than or equal to 1000000")
     assert log_page(reports.GAME_LOGS, "slot", example("invalid_parameter"), UTC) == refused
 
@@ -338,15 +338,15 @@ def test_c21_rows_stand_under_the_key_of_their_game_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"status": 0, "msg": "Invalid Agent.", "detail": "no"}, "Invalid Agent.: no"),
         ({"status": "0", "msg": "Down"}, "Down"),
         ({"status": 0, "slot": "none", "msg": "Down"}, "Down"),
     ],
 )
-def test_c21_status_0_is_a_failure(body: object, told: str) -> None:
-    assert log_page(reports.GAME_LOGS, "slot", json.dumps(body).encode(), UTC) == Failure(None, told)
+def test_c21_status_0_is_a_failure(body: object, message: str) -> None:
+    assert log_page(reports.GAME_LOGS, "slot", json.dumps(body).encode(), UTC) == Failure(None, message)
 
 
 @pytest.mark.parametrize("change", [{"total_count": None}, {"total_count": -1}, {"status": None}, {"slot": None}])

@@ -89,13 +89,13 @@ def answered(body: bytes, zone: ZoneInfo, columns: frozenset[str] | None = None)
     return found
 
 
-def told(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value, or what a bad one says of itself."""
     return value.error.message if isinstance(value, BadValue) else value
 
 
 def cells(found: list[Row], names: Any = rows.GroupMovementRow.__struct_fields__) -> list[list[Any]]:
-    return [[told(getattr(row, name)) for name in sorted(names)] for row in found]
+    return [[plain(getattr(row, name)) for name in sorted(names)] for row in found]
 
 
 @given(movements(), COLUMNS, st.sampled_from(ZONES))

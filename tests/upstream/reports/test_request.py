@@ -81,14 +81,16 @@ def test_c33_what_an_upstream_sends_can_be_sent_back(name: str) -> None:
         sendable(f"{name}\x01", "R9", "username")
 
 
-def asked(report: reports.Report, interval: Interval | None, zone: ZoneInfo = UTC, **params: Any) -> dict[str, str]:
+def parameters_of(
+    report: reports.Report, interval: Interval | None, zone: ZoneInfo = UTC, **params: Any
+) -> dict[str, str]:
     call = checked(Call.of(report, interval, **params))
     return dict(query(call, span(interval, zone) if interval is not None else None))
 
 
 def test_c05_whole_days_are_a_range_with_its_last_day() -> None:
     days = dates(datetime.date(2024, 2, 28), datetime.date(2024, 3, 1), MADRID)
-    assert asked(reports.GROUP_MOVEMENTS, days, MADRID, group_id=382) == {
+    assert parameters_of(reports.GROUP_MOVEMENTS, days, MADRID, group_id=382) == {
         "report_type": "api_retail_movements",
         "group_id": "382",
         "timestamp": "range",
@@ -98,8 +100,8 @@ def test_c05_whole_days_are_a_range_with_its_last_day() -> None:
 
 
 def test_c26_anything_else_is_a_datetime_range_one_second_wider() -> None:
-    found = asked(reports.GAMES_ON_SALE, between("2024-05-01T09:45:00+02:00", "2024-05-03T21:15:31+02:00"), MADRID,
-                  bs_room_id=2)  # fmt: skip
+    interval = between("2024-05-01T09:45:00+02:00", "2024-05-03T21:15:31+02:00")
+    found = parameters_of(reports.GAMES_ON_SALE, interval, MADRID, bs_room_id=2)
     assert found == {
         "report_type": "api_selling_and_preselling_games_report",
         "bs_room_id": "2",
@@ -113,7 +115,7 @@ def test_c26_anything_else_is_a_datetime_range_one_second_wider() -> None:
 
 def test_c04_a_day_elsewhere_is_no_whole_day_here() -> None:
     day = dates(datetime.date(2024, 5, 1), datetime.date(2024, 5, 1), ZoneInfo("America/New_York"))
-    found = asked(reports.FINANCIAL_MOVEMENTS, day, MADRID)
+    found = parameters_of(reports.FINANCIAL_MOVEMENTS, day, MADRID)
     assert found["timestamp"] == "datetime_range"
     assert (found["timestamp_range_from"], found["timestamp_range_from_time"]) == ("2024-05-01", "05:59:59")
     assert (found["timestamp_range_to"], found["timestamp_range_to_time"]) == ("2024-05-02", "06:00:00")
@@ -122,18 +124,18 @@ def test_c04_a_day_elsewhere_is_no_whole_day_here() -> None:
 @pytest.mark.parametrize("report", [reports.ROOM_GAMES, reports.USER_TRANSACTIONS, reports.FINANCIAL_MOVEMENTS])
 def test_c07_per_page_is_always_unlimited_where_it_exists(report: reports.Report) -> None:
     params: dict[str, Any] = {"user_id": 1} if report is reports.USER_TRANSACTIONS else {}
-    assert asked(report, DAY, **params)["per_page"] == "-1"
+    assert parameters_of(report, DAY, **params)["per_page"] == "-1"
 
 
 def test_c07_per_page_is_sent_nowhere_else() -> None:
     unpaged = {report.code for report in reports.REPORTS if report.unpaged}
     assert unpaged == {"R2", "R7", "R11"}
-    assert "per_page" not in asked(reports.GROUPS, None)
+    assert "per_page" not in parameters_of(reports.GROUPS, None)
 
 
 def test_c17_c18_parameters_have_the_reports_own_names() -> None:
-    assert asked(reports.DAILY_MOVEMENTS, DAY, groupid=23)["groupid"] == "23"
-    assert asked(reports.USERS, None, fkgroup=23)["fkgroup"] == "23"
+    assert parameters_of(reports.DAILY_MOVEMENTS, DAY, groupid=23)["groupid"] == "23"
+    assert parameters_of(reports.USERS, None, fkgroup=23)["fkgroup"] == "23"
 
 
 def test_c26_the_game_log_is_asked_in_its_own_zone_one_second_wider() -> None:

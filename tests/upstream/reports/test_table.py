@@ -96,12 +96,12 @@ def forgotten_of_parameters(report: Report, own: Columns) -> Iterator[str]:
 
 def forgotten_owners(row: type[Row], owner: Owner | None, path: str) -> Iterator[str]:
     own = columns(row)
-    told = set()
+    names = set()
     if owner is not None:
         for who in (owner.group, owner.user):
-            told |= {who.id, *who.columns} if who is not None else set()
-        yield from (f"owner: the row has no column {path}{name}" for name in told - own.names)
-    yield from (f"owner: {path}{name} names an owner" for name in sorted(own.names & OWNER_COLUMNS - told))
+            names |= {who.id, *who.columns} if who is not None else set()
+        yield from (f"owner: the row has no column {path}{name}" for name in names - own.names)
+    yield from (f"owner: {path}{name} names an owner" for name in sorted(own.names & OWNER_COLUMNS - names))
     for name, inner in own.inner.items():
         part = owner.parts.get(name) if owner is not None else None
         yield from forgotten_owners(inner, part, f"{path}{name}.")

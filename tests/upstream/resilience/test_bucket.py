@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.upstream.conftest import Make
-from tests.upstream.server import Server, Told
+from tests.upstream.server import Reply, Server
 from upstream import errors
 from upstream.call import Call
 from upstream.reports import table as reports
@@ -17,8 +17,8 @@ from upstream.resilience.deadline import within
 from upstream.resilience.queue import ASKER, Asker, Queue
 
 GROUPS = Call.of(reports.GROUPS)
-GOOD = Told({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
-BUSY = Told(b"busy", 503, {"retry-after": "0"})
+GOOD = Reply({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
+BUSY = Reply(b"busy", 503, {"retry-after": "0"})
 
 
 class Clock:
@@ -31,9 +31,9 @@ class Clock:
         return self.now
 
 
-def one(asked: Any) -> Told:
+def one(request: Any) -> Reply:
     """Answer with the group that is asked for."""
-    return Told({"error": False, "report": [{"id": int(asked.query["id"])}]})
+    return Reply({"error": False, "report": [{"id": int(request.query["id"])}]})
 
 
 def test_a_bucket_holds_one_token_at_least() -> None:
@@ -59,11 +59,11 @@ def test_no_minute_holds_more_than_allowed_and_no_token_comes_late(most: int, wa
     bucket = Bucket(most, clock=clock)
     for wait in waits:
         clock.now += wait
-        told = bucket.wait()
+        seconds = bucket.wait()
         taken = bucket.take()
-        assert taken == (told == 0)
+        assert taken == (seconds == 0)
         if not taken:
-            clock.now += told
+            clock.now += seconds
             assert bucket.take()
         sent.append(clock.now)
         assert sum(moment > clock.now - MINUTE for moment in sent) <= most
@@ -76,11 +76,11 @@ def test_the_wait_for_many_is_that_of_taking_them_one_after_the_other(most: int,
     for wait in taken:
         clock.now += wait
         bucket.take()
-    told, began = bucket.wait(tokens), clock.now
+    seconds, began = bucket.wait(tokens), clock.now
     for _ in range(tokens):
         clock.now += bucket.wait()
         assert bucket.take()
-    assert clock.now - began == told
+    assert clock.now - began == seconds
 
 
 async def test_tokens_go_round_among_askers() -> None:
@@ -121,7 +121,7 @@ async def test_the_calls_beyond_the_limit_are_sent_later_and_say_so(server: Serv
     upstream = make(gamehub={"bucket": Bucket(2, minute=0.2)})
     found = await asyncio.gather(*(upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 6)))
     assert [answer.rows[0].id for answer in found] == [1, 2, 3, 4, 5]
-    assert len(server.asked) == 5
+    assert len(server.requests) == 5
     assert [answer.waited > 0 for answer in found] == [False, False, True, True, True]
     assert all(answer.waited <= answer.seconds for answer in found)
 
@@ -134,7 +134,7 @@ async def test_a_call_that_cannot_have_its_token_in_time_is_not_made(server: Ser
         with within(seconds), pytest.raises(errors.Overloaded, match="may be sent 1 calls a minute") as caught:
             await upstream.fetch(GROUPS)
         assert (caught.value.code, caught.value.requests) == ("OVERLOADED", 0)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     # The upstream is not to blame, so its breaker stays closed.
     assert upstream.notes() == []
     assert upstream.stats()["GameHub"]["overloaded"] == 2
@@ -154,7 +154,7 @@ async def test_a_call_whose_token_others_took_ends_at_its_deadline(server: Serve
 
     found = await asyncio.gather(*(ask(name, number) for number, name in enumerate("abc", 1)))
     assert found == ["1", "2", "OVERLOADED"]
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_a_retry_takes_a_token(server: Server, make: Make) -> None:
@@ -168,16 +168,16 @@ async def test_a_retry_without_a_token_leaves_the_answer_as_it_stands(server: Se
     server.script(BUSY)
     with pytest.raises(errors.Unavailable, match="answered 503") as caught:
         await make(gamehub={"bucket": Bucket(2)}).fetch(GROUPS)
-    assert (caught.value.requests, len(server.asked)) == (2, 2)
+    assert (caught.value.requests, len(server.requests)) == (2, 2)
 
 
 async def test_a_second_request_takes_a_token_or_is_not_made(server: Server, make: Make) -> None:
     for tokens, requests in ((2, 2), (1, 1)):
-        server.asked.clear()
-        server.script(Told(GOOD.body, delay=0.3), GOOD)
+        server.requests.clear()
+        server.script(Reply(GOOD.body, delay=0.3), GOOD)
         upstream = make(gamehub={"bucket": Bucket(tokens), "hedge_after": "0.02"})
         assert len((await upstream.fetch(GROUPS)).rows) == 1
-        assert len(server.asked) == requests
+        assert len(server.requests) == requests
 
 
 async def test_without_a_limit_nothing_waits(server: Server, make: Make) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from tests.upstream.conftest import Make
-from tests.upstream.server import Server, Told
+from tests.upstream.server import Reply, Server
 from upstream import errors
 from upstream.call import Call
 from upstream.reports import table as reports
@@ -60,7 +60,7 @@ async def test_who_is_cancelled_while_it_is_stopped_is_cancelled() -> None:
 
 
 async def test_a_call_ends_with_its_operation(server: Server, make: Make) -> None:
-    server.script(Told(GOOD, fault="hang"))
+    server.script(Reply(GOOD, fault="hang"))
     upstream = make()
     began = time.monotonic()
     with within(0.1), pytest.raises(errors.Unavailable):
@@ -69,15 +69,15 @@ async def test_a_call_ends_with_its_operation(server: Server, make: Make) -> Non
 
 
 async def test_retries_end_with_the_operation(server: Server, make: Make) -> None:
-    server.script(Told(b"", 503, {"retry-after": "1"}))
+    server.script(Reply(b"", 503, {"retry-after": "1"}))
     upstream = make()
     with within(0.3), pytest.raises(errors.Unavailable, match="answered 503"):
         await upstream.fetch(GROUPS)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 async def test_a_shared_call_lasts_as_long_as_the_most_patient_wants(server: Server, make: Make) -> None:
-    server.script(Told(GOOD, delay=0.4))
+    server.script(Reply(GOOD, delay=0.4))
     upstream = make()
 
     async def ask(seconds: float) -> object:
@@ -86,13 +86,13 @@ async def test_a_shared_call_lasts_as_long_as_the_most_patient_wants(server: Ser
 
     found = await asyncio.gather(ask(0.1), ask(0.2), ask(5), return_exceptions=True)
     assert [type(each).__name__ for each in found] == ["Unavailable", "Unavailable", "Answer"]
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 async def test_the_last_one_to_leave_stops_the_call_and_frees_its_slot(
     server: Server, make: Make, transport: object
 ) -> None:
-    server.script(Told(GOOD, fault="hang"))
+    server.script(Reply(GOOD, fault="hang"))
     upstream = make(gamehub={"concurrency": 1, "timeout": 1.0})
     waiting = [asyncio.create_task(upstream.fetch(GROUPS)) for _ in range(3)]
     await asyncio.sleep(0.1)
@@ -102,7 +102,7 @@ async def test_the_last_one_to_leave_stops_the_call_and_frees_its_slot(
     assert upstream.stats()["GameHub"]["busy"] == 1
     waiting[2].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    server.script(Told(GOOD))
+    server.script(Reply(GOOD))
     await asyncio.sleep(2 * GRACE)
     async with asyncio.timeout(3):
         assert len((await upstream.fetch(GROUPS)).rows) == 1
@@ -110,14 +110,14 @@ async def test_the_last_one_to_leave_stops_the_call_and_frees_its_slot(
 
 
 async def test_who_comes_back_at_once_finds_it_under_way(server: Server, make: Make) -> None:
-    server.script(Told(GOOD, delay=0.15))
+    server.script(Reply(GOOD, delay=0.15))
     upstream = make()
     first = asyncio.create_task(upstream.fetch(GROUPS))
     await asyncio.sleep(0.05)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     await upstream.fetch(GROUPS)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 async def test_what_is_given_up_is_not_joined() -> None:

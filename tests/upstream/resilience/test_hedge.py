@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from tests.upstream.conftest import Make
-from tests.upstream.server import Asked, Server, Told
+from tests.upstream.server import ReceivedRequest, Reply, Server
 from upstream.call import Call
 from upstream.reports import table as reports
 from upstream.resilience.hedge import Hedge
@@ -37,30 +37,30 @@ def test_anything_else_is_refused(text: str) -> None:
 
 
 async def test_what_is_late_is_asked_for_again_and_one_answer_is_taken(server: Server, make: Make) -> None:
-    server.script(Told(GOOD, delay=3.0), Told(GOOD))
+    server.script(Reply(GOOD, delay=3.0), Reply(GOOD))
     upstream = make(gamehub={"hedge_after": "0.05"})
     async with asyncio.timeout(2):
         answer = await upstream.fetch(GROUPS)
-    assert (len(answer.rows), answer.requests, len(server.asked)) == (1, 2, 2)
+    assert (len(answer.rows), answer.requests, len(server.requests)) == (1, 2, 2)
 
 
 async def test_a_second_one_that_fails_leaves_the_first(server: Server, make: Make) -> None:
-    server.script(Told(GOOD, delay=0.3), Told(b"", 503))
+    server.script(Reply(GOOD, delay=0.3), Reply(b"", 503))
     answer = await make(gamehub={"hedge_after": "0.05"}).fetch(GROUPS)
     assert (len(answer.rows), answer.requests) == (1, 2)
 
 
 async def test_there_is_no_second_one_without_a_free_slot_or_a_budget(server: Server, make: Make) -> None:
-    server.reply = lambda asked: Told(GOOD, delay=0.15)
+    server.reply = lambda request: Reply(GOOD, delay=0.15)
     upstream = make(gamehub={"hedge_after": "0.01", "concurrency": 1})
     await upstream.fetch(GROUPS)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     upstream = make(gamehub={"hedge_after": "0.01", "concurrency": 100})
 
-    def echo(asked: Asked) -> Told:
-        return Told({"error": False, "report": [{"id": int(asked.query["id"])}]}, delay=0.15)
+    def echo(request: ReceivedRequest) -> Reply:
+        return Reply({"error": False, "report": [{"id": int(request.query["id"])}]}, delay=0.15)
 
     server.reply = echo
-    server.asked.clear()
+    server.requests.clear()
     await asyncio.gather(*(upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 41)))
-    assert 40 < len(server.asked) <= 40 + 14
+    assert 40 < len(server.requests) <= 40 + 14

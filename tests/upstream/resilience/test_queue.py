@@ -62,15 +62,15 @@ async def test_a_free_slot_is_anybodys() -> None:
 
 
 async def test_each_slot_is_told_to_its_asker() -> None:
-    queue, told = Queue(1), list[str]()
+    queue, order = Queue(1), list[str]()
 
     async def run(name: str) -> None:
-        ASKER.set(Asker(name, lambda: told.append(name)))
+        ASKER.set(Asker(name, lambda: order.append(name)))
         async with queue:
             await asyncio.sleep(0)
 
     await asyncio.gather(*(run(name) for name in "aab"))
-    assert sorted(told) == ["a", "a", "b"]
+    assert sorted(order) == ["a", "a", "b"]
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,7 +13,7 @@ import trustme
 from tests.tinyproxy import TinyProxy
 from tests.tls import Front, server_context, write_issuer
 from tests.upstream.conftest import TOKEN, UTC
-from tests.upstream.server import Server, Told
+from tests.upstream.server import Reply, Server
 from upstream import errors
 from upstream.call import Call
 from upstream.client import GameHubConfig, Upstream
@@ -25,7 +25,7 @@ from upstream.transport.secure import Secure
 from upstream.transport.wire_httpx import secured
 
 GROUPS = Call.of(reports.GROUPS)
-GOOD = Told({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
+GOOD = Reply({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
 AUTHORITY = trustme.CA()
 PASSWORD = "pr0xy-s3cret"
 
@@ -82,13 +82,13 @@ async def test_an_https_address_is_reached_through_the_proxy(
     connect: Connect, front: Front, tinyproxy: TinyProxy
 ) -> None:
     assert len((await connect(front.url, Proxy.of(tinyproxy.url)).fetch(GROUPS)).rows) == 1
-    assert tinyproxy.asked() == [f"localhost:{front.port}"]
+    assert tinyproxy.targets() == [f"localhost:{front.port}"]
 
 
 async def test_an_http_address_is_not(connect: Connect, server: Server, tinyproxy: TinyProxy) -> None:
     server.script(GOOD)
     await connect(server.url, Proxy.of(tinyproxy.url)).fetch(GROUPS)
-    assert tinyproxy.asked() == []
+    assert tinyproxy.targets() == []
 
 
 # What NO_PROXY says, and which of localhost, 127.0.0.1 is then reached directly.
@@ -115,9 +115,9 @@ DIRECT = {
 async def test_no_proxy(no_proxy: str, connect: Connect, front: Front, tinyproxy: TinyProxy) -> None:
     for host in ("localhost", "127.0.0.1"):
         url = front.url.replace("localhost", host)
-        before = len(tinyproxy.asked())
+        before = len(tinyproxy.targets())
         await connect(url, Proxy.of(tinyproxy.url, no_proxy)).fetch(GROUPS)
-        assert (len(tinyproxy.asked()) == before) == (host in DIRECT[no_proxy]), host
+        assert (len(tinyproxy.targets()) == before) == (host in DIRECT[no_proxy]), host
 
 
 def test_names_below_a_name_are_reached_directly_too() -> None:

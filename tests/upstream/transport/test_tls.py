@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.tls import Front, server_context, write_issuer, write_pair
 from tests.upstream.conftest import TOKEN, UTC
-from tests.upstream.server import Asked, Server, Told
+from tests.upstream.server import ReceivedRequest, Reply, Server
 from upstream import errors
 from upstream.call import Call
 from upstream.client import GameHubConfig, Upstream
@@ -29,7 +29,7 @@ from upstream.transport.secure import Secure
 from upstream.transport.wire_httpx import secured
 
 GROUPS = Call.of(reports.GROUPS)
-GOOD = Told({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
+GOOD = Reply({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
 PAST: dict[str, Any] = {"not_before": datetime.datetime(2020, 1, 1), "not_after": datetime.datetime(2020, 2, 1)}
 FUTURE: dict[str, Any] = {"not_before": datetime.datetime(2090, 1, 1), "not_after": datetime.datetime(2090, 2, 1)}
 
@@ -144,7 +144,7 @@ async def test_each_failure_says_what_it_is(name: str, connect: Connect, server:
         # Another attempt would fail in the same way.
         assert (error.requests, front.tried) == (1, 1)
         assert TOKEN not in repr(error)
-    assert server.asked == []
+    assert server.requests == []
 
 
 async def test_a_handshake_that_is_cut_off_is_tried_again(connect: Connect, server: Server, ours: Secure) -> None:
@@ -179,7 +179,7 @@ async def test_a_client_certificate(
 ) -> None:
     front.context = server_context(OURS.issue_cert("localhost"), clients=OURS)
     front.context.maximum_version = version
-    told = {}
+    results = {}
     for name, leaf in {
         "ours": OURS.issue_cert("graph@example.com"),
         "stranger": STRANGER.issue_cert("graph@example.com"),
@@ -190,12 +190,12 @@ async def test_a_client_certificate(
         if name == "ours":
             assert len((await upstream.fetch(GROUPS)).rows) == 1
         else:
-            told[name] = await failure(upstream)
-    told["none"] = await failure(connect(front.url, ours))
-    assert {error.code for error in told.values()} == {"UPSTREAM_TLS"}
+            results[name] = await failure(upstream)
+    results["none"] = await failure(connect(front.url, ours))
+    assert {error.code for error in results.values()} == {"UPSTREAM_TLS"}
     refused = "the upstream refused the client certificate: set one that it accepts"
-    assert (told["stranger"].message, told["expired"].message) == (refused, refused)
-    assert told["none"].message == (
+    assert (results["stranger"].message, results["expired"].message) == (refused, refused)
+    assert results["none"].message == (
         "the upstream asks for a client certificate: set one, with its key"
         if version is ssl.TLSVersion.TLSv1_3
         # TLS 1.2 has no word for it.
@@ -319,7 +319,7 @@ async def test_a_call_under_way_ends_over_its_own_connection(
     upstream = rust(ours)
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def slowly(asked: Asked) -> Told:
+    async def slowly(received: ReceivedRequest) -> Reply:
         begun.set()
         await ended.wait()
         return GOOD
@@ -335,7 +335,7 @@ async def test_a_call_under_way_ends_over_its_own_connection(
     gc.collect()
     ended.set()
     assert len((await slow).rows) == 1
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 def test_no_text_shows_a_key(tmp_path: Path) -> None:

@@ -47,6 +47,11 @@ def test_a_day_ends_by_its_own_clock() -> None:
 
 
 def test_days_as_people_write_them() -> None:
-    told = [datetime.date(2026, 2, 28), datetime.date(2026, 3, 1), datetime.date(2026, 3, 2), datetime.date(2026, 3, 9)]
-    assert days.spans(tuple(told)) == ("2026-02-28/2026-03-02", "2026-03-09")
+    expected = [
+        datetime.date(2026, 2, 28),
+        datetime.date(2026, 3, 1),
+        datetime.date(2026, 3, 2),
+        datetime.date(2026, 3, 9),
+    ]
+    assert days.spans(tuple(expected)) == ("2026-02-28/2026-03-02", "2026-03-09")
     assert days.spans(()) == ()

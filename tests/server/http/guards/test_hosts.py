@@ -9,7 +9,7 @@ import pytest
 from server.http.guards.host_names import name_of
 from tests.hostile.wire import Answer, send
 from tests.served import served
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -33,7 +33,7 @@ def ask(address: str, host: str, path: str = "/healthz", method: str = "GET") ->
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    app = application(house.schema, lambda operation: None, hosts=["graph.example.com"])
+    app = application(toy_schema.schema, lambda operation: None, hosts=["graph.example.com"])
     with serving(app) as address:
         yield address
 
@@ -58,7 +58,7 @@ def test_what_is_no_host(address: str, host: str) -> None:
 
 @pytest.mark.parametrize("path", ["/tables/", "/graphql/", "/healthz/", "/tables/?a=http://b/"])
 def test_a_redirect_names_no_host(path: str) -> None:
-    with serving(application(house.schema, lambda operation: None, hosts=None)) as address:
+    with serving(application(toy_schema.schema, lambda operation: None, hosts=None)) as address:
         answer = ask(address, "evil.example", path)
         there = "/tables?a=http://b/" if "?" in path else path.rstrip("/")
         assert (answer.status, answer.headers["location"]) == (307, there)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -14,7 +14,7 @@ FRIEND = "https://bi.example.com"
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    app = application(house.schema, lambda operation: None, origins=[FRIEND])
+    app = application(toy_schema.schema, lambda operation: None, origins=[FRIEND])
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         yield client
 
@@ -31,9 +31,9 @@ def preflight(client: httpx.Client, origin: str, headers: str) -> httpx.Response
 
 
 def test_a_listed_origin_may_ask(client: httpx.Client) -> None:
-    asked = preflight(client, FRIEND, "content-type,authorization,x-graph-trace")
-    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, FRIEND)
-    assert "access-control-allow-credentials" not in asked.headers
+    preflighted = preflight(client, FRIEND, "content-type,authorization,x-graph-trace")
+    assert (preflighted.status_code, preflighted.headers["access-control-allow-origin"]) == (200, FRIEND)
+    assert "access-control-allow-credentials" not in preflighted.headers
     answer = client.post("/graphql", json={"query": "{ __typename }"}, headers={"Origin": FRIEND})
     assert answer.headers["access-control-allow-origin"] == FRIEND
     exposed = answer.headers["access-control-expose-headers"].split(", ")
@@ -52,9 +52,9 @@ def test_a_listed_origin_may_ask(client: httpx.Client) -> None:
     "origin", ["https://evil.example", "https://bi.example.com.evil.example", "null", FRIEND + ":1"]
 )
 def test_others_may_not(client: httpx.Client, origin: str) -> None:
-    asked = preflight(client, origin, "content-type")
-    assert asked.status_code == 400
-    assert "access-control-allow-origin" not in asked.headers
+    preflighted = preflight(client, origin, "content-type")
+    assert preflighted.status_code == 400
+    assert "access-control-allow-origin" not in preflighted.headers
     answer = client.get("/graphql?query={__typename}", headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"})
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (403, "CROSS_SITE")
     assert "access-control-allow-origin" not in answer.headers
@@ -74,7 +74,7 @@ def test_headers_of_widespread_clients_are_allowed(client: httpx.Client) -> None
 
 
 def test_a_setting_adds_headers() -> None:
-    app = application(house.schema, lambda operation: None, origins=[FRIEND], origin_headers=["X-Team"])
+    app = application(toy_schema.schema, lambda operation: None, origins=[FRIEND], origin_headers=["X-Team"])
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         assert preflight(client, FRIEND, "x-team, content-type").status_code == 200
         assert preflight(client, FRIEND, "x-other").status_code == 400

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from server.auth.authenticator import Authenticator
-from tests.server import house
+from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
 
@@ -21,7 +21,7 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    app = application(house.schema, lambda operation: None, origins=[FRIEND], authenticator=Authenticator())
+    app = application(toy_schema.schema, lambda operation: None, origins=[FRIEND], authenticator=Authenticator())
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         yield client
 

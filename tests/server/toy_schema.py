@@ -7,7 +7,7 @@ import strawberry
 from graphql import GraphQLError
 
 
-class Visits:
+class SlowFieldCounts:
     """What became of the slow fields."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Room:
 
     @strawberry.field
     def broken(self) -> str | None:
-        raise RuntimeError("secret-of-the-house")
+        raise RuntimeError("secret-of-the-field")
 
     @strawberry.field
     def locked(self) -> str | None:
@@ -65,7 +65,7 @@ class Query:
 
     @strawberry.field
     async def slow(self, info: strawberry.Info, seconds: float) -> bool:
-        visits: Visits = info.context
+        visits: SlowFieldCounts = info.context
         visits.begun += 1
         try:
             await asyncio.sleep(seconds)

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.stand import Sandbox
-from tests.upstream.server import Asked, Server, Told, serving
+from tests.upstream.server import ReceivedRequest, Reply, Server, serving
 
 ROW_KEYS = ("report", "Report", "slot")
 
 
 @dataclass(frozen=True)
-class Slip:
+class ChangedDigit:
     """A changed digit: in which report, in the row of which key, in which column, which may lie in parts of the row.
 
     `log` says of which game log: the agent's (""), or those of users.
@@ -33,11 +33,11 @@ class Slip:
         """The report in the answers of which it stands."""
         return self.report
 
-    def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
+    def strike(self, request: dict[str, Any], rows: list[Any]) -> None:
         """Change the digit, if it is in these rows."""
-        if asked.get("report_type", asked.get("method")) != self.report:
+        if request.get("report_type", request.get("method")) != self.report:
             return
-        if self.log is not None and (self.log == "user") is not ("user_code" in asked):
+        if self.log is not None and (self.log == "user") is not ("user_code" in request):
             return
         name, value = self.key
         for row in rows:
@@ -62,64 +62,64 @@ def other(value: Any) -> Any:
     return type(value)(text)
 
 
-class Change(Protocol):
+class RowChange(Protocol):
     """A change of rows on their way."""
 
     @property
     def report_type(self) -> str:
         """The report in the answers of which it stands."""
 
-    def strike(self, asked: dict[str, Any], rows: list[Any]) -> None:
+    def strike(self, request: dict[str, Any], rows: list[Any]) -> None:
         """Change the rows of an answer."""
 
 
-class Door:
+class ChangingProxy:
     """Addresses of both systems; `slips` are those of the answers from now on."""
 
-    def __init__(self, sandbox: Sandbox, server: Server, ask: Callable[[Asked], Any]) -> None:
+    def __init__(self, sandbox: Sandbox, server: Server, ask: Callable[[ReceivedRequest], Any]) -> None:
         port = server.port
         self.server = server
         self.remembers = True  # answers; a sandbox whose clock goes on has others the next time
         self.hold: asyncio.Event | None = None  # what answers wait for
         self.gamehub_url = f"http://127.0.0.1:{port}{urlsplit(sandbox.gamehub_url).path}"
         self.gamelog_url = f"http://127.0.0.1:{port}{urlsplit(sandbox.gamelog_url).path}"
-        self.slips: Sequence[Change] = ()
+        self.changes: Sequence[RowChange] = ()
         self._ask = ask
-        self._known: dict[tuple[str, bytes], Told] = {}
+        self._known: dict[tuple[str, bytes], Reply] = {}
 
-    async def reply(self, asked: Asked) -> Told:
+    async def reply(self, request: ReceivedRequest) -> Reply:
         """An answer of the sandbox, with what slipped."""
         if self.hold is not None:
             await self.hold.wait()
-        place = (asked.target, asked.body)
-        told = self._known.get(place)
-        if told is None:
-            told = await self._ask(asked)
+        place = (request.target, request.body)
+        answer = self._known.get(place)
+        if answer is None:
+            answer = await self._ask(request)
             if self.remembers:
-                self._known[place] = told
-        sent = asked.query if asked.method == "GET" else asked.json
-        mine = [slip for slip in self.slips if slip.report_type == sent.get("report_type", sent.get("method"))]
+                self._known[place] = answer
+        sent = request.query if request.method == "GET" else request.json
+        mine = [change for change in self.changes if change.report_type == sent.get("report_type", sent.get("method"))]
         if not mine:
-            return told
-        found = json.loads(told.body)
+            return answer
+        found = json.loads(answer.body)
         for key in ROW_KEYS:
             rows = found.get(key)
-            for slip in mine if rows else ():
-                slip.strike(sent, rows if isinstance(rows, list) else [rows])
-        return Told(json.dumps(found).encode(), told.status)
+            for change in mine if rows else ():
+                change.strike(sent, rows if isinstance(rows, list) else [rows])
+        return Reply(json.dumps(found).encode(), answer.status)
 
 
 @asynccontextmanager
-async def slippery(sandbox: Sandbox) -> AsyncIterator[Door]:
+async def changing_proxy(sandbox: Sandbox) -> AsyncIterator[ChangingProxy]:
     """The door to a sandbox."""
     origin = sandbox.gamehub_url.removesuffix(urlsplit(sandbox.gamehub_url).path)
     async with httpx.AsyncClient(base_url=origin, trust_env=False, timeout=30) as client, serving() as server:
 
-        async def ask(asked: Asked) -> Told:
+        async def ask(request: ReceivedRequest) -> Reply:
             headers = {"content-type": "application/json"}
-            found = await client.request(asked.method, asked.target, content=asked.body, headers=headers)
-            return Told(found.content, found.status_code)
+            found = await client.request(request.method, request.target, content=request.body, headers=headers)
+            return Reply(found.content, found.status_code)
 
-        door = Door(sandbox, server, ask)
+        door = ChangingProxy(sandbox, server, ask)
         server.reply = door.reply
         yield door
