@@ -111,7 +111,7 @@ async def month(rows: int, url: str) -> None:
     users = [Call.of(USER_TRANSACTIONS, MARCH, user_id=user) for user in range(1, 2001)]
 
     async def ahead() -> None:
-        await cached.held_many(users)
+        await cached.cached_shares(users)
 
     sys.stdout.write(f"\nA month of a group, {rows:,} rows, {url.partition(':')[0]}: ")
     results = [("cold", cold), ("warm", warm), ("today missing", later), ("looking at 2,000 users' month", ahead)]

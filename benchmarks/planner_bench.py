@@ -179,21 +179,21 @@ class Simulated:
         self.cost = 0.0
         self._dice = random.Random(seed)
         self._slots = {system: asyncio.Semaphore(slots) for system, slots in SLOTS.items()}
-        self._kept: dict[Call, tuple[float, Answer[Any]]] = {}
+        self._cached: dict[Call, tuple[float, Answer[Any]]] = {}
 
     def holds(self, call: Call) -> bool:
         """Whether the answer is at hand."""
-        kept = self._kept.get(call)
-        return kept is not None and kept[0] > asyncio.get_running_loop().time()
+        cached = self._cached.get(call)
+        return cached is not None and cached[0] > asyncio.get_running_loop().time()
 
-    async def held_many(self, calls: Sequence[Call]) -> list[CachedShare]:
+    async def cached_shares(self, calls: Sequence[Call]) -> list[CachedShare]:
         """The same of many calls, as the days cache tells it."""
         return [CachedShare(1, int(self.holds(call)), 0, ()) for call in calls]
 
     async def fetch(self, call: Call) -> Answer[Any]:
         """The answer of a call."""
         if self.holds(call):
-            answer = self._kept[call][1]
+            answer = self._cached[call][1]
             return Answer(answer.rows, 0, provenance=Provenance("hit"))
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -208,7 +208,7 @@ class Simulated:
         # As in the real transport, the time includes the wait for a slot.
         answer = Answer(found, requests, 0, loop.time() - began, Provenance("miss"))
         if self.keeps:
-            self._kept[call] = (loop.time() + FRESH, answer)
+            self._cached[call] = (loop.time() + FRESH, answer)
         return answer
 
 

@@ -46,8 +46,8 @@ from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.execution.saved import saved_queries
 from server.http.listening import GraphServer, listen
+from server.tables.config import TablesConfig
 from server.tables.routes import TablesEndpoint
-from server.tables.setup import TablesConfig
 from server.tables.table import Tables
 from tests.served import served
 from tests.stand import Sandbox

@@ -23,7 +23,7 @@ PRIOR = 0.5
 LATENCY = 0.05  # seconds to the first row, until it is known better
 PER_ROW = 1e-5  # seconds to read a row: transfer and decoding
 # If answers differ by fewer rows than this, their times say more about the network than about the price of a row.
-TELLING_ROWS = 1_000
+SIGNIFICANT_ROWS = 1_000
 # How many calls a system answers at the same time, as its transport allows.
 PARALLEL = {System.GAMEHUB: 16, System.GAMELOG: 8}
 MOST_SCOPES = 10_000
@@ -65,7 +65,7 @@ class LineFit:
         mean = self.rows / self.weight
         variance = self.rows_rows / self.weight - mean * mean
         covariance = self.rows_seconds / self.weight - mean * self.seconds / self.weight
-        pull = TELLING_ROWS * TELLING_ROWS
+        pull = SIGNIFICANT_ROWS * SIGNIFICANT_ROWS
         slope = (covariance + pull * PER_ROW) / (variance + pull)
         # Noise can turn the line upside down. A row is neither free nor does it take milliseconds.
         return min(max(slope, PER_ROW / 5), PER_ROW * 100)

@@ -19,7 +19,7 @@ from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
 from server.settings.live import LiveSettings
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
 from upstream.call import Answer, CachedShare, Call
@@ -80,7 +80,7 @@ class Gateway:
         same_days = self._settings.gamehub_timezone == self._zone.key
         self._coherence = Coherence(self._cached, self._zone, same_days)
         self._join = Join(self._settings.movement_join, journal, self._origin())
-        keeping = asyncio.create_task(self._keep(journal))
+        keeping = asyncio.create_task(self._maintain(journal))
         try:
             yield
         finally:
@@ -91,7 +91,7 @@ class Gateway:
                     await asyncio.wait_for(part.aclose(), CLOSING_SECONDS)
             await asyncio.to_thread(journal.close)
 
-    async def _keep(self, journal: Journal) -> None:
+    async def _maintain(self, journal: Journal) -> None:
         """Carry out `gamehub-graph cache --forget`, and publish the figures for `--stats`.
 
         Both use the file of the journal, which every process of this machine can reach.
@@ -194,7 +194,7 @@ class Gateway:
         assert self._coherence is not None, "the gateway is not open"
         return self._coherence.settled(session.reads, session.readings)
 
-    def setup(self) -> TablesConfig:
+    def tables_config(self) -> TablesConfig:
         """Return the configuration of the tables over this gateway."""
         settings = self._settings
         return TablesConfig(
@@ -206,21 +206,21 @@ class Gateway:
             filter_seconds=settings.request_timeout,
             trust=settings.trust,
             changed=self.changed,
-            kept=self.kept,
+            cached_since=self.cached_since,
         )
 
     async def changed(self, first: datetime.date | None, last: datetime.date | None) -> datetime.datetime | None:
         """Return when one of these days (None: rows without a day) last changed or was forgotten."""
         return await self.cache.changed_since(first, last)
 
-    async def kept(
+    async def cached_since(
         self, calls: Sequence[Call], not_before: datetime.datetime | None = None
     ) -> datetime.datetime | None:
         """Return when the oldest cached row of these calls was read; None if no row is cached.
 
         Rows that were read before `not_before` do not count.
         """
-        found = (held.oldest for held in await self.held_many(calls, not_before=not_before))
+        found = (share.oldest for share in await self.cached_shares(calls, not_before=not_before))
         return min((oldest for oldest in found if oldest is not None), default=None)
 
     async def fetch(
@@ -240,12 +240,12 @@ class Gateway:
         assert self._upstream is not None, "the gateway is not open"
         return await self._upstream.fetch(call)
 
-    async def held_many(
+    async def cached_shares(
         self, calls: Sequence[Call], *, not_before: datetime.datetime | None = None
     ) -> list[CachedShare]:
         """Return which share of each call is cached. The planner counts no cost for it."""
         assert self._cached is not None, "the gateway is not open"
-        return await self._cached.held_many(calls, not_before=not_before)
+        return await self._cached.cached_shares(calls, not_before=not_before)
 
     @property
     def keeps(self) -> bool:

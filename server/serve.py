@@ -11,7 +11,7 @@ import server.huge_pages  # noqa: F401  # before the Rust client is loaded
 from server import logs
 from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed
-from server.cli.terminal import FAILED, WRONG_USE, end, say, tell
+from server.cli.terminal import FAILED, WRONG_USE, announce, end, say
 from server.cli.upstreams import upstreams
 from server.http.listening import CannotListen, configure, listen, page_address, run
 from server.settings.reading import WrongSettings, load
@@ -42,7 +42,7 @@ def serve() -> None:
     except TooOpen as error:
         bound.close()
         end(str(error), WRONG_USE)
-    with upstreams(settings, tell) as live:
+    with upstreams(settings, announce) as live:
         from server.app import create_app
         from server.execution.saved import BrokenQuery
         from server.services import build_server
@@ -56,7 +56,7 @@ def serve() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         if closed:
-            tell("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
+            announce("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
         tls = None
         if settings.tls_cert_file is not None and settings.tls_key_file is not None:
             from server.http.certificate import certified
@@ -65,7 +65,7 @@ def serve() -> None:
         page = page_address(bound, secure=tls is not None)
 
         def listening() -> None:
-            tell(f"Open {page} for the page; clients use {page}/graphql")
+            announce(f"Open {page} for the page; clients use {page}/graphql")
 
         config = configure(served, settings.patience, settings.stop_seconds, tls)
         if not run(config, bound, settings.patience, listening, services.readiness.drain, settings.drain_seconds):

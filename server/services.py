@@ -22,7 +22,7 @@ from server.http.metrics import Stats
 from server.http.readiness import Readiness
 from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -86,7 +86,7 @@ def build(live: LiveSettings, **execution: Any) -> GraphServices:
         Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
         saved_queries(),
         gateway.open,
-        tables=gateway.setup(),
+        tables=gateway.tables_config(),
         upstream_stats=gateway.stats,
         gateway=gateway,
     )

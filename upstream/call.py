@@ -93,7 +93,7 @@ class CachedShare:
     """
 
     days: int
-    held: int
+    cached: int
     in_flight: int
     missing: tuple[str, ...]
     oldest: datetime.datetime | None = None
@@ -101,7 +101,7 @@ class CachedShare:
     @property
     def fraction(self) -> float:
         """Return the share of the days that needs no call, from 0 to 1."""
-        return (self.held + self.in_flight) / self.days
+        return (self.cached + self.in_flight) / self.days
 
 
 @dataclass(frozen=True, slots=True)

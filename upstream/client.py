@@ -110,7 +110,7 @@ class Upstream:
             try:
                 outcome.read(call.columns)
             except UpstreamError as error:
-                self._keep(call, error, Tally())
+                self._record(call, error, Tally())
                 return error
         return outcome
 
@@ -165,7 +165,7 @@ class Upstream:
             except UpstreamError as error:
                 outcome = error
             if isinstance(outcome, UpstreamError):
-                self._keep(call, outcome, tally)
+                self._record(call, outcome, tally)
             # A call that was not sent, or sent with no time left, shows nothing about the upstream.
             if passage is not None and tally.requests and not tally.hurried and not isinstance(outcome, Overloaded):
                 passage.settle(outcome if isinstance(outcome, UpstreamError) else None)
@@ -201,7 +201,7 @@ class Upstream:
         # Raised here, outside the `except` block, so that no exception of an HTTP library is its context.
         raise system.transport.late(tally)
 
-    def _keep(self, call: Call, error: UpstreamError, tally: Tally) -> None:
+    def _record(self, call: Call, error: UpstreamError, tally: Tally) -> None:
         """Complete an error, redact it, log it, and record it in the journal."""
         redact = self._redactor
         error.message = redact.text(error.message)

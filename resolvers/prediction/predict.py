@@ -27,7 +27,7 @@ MOST_MADE_UP = 20_000
 MANY = 4  # the upper end of a range has so many times the likely number of rows
 
 Look = Callable[..., Awaitable[list[CachedShare]]]
-_NOT_HELD = CachedShare(1, 0, 0, ())
+_NOT_CACHED = CachedShare(1, 0, 0, ())
 
 
 class GuessedSize(Enum):
@@ -48,9 +48,9 @@ class Predictor:
         self.prices = prices
         self.guess = guess
         self.unsure: set[Call] = set()
-        self.held_many = getattr(upstream, "held_many", None)
-        if self.held_many is not None and prices.scope is not None:
-            self.held_many = partial(self._held_many, self.held_many)
+        self.cached_shares = getattr(upstream, "held_many", None)
+        if self.cached_shares is not None and prices.scope is not None:
+            self.cached_shares = partial(self._cached_shares, self.cached_shares)
         self._left = MOST_MADE_UP
 
     async def fetch(self, call: Call, **_: Any) -> Answer[Any]:
@@ -73,13 +73,13 @@ class Predictor:
 
     async def _calls(self, call: Call) -> int:
         """Return how many upstream calls this call needs."""
-        return 1 if self.held_many is None else _calls_for((await self.held_many([call]))[0])
+        return 1 if self.cached_shares is None else _calls_for((await self.cached_shares([call]))[0])
 
-    async def _held_many(self, look: Look, calls: Sequence[Call], **fresh: Any) -> list[CachedShare]:
+    async def _cached_shares(self, look: Look, calls: Sequence[Call], **fresh: Any) -> list[CachedShare]:
         """Return what is cached of calls that this caller made before. It must not learn of the calls of others."""
         own = [call for call in calls if self.prices.sample(call) is not None]
-        held = dict(zip(own, await look(own, **fresh), strict=True))
-        return [held.get(call, _NOT_HELD) for call in calls]
+        shares = dict(zip(own, await look(own, **fresh), strict=True))
+        return [shares.get(call, _NOT_CACHED) for call in calls]
 
     def _count(self, call: Call) -> int:
         one = call.report.single or any(edge.one for edge in edges_by(call))
@@ -159,9 +159,9 @@ def _hopeful(session: Session) -> Join:
 
 async def _parts(session: Session, predictor: Predictor) -> list[PredictedCalls]:
     steps = session.steps
-    if predictor.held_many is not None:
-        held = await predictor.held_many([step.call for step in steps], **session.options)
-        wanted = list(map(_calls_for, held))
+    if predictor.cached_shares is not None:
+        shares = await predictor.cached_shares([step.call for step in steps], **session.options)
+        wanted = list(map(_calls_for, shares))
     else:
         wanted = [1] * len(steps)
     alike: dict[object, list[tuple[Step, int]]] = {}
@@ -201,9 +201,9 @@ async def _parts(session: Session, predictor: Predictor) -> list[PredictedCalls]
     return parts
 
 
-def _calls_for(held: CachedShare) -> int:
+def _calls_for(share: CachedShare) -> int:
     """Return how many calls read what is not cached."""
-    return 0 if held.fraction >= 1 else max(1, len(held.missing))
+    return 0 if share.fraction >= 1 else max(1, len(share.missing))
 
 
 def _parameters(calls: Sequence[Call]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class PredictedCalls:
     interval: Interval | None
     way: str
     calls: int
-    held: int
+    cached: int
     rows: int
     seconds: float
     fields: Sequence[str]
@@ -31,7 +31,7 @@ class PredictedCalls:
             shown["from"], shown["until"] = self.interval.start.isoformat(), self.interval.end.isoformat()
         return shown | {
             "calls": self.calls,
-            "held": self.held,
+            "held": self.cached,
             "rows": self.rows,
             "seconds": round(self.seconds, 6),
             "way": self.way,
@@ -73,7 +73,7 @@ class PredictedPlan:
             "fewest": self.fewest,
             "most": self.most,
             "depends": self.depends,
-            "held": sum(part.held for part in self.parts),
+            "held": sum(part.cached for part in self.parts),
             "rows": self.rows,
             "seconds": round(sum(part.seconds for part in self.parts), 6),
             "plan": [part.to_dict() for part in self.parts],

@@ -49,9 +49,9 @@ class Samples:
         key = scope, call
         before = self._calls.pop(key, None)
         count = len(answer.rows)
-        kept = answer if count <= MOST_OF_ONE else Answer(answer.head(MOST_OF_ONE))
-        self._calls[key] = Sample(call, kept, count, unknown)
-        self._rows += len(kept.rows) - (len(before.rows) if before is not None else 0)
+        stored = answer if count <= MOST_OF_ONE else Answer(answer.head(MOST_OF_ONE))
+        self._calls[key] = Sample(call, stored, count, unknown)
+        self._rows += len(stored.rows) - (len(before.rows) if before is not None else 0)
         for place in _places(call, scope):
             if unknown is None:
                 self._latest[place] = key

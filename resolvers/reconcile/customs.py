@@ -12,7 +12,7 @@ from typing import Any
 from resolvers.reconcile.figures import Difference, Statement, text
 
 # A custom that fewer rows keep proves nothing.
-LEAST_KEPT = 8
+LEAST_FOLLOWED = 8
 # So many rows may break a custom, or one in a hundred.
 MOST_BROKEN = 2
 
@@ -29,22 +29,22 @@ class Customs:
     """Counts which rows keep each custom, and holds those that break it."""
 
     def __init__(self) -> None:
-        self._kept: Counter[str] = Counter()
+        self._followed: Counter[str] = Counter()
         self._broken: dict[str, list[Difference]] = defaultdict(list)
         self._same: dict[str, dict[Hashable, list[_SingleValue]]] = defaultdict(lambda: defaultdict(list))
 
-    def keep(self, custom: str, count: int = 1) -> None:
+    def follow(self, custom: str, count: int = 1) -> None:
         """Count rows that keep a custom."""
-        self._kept[custom] += count
+        self._followed[custom] += count
 
     def breaks(self, custom: str, difference: Difference) -> None:
         """Hold a row that breaks a custom."""
         self._broken[custom].append(difference)
 
-    def check(self, custom: str, kept: bool, difference: Difference) -> None:
+    def check(self, custom: str, followed: bool, difference: Difference) -> None:
         """Count a row that keeps a custom, or hold it as one that breaks it."""
-        if kept:
-            self.keep(custom)
+        if followed:
+            self.follow(custom)
         else:
             self.breaks(custom, difference)
 
@@ -55,8 +55,8 @@ class Customs:
 
     def few(self, custom: str) -> bool:
         """Return whether no row breaks a custom, or so few that they are differences."""
-        kept, broken = self._kept[custom], len(self._broken.get(custom, ()))
-        return not broken or (kept >= LEAST_KEPT and broken <= max(MOST_BROKEN, (kept + broken) // 100))
+        followed, broken = self._followed[custom], len(self._broken.get(custom, ()))
+        return not broken or (followed >= LEAST_FOLLOWED and broken <= max(MOST_BROKEN, (followed + broken) // 100))
 
     def settle(self) -> tuple[list[Difference], list[str]]:
         """Return the differences, and a note for each custom that too many rows break."""
@@ -64,7 +64,7 @@ class Customs:
         differences: list[Difference] = []
         notes = []
         for custom, broken in self._broken.items():
-            total = self._kept[custom] + len(broken)
+            total = self._followed[custom] + len(broken)
             if self.few(custom):
                 differences += broken
             else:

@@ -373,7 +373,7 @@ def _equal(customs: Customs, custom: str, of: tuple[str, str], one: tuple[str, A
     if one[1] is None or other[1] is None:
         return
     if str(one[1]) == str(other[1]):
-        customs.keep(custom)
+        customs.follow(custom)
         return
     key, column = of
     statements = (Statement("R3", one[0], str(one[1])), Statement("R3", other[0], str(other[1])))

@@ -128,7 +128,7 @@ class Money:
         usual, count = counted.most_common(1)[0]
         others = [row for rate, row in rates if rate != usual]
         custom = f"one rate of group {group}"
-        customs.keep(custom, count)
+        customs.follow(custom, count)
         for row in others:
             statements = (
                 Statement("R7", "currency_amount", row.currency_amount),
@@ -182,7 +182,7 @@ def finance(
     """Compare the movements of a group in R5 and R11, row by row. R11's commissions are not movements of R5."""
     sides = {"R5": of_group, "R11": [row for row in financial if _financial_part(row).name != ""]}
     custom = f"types of R5 and R11 in group {group}"
-    customs.keep(custom, len(of_group))
+    customs.follow(custom, len(of_group))
     for found in match("movements", f"group {group}", sides, FINANCE, "movement of"):
         # No document says what such a type means.
         if found.column == "type" and any(_is_unknown(statement) for statement in found.statements):
@@ -250,8 +250,8 @@ def refunds(
                 Statement("R4", "total_tickets_refunded", str(game.total_tickets_refunded)),
                 Statement("R11", "refunds", str(len(rows))),
             )
-            kept = game.total_tickets_refunded == len(rows)
-            customs.check(REFUNDED_TICKETS, kept, Difference("games", key, "tickets refunded", counts))
+            followed = game.total_tickets_refunded == len(rows)
+            customs.check(REFUNDED_TICKETS, followed, Difference("games", key, "tickets refunded", counts))
         total = Fraction(0)
         for group, amount in rows:
             rate = rates.get(group)
@@ -265,8 +265,8 @@ def refunds(
                     Statement("R4", "total_refunds_real", game.total_refunds_real),
                     Statement("R11", "sum of refunds", str(total) if exact is None else money(exact)),
                 )
-                kept = Fraction(game.total_refunds_real) == total
-                customs.check(REFUNDED, kept, Difference("games", key, "refunds", sums))
+                followed = Fraction(game.total_refunds_real) == total
+                customs.check(REFUNDED, followed, Difference("games", key, "refunds", sums))
 
 
 def commissions(games: Iterable[int], booked: Sequence[Booked], customs: Customs) -> None:
@@ -290,8 +290,8 @@ def commissions(games: Iterable[int], booked: Sequence[Booked], customs: Customs
             Statement("R11", "commission", money(paid.get(place, Decimal(0)))),
         )
         at_most = "commission refunds are at most the commissions"
-        kept = returned.get(place, Decimal(0)) <= paid.get(place, Decimal(0))
-        customs.check(at_most, kept, Difference("movements", key, at_most, both))
+        followed = returned.get(place, Decimal(0)) <= paid.get(place, Decimal(0))
+        customs.check(at_most, followed, Difference("movements", key, at_most, both))
 
 
 def _sums(days: Iterable[Mapping[Any, Decimal]]) -> dict[Any, Decimal]:

@@ -79,11 +79,11 @@ def tickets(
             statements = (Statement("R5", "ticket_id", number), Statement("R3", "ticket_id", None))
             customs.breaks(NUMBERED, Difference("movements", key, "ticket", statements))
             continue
-        customs.keep(NUMBERED)
+        customs.follow(NUMBERED)
         differences = list(compare("movements", f"{key}, ticket {number}", {"R3": one, "R5": row}, SALE))
         for difference in differences:
             customs.breaks(BOUGHT, difference)
-        customs.keep(BOUGHT, not differences)
+        customs.follow(BOUGHT, not differences)
     for one in of_games:
         if one.created_at is None or one.created_at < start or one.group_id not in groups:
             continue
@@ -91,7 +91,7 @@ def tickets(
             one.game_id, one.group_id, one.user_id, one.created_at,
         ) in online  # fmt: skip
         if has_wager:
-            customs.keep(SOLD)
+            customs.follow(SOLD)
             continue
         key = f"game {one.game_id}, ticket {one.ticket_id}"
         shown = (

@@ -72,15 +72,15 @@ class Coherence:
     upstream. It is remembered, and such answers are sent.
     """
 
-    def __init__(self, kept: DayTotals, zone: ZoneInfo, same_days: bool) -> None:
-        self._kept = kept
+    def __init__(self, day_totals: DayTotals, zone: ZoneInfo, same_days: bool) -> None:
+        self._day_totals = day_totals
         self._zone = zone
         self._same_days = same_days
         self._known: dict[Hashable, None] = {}
 
     async def settled(self, reads: Sequence[ReadAnswer], readings: Iterable[Reading]) -> bool:
         """Return whether the answer may be sent. If not, the operation must run again."""
-        if self._kept.outdated(readings):
+        if self._day_totals.outdated(readings):
             return False
         if len(reads) < 2:
             return True
@@ -90,7 +90,7 @@ class Coherence:
         while len(self._known) > _MOST_KNOWN:
             del self._known[next(iter(self._known))]
         for call in {each.call for each in new}:
-            await self._kept.note_changed(sorted({each.day for each in new if each.call == call}), call)
+            await self._day_totals.note_changed(sorted({each.day for each in new if each.call == call}), call)
         return not new
 
 

@@ -42,15 +42,15 @@ def settled(
     rows: Sequence[UserTransactionRow], moments: Mapping[int, int], found: Sequence[Interval], interval: Interval
 ) -> list[UserTransactionRow]:
     """Return the rows of the interval. `moments` by movement id replace R7's own."""
-    kept = []
+    distinct = []
     for row in rows:
         moment = moments.get(row.movement_id, row.timestamp)
         if moment != row.timestamp and any(_within(row.timestamp, each) for each in found):
             row = copy.copy(row)  # rows are shared
             row.timestamp = moment
         if _within(row.timestamp, interval):
-            kept.append(row)
-    return kept
+            distinct.append(row)
+    return distinct
 
 
 def _within(moment: int, interval: Interval) -> bool:

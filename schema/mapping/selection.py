@@ -106,16 +106,16 @@ def _memo(info: Resolving) -> dict[Hashable, Any]:
     select.
     """
     operation = info.operation
-    kept = _KEPT.get(id(operation))
-    if kept is None or kept[0] is not operation:
+    memo = _MEMOS.get(id(operation))
+    if memo is None or memo[0] is not operation:
         alike = not any(map(_directives, (operation, *info.fragments.values())))
         # The node is stored with its selections, so that no other node can get its id.
-        kept = operation, {} if alike else None
-        _KEPT.keep(id(operation), kept, len(operation.loc.source.body) if operation.loc else 0)
-    return info.context.memo if kept[1] is None else kept[1]
+        memo = operation, {} if alike else None
+        _MEMOS.keep(id(operation), memo, len(operation.loc.source.body) if operation.loc else 0)
+    return info.context.memo if memo[1] is None else memo[1]
 
 
-_KEPT: BoundedCache[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | None]] = BoundedCache()
+_MEMOS: BoundedCache[int, tuple[OperationDefinitionNode, dict[Hashable, Any] | None]] = BoundedCache()
 
 
 def _directives(node: Any) -> bool:

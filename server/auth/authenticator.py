@@ -22,7 +22,7 @@ from server.settings.settings import Settings
 if TYPE_CHECKING:  # imported at run time only where it is needed: see _tokens
     from server.auth.tokens import TokenVerifier
 
-NOBODY = Caller("nobody", frozenset())
+ANONYMOUS = Caller("nobody", frozenset())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from upstream.transport.wire_httpx import fault_of, secured
 
 FRESH_SECONDS = 300.0
 AGAIN_SECONDS = 10.0
-KEPT_SECONDS = 3600.0
+STALE_SECONDS = 3600.0
 TIMEOUT_SECONDS = 5.0
 MOST_BYTES = 512 * 1024
 
@@ -42,7 +42,7 @@ class KeySet:
         *,
         fresh: float = FRESH_SECONDS,
         again: float = AGAIN_SECONDS,
-        kept: float = KEPT_SECONDS,
+        stale_seconds: float = STALE_SECONDS,
         secure: Secure = PLAIN,
     ) -> None:
         self._url = url
@@ -50,7 +50,7 @@ class KeySet:
         self._context: Watched[ssl.SSLContext] | None = None
         self._fresh = fresh
         self._again = again
-        self._kept = kept
+        self._stale_seconds = stale_seconds
         self._keys: dict[str, dict[str, Any]] = {}
         self._read_at = self._tried_at = -float("inf")
         self._reading: asyncio.Task[None] | None = None
@@ -61,10 +61,10 @@ class KeySet:
         unknown = id is not None and id not in self._keys
         if age > self._fresh or unknown:
             reading = self._renew()
-            if reading is not None and (unknown or age > self._kept):
+            if reading is not None and (unknown or age > self._stale_seconds):
                 # A waiter that gives up does not cancel the request of the others.
                 await asyncio.shield(reading)
-        if time.monotonic() - self._read_at > self._kept:
+        if time.monotonic() - self._read_at > self._stale_seconds:
             raise NoKeys
         if id is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None

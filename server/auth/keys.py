@@ -26,7 +26,7 @@ from upstream import private
 
 PREFIX = "ghk"
 # Bridges a moment in which the file cannot be read. A longer time would keep revoked keys valid.
-KEPT_SECONDS = 30.0
+STALE_SECONDS = 30.0
 
 _KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -190,9 +190,9 @@ class Keys:
     After that every lookup raises KeysUnreadable.
     """
 
-    def __init__(self, path: Path, kept: float = KEPT_SECONDS) -> None:
+    def __init__(self, path: Path, stale_seconds: float = STALE_SECONDS) -> None:
         self._path = path
-        self._kept = kept
+        self._stale_seconds = stale_seconds
         self._keys: dict[str, Key] = {}
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
@@ -232,7 +232,7 @@ class Keys:
                 if not self._complained:
                     log.error("the file of API keys cannot be read", file=str(self._path), why=str(error))
                     self._complained = True
-                if self._read_at is None or time.monotonic() - self._read_at > self._kept:
+                if self._read_at is None or time.monotonic() - self._read_at > self._stale_seconds:
                     self._keys = {}
                     raise KeysUnreadable from None
             else:

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.auth.authenticator import NOBODY, Authenticator, KnownCredential
+from server.auth.authenticator import ANONYMOUS, Authenticator, KnownCredential
 from server.auth.permissions import Area, area
 from server.auth.standing import RateStatus
 from server.http.error_response import send_error
 from server.http.request_error import RequestError, unauthenticated
 from server.logs import LOG_CONTEXT
-from upstream.resilience.queue import ASKER, Asker
+from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
 
 REALM = "gamehub-graph"
 # One header each: browsers ask for a password only if Basic begins a header.
 CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8"')
 
-_NOBODY = KnownCredential(NOBODY, NOBODY.name)
+_ANONYMOUS = KnownCredential(ANONYMOUS, ANONYMOUS.name)
 _FREE = RateStatus(())  # without limits
 
 _NO_CREDENTIAL = (
@@ -49,13 +49,13 @@ class AuthMiddleware:
             await send(message)
 
         limiter = self._callers.limiter
-        asker = ASKER.set(Asker(known.name, lambda: limiter.call(known.name, known.rates)))
+        caller_token = QUEUE_CALLER.set(QueueCaller(known.name, lambda: limiter.call(known.name, known.rates)))
         log_token = LOG_CONTEXT.set({**LOG_CONTEXT.get(), "caller": known.caller.name})
         try:
             await self._app(scope, receive, send_with_limits if standing.windows else send)
         finally:
             LOG_CONTEXT.reset(log_token)
-            ASKER.reset(asker)
+            QUEUE_CALLER.reset(caller_token)
 
     async def _admit(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:
         where = area(scope["path"])
@@ -87,11 +87,11 @@ class AuthMiddleware:
             known = await self._callers.known(scope)
         except RequestError:
             if where.permission is None:
-                return _NOBODY
+                return _ANONYMOUS
             raise
         if known is None:
             if where.permission is None:
-                return _NOBODY
+                return _ANONYMOUS
             raise unauthenticated(_NO_CREDENTIAL)
         return known
 

@@ -82,9 +82,9 @@ class TokenVerifier:
 
     def _key(self, algorithm: str, data: Mapping[str, Any]) -> jwt.PyJWK:
         name = (str(data.get("kid", "")), algorithm)
-        kept = self._ready.get(name)
-        if kept is not None and kept[0] is data:
-            return kept[1]
+        prepared = self._ready.get(name)
+        if prepared is not None and prepared[0] is data:
+            return prepared[1]
         try:
             key = jwt.PyJWK(dict(data), algorithm)
         except jwt.PyJWTError:

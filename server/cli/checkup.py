@@ -69,9 +69,9 @@ async def examine_others(settings: Settings) -> list[CheckResult]:
         advice = "Look at JWT_JWKS_URL; without the keys no token lets anybody in."
         others.append(("Token issuer", lambda: _issuer(url, secure), advice))
     found = []
-    for title, ask, advice in others:
+    for title, check, advice in others:
         began = time.perf_counter()
-        wrong = await ask()
+        wrong = await check()
         sentence = None if wrong is None else f"{wrong.rstrip('.')}."
         found.append(CheckResult(title, sentence, advice, time.perf_counter() - began))
     return found

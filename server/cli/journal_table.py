@@ -33,10 +33,10 @@ def table(entries: Sequence[Entry], zone: datetime.tzinfo) -> Table:
     """The entries for a person at a terminal: without payloads."""
     shown = Table("time", "code", "report", "asked", "status", "message", "id", box=None, pad_edge=False)
     for entry in entries:
-        asked = " ".join(f"{name}={value}" for name, value in entry.params.items())
+        parameters = " ".join(f"{name}={value}" for name, value in entry.params.items())
         status = " ".join(str(each) for each in (entry.status, entry.upstream_code) if each is not None)
         at = entry.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-        shown.add_row(at, entry.code, entry.report, asked, status, entry.message, entry.correlation_id)
+        shown.add_row(at, entry.code, entry.report, parameters, status, entry.message, entry.correlation_id)
     return shown
 
 

@@ -7,7 +7,7 @@ FAILED = 1
 WRONG_USE = 2
 
 
-def tell(line: str) -> None:
+def announce(line: str) -> None:
     """Write a line of the result to stdout."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -11,12 +11,12 @@ from server.settings.settings import Settings
 
 
 @contextmanager
-def upstreams(settings: Settings, tell: Callable[[str], None]) -> Iterator[LiveSettings]:
+def upstreams(settings: Settings, announce: Callable[[str], None]) -> Iterator[LiveSettings]:
     """Yield settings with upstreams. The sandbox, if there is one, ends with the block. Raises SandboxFailed."""
     if not settings.uses_sandbox:
         yield LiveSettings(settings)
         return
-    tell("No upstream is set: a sandbox with a made-up bingo business stands in for GameHub and Game History.")
+    announce("No upstream is set: a sandbox with a made-up bingo business stands in for GameHub and Game History.")
     with SandboxProcess.of(settings) as process:
         import_module("schema.graph")  # this takes as long as the start of the sandbox
         announcement = process.announcement()

@@ -17,7 +17,7 @@ from server.http.request_error import Errors, error
 
 MOST_DOCUMENTS = 1000
 MOST_CHARACTERS = 250_000  # a tree takes about a hundred times the memory of its text
-LONGEST_KEPT = 100_000
+LONGEST_CACHED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,21 @@ class Documents:
     ) -> None:
         self._schema = schema
         self._limits = limits
-        self._kept: BoundedCache[str, Document] = BoundedCache(most, most_characters)
+        self._cached: BoundedCache[str, Document] = BoundedCache(most, most_characters)
         if PreparedOperation not in schema.extensions:
             schema.extensions = (*schema.extensions, PreparedOperation)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cached)
 
     def prepare(self, text: str) -> Document:
         """Return the document of a text, from the cache or newly parsed and validated."""
-        document = self._kept.get(text)
+        document = self._cached.get(text)
         if document is not None:
             return document
         document = prepare(self._schema, text, self._limits)
-        if len(text) <= LONGEST_KEPT:
-            self._kept.keep(text, document, len(text))
+        if len(text) <= LONGEST_CACHED:
+            self._cached.keep(text, document, len(text))
         return document
 
 

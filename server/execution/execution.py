@@ -21,7 +21,7 @@ from server.http.request_error import Errors, error, without_names
 from server.http.writing import WrittenAnswer, too_long
 from upstream.call import Call, Reading
 from upstream.resilience.deadline import within
-from upstream.resilience.queue import ASKER, Queue
+from upstream.resilience.queue import QUEUE_CALLER, Queue
 
 FAULT = "A fault of this server; its log says more."
 
@@ -243,7 +243,7 @@ class Executor:
         async def rehearse(context: Any) -> None:
             rehearsals.append(await self._execute(document, operation, context))
 
-        await self._plans.take(ASKER.get().name)
+        await self._plans.take(QUEUE_CALLER.get().name)
         try:
             plan = await self._foresee(context, rehearse)
         finally:

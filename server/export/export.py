@@ -27,9 +27,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from server.execution import freshness
 from server.tables.arrow import slices
+from server.tables.config import Changed, unchanged
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import BATCH_ROWS, Run, TableFailed, one_day
-from server.tables.setup import Changed, unchanged
 from server.tables.spool import LATE
 from server.tables.table import Table
 from server.tables.window import TableWindow
@@ -101,7 +101,7 @@ class Manifest:
         """Return the path of a partition in the folder of the table."""
         return f"part.{self.form.name}" if day == WHOLE else f"day={day}/part.{self.form.name}"
 
-    def held(self, piece: Piece) -> ExportedPart | None:
+    def exported(self, piece: Piece) -> ExportedPart | None:
         """Return the partition of a day that was finished when it was written; None if there is none."""
         part = self.parts.get(_day(piece))
         if part is None or not part.closed or part.window != _text(piece):
@@ -206,11 +206,11 @@ async def missing(
     newest = await changed(window.pieces[0].day, window.pieces[-1].day)
     found: list[Piece | None] = []
     for piece in window.pieces:
-        held = manifest.held(piece)
-        if held is not None and newest is not None and held.older(newest):
+        exported = manifest.exported(piece)
+        if exported is not None and newest is not None and exported.older(newest):
             moment = await changed(piece.day, piece.day)
-            held = None if moment is not None and held.older(moment) else held
-        if held is None:
+            exported = None if moment is not None and exported.older(moment) else exported
+        if exported is None:
             found.append(piece)
     return found
 

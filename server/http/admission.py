@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.http.error_response import send_error
 from server.http.request_error import RequestError
-from upstream.resilience.queue import ASKER
+from upstream.resilience.queue import QUEUE_CALLER
 from upstream.resilience.waiting_room import WaitingRoom
 
 MOST_RUNNING = 200
@@ -37,16 +37,16 @@ class Admission:
         if scope["type"] != "http" or scope["path"] in _ALWAYS:
             await self._app(scope, receive, send)
             return
-        asker = ASKER.get().name
-        if self._running >= self._most_running and self._room.full(asker):
+        caller = QUEUE_CALLER.get().name
+        if self._running >= self._most_running and self._room.full(caller):
             await self._refuse(scope, receive, send)
             return
         if self._slots.locked():
-            self._room.enter(asker)
+            self._room.enter(caller)
             try:
                 await self._slots.acquire()
             finally:
-                self._room.leave(asker)
+                self._room.leave(caller)
         else:
             await self._slots.acquire()  # does not wait
         self._running += 1

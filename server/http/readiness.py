@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 Probe = Callable[[], Awaitable[str | None]]
 
-KEPT_SECONDS = 10.0
+CACHED_SECONDS = 10.0
 DEADLINE_SECONDS = 5.0
 
 
@@ -31,13 +31,13 @@ class Readiness:
         self,
         probes: Mapping[str, Probe],
         notes: Callable[[], Sequence[str]] = tuple,
-        kept: float = KEPT_SECONDS,
+        cached_seconds: float = CACHED_SECONDS,
         deadline: float = DEADLINE_SECONDS,
     ) -> None:
         self.draining = False
         self._notes = notes
         self._probes = probes
-        self._kept = kept
+        self._cached_seconds = cached_seconds
         self._deadline = deadline
         self._found: dict[str, Finding] = {}
         self._asking: dict[str, asyncio.Task[Finding]] = {}
@@ -60,7 +60,7 @@ class Readiness:
 
     async def _look(self, name: str) -> Finding:
         found = self._found.get(name)
-        if found is not None and time.monotonic() - found.at < self._kept:
+        if found is not None and time.monotonic() - found.at < self._cached_seconds:
             return found
         task = self._asking.get(name)
         if task is None:

@@ -22,8 +22,8 @@ from server.odata.reading import ODataQuestion
 from server.odata.window import days
 from server.tables import parameters
 from server.tables.answers import TableAnswers
+from server.tables.config import TablesConfig
 from server.tables.file_response import age, keeping
-from server.tables.setup import TablesConfig
 from server.tables.table import Table, ValueKind
 
 HEADERS = {"OData-Version": "4.0", "Vary": f"Accept, Accept-Encoding, Prefer, {VARY}"}
@@ -38,9 +38,9 @@ _COMPRESSED_FROM = 1024
 class Entities:
     """The entity sets."""
 
-    def __init__(self, answers: TableAnswers, setup: TablesConfig) -> None:
+    def __init__(self, answers: TableAnswers, config: TablesConfig) -> None:
         self._answers = answers
-        self._setup = setup
+        self._config = config
 
     async def set(self, table: Table, root: str, rooted: Pairs, request: Request) -> Response:
         """Return a page of an entity set. Raises RequestError."""
@@ -88,7 +88,7 @@ class Entities:
         return await _json("{" + context + text[1:], request, quoted=quoted, bare=bare, headers=self._age(found.oldest))
 
     def _age(self, oldest: datetime.datetime | None) -> dict[str, str]:
-        return {} if oldest is None else {"Age": age(oldest, self._setup.now())}
+        return {} if oldest is None else {"Age": age(oldest, self._config.now())}
 
     def _question(
         self,
@@ -104,11 +104,11 @@ class Entities:
         time = None if column is None else column.name
         text = condition or chosen.filter
         key = key_of(table) if table.timed else None
-        found = None if text is None else filters.read(text, _kinds(table), self._setup.zone, time, key)
+        found = None if text is None else filters.read(text, _kinds(table), self._config.zone, time, key)
         return ODataQuestion(
             table=table,
             variables=variables,
-            days=days(table, given, found, self._setup),
+            days=days(table, given, found, self._config),
             select=chosen.select,
             filter=found,
             order=chosen.order,

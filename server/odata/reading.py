@@ -26,7 +26,7 @@ from server.odata.filter import Filter
 from server.odata.options import bad
 from server.tables.answers import TableAnswers, TableRequest
 from server.tables.arrow import data_type, texts
-from server.tables.formats import KEPT
+from server.tables.formats import ROWS_FORMAT
 from server.tables.spool import Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
@@ -161,25 +161,25 @@ class _PageReading:
         end = None if question.top is None else question.skip + question.top
         if end is not None and end > MOST_SORTED:
             raise too_many()
-        kept: list[pa.Table] = []
-        held = count = 0
+        tables: list[pa.Table] = []
+        collected = count = 0
         tags = hashlib.sha256()
         async with aclosing(self._snapshots()) as snapshots:
             async for place, snapshot in snapshots:
                 tags.update(f"{day_of(question.days[place])} {snapshot.etag} ".encode())
                 rows, matched = await to_thread(self._all, snapshot, place, end)
                 count += matched
-                held += rows.num_rows
-                kept.append(rows)
-                if held > MOST_SORTED:
+                collected += rows.num_rows
+                tables.append(rows)
+                if collected > MOST_SORTED:
                     if end is None:
                         raise too_many()
-                    kept = [await to_thread(self._first, kept, end)]
-                    held = kept[0].num_rows
+                    tables = [await to_thread(self._first, tables, end)]
+                    collected = tables[0].num_rows
         tag = tags.hexdigest()[:32]
         if token and token.get("tag") != tag:
             raise _gone()
-        rows = await to_thread(self._first, kept, end)
+        rows = await to_thread(self._first, tables, end)
         shown = rows.slice(first, question.size)
         stop = first + shown.num_rows
         following = None
@@ -228,7 +228,7 @@ class _PageReading:
         requested = TableRequest(question.table, question.variables, window, None, question.caller, question.not_before)
         token = question.token
         tag = token.get("tag") if token and token.get("day") == day_of(piece) else None
-        return await self.answers.snapshot(requested, KEPT, reading=token is not None, tag=tag)
+        return await self.answers.snapshot(requested, ROWS_FORMAT, reading=token is not None, tag=tag)
 
     def _note(self, snapshot: Snapshot) -> None:
         """Note when the rows of a used day were read."""
@@ -261,18 +261,18 @@ class _PageReading:
 
     def _all(self, snapshot: Snapshot, place: int, end: int | None) -> tuple[pa.Table, int]:
         """Return the rows of a day that can be among the first ones, and the number of its rows."""
-        kept: list[pa.Table] = []
-        matched = held = 0
+        tables: list[pa.Table] = []
+        matched = collected = 0
         for rows in self._matching(snapshot, place, 0):
             matched += rows.num_rows
-            held += rows.num_rows
-            kept.append(rows)
-            if held > MOST_SORTED:
+            collected += rows.num_rows
+            tables.append(rows)
+            if collected > MOST_SORTED:
                 if end is None:
                     raise too_many()
-                kept = [self._first(kept, end)]
-                held = kept[0].num_rows
-        return self._table(kept), matched
+                tables = [self._first(tables, end)]
+                collected = tables[0].num_rows
+        return self._table(tables), matched
 
     def _any(self, snapshot: Snapshot, place: int) -> bool:
         """Return whether the filter matches any row of a day."""

@@ -77,7 +77,7 @@ class ODataService:
         if self._entities is None:
             from server.odata.answers import Entities  # imports pyarrow
 
-            self._entities = Entities(answers, self._endpoint.setup)
+            self._entities = Entities(answers, self._endpoint.config)
         if match["key"] is not None:
             return await self._entities.one(table, match["key"].replace("''", "'"), root, rooted, request)
         if match["count"]:

@@ -6,7 +6,7 @@ from server.odata import days as calendar
 from server.odata.edm import time_of
 from server.odata.filter import Filter
 from server.odata.options import bad
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from server.tables.table import Table
 from server.tables.window import MOST_DAYS, cut, window_of
 from upstream.values import interval
@@ -14,24 +14,24 @@ from upstream.values.days import Piece
 from upstream.values.interval import SentFrame
 
 
-def days(table: Table, said: Mapping[str, str], found: Filter | None, setup: TablesConfig) -> tuple[Piece | None, ...]:
+def days(table: Table, said: Mapping[str, str], found: Filter | None, config: TablesConfig) -> tuple[Piece | None, ...]:
     """Return the days, ascending; one None for a table without time. Raises RequestError.
 
     A request with since, until or period has that window. Otherwise, if the filter limits the time, the request has the
     days of the filter, and not the default window of the table.
     """
     if said or found is None or not table.timed or not found.times:
-        window = window_of(table, said, setup.now(), setup.zone)
+        window = window_of(table, said, config.now(), config.zone)
         if window is None:
             return (None,)
         # The keys of a part of a day do not begin with the day alone.
         return tuple(
             one for one in window.pieces if found is None or not one.whole or calendar.has(found.days, one.day)
         )
-    return tuple(_of_filter(table, found, setup))
+    return tuple(_of_filter(table, found, config))
 
 
-def _of_filter(table: Table, found: Filter, setup: TablesConfig) -> list[Piece]:
+def _of_filter(table: Table, found: Filter, config: TablesConfig) -> list[Piece]:
     column = time_of(table)
     name = found.times[0] if column is None else column.name
     window = "since=… and until=…" if column is None else f"{name} ge …, or since=…"
@@ -41,7 +41,7 @@ def _of_filter(table: Table, found: Filter, setup: TablesConfig) -> list[Piece]:
             "window that it was read in."
         )
     left = found.days
-    today = interval.resolve(SentFrame.TODAY, setup.now(), setup.zone)
+    today = interval.resolve(SentFrame.TODAY, config.now(), config.zone)
     assert today.days is not None
     if left & calendar.EARLIER and not left & calendar.LATER:
         raise bad(f"$filter bounds {name} from above only: say from when on, too ({window}).")
@@ -60,5 +60,5 @@ def _of_filter(table: Table, found: Filter, setup: TablesConfig) -> list[Piece]:
     return [
         piece
         for first, last in calendar.runs(left)
-        for piece in cut(interval.dates(first, last, setup.zone), setup.zone).pieces
+        for piece in cut(interval.dates(first, last, config.zone), config.zone).pieces
     ]

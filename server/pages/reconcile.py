@@ -18,7 +18,7 @@ from server.http.writing import encode
 from server.pages.bundle import Bundle
 from server.pages.tables import PAGE
 from server.reconcile.reconciliation import COMPARISONS
-from server.reconcile.schedule import MOST_KEPT, Schedule, ScheduledRun
+from server.reconcile.schedule import MOST_SHOWN, Schedule, ScheduledRun
 
 PATH = "/reconcile"
 FILES = f"{PATH}/page"
@@ -139,7 +139,7 @@ def _table(
 
 
 def _lines(texts: Sequence[str], style: str) -> str:
-    return "".join(f'<p class="{style}">{escape(text)}</p>\n' for text in texts[:MOST_KEPT])
+    return "".join(f'<p class="{style}">{escape(text)}</p>\n' for text in texts[:MOST_SHOWN])
 
 
 def _time(moment: datetime.datetime) -> str:

@@ -17,7 +17,7 @@ class TextForm:
         self._out = out
         self._begun = False
 
-    def tell(self, day: datetime.date, one: Difference) -> None:
+    def write(self, day: datetime.date, one: Difference) -> None:
         """Write a difference."""
         if not self._begun:
             self._begun = True
@@ -42,7 +42,7 @@ class JsonForm:
         self._out = out
         self._before = '{"differences":['
 
-    def tell(self, day: datetime.date, one: Difference) -> None:
+    def write(self, day: datetime.date, one: Difference) -> None:
         """Write a difference."""
         self._out.write(f"{self._before}\n{orjson.dumps({'day': day, **one.to_dict()}).decode()}")
         self._before = ","

@@ -14,7 +14,7 @@ from upstream.reports.table import System
 def over(
     gateway: Gateway,
     zone: ZoneInfo,
-    tell: Callable[[datetime.date, Difference], None],
+    on_difference: Callable[[datetime.date, Difference], None],
     *,
     group: int | None = None,
     at_once: int = AT_ONCE,
@@ -23,4 +23,4 @@ def over(
     session = gateway.session(Operation(""))
     people = People(session.user_code_from, session.agent_of_group, session.every_agent)
     logs = System.GAMELOG not in gateway.missing
-    return Reconciliation(gateway, zone, people, group=group, logs=logs, tell=tell, at_once=at_once)
+    return Reconciliation(gateway, zone, people, group=group, logs=logs, on_difference=on_difference, at_once=at_once)

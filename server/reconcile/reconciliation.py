@@ -91,7 +91,7 @@ class Reconciliation:
         *,
         group: int | None = None,
         logs: bool = True,
-        tell: Callable[[datetime.date, Difference], None] = lambda day, difference: None,
+        on_difference: Callable[[datetime.date, Difference], None] = lambda day, difference: None,
         at_once: int = AT_ONCE,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
@@ -101,7 +101,7 @@ class Reconciliation:
         self._people = people
         self._group = group
         self._with_logs = logs
-        self._tell = tell
+        self._on_difference = on_difference
         self._at_once = at_once
         self._now = now
         self._day = datetime.date.min
@@ -162,11 +162,11 @@ class Reconciliation:
         self.result.compared["names"] += len(day.names)
         await self._compare(day.names.differences)
         self._settle(day.customs)
-        kept_by_day: tuple[dict[datetime.date, Any], ...] = (self._won, self._online, self._booked)
-        for kept in kept_by_day:
+        rows_by_day: tuple[dict[datetime.date, Any], ...] = (self._won, self._online, self._booked)
+        for days in rows_by_day:
             # The next day needs this one.
-            for old in [old for old in kept if old < piece.day]:
-                del kept[old]
+            for old in [old for old in days if old < piece.day]:
+                del days[old]
 
     @asynccontextmanager
     async def _failures(self, what: str) -> AsyncIterator[None]:
@@ -182,7 +182,7 @@ class Reconciliation:
         """Count differences and report them."""
         for difference in differences:
             self.result.differences[difference.compared] += 1
-            self._tell(self._day, difference)
+            self._on_difference(self._day, difference)
 
     async def _compare(self, rule: Callable[..., Iterable[Difference]], *given: Any) -> None:
         """Apply a rule in a thread, because it takes the rows of a whole group or day."""

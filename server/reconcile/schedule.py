@@ -20,20 +20,20 @@ from server.reconcile.opening import over
 from server.reconcile.period import last_days
 from server.reconcile.reconciliation import COMPARISONS, Reconciliation, ReconciliationResult
 from server.settings.settings import Settings
-from upstream.resilience.queue import ASKER, Asker
+from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
 
 # Few calls at a time, so that callers find free slots of the upstreams.
 AT_ONCE = 2
 # The number of differences, notes and failures that a run stores for the page. It counts all of them.
-MOST_KEPT = 1000
+MOST_SHOWN = 1000
 LEAST_PAUSE = 1.0
 # The upstreams' queues serve callers in turns. The schedule is one of them.
-ASKS_AS = "reconcile"
+CALLER_NAME = "reconcile"
 
 log = structlog.get_logger(__name__)
 
-Tell = Callable[[datetime.date, Difference], None]
-Make = Callable[[Tell], Reconciliation]
+OnDifference = Callable[[datetime.date, Difference], None]
+Make = Callable[[OnDifference], Reconciliation]
 
 
 @dataclass(slots=True)
@@ -46,9 +46,9 @@ class ScheduledRun:
     result: ReconciliationResult = field(default_factory=ReconciliationResult)
     differences: list[tuple[datetime.date, Difference]] = field(default_factory=list)
 
-    def tell(self, day: datetime.date, difference: Difference) -> None:
+    def add(self, day: datetime.date, difference: Difference) -> None:
         """Store a difference, if there is room."""
-        if len(self.differences) < MOST_KEPT:
+        if len(self.differences) < MOST_SHOWN:
             self.differences.append((day, difference))
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,8 +63,8 @@ class ScheduledRun:
             "found": dict(result.differences),
             "differences": [{"day": day, **one.to_dict()} for day, one in self.differences],
             "differencesLeftOut": result.differences.total() - len(self.differences),
-            "notes": result.notes[:MOST_KEPT],
-            "failures": result.failures[:MOST_KEPT],
+            "notes": result.notes[:MOST_SHOWN],
+            "failures": result.failures[:MOST_SHOWN],
         }
 
 
@@ -86,7 +86,7 @@ class Schedule(Collector):
         """Return the schedule of the settings."""
         zone = ZoneInfo(settings.gamehub_timezone)
         return cls(
-            lambda tell: over(gateway, zone, tell, at_once=AT_ONCE),
+            lambda on_difference: over(gateway, zone, on_difference, at_once=AT_ONCE),
             zone,
             settings.reconcile_every,
             settings.reconcile_days,
@@ -98,7 +98,7 @@ class Schedule(Collector):
         if not self.hours:
             yield
             return
-        task = asyncio.create_task(self._keep())
+        task = asyncio.create_task(self._repeat())
         try:
             yield
         finally:
@@ -106,8 +106,8 @@ class Schedule(Collector):
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _keep(self) -> None:
-        ASKER.set(Asker(ASKS_AS))
+    async def _repeat(self) -> None:
+        QUEUE_CALLER.set(QueueCaller(CALLER_NAME))
         while True:
             begun = time.monotonic()
             await self._run()
@@ -121,7 +121,7 @@ class Schedule(Collector):
         pieces = last_days(self.days, now, self._zone)
         run = self.current = ScheduledRun(now, [piece.text for piece in pieces])
         begun = time.monotonic()
-        work = self._make(run.tell)
+        work = self._make(run.add)
         run.result = work.result
         try:
             await work.run(pieces)

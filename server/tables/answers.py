@@ -24,6 +24,7 @@ from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.tables import parameters, ranges
 from server.tables.arrow import Shape
+from server.tables.config import TablesConfig
 from server.tables.file_response import (
     SpoolFileResponse,
     age,
@@ -37,7 +38,6 @@ from server.tables.file_response import (
 )
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import Log, Run, TableFailed, batches
-from server.tables.setup import TablesConfig
 from server.tables.spool import FULL, Snapshot, Spool, SpoolTimes, Wanted, key_of
 from server.tables.table import Table
 from server.tables.window import TableWindow, window_of
@@ -98,18 +98,18 @@ class TableRequest:
 class TableAnswers:
     """Answer requests for tables. `run` runs an operation."""
 
-    def __init__(self, run: Run, setup: TablesConfig) -> None:
+    def __init__(self, run: Run, config: TablesConfig) -> None:
         self._run = run
-        self._setup = setup
-        self.zone = setup.zone
-        self.now = setup.now
-        self.filter_seconds = setup.filter_seconds
-        self.spool = Spool(setup.spool_folder, setup.spool_mebibytes << 20)
+        self._config = config
+        self.zone = config.zone
+        self.now = config.now
+        self.filter_seconds = config.filter_seconds
+        self.spool = Spool(config.spool_folder, config.spool_mebibytes << 20)
 
     def requested(self, table: Table, request: Request) -> TableRequest:
         """Read a request. Raises RequestError."""
         variables, said, limit = parameters.read(table, request.query_params.multi_items())
-        found = window_of(table, said, self._setup.now(), self._setup.zone)
+        found = window_of(table, said, self._config.now(), self._config.zone)
         return TableRequest(table, variables, found, limit, request.scope["caller"], self.not_before(request))
 
     def not_before(self, request: Request) -> datetime.datetime | None:
@@ -135,7 +135,7 @@ class TableAnswers:
     async def _stream(
         self, requested: TableRequest, form: Format, encoding: str | None, headers: dict[str, str]
     ) -> StreamingResponse:
-        log = Log(self._setup.kept)
+        log = Log(self._config.cached_since)
         body = self._encoded(requested, form, encoding, log)
         first, known = asyncio.ensure_future(anext(body, b"")), asyncio.ensure_future(log.known.wait())
         try:
@@ -230,10 +230,10 @@ class TableAnswers:
 
         With `reading`, a client continues with a file that it has parts of: the file of `tag`, if it names one.
         """
-        setup, window = self._setup, requested.window
+        config, window = self._config, requested.window
         key = key_of(
             VERSION,
-            setup.origin(),
+            config.origin(),
             # Callers that see different groups have different files.
             None if requested.caller.groups is None else sorted(requested.caller.groups),
             requested.table.document,
@@ -245,14 +245,14 @@ class TableAnswers:
             encoding,
         )
         days = (None, None) if window is None else (window.pieces[0].day, window.pieces[-1].day)
-        now = setup.now()
-        wanted = Wanted(now, requested.not_before, await setup.changed(*days), reading, tag)
+        now = config.now()
+        wanted = Wanted(now, requested.not_before, await config.changed(*days), reading, tag)
 
         async def write(path: Path) -> SpoolTimes:
             log = Log()
             await write_file(path, requested.table, form, self.batches(requested, form, log), encoding, log.text)
-            until = trusted_until(log.readings, setup.trust, datetime.timedelta(seconds=setup.open_seconds))
-            least = now + datetime.timedelta(seconds=setup.open_seconds)
+            until = trusted_until(log.readings, config.trust, datetime.timedelta(seconds=config.open_seconds))
+            least = now + datetime.timedelta(seconds=config.open_seconds)
             return SpoolTimes(now, Freshness.of(log.readings), until or least)
 
         try:

@@ -54,11 +54,11 @@ class Format:
     title: str
     compressible: bool = True
     shape: Shape = as_read
-    tells: bool = False  # whether its metadata contain the reading times
+    has_freshness: bool = False  # whether its metadata contain the reading times
 
     def open(self, table: Table, sink: IO[bytes], freshness: Callable[[], str]) -> FormatWriter:
         """Return the writer of a table. `freshness` returns the reading times that are known then, as JSON."""
-        return self.writer(table, sink, freshness) if self.tells else self.writer(table, sink)
+        return self.writer(table, sink, freshness) if self.has_freshness else self.writer(table, sink)
 
 
 FORMATS = {
@@ -67,9 +67,15 @@ FORMATS = {
         Format("csv", "text/csv; charset=utf-8; header=present", True, Csv, "CSV"),
         Format("ndjson", "application/x-ndjson", False, JsonLines, "NDJSON: a JSON object a line"),
         Format("json", "application/json", False, Array, "JSON: an array of objects"),
-        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", False, typed, tells=True),
+        Format("parquet", "application/vnd.apache.parquet", True, Parquet, "Parquet", False, typed, has_freshness=True),
         Format(
-            "arrow", "application/vnd.apache.arrow.stream", False, Ipc, "Arrow's IPC stream", shape=typed, tells=True
+            "arrow",
+            "application/vnd.apache.arrow.stream",
+            False,
+            Ipc,
+            "Arrow's IPC stream",
+            shape=typed,
+            has_freshness=True,
         ),
         Format(
             "xlsx",
@@ -82,4 +88,6 @@ FORMATS = {
     )
 }
 # Stored in the spool for OData. Clients cannot request it.
-KEPT = Format("rows", "application/vnd.apache.parquet", True, RowParquet, "Rows as they are read", False, checked)
+ROWS_FORMAT = Format(
+    "rows", "application/vnd.apache.parquet", True, RowParquet, "Rows as they are read", False, checked
+)

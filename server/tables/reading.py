@@ -16,7 +16,7 @@ from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
 from server.http.request_error import error
 from server.tables.arrow import Absent, Shape, Unfit, as_read, record_batch, slices
-from server.tables.setup import KeptSince
+from server.tables.config import CachedSince
 from server.tables.table import DURING, Table
 from server.tables.window import TableWindow, during
 from upstream.call import Call, Reading
@@ -59,11 +59,11 @@ class Log:
     stream. A row that is older is read again.
     """
 
-    def __init__(self, kept: KeptSince | None = None) -> None:
+    def __init__(self, cached: CachedSince | None = None) -> None:
         self.readings: list[Reading] = []
         self.oldest: datetime.datetime | None = None
         self.known = asyncio.Event()
-        self._kept = kept
+        self._cached = cached
         self._rest: Sequence[Piece | None] = ()
 
     async def begin(
@@ -72,12 +72,12 @@ class Log:
         """Note the first day, and find the age of the cached rows of the other days."""
         self.note(day, rest)
         moments = [reading.read_at for reading in day.readings]
-        if self._kept is not None and moments:
+        if self._cached is not None and moments:
             calls = [
                 replace(call, interval=_span(rest)) for call in day.calls if piece and call.interval == piece.interval
             ]
-            kept = await self._kept(calls, not_before) if rest and calls else None
-            self.oldest = min(moments if kept is None else [*moments, kept])
+            cached = await self._cached(calls, not_before) if rest and calls else None
+            self.oldest = min(moments if cached is None else [*moments, cached])
         self.known.set()
 
     def note(self, day: TableDay, rest: Sequence[Piece | None]) -> None:

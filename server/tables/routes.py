@@ -20,7 +20,7 @@ from server.http.error_response import error_response
 from server.http.negotiation import wants_page
 from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from server.tables.table import Table, Tables, ValueKind
 
 if TYPE_CHECKING:  # imported with pyarrow: see above
@@ -42,11 +42,11 @@ class TablesEndpoint:
     """
 
     def __init__(
-        self, tables: Tables, run: Run, setup: TablesConfig, page: Page | None = None, *, describes: bool = True
+        self, tables: Tables, run: Run, config: TablesConfig, page: Page | None = None, *, describes: bool = True
     ) -> None:
         self.tables = tables
         self.describes = describes
-        self.setup = setup
+        self.config = config
         self._run = run
         self._page = page
         self._answers: TableAnswers | None = None
@@ -61,7 +61,7 @@ class TablesEndpoint:
                 await asyncio.to_thread(import_module, "server.tables.answers")
                 from server.tables.answers import TableAnswers
 
-                self._answers = TableAnswers(self._run, self.setup)
+                self._answers = TableAnswers(self._run, self.config)
         return self._answers
 
     async def aclose(self) -> None:

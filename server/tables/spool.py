@@ -100,7 +100,7 @@ class Snapshot:
         """Return whether its hash was right and it has not changed since."""
         return self.stamp is not None and self.stamp == stamp_of(self.path)
 
-    def kept(self, now: datetime.datetime) -> bool:
+    def is_current(self, now: datetime.datetime) -> bool:
         """Return whether clients may still read it in parts."""
         return self.readers > 0 or (self.shown is not None and now - self.shown < READING)
 
@@ -122,7 +122,7 @@ class Wanted:
     def met(self, file: Snapshot) -> bool:
         """Return whether a file meets the conditions."""
         times = file.times
-        if self.reading and self.not_before is None and file.kept(self.now):
+        if self.reading and self.not_before is None and file.is_current(self.now):
             return True
         if self.now >= times.until or (self.not_before is not None and times.oldest < self.not_before):
             return False
@@ -160,7 +160,7 @@ class Spool:
         self._under_way: dict[str, _SpoolWriting] = {}
         self._numbers = count()
         self._opening = asyncio.Lock()
-        self._held: FolderLock | None = None
+        self._lock: FolderLock | None = None
 
     async def get(
         self, key: str, ending: str, wanted: Wanted, write: Callable[[Path], Awaitable[SpoolTimes]]
@@ -195,7 +195,7 @@ class Spool:
         known = self._files.get(key)
         if wanted.tag is not None and (known is None or known.etag != wanted.tag):
             earlier = (file for file in self._earlier.get(key, ()) if file.etag == wanted.tag)
-            found = next((file for file in earlier if file.kept(wanted.now) and stamp_of(file.path)), None)
+            found = next((file for file in earlier if file.is_current(wanted.now) and stamp_of(file.path)), None)
             if found is not None:
                 return found
         if known is None or not wanted.met(known) or stamp_of(known.path) is None:
@@ -237,8 +237,8 @@ class Spool:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._folder is not None and self._temporary:
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
-        if self._held is not None:
-            self._held.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def _done(self, key: str, task: "asyncio.Task[Snapshot]") -> None:
         self._under_way.pop(key, None)
@@ -299,9 +299,9 @@ class Spool:
         """Remove replaced files that no client can be reading."""
         for key, files in list(self._earlier.items()):
             for file in files:
-                if not file.kept(now):
+                if not file.is_current(now):
                     file.path.unlink(missing_ok=True)
-            self._earlier[key] = [file for file in files if file.kept(now)]
+            self._earlier[key] = [file for file in files if file.is_current(now)]
             if not self._earlier[key]:
                 del self._earlier[key]
 
@@ -323,9 +323,9 @@ class Spool:
     def _open(self) -> None:
         """Find the files of an earlier server."""
         folder, self._temporary = self._where()
-        while self._temporary and self._held is None:
+        while self._temporary and self._lock is None:
             try:
-                self._held = FolderLock(folder)
+                self._lock = FolderLock(folder)
             except FileNotFoundError:
                 folder, self._temporary = self._where()
         if self._temporary:

@@ -315,7 +315,7 @@ async def test_a_plan_of_what_was_seen_is_exact(audience: Audience, sandbox: San
 
 
 async def test_errors_do_not_quote_what_the_upstream_says(sandbox: Sandbox) -> None:
-    async with Audience(sandbox, kept=False) as audience:
+    async with Audience(sandbox, cached=False) as audience:
         for report, kind, query in (
             ("get_game_log", "types", "{ gameLogs { totalCount } }"),
             ("api_bulk_games_report", "500", "{ games { totalCount } }"),
@@ -333,7 +333,7 @@ async def test_errors_do_not_quote_what_the_upstream_says(sandbox: Sandbox) -> N
 
 
 async def test_without_its_users_nothing_that_names_users_is_shown(sandbox: Sandbox) -> None:
-    async with Audience(sandbox, kept=False) as audience:
+    async with Audience(sandbox, cached=False) as audience:
         sandbox.fault("500", "api_users_report")
         answer = await audience.ask("{ games { totalCount } groups { totalCount } gameLogs { totalCount } }", PARTNER)
         assert answer["data"] == {"games": None, "groups": {"totalCount": 1}, "gameLogs": None}

@@ -142,11 +142,11 @@ class DayCache:
             found = self._answers.start(lambda: self._answer(cached, call, scope, ANY_AGE), call.report.code, (key,))
         return await found.wait()
 
-    async def held(self, call: Call, *, scope: str = "") -> CachedShare:
+    async def cached_share(self, call: Call, *, scope: str = "") -> CachedShare:
         """Return how much of a call is cached, without fetching anything."""
-        return (await self.held_many([call], scope=scope))[0]
+        return (await self.cached_shares([call], scope=scope))[0]
 
-    async def held_many(
+    async def cached_shares(
         self, calls: Sequence[Call], *, scope: str = "", not_before: datetime.datetime | None = None
     ) -> list[CachedShare]:
         """Return the same for many calls, with one look into the store. Rows read before `not_before` do not count."""

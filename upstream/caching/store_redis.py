@@ -184,12 +184,12 @@ class RedisStore:
                 seen.add(name)
                 yield name, (":".join(parts[:5]), parts[5])
 
-    async def _try(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
+    async def _try(self, send: Callable[[], Awaitable[_T]]) -> _T | None:
         """Return the answer, or None if Redis is down."""
         if time.monotonic() < self._rest_until:
             return None
         try:
-            answer = await _undisturbed(ask)
+            answer = await _undisturbed(send)
         except (TimeoutError, RedisError, OSError) as error:
             self._rest_until = time.monotonic() + self._pause
             if not self._down:
@@ -201,19 +201,19 @@ class RedisStore:
             _log.info("cache.up", store="redis")
         return answer
 
-    async def _insist(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+    async def _insist(self, send: Callable[[], Awaitable[_T]]) -> _T:
         try:
-            return await _undisturbed(ask)
+            return await _undisturbed(send)
         except (TimeoutError, RedisError, OSError) as error:
             reason = f"Redis does not answer: {type(error).__name__}: {error}"  # none of these quotes the password
         raise ConnectionError(reason)
 
 
-async def _undisturbed(ask: Callable[[], Awaitable[_T]]) -> _T:
+async def _undisturbed(send: Callable[[], Awaitable[_T]]) -> _T:
     """Return the answer, read in a task of its own: a cancelled client does not cut a connection in an answer."""
 
     async def answer() -> _T:
-        return await ask()
+        return await send()
 
     coroutine: Coroutine[Any, Any, _T] = answer()
     task = asyncio.create_task(coroutine)

@@ -26,7 +26,7 @@ from upstream.values.bad_value import BadValues
 RowT = TypeVar("RowT", bound=Row)
 
 
-_KEPT_BYTES = 64 * 1024
+_RECORDED_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _lazy_rows(answer: DecodingRequest, rows: list[Row], body: bytes, keys: Iter
         error.payload = body
         raise
     if answer.bad.first is not None and answer.bad.payload is None:
-        answer.bad.payload = body[:_KEPT_BYTES]
+        answer.bad.payload = body[:_RECORDED_BYTES]
     return found
 
 

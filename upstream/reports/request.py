@@ -193,10 +193,10 @@ def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
         if all(start <= getattr(row, column) < end for row in ends):
             return rows
     times = [getattr(row, column) for row in rows]
-    kept = [time is None or start <= time < end for time in times]
-    if all(kept):
+    inside = [time is None or start <= time < end for time in times]
+    if all(inside):
         return rows
-    found = list(itertools.compress(rows, kept))
+    found = list(itertools.compress(rows, inside))
     return rows.like(found) if isinstance(rows, LazyRows) else found
 
 

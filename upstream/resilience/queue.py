@@ -14,15 +14,15 @@ from upstream.resilience.bucket import Bucket
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class QueueCaller:
     """Name the caller of a request, by which turns go, with a function that is called for each slot that it gets."""
 
     name: str = ""
     on_slot: Callable[[], None] = lambda: None
 
 
-NOBODY = Asker()
-ASKER: ContextVar[Asker] = ContextVar("asker", default=NOBODY)
+NO_CALLER = QueueCaller()
+QUEUE_CALLER: ContextVar[QueueCaller] = ContextVar("queue_caller", default=NO_CALLER)
 
 
 class Queue:
@@ -44,9 +44,9 @@ class Queue:
 
     async def __aenter__(self) -> None:
         """Take a slot, now or in turn."""
-        asker = ASKER.get()
-        await self.take(asker.name)
-        asker.on_slot()
+        caller = QUEUE_CALLER.get()
+        await self.take(caller.name)
+        caller.on_slot()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

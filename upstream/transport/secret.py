@@ -147,12 +147,12 @@ class Redactor:
         forms = [form.encode() for form in self._forms()]
         margin = max((len(form) for form in forms), default=0)
         # Enough is redacted that whatever is kept stands before the last place where a token could have been cut.
-        kept = payload[: limit + margin]
-        whole = len(kept) == len(payload)
+        shown = payload[: limit + margin]
+        whole = len(shown) == len(payload)
         for form in forms:
-            kept = kept.replace(form, MASK.encode())
-        kept = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), kept)
-        return kept[: limit if whole else min(limit, max(len(kept) - margin, 0))]
+            shown = shown.replace(form, MASK.encode())
+        shown = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), shown)
+        return shown[: limit if whole else min(limit, max(len(shown) - margin, 0))]
 
     def _forms(self) -> list[str]:
         forms = set()

@@ -22,7 +22,7 @@ from upstream.resilience import deadline
 from upstream.resilience.bucket import Bucket
 from upstream.resilience.budget import Budget
 from upstream.resilience.hedge import Hedge
-from upstream.resilience.queue import ASKER, Queue
+from upstream.resilience.queue import QUEUE_CALLER, Queue
 from upstream.resilience.waiting_room import WaitingRoom
 from upstream.transport.secret import SecretMissing
 from upstream.transport.secure import PLAIN, Secure
@@ -241,23 +241,23 @@ class Transport:
 
     async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
         """Make one request, in a slot of its own."""
-        asker = ASKER.get()
+        caller = QUEUE_CALLER.get()
         if not self._slots.take_free():
-            self._check(asker.name, tally)
-            self._room.enter(asker.name)
+            self._check(caller.name, tally)
+            self._room.enter(caller.name)
             tally.wait()
             try:
-                await self._slots.take(asker.name)
+                await self._slots.take(caller.name)
                 tally.dry = False
             except asyncio.CancelledError:
                 tally.dry = self._bucket is not None and not self._bucket.free
                 raise
             finally:
                 tally.go_on()
-                self._room.leave(asker.name)
+                self._room.leave(caller.name)
         self._busy += 1
         try:
-            asker.on_slot()
+            caller.on_slot()
             began = time.monotonic()
             tally.sent = tally.sent or began
             tally.requests += 1

@@ -151,13 +151,13 @@ class RustWire:
     async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
         client = self._client if self._files is None else self._files.value
         try:
-            asked = client.request(request.method, _address(request))
+            builder = client.request(request.method, _address(request))
             if request.headers:
-                asked = asked.headers(request.headers)
+                builder = builder.headers(request.headers)
             content = request.content()
             if content is not None:
-                asked = asked.header("content-type", JSON).body_bytes(content)
-            sent = asked.build_streamed()
+                builder = builder.header("content-type", JSON).body_bytes(content)
+            sent = builder.build_streamed()
         except Exception:
             raise ConnectionBroken(Unavailable, "the request could not be sent", again=False) from None
         failed: Exception

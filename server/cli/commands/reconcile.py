@@ -66,7 +66,7 @@ def reconcile(
         report = FORMS[form](sys.stdout)
         if System.GAMELOG in gateway.missing:
             say(f"game logs are not compared: {gateway.missing[System.GAMELOG]}")
-        work = over(gateway, zone, report.tell, group=group)
+        work = over(gateway, zone, report.write, group=group)
 
         async def compare() -> ReconciliationResult:
             async with gateway.open():

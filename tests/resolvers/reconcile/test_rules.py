@@ -101,13 +101,13 @@ def broken(number: int) -> Difference:
 
 def test_a_custom_that_nearly_all_rows_keep_is_a_rule() -> None:
     customs = Customs()
-    customs.keep("nearly all", 8)
+    customs.follow("nearly all", 8)
     customs.breaks("nearly all", broken(1))
     customs.breaks("nearly all", broken(2))
-    customs.keep("many break it", 100)
+    customs.follow("many break it", 100)
     for number in range(3):
         customs.breaks("many break it", broken(number))
-    customs.keep("too few", 7)
+    customs.follow("too few", 7)
     customs.breaks("too few", broken(4))
     differences, notes = customs.settle()
     assert differences == [broken(1), broken(2)]

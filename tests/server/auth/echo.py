@@ -18,7 +18,7 @@ from server.auth.authenticator import Authenticator
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from tests.server.serving import serving
-from upstream.resilience.queue import ASKER
+from upstream.resilience.queue import QUEUE_CALLER
 
 METHODS = ["GET", "POST", "HEAD"]
 
@@ -29,11 +29,11 @@ def echo(callers: Authenticator) -> Starlette:
     async def tell(request: Request) -> Response:
         caller = request.scope["caller"]
         for _ in range(int(request.query_params.get("calls", "0"))):
-            ASKER.get().on_slot()
+            QUEUE_CALLER.get().on_slot()
         return JSONResponse(
             {
                 "name": caller.name,
-                "asker": ASKER.get().name,
+                "asker": QUEUE_CALLER.get().name,
                 "groups": None if caller.groups is None else sorted(caller.groups),
                 "permissions": sorted(caller.permissions),
                 "query": request.url.query,

@@ -82,7 +82,7 @@ async def test_rotation(issuer: Issuer, clock: Clock) -> None:
 
 
 async def test_an_address_that_is_down(issuer: Issuer, clock: Clock) -> None:
-    keys = KeySet(issuer.url, fresh=300, again=10, kept=3600)
+    keys = KeySet(issuer.url, fresh=300, again=10, stale_seconds=3600)
     assert await keys.key("first")
     issuer.status = 500
     clock.ahead += 3000

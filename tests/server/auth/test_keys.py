@@ -70,8 +70,8 @@ def test_a_file_that_is_replaced_or_gone(file: KeyFile, tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_counts_a_little_longer(file: KeyFile) -> None:
     _, text = file.create(ANNA)
-    for kept, known in ((60.0, True), (-1.0, False)):
-        keys = Keys(file.path, kept)
+    for stale_seconds, known in ((60.0, True), (-1.0, False)):
+        keys = Keys(file.path, stale_seconds)
         assert keys.key(text) is not None
         good = file.path.read_bytes()
         rubbish = file.path.with_name("rubbish")

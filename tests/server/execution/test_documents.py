@@ -8,9 +8,9 @@ from tests.server import toy_schema
 
 
 def test_a_document_is_prepared_once() -> None:
-    kept = Documents(toy_schema.schema)
-    assert kept.prepare("{ must }") is kept.prepare("{ must }")
-    assert len(kept) == 1
+    store = Documents(toy_schema.schema)
+    assert store.prepare("{ must }") is store.prepare("{ must }")
+    assert len(store) == 1
 
 
 def test_operations_are_found_by_name() -> None:
@@ -34,11 +34,11 @@ def test_broken_documents_say_why() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    kept = Documents(toy_schema.schema, most=3, most_characters=100)
+    store = Documents(toy_schema.schema, most=3, most_characters=100)
     for number in range(5):
-        kept.prepare(f"{{ double(number: {number}) }}")
-    assert len(kept) == 3
-    kept.prepare("{ must }" + " " * 90)
-    assert len(kept) == 1
-    kept.prepare("{ must }" + " " * documents.LONGEST_KEPT)
-    assert len(kept) == 1
+        store.prepare(f"{{ double(number: {number}) }}")
+    assert len(store) == 3
+    store.prepare("{ must }" + " " * 90)
+    assert len(store) == 1
+    store.prepare("{ must }" + " " * documents.LONGEST_CACHED)
+    assert len(store) == 1

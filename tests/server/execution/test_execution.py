@@ -12,7 +12,7 @@ from server.execution.limits import Limits
 from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
 from tests.server import toy_schema
-from upstream.resilience.queue import ASKER, Asker
+from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
 
 FEW = Limits(field_errors=10)
 
@@ -81,7 +81,7 @@ async def test_few_plans_are_made_at_a_time_and_callers_take_turns() -> None:
     executor = Executor(toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts(), foresee=foresee)
 
     async def explain(name: str) -> None:
-        ASKER.set(Asker(name))
+        QUEUE_CALLER.set(QueueCaller(name))
         outcome = await executor.run(Operation("{ price }", options=RequestOptions(explain=True)))
         assert outcome.extensions == {"explain": {"calls": 0}}
         order.append(name)

@@ -29,7 +29,7 @@ async def test_many_askers_are_one_question() -> None:
         await asyncio.sleep(0.05)
         return "no" if checks == 1 else None
 
-    ready = Readiness({"A": probe}, kept=0.2)
+    ready = Readiness({"A": probe}, cached_seconds=0.2)
     impatient = asyncio.create_task(ready.wrong())
     await asyncio.sleep(0.01)
     impatient.cancel()  # which does not end the question for the others

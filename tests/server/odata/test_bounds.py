@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from tests.server.application import application
 from tests.server.serving import serving
 from tests.server.tables import library
@@ -24,12 +24,12 @@ TIMES = (
 
 @pytest.fixture(scope="module", params=["UTC", "Asia/Tokyo", "America/New_York"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    setup = TablesConfig(zone=ZoneInfo(request.param), now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool"))
+    config = TablesConfig(zone=ZoneInfo(request.param), now=lambda: NOW, spool_dir=tmp_path_factory.mktemp("spool"))
     app = application(
         library.schema,
         lambda operation: [],
         saved=[saved(text) for text in (library.BOOKS, library.LOANS)],
-        tables=setup,
+        tables=config,
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
         yield client

@@ -6,7 +6,7 @@ import pytest
 
 from server.http.request_error import RequestError
 from server.odata import filter as filters
-from server.tables.setup import UTC
+from server.tables.config import UTC
 from server.tables.table import ValueKind
 from tests.server.tables.conftest import Library
 

@@ -17,7 +17,7 @@ from strawberry.schema.config import StrawberryConfig
 from schema.graph import ROWS
 from schema.mapping.columns import SELECTED_BY
 from schema.scalars import SCALARS, Decimal
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from tests.server.application import application
 from tests.server.odata.filters import FIRST, Filters, Row, rows_of
 from tests.server.serving import serving

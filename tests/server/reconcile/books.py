@@ -69,7 +69,7 @@ class Books:
             self,
             self.zone,
             People(),
-            tell=lambda day, difference: found.append(difference),
+            on_difference=lambda day, difference: found.append(difference),
             now=lambda: self._now,
         )
         try:

@@ -67,7 +67,12 @@ class Books:
         self.door.changes = slips
         try:
             work = Reconciliation(
-                self, ZONE, People(), group=group, tell=lambda day, difference: found.append(difference), now=noon
+                self,
+                ZONE,
+                People(),
+                group=group,
+                on_difference=lambda day, difference: found.append(difference),
+                now=noon,
             )
             return await work.run(pieces(FRAME, ZONE)), found
         finally:

@@ -15,7 +15,7 @@ from resolvers.session import Session
 from schema.graph import schema
 from server.execution.operation import Operation
 from server.execution.trace import finish
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from tests.server.application import application
 from tests.server.serving import serving
 from tests.server.tables.conftest import saved
@@ -82,8 +82,8 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
             not_before=operation.options.oldest(clock()),
         )
 
-    async def kept(calls: Sequence[Call], not_before: datetime.datetime | None) -> datetime.datetime | None:
-        found = [held.oldest for held in await opened[0].held_many(calls, not_before=not_before)]
+    async def cached_since(calls: Sequence[Call], not_before: datetime.datetime | None) -> datetime.datetime | None:
+        found = [share.oldest for share in await opened[0].cached_shares(calls, not_before=not_before)]
         return min((oldest for oldest in found if oldest is not None), default=None)
 
     @asynccontextmanager
@@ -106,7 +106,7 @@ def business(world: World, folder: Path | None = None, *, compiled: bool = True)
             now=clock,
             spool_dir=folder,
             changed=lambda first, last: opened[0].changed_since(first, last),
-            kept=kept,
+            cached_since=cached_since,
         ),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=60) as client:

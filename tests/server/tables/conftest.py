@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from server.execution.saved import SavedQuery
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from tests.served import served
 from tests.server.application import application
 from tests.server.serving import serving

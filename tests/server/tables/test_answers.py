@@ -16,8 +16,8 @@ from resolvers.caller import EVERYONE, Caller
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.tables.answers import TableAnswers, TableRequest
+from server.tables.config import TablesConfig
 from server.tables.formats import FORMATS
-from server.tables.setup import TablesConfig
 from server.tables.table import Tables
 from server.tables.window import window_of
 from tests.server.tables import library

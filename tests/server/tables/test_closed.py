@@ -12,7 +12,7 @@ from resolvers.session import Session
 from schema import graph
 from server.execution.limits import ORDINARY
 from server.execution.operation import Operation
-from server.tables.setup import TablesConfig
+from server.tables.config import TablesConfig
 from tests.server.application import application
 from tests.server.serving import serving
 from tests.server.tables import library

@@ -25,7 +25,7 @@ from schema.scalars import Decimal as Money
 from server.execution.saved import saved_queries
 from server.odata import rows as odata
 from server.tables.arrow import Shape, Unfit, as_read, checked, record_batch, slices, typed
-from server.tables.formats import FORMATS, KEPT, Format
+from server.tables.formats import FORMATS, ROWS_FORMAT, Format
 from server.tables.table import Table, Tables, ValueKind
 from tests.server.tables.conftest import saved
 from upstream.values.money import amount
@@ -131,7 +131,7 @@ def test_formats_of_text_have_the_graphs_text(seed: int, size: int) -> None:
 def test_odata_has_the_graphs_text(seed: int, size: int, tmp_path: Path) -> None:
     rows = payments(seed, 60, huge=False)
     path = tmp_path / "rows"
-    path.write_bytes(written(KEPT, rows, size))
+    path.write_bytes(written(ROWS_FORMAT, rows, size))
     kept = pq.read_table(path)
     kinds = {column.name: column.kind for column in TABLE.columns}
     assert [orjson.loads(one) for one in odata.objects(kept, kinds, quoted=True)] == rows
@@ -240,5 +240,5 @@ def test_the_columns_of_game_history_have_the_decimals_of_a_double() -> None:
 
 def test_one_double_leaves_every_format_whole() -> None:
     rows = [{"id": "1", "amount": "1.00", "maybe": "0.00", "double": "0.30000000000000004", "many": []}]
-    for form in (*FORMATS.values(), KEPT):
+    for form in (*FORMATS.values(), ROWS_FORMAT):
         assert written(form, rows, 10)

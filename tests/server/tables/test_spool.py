@@ -15,8 +15,8 @@ import pytest
 
 from server.execution.freshness import Freshness
 from server.tables import spool as spool_module
+from server.tables.config import TablesConfig
 from server.tables.folders import PREFIX
-from server.tables.setup import TablesConfig
 from server.tables.spool import LATE, READING, Snapshot, Spool, SpoolTimes, Wanted, key_of
 
 NOON = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
@@ -249,12 +249,12 @@ async def test_a_file_is_compared_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 async def test_files_are_for_this_user_alone(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "spool"
-    setup = TablesConfig(spool_dir=folder)
-    file = await Spool(setup.spool_folder, 100).get(A, "csv", at(0), writing(b"x"))
+    config = TablesConfig(spool_dir=folder)
+    file = await Spool(config.spool_folder, 100).get(A, "csv", at(0), writing(b"x"))
     assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.path.stat().st_mode)) == (0o700, 0o600)
     # Those of an earlier version are closed to others.
     file.path.chmod(0o644)
-    again = await Spool(setup.spool_folder, 100).get(A, "csv", at(1), never)
+    again = await Spool(config.spool_folder, 100).get(A, "csv", at(1), never)
     assert stat.S_IMODE(again.path.stat().st_mode) == 0o600
 
 

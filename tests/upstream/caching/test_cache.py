@@ -662,21 +662,21 @@ async def test_looking_ahead_says_what_is_at_hand_and_fetches_nothing(
     await cached.fetch(march(3, 4))
     await cached.fetch(march(20, 20))
     ledger.calls.clear()
-    found = await cached.held(march(1, 5))
-    assert (found.days, found.held, found.in_flight) == (5, 2, 0)
+    found = await cached.cached_share(march(1, 5))
+    assert (found.days, found.cached, found.in_flight) == (5, 2, 0)
     assert found.missing == ("2026-03-01/2026-03-02", "2026-03-05")
     assert found.fraction == pytest.approx(0.4)
-    many = await cached.held_many([march(20, 20), hours(50, 51), Call.of(GROUPS), march(3, 4, group=6)])
+    many = await cached.cached_shares([march(20, 20), hours(50, 51), Call.of(GROUPS), march(3, 4, group=6)])
     assert [each.fraction for each in many] == [1, 1, 0, 0]
-    assert (await cached.held(march(3, 4), scope="user 60")).held == 0
+    assert (await cached.cached_share(march(3, 4), scope="user 60")).cached == 0
     clock.move(seconds=5)
-    assert (await cached.held(march(20, 20))).missing == ("2026-03-20",)
+    assert (await cached.cached_share(march(20, 20))).missing == ("2026-03-20",)
     assert ledger.calls == []
     ledger.gate.clear()
     task = asyncio.create_task(cached.fetch(march(1, 2)))
     await settle()
-    flying = await cached.held(march(1, 5))
-    assert (flying.held, flying.in_flight, flying.missing) == (2, 2, ("2026-03-05",))
+    flying = await cached.cached_share(march(1, 5))
+    assert (flying.cached, flying.in_flight, flying.missing) == (2, 2, ("2026-03-05",))
     ledger.gate.set()
     await task
 
@@ -705,7 +705,7 @@ async def test_without_a_store_every_call_goes_out_as_it_is(ledger: Ledger, cloc
             "off", readings=answer.readings, calls=(MadeCall(march(1, 2), 1, 48, 4800, 0.25),)
         )
     assert await cached.forget() == 0
-    assert (await cached.held(march(1, 2))).fraction == 0
+    assert (await cached.cached_share(march(1, 2))).fraction == 0
     assert (await cached.stats()).store is None
     await cached.aclose()
 

@@ -207,11 +207,11 @@ async def test_two_gateways_share_days_through_redis(
     second = await other.fetch(days(GROUP_MOVEMENTS, 1, 9))
     assert second.rows == first.rows
     assert second.provenance.outcome == "hit"
-    assert (await other.held(days(GROUP_MOVEMENTS, 1, 12))).missing == ("2026-03-10/2026-03-12",)
+    assert (await other.cached_share(days(GROUP_MOVEMENTS, 1, 12))).missing == ("2026-03-10/2026-03-12",)
     await other.fetch(days(GROUP_MOVEMENTS, 1, 12))
     assert requests_of(sandbox) == [("2026-03-01", "2026-03-09"), ("2026-03-10", "2026-03-12")]
     assert await one.forget("R5", {"group_id": 382}, datetime.date(2026, 3, 9)) == 4
-    assert (await other.held(days(GROUP_MOVEMENTS, 1, 12))).held == 8
+    assert (await other.cached_share(days(GROUP_MOVEMENTS, 1, 12))).cached == 8
 
 
 async def test_a_day_that_was_copied_to_another_group_or_spoilt_is_read_again(

@@ -14,7 +14,7 @@ from upstream.call import Call
 from upstream.reports import table as reports
 from upstream.resilience.bucket import MINUTE, Bucket
 from upstream.resilience.deadline import within
-from upstream.resilience.queue import ASKER, Asker, Queue
+from upstream.resilience.queue import QUEUE_CALLER, Queue, QueueCaller
 
 GROUPS = Call.of(reports.GROUPS)
 GOOD = Reply({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
@@ -87,7 +87,7 @@ async def test_tokens_go_round_among_askers() -> None:
     queue, order = Queue(5, Bucket(1, minute=0.02)), list[str]()
 
     async def ask(name: str) -> None:
-        ASKER.set(Asker(name))
+        QUEUE_CALLER.set(QueueCaller(name))
         async with queue:
             order.append(name)
 
@@ -146,7 +146,7 @@ async def test_a_call_whose_token_others_took_ends_at_its_deadline(server: Serve
     upstream = make(gamehub={"bucket": Bucket(1, minute=0.5), "timeout": 0.8})
 
     async def ask(name: str, number: int) -> str:
-        ASKER.set(Asker(name))
+        QUEUE_CALLER.set(QueueCaller(name))
         try:
             return str((await upstream.fetch(Call.of(reports.GROUPS, id=number))).rows[0].id)
         except errors.UpstreamError as error:

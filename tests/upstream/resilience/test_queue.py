@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upstream.resilience.queue import ASKER, Asker, Queue
+from upstream.resilience.queue import QUEUE_CALLER, Queue, QueueCaller
 
 
 async def settle() -> None:
@@ -18,7 +18,7 @@ def asks(queue: Queue, name: str, work: Callable[[], Awaitable[None]]) -> "async
     """A task of an asker that does some work in a slot."""
 
     async def run() -> None:
-        ASKER.set(Asker(name))
+        QUEUE_CALLER.set(QueueCaller(name))
         async with queue:
             await work()
 
@@ -65,7 +65,7 @@ async def test_each_slot_is_told_to_its_asker() -> None:
     queue, order = Queue(1), list[str]()
 
     async def run(name: str) -> None:
-        ASKER.set(Asker(name, lambda: order.append(name)))
+        QUEUE_CALLER.set(QueueCaller(name, lambda: order.append(name)))
         async with queue:
             await asyncio.sleep(0)
 

@@ -14,7 +14,7 @@ from upstream import errors
 from upstream.call import Call
 from upstream.journal import Journal
 from upstream.reports import table as reports
-from upstream.resilience.queue import ASKER, Asker
+from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
 
 GROUPS = Call.of(reports.GROUPS)
 GOOD = Reply({"error": False, "report": [{"id": 347, "name": "Integrations"}]})
@@ -272,7 +272,7 @@ async def test_who_fills_the_waiting_room_does_not_keep_others_out(server: Serve
     upstream = make(gamehub={"concurrency": 1, "most_waiting": 2})
 
     async def ask(name: str, number: int) -> str:
-        ASKER.set(Asker(name))
+        QUEUE_CALLER.set(QueueCaller(name))
         try:
             return str((await upstream.fetch(Call.of(reports.GROUPS, id=number))).rows[0].id)
         except errors.Overloaded:

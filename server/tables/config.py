@@ -21,7 +21,7 @@ Moment = datetime.datetime | None
 # Returns when one of these days last changed or was forgotten. None as a day means rows without a day.
 Changed = Callable[[datetime.date | None, datetime.date | None], Awaitable[Moment]]
 # Returns when the oldest cached row of these calls was read. Rows that were read before the moment do not count.
-KeptSince = Callable[[Sequence[Call], Moment], Awaitable[Moment]]
+CachedSince = Callable[[Sequence[Call], Moment], Awaitable[Moment]]
 
 
 async def unchanged(first: datetime.date | None, last: datetime.date | None) -> Moment:
@@ -29,7 +29,7 @@ async def unchanged(first: datetime.date | None, last: datetime.date | None) -> 
     return None
 
 
-async def nothing_kept(calls: Sequence[Call], not_before: Moment) -> Moment:
+async def nothing_cached(calls: Sequence[Call], not_before: Moment) -> Moment:
     """Return None: no rows are cached."""
     return None
 
@@ -52,7 +52,7 @@ class TablesConfig:
     trust: Trust = field(default_factory=Trust)
     filter_seconds: float = ORDINARY.seconds
     changed: Changed = unchanged
-    kept: KeptSince = nothing_kept
+    cached_since: CachedSince = nothing_cached
 
     def spool_folder(self) -> tuple[Path, bool]:
         """Return the folder, and whether it is temporary."""
