@@ -45,7 +45,7 @@ class FieldFailed:
 
 
 class SlowValue:
-    """Stands in an answer instead of a value whose class is not the expected one, until its type completes it."""
+    """Replace a value in an answer whose class is not the expected one, until its type completes the value."""
 
     __slots__ = ("field", "value")
 
@@ -374,7 +374,7 @@ def _attribute(source: Any, name: str) -> Any:
 
 
 def _wiped(error: GraphQLError, path: Path | None) -> bool:
-    """Return whether the error came from below the path, so that everything at the path is dropped."""
+    """Return whether the error came from below the path, so that the value at the path becomes null."""
     return len(error.path or ()) > (len(path.as_list()) if path is not None else 0)
 
 

@@ -1,1 +1,1 @@
-"""How an answer is found: the loaders and the planner. Knows no GraphQL type."""
+"""Find the rows of an answer: the loader, the planner and the sources. Know no GraphQL type."""

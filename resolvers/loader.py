@@ -50,7 +50,7 @@ class Visible(Protocol):
 
 
 class Facts(Protocol):
-    """What the loader needs to know of an operation."""
+    """The facts of an operation that the loader needs."""
 
     prices: Prices
     join: Join
@@ -333,7 +333,7 @@ class Batch:
         edge, visible = self.lookup.edge, self.loader.visible
         if visible is None or edge.by is None:
             return await self._load_planned(keys)
-        # Hidden keys are no part of the plan: the chosen way would tell of the calls of others.
+        # Hidden keys are no part of the plan: the chosen way would reveal the calls of others.
         known = await visible.known(edge.report, edge.by, keys, self.lookup.agent)
         found = dict(zip(known, await self._load_planned(known), strict=True)) if known else {}
         return [found[key] if key in found else self._no_such(unknown(self._per_key_call(key))) for key in keys]
@@ -434,7 +434,7 @@ class Batch:
         try:
             unclear = await self._unclear(keys, shares, answer)
         except UpstreamError:
-            # The users are not known. Read one by one, those keys fail whose rows have another spelling.
+            # The users are not known. The keys are read one by one; a key fails if its rows have another spelling.
             unclear = keys
         single = await self._read_per_key(unclear, fallback, [way]) if unclear else ()
         found = dict(zip(unclear, single, strict=True))

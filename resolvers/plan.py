@@ -27,7 +27,7 @@ TRIED = 3
 
 @dataclass(slots=True)
 class Known:
-    """What is known about a lookup and its keys before a plan is made.
+    """The facts about a lookup and its keys before a plan is made.
 
     `per_key` and `bulk` are the two ways with their prices, None where the edge does not have them. `agrees` says
     whether a substitute report agrees with the edge's own today, None if they were not compared yet. `cached` is the
@@ -43,7 +43,7 @@ class Known:
 
 @dataclass(slots=True)
 class Plan:
-    """How keys are read: one way, the ways that were rejected, and what to do if the way fails.
+    """The decision how keys are read: one way, the ways that were rejected, and what to do if the way fails.
 
     If `verify` is set, the bulk rows of a sample of keys are compared with the rows of the edge's own report first.
     `fallback` reads keys one by one where the bulk rows cannot be used; None if the edge cannot do that.

@@ -34,7 +34,7 @@ class LineFit:
     """The seconds of a call as a line over its rows: least squares with exponential forgetting and a prior.
 
     The prior latency weighs less than one observation and is soon forgotten; the prior slope weighs like answers that
-    differ by `TELLING_ROWS`.
+    differ by `SIGNIFICANT_ROWS`.
     """
 
     weight: float = PRIOR

@@ -84,7 +84,7 @@ class Session:
         self.whole = whole  # whether lists without `first` are returned whole, not as a page
         self.nodes = Nodes(most_nodes)
         self.gathering = 0  # how many fields will still add keys to the batches of this turn
-        self.rehearsal = False  # whether the rows are made up, so that their faults are nobody's
+        self.rehearsal = False  # whether the rows are made up; then nobody reports their faults
         self.memo: dict[Hashable, Any] = {}
         self.prices = prices or Prices()
         if caller.groups is not None:
@@ -153,7 +153,7 @@ class Session:
 
     @cached_property
     def many_agents(self) -> bool:
-        """Whether groups have agents of their own, so that a user's group decides whose game log is read (C22)."""
+        """Return whether groups have their own agents. Then a user's group decides which game log is read (C22)."""
         return len(self.every_agent()) > 1
 
     def agents(self) -> Sequence[str]:

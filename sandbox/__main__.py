@@ -55,7 +55,7 @@ def main(
 ) -> None:
     """Serve GameHub and Game History from a simulated bingo business.
 
-    The world is built on the first start, kept in a file, and extended to today on later ones.
+    The world is built on the first start, stored in a file, and extended to today on later ones.
     """
     zone, log_zone = _zone(timezone, "--timezone"), _zone(log_timezone, "--log-timezone")
     clock = Clock(zone, _instant(now, zone))
@@ -193,7 +193,7 @@ def _instant(now: str | None, zone: ZoneInfo) -> int | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the address first, so that nobody waits for a world that cannot be served."""
+    """Take the address first: if that fails, no time is spent on a world that cannot be served."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)

@@ -73,7 +73,11 @@ class GameHubClient:
     def _rows(self, call: Call, reply: Reply, bad: BadValues) -> list[Row]:
         report, status, body = call.report, reply.status, reply.body
         if 300 <= status < 400:
-            raise Malformed(f"{report.code}: the upstream redirects ({status}); not followed", status=status)
+            raise Malformed(
+                f"{report.code}: GameHub redirects the request ({status}), and redirects are not followed: set "
+                "GAMEHUB_URL to the final address",
+                status=status,
+            )
         if status >= 400:
             failure = envelope.failure(body) or envelope.Failure(None, "")
         else:

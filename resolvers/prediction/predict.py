@@ -31,7 +31,7 @@ _NOT_CACHED = CachedShare(1, 0, 0, ())
 
 
 class GuessedSize(Enum):
-    """How many rows are expected of a call that was never made."""
+    """The number of rows that a call will probably have, before it is made."""
 
     FEWEST = "fewest"
     LIKELY = "likely"

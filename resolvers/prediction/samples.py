@@ -9,7 +9,7 @@ from upstream.call import Answer, Call
 from upstream.errors import Malformed, NotFound
 from upstream.reports.rows import Row
 
-# Rows are not copied. Rows that the cache dropped may be kept here, so their number is limited.
+# Rows are not copied. Rows that the cache dropped may be stored here, so their number is limited.
 MOST_ROWS = 20_000
 MOST_OF_ONE = 5_000
 MOST_CALLS = 20_000

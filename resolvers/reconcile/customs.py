@@ -68,7 +68,7 @@ class Customs:
             if self.few(custom):
                 differences += broken
             else:
-                notes.append(f"the custom {custom!r} is not kept here: {len(broken)} of {total} rows break it")
+                notes.append(f"the custom {custom!r} is not followed here: {len(broken)} of {total} rows break it")
         return differences, notes
 
     def _settle_same(self) -> None:

@@ -16,7 +16,7 @@ MOST_STATEMENTS = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Identity:
-    """How a row names a group or a user: the column of its id, and the columns of what else the row calls it."""
+    """The columns by which a row names a group or a user: the column of the id, and those of its other names."""
 
     kind: str
     id: str
@@ -53,7 +53,7 @@ class Names:
         self._ids: dict[tuple[str, int], str] = {}
 
     def add(self, report: str, rows: Iterable[Any], identity: Identity, place: str = "", of: str = "") -> None:
-        """Collect rows of a report. `place` names them; `of` is the column that tells one from the other."""
+        """Collect rows of a report. `place` names them; `of` is the column that distinguishes them."""
         read_id = attrgetter(identity.id)
         readers = [(name, attrgetter(column)) for name, column in identity.columns.items()]
         found = self._rows

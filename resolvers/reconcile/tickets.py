@@ -1,7 +1,7 @@
 """The tickets of a day's games (R3) beside the movements that bought, returned and paid them (R5)."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from resolvers.reconcile.customs import Customs
 from resolvers.reconcile.figures import Difference, Statement, compare, figure, loose
@@ -13,7 +13,7 @@ PLAYED = 3
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """A ticket that was held when its game was played."""
+    """A ticket that took part when its game was played."""
 
     ticket_id: str
     game_id: int
@@ -49,29 +49,54 @@ def sold(game: GameDetailRow) -> list[Sold]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Movements:
+    """The movements of a day's tickets, by their parts."""
+
+    wagers: dict[tuple[int | None, str], GroupMovementRow] = field(default_factory=dict)
+    # Wagers of tickets that were sold online have no number: their game, group, user and time.
+    online: set[tuple[int | None, int | None, int | None, int]] = field(default_factory=set)
+    others: list[GroupMovementRow] = field(default_factory=list)
+    returned: set[str] = field(default_factory=set)
+
+    def add(self, row: GroupMovementRow) -> None:
+        """Add a movement, if it is one of a ticket."""
+        part = PARTS.get(loose(row.type))
+        if part == "wagers" and row.ticket_id is not None:
+            self.wagers[row.game_id, row.ticket_id] = row
+        elif part == "wagers":
+            self.online.add((row.game_id, row.group_id, row.user_id, row.timestamp))
+        elif part is not None and row.ticket_id is not None:
+            self.others.append(row)
+            if part == "refunds":
+                self.returned.add(row.ticket_id)
+
+    def has_wager(self, one: Sold) -> bool:
+        """Return whether a movement bought this ticket."""
+        online = (one.game_id, one.group_id, one.user_id, one.created_at)
+        return (one.game_id, one.ticket_id) in self.wagers or online in self.online
+
+
 def tickets(
     of_games: Sequence[Sold], rows: Iterable[GroupMovementRow], groups: frozenset[int], start: int, customs: Customs
 ) -> None:
     """Compare the tickets of a day's games with the movements of `groups` since `start`, the beginning of the day."""
-    games = {one.game_id for one in of_games}
-    by_number = {(one.game_id, one.ticket_id): one for one in of_games}
-    wagers: dict[tuple[int | None, str], GroupMovementRow] = {}
-    online: set[tuple[int | None, int | None, int | None, int]] = set()
-    others: list[GroupMovementRow] = []
-    returned: set[str] = set()
+    movements = _Movements()
     for row in rows:
-        part = PARTS.get(loose(row.type))
-        if part == "wagers" and row.ticket_id is not None:
-            wagers[row.game_id, row.ticket_id] = row
-        elif part == "wagers":
-            online.add((row.game_id, row.group_id, row.user_id, row.timestamp))
-        elif part is not None and row.ticket_id is not None:
-            others.append(row)
-            if part == "refunds":
-                returned.add(row.ticket_id)
-    bought = {number for _, number in wagers}
-    for (game, number), row in wagers.items():
-        if game not in games or number in returned:
+        movements.add(row)
+    by_number = {(one.game_id, one.ticket_id): one for one in of_games}
+    games = {one.game_id for one in of_games}
+    _check_wagers(movements, games, by_number, customs)
+    _check_sold((one for one in of_games if one.group_id in groups), movements, start, customs)
+    _check_others(movements, games, by_number, customs)
+
+
+def _check_wagers(
+    movements: _Movements, games: set[int], by_number: Mapping[tuple[int, str], Sold], customs: Customs
+) -> None:
+    """Check that the ticket of each wager is in its game, with the same facts."""
+    for (game, number), row in movements.wagers.items():
+        if game not in games or number in movements.returned:
             continue
         one = by_number.get((game, number)) if game is not None else None
         key = f"movement {row.movement_id}"
@@ -84,22 +109,27 @@ def tickets(
         for difference in differences:
             customs.breaks(BOUGHT, difference)
         customs.follow(BOUGHT, not differences)
-    for one in of_games:
-        if one.created_at is None or one.created_at < start or one.group_id not in groups:
+
+
+def _check_sold(of_groups: Iterable[Sold], movements: _Movements, start: int, customs: Customs) -> None:
+    """Check that each ticket that was sold since `start` has a wager."""
+    for one in of_groups:
+        if one.created_at is None or one.created_at < start:
             continue
-        has_wager = (one.game_id, one.ticket_id) in wagers or (
-            one.game_id, one.group_id, one.user_id, one.created_at,
-        ) in online  # fmt: skip
-        if has_wager:
-            customs.follow(SOLD)
-            continue
-        key = f"game {one.game_id}, ticket {one.ticket_id}"
-        shown = (
+        statements = (
             Statement("R3", "ticket_id, created_at", f"{one.ticket_id}, {one.created_at}"),
             Statement("R5", "wager", None),
         )
-        customs.breaks(SOLD, Difference("movements", key, "ticket", shown))
-    for row in others:
+        key = f"game {one.game_id}, ticket {one.ticket_id}"
+        customs.check(SOLD, movements.has_wager(one), Difference("movements", key, "ticket", statements))
+
+
+def _check_others(
+    movements: _Movements, games: set[int], by_number: Mapping[tuple[int, str], Sold], customs: Customs
+) -> None:
+    """Check that a returned ticket was bought, and that a paid ticket has won."""
+    bought = {number for _, number in movements.wagers}
+    for row in movements.others:
         key = f"movement {row.movement_id}"
         if PARTS[loose(row.type)] == "refunds":
             statements = (Statement("R5", "ticket_id", row.ticket_id), Statement("R5", "wager of the ticket", None))

@@ -1,6 +1,6 @@
 """The source that corrects R7 in the hour that clocks show twice (C29).
 
-R7 tells local times, which mean two moments in that hour. R5 tells the same movements in unix seconds.
+R7 has local times, which mean two moments in that hour. R5 has the same movements with unix seconds.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class RepeatedHour(Layer):
         self.zone = zone
 
     async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
-        """Return the rows of a call; those of R7 with the moments that R5 tells."""
+        """Return the rows of a call; those of R7 with the moments of R5."""
         if call.report is not USER_TRANSACTIONS or call.interval is None:
             return await self.below.fetch(call, reason)
         twice = stretches(call.interval, self.zone)

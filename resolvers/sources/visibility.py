@@ -2,7 +2,8 @@
 
 For a restricted caller, data of other groups does not exist. A call that names another group, or a user of one, is not
 made. It is answered as if there were no such group or user. So is a call that names a user who does not exist at all:
-the two cannot be told apart. The rows of all other calls are filtered before anything counts, orders or stores them.
+a caller cannot distinguish the two. The rows of all other calls are filtered before anything counts, orders or stores
+them.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ class AgentDirectory(Protocol):
 
 
 class Visibility:
-    """What a caller of some groups sees in one operation.
+    """The rows that a caller of some groups sees in one operation.
 
     `calls` makes the calls for the users of these groups: calls of the operation like all others.
     """

@@ -17,7 +17,7 @@ Key = Callable[[Row], Hashable | None]
 
 @dataclass(slots=True)
 class Joined:
-    """One object: its rows, and the kinds of row that have it too, but could not be told apart from others."""
+    """One object: its rows, and the kinds of row that have it too, but could not be distinguished from others."""
 
     rows: tuple[Row, ...]
     unjoined: set[type[Row]] = field(default_factory=set)

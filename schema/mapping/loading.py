@@ -121,7 +121,7 @@ async def _load(entity: Entity, source: EntitySource) -> None:
         entity.tried[source.row] = error
     else:
         if row is not None:
-            # The rows stand in the order in which columns name reports, whichever answer came first.
+            # The rows have the order in which columns name reports, whichever answer came first.
             order = type(entity).kinds
             rows = (*entity.rows, row)
             entity.rows = tuple(sorted(rows, key=lambda row: order.index(report_row(type(row)))))

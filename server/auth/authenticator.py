@@ -139,10 +139,10 @@ class Authenticator:
             key_id, rest = links.check(secret, scope["path"], scope["query_string"], datetime.now(UTC))
         except links.InvalidLink as wrong:
             kind = GuessedCredential if wrong.guessed else unauthenticated
-            raise kind(f"The link lets nobody in: {wrong}.") from None
+            raise kind(f"The link is not accepted: {wrong}.") from None
         key = self._keys.by_id(key_id)
         if key is None:
-            raise unauthenticated("The link lets nobody in: the key it was made for is revoked or expired.")
+            raise unauthenticated("The link is not accepted: the key it was made for is revoked or expired.")
         scope["query_string"] = rest
         caller = replace(key.caller, permissions=key.caller.permissions & {TABLES})
         return KnownCredential(caller, caller.name, key.rates, key.id)

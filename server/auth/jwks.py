@@ -33,7 +33,7 @@ class KeySet:
 
     Fetch it again when it is older than `fresh` seconds, and when a token names an unknown key, because the issuer may
     have changed its keys. Invented key ids cause at most one request in `again` seconds, and all waiters share it.
-    While the address does not answer, use the last answer for `kept` seconds.
+    While the address does not answer, use the last answer for `stale_seconds`.
     """
 
     def __init__(

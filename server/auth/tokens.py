@@ -57,7 +57,7 @@ class TokenVerifier:
             return await self.caller(text)
         except WrongToken as wrong:
             kind = unauthenticated if wrong.genuine else GuessedCredential
-            raise kind(f"The token lets nobody in: {wrong}.") from None
+            raise kind(f"The token is not accepted: {wrong}.") from None
         except NoKeys:
             raise RequestError(
                 503, "ISSUER_UNAVAILABLE", "The keys of the token's issuer cannot be had; try again in a moment.",

@@ -26,14 +26,15 @@ from upstream.transport.secure import Secure
 # The next step for each kind of failure.
 ADVICE: dict[type[UpstreamError], str] = {
     Unauthenticated: "The token was refused: ask for a new one, and set it in the settings or in the token's file.",
-    Overloaded: "This server has more calls waiting than it may: look at what else it is asked.",
+    Overloaded: "Too many calls of this server wait for the upstream: try again later, and look at its other callers.",
     Insecure: "Look at the settings that end in _CA_FILE, _CLIENT_CERT_FILE and _TLS_MINIMUM.",
-    Unavailable: "Nobody answered: look at the address, at the network between, and at the timeout.",
+    Unavailable: "The system did not answer: check the address, the network and the timeout.",
     Malformed: "The answer is not this system's: the address may be another program's, or a proxy's login page.",
     ContractBroken: "The system does not know this report: the address may lack a part, or be another system's.",
-    NotFound: "The system does not know what was asked for: it may be another version.",
-    Incomplete: "The system cut its own answer short: try again, and tell the vendor if it goes on.",
-    UpstreamFailed: "The system is in trouble: tell the vendor; `gamehub-graph errors --export FILE` has the details.",
+    NotFound: "The system does not know this request: it may be another version.",
+    Incomplete: "The system cut its own answer short: try again. If it happens again, write to the vendor.",
+    UpstreamFailed: "The system reports a failure: write to the vendor. "
+    "`gamehub-graph errors --export FILE` has the details.",
 }
 
 

@@ -31,7 +31,7 @@ def since(text: str, now: datetime.datetime, zone: datetime.tzinfo) -> datetime.
 
 def table(entries: Sequence[Entry], zone: datetime.tzinfo) -> Table:
     """The entries for a person at a terminal: without payloads."""
-    shown = Table("time", "code", "report", "asked", "status", "message", "id", box=None, pad_edge=False)
+    shown = Table("time", "code", "report", "parameters", "status", "message", "id", box=None, pad_edge=False)
     for entry in entries:
         parameters = " ".join(f"{name}={value}" for name, value in entry.params.items())
         status = " ".join(str(each) for each in (entry.status, entry.upstream_code) if each is not None)

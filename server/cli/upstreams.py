@@ -16,7 +16,7 @@ def upstreams(settings: Settings, announce: Callable[[str], None]) -> Iterator[L
     if not settings.uses_sandbox:
         yield LiveSettings(settings)
         return
-    announce("No upstream is set: a sandbox with a made-up bingo business stands in for GameHub and Game History.")
+    announce("No upstream is set: a sandbox with a made-up bingo business replaces GameHub and Game History.")
     with SandboxProcess.of(settings) as process:
         import_module("schema.graph")  # this takes as long as the start of the sandbox
         announcement = process.announcement()

@@ -237,7 +237,7 @@ class Executor:
     async def _plan(self, document: Document, operation: Operation, context: Any) -> Outcome | None:
         """Return the requested explanation or a refusal; None if the operation should run."""
         if self._foresee is None:
-            return _failed("This graph cannot tell beforehand what it is going to call.", "BAD_USER_INPUT")
+            return _failed("This graph cannot predict its upstream calls.", "BAD_USER_INPUT")
         rehearsals: list[Outcome] = []
 
         async def rehearse(context: Any) -> None:

@@ -1,6 +1,6 @@
 """The options of a request: headers, or the same options in its `extensions`.
 
-| header               | `extensions` | what it asks for                                              |
+| header               | `extensions` | the request                                                  |
 |----------------------|--------------|---------------------------------------------------------------|
 | `X-Graph-Trace: 1`   | `trace`      | every upstream call that was made, in `extensions.trace`      |
 | `X-Graph-Explain: 1` | `explain`    | the plan in `extensions.explain`, and nothing is called       |

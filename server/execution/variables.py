@@ -1,7 +1,7 @@
 """Read variables from a command line: `group=382`, `during.frame=TODAY`, `during={"frame":…}`.
 
 The type of the variable decides how a text is read. An ID, a String or an enum is the text itself. Anything else is
-JSON if possible, so that nobody has to quote twice.
+JSON if possible, so that people need not quote twice.
 """
 
 from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ path of the command, so this path must mean the same place on every worker.
 import asyncio
 import datetime
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from distributed import Client, as_completed
@@ -21,10 +21,23 @@ from server.tables.window import TableWindow
 from upstream.values.days import Piece
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionTask:
+    """The work of one task, as it is sent to a worker: names instead of objects that belong to a process."""
+
+    table: str
+    variables: Mapping[str, Any]
+    form: str
+    out: str
+    piece: Piece | None
+    window: TableWindow | None
+    now: datetime.datetime
+    not_before: datetime.datetime | None
+
+
 def export(
     manifest: Manifest,
     pieces: Iterable[Piece | None],
-    out: str,
     window: TableWindow | None,
     now: datetime.datetime,
     scheduler: str,
@@ -36,20 +49,12 @@ def export(
     with Client(scheduler) as client:  # type: ignore[no-untyped-call]
         futures = {}
         for piece in pieces:
-            future = client.submit(
-                task,
-                manifest.table.name,
-                manifest.variables,
-                manifest.form.name,
-                out,
-                piece,
-                window,
-                now,
-                not_before,
-                pure=False,
-                key=f"{manifest.table.name}-{'all' if piece is None else piece.text}-{now.isoformat()}",
+            name, day = manifest.table.name, "all" if piece is None else piece.text
+            work = PartitionTask(
+                name, manifest.variables, manifest.form.name, manifest.out, piece, window, now, not_before
             )
-            futures[future] = "all" if piece is None else piece.text
+            future = client.submit(task, work, pure=False, key=f"{name}-{day}-{now.isoformat()}")
+            futures[future] = day
         for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
             try:
                 part = ExportedPart(**future.result())
@@ -62,23 +67,15 @@ def export(
         raise failure
 
 
-def task(
-    name: str,
-    variables: Mapping[str, Any],
-    form: str,
-    out: str,
-    piece: Piece | None,
-    window: TableWindow | None,
-    now: datetime.datetime,
-    not_before: datetime.datetime | None,
-) -> dict[str, Any]:
+def task(work: PartitionTask) -> dict[str, Any]:
     """Write one partition, on a worker."""
 
-    async def work() -> ExportedPart:
+    async def write() -> ExportedPart:
         services = build(LiveSettings(load()))
-        table = Tables(services.saved, services.executor.schema).find(name)
-        manifest = Manifest(out, table, form_of(form), variables)
+        table = Tables(services.saved, services.executor.schema).find(work.table)
+        manifest = Manifest(work.out, table, form_of(work.form), work.variables)
         async with services.lifespan():
-            return await write_part(manifest, piece, services.executor.run, now, window, not_before)
+            run = services.executor.run
+            return await write_part(manifest, work.piece, run, work.now, work.window, work.not_before)
 
-    return asdict(asyncio.run(work()))
+    return asdict(asyncio.run(write()))

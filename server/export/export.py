@@ -75,6 +75,7 @@ class Manifest:
     """The manifest: a file beside the partitions. Each partition is added when it is complete."""
 
     def __init__(self, out: str, table: Table, form: Format, variables: Mapping[str, Any]) -> None:
+        self.out = out
         self.table = table
         self.form = form
         self.variables = dict(variables)

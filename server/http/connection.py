@@ -160,7 +160,7 @@ class ClientConnection(HttpToolsProtocol):
         super().on_headers_complete()
         if upgrades:  # the parser treats the following bytes as another protocol
             self.cycle.keep_alive = False
-        if self.scope["method"] != "HEAD":  # whose answer is its head
+        if self.scope["method"] != "HEAD":  # the answer to HEAD has no body
             self.cycle.transport = ResponseWriting(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
 
     def on_message_complete(self) -> None:

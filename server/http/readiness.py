@@ -20,7 +20,7 @@ class Finding:
 
 
 class Readiness:
-    """Probe every upstream at most once in `kept` seconds, however many requests come.
+    """Probe every upstream at most once in `cached_seconds`, however many requests come.
 
     A probe describes what is wrong, or returns None. Waiters share a probe; it goes on if one of them leaves. `notes`
     are shown but do not count: a server with one system alone is ready without the other. `draining` is True when the

@@ -179,7 +179,7 @@ class _FilterReader:
         self.depth = 0
 
     def when(self, name: str) -> bool:
-        """Whether a column says when."""
+        """Return whether a column holds a date or a time."""
         return name == self.key or self.columns[name].name in ("timestamp", "date")
 
     def typed(self, rows: pa.Table) -> pa.Table:
@@ -406,7 +406,7 @@ def _joined(
 
 
 def _among(left: Term, values: Sequence[Term]) -> Term:
-    """Whether a term is one of some literals of its sort: one kernel for all of them."""
+    """Test whether a term is one of some literals of its sort. One kernel does this for all of them."""
     literals = dict.fromkeys(term.literal for term in values)
     sets: dict[pa.DataType, pa.Array] = {}
 
@@ -429,7 +429,7 @@ def value_set(literals: Iterable[Any], kind: pa.DataType) -> pa.Array:
         return integers([(one - _EPOCH.date()).days for one in literals], pa.int32()).cast(kind)
     if pa.types.is_floating(kind):
         numbers = [pc.cast(pa.scalar(one, _WIDE), kind).as_py() for one in literals]
-        # Both zeros are equal, and a set tells them apart.
+        # Both zeros are equal, but a set distinguishes them.
         packed = array("d", [*numbers, *(-0.0 for one in numbers if not one)])
         return pa.Array.from_buffers(pa.float64(), len(packed), [None, pa.py_buffer(packed)]).cast(kind)
     fitting = [one for one in (_fitted(pa.scalar(one, _WIDE), kind) for one in literals) if one is not None]

@@ -150,7 +150,7 @@ def _order(text: str | None, table: Table, names: list[str]) -> tuple[tuple[str,
         if way.strip() not in ("", "asc", "desc"):
             raise bad(f"$orderby has {way.strip()[:40]!r} after {name}; it can be asc or desc.")
         if name in found:
-            raise bad(f"$orderby names {name} twice; each column can stand in it once.")
+            raise bad(f"$orderby names {name} twice; name each column once.")
         found[name] = way.strip() == "desc"
     return tuple(found.items())
 

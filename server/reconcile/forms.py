@@ -21,7 +21,7 @@ class TextForm:
         """Write a difference."""
         if not self._begun:
             self._begun = True
-            self._out.write(f"{'day':<11} {'compared':<10} {'of':<36} {'column':<16} told\n")
+            self._out.write(f"{'day':<11} {'compared':<10} {'of':<36} {'column':<16} values\n")
         statements = " | ".join(map(str, one.statements))
         self._out.write(f"{day!s:<11} {one.compared:<10} {one.key:<36} {one.column:<16} {statements}\n")
 

@@ -143,7 +143,7 @@ class UpstreamSettings(BaseSettings):
     )
     movement_join: MovementJoin = setting(
         MovementJoin.VERIFY,
-        "Whether the movements of a group (R5) may stand in for those of its users (R7): `verify` compares a sample "
+        "Whether the movements of a group (R5) may replace those of its users (R7): `verify` compares a sample "
         "once a day, `trust` is your word that users never leave their group, `never` always reads R7.",
         "verify, trust or never",
     )

@@ -37,7 +37,7 @@ from server.tables.file_response import (
     outside,
 )
 from server.tables.formats import FORMATS, Format
-from server.tables.reading import Log, Run, TableFailed, batches
+from server.tables.reading import Log, RowOptions, Run, TableFailed, batches
 from server.tables.spool import FULL, Snapshot, Spool, SpoolTimes, Wanted, key_of
 from server.tables.table import Table
 from server.tables.window import TableWindow, window_of
@@ -83,16 +83,8 @@ class TableRequest:
         async def signed(operation: Operation) -> Outcome:
             return await run(replace(operation, caller=self.caller))
 
-        return batches(
-            self.table,
-            self.variables,
-            self.window,
-            signed,
-            limit=self.limit,
-            shape=shape,
-            not_before=self.not_before,
-            log=log,
-        )
+        options = RowOptions(self.limit, shape, self.not_before)
+        return batches(self.table, self.variables, self.window, signed, options, log)
 
 
 class TableAnswers:

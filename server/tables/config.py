@@ -40,7 +40,7 @@ class TablesConfig:
 
     Without `spool_dir` the files are in a temporary folder, which is removed with the server. `trust` is the trust in
     cached rows. `open_seconds` is the least time for which a file with rows of an open day is served. `filter_seconds`
-    is how long a filter may be compared with rows. `changed` and `kept` read the days cache.
+    is how long a filter may be compared with rows. `changed` and `cached_since` read the days cache.
     """
 
     zone: ZoneInfo = UTC

@@ -1,6 +1,6 @@
 """The table of formats. The writers are in `server.tables.writers`.
 
-| format  | whole file at once, kept | decimals                   | times              | null       |
+| format  | whole file, stored       | decimals                   | times              | null       |
 |---------|--------------------------|----------------------------|--------------------|------------|
 | csv     | yes                      | the graph's text           | ISO 8601 in UTC    | nothing    |
 | ndjson  | streamed                 | the graph's text           | ISO 8601 in UTC    | null       |
@@ -10,7 +10,7 @@
 | xlsx    | yes                      | numbers, or the text       | Excel's own, UTC   | empty cell |
 
 A stream that fails ends without its end: no last bracket, no end of stream, no final chunk; NDJSON says why in a last
-line `{"error": …}` before the connection is cut. What is kept as a file is not there at all until it is whole.
+line `{"error": …}` before the connection is cut. A stored file does not exist until it is whole.
 
 Rows are read with decimals as the graph's text. Formats of text write this text, so neither the other rows nor the
 borders of batches change it. Typed formats make numbers of it, with the scale that the field in the schema declares.

@@ -31,7 +31,7 @@ def read(table: Table, pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, Any]
             limit = _limit(text)
         else:
             there = ", ".join([*variables, *times, "limit"])
-            hint = " Its window is told by since and until, or by period." if name == "during" and table.timed else ""
+            hint = " Give its window with since and until, or with period." if name == "during" and table.timed else ""
             raise _bad(f"The table {table.name} has no parameter {name[:60]!r}; it has {there}.{hint}")
     absent = [variable.name for variable in table.variables if variable.required and variable.name not in values]
     if absent:

@@ -55,7 +55,7 @@ class TableDay:
 class Log:
     """The log of reading a table: when its rows were read, and a moment before which no row was read.
 
-    `kept` returns the age of the cached rows. With it, `oldest` is known after the first day, for the header of a
+    `cached` returns the age of the cached rows. With it, `oldest` is known after the first day, for the header of a
     stream. A row that is older is read again.
     """
 
@@ -98,25 +98,31 @@ class Log:
         return orjson.dumps(known).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """The form of the rows of a table, their largest number, and the moment before which none may have been read."""
+
+    limit: int | None = None
+    shape: Shape = as_read
+    not_before: datetime.datetime | None = None
+
+
 async def batches(
     table: Table,
     variables: Mapping[str, Any],
     window: TableWindow | None,
     run: Run,
-    *,
-    limit: int | None = None,
-    shape: Shape = as_read,
-    not_before: datetime.datetime | None = None,
+    options: RowOptions = RowOptions(),
     log: Log | None = None,
 ) -> AsyncGenerator[pa.RecordBatch]:
-    """Yield the rows, days ascending, each in the order of the document, at most `limit`. Raises TableFailed.
+    """Yield the rows, days ascending, each in the order of the document. Raises TableFailed.
 
-    The next day is read while the caller uses this one. An empty table has no batch; the table has its schema. No row
-    was read before `not_before`. The `log` receives the reading times.
+    The next day is read while the caller uses this one. An empty table has no batch; the table has its schema. The
+    `log` receives the reading times.
     """
     days: list[Piece | None] = [None] if window is None else list(window.pieces)
     log = log or Log()
-    left = limit
+    left, shape, not_before = options.limit, options.shape, options.not_before
     ahead: asyncio.Task[TableDay] | None = None
 
     def read_ahead(place: int) -> None:

@@ -1,9 +1,9 @@
 """The spool: files that are written once and served many times. It is limited; the least recently used files go first.
 
-A file is written under another name, flushed to the disk (fsync) and renamed when it is complete, so nobody sees a part
-of it. Its name contains its key, the hash of its content (its ETag), the reading times of its rows, and its ending. So
-a later server finds the files again. The hash is checked before the first use after a start, and after every change of
-the file. A damaged file is removed and written again.
+A file is written under another name, flushed to the disk (fsync) and renamed when it is complete, so no reader sees a
+part of it. Its name contains its key, the hash of its content (its ETag), the reading times of its rows, and its
+ending. So a later server finds the files again. The hash is checked before the first use after a start, and after every
+change of the file. A damaged file is removed and written again.
 
 The files are private to this user. When the disk is full, files without readers are removed.
 
@@ -243,7 +243,7 @@ class Spool:
     def _done(self, key: str, task: "asyncio.Task[Snapshot]") -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
-            task.exception()  # waiters receive the exception; without waiters nobody needs it
+            task.exception()  # waiters receive the exception; without waiters it is not needed
 
     async def _write(
         self, key: str, ending: str, now: datetime.datetime, write: Callable[[Path], Awaitable[SpoolTimes]]

@@ -10,7 +10,7 @@ import random
 import types
 import typing
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -187,19 +187,11 @@ def _row(kind: type[rows.Row], chance: random.Random, number: int) -> rows.Row:
 
 
 def _value(hint: Any, chance: random.Random) -> Any:
-    if typing.get_origin(hint) is typing.Annotated:
-        match typing.get_args(hint)[1]:
-            case ColumnKind.NO_ID:
-                return chance.choice([1, 2, BEYOND])
-            case ColumnKind.CODE:
-                return chance.choice(["7", "x8"])
-            case ColumnKind.MONEY:
-                return chance.choice(["1.00", "-0.50", "12.345"])
-            case ColumnKind.MOMENT:
-                return NOON - chance.randrange(3) * 3_600_000_000
-            case msgspec.Meta():
-                return chance.choice([0, 3, 8, BEYOND - 1])
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        value = _annotated(typing.get_args(hint)[1], chance)
+        return _value(typing.get_args(hint)[0], chance) if value is None else value
+    if origin in (types.UnionType, typing.Union):
         options = typing.get_args(hint)
         if any(isinstance(option, type) and issubclass(option, rows.Row) for option in options):
             # The decoder has taken the only object out of its list.
@@ -207,19 +199,37 @@ def _value(hint: Any, chance: random.Random) -> Any:
         return _value(chance.choice(options), chance)
     if hint is type(None):
         return None
-    if typing.get_origin(hint) is list:
+    if origin is list:
         (inner,) = typing.get_args(hint)
         return [_value(inner, chance) for _ in range(chance.randrange(3))]
-    if typing.get_origin(hint) is dict:
+    if origin is dict:
         inner = typing.get_args(hint)[1]
         return {str(number): _value(inner, chance) for number in range(chance.randrange(3))}
-    if hint is int:
-        return chance.choice([0, 3, 8, BEYOND - 1, BEYOND])
-    if hint is str:
-        return chance.choice(["", "name", "né"])
-    if hint is bool:
-        return chance.choice([True, False])
-    if hint is datetime.date:
-        return datetime.date(2026, 3, 1 + chance.randrange(20))
+    if hint in _PLAIN:
+        return _PLAIN[hint](chance)
     assert issubclass(hint, rows.Row), hint
     return _row(hint, chance, chance.randrange(POOL))
+
+
+def _annotated(kind: Any, chance: random.Random) -> Any:
+    """Return a value of a kind of column, None for a kind without values of its own."""
+    match kind:
+        case ColumnKind.NO_ID:
+            return chance.choice([1, 2, BEYOND])
+        case ColumnKind.CODE:
+            return chance.choice(["7", "x8"])
+        case ColumnKind.MONEY:
+            return chance.choice(["1.00", "-0.50", "12.345"])
+        case ColumnKind.MOMENT:
+            return NOON - chance.randrange(3) * 3_600_000_000
+        case msgspec.Meta():
+            return chance.choice([0, 3, 8, BEYOND - 1])
+    return None
+
+
+_PLAIN: dict[Any, Callable[[random.Random], Any]] = {
+    int: lambda chance: chance.choice([0, 3, 8, BEYOND - 1, BEYOND]),
+    str: lambda chance: chance.choice(["", "name", "né"]),
+    bool: lambda chance: chance.choice([True, False]),
+    datetime.date: lambda chance: datetime.date(2026, 3, 1 + chance.randrange(20)),
+}

@@ -317,22 +317,15 @@ class Documents:
             return [self._representation() for _ in range(chance.randint(1, 5))]
         if not required and chance.random() < 0.6:
             return None
-        if argument in ("groupId", "inGroup") or (argument in ("id", "ids") and name.startswith("group")):
-            pool: list[Any] = [group.id for group in GROUPS]
-        elif argument in ("id", "ids") and name.startswith("user"):
-            pool = [*(user.id for user in self.business.users), *ALIKE]
-        elif argument == "roomId" or (argument == "id" and name == "room"):
-            pool = list(ROOMS)
-        elif argument == "id":
-            pool = [game.id for game in self.business.games]
-        elif argument == "username":
+        if argument == "username":
             found = chance.choice((*SEARCHES, chance.choice(self.business.users).name))
             return found if found.isprintable() or "unusual names" not in self.avoid else "a"
-        elif argument == "status":
+        if argument == "status":
             return Enum(chance.choice(STATUSES)) if chance.random() < 0.95 else Enum("UNKNOWN")
-        elif argument == "gameType":
+        if argument == "gameType":
             return chance.choice(("slot", "slot", "live", "nope"))
-        else:
+        pool = self._ids(name, argument)
+        if pool is None:
             raise NotImplementedError(f"{kind}.{name}({argument})")
         if is_list_type(about.type):
             return [str(chance.choice(pool)) for _ in range(chance.randint(0, 6))] + (
@@ -344,6 +337,16 @@ class Documents:
         if fate < 0.07:
             return chance.choice(("abc", "0", "-1", "1e3", "9223372036854775808"))
         return str(chance.choice(pool))
+
+    def _ids(self, name: str, argument: str) -> list[Any] | None:
+        """Return the ids that an argument of a field may name; None if it names no entity."""
+        if argument in ("groupId", "inGroup") or (argument in ("id", "ids") and name.startswith("group")):
+            return [group.id for group in GROUPS]
+        if argument in ("id", "ids") and name.startswith("user"):
+            return [*(user.id for user in self.business.users), *ALIKE]
+        if argument == "roomId" or (argument == "id" and name == "room"):
+            return list(ROOMS)
+        return [game.id for game in self.business.games] if argument == "id" else None
 
     def _representation(self) -> dict[str, Any]:
         chance = self.chance

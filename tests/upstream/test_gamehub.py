@@ -329,7 +329,7 @@ async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: 
     # The second around the period is asked for, too; what lies beyond it is of another.
     assert [row.movement_id for row in (await upstream.fetch(exact)).rows] == [0]
     rows[0]["timestamp"] = 1714557600 - 2
-    with pytest.raises(errors.Malformed, match="R5: a row's timestamp lies outside the period that was asked for"):
+    with pytest.raises(errors.Malformed, match="R5: a row's timestamp lies outside the requested period"):
         await upstream.fetch(exact)
 
 
@@ -347,7 +347,7 @@ async def test_c37_an_id_is_one_row(selected: frozenset[str] | None, server: Ser
 
 async def test_c36_the_summary_of_another_game_is_malformed(server: Server, make: Make) -> None:
     server.script(Reply({"error": False, "report": {"bs_game_id_main": 8}}))
-    with pytest.raises(errors.Malformed, match="R4: a row is of bs_game_id_main '8', where id 7 was asked for"):
+    with pytest.raises(errors.Malformed, match="R4: a row has bs_game_id_main '8', but the request was for id 7"):
         await make().fetch(Call.of(reports.GAME_SUMMARY, id=7))
 
 

@@ -49,7 +49,7 @@ class Changes:
         self._loaded = ledger is None
 
     def at(self, day: datetime.date) -> int:
-        """Return the moment, in microseconds, before which kept rows of a day must have been read to be outdated."""
+        """Return the moment, in microseconds, before which cached rows of a day must have been read to be outdated."""
         if not self._rows:
             return 0
         return max(self._rows.get(day.isoformat(), 0), self._rows.get(_EVER, 0))

@@ -70,7 +70,7 @@ class Store(Protocol):
     """Store bytes by key, each for a time. A store never fails: if it has a problem, it answers with what it has."""
 
     shared: bool
-    """Whether other processes see what is kept."""
+    """Return whether other processes see the entries."""
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Return the values, None for those that are missing."""

@@ -124,8 +124,8 @@ class RedisStore:
             await self._try(lambda: self._redis.unlink(*names))
 
     async def clear(self, pattern: Pattern) -> int:
-        """Forget all that match, which takes a walk over all keys. Raises ConnectionError where Redis does not answer:
-        who orders a correction to be forgotten must not be told that nothing was there.
+        """Forget all that match, which takes a walk over all keys. Raises ConnectionError if Redis does not answer: a
+        person who wants rows to be forgotten must not read that there were none.
         """
 
         async def walk() -> int:

@@ -36,7 +36,7 @@ def refuse_strangers(call: Call, rows: Sequence[Row], span: Span | None, zone: d
         for found in set(map(operator.attrgetter(own), rows)):
             # A user code may come back in another spelling than it was sent (C27).
             if found is not None and found != value and fold(str(found)) != fold(str(value)):
-                what = f"a row is of {own} {str(found)[:40]!r}, where {name} {value!r} was asked for"
+                what = f"a row has {own} {str(found)[:40]!r}, but the request was for {name} {value!r}"
                 raise Malformed(f"{report.code}: {what}")
     if span is None or column is None:
         return
@@ -50,7 +50,7 @@ def refuse_strangers(call: Call, rows: Sequence[Row], span: Span | None, zone: d
     last: Any
     first, last = (span.first.date(), span.last.date()) if dated else _bounds(span, zone)
     if times and not (first <= min(times) and max(times) <= last):
-        raise Malformed(f"{report.code}: a row's {column} lies outside the period that was asked for")
+        raise Malformed(f"{report.code}: a row's {column} lies outside the requested period")
 
 
 def _bounds(span: Span, zone: datetime.tzinfo) -> tuple[int, int]:

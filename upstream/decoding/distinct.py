@@ -18,7 +18,7 @@ def distinct(report: Report, rows: list[Row]) -> list[Row]:
     ids: list[Hashable] = list(map(attrgetter(report.id), rows))
     if len(set(ids)) == len(ids):
         return rows
-    # All columns are compared, also those that nobody reads.
+    # All columns are compared, also those that no query reads.
     whole = rows.whole(rows.read()) if isinstance(rows, LazyRows) else rows
     first: dict[Hashable, Row] = {}
     for id, row in zip(ids, whole, strict=True):

@@ -1,6 +1,6 @@
 """Read an answer that does not fit the structs row by row and column by column (C34).
 
-A `BadValue` stands in the place of each value that does not fit its column. The other rows and columns stay readable.
+A `BadValue` replaces each value that does not fit its column. The other rows and columns stay readable.
 """
 
 import re

@@ -93,7 +93,7 @@ def partial_row_type(
         fields.append((name, hint) if field.required else (name, hint, field.default))
     namespace["forms"] = {name: how for name, how in raw_forms.items() if name in columns}
     return msgspec.defstruct(
-        f"{row.__name__}Excerpt", fields, bases=(PartialRow,), namespace=namespace, rename=names, gc=False, kw_only=True
+        f"Partial{row.__name__}", fields, bases=(PartialRow,), namespace=namespace, rename=names, gc=False, kw_only=True
     )
 
 

@@ -1,6 +1,6 @@
 """Hand out the slots of an upstream in turns: however much one caller wants, the next slot goes to the next caller.
 
-The caller stands in a context variable, which tasks inherit: a shared call belongs to the first of its waiters.
+A context variable holds the caller, and tasks inherit it: a shared call belongs to the first of its waiters.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Queue:
         return False
 
     async def take(self, name: str) -> None:
-        """Take a slot for an asker, now or in turn, and tell nobody."""
+        """Take a slot for a caller, now or in turn, without a call of `on_slot`."""
         if not self.take_free():
             await self._turn(name)
 
@@ -96,7 +96,7 @@ class Queue:
             raise
 
     def _hand_on(self) -> None:
-        """Give a slot to the next in turn; it is free only if nobody waits, or there is no token."""
+        """Give a slot to the next in turn; it is free only if no request waits, or there is no token."""
         self._free += 1
         self._share_out()
 

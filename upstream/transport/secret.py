@@ -1,4 +1,4 @@
-"""A token that may change at any moment (C3), and the removal of every token from what is kept or shown (C2)."""
+"""A token that may change at any moment (C3), and the removal of every token from stored and shown texts (C2)."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 from upstream.transport.watched import Watched
 
 MASK = "***"
-# Where a token stands in a request, for values that were never read here.
+# The places of tokens in a request, for values that were never read here.
 _PLACES = re.compile(r"""(api_token=)[^&\s"'\\<>]+|("?agent_token"?\s*[:=]\s*"?)[^",&\s}]+""")
 _PLACES_BYTES = re.compile(_PLACES.pattern.encode())
 _REMEMBERED = 32
@@ -57,7 +57,7 @@ class File:
 class Secret:
     """A token from a literal, a file or a function; it never shows its value in a text of its own.
 
-    A function is asked at every request and must return at once. Former values are remembered for the redaction. A file
+    A function is called at every request and must return at once. Old values are remembered for the redaction. A file
     is read at once, so that its first value counts while the file cannot be read or holds no token.
     """
 
@@ -146,7 +146,7 @@ class Redactor:
         """The first `limit` bytes of a payload, without tokens: no token is cut in half to escape notice."""
         forms = [form.encode() for form in self._forms()]
         margin = max((len(form) for form in forms), default=0)
-        # Enough is redacted that whatever is kept stands before the last place where a token could have been cut.
+        # Redact so much that the returned text ends before the last place where a token could have been cut.
         shown = payload[: limit + margin]
         whole = len(shown) == len(payload)
         for form in forms:

@@ -74,7 +74,7 @@ class BadValues:
 
 
 class BadValue:
-    """Stand in a row in the place of a bad value. Every use of it raises its error."""
+    """Replace a bad value in a row. Every use of it raises its error."""
 
     __slots__ = ("answer", "hidden", "number", "path", "what")
 

@@ -10,7 +10,7 @@ _LENGTH = 100
 def amount(value: int | str) -> str:
     """Return the canonical text of an amount: "1.00" for `1`, "5.00" for "5.0"; "0.125" stays, "-0.00" is "0.00".
 
-    All decimals are kept, zeros too. Raise ValueError for anything else: exponents, thousands separators, a plus sign,
+    Keep all decimals, zeros too. Raise ValueError for anything else: exponents, thousands separators, a plus sign,
     blanks, NaN, infinities, empty text, more than 100 characters.
     """
     if isinstance(value, int):

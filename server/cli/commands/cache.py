@@ -16,7 +16,7 @@ def cache(
         str | None,
         typer.Option(
             metavar="REPORT",
-            help="Forget what is kept of a report, R5 say, or of `all`: the vendor has corrected it.",
+            help="Forget the cached rows of a report, such as R5, or of `all` reports: the vendor has corrected them.",
             show_default=False,
         ),
     ] = None,
@@ -33,7 +33,7 @@ def cache(
 
     A server on this machine that shares the error journal follows within seconds; a Redis is cleaned at once.
 
-    Exit codes: 0; 1 the store is out of reach, or no server has told its figures; 2 an option or a setting is wrong.
+    Exit codes: 0; 1 the store is out of reach, or no server has sent its figures; 2 an option or a setting is wrong.
     """
     settings = load()
     from server import forgetting
@@ -51,7 +51,7 @@ def cache(
         if forget is None or stats:
             stats_text = journal.noted(forgetting.STATS)
             if stats_text is None:
-                stop("no server has told its figures yet")
+                stop("no server has sent its figures yet")
             typer.echo(stats_text)
         if forget is None:
             return
@@ -74,4 +74,4 @@ def cache(
         except ConnectionError as error:
             stop(str(error))
     else:
-        typer.echo("asked; a running server forgets within seconds")
+        typer.echo("requested; a running server forgets within seconds")

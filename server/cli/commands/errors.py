@@ -27,7 +27,7 @@ def errors(
 ) -> None:
     """List the failed upstream calls of the error journal, oldest first, or export them for the vendor.
 
-    Tokens never stand in it. Times are in the business time zone.
+    It never contains tokens. Times are in the business time zone.
 
     Exit codes: 0 also if there are none; 1 the file cannot be written; 2 an option or a setting is wrong.
     """

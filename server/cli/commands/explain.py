@@ -31,7 +31,7 @@ def explain(
     """Print which upstream calls a query is going to make, without making them.
 
     A server knows more than this command: it has learnt from the calls it made how many rows they bring, and what its
-    cache holds. Send it `X-Graph-Explain: 1` to be told.
+    cache holds. Send it `X-Graph-Explain: 1` to see this.
 
     Exit codes: 0; 1 the query cannot be planned, or with --run its answer has errors; 2 no such query, or a variable,
     an option or a setting is wrong.

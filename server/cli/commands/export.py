@@ -98,11 +98,12 @@ def export(
                     asyncio.run(locally(services, written))
                 else:
                     import_module("server.export.dask").export(
-                        manifest, pieces, out, window, now, scheduler, written, not_before
+                        manifest, pieces, window, now, scheduler, written, not_before
                     )
         except TableFailed as failed:
             day = f" on {failed.day}" if failed.day else ""
-            stop(f"{name}{day}: {failed.message} ({failed.code}); the days before it are kept, run this again")
+            done = "the days before it are exported; run the command again"
+            stop(f"{name}{day}: {failed.message} ({failed.code}); {done}")
         except OSError as error:
             stop(f"{out} cannot be written: {error}")
     rows = sum(part.rows for part in manifest.parts.values())

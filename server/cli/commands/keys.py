@@ -34,7 +34,7 @@ def create(
         typer.Option(help="Upstream calls a minute, instead of RATE_CALLS; 0 is no limit.", min=0, show_default=False),
     ] = None,
 ) -> None:
-    """Make a key and print it, this once: only its hash is kept. A running server takes it at once.
+    """Create a key and print it once: only its hash is stored. A running server accepts it at once.
 
     Exit codes: 0; 1 the file of keys cannot be written, or has that name; 2 an option or a setting is wrong.
     """

@@ -27,14 +27,14 @@ def reconcile(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
 ) -> None:
-    """Compare the reports with each other, and tell every difference.
+    """Compare the reports with each other, and print every difference.
 
     A group's daily totals (R1) with its movements (R5, R11) and prizes (R3), the movements of groups (R5) with those of
-    users (R7) and of R11, each game as R2, R3 and R4 tell it, the log of an agent with those of its users, the names of
+    users (R7) and of R11, each game as R2, R3 and R4 show it, the log of an agent with those of its users, the names of
     groups and users (R8, R9), and what is on sale now (R6, R10). Days are those of GAMEHUB_TIMEZONE, and over; the
     cache is not used.
 
-    Exit codes: 0 all reports tell the same; 1 some differ; 2 it could not be done, or not all of it.
+    Exit codes: 0 all reports agree; 1 some differ; 2 it could not be done, or not all of it.
     """
     settings = load()
     logs.set_up("error", settings.log_format)

@@ -21,11 +21,11 @@ def serve(
 ) -> None:
     """Serve the graph and its page, until Ctrl-C.
 
-    With neither GAMEHUB_URL nor GAMELOG_URL set, a sandbox with a made-up bingo business stands in for both, and stops
+    With neither GAMEHUB_URL nor GAMELOG_URL set, a sandbox with a made-up bingo business replaces both, and stops
     with this command.
 
-    Exit codes: 0 stopped when asked to; 1 could not start, because the port is in use, say; 2 an option or a setting is
-    wrong.
+    Exit codes: 0 stopped on request; 1 could not start, for example because the port is in use; 2 an option or a
+    setting is wrong.
     """
     given = {"HOST": host, "PORT": port, "ALLOW_OPEN": "yes" if allow_open else None}
     environment = {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}

@@ -112,8 +112,8 @@ def test_a_custom_that_nearly_all_rows_keep_is_a_rule() -> None:
     differences, notes = customs.settle()
     assert differences == [broken(1), broken(2)]
     assert notes == [
-        "the custom 'many break it' is not kept here: 3 of 103 rows break it",
-        "the custom 'too few' is not kept here: 1 of 8 rows break it",
+        "the custom 'many break it' is not followed here: 3 of 103 rows break it",
+        "the custom 'too few' is not followed here: 1 of 8 rows break it",
     ]
 
 
@@ -240,7 +240,8 @@ def test_a_row_of_r11_with_a_type_that_only_r5_knows() -> None:
     )
     customs = Customs()
     assert list(movements.finance(1, [row], [financial(9, 9)], customs)) == []
-    assert customs.settle()[1] == ["the custom 'types of R5 and R11 in group 1' is not kept here: 1 of 2 rows break it"]
+    note = "the custom 'types of R5 and R11 in group 1' is not followed here: 1 of 2 rows break it"
+    assert customs.settle()[1] == [note]
     assert list(movements.finance(1, [row], [financial(1, 1), financial(100, 3)], Customs())) == []
     lost = list(movements.finance(1, [row], [], Customs()))
     assert [one.column for one in lost] == ["(row)"]

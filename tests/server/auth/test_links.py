@@ -160,7 +160,7 @@ def test_over_http(file: KeyFile, client: httpx.Client) -> None:
     refused = client.get(body["link"])
     assert (refused.status_code, refused.json()["errors"][0]["message"]) == (
         401,
-        "The link lets nobody in: the key it was made for is revoked or expired.",
+        "The link is not accepted: the key it was made for is revoked or expired.",
     )
 
 

@@ -75,7 +75,7 @@ def test_a_token(issuer: Issuer, client: httpx.Client) -> None:
     assert code(client.get("/graphql", headers={"Authorization": f"Bearer {token}"})) == (403, "FORBIDDEN")
     expired = client.get("/tables/A.csv", headers={"Authorization": f"Bearer {issuer.token('first', exp=1000)}"})
     assert code(expired) == (401, "UNAUTHENTICATED")
-    assert expired.json()["errors"][0]["message"] == "The token lets nobody in: it has expired."
+    assert expired.json()["errors"][0]["message"] == "The token is not accepted: it has expired."
 
 
 def test_an_issuer_that_is_down(file: KeyFile, issuer: Issuer) -> None:

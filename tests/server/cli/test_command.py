@@ -217,7 +217,7 @@ def test_no_command_sends_a_token_without_encryption(workspace: Workspace) -> No
         assert "s3cret" not in output
     # Allowed, it is called.
     output = workspace.run("check", **remote, ALLOW_PLAIN_HTTP="yes", code=1).stdout
-    assert "Nobody answered" in output
+    assert "The system did not answer" in output
 
 
 def test_one_system_alone(workspace: Workspace, sandbox: Sandbox) -> None:
@@ -346,7 +346,7 @@ def test_check(workspace: Workspace, sandbox: Sandbox) -> None:
     assert text.count("The token was refused") == 2
     assert "wrong" not in text
     text = workspace.run("check", **settings | {"GAMEHUB_URL": "http://127.0.0.1:9"}, code=1).stdout
-    assert text.count("Nobody answered") == 1
+    assert text.count("The system did not answer") == 1
     del settings["GAMELOG_URL"], settings["GAMELOG_AGENT_CODE"], settings["GAMELOG_AGENT_TOKEN"]
     text = workspace.run("check", **settings, code=1).stdout
     assert "Game History: Game History is not configured: set GAMELOG_URL" in text

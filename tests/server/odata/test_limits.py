@@ -95,7 +95,7 @@ def test_what_the_limits_allow(open_library: Library, text: str) -> None:
 def test_orderby_names_a_column_once(open_library: Library) -> None:
     answer = read(open_library, orderby=",".join(["price"] * 2000))
     assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == "$orderby names price twice; each column can stand in it once."
+    assert answer.json()["error"]["message"] == "$orderby names price twice; name each column once."
 
 
 def test_select_may_name_a_column_often(open_library: Library) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
-from server.tables.reading import BATCH_ROWS, TableFailed, batches
+from server.tables.reading import BATCH_ROWS, RowOptions, TableFailed, batches
 from server.tables.table import Tables
 from server.tables.window import TableWindow, window_of
 from tests.server.tables import library
@@ -51,7 +51,8 @@ async def test_one_day_is_read_ahead_and_no_more() -> None:
 
 async def test_a_long_day_comes_in_batches() -> None:
     sizes = [
-        batch.num_rows async for batch in batches(LOANS, {}, window(), Lending(BATCH_ROWS + 5), limit=BATCH_ROWS + 6)
+        batch.num_rows
+        async for batch in batches(LOANS, {}, window(), Lending(BATCH_ROWS + 5), RowOptions(BATCH_ROWS + 6))
     ]
     assert sizes == [BATCH_ROWS, 5, 1]
 

@@ -47,7 +47,7 @@ def test_variables_are_parameters(open_library: Library) -> None:
         ("Nothing/schema", 404, "There is no table 'Nothing'; there are Books, Shelves, OneShelf, Loans."),
         ("Books.pdf", 404, "There is no format 'pdf'; there are csv, ndjson, json, parquet, arrow, xlsx."),
         ("Books.csv?size=1", 400, "The table Books has no parameter 'size'; it has count, price, ids, limit."),
-        ("Loans.csv?during=x", 400, "it has count, since, until, period, limit. Its window is told by since and until"),
+        ("Loans.csv?during=x", 400, "it has count, since, until, period, limit. Give its window with since and until"),
         ("Books.csv?count=many", 400, "count is 'many'; it must be a whole number."),
         ("Books.csv?count=1&count=2", 400, "The parameter count is given twice."),
         ("Shelves.csv?cover=gold", 400, "cover is 'gold'; it must be one of HARD, SOFT, NONE."),
