@@ -1,4 +1,4 @@
-"""Random amounts, sent by an upstream of their own through the served graph: what comes out is held to what went in.
+"""Send random amounts from an upstream through the served graph, and compare the answers with the amounts.
 
 A batch is one game, whose prizes are of any length, and one day of movements, whose amounts fit the columns of tables.
 """
@@ -49,7 +49,7 @@ def wire(chance: random.Random, whole: int, decimals: int) -> str:
 
 
 def as_answered(wire: str) -> str:
-    """The same amount as the graph must tell it: every digit, two decimals at least, no sign before nothing."""
+    """Return the amount as the graph must write it: every digit, at least two decimals, no sign before zero."""
     number = Decimal(wire.strip('"'))
     text = f"{number:f}" if number else f"{abs(number):f}"
     whole, _, decimals = text.partition(".")
@@ -82,7 +82,7 @@ class Batch:
 
 
 class Passage:
-    """The whole path: an upstream over HTTP, the served graph, and a client that looks at what comes out."""
+    """The whole path: an upstream over HTTP, the served graph, and a client that checks the answers."""
 
     def __init__(self, client: httpx.AsyncClient, size: int) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""One server over a sandbox for callers of any groups: all of them share its cache, its prices and its samples."""
+"""One server over a sandbox for callers of any groups. All of them share its cache, its prices and its samples."""
 
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -21,16 +21,16 @@ from upstream.caching.cache import DayCache, open_store
 
 
 def of_groups(*groups: int) -> Caller:
-    """A caller who sees these groups."""
+    """Return a caller that sees these groups."""
     return Caller("partner", frozenset(groups))
 
 
-# The walk asks for every field at once, which no client may.
+# The walk selects every field at once, which no client may do.
 NO_LIMITS = Limits(tokens=10_000, fields=10_000, depth=50, overlaps=1_000_000)
 
 
 class Audience:
-    """Asks as whom you like. `kept` is whether the days cache stands before the upstream."""
+    """Send queries as any caller. `cached` says whether the days cache is used."""
 
     def __init__(self, sandbox: Sandbox, cached: bool = True, **session: Any) -> None:
         self.graph = Graph(sandbox)
@@ -66,13 +66,13 @@ class Audience:
         )
 
     async def ask(self, query: str, caller: Caller = EVERYONE, explain: bool = False, **variables: Any) -> Any:
-        """The whole answer, with the trace, or instead the plan."""
+        """Return the whole answer, with the trace, or instead the plan."""
         options = RequestOptions(trace=not explain, explain=explain)
         outcome = await self.executor.run(Operation(query, None, variables, options=options, caller=caller))
         return outcome.answer()
 
     async def data(self, query: str, caller: Caller = EVERYONE, **variables: Any) -> Any:
-        """The data of a query that must not fail."""
+        """Return the data of a query that must not fail."""
         answer = await self.ask(query, caller, **variables)
         assert answer.get("errors", []) == []
         return answer["data"]

@@ -23,7 +23,7 @@ UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True)
 class GraphAnswer:
-    """What came back for one operation: data, errors as a client sees them, and the upstream calls it took."""
+    """The answer to one operation: data, errors as a client sees them, and the upstream calls."""
 
     data: dict[str, Any] | None
     errors: list[dict[str, Any]]
@@ -31,7 +31,7 @@ class GraphAnswer:
 
     @property
     def reports(self) -> dict[str, int]:
-        """How many calls each report took."""
+        """Return the number of calls of each report."""
         counts: dict[str, int] = {}
         for call in self.calls:
             counts[call["report"]] = counts.get(call["report"], 0) + 1
@@ -71,7 +71,7 @@ class Graph:
         await self._stack.aclose()
 
     async def ask(self, query: str, **variables: Any) -> GraphAnswer:
-        """The answer to a query."""
+        """Return the answer to a query."""
         self.sandbox.reset()
         outcome = await self.executor(self.new_session()).run(Operation(query, variables=variables))
         return GraphAnswer(outcome.data, outcome.errors, self.sandbox.calls())
@@ -88,11 +88,11 @@ class Graph:
         )
 
     def executor(self, session: Session) -> Executor:
-        """What runs an operation in a session."""
+        """Return the executor that runs an operation in a session."""
         return Executor(schema, lambda operation: session, compiled=self.compiled)
 
     async def data(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data of a query that must not fail."""
+        """Return the data of a query that must not fail."""
         answer = await self.ask(query, **variables)
         assert answer.errors == []
         assert answer.data is not None

@@ -28,7 +28,7 @@ TICK = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a server measured, in milliseconds; `memory` is its resident memory in MiB."""
+    """The measurements of a server, in milliseconds; `memory` is its resident memory in MiB."""
 
     loop: float
     work: float
@@ -112,7 +112,7 @@ def measured(folder: Path, **settings: str) -> Iterator[str]:
 
 
 def found(address: str) -> Found:
-    """Return what a server measured since this was asked last."""
+    """Return the measurements of a server since the last call of this function."""
     return Found(**httpx.get(address + PATH, trust_env=False, timeout=60).json())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def served(folder: Path, log: Path | str | None = None, **settings: str) -> Iterator[str]:
-    """The address it listens on. `folder` is where it runs, and where its error journal stands; `log` takes its log."""
+    """Yield its address. It runs in `folder`, which also holds its error journal; `log` receives its log."""
     with launched(folder, log, **settings) as (address, _):
         yield address
 
@@ -19,7 +19,7 @@ def served(folder: Path, log: Path | str | None = None, **settings: str) -> Iter
 def launched(
     folder: Path, log: Path | str | None = None, **settings: str
 ) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """The same, and the process."""
+    """Yield the address and the process."""
     errors = Path(log).open("w") if log is not None else None  # noqa: SIM115
     server = subprocess.Popen(
         [Path(sys.executable).with_name("gamehub-graph"), "serve", "--port", "0"],

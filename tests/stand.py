@@ -83,7 +83,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """Stop the process, and so let later calls be refused. A second call does nothing."""
+        """Stop the process, so that later calls are refused. A second call does nothing."""
         if hasattr(self, "client"):
             self.client.close()
         assert self.process.stdin is not None
@@ -97,7 +97,7 @@ class Sandbox:
         self.process.stdout.close()
 
     def calls(self) -> list[dict[str, Any]]:
-        """The upstream calls answered since `reset`, in the order of their arrival.
+        """Return the upstream calls that were answered since `reset`, in the order of their arrival.
 
         Each is {system: "gamehub" | "gamelog", report: the report_type or "get_game_log", params: what was sent,
         without tokens, report_type and method, status: the HTTP status (None: never answered), rows: their number}.
@@ -110,7 +110,7 @@ class Sandbox:
         self._ask("DELETE", "calls")
 
     def fault(self, kind: str, report: str | None = None, times: int | None = None, value: float | None = None) -> None:
-        """From now on answer `report` (None: every one) with the fault `kind`, `times` times (None: until `heal`)."""
+        """Answer `report` (None: every report) with the fault `kind`, `times` times (None: until `heal`)."""
         self._ask("POST", "faults", {"kind": kind, "report": report, "times": times, "value": value})
 
     def heal(self) -> None:
@@ -118,11 +118,11 @@ class Sandbox:
         self._ask("DELETE", "faults")
 
     def add_token(self, token: str, language: str = "en") -> None:
-        """Let a further GameHub token in."""
+        """Accept another GameHub token."""
         self._ask("POST", "tokens", {"token": token, "language": language})
 
     def revoke_token(self, token: str) -> None:
-        """Turn a GameHub token away from now on."""
+        """Refuse a GameHub token from now on."""
         self._ask("DELETE", "tokens", {"token": token})
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def test_ruff_has_the_same_limits_and_the_same_exceptions() -> None:
     )
 
 
-@pytest.mark.parametrize("room", [*ROOMS, "sandbox"])
+@pytest.mark.parametrize("room", [*ROOMS, "sandbox", "tests"])
 def test_docstrings_begin_in_plain_words(room: str) -> None:
     found = []
     for path, tree in modules(room).items():

@@ -54,7 +54,7 @@ def test_the_image_has_the_versions_of_the_lock_file() -> None:
 
 
 def test_the_audit_reads_the_lock_file_without_installing_anything() -> None:
-    """What it looks up needs the network; that it can read every line does not."""
+    """A look-up needs the network; this test only checks that every line can be read."""
     shown = subprocess.run(
         ["make", "--dry-run", "audit"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()

@@ -45,7 +45,7 @@ class TinyProxy:
         self._process.wait()
 
     def targets(self) -> list[str]:
-        """Return the hosts and ports that it was asked to connect to, in their order."""
+        """Return the hosts and ports of its connections, in their order."""
         return re.findall(r": CONNECT (\S+) HTTP/", self._log.read_text()) if self._log.exists() else []
 
     def _answers(self) -> bool:

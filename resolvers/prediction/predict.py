@@ -48,7 +48,7 @@ class Predictor:
         self.prices = prices
         self.guess = guess
         self.unsure: set[Call] = set()
-        self.cached_shares = getattr(upstream, "held_many", None)
+        self.cached_shares = getattr(upstream, "cached_shares", None)
         if self.cached_shares is not None and prices.scope is not None:
             self.cached_shares = partial(self._cached_shares, self.cached_shares)
         self._left = MOST_MADE_UP

@@ -74,7 +74,7 @@ class UpstreamCalls:
 
     async def cached_shares(self, calls: Sequence[Call]) -> Sequence[float] | None:
         """Return the share of each call that the day cache holds; None without a day cache."""
-        look = getattr(self.room, "held_many", None)
+        look = getattr(self.room, "cached_shares", None)
         if look is None or not getattr(self.room, "keeps", True):
             return None
         return [each.fraction for each in await look(calls, **self.options)]

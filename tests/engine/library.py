@@ -174,7 +174,7 @@ def _called(info: Info[World, Any], source: Any) -> None:
 
 @strawberry.enum
 class Genre(Enum):
-    """What a book is."""
+    """The genre of a book."""
 
     NOVEL = "novel"
     POETRY = "poetry"
@@ -230,7 +230,7 @@ class Which:
 
 @strawberry.interface
 class Named(Drawn):
-    """What has a name."""
+    """Anything that has a name."""
 
     id: strawberry.ID
     name: str | None
@@ -292,7 +292,7 @@ async def _of_many(sources: Sequence[Any], info: Info[World, Any], near: int = 1
 
 @strawberry.type
 class Author(Named):
-    """Who writes."""
+    """A writer."""
 
     Kinds = {
         "id": "text", "name": "text", "age": "number", "alive": "truth", "books": "books", "fame": "real",
@@ -321,7 +321,7 @@ class Author(Named):
 
 @strawberry.type
 class Book(Named):
-    """What is read."""
+    """A book."""
 
     Kinds = {
         "id": "text", "name": "text", "title": "text", "pages": "number", "genre": "genre", "price": "price",
@@ -368,7 +368,7 @@ class Book(Named):
 
 @strawberry.type
 class Map:
-    """What is no book, and knows by itself what it is."""
+    """A map: no book, and it knows its own type."""
 
     area: float | None
     scale: int
@@ -384,7 +384,7 @@ class Map:
 
 
 class Sheet(Drawn):
-    """What a map is made of."""
+    """A part of a map."""
 
     Kinds = {"area": "real", "scale": "number"}
 
@@ -483,7 +483,7 @@ class EntryType:
 
     @strawberry.field
     def length(self, info: Info[World, Any]) -> int:
-        """How long the title is."""
+        """The length of the title."""
         return len(self.title)
 
 
@@ -638,7 +638,7 @@ class Query:
         others: list[Range] | None = None,
         genres: list[Genre] | None = None,
     ) -> list[str | None]:
-        """What the arguments were."""
+        """The arguments as a number."""
         _called(info, self)
         return [str(within), *map(str, others or ()), None if genres is None else str(genres)]
 

@@ -1,4 +1,4 @@
-"""How fields are resolved in an execution: once each, with separate failures."""
+"""Fields are resolved once each in an execution, with separate failures."""
 
 from typing import Any
 

@@ -44,7 +44,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def truth(address: str) -> tuple[int, Decimal, Decimal]:
-    """How many transactions, their sum, and the net of the days: from the graph, page by page."""
+    """Return the number and the sum of transactions, and the net of the days: from the graph, page by page."""
     amounts: list[Decimal] = []
     page: dict[str, Any] = {"endCursor": None, "hasNextPage": True}
     while page["hasNextPage"]:

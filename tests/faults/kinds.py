@@ -1,4 +1,4 @@
-"""What an upstream may do wrong: each kind of fault makes something else of a true answer, and of how it is sent."""
+"""The faults of an upstream: each kind changes a true answer, or the way in which it is sent."""
 
 import json
 import zlib
@@ -16,23 +16,23 @@ ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 
 
 def echo(received: ReceivedRequest) -> str:
-    """The whole request, as careless servers show it in their error pages: the token stands in it."""
+    """Return the whole request with its token, as careless servers show it in their error pages."""
     return f"{received.target} {received.body.decode()}"
 
 
 def wire(fault: str) -> Fault:
-    """A fault of the connection."""
+    """Return a fault of the connection."""
     return lambda received, answer: replace(answer, fault=fault)
 
 
 def page(status: int, **headers: str) -> Fault:
-    """A page instead of JSON, with the request on it."""
+    """Return a fault that sends a page instead of JSON, with the request on it."""
     named = {"content-type": "text/html"} | {name.replace("_", "-"): text for name, text in headers.items()}
     return lambda received, answer: Reply((PAGE % (status, echo(received))).encode(), status, named)
 
 
 def refusal(status: int, code: str) -> Fault:
-    """A refusal in the upstream's own form, with the request in its message."""
+    """Return a refusal in the upstream's own form, with the request in its message."""
     return lambda received, answer: Reply(
         {"error": True, "code": code, "message": echo(received)}
         if received.method == "GET"
@@ -42,13 +42,13 @@ def refusal(status: int, code: str) -> Fault:
 
 
 def body(change: Callable[[bytes], bytes], **headers: str) -> Fault:
-    """Other bytes."""
+    """Return a fault that changes the bytes."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return lambda received, answer: replace(answer, body=change(answer.body), headers=named)
 
 
 def data(change: Callable[[ReceivedRequest, dict[str, Any], list[Any]], None]) -> Fault:
-    """Other JSON: the change is given the request, the answer and its rows."""
+    """Return a fault that changes the JSON. `change` gets the request, the answer and its rows."""
 
     def changed(received: ReceivedRequest, answer: Reply) -> Reply:
         found = json.loads(answer.body)

@@ -1,4 +1,4 @@
-"""Both upstreams behind a door that tells the truth until a fault is put in it, for a share of the calls or for all."""
+"""A proxy before both upstreams. It passes true answers on, or fails a share of the calls."""
 
 import random
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from tests.upstream.server import ReceivedRequest, Reply, Server, serving
 
 
 class Proxy:
-    """The door: `strike` puts a fault in it, `heal` takes it out, `calls` counts what came, `system` limits a fault."""
+    """The proxy: `strike` begins a fault, `heal` ends it, `calls` counts requests, `system` limits a fault."""
 
     def __init__(self, server: Server, sandbox: Sandbox, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -27,12 +27,12 @@ class Proxy:
         server.reply = self._reply
 
     def strike(self, fault: Fault, share: float = 1.0, method: str | None = None) -> None:
-        """From now on a share of the calls fails so: of both systems, or of the one that is asked by this method."""
+        """Fail a share of the calls from now on: of both systems, or of the one with this HTTP method."""
         self._fault, self._share, self._method = fault, share, method
         self.calls = 0
 
     def heal(self) -> None:
-        """No fault, and nothing counted."""
+        """End the fault, and reset the count."""
         self._fault, self.calls = None, 0
 
     async def _reply(self, received: ReceivedRequest) -> Reply:
@@ -48,7 +48,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(sandbox: Sandbox) -> AsyncIterator[Proxy]:
-    """The door to a sandbox."""
+    """Yield the proxy before a sandbox."""
     origin = sandbox.gamehub_url.removesuffix(urlsplit(sandbox.gamehub_url).path)
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
     async with (

@@ -1,4 +1,4 @@
-"""Every kind of fault, against the served graph: 0 wrong rows, 0 hangs, 0 secrets in whatever anybody can read."""
+"""Every kind of fault, against the served graph: no wrong rows, no hangs, no secrets in readable texts."""
 
 import asyncio
 import sqlite3
@@ -35,7 +35,7 @@ QUERIES = [
 
 @dataclass(frozen=True)
 class FaultyGraph:
-    """The served graph behind its faulty upstreams, and where it leaves traces."""
+    """The served graph over faulty upstreams, and the folder of its files."""
 
     proxy: Proxy
     client: httpx.AsyncClient
@@ -44,7 +44,7 @@ class FaultyGraph:
     folder: Path
 
     async def ask(self, query: str) -> httpx.Response:
-        """A query's answer, with its trace. What takes longer than the deadline and a tenth is a hang."""
+        """Return a query's answer, with its trace. After the deadline and a tenth it is a hang."""
         return await self.client.post("/graphql", json={"query": query}, headers={"X-Graph-Trace": "1"})
 
 

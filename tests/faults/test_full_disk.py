@@ -1,4 +1,4 @@
-"""A disk that is full below the spool, the journal and the keys: what needs it says so, everything else works."""
+"""A full disk below the spool, the journal and the keys: requests that need it say so, all others work."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ BROKEN = {"query": '{ rooms(during: {dates: {from: "2026-03-10", to: "2026-03-10
 
 @dataclass
 class FullDiskServer:
-    """A server whose files all stand on a small disk."""
+    """A server with all its files on a small disk."""
 
     disk: Disk
     settings: dict[str, str]

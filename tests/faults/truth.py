@@ -1,4 +1,4 @@
-"""What an answer may be when an upstream lies or fails: the truth, or an error with a code; never anything else."""
+"""Check answers while an upstream lies or fails: they are the truth, or an error with a code, and nothing else."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ CODES = {
 
 
 def untrue(answer: dict[str, Any], truth: dict[str, Any]) -> list[str]:
-    """Every place at which an answer says something else than the truth, and has no error to show for it."""
+    """Yield every place at which an answer differs from the truth without an error."""
     errors = answer.get("errors", [])
     wrong = [f"code {error['extensions']['code']}" for error in errors if error["extensions"]["code"] not in CODES]
     excused = [tuple(error["path"]) for error in errors]
@@ -40,5 +40,5 @@ def _differences(found: Any, truth: Any, path: tuple[Any, ...], excused: list[tu
 
 
 def secrets_in(text: str, secrets: list[str]) -> list[str]:
-    """Which of the secrets stand in a text."""
+    """Return the secrets that a text contains."""
     return [secret for secret in secrets if secret in text]

@@ -88,7 +88,7 @@ def introspection(depth: int) -> str:
 
 
 def of_types(depth: int) -> str:
-    """What a list of a list is made of."""
+    """Yield a list of a list of types."""
     return "{ __schema { types { " + "ofType { " * depth + "name" + " }" * depth + " } } }"
 
 

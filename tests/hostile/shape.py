@@ -1,4 +1,4 @@
-"""Whether an answer has the shape that the schema promises: keys, lists, nulls and leaves, by the specification."""
+"""Check that an answer has the shape that the schema promises: keys, lists, nulls and leaves, by the specification."""
 
 import re
 from collections.abc import Iterator, Mapping

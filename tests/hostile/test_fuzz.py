@@ -138,7 +138,7 @@ def test_tables(table: str, form: str, method: str, given: dict[str, str], more:
 @fuzz
 @given(given=headers, form=st.sampled_from(list(FORMATS)), head=st.booleans())
 def test_files(given: dict[str, str], form: str, head: bool, address: str) -> None:
-    """What headers ask of a file that there is."""
+    """Send headers with a request for a file that exists."""
     answer = sent(address, "HEAD" if head else "GET", f"/tables/Users.{form}?group=382", given)
     assert answer.status in (200, 206, 304, 400, 401, 403, 406, 412, 416, 417, 429)
 

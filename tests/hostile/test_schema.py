@@ -1,4 +1,4 @@
-"""Generated questions to the real endpoint: whatever is asked, no 5xx, and no answer that the schema does not allow."""
+"""Send generated queries to the real endpoint: no query gets a 5xx, or an answer that the schema does not allow."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ def client(address: str) -> Any:
 
 @pytest.fixture(scope="module")
 def introspected(address: str) -> Any:
-    """What the endpoint itself tells of its schema."""
+    """Return the schema as the endpoint describes it."""
     return schemathesis.graphql.from_url(f"{address}/graphql")
 
 

@@ -215,7 +215,7 @@ class Game:
 
     @property
     def selling(self) -> bool:
-        """Whether its cards are on sale, so that the report of games on sale lists it."""
+        """Return whether its cards are on sale, so that the report of games on sale lists it."""
         return self.status in ON_SALE
 
 

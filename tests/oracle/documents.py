@@ -56,7 +56,7 @@ def literal(value: Any) -> str:
 
 
 def _changes(day: datetime.date, zone: ZoneInfo) -> bool:
-    """Whether the clock of a zone is changed on a day."""
+    """Return whether the clock of a zone is changed on a day."""
     noons = (datetime.datetime.combine(day + n * DAY, datetime.time(12), tzinfo=zone) for n in (-1, 0))
     return len({noon.utcoffset() for noon in noons}) == 2
 

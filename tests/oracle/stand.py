@@ -118,7 +118,7 @@ class Stand:
 
 
 class Stands:
-    """What all stands of a run share: the upstreams, the keys of callers, a Redis if there is one."""
+    """The parts that all stands of a run share: the upstreams, the keys of callers, a Redis if there is one."""
 
     def __init__(self, upstreams: Upstreams, folder: Path, redis: str | None) -> None:
         self.upstreams = upstreams
@@ -203,6 +203,6 @@ class Stands:
 
 @contextmanager
 def stands(redis: str | None) -> Iterator[Stands]:
-    """What the stands of a run share."""
+    """Yield the parts that the stands of a run share."""
     with tempfile.TemporaryDirectory() as folder, Upstreams() as upstreams:
         yield Stands(upstreams, Path(folder), redis)

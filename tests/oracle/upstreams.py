@@ -43,7 +43,7 @@ AGENT_TOKENS = {ADMIN: "oracle-admin", NORTH: "oracle-north"}
 
 @dataclass
 class System:
-    """How one pair of upstream systems settles what the documents leave open."""
+    """The choices of one pair of upstream systems where the documents leave something open."""
 
     business: Business
     zone: ZoneInfo
@@ -510,7 +510,7 @@ class GameHub:
 
 
 def contains(system: System, user: User, text: str) -> bool:
-    """Whether the search inside names finds a user."""
+    """Return whether the search inside names finds a user."""
     if system.loose:
         return fold(text) in fold(user.name)
     return text in user.name

@@ -1,4 +1,4 @@
-"""Queries for all there is: from every field at the root every field of the schema, as deep as types do not repeat."""
+"""Write queries for the whole schema: from every field at the root to every field, until types repeat."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ _THROUGH = ("Connection", "Edge", "PageInfo")
 
 @dataclass
 class Everything:
-    """Writes the queries.
+    """Write the queries.
 
     `values` are the values to try of an argument: as JSON of a field's at the root (`user.id`), in GraphQL below
     (`inGroup`). `always` are the arguments that are given wherever there are such.
 
-    `asked` are the fields that were written into some query, `depth` is how many types deep a query goes.
+    `requested` are the fields that were written into some query, `depth` is how many types deep a query goes.
     """
 
     schema: GraphQLSchema
@@ -36,7 +36,7 @@ class Everything:
     requested: set[tuple[str, str]] = field(default_factory=set)
 
     def queries(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """A query for each field at the root, with its variables for each value of its arguments."""
+        """Yield a query for each field at the root, with its variables for each value of its arguments."""
         query = self.schema.query_type
         assert query is not None
         for name, each in query.fields.items():
@@ -53,7 +53,7 @@ class Everything:
                     yield text, {"value": value}
 
     def fields(self) -> set[tuple[str, str]]:
-        """All fields of all types, but those that only federation asks for."""
+        """Return all fields of all types, except those that only federation uses."""
         kinds = [kind for kind in self.schema.type_map.values() if isinstance(kind, GraphQLObjectType)]
         named = {(kind.name, name) for kind in kinds if not kind.name.startswith("__") for name in kind.fields}
         return {(kind, name) for kind, name in named if kind != "_Service" and name != "_service"}

@@ -190,7 +190,7 @@ async def test_whoever_is_hidden_looks_like_nobody(
 ) -> None:
     assert (await audience.ask(query.replace("$", hidden)))["data"], "everybody sees it"
     if not explain:
-        await audience.ask(query.replace("$", nobody), PARTNER)  # what is held by now is held for both
+        await audience.ask(query.replace("$", nobody), PARTNER)  # the rows that are cached now are cached for both
     answers, calls = [], []
     for id in (hidden, nobody):
         sandbox.reset()
@@ -201,7 +201,7 @@ async def test_whoever_is_hidden_looks_like_nobody(
 
 
 def alike(answer: Any, id: str, name: str = "") -> Any:
-    """An answer without times, and without the id that was asked for."""
+    """Return an answer without times, and without the requested id."""
     if isinstance(answer, dict):
         return {key: alike(value, id, key) for key, value in answer.items() if key not in ("seconds", "start")}
     if isinstance(answer, list):
@@ -297,7 +297,7 @@ async def test_a_prediction_is_made_of_what_this_caller_saw_and_of_nothing_that_
 
 
 def rows_of(explained: Any) -> dict[str, int]:
-    """How many rows a plan foresees of each report."""
+    """Return the number of rows that a plan predicts for each report."""
     counts: dict[str, int] = {}
     for part in explained["extensions"]["explain"]["plan"]:
         counts[part["report"]] = counts.get(part["report"], 0) + part["rows"]

@@ -1,4 +1,4 @@
-"""Whatever the plan, the answer is that of narrow calls only; and R5 stands in for R7 only while both tell the same."""
+"""Every plan gives the answer of calls per key; and R5 replaces R7 only while both reports agree."""
 
 import asyncio
 import dataclasses
@@ -183,7 +183,7 @@ async def read(
 
 
 def values_of(found: Sequence[Any]) -> list[Any]:
-    """What a list of answers tells, errors by their code and movements by what both reports have."""
+    """Return the values of a list of answers: errors by their code, movements by the columns of both reports."""
     return [type(answer) if isinstance(answer, Exception) else [_movement(row) for row in answer] for answer in found]
 
 
@@ -318,7 +318,7 @@ class Notes:
         self.written: list[tuple[str, str]] = []
 
     def noted(self, name: str) -> str | None:
-        """What was noted last."""
+        """Return the note of the last comparison."""
         return next((text for at, text in reversed(self.written) if at == name), None)
 
     def note(self, name: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""A small world behind a door that remembers every answer, and can change single digits of them."""
+"""A proxy before a small world. It stores every answer, and can change single digits of them."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ ROW_KEYS = ("report", "Report", "slot")
 
 @dataclass(frozen=True)
 class ChangedDigit:
-    """A changed digit: in which report, in the row of which key, in which column, which may lie in parts of the row.
+    """A changed digit: its report, the key of its row, and its column, which may be in a part of the row.
 
     `log` says of which game log: the agent's (""), or those of users.
     """
@@ -30,7 +30,7 @@ class ChangedDigit:
 
     @property
     def report_type(self) -> str:
-        """The report in the answers of which it stands."""
+        """Return the report whose answers change."""
         return self.report
 
     def strike(self, request: dict[str, Any], rows: list[Any]) -> None:
@@ -49,7 +49,7 @@ class ChangedDigit:
 
 
 def other(value: Any) -> Any:
-    """A value with one digit, or one letter, changed."""
+    """Return a value with one digit, or one letter, changed."""
     if value is None:
         return 7
     if isinstance(value, list):
@@ -74,7 +74,7 @@ class RowChange(Protocol):
 
 
 class ChangingProxy:
-    """Addresses of both systems; `slips` are those of the answers from now on."""
+    """The addresses of both systems. `changes` are made in the answers from now on."""
 
     def __init__(self, sandbox: Sandbox, server: Server, ask: Callable[[ReceivedRequest], Any]) -> None:
         port = server.port
@@ -88,7 +88,7 @@ class ChangingProxy:
         self._known: dict[tuple[str, bytes], Reply] = {}
 
     async def reply(self, request: ReceivedRequest) -> Reply:
-        """An answer of the sandbox, with what slipped."""
+        """Return an answer of the sandbox, with the changes."""
         if self.hold is not None:
             await self.hold.wait()
         place = (request.target, request.body)
@@ -111,7 +111,7 @@ class ChangingProxy:
 
 @asynccontextmanager
 async def changing_proxy(sandbox: Sandbox) -> AsyncIterator[ChangingProxy]:
-    """The door to a sandbox."""
+    """Yield a proxy before a sandbox."""
     origin = sandbox.gamehub_url.removesuffix(urlsplit(sandbox.gamehub_url).path)
     async with httpx.AsyncClient(base_url=origin, trust_env=False, timeout=30) as client, serving() as server:
 

@@ -51,7 +51,7 @@ class Stage:
 
 
 def allowed(name: str) -> bool:
-    """Whether `.dockerignore`, which lists exceptions to "nothing", lets a top-level name into the build."""
+    """Return whether `.dockerignore`, which lists exceptions to "nothing", lets a top-level name into the build."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     return f"!{name}" in lines

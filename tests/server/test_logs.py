@@ -1,4 +1,4 @@
-"""What the log looks like, and whose lines stay out of it."""
+"""The form of the log, and the lines that stay out of it."""
 
 import json
 import subprocess

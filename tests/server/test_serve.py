@@ -1,4 +1,4 @@
-"""What the process that serves has loaded: what the settings need, and nothing else."""
+"""The serving process loads the modules that the settings need, and no others."""
 
 from pathlib import Path
 from typing import Any

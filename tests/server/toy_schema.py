@@ -1,4 +1,4 @@
-"""A schema that has nothing to do with bingo, for the tests of how any schema is served."""
+"""A schema that has nothing to do with bingo, for tests that hold for any schema."""
 
 import asyncio
 import decimal
@@ -8,7 +8,7 @@ from graphql import GraphQLError
 
 
 class SlowFieldCounts:
-    """What became of the slow fields."""
+    """The number of slow fields that began, ended and were cancelled."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -18,7 +18,7 @@ class SlowFieldCounts:
 
 @strawberry.input
 class Span:
-    """From one day to another."""
+    """The days from one day to another."""
 
     start: str
     days: int = 1
@@ -26,7 +26,7 @@ class Span:
 
 @strawberry.type
 class Room:
-    """A room of the house."""
+    """A room."""
 
     name: str
 
@@ -41,7 +41,7 @@ class Room:
 
 @strawberry.type
 class Query:
-    """What may be asked of the house."""
+    """The queries."""
 
     @strawberry.field
     def room(self, name: str = "hall") -> Room | None:
@@ -78,7 +78,7 @@ class Query:
 
 @strawberry.type
 class Mutation:
-    """What may be done to the house."""
+    """The mutations."""
 
     @strawberry.mutation
     def paint(self, colour: str) -> str:
@@ -87,7 +87,7 @@ class Mutation:
 
 @strawberry.type
 class Subscription:
-    """What may be watched."""
+    """The subscriptions."""
 
     @strawberry.subscription
     async def ticks(self) -> int:  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The upstream client, pointed at the stranger."""
+"""Connect the upstream client with the stranger's systems."""
 
 import json
 from pathlib import Path

@@ -66,6 +66,6 @@ async def make(server: Server, journal: Journal, transport: Any) -> AsyncIterato
 
 @pytest.fixture
 def logs() -> Iterator[list[Any]]:
-    """What is logged by way of structlog."""
+    """Yield the log entries of structlog."""
     with structlog.testing.capture_logs() as found:
         yield found

@@ -1,4 +1,4 @@
-"""An upstream in a few lines: rows with times, listed in one fixed order, which fails when it is told to."""
+"""An upstream in a few lines: rows with times, listed in one fixed order. A test can make it fail."""
 
 import asyncio
 import datetime
@@ -47,7 +47,7 @@ def movement(number: int, time: datetime.datetime, user: int = 1) -> GroupMoveme
 
 
 class Ledger:
-    """Stands for `Upstream`. `calls` are those it was asked, `gate` holds answers back while it is not set."""
+    """Replace `Upstream`. `calls` records the calls; answers wait until `gate` is set."""
 
     def __init__(self, order: Callable[[Any], Any], reverse: bool = False) -> None:
         self.rows: list[Any] = []
@@ -66,7 +66,7 @@ class Ledger:
         self.arrived[row.movement_id] = now
 
     def listed(self, call: Call) -> list[Any]:
-        """The rows of a call, in the upstream's order."""
+        """Return the rows of a call, in the upstream's order."""
         assert call.interval is not None
         start, end = microseconds(call.interval.start), microseconds(call.interval.end)
         found = [row for row in self.rows if start <= row.timestamp < end]
@@ -84,7 +84,7 @@ class Ledger:
 
     @property
     def spans(self) -> list[str]:
-        """The periods asked for, since the last look, in whole hours of UTC."""
+        """Return the requested periods since the last call of this method, in whole hours of UTC."""
         lines = []
         for call in self.calls:
             assert call.interval is not None

@@ -1,4 +1,4 @@
-"""A small HTTP server whose every answer, and every fault of the wire, a test scripts."""
+"""A small HTTP server. A test scripts every answer, and every fault of the wire."""
 
 import asyncio
 import gzip
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """A request that arrived."""
+    """A request that the server received."""
 
     method: str
     target: str
@@ -24,23 +24,23 @@ class ReceivedRequest:
 
     @property
     def path(self) -> str:
-        """The path, without the query."""
+        """Return the path, without the query."""
         return urlsplit(self.target).path
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's parameters."""
+        """Return the parameters of the query."""
         return dict(parse_qsl(urlsplit(self.target).query))
 
     @property
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """Return the body, read as JSON."""
         return json.loads(self.body)
 
 
 @dataclass
 class Reply:
-    """An answer: its status, its body (JSON, or bytes as they are), and what goes wrong while it is sent."""
+    """An answer: its status, its body (JSON, or bytes as they are), and the fault of its sending."""
 
     body: Any = b""
     status: int = 200
@@ -54,7 +54,7 @@ Responder = Callable[[ReceivedRequest], Awaitable[Reply] | Reply]
 
 
 class Server:
-    """Answers every request with `reply`, and remembers it in `asked`."""
+    """Answer every request with `reply`, and record it in `requests`."""
 
     def __init__(self) -> None:
         self.reply: Responder = lambda request: Reply({"error": False, "report": []})
@@ -67,11 +67,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address."""
+        """Return the address."""
         return f"http://127.0.0.1:{self.port}/api/v1"
 
     def script(self, *replies: Reply | Responder) -> None:
-        """Answer with these in turn, and with the last of them from then on."""
+        """Answer with these in turn. The last one is repeated."""
         waiting = list(replies)
 
         def reply(request: ReceivedRequest) -> Any:
@@ -177,7 +177,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Server]:
-    """A server on a free loopback port."""
+    """Yield a server on a free loopback port."""
     server = Server()
     listener = await asyncio.start_server(server._connection, "127.0.0.1", 0, backlog=1024)
     server.port = listener.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""The one door: calls shared, waiters who give up, secrets that stay inside, a storm of cancellations."""
+"""The client: shared calls, waiters that give up, secrets that stay inside, a storm of cancellations."""
 
 import asyncio
 import datetime
@@ -34,7 +34,7 @@ def group(number: int) -> Call:
 
 
 def echo(request: ReceivedRequest) -> Reply:
-    """The group that was asked for."""
+    """Return the requested group."""
     return Reply({"error": False, "report": [{"id": int(request.query["id"])}]}, delay=0.005)
 
 

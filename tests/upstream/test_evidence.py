@@ -1,4 +1,4 @@
-"""What the journal keeps of an answer: enough to mend it, and nobody's name or money."""
+"""The journal stores enough of an answer to repair the fault, and no person's name or money."""
 
 import json
 from typing import Any

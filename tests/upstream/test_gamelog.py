@@ -30,7 +30,7 @@ ROW = json.loads(example("G1"))["slot"][0] | {"created_at": "2024-05-01T10:00:00
 
 
 def page(request: ReceivedRequest, total: int, shown: int | None = None) -> Reply:
-    """The page that was asked for, of a log of so many rows, which says that it has `shown`."""
+    """Return the requested page of a log of so many rows, which says that it has `shown`."""
     number, size = request.json["page"], request.json["perPage"]
     rows = [ROW | {"history_id": each} for each in range(total)[number * size : (number + 1) * size]]
     response = {"status": 1, "total_count": total if shown is None else shown, "page": number, "perPage": size}
@@ -294,7 +294,7 @@ def bound(request: ReceivedRequest, name: str) -> datetime.datetime:
 
 @pytest.mark.parametrize("exact", [True, False])
 async def test_c26_the_last_second_of_a_day_belongs_to_it(exact: bool, server: Server, make: Make) -> None:
-    """Whether the upstream compares times to the millisecond or to the second."""
+    """This holds for upstreams that compare times to the millisecond, and to the second."""
     midnight = datetime.datetime(2024, 5, 2, tzinfo=datetime.UTC)
     times = [midnight + datetime.timedelta(milliseconds=each) for each in (-86_400_001, -86_400_000, -250, 0, 250)]
 

@@ -1,4 +1,4 @@
-"""What is predicted is what is called: for the saved queries, and for hundreds that nobody thought of."""
+"""The predicted calls are the real calls: for the saved queries, and for hundreds of generated queries."""
 
 import sys
 from collections import Counter
@@ -22,7 +22,7 @@ QUESTIONS = 300
 
 
 class Memory:
-    """What one server learns: figures and the comparison, shared by the operations of a test."""
+    """The knowledge of one server: figures and the comparison, shared by the operations of a test."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph

@@ -67,7 +67,7 @@ class Belongings:
 
 
 async def belongings(audience: Audience, interval: Interval, games: set[str]) -> Belongings:
-    """What is whose, of all that the upstream tells of a period and of these games."""
+    """Return the owners of all rows of a period and of these games."""
 
     async def rows(report: reports.Report, during: Interval | None = None, **params: Any) -> list[Any]:
         return list((await audience.graph.upstream.fetch(Call.of(report, during, **params))).rows)
@@ -321,7 +321,7 @@ def session(upstream: Simulated, *groups: int, **settings: Any) -> Session:
 
 
 async def codes(session: Session, agent: str = "") -> list[str]:
-    """Whose logs an agent's whole log holds."""
+    """Return the user codes in an agent's whole log."""
     return [row.user_code for row in await session.all(reports.GAME_LOGS, TODAY, agent=agent, game_type="slot")]
 
 

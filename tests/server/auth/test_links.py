@@ -51,7 +51,7 @@ def test_the_order_of_the_parameters_does_not_matter(path: str, pairs: list[tupl
 
 
 def meaning(path: str, query: bytes) -> object:
-    """What a server makes of an address: two of the same meaning are the same."""
+    """Return the meaning of an address for a server: two addresses of one meaning are equal."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
     return path, sorted(pairs, key=lambda pair: pair[0])
 

@@ -1,4 +1,4 @@
-"""The door: who gets in by which credential, what each permission opens, and what those are told who stay outside."""
+"""Authentication: the credentials that are accepted, the paths that each permission opens, and the refusals."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What each path asks for."""
+"""Each path needs one permission, or none."""
 
 import pytest
 

@@ -16,7 +16,7 @@ from server.settings.reading import load
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits to be asked for its exit code does not."""
+    """Return whether the process runs. A process that has ended and was not waited for does not run."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

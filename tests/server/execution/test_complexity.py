@@ -1,4 +1,4 @@
-"""How complex a document is: measured by one walk, exactly, at every limit and one beyond it."""
+"""The complexity of a document: measured by one walk, exactly, at every limit and one beyond it."""
 
 from dataclasses import replace
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""How an operation runs: what is not compiled runs all the same; and what it may take up beside its rows."""
+"""An operation runs, compiled or not; its costs beside the rows have limits."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ async def test_what_is_not_compiled_is_logged(text: str, reasons: list[str]) -> 
 
 
 async def test_the_code_of_an_operation() -> None:
-    """What is not compiled says so, and what is no operation has none."""
+    """An operation that is not compiled says so; a text without an operation has no code."""
     executor = Executor(schema, lambda operation: None)
     assert executor.code(Operation("{ __typename }")).startswith("# operation: Query\n")
     assert executor.code(Operation("{ __schema { __typename } }")) == "# not compiled: introspection"

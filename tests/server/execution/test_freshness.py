@@ -1,4 +1,4 @@
-"""How fresh an answer is: the figures of HTTP, and the list of reports and days."""
+"""The freshness of an answer: the figures of HTTP, and the list of reports and days."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""What a request asks about itself: in headers, in its extensions, and written wrongly."""
+"""The options of a request: in headers, in its extensions, and written wrongly."""
 
 import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Trace, explanation and bound as a client has them: a real server over a sandbox, asked over HTTP."""
+"""Trace, explanation and bound as a client has them: from a real server over a sandbox, over HTTP."""
 
 import asyncio
 from collections.abc import Iterator

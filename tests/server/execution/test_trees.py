@@ -22,7 +22,7 @@ def document(number: int) -> str:
 
 
 def trees() -> int:
-    """How many parts of syntax trees there are in memory."""
+    """Return the number of parts of syntax trees in memory."""
     return sum(isinstance(each, FieldNode | Token | Location) for each in gc.get_objects())
 
 
@@ -87,7 +87,7 @@ def test_a_kept_tree_is_small() -> None:
 
 
 def test_a_kept_program_is_small(sandbox: Sandbox) -> None:
-    """What a field of the schema is called by is made once, and not for each document."""
+    """The facts about a field of the schema are made once, and not for each document."""
     with asyncio.Runner() as runner:
         graph = runner.run(Graph(sandbox).__aenter__())
         try:

@@ -1,4 +1,4 @@
-"""How old an answer of `/graphql` is, how a fresher one is demanded, and how long it may be kept: over real HTTP."""
+"""The age of an answer of `/graphql`, the demand for a fresher one, and the time of caching: over real HTTP."""
 
 import datetime
 import time

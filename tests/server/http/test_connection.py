@@ -33,7 +33,7 @@ async def large(request: Request) -> Response:
 
 
 async def headers(request: Request) -> Response:
-    """What a request says in its headers, once its body has come."""
+    """Return the headers of a request, once its body has come."""
     await request.body()
     return JSONResponse([[name.decode(), value.decode()] for name, value in request.scope["headers"]])
 
@@ -52,7 +52,7 @@ def address() -> Iterator[str]:
 
 
 def closed(connection: socket.socket, within: float = SOON) -> bool:
-    """Whether the server closes the connection in time, whatever it says before."""
+    """Return whether the server closes the connection in time, whatever it says before."""
     end = time.monotonic() + within
     while (left := end - time.monotonic()) > 0:
         connection.settimeout(left)

@@ -1,4 +1,4 @@
-"""The days cache of a running server: a day asked for again is not called for again, until it is to be forgotten."""
+"""The days cache of a running server: a second request for a day causes no call, until the day is forgotten."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What a client asks, read from a request or refused."""
+"""Read the operation of a client from a request, or refuse the request."""
 
 import pytest
 

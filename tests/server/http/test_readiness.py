@@ -1,4 +1,4 @@
-"""Whether the server is ready: asked often, it asks seldom."""
+"""The readiness of the server: many requests for it cause few probes."""
 
 import asyncio
 

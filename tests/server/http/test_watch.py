@@ -1,4 +1,4 @@
-"""What runs too long, or for nobody: it ends, and nothing else does."""
+"""Operations that run too long, or without a client, end; others go on."""
 
 import asyncio
 from typing import Any

@@ -49,7 +49,7 @@ def test_the_pieces_together_are_the_answer(value: Any, piece: int) -> None:
 
 
 def read(text: bytes) -> Any:
-    """What a client reads: whole numbers beyond 64 bits included."""
+    """Return the values that a client reads: whole numbers beyond 64 bits included."""
     return json.loads(text)
 
 

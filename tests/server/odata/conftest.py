@@ -1,4 +1,4 @@
-"""What the tests of OData share: the library and the graph over the world, as the tests of tables have them."""
+"""The fixtures of the tests of OData: the library and the graph over the world, as the tests of tables have them."""
 
 from tests.server.tables.conftest import address, open_library, shelved
 

@@ -112,7 +112,7 @@ async def visit(origin: str) -> AsyncIterator[Visit]:
 
 
 async def text(page: Page, editor: str) -> str:
-    """What stands in one of the editors. The browser draws an indentation as no-break spaces."""
+    """Return the text of one of the editors. The browser draws an indentation as no-break spaces."""
     lines = page.get_by_label(editor).locator(".view-line:visible")
     return "\n".join(await lines.all_inner_texts()).replace("\xa0", " ")
 

@@ -23,7 +23,7 @@ FOUND = [{**SAVED[0].tab(), "variables": {}}, {**SAVED[1].tab(), "variables": {"
 
 
 class RecordingServer:
-    """Who has asked the graph."""
+    """A server that records the callers of the graph."""
 
     def __init__(self) -> None:
         self.callers: list[Caller] = []

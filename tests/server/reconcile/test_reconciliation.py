@@ -62,7 +62,7 @@ class Books:
     async def compare(
         self, *slips: ChangedDigit, group: int | None = None
     ) -> tuple[ReconciliationResult, list[Difference]]:
-        """What is found with these digits changed."""
+        """Return the differences that are found with these digits changed."""
         found: list[Difference] = []
         self.door.changes = slips
         try:

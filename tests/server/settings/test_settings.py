@@ -28,7 +28,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def lines(**values: str) -> list[str]:
-    """What is wrong with a `.env` of these values."""
+    """Return the faults of a `.env` of these values."""
     Path(".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     with pytest.raises(WrongSettings) as wrong:
         load()

@@ -1,4 +1,4 @@
-"""What the tests of tables share: a graph of its own process over the world, and a library that stumbles on purpose."""
+"""Fixtures of the tests of tables: a graph of its own process over the world, and a library that fails on purpose."""
 
 import datetime
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def lending(folder: Path, **more: Any) -> Iterator[Library]:
 
 @pytest.fixture
 def shelved(tmp_path: Path) -> Iterator[Library]:
-    """The library, of which nothing was asked yet."""
+    """The library, before the first request."""
     with lending(tmp_path / "spool") as library:
         yield library
 
@@ -70,7 +70,7 @@ def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 
 def settings(sandbox: Sandbox) -> dict[str, str]:
-    """What points a server at a sandbox."""
+    """Return the settings that connect a server with a sandbox."""
     return {
         "GAMEHUB_URL": sandbox.gamehub_url,
         "GAMEHUB_TOKEN": sandbox.gamehub_token,

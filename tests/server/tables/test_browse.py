@@ -66,7 +66,7 @@ async def test_the_pages(address: str, csv: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def snippets(address: str) -> dict[str, str]:
-    """What the page offers to copy, by tool."""
+    """Return the snippets of the page, by tool."""
 
     async def read() -> dict[str, str]:
         async with chromium() as browser:
@@ -126,7 +126,7 @@ async def test_the_page_says_when_its_rows_were_read(sandbox: Sandbox, tmp_path:
     path = "/tables/DailyMovements?group=382&since=2026-03-12&until=2026-03-14"
 
     def days() -> int:
-        """How often a day of the table was read."""
+        """Return how often each day of the table was read."""
         return sum(call["report"] == "users_report" for call in sandbox.calls())
 
     with served(tmp_path, **settings(sandbox), CACHE_OPEN_SECONDS="3000") as address:

@@ -24,7 +24,7 @@ SUMS = """query Sums($after: String) { group(id: 382) {
 
 @pytest.fixture(scope="module")
 def truth(address: str) -> tuple[int, Decimal]:
-    """How many transactions there are, and what they sum up to: from the graph, page by page."""
+    """Return the number and the sum of transactions: from the graph, page by page."""
     amounts: list[Decimal] = []
     page = {"endCursor": None, "hasNextPage": True}
     while page["hasNextPage"]:

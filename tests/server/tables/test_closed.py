@@ -82,7 +82,7 @@ def session(operation: Operation) -> Session:
 
 
 class NoUpstream:
-    """An upstream that nothing may be asked of."""
+    """An upstream that accepts no call."""
 
     async def fetch(self, call: Call) -> Answer[Any]:
         raise AssertionError(call)

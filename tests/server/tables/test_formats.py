@@ -20,7 +20,7 @@ READ_AT = datetime.datetime(2026, 1, 1, 0, tzinfo=datetime.UTC)
 
 
 def rows(count: int = 13) -> list[dict[str, Any]]:
-    """What the library has, as arrow tells it."""
+    """Return the rows of the library, as arrow shows them."""
     return [
         {
             "id": book.id,

@@ -1,4 +1,4 @@
-"""How fresh tables are (C25): the age of files and streams, when they are read again, and by which upstream calls."""
+"""The freshness of tables (C25): the age of files and streams, the times of new reads, and their upstream calls."""
 
 import datetime
 import io

@@ -140,7 +140,7 @@ def test_odata_has_the_graphs_text(seed: int, size: int, tmp_path: Path) -> None
 
 
 def equal(row: dict[str, Any], found: dict[str, Any]) -> bool:
-    """Whether the numbers of a row are those of the graph's text, to the last digit."""
+    """Return whether the numbers of a row are those of the graph's text, to the last digit."""
 
     def number(text: str | None) -> Decimal | None:
         return None if text is None else Decimal(text)

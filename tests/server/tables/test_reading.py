@@ -1,4 +1,4 @@
-"""How a table is read: a day at a time, one ahead at most, and never from rows that are out of date."""
+"""Tables are read a day at a time, one ahead at most, and never from rows that are out of date."""
 
 from typing import Any
 from zoneinfo import ZoneInfo

@@ -119,7 +119,7 @@ def test_a_change_may_become_known_late(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_being_written_is_fresh_only_if_its_rows_are_read_now(tmp_path: Path) -> None:
-    """Who demands fresh rows shares a writing that demands them too, and waits for any other to end."""
+    """A request for fresh rows shares a writing with the same demand, and waits for the end of any other."""
     spool, go, texts = Spool(lambda: (tmp_path, False), 100), asyncio.Event(), iter((b"1", b"2", b"3"))
 
     def slowly(begun: float, oldest: float) -> Callable[[Path], Awaitable[SpoolTimes]]:

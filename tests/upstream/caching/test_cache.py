@@ -571,7 +571,7 @@ async def test_what_has_no_days_is_not_kept_where_it_is_to_be_fresh_for_no_time(
 
 
 class Daily:
-    """R1: a row for each date asked for."""
+    """R1: a row for each requested date."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""What only Redis can do: be gone, hang, be full, and be shared."""
+"""The states that only Redis has: gone, hanging, full, and shared."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""Excerpts tell what the whole rows tell, and give way to these, whatever way an answer was written."""
+"""Partial rows have the values of whole rows, and are replaced by these, in every written form of an answer."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is asked of an upstream: checked parameters, and an interval in its own words (C4-C7)."""
+"""Requests to an upstream: checked parameters, and an interval in its own words (C4-C7)."""
 
 import datetime
 from typing import Any

@@ -32,7 +32,7 @@ class Clock:
 
 
 def one(request: Any) -> Reply:
-    """Answer with the group that is asked for."""
+    """Answer with the requested group."""
     return Reply({"error": False, "report": [{"id": int(request.query["id"])}]})
 
 

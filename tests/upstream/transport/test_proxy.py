@@ -1,4 +1,4 @@
-"""A proxy before an upstream: whom it is asked for, what is reached without it, and that its password stays secret."""
+"""A proxy before an upstream: the hosts that it connects to, those that need no proxy, and its secret password."""
 
 import itertools
 import logging

@@ -1,4 +1,4 @@
-"""What may go wrong on the wire, over both transports: retries, deadlines, limits, connections."""
+"""Faults on the wire, over both transports: retries, deadlines, limits, connections."""
 
 import asyncio
 import datetime
