@@ -98,7 +98,7 @@ class Figures:
     cpu: list[float] = field(default_factory=list)  # seconds an answer
     memory: list[int] = field(default_factory=list)
     peak: list[int] = field(default_factory=list)
-    idle: int = 0  # bytes resident before it was asked anything
+    idle: int = 0  # resident bytes before the first request
 
     @property
     def rate(self) -> float:
@@ -132,7 +132,7 @@ class Upstream:
         self._process.stdout.readline()
 
     def environment(self) -> dict[str, str]:
-        """How servers reach it, in the words of our settings, and what else ours is told."""
+        """Return the settings by which servers reach it, with the names of our settings."""
         address = f"http://{HOST}:{self.port}"
         return {
             "GAMEHUB_URL": f"{address}/api/v1/",
@@ -145,7 +145,7 @@ class Upstream:
         }
 
     def calls(self) -> Counter[str]:
-        """The calls since this was asked last, by report."""
+        """Return the calls since the last call of this method, by report."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://{HOST}:{self.port}/calls") as answer:
             return Counter(json.load(answer))
@@ -346,7 +346,7 @@ def mebibytes(size: float) -> float:
 
 
 def growth(results: Results) -> str:
-    """Time and memory a row, as worlds grow, as Markdown. A row is one that an upstream told."""
+    """Time and memory a row, as worlds grow, as Markdown. A row is a row of an upstream."""
     lines = [
         "| server | users | rows | s an answer | µs a row | CPU, µs a row | peak, MiB | KiB a row above idle |",
         "|---|" + "---:|" * 7,

@@ -1,4 +1,4 @@
-"""What faults of an upstream cost, measured at the served graph over a sandbox behind a faulty door.
+"""Measure the cost of upstream faults at the served graph, over a sandbox behind a faulty proxy.
 
     python benchmarks/faults_bench.py [--queries 100] [--kinds 500,hang] [--cancelled 10000] [--only matrix,slow]
 
@@ -52,7 +52,7 @@ SHAPES = [
 
 @dataclass(frozen=True)
 class FaultyGraph:
-    """The served graph, the door behind it, and where it leaves traces."""
+    """The served graph, the proxy behind it, and the folder of its files."""
 
     proxy: Proxy
     client: httpx.AsyncClient
@@ -149,7 +149,7 @@ async def some(graph: FaultyGraph, count: int) -> bool:
 
 
 async def hung(graph: FaultyGraph, count: int) -> bool:
-    """Game History hangs, and is asked all the time."""
+    """Game History hangs, and gets requests all the time."""
     quiet: list[float] = []
     beside: list[float] = []
     for _ in range(5):

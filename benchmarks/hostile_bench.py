@@ -156,7 +156,7 @@ def timed(address: str, request: bytes) -> float:
 
 
 def percentile(address: str, seconds: float) -> tuple[float, float, int]:
-    """Median and 99th percentile of an ordinary query, asked every ten milliseconds; and how many there were."""
+    """Return median and 99th percentile of an ordinary query, sent every ten milliseconds, and their number."""
     took: list[float] = []
     end = time.monotonic() + seconds
     with connect(address) as connection:

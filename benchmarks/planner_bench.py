@@ -45,7 +45,7 @@ PAGE, PAGES_AT_ONCE = 10_000, 4
 FRESH = 60.0  # seconds that an answer is kept, where any is
 PAUSE = 2.0  # seconds between two operations
 
-# What the simulated upstream is like, and the planner is not told: by how much a report's latency differs from the
+# The facts about the simulated upstream that the planner does not know: by how much a report's latency differs from the
 # others', and the seconds that a row of it takes. A game with its tickets is one row, but a long one.
 SLOWER = {"R2": 1.5, "R3": 1.2, "R5": 1.5, "R11": 1.3, "G1": 1.2}
 A_ROW = {"R2": 60e-6, "R3": 2e-3, "R4": 100e-6, "R5": 8e-6, "R7": 10e-6, "R9": 6e-6, "R11": 8e-6, "G1": 7e-6}
@@ -54,7 +54,7 @@ JITTER = 0.15
 
 @dataclass(slots=True)
 class Member:
-    """A user, and what R7, R5 and the game log tell of a day: rows that are alike, so that one stands for all."""
+    """A user, and one row of a day of R7, R5 and the game log. It represents all rows, which are alike."""
 
     row: rows.UserRow
     moved: int
@@ -187,7 +187,7 @@ class Simulated:
         return cached is not None and cached[0] > asyncio.get_running_loop().time()
 
     async def cached_shares(self, calls: Sequence[Call]) -> list[CachedShare]:
-        """The same of many calls, as the days cache tells it."""
+        """Return the same for many calls, as the days cache does."""
         return [CachedShare(1, int(self.holds(call)), 0, ()) for call in calls]
 
     async def fetch(self, call: Call) -> Answer[Any]:
@@ -239,7 +239,7 @@ class InBulk(Session):
 
 
 class Oracle(Session):
-    """Takes the way that really is the cheapest: told by the operation which keys it asks for."""
+    """Take the way that really is the cheapest. The operation gives the keys that it needs."""
 
     room: Simulated
     ways: dict[str, list[Call]]
@@ -254,10 +254,10 @@ class Oracle(Session):
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         if edge.report.code not in A_ROW:
-            return math.inf  # R6, whose rooms and days nobody knows yet
+            return math.inf  # R6, whose rooms and days are not known yet
         per_key = [Call.of(edge.report, interval, **{edge.by: key}) for key in keys] if edge.by else None
-        wide = [Call.of(edge.bulk.report, interval)] if edge.bulk else None
-        return min(self._price(calls) for calls in (per_key, wide) if calls is not None)
+        bulk = [Call.of(edge.bulk.report, interval)] if edge.bulk else None
+        return min(self._price(calls) for calls in (per_key, bulk) if calls is not None)
 
     def _price(self, calls: Sequence[Call]) -> float:
         return self.room.truth.price([call for call in calls if not self.room.holds(call)])
@@ -307,7 +307,7 @@ GAMES = "query ($id: ID) { financialMovements(groupId: $id) { nodes { amount gam
 
 
 def operations(business: Business, seed: int, count: int) -> Iterator[Operation]:
-    """A mixed load: big groups are asked for more often, all of a group as often as a part of it."""
+    """A mixed load: big groups are requested more often, all of a group as often as a part of it."""
     dice = random.Random(seed)
     ranks = list(business.groups)
     popular = [1 / rank**0.7 for rank in ranks]

@@ -176,7 +176,7 @@ def bench_made_up(rows: int, days: int, formats: list[str]) -> None:
     print(f"made-up rows; the server makes them up in {seconds:.1f} s of its own")  # noqa: T201
     for form in formats:
         with serving(rows // days) as (address, pid), Load(pid) as load:
-            httpx.get(f"{address}/tables", trust_env=False)  # pyarrow is imported by the first one who asks
+            httpx.get(f"{address}/tables", trust_env=False)  # pyarrow is imported by the first request
             measured = read(address, form, query)
             load.read()
             line(form, rows // days * days, measured, load)

@@ -82,7 +82,7 @@ class RowList(Sequence[Any]):
 
     @abstractmethod
     def object(self, row: Any) -> Any:
-        """Return the object that stands on a row."""
+        """Return the object that reads a row."""
 
     @abstractmethod
     def expression(self, name: str) -> Expression | Nested | None:

@@ -36,7 +36,7 @@ CALLS = 500
 
 
 class FieldFailed:
-    """Stands instead of a value that failed. The nearest nullable field becomes null and reports the error."""
+    """Replace a value that failed. The nearest nullable field becomes null and reports the error."""
 
     __slots__ = ("error",)
 
@@ -323,7 +323,7 @@ def close_all(values: Iterable[Any]) -> None:
 
 
 async def settled(values: list[Any]) -> list[Any]:
-    """Await the awaitable values, all at once. A failure stands instead of its value."""
+    """Await the awaitable values, all at once. A failure replaces its value."""
     if len(values) <= TURN:
         waiting = [place for place, value in enumerate(values) if isawaitable(value)]
     else:

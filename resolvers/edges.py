@@ -75,7 +75,7 @@ USERS_OF_GROUP = ReportEdge(
     reports.USERS, "fkgroup", "group_id", rows=50, bulk=_whole(reports.USERS, "group_id", 1_000)
 )
 TRANSACTIONS_OF_USER = ReportEdge(reports.USER_TRANSACTIONS, "user_id", "user_id", rows=20)
-# What the users of a group did in that group: R7 of each, or R5 of the group once it is known to say the same.
+# The movements of a group's users in that group: R7 of each user, or R5 of the group once both are known to agree.
 TRANSACTIONS_IN_GROUP = ReportEdge(
     reports.USER_TRANSACTIONS,
     "user_id",

@@ -140,7 +140,7 @@ class Loader:
         return batch
 
     def known(self, lookup: Lookup, keys: Sequence[Any]) -> Known:
-        """Return what is known of a lookup and its keys, except what is cached."""
+        """Return the known facts about a lookup and its keys, except those of the cache."""
         edge, prices = lookup.edge, self.facts.prices
         per_key = bulk = agrees = before = None
         example = None if edge.by is None else lookup.per_key_call(keys[0])
@@ -224,7 +224,7 @@ class _SingleKeys:
 
 
 class _LoadRound:
-    """The keys that are read together, and what was found for each key, once that is known."""
+    """The keys that are read together, and the rows of each key, once they are read."""
 
     __slots__ = ("found", "keys", "task", "waiters")
 
@@ -235,7 +235,7 @@ class _LoadRound:
         self.waiters = Waiters()
 
     async def read(self) -> dict[Any, Found]:
-        """Return what was found. A waiter that is cancelled leaves the others untouched."""
+        """Return the rows. A waiter that is cancelled leaves the others untouched."""
         if self.task is not None:
             await self.waiters.wait()
         if self.found is None:

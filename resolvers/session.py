@@ -209,7 +209,7 @@ class Session:
         return loader
 
     async def _everyone(self, report: Report) -> Sequence[Any]:
-        """Return all rows of a report, whoever calls. They decide about other rows; a restricted caller sees none."""
+        """Return all rows of a report, for any caller. They decide about other rows; a restricted caller sees none."""
         return (await self.calls.fetch_unseen(Call.of(report))).rows
 
 

@@ -63,7 +63,7 @@ class GameLog(Node, Entity):
 
     @property
     def row(self) -> rows.GameLogRow:
-        """Return the row that the log stands on. Only one report has logs."""
+        """Return the row of the log. Only one report has logs."""
         row = self.rows[0]
         assert isinstance(row, rows.GameLogRow)
         return row

@@ -156,7 +156,7 @@ async def amounts(folder: Path, size: int) -> AsyncIterator[Passage]:
             return Reply(Batch((day - FIRST).days, size).movements_body())
         if query["report_type"] in GAMES:
             return Reply(Batch(int(query["id"]) - 1, size).game_body(*GAMES[query["report_type"]]))
-        # The reports that would tell the group's currency have no rows.
+        # The reports that have the group's currency have no rows.
         return Reply(b'{"error": true, "code": "10002", "message": "Empty data"}', 422)
 
     async with serving() as server:

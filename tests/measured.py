@@ -1,7 +1,7 @@
 """A server that measures itself: how long its event loop and its garbage collector keep everything else waiting.
 
-`python -m tests.measured` serves as `gamehub-graph serve --port 0` does. `GET /measured` tells what was found since it
-was asked last, and begins anew. `loop` is the longest time between two turns of the event loop. `work` is the processor
+`python -m tests.measured` serves as `gamehub-graph serve --port 0` does. `GET /measured` returns the measurements since
+its last call, and begins anew. `loop` is the longest time between two turns of the event loop. `work` is the processor
 time that the loop's thread took in one of these gaps, and `collection` that of one collection: a busy machine makes the
 first longer, and not these.
 """

@@ -42,7 +42,7 @@ def test_the_bill_of_materials_lists_every_package_of_the_lock_file(tmp_path: Pa
     }
     assert len(found) > 100
     assert found == {place: hashes for place, (_, hashes) in locked().items()}
-    # The same lock file gives the same bytes: nothing in it tells when or by whom it was written.
+    # The same lock file gives the same bytes: nothing in it shows when or by whom it was written.
     assert not {"serialNumber", "timestamp"} & {*bill_of_materials, *bill_of_materials["metadata"]}
 
 
@@ -60,7 +60,7 @@ def test_the_audit_reads_the_lock_file_without_installing_anything() -> None:
     ).stdout.strip()
     command = next(line for line in shown.splitlines() if "pip-audit" in line).split()
     assert {"--require-hashes", "--disable-pip", "requirements.lock"} <= set(command)
-    # A dry run collects the packages and asks nobody.
+    # A dry run collects the packages without a request.
     ran = subprocess.run([ROOT / command[0].lstrip("@"), *command[1:], "--dry-run"], cwd=ROOT, capture_output=True)
     output = ran.stderr.decode()
     assert ran.returncode == 0, output

@@ -78,7 +78,7 @@ class GameLogClient:
 
         Raise UpstreamError, and TimeoutError at the deadline.
 
-        A total that moves between pages, a short page or a row that stands on two of them means that the log changed
+        A total that moves between pages, a short page or a row on two of them means that the log changed
         while it was read: it is read once more from the start, and then it is Incomplete.
         """
         assert call.interval is not None

@@ -33,7 +33,7 @@ class Client(asyncio.Protocol):
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._held = 0
-        self._needed: int | None = None  # bytes from the start of the body, where its length is told
+        self._needed: int | None = None  # bytes from the start of the body, where its length is written
         self._body_at = 0
         self._done: asyncio.Future[None] | None = None
 
@@ -45,7 +45,7 @@ class Client(asyncio.Protocol):
             self._done.set_exception(WrongAnswer(f"the connection was closed: {error!r}"))
 
     async def ask(self, request: bytes) -> None:
-        """Send a request and wait for its whole answer, which `body` then tells."""
+        """Send a request and wait for its whole answer, which `body` then returns."""
         self._pieces, self._held, self._needed, self._body_at = [], 0, None, 0
         self._done = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -133,7 +133,7 @@ async def press(host: str, port: int, questions: Sequence[Question], seconds: fl
             await client.ask(question.request)
             took.append(clock() - sent)
             number += 1
-            # A chunked answer may be cut into other chunks each time; a told length does not vary.
+            # A chunked answer may be cut into other chunks each time; a written length does not vary.
             wrong = question.length is not None and client._needed is not None and client.length != question.length
             if wrong or not client.ok:
                 raise WrongAnswer(f"{client.length} bytes instead of {question.length}: {client.body[:300]!r}")

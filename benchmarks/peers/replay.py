@@ -2,7 +2,7 @@
 
     python -m peers.replay PORT < recorded.json
 
-A body is made when it is first asked for, and kept. `GET /calls` tells the calls since it was last asked.
+A body is made at its first request, and stored. `GET /calls` returns the calls since the last such request.
 """
 
 import asyncio

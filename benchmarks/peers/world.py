@@ -129,10 +129,10 @@ class Bodies:
 
     def _rows(self, world: World, kind: str, row: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
         """So many rows a user, spread over the day, oldest first."""
-        whose = [person for person in self._people(world) for _ in range(A_USER)]
-        random.Random(f"{kind} {world.size}").shuffle(whose)
+        people = [person for person in self._people(world) for _ in range(A_USER)]
+        random.Random(f"{kind} {world.size}").shuffle(people)
         midnight = datetime.datetime.combine(world.day, datetime.time(), datetime.UTC)
-        step = 86_400 / len(whose)
+        step = 86_400 / len(people)
         return [
             row(
                 self._template(kind, number),
@@ -141,7 +141,7 @@ class Bodies:
                 person,
                 midnight + datetime.timedelta(seconds=int(number * step)),
             )
-            for number, person in enumerate(whose)
+            for number, person in enumerate(people)
         ]
 
     @staticmethod

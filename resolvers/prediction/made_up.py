@@ -1,4 +1,4 @@
-"""Made-up rows stand for the rows of a call that is only predicted. Their ids join as real ids do."""
+"""Make up rows that represent the rows of a call that is only predicted. Their ids join as real ids do."""
 
 import copy
 import datetime

@@ -1,4 +1,4 @@
-"""Sample rows of calls. They stand for the rows that a call will return, as long as the call is only predicted."""
+"""Sample rows of calls. They represent the rows that a call will return, as long as the call is only predicted."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence

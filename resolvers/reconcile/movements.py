@@ -197,7 +197,7 @@ def _is_unknown(statement: Statement) -> bool:
     return statement.value not in {f"{kind}/{subtype}" for kind, subtype in FINANCIAL_PARTS}
 
 
-# What R11 books for games: refunds beside R4, commissions beside wagers
+# The entries of R11 for games: refunds beside R4, commissions beside wagers
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """The names and external ids of groups and users, in every report that has them.
 
-A name stands in thousands of rows. So one difference names the group or user, every spelling, and the first row with
+Thousands of rows contain one name. So one difference names the group or user, every spelling, and the first row with
 the rarest spelling, however many rows there are.
 """
 

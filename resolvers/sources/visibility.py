@@ -250,7 +250,7 @@ class PlainErrors(Layer):
 
 
 def unknown(call: Call) -> NotFound:
-    """Return the error for what is hidden, which is also the error for what does not exist."""
+    """Return the error for a hidden thing. It is also the error for a thing that does not exist."""
     return NotFound(f"{call.report.code}: {NotFound.plain}", report=call.report.code)
 
 

@@ -235,7 +235,7 @@ def link(target: str, known: Mapping[type[Row], Mapping[str, str | Read]], descr
     """
     readers = {kind: {name: _reader(at) for name, at in columns.items()} for kind, columns in known.items()}
     keys: dict[type[Row], Read] = {kind: columns.get("id", lambda row: None) for kind, columns in readers.items()}
-    # Only what stands in the row by name can be read without an object.
+    # Only named columns of the row can be read without an object.
     places = {
         kind: cast(Mapping[str, str], columns)
         for kind, columns in known.items()

@@ -11,7 +11,7 @@ from schema.mapping.values import report_row
 from upstream.errors import UpstreamError
 from upstream.reports.rows import Row
 
-# What entities lack: the kinds of their rows, the reports that were tried, and the gaps.
+# The gaps of entities: the kinds of their rows, the reports that were tried, and the gaps.
 _Lack = tuple[tuple[type[Row], ...], frozenset[type[Row]], frozenset[tuple[str, str]]]
 
 

@@ -86,7 +86,7 @@ async def apart(
 
 
 async def each(found: Sequence[Awaitable[Any]]) -> list[Any]:
-    """Return the values of awaitables; an exception stands instead of the value that raised it."""
+    """Return the values of awaitables; an exception replaces the value that raised it."""
     values = await asyncio.gather(*found, return_exceptions=True)
     for value in values:
         if isinstance(value, BaseException) and not isinstance(value, Exception):

@@ -9,7 +9,7 @@ from server.execution.operation import Operation
 def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
     """Note when the rows of an answer were read, and mark stale ones in `extensions.stale`.
 
-    Add `extensions.trace` and `extensions.freshness` if the request asks for the trace.
+    Add `extensions.trace` and `extensions.freshness` if the request wants the trace.
     """
     stale = [step for step in session.steps if step.stale]
     if stale:

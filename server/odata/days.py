@@ -176,7 +176,7 @@ def _whole(word: str, here: int, before: int, after: int) -> ODataDays:
 def _around(first: datetime.date, last: datetime.date) -> tuple[int, int, int]:
     """Return the days from the first to the last, all days before them, and all days after them."""
     here = between(first, last)
-    # A bit at the end stands for many days: some of them may be here, and some before or after.
+    # A bit at the end represents many days: some of them may be here, and some before or after.
     many = here & (EARLIER | LATER)
     return here, until(first) ^ between(first, first) | many, since(last) ^ between(last, last) | many
 

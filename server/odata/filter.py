@@ -183,7 +183,7 @@ class _FilterReader:
         return name == self.key or self.columns[name].name in ("timestamp", "date")
 
     def typed(self, rows: pa.Table) -> pa.Table:
-        """Return rows as a filter compares them: enums as text, and decimals, which are kept as text, as numbers."""
+        """Return rows as a filter compares them: enums as text, and decimals, which are stored as text, as numbers."""
         for name in self.used:
             kind = self.columns[name]
             if kind.name in ("enum", "decimal"):

@@ -1,6 +1,6 @@
 """The table of settings: one line per setting with its name, default, meaning and allowed values.
 
-The topics stand in modules of their own. docs/reference/settings.md, the error lines and the help of the command line
+Each topic has a module. docs/reference/settings.md, the error lines and the help of the command line
 are made from this table. `server.settings.reading` reads the values.
 """
 

@@ -117,7 +117,7 @@ def plausible(document: DocumentNode, seed: int) -> DocumentNode:
     return changed
 
 
-class Narrow(Session):
+class FirstWaySession(Session):
     """A session whose plans depend only on the request, not on other requests at the same moment.
 
     The reports of these worlds do not agree with each other, and the planner is not what is compared.
@@ -131,7 +131,7 @@ class Narrow(Session):
 
 def session(seed: int) -> Session:
     """Return a session over the world of a seed. One of three worlds has no faults in its calls."""
-    return Narrow(World(seed, (0, 4, 15)[seed % 3]), UTC, now=NOW)
+    return FirstWaySession(World(seed, (0, 4, 15)[seed % 3]), UTC, now=NOW)
 
 
 class World:

@@ -113,7 +113,7 @@ def test_any_query_of_the_library(runner: asyncio.Runner) -> None:
         _note(seen, compared)
 
     count = generated(library.schema, 0.7, check)
-    _assert_telling(engine, seen, count)
+    _assert_meaningful(engine, seen, count)
     assert seen["wiped"] > 0, seen
 
 
@@ -130,7 +130,7 @@ def test_any_query_of_the_graph(runner: asyncio.Runner) -> None:
         _note(seen, compared)
 
     count = generated(bingo.schema, 0.3, check, bingo.plausible, **bingo.SCALARS)
-    _assert_telling(engine, seen, count)
+    _assert_meaningful(engine, seen, count)
 
 
 def _note(seen: Counter[str], compared: Compared) -> None:
@@ -140,7 +140,7 @@ def _note(seen: Counter[str], compared: Compared) -> None:
     seen["refused"] += compared.refused
 
 
-def _assert_telling(engine: Engine, seen: Counter[str], count: int) -> None:
+def _assert_meaningful(engine: Engine, seen: Counter[str], count: int) -> None:
     """Assert that the generated operations are useful: all compiled, many failed and many did not."""
     assert engine.counts == {"compiled": count - seen["refused"]}
     assert seen["refused"] < count / 20, seen

@@ -80,7 +80,7 @@ def test_the_last_days_are_loaded_again_and_those_before_are_not(
     monkeypatch.setattr(source, "read", noted)
 
     def load(now: str, **options: int) -> set[str]:
-        """Load as of a moment; which days were asked for."""
+        """Load as of a moment, and return the requested days."""
         days.clear()
         moment = datetime.datetime.fromisoformat(now)
         pipeline.run(source.gamehub_graph(address, "382", "2026-03-12", now=moment, **options)).raise_on_failed_jobs()

@@ -86,7 +86,7 @@ def test_what_needs_the_disk_says_so_and_the_rest_works(running: FullDiskServer,
         assert client.get(ROWS.format("ndjson")).status_code == 200
         assert client.post("/graphql", json=GROUPS).json() == answers
         assert client.get("/healthz").status_code == 200
-        # The journal cannot be written, and the error is told all the same.
+        # The journal cannot be written, but the answer has the error.
         sandbox.fault("500")
         for _ in range(2):
             (error,) = client.post("/graphql", json=BROKEN).json()["errors"]

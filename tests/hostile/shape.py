@@ -91,7 +91,7 @@ class _Shape:
                 yield f"{path}: {value!r} is no {kind.name}"
         elif isinstance(kind, GraphQLObjectType):
             yield from self.object(kind, sets, value, path)
-        else:  # of which type it is, only `__typename` could tell
+        else:  # of which type it is, only `__typename` could show
             if not isinstance(value, dict):
                 yield f"{path}: no object"
 

@@ -286,7 +286,7 @@ def test_graphql_get(parameters: dict[str, str], method: str, given: dict[str, s
     parts=st.lists(anything, max_size=6),
 )
 def test_node_ids(kind: str, parts: list[Any], address: str) -> None:
-    """Ids that nobody gave out, in the form of those that were."""
+    """Ids that do not exist, in the form of existing ones."""
     import base64
 
     text = json.dumps([kind, *parts]).encode("utf-8", "surrogatepass")

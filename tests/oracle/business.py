@@ -442,7 +442,7 @@ def build(seed: str, zone: str, log_zone: str, business: str, *, roam: bool, loo
     for at in times:
         number += chance.randint(1, 3)
         made._book(number, at, chance.choice(moving), chance, roam)
-    # Two rows that nothing tells apart.
+    # Two rows that nothing distinguishes.
     made.financial.append(chance.choice(made.financial))
     _logs(made, chance, times, loose, code_from, agents, zones, avoid)
     made.jackpots = [

@@ -312,7 +312,7 @@ class Oracle:
         ordered = sorted(rows, key=key)
         keys: list[tuple[Any, ...]] = []
         seen: Counter[tuple[str, ...]] = Counter()
-        for row in ordered:  # rows of one key are told apart by a running number
+        for row in ordered:  # a running number distinguishes rows of one key
             place = (name, *map(str, key(row)))
             keys.append((*place, str(seen[place])))
             seen[place] += 1

@@ -1,4 +1,4 @@
-"""Queries that nobody thought of: random selections over the schema, with arguments that fit a sandbox's world."""
+"""Generated queries: random selections over the schema, with arguments that fit a sandbox's world."""
 
 import random
 from collections.abc import Mapping, Sequence

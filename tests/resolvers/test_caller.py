@@ -162,7 +162,7 @@ async def test_many_groups_are_read_in_one_call_for_all(audience: Audience, sand
     )
 
 
-# What names somebody: each with a hidden one and one whom really nobody knows.
+# The fields that name somebody: each with a hidden id, and an id that does not exist.
 HIDDEN = [
     ('{ group(id: "$") { id name users { totalCount } } }', "382", "399"),
     ('{ group(id: "$") { transactions { totalCount } dailyMovements { net } } }', "382", "399"),

@@ -131,7 +131,7 @@ class Simulated:
                     raise NotFound("no such user")
                 return [moved.of_user() for moved in self.moved if moved.user == params["user_id"]]
             case "R2":
-                # Every room has the games of its movements; where these are nameless, a row does not tell the room.
+                # Every room has the games of its movements; where these are nameless, a row does not name the room.
                 return [
                     rows.RoomGameRow(id=moved.id, room_id=None if moved.nameless else moved.user)
                     for moved in self.moved
@@ -231,7 +231,7 @@ async def test_any_plan_tells_what_narrow_calls_tell(
     if broken is not None:
         upstream.broken[which, None] = broken
     if not isinstance(broken, Unavailable):
-        # Where a whole system does not answer, one more question is enough to tell.
+        # Where a whole system does not answer, one more request is enough to see it.
         upstream.broken |= {("R7", key): UpstreamFailed("this one") for key in failing}
     lookups: tuple[Any, ...] = (
         (edges.USER_BY_ID, keys, None, {}),
@@ -241,10 +241,10 @@ async def test_any_plan_tells_what_narrow_calls_tell(
     )
     join = Join(mode)
     for edge, some, interval, fixed in lookups:
-        narrow = await read(session(upstream, first), edge, some, interval, **fixed)
+        per_key = await read(session(upstream, first), edge, some, interval, **fixed)
         found = await read(session(upstream, pick, join), edge, some, interval, **fixed)
         # A wide answer has the rows even of a key whose own call would fail.
-        pairs = zip(values_of(narrow), values_of(found), strict=True)
+        pairs = zip(values_of(per_key), values_of(found), strict=True)
         assert all(one == other or one is UpstreamFailed for one, other in pairs), edge.report
 
 
@@ -258,13 +258,13 @@ async def test_any_plan_gives_the_graph_the_same_answer(
     users: int, moved: list[Moved], broken: UpstreamError | None, pick: Chooser, mode: MovementJoin
 ) -> None:
     upstream = Simulated(users, moved)
-    narrow = await schema.execute(WALK, context_value=session(upstream, first, Join(MovementJoin.NEVER)))
+    per_key = await schema.execute(WALK, context_value=session(upstream, first, Join(MovementJoin.NEVER)))
     if broken is not None:
         upstream.broken["R5", None] = broken
     found = await schema.execute(WALK, context_value=session(upstream, pick, Join(mode)))
-    assert narrow.errors is None
+    assert per_key.errors is None
     assert found.errors is None
-    assert found.data == narrow.data
+    assert found.data == per_key.data
 
 
 @BOUNDED
@@ -386,7 +386,7 @@ async def asked_slowly() -> AsyncIterator[tuple[Server, Session]]:
 
 
 def user(made: Session, id: int) -> "asyncio.Task[Any]":
-    """The task of who asks for a user."""
+    """Return a task that requests a user."""
     return asyncio.create_task(made.rows(Lookup(edges.USER_BY_ID), id))
 
 

@@ -250,21 +250,21 @@ async def standing(cache: str, folder: Path, series: str = "") -> AsyncIterator[
                 DayCache(upstream, open_store(cache), UTC, origin=lambda: series, now=lambda: NOW) as cached,
             ):
                 stand = Stand(server, upstream, cached, {})
-                server.reply = lambda asked: answer(stand, asked)
+                server.reply = lambda request: answer(stand, request)
                 yield stand
 
 
-def answer(stand: Stand, asked: ReceivedRequest) -> Reply:
-    if asked.method == "POST":
+def answer(stand: Stand, request: ReceivedRequest) -> Reply:
+    if request.method == "POST":
         rows = stand.rows.get("G1", [])
         return Reply({"status": 1, "total_count": len(rows), "page": 0, "perPage": 10_000, "slot": rows})
-    report = next(code for code, name in TYPES.items() if name == asked.query["report_type"])
+    report = next(code for code, name in TYPES.items() if name == request.query["report_type"])
     rows = stand.rows.get(report)
     if rows is None:
         rows = {"R8": [{"id": 382, "name": "Here"}], "R9": [{"id": 9, "username": "ana"}]}.get(report, [])
     if report == "R1":
         # A day with a bad value is not stored, so that it is read separately the next time.
-        first, last = (asked.query[f"timestamp_range_{end}"] for end in ("from", "to"))
+        first, last = (request.query[f"timestamp_range_{end}"] for end in ("from", "to"))
         rows = [row for row in rows if not isinstance(row["timestamp"], str) or first <= row["timestamp"] <= last]
     return Reply({"error": False, "report": rows})
 

@@ -120,6 +120,6 @@ async def changing_proxy(sandbox: Sandbox) -> AsyncIterator[ChangingProxy]:
             found = await client.request(request.method, request.target, content=request.body, headers=headers)
             return Reply(found.content, found.status_code)
 
-        door = ChangingProxy(sandbox, server, ask)
-        server.reply = door.reply
-        yield door
+        proxy = ChangingProxy(sandbox, server, ask)
+        server.reply = proxy.reply
+        yield proxy

@@ -138,7 +138,7 @@ def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> Non
     assert "gamehub_graph" in installed
     assert not installed & {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling"}
     environment = stage.environment | {"HOST": "127.0.0.1", "PORT": "0"}
-    # Upstreams that nobody serves: the image needs none to live, and says that it is not ready.
+    # Upstreams that do not exist: the image needs none to live, and says that it is not ready.
     environment |= {"GAMEHUB_URL": "http://127.0.0.1:9", "GAMEHUB_TOKEN": "t"}
     process = subprocess.Popen(command, cwd=stage.folder, env=environment, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,4 +1,4 @@
-"""The gateway: which agent serves a group, what is asked to see whether all is well, and what a missing system says."""
+"""The gateway: the agent of a group, the probes of the upstreams, and the error of a missing system."""
 
 import json
 from pathlib import Path

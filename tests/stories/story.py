@@ -23,7 +23,7 @@ CODES = {report.report_type: report.code for report in REPORTS}
 TYPES = {report.code: report.report_type for report in REPORTS}
 ORDER = [report.code for report in REPORTS]
 # Parameters that every call of a kind sends are shown only where they differ.
-UNTOLD = {"per_page": "-1", "agent_code": "sandbox-agent", "page": 0, "perPage": 10_000}
+LEFT_OUT = {"per_page": "-1", "agent_code": "sandbox-agent", "page": 0, "perPage": 10_000}
 WIDTH = 100
 SHORT = 48
 
@@ -170,7 +170,7 @@ def called(calls: Iterable[dict[str, Any]]) -> list[str]:
     alike: dict[tuple[str, str, str, str, str], list[str]] = {}
     for call in calls:
         params, period = _period(call["params"])
-        shown = [(name, str(value)) for name, value in params.items() if UNTOLD.get(name) != value]
+        shown = [(name, str(value)) for name, value in params.items() if LEFT_OUT.get(name) != value]
         name, value = shown.pop(0) if shown else ("", "")
         rest = " ".join(f"{name}={value}" for name, value in shown)
         status = call["status"]

@@ -51,12 +51,12 @@ class Client:
         return result
 
     async def outcome(
-        self, query: str, *, compiled: bool, caller: Caller = EVERYONE, wide: bool | None = None
+        self, query: str, *, compiled: bool, caller: Caller = EVERYONE, bulk: bool | None = None
     ) -> Outcome:
-        """Return the answer of one of the two engines to a caller. `wide` says which of several ways is taken."""
+        """Return the answer of one of the two engines to a caller. `bulk` says which of several ways is taken."""
         session = self._session(caller=caller)
-        if wide is not None:
-            session.choose = lambda ways, before=None: ways[-1 if wide else 0]  # type: ignore[misc]
+        if bulk is not None:
+            session.choose = lambda ways, before=None: ways[-1 if bulk else 0]  # type: ignore[misc]
         return await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
 
     async def data(self, query: str, **variables: Any) -> Any:

@@ -12,10 +12,10 @@ BAD = "Ctrl\x07Name"
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("cached", [False, True])
-@pytest.mark.parametrize("wide", [False, True, None])
+@pytest.mark.parametrize("bulk", [False, True, None])
 @pytest.mark.parametrize("caller", [EVERYONE, Caller("partner", frozenset({382, 390}))], ids=["open", "restricted"])
 async def test_an_impossible_code_is_its_users_error(
-    stranger: Stranger, client: Client, compiled: bool, cached: bool, wide: bool | None, caller: Caller
+    stranger: Stranger, client: Client, compiled: bool, cached: bool, bulk: bool | None, caller: Caller
 ) -> None:
     next(user for user in stranger.world.users if user.id == 61).username = BAD
     query = '{ users(ids: ["61", "60", "62"]) { nodes { id gameLogs { totalCount } } } }'
@@ -23,7 +23,7 @@ async def test_an_impossible_code_is_its_users_error(
         upstream = client.upstream
         if cached:
             client.upstream = DayCache(upstream, open_store("memory://"), MADRID, day_zone=MADRID)  # type: ignore[assignment]
-        answer = await client.outcome(query, compiled=compiled, wide=wide, caller=caller)
+        answer = await client.outcome(query, compiled=compiled, bulk=bulk, caller=caller)
         client.upstream = upstream
     counts = {user["id"]: user["gameLogs"] and user["gameLogs"]["totalCount"] for user in answer.data["users"]["nodes"]}
     assert (counts["60"], counts["62"]) == (7, 0)

@@ -79,7 +79,7 @@ async def test_every_sum_of_a_group_names_its_currency(client: Client, compiled:
 async def test_a_caller_of_one_group_learns_it_from_rows_of_its_own(stranger: Stranger, client: Client) -> None:
     """The newest movement belongs to another group's user.
 
-    Group 391 is hidden from this caller, whoever asked before.
+    Group 391 is hidden from this caller, whichever caller came before.
     """
     client.options["currencies"] = Currencies()
     partner = Caller("partner", frozenset({390}))

@@ -59,13 +59,13 @@ async def of_every_way(client: Client, caller: Caller, users: dict[int, int], co
         assert alone.data is not None
         found[id] = outcome(alone, "user", "gameLogs") if alone.data["user"] else None
     ids = ", ".join(f'"{id}"' for id in users)
-    for wide in (False, True):
+    for bulk in (False, True):
         together = await client.outcome(
-            f"{{ users(ids: [{ids}]) {{ nodes {{ id {LOGS} }} }} }}", compiled=compiled, caller=caller, wide=wide
+            f"{{ users(ids: [{ids}]) {{ nodes {{ id {LOGS} }} }} }}", compiled=compiled, caller=caller, bulk=bulk
         )
         walk = await client.outcome(
             f"{{ groups {{ nodes {{ users {{ nodes {{ id {LOGS} }} }} }} }} }}",
-            compiled=compiled, caller=caller, wide=wide,
+            compiled=compiled, caller=caller, bulk=bulk,
         )  # fmt: skip
         assert together.data is not None
         assert walk.data is not None

@@ -218,7 +218,7 @@ FINANCIAL = [
     Financial(moment("2022-10-31 09:05:00"), 390, 100, 2, "11.39", 60, 1384861),
     Financial(moment("2022-10-31 09:00:30"), 382, 3, 1, "5.00", 61, 1384862),
     Financial(moment("2022-10-31 09:00:30"), 382, 3, 2, "5.00", 61, 1384862),
-    # Two that nothing tells apart.
+    # Two that nothing distinguishes.
     Financial(moment("2022-10-31 08:00:00"), 23, 1, 1, "1.00", 56, 787048),
     Financial(moment("2022-10-31 08:00:00"), 23, 1, 1, "1.00", 56, 787048),
     Financial(moment("2022-10-31 07:00:00"), 391, 100, 3, "0.50"),
@@ -383,7 +383,7 @@ def _logs() -> Iterator[Log]:
     yield Log(681, moment("2022-10-30 00:30:00"), 61, "1", "0", "9", "8")
     yield Log(682, moment("2022-10-30 01:30:00"), 61, "1", "0", "8", "7")
     yield Log(683, moment("2022-10-29 21:59:59.999"), 61, "1", "0", "11", "10")
-    # Two at one instant, of people with awkward names, and of nobody that GameHub knows.
+    # Two at one instant, of people with awkward names, and of users that GameHub does not know.
     yield Log(730, moment("2022-10-31 10:40:00"), 8241, "1.10", "0.00", "5", "3.90")
     yield Log(731, moment("2022-10-31 10:40:00"), 8242, "1.20", "0.00", "5", "3.80")
     yield Log(732, moment("2022-10-31 10:41:00"), 8243, "1.30", "0.00", "5", "3.70")

@@ -1,4 +1,4 @@
-"""A scripted server for each system, and the door to both, over each transport."""
+"""A scripted server for each system, and the client of both, over each transport."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ Make = Callable[..., Upstream]
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    """A server that answers as a test tells it to."""
+    """Yield a server whose answers a test scripts."""
     async with serving() as found:
         yield found
 
@@ -47,7 +47,7 @@ def transport(request: pytest.FixtureRequest) -> Callable[[], httpx.AsyncBaseTra
 
 @pytest.fixture
 async def make(server: Server, journal: Journal, transport: Any) -> AsyncIterator[Make]:
-    """Makes the door to both systems, which are both the scripted server; settings in a `gamehub` and `gamelog` map."""
+    """Return a function that makes a client. Both systems are the scripted server; `gamehub` and `gamelog` are settings."""
     made: list[Upstream] = []
 
     def upstream(*, gamehub: Any = (), gamelog: Any = (), **options: Any) -> Upstream:

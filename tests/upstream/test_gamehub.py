@@ -322,11 +322,11 @@ async def test_rows_outside_a_widened_period_are_left_out(server: Server, make: 
     server.script(Reply({"error": False, "report": rows}))
     start = datetime.datetime(2024, 5, 1, 10, tzinfo=datetime.UTC)
     half = datetime.timedelta(milliseconds=500)
-    narrow = Call.of(reports.GROUP_MOVEMENTS, Interval(start - half, start + 3 * half), group_id=382)
+    short = Call.of(reports.GROUP_MOVEMENTS, Interval(start - half, start + 3 * half), group_id=382)
     exact = Call.of(reports.GROUP_MOVEMENTS, Interval(start, start + 2 * half), group_id=382)
     upstream = make()
-    assert [row.movement_id for row in (await upstream.fetch(narrow)).rows] == [0, 1]
-    # The second around the period is asked for, too; what lies beyond it is of another.
+    assert [row.movement_id for row in (await upstream.fetch(short)).rows] == [0, 1]
+    # The second around the period is requested, too; rows beyond it are of another period.
     assert [row.movement_id for row in (await upstream.fetch(exact)).rows] == [0]
     rows[0]["timestamp"] = 1714557600 - 2
     with pytest.raises(errors.Malformed, match="R5: a row's timestamp lies outside the requested period"):
@@ -339,7 +339,7 @@ async def test_c37_an_id_is_one_row(selected: frozenset[str] | None, server: Ser
     call = dataclasses.replace(Call.of(reports.GROUP_MOVEMENTS, DAY, group_id=382), columns=selected)
     server.script(Reply({"error": False, "report": [row, row]}))
     assert len((await make().fetch(call)).rows) == 1
-    # Also where the rows differ in a column that nobody reads.
+    # Also if the rows differ in a column that is not read.
     server.script(Reply({"error": False, "report": [row, row | {"ticket_id": "7"}]}))
     with pytest.raises(errors.Malformed, match="R5: two different rows have the movement_id 1"):
         await make().fetch(call)

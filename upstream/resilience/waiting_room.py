@@ -22,7 +22,7 @@ class WaitingRoom:
         return self._waiting[name] >= self._share or self._count >= 2 * self._most
 
     def of(self, name: str) -> int:
-        """Return how many of this asker's wait."""
+        """Return how many requests of this caller wait."""
         return self._waiting[name]
 
     def enter(self, name: str) -> None:

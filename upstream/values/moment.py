@@ -19,7 +19,7 @@ _NONE = ("", "0", "0000-00-00 00:00:00")
 
 
 def is_none(value: int | str) -> bool:
-    """Return whether a value stands for "no time". PHP and MySQL write such values for a game that is not over."""
+    """Return whether a value means "no time". PHP and MySQL write such values for a game that is not over."""
     return value == 0 or value in _NONE
 
 

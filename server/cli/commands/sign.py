@@ -17,7 +17,7 @@ def sign(
     key: Annotated[str, typer.Option(metavar="NAME|ID", help="The key on whose behalf the link reads.")],
     expires: Annotated[str, typer.Option(help="How long the link lives: 30m, 1h, at most 7d.")] = "1h",
 ) -> None:
-    """Sign a link to one table: whoever has it reads that table, as the key would, until it expires.
+    """Sign a link to one table. A person with the link reads that table, as the key would, until it expires.
 
     Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 an option or a setting is wrong.
     """

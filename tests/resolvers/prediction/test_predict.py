@@ -98,7 +98,7 @@ async def test_of_hundreds_of_queries_nearly_all_are_predicted_to_the_call(
         made = await memory.calls(query)
         unasked += reports(plan) == made
         in_range += plan.fewest <= made.total() <= plan.most
-        # Asked again, it is known what its calls bring.
+        # The second time, the rows of its calls are known.
         plan = await memory.plan(query)
         made = await memory.calls(query)
         if reports(plan) != made:

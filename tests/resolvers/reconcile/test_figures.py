@@ -31,7 +31,7 @@ def test_tickets_without_a_number_are_counted_by_the_games() -> None:
     rows = [paid("a"), paid("a"), paid("b"), paid(None), paid(None), paid(None, user=2), paid(None, game=2)]
     found = totals_of_movements(rows, {})
     assert (found.fewest_tickets, found.most_tickets) == (5, 6)
-    # Both prizes are of one ticket; what game 2 tells is of another number of prizes, and no help.
+    # Both prizes are of one ticket; game 2 has another number of prizes, and is no help.
     found = totals_of_movements(rows, {(1, 1): ["t", "t"], (2, 1): ["u", "v"]})
     assert (found.fewest_tickets, found.most_tickets) == (5, 5)
     found = totals_of_movements(rows, {(1, 1): ["t", "s"], (1, 2): ["w"], (2, 1): ["u"]})

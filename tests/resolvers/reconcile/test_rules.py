@@ -234,7 +234,7 @@ def test_refunds_are_added_in_the_base_currency() -> None:
 
 
 def test_a_row_of_r11_with_a_type_that_only_r5_knows() -> None:
-    """Nobody knows what an undocumented type means: where all rows have it, it is no difference."""
+    """The meaning of an undocumented type is unknown: if all rows have it, it is no difference."""
     row = GroupMovementRow(
         movement_id=1, timestamp=0, type="Bingo - Wager", currency_amount="1.00", user_id=5, game_id=7
     )

@@ -109,7 +109,7 @@ async def belongings(audience: Audience, interval: Interval, games: set[str]) ->
     return found
 
 
-# Ids of movements, logs, tickets and prizes are counted alike, so that it takes the field to tell them apart; elsewhere
+# Ids of movements, logs, tickets and prizes are counted alike, so that only the field distinguishes them; elsewhere
 # a value may be of any kind.
 FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Transaction", "id"): ("movement",),
@@ -165,7 +165,7 @@ def _words(answer: Any, kind: str, name: str, shown: Words) -> None:
 
 
 def among(shown: Words, values: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Which of these values were told."""
+    """Return which of these values were shown."""
     return {(kind, value) for kinds, value in shown for kind in kinds if (kind, value) in values}
 
 
@@ -250,10 +250,10 @@ async def walk(sandbox: Sandbox) -> AsyncIterator[Walk]:
 async def test_no_value_of_another_group_comes_out(walk: Walk) -> None:
     assert all("data" in answer for answer in walk.answers)
     assert walk.everything.requested == walk.everything.fields(), "the walk asks for every field of the schema"
-    told_all: Words = set().union(*map(words, walk.answers))
+    all_shown: Words = set().union(*map(words, walk.answers))
     for group in (382, 383):
         others, own = walk.owned.of_others(group), walk.owned.of(group)
-        assert {kind for kind, _ in among(told_all, others)} == set(KINDS), "the walk finds what is to be hidden"
+        assert {kind for kind, _ in among(all_shown, others)} == set(KINDS), "the walk finds what is to be hidden"
         seen: set[tuple[str, str]] = set()
         # A plan of what this caller has not asked yet repeats whatever id it is asked for: plans come last.
         plans = [(query, variables, True) for query, variables in dict(walk.queries).items()]
@@ -264,15 +264,15 @@ async def test_no_value_of_another_group_comes_out(walk: Walk) -> None:
         assert {kind for kind, _ in seen} == set(KINDS), "a caller sees what is its own"
 
 
-# What the sandbox does not do: agents of groups, codes in other letters, rows that do not tell their group.
+# What the sandbox does not do: agents of groups, codes in other letters, rows that do not name their group.
 
 
 @dataclass
 class Simulated:
-    """Users 1 and 2 of group 10, user 3 of group 20, and what each agent has in its log; `tells` their group or not."""
+    """Users 1 and 2 of group 10, user 3 of group 20, and the log of each agent. `shows_group`: rows name the group."""
 
     logs: dict[str, list[str]]
-    tells: bool = True
+    shows_group: bool = True
     calls: list[Call] = field(default_factory=list)
 
     async def fetch(self, call: Call) -> Answer[Any]:
@@ -283,7 +283,9 @@ class Simulated:
             users = [(1, "ana", 10), (2, "bob", 10), (3, "cleo", 20)]
             return Answer(
                 [
-                    upstream_rows.UserRow(id=id, username=name, fkgroup="Same", group_id=group if self.tells else None)
+                    upstream_rows.UserRow(
+                        id=id, username=name, fkgroup="Same", group_id=group if self.shows_group else None
+                    )
                     for id, name, group in users
                     if params.get("fkgroup") in (None, group)
                 ]
@@ -352,7 +354,7 @@ async def test_an_agent_of_other_groups_is_not_there_and_its_codes_are_other_use
 
 @pytest.mark.parametrize("others", [(), range(100, 120)])
 async def test_users_who_do_not_tell_their_group_are_whose_group_was_asked_for(others: Any) -> None:
-    upstream = Simulated({"": ["ana", "cleo"]}, tells=False)
+    upstream = Simulated({"": ["ana", "cleo"]}, shows_group=False)
     asks = session(upstream, 10, *others)
     assert [row.id for row in await asks.all(reports.USERS)] == [1, 2]
     assert await codes(asks) == ["ana"]
@@ -386,7 +388,7 @@ def test_every_column_that_names_a_group_or_a_user_has_an_owner() -> None:
         assert named <= owned, f"{report.code}: {sorted(named - owned)}"
 
 
-# What names nobody, or goes with the winner that it stands beside.
+# Rows that name nobody, or belong to the winner beside them.
 SAFE = ("user_name", "card_holder_name", "username", "bs_user_bought_strip_id")
 
 

@@ -1,4 +1,4 @@
-"""A house behind the door in which every path says who called it, and an issuer of tokens, both served for real."""
+"""An application behind authentication that answers with its caller, and an issuer of tokens. Both are served."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ METHODS = ["GET", "POST", "HEAD"]
 
 
 def echo(callers: Authenticator) -> Starlette:
-    """The house. `?calls=3` makes so many upstream calls, as far as the counting of callers goes."""
+    """The application. `?calls=3` counts as so many upstream calls of the caller."""
 
     async def tell(request: Request) -> Response:
         caller = request.scope["caller"]

@@ -63,7 +63,7 @@ async def test_rotation(issuer: Issuer, clock: Clock) -> None:
     keys = KeySet(issuer.url, again=10)
     assert await keys.key("first")
     issuer.add("second")
-    assert await keys.key("second") is None  # asked a moment ago
+    assert await keys.key("second") is None  # read a moment ago
     assert issuer.requests == 1
     clock.ahead += 11
     assert (await keys.key("second") or {})["kid"] == "second"

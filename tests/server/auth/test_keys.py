@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_read_counts_a_little_longer(file: KeyFile) -> Non
         if known:
             assert keys.key(text) is not None
         else:
-            # Nobody knows which keys live: no answer says that a right one is wrong.
+            # It is unknown which keys live: no answer says that a right one is wrong.
             with pytest.raises(KeysUnreadable):
                 keys.key(text)
         rubbish.write_bytes(good)

@@ -186,7 +186,7 @@ def test_only_wrong_credentials_are_counted(file: KeyFile, issuer: Issuer) -> No
         def bearer(text: str) -> int:
             return client.get("/tables/A.csv", headers={"Authorization": f"Bearer {text}"}).status_code
 
-        for _ in range(3):  # nobody guesses these
+        for _ in range(3):  # these cannot be guessed
             assert client.get("/graphql").status_code == 401
             assert client.get("/graphql", headers={"Authorization": "nonsense"}).status_code == 401
             assert client.get(old).status_code == 401
@@ -209,11 +209,11 @@ def test_the_open_house(file: KeyFile) -> None:
         everybody = client.get("/metrics").json()
         assert (everybody["name"], everybody["groups"]) == (EVERYONE.name, None)
         assert everybody["asker"] == "open 127.0.0.1"
-        # Who says who he is is taken at his word, and told when it is wrong.
+        # A caller with a credential is checked, and gets an error if the credential is wrong.
         assert client.get("/graphql", headers={"X-Api-Key": key}).json()["groups"] == [382]
         wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
         assert code(client.get("/graphql", headers={"X-Api-Key": wrong})) == (401, "UNAUTHENTICATED")
-        # What is no credential of this house counts for nothing: a gateway may pass on its own.
+        # A header that is no credential of this server counts for nothing: a gateway may pass on its own.
         for headers in ({"X-Api-Key": "other"}, {"Authorization": "Bearer a.b.c"}, {"Authorization": "Digest x"}):
             assert client.get("/graphql", headers=headers).json()["name"] == EVERYONE.name
 
@@ -239,7 +239,7 @@ async def test_a_websocket(file: KeyFile, extension: bool) -> None:
     async def receive() -> Message:
         raise AssertionError
 
-    door = AuthMiddleware(app, Authenticator(required=True, keys=Keys(file.path)))
+    middleware = AuthMiddleware(app, Authenticator(required=True, keys=Keys(file.path)))
     scope: dict[str, Any] = {
         "type": "websocket",
         "path": "/graphql",
@@ -248,7 +248,7 @@ async def test_a_websocket(file: KeyFile, extension: bool) -> None:
         "client": ("192.0.2.1", 1),
     }
     scope["extensions"] = {"websocket.http.response": {}} if extension else {}
-    await door(scope, receive, send)
+    await middleware(scope, receive, send)
     assert entered == []
     if extension:
         assert (sent[0]["type"], sent[0]["status"]) == ("websocket.http.response.start", 401)
@@ -257,5 +257,5 @@ async def test_a_websocket(file: KeyFile, extension: bool) -> None:
         (close,) = sent
         assert (close["type"], close["code"]) == ("websocket.close", 4401)
     _, key = file.create(ANNA)
-    await door(scope | {"headers": [(b"x-api-key", key.encode())]}, receive, send)
+    await middleware(scope | {"headers": [(b"x-api-key", key.encode())]}, receive, send)
     assert entered[0]["caller"] == ANNA

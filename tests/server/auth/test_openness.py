@@ -12,7 +12,7 @@ from server.auth.openness import TooOpen, required
         (None, False, "127.8.8.8", False),
         (None, False, "::1", False),
         (None, False, "0.0.0.0", True),
-        (None, True, "0.0.0.0", True),  # allowed is not asked for
+        (None, True, "0.0.0.0", True),  # allowed is not required
         (None, False, "::", True),
         (None, False, "192.0.2.1", True),
         (None, False, "fe80::1%eth0", True),

@@ -26,7 +26,7 @@ UTC = ZoneInfo("UTC")
 
 @pytest.fixture(scope="module")
 def vendor() -> Iterator[Sandbox]:
-    """A world that nobody else asks, so that its calls are this server's."""
+    """A world without other clients, so that its calls are this server's."""
     with Sandbox() as sandbox:
         yield sandbox
 

@@ -241,7 +241,7 @@ def test_a_new_token_needs_no_restart(workspace: Workspace, sandbox: Sandbox) ->
     token = workspace.folder / "token"
     token.write_text(sandbox.gamehub_token)
     settings = both(sandbox) | {"GAMEHUB_TOKEN": "", "GAMEHUB_TOKEN_FILE": str(token)}
-    settings["CACHE_URL"] = "off"  # what was told before is not to stand in for what is refused now
+    settings["CACHE_URL"] = "off"  # an earlier answer must not replace the refusal
     try:
         with serving(workspace, **settings) as served:
             assert "errors" not in served.ask("{ groups { totalCount } }")

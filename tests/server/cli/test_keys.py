@@ -1,4 +1,4 @@
-"""Keys, links and the closed door as an operator and a visitor meet them: real commands, a real server and browser."""
+"""Keys, links and refusals as an operator and a visitor meet them: real commands, a real server and browser."""
 
 import json
 import os
@@ -191,7 +191,7 @@ def test_a_server_on_a_network_asks_who_is_there(workspace: Workspace, sandbox: 
         key = workspace.run("keys", "create", "bi", "--groups", "all", "--permissions", "explore,tables")
         admin = workspace.run("keys", "create", "root", "--groups", "all", "--permissions", "admin")
 
-        # Upstreams that fail are told to the administrator, and to nobody else.
+        # The administrator sees the upstreams that fail, and no other caller does.
         sandbox.fault("reset")
         try:
             state = client.get("/readyz", headers={"X-Api-Key": admin}).json()
@@ -302,7 +302,7 @@ async def test_the_page_in_a_browser(workspace: Workspace) -> None:
                 executable_path=require("chromium"), args=["--headless", "--no-sandbox", "--disable-gpu"]
             )
             outside = await (await browser.new_context()).new_page()
-            with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked, and nobody answered
+            with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked for a password, and got none
                 await outside.goto(origin)
             context = await browser.new_context(
                 http_credentials={"username": "anna", "password": key}, viewport={"width": 1440, "height": 900}

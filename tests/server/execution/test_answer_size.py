@@ -64,7 +64,7 @@ async def test_the_square_of_all_users_is_refused(crowd: Sandbox, compiled: bool
 async def test_it_is_refused_as_soon_as_the_rows_are_known(
     crowd: Sandbox, compiled: bool, deeper: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is asked below: no more calls than for the first two levels, and no node of the second one."""
+    """Whatever is selected below: no more calls than for the first two levels, and no node of the second one."""
 
     query = f"{{users(first:1000){{nodes{{group{{users(first:1000){{nodes{{ {deeper} }}}}}}}}}}}}"
     built = 0

@@ -181,7 +181,7 @@ def test_it_counts_what_writing_out_would_find(document: str) -> None:
 
 
 def test_fragments_without_use_are_refused_before_validation() -> None:
-    """More of them than validation would tell of; fewer are left to it."""
+    """More of them than validation would report; fewer are left to it."""
 
     def unused(count: int) -> str:
         return "{ a { ...F } } fragment F on T { b }" + "".join(f"fragment F{n} on T {{ c }}" for n in range(count))

@@ -27,7 +27,7 @@ RESPONSE_JSON = "application/graphql-response+json"
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[Sandbox]:
-    """A world that nobody else asks, so that its calls are this server's."""
+    """A world without other clients, so that its calls are this server's."""
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -66,9 +66,9 @@ def test_the_trace_tells_every_upstream_call(address: str, alone: Sandbox) -> No
     assert (movements["way"], movements["keys"], movements["fields"]) == ("bulk", 50, ["User.transactions"])
     assert movements["from"] == "2026-03-15T11:00:00+00:00"
     assert movements["bytes"] > 0 < movements["seconds"]
-    (narrow,) = movements["rejected"]
-    assert (narrow["way"], narrow["report"], narrow["calls"]) == ("per_key", "R7", 50)
-    assert narrow["price"] > movements["price"]
+    (rejected,) = movements["rejected"]
+    assert (rejected["way"], rejected["report"], rejected["calls"]) == ("per_key", "R7", 50)
+    assert rejected["price"] > movements["price"]
 
 
 def test_the_extensions_of_a_request_ask_for_it_too(address: str) -> None:

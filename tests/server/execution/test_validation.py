@@ -1,4 +1,4 @@
-"""A graph that is closed tells nobody its schema; errors are few, short, and cheap to find."""
+"""A graph that is closed does not show its schema; errors are few, short, and cheap to find."""
 
 from dataclasses import replace
 from typing import Any

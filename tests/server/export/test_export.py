@@ -40,7 +40,7 @@ LOANS = TABLES["Loans"]
 
 
 class Lending:
-    """Runs a table's document for days that nobody has broken, and keeps which they were."""
+    """Run a table's document for days that are not broken, and record these days."""
 
     def __init__(self, broken: str = "") -> None:
         self.broken = broken
@@ -226,7 +226,7 @@ def test_on_a_cluster_the_same_files_come_out(
 
 
 def written(out: Path) -> dict[str, tuple[int, Any]]:
-    """The rows of each partition that a manifest has, and their number. Their bytes also tell when they were read."""
+    """The rows of each partition that a manifest has, and their number. Their bytes also contain the reading times."""
     parts = orjson.loads((out / "GroupTransactions" / "_manifest.json").read_bytes())["partitions"]
     files = {str(path.relative_to(out / "GroupTransactions")) for path in out.rglob("*.parquet")}
     assert {part["path"] for part in parts.values()} == files

@@ -24,7 +24,7 @@ KEPT = {"CACHE_OPEN_SECONDS": "3000"}
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[Sandbox]:
-    """A world that nobody else reads, so that its calls are this server's."""
+    """A world without other clients, so that its calls are this server's."""
     with Sandbox() as sandbox:
         yield sandbox
 

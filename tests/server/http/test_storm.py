@@ -1,4 +1,4 @@
-"""A storm of clients that go away: no slot is lost by it, and nobody else's query is cancelled."""
+"""A storm of clients that go away: no slot is lost, and no other client's query is cancelled."""
 
 import asyncio
 import random

@@ -65,7 +65,7 @@ def test_pages_sum_up_to_what_the_graph_says(address: str, truth: dict[str, Deci
 
 
 def test_the_filter_is_the_window(address: str, sandbox: Sandbox, truth: dict[str, Decimal]) -> None:
-    """Only the days that it leaves are asked for, and what comes is cut to the moment."""
+    """Only the days that it leaves are requested, and the rows are cut to the moment."""
     path = f"{address}/odata/GroupTransactions"
     sandbox.reset()
     part = "timestamp ge 2026-03-01T06:00:00Z and timestamp lt 2026-03-02T18:00:00Z"

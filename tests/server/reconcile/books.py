@@ -26,7 +26,7 @@ class Books:
     def __init__(
         self, upstream: Upstream, proxy: ChangingProxy, day: datetime.date, now: datetime.datetime, zone: ZoneInfo
     ) -> None:
-        self.door = proxy
+        self.proxy = proxy
         self.zone = zone
         self.frame = dates(day, day, zone)
         self._upstream = upstream
@@ -36,11 +36,11 @@ class Books:
 
     async def anew(self, call: Call) -> Answer[Any]:
         if self._mutation is not None and call == self._mutation.call:
-            self.door.changes = (self._mutation,)
+            self.proxy.changes = (self._mutation,)
             try:
                 return await self._upstream.fetch(call)
             finally:
-                self.door.changes = ()
+                self.proxy.changes = ()
         if call not in self._known:
             self._known[call] = await self._upstream.fetch(call)
         return self._known[call]
@@ -54,11 +54,11 @@ class Books:
     async def raw(self, call: Call) -> list[Any]:
         """Return the rows of a call as they stand on the wire."""
         found: list[Any] = []
-        self.door.changes = (_Look(call.report.report_type, found),)
+        self.proxy.changes = (_Look(call.report.report_type, found),)
         try:
             await self._upstream.fetch(call)
         finally:
-            self.door.changes = ()
+            self.proxy.changes = ()
         return found
 
     async def compare(self, mutation: Mutation | None = None) -> tuple[ReconciliationResult, list[Difference]]:
@@ -79,7 +79,7 @@ class Books:
 
 
 class _Look:
-    """A look at the rows that pass the door, which changes nothing."""
+    """Read the rows that pass the proxy, and change nothing."""
 
     def __init__(self, report_type: str, found: list[Any]) -> None:
         self.report_type = report_type

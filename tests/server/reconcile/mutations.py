@@ -27,7 +27,7 @@ class Mutation:
 
     @property
     def report_type(self) -> str:
-        """Return the name of the report in an address, by which the door finds its answers."""
+        """Return the name of the report in an address, by which the proxy finds its answers."""
         return self.report.report_type
 
     def strike(self, request: dict[str, Any], rows: list[Any]) -> None:

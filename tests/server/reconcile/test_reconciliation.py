@@ -50,7 +50,7 @@ class Books:
 
     def __init__(self, upstream: Upstream, proxy: ChangingProxy) -> None:
         self.upstream = upstream
-        self.door = proxy
+        self.proxy = proxy
 
     async def anew(self, call: Call) -> Answer[Any]:
         return await self.upstream.fetch(call)
@@ -64,7 +64,7 @@ class Books:
     ) -> tuple[ReconciliationResult, list[Difference]]:
         """Return the differences that are found with these digits changed."""
         found: list[Difference] = []
-        self.door.changes = slips
+        self.proxy.changes = slips
         try:
             work = Reconciliation(
                 self,
@@ -76,7 +76,7 @@ class Books:
             )
             return await work.run(pieces(FRAME, ZONE)), found
         finally:
-            self.door.changes = ()
+            self.proxy.changes = ()
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ async def test_a_day_s_totals(books: Books) -> None:
 
 
 async def test_movements_that_one_side_lacks(books: Books) -> None:
-    """Another movement id: R5 tells one that R7 does not, and the other way round."""
+    """Another movement id: R5 has one that R7 does not have, and the other way round."""
     row = (await books.rows(reports.GROUP_MOVEMENTS, group_id=383))[3]
     _, found = await books.compare(ChangedDigit(MOVEMENTS, ("movement_id", row.movement_id), ("movement_id",)))
     keys = {(one.key, one.column, one.statements[0].report, one.statements[1].value) for one in found}
@@ -374,7 +374,7 @@ async def command(sandbox: Sandbox, folder: Path, *words: str, **more: str) -> t
 
 
 async def test_the_command(books: Books, small: Sandbox, tmp_path: Path) -> None:
-    through = {"GAMEHUB_URL": books.door.gamehub_url, "GAMELOG_URL": books.door.gamelog_url}
+    through = {"GAMEHUB_URL": books.proxy.gamehub_url, "GAMELOG_URL": books.proxy.gamelog_url}
     words = ("--during", "2026-03-13..2026-03-13")
     alike = await command(small, tmp_path, *words, **through)
     assert alike[:2] == (
@@ -385,14 +385,14 @@ async def test_the_command(books: Books, small: Sandbox, tmp_path: Path) -> None
     )
     assert "reconcile 2026-03-13" in alike[2]
     (daily,) = await books.rows(reports.DAILY_MOVEMENTS, groupid=384)
-    books.door.changes = [ChangedDigit(DAILY, ("group_id", 384), ("net",))]
+    books.proxy.changes = [ChangedDigit(DAILY, ("group_id", 384), ("net",))]
     try:
         table, found = await asyncio.gather(
             command(small, tmp_path, *words, **through),
             command(small, tmp_path, "--since", "2026-03-13", "--until", "2026-03-14", "--format", "json", **through),
         )
     finally:
-        books.door.changes = ()
+        books.proxy.changes = ()
     assert table[0] == found[0] == 1
     line = table[1].splitlines()[1].split()
     assert line[:5] == ["2026-03-13", "daily", "group", "384", "net"]

@@ -60,7 +60,7 @@ class Business:
         asyncio.run_coroutine_threadsafe(forgotten, self._loop).result(30)
 
     def calls(self) -> list[str]:
-        """Return the reports asked since the last look, each with its days."""
+        """Return the requested reports since the last call of this method, each with its days."""
         return self.world.calls()
 
 

@@ -28,7 +28,7 @@ def saved(text: str) -> SavedQuery:
 
 
 class Library:
-    """The library, served: its address, a client, what was asked of its loans, and the folder of its files."""
+    """The library, served: its address, a client, the requested periods of its loans, and the folder of its files."""
 
     def __init__(self, address: str, client: httpx.Client, periods: list[Any], folder: Path) -> None:
         self.address = address

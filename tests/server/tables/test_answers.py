@@ -73,7 +73,7 @@ def test_a_file_is_written_once_for_all_who_wait(shelved: Library) -> None:
     with ThreadPoolExecutor(8) as pool:
         bodies = list(pool.map(lambda _: shelved.get(LOANS.format("parquet")).content, range(8)))
     assert len(set(bodies)) == 1
-    # One execution a day: three days were asked for.
+    # One execution a day: three days were requested.
     assert [period.dates.from_.day for period in shelved.periods] == [4, 5, 6]
     shelved.get(LOANS.format("parquet"))
     assert len(shelved.periods) == 3
@@ -136,7 +136,7 @@ def test_a_failure_before_the_first_row_is_an_error_of_its_own(shelved: Library)
 def test_the_limit_is_the_callers(shelved: Library) -> None:
     lines = shelved.get(LOANS.format("ndjson") + "&count=3&limit=4").content.splitlines()
     assert [orjson.loads(line)["id"] for line in lines] == ["0", "1", "2", "0"]
-    # A third day is not asked for: not for these rows.
+    # A third day is not requested for these rows.
     assert [period.dates.from_.day for period in shelved.periods] == [4, 5]
     assert shelved.get(LOANS.format("csv") + "&limit=0").text == "id,price\r\n"
 

@@ -110,7 +110,7 @@ def test_snippets_run_as_they_stand(address: str, csv: list[str], snippets: dict
 
 
 def test_power_query_snippets_ask_for_the_same(address: str, csv: list[str], snippets: dict[str, str]) -> None:
-    """M itself does not run here: what it asks for is put together from it as Power Query does."""
+    """M itself does not run here: its request is built from it as Power Query does."""
     fields = 'Query = [group = "382", since = "2026-03-12", until = "2026-03-14"]'
     assert f'OData.Feed(\n        "{address}/odata", null,' in snippets["Power BI / Excel"]
     assert fields in snippets["Power BI / Excel"]

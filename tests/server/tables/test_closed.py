@@ -1,4 +1,4 @@
-"""A server that tells nobody its schema: tables and OData name no column and no parameter that was not named."""
+"""A server that does not show its schema: tables and OData name no column and no parameter that was not named."""
 
 from collections.abc import Iterator
 from dataclasses import replace

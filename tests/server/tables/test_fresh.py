@@ -150,7 +150,7 @@ def test_who_reads_in_parts_goes_on_with_the_file_that_was_begun(served: Busines
     tag = whole.headers["etag"]
     served.world.book(DAYS[2])
     clock.move(seconds=100)
-    assert served.get(path, 206, range="bytes=4-").content == whole.content[4:]  # while nobody reads it anew
+    assert served.get(path, 206, range="bytes=4-").content == whole.content[4:]  # while it is not read again
     newer = served.get(path, **FRESH)
     assert newer.headers["etag"] != tag
     for condition in ({"if_range": tag}, {"if_match": tag}, {"if_range": tag, **FRESH}):

@@ -159,7 +159,7 @@ async def test_who_reads_in_parts_goes_on_with_the_file_that_another_one_follows
     assert await spool.get(A, "csv", at(80, reading=True, tag=first.etag), never) is first
     assert await spool.get(A, "csv", at(80, reading=True, tag=newer.etag), never) is newer
     assert await spool.get(A, "csv", at(80, reading=True, tag="other"), never) is newer
-    # When nobody can be reading it any more, it goes.
+    # It is removed when no reader can use it any more.
     gone = READING.total_seconds() + 1
     assert await spool.get(A, "csv", at(gone, reading=True, tag=first.etag), never) is newer
     await spool.get(B, "csv", at(gone), writing(b"3", gone, until=gone))
@@ -206,7 +206,7 @@ async def test_on_a_full_disk_files_that_nobody_reads_make_room_once(tmp_path: P
     assert (await spool.get(C, "csv", at(71), full(1))).path.read_bytes() == b"new"
     assert (tries, unread.path.exists(), read.path.exists()) == ([3, 1], False, True)
     tries.clear()
-    # Where nothing is left to remove, the error is told.
+    # If nothing is left to remove, the answer has the error.
     with pytest.raises(OSError, match="No space left"):
         await spool.get("d" * 32, "csv", at(72), full(9))
     assert tries == [2, 1]

@@ -264,7 +264,7 @@ async def test_an_upstream_that_lists_by_user_is_answered_in_its_order(
     for call in (march(1, 10), march(2, 9), hours(30, 90), march(1, 10)):
         assert (await cached.fetch(call)).rows == ledger.listed(call)
     assert ledger.spans == ["03-01T00 03-11T00"]
-    # Days of two fetches cannot be put together: the period is asked for as a whole, once.
+    # Days of two fetches cannot be put together: the period is requested as a whole, once.
     for call in (march(9, 12), march(9, 12), march(10, 11)):
         assert (await cached.fetch(call)).rows == ledger.listed(call)
     assert ledger.spans == ["03-09T00 03-13T00"]
@@ -627,7 +627,7 @@ async def test_what_is_under_way_when_all_is_forgotten_is_answered_and_not_kept(
     await cached.forget()
     after = asyncio.create_task(cached.fetch(march(1, 2)))
     await settle()
-    # Who asks after the correction does not wait for what was asked before it.
+    # A request after the correction does not wait for a call that began before it.
     assert len(ledger.calls) == 2
     ledger.gate.set()
     await asyncio.gather(before, after)
@@ -643,7 +643,7 @@ async def test_what_is_on_its_way_into_the_store_when_all_is_forgotten_does_not_
         async def set_many(self, entries: Any, seconds: float) -> None:
             await super().set_many(entries, seconds)
             await cached.forget()
-            # As in a Redis that is asked to forget by one connection and to keep by another.
+            # As in a Redis that one connection orders to forget, and another to store.
             await super().set_many(entries, seconds)
             written.append(seconds)
 

@@ -1,4 +1,4 @@
-"""Whatever is asked, in whatever order, while rows arrive and calls fail: the cache answers what the upstream would."""
+"""For all calls in any order, while rows arrive and calls fail, the cache gives the answers of the upstream."""
 
 import asyncio
 import datetime
@@ -86,24 +86,24 @@ async def play(begin: datetime.datetime, order: str, limit: int, seeds: list[int
     number = len(seeds)
     cached = DayCache(ledger, MemoryStore(limit, clock.seconds), MADRID, now=clock, trust=LONG)
     spans: list[list[tuple[Interval, str]]] = []
-    for kind, told in script:
+    for kind, value in script:
         if kind == "move":
-            clock.move(seconds=told)
+            clock.move(seconds=value)
         elif kind == "forget":
             await cached.forget()
         elif kind == "fail":
-            ledger.errors.append(ERRORS[told]())
+            ledger.errors.append(ERRORS[value]())
         elif kind == "arrive":
             # No two states of the upstream at one instant: a time says which rows there were.
             clock.move(milliseconds=1)
             number += 1
             # Up to an hour short of the grace: yesterday's too, while yesterday is open.
-            ledger.add(movement(number, clock.now - datetime.timedelta(hours=told)), clock.now)
+            ledger.add(movement(number, clock.now - datetime.timedelta(hours=value)), clock.now)
         elif kind == "ask":
-            spans.append([(interval_of(begin, *each[:2]), each[2]) for each in told])
+            spans.append([(interval_of(begin, *each[:2]), each[2]) for each in value])
             await check(cached, ledger, clock, spans[-1])
         elif spans:
-            await check(cached, ledger, clock, spans[-1 - told % len(spans)])
+            await check(cached, ledger, clock, spans[-1 - value % len(spans)])
     await cached.aclose()
 
 

@@ -73,7 +73,7 @@ def days(report: Report, first: int, last: int, zone: ZoneInfo = UTC) -> Call:
 
 
 def requests_of(sandbox: Sandbox) -> list[tuple[str, str]]:
-    """From when to when the sandbox was asked since it was last looked."""
+    """Return the requested periods since the last call of this function."""
     events = []
     for call in sandbox.calls():
         params = call["params"]
@@ -104,7 +104,7 @@ async def test_a_month_asked_for_again_a_minute_later_fetches_today_alone(
     assert answer.rows == uncached
     assert answer.provenance.missing == ("2026-03-15",)
     ((first, last),) = requests_of(sandbox)
-    # The log is asked for with bounds that are a second wider (C26).
+    # The log is requested with bounds that are a second wider (C26).
     day = ("2026-03-14", "2026-03-16") if report is GAME_LOGS else ("2026-03-15", "2026-03-15")
     assert (first[:10], last[:10]) == day
 

@@ -97,7 +97,7 @@ class World:
         self.add_up()
 
     def calls(self) -> list[str]:
-        """Return the reports asked since the last look, each with its days."""
+        """Return the requested reports since the last call of this method, each with its days."""
         found = []
         for request in self.stranger.requests:
             if request.frame is None:
@@ -198,16 +198,16 @@ async def test_a_change_drops_the_day_for_every_report(cached: DayCache, world: 
     world.book(YESTERDAY)
     world.clock.move(seconds=1)
     world.calls()
-    # R1 is asked for anew, and shows that the day changed.
+    # R1 is read again, and shows that the day changed.
     await cached.fetch(call(DAILY_MOVEMENTS, DAYS[0]), not_before=world.clock.now)
     world.calls()
-    for report, asked in (
+    for report, calls in (
         (GROUP_MOVEMENTS, f"{R5} 10-30/10-30"),
         (USER_TRANSACTIONS, f"{R7} 10-30/10-30"),
         (GAME_LOGS, "get_game_log 10-29/10-31"),  # with bounds that are a second wider (C26)
     ):
         await cached.fetch(call(report, DAYS[0]))
-        assert world.calls() == [asked]
+        assert world.calls() == [calls]
     stats = await cached.stats()
     assert stats.changed == 1
 

@@ -64,7 +64,7 @@ async def test_a_redis_that_hangs_is_left_alone_for_a_while(redis: RedisServer) 
     redis.hang(True)
     assert await store.get_many([KEY]) == [None]
     redis.hang(False)
-    # It would answer, and is not asked.
+    # It would answer, but gets no request.
     assert await store.get_many([KEY]) == [None]
     await store.aclose()
 

@@ -1,4 +1,4 @@
-"""Rows of somebody else, or of another time, as far as rows tell."""
+"""Rows of somebody else, or of another time, as far as rows show it."""
 
 import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Deadlines that pass down, and work that ends when nobody waits for it."""
+"""Deadlines that pass down, and work that ends when no waiter is left."""
 
 import asyncio
 import math

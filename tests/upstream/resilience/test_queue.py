@@ -1,4 +1,4 @@
-"""Slots in turns: nobody starves, no slot is lost, and the order is exact."""
+"""Slots in turns: no caller starves, no slot is lost, and the order is exact."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ async def settle() -> None:
 
 
 def asks(queue: Queue, name: str, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
-    """A task of an asker that does some work in a slot."""
+    """A task of a caller that does some work in a slot."""
 
     async def run() -> None:
         QUEUE_CALLER.set(QueueCaller(name))

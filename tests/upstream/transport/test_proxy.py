@@ -34,7 +34,7 @@ Connect = Callable[[str, Proxy | None], Upstream]
 
 @pytest.fixture(params=["rust", "httpx"])
 async def connect(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Connect]:
-    """Opens the door to an address, over each client."""
+    """Return a function that opens a client of an address, over each transport."""
     made: list[Upstream] = []
     issuer = write_issuer(tmp_path / "ca.pem", AUTHORITY)
 

@@ -40,7 +40,7 @@ Connect = Callable[[str, Secure], Upstream]
 
 @pytest.fixture(params=["rust", "httpx"])
 async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
-    """Opens the door to an address, over each client."""
+    """Return a function that opens a client of an address, over each transport."""
     made: list[Upstream] = []
 
     def upstream(url: str, secure: Secure) -> Upstream:
@@ -249,7 +249,7 @@ def later(path: Path, *, seconds: int) -> None:
 
 @pytest.fixture
 async def rust(front: Front) -> AsyncIterator[Callable[[Secure], Upstream]]:
-    """Opens the door over the Rust client, which lives as long as the server and so has to follow its files."""
+    """Open a client over the Rust transport, which lives as long as the server and so has to follow its files."""
     made: list[Upstream] = []
 
     def upstream(secure: Secure) -> Upstream:

@@ -278,8 +278,8 @@ async def test_who_fills_the_waiting_room_does_not_keep_others_out(server: Serve
         except errors.Overloaded:
             return "overloaded"
 
-    askers = ["heavy"] * 5 + ["light"]
-    found = await asyncio.gather(*(ask(name, number) for number, name in enumerate(askers, 1)))
+    callers = ["heavy"] * 5 + ["light"]
+    found = await asyncio.gather(*(ask(name, number) for number, name in enumerate(callers, 1)))
     assert found == ["1", "2", "3", "overloaded", "overloaded", "6"]
 
 
