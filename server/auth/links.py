@@ -1,4 +1,4 @@
-"""Signed links: the address of one table. A person who has the link may read this table, and nothing else, for some time.
+"""Signed links: the address of one table. Its holder may read this table, and nothing else, for some time.
 
 A link is the path and query of the table with three more parameters: its end, the id of the key that it reads for,
 and an HMAC-SHA256 over all of it. Revoking a key ends its links. The groups of the key restrict its links too.

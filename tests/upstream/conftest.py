@@ -47,7 +47,7 @@ def transport(request: pytest.FixtureRequest) -> Callable[[], httpx.AsyncBaseTra
 
 @pytest.fixture
 async def make(server: Server, journal: Journal, transport: Any) -> AsyncIterator[Make]:
-    """Return a function that makes a client. Both systems are the scripted server; `gamehub` and `gamelog` are settings."""
+    """Return a maker of clients. Both systems are the scripted server. `gamehub` and `gamelog` are settings."""
     made: list[Upstream] = []
 
     def upstream(*, gamehub: Any = (), gamelog: Any = (), **options: Any) -> Upstream:
