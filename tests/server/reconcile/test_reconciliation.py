@@ -323,7 +323,7 @@ async def test_what_cannot_be_compared_is_told_and_the_rest_goes_on(books: Books
     result, found = await books.compare(ChangedDigit(MOVEMENTS, ("movement_id", row.movement_id), ("group_id",)))
     assert (found, result.exit_code) == ([], 2)
     (failure,) = result.failures
-    assert failure.startswith("2026-03-13: daily totals and movements: R5: a row is of group_id ")
+    assert failure.startswith("2026-03-13: daily totals and movements: R5: a row has group_id ")
     assert result.compared["games"] == 118
     assert result.compared["logs"] == 447
 
@@ -333,7 +333,7 @@ async def test_a_game_that_cannot_be_read_leaves_the_others(books: Books) -> Non
     result, found = await books.compare(ChangedDigit(DETAILS, ("game_id", game), ("game_id",)))
     assert (found, result.exit_code, result.compared["games"]) == ([], 2, 117)
     (failure,) = result.failures
-    assert failure.startswith(f"2026-03-13: game {game}: R3: a row is of game_id ")
+    assert failure.startswith(f"2026-03-13: game {game}: R3: a row has game_id ")
 
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)

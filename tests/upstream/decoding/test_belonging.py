@@ -75,7 +75,7 @@ def test_a_user_code_may_be_written_in_other_letters() -> None:
         return rows.GameLogRow(**columns | {"user_code": code, "created_at": at(2026, 3, 10, 12)})
 
     check(call, log("jorge.brown"), log("Jorge.Brown"))
-    with pytest.raises(Malformed, match=r"a row is of user_code 'jorge.browne'"):
+    with pytest.raises(Malformed, match=r"a row has user_code 'jorge.browne'"):
         check(call, log("jorge.browne"))
 
 
