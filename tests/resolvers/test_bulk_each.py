@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolvers.caller import EVERYONE, Caller
-from resolvers.edges import Bulk, ReportEdge
+from resolvers.edges import EDGES, Bulk, ReportEdge, by_parameter, distributed
 from resolvers.lookup import Lookup
 from resolvers.session import Session
 from resolvers.way import BULK, PER_KEY, Way
@@ -127,3 +127,23 @@ async def test_it_is_priced_like_the_other_ways_and_its_calls_are_learnt() -> No
     assert after.calls == 30
     step = next(step for step in made.steps if step.way == BULK and step.call.params)
     assert (step.keys, [way.name for way in step.rejected]) == (len(keys), [PER_KEY])
+
+
+async def test_an_edge_of_one_relation_is_one_line() -> None:
+    edge = distributed(reports.USERS, "username", each=EVERY_GROUP, by="fkgroup")
+    assert EDGES[-1] is edge, "a prediction knows the edge, wherever it is declared"
+    found = await session(Business({382: [1, 2], 383: [3]})).rows(Lookup(edge), "u3")
+    assert [row.id for row in found] == [3]
+    plain = by_parameter(reports.DAILY_MOVEMENTS, "groupid", rows=2)
+    assert (plain.by, plain.column, plain.rows) == ("groupid", "group_id", 2), "the column follows from `echoes`"
+
+
+def test_a_wrong_edge_names_what_is_missing() -> None:
+    with pytest.raises(ValueError, match=r"R9: no parameter room in its line of upstream/reports/table.py"):
+        by_parameter(reports.USERS, "room")
+    with pytest.raises(ValueError, match=r"R9: no parameter room in its line of upstream/reports/table.py"):
+        distributed(reports.USERS, "username", each=EVERY_GROUP, by="room")
+    with pytest.raises(ValueError, match=r"R9: no column room_id in UserRow \(upstream/reports/rows.py\)"):
+        distributed(reports.USERS, "room_id", each=EVERY_GROUP, by="fkgroup")
+    with pytest.raises(ValueError, match="the edge `each` needs a `bulk` that reads all its keys"):
+        distributed(reports.USERS, "username", each=by_parameter(reports.GROUPS, "id"), by="fkgroup")
