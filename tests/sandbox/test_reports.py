@@ -82,6 +82,9 @@ def test_every_report_of_the_graph_is_served(report: table.Report) -> None:
     names = {*report.parameters, *((report.frame,) if report.frame is not None else ())}
     missing = names - {parameter.name for parameter in served.parameters}
     assert missing == set(), f"add the parameters to {report.report_type} in sandbox/reports.py"
+    required = {name for name, parameter in report.parameters.items() if parameter.required}
+    served_required = {each.name for each in served.parameters if each.required} - {report.frame}
+    assert required == served_required, "`required` differs between upstream/reports/table.py and sandbox/reports.py"
 
 
 def test_rows_stand_under_report_but_for_the_daily_movements(ask: Ask) -> None:

@@ -128,7 +128,7 @@ def test_codes_and_types_are_unique_and_every_report_is_in_the_table() -> None:
     from upstream.reports import table
 
     declared = [value for value in vars(table).values() if isinstance(value, Report)]
-    assert [*map(id, declared)] == [*map(id, REPORTS)], "list each report in REPORTS, in the order of declaration"
+    assert declared == [*REPORTS], "list each report in REPORTS, in the order of declaration"
     assert len({report.code for report in REPORTS}) == len(REPORTS)
     assert len({(report.action, report.report_type) for report in REPORTS}) == len(REPORTS)
     assert len({report.row for report in REPORTS}) == len(REPORTS)
