@@ -93,7 +93,10 @@ class Session:
         self.picked = self._own.picked
         self.directory = Directory(self._everyone, user_code_from, agent_of_group, agents)
         self.visibility = None if caller.groups is None else Visibility(caller.groups, self, self.directory)
+        # `steps` are the calls as the trace shows them, and `reads` the answers that may contradict each other.
+        self.reads: list[ReadAnswer] = self._own.reads
         self.calls, self.source = _stack(self._own, self.visibility, self.prices, self.gamehub_zone)
+        self.steps: list[Step] = self.calls.steps
         self.loader = Loader(self, self.source, self.visibility)
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
@@ -112,16 +115,6 @@ class Session:
         self.directory.close()
         if self.visibility is not None:
             self.visibility.close()
-
-    @property
-    def steps(self) -> list[Step]:
-        """Return the calls of the operation, as its trace shows them."""
-        return self.calls.steps
-
-    @property
-    def reads(self) -> list[ReadAnswer]:
-        """Return the answers that may contradict each other."""
-        return self._own.reads
 
     @property
     def options(self) -> Mapping[str, Any]:
