@@ -161,7 +161,7 @@ class Loader:
             rows = self._bulk_rows(lookup, bulk, example, keys)
             return Way(BULK, bulk.report, 1, rows, prices.seconds(bulk.report, 1, rows))
         # One call for each key of the other edge, which has to be read first.
-        others = Lookup(bulk.each, lookup.interval, lookup.agent, True, lookup.params)
+        others = lookup.of_other_keys(bulk.each)
         first = min(way.price for way in candidates(others, [None], self.known(others, [None])))
         calls = max(round(prices.distinct(bulk.each, bulk.each.rows)), 1)
         rows = calls * prices.rows_of_kind(lookup.bulk_call(bulk, key=0), bulk.rows)
@@ -445,7 +445,7 @@ class Batch:
         lookup, source = self.lookup, self.loader.source
         if bulk.each is None:
             return await source.fetch(lookup.bulk_call(bulk, self._columns), reason)
-        others = Lookup(bulk.each, lookup.interval, lookup.agent, True, lookup.params)
+        others = lookup.of_other_keys(bulk.each)
         keys = await self.loader.keys_of(others)
         calls = [lookup.bulk_call(bulk, self._columns, key) for key in keys]
         answers = await asyncio.gather(*(source.fetch(call, reason) for call in calls), return_exceptions=True)

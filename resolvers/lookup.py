@@ -57,6 +57,11 @@ class Lookup:
             sent[bulk.by] = key
         return self._call(bulk.report, sent, columns, bulk.column)
 
+    def of_other_keys(self, each: ReportEdge) -> "Lookup":
+        """Return the lookup of an edge whose keys a bulk way takes: of the same period, if its report has one."""
+        interval = self.interval if each.report.frame is not None else None
+        return Lookup(each, interval, self.agent, True, self.params)
+
     def _sent(self, report: Report) -> dict[str, str | int]:
         return {name: value for name, value in self.params if name in report.parameters}
 

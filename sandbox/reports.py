@@ -1,4 +1,4 @@
-"""GameHub's twelve reports as one table: action, report type, parameters, rows.
+"""GameHub's reports as one table: action, report type, parameters, rows.
 
 Signs: R7 has the view of the user's wallet: a wager is negative, a refund and a prize are positive. R5 and R11 have
 every amount without a sign. R1's refunds and payments are negative; its net is the sum of wagers, refunds and payments,

@@ -11,7 +11,6 @@ from resolvers.session import Session
 from schema.mapping.columns import column
 from schema.mapping.entity import Entity, identities
 from schema.mapping.lazy import list_of
-from schema.mapping.lists import order
 from schema.mapping.lists.pages import PageArgument, pages
 from schema.mapping.lists.whole import whole_each
 from schema.mapping.node import Node
@@ -19,6 +18,7 @@ from schema.mapping.reading.group import GroupSource, by_day, daily_rows
 from schema.mapping.relation import currency, relation
 from schema.period import THIS_MONTH, Period, resolve
 from upstream.reports import rows
+from upstream.reports import table as reports
 
 
 @strawberry.federation.type(keys=["id"])
@@ -49,7 +49,6 @@ class Group(Node, Entity):
     users = pages(
         "User",
         edges.USERS_OF_GROUP,
-        order.USERS,
         "The users who belong to this group, ordered by id; `username` searches inside names (User List Report, R9).",
         parent="group",
         arguments=(PageArgument("username", str),),
@@ -57,7 +56,6 @@ class Group(Node, Entity):
     transactions = pages(
         "Transaction",
         edges.MOVEMENTS_OF_GROUP,
-        order.TRANSACTIONS,
         "The movements of all users in this group, the newest first (Retails Movements, R5).",
         parent="group",
     )
@@ -79,7 +77,6 @@ class Group(Node, Entity):
 
     financial_movements = pages(
         "FinancialMovement",
-        edges.FINANCIAL_MOVEMENTS_OF_GROUP,
-        order.FINANCIAL_MOVEMENTS,
+        edges.by_parameter(reports.FINANCIAL_MOVEMENTS, "group_id", rows=1_000),
         "The financial movements of this group and of all groups below it, the newest first (R11).",
     )

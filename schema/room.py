@@ -66,7 +66,6 @@ class Room(Node, Entity):
     games = pages(
         "Game",
         edges.GAMES_OF_ROOM,
-        order.GAMES,
         "The games of the room, ordered by start; `status` keeps the games of one status (Bulk Games Report, R2).",
         parent="room",
         arguments=(PageArgument("status", GameStatus, status_number),),

@@ -1,4 +1,4 @@
-"""Read the reports of GameHub (R1-R11): one GET request for each call."""
+"""Read the reports of GameHub (R1, R2 and so on): one GET request for each call."""
 
 import asyncio
 from collections.abc import Callable

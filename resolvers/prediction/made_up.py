@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from resolvers import edges
-from resolvers.edges import ReportEdge
+from resolvers.edges import EDGES, ReportEdge
 from upstream.call import Call
 from upstream.reports import rows
 from upstream.reports.table import ID_COLUMNS, REPORTS, EntityKind
@@ -62,31 +61,25 @@ def is_made_up(value: str | int) -> bool:
     return any(int(digits) >= MADE_UP for digits in re.findall(r"\d{19}", str(value)))
 
 
-@cache
-def _all_edges() -> tuple[ReportEdge, ...]:
-    return tuple(value for value in vars(edges).values() if isinstance(value, ReportEdge))
-
-
 def edges_by(call: Call) -> Iterator[ReportEdge]:
     """Yield the edges whose call for one key this call may be."""
     names = {name for name, _ in call.params}
-    return (edge for edge in _all_edges() if edge.report is call.report and edge.by in names)
+    return (edge for edge in EDGES if edge.report is call.report and edge.by in names)
 
 
 def expected_rows(call: Call) -> float:
     """Return how many rows a call returns per day, as its edge declares it. It counts until such a call was made."""
     per_key = [edge.rows for edge in edges_by(call)]
-    bulk = [edge.bulk.rows for edge in _all_edges() if edge.bulk is not None and edge.bulk.report is call.report]
+    bulk = [edge.bulk.rows for edge in EDGES if edge.bulk is not None and edge.bulk.report is call.report]
     return next(iter(per_key or bulk), 10.0)
 
 
 def _columns_given(call: Call) -> Iterator[tuple[str, str | int]]:
     """Yield the columns that have the value of a parameter of the call."""
-    columns = {edge.by: edge.column for edge in edges_by(call)}
-    # The edge of R6 has the id of a room where the row has its name.
+    # The parameter of R6 is the id of a room; the column of the same name holds the room's name.
     texts = {item.name for item in msgspec.structs.fields(call.report.row) if item.type in (str, str | None)}
     for name, value in call.params:
-        column = columns.get(name, name)
+        column = call.report.echoes.get(name, name)
         if column in call.report.row.__struct_fields__ and (isinstance(value, str) or column not in texts):
             yield column, value
 

@@ -1,5 +1,6 @@
 """A bulk way may take one call for each key of another edge: the rows are those of calls for each key."""
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolvers.caller import EVERYONE, Caller
-from resolvers.edges import Bulk, ReportEdge
+from resolvers.edges import EDGES, GAMES_OF_ROOM, Bulk, ReportEdge, by_parameter, distributed
 from resolvers.lookup import Lookup
 from resolvers.session import Session
 from resolvers.way import BULK, PER_KEY, Way
@@ -18,6 +19,7 @@ from upstream.call import Answer, Call
 from upstream.errors import NotFound, UpstreamError, UpstreamFailed
 from upstream.reports import rows
 from upstream.reports import table as reports
+from upstream.values.interval import Interval
 
 EVERY_GROUP = ReportEdge(reports.GROUPS, None, "id", rows=10, bulk=Bulk(reports.GROUPS, "id", 10))
 USERS_BY_GROUP = Bulk(reports.USERS, "id", 50, each=EVERY_GROUP, by="fkgroup")
@@ -127,3 +129,44 @@ async def test_it_is_priced_like_the_other_ways_and_its_calls_are_learnt() -> No
     assert after.calls == 30
     step = next(step for step in made.steps if step.way == BULK and step.call.params)
     assert (step.keys, [way.name for way in step.rejected]) == (len(keys), [PER_KEY])
+
+
+async def test_an_edge_of_one_relation_is_one_line() -> None:
+    edge = distributed(reports.USERS, "username", each=EVERY_GROUP, by="fkgroup")
+    assert EDGES[-1] is edge, "a prediction knows the edge, wherever it is declared"
+    found = await session(Business({382: [1, 2], 383: [3]})).rows(Lookup(edge), "u3")
+    assert [row.id for row in found] == [3]
+    plain = by_parameter(reports.DAILY_MOVEMENTS, "groupid", rows=2)
+    assert (plain.by, plain.column, plain.rows) == ("groupid", "group_id", 2), "the column follows from `echoes`"
+
+
+async def test_the_other_report_is_read_for_the_period_if_it_has_one() -> None:
+    intervals: list[tuple[str, Interval | None]] = []
+
+    class Hourly(Business):
+        async def fetch(self, call: Call) -> Answer[Any]:
+            intervals.append((call.report.code, call.interval))
+            if call.report is reports.ROOM_GAMES:
+                return Answer([rows.RoomGameRow(id=7, room_id=1, starts_at=0)])
+            return await super().fetch(call) if call.report is reports.GROUPS else Answer([])
+
+    day = Interval(
+        datetime.datetime(2026, 3, 14, tzinfo=datetime.UTC), datetime.datetime(2026, 3, 15, tzinfo=datetime.UTC)
+    )
+    made = session(Hourly({382: [1]}))
+    by_group = distributed(reports.GROUP_MOVEMENTS, "user_id", each=EVERY_GROUP, by="group_id")
+    assert await made.rows(Lookup(by_group, day), 1) == []
+    by_room = distributed(reports.GAMES_ON_SALE, "id", each=GAMES_OF_ROOM, by="bs_room_id")
+    assert await made.rows(Lookup(by_room, day), 7) == []
+    assert intervals == [("R8", None), ("R5", day), ("R2", day), ("R6", day)]
+
+
+def test_a_wrong_edge_names_what_is_missing() -> None:
+    with pytest.raises(ValueError, match=r"R9: no parameter room in its line of upstream/reports/table.py"):
+        by_parameter(reports.USERS, "room")
+    with pytest.raises(ValueError, match=r"R9: no parameter room in its line of upstream/reports/table.py"):
+        distributed(reports.USERS, "username", each=EVERY_GROUP, by="room")
+    with pytest.raises(ValueError, match=r"R9: no column room_id in UserRow \(upstream/reports/rows.py\)"):
+        distributed(reports.USERS, "room_id", each=EVERY_GROUP, by="fkgroup")
+    with pytest.raises(ValueError, match="the edge `each` needs a `bulk` that reads all its keys"):
+        distributed(reports.USERS, "username", each=by_parameter(reports.GROUPS, "id"), by="fkgroup")

@@ -5,8 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.reports import BY_TYPE
 from tests.sandbox.conftest import Ask
 from tests.stand import Sandbox
+from upstream.reports import table
 
 DETAILS, SUMMARY = "api_retail_game_details", "api_retail_game_details_simplified"
 GAMES, ON_SALE = "api_bulk_games_report", "api_selling_and_preselling_games_report"
@@ -68,6 +70,21 @@ def test_rows_have_the_documented_keys_and_types(
     ask: Ask, report: str, action: str, params: dict[str, Any], expected: str
 ) -> None:
     assert shape(ask.rows(report, action, **params)[0]) == expected
+
+
+@pytest.mark.parametrize(
+    "report", [each for each in table.REPORTS if each.system is table.System.GAMEHUB], ids=lambda report: report.code
+)
+def test_every_report_of_the_graph_is_served(report: table.Report) -> None:
+    served = BY_TYPE.get(report.report_type)
+    assert served is not None, f"add a SandboxReport of {report.report_type} to REPORTS in sandbox/reports.py"
+    assert served.action == report.action
+    names = {*report.parameters, *((report.frame,) if report.frame is not None else ())}
+    missing = names - {parameter.name for parameter in served.parameters}
+    assert missing == set(), f"add the parameters to {report.report_type} in sandbox/reports.py"
+    required = {name for name, parameter in report.parameters.items() if parameter.required}
+    served_required = {each.name for each in served.parameters if each.required} - {report.frame}
+    assert required == served_required, "`required` differs between upstream/reports/table.py and sandbox/reports.py"
 
 
 def test_rows_stand_under_report_but_for_the_daily_movements(ask: Ask) -> None:

@@ -1,5 +1,7 @@
 """The whole schema: its printed form, its documentation, and its form as a federation subgraph."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -7,7 +9,9 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType
 
+import schema as package
 from schema import graph
+from schema.mapping.entity import ENTITIES
 
 PRINTED = Path(graph.__file__).with_name("schema.graphql")
 TYPES = [kind for name, kind in sorted(graph.schema._schema.type_map.items()) if not name.startswith(("__", "link__"))]
@@ -42,9 +46,19 @@ def test_every_entity_has_a_federation_key_and_a_node_id() -> None:
         assert f'type {name} implements Node @key(fields: "id") {{' in PRINTED.read_text()
 
 
+def test_a_field_leads_to_every_type() -> None:
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"schema.{module.name}")
+    types = [kind for kind in ENTITIES.values() if kind.__module__.startswith("schema.")]
+    lost = [
+        f"{kind.__name__} ({kind.__module__})" for kind in types if kind.__name__ not in graph.schema._schema.type_map
+    ]
+    assert lost == [], "declare a relation that leads to the type, with `pages` or `link`, in the type of its parent"
+
+
 def test_every_connection_is_a_relay_connection() -> None:
     connections = [kind for kind in TYPES if kind.name.endswith("Connection") and isinstance(kind, GraphQLObjectType)]
-    assert len(connections) == 6
+    assert len(connections) >= 6
     for kind in connections:
         node = kind.name.removesuffix("Connection")
         assert {name: str(field.type) for name, field in kind.fields.items()} == {

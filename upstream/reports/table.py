@@ -3,7 +3,7 @@
 Everything that can be derived from the line is derived: parameters and their checks, cache keys and days, the order of
 lists and their cursors, made-up rows of a prediction, and the lists of reports in the tests.
 
-Sources: the sections of "GameHub API" 1.3.2 (R1-R11) and of "Game History" (G1), as the wire contract settles them.
+Sources: the sections of "GameHub API" 1.3.2 (R codes) and of "Game History" (G1), as the wire contract settles them.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ class Report:
 
     - `id` is the column that identifies a row: no two rows of an answer share a value (C37). `entity` is the kind of
       entity that it identifies.
-    - `frame` is the name of the time frame's parameter (R1-R11: `{frame}=range` and its bounds; G1: `start` and `end`).
+    - `frame` is the name of the time frame's parameter (R codes: `{frame}=range` and its bounds; G1: `start`, `end`).
     - `moment` is the column with the time that the frame selects, if it is an instant; `day`, if it is a date.
     - `echoes` names the column in which a row repeats a parameter, so that rows of others are noticed (C36).
     - `order` are the columns by which lists of its rows are sorted; a minus sign means descending.

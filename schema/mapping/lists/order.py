@@ -1,14 +1,19 @@
 """The order of every list, as a stable key of each row. The cursors contain this key.
 
-Entities are ordered by id, games by their start, movements and logs by time, the newest first.
+Entities are ordered by id, games by their start, movements and logs by time, the newest first. The columns are those of
+`order` in the report's line, so a list needs no order of its own.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from schema.mapping.expression import plain
 from schema.mapping.values import getter
+from upstream.reports import table as reports
 from upstream.reports.rows import Row
+from upstream.reports.table import Report
 
 Key = tuple[Any, ...]
 
@@ -35,34 +40,37 @@ class ListOrder:
         return sorted(rows, key=self.key)
 
 
-GROUPS = ListOrder("groups", (int,), lambda row: (row.id,), ("id",))
-USERS = ListOrder("users", (int,), lambda row: (row.id,), ("id",))
-GAMES = ListOrder("games", (int, int), lambda row: (row.starts_at or 0, row.id), ("starts_at", "id"))
+@cache
+def of(target: str, report: Report) -> ListOrder:
+    """Return the order of the pages of the type `target`, whose rows are those of a report.
 
+    In a key, a missing number counts as 0 and a missing text as empty.
+    """
+    if not report.order:
+        raise ValueError(f"{report.code}: its line in upstream/reports/table.py has no `order` for pages of {target}")
+    names, types, parts, falling = [], [], [], True
+    for column in report.order:
+        name = column.removeprefix("-")
+        found = plain(report.row, name)
+        if found is None or found.proves not in (int, str) or (found.proves is str and name != column):
+            raise ValueError(f"{report.code}: lists cannot be ordered by {column} ({report.row.__name__})")
+        nothing = " or 0" if found.proves is int else ' or ""'
+        part = f"({found.code}{nothing})" if found.nullable else found.code
+        names.append(name)
+        types.append(found.proves)
+        parts.append(part if name == column else f"-{part}")
+        falling = falling and name != column and not found.nullable
+    # Keys of many rows are computed, so the function is one expression.
+    key: Callable[[Any], Key] = eval(f"lambda row: ({', '.join(parts)},)")
+    return ListOrder(f"{target[0].lower()}{target[1:]}s", tuple(types), key, tuple(names), falling)
+
+
+GROUPS = of("Group", reports.GROUPS)
+USERS = of("User", reports.USERS)
+GAMES = of("Game", reports.ROOM_GAMES)
 # The ids of movements are one rising sequence for both reports.
-TRANSACTIONS = ListOrder("transactions", (int,), lambda row: (-row.movement_id,), ("movement_id",), falling=True)
-
+TRANSACTIONS = of("Transaction", reports.GROUP_MOVEMENTS)
 # Every agent counts its logs separately, so time comes first.
-GAME_LOGS = ListOrder(
-    "gameLogs",
-    (int, int),
-    lambda row: (-row.created_at, -row.history_id),
-    ("created_at", "history_id"),
-    falling=True,
-)
-
+GAME_LOGS = of("GameLog", reports.GAME_LOGS)
 # A financial movement has no id. After its time, the other columns of its row distinguish it.
-FINANCIAL_MOVEMENTS = ListOrder(
-    "financialMovements",
-    (int, int, int, int, int, int, str),
-    lambda row: (
-        -row.timestamp,
-        row.group_id or 0,
-        row.user_id or 0,
-        row.game_id or 0,
-        row.type,
-        row.subtype,
-        row.currency_amount,
-    ),
-    ("timestamp", "group_id", "user_id", "game_id", "type", "subtype", "currency_amount"),
-)
+FINANCIAL_MOVEMENTS = of("FinancialMovement", reports.FINANCIAL_MOVEMENTS)

@@ -1,4 +1,4 @@
-"""Declare a relation whose items come in pages: an edge, an order, and what the parent gives to each item."""
+"""Declare a relation whose items come in pages: an edge, and what the parent gives to each item."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import Entity, identities
 from schema.mapping.lazy import lazy
+from schema.mapping.lists import order
 from schema.mapping.lists.connection import Connection, ConnectionPage, connect_each, reads
-from schema.mapping.lists.order import ListOrder
 from schema.mapping.relation import relation_of
 from schema.period import TODAY, Period, resolve
 
@@ -35,19 +35,18 @@ def connection_of(name: str) -> Any:
 def pages(
     target: str,
     edge: ReportEdge,
-    order: ListOrder,
     description: str,
     *,
     parent: str | None = None,
     arguments: Sequence[PageArgument] = (),
     whole_rows: bool = False,
 ) -> Any:
-    """Declare the pages of the entities `target` that an edge leads to.
+    """Declare the pages of the entities `target` that an edge leads to, in the order of the edge's report.
 
     A report with a period has the argument `during`. `parent` is the item's column that the parent itself stands in.
     `whole_rows` reads all columns of the rows, whatever is selected.
     """
-    with_period = edge.report.frame is not None
+    with_period, in_order = edge.report.frame is not None, order.of(target, edge.report)
 
     async def many(
         parents: Sequence[Entity],
@@ -57,7 +56,7 @@ def pages(
         after: str | None = None,
         **given: Any,
     ) -> list[Any]:
-        page = ConnectionPage.of(order, first, after)
+        page = ConnectionPage.of(in_order, first, after)
         interval = resolve(info, during) if with_period else None
         parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name)) for each in arguments}
         raw = info._raw_info

@@ -13,6 +13,8 @@ from schema.mapping.lists import order
 from upstream.reports.owner import Owner, OwnerKind
 from upstream.reports.rows import ColumnKind, Id, Moment, Row
 from upstream.reports.table import (
+    DAILY_MOVEMENTS,
+    GAME_DETAIL,
     GAME_LOGS,
     GROUP_MOVEMENTS,
     ID_COLUMNS,
@@ -87,11 +89,21 @@ def forgotten_of_parameters(report: Report, own: Columns) -> Iterator[str]:
     for name, parameter in report.parameters.items():
         if name in own.names and name not in report.echoes and not parameter.search:
             yield f"echoes: the column {name} repeats the parameter"
+        for column in sorted(own.names - {name}):
+            if not parameter.search and name not in report.echoes and repeats(report, name, column):
+                yield f"echoes: the column {column} repeats the parameter {name}"
         if name in ("group_id", "groupid", "fkgroup", "user_id", "user_code") and parameter.names is None:
             yield f"parameters: {name} names an owner"
     for name, column in report.echoes.items():
         if name not in report.parameters or column not in own.names:
             yield f"echoes: {name} is no parameter, or {column} no column"
+
+
+def repeats(report: Report, parameter: str, column: str) -> bool:
+    """Return whether a column of another name repeats a parameter: groupid and group_id, or bs_room_id and room_id."""
+    if parameter == "id":
+        return column == report.id
+    return "_" in column and parameter.replace("_", "").endswith(column.replace("_", ""))
 
 
 def forgotten_owners(row: type[Row], owner: Owner | None, path: str) -> Iterator[str]:
@@ -109,14 +121,14 @@ def forgotten_owners(row: type[Row], owner: Owner | None, path: str) -> Iterator
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.code)
 def test_a_report_has_all_its_facts(report: Report) -> None:
-    assert forgotten(report) == []
+    assert forgotten(report) == [], f"{report.code}: complete its line in upstream/reports/table.py"
 
 
 def test_codes_and_types_are_unique_and_every_report_is_in_the_table() -> None:
     from upstream.reports import table
 
     declared = [value for value in vars(table).values() if isinstance(value, Report)]
-    assert [*map(id, declared)] == [*map(id, REPORTS)]
+    assert declared == [*REPORTS], "list each report in REPORTS, in the order of declaration"
     assert len({report.code for report in REPORTS}) == len(REPORTS)
     assert len({(report.action, report.report_type) for report in REPORTS}) == len(REPORTS)
     assert len({report.row for report in REPORTS}) == len(REPORTS)
@@ -144,6 +156,9 @@ def test_every_forgotten_fact_of_a_new_report_is_named() -> None:
         "moment or day: the frame timestamp selects rows by a time",
         "order: lists of its rows have no order that ends in the id",
     ]
+    assert "echoes: the column room_id repeats the parameter bs_room_id" in forgotten(replace(ROOM_GAMES, echoes={}))
+    assert "echoes: the column game_id repeats the parameter id" in forgotten(replace(GAME_DETAIL, echoes={}))
+    assert "echoes: the column group_id repeats the parameter groupid" in forgotten(replace(DAILY_MOVEMENTS, echoes={}))
     assert "owner: winners.user_id names an owner" in forgotten(replace(ROOM_GAMES, owner=None))
     assert "echoes: the column id repeats the parameter" in forgotten(replace(USERS, echoes={"fkgroup": "group_id"}))
 
@@ -161,11 +176,45 @@ def test_every_total_is_one_of_the_daily_report(report: Report) -> None:
 
 
 def test_cursors_stand_on_the_order_of_the_reports() -> None:
-    orders = {each.columns: each for each in vars(order).values() if isinstance(each, order.ListOrder)}
-    for report in REPORTS:
-        names = tuple(name.lstrip("-") for name in report.order)
-        if names:
-            assert orders[names].falling == all(name.startswith("-") for name in report.order), report
+    orders = [each for each in vars(order).values() if isinstance(each, order.ListOrder)]
+    for each in orders:
+        assert each.falling == all(name.startswith("-") for name in _order_of(each.columns)), each
+    # A cursor that a client keeps contains the name and the key of its order. They must not change.
+    assert {each.name: each.types for each in orders} == {
+        "groups": (int,),
+        "users": (int,),
+        "games": (int, int),
+        "transactions": (int,),
+        "gameLogs": (int, int),
+        "financialMovements": (int, int, int, int, int, int, str),
+    }
+
+
+def _order_of(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return next(each.order for each in REPORTS if tuple(name.lstrip("-") for name in each.order) == columns)
+
+
+def test_the_key_of_a_list_follows_from_the_line_of_its_report() -> None:
+    badges = Report("R99", "Badges", "badges", BadgeRow, {}, order=("-awarded_at", "group_id"))
+    made = order.of("Badge", badges)
+    rows = [BadgeRow(badge_id=id, group_id=group, awarded_at=at) for id, group, at in ((1, 2, 5), (2, 1, 5), (3, 9, 7))]
+    assert (made.name, made.types, made.columns, made.falling) == (
+        "badges",
+        (int, int),
+        ("awarded_at", "group_id"),
+        False,
+    )
+    assert [row.badge_id for row in made.sorted(rows)] == [3, 2, 1]
+    newest = order.of("Badge", replace(badges, order=("-awarded_at", "-badge_id")))
+    assert newest.falling
+    assert [row.badge_id for row in newest.sorted(rows)] == [3, 2, 1]
+    assert newest.key(rows[0]) == (-5, -1)
+    with pytest.raises(
+        ValueError, match=r"R99: its line in upstream/reports/table.py has no `order` for pages of Badge"
+    ):
+        order.of("Badge", replace(badges, order=()))
+    with pytest.raises(ValueError, match=r"R99: lists cannot be ordered by id \(BadgeRow\)"):
+        order.of("Badge", replace(badges, order=("id",)))
 
 
 def test_only_game_history_has_agents_and_codes() -> None:
