@@ -1,4 +1,4 @@
-"""Programs are compiled once and stored within bounds. What is not compiled is not run."""
+"""Programs are compiled once and stored within bounds. An operation without a program is not run."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -10,6 +10,7 @@ import typer
 from server import logs
 from server.cli.terminal import FAILED, WRONG_USE, say, stop
 from server.cli.upstreams import upstreams
+from server.cli.variables import with_variables
 from server.settings.reading import load
 
 if TYPE_CHECKING:
@@ -48,19 +49,12 @@ def explain(
 
     from rich.console import Console
 
-    from schema import graph
     from server.execution.examples import resolve
     from server.execution.explain import table
     from server.execution.request_options import RequestOptions
-    from server.execution.variables import WrongVariable, prepare
     from server.services import build
 
-    try:
-        ready, borrowed = prepare(graph.schema, chosen, var or [], operation)
-    except WrongVariable as error:
-        stop(str(error), WRONG_USE)
-    if borrowed:
-        say("from the saved query's example: " + ", ".join(f"{key}={value}" for key, value in borrowed.items()))
+    ready = with_variables(chosen, var or [], operation)
 
     async def answer(services: "Services") -> "tuple[Outcome, Outcome | None, str]":
         executor = services.executor

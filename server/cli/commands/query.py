@@ -9,6 +9,7 @@ import typer
 from server import logs
 from server.cli.terminal import FAILED, WRONG_USE, say, stop
 from server.cli.upstreams import upstreams
+from server.cli.variables import with_variables
 from server.settings.reading import load
 
 if TYPE_CHECKING:
@@ -52,18 +53,11 @@ def query(
     settings = load()
     logs.set_up("error", settings.log_format)
 
-    from schema import graph
     from server.execution.examples import resolve
-    from server.execution.variables import WrongVariable, prepare
     from server.http.writing import encode
     from server.services import build
 
-    try:
-        ready, borrowed = prepare(graph.schema, chosen, var or [], operation)
-    except WrongVariable as error:
-        stop(str(error), WRONG_USE)
-    if borrowed:
-        say("from the saved query's example: " + ", ".join(f"{key}={value}" for key, value in borrowed.items()))
+    ready = with_variables(chosen, var or [], operation)
 
     async def answer(services: "Services") -> "Outcome":
         async with services.lifespan():

@@ -265,7 +265,7 @@ async def test_no_value_of_another_group_comes_out(walk: Walk) -> None:
         assert {kind for kind, _ in seen} == set(KINDS), "a caller sees what is its own"
 
 
-# What the sandbox does not do: agents of groups, codes in other letters, rows that do not name their group.
+# Cases that the sandbox does not have: agents of groups, codes in other letters, rows that do not name their group.
 
 
 @dataclass
