@@ -62,7 +62,7 @@ class Story:
                 story.title, story.prose = heading[2:], text
             elif heading == "## Given":
                 story.given = [_setting(line) for line in _items(text)]
-            elif heading.startswith("## Asked"):
+            elif heading.startswith("## Query"):
                 step = Step(heading[3:], text)
                 step.query = blocks.pop("graphql", "")
                 step.variables = json.loads(blocks.pop("json")) if "json" in blocks else None
