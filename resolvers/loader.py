@@ -118,8 +118,8 @@ class Loader:
 
     def price(self, lookup: Lookup, keys: Collection[Any]) -> float:
         """Return what it would cost to read these keys, in seconds."""
-        known, some = self.known(lookup, list(keys)), list(keys)
-        return min(way.price for way in candidates(lookup, some, known))
+        some = list(keys)
+        return min(way.price for way in candidates(lookup, some, self.known(lookup, some)))
 
     async def keys_of(self, lookup: Lookup) -> list[Any]:
         """Return the distinct keys of an edge that is read without a key. Raise `UpstreamError` if it fails."""

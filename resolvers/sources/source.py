@@ -7,7 +7,7 @@ VisibleRows     (restricted callers) hide the rows of others
 UpstreamCalls   wait for a slot of the operation, then ask the upstream room: the day cache, or the client
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,8 +62,3 @@ class Layer:
     def may_retry(self, system: System) -> bool:
         """Return whether the source below may retry."""
         return self.below.may_retry(system)
-
-
-def fields_of(names: Iterable[str]) -> Reason:
-    """Return the reason of a call that serves these fields, without a choice of ways."""
-    return Reason(tuple(names))
