@@ -132,7 +132,6 @@ def configure(
         server_header=False,
         proxy_headers=True,  # the proxies on this machine, or those of FORWARDED_ALLOW_IPS
         ssl_context_factory=None if tls is None else lambda config, default: tls,
-        timeout_keep_alive=patience.idle_seconds,  # type: ignore[arg-type]  # for `call_later`
         timeout_graceful_shutdown=math.ceil(grace),
     )
 
