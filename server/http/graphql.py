@@ -78,13 +78,18 @@ class GraphQL:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
-            outcome = await self._run(operation, receive)
-            status = _status(outcome, media_type)
+            # It ends when its time is over or its client has gone; shared work goes on.
+            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
+            status = 200 if outcome.ran else _refused_status(outcome, media_type)
             storable = scope["method"] == "GET" and _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
             status, extra = refusal.status, refusal.headers
+        except TimeoutError:
+            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
+            outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+            most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
@@ -104,8 +109,11 @@ class GraphQL:
             size = len(pieces[0])
         kind = media_type or JSON
         fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
-        response_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
-        response_headers += (_NOSNIFF, _TYPES[kind])
+        response_headers = [_TYPES[kind]]
+        if extra:
+            response_headers += [
+                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()
+            ]
         if fresh is not None:
             response_headers.append((b"age", b"%d" % fresh.age(now)))
         if not storable:
@@ -167,19 +175,10 @@ class GraphQL:
         # The rest of the body is not read, so the connection cannot be used again.
         return RequestError(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
 
-    async def _run(self, operation: Operation, receive: Receive) -> Outcome:
-        """Run the operation. End it when its time is over or its client has gone; shared work goes on."""
-        try:
-            return await self._watch.over(self._executor.run(operation, written=True), receive)
-        except TimeoutError:
-            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
-            return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
-
 
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
 _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
 # An answer to a GET depends on these headers and on its address. They are also listed for a request without a
 # credential, because a cache must not give its answer to a caller that may see less.
 _VARY = (
@@ -204,9 +203,7 @@ async def _tag(kind: str, pieces: Sequence[bytes]) -> str:
     return f'"{hashed.hexdigest()[:_HASH]}"'
 
 
-def _status(outcome: Outcome, media_type: str) -> int:
-    if outcome.ran:
-        return 200
+def _refused_status(outcome: Outcome, media_type: str) -> int:
     if outcome.faulty:
         return 500
     return 400 if media_type == RESPONSE_JSON else 200
