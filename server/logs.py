@@ -7,7 +7,7 @@ writes its lines in batches, see `server.log_lines`.
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -37,6 +37,8 @@ _LETS_IN_BYTES = re.compile(_LETS_IN.pattern.encode())
 
 # The facts on every line of a request. The server runs each request in a context of its own.
 LOG_CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
+# The same facts in the scope of the request, so that later parts can add to them.
+LOG_FACTS = "log_facts"
 
 
 def add_context(logger: object, name: str, event: EventDict) -> EventDict:
@@ -127,11 +129,10 @@ def batches() -> Iterator[None]:
         yield
 
 
-def note_caller(name: str) -> None:
-    """Add the caller to the facts of the request."""
-    facts = LOG_CONTEXT.get()
-    if isinstance(facts, dict):
-        facts["caller"] = name
+def note_caller(scope: MutableMapping[str, Any], name: str) -> None:
+    """Add the caller to the facts of a request."""
+    if LOG_FACTS in scope:
+        scope[LOG_FACTS]["caller"] = name
     else:
         LOG_CONTEXT.set({"caller": name})
 

@@ -52,7 +52,7 @@ class AuthMiddleware:
         scope["caller"], scope["key_id"] = EVERYONE, None
         address = scope["client"][0] if scope.get("client") else ""
         QUEUE_CALLER.set(self._strangers[address] if address in self._strangers else self._stranger(address))
-        note_caller(EVERYONE.name)
+        note_caller(scope, EVERYONE.name)
         return self._app(scope, receive, send)
 
     def _stranger(self, address: str) -> QueueCaller:
@@ -75,7 +75,7 @@ class AuthMiddleware:
 
         limiter = self._callers.limiter
         QUEUE_CALLER.set(QueueCaller(known.name, lambda: limiter.call(known.name, known.rates)))
-        note_caller(known.caller.name)
+        note_caller(scope, known.caller.name)
         await self._app(scope, receive, send_with_limits if standing.windows else send)
 
     async def _admit(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:

@@ -18,7 +18,7 @@ from server.http.error_response import send_error
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.http.security_headers import secured
-from server.logs import LOG_CONTEXT, write_request
+from server.logs import LOG_CONTEXT, LOG_FACTS, write_request
 
 HEADER = "X-Request-Id"
 _HEADER = HEADER.lower()
@@ -68,7 +68,8 @@ class AccessLog:
                 size += len(message["body"])
             return send(message)
 
-        LOG_CONTEXT.set({"request": request_id})
+        scope[LOG_FACTS] = facts = {"request": request_id}
+        LOG_CONTEXT.set(facts)
         try:
             for guard in self._guards:
                 refused = guard(scope, headers)
@@ -92,7 +93,7 @@ class AccessLog:
             if "caller" in scope:
                 line["caller"] = scope["caller"].name
             for key in _ALSO:
-                if scope.get(key):
+                if key in scope:
                     line[key] = scope[key]
             quiet = scope["path"] in QUIET and status < 400
             write_request(logging.DEBUG if quiet else logging.INFO, line, request_id)

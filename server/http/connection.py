@@ -29,6 +29,8 @@ _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
 # The addresses that many requests have.
 _MOST_TARGETS = 100
 _LONGEST_TARGET = 200
+_MOST_NAMES = 200
+_LONGEST_NAME = 40
 # A time limit ends up to two ticks late.
 TICK_SECONDS = 0.25
 _TICKS = 8  # in the shortest time limit, at least
@@ -96,6 +98,20 @@ def _ended(
     for one in ended:
         del limits[one]
     return ended
+
+
+class HeaderNames(dict[bytes, bytes]):
+    """The names of request headers in lower case, by the names as clients write them."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        """Return a name in lower case. Remember it if there is room."""
+        lower = name.lower()
+        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+            self[name] = lower
+        return lower
+
+
+_NAMES = HeaderNames()
 
 
 class ClientConnection(HttpToolsProtocol):
@@ -196,7 +212,7 @@ class ClientConnection(HttpToolsProtocol):
             self._measure(_size((name, value)))
         if self._in_body:  # count and drop a trailer: it must not become a header (RFC 9110, 6.5.1)
             return
-        name = name.lower()
+        name = _NAMES[name]
         if name == b"host":
             self._hosts += 1
         elif name == b"expect":
@@ -211,7 +227,8 @@ class ClientConnection(HttpToolsProtocol):
         version = parser.get_http_version()
         if self._hosts != 1 or self.url[:1] != b"/":
             self._check_host(version)
-        path, raw_path, query = self._places.targets.get(self.url) or self._target(self.url)
+        targets = self._places.targets
+        path, raw_path, query = targets[self.url] if self.url in targets else self._target(self.url)
         scope: Scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -222,7 +239,7 @@ class ClientConnection(HttpToolsProtocol):
             "root_path": self.root_path,
             "headers": self.headers,
             "state": {**self.app_state},
-            "method": parser.get_method().decode("ascii"),
+            "method": str(parser.get_method(), "ascii"),
             "path": path,
             "raw_path": raw_path,
             "query_string": query,

@@ -31,8 +31,11 @@ class HeaderLines(dict[tuple[bytes, bytes], bytes]):
     def __missing__(self, header: tuple[bytes, bytes]) -> bytes:
         """Return the line of a header, and remember it. Raises RuntimeError for a header that would break the head."""
         name, value = header
-        if HEADER_RE.search(name) or name != name.lower():
-            raise RuntimeError("Invalid HTTP header name.")
+        if name not in _names:
+            if HEADER_RE.search(name) or name != name.lower():
+                raise RuntimeError("Invalid HTTP header name.")
+            if len(_names) < _MOST_LINES:
+                _names.add(name)
         if HEADER_VALUE_RE.search(value):
             raise RuntimeError("Invalid HTTP header value.")
         line = b"%b: %b\r\n" % header
@@ -43,6 +46,7 @@ class HeaderLines(dict[tuple[bytes, bytes], bytes]):
         return line
 
 
+_names: set[bytes] = set()  # valid names
 _line_of = HeaderLines().__getitem__
 
 
@@ -115,7 +119,7 @@ class RequestCycle(RequestResponseCycle):
             raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
         if kind != "http.response.body":
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
-        more = message.get("more_body", False)
+        more = "more_body" in message and message["more_body"]
         start, self._start = self._start, None
         head = b"" if start is None else self._head(start)
         part = self._framed(message.get("body", b""), more)

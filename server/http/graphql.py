@@ -70,7 +70,7 @@ class GraphQL:
             await self._page(headers.get("if-none-match"))(scope, receive, send)
             return
         media_type = answer_type(accept)
-        extra: dict[str, str] = {}
+        extra: Sequence[tuple[bytes, bytes]] = ()
         status, storable = 200, False
         most: int | None = None
         try:
@@ -85,7 +85,7 @@ class GraphQL:
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
-            status, extra = refusal.status, refusal.headers
+            status, extra = refusal.status, refusal.lines
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
@@ -93,7 +93,8 @@ class GraphQL:
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
-        scope["graphql_errors"] = len(outcome.errors)
+        if outcome.errors:
+            scope["graphql_errors"] = len(outcome.errors)
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
@@ -109,13 +110,9 @@ class GraphQL:
             size = len(pieces[0])
         kind = media_type or JSON
         fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
-        response_headers = [_TYPES[kind]]
-        if extra:
-            response_headers += [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()
-            ]
+        response_headers = [*extra, _TYPES[kind]]
         if fresh is not None:
-            response_headers.append((b"age", b"%d" % fresh.age(now)))
+            response_headers += ((b"age", b"%d" % fresh.age(now)),)
         if not storable:
             response_headers += _NO_STORE
         else:
@@ -124,7 +121,7 @@ class GraphQL:
             if conditions.names(headers.get("if-none-match"), tag):
                 status, pieces = 304, [b""]
         if status != 304:
-            response_headers.append((b"content-length", b"%d" % size))
+            response_headers += ((b"content-length", b"%d" % size),)
         await send({"type": "http.response.start", "status": status, "headers": response_headers})
         for piece in pieces[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -132,23 +129,26 @@ class GraphQL:
 
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
-        if headers.get("upgrade", "").lower() == "websocket":
+        plain = _UNUSUAL.isdisjoint(headers)
+        if not plain and headers.get("upgrade", "").lower() == "websocket":
             raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
         if method == "GET":
             origins.check(headers, self._origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
-            scope["operation"] = operation.name
+            if operation.name:
+                scope["operation"] = operation.name
             operation = self._registered.resolve(operation, self._executor.documents)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
         if method != "POST":
             raise RequestError(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
-        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await self._body(headers, receive)
         operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
-        scope["operation"] = operation.name
+        if operation.name:
+            scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
 
     async def _body(self, headers: RequestHeaders, receive: Receive) -> bytes:
@@ -162,12 +162,15 @@ class GraphQL:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            part = message.get("body", b"")
+            part: bytes = message["body"] if "body" in message else b""  # noqa: SIM401 - `get` takes longer
             size += len(part)
             if size > most:
                 raise self._too_large()
+            more = "more_body" in message and message["more_body"]
+            if not more and not parts:
+                return part
             parts.append(part)
-            if not message.get("more_body", False):
+            if not more:
                 return b"".join(parts)
 
     def _too_large(self) -> RequestError:
@@ -188,6 +191,8 @@ _VARY = (
     ).encode(),
 )
 _HASH = 32
+# The request headers that say more than an ordinary POST of JSON.
+_UNUSUAL = frozenset({"content-encoding", "upgrade"})
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
