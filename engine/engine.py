@@ -106,7 +106,7 @@ class Engine:
         self.counts["compiled"] += 1
         compiler = program.compiler
         execution = Execution(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
-        (data,) = await program.selected(execution, [root], [None])  # type: ignore[list-item]
+        (data,) = await program.selected(execution, [root], [None])
         if data.__class__ is FieldFailed:
             execution.add_error(located_error(data.error), None)
             data = None

@@ -31,8 +31,9 @@ from strawberry.types.cast import get_strawberry_type_cast
 
 from engine.batch_hint import RowList
 from engine.execution import TURN, Execution, Field, FieldFailed, close_all, settled, turns
+from engine.paths import ItemPaths, Paths, SomePaths
 
-SelectFunction = Callable[[Execution, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
+SelectFunction = Callable[[Execution, Sequence[Any], Paths], Awaitable[list[Any]]]
 ProjectFunction = Callable[[list[Any]], list[dict[str, Any]]]
 Select = Callable[[GraphQLObjectType], SelectFunction]
 Write = Callable[[list[Any]], Any]
@@ -60,7 +61,7 @@ class Completer:
         self.required = required
 
     async def complete_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         """Return the completed form of each value: a part of the answer, None, or `FieldFailed`."""
         raw = _raw(values) if len(values) <= TURN else await turns(values, _raw)
@@ -72,7 +73,7 @@ class Completer:
 
     @abstractmethod
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         """Do the same for the nullable type."""
 
@@ -96,7 +97,7 @@ class Leaf(Completer):
         self._as_they_are = _TEXTS if type in (GraphQLString, GraphQLID) else _NOTHING
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         return (
             self._complete_leaf_values(values)
@@ -133,11 +134,11 @@ class ListOf(Completer):
         self.item = item
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         found: list[Any] = list(values)
         items: list[Any] = []
-        below: list[Path] = []
+        below = ItemPaths()
         spans: list[tuple[int, int]] = []
         projected = await self._projected(execution, values)
         for place, value in enumerate(values):
@@ -151,10 +152,9 @@ class ListOf(Completer):
             except Exception as error:
                 found[place] = FieldFailed(error)
                 continue
-            path = paths[place]
             spans.append((place, len(items)))
             items += members
-            below += [Path(path, index, None) for index in range(len(members))]
+            below.add(paths, place, len(members))
             found[place] = len(members)
             await execution.breathe(_LEAVES * len(members))
         if spans:
@@ -202,7 +202,7 @@ class ListOf(Completer):
         return found
 
     def _complete_list_value(
-        self, execution: Execution, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int
+        self, execution: Execution, field: Field, parts: list[Any], paths: Paths, start: int, stop: int
     ) -> Any:
         items = parts[start:stop]
         for index, part in enumerate(items):
@@ -251,7 +251,7 @@ class Objects(Completer):
         return self._selected is not None and self._selected.__dict__.get(FLAT, False)
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         if self.type.is_type_of:
             values = await _check_types(execution, field, self.type, values, paths)
@@ -268,7 +268,7 @@ class Objects(Completer):
         if len(places) == len(values):
             return await self._selected(execution, values, paths)
         found = list(values)
-        parts = await self._selected(execution, [values[place] for place in places], [paths[place] for place in places])
+        parts = await self._selected(execution, [values[place] for place in places], SomePaths(paths, places))
         for place, part in zip(places, parts, strict=True):
             found[place] = part
         return found
@@ -313,7 +313,7 @@ class Several(Completer):
         self._completers: dict[str, Objects] = {}
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         found = list(values)
         places = [
@@ -341,7 +341,7 @@ class Several(Completer):
             if name not in self._completers:
                 self._completers[name] = self._make(execution.fixed.schema._schema.type_map[name])  # type: ignore[arg-type]
             parts = await self._completers[name].complete_nullable_values(
-                execution, field, [values[place] for place in theirs], [paths[place] for place in theirs]
+                execution, field, [values[place] for place in theirs], SomePaths(paths, theirs)
             )
             for place, part in zip(theirs, parts, strict=True):
                 found[place] = part
@@ -377,7 +377,7 @@ class Several(Completer):
 
 
 async def _check_types(
-    execution: Execution, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Sequence[Path]
+    execution: Execution, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Paths
 ) -> list[Any]:
     """Return the values. A value that is not of the type is replaced by its failure."""
     is_type_of = type.is_type_of
