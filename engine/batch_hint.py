@@ -51,10 +51,14 @@ class Expression:
 
     def over(self, row: str) -> "Expression":
         """Return the same expression, with `row` replaced by another expression."""
-        return replace(self, code=_ROW.sub(row, self.code))
+        return replace(self, code=_over(self.code, row))
 
 
 _ROW = re.compile(r"\brow\b")
+
+
+def _over(code: str, row: str) -> str:
+    return _ROW.sub(row, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +73,58 @@ class Nested:
     null: str = ""
     complete: bool = False
 
+    def over(self, row: str) -> "Nested":
+        """Return the same object, read from another expression for the row."""
+        fields = {name: each.over(row) for name, each in self.fields.items()}
+        return Nested(fields, _over(self.null, row), self.complete)
 
-class RowList(Sequence[Any]):
-    """A sequence of objects of one type that so far exist only as rows. Reading an item makes its object.
 
-    The expressions depend on `shape` alone: two lists of the same shape have the same expressions.
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of objects that a row contains.
+
+    `rows` is the expression of their own rows. `field` returns how a field of an item is read from its own row.
     """
 
-    __slots__ = ("rows", "shape")
+    rows: str
+    field: Callable[[str], "RowField | None"]
+
+    def over(self, row: str) -> "Items":
+        """Return the same list, read from another expression for the row that contains it."""
+        return Items(_over(self.rows, row), self.field)
+
+
+# How a field is read from a row.
+RowField = Expression | Nested | Items
+
+
+class RowList(Sequence[Any]):
+    """A sequence of objects of one type that so far exist only as rows. Reading an item makes its object, once.
+
+    It is the value of a field that is a list, or the values of a field for all objects of a level. The expressions
+    depend on `shape` alone: two lists of the same shape have the same expressions.
+    """
+
+    __slots__ = ("_objects", "rows", "shape")
     rows: list[Any]
     shape: Hashable
+
+    def __init__(self, rows: list[Any], shape: Hashable) -> None:
+        self.rows = rows
+        self.shape = shape
+        self._objects: dict[int, Any] = {}
 
     @abstractmethod
     def object(self, row: Any) -> Any:
         """Return the object that reads a row."""
 
     @abstractmethod
-    def expression(self, name: str) -> Expression | Nested | None:
+    def expression(self, name: str) -> RowField | None:
         """Return how a field (by its name in the graph) is read from a row, or None if that needs the object."""
+
+    def weight(self, row: Any) -> int:
+        """Return how many rows are written for a row: more than one if it contains items."""
+        return 1
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -97,8 +135,13 @@ class RowList(Sequence[Any]):
     def __getitem__(self, index: slice) -> Sequence[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [self.object(row) for row in self.rows[index]]
-        return self.object(self.rows[index])
+            return [self[place] for place in range(*index.indices(len(self.rows)))]
+        if index < 0:
+            index += len(self.rows)
+        found = self._objects.get(index)
+        if found is None:
+            found = self._objects[index] = self.object(self.rows[index])
+        return found
 
     def __iter__(self) -> Iterator[Any]:
-        return map(self.object, self.rows)
+        return map(self.__getitem__, range(len(self.rows)))

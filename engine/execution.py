@@ -21,7 +21,7 @@ from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 from strawberry.types.field import StrawberryField
 
-from engine.batch_hint import BatchHint, RowList
+from engine.batch_hint import BatchHint, Many, RowList
 from engine.direct import Converter, Resolver
 from engine.paths import FieldPaths, Paths, SomePaths
 
@@ -73,6 +73,11 @@ class Field:
     completer: "Completer"
 
     @property
+    def many(self) -> Many | None:
+        """Return the function that resolves the field for all objects of a level at once, if there is one."""
+        return None if self.hint is None or self.attribute is not None else self.hint.many
+
+    @property
     def waits(self) -> bool:
         """Return whether something may have to be awaited for this field."""
         return self.completer.waits or self.hint is None or self.hint.read is None or self.hint.waits
@@ -87,7 +92,7 @@ class Fixed(NamedTuple):
     variables: VariableValues
     context: Any
     root: Any
-    write: Callable[[list[Any]], Any] | None = None
+    write: Callable[[Any, int], Any] | None = None
 
 
 class Execution:
@@ -228,7 +233,10 @@ class Execution:
             sources, paths = [sources[place] for place in places], SomePaths(paths, places)
         here = FieldPaths(paths, field.key, field.parent.name)
         values = await self.resolve_field_value(field, sources, here)
-        completed = await field.completer.complete_values(self, field, values, here)
+        if isinstance(values, RowList):
+            completed = await field.completer.complete_rows(self, field, values, here)
+        else:
+            completed = await field.completer.complete_values(self, field, values, here)
         for begin in range(0, len(completed), TURN):
             if begin:
                 await asyncio.sleep(0)

@@ -69,4 +69,3 @@ class SomePaths:
 
     def __getitem__(self, place: int) -> Any:
         return self._paths[self._places[place]]
-

@@ -183,7 +183,7 @@ class Executor:
         assert document.tree is not None
         assert node is not None
         if self.engine is not None:
-            write = _AnswerWriter(self.most_bytes(operation)) if written else None
+            write = _AnswerWriter(context, self.most_bytes(operation)) if written else None
             found = await self.engine.run(document.tree, node, operation.variables, context, write=write)
             if found is not None:
                 if (ended := _too_large(found.errors)) is not None:
@@ -282,12 +282,13 @@ MANY = 16
 class _AnswerWriter:
     """Write the long lists of one answer and count their bytes. Raises AnswerTooLarge for too many."""
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, context: Any, most: int | None) -> None:
+        self._context = context
         self._most = most
         self._bytes = 0
 
-    def __call__(self, part: list[Any]) -> Any:
-        if len(part) < MANY:
+    def __call__(self, part: Any, items: int) -> Any:
+        if items < MANY or _small(self._context):
             return part
         try:
             text = orjson.dumps(part, default=str)

@@ -435,8 +435,7 @@ class Entries(RowList):
     }
 
     def __init__(self, rows: list[Any], shape: str = "entries") -> None:
-        self.rows = rows
-        self.shape = shape
+        super().__init__(rows, shape)
 
     def object(self, row: Any) -> Any:
         return Listed(row)

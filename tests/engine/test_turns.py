@@ -83,7 +83,8 @@ async def test_a_list_of_plain_objects_is_written_at_once(selected: str, written
     document = parse(f"{{ balls {{ {selected} }} }}")
     parts: list[list[Any]] = []
 
-    def write(part: list[Any]) -> Any:
+    def write(part: list[Any], items: int) -> Any:
+        assert items == len(part)
         parts.append(part)
         return "written"
 

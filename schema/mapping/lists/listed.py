@@ -34,10 +34,9 @@ class Listed(RowList):
         given: Mapping[str, Any] | None,
         source: KeyRows,
     ) -> None:
-        self.rows = rows
         # A column with a bad value must be read from the object, which raises its error.
         self._irregular = frozenset(source.irregular)
-        self.shape = (kind, type(rows[0]), session.zone, self._irregular)
+        super().__init__(rows, (kind, type(rows[0]), session.zone, self._irregular))
         self._kind = kind
         self._session = session
         self._interval = interval
@@ -73,8 +72,7 @@ class Edges(RowList):
     __slots__ = ("_listed", "_make")
 
     def __init__(self, cursors: Sequence[str], listed: Listed, make: Callable[[str, Entity], Any]) -> None:
-        self.rows = list(zip(cursors, listed.rows, strict=True))
-        self.shape = ("edges", listed.shape)
+        super().__init__(list(zip(cursors, listed.rows, strict=True)), ("edges", listed.shape))
         self._listed = listed
         self._make = make
 
@@ -86,15 +84,7 @@ class Edges(RowList):
         if name == "cursor":
             return Expression("row[0]", str, nullable=False)
         found = {name: self._listed.expression(name) for name in self._listed.columns}
-        return Nested({name: over(each, "row[1]") for name, each in found.items() if each is not None}, complete=True)
-
-
-def over(found: Expression | Nested, row: str) -> Expression | Nested:
-    """Return the same expression, read from another expression for the row."""
-    if isinstance(found, Expression):
-        return found.over(row)
-    null = Expression(found.null).over(row).code
-    return Nested({name: over(each, row) for name, each in found.fields.items()}, null, found.complete)
+        return Nested({name: each.over("row[1]") for name, each in found.items() if each is not None}, complete=True)
 
 
 def readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
