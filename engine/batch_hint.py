@@ -69,7 +69,7 @@ class Nested:
     `complete`. If a field of a row that is not complete is None, the engine reads the object itself.
     """
 
-    fields: Mapping[str, "Expression | Nested"]
+    fields: Mapping[str, "RowField"]
     null: str = ""
     complete: bool = False
 

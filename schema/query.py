@@ -18,7 +18,9 @@ from schema.jackpot import ProgressiveJackpot
 from schema.mapping.entity import Entity
 from schema.mapping.errors import BadUserInput
 from schema.mapping.lists import order
-from schema.mapping.lists.connection import Connection, ConnectionPage, connect, reads
+from schema.mapping.lists.connection import ConnectionPage, connect, reads
+from schema.mapping.lists.listed import Given
+from schema.mapping.lists.relay import Connection
 from schema.mapping.loading import complete, lookup
 from schema.mapping.node import Node, decode
 from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE
@@ -168,7 +170,7 @@ class Query:
             )
         )
         found = logs[0] if len(logs) == 1 else KeyRows.joined(logs)
-        return await connect(info, "GameLog", page, found, interval=interval, given={"game_type": kind})
+        return await connect(info, "GameLog", page, found, interval=interval, given=Given({"game_type": kind}))
 
     @strawberry.field
     async def financial_movements(

@@ -1,15 +1,16 @@
 """Items of a list that are read from one row each, without making objects."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
-from engine.batch_hint import Expression, Nested, RowList
+from engine.batch_hint import Expression, Nested, RowField, RowList
 from resolvers.key_rows import KeyRows
 from resolvers.session import Session
 from schema.mapping.columns import EntityLink
-from schema.mapping.entity import UNKNOWN, Entity
+from schema.mapping.entity import NOTHING, UNKNOWN, Entity
 from schema.mapping.expression import ColumnReader
 from schema.mapping.lists.order import ListOrder
 from schema.mapping.selection import Selection
@@ -20,10 +21,37 @@ from upstream.values.interval import Interval
 TYPENAME = "__typename"
 
 
-class Listed(RowList):
-    """The rows of a list whose objects are made only when something needs them."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """The values that the parents of a level give to their items, by column name: constants, and the parent itself.
 
-    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source")
+    Nothing is made of a parent before an object needs it.
+    """
+
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    parent: str | None = None
+    parents: Sequence[Any] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the columns that are given."""
+        return frozenset(self.constants if self.parent is None else (*self.constants, self.parent))
+
+    def to(self, place: int) -> dict[str, Any]:
+        """Return the values for an item of the parent at a place."""
+        return dict(self.constants) if self.parent is None else {**self.constants, self.parent: self.parents[place]}
+
+
+NOTHING_GIVEN = Given()
+
+
+class Listed(RowList):
+    """The rows of a list whose objects are made only when something needs them.
+
+    `given` returns the values that the parent gives to an item, whose names are `names`.
+    """
+
+    __slots__ = ("_interval", "_irregular", "_kind", "_session", "_source", "given", "names")
 
     def __init__(
         self,
@@ -31,32 +59,27 @@ class Listed(RowList):
         rows: list[Any],
         session: Session,
         interval: Interval | None,
-        given: Mapping[str, Any] | None,
+        names: frozenset[str],
+        given: Callable[[], dict[str, Any]],
         source: KeyRows,
     ) -> None:
         # A column with a bad value must be read from the object, which raises its error.
         self._irregular = frozenset(source.irregular)
-        super().__init__(rows, (kind, type(rows[0]), session.zone, self._irregular))
+        super().__init__(rows, (kind, rows[0].__class__, session.zone, self._irregular))
         self._kind = kind
         self._session = session
         self._interval = interval
-        self._given = given
         self._source = source
-
-    @property
-    def columns(self) -> Iterable[str]:
-        """Return the columns of the objects, by their names in the graph."""
-        return self._kind.columns
+        self.names = names
+        self.given = given
 
     def object(self, row: Any) -> Entity:
         # An object may need any column, so its whole row is read.
         self._source.read()
         (row,) = self._source.whole([row])
-        return self._kind.on(
-            row, session=self._session, interval=self._interval, given=dict(self._given) if self._given else None
-        )
+        return self._kind.on(row, session=self._session, interval=self._interval, given=self.given())
 
-    def expression(self, name: str) -> Expression | Nested | None:
+    def expression(self, name: str) -> RowField | None:
         column, row = self._kind.columns.get(name), type(self.rows[0])
         found = column.expression(row, self._session) if column is not None else None
         if found is None or column is None:
@@ -64,6 +87,19 @@ class Listed(RowList):
         if self._irregular and not self._irregular.isdisjoint(column.reads(report_row(row))):
             return None
         return found
+
+    def known(self) -> Iterable[str]:
+        """Return the columns of the objects, by their names in the graph."""
+        return self._kind.columns
+
+    def values(self, name: str) -> list[Any] | None:
+        """Return the values of a column in all rows, or None if an object is needed for them."""
+        column, row = self._kind.columns[name], self.rows[0].__class__
+        at = column.places.get(report_row(row))
+        if not isinstance(at, str) or (self._irregular and at in self._irregular):
+            return None
+        self._source.read((at,))
+        return list(map(attrgetter(at), self.rows)) if self.rows[0].__class__ is row else None
 
 
 class Edges(RowList):
@@ -80,10 +116,15 @@ class Edges(RowList):
         cursor, node = row
         return self._make(cursor, self._listed.object(node))
 
-    def expression(self, name: str) -> Expression | Nested | None:
+    def expression(self, name: str) -> RowField | None:
+        return self.field(self._listed, name)
+
+    @staticmethod
+    def field(listed: Listed, name: str) -> RowField | None:
+        """Return how a field of an edge is read from a pair of a cursor and a row."""
         if name == "cursor":
             return Expression("row[0]", str, nullable=False)
-        found = {name: self._listed.expression(name) for name in self._listed.columns}
+        found = {name: listed.expression(name) for name in listed.known()}
         return Nested({name: each.over("row[1]") for name, each in found.items() if each is not None}, complete=True)
 
 
@@ -98,18 +139,22 @@ def readable(kind: type[Entity], selection: Selection, order: ListOrder, session
 
 def _readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
     read = set(order.columns)
-    for name in selection.keys() - {TYPENAME}:
+    names = selection.keys() - {TYPENAME}
+    if not kind.relations.isdisjoint(names):
+        # A relation is found by the id, and by columns that the type names.
+        names = {*names, "id", *kind.implied(selection, session)} - kind.relations
+    for name in names:
         column = kind.columns.get(name)
         if column is None or not column.places:
             return None
         for row in column.places:
-            if not _knows(column.expression(row, session), selection[name]):
+            if not _knows(column.expression(row, session), selection.get(name, NOTHING)):
                 return None
             read.update(column.reads(row))
     return frozenset(read)
 
 
-def _knows(found: Expression | Nested | None, selection: Selection) -> bool:
+def _knows(found: RowField | None, selection: Selection) -> bool:
     """Return whether an expression has all that is selected below it."""
     if isinstance(found, Nested):
         return selection.keys() - {TYPENAME} <= found.fields.keys()
@@ -122,7 +167,7 @@ def known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> b
     `sure` then checks the values of the rows.
     """
     (row,) = map(report_row, map(type, sample.rows))
-    for name in selection.keys() - {TYPENAME}:
+    for name in selection.keys() - {TYPENAME} - kind.relations:
         column = kind.columns.get(name)
         # The parent may have given more values of it than the row has.
         if column is None or (isinstance(column, EntityLink) and column.name in sample.given):
