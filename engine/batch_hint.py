@@ -122,9 +122,9 @@ class RowList(Sequence[Any]):
     def expression(self, name: str) -> RowField | None:
         """Return how a field (by its name in the graph) is read from a row, or None if that needs the object."""
 
-    def weight(self, row: Any) -> int:
-        """Return how many rows are written for a row: more than one if it contains items."""
-        return 1
+    def weights(self) -> list[int]:
+        """Return how many rows are written for each row: more than one if it contains items."""
+        return [1] * len(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)

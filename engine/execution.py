@@ -92,7 +92,7 @@ class Fixed(NamedTuple):
     variables: VariableValues
     context: Any
     root: Any
-    write: Callable[[Any, int], Any] | None = None
+    write: Callable[[list[Any], Sequence[int]], list[Any]] | None = None
 
 
 class Execution:

@@ -143,7 +143,7 @@ class Projection:
             return None if found is None else found.over(row)
 
         display = self.answer(part.item.type, self.subfields(part.item.type, details), read, prefix)
-        # The leaves of an item count once for each item: `RowList.weight` says how many there are.
+        # The leaves of an item count once for each item: `RowList.weights` says how many there are.
         self.leaves = max(leaves, self.leaves)
         return f"[{{{', '.join(display)}}} for {row} in {items.rows}]"
 

@@ -37,7 +37,7 @@ SelectFunction = Callable[[Execution, Sequence[Any], Paths], Awaitable[list[Any]
 ProjectFunction = Callable[[list[Any]], list[dict[str, Any]]]
 FollowFunction = Callable[[Execution, RowList, Paths, list[dict[str, Any]]], Awaitable[list[Any]]]
 Select = Callable[[GraphQLObjectType], SelectFunction]
-Write = Callable[[Any, int], Any]
+Write = Callable[[list[Any], Sequence[int]], list[Any]]
 
 
 class OnRows(NamedTuple):
@@ -194,7 +194,7 @@ class ListOf(Completer):
             if part.__class__ is not list:
                 continue
             try:
-                found[place] = write(part, len(part))
+                (found[place],) = write([part], [len(part)])
             except Exception as error:
                 found[place] = FieldFailed(error)
             await execution.breathe(_LEAVES * len(part))
@@ -216,7 +216,7 @@ class ListOf(Completer):
             for place, part in zip(together, parts, strict=True):
                 if part is not None:
                     try:
-                        found[place] = part if write is None else write(part, len(part))
+                        (found[place],) = [part] if write is None else write([part], [len(part)])
                     except Exception as error:
                         found[place] = FieldFailed(error)
             await execution.breathe(leaves)
@@ -300,12 +300,12 @@ class Objects(Completer):
         if program is None:
             return await self.complete_values(execution, field, list(rows), paths)
         answers: list[Any] = []
-        weights, write = list(map(rows.weight, rows.rows)), execution.fixed.write
+        weights, write = rows.weights(), execution.fixed.write
         try:
             for begin, end in _turns(weights):
                 parts = program.project(rows.rows[begin:end])
                 if write is not None and program.follow is None:
-                    parts = list(map(write, parts, weights[begin:end]))
+                    parts = write(parts, weights[begin:end])
                 answers += parts
                 await execution.breathe(program.leaves * sum(weights[begin:end]))
         except GraphQLError:  # the answer is too large

@@ -108,12 +108,7 @@ class Loader:
         if field:
             batch.fields.add(field)
         found = await batch.read(keys, columns)
-        for place, rows in enumerate(found):
-            if isinstance(rows, KeyRows):
-                try:
-                    rows.read(columns)
-                except UpstreamError as error:
-                    found[place] = error
+        KeyRows.read_each(found, columns)
         return found
 
     def price(self, lookup: Lookup, keys: Collection[Any]) -> float:
@@ -395,7 +390,7 @@ class Batch:
         # A search may find neighbours (`username` searches inside names). An entity is the row of exactly this key.
         if edge.one:
             rows = [row for row in rows if getattr(row, edge.column) == key]
-        return KeyRows(rows, answer)
+        return KeyRows.of(answer, rows)
 
     def _identifying_columns(self) -> list[str]:
         """Return the columns that select the rows of one key from its own answer."""
@@ -438,7 +433,10 @@ class Batch:
             unclear = keys
         single = await self._read_per_key(unclear, fallback, [way]) if unclear else ()
         found = dict(zip(unclear, single, strict=True))
-        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer) for key in keys]
+        irregular = answer.irregular
+        if not found:
+            return [KeyRows(shares.get(key, ()), answer, irregular) for key in keys]
+        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer, irregular) for key in keys]
 
     async def _bulk_answer(self, bulk: Bulk, reason: Reason) -> Answer[Any]:
         """Return the rows that are distributed over the keys: of one call, or of a call per key of another edge."""

@@ -182,7 +182,7 @@ class Session:
         answer = await self.source.fetch(call, Reason((field,) if field else ()))
         if answer.undecided:
             raise undecided()
-        return KeyRows(answer.rows, answer)
+        return KeyRows.of(answer)
 
     async def rows(self, lookup: Lookup, key: Hashable, field: str = "") -> KeyRows:
         """Return the rows of one key, with all columns. Keys of one tick are read in one batch.

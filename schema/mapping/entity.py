@@ -5,6 +5,7 @@ From this follows, for any selection, which reports are still missing. `loading.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -13,7 +14,7 @@ from strawberry import Info
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from engine.batch_hint import BATCH_HINT, BatchHint, RowField
+from engine.batch_hint import BATCH_HINT, BatchHint, RowField, RowList
 from resolvers.edges import ReportEdge
 from resolvers.lookup import Lookup
 from resolvers.session import Session
@@ -350,5 +351,21 @@ def demand(kind: type[Row]) -> str:
 
 
 def identities(entities: Sequence[Entity]) -> list[Any]:
-    """Return the upstream's own ids of some entities."""
-    return [entity.identity for entity in entities]
+    """Return the upstream's own ids of some entities. Entities that are rows so far stay rows."""
+    ids = entities.values("id") if isinstance(entities, EntityRows) else None
+    return [entity.identity for entity in entities] if ids is None else ids
+
+
+class EntityRows(RowList):
+    """Entities that are rows so far: the same columns of all of them can be read at once."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def values(self, name: str) -> list[Any] | None:
+        """Return the values of a column in all rows, or None if an object is needed for one of them."""
+
+    @property
+    @abstractmethod
+    def given(self) -> dict[str, Any]:
+        """Return the values that the parent gives to each of the entities."""

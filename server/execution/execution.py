@@ -287,9 +287,12 @@ class _AnswerWriter:
         self._most = most
         self._bytes = 0
 
-    def __call__(self, part: Any, items: int) -> Any:
-        if items < MANY or _small(self._context):
-            return part
+    def __call__(self, parts: list[Any], items: Sequence[int]) -> list[Any]:
+        if _small(self._context):
+            return parts
+        return [part if many < MANY else self._written(part) for part, many in zip(parts, items, strict=True)]
+
+    def _written(self, part: Any) -> Any:
         try:
             text = orjson.dumps(part, default=str)
         except TypeError:  # `encode` writes these values

@@ -161,7 +161,7 @@ async def _open(
     alike: dict[type[Row], list[Row]] = {}
     irregular: set[str] = set()
     size = page.first if page.first is not None else None if session.whole else DEFAULT_FIRST
-    in_order = page.order.sorted
+    kind: Any = None
     plain = page.after is None and not with_cursors
     done = 0
     for place, rows in enumerate(found):
@@ -176,9 +176,17 @@ async def _open(
                 pages.append(error)
                 continue
             irregular.update(rows.irregular)
+        here: list[Row] = rows
+        if not rows:
+            pages.append(OpenedPage(place, rows, 0, here, []))
+            continue
         if plain:
-            ordered = in_order(rows) if len(rows) > 1 else rows
-            here = ordered[:size] if size is not None and size < len(rows) else ordered
+            if kind is not here[0].__class__:
+                kind = here[0].__class__
+                key, falling = page.order.sorting(kind)
+            here = sorted(here, key=key, reverse=falling)
+            if size is not None:
+                here = here[:size]
             pages.append(OpenedPage(place, rows, 0, here, []))
         else:
             start, stop, keys, ordered = _page(page, len(rows) if size is None else size, rows)

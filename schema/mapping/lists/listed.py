@@ -10,7 +10,7 @@ from engine.batch_hint import Expression, Nested, RowField, RowList
 from resolvers.key_rows import KeyRows
 from resolvers.session import Session
 from schema.mapping.columns import EntityLink
-from schema.mapping.entity import NOTHING, UNKNOWN, Entity
+from schema.mapping.entity import NOTHING, UNKNOWN, Entity, EntityRows
 from schema.mapping.expression import ColumnReader
 from schema.mapping.lists.order import ListOrder
 from schema.mapping.selection import Selection
@@ -45,13 +45,13 @@ class Given:
 NOTHING_GIVEN = Given()
 
 
-class Listed(RowList):
+class Listed(EntityRows):
     """The rows of a list whose objects are made only when something needs them.
 
     `given` returns the values that the parent gives to an item, whose names are `names`.
     """
 
-    __slots__ = ("_interval", "_irregular", "_kind", "_session", "_source", "given", "names")
+    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source", "names")
 
     def __init__(
         self,
@@ -71,13 +71,17 @@ class Listed(RowList):
         self._interval = interval
         self._source = source
         self.names = names
-        self.given = given
+        self._given = given
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return self._given()
 
     def object(self, row: Any) -> Entity:
         # An object may need any column, so its whole row is read.
         self._source.read()
         (row,) = self._source.whole([row])
-        return self._kind.on(row, session=self._session, interval=self._interval, given=self.given())
+        return self._kind.on(row, session=self._session, interval=self._interval, given=self.given)
 
     def expression(self, name: str) -> RowField | None:
         column, row = self._kind.columns.get(name), type(self.rows[0])
@@ -93,13 +97,12 @@ class Listed(RowList):
         return self._kind.columns
 
     def values(self, name: str) -> list[Any] | None:
-        """Return the values of a column in all rows, or None if an object is needed for them."""
-        column, row = self._kind.columns[name], self.rows[0].__class__
+        column, row = self._kind.columns[name], type(self.rows[0])
         at = column.places.get(report_row(row))
-        if not isinstance(at, str) or (self._irregular and at in self._irregular):
+        if not isinstance(at, str) or column.expression(row, self._session) is None:
             return None
         self._source.read((at,))
-        return list(map(attrgetter(at), self.rows)) if self.rows[0].__class__ is row else None
+        return None if at in self._source.irregular else list(map(attrgetter(at), self.rows))
 
 
 class Edges(RowList):

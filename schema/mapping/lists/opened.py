@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from engine.batch_hint import Expression, Items, Nested, RowField, RowList
 from resolvers.key_rows import KeyRows
 from resolvers.session import Session
@@ -15,8 +17,7 @@ from upstream.reports.rows import Row
 from upstream.values.interval import Interval
 
 
-@dataclass(slots=True, eq=False)
-class OpenedPage:
+class OpenedPage(msgspec.Struct, eq=False):
     """A page of the list `source`: where it starts there, its rows in their order, and their cursors if needed.
 
     `place` is the place of its parent in the level.
@@ -75,8 +76,8 @@ class PagesOnRows(RowList):
     def object(self, row: Any) -> Any:
         return self._make.page(row)
 
-    def weight(self, row: Any) -> int:
-        return len(row.rows) + 1
+    def weights(self) -> list[int]:
+        return [len(row.rows) + 1 for row in self.rows]
 
     def expression(self, name: str) -> RowField | None:
         if name == "nodes":
