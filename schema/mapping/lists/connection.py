@@ -58,24 +58,7 @@ class ConnectionPage:
 
 def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozenset[str] | None:
     """Return the columns of the rows that this page reads, or None for all columns."""
-    return readable(ENTITIES[entity], select(info, *ITEMS), page.order, info.context)
-
-
-async def connect(
-    info: Info[Session, Any],
-    entity: str,
-    page: ConnectionPage,
-    rows: KeyRows,
-    *,
-    interval: Interval | None = None,
-    given: Given = NOTHING_GIVEN,
-) -> Any:
-    """Return the page of the rows, after reading what is selected of its items.
-
-    `entity` names the type of the items. `given` has the values that the parent gives to each item.
-    """
-    (connection,) = await connect_each(info, entity, page, [rows], interval=interval, given=given)
-    return connection
+    return readable(ENTITIES[entity], select(info, *ITEMS), page.order.columns, info.context)
 
 
 async def connect_each(
@@ -105,8 +88,7 @@ async def connect_each(
     covered: dict[type[Row], bool] = {}
     sure_of: dict[type[Row], bool] = {}
     for row, together in alike.items():
-        sample = kind.on(together[0], session=session, interval=interval, given=dict.fromkeys(given.names))
-        covered[row] = known_by_rows(kind, sample, selection)
+        covered[row] = known_by_rows(kind, together[0], selection, session, interval, given)
         sure_of[row] = covered[row] and sure(kind, together, selection, irregular)
         if len(together) >= BREATH:
             await asyncio.sleep(0)

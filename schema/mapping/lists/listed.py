@@ -12,7 +12,6 @@ from resolvers.session import Session
 from schema.mapping.columns import EntityLink
 from schema.mapping.entity import NOTHING, UNKNOWN, Entity, EntityRows
 from schema.mapping.expression import ColumnReader
-from schema.mapping.lists.order import ListOrder
 from schema.mapping.selection import Selection
 from schema.mapping.values import report_row
 from upstream.reports.rows import Row
@@ -131,17 +130,24 @@ class Edges(RowList):
         return Nested({name: each.over("row[1]") for name, each in found.items() if each is not None}, complete=True)
 
 
-def readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
-    """Return the columns of a row that the selection reads, for all reports, or None for all columns."""
-    place = (kind, order.name)
+def readable(
+    kind: type[Entity], selection: Selection, always: tuple[str, ...], session: Session
+) -> frozenset[str] | None:
+    """Return the columns of a row that the selection reads, for all reports, or None for all columns.
+
+    The columns `always` are read in any case, such as those of a list's order.
+    """
+    place = (kind, always)
     if place not in selection.memo:
-        selection.memo[place] = _readable(kind, selection, order, session)
+        selection.memo[place] = _readable(kind, selection, always, session)
     found: frozenset[str] | None = selection.memo[place]
     return found
 
 
-def _readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
-    read = set(order.columns)
+def _readable(
+    kind: type[Entity], selection: Selection, always: tuple[str, ...], session: Session
+) -> frozenset[str] | None:
+    read = set(always)
     names = selection.keys() - {TYPENAME}
     if not kind.relations.isdisjoint(names):
         # A relation is found by the id, and by columns that the type names.
@@ -164,11 +170,22 @@ def _knows(found: RowField | None, selection: Selection) -> bool:
     return found is not None
 
 
-def known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
-    """Return whether rows like that of `sample` have all that is selected, so that no object is needed.
+def known_by_rows(
+    kind: type[Entity], row: Row, selection: Selection, session: Session, interval: Interval | None, given: Given
+) -> bool:
+    """Return whether rows like this one have all that is selected, so that no object is needed.
 
     `sure` then checks the values of the rows.
     """
+    place = (kind, type(row), given.names, interval is None, kind.implied(selection, session))
+    known = selection.memo.get(place)
+    if known is None:
+        sample = kind.on(row, session=session, interval=interval, given=dict.fromkeys(given.names))
+        known = selection.memo[place] = _known_by_rows(kind, sample, selection)
+    return bool(known)
+
+
+def _known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
     (row,) = map(report_row, map(type, sample.rows))
     for name in selection.keys() - {TYPENAME} - kind.relations:
         column = kind.columns.get(name)
