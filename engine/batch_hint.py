@@ -34,6 +34,12 @@ class BatchHint:
     many: Many | None = None
 
 
+class Parallel:
+    """A context that is told whether fields run at the same time. `parallel` is 0 while one field runs alone."""
+
+    parallel: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A field's value as a Python expression over `row`.

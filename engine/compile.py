@@ -5,7 +5,6 @@ becomes a `SlowValue`, which is completed afterwards. Every other field is resol
 together. Fields that may have to wait, wait together.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,7 +114,6 @@ class Compiler:
         names: dict[str, Any] = {
             "finish_level": finish_level,
             "read_one_by_one": read_one_by_one,
-            "gather": asyncio.gather,
         }
         leaves: dict[str, Field] = {}
         rest: list[Field] = []
@@ -183,7 +181,7 @@ class Compiler:
         rest = [field for field in fields if isinstance(field, Field) and field.key in projection.left]
         if not rest:
             return OnRows(project, projection.leaves)
-        names: dict[str, Any] = {"finish_level": finish_level, "gather": asyncio.gather}
+        names: dict[str, Any] = {"finish_level": finish_level}
         names |= {f"rest{number}": field for number, field in enumerate(rest)}
         lines = [
             f"# {where}: {type.name} on rows, what follows",
@@ -214,7 +212,7 @@ def _follow(rest: Sequence[Field]) -> list[str]:
     if len(waiting) == 1:
         lines += [f"    await {waiting[0]}"]
     elif waiting:
-        lines += ["    await gather(", *(f"        {call}," for call in waiting), "    )"]
+        lines += ["    await execution.together(", *(f"        {call}," for call in waiting), "    )"]
     return lines
 
 

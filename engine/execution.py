@@ -1,7 +1,7 @@
 """The state of one execution (variables, context, errors), and the steps that resolve its fields."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,13 +15,14 @@ from graphql import (
     OperationDefinitionNode,
     located_error,
 )
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 from strawberry.types.field import StrawberryField
 
-from engine.batch_hint import BatchHint, Many, RowList
+from engine.arguments import Arguments
+from engine.batch_hint import BatchHint, Many, Parallel, RowList
 from engine.direct import Converter, Resolver
 from engine.paths import FieldPaths, Paths, SomePaths
 
@@ -71,6 +72,7 @@ class Field:
     resolver: Resolver
     converter: Converter | None
     completer: "Completer"
+    arguments: Arguments | None = None
 
     @property
     def many(self) -> Many | None:
@@ -98,10 +100,14 @@ class Fixed(NamedTuple):
 class Execution:
     """The state of one execution."""
 
-    __slots__ = ("_arguments", "_leaves", "errors", "fixed", "slow_values")
+    __slots__ = ("_arguments", "_leaves", "_shared", "errors", "fixed", "slow_values")
 
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
+        self._shared: Parallel | None = None
+        if isinstance(fixed.context, Parallel):
+            self._shared = fixed.context
+            self._shared.parallel = 0
         self.errors: list[tuple[GraphQLError, Path | None]] = []
         self.slow_values: list[SlowValue] = []
         self._arguments: dict[int, dict[str, Any] | Exception] = {}
@@ -112,6 +118,17 @@ class Execution:
         if self.errors and _wiped(error, path):
             self.errors = [kept for kept in self.errors if not _within(kept[1], path)]
         self.errors.append((error, path))
+
+    async def together(self, *waiting: Coroutine[Any, Any, None]) -> None:
+        """Run several parts of a level at the same time. The context counts them, if it can."""
+        shared = self._shared
+        if shared is not None:
+            shared.parallel += 1
+        try:
+            await asyncio.gather(*waiting)
+        finally:
+            if shared is not None:
+                shared.parallel -= 1
 
     async def breathe(self, leaves: int) -> None:
         """Count written leaves. After many of them, let other tasks run."""
@@ -156,7 +173,9 @@ class Execution:
         found = self._arguments.get(id(field))
         if found is None:
             try:
-                found = get_argument_values(field.definition, field.nodes[0], self.fixed.variables)
+                if field.arguments is None:
+                    field.arguments = Arguments(field.definition, field.nodes[0])
+                found = field.arguments.coerce(self.fixed.variables)
             except Exception as error:
                 found = error
             self._arguments[id(field)] = found

@@ -403,7 +403,7 @@ class Several(Completer):
             for place, part in zip(theirs, parts, strict=True):
                 found[place] = part
 
-        await asyncio.gather(*(complete_type(name, theirs) for name, theirs in by_type.items()))
+        await execution.together(*(complete_type(name, theirs) for name, theirs in by_type.items()))
         return found
 
     def _type_error(self, execution: Execution, field: Field, name: Any, value: Any) -> FieldFailed | None:

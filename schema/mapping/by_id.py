@@ -37,7 +37,7 @@ async def _on_row(kind: type[Entity], session: Session, selection: Selection, ke
     """Return the entity of a type that one report knows. It stays a row if the row contains all that is selected."""
     (source,) = kind.sources
     columns = readable(kind, selection, (source.column,), session)
-    (rows,) = await session.rows_of(Lookup(source.edge), (key,), columns, kind.__name__)
+    (rows,) = await session.rows_of_level(Lookup(source.edge), (key,), columns, kind.__name__)
     if isinstance(rows, UpstreamError):
         # Selected relations may still be found.
         entity = kind.of({"id": key}, session=session)

@@ -62,7 +62,7 @@ def pages(
         interval = resolve(info, during) if with_period else None
         parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name)) for each in arguments}
         raw = info._raw_info
-        found = await info.context.rows_of(
+        found = await info.context.rows_of_level(
             Lookup.of(edge, interval, **parameters),
             identities(parents),
             None if whole_rows else reads(info, target, page),

@@ -54,7 +54,7 @@ async def transactions_of(
         lookup = Lookup(edges.TRANSACTIONS_OF_USER, interval)
         if group is not None:
             lookup = Lookup.of(edge, interval, exact=not covered, group=group)
-        return await session.rows_of(lookup, keys, columns, "User.transactions")
+        return await session.rows_of_level(lookup, keys, columns, "User.transactions")
 
     return await apart(groups, of)
 
@@ -81,7 +81,7 @@ async def logs_of(
     async def of(agent: str, places: list[int]) -> Sequence[Any]:
         keys = [codes[place] for place in places]
         lookup = Lookup.of(edges.LOGS_OF_USER, interval, agent, game_type=game_type)
-        return await session.rows_of(lookup, keys, columns, "User.gameLogs")
+        return await session.rows_of_level(lookup, keys, columns, "User.gameLogs")
 
     return await apart(agents, of)
 
