@@ -45,10 +45,10 @@ class KeyRows(list[Any]):
         answer: Any = None
         kind: Any = None
         error: UpstreamError | None = None
+        rows: Any
         for place, rows in enumerate(found):
             if rows.__class__ is not KeyRows:
                 continue
-            assert isinstance(rows, KeyRows)
             if rows.answer is not answer:
                 answer, error = rows.answer, None
                 try:

@@ -92,7 +92,7 @@ async def connect_each(
         sure_of[row] = covered[row] and sure(kind, together, selection, irregular)
         if len(together) >= BREATH:
             await asyncio.sleep(0)
-    if len(sure_of) == 1 and all(sure_of.values()) and not any(isinstance(opened, Exception) for opened in pages):
+    if len(sure_of) == 1 and all(sure_of.values()) and all(opened.__class__ is OpenedPage for opened in pages):
         connections: Sequence[Any] = PagesOnRows(pages, make)
     else:
         connections = await _objects(pages, make, selection, covered, sure_of)
@@ -146,11 +146,11 @@ async def _open(
     kind: Any = None
     plain = page.after is None and not with_cursors
     done = 0
+    rows: Any
     for place, rows in enumerate(found):
         if rows.__class__ is not KeyRows:
-            pages.append(rows)  # type: ignore[arg-type]  # an exception
+            pages.append(rows)  # an exception
             continue
-        assert isinstance(rows, KeyRows)
         if rows.irregular:
             try:
                 rows.require(page.order.columns)
