@@ -46,12 +46,12 @@ class Arguments:
 
 
 def _reads_variable(node: Any) -> bool:
-    found = _Variables()
+    found = _VariableFinder()
     visit(node, found)
     return found.any
 
 
-class _Variables(Visitor):
+class _VariableFinder(Visitor):
     """Find a variable in a literal."""
 
     def __init__(self) -> None:
