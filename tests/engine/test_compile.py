@@ -147,7 +147,7 @@ async def test_the_code_can_be_printed() -> None:
 
 
 async def test_levels_with_relations_stay_rows() -> None:
-    """The rows of a level are written at once. Then each relation is found for all of them, and its pages are written."""
+    """The rows of a level are written at once. Then each relation is found for all of them."""
     engine = Engine(library.schema)
     document = parse("{ entries { title more { total entries { number } } } }")
     result = await engine.run(document, operation(document), {}, library.World(3))
