@@ -20,7 +20,7 @@ _TAILCALL = "@tailcallhq/core-linux-x64-gnu"
 TAILCALL = NODE / "node_modules" / _TAILCALL / "bin" / "tailcall"  # npm has it for this one platform
 PEERS_PYTHON = HERE / ".venv" / "bin" / "python"
 SERVER_CORE, OTHER_CORE = 0, 1
-START_SECONDS = 30
+START_SECONDS = 60
 _UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
 
 
@@ -34,6 +34,11 @@ class Server:
     packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     cannot: frozenset[str] = frozenset()  # the questions that it has no way to answer
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it answers from what it read for an earlier request."""
+        return "CACHE_URL" in self.environment
 
 
 def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
@@ -75,13 +80,16 @@ SERVERS: dict[str, Server] = {
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
     "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
     "floor": _uvicorn("floor, by hand", "peers.floor:app", "starlette", "pyreqwest", "msgspec", "orjson"),
-    # Not peers: the real server as it is when days are kept, and with a sampler in it.
+    # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "profiled": _ours("this server, sampled", "peers.profiled"),
+    "counted-ours": _ours("this server, with counters", "peers.counted"),
+    "counted-warm": _ours("this server, days kept, with counters", "peers.counted", CACHE_URL="memory://"),
 }
 # What only a setting makes, and what npm does not have for every machine.
 _OPTIONAL = {"ours-graphql": "ENGINE" in NAMES, "tailcall": TAILCALL.exists()}
-PEERS = tuple(name for name in list(SERVERS)[:-2] if _OPTIONAL.get(name, True))
+_VARIANTS = {"warm", "profiled", "counted-ours", "counted-warm"}
+PEERS = tuple(name for name in SERVERS if name not in _VARIANTS and _OPTIONAL.get(name, True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def pinned(core: int) -> list[str]:
+    """Return what to put before a command so that it runs on one core; nothing on a machine without that core."""
+    return ["taskset", "-c", str(core)] if core in range(os.cpu_count() or 1) else []
 
 
 @contextlib.contextmanager
@@ -120,7 +133,7 @@ def run(name: str, upstream: Mapping[str, str], log: Path) -> Iterator[Running]:
         command += ["--port", str(port)]
     with (log / f"{name}.log").open("wb") as output:
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command], env=environment, stdout=output, stderr=output, cwd=log
+            [*pinned(SERVER_CORE), *command], env=environment, stdout=output, stderr=output, cwd=log
         )
         try:
             _await(process, port, log / f"{name}.log")
@@ -140,7 +153,8 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"{log.stem} did not start: {log.read_text()[-2000:]}")
+    state = "did not start" if process.returncode is None else f"ended with {process.returncode}"
+    raise RuntimeError(f"{log.stem} {state}: {log.read_text()[-2000:]}")
 
 
 def versions(name: str) -> str:
