@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 # ruff: noqa: E402  # found by the path above
-from peers import chart, counting, load, process, servers, world
+from peers import chart, counting, feel, load, process, servers, world
 from peers.agreement import agree, check_calls
 from peers.queries import QUERIES, Query
 from peers.upstream import HOST, Upstream, running
@@ -335,6 +335,16 @@ class Run:
         """Stop the upstream."""
         self._upstream.close()
 
+    async def feel(self) -> None:
+        """Measure what users feel."""
+        names = self._options.servers if self._options.servers != list(servers.PEERS) else feel.SERVERS
+        latencies = [int(latency) for latency in self._options.latencies]
+        found = await feel.feel(names, latencies, self._options.seconds or 1.5, self._upstream)
+        for latency in latencies:
+            self.tell(f"What users feel: an upstream of {latency} ms", feel.table(found, latency))
+        if feel.AGAIN_LATENCY in latencies:
+            self.tell(f"The repeated walk: an upstream of {feel.AGAIN_LATENCY} ms", feel.table_again(found))
+
     async def _measure(self, names: Sequence[str], query: str, plan: Plan) -> Results:
         return await measure(names, query, plan, self._options.rounds, self._upstream)
 
@@ -350,6 +360,7 @@ PARTS = {
     "growth": Run.growth,
     "breakdown": Run.breakdown,
     "counts": Run.counts,
+    "feel": Run.feel,
 }
 
 
@@ -363,6 +374,9 @@ async def main() -> None:
     options.add_argument("--seconds", type=float, help="of each round, instead of 1.5 to 2.5")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--lines", type=int, default=0, help="of the breakdown: how many lines of code to tell")
+    options.add_argument(
+        "--latencies", type=listed, default=list(feel.LATENCIES), help="of the upstream of `feel`, milliseconds"
+    )
     options.add_argument("--write", type=Path, metavar="PAGE")
     arguments = options.parse_args()
     os.sched_setaffinity(0, {servers.OTHER_CORE})

@@ -38,12 +38,20 @@ class Server:
     @property
     def keeps(self) -> bool:
         """Whether it answers from what it read for an earlier request."""
-        return "CACHE_URL" in self.environment
+        return not self.environment.keys().isdisjoint({"CACHE_URL", "CACHE_SECONDS"})
 
 
 def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
     variables = {"NODE_ENV": "production", **environment}
     return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, variables)
+
+
+# As long as this server trusts rows of today by default (CACHE_OPEN_SECONDS).
+CACHE_SECONDS = "5"
+
+
+def _cached(title: str, script: str, *packages: str) -> Server:
+    return _node(title, script, *packages, CACHE_SECONDS=CACHE_SECONDS)
 
 
 def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.executable) -> Server:
@@ -80,16 +88,28 @@ SERVERS: dict[str, Server] = {
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
     "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
     "floor": _uvicorn("floor, by hand", "peers.floor:app", "starlette", "pyreqwest", "msgspec", "orjson"),
+    # Not for each comparison: servers with the response cache that their documentation recommends.
+    "mercurius-cached": _cached("mercurius, jit, cache", "mercurius.mjs", "mercurius", "mercurius-cache"),
+    "yoga-cached": _cached(
+        "graphql-yoga, jit, cache", "yoga.mjs", "graphql-yoga", "@graphql-yoga/plugin-response-cache"
+    ),
+    "apollo-cached": _cached(
+        "Apollo Server, cache", "apollo.mjs", "@apollo/server", "@apollo/server-plugin-response-cache"
+    ),
+    "hive-cached": _cached("Hive Gateway over REST, jit, cache", "hive.mjs", *_HIVE),
     # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "profiled": _ours("this server, sampled", "peers.profiled"),
     "counted-ours": _ours("this server, with counters", "peers.counted"),
     "counted-warm": _ours("this server, days kept, with counters", "peers.counted", CACHE_URL="memory://"),
 }
-# What only a setting makes, and what npm does not have for every machine.
-_OPTIONAL = {"ours-graphql": "ENGINE" in NAMES, "tailcall": TAILCALL.exists()}
-_VARIANTS = {"warm", "profiled", "counted-ours", "counted-warm"}
-PEERS = tuple(name for name in SERVERS if name not in _VARIANTS and _OPTIONAL.get(name, True))
+_UNAVAILABLE = {
+    # What only a setting makes, and what npm does not have for every machine.
+    *(() if "ENGINE" in NAMES else ("ours-graphql",)),
+    *(() if TAILCALL.exists() else ("tailcall",)),
+}
+# The servers that keep nothing, and what each user gets by default or by the documentation.
+PEERS = tuple(name for name in list(SERVERS)[: list(SERVERS).index("floor") + 1] if name not in _UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from peers import servers, world
+from peers.replay import Served
 
 HOST = "127.0.0.1"
 BENCHMARKS = Path(__file__).resolve().parent.parent
@@ -49,10 +51,21 @@ class Upstream:
         }
 
     def calls(self) -> Counter[str]:
-        """Return the calls since the last call of this method, by report."""
+        """Return the calls since the last call of this method or of `served`, by report."""
+        return Counter(each.report for each in self.served())
+
+    def served(self) -> list[Served]:
+        """Return the answers since the last call of this method or of `calls`."""
+        return [Served(*each) for each in self._ask("work")]
+
+    def pace(self, latency: float, slots: int) -> None:
+        """Let each answer take so many seconds, and so many requests be answered at a time."""
+        self._ask(f"pace?latency={latency}&slots={slots}")
+
+    def _ask(self, path: str) -> Any:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://{HOST}:{self.port}/calls") as answer:
-            return Counter(json.load(answer))
+        with opener.open(f"http://{HOST}:{self.port}/{path}") as answer:
+            return json.load(answer)
 
     def close(self) -> None:
         self._process.kill()

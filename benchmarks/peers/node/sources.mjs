@@ -8,6 +8,7 @@ import { Agent, request } from "undici"
 
 export const typeDefs = readFileSync(new URL("../schema.graphql", import.meta.url), "utf8")
 export const port = Number(process.env.PORT)
+export const cacheSeconds = Number(process.env.CACHE_SECONDS ?? 0) // of the server's own response cache; 0: none
 
 const { GAMEHUB_URL, GAMEHUB_TOKEN, GAMELOG_URL, GAMELOG_AGENT_CODE, GAMELOG_AGENT_TOKEN } = process.env
 export const PAGE = 10_000
