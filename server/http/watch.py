@@ -19,7 +19,7 @@ class Watch:
     """End work that takes longer than some seconds, and work without a client.
 
     Most work ends too soon to be worth a timer and a task of its own. One timer looks at all work. Work that it sees
-    for the second time gets a task that waits for the end of its client.
+    gets a task that waits for the end of its client.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -61,7 +61,7 @@ class Watch:
 
 
 class _Running:
-    __slots__ = ("_began", "_cancelling", "_receive", "_seen", "_task", "_why", "loop", "watching")
+    __slots__ = ("_began", "_cancelling", "_receive", "_task", "_why", "loop", "watching")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive) -> None:
         self.loop = loop
@@ -71,17 +71,15 @@ class _Running:
         self._cancelling = task.cancelling()
         self._began = loop.time()
         self._receive = receive
-        self._seen = False
         self._why: Exception | None = None
         self.watching: asyncio.Task[None] | None = None
 
     def look(self, late: float) -> None:
-        """End the work if it began before `late`. Otherwise watch its client, from the second look on."""
+        """End the work if it began before `late`. Otherwise watch its client."""
         if self._began <= late:
             self._stop(TimeoutError())
-        elif self._seen and self.watching is None:
+        elif self.watching is None:
             self.watching = self.loop.create_task(self._disconnect())
-        self._seen = True
 
     def end(self) -> Exception | None:
         """Stop watching. Return why this watch ended the work; None if it did not, or if others cancelled it too."""
