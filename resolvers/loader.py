@@ -400,11 +400,12 @@ class Batch:
         assert bulk is not None
         if bulk.each is not None:
             return {}
+        of_bulk = await self.loader.source.cached_shares([self.lookup.bulk_call(bulk, self._columns)])
+        if of_bulk is None:
+            return {}
         some = keys[:: max(1, len(keys) // PEEK)]
-        shares = await self.loader.source.cached_shares(
-            [self.lookup.bulk_call(bulk, self._columns), *map(self._per_key_call, some)]
-        )
-        return {} if shares is None else {BULK: shares[0], PER_KEY: sum(shares[1:]) / len(some)}
+        of_keys = await self.loader.source.cached_shares([*map(self._per_key_call, some)]) or ()
+        return {BULK: of_bulk[0], PER_KEY: sum(of_keys) / len(some)}
 
     def _per_key_call(self, key: Any) -> Call:
         return self.lookup.per_key_call(key, self._columns)
