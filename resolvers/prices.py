@@ -3,12 +3,13 @@
 A call costs its latency, and a time for each row. How many rows it returns is learnt for each scope and day.
 """
 
+import time
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from resolvers.prediction.samples import Sample, Samples
+from resolvers.prediction.samples import MOST_OF_ONE, Sample, Samples
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
 from upstream.reports.table import Report, System
@@ -27,6 +28,10 @@ SIGNIFICANT_ROWS = 1_000
 # How many calls a system answers at the same time, as its transport allows.
 PARALLEL = {System.GAMEHUB: 16, System.GAMELOG: 8}
 MOST_SCOPES = 10_000
+# A report is learnt and sampled again after so many seconds: the figures are means, and more calls tell nothing new.
+# The first call of a scope counts at once. Copies of rows cost more, so they are made less often.
+PAUSE = 0.02
+COPY_PAUSE = 0.5
 
 
 @dataclass(slots=True)
@@ -104,6 +109,8 @@ class Prices:
     taken: dict[Hashable, str] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
     scope: Hashable = None
+    _learnt: dict[str, float] = field(default_factory=dict)  # until when a report is not learnt again
+    _sampled: dict[str, float] = field(default_factory=dict)
     _lines: dict[str, LineFit] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
     _distinct: dict[Hashable, Mean] = field(default_factory=dict)
@@ -128,9 +135,19 @@ class Prices:
                 mean = self._rows[key] = Mean(weight)
             mean.learn(rows / days)
 
+    def observe(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
+        """Learn from an answered call, unless calls of its report and scope were learnt a moment ago."""
+        code, now = call.report.code, time.monotonic()
+        if now >= self._learnt.get(code, 0.0) or (code, scope_of(call)) not in self._rows:
+            self._learnt[code] = now + PAUSE
+            self.learn(call, rows, seconds, typical)
+
     def keep(self, call: Call, answer: Answer[Any]) -> None:
         """Keep the answer of a call, also a cached one, as a sample for predictions."""
-        self.samples.keep(call, answer, scope=self.scope)
+        code, now = call.report.code, time.monotonic()
+        if now >= self._sampled.get(code, 0.0) or not self.samples.has(call, self.scope):
+            self._sampled[code] = now + (PAUSE if len(answer.rows) <= MOST_OF_ONE else COPY_PAUSE)
+            self.samples.keep(call, answer, scope=self.scope)
 
     def keep_unknown(self, call: Call, error: NotFound) -> None:
         """Keep that the upstream knows no such entity."""
@@ -216,6 +233,9 @@ class Prices:
 
 class _FrozenPrices(Prices):
     __slots__ = ()
+
+    def observe(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
+        pass
 
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
         pass

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -223,20 +223,25 @@ class Gateway:
         found = (share.oldest for share in await self.cached_shares(calls, not_before=not_before))
         return min((oldest for oldest in found if oldest is not None), default=None)
 
-    async def fetch(
+    def fetch(
         self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None
-    ) -> Answer[Any]:
+    ) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of one call. The days cache supplies the days that it has, unless read before `not_before`.
 
         Raises UpstreamError.
         """
-        self._check(call)
+        if self.missing and call.report.system in self.missing:
+            return self._refuse(call)
         assert self._cached is not None, "the gateway is not open"
-        return await self._cached.fetch(call, observe, not_before=not_before)
+        return self._cached.fetch(call, observe, not_before=not_before)
+
+    async def _refuse(self, call: Call) -> Answer[Any]:
+        raise Unavailable(self.missing[call.report.system], report=call.report.report_type)
 
     async def anew(self, call: Call) -> Answer[Any]:
         """Return the rows of one call from the upstream, past the days cache. Raises UpstreamError."""
-        self._check(call)
+        if call.report.system in self.missing:
+            return await self._refuse(call)
         assert self._upstream is not None, "the gateway is not open"
         return await self._upstream.fetch(call)
 
@@ -266,11 +271,6 @@ class Gateway:
         """Return the days cache, for `gamehub-graph cache`."""
         assert self._cached is not None, "the gateway is not open"
         return self._cached
-
-    def _check(self, call: Call) -> None:
-        missing = self.missing.get(call.report.system)
-        if missing is not None:
-            raise Unavailable(missing, report=call.report.report_type)
 
     def probes(self) -> list[Probe]:
         """Return one call for GameHub and one for each agent of Game History, each with a short answer."""
