@@ -29,6 +29,7 @@ from upstream.journal import Journal
 from upstream.reports.table import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
 from upstream.resilience.bucket import Bucket
 from upstream.transport.secret import Secret
+from upstream.transport.watched import Lately
 from upstream.values.interval import Interval
 
 # The error messages for a system that is not configured.
@@ -38,6 +39,8 @@ MISSING = {
 }
 
 CLOSING_SECONDS = 5.0
+# Addresses and tokens may change while the server runs. Upstream calls look at them this often, and after a refusal.
+LOOK_SECONDS = 0.25
 
 DEFAULT_AGENT = ""  # the agent of all groups without one of their own
 
@@ -129,8 +132,8 @@ class Gateway:
         if System.GAMEHUB in self.missing:
             return None
         return GameHubConfig(
-            url=self._live.gamehub_url,
-            token=Secret(self._live.gamehub_token),
+            url=Lately(self._live.gamehub_url, LOOK_SECONDS),
+            token=Secret(self._live.gamehub_token, LOOK_SECONDS),
             timezone=ZoneInfo(settings.gamehub_timezone),
             timeout=settings.gamehub_timeout,
             concurrency=settings.gamehub_concurrency,
@@ -145,9 +148,11 @@ class Gateway:
             return None
         code = settings.gamelog_agent_code
         return GameLogConfig(
-            url=self._live.gamelog_url,
+            url=Lately(self._live.gamelog_url, LOOK_SECONDS),
             agents=Agents(
-                None if code is None else Agent(code, Secret(self._live.gamelog_token)), settings.gamelog_agents_file
+                None if code is None else Agent(code, Secret(self._live.gamelog_token, LOOK_SECONDS)),
+                settings.gamelog_agents_file,
+                LOOK_SECONDS,
             ),
             timezone=ZoneInfo(settings.gamelog_timezone),
             timeout=settings.gamelog_timeout,

@@ -149,7 +149,7 @@ def settled(interval: Interval, now: datetime.datetime) -> Interval:
     return Interval(interval.start, end) if interval.start < end < interval.end else interval
 
 
-def query(call: Call, span: Span | None) -> list[tuple[str, str]]:
+def query(call: Call, span: Span | None) -> tuple[tuple[str, str], ...]:
     """Return the query of a GameHub request, without its token (section "Common Parameters")."""
     report, frame = call.report, call.report.frame
     found = [("report_type", report.report_type)]
@@ -167,7 +167,7 @@ def query(call: Call, span: Span | None) -> list[tuple[str, str]]:
             ]
     if report.unpaged:
         found.append(("per_page", "-1"))
-    return found
+    return tuple(found)
 
 
 def body(call: Call, span: Span, page: int, per_page: int) -> dict[str, Any]:
