@@ -7,7 +7,7 @@ lookup, whose batch function is the same `load`.
 import asyncio
 import datetime
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
@@ -17,13 +17,13 @@ from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Bulk
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
-from resolvers.plan import MOST_ROWS, Choose, Known, Plan, answered, candidates, plan, sample, trials
+from resolvers.plan import MOST_ROWS, Choose, Known, Plan, allowed, answered, candidates, plan, sample, trials
 from resolvers.prices import Prices
 from resolvers.rules.join import Join
 from resolvers.rules.movement import same
 from resolvers.sources.source import Reason, Source
 from resolvers.sources.visibility import unknown
-from resolvers.sources.waiters import Waiters
+from resolvers.sources.waiters import Waiters, turn
 from resolvers.way import BULK, PER_KEY, Way
 from upstream.call import Answer, Call
 from upstream.errors import NotFound, UpstreamError
@@ -76,7 +76,7 @@ class Loader:
         self.facts = facts
         self.source = source
         self.visible = visible
-        self._batches: dict[Lookup, Batch] = {}
+        self._batches: dict[Hashable, Batch] = {}
         self._single: dict[Lookup, _SingleKeys] = {}
 
     def close(self) -> None:
@@ -134,9 +134,9 @@ class Loader:
 
     def batch(self, lookup: Lookup) -> "Batch":
         """Return the batch of a lookup. There is one for each lookup of the operation."""
-        batch = self._batches.get(lookup)
+        batch = self._batches.get(lookup.key)
         if batch is None:
-            batch = self._batches[lookup] = Batch(self, lookup)
+            batch = self._batches[lookup.key] = Batch(self, lookup)
         return batch
 
     def known(self, lookup: Lookup, keys: Sequence[Any]) -> Known:
@@ -148,9 +148,10 @@ class Loader:
             rows = len(keys) * prices.rows_of_kind(example, edge.rows)
             per_key = Way(PER_KEY, edge.report, len(keys), rows, prices.seconds(edge.report, len(keys), rows))
         if edge.bulk is not None and (example is None or len(keys) > 1):
-            bulk = self._bulk_way(lookup, edge.bulk, example, len(keys))
             if not edge.bulk.exact:
                 agrees = self.facts.join.settled(self.facts.today)
+            if example is None or allowed(lookup, len(keys), agrees):
+                bulk = self._bulk_way(lookup, edge.bulk, example, len(keys))
         if per_key is not None and bulk is not None:
             before = prices.taken.get(_place(lookup, len(keys)))
         return Known(per_key, bulk, agrees, {}, before)
@@ -224,23 +225,15 @@ class _SingleKeys:
 
 
 class _LoadRound:
-    """The keys that are read together, and the rows of each key, once they are read."""
+    """The keys that are read together, and the rows of each key, once they are read. One of its readers reads them."""
 
-    __slots__ = ("found", "keys", "task", "waiters")
+    __slots__ = ("found", "keys", "reading", "waiters")
 
     def __init__(self) -> None:
         self.keys: list[Any] = []
         self.found: dict[Any, Found] | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.reading = False
         self.waiters = Waiters()
-
-    async def read(self) -> dict[Any, Found]:
-        """Return the rows. A waiter that is cancelled leaves the others untouched."""
-        if self.task is not None:
-            await self.waiters.wait()
-        if self.found is None:
-            raise asyncio.CancelledError
-        return self.found
 
 
 class Batch:
@@ -253,9 +246,11 @@ class Batch:
         self._columns: set[str] | None = set()
         self._rounds: dict[Any, _LoadRound] = {}
         self._collecting: _LoadRound | None = None
+        self._closed = False
 
     def close(self) -> None:
         """Release the rows that were read."""
+        self._closed = True
         for each in self._rounds.values():
             each.found = None  # the traceback of an error refers to its round
         self._rounds.clear()
@@ -266,52 +261,70 @@ class Batch:
             self._columns = None
         else:
             self._columns.update(columns)
-        known = self._rounds
+        known, own = self._rounds, None
         for key in keys:
             if key not in known:
                 if self._collecting is None:
-                    self._collecting = _LoadRound()
-                    self._collecting.task = asyncio.create_task(self._read_round(self._collecting))
+                    own = self._collecting = _LoadRound()
                 self._collecting.keys.append(key)
                 known[key] = self._collecting
+        if own is not None:
+            await self._read_round(own)
+            if len(keys) == 1 and own.found is not None:
+                return [own.found[keys[0]]]
         rounds = [known[key] for key in keys]
-        found = {each: await each.read() for each in dict.fromkeys(rounds)}
+        found = {each: await self._found(each) for each in dict.fromkeys(rounds)}
         return [found[each][key] for each, key in zip(rounds, keys, strict=True)]
+
+    async def _found(self, collected: _LoadRound) -> dict[Any, Found]:
+        """Return the rows of a round. If the task that reads them is cancelled, the next one reads them."""
+        while (found := collected.found) is None:
+            if self._closed:
+                raise asyncio.CancelledError
+            await (collected.waiters.wait() if collected.reading else self._read_round(collected))
+        return found
 
     async def _read_round(self, collected: _LoadRound) -> None:
         facts = self.loader.facts
+        collected.reading = True
         try:
-            # Keys that come one tick after the first one belong to the same round.
-            await asyncio.sleep(0)
-            while facts.gathering:  # noqa: ASYNC110 - some turns of the loop, and the keys are one batch
-                await asyncio.sleep(0)
-            keys, self._collecting = collected.keys, None
+            # Keys that come within the next two turns belong to the same round.
+            await turn()
+            await turn()
+            while facts.gathering:
+                await turn()
+            if self._collecting is collected:
+                self._collecting = None
+            keys = collected.keys
             try:
                 collected.found = dict(zip(keys, await self._load(keys), strict=True))
             except Exception as error:
                 collected.found = dict.fromkeys(keys, error)
         finally:
-            collected.task = None
-            await self._wake(collected)
+            collected.reading = False
+            if collected.waiters:
+                await self._wake(collected)
 
     async def _wake(self, collected: _LoadRound) -> None:
         """Wake the waiters, some in each turn. The keys that they need next are one batch, as if all woke at once."""
-        if not collected.waiters.wake(AWAKE):
-            return
         self.loader.facts.gathering += 1
         try:
-            await asyncio.sleep(0)
-            while collected.waiters.wake(AWAKE):  # noqa: ASYNC110 - some are woken in each turn
-                await asyncio.sleep(0)
+            while collected.waiters.wake(AWAKE):
+                await turn()
         finally:
             self.loader.facts.gathering -= 1
             collected.waiters.wake()
+        # The reader itself goes on together with the last of them.
+        await turn()
 
-    async def _load(self, keys: list[Any]) -> list[Any]:
+    def _load(self, keys: list[Any]) -> Coroutine[Any, Any, list[Any]]:
         """Return the rows of each key, or the error that prevents it."""
         refused = self._refused(keys)
-        if not refused:
-            return await (self._load_planned(keys) if self.loader.visible is None else self._load_visible(keys))
+        if refused:
+            return self._load_sendable(keys, refused)
+        return self._load_planned(keys) if self.loader.visible is None else self._load_visible(keys)
+
+    async def _load_sendable(self, keys: list[Any], refused: Mapping[Any, BadParameter]) -> list[Any]:
         sendable = [key for key in keys if key not in refused]
         found = dict(zip(sendable, await self._load_visible(sendable), strict=True)) if sendable else {}
         return [refused[key] if key in refused else found[key] for key in keys]
@@ -344,7 +357,9 @@ class Batch:
     async def _load_planned(self, keys: list[Any]) -> list[Any]:
         loader, lookup, facts = self.loader, self.lookup, self.loader.facts
         known = loader.known(lookup, keys)
-        if known.per_key is not None and known.bulk is not None and len(candidates(lookup, keys, known)) > 1:
+        if known.bulk is None and known.per_key is not None:
+            return await self._read_per_key(keys, known.per_key, ())
+        if known.per_key is not None:
             known.cached = await self._cached(keys)
             planned = plan(lookup, keys, known, facts.choose)
             facts.prices.remember(_place(lookup, len(keys)), planned.way.name)

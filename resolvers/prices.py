@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
 from typing import Any
 
 from resolvers.prediction.samples import MOST_OF_ONE, Sample, Samples
@@ -254,6 +255,7 @@ class _FrozenPrices(Prices):
 
 
 _UNKNOWN = LineFit()
+_NAME = itemgetter(0)
 
 
 def length(call: Call) -> float:
@@ -270,4 +272,4 @@ def scope_of(call: Call) -> Hashable:
 
 def _kind_of(call: Call) -> Hashable:
     """Return the kind of a scope: the names of its parameters, whatever their values."""
-    return tuple([name for name, _ in call.params])
+    return tuple(map(_NAME, call.params))
