@@ -1,14 +1,6 @@
-"""The tasks that wait for one event, or for the next turn of the event loop."""
+"""The tasks that wait for one event."""
 
 import asyncio
-import types
-from collections.abc import Generator
-
-
-@types.coroutine
-def turn() -> Generator[None, None, None]:
-    """Let all other tasks run once."""
-    yield
 
 
 class Waiters:
@@ -22,10 +14,6 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: list[asyncio.Future[None]] = []
-
-    def __bool__(self) -> bool:
-        """Return whether a task waits."""
-        return bool(self._futures)
 
     async def wait(self) -> None:
         """Wait until the next `wake`."""
