@@ -198,11 +198,11 @@ class Session(Parallel):
         """Return the rows of each key, or the error that prevents it. Only `columns` may be read; None means all."""
         return self.loader.load(lookup, keys, columns, field)
 
-    async def rows_of_level(
+    def rows_of_level(
         self, lookup: Lookup, keys: Sequence[Any], columns: Collection[str] | None, field: str
-    ) -> list["KeyRows | Exception"]:
+    ) -> Coroutine[Any, Any, list["KeyRows | Exception"]]:
         """Do the same for all keys of a level. They are read at once if no other field runs at the same time."""
-        return await self.loader.load(lookup, keys, columns, field, alone=not self.parallel)
+        return self.loader.load(lookup, keys, columns, field, alone=not self.parallel)
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         """Return what it would cost to read so many keys of an edge, in seconds."""

@@ -19,6 +19,7 @@ from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
 from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 from server.tables.config import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
@@ -175,14 +176,14 @@ class Gateway:
 
     def session(self, operation: Operation) -> Session:
         """Return the session of one operation."""
-        now = datetime.datetime.now(datetime.UTC)
+        now, agents = datetime.datetime.now(datetime.UTC), self._agents()
         return Session(
             self,
             self._zone,
             whole=operation.whole,
             user_code_from=self._settings.user_code_from.value,
-            agent_of_group=self._agent_of_group,
-            agents=self._agents,
+            agent_of_group=agents.of_group,
+            agents=agents.all,
             prices=self._prices,
             join=self._join,
             caller=operation.caller,
@@ -282,7 +283,7 @@ class Gateway:
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         minute = Interval(now - datetime.timedelta(minutes=1), now)
         found = [Probe(System.GAMEHUB.value, Call.of(PROGRESSIVE_JACKPOTS))]
-        for agent in self._agents():
+        for agent in self._agents().all():
             title = System.GAMELOG.value + (f", agent {agent}" if agent else "")
             found.append(Probe(title, Call.of(GAME_LOGS, minute, agent=agent, game_type="slot")))
         return found
@@ -309,13 +310,33 @@ class Gateway:
             return f"{error.code}: {error.message}"
         return None
 
-    def _agent_of_group(self, group: int | None) -> str:
-        agent = self._live.gamelog_agents().get(str(group))
+    def _agents(self) -> "GroupAgents":
+        return GroupAgents(self._live, self._settings)
+
+
+class GroupAgents:
+    """The agents of Game History (C22), as one operation knows them: it reads their file once, when it needs them."""
+
+    __slots__ = ("_live", "_of_groups", "_settings")
+
+    def __init__(self, live: LiveSettings, settings: Settings) -> None:
+        self._live = live
+        self._settings = settings
+        self._of_groups: dict[str, str] | None = None
+
+    def of_group(self, group: int | None) -> str:
+        """Return the agent of a group."""
+        agent = self._read().get(str(group))
         return DEFAULT_AGENT if agent is None or agent == self._settings.gamelog_agent_code else agent
 
-    def _agents(self) -> Sequence[str]:
+    def all(self) -> Sequence[str]:
         """Return each agent once, although several groups may share one."""
         settings = self._settings
         default = [DEFAULT_AGENT] if settings.gamelog_agent_code or settings.gamelog_agents_file is None else []
-        others = (agent for agent in self._live.gamelog_agents().values() if agent != settings.gamelog_agent_code)
+        others = (agent for agent in self._read().values() if agent != settings.gamelog_agent_code)
         return list(dict.fromkeys([*default, *others]))
+
+    def _read(self) -> dict[str, str]:
+        if self._of_groups is None:
+            self._of_groups = self._live.gamelog_agents()
+        return self._of_groups
