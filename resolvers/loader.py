@@ -389,6 +389,8 @@ class Batch:
         loader, lookup, facts = self.loader, self.lookup, self.loader.facts
         known = loader.known(lookup, keys)
         if known.bulk is None and known.per_key is not None:
+            if len(keys) == 1:
+                return [await self._read_one(keys[0], known.per_key, (), 1)]
             return await self._read_per_key(keys, known.per_key, ())
         if known.per_key is not None:
             known.cached = await self._cached(keys)
@@ -424,7 +426,7 @@ class Batch:
         edge = self.lookup.edge
         try:
             reason = Reason(self.fields, way, rejected, keys)
-            answer = await self.loader.source.fetch(self._per_key_call(key), reason)
+            answer = await self.loader.source.fetch(self.lookup.per_key_call(key, self._columns), reason)
             rows = answer.rows
             if answer.irregular:
                 answer.require(self._identifying_columns())

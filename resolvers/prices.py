@@ -48,7 +48,9 @@ class LineFit:
     seconds: float = PRIOR * LATENCY
     rows_rows: float = 0.0
     rows_seconds: float = 0.0
-    _per_row: float | None = None  # until the next call is learnt
+    figures: tuple[float, float] | None = (
+        None  # the latency, and the seconds for each row, until the next call is learnt
+    )
 
     def learn(self, rows: int, seconds: float) -> None:
         """Learn from one call: its rows and its seconds."""
@@ -58,14 +60,19 @@ class LineFit:
         self.seconds = self.seconds * keep + seconds
         self.rows_rows = self.rows_rows * keep + rows * rows
         self.rows_seconds = self.rows_seconds * keep + rows * seconds
-        self._per_row = None
+        self.figures = None
+
+    def fit(self) -> tuple[float, float]:
+        """Return the seconds of a call without rows, and those for each row."""
+        if self.figures is None:
+            per_row = self._slope()
+            self.figures = max((self.seconds - per_row * self.rows) / self.weight, 1e-4), per_row
+        return self.figures
 
     @property
     def per_row(self) -> float:
         """Return the seconds for each row."""
-        if self._per_row is None:
-            self._per_row = self._slope()
-        return self._per_row
+        return self.fit()[1]
 
     def _slope(self) -> float:
         mean = self.rows / self.weight
@@ -79,7 +86,7 @@ class LineFit:
     @property
     def latency(self) -> float:
         """Return the seconds of a call without rows."""
-        return max((self.seconds - self.per_row * self.rows) / self.weight, 1e-4)
+        return self.fit()[0]
 
 
 @dataclass(slots=True)
@@ -197,8 +204,9 @@ class Prices:
 
         If the vendor does not allow so many calls now, the wait for the last of them is part of the price.
         """
-        line = self._line(report)
-        price = calls * line.latency / self.parallel[report.system] + rows * line.per_row
+        line = self._lines.get(report.code, _UNKNOWN)
+        latency, per_row = line.figures or line.fit()
+        price = calls * latency / self.parallel[report.system] + rows * per_row
         bucket = self.buckets.get(report.system) if self.buckets else None
         if bucket is None:
             return price

@@ -61,6 +61,7 @@ class Gateway:
         self._live = live
         self._settings = settings = live.first
         self._zone = settings.business_zone
+        self._user_code_from: str = settings.user_code_from.value
         urls = {System.GAMEHUB: settings.gamehub_url, System.GAMELOG: settings.gamelog_url}
         self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
         self._upstream: Upstream | None = None
@@ -181,7 +182,7 @@ class Gateway:
             self,
             self._zone,
             whole=operation.whole,
-            user_code_from=self._settings.user_code_from.value,
+            user_code_from=self._user_code_from,
             agent_of_group=agents.of_group,
             agents=agents.all,
             prices=self._prices,

@@ -90,10 +90,10 @@ class GameHubClient:
         if status >= 400:
             failure = envelope.failure(body) or envelope.Failure(None, "")
         else:
+            needed = request.needed(call)
+            columns = None if call.columns is None else call.columns | needed
             try:
-                found = envelope.report_rows(
-                    report, body, self._config.timezone, request.columns(call), request.needed(call), bad
-                )
+                found = envelope.report_rows(report, body, self._config.timezone, columns, needed, bad)
             except Malformed as error:
                 error.status = status
                 raise

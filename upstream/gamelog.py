@@ -227,11 +227,10 @@ class _PageReader:
             failure = envelope.log_failure(body) or envelope.Failure(None, "")
         else:
             game_type = str(dict(self._call.params)["game_type"])
+            call, zone, needed = self._call, self._config.timezone, request.needed(self._call)
+            columns = None if call.columns is None else call.columns | needed
             try:
-                call, zone = self._call, self._config.timezone
-                found = envelope.log_page(
-                    report, game_type, body, zone, request.columns(call), request.needed(call), self._bad
-                )
+                found = envelope.log_page(report, game_type, body, zone, columns, needed, self._bad)
             except Malformed as error:
                 error.status = status
                 raise

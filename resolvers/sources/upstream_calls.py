@@ -65,7 +65,8 @@ class UpstreamCalls:
             self.reads.append(ReadAnswer(call, answer))
         if provenance.outcome in ("off", "miss"):
             seconds = max(answer.seconds - answer.waited, 0.0)
-            self.prices.observe(call, len(answer.rows), seconds, call not in self.picked)
+            typical = not self.picked or call not in self.picked
+            self.prices.observe(call, len(answer.rows), seconds, typical)
         return answer
 
     async def cached_shares(self, calls: Sequence[Call]) -> Sequence[float] | None:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -101,4 +101,4 @@ class Lately(Generic[T]):
         if now >= self._until:
             self._value = self._read()
             self._until = now + self._seconds
-        return cast("T", self._value)
+        return self._value  # type: ignore[return-value]  # it was read
