@@ -76,12 +76,14 @@ class Call:
     def with_columns(self, columns: frozenset[str] | None) -> "Call":
         """Return the same call for a reader of other columns. It stays checked."""
         call = replace(self, columns=columns)
-        return call.mark_checked() if self.checked else call
+        call.checked = self.checked
+        return call
 
-    def mark_checked(self) -> "Call":
-        """Note that this call was checked, and return it."""
-        self.checked = True
-        return self
+    def at(self, moment: datetime.datetime) -> "Call":
+        """Return the same call for an operation that started at this moment. It stays checked."""
+        call = Call(self.report, self.params, self.interval, self.agent, self.columns, moment, self.counting)
+        call.checked = self.checked
+        return call
 
 
 class Reading(msgspec.Struct, frozen=True):
