@@ -183,10 +183,8 @@ async def test_a_body_of_exactly_the_limit_is_read(zipped: bool, server: Server,
     assert len(answer.rows) == 1
     assert answer.bytes == len(body)
     server.script(Reply(body + b" ", zipped=zipped))
-    with pytest.raises(errors.Malformed, match=f"longer than {len(body)} bytes") as refused:
+    with pytest.raises(errors.Malformed, match=f"longer than {len(body)} bytes"):
         await upstream.fetch(GROUPS)
-    assert refused.value.payload is not None
-    assert refused.value.payload.startswith(body[:20])
 
 
 async def test_a_body_that_is_not_compressed_as_it_says_is_malformed(server: Server, make: Make) -> None:
