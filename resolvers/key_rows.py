@@ -31,6 +31,14 @@ class KeyRows(list[Any]):
                 self.__dict__.pop("_indexes", None)
         return self
 
+    def take(self, columns: Collection[str] | None) -> Self:
+        """Read columns for a caller who checks every amount that it uses. Raise `Malformed`."""
+        if columns is None or self._answer is None:
+            return self.read(columns)
+        rows = self._answer.take(columns)
+        # Whole rows have replaced the partial rows of the answer.
+        return self.read(columns) if self and self[0].__class__ is not rows[0].__class__ else self
+
     @classmethod
     def joined(cls, parts: Iterable["KeyRows"]) -> Self:
         """Return the rows of several answers with all their columns. Raise `Malformed` if one cannot be read."""

@@ -102,7 +102,8 @@ class Loader:
     ) -> list[Found]:
         """Return the rows of each key, or the error that prevents it.
 
-        Only `columns` of the rows may be read; None means all. `field` is the field that needs them, for the trace.
+        Only `columns` of the rows may be read; None means all. Whoever uses an amount in them checks it. `field` is the
+        field that needs them, for the trace.
         """
         batch = self.batch(lookup)
         if field:
@@ -111,7 +112,7 @@ class Loader:
         for place, rows in enumerate(found):
             if isinstance(rows, KeyRows):
                 try:
-                    rows.read(columns)
+                    rows.take(columns)
                 except UpstreamError as error:
                     found[place] = error
         return found
