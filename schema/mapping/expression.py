@@ -75,7 +75,7 @@ def _raw(kind: type[Row], name: str, nullable: bool) -> Expression | None:
             code = f"None if row.raw_{name} is None else {code}"
         return Expression(f"({code})", str, nullable, names=_AMOUNTS)
     if how is RawForm.CODE:
-        code = f"code if (code := row.raw_{name}).__class__ is str and code not in no_codes else code_or_none(code)"
+        code = f"(None if code in no_codes else code) if (code := row.raw_{name}).__class__ is str else any_code(code)"
         return Expression(f"({code})", str, nullable, names=_CODES)
     return None
 
@@ -85,7 +85,7 @@ def _no_amount(value: object) -> NoReturn:
 
 
 _AMOUNTS = {"amounts": AMOUNTS, "no_amount": _no_amount}
-_CODES = {"no_codes": NO_CODES, "code_or_none": code_or_none}
+_CODES = {"no_codes": NO_CODES, "any_code": code_or_none}
 
 
 def _is_union(hint: Any) -> bool:

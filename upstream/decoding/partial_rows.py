@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,7 +53,7 @@ def read_partial_rows(
             if found is not None:
                 envelope, rows = found
                 lazy = LazyRows(rows, report, answer.zone, _AnswerBody(answer, decoder, rows_of, body), answer.bad)
-                lazy.unchecked = amounts_of(kind) - _checked_amounts(answer)
+                lazy.unchecked = _amounts(kind).difference(answer.needed, _sorting_columns(report))
                 return envelope, lazy
     except (*DECODE_ERRORS, KeyError):
         pass
@@ -108,17 +109,19 @@ def _samples(body: bytes) -> list[bytes]:
 def _column_forms(report: Report, names: frozenset[str], samples: Sequence[bytes], *, strict: bool) -> ColumnForms:
     """Return the forms of these columns, as the samples show them. Raise one of DECODE_ERRORS, or KeyError."""
     first = ANY_OBJECT.decode(samples[0])
-    columns = [column for column in decoding_plan(report.row).columns if column.name in names]
-    moments = frozenset(
-        (column.name, *_form_of_moment(first[column.name])) for column in columns if column.kind is ColumnKind.MOMENT
-    )
-    if not strict:
-        return ColumnForms(moments)
-    ids = {column.name for column in columns if column.kind is ColumnKind.NO_ID}
-    for sample in samples:
+    moments, ids = set(), set()
+    for column in decoding_plan(report.row).columns:
+        if column.name in names and column.kind is ColumnKind.MOMENT:
+            moments.add((column.name, *_form_of_moment(first[column.name])))
+        elif column.name in names and column.kind is ColumnKind.NO_ID and strict:
+            ids.add(column.name)
+    for sample in samples if ids else ():
         row = ANY_OBJECT.decode(sample)
-        ids -= {name for name in ids if not _is_plain_id(row.get(name))}
-    return ColumnForms(moments, strict=True, ids=frozenset(ids))
+        for name in tuple(ids):
+            value = row.get(name)
+            if value is not None and (type(value) is not int or value < 1):
+                ids.remove(name)
+    return ColumnForms(frozenset(moments), strict, frozenset(ids))
 
 
 def _form_of_moment(value: Any) -> tuple[RawForm, int]:
@@ -128,18 +131,16 @@ def _form_of_moment(value: Any) -> tuple[RawForm, int]:
     return RawForm.ZULU if str(value).endswith("Z") else RawForm.LOCAL, len(str(value))
 
 
-def _is_plain_id(value: Any) -> bool:
-    return value is None or (type(value) is int and value > 0)
-
-
-def amounts_of(kind: type[PartialRow]) -> frozenset[str]:
+@lru_cache(maxsize=512)
+def _amounts(kind: type[PartialRow]) -> frozenset[str]:
     """Return the columns of raw amounts."""
     return frozenset(name for name, form in kind.forms.items() if form is RawForm.AMOUNT)
 
 
-def _checked_amounts(answer: DecodingRequest) -> frozenset[str]:
-    """Return the columns of money that are checked at once: the gateway itself needs them, or sorts lists by them."""
-    return frozenset(answer.needed).union(name.removeprefix("-") for name in answer.report.order)
+@lru_cache(maxsize=64)
+def _sorting_columns(report: Report) -> frozenset[str]:
+    """Return the columns by which lists of a report are sorted."""
+    return frozenset(name.removeprefix("-") for name in report.order)
 
 
 def _is_regular(answer: DecodingRequest, kind: type[PartialRow], rows: Sequence[Row]) -> bool:
@@ -147,7 +148,8 @@ def _is_regular(answer: DecodingRequest, kind: type[PartialRow], rows: Sequence[
 
     Columns that do not stay raw become canonical.
     """
-    checked = _checked_amounts(answer)
+    # The gateway itself needs these amounts, or sorts lists by them.
+    checked = _amounts(kind).intersection((*answer.needed, *_sorting_columns(answer.report)))
     for name, form in kind.forms.items():
         if form is RawForm.AMOUNT:
             if name in checked and not has_amounts(rows, name, required=name in decoding_plan(kind.of).required):
