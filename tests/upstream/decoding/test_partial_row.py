@@ -13,7 +13,7 @@ from schema.mapping import expression
 from upstream.decoding import envelope, partial_rows
 from upstream.decoding.envelope import log_page, report_rows
 from upstream.decoding.lazy_rows import LazyRows
-from upstream.decoding.partial_row import PartialRow, distinct_values, getter, report_row
+from upstream.decoding.partial_row import PartialRow, distinct_values, getter, has_amounts, report_row
 from upstream.errors import Malformed
 from upstream.reports import rows
 from upstream.reports import table as reports
@@ -192,6 +192,38 @@ def test_excerpts_hold_what_is_read_and_nothing_else() -> None:
     assert [row.win_money for row in lazy] == ["1.00", "2.00"]  # type: ignore[attr-defined]
     with pytest.raises(AttributeError):
         lazy[0].bet_money  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("column", ["win_money", "user_start_balance"])
+@pytest.mark.parametrize("value", [True, False, "x", "", "1e5", [], {}, None, 10**100])
+def test_a_bad_amount_is_found_where_it_is_used(value: Any, column: str) -> None:
+    logs = [log(1), log(1) | {"history_id": 2, column: value}, log(3)]
+    for each in logs:
+        each.setdefault(column, 1)
+    body = json.dumps({"status": 1, "total_count": 3, "slot": logs}).encode()
+    page = log_page(reports.GAME_LOGS, "slot", body, ZONES[0], {"history_id", column}, {"history_id"})
+    assert isinstance(page, envelope.LogPage)
+    assert isinstance(page.rows, LazyRows)
+    parts = list(page.rows.take(frozenset({"history_id", column})))
+    assert page.rows.irregular == set()
+    code = expression.plain(type(parts[0]), column)
+    assert code is not None
+
+    def written(row: Row) -> Any:
+        return eval(code.code, {**code.names, "row": row})
+
+    good = value is None and column == "user_start_balance"
+    assert [written(parts[0]), written(parts[2])] == [plain(getattr(row, column)) for row in (parts[0], parts[2])]
+    if good:
+        assert written(parts[1]) is None
+    else:
+        with pytest.raises((TypeError, ValueError)):
+            written(parts[1])
+        assert not has_amounts(parts, column, required=True)
+    page.rows.read(frozenset({"history_id", column}))
+    assert page.rows.irregular == (set() if good else {column})
+    assert isinstance(page.rows[0], PartialRow) == good
+    assert isinstance(getattr(page.rows[1], column), BadValue) == (not good)
 
 
 def test_pages_give_way_together() -> None:
