@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote_plus
 
+import msgspec
 import orjson
 from pyreqwest import exceptions as rust
 from pyreqwest.client import Client, ClientBuilder
@@ -32,7 +33,7 @@ JSON = "application/json"
 AT_ONCE = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """Hold a request, without its token: authentication adds the token to a copy."""
 
@@ -47,8 +48,7 @@ class Request:
         return None if self.body is None else orjson.dumps(self.body)
 
 
-@dataclass(slots=True)
-class Received:
+class Received(msgspec.Struct):
     """Hold what has arrived of an answer so far."""
 
     status: int | None = None
