@@ -108,14 +108,14 @@ class Loader:
     ) -> list[Found]:
         """Return the rows of each key, or the error that prevents it.
 
-        Only `columns` of the rows may be read; None means all. `field` is the field that needs them, for the trace.
-        Keys that come one tick later join them, unless these keys are `alone`.
+        Only `columns` of the rows may be read; None means all. Whoever uses an amount in them checks it. `field` is the
+        field that needs them, for the trace. Keys that come one tick later join them, unless these keys are `alone`.
         """
         batch = self.batch(lookup)
         if field:
             batch.fields.add(field)
         found = await batch.read(keys, columns, alone)
-        KeyRows.read_each(found, columns)
+        KeyRows.take_each(found, columns)
         return found
 
     def price(self, lookup: Lookup, keys: Collection[Any]) -> float:

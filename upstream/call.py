@@ -189,6 +189,13 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
             rows.read(columns)
         return rows
 
+    def take(self, columns: Collection[str] | None) -> list[RowT]:
+        """Return the rows like `read`, for a caller who checks every amount that it uses. Raise Malformed."""
+        rows = self.rows
+        if rows.__class__ is LazyRows:
+            rows.take(columns)
+        return rows
+
     def require(self, columns: Collection[str]) -> list[RowT]:
         """Return the rows with these columns readable. Raise the error of the first bad value in them."""
         rows = self.rows
@@ -220,7 +227,8 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
     @property
     def irregular(self) -> Collection[str]:
         """Return the columns in which a bad value was found so far."""
-        return self.rows.irregular if self.rows.__class__ is LazyRows else ()
+        rows = self.rows
+        return rows.bad.columns if rows.__class__ is LazyRows else ()
 
     @property
     def readings(self) -> tuple[Reading, ...]:

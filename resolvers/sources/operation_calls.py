@@ -55,7 +55,7 @@ class OperationCalls(Layer):
         if answer is None:
             answer = await self._made(known, self.below)
         if call is not known.step.call:
-            answer.read(call.columns)
+            answer.take(call.columns)
         return answer
 
     async def fetch_unseen(self, call: Call) -> Answer[Any]:

@@ -132,7 +132,7 @@ class DayCache:
             # One error may be raised in many waiters: each begins a traceback of its own.
             raise outcome.with_traceback(None)
         if self._cached is not None:
-            outcome.read(call.columns)
+            outcome.take(call.columns)
         return outcome
 
     async def _join_flight(
