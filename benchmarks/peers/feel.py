@@ -27,6 +27,7 @@ SERVERS = (
     "yoga-cached",
     "apollo-cached",
     "hive-cached",
+    "hive-router-cached",
     "grafast",
     "tailcall",
     "strawberry",

@@ -73,6 +73,7 @@ def _tailcall(title: str, *packages: str, **environment: str) -> Server:
 
 
 _HIVE = ("@graphql-hive/gateway-runtime", "@omnigraph/json-schema", "@graphql-mesh/plugin-jit")
+_HIVE_ROUTER = (_HIVE[0], "@graphql-hive/router-runtime", "@graphql-hive/router-query-planner")
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgspec", "pyreqwest", "orjson")
 
 
@@ -91,6 +92,7 @@ SERVERS: dict[str, Server] = {
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
     "grafast": _grafast("grafast, grafserv", "grafast", "grafserv", _NODE_22),
     "hive": _node("Hive Gateway over REST, jit", "hive.mjs", *_HIVE),
+    "hive-router": _node("Hive Gateway, planner in Rust", "hive-router.mjs", *_HIVE_ROUTER),
     "tailcall": _tailcall("tailcall, with its worker", _TAILCALL, TC_TRACKER="false", TC_LOG_LEVEL="error"),
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
     "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
@@ -104,6 +106,7 @@ SERVERS: dict[str, Server] = {
         "Apollo Server, cache", "apollo.mjs", "@apollo/server", "@apollo/server-plugin-response-cache"
     ),
     "hive-cached": _cached("Hive Gateway over REST, jit, cache", "hive.mjs", *_HIVE),
+    "hive-router-cached": _cached("Hive Gateway, planner in Rust, cache", "hive-router.mjs", *_HIVE_ROUTER),
     # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "profiled": _ours("this server, sampled", "peers.profiled"),
