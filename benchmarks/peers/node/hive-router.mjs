@@ -68,7 +68,7 @@ const gateway = createGatewayRuntime({
   unifiedGraphHandler,
   transports: { http: { getSubgraphExecutor: ({ subgraphName }) => executor(subgraphName.toLowerCase()) } },
   ...(cacheSeconds && {
-    cache: new InMemoryLRUCache(),
+    cache: new InMemoryLRUCache({ max: 1_000_000 }), // one entry for each answer, two for each entity in it
     responseCaching: { session: () => null, ttl: cacheSeconds * 1000 },
     inboundInflightRequestDeduplication: true,
   }),
