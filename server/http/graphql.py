@@ -70,7 +70,7 @@ class GraphQL:
             await self._page(headers.get("if-none-match"))(scope, receive, send)
             return
         media_type = answer_type(accept)
-        extra: dict[str, str] = {}
+        extra: Sequence[tuple[bytes, bytes]] = ()
         status, storable = 200, False
         most: int | None = None
         try:
@@ -78,17 +78,23 @@ class GraphQL:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
-            outcome = await self._run(operation, receive)
-            status = _status(outcome, media_type)
+            # It ends when its time is over or its client has gone; shared work goes on.
+            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
+            status = 200 if outcome.ran else _refused_status(outcome, media_type)
             storable = scope["method"] == "GET" and _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
-            status, extra = refusal.status, refusal.headers
+            status, extra = refusal.status, refusal.lines
+        except TimeoutError:
+            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
+            outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+            most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
-        scope["graphql_errors"] = len(outcome.errors)
+        if outcome.errors:
+            scope["graphql_errors"] = len(outcome.errors)
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
@@ -104,10 +110,9 @@ class GraphQL:
             size = len(pieces[0])
         kind = media_type or JSON
         fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
-        response_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
-        response_headers += (_NOSNIFF, _TYPES[kind])
+        response_headers = [*extra, _TYPES[kind]]
         if fresh is not None:
-            response_headers.append((b"age", b"%d" % fresh.age(now)))
+            response_headers += ((b"age", b"%d" % fresh.age(now)),)
         if not storable:
             response_headers += _NO_STORE
         else:
@@ -116,7 +121,7 @@ class GraphQL:
             if conditions.names(headers.get("if-none-match"), tag):
                 status, pieces = 304, [b""]
         if status != 304:
-            response_headers.append((b"content-length", b"%d" % size))
+            response_headers += ((b"content-length", b"%d" % size),)
         await send({"type": "http.response.start", "status": status, "headers": response_headers})
         for piece in pieces[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -124,23 +129,26 @@ class GraphQL:
 
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
-        if headers.get("upgrade", "").lower() == "websocket":
+        plain = _UNUSUAL.isdisjoint(headers)
+        if not plain and headers.get("upgrade", "").lower() == "websocket":
             raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
         if method == "GET":
             origins.check(headers, self._origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
-            scope["operation"] = operation.name
+            if operation.name:
+                scope["operation"] = operation.name
             operation = self._registered.resolve(operation, self._executor.documents)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
         if method != "POST":
             raise RequestError(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
-        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await self._body(headers, receive)
         operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
-        scope["operation"] = operation.name
+        if operation.name:
+            scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
 
     async def _body(self, headers: RequestHeaders, receive: Receive) -> bytes:
@@ -154,12 +162,15 @@ class GraphQL:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            part = message.get("body", b"")
+            part: bytes = message["body"] if "body" in message else b""  # noqa: SIM401 - `get` takes longer
             size += len(part)
             if size > most:
                 raise self._too_large()
+            more = "more_body" in message and message["more_body"]
+            if not more and not parts:
+                return part
             parts.append(part)
-            if not message.get("more_body", False):
+            if not more:
                 return b"".join(parts)
 
     def _too_large(self) -> RequestError:
@@ -167,19 +178,10 @@ class GraphQL:
         # The rest of the body is not read, so the connection cannot be used again.
         return RequestError(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
 
-    async def _run(self, operation: Operation, receive: Receive) -> Outcome:
-        """Run the operation. End it when its time is over or its client has gone; shared work goes on."""
-        try:
-            return await self._watch.over(self._executor.run(operation, written=True), receive)
-        except TimeoutError:
-            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
-            return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
-
 
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
 _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
 # An answer to a GET depends on these headers and on its address. They are also listed for a request without a
 # credential, because a cache must not give its answer to a caller that may see less.
 _VARY = (
@@ -189,6 +191,8 @@ _VARY = (
     ).encode(),
 )
 _HASH = 32
+# The request headers that say more than an ordinary POST of JSON.
+_UNUSUAL = frozenset({"content-encoding", "upgrade"})
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
@@ -204,9 +208,7 @@ async def _tag(kind: str, pieces: Sequence[bytes]) -> str:
     return f'"{hashed.hexdigest()[:_HASH]}"'
 
 
-def _status(outcome: Outcome, media_type: str) -> int:
-    if outcome.ran:
-        return 200
+def _refused_status(outcome: Outcome, media_type: str) -> int:
     if outcome.faulty:
         return 500
     return 400 if media_type == RESPONSE_JSON else 200

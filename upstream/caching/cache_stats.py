@@ -3,9 +3,11 @@
 import datetime
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from upstream.caching.cut import CutCall
 from upstream.caching.day_entry import DayEntry
@@ -80,7 +82,7 @@ class ReadSummary:
             and (last.read_at, last.until) == (read_at, until)
             and day - last.last == _DAY
         ):
-            self.readings[-1] = replace(last, last=day)
+            self.readings[-1] = msgspec.structs.replace(last, last=day)
         else:
             self.readings.append(Reading(report, day, day, read_at, until))
 
@@ -100,7 +102,7 @@ class ReadSummary:
     def add(self, fetched: ReadDays, joined: bool = False) -> None:
         """Note an upstream call."""
         if fetched.made is not None:
-            self.made.append(replace(fetched.made, joined=joined))
+            self.made.append(msgspec.structs.replace(fetched.made, joined=joined))
 
     def answer(self, rows: list[Any], outcome: str) -> Answer[Any]:
         """Return the answer with its provenance."""
