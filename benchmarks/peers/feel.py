@@ -29,6 +29,7 @@ SERVERS = (
     "hive-cached",
     "hive-router-cached",
     "grafast",
+    "grafbase-cached",
     "tailcall",
     "strawberry",
     "ariadne",
