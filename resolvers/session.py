@@ -144,6 +144,11 @@ class Session:
         """Return when the rows of the operation were read, call by call."""
         return [reading for step in self.steps for reading in step.readings]
 
+    @property
+    def compares(self) -> bool:
+        """Return whether the operation read several reports that may contradict each other."""
+        return len({read.call.report for read in self.reads}) > 1
+
     @cached_property
     def many_agents(self) -> bool:
         """Return whether groups have their own agents. Then a user's group decides which game log is read (C22)."""

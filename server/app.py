@@ -94,7 +94,7 @@ def create_app(services: Services) -> Starlette:
             finally:
                 await tables.aclose()
 
-    graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins)
+    graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins, services.stored)
     return App(
         {"/graphql": graphql},
         routes=[
@@ -102,7 +102,11 @@ def create_app(services: Services) -> Starlette:
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(
-                Counted(lambda: executor.engine.counts if executor.engine is not None else {}, services.upstream_stats),
+                Counted(
+                    lambda: executor.engine.counts if executor.engine is not None else {},
+                    services.upstream_stats,
+                    lambda: services.stored.reused,
+                ),
                 *([schedule] if schedule is not None else []),
             ),
             *(reconcile_routes(schedule) if schedule is not None else []),

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from server.settings.live import LiveSettings
 from server.tables.config import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
+from upstream.caching.kept_entries import KeptEntries
 from upstream.call import Answer, CachedShare, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Overloaded, Unavailable, UpstreamError
@@ -121,8 +122,9 @@ class Gateway:
     def _origin(self) -> str:
         """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
         settings = self._live.now
-        identity = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
-        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        return _origin_of(
+            settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone
+        )
 
     def _gamehub(self) -> GameHubConfig | None:
         settings = self._settings
@@ -188,6 +190,15 @@ class Gateway:
             # Tables read whole lists, day by day. Their files and streams have limits of their own.
             most_nodes=None if operation.whole else self._settings.max_nodes,
         )
+
+    def answer_facts(self) -> tuple[Any, ...]:
+        """Return what answers depend on besides their rows, their variables and the groups of their caller."""
+        today = datetime.datetime.now(datetime.UTC).astimezone(self._zone).date()
+        return today, self._join.settled(today), self._origin(), self._live.gamelog_agents()
+
+    async def would_read(self, kept: KeptEntries, not_before: datetime.datetime | None = None) -> bool:
+        """Return whether the calls of an answer would find exactly these entries of the days cache now."""
+        return await self.cache.would_read(kept, not_before)
 
     def settled(self, session: Session) -> Awaitable[bool]:
         """Return whether the answer of an operation may be sent; False if it is to be run again."""
@@ -314,3 +325,8 @@ class Gateway:
         default = [DEFAULT_AGENT] if settings.gamelog_agent_code or settings.gamelog_agents_file is None else []
         others = (agent for agent in self._live.gamelog_agents().values() if agent != settings.gamelog_agent_code)
         return list(dict.fromkeys([*default, *others]))
+
+
+@lru_cache(maxsize=16)
+def _origin_of(*identity: str | None) -> str:
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from upstream.decoding.lazy_rows import LazyRows, head, joined
 from upstream.reports.rows import Row
@@ -68,6 +68,14 @@ class Reading:
     until: datetime.datetime
 
 
+class ReadEntry(NamedTuple):
+    """Name an entry of the cache that rows were read from: its key, its day (None: rows without a day), its bytes."""
+
+    key: tuple[str, str]
+    day: datetime.date | None
+    value: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class MadeCall:
     """Describe an upstream call that an answer needed.
@@ -112,7 +120,8 @@ class Provenance:
     days past their time replace its answer) or "off" (read without the cache). `stale_since` is the time of reading of
     the oldest such day. `calls` are the upstream calls that were made. `cached` and `missing` are the days that were,
     and were not, in the cache, in the form of `days.spans`. `readings` cover all rows; there are none for rows that are
-    `made_up` for a prediction, or that come from memory of the operation itself.
+    `made_up` for a prediction, or that come from memory of the operation itself. `entries` are the entries of the cache
+    that have all these rows; None if there are rows that no entry has, or whose time is over.
     """
 
     outcome: str = "off"
@@ -122,6 +131,7 @@ class Provenance:
     cached: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     made_up: bool = False
+    entries: tuple[ReadEntry, ...] | None = field(default=None, compare=False, repr=False)
 
 
 _UNKNOWN = Provenance()

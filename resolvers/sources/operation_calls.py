@@ -102,6 +102,7 @@ class OperationCalls(Layer):
         finally:
             step.seconds = time.monotonic() - began
         step.outcome, step.requests = answer.provenance.outcome, answer.requests
+        step.entries = answer.provenance.entries
         return answer
 
 

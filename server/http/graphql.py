@@ -15,9 +15,8 @@ cache it while its rows are trusted. Answers that are stale or contain errors, a
 POST are `no-store`.
 """
 
-import asyncio
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from graphql import OperationType
@@ -32,6 +31,7 @@ from server.execution.freshness import Freshness
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
 from server.execution.registered import RegisteredDocuments
+from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import conditions, operation_reader
 from server.http.error_response import error_body
 from server.http.guards import origins
@@ -39,13 +39,14 @@ from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
-from server.http.writing import encode, in_turns, too_long
+from server.http.writing import AnswerBytes, encode, in_turns, too_long
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
-    `registered` are the registered documents, `origins` the origins whose pages may send requests.
+    `registered` are the registered documents, `origins` the origins whose pages may send requests. `stored` are answers
+    that need not be made again.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class GraphQL:
         limits: Limits = ORDINARY,
         registered: RegisteredDocuments | None = None,
         origins: Sequence[str] = (),
+        stored: StoredAnswers | None = None,
     ) -> None:
         self._executor = executor
         self._page = page
         self._limits = limits
         self._registered = registered or RegisteredDocuments()
         self._origins = origins
+        self._stored = stored or StoredAnswers()
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,17 +73,24 @@ class GraphQL:
             await self._page(headers.get("if-none-match"))(scope, receive, send)
             return
         media_type = answer_type(accept)
+        kind = media_type or JSON
         extra: dict[str, str] = {}
         status, storable = 200, False
         most: int | None = None
+        place: AnswerPlace | None = None
         try:
             if media_type is None:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            place = self._stored.place_of(operation)
+            if place is not None and (found := await self._stored.find(place, "graphql")) is not None:
+                whole = _Written(kind, found.body, found.sources.freshness, storable=scope["method"] == "GET")
+                await _send(whole, scope, headers, send)
+                return
             outcome = await self._run(operation, receive)
             status = _status(outcome, media_type)
-            storable = scope["method"] == "GET" and _whole(outcome, operation)
+            storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
@@ -90,37 +100,20 @@ class GraphQL:
             return
         scope["graphql_errors"] = len(outcome.errors)
         try:
-            pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
-            size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-            if most is not None and size > most:
+            body = AnswerBytes([encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most))
+            if most is not None and body.size > most:
                 raise too_long(most)
         except AnswerTooLarge as problem:
             outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
-            pieces = [encode(outcome.answer())]
-            size = len(pieces[0])
+            body = AnswerBytes([encode(outcome.answer())])
         except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
             status, storable = 500, False
-            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
-            size = len(pieces[0])
-        kind = media_type or JSON
-        fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
-        response_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
-        response_headers += (_NOSNIFF, _TYPES[kind])
-        if fresh is not None:
-            response_headers.append((b"age", b"%d" % fresh.age(now)))
-        if not storable:
-            response_headers += _NO_STORE
-        else:
-            tag = await _tag(kind, pieces)
-            response_headers += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
-            if conditions.names(headers.get("if-none-match"), tag):
-                status, pieces = 304, [b""]
-        if status != 304:
-            response_headers.append((b"content-length", b"%d" % size))
-        await send({"type": "http.response.start", "status": status, "headers": response_headers})
-        for piece in pieces[:-1]:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": pieces[-1]})
+            body = AnswerBytes([error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])])
+        if place is not None and storable and (sources := outcome.sources()) is not None:
+            self._stored.store(place, body, sources)
+        fresh = Freshness.of(outcome.readings)
+        storable = storable and scope["method"] == "GET"
+        await _send(_Written(kind, body, fresh, storable, status, extra), scope, headers, send)
 
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
@@ -188,20 +181,45 @@ _VARY = (
         ("Accept", credentials.VARY, request_options.TRACE, request_options.EXPLAIN, request_options.MAX_CALLS)
     ).encode(),
 )
-_HASH = 32
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
 
 
-async def _tag(kind: str, pieces: Sequence[bytes]) -> str:
-    """Return the entity tag of an answer. Other tasks run between its pieces."""
-    hashed = hashlib.sha256(kind.encode())
-    for place, piece in enumerate(pieces):
-        if place:
-            await asyncio.sleep(0)
-        hashed.update(piece)
-    return f'"{hashed.hexdigest()[:_HASH]}"'
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An answer as it is sent: its media type, its bytes, and its age. Clients may cache it if it is `storable`."""
+
+    kind: str
+    body: AnswerBytes
+    fresh: Freshness | None
+    storable: bool
+    status: int = 200
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+async def _send(written: _Written, scope: Scope, headers: RequestHeaders, send: Send) -> None:
+    kind, fresh, now = written.kind, written.fresh, datetime.now(UTC)
+    status, pieces = written.status, written.body.pieces
+    response_headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in written.extra.items()
+    ]
+    response_headers += (_NOSNIFF, _TYPES[kind])
+    if fresh is not None:
+        response_headers.append((b"age", b"%d" % fresh.age(now)))
+    if not written.storable:
+        response_headers += _NO_STORE
+    else:
+        tag = await written.body.tag(kind)
+        response_headers += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
+        if conditions.names(headers.get("if-none-match"), tag):
+            status, pieces = 304, [b""]
+    if status != 304:
+        response_headers.append((b"content-length", b"%d" % written.body.size))
+    await send({"type": "http.response.start", "status": status, "headers": response_headers})
+    for piece in pieces[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": pieces[-1]})
 
 
 def _status(outcome: Outcome, media_type: str) -> int:
