@@ -145,9 +145,10 @@ class Session:
         return [reading for step in self.steps for reading in step.readings]
 
     @property
-    def compares(self) -> bool:
-        """Return whether the operation read several reports that may contradict each other."""
-        return len({read.call.report for read in self.reads}) > 1
+    def compared(self) -> set[str]:
+        """Return the codes of the reports that the operation read and that may contradict each other."""
+        found = {read.call.report.code for read in self.reads}
+        return found if len(found) > 1 else set()
 
     @cached_property
     def many_agents(self) -> bool:

@@ -1,6 +1,6 @@
 """Add the extensions of an answer: the upstream calls, if they are requested, and the age of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import partial
 
 from resolvers.session import Session
@@ -9,18 +9,18 @@ from server.execution import freshness
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.execution.stored_answers import CachedRows, WouldRead
+from upstream.caching.cut import shape
 from upstream.caching.kept_entries import KeptEntries
 
 
-def sources(steps: Sequence[Step], compared: bool, would_read: WouldRead) -> CachedRows | None:
+def sources(steps: Sequence[Step], compared: Set[str], would_read: WouldRead) -> CachedRows | None:
     """Return the cache entries that an answer was made from; None if it may not be used again."""
+    calls = [(shape(step.call), step.entries or ()) for step in steps]
     shown = {entry.key for step in steps if step.readings for entry in step.entries or ()}
     try:
-        kept = KeptEntries((entry for step in steps for entry in step.entries or ()), shown, by_time=compared)
+        return CachedRows(KeptEntries(calls, shown, compared), would_read)
     except ValueError:
         return None
-    kept.calls = len(steps)
-    return CachedRows(kept, would_read)
 
 
 def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
@@ -37,7 +37,7 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
     outcome.calls = [step.call for step in session.steps]
     would_read = getattr(session.room, "would_read", None)
     if would_read is not None and all(step.entries is not None for step in session.steps):
-        outcome.sources = partial(sources, session.steps, session.compares, would_read)
+        outcome.sources = partial(sources, session.steps, session.compared, would_read)
     if operation.options.trace:
         outcome.extensions["trace"] = [step.to_dict() for step in session.steps]
         outcome.extensions["freshness"] = freshness.described(outcome.readings)

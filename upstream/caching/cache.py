@@ -173,9 +173,9 @@ class DayCache:
         cached = self._cached
         if cached is None:
             return False
-        now = days.microseconds(self._now())
-        if not (kept.trusted(now, self.changes.count) and cached.store.holds(kept.writings)) and not await self._look(
-            cached.store, kept, now
+        now, known = days.microseconds(self._now()), self.changes.count + cached.orders.count
+        if not (kept.trusted(now, known) and cached.store.holds(kept.writings)) and not await self._look(
+            cached, kept, now
         ):
             return False
         if not_before is not None and kept.oldest < days.microseconds(not_before):
@@ -184,16 +184,17 @@ class DayCache:
         self._outcomes["hit"] += kept.calls
         return True
 
-    async def _look(self, store: Store, kept: KeptEntries, now: int) -> bool:
+    async def _look(self, cached: CachedDays, kept: KeptEntries, now: int) -> bool:
         """Return whether the store has the entries of an answer in their versions, and they are trusted."""
-        dates = kept.dates
+        store, dates = cached.store, kept.dates
         moments = self.changes.keys(dates)
         values = await store.peek_many([*kept.keys, *moments], day_entry.HEAD)
         if moments:
             self.changes.take_in(dates, values[len(kept.keys) :])
         entries = list(map(entry_of, values[: len(kept.keys)]))
-        if not kept.found(entries, now, self.changes.at, self.changes.count):
+        if not kept.found(entries, now, self.changes.at, cached.can_join):
             return False
+        kept.looked = self.changes.count + cached.orders.count
         kept.writings = store.writings(kept.keys)
         store.holds(kept.writings)
         return True
