@@ -7,7 +7,7 @@ trusted.
 
 import datetime
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,8 @@ _SHARE = 4
 _AROUND = 1_000
 _EACH = 300
 
+_NO_HEADERS: Mapping[str, str] = {}
+
 Moment = datetime.datetime | None
 WouldRead = Callable[[KeptEntries, Moment], Awaitable[bool]]
 
@@ -37,8 +39,8 @@ class Sources(Protocol):
         """Return their number."""
 
     @property
-    def freshness(self) -> Freshness:
-        """Return when the rows were read."""
+    def freshness(self) -> Freshness | None:
+        """Return when the rows were read, as of the last look; None if there are no upstream rows."""
 
     async def unchanged(self, not_before: Moment) -> bool:
         """Return whether exactly these sources would be read now. None may be older than `not_before`."""
@@ -75,10 +77,11 @@ class AnswerPlace:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """The bytes of an answer with their sources, and the facts when they were read."""
+    """The bytes of an answer with their sources and headers, and the facts when the sources were read."""
 
     body: AnswerBytes
     sources: Sources
+    headers: Mapping[str, str]
     facts: Hashable
 
 
@@ -124,11 +127,13 @@ class StoredAnswers:
         self.reused[kind] += 1
         return found
 
-    def store(self, place: AnswerPlace, body: AnswerBytes, sources: Sources) -> None:
+    def store(
+        self, place: AnswerPlace, body: AnswerBytes, sources: Sources, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
         """Store the answer of a place, unless the facts changed while it was made."""
         size = body.size + len(sources) * _EACH + _AROUND + _length(place.key)
         if size <= self._limit // _SHARE and self._facts() == place.facts:
-            self._stored.keep(place.key, StoredAnswer(body, sources, place.facts), size)
+            self._stored.keep(place.key, StoredAnswer(body, sources, headers, place.facts), size)
 
 
 def _length(key: Hashable) -> int:

@@ -26,9 +26,11 @@ from server.app import create_app
 from server.auth.authenticator import Authenticator, KnownCredential
 from server.execution.execution import Executor
 from server.execution.operation import Operation
+from server.execution.saved import saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
-from server.services import Services
+from server.services import HttpConfig, Services
+from server.tables.config import TablesConfig
 from tests.server.serving import serving
 from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import connect
@@ -54,6 +56,12 @@ TOTALS = """query ($group: ID!, $during: Period!) {
     nodes { id type amount user { username } } } } }"""
 LOGS = "query ($during: Period!) { gameLogs(during: $during) { nodes { id bet user { username group { name } } } } }"
 GROUPS = "{ groups { totalCount nodes { id name } } }"
+# Of two days no file is read ahead, and so each request makes the same calls every time.
+MOVEMENTS = "/odata/GroupTransactions?group=382&since=2022-10-29&until=2022-10-31"
+PATHS = (
+    MOVEMENTS, f"{MOVEMENTS}&$top=3&$skip=2", f"{MOVEMENTS}&$orderby=amount", f"{MOVEMENTS}&$count=true&$top=1",
+    "/odata/GroupTransactions/$count?group=382&period=yesterday", "/odata/Groups?$select=id",
+)  # fmt: skip
 QUERIES = (WALK, ALONE, TOTALS, LOGS, GROUPS)
 
 
@@ -95,7 +103,16 @@ class GraphServer:
             schema, self.session, finish, leave=Session.close,
             settled=lambda session: self.coherence.settled(session.reads, session.readings),
         )  # fmt: skip
-        self.app = create_app(Services(executor, lifespan=self.open, authenticator=ByHeader(), stored=self.stored))
+        tables = TablesConfig(
+            now=world.clock, changed=lambda first, last: self.cache.changed_since(first, last), open_seconds=5.0
+        )
+        saved = [each for each in saved_queries() if each.name in ("GroupTransactions", "Groups")]
+        self.app = create_app(
+            Services(
+                executor, saved, lifespan=self.open, authenticator=ByHeader(), stored=self.stored, tables=tables,
+                http=HttpConfig(hosts=None)
+            )
+        )  # fmt: skip
 
     def facts(self) -> Hashable:
         today = self.world.clock().date()
@@ -130,20 +147,19 @@ class Asked:
         self._client = client
         self.requests: list[str] = []
 
-    def ask(self, query: str, method: str = "POST", **headers: str) -> tuple[httpx.Response, list[str]]:
-        """Return an answer, and the upstream calls that it took."""
-        return self.send({"query": query}, method, **headers)
-
     def send(self, given: dict[str, Any], method: str = "POST", **headers: str) -> tuple[httpx.Response, list[str]]:
+        """Return an answer of `/graphql`, or of the path of the request, and the reports that were called for it."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         stranger = self.server.world.stranger
         stranger.requests.clear()
-        if method == "POST":
+        if "path" in given:
+            answer = self._client.get(self.address + given["path"], headers={"host": "graph.test", **named})
+        elif method == "POST":
             answer = self._client.post(f"{self.address}/graphql", json=given, headers=named)
         else:
             texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
             answer = self._client.get(f"{self.address}/graphql", params=texts, headers=named)
-        assert answer.status_code in (200, 304), answer.text
+        assert "path" in given or answer.status_code in (200, 304), answer.text
         self.requests = list(map(str, stranger.requests))
         return answer, [request.report for request in stranger.requests]
 
@@ -156,7 +172,7 @@ class Asked:
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
-        return found.get(("gamehub_graph_reused_answers_total", "graphql"), 0)
+        return sum(found.get(("gamehub_graph_reused_answers_total", kind), 0) for kind in ("graphql", "odata"))
 
 
 @contextmanager
@@ -397,7 +413,7 @@ def test_answers_are_limited_in_bytes(world: World) -> None:
 
 def draw(chance: random.Random) -> tuple[dict[str, Any], str, dict[str, str]]:
     """Return a request: what to send, the method, the headers."""
-    query = chance.choice(QUERIES)
+    query = chance.choice((*QUERIES, *PATHS))
     variables: dict[str, Any] = {}
     if "$during" in query:
         variables["during"] = chance.choice(PERIODS)
@@ -405,7 +421,8 @@ def draw(chance: random.Random) -> tuple[dict[str, Any], str, dict[str, str]]:
         variables["group"] = chance.choice(("382", "382", "391"))
     headers = chance.choice(({}, {}, {}, {"x_groups": "382"}, {"x_groups": "391"}, {"x_groups": "382,391"}))
     demand = chance.choice(({}, {}, {}, {}, {"cache_control": "no-cache"}, {"cache_control": "max-age=4"}))
-    return {"query": query, "variables": variables}, chance.choice(("GET", "POST")), {**headers, **demand}
+    given = {"path": query} if query in PATHS else {"query": query, "variables": variables}
+    return given, chance.choice(("GET", "POST")), {**headers, **demand}
 
 
 def disturb(world: World, chance: random.Random) -> None:
@@ -468,6 +485,35 @@ def _sorted_errors(answer: httpx.Response) -> Any:
         error["extensions"].pop("correlationId", None)
         error["message"] = re.sub(r"correlation id \w+", "", error["message"])
     return found
+
+
+def test_a_page_of_odata_is_used_again_while_its_files_are_current(one: Asked) -> None:
+    world = one.server.world
+    page = {"path": f"{MOVEMENTS}&$top=3"}
+    first = settled(one, page)
+    assert first.status_code == 200
+    again = answered(one, page, [], reused=True)
+    assert again.content == first.content
+    assert again.headers.keys() == first.headers.keys()
+    tag = first.headers["etag"]
+    same = answered(one, page, [], reused=True, if_none_match=tag)
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    before = one.reused
+    assert one.send(page, x_groups="382")[0].headers["etag"] == tag
+    assert one.reused == before
+    world.clock.move(seconds=5)
+    # The file is written again, since the group is read again. It has the same rows.
+    before = one.reused
+    written, calls = one.send(page, if_none_match=tag)
+    assert (written.status_code, one.reused) == (304, before)
+    assert R8 in calls
+    answered(one, {"path": f"{MOVEMENTS}&$top=2"}, [], reused=False)
+    answered(one, page, [], reused=True)
+    world.book(datetime.date(2022, 10, 29))
+    world.clock.move(seconds=1)
+    fresh, _ = one.send(page, cache_control="no-cache")
+    assert fresh.headers["etag"] != tag
+    assert answered(one, page, [], reused=True).content == fresh.content
 
 
 @pytest.mark.parametrize("seed", range(6))
