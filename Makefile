@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
-	bench-hostile amounts docs lock sbom audit clean
+	bench-hostile amounts counts docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -82,6 +82,10 @@ $(PEERS)/.venv/.installed: $(PEERS)/requirements.lock
 $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 	@cd $(PEERS)/node && npm ci --silent
 	@touch $@
+
+# ARGS=--bounds writes benchmarks/counts.json anew, which tests/test_counts.py reads.
+counts: install ## what a query costs, counted: frames, C calls, allocations, handles, timers, tasks, system calls
+	@$(BIN)/python benchmarks/counts_bench.py $(ARGS)
 
 bench-planner: install ## the planner against always per key, always in bulk and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/explanation/planner.md $(ARGS)

@@ -9,84 +9,30 @@ which answers recorded bodies from memory, are on core 1. Before anything is tim
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import json
 import os
 import platform
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import orjson
 import uvloop
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from peers import chart, load, process, servers, world  # noqa: E402  # found by the path above
-
-HOST = "127.0.0.1"
-WALK = """query Walk($group: ID!, $first: Int, $during: Period!) {
-  group(id: $group) {
-    id
-    name
-    users(first: $first) {
-      nodes {
-        id
-        username
-        transactions(during: $during, inGroup: $group, first: 1000) {
-          totalCount
-          nodes { id timestamp type amount ticketId }
-        }
-        gameLogs(during: $during, first: 1000) {
-          totalCount
-          nodes { id gameCode type bet win createdAt }
-        }
-      }
-    }
-  }
-}"""
-MEDIUM = """query Medium($group: ID!, $first: Int) {
-  group(id: $group) { id name users(first: $first) { nodes { id username } } }
-}"""
-SMALL = "query Small($group: ID!) { group(id: $group) { id name } }"
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A question: its text, the size of its world, the variables it takes, and the calls that it must make."""
-
-    text: str
-    size: int
-    variables: tuple[str, ...]
-    calls: Mapping[str, int]
-
-    def body(self, world: world.World) -> bytes:
-        """The request's body."""
-        day = world.day.isoformat()
-        variables = {"group": str(world.group), "first": self.size, "during": {"dates": {"from": day, "to": day}}}
-        return orjson.dumps({"query": self.text, "variables": {name: variables[name] for name in self.variables}})
-
-
-def _walk(size: int) -> Query:
-    pages = -(-size * world.A_USER // 10_000)
-    return Query(WALK, size, ("group", "first", "during"), {"R8": 1, "R9": 1, "R5": 1, "G1": pages})
-
-
-QUERIES = {
-    **{f"walk{size}": _walk(size) for size in world.SIZES},
-    "medium": Query(MEDIUM, 50, ("group", "first"), {"R8": 1, "R9": 1}),
-    "small": Query(SMALL, 50, ("group",), {"R8": 1}),
-}
+# ruff: noqa: E402  # found by the path above
+from peers import chart, counting, feel, load, process, servers, world
+from peers.agreement import agree, check_calls
+from peers.queries import QUERIES, Query
+from peers.upstream import HOST, Upstream, running
 
 
 @dataclass(slots=True)
@@ -114,90 +60,7 @@ class Figures:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-class Upstream:
-    """The replay server, on core 1."""
-
-    def __init__(self, recorded: world.Recorded) -> None:
-        self.port = servers.free_port()
-        self._process = subprocess.Popen(
-            ["taskset", "-c", str(servers.OTHER_CORE), sys.executable, "-m", "peers.replay", str(self.port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'benchmarks'}:{ROOT}"},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(recorded)).encode())
-        self._process.stdin.close()
-        self._process.stdout.readline()
-
-    def environment(self) -> dict[str, str]:
-        """Return the settings by which servers reach it, with the names of our settings."""
-        address = f"http://{HOST}:{self.port}"
-        return {
-            "GAMEHUB_URL": f"{address}/api/v1/",
-            "GAMEHUB_TOKEN": world.TOKEN,
-            "GAMELOG_URL": f"{address}{world.GAMELOG_PATH}",
-            "GAMELOG_AGENT_CODE": world.AGENT,
-            "GAMELOG_AGENT_TOKEN": world.AGENT_TOKEN,
-            "MOVEMENT_JOIN": "trust",
-            "CACHE_URL": "off",
-        }
-
-    def calls(self) -> Counter[str]:
-        """Return the calls since the last call of this method, by report."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://{HOST}:{self.port}/calls") as answer:
-            return Counter(json.load(answer))
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-@contextlib.contextmanager
-def running(
-    names: Sequence[str], upstream: Upstream, extra: Mapping[str, str] | None = None
-) -> Iterator[list[servers.Running]]:
-    """The servers, all of them started."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        settings = upstream.environment() | {"ERROR_JOURNAL": str(folder / "errors.sqlite"), **(extra or {})}
-        yield [stack.enter_context(servers.run(name, settings, folder)) for name in names]
-
-
-async def data(server: servers.Running, body: bytes) -> tuple[bytes, int]:
-    """The answer's `data`, written one way with its keys in their order, and the length of the whole body."""
-    client = await load.connect(HOST, server.port)
-    await client.ask(load.request(HOST, server.port, "/graphql", body))
-    answer = orjson.loads(client.body)
-    client.close()
-    if not client.ok or answer.get("errors") or not answer.get("data"):
-        raise AssertionError(f"{server.name}: {client.body[:1000]!r}")
-    return orjson.dumps(answer["data"]), client.length
-
-
-async def agree(
-    found: Sequence[servers.Running], query: Query, worlds: Sequence[world.World], upstream: Upstream
-) -> dict[str, list[load.Question]]:
-    """The questions for each server, once all have answered them alike, with the calls that the query must make."""
-    questions: dict[str, list[load.Question]] = {server.name: [] for server in found}
-    for each in worlds:
-        body, first = query.body(each), None
-        for server in found:
-            upstream.calls()
-            answer, length = await data(server, body)
-            check_calls(server.name, query, 1, upstream)
-            if first is not None and answer != first:
-                at = next(
-                    (place for place, pair in enumerate(zip(answer, first, strict=False)) if pair[0] != pair[1]), 0
-                )
-                near = slice(max(0, at - 100), at + 100)
-                raise AssertionError(f"{server.name} answers\n{answer[near]!r}, not\n{first[near]!r}")
-            first = answer
-            sent = load.request(HOST, server.port, "/graphql", body)
-            questions[server.name].append(load.Question(sent, length))
-    return questions
+Results = dict[tuple[str, str, int], Figures]  # by server, query and concurrency
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,17 +78,14 @@ PLANS = {
     "walk500": Plan((1,), 2.0),
     "walk2000": Plan((1,), 2.0),
 }
-PARTS = ("peers", "days", "growth", "breakdown")
 GROWTH = ("ours", "mercurius", "floor")
 
 
-async def measure(
-    names: Sequence[str], name: str, plan: Plan, rounds: int, upstream: Upstream
-) -> dict[tuple[str, str, int], Figures]:
+async def measure(names: Sequence[str], name: str, plan: Plan, rounds: int, upstream: Upstream) -> Results:
     """Every server with one query, but for those that cannot answer it."""
     query = QUERIES[name]
     names = [server for server in names if name not in servers.SERVERS[server].cannot]
-    results: dict[tuple[str, str, int], Figures] = {}
+    results: Results = {}
     with running(names, upstream) as found:
         idle = {server.name: process.memory(server.pid)[0] for server in found}
         for concurrency in plan.concurrencies:
@@ -265,13 +125,6 @@ async def one_round(
     figures.peak.append(peak)
 
 
-def check_calls(name: str, query: Query, answers: int, upstream: Upstream) -> None:
-    """Raises AssertionError if a server made other calls than so many answers take; `warm` keeps what it has read."""
-    calls, due = upstream.calls(), Counter({report: count * answers for report, count in query.calls.items()})
-    if calls != due and name != "warm":
-        raise AssertionError(f"{name} made the calls {dict(calls)} for {answers} answers, not {dict(due)}")
-
-
 async def breakdown(name: str, seconds: float, upstream: Upstream, most: int) -> str:
     """Where the CPU time of one answer of ours goes, as Markdown; of its lines, so many that take most."""
     query = QUERIES[name]
@@ -304,9 +157,6 @@ async def breakdown(name: str, seconds: float, upstream: Upstream, most: int) ->
     return (
         "\n".join(lines) + f"\n\nIn these, garbage collection: {collected:,.2f} ms. {answers} answers, sampled each ms."
     )
-
-
-Results = Mapping[tuple[str, str, int], Figures]
 
 
 def table(results: Results, name: str, concurrency: int) -> str:
@@ -431,6 +281,89 @@ def listed(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
+class Run:
+    """One run: its options, the upstream, and what its parts came to so far. Each part is a method."""
+
+    def __init__(self, options: argparse.Namespace, upstream: Upstream) -> None:
+        self._options = options
+        self._upstream = upstream
+        self.results: Results = {}
+        self.kept: Results = {}
+        self.page: list[str] = []
+
+    def tell(self, heading: str, text: str) -> None:
+        """Print a section, and keep it for the page."""
+        self.page.append(f"### {heading}\n\n{text}")
+        sys.stdout.write(f"\n{heading}\n{text}\n")
+        sys.stdout.flush()
+
+    async def peers(self) -> None:
+        """Measure every server with every query."""
+        for name in self._options.queries:
+            plan = self._plan(name)
+            self.results |= await self._measure(self._options.servers, name, plan)
+            for concurrency in plan.concurrencies:
+                self.tell(f"{name}, concurrency {concurrency}", table(self.results, name, concurrency))
+
+    async def days(self) -> None:
+        """Measure this server with cached days."""
+        self.kept = await self._measure(["ours", "warm"], "walk50", Plan((1,), self._plan("walk50").seconds))
+        self.tell("Days kept", table(self.kept, "walk50", 1))
+
+    async def growth(self) -> None:
+        """Measure larger worlds, where that is not done yet."""
+        grown: Results = {}
+        for name in (f"walk{size}" for size in world.SIZES):
+            keys = ((server, name, 1) for server in GROWTH)
+            measured = {key: self.results[key] for key in keys if key in self.results}
+            if len(measured) < len(GROWTH):
+                measured = await self._measure(GROWTH, name, Plan((1,), 1.0))
+            grown |= measured
+        self.tell("Growth", growth(grown))
+
+    async def breakdown(self) -> None:
+        """Sample where this server spends its time."""
+        for name in [name for name in self._options.queries if QUERIES[name].size == world.SIZES[0]]:
+            told = await breakdown(name, 4.0, self._upstream, self._options.lines)
+            self.tell(f"Where the time goes: {name}", told)
+
+    async def counts(self) -> None:
+        """Count what a query costs this server."""
+        self.tell("What a query costs, counted", counting.table(*await counting.counts(self._upstream)))
+
+    def close(self) -> None:
+        """Stop the upstream."""
+        self._upstream.close()
+
+    async def feel(self) -> None:
+        """Measure what users feel."""
+        names = self._options.servers if self._options.servers != list(servers.PEERS) else feel.SERVERS
+        latencies = [int(latency) for latency in self._options.latencies]
+        found = await feel.feel(names, latencies, self._options.seconds or 1.5, self._upstream)
+        for latency in latencies:
+            self.tell(f"What users feel: an upstream of {latency} ms", feel.table(found, latency))
+        if feel.AGAIN_LATENCY in latencies:
+            self.tell(f"The repeated walk: an upstream of {feel.AGAIN_LATENCY} ms", feel.table_again(found))
+
+    async def _measure(self, names: Sequence[str], query: str, plan: Plan) -> Results:
+        return await measure(names, query, plan, self._options.rounds, self._upstream)
+
+    def _plan(self, name: str) -> Plan:
+        known, chosen = PLANS.get(name, Plan((1,), 2.0)), self._options.concurrency
+        concurrencies = tuple(map(int, chosen)) if chosen else known.concurrencies
+        return Plan(concurrencies, self._options.seconds or known.seconds)
+
+
+PARTS = {
+    "peers": Run.peers,
+    "days": Run.days,
+    "growth": Run.growth,
+    "breakdown": Run.breakdown,
+    "counts": Run.counts,
+    "feel": Run.feel,
+}
+
+
 async def main() -> None:
     """Measure, print and write."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -441,62 +374,31 @@ async def main() -> None:
     options.add_argument("--seconds", type=float, help="of each round, instead of 1.5 to 2.5")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--lines", type=int, default=0, help="of the breakdown: how many lines of code to tell")
+    options.add_argument(
+        "--latencies", type=listed, default=list(feel.LATENCIES), help="of the upstream of `feel`, milliseconds"
+    )
     options.add_argument("--write", type=Path, metavar="PAGE")
     arguments = options.parse_args()
     os.sched_setaffinity(0, {servers.OTHER_CORE})
     gc.disable()  # a load generator makes no cycles
     began = time.perf_counter()
-    upstream = Upstream(world.record())
-
-    def plan(name: str) -> Plan:
-        known = PLANS.get(name, Plan((1,), 2.0))
-        concurrencies = tuple(map(int, arguments.concurrency)) if arguments.concurrency else known.concurrencies
-        return Plan(concurrencies, arguments.seconds or known.seconds)
-
-    page: list[str] = []
-
-    def tell(heading: str, text: str) -> None:
-        page.append(f"### {heading}\n\n{text}")
-        sys.stdout.write(f"\n{heading}\n{text}\n")
-        sys.stdout.flush()
-
-    results: dict[tuple[str, str, int], Figures] = {}
-    kept: dict[tuple[str, str, int], Figures] = {}
+    run = Run(arguments, Upstream(world.record()))
     try:
-        if "peers" in arguments.part:
-            for name in arguments.queries:
-                results |= await measure(arguments.servers, name, plan(name), arguments.rounds, upstream)
-                for concurrency in plan(name).concurrencies:
-                    tell(f"{name}, concurrency {concurrency}", table(results, name, concurrency))
-        if "days" in arguments.part:
-            kept = await measure(
-                ["ours", "warm"], "walk50", Plan((1,), plan("walk50").seconds), arguments.rounds, upstream
-            )
-            tell("Days kept", table(kept, "walk50", 1))
-        if "growth" in arguments.part:
-            grown = {}
-            for name in (f"walk{size}" for size in world.SIZES):
-                measured = {key: results[key] for key in ((server, name, 1) for server in GROWTH) if key in results}
-                if len(measured) < len(GROWTH):
-                    measured = await measure(GROWTH, name, Plan((1,), 1.0), arguments.rounds, upstream)
-                grown |= measured
-            tell("Growth", growth(grown))
-        if "breakdown" in arguments.part:
-            for name in [name for name in arguments.queries if QUERIES[name].size == world.SIZES[0]]:
-                tell(f"Where the time goes: {name}", await breakdown(name, 4.0, upstream, arguments.lines))
+        for name in (name for name in PARTS if name in arguments.part):
+            await PARTS[name](run)
     finally:
-        upstream.close()
-    if len(reached := goals(results, kept).splitlines()) > 2:
-        tell("Goals", "\n".join(reached))
-    page.append(f"### Versions\n\n{versions(arguments.servers)}")
+        run.close()
+    if len(reached := goals(run.results, run.kept).splitlines()) > 2:
+        run.tell("Goals", "\n".join(reached))
+    run.page.append(f"### Versions\n\n{versions(arguments.servers)}")
     sys.stdout.write(f"\n{time.perf_counter() - began:.0f} s\n")
     if arguments.write is not None:
         head, _, rest = arguments.write.read_text().partition("<!-- bench -->")
         _, _, tail = rest.partition("<!-- /bench -->")
-        text = "\n\n".join(page)
+        text = "\n\n".join(run.page)
         arguments.write.write_text(f"{head}<!-- bench -->\n{text}\n<!-- /bench -->{tail}")
-        if results:
-            arguments.write.with_suffix(".svg").write_text(chart_of(results))
+        if run.results:
+            arguments.write.with_suffix(".svg").write_text(chart_of(run.results))
 
 
 if __name__ == "__main__":

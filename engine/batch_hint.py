@@ -34,6 +34,12 @@ class BatchHint:
     many: Many | None = None
 
 
+class Parallel:
+    """A context that is told whether fields run at the same time. `parallel` is 0 while one field runs alone."""
+
+    parallel: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A field's value as a Python expression over `row`.
@@ -51,10 +57,14 @@ class Expression:
 
     def over(self, row: str) -> "Expression":
         """Return the same expression, with `row` replaced by another expression."""
-        return replace(self, code=_ROW.sub(row, self.code))
+        return replace(self, code=_over(self.code, row))
 
 
 _ROW = re.compile(r"\brow\b")
+
+
+def _over(code: str, row: str) -> str:
+    return _ROW.sub(row, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +75,62 @@ class Nested:
     `complete`. If a field of a row that is not complete is None, the engine reads the object itself.
     """
 
-    fields: Mapping[str, "Expression | Nested"]
+    fields: Mapping[str, "RowField"]
     null: str = ""
     complete: bool = False
 
+    def over(self, row: str) -> "Nested":
+        """Return the same object, read from another expression for the row."""
+        fields = {name: each.over(row) for name, each in self.fields.items()}
+        return Nested(fields, _over(self.null, row), self.complete)
 
-class RowList(Sequence[Any]):
-    """A sequence of objects of one type that so far exist only as rows. Reading an item makes its object.
 
-    The expressions depend on `shape` alone: two lists of the same shape have the same expressions.
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of objects that a row contains.
+
+    `rows` is the expression of their own rows. `field` returns how a field of an item is read from its own row.
     """
 
-    __slots__ = ("rows", "shape")
+    rows: str
+    field: Callable[[str], "RowField | None"]
+
+    def over(self, row: str) -> "Items":
+        """Return the same list, read from another expression for the row that contains it."""
+        return Items(_over(self.rows, row), self.field)
+
+
+# How a field is read from a row.
+RowField = Expression | Nested | Items
+
+
+class RowList(Sequence[Any]):
+    """A sequence of objects of one type that so far exist only as rows. Reading an item makes its object, once.
+
+    It is the value of a field that is a list, or the values of a field for all objects of a level. The expressions
+    depend on `shape` alone: two lists of the same shape have the same expressions.
+    """
+
+    __slots__ = ("_objects", "rows", "shape")
     rows: list[Any]
     shape: Hashable
+
+    def __init__(self, rows: list[Any], shape: Hashable) -> None:
+        self.rows = rows
+        self.shape = shape
+        self._objects: dict[int, Any] = {}
 
     @abstractmethod
     def object(self, row: Any) -> Any:
         """Return the object that reads a row."""
 
     @abstractmethod
-    def expression(self, name: str) -> Expression | Nested | None:
+    def expression(self, name: str) -> RowField | None:
         """Return how a field (by its name in the graph) is read from a row, or None if that needs the object."""
+
+    def weights(self) -> list[int]:
+        """Return how many rows are written for each row: more than one if it contains items."""
+        return [1] * len(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -97,8 +141,13 @@ class RowList(Sequence[Any]):
     def __getitem__(self, index: slice) -> Sequence[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [self.object(row) for row in self.rows[index]]
-        return self.object(self.rows[index])
+            return [self[place] for place in range(*index.indices(len(self.rows)))]
+        if index < 0:
+            index += len(self.rows)
+        found = self._objects.get(index)
+        if found is None:
+            found = self._objects[index] = self.object(self.rows[index])
+        return found
 
     def __iter__(self) -> Iterator[Any]:
-        return map(self.object, self.rows)
+        return map(self.__getitem__, range(len(self.rows)))

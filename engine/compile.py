@@ -5,8 +5,7 @@ becomes a `SlowValue`, which is completed afterwards. Every other field is resol
 together. Fields that may have to wait, wait together.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from graphql import (
@@ -26,28 +25,19 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from engine.batch_hint import BATCH_HINT, BatchHint, Expression, Nested, RowList
+from engine.batch_hint import BATCH_HINT, BatchHint, RowList
 from engine.direct import DirectCall
 from engine.execution import Field, finish_level, read_one_by_one
-from engine.values import FLAT, Completer, Leaf, Objects, ProjectFunction, SelectFunction, completer
+from engine.projection import INT32, TYPENAME, NeedsObject, Projection, bound
+from engine.values import FLAT, Completer, Leaf, OnRows, SelectFunction, completer
 
-TYPENAME = "__typename"
-_INT32 = "-2147483648 <= {v} <= 2147483647"
 # The check that recognises a plain value, which its scalar would leave as it is.
 _PLAIN: dict[GraphQLScalarType, str] = {
     GraphQLString: "{v}.__class__ is str",
     GraphQLID: "{v}.__class__ is str",
-    GraphQLInt: "{v}.__class__ is int and " + _INT32,
+    GraphQLInt: "{v}.__class__ is int and " + INT32,
     GraphQLFloat: "{v}.__class__ is float and -1.8e308 < {v} < 1.8e308",
     GraphQLBoolean: "{v}.__class__ is bool",
-}
-# How a value whose type is proved is written into an answer, and the check that it still needs.
-_PROVED: dict[tuple[GraphQLScalarType, type], tuple[str, str]] = {
-    (GraphQLString, str): ("{v}", ""),
-    (GraphQLID, str): ("{v}", ""),
-    (GraphQLID, int): ("str({v})", ""),
-    (GraphQLInt, int): ("{v}", _INT32),
-    (GraphQLBoolean, bool): ("{v}", ""),
 }
 
 
@@ -85,10 +75,10 @@ class Compiler:
         def select(kind: GraphQLObjectType) -> SelectFunction:
             return self._compile_selection_set(kind, self._collect_subfields(kind, details), where)
 
-        def projection(kind: GraphQLObjectType, rows: RowList) -> tuple[ProjectFunction, int] | None:
-            return self._compile_projection(kind, self._collect_subfields(kind, details), rows, where)
+        def on_rows(kind: GraphQLObjectType, rows: RowList) -> OnRows | None:
+            return self._compile_on_rows(kind, self._collect_subfields(kind, details), rows, where)
 
-        return completer(type, select, projection)
+        return completer(type, select, on_rows)
 
     def _collect_subfields(self, type: GraphQLObjectType, details: Any) -> Any:
         return collect_subfields(
@@ -124,7 +114,6 @@ class Compiler:
         names: dict[str, Any] = {
             "finish_level": finish_level,
             "read_one_by_one": read_one_by_one,
-            "gather": asyncio.gather,
         }
         leaves: dict[str, Field] = {}
         rest: list[Field] = []
@@ -167,89 +156,41 @@ class Compiler:
                 "        await execution.complete_slow_values(leaves, paths, answers, failed)",
             ]
             lines += [f"    await execution.breathe(len(answers) * {len(leaves)})"]
-        waiting = []
-        for number, field in enumerate(rest):
-            call = f"execution.execute_field(rest{number}, sources, paths, answers, failed)"
-            if field.waits:
-                waiting.append(call)
-            else:
-                lines += [f"    await {call}"]
-        if len(waiting) == 1:
-            lines += [f"    await {waiting[0]}"]
-        elif waiting:
-            lines += ["    await gather(", *(f"        {call}," for call in waiting), "    )"]
+        lines += _follow(rest)
         lines += ["    return finish_level(answers, failed)"]
         selected: SelectFunction = self._make_function("select", lines, names)
         flat = all(isinstance(field, str) or isinstance(field.completer, Leaf) for field in fields)
         setattr(selected, FLAT, flat)
         return selected
 
-    def _compile_projection(
-        self, type: GraphQLObjectType, grouped: Any, rows: RowList, where: str
-    ) -> tuple[ProjectFunction, int] | None:
-        names: dict[str, Any] = {"wrong": _wrong}
-        items = self._projected(type, grouped, rows.expression, names, False, where, "v")
-        if items is None:
+    def _compile_on_rows(self, type: GraphQLObjectType, grouped: Any, rows: RowList, where: str) -> OnRows | None:
+        """Return the functions that answer a selection from rows. None means that a field needs the object."""
+        fields = self._collect_fields(type, grouped, where)
+        following = {field.name for field in fields if isinstance(field, Field) and field.many is not None}
+        projection = Projection(self.schema._schema, self._collect_subfields)
+        try:
+            items = projection.level(type, grouped, rows.expression, following.__contains__)
+        except NeedsObject:
             return None
         lines = [
             f"# {where}: {type.name} on rows",
             "def project(rows):",
             f"    return [{_display(items, 8)} for row in rows]",
         ]
-        project: ProjectFunction = self._make_function("project", lines, names)
-        return project, len(items)
-
-    def _projected(
-        self,
-        type: GraphQLObjectType,
-        grouped: Any,
-        expression: Callable[[str], Expression | Nested | None],
-        names: dict[str, Any],
-        strict: bool,
-        where: str,
-        prefix: str,
-    ) -> list[str] | None:
-        """Return the items of the dict display of an answer, or None if one of them needs the object.
-
-        If `strict`, no item may be None.
-        """
-        items = []
-        for number, (key, details) in enumerate(grouped.items()):
-            name = details[0].node.name.value
-            if name == TYPENAME:
-                items.append(f"{key!r}: {type.name!r}")
-                continue
-            definition = self.schema._schema.get_field(type, name)
-            found = expression(name)
-            if definition is None or definition.args or found is None:
-                return None
-            part = completer(definition.type, _nothing, _nothing)
-            value = f"{prefix}{number}"
-            if isinstance(found, Nested):
-                code = self._nested(part, details, found, names, f"{where}.{key}", f"{value}_")
-            else:
-                if any(names.get(known, meant) is not meant for known, meant in found.names.items()):
-                    return None  # two expressions use one name for different objects
-                names |= found.names
-                code = _projected(part, found, value, strict)
-            if code is None:
-                return None
-            items.append(f"{key!r}: {code}")
-        return items
-
-    def _nested(
-        self, part: Completer, details: Any, nested: Nested, names: dict[str, Any], where: str, prefix: str
-    ) -> str | None:
-        if not isinstance(part, Objects):
-            return None
-        grouped = self._collect_subfields(part.type, details)
-        items = self._projected(part.type, grouped, nested.fields.get, names, not nested.complete, where, prefix)
-        if items is None:
-            return None
-        inner = "{" + ", ".join(items) + "}"
-        if not nested.null:
-            return inner
-        return f"{'wrong()' if part.required else 'None'} if {nested.null} else {inner}"
+        project = self._make_function("project", lines, projection.names)
+        rest = [field for field in fields if isinstance(field, Field) and field.key in projection.left]
+        if not rest:
+            return OnRows(project, projection.leaves)
+        names: dict[str, Any] = {"finish_level": finish_level}
+        names |= {f"rest{number}": field for number, field in enumerate(rest)}
+        lines = [
+            f"# {where}: {type.name} on rows, what follows",
+            "async def follow(execution, sources, paths, answers):",
+            "    failed = {}",
+            *_follow(rest),
+            "    return finish_level(answers, failed)",
+        ]
+        return OnRows(project, projection.leaves, self._make_function("follow", lines, names))
 
     def _make_function(self, name: str, lines: Sequence[str], names: dict[str, Any]) -> Any:
         text = "\n".join(lines) + "\n"
@@ -257,6 +198,22 @@ class Compiler:
         exec(compile(text, f"<{lines[0][2:]}>", "exec"), names)
         # Without this, the function and its names would refer to each other until the garbage collector runs.
         return names.pop(name)
+
+
+def _follow(rest: Sequence[Field]) -> list[str]:
+    """Return the code that fills the fields of a level which need more than one expression."""
+    lines, waiting = [], []
+    for number, field in enumerate(rest):
+        call = f"execution.execute_field(rest{number}, sources, paths, answers, failed)"
+        if field.waits:
+            waiting.append(call)
+        else:
+            lines += [f"    await {call}"]
+    if len(waiting) == 1:
+        lines += [f"    await {waiting[0]}"]
+    elif waiting:
+        lines += ["    await execution.together(", *(f"        {call}," for call in waiting), "    )"]
+    return lines
 
 
 def _display(items: Sequence[str], indent: int) -> str:
@@ -287,47 +244,4 @@ def _guard(field: Field, number: int) -> str | None:
         return f"slow_value(field{number}, {read})"
     if not field.completer.required:
         check = f"{{v}} is None or {check}"
-    return f"v{number} if {_bound(check, f'v{number}', read)} else slow_value(field{number}, v{number})"
-
-
-def _projected(leaf: Completer, expression: Expression, value: str, strict: bool) -> str | None:
-    """Return an expression as a part of an answer, or None if the type has to serialize the value."""
-    if not isinstance(leaf, Leaf):
-        return None
-    kind: Any = leaf.type
-    if expression.serialized:
-        part, check = "{v}", ""
-    elif (kind, expression.proves) in _PROVED:
-        part, check = _PROVED[kind, expression.proves]  # type: ignore[index]
-    elif expression.proves is str and _serializes(kind) is str:
-        part, check = "{v}", ""
-    else:
-        return None
-    read = expression.code
-    required = leaf.required or strict
-    if expression.nullable and (required or part != "{v}" or check):
-        null = "wrong()" if required else "None"
-        rest = part.replace("{v}", value) + (f" if {check.replace('{v}', value)} else wrong()" if check else "")
-        return f"{null} if ({value} := {read}) is None else {rest}"
-    if check:
-        return f"{part.replace('{v}', value)} if {_bound(check, value, read)} else wrong()"
-    return part.replace("{v}", read)
-
-
-def _bound(check: str, name: str, read: str) -> str:
-    """Return a condition on a value that is bound to a name where the condition first uses it."""
-    return check.replace("{v}", f"({name} := {read})", 1).replace("{v}", name)
-
-
-def _serializes(kind: GraphQLScalarType) -> Any:
-    """Return the function that serializes a scalar's values."""
-    definition: Any = kind.extensions.get("strawberry-definition")
-    return getattr(definition, "serialize", None)
-
-
-def _wrong() -> Any:
-    raise ValueError
-
-
-def _nothing(*_: Any) -> Any:
-    raise AssertionError("what is projected is not selected from")
+    return f"v{number} if {bound(check, f'v{number}', read)} else slow_value(field{number}, v{number})"

@@ -10,11 +10,15 @@ from strawberry.types.arguments import convert_argument
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 
+from engine.bounded_cache import BoundedCache
+
 Resolver = Callable[..., Any]
 Converter = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 # Arguments of these types need no conversion.
 _PLAIN = (ID, str, int, float, bool)
+# The converted values that a field keeps.
+_KNOWN = 16
 
 
 class DirectCall:
@@ -71,13 +75,22 @@ def converter(schema: Schema, field: StrawberryField) -> Converter:
         for argument in field.arguments
     ]
 
+    # Input objects that are kept (literals, and the last variables) are converted once. They are stored with their
+    # conversion, so that no other value can get their id. Resolvers only read what they are given.
+    known: BoundedCache[tuple[str, int], tuple[Any, Any]] = BoundedCache(_KNOWN)
+
     def converted(arguments: dict[str, Any], info: Any) -> dict[str, Any]:
         given: dict[str, Any] = {}
         for name, python_name, kind in taken:
             if name in arguments:
                 value = arguments[name]
                 if kind is not None:
-                    value = convert_argument(value, kind, registry, config, info, path=(name,))
+                    found = known.get((name, id(value)))
+                    if found is None or found[0] is not value:
+                        found = value, convert_argument(value, kind, registry, config, info, path=(name,))
+                        if value.__class__ is dict:
+                            known.keep((name, id(value)), found)
+                    value = found[1]
                 given[python_name] = value
         return given
 

@@ -1,7 +1,7 @@
 """The engine: it compiles each operation of a schema once and stores the programs that were used last."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,13 +87,13 @@ class Engine:
 
     async def run(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
-        root: Any = None, write: Callable[[list[Any]], Any] | None = None,
+        root: Any = None, write: Callable[[list[Any], Sequence[int]], list[Any]] | None = None,
     ) -> ExecutionAnswer | None:  # fmt: skip
         """Return the result of a validated query, or None if graphql-core has to run it. In that case nothing was run
         here.
 
-        `write` converts a finished list of the answer to the form in which it will be sent, so that a long answer need
-        not be written all at once at the end.
+        `write` converts finished parts of the answer, each of so many items, to the form in which they will be sent. So
+        a long answer need not be written all at once at the end.
         """
         known = self._of(document, operation)
         coerced = known.variables.coerce_variable_values(variables)
@@ -106,7 +106,7 @@ class Engine:
         self.counts["compiled"] += 1
         compiler = program.compiler
         execution = Execution(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
-        (data,) = await program.selected(execution, [root], [None])  # type: ignore[list-item]
+        (data,) = await program.selected(execution, [root], [None])
         if data.__class__ is FieldFailed:
             execution.add_error(located_error(data.error), None)
             data = None

@@ -1,7 +1,7 @@
 """The state of one execution (variables, context, errors), and the steps that resolve its fields."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,14 +15,16 @@ from graphql import (
     OperationDefinitionNode,
     located_error,
 )
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 from strawberry import Schema
 from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaitable
 from strawberry.types.field import StrawberryField
 
-from engine.batch_hint import BatchHint
+from engine.arguments import Arguments
+from engine.batch_hint import BatchHint, Many, Parallel, RowList
 from engine.direct import Converter, Resolver
+from engine.paths import FieldPaths, Paths, SomePaths
 
 if TYPE_CHECKING:
     from engine.values import Completer
@@ -70,6 +72,12 @@ class Field:
     resolver: Resolver
     converter: Converter | None
     completer: "Completer"
+    arguments: Arguments | None = None
+
+    @property
+    def many(self) -> Many | None:
+        """Return the function that resolves the field for all objects of a level at once, if there is one."""
+        return None if self.hint is None or self.attribute is not None else self.hint.many
 
     @property
     def waits(self) -> bool:
@@ -86,16 +94,20 @@ class Fixed(NamedTuple):
     variables: VariableValues
     context: Any
     root: Any
-    write: Callable[[list[Any]], Any] | None = None
+    write: Callable[[list[Any], Sequence[int]], list[Any]] | None = None
 
 
 class Execution:
     """The state of one execution."""
 
-    __slots__ = ("_arguments", "_leaves", "errors", "fixed", "slow_values")
+    __slots__ = ("_arguments", "_leaves", "_shared", "errors", "fixed", "slow_values")
 
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
+        self._shared: Parallel | None = None
+        if isinstance(fixed.context, Parallel):
+            self._shared = fixed.context
+            self._shared.parallel = 0
         self.errors: list[tuple[GraphQLError, Path | None]] = []
         self.slow_values: list[SlowValue] = []
         self._arguments: dict[int, dict[str, Any] | Exception] = {}
@@ -106,6 +118,17 @@ class Execution:
         if self.errors and _wiped(error, path):
             self.errors = [kept for kept in self.errors if not _within(kept[1], path)]
         self.errors.append((error, path))
+
+    async def together(self, *waiting: Coroutine[Any, Any, None]) -> None:
+        """Run several parts of a level at the same time. The context counts them, if it can."""
+        shared = self._shared
+        if shared is not None:
+            shared.parallel += 1
+        try:
+            await asyncio.gather(*waiting)
+        finally:
+            if shared is not None:
+                shared.parallel -= 1
 
     async def breathe(self, leaves: int) -> None:
         """Count written leaves. After many of them, let other tasks run."""
@@ -150,7 +173,9 @@ class Execution:
         found = self._arguments.get(id(field))
         if found is None:
             try:
-                found = get_argument_values(field.definition, field.nodes[0], self.fixed.variables)
+                if field.arguments is None:
+                    field.arguments = Arguments(field.definition, field.nodes[0])
+                found = field.arguments.coerce(self.fixed.variables)
             except Exception as error:
                 found = error
             self._arguments[id(field)] = found
@@ -163,7 +188,7 @@ class Execution:
         assert field.strawberry is not None
         return self.fixed.schema.config.info_class(_raw_info=self.resolve_info(field, path), _field=field.strawberry)
 
-    async def resolve_field_value(self, field: Field, sources: Sequence[Any], paths: Sequence[Path]) -> list[Any]:
+    async def resolve_field_value(self, field: Field, sources: Sequence[Any], paths: Paths) -> Sequence[Any]:
         """Return the values of a field, one for each object. Each resolver is called once."""
         if not sources:
             return []
@@ -178,7 +203,7 @@ class Execution:
                     await asyncio.sleep(0)
                 values += [_attribute(source, field.attribute) for source in sources[begin : begin + TURN]]
         elif field.hint is not None and field.hint.many is not None:
-            return await self._many(field, field.hint.many, list(sources), paths[0], arguments)
+            return await self._many(field, field.hint.many, sources, paths[0], arguments)
         elif field.hint is not None and field.hint.read is not None:
             read, info = field.hint.read, self.strawberry_info(field, paths[0])
             values = []
@@ -193,66 +218,71 @@ class Execution:
                 return values
         else:
             values = []
-            for source, path in zip(sources, paths, strict=True):
+            for place, source in enumerate(sources):
                 if len(values) % CALLS == CALLS - 1:
                     await _turn(values)
-                values.append(_called(field.resolver, source, self.resolve_info(field, path), arguments))
+                values.append(_called(field.resolver, source, self.resolve_info(field, paths[place]), arguments))
         return await settled(values)
 
     async def _many(
-        self, field: Field, many: Callable[..., Any], sources: list[Any], path: Path, arguments: dict[str, Any]
-    ) -> list[Any]:
+        self, field: Field, many: Callable[..., Any], sources: Sequence[Any], path: Path, arguments: dict[str, Any]
+    ) -> Sequence[Any]:
         assert field.converter is not None
         info = self.strawberry_info(field, path)
         try:
             found = await many(sources, info, **field.converter(arguments, info))
         except Exception as error:
             return [FieldFailed(error) for _ in sources]
+        if isinstance(found, RowList):
+            return found
         return [FieldFailed(value) if isinstance(value, Exception) else value for value in found]
 
     async def execute_field(
         self,
         field: Field,
         sources: Sequence[Any],
-        paths: Sequence[Path | None],
+        paths: Paths,
         answers: list[dict[str, Any]],
         failed: dict[int, tuple[int, FieldFailed]],
     ) -> None:
         """Resolve and complete a field of all objects of a level, and write its values into their answers."""
-        places = range(len(sources))
+        places: Sequence[int] = range(len(sources))
         if failed:
-            places = [place for place in places if place not in failed]  # type: ignore[assignment]
-            sources, paths = [sources[place] for place in places], [paths[place] for place in places]
-        name = field.parent.name
-        key = field.key
-        if len(paths) <= TURN:
-            here = [Path(path, key, name) for path in paths]
-        else:
-            here = await turns(paths, lambda some: [Path(path, key, name) for path in some])
+            places = [place for place in places if place not in failed]
+            sources, paths = [sources[place] for place in places], SomePaths(paths, places)
+        here = FieldPaths(paths, field.key, field.parent.name)
         values = await self.resolve_field_value(field, sources, here)
-        completed = await field.completer.complete_values(self, field, values, here)
+        if isinstance(values, RowList):
+            completed = await field.completer.complete_rows(self, field, values, here)
+        else:
+            completed = await field.completer.complete_values(self, field, values, here)
         for begin in range(0, len(completed), TURN):
             if begin:
                 await asyncio.sleep(0)
-            some = slice(begin, begin + TURN)
-            self.write_values(field, completed[some], here[some], places[some], answers, failed)
+            self.write_values(field, completed, here, places, answers, failed, begin)
 
     def write_values(
         self,
         field: Field,
         values: Sequence[Any],
-        paths: Sequence[Path],
+        paths: Paths,
         places: Sequence[int],
         answers: list[dict[str, Any]],
         failed: dict[int, tuple[int, FieldFailed]],
+        begin: int = 0,
     ) -> None:
-        """Write completed values into the answers. A failed value becomes null, or makes its object fail."""
+        """Write completed values into the answers, as many as one turn allows.
+
+        A failed value becomes null, or makes its object fail.
+        """
         key = field.key
-        for place, value, path in zip(places, values, paths, strict=True):
+        for index in range(begin, min(begin + TURN, len(values))):
+            value, place = values[index], places[index]
             if value.__class__ is not FieldFailed:
                 answers[place][key] = value
                 continue
             answers[place][key] = None
+            path = paths[index]
             error = located_error(value.error, field.nodes, path.as_list())
             if not field.completer.required:
                 self.add_error(error, path)
@@ -262,7 +292,7 @@ class Execution:
     async def complete_slow_values(
         self,
         fields: Mapping[str, Field],
-        paths: Sequence[Path | None],
+        paths: Paths,
         answers: list[dict[str, Any]],
         failed: dict[int, tuple[int, FieldFailed]],
     ) -> None:
@@ -271,10 +301,11 @@ class Execution:
         for key, field in fields.items():
             places = [place for place, answer in enumerate(answers) if answer[key].__class__ is SlowValue]
             if places:
-                here = [Path(paths[place], key, field.parent.name) for place in places]
+                here = FieldPaths(SomePaths(paths, places), key, field.parent.name)
                 values = await settled([answers[place][key].value for place in places])
                 completed = await field.completer.complete_values(self, field, values, here)
-                self.write_values(field, completed, here, places, answers, failed)
+                for begin in range(0, len(completed), TURN):
+                    self.write_values(field, completed, here, places, answers, failed, begin)
 
 
 async def turns(values: Sequence[Any], make: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:

@@ -2,11 +2,11 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLAbstractType,
@@ -31,12 +31,27 @@ from strawberry.types.cast import get_strawberry_type_cast
 
 from engine.batch_hint import RowList
 from engine.execution import TURN, Execution, Field, FieldFailed, close_all, settled, turns
+from engine.paths import ItemPaths, Paths, SomePaths
 
-SelectFunction = Callable[[Execution, Sequence[Any], Sequence[Path]], Awaitable[list[Any]]]
+SelectFunction = Callable[[Execution, Sequence[Any], Paths], Awaitable[list[Any]]]
 ProjectFunction = Callable[[list[Any]], list[dict[str, Any]]]
+FollowFunction = Callable[[Execution, RowList, Paths, list[dict[str, Any]]], Awaitable[list[Any]]]
 Select = Callable[[GraphQLObjectType], SelectFunction]
-Write = Callable[[list[Any]], Any]
-Projection = Callable[[GraphQLObjectType, RowList], "tuple[ProjectFunction, int] | None"]
+Write = Callable[[list[Any], Sequence[int]], list[Any]]
+
+
+class OnRows(NamedTuple):
+    """The functions that answer a selection from rows, and the number of leaves that they write for a row.
+
+    `project` writes what the rows contain. `follow` then fills the fields that need other rows, if there are any.
+    """
+
+    project: ProjectFunction
+    leaves: int
+    follow: FollowFunction | None = None
+
+
+SelectOnRows = Callable[[GraphQLObjectType, RowList], OnRows | None]
 
 
 # The number of leaves that an item of a list counts for before anything of it is written.
@@ -60,7 +75,7 @@ class Completer:
         self.required = required
 
     async def complete_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         """Return the completed form of each value: a part of the answer, None, or `FieldFailed`."""
         raw = _raw(values) if len(values) <= TURN else await turns(values, _raw)
@@ -70,9 +85,13 @@ class Completer:
             completed = [FieldFailed(TypeError(message)) if part is None else part for part in completed]
         return completed
 
+    async def complete_rows(self, execution: Execution, field: Field, rows: RowList, paths: Paths) -> list[Any]:
+        """Do the same for values that are rows so far."""
+        return await self.complete_values(execution, field, list(rows), paths)
+
     @abstractmethod
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         """Do the same for the nullable type."""
 
@@ -96,7 +115,7 @@ class Leaf(Completer):
         self._as_they_are = _TEXTS if type in (GraphQLString, GraphQLID) else _NOTHING
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         return (
             self._complete_leaf_values(values)
@@ -133,13 +152,17 @@ class ListOf(Completer):
         self.item = item
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         found: list[Any] = list(values)
         items: list[Any] = []
-        below: list[Path] = []
+        below = ItemPaths()
         spans: list[tuple[int, int]] = []
         projected = await self._projected(execution, values)
+        if len(projected) < len(values) == 1 and isinstance(values[0], RowList) and isinstance(self.item, Objects):
+            below.add(paths, 0, len(values[0]))
+            parts = await self.item.complete_rows(execution, field, values[0], below)
+            return [self._complete_list_value(execution, field, parts, below, 0, len(parts))]
         for place, value in enumerate(values):
             if value is None or value.__class__ is FieldFailed:
                 continue
@@ -151,10 +174,9 @@ class ListOf(Completer):
             except Exception as error:
                 found[place] = FieldFailed(error)
                 continue
-            path = paths[place]
             spans.append((place, len(items)))
             items += members
-            below += [Path(path, index, None) for index in range(len(members))]
+            below.add(paths, place, len(members))
             found[place] = len(members)
             await execution.breathe(_LEAVES * len(members))
         if spans:
@@ -172,7 +194,7 @@ class ListOf(Completer):
             if part.__class__ is not list:
                 continue
             try:
-                found[place] = write(part)
+                (found[place],) = write([part], [len(part)])
             except Exception as error:
                 found[place] = FieldFailed(error)
             await execution.breathe(_LEAVES * len(part))
@@ -194,7 +216,7 @@ class ListOf(Completer):
             for place, part in zip(together, parts, strict=True):
                 if part is not None:
                     try:
-                        found[place] = part if write is None else write(part)
+                        (found[place],) = [part] if write is None else write([part], [len(part)])
                     except Exception as error:
                         found[place] = FieldFailed(error)
             await execution.breathe(leaves)
@@ -202,7 +224,7 @@ class ListOf(Completer):
         return found
 
     def _complete_list_value(
-        self, execution: Execution, field: Field, parts: list[Any], paths: list[Path], start: int, stop: int
+        self, execution: Execution, field: Field, parts: list[Any], paths: Paths, start: int, stop: int
     ) -> Any:
         items = parts[start:stop]
         for index, part in enumerate(items):
@@ -235,15 +257,15 @@ async def _members(value: Any, field: Field) -> list[Any]:
 class Objects(Completer):
     """Objects of one type. The selection set is executed for all objects of a level together."""
 
-    __slots__ = ("_projection", "_projections", "_select", "_selected", "type")
+    __slots__ = ("_on_rows", "_programs", "_select", "_selected", "type")
 
-    def __init__(self, required: bool, type: GraphQLObjectType, select: Select, projection: Projection) -> None:
+    def __init__(self, required: bool, type: GraphQLObjectType, select: Select, on_rows: SelectOnRows) -> None:
         super().__init__(required)
         self.type = type
         self._select = select
         self._selected: SelectFunction | None = None
-        self._projection = projection
-        self._projections: dict[Hashable, tuple[ProjectFunction, int] | None] = {}
+        self._on_rows = on_rows
+        self._programs: dict[Hashable, OnRows | None] = {}
 
     @property
     def flat(self) -> bool:
@@ -251,7 +273,7 @@ class Objects(Completer):
         return self._selected is not None and self._selected.__dict__.get(FLAT, False)
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         if self.type.is_type_of:
             values = await _check_types(execution, field, self.type, values, paths)
@@ -268,37 +290,72 @@ class Objects(Completer):
         if len(places) == len(values):
             return await self._selected(execution, values, paths)
         found = list(values)
-        parts = await self._selected(execution, [values[place] for place in places], [paths[place] for place in places])
+        parts = await self._selected(execution, [values[place] for place in places], SomePaths(paths, places))
         for place, part in zip(places, parts, strict=True):
             found[place] = part
         return found
 
+    async def complete_rows(self, execution: Execution, field: Field, rows: RowList, paths: Paths) -> list[Any]:
+        program = self._program(rows)
+        if program is None:
+            return await self.complete_values(execution, field, list(rows), paths)
+        answers: list[Any] = []
+        weights, write = rows.weights(), execution.fixed.write
+        try:
+            for begin, end in _turns(weights):
+                parts = program.project(rows.rows[begin:end])
+                if write is not None and program.follow is None:
+                    parts = write(parts, weights[begin:end])
+                answers += parts
+                await execution.breathe(program.leaves * sum(weights[begin:end]))
+        except GraphQLError:  # the answer is too large
+            raise
+        except Exception:  # a value breaks the promise of its row: its object raises the error
+            return await self.complete_values(execution, field, list(rows), paths)
+        return answers if program.follow is None else await program.follow(execution, rows, paths, answers)
+
     def project(self, lists: Sequence[RowList]) -> tuple[Sequence[list[dict[str, Any]] | None], int]:
         """Return the answers of lists of rows that have the same shape, and the number of their leaves.
 
-        None instead of a list's answer means that its objects are needed.
+        None instead of a list's answer means that its rows alone do not contain all that is selected.
         """
-        shape, nothing = lists[0].shape, [None] * len(lists)
-        if shape not in self._projections:
-            try:
-                self._projections[shape] = self._projection(self.type, lists[0])
-            except GraphQLError:  # the objects raise it
-                return nothing, 0
-        found = self._projections[shape]
-        if found is None:
+        nothing = [None] * len(lists)
+        found = self._program(lists[0])
+        if found is None or found.follow is not None:
             return nothing, 0
-        project, leaves = found
         try:
-            parts = project([row for rows in lists for row in rows.rows] if len(lists) > 1 else lists[0].rows)
+            parts = found.project([row for rows in lists for row in rows.rows] if len(lists) > 1 else lists[0].rows)
         except Exception:  # a value breaks the promise of its row: the object raises its error
             if len(lists) == 1:
                 return nothing, 0
             each = [self.project([rows]) for rows in lists]
             return [part for (part,), _ in each], sum(count for _, count in each)
         if len(lists) == 1:
-            return [parts], leaves * len(parts)
+            return [parts], found.leaves * len(parts)
         ends = list(accumulate(len(rows.rows) for rows in lists))
-        return [parts[begin:end] for begin, end in zip([0, *ends], ends, strict=False)], leaves * len(parts)
+        return [parts[begin:end] for begin, end in zip([0, *ends], ends, strict=False)], found.leaves * len(parts)
+
+    def _program(self, rows: RowList) -> OnRows | None:
+        """Return the functions that answer the selection from rows of this shape; None if the objects are needed."""
+        shape = rows.shape
+        if shape not in self._programs:
+            try:
+                self._programs[shape] = self._on_rows(self.type, rows)
+            except GraphQLError:  # the objects raise it
+                return None
+        return self._programs[shape]
+
+
+def _turns(weights: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield where parts of a level begin and end. Each has about the weight that is written in one turn."""
+    begin = weight = 0
+    for place, more in enumerate(weights):
+        if weight and weight + more > TURN:
+            yield begin, place
+            begin, weight = place, 0
+        weight += more
+    if weights:
+        yield begin, len(weights)
 
 
 class Several(Completer):
@@ -313,7 +370,7 @@ class Several(Completer):
         self._completers: dict[str, Objects] = {}
 
     async def complete_nullable_values(
-        self, execution: Execution, field: Field, values: Sequence[Any], paths: Sequence[Path]
+        self, execution: Execution, field: Field, values: Sequence[Any], paths: Paths
     ) -> list[Any]:
         found = list(values)
         places = [
@@ -341,12 +398,12 @@ class Several(Completer):
             if name not in self._completers:
                 self._completers[name] = self._make(execution.fixed.schema._schema.type_map[name])  # type: ignore[arg-type]
             parts = await self._completers[name].complete_nullable_values(
-                execution, field, [values[place] for place in theirs], [paths[place] for place in theirs]
+                execution, field, [values[place] for place in theirs], SomePaths(paths, theirs)
             )
             for place, part in zip(theirs, parts, strict=True):
                 found[place] = part
 
-        await asyncio.gather(*(complete_type(name, theirs) for name, theirs in by_type.items()))
+        await execution.together(*(complete_type(name, theirs) for name, theirs in by_type.items()))
         return found
 
     def _type_error(self, execution: Execution, field: Field, name: Any, value: Any) -> FieldFailed | None:
@@ -377,7 +434,7 @@ class Several(Completer):
 
 
 async def _check_types(
-    execution: Execution, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Sequence[Path]
+    execution: Execution, field: Field, type: GraphQLObjectType, values: Sequence[Any], paths: Paths
 ) -> list[Any]:
     """Return the values. A value that is not of the type is replaced by its failure."""
     is_type_of = type.is_type_of
@@ -414,17 +471,17 @@ def _of_field(path: Path) -> Path:
     return path
 
 
-def completer(type: GraphQLOutputType, select: Select, projection: Projection) -> Completer:
+def completer(type: GraphQLOutputType, select: Select, on_rows: SelectOnRows) -> Completer:
     """Return the completer of a type."""
     required = is_non_null_type(type)
     inner: Any = type.of_type if isinstance(type, GraphQLNonNull) else type
     if is_list_type(inner):
-        return ListOf(required, completer(inner.of_type, select, projection))
+        return ListOf(required, completer(inner.of_type, select, on_rows))
     if is_leaf_type(inner):
         return _leaf(required, inner)
     if is_abstract_type(inner):
-        return Several(required, inner, lambda kind: Objects(False, kind, select, projection))
-    return Objects(required, inner, select, projection)
+        return Several(required, inner, lambda kind: Objects(False, kind, select, on_rows))
+    return Objects(required, inner, select, on_rows)
 
 
 @lru_cache(maxsize=1024)

@@ -1,8 +1,12 @@
-"""Coerce the variables of an operation. A plain value is taken as it is; graphql-core coerces the others."""
+"""Coerce the variables of an operation. A plain value is taken as it is; graphql-core coerces the others.
+
+Clients send the same periods and filters again and again. So the coerced form of the last values is kept.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from graphql import (
     GraphQLBoolean,
     GraphQLError,
@@ -19,7 +23,12 @@ from graphql import (
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 
+from engine.bounded_cache import BoundedCache
+
 MOST_ERRORS = 50
+# The last values of an operation whose coerced form is kept, and the largest sum of their bytes.
+MOST_KNOWN = 16
+MOST_KNOWN_BYTES = 4_096
 _INT32 = range(-(1 << 31), 1 << 31)
 # The class whose values the scalar leaves as they are. An Int must also fit into 32 bits.
 _PLAIN: Mapping[Any, type] = {GraphQLID: str, GraphQLString: str, GraphQLInt: int, GraphQLBoolean: bool}
@@ -28,12 +37,14 @@ _PLAIN: Mapping[Any, type] = {GraphQLID: str, GraphQLString: str, GraphQLInt: in
 class Variables:
     """The way to coerce the variables of one operation."""
 
-    __slots__ = ("_nodes", "_others", "_plain", "_schema")
+    __slots__ = ("_known", "_nodes", "_others", "_plain", "_schema")
 
     def __init__(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> None:
         self._schema = schema
         self._nodes = tuple(operation.variable_definitions or ())
         self._others: tuple[VariableDefinitionNode, ...] = ()
+        # By the JSON of the values, which also distinguishes 1, 1.0 and true.
+        self._known: BoundedCache[bytes, VariableValues] = BoundedCache(MOST_KNOWN, MOST_KNOWN_BYTES)
         self._plain: list[tuple[str, Any, type, bool]] = []
         for node in self._nodes:
             signature = get_variable_signature(schema, node)
@@ -61,12 +72,26 @@ class Variables:
                 if value is None:
                     coerced[name] = None
         if self._others:
-            others = self._coerced(self._others, given)
+            others = self._coerced_others(given)
             if isinstance(others, list):
                 return others
             sources |= others.sources
             coerced |= others.coerced
         return VariableValues(sources, coerced)
+
+    def _coerced_others(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+        names = [node.variable.name.value for node in self._others]
+        try:
+            place = orjson.dumps({name: given[name] for name in names if name in given})
+        except TypeError:  # the values did not come from JSON
+            return self._coerced(self._others, given)
+        found = self._known.get(place)
+        if found is not None:
+            return found
+        coerced = self._coerced(self._others, given)
+        if isinstance(coerced, VariableValues):
+            self._known.keep(place, coerced, len(place))
+        return coerced
 
     def _coerced(
         self, nodes: tuple[VariableDefinitionNode, ...], given: Mapping[str, Any]

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from upstream.call import Answer
+from upstream.errors import UpstreamError
 from upstream.values.bad_value import require as raise_bad_value
 
 
@@ -15,21 +16,51 @@ class KeyRows(list[Any]):
     answer that these rows come from.
     """
 
-    def __init__(self, rows: Iterable[Any] = (), answer: Answer[Any] | None = None) -> None:
+    def __init__(
+        self, rows: Iterable[Any] = (), answer: Answer[Any] | None = None, irregular: Collection[str] = ()
+    ) -> None:
         super().__init__(rows)
-        self._answer = answer
+        self.answer = answer
         # This collection grows: more bad values may be found as more columns are read.
-        self.irregular: Collection[str] = answer.irregular if answer is not None else ()
+        self.irregular = irregular
+
+    @classmethod
+    def of(cls, answer: Answer[Any], rows: Iterable[Any] | None = None) -> Self:
+        """Return the rows of an answer, or some of them."""
+        return cls(answer.rows if rows is None else rows, answer, answer.irregular)
 
     def read(self, columns: Collection[str] | None = None) -> Self:
         """Decode columns, all of them if None. Raise `Malformed` if the answer cannot be read."""
-        if self._answer is not None:
-            answer = self._answer.read(columns)
+        if self.answer is not None:
+            answer = self.answer.read(columns)
             # Whole rows may have replaced the partial rows of the answer.
             if self and self[0].__class__ is not answer[0].__class__:
-                self[:] = self._answer.whole(self)
+                self[:] = self.answer.whole(self)
                 self.__dict__.pop("_indexes", None)
         return self
+
+    @staticmethod
+    def read_each(found: "list[KeyRows | Exception]", columns: Collection[str] | None) -> None:
+        """Decode columns of the rows of several keys. An error replaces the rows that cannot be read."""
+        answer: Any = None
+        kind: Any = None
+        error: UpstreamError | None = None
+        rows: Any
+        for place, rows in enumerate(found):
+            if rows.__class__ is not KeyRows:
+                continue
+            if rows.answer is not answer:
+                answer, error = rows.answer, None
+                try:
+                    rows.read(columns)
+                except UpstreamError as failed:
+                    error = failed
+                kind = rows[0].__class__ if rows else None
+            elif rows and rows[0].__class__ is not kind and error is None:
+                # Whole rows replaced the partial rows of the answer.
+                kind = rows.read(columns)[0].__class__
+            if error is not None:
+                found[place] = error
 
     @classmethod
     def joined(cls, parts: Iterable["KeyRows"]) -> Self:
@@ -47,7 +78,7 @@ class KeyRows(list[Any]):
 
     def whole(self, rows: list[Any]) -> list[Any]:
         """Return the whole rows of some of these rows, which may be partial."""
-        return rows if self._answer is None else self._answer.whole(rows)
+        return rows if self.answer is None else self.answer.whole(rows)
 
     @cached_property
     def _indexes(self) -> dict[str, dict[Hashable, Any]]:

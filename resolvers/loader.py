@@ -98,22 +98,24 @@ class Loader:
         return await single.load(key)
 
     async def load(
-        self, lookup: Lookup, keys: Sequence[Any], columns: Collection[str] | None = None, field: str = ""
+        self,
+        lookup: Lookup,
+        keys: Sequence[Any],
+        columns: Collection[str] | None = None,
+        field: str = "",
+        *,
+        alone: bool = False,
     ) -> list[Found]:
         """Return the rows of each key, or the error that prevents it.
 
         Only `columns` of the rows may be read; None means all. `field` is the field that needs them, for the trace.
+        Keys that come one tick later join them, unless these keys are `alone`.
         """
         batch = self.batch(lookup)
         if field:
             batch.fields.add(field)
-        found = await batch.read(keys, columns)
-        for place, rows in enumerate(found):
-            if isinstance(rows, KeyRows):
-                try:
-                    rows.read(columns)
-                except UpstreamError as error:
-                    found[place] = error
+        found = await batch.read(keys, columns, alone)
+        KeyRows.read_each(found, columns)
         return found
 
     def price(self, lookup: Lookup, keys: Collection[Any]) -> float:
@@ -224,19 +226,25 @@ class _SingleKeys:
 
 
 class _LoadRound:
-    """The keys that are read together, and the rows of each key, once they are read."""
+    """The keys that are read together, and the rows of each key, once they are read.
 
-    __slots__ = ("found", "keys", "task", "waiters")
+    The first task that needs a key reads them all. The others wait. If the first task is cancelled, `task` goes on.
+    """
+
+    __slots__ = ("found", "keys", "over", "task", "waiters")
 
     def __init__(self) -> None:
         self.keys: list[Any] = []
         self.found: dict[Any, Found] | None = None
+        self.over = False
         self.task: asyncio.Task[None] | None = None
-        self.waiters = Waiters()
+        self.waiters: Waiters | None = None
 
     async def read(self) -> dict[Any, Found]:
         """Return the rows. A waiter that is cancelled leaves the others untouched."""
-        if self.task is not None:
+        if not self.over:
+            if self.waiters is None:
+                self.waiters = Waiters()
             await self.waiters.wait()
         if self.found is None:
             raise asyncio.CancelledError
@@ -258,54 +266,86 @@ class Batch:
         """Release the rows that were read."""
         for each in self._rounds.values():
             each.found = None  # the traceback of an error refers to its round
+            if each.task is not None:
+                each.task.cancel()
         self._rounds.clear()
 
-    async def read(self, keys: Sequence[Any], columns: Collection[str] | None) -> list[Found]:
+    async def read(self, keys: Sequence[Any], columns: Collection[str] | None, alone: bool) -> list[Found]:
         """Return the rows of each key, or the error that prevents it."""
         if columns is None or self._columns is None:
             self._columns = None
         else:
             self._columns.update(columns)
-        known = self._rounds
+        known, own = self._rounds, None
         for key in keys:
             if key not in known:
                 if self._collecting is None:
-                    self._collecting = _LoadRound()
-                    self._collecting.task = asyncio.create_task(self._read_round(self._collecting))
+                    own = self._collecting = _LoadRound()
                 self._collecting.keys.append(key)
                 known[key] = self._collecting
+        if own is not None:
+            await self._read_first(own, alone)
         rounds = [known[key] for key in keys]
-        found = {each: await each.read() for each in dict.fromkeys(rounds)}
-        return [found[each][key] for each, key in zip(rounds, keys, strict=True)]
+        each = {one: await one.read() for one in dict.fromkeys(rounds)}
+        return [each[one][key] for one, key in zip(rounds, keys, strict=True)]
 
-    async def _read_round(self, collected: _LoadRound) -> None:
-        facts = self.loader.facts
+    async def _read_first(self, own: _LoadRound, alone: bool) -> None:
+        """Read a round for all tasks that need it. If this task is cancelled, another one goes on for the others."""
         try:
-            # Keys that come one tick after the first one belong to the same round.
-            await asyncio.sleep(0)
-            while facts.gathering:  # noqa: ASYNC110 - some turns of the loop, and the keys are one batch
+            if not alone:
+                # Keys that come one tick after the first one belong to the same round.
                 await asyncio.sleep(0)
-            keys, self._collecting = collected.keys, None
-            try:
-                collected.found = dict(zip(keys, await self._load(keys), strict=True))
-            except Exception as error:
-                collected.found = dict.fromkeys(keys, error)
-        finally:
-            collected.task = None
-            await self._wake(collected)
+            await self._read_round(own)
+        except asyncio.CancelledError:
+            if own.waiters is None:
+                self._forget(own)
+            elif not own.over:
+                own.task = asyncio.create_task(self._go_on(own))
+            raise
 
-    async def _wake(self, collected: _LoadRound) -> None:
+    async def _go_on(self, own: _LoadRound) -> None:
+        try:
+            await self._read_round(own)
+        finally:
+            own.over, own.task = True, None
+            if own.waiters is not None:
+                own.waiters.wake()
+
+    def _forget(self, own: _LoadRound) -> None:
+        """Drop a round that nobody needs. Its keys can be read again."""
+        if self._collecting is own:
+            self._collecting = None
+        for key in own.keys:
+            if self._rounds.get(key) is own:
+                del self._rounds[key]
+
+    async def _read_round(self, own: _LoadRound) -> None:
+        facts = self.loader.facts
+        while facts.gathering:  # noqa: ASYNC110 - some turns of the loop, and the keys are one batch
+            await asyncio.sleep(0)
+        if self._collecting is own:
+            self._collecting = None
+        keys = own.keys
+        try:
+            own.found = dict(zip(keys, await self._load(keys), strict=True))
+        except Exception as error:
+            own.found = dict.fromkeys(keys, error)
+        own.over = True
+        if own.waiters is not None:
+            await self._wake(own.waiters)
+
+    async def _wake(self, waiters: Waiters) -> None:
         """Wake the waiters, some in each turn. The keys that they need next are one batch, as if all woke at once."""
-        if not collected.waiters.wake(AWAKE):
+        if not waiters.wake(AWAKE):
             return
         self.loader.facts.gathering += 1
         try:
             await asyncio.sleep(0)
-            while collected.waiters.wake(AWAKE):  # noqa: ASYNC110 - some are woken in each turn
+            while waiters.wake(AWAKE):  # noqa: ASYNC110 - some are woken in each turn
                 await asyncio.sleep(0)
         finally:
             self.loader.facts.gathering -= 1
-            collected.waiters.wake()
+            waiters.wake()
 
     async def _load(self, keys: list[Any]) -> list[Any]:
         """Return the rows of each key, or the error that prevents it."""
@@ -395,7 +435,7 @@ class Batch:
         # A search may find neighbours (`username` searches inside names). An entity is the row of exactly this key.
         if edge.one:
             rows = [row for row in rows if getattr(row, edge.column) == key]
-        return KeyRows(rows, answer)
+        return KeyRows.of(answer, rows)
 
     def _identifying_columns(self) -> list[str]:
         """Return the columns that select the rows of one key from its own answer."""
@@ -438,7 +478,10 @@ class Batch:
             unclear = keys
         single = await self._read_per_key(unclear, fallback, [way]) if unclear else ()
         found = dict(zip(unclear, single, strict=True))
-        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer) for key in keys]
+        irregular = answer.irregular
+        if not found:
+            return [KeyRows(shares.get(key, ()), answer, irregular) for key in keys]
+        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer, irregular) for key in keys]
 
     async def _bulk_answer(self, bulk: Bulk, reason: Reason) -> Answer[Any]:
         """Return the rows that are distributed over the keys: of one call, or of a call per key of another edge."""

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
 
+from engine.batch_hint import Parallel
 from resolvers.caller import EVERYONE, Caller
 from resolvers.directory import Directory, undecided
 from resolvers.edges import ReportEdge
@@ -34,7 +35,7 @@ from upstream.values.interval import Interval
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-class Session:
+class Session(Parallel):
     """The facts of one operation.
 
     `room` answers calls: the day cache or the client. `now` is read once, so that all periods of the operation are cut
@@ -188,7 +189,7 @@ class Session:
         answer = await self.source.fetch(call, Reason((field,) if field else ()))
         if answer.undecided:
             raise undecided()
-        return KeyRows(answer.rows, answer)
+        return KeyRows.of(answer)
 
     async def rows(self, lookup: Lookup, key: Hashable, field: str = "") -> KeyRows:
         """Return the rows of one key, with all columns. Keys of one tick are read in one batch.
@@ -202,6 +203,12 @@ class Session:
     ) -> list["KeyRows | Exception"]:
         """Return the rows of each key, or the error that prevents it. Only `columns` may be read; None means all."""
         return await self.loader.load(lookup, keys, columns, field)
+
+    async def rows_of_level(
+        self, lookup: Lookup, keys: Sequence[Any], columns: Collection[str] | None, field: str
+    ) -> list["KeyRows | Exception"]:
+        """Do the same for all keys of a level. They are read at once if no other field runs at the same time."""
+        return await self.loader.load(lookup, keys, columns, field, alone=not self.parallel)
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         """Return what it would cost to read so many keys of an edge, in seconds."""

@@ -1,6 +1,7 @@
 """The root of the graph."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
@@ -15,13 +16,16 @@ from schema.game import Game
 from schema.game_log import GameLog
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
-from schema.mapping.entity import Entity
+from schema.mapping.by_id import by_id
 from schema.mapping.errors import BadUserInput
 from schema.mapping.lists import order
-from schema.mapping.lists.connection import Connection, ConnectionPage, connect, reads
+from schema.mapping.lists.connection import ConnectionPage, connect_each, reads
+from schema.mapping.lists.listed import Given
+from schema.mapping.lists.relay import Connection
 from schema.mapping.loading import complete, lookup
 from schema.mapping.node import Node, decode
 from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE
+from schema.mapping.relation import relation
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
 from schema.references import REFERENCES
@@ -32,11 +36,6 @@ from schema.user import User
 from upstream.reports import table as reports
 
 MAX_IDS = 1000
-
-
-async def _one(info: Info[Session, Any], kind: type[Entity], id: ID) -> Any:
-    entity = kind.of({"id": parse_id(id)}, session=info.context)
-    return await lookup(entity, select(info))
 
 
 async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> KeyRows:
@@ -54,15 +53,16 @@ async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> Ke
 class Query:
     """The root of all queries."""
 
-    @strawberry.field
-    async def group(self, info: Info[Session, Any], id: ID) -> Group | None:
-        """The group with this id; null if there is none (Group List Report, R8)."""
-        return await _one(info, Group, id)
+    group = by_id(Group, "The group with this id; null if there is none (Group List Report, R8).")
 
-    @strawberry.field
+    @relation(Connection[Group])
     async def groups(
-        self, info: Info[Session, Any], ids: list[ID] | None = None, first: int | None = None, after: str | None = None
-    ) -> Connection[Group] | None:
+        roots: Sequence[Any],
+        info: Info[Session, Any],
+        ids: list[ID] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Sequence[Any]:
         """All groups, or the groups with the given ids, ordered by id (Group List Report, R8)."""
         page = ConnectionPage.of(order.GROUPS, first, after)
         session = info.context
@@ -71,23 +71,20 @@ class Query:
             if ids is None
             else _of_ids(session, edges.GROUP_BY_ID, ids)
         )
-        return await connect(info, "Group", page, found)
+        return await connect_each(info, "Group", page, [found])
 
-    @strawberry.field
-    async def user(self, info: Info[Session, Any], id: ID) -> User | None:
-        """The user with this id; null if there is none (User List Report, R9)."""
-        return await _one(info, User, id)
+    user = by_id(User, "The user with this id; null if there is none (User List Report, R9).")
 
-    @strawberry.field
+    @relation(Connection[User])
     async def users(
-        self,
+        roots: Sequence[Any],
         info: Info[Session, Any],
         ids: list[ID] | None = None,
         username: str | None = None,
         group_id: ID | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[User] | None:
+    ) -> Sequence[Any]:
         """Users, ordered by id: all users, or only those with the given ids, with `username` in their name, or of one
         group (R9).
         """
@@ -104,7 +101,7 @@ class Query:
             if username is not None or group is not None:
                 others = await session.all(reports.USERS, field="Query.users", username=username, fkgroup=group)
                 found = KeyRows(row for row in found if others.find("id", row.id) is not None)
-        return await connect(info, "User", page, found)
+        return await connect_each(info, "User", page, [found])
 
     @strawberry.field
     async def room(self, info: Info[Session, Any], id: ID) -> Room | None:
@@ -122,21 +119,18 @@ class Query:
         await complete(rooms, select(info))
         return rooms
 
-    @strawberry.field
-    async def game(self, info: Info[Session, Any], id: ID) -> Game | None:
-        """The game with this id; null if there is none (R3 or R4, whichever has the selected fields)."""
-        return await _one(info, Game, id)
+    game = by_id(Game, "The game with this id; null if there is none (R3 or R4, whichever has the selected fields).")
 
-    @strawberry.field
+    @relation(Connection[Game])
     async def games(
-        self,
+        roots: Sequence[Any],
         info: Info[Session, Any],
         room_id: ID | None = None,
         during: Period | None = TODAY,
         status: GameStatus | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[Game] | None:
+    ) -> Sequence[Any]:
         """The games of one room or of all rooms, ordered by their start; `status` keeps the games of one status
         (R2).
         """
@@ -146,17 +140,17 @@ class Query:
         found = await info.context.all(
             reports.ROOM_GAMES, interval, "Query.games", bs_room_id=room, status=status_number(status)
         )
-        return await connect(info, "Game", page, found, interval=interval)
+        return await connect_each(info, "Game", page, [found], interval=interval)
 
-    @strawberry.field
+    @relation(Connection[GameLog])
     async def game_logs(
-        self,
+        roots: Sequence[Any],
         info: Info[Session, Any],
         game_type: str | None = "slot",
         during: Period | None = TODAY,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[GameLog] | None:
+    ) -> Sequence[Any]:
         """The game transactions of all agents on Game History, the newest first (get_game_log, G1)."""
         page = ConnectionPage.of(order.GAME_LOGS, first, after)
         session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
@@ -168,17 +162,17 @@ class Query:
             )
         )
         found = logs[0] if len(logs) == 1 else KeyRows.joined(logs)
-        return await connect(info, "GameLog", page, found, interval=interval, given={"game_type": kind})
+        return await connect_each(info, "GameLog", page, [found], interval=interval, given=Given({"game_type": kind}))
 
-    @strawberry.field
+    @relation(Connection[FinancialMovement])
     async def financial_movements(
-        self,
+        roots: Sequence[Any],
         info: Info[Session, Any],
         group_id: ID | None = None,
         during: Period | None = TODAY,
         first: int | None = None,
         after: str | None = None,
-    ) -> Connection[FinancialMovement] | None:
+    ) -> Sequence[Any]:
         """The financial movements of all groups, or of one group and all groups below it, the newest first (R11)."""
         page = ConnectionPage.of(order.FINANCIAL_MOVEMENTS, first, after)
         interval = resolve(info, during)
@@ -190,7 +184,7 @@ class Query:
             reads(info, "FinancialMovement", page),
             group_id=group,
         )
-        return await connect(info, "FinancialMovement", page, found, interval=interval)
+        return await connect_each(info, "FinancialMovement", page, [found], interval=interval)
 
     @strawberry.field
     async def progressive_jackpots(self, info: Info[Session, Any]) -> list[ProgressiveJackpot] | None:

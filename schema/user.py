@@ -12,6 +12,7 @@ from schema.mapping.columns import EntityLink, column, link
 from schema.mapping.entity import Entity, EntitySource
 from schema.mapping.lists import order
 from schema.mapping.lists.connection import ConnectionPage, connect_each
+from schema.mapping.lists.listed import Given
 from schema.mapping.lists.pages import connection_of
 from schema.mapping.node import Node
 from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE
@@ -54,7 +55,7 @@ class User(Node, Entity):
         in_group: ID | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> list[Any]:
+    ) -> Sequence[Any]:
         """All movements of the user in all groups, the newest first. `inGroup` keeps the movements made in one group.
 
         User Transactions Report (R7).
@@ -62,7 +63,7 @@ class User(Node, Entity):
         page = ConnectionPage.of(order.TRANSACTIONS, first, after)
         interval = resolve(info, during)
         found = await transactions_of(users, info, page, interval, in_group)
-        given = [{"user": user} for user in users]
+        given = Given(parent="user", parents=users)
         return await connect_each(info, "Transaction", page, found, interval=interval, given=given)
 
     @relation(connection_of("GameLog"))
@@ -73,7 +74,7 @@ class User(Node, Entity):
         during: Period | None = TODAY,
         first: int | None = None,
         after: str | None = None,
-    ) -> list[Any]:
+    ) -> Sequence[Any]:
         """The user's game transactions on Game History, the newest first (G1).
 
         For several users at once, the agent's whole log is read once and its rows are distributed by user code.
@@ -81,5 +82,5 @@ class User(Node, Entity):
         page = ConnectionPage.of(order.GAME_LOGS, first, after)
         interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
         found = await logs_of(users, info, page, interval, kind)
-        given = [{"user": user, "game_type": kind} for user in users]
+        given = Given({"game_type": kind}, "user", users)
         return await connect_each(info, "GameLog", page, found, interval=interval, given=given)

@@ -1,9 +1,11 @@
 """Define one call of a report, and the answer to it."""
 
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
 
 from upstream.decoding.lazy_rows import LazyRows, head, joined
 from upstream.reports.rows import Row
@@ -11,28 +13,59 @@ from upstream.reports.table import Report
 from upstream.values.interval import Interval
 
 RowT = TypeVar("RowT", bound=Row)
+# An entry of the cache that rows were read from: its key, its day (None: rows without a day), and its bytes.
+ReadEntry = tuple[tuple[str, str], datetime.date | None, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, eq=False, slots=True)
 class Call:
-    """Name what one call of a report requests. One answer serves all equal calls.
+    """Name what one call of a report requests. One answer serves all equal calls. Never change a call.
 
     `params` are sorted name-value pairs, with the report's own names. `agent` is the code of the agent whose log is
     read, "" for the default agent. `columns` are the columns that the caller reads, all if None; they do not change the
     request, so they do not count when calls are compared. `moment` is the start of the operation: if a report grows
     while its pages are read (C28), the rows until this moment are read; it does not count either. A `counting` call
     (G1) requests only the number of rows: its answer has no rows, and a `total`. `checked` says that `checked()` in
-    `reports/request.py` has accepted this very object; `dataclasses.replace` resets it.
+    `reports/request.py` has accepted this very object; `dataclasses.replace` resets it. `key` is equal for equal calls,
+    and hashes faster than a call.
     """
 
     report: Report
     params: tuple[tuple[str, str | int], ...] = ()
     interval: Interval | None = None
     agent: str = ""
-    columns: frozenset[str] | None = field(default=None, compare=False)
-    moment: datetime.datetime | None = field(default=None, compare=False)
+    columns: frozenset[str] | None = None
+    moment: datetime.datetime | None = None
     counting: bool = False
-    checked: bool = field(default=False, init=False, compare=False, repr=False)
+    checked: bool = field(default=False, init=False, repr=False)
+    key: Hashable = field(init=False, repr=False)
+
+    def __init__(
+        self,
+        report: Report,
+        params: tuple[tuple[str, str | int], ...] = (),
+        interval: Interval | None = None,
+        agent: str = "",
+        columns: frozenset[str] | None = None,
+        moment: datetime.datetime | None = None,
+        counting: bool = False,
+    ) -> None:
+        self.report = report
+        self.params = params
+        self.interval = interval
+        self.agent = agent
+        self.columns = columns
+        self.moment = moment
+        self.counting = counting
+        self.checked = False
+        period = None if interval is None else (interval.start, interval.end)
+        self.key = (report, params, period, agent, counting)
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Call) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @classmethod
     def of(
@@ -49,12 +82,11 @@ class Call:
 
     def mark_checked(self) -> "Call":
         """Note that this call was checked, and return it."""
-        object.__setattr__(self, "checked", True)
+        self.checked = True
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """Say when rows of a report were read from the upstream, and until when they are trusted.
 
     `first` and `last` are business days, both included; None where the rows have no days. `read_at` is the moment just
@@ -68,16 +100,7 @@ class Reading:
     until: datetime.datetime
 
 
-class ReadEntry(NamedTuple):
-    """Name an entry of the cache that rows were read from: its key, its day (None: rows without a day), its bytes."""
-
-    key: tuple[str, str]
-    day: datetime.date | None
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class MadeCall:
+class MadeCall(msgspec.Struct, frozen=True):
     """Describe an upstream call that an answer needed.
 
     `joined` says that another answer had begun the call, and counts its cost. `error` is the code of a failed call.
@@ -112,16 +135,14 @@ class CachedShare:
         return (self.cached + self.in_flight) / self.days
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(msgspec.Struct, frozen=True):
     """Say where the rows of an answer come from.
 
     `outcome` is "hit", "miss", "partial" (some days were cached), "stale" (the upstream was out of reach, and cached
     days past their time replace its answer) or "off" (read without the cache). `stale_since` is the time of reading of
     the oldest such day. `calls` are the upstream calls that were made. `cached` and `missing` are the days that were,
     and were not, in the cache, in the form of `days.spans`. `readings` cover all rows; there are none for rows that are
-    `made_up` for a prediction, or that come from memory of the operation itself. `entries` are the entries of the cache
-    that have all these rows; None if there are rows that no entry has, or whose time is over.
+    `made_up` for a prediction, or that come from memory of the operation itself.
     """
 
     outcome: str = "off"
@@ -131,20 +152,19 @@ class Provenance:
     cached: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     made_up: bool = False
-    entries: tuple[ReadEntry, ...] | None = field(default=None, compare=False, repr=False)
 
 
 _UNKNOWN = Provenance()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[RowT]):
+class Answer(msgspec.Struct, Generic[RowT], frozen=True):
     """Hold the rows of one call, complete, in the upstream's order, with their cost and origin.
 
     Read a column only after `read` or `require` has made it readable. `waited` is the part of the `seconds` in which
-    the requests waited for their turn.
+    the requests waited for their turn. `entries` are the entries of the cache that have all its rows; None if there are
+    rows that no entry has, or whose time is over.
 
-    The last three fields describe what was hidden from a caller of some groups: `nameless` is the number of rows that
+    Three fields describe what was hidden from a caller of some groups: `nameless` is the number of rows that
     have no user because the user is hidden, `without_group` the number of rows left out because they have no group, and
     `undecided` the user codes of rows left out because a visible or a hidden user may own them.
     """
@@ -159,6 +179,7 @@ class Answer(Generic[RowT]):
     nameless: int = 0
     without_group: int = 0
     undecided: frozenset[str] = frozenset()
+    entries: tuple[ReadEntry, ...] | None = None
 
     def read(self, columns: Collection[str] | None) -> list[RowT]:
         """Return the rows with these columns readable, all of them if None. Raise Malformed.
@@ -182,7 +203,7 @@ class Answer(Generic[RowT]):
         own, some = self.rows, cast("Any", rows)
         if own.__class__ is LazyRows and own.irregular:
             some = own.like(some)
-        return replace(self, rows=some)
+        return msgspec.structs.replace(self, rows=some)
 
     def head(self, count: int) -> list[RowT]:
         """Return the first rows as copies, to be stored apart from the answer."""

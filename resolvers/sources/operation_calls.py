@@ -27,6 +27,7 @@ class OperationCalls(Layer):
         self.prices = prices
         self.restricted = restricted
         self.steps: list[Step] = []
+        self.kept = 0  # how many of them read nothing but entries of the cache
         self._calls: dict[Hashable, _OperationCall] = {}
         self._began = time.monotonic()
         self._closed = False
@@ -102,7 +103,9 @@ class OperationCalls(Layer):
         finally:
             step.seconds = time.monotonic() - began
         step.outcome, step.requests = answer.provenance.outcome, answer.requests
-        step.entries = answer.provenance.entries
+        if answer.entries is not None:
+            step.entries = answer.entries
+            self.kept += 1
         return answer
 
 

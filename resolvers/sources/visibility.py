@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from typing import Any, Protocol
 
+import msgspec
+
 from resolvers.directory import Directory, settle, undecided
 from resolvers.sources.row_filter import Members, RowFilter
 from resolvers.sources.source import NO_REASON, Layer, Reason, Source
@@ -148,7 +150,7 @@ class Visibility:
             found = await asyncio.to_thread(rows.visible, owner, answer.rows)
         else:
             found = rows.visible(owner, answer.rows)
-        return replace(answer.like(found), nameless=rows.nameless, without_group=rows.unowned)
+        return msgspec.structs.replace(answer.like(found), nameless=rows.nameless, without_group=rows.unowned)
 
     async def _filtered_logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
         """Return the log rows of visible users. The upstream may compare user codes loosely (C27)."""
@@ -171,7 +173,7 @@ class Visibility:
                     raise found
                 seen |= {row.user_code for row in found.rows}
         visible = answer.like([row for row in answer.rows if row.user_code in seen])
-        return replace(visible, undecided=unseen)
+        return msgspec.structs.replace(visible, undecided=unseen)
 
 
 class VisibleCalls(Layer):

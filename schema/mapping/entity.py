@@ -5,6 +5,7 @@ From this follows, for any selection, which reports are still missing. `loading.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -13,7 +14,7 @@ from strawberry import Info
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from engine.batch_hint import Expression, Nested
+from engine.batch_hint import BATCH_HINT, BatchHint, RowField, RowList
 from resolvers.edges import ReportEdge
 from resolvers.lookup import Lookup
 from resolvers.session import Session
@@ -55,7 +56,7 @@ class RowColumn:
     otherwise: Any = NOT_GIVEN
     places: Mapping[type[Row], "Place | Mapping[str, str]"] = field(default_factory=dict)
 
-    def expression(self, kind: type[Row], session: Session) -> Expression | Nested | None:
+    def expression(self, kind: type[Row], session: Session) -> RowField | None:
         """Return how the column is read from a kind of row without an entity, or None if it needs one."""
         at = self.places.get(report_row(kind))
         if isinstance(at, str):
@@ -184,6 +185,12 @@ class EntitySource:
         return row
 
 
+def is_relation(field: Any) -> bool:
+    """Return whether a field is found for all objects of a level at once."""
+    hint = field.metadata.get(BATCH_HINT) if isinstance(field, StrawberryField) else None
+    return isinstance(hint, BatchHint) and hint.many is not None
+
+
 # All entity types, by name: a relation names its target, so that no two modules import each other.
 ENTITIES: dict[str, type["Entity"]] = {}
 
@@ -196,6 +203,7 @@ class Entity:
     """
 
     columns: ClassVar[dict[str, RowColumn]] = {}
+    relations: ClassVar[frozenset[str]] = frozenset()
     kinds: ClassVar[tuple[type[Row], ...]] = ()
     unsure: ClassVar[tuple[str, ...]] = ()
     demanding: ClassVar[tuple[str, ...]] = ()
@@ -215,6 +223,8 @@ class Entity:
             if isinstance(value, ColumnField):
                 value.column.name = name
                 cls.columns[value.graphql_name or to_camel_case(name)] = value.column
+        relations = [name for name, value in vars(cls).items() if is_relation(value)]
+        cls.relations = cls.relations.union(map(to_camel_case, relations))
         cls.kinds = tuple(dict.fromkeys(kind for column in cls.columns.values() for kind in column.places))
         cls.unsure = tuple(name for name, column in cls.columns.items() if column.unsure)
         cls.demanding = tuple(
@@ -341,5 +351,21 @@ def demand(kind: type[Row]) -> str:
 
 
 def identities(entities: Sequence[Entity]) -> list[Any]:
-    """Return the upstream's own ids of some entities."""
-    return [entity.identity for entity in entities]
+    """Return the upstream's own ids of some entities. Entities that are rows so far stay rows."""
+    ids = entities.values("id") if isinstance(entities, EntityRows) else None
+    return [entity.identity for entity in entities] if ids is None else ids
+
+
+class EntityRows(RowList):
+    """Entities that are rows so far: the same columns of all of them can be read at once."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def values(self, name: str) -> list[Any] | None:
+        """Return the values of a column in all rows, or None if an object is needed for one of them."""
+
+    @property
+    @abstractmethod
+    def given(self) -> dict[str, Any]:
+        """Return the values that the parent gives to each of the entities."""

@@ -44,6 +44,14 @@ async def lookup(entity: Entity, selection: Selection) -> Entity | None:
     """
     if not await complete((entity,), selection) and not entity.rows:
         await _load(entity, min(entity.open_sources(), key=lambda source: _distance(source, entity)))
+    return found(entity, selection)
+
+
+def found(entity: Entity, selection: Selection) -> Entity | None:
+    """Return an entity of an id after its reports were read, or None if the upstream does not know the id.
+
+    Raise the `UpstreamError` of the reports if no relation is selected.
+    """
     if entity.rows:
         return entity
     relations = selection.keys() - entity.columns.keys() - {"__typename", "nodeId"}

@@ -67,6 +67,9 @@ async def apart(
     places: Sequence[Place | Exception], read: Callable[[Place, list[int]], Awaitable[Sequence[Any]]]
 ) -> list[Any]:
     """Call `read` once for the objects of each place, all places at once. An exception stays where it is."""
+    first = places[0] if places else None
+    if first is not None and not isinstance(first, Exception) and places.count(first) == len(places):
+        return list(await read(first, list(range(len(places)))))
     found: list[Any] = list(places)
     alike: dict[Place, list[int]] = {}
     for index, place in enumerate(places):
@@ -77,11 +80,7 @@ async def apart(
         for index, value in zip(indices, await read(place, indices), strict=True):
             found[index] = value
 
-    if len(alike) == 1:
-        ((place, indices),) = alike.items()
-        await of(place, indices)
-    else:
-        await asyncio.gather(*(of(place, indices) for place, indices in alike.items()))
+    await asyncio.gather(*(of(place, indices) for place, indices in alike.items()))
     return found
 
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:  # imported at run time only where it is needed: see _tokens
 ANONYMOUS = Caller("nobody", frozenset())
 
 
+def name_of_stranger(address: str) -> str:
+    """Return the name under which requests without a credential are counted."""
+    return f"{EVERYONE.name} {address}"
+
+
 @dataclass(frozen=True, slots=True)
 class KnownCredential:
     """A caller, the name under which its requests are counted, its own limits, and the id of its key if it has one."""
@@ -101,7 +106,7 @@ class Authenticator:
         # Without required authentication, ignore a credential for another system, which a gateway may have passed on.
         foreign = text is not None and not by_link and self._tokens is None and not looks_like_key(text)
         if text is None or (foreign and not self.required):
-            return None if self.required else KnownCredential(EVERYONE, f"{EVERYONE.name} {address}")
+            return None if self.required else KnownCredential(EVERYONE, name_of_stranger(address))
         try:
             return self._by_link(scope) if by_link else await self._by_credential(text)
         except KeysUnreadable:

@@ -46,5 +46,6 @@ def _authorization(value: str) -> str:
 
 
 _READ: dict[bytes, Callable[[str], str]] = {b"authorization": _authorization, b"x-api-key": lambda value: value}
-# The headers of credentials, as `Vary` lists them.
+# The headers of credentials, and how `Vary` lists them.
+NAMES = frozenset(name.decode() for name in _READ)
 VARY = "Authorization, X-Api-Key"

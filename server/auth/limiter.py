@@ -29,6 +29,11 @@ class Limiter:
         self._spent: Counter[tuple[str, int]] = Counter()
         self._writing: asyncio.Task[None] | None = None
 
+    @property
+    def unlimited(self) -> bool:
+        """Return whether the settings have no limit. Keys may have limits of their own."""
+        return not self._as_set
+
     async def request(self, caller: str, own: Rates) -> RateStatus:
         """Count a request, unless a limit is exhausted."""
         limits = self._limits(own)

@@ -12,6 +12,7 @@ from hashlib import sha256
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 EXPIRES, KEY, SIGNATURE = "_expires", "_key", "_signature"
+SIGNATURE_BYTES = SIGNATURE.encode()
 LONGEST = timedelta(days=7)
 LEAST_SECRET = 32
 
@@ -57,7 +58,7 @@ def address(text: str) -> tuple[str, bytes]:
 
 def is_link(query: bytes) -> bool:
     """Return whether a query string has the parameters of a link."""
-    return SIGNATURE.encode() in query and any(name in _OURS for name, _ in read(query))
+    return SIGNATURE_BYTES in query and any(name in _OURS for name, _ in read(query))
 
 
 def check(secret: str, path: str, query: bytes, now: datetime) -> tuple[str, bytes]:

@@ -1,16 +1,20 @@
 """Authenticate every request and check its permission. Put the caller into `scope["caller"]`, or refuse the request."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.auth.authenticator import ANONYMOUS, Authenticator, KnownCredential
+from resolvers.caller import EVERYONE
+from server.auth import links
+from server.auth.authenticator import ANONYMOUS, Authenticator, KnownCredential, name_of_stranger
+from server.auth.credentials import NAMES
 from server.auth.permissions import Area, area
 from server.auth.standing import RateStatus
 from server.http.error_response import send_error
 from server.http.request_error import RequestError, unauthenticated
-from server.logs import LOG_CONTEXT
+from server.http.request_headers import RequestHeaders
+from server.logs import note_caller
 from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
 
 REALM = "gamehub-graph"
@@ -19,6 +23,8 @@ CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8
 
 _ANONYMOUS = KnownCredential(ANONYMOUS, ANONYMOUS.name)
 _FREE = RateStatus(())  # without limits
+
+_MOST_STRANGERS = 1000
 
 _NO_CREDENTIAL = (
     "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
@@ -32,11 +38,30 @@ class AuthMiddleware:
     def __init__(self, app: ASGIApp, callers: Authenticator) -> None:
         self._app = app
         self._callers = callers
+        # Without limits, nothing of a request without a credential is checked or counted.
+        self._open = not callers.required and callers.limiter.unlimited
+        self._strangers: dict[str, QueueCaller] = {}  # callers without a credential, by their address
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Find the caller, then call the application."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        may_have_link = links.SIGNATURE_BYTES in scope["query_string"]
+        if not self._open or may_have_link or not NAMES.isdisjoint(RequestHeaders.of(scope)):
+            return self._admitted(scope, receive, send)
+        scope["caller"], scope["key_id"] = EVERYONE, None
+        address = scope["client"][0] if scope.get("client") else ""
+        QUEUE_CALLER.set(self._strangers[address] if address in self._strangers else self._stranger(address))
+        note_caller(scope, EVERYONE.name)
+        return self._app(scope, receive, send)
+
+    def _stranger(self, address: str) -> QueueCaller:
+        if len(self._strangers) >= _MOST_STRANGERS:
+            self._strangers.clear()
+        found = self._strangers[address] = QueueCaller(name_of_stranger(address))
+        return found
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             known, standing = await self._admit(scope)
         except RequestError as refusal:
@@ -49,13 +74,9 @@ class AuthMiddleware:
             await send(message)
 
         limiter = self._callers.limiter
-        caller_token = QUEUE_CALLER.set(QueueCaller(known.name, lambda: limiter.call(known.name, known.rates)))
-        log_token = LOG_CONTEXT.set({**LOG_CONTEXT.get(), "caller": known.caller.name})
-        try:
-            await self._app(scope, receive, send_with_limits if standing.windows else send)
-        finally:
-            LOG_CONTEXT.reset(log_token)
-            QUEUE_CALLER.reset(caller_token)
+        QUEUE_CALLER.set(QueueCaller(known.name, lambda: limiter.call(known.name, known.rates)))
+        note_caller(scope, known.caller.name)
+        await self._app(scope, receive, send_with_limits if standing.windows else send)
 
     async def _admit(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:
         where = area(scope["path"])

@@ -192,7 +192,7 @@ class Executor:
         assert document.tree is not None
         assert node is not None
         if self.engine is not None:
-            write = _AnswerWriter(self.most_bytes(operation)) if written else None
+            write = _AnswerWriter(context, self.most_bytes(operation)) if written else None
             found = await self.engine.run(document.tree, node, operation.variables, context, write=write)
             if found is not None:
                 if (ended := _too_large(found.errors)) is not None:
@@ -291,13 +291,17 @@ MANY = 16
 class _AnswerWriter:
     """Write the long lists of one answer and count their bytes. Raises AnswerTooLarge for too many."""
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, context: Any, most: int | None) -> None:
+        self._context = context
         self._most = most
         self._bytes = 0
 
-    def __call__(self, part: list[Any]) -> Any:
-        if len(part) < MANY:
-            return part
+    def __call__(self, parts: list[Any], items: Sequence[int]) -> list[Any]:
+        if _small(self._context):
+            return parts
+        return [part if many < MANY else self._written(part) for part, many in zip(parts, items, strict=True)]
+
+    def _written(self, part: Any) -> Any:
         try:
             text = orjson.dumps(part, default=str)
         except TypeError:  # `encode` writes these values

@@ -3,9 +3,10 @@
 import datetime
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
 import orjson
 
 from upstream.call import Reading
@@ -80,10 +81,10 @@ def _ranges(readings: Iterable[Reading]) -> list[Reading]:
     for place, here in enumerate(places):
         if not here:
             continue
-        one = replace(_oldest(here), first=bounds[place], last=bounds[place + 1] - _DAY)
+        one = msgspec.structs.replace(_oldest(here), first=bounds[place], last=bounds[place + 1] - _DAY)
         before = found[-1] if found else None
         if before is not None and before.last == bounds[place] - _DAY and _moments(before) == _moments(one):
-            found[-1] = replace(before, last=one.last)
+            found[-1] = msgspec.structs.replace(before, last=one.last)
         else:
             found.append(one)
     return found
@@ -91,7 +92,7 @@ def _ranges(readings: Iterable[Reading]) -> list[Reading]:
 
 def _oldest(readings: Sequence[Reading]) -> Reading:
     until = min(reading.until for reading in readings)
-    return replace(min(readings, key=lambda reading: reading.read_at), until=until)
+    return msgspec.structs.replace(min(readings, key=lambda reading: reading.read_at), until=until)
 
 
 def _moments(reading: Reading) -> tuple[datetime.datetime, datetime.datetime]:

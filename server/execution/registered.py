@@ -39,7 +39,7 @@ class RegisteredDocuments:
 
     def resolve(self, operation: Operation, documents: Documents) -> Operation:
         """Return the operation with the text of its document. Raises RequestError."""
-        named = _hash(operation.extensions)
+        named = _hash(operation.extensions) if operation.extensions else None
         if not operation.text:
             text = self._texts.get(named) if named is not None else None
             if text is None:

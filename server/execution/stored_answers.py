@@ -98,19 +98,19 @@ class StoredAnswers:
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
         self.reused: Counter[str] = Counter()
-        self._limit = limit
+        self.limit = limit
         self._facts = facts
         self._now = now
         self._stored: BoundedCache[Hashable, StoredAnswer] = BoundedCache(MOST, limit)
 
     def place(self, key: Hashable, not_before: Moment = None) -> AnswerPlace | None:
         """Return the place of an answer; None if no answers are stored. Call it before the first row is read."""
-        return AnswerPlace(key, self._facts(), not_before) if self._limit else None
+        return AnswerPlace(key, self._facts(), not_before) if self.limit else None
 
     def place_of(self, operation: Operation) -> AnswerPlace | None:
         """Return the place of the answer of an operation; None if it may not be stored."""
         options = operation.options
-        if not self._limit or options.trace or options.plan:
+        if not self.limit or options.trace or options.plan:
             return None
         try:
             variables = orjson.dumps(operation.variables)
@@ -132,7 +132,7 @@ class StoredAnswers:
     ) -> None:
         """Store the answer of a place, unless the facts changed while it was made."""
         size = body.size + len(sources) * _EACH + _AROUND + _length(place.key)
-        if size <= self._limit // _SHARE and self._facts() == place.facts:
+        if size <= self.limit // _SHARE and self._facts() == place.facts:
             self._stored.keep(place.key, StoredAnswer(body, sources, headers, place.facts), size)
 
 

@@ -13,10 +13,12 @@ from upstream.caching.cut import shape
 from upstream.caching.kept_entries import KeptEntries
 
 
-def sources(steps: Sequence[Step], compared: Set[str], would_read: WouldRead) -> CachedRows | None:
+def sources(steps: Sequence[Step], compared: Set[str], would_read: WouldRead | None) -> CachedRows | None:
     """Return the cache entries that an answer was made from; None if it may not be used again."""
+    if would_read is None:
+        return None
     calls = [(shape(step.call), step.entries or ()) for step in steps]
-    shown = {entry.key for step in steps if step.readings for entry in step.entries or ()}
+    shown = {key for step in steps if step.readings for key, _, _ in step.entries or ()}
     try:
         return CachedRows(KeptEntries(calls, shown, compared), would_read)
     except ValueError:
@@ -35,9 +37,8 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
         ]
     outcome.readings = session.readings
     outcome.calls = [step.call for step in session.steps]
-    would_read = getattr(session.room, "would_read", None)
-    if would_read is not None and all(step.entries is not None for step in session.steps):
-        outcome.sources = partial(sources, session.steps, session.compared, would_read)
+    if 0 < session.calls.kept == len(session.steps):
+        outcome.sources = partial(sources, session.steps, session.compared, getattr(session.room, "would_read", None))
     if operation.options.trace:
         outcome.extensions["trace"] = [step.to_dict() for step in session.steps]
         outcome.extensions["freshness"] = freshness.described(outcome.readings)

@@ -7,6 +7,7 @@ caller that fills the waiting room does not keep other callers out of it.
 import asyncio
 import math
 import time
+from collections import deque
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,7 +29,7 @@ class Admission:
     def __init__(self, app: ASGIApp, running: int = MOST_RUNNING, waiting: int = MOST_WAITING) -> None:
         self._app = app
         self._most_running = running
-        self._slots = asyncio.Semaphore(running)
+        self._line: deque[asyncio.Future[None]] = deque()
         self._room = WaitingRoom(waiting)
         self._running = 0
         self._seconds = 0.0  # duration of a request, a moving average
@@ -37,26 +38,45 @@ class Admission:
         if scope["type"] != "http" or scope["path"] in _ALWAYS:
             await self._app(scope, receive, send)
             return
-        caller = QUEUE_CALLER.get().name
-        if self._running >= self._most_running and self._room.full(caller):
+        if self._running < self._most_running:
+            self._running += 1
+        elif self._room.full(QUEUE_CALLER.get().name):
             await self._refuse(scope, receive, send)
             return
-        if self._slots.locked():
-            self._room.enter(caller)
-            try:
-                await self._slots.acquire()
-            finally:
-                self._room.leave(caller)
         else:
-            await self._slots.acquire()  # does not wait
-        self._running += 1
+            await self._turn(QUEUE_CALLER.get().name)
         began = time.monotonic()
         try:
             await self._app(scope, receive, send)
         finally:
             self._seconds += (time.monotonic() - began - self._seconds) / 20
-            self._running -= 1
-            self._slots.release()
+            if self._line:
+                self._hand_on()
+            else:
+                self._running -= 1
+
+    async def _turn(self, caller: str) -> None:
+        """Wait for the place of a request that ends."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        self._room.enter(caller)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._hand_on()  # it got the place at the moment it was cancelled
+            raise
+        finally:
+            self._room.leave(caller)
+
+    def _hand_on(self) -> None:
+        """Give the place of a request to the one that waits longest; it is free only if none waits."""
+        while self._line:
+            turn = self._line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._running -= 1
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The time until the requests that wait now have run.

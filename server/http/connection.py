@@ -9,28 +9,51 @@ import asyncio
 import re
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
+from starlette.types import Scope
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.execution.limits import ClientTimeouts
+from server.http.cycle import RequestCycle
 from server.http.error_response import error_body
 from server.http.request_error import error
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
-_CONTINUE = b"HTTP/1.1 100"
-_JOINED = 16_384  # up to this many bytes it is faster to copy than to send separately
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
+# The addresses that many requests have.
+_MOST_TARGETS = 100
+_LONGEST_TARGET = 200
+_MOST_NAMES = 200
+_LONGEST_NAME = 40
+# A time limit ends up to two ticks late.
+TICK_SECONDS = 0.25
+_TICKS = 8  # in the shortest time limit, at least
 
 
 @dataclass(slots=True)
 class ConnectionSlots:
-    """The connections of one server without a whole request, the longest waiting first."""
+    """The connections of one server, and one timer for the time limits of all of them.
+
+    Each dictionary holds connections with a time limit, and the end of it. The end is None until the next tick.
+    """
 
     patience: ClientTimeouts
-    waiting: dict["ClientConnection", None] = field(default_factory=dict)
+    # Connections without a whole request, the longest waiting first. Each may be closed to make room.
+    waiting: dict["ClientConnection", float | None] = field(default_factory=dict)
+    # Connections without a whole request because this server does not read it.
+    unread: dict["ClientConnection", float | None] = field(default_factory=dict)
+    # Connections with an answer that the client should read.
+    reading: dict["ClientConnection", float | None] = field(default_factory=dict)
+    # The address of a request: the path, the raw path and the query.
+    targets: dict[bytes, tuple[str, bytes, bytes]] = field(default_factory=dict)
+    _connections: set[Any] = field(default_factory=set)
+    _timer: asyncio.TimerHandle | None = None
 
     def make_room(self, connections: int, newcomer: "ClientConnection") -> bool:
         """Return whether there is a place for a new connection. Close another connection if necessary."""
@@ -43,149 +66,255 @@ class ConnectionSlots:
         longest.drop()
         return True
 
+    def watch(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """Look at the time limits regularly while there are connections."""
+        if self._timer is None:
+            shortest = min(self.patience.request_seconds, self.patience.idle_seconds)
+            self._timer = loop.call_later(min(TICK_SECONDS, shortest / _TICKS), self._tick, connections, loop)
 
-class ResponseWriting:
-    """The writer of one answer. Its head waits for the first part of its body, so that both are sent together."""
+    def _tick(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if connections:
+            self.watch(connections, loop)
+        now = loop.time()
+        patience = self.patience
+        for limits in (self.waiting, self.unread):
+            for one in _ended(limits, now, lambda one: patience.idle_seconds if one.idle else patience.request_seconds):
+                one.end_waiting()
+        for one in _ended(self.reading, now, lambda one: patience.request_seconds):
+            one.check_reading()
 
-    __slots__ = ("_head", "_transport", "is_closing")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None  # empty after it was sent
-        self.is_closing = transport.is_closing
+def _ended(
+    limits: dict["ClientConnection", float | None], now: float, seconds: Callable[["ClientConnection"], float]
+) -> "list[ClientConnection]":
+    """Return the connections whose time is over, and remove them. Set the end of the new ones."""
+    ended = []
+    for one, end in limits.items():
+        if end is None:
+            limits[one] = now + seconds(one)
+        elif end <= now:
+            ended.append(one)
+    for one in ended:
+        del limits[one]
+    return ended
 
-    def write(self, data: bytes) -> None:
-        """Write the data, or store it if it is the head."""
-        if self._head is None and not data.startswith(_CONTINUE):
-            self._head = data
-        elif self._head and len(data) <= _JOINED:
-            self._transport.write(self._head + data)
-            self._head = b""
-        else:
-            self._flush()
-            self._transport.write(data)
 
-    def close(self) -> None:
-        """Close after everything is written."""
-        self._flush()
-        self._transport.close()
+class HeaderNames(dict[bytes, bytes]):
+    """The names of request headers in lower case, by the names as clients write them."""
 
-    def _flush(self) -> None:
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
+    def __missing__(self, name: bytes) -> bytes:
+        """Return a name in lower case. Remember it if there is room."""
+        lower = name.lower()
+        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+            self[name] = lower
+        return lower
+
+
+_NAMES = HeaderNames()
 
 
 class ClientConnection(HttpToolsProtocol):
     """The connection of uvicorn, with limits."""
 
+    cycle: RequestCycle  # None before the first request, as in uvicorn
+
     def __init__(self, places: ConnectionSlots, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._places = places
         self._patience = places.patience
-        self._request: asyncio.TimerHandle | None = None
-        self._reading: asyncio.TimerHandle | None = None
-        self._unread = 0
+        self.idle = False  # whether it waits for the first bytes of a request after an answer
+        self._unread: int | None = None  # bytes of an answer, at the last look; None for a closing connection
         self._came = 0  # bytes, while the head is not whole
-        self._headers = 0  # bytes of the headers in it
+        self._headers = 0  # bytes of the headers in it, as far as they are measured
+        self._hosts = 0
+        self._measuring = False  # whether the headers that come may be too large
         self._in_head = True
         self._whole = False  # whether what came last was the end of a request
         self._in_body = False  # whether headers that come are trailers
+        self.url = b""
 
     # Callbacks of the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._places.watch(self.connections, self.loop)
         if not self._places.make_room(len(self.connections), self):
             self._refuse(503, "This server has no place for another connection.", "OVERLOADED", b"retry-after: 1\r\n")
             return
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._places.waiting.pop(self, None)
-        for timer in (self._request, self._reading):
-            if timer is not None:
-                timer.cancel()
-        super().connection_lost(exc)
+        for limits in (self._places.waiting, self._places.unread, self._places.reading):
+            limits.pop(self, None)
+        self.connections.discard(self)
+        cycle = self.cycle
+        if cycle is not None:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+            if cycle.waiting is not None:
+                cycle.waiting.set()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
+        self.parser = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
         self._whole = False
+        most = self._patience.head_bytes
         if self._in_head:
             self._came += len(data)
-            data = _without_offer(data)
-        self._unset_keepalive_if_required()
+            if b"h2c" in data:
+                data = _without_offer(data)
+        if not self._in_head or self._came + self._headers > most:
+            self._measuring = True
+            if self._in_head:
+                self._headers = len(self.url) + sum(map(_size, self.headers or ()))
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # the following bytes belong to a protocol that is not supported; the connection ends with the answer
         except httptools.HttpParserError:
             self.send_400_response("")
-        if self.transport.is_closing():
+        self._measuring = False
+        if self._whole or self.transport.is_closing():
             return
-        if self._in_head and self._came > self._patience.head_bytes:
+        if self._in_head and self._came > most:
             self.send_400_response("")
-        elif not self._whole and self._request is None:
+        elif self.idle:
             self._wait()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._reading is None:
+        if self not in self._places.reading:
             self._watch_reading()
 
     # Callbacks of the parser
 
     def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._headers = 0
+        self._hosts = 0
         self._whole = False
         self._in_body = False
-        super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._measure(len(url))
-        super().on_url(url)
+        if self._measuring:
+            self._measure(len(url))
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._measure(len(name) + len(value) + len(": \r\n"))
-        if not self._in_body:  # count and drop a trailer: it must not become a header (RFC 9110, 6.5.1)
-            super().on_header(name, value)
+        if self._measuring:
+            self._measure(_size((name, value)))
+        if self._in_body:  # count and drop a trailer: it must not become a header (RFC 9110, 6.5.1)
+            return
+        name = _NAMES[name]
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue" or self.expect_100_continue
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._in_body = True
         self._came = 0
-        self._check_host()
-        upgrades = self.parser.should_upgrade()
-        super().on_headers_complete()
-        if upgrades:  # the parser treats the following bytes as another protocol
-            self.cycle.keep_alive = False
-        if self.scope["method"] != "HEAD":  # the answer to HEAD has no body
-            self.cycle.transport = ResponseWriting(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
+        parser = self.parser
+        version = parser.get_http_version()
+        if self._hosts != 1 or self.url[:1] != b"/":
+            self._check_host(version)
+        targets = self._places.targets
+        path, raw_path, query = targets[self.url] if self.url in targets else self._target(self.url)
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "headers": self.headers,
+            "state": {**self.app_state},
+            "method": str(parser.get_method(), "ascii"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+        }
+        # After an upgrade the parser treats the following bytes as another protocol.
+        stays = version != "1.0" and parser.should_keep_alive() and not parser.should_upgrade()
+        before, self.cycle = self.cycle, RequestCycle(scope, self, keep_alive=stays)
+        if before is None or before.response_complete:
+            self._begin(self.cycle)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        if cycle.waiting is not None:
+            cycle.waiting.set()
 
     def on_message_complete(self) -> None:
-        if self._request is not None:
-            self._request.cancel()
-            self._request = None
-        self._places.waiting.pop(self, None)
+        self.idle = True
         self._in_head = True
         self._whole = True
-        super().on_message_complete()
+        self._places.waiting.pop(self, None)
+        if self._places.unread:
+            self._places.unread.pop(self, None)
+        cycle = self.cycle
+        cycle.more_body = False
+        if cycle.waiting is not None:
+            cycle.waiting.set()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._see_it_closed()
-        else:
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.pipeline:
+            cycle, _ = self.pipeline.pop()
+            self._begin(cast(RequestCycle, cycle))
+        elif self.idle:
             self._places.waiting[self] = None
 
-    def _check_host(self) -> None:
+    def _begin(self, cycle: RequestCycle) -> None:
+        """Run the application for a request."""
+        cycle.task = self.loop.create_task(cycle.run_asgi(self.app))
+        self.tasks.add(cycle.task)
+
+    def _target(self, url: bytes) -> tuple[str, bytes, bytes]:
+        """Return the path, the raw path and the query of the address of a request. Raises ValueError."""
+        parsed = httptools.parse_url(url)
+        path = parsed.path.decode("ascii")
+        found = (
+            self.root_path + (unquote(path) if "%" in path else path),
+            self.root_path.encode("ascii") + parsed.path,
+            parsed.query or b"",
+        )
+        targets = self._places.targets
+        if len(url) <= _LONGEST_TARGET:
+            if len(targets) >= _MOST_TARGETS:
+                targets.clear()
+            targets[url] = found
+        return found
+
+    def _check_host(self, version: str) -> None:
         """Require exactly one `Host`. The host of an absolute address takes its place (RFC 9112, section 3.2).
 
         Raises ValueError. The parser then reports a request that is not HTTP.
         """
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+        if self._hosts > 1 or (not self._hosts and version == "1.1"):
             raise ValueError("not one Host")
         if not self.url.startswith(b"/") and b"://" in self.url:
             authority = self.url.partition(b"://")[2].partition(b"?")[0].partition(b"/")[0].rpartition(b"@")[2]
@@ -193,10 +322,6 @@ class ClientConnection(HttpToolsProtocol):
             self.headers.append((b"host", authority))
 
     # Results
-
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()
-        self._see_it_closed()
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that is not HTTP, or that has too large a head."""
@@ -217,18 +342,17 @@ class ClientConnection(HttpToolsProtocol):
             raise ValueError("too large a head")  # the parser then reports a request that is not HTTP
 
     def _wait(self) -> None:
+        self.idle = False
         self._places.waiting[self] = None
-        self._request = self.loop.call_later(self._patience.request_seconds, self._too_slow)
 
-    def _too_slow(self) -> None:
-        self._request = None
+    def end_waiting(self) -> None:
+        """End the connection: its request did not come in time."""
         if self.transport.is_closing():
             return
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete
         if answering and (not cycle.more_body or self.flow.read_paused):
-            self._wait()  # this server is slow, not the client
-            self._places.waiting.pop(self, None)
+            self._places.unread[self] = None  # this server is slow, not the client
         elif (answering and cycle.response_started) or (self._in_head and self._came == 0):
             self.transport.close()
             self._see_it_closed()
@@ -238,10 +362,13 @@ class ClientConnection(HttpToolsProtocol):
 
     def _watch_reading(self) -> None:
         self._unread = self.transport.get_write_buffer_size()
-        self._reading = self.loop.call_later(self._patience.request_seconds, self._check_reading)
+        self._places.reading[self] = None
 
-    def _check_reading(self) -> None:
-        self._reading = None
+    def check_reading(self) -> None:
+        """End the connection if its client does not read the answer, or not fast enough."""
+        if self._unread is None:
+            self.drop()
+            return
         left = self.transport.get_write_buffer_size()
         if left == 0:
             return
@@ -253,8 +380,9 @@ class ClientConnection(HttpToolsProtocol):
 
     def _see_it_closed(self) -> None:
         """Limit how long a closing connection waits until its last bytes are read."""
-        if self._reading is None and self.transport.get_write_buffer_size() > 0:
-            self._reading = self.loop.call_later(self._patience.request_seconds, self.drop)
+        if self not in self._places.reading and self.transport.get_write_buffer_size() > 0:
+            self._unread = None
+            self._places.reading[self] = None
 
     def _refuse(self, status: int, message: str, code: str, extra: bytes = b"") -> None:
         body = error_body([error(message, code)])
@@ -267,6 +395,12 @@ class ClientConnection(HttpToolsProtocol):
         )
         self.transport.close()
         self._see_it_closed()
+
+
+def _size(header: tuple[bytes, bytes]) -> int:
+    """Return the bytes of a header in the head of a request."""
+    name, value = header
+    return len(name) + len(value) + len(": \r\n")
 
 
 def _without_offer(data: bytes) -> bytes:

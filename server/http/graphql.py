@@ -15,10 +15,10 @@ cache it while its rows are trusted. Answers that are stale or contain errors, a
 POST are `no-store`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -63,7 +63,7 @@ class GraphQL:
         self._limits = limits
         self._registered = registered or RegisteredDocuments()
         self._origins = origins
-        self._stored = stored or StoredAnswers()
+        self._stored = stored if stored is not None and stored.limit else None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,67 +73,81 @@ class GraphQL:
             await self._page(headers.get("if-none-match"))(scope, receive, send)
             return
         media_type = answer_type(accept)
-        kind = media_type or JSON
-        extra: dict[str, str] = {}
+        extra: Sequence[tuple[bytes, bytes]] = ()
         status, storable = 200, False
         most: int | None = None
         place: AnswerPlace | None = None
+        kind = media_type or JSON
         try:
             if media_type is None:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
-            place = self._stored.place_of(operation)
-            if place is not None and (found := await self._stored.find(place, "graphql")) is not None:
-                whole = _Written(kind, found.body, found.sources.freshness, storable=scope["method"] == "GET")
-                await _send(whole, scope, headers, send)
-                return
-            outcome = await self._run(operation, receive)
-            status = _status(outcome, media_type)
+            if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
+                found = await self._stored.find(place, "graphql")
+                if found is not None:
+                    head = _Head(scope, kind, found.sources.freshness, storable=scope["method"] == "GET")
+                    await _send(head, found.body, headers, send)
+                    return
+            # It ends when its time is over or its client has gone; shared work goes on.
+            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
+            status = 200 if outcome.ran else _refused_status(outcome, media_type)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
-            status, extra = refusal.status, refusal.headers
+            status, extra = refusal.status, refusal.lines
+        except TimeoutError:
+            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
+            outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+            most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
-        scope["graphql_errors"] = len(outcome.errors)
+        if outcome.errors:
+            scope["graphql_errors"] = len(outcome.errors)
         try:
-            body = AnswerBytes([encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most))
-            if most is not None and body.size > most:
+            pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
+            size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+            if most is not None and size > most:
                 raise too_long(most)
         except AnswerTooLarge as problem:
             outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
-            body = AnswerBytes([encode(outcome.answer())])
+            pieces = [encode(outcome.answer())]
+            size = len(pieces[0])
         except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
             status, storable = 500, False
-            body = AnswerBytes([error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])])
+            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
+            size = len(pieces[0])
+        body = AnswerBytes(pieces, size)
         if place is not None and storable and (sources := outcome.sources()) is not None:
+            assert self._stored is not None
             self._stored.store(place, body, sources)
-        fresh = Freshness.of(outcome.readings)
         storable = storable and scope["method"] == "GET"
-        await _send(_Written(kind, body, fresh, storable, status, extra), scope, headers, send)
+        await _send(_Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra), body, headers, send)
 
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
-        if headers.get("upgrade", "").lower() == "websocket":
+        plain = _UNUSUAL.isdisjoint(headers)
+        if not plain and headers.get("upgrade", "").lower() == "websocket":
             raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
         if method == "GET":
             origins.check(headers, self._origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
-            scope["operation"] = operation.name
+            if operation.name:
+                scope["operation"] = operation.name
             operation = self._registered.resolve(operation, self._executor.documents)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
         if method != "POST":
             raise RequestError(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
-        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await self._body(headers, receive)
         operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
-        scope["operation"] = operation.name
+        if operation.name:
+            scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
 
     async def _body(self, headers: RequestHeaders, receive: Receive) -> bytes:
@@ -147,12 +161,15 @@ class GraphQL:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            part = message.get("body", b"")
+            part: bytes = message["body"] if "body" in message else b""  # noqa: SIM401 - `get` takes longer
             size += len(part)
             if size > most:
                 raise self._too_large()
+            more = "more_body" in message and message["more_body"]
+            if not more and not parts:
+                return part
             parts.append(part)
-            if not message.get("more_body", False):
+            if not more:
                 return b"".join(parts)
 
     def _too_large(self) -> RequestError:
@@ -160,19 +177,10 @@ class GraphQL:
         # The rest of the body is not read, so the connection cannot be used again.
         return RequestError(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
 
-    async def _run(self, operation: Operation, receive: Receive) -> Outcome:
-        """Run the operation. End it when its time is over or its client has gone; shared work goes on."""
-        try:
-            return await self._watch.over(self._executor.run(operation, written=True), receive)
-        except TimeoutError:
-            late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
-            return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
-
 
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
 _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
 # An answer to a GET depends on these headers and on its address. They are also listed for a request without a
 # credential, because a cache must not give its answer to a caller that may see less.
 _VARY = (
@@ -181,50 +189,45 @@ _VARY = (
         ("Accept", credentials.VARY, request_options.TRACE, request_options.EXPLAIN, request_options.MAX_CALLS)
     ).encode(),
 )
+# The request headers that say more than an ordinary POST of JSON.
+_UNUSUAL = frozenset({"content-encoding", "upgrade"})
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
 _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """An answer as it is sent: its media type, its bytes, and its age. Clients may cache it if it is `storable`."""
+class _Head(msgspec.Struct):
+    """The head of an answer: its media type, its age and its status. Clients may cache it if it is `storable`."""
 
+    scope: Scope
     kind: str
-    body: AnswerBytes
     fresh: Freshness | None
     storable: bool
     status: int = 200
-    extra: Mapping[str, str] = field(default_factory=dict)
+    extra: Sequence[tuple[bytes, bytes]] = ()
 
 
-async def _send(written: _Written, scope: Scope, headers: RequestHeaders, send: Send) -> None:
-    kind, fresh, now = written.kind, written.fresh, datetime.now(UTC)
-    status, pieces = written.status, written.body.pieces
-    response_headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in written.extra.items()
-    ]
-    response_headers += (_NOSNIFF, _TYPES[kind])
+async def _send(head: _Head, body: AnswerBytes, headers: RequestHeaders, send: Send) -> None:
+    fresh, now, status, pieces = head.fresh, datetime.now(UTC), head.status, body.pieces
+    response_headers = [*head.extra, _TYPES[head.kind]]
     if fresh is not None:
-        response_headers.append((b"age", b"%d" % fresh.age(now)))
-    if not written.storable:
+        response_headers += ((b"age", b"%d" % fresh.age(now)),)
+    if not head.storable:
         response_headers += _NO_STORE
     else:
-        tag = await written.body.tag(kind)
-        response_headers += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
+        tag = await body.tag(head.kind)
+        response_headers += (_VARY, (b"cache-control", _keeping(head.scope, fresh, now)), (b"etag", tag.encode()))
         if conditions.names(headers.get("if-none-match"), tag):
             status, pieces = 304, [b""]
     if status != 304:
-        response_headers.append((b"content-length", b"%d" % written.body.size))
+        response_headers += ((b"content-length", b"%d" % body.size),)
     await send({"type": "http.response.start", "status": status, "headers": response_headers})
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": pieces[-1]})
 
 
-def _status(outcome: Outcome, media_type: str) -> int:
-    if outcome.ran:
-        return 200
+def _refused_status(outcome: Outcome, media_type: str) -> int:
     if outcome.faulty:
         return 500
     return 400 if media_type == RESPONSE_JSON else 200

@@ -3,26 +3,30 @@
 import asyncio
 import errno
 import math
+import os
 import resource
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from server import garbage
+from server import garbage, logs
 from server.execution.limits import ClientTimeouts
 from server.http.connection import ClientConnection, ConnectionSlots
+from server.http.request_headers import RequestHeaders
 
 OTHER_FILES = 1000  # files in addition to the connections of clients
 
 GRACE_SECONDS = 30.0
 TICK_SECONDS = 0.1
+_FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-proto"})
 
 
 class CannotListen(Exception):
@@ -55,6 +59,19 @@ def page_address(bound: socket.socket, *, secure: bool = False) -> str:
     return f"{'https' if secure else 'http'}://{shown}:{port}"
 
 
+class TrustedProxies(ProxyHeadersMiddleware):
+    """The middleware of uvicorn for proxies on this machine, or those of FORWARDED_ALLOW_IPS.
+
+    It does nothing for a request without such a header.
+    """
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """Take the address of the client from the header of a proxy, then call the application."""
+        if scope["type"] == "http" and _FORWARDED.isdisjoint(RequestHeaders.of(scope)):
+            return self.app(scope, receive, send)  # type: ignore[arg-type]  # starlette describes the same functions
+        return super().__call__(scope, receive, send)  # type: ignore[arg-type]
+
+
 class GraphServer(uvicorn.Server):
     """uvicorn, which calls `listening` when it answers requests, and `draining` when it should stop.
 
@@ -75,6 +92,10 @@ class GraphServer(uvicorn.Server):
         self._listening = listening
         self._draining = draining
         self._drain = drain
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        with logs.batches():
+            await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self.config.ssl is None:
@@ -122,7 +143,8 @@ def configure(
 ) -> uvicorn.Config:
     """Return the configuration of uvicorn for the application, with TLS if there is a context."""
     return uvicorn.Config(
-        app,
+        TrustedProxies(app, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),  # type: ignore[arg-type]
+        interface="asgi3",  # also for layers that are plain functions
         loop="uvloop",
         http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called like the class
         ws="none",
@@ -130,9 +152,8 @@ def configure(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,  # the proxies on this machine, or those of FORWARDED_ALLOW_IPS
+        proxy_headers=False,  # see TrustedProxies
         ssl_context_factory=None if tls is None else lambda config, default: tls,
-        timeout_keep_alive=patience.idle_seconds,  # type: ignore[arg-type]  # for `call_later`
         timeout_graceful_shutdown=math.ceil(grace),
     )
 

@@ -19,14 +19,15 @@ def answer_type(accept: str | None) -> str | None:
     """Return the media type of the answer; None if the client accepts none of ours."""
     if accept is None or not accept.strip():
         return JSON
-    return _best(accept, ANSWERS)
+    # Clients repeat the same header. Unusually long headers are not cached.
+    return _known(accept, ANSWERS) if len(accept) <= _USUAL else _found(accept, ANSWERS)
 
 
 def wants_page(accept: str | None) -> bool:
     """Return whether a client prefers HTML to our answers, as a browser does."""
     if accept is None or HTML not in accept.lower():
         return False
-    return _best(accept, (HTML, *ANSWERS)) == HTML
+    return _found(accept, (HTML, *ANSWERS)) == HTML
 
 
 def is_json(content_type: str) -> bool:
@@ -35,11 +36,6 @@ def is_json(content_type: str) -> bool:
         return True
     kind, parameters = _split(content_type)
     return kind == JSON and parameters.get("charset", "utf-8").lower() in _UTF8
-
-
-def _best(accept: str, offers: tuple[str, ...]) -> str | None:
-    # Clients repeat the same header. Unusually long headers are not cached.
-    return _known(accept, offers) if len(accept) <= _USUAL else _found(accept, offers)
 
 
 def _found(accept: str, offers: tuple[str, ...]) -> str | None:

@@ -9,17 +9,18 @@ import orjson
 from server.execution.complexity import check_variables
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
-from server.http.negotiation import is_json
+from server.http.negotiation import JSON, is_json
 from server.http.request_error import RequestError
 
 # The parameters of a request and their types. All but `query` may be missing or null.
 PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
+_TYPES = tuple(PARAMETERS.items())
 _KINDS = {str: "a string", dict: "an object"}
 
 
 def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
     """Return the operation of a POST."""
-    if content_type is None or not is_json(content_type):
+    if content_type != JSON and (content_type is None or not is_json(content_type)):
         raise RequestError(
             415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as Content-Type: application/json, in UTF-8.",
             {"Accept": "application/json"},
@@ -63,16 +64,17 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
 
 
 def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
-    for name, kind in PARAMETERS.items():
-        if given.get(name) is not None and not isinstance(given[name], kind):
+    text, operation_name, variables, extensions = values = list(map(given.get, PARAMETERS))
+    for value, (name, kind) in zip(values, _TYPES, strict=True):
+        if value is not None and type(value) is not kind:  # JSON has no subtypes
             raise _bad(f"The parameter {name} must be {_KINDS[kind]}.")
-    text = given.get("query")
-    extensions = given.get("extensions") or {}
+    extensions = extensions or {}
     if (text is None or not text.strip()) and "persistedQuery" not in extensions:
         raise _bad("The request has no query.")
-    variables = given.get("variables") or {}
-    check_variables((variables, extensions), limits)
-    return Operation(text or "", given.get("operationName"), variables, extensions)
+    variables = variables or {}
+    if variables or extensions:
+        check_variables((variables, extensions), limits)
+    return Operation(text or "", operation_name, variables, extensions)
 
 
 def _bad(message: str) -> RequestError:

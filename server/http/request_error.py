@@ -29,6 +29,11 @@ class RequestError(Exception):
         self.headers = dict(headers or {})
         self.errors: Errors = [error(message, code)]
 
+    @property
+    def lines(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI sends them."""
+        return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+
 
 def unauthenticated(message: str) -> RequestError:
     """Return the error for a missing or wrong credential."""

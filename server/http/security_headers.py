@@ -1,6 +1,6 @@
 """The security headers that every answer has for browsers."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 # An answer is data. A browser must not treat it as a page, and must not run, frame or embed it. The pages and their
 # files have a content security policy of their own.
@@ -14,10 +14,12 @@ HEADERS = {
     b"x-frame-options": b"DENY",
 }
 _ALL = tuple(HEADERS.items())
+_NAMES = frozenset(HEADERS)
 
 
-def secured(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer with the missing security headers."""
-    found = list(given)
-    names = dict(found)
-    return found + [item for item in _ALL if item[0] not in names]
+def secured(given: Collection[tuple[bytes, bytes]], *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with the missing security headers, and with `more` headers."""
+    names = dict(given)
+    if _NAMES.isdisjoint(names):
+        return [*given, *_ALL, *more]
+    return [*given, *[item for item in _ALL if item[0] not in names], *more]

@@ -29,11 +29,10 @@ class Watch:
 
     async def over(self, work: Awaitable[T], receive: Receive) -> T:
         """Return the result of the work. Raises TimeoutError or ClientGone after it has ended the work."""
-        running = _Running(receive)
-        if self._loop is not running.loop:
-            self._loop, self._timer = running.loop, None
-        if self._timer is None:
-            self._timer = running.loop.call_later(min(LOOK, self._seconds), self._look)
+        loop = asyncio.get_running_loop()
+        if self._timer is None or self._loop is not loop:
+            self._loop, self._timer = loop, loop.call_later(min(LOOK, self._seconds), self._look)
+        running = _Running(loop, receive)
         self._fresh.add(running)
         try:
             return await work
@@ -43,8 +42,10 @@ class Watch:
                 raise
             raise why from None
         finally:
-            self._fresh.discard(running)
-            running.end()
+            if running.watching is None:
+                self._fresh.discard(running)
+            else:
+                running.end()
 
     def _look(self) -> None:
         self._timer = None
@@ -54,31 +55,31 @@ class Watch:
 
 
 class _Running:
-    __slots__ = ("_began", "_cancelling", "_receive", "_task", "_timer", "_watching", "_why", "loop")
+    __slots__ = ("_began", "_cancelling", "_receive", "_task", "_timer", "_why", "loop", "watching")
 
-    def __init__(self, receive: Receive) -> None:
-        self.loop = asyncio.get_running_loop()
-        task = asyncio.current_task(self.loop)
+    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive) -> None:
+        self.loop = loop
+        task = asyncio.current_task(loop)
         assert task is not None
         self._task = task
         self._cancelling = task.cancelling()
-        self._began = self.loop.time()
+        self._began = loop.time()
         self._receive = receive
         self._why: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self.watching: asyncio.Task[None] | None = None
 
     def watch(self, seconds: float) -> None:
         """Begin to watch."""
         self._timer = self.loop.call_at(self._began + seconds, self._stop, TimeoutError())
-        self._watching = self.loop.create_task(self._disconnect())
+        self.watching = self.loop.create_task(self._disconnect())
 
     def end(self) -> Exception | None:
         """Stop watching. Return why this watch ended the work; None if it did not, or if others cancelled it too."""
-        if self._timer is not None and self._watching is not None:
+        if self._timer is not None and self.watching is not None:
             self._timer.cancel()
-            self._watching.cancel()
-            self._timer = self._watching = None
+            self.watching.cancel()
+            self._timer = self.watching = None
         why, self._why = self._why, None
         return None if why is None or self._task.uncancel() > self._cancelling else why
 

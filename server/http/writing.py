@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import orjson
 
 from resolvers.nodes import AnswerTooLarge
@@ -21,26 +22,23 @@ _PARTS = 4
 _HASH = 32  # letters of an entity tag
 
 
-class AnswerBytes:
-    """The JSON of an answer, in pieces, with its entity tag for each media type."""
+class AnswerBytes(msgspec.Struct):
+    """The JSON of an answer, in pieces, with their size and the entity tags by media type."""
 
-    __slots__ = ("_tags", "pieces", "size")
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self.pieces = pieces
-        self.size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-        self._tags: dict[str, str] = {}
+    pieces: list[bytes]
+    size: int
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
 
     async def tag(self, media_type: str) -> str:
         """Return the entity tag. It is computed once; other tasks run between the pieces."""
-        found = self._tags.get(media_type)
+        found = self.tags.get(media_type)
         if found is None:
             hashed = hashlib.sha256(media_type.encode())
             for place, piece in enumerate(self.pieces):
                 if place:
                     await asyncio.sleep(0)
                 hashed.update(piece)
-            found = self._tags[media_type] = f'"{hashed.hexdigest()[:_HASH]}"'
+            found = self.tags[media_type] = f'"{hashed.hexdigest()[:_HASH]}"'
         return found
 
 

@@ -80,7 +80,7 @@ class Entities:
             body, own, oldest = found.body, found.headers, None if fresh is None else fresh.oldest
         else:
             made = await make()
-            body, own, oldest = AnswerBytes([made.body]), made.headers, made.page.oldest
+            body, own, oldest = AnswerBytes([made.body], len(made.body)), made.headers, made.page.oldest
             if place is not None and made.page.files:
                 self._stored.store(place, body, PageFiles(made.page.files, self._answers), own)
         tag = await body.tag(f"{own['Content-Type']} {own.get('Content-Encoding')}")

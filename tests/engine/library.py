@@ -9,7 +9,7 @@ import inspect
 import random
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Generic, NewType, TypeVar
@@ -21,7 +21,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
-from engine.batch_hint import BATCH_HINT, BatchHint, Expression, RowList
+from engine.batch_hint import BATCH_HINT, BatchHint, Expression, Items, Nested, RowField, RowList
 
 ItemT = TypeVar("ItemT")
 DEEPEST = 5
@@ -435,8 +435,7 @@ class Entries(RowList):
     }
 
     def __init__(self, rows: list[Any], shape: str = "entries") -> None:
-        self.rows = rows
-        self.shape = shape
+        super().__init__(rows, shape)
 
     def object(self, row: Any) -> Any:
         return Listed(row)
@@ -465,6 +464,82 @@ class Listed:
         return getattr(row, at)
 
 
+@dataclass
+class EntryPageRow:
+    """A row of a page: the entries on it."""
+
+    entries: "Entries"
+    number: int
+
+
+PAIR: Mapping[str, RowField] = {
+    "place": Expression("row[0]", int, nullable=False),
+    "entry": Nested({name: each.over("row[1]") for name, each in Entries.EXPRESSIONS.items()}, complete=True),
+}
+
+
+class EntryPages(RowList):
+    """Pages on rows. Each contains entries."""
+
+    FIELDS: Mapping[str, RowField] = {
+        "entries": Items("row.entries.rows", lambda name: Entries.EXPRESSIONS.get(name)),
+        "pairs": Items("enumerate(row.entries.rows)", lambda name: PAIR.get(name)),
+        "total": Expression("len(row.entries.rows)", int, nullable=False),
+        "about": Nested({"number": Expression("row.number", int)}, null="row.number > 90"),
+    }
+
+    def __init__(self, rows: list[Any]) -> None:
+        super().__init__(rows, "pages")
+
+    def object(self, row: Any) -> Any:
+        pairs = [EntryPair(place=place, entry=entry) for place, entry in enumerate(row.entries)]
+        about = None if row.number > 90 else About(number=row.number)
+        return EntryPage(entries=row.entries, pairs=pairs, total=len(row.entries), about=about)
+
+    def weights(self) -> list[int]:
+        return [len(row.entries) + 1 for row in self.rows]
+
+    def expression(self, name: str) -> RowField | None:
+        return self.FIELDS.get(name)
+
+
+def _entry_rows(entries: Sequence[Any]) -> list[Entry]:
+    """Return the rows of entries, which need no object if they are rows so far."""
+    return entries.rows if isinstance(entries, Entries) else [entry.__dict__["_row"] for entry in entries]
+
+
+def _entry_place(row: Entry) -> str:
+    return f"{row.number}/{row.code}"
+
+
+async def _more_of_many(entries: Sequence[Any], info: Info[World, Any], first: int = 2) -> Sequence[Any]:
+    await asyncio.sleep(0)
+    world, found, failures = info.context, [], {}
+    for place, row in enumerate(_entry_rows(entries)):
+        if world.draw(_entry_place(row), "more").randrange(100) < world.rate:
+            failures[place] = Refused("no more")
+        found.append(EntryPageRow(world.catalogue(f"{_entry_place(row)} {first}", first), row.number))
+    pages = EntryPages(found)
+    return [failures.get(place, page) for place, page in enumerate(pages)] if failures else pages
+
+
+async def _next_of_many(entries: Sequence[Any], info: Info[World, Any]) -> Sequence[Any]:
+    found = [info.context.catalogue(f"{_entry_place(row)} next", 1).rows[0] for row in _entry_rows(entries)]
+    following = Entries(found)
+    return (
+        [None if row.number == 7 else entry for row, entry in zip(found, following, strict=True)]
+        if any(row.number == 7 for row in found)
+        else following
+    )
+
+
+@strawberry.type
+class About:
+    """A part of a row."""
+
+    number: int
+
+
 @strawberry.type(name="Entry")
 class EntryType:
     """An entry of the catalogue."""
@@ -485,6 +560,37 @@ class EntryType:
     def length(self, info: Info[World, Any]) -> int:
         """The length of the title."""
         return len(self.title)
+
+    async def _more(self, info: Info[World, Any], first: int = 2) -> "EntryPage | None":
+        (found,) = await _more_of_many([self], info, first)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _next(self, info: Info[World, Any]) -> "EntryType | None":
+        (found,) = await _next_of_many([self], info)
+        return found
+
+    more: "EntryPage | None" = strawberry.field(resolver=_more, metadata={BATCH_HINT: BatchHint(many=_more_of_many)})
+    next: "EntryType | None" = strawberry.field(resolver=_next, metadata={BATCH_HINT: BatchHint(many=_next_of_many)})
+
+
+@strawberry.type
+class EntryPair:
+    """An entry with its place."""
+
+    place: int
+    entry: EntryType
+
+
+@strawberry.type
+class EntryPage:
+    """A page of entries."""
+
+    entries: list[EntryType]
+    pairs: list[EntryPair] | None
+    total: int
+    about: About | None
 
 
 # What is drawn, by kind

@@ -28,6 +28,10 @@ LIBRARY = [
     "{ entries { __typename number id title t: title shelf loans loansId lent code spine } }",
     "{ entries(first: 12) { number mustShelf } }",
     "{ entries { number note length } racks { length } }",
+    "{ entries { number more(first: 3) { total entries { number title } } } }",
+    "{ entries { title more { t: total pairs { place entry { shelf __typename } } about { number } __typename } } }",
+    "{ entries { next { number } more { entries { note } } next { next { title more { total } } } } }",
+    "{ entries { more { entries { mustShelf more { total entries { lent more { about { number } } } } } } } }",
     "{ books { tint weight sequel { tint weight sequel { title } } near(near: 2, of: POETRY) { title } secret echo } }",
     "{ count(within: {}) b: count(within: {low: 3, high: null, marks: []}, others: [{high: 1}],"
     " genres: [ESSAYS, NOVEL]) }",
@@ -140,6 +144,22 @@ async def test_the_code_can_be_printed() -> None:
     assert "answers = [{" in program.code
     assert "if (v0 := source.total).__class__ is int" in program.code.replace("(v1 := ", "(v0 := ")
     compile(program.code, "<printed>", "exec")
+
+
+async def test_levels_with_relations_stay_rows() -> None:
+    """The rows of a level are written at once. Then each relation is found for all of them."""
+    engine = Engine(library.schema)
+    document = parse("{ entries { title more { total entries { number } } } }")
+    result = await engine.run(document, operation(document), {}, library.World(3))
+    assert result is not None
+    assert result.errors == []
+    code = engine.program(document, operation(document), _variables()).code
+    assert [line for line in code.splitlines() if line.startswith("#")] == [
+        "# operation: Query",
+        "# operation.entries: Entry on rows",
+        "# operation.entries: Entry on rows, what follows",
+        "# operation.entries.more: EntryPage on rows",
+    ]
 
 
 async def test_rows_are_read_by_their_expressions() -> None:

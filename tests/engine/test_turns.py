@@ -1,6 +1,7 @@
 """A level of many objects is read in many turns of the event loop, and its answer stays the same."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -83,9 +84,10 @@ async def test_a_list_of_plain_objects_is_written_at_once(selected: str, written
     document = parse(f"{{ balls {{ {selected} }} }}")
     parts: list[list[Any]] = []
 
-    def write(part: list[Any]) -> Any:
-        parts.append(part)
-        return "written"
+    def write(finished: list[Any], items: Sequence[int]) -> list[Any]:
+        assert list(items) == list(map(len, finished))
+        parts.extend(finished)
+        return ["written" for _ in finished]
 
     operation: Any = document.definitions[0]
     plain = await Engine(schema).run(document, operation, {}, None)

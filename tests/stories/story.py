@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from resolvers.caller import EVERYONE, Caller
 from resolvers.prices import LATENCY, PER_ROW, Prices
 from resolvers.rules.join import Join, MovementJoin
@@ -138,7 +140,7 @@ class Steady:
     async def fetch(self, call: Call, *args: Any, **kwargs: Any) -> Answer[Any]:
         """Return the same answer, with the time that it should have taken."""
         answer: Answer[Any] = await self.upstream.fetch(call, *args, **kwargs)
-        return replace(answer, seconds=LATENCY + PER_ROW * len(answer.rows))
+        return msgspec.structs.replace(answer, seconds=LATENCY + PER_ROW * len(answer.rows))
 
 
 def names() -> list[str]:

@@ -82,9 +82,8 @@ class DayCache:
         self._counted: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._checks = DayChecks(upstream, self._read_totals, self._cutter, trust, self.changes, self._counted, now)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._answers: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights(self._tasks)
-        self._reader = DayReader(upstream, self._checks, self.changes, self._tasks, now)
+        self._answers: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights()
+        self._reader = DayReader(upstream, self._checks, self.changes, now)
 
     async def __aenter__(self) -> Self:
         """Return the cache."""
@@ -263,9 +262,8 @@ class DayCache:
 
     async def aclose(self) -> None:
         """Let running work end, each call within the upstream's own deadline; then close the store."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
-            await asyncio.sleep(0)
+        await self._answers.ended()
+        await self._reader.flights.ended()
         if self._cached is not None:
             await self._cached.store.aclose()
 

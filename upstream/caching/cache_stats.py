@@ -3,9 +3,11 @@
 import datetime
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from upstream.caching.cut import CutCall
 from upstream.caching.day_entry import DayEntry
@@ -84,7 +86,7 @@ class ReadSummary:
             and (last.read_at, last.until) == (read_at, until)
             and day - last.last == _DAY
         ):
-            self.readings[-1] = replace(last, last=day)
+            self.readings[-1] = msgspec.structs.replace(last, last=day)
         else:
             self.readings.append(Reading(report, day, day, read_at, until))
 
@@ -93,7 +95,7 @@ class ReadSummary:
         if value is None:
             self.unkept = True
         else:
-            self.entries.append(ReadEntry(key, day, value))
+            self.entries.append((key, day, value))
 
     def forget_days(self) -> None:
         """Forget the days that were noted: the whole call is made instead."""
@@ -118,7 +120,7 @@ class ReadSummary:
     def add(self, fetched: ReadDays, joined: bool = False) -> None:
         """Note an upstream call."""
         if fetched.made is not None:
-            self.made.append(replace(fetched.made, joined=joined))
+            self.made.append(msgspec.structs.replace(fetched.made, joined=joined))
 
     def answer(self, rows: list[Any], outcome: str) -> Answer[Any]:
         """Return the answer with its provenance."""
@@ -130,7 +132,6 @@ class ReadSummary:
             tuple(self.made),
             days.spans(tuple(sorted(self.hit))),
             days.spans(tuple(sorted(self.missed))),
-            entries=None if self.unkept or outcome == "stale" else tuple(self.entries),
         )
         return Answer(
             rows,
@@ -140,4 +141,5 @@ class ReadSummary:
             provenance,
             # The calls run side by side.
             waited=max((made.waited for made in own), default=0.0),
+            entries=None if self.unkept or outcome == "stale" else tuple(self.entries),
         )

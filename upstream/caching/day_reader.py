@@ -46,10 +46,9 @@ class DayReader:
         source: DaySource,
         checks: DayChecks,
         changes: Changes,
-        under_way: set[asyncio.Task[object]],
         now: Callable[[], datetime.datetime],
     ) -> None:
-        self.flights: SingleFlights[Key, ReadDays] = SingleFlights(under_way)
+        self.flights: SingleFlights[Key, ReadDays] = SingleFlights()
         self._source = source
         self._checks = checks
         self._changes = changes
@@ -161,7 +160,8 @@ async def wait_for_all(flights: set[SingleFlight[ReadDays]]) -> dict[SingleFligh
         left = deadline.left() + SLACK / 2
         if flights:
             # `wait`, unlike `gather`, does not cancel the tasks when it is cancelled itself.
-            await asyncio.wait({flight.task for flight in flights}, timeout=left if left < 1e6 else None)
+            tasks = {task for flight in flights if (task := flight.task) is not None}
+            await asyncio.wait(tasks, timeout=left if left < 1e6 else None)
         return {flight: _result(flight) for flight in flights}
 
 

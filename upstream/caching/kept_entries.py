@@ -56,7 +56,7 @@ class KeptEntries:
         self._shown = [key in shown for key in found]
         self._versions = list(map(self._version, self.keys, entries))
         places = {key: place for place, key in enumerate(found)}
-        self._joined = [(shape, [places[read.key] for read in reads]) for shape, reads in calls if len(reads) > 1]
+        self._joined = [(shape, [places[key] for key, _, _ in reads]) for shape, reads in calls if len(reads) > 1]
         self._note(entries)
 
     @property

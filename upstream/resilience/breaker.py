@@ -33,6 +33,7 @@ class Breaker:
     until: float | None = None  # None: closed
     trying: bool = False
     reason: UpstreamError | None = None
+    calm: bool = False  # all of the last calls were answered, so that one more changes nothing
     _last: deque[bool] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _pauses: int = 1
     _failing: set[str] = field(default_factory=set)
@@ -64,9 +65,11 @@ class Breaker:
             self._last.clear()
         self.in_a_row, self.until, self.trying, self._pauses = 0, None, False, 1
         self._failing.clear()
+        self.calm = len(self._last) == _WINDOW and all(self._last)
 
     def failed(self, error: UpstreamError, tried: bool) -> None:
         """Note that a call was not answered. `tried` says that it was the trial."""
+        self.calm = False
         self._last.append(False)
         self._failing.add(error.report)
         self.in_a_row += 1
@@ -98,18 +101,22 @@ class Breakers:
         self._failures, self._pause, self._clock = failures, pause, clock
         self._whole = Breaker(system.value, 2 * failures, pause, True, clock)
         self._reports: dict[str, Breaker] = {}
+        self._passages: dict[str, Passage] = {}  # while both breakers are closed
 
     def admit(self, report: Report) -> "Passage":
         """Return the permission to make a call. Raise Unavailable, with the id of the failure that is the cause."""
+        one = self._reports.get(report.code)
+        if one is not None and one.until is None and self._whole.until is None:
+            passage = self._passages.get(report.code)
+            if passage is None:
+                passage = self._passages[report.code] = Passage((self._whole, one))
+            return passage
         if self._failures == 0:
             return Passage(())
-        one = self._reports.get(report.code)
         if one is None:
             name = f"{report.code} of {report.system.value}"
             one = self._reports[report.code] = Breaker(name, self._failures, self._pause, clock=self._clock)
         both = (self._whole, one)
-        if self._whole.until is None and one.until is None:
-            return Passage(both)
         for breaker in both:
             if breaker.closed_to_us:
                 breaker.refused += 1
@@ -138,7 +145,10 @@ class BreakerOpen(Unavailable):
 
 
 class Passage:
-    """Hold one call that may pass. It must be settled, whatever its result."""
+    """Hold one call that may pass, or all calls of a report while its breakers are closed.
+
+    Each call must be settled, whatever its result.
+    """
 
     __slots__ = ("_breakers", "_trying")
 
@@ -150,10 +160,12 @@ class Passage:
 
     def settle(self, error: UpstreamError | None) -> None:
         """Note how the call ended."""
+        answered = error is None or not _down(error)
         for breaker in self._breakers:
-            if error is None or not _down(error):
-                breaker.succeeded()
-            else:
+            if answered:
+                if not breaker.calm:
+                    breaker.succeeded()
+            elif error is not None:
                 breaker.failed(error, breaker in self._trying)
         self._trying = []
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self
+from typing import Protocol
 
 Until = Callable[[], float]
 
@@ -45,55 +45,67 @@ class within:
         UNTIL.reset(self._token)
 
 
-class limit:
-    """Stop a block with TimeoutError after its own time or at the deadline, if that is not postponed.
+class Limit:
+    """Hold the time at which work ends at the latest, and whether it was stopped because its time was over."""
 
-    It is `asyncio.timeout` with an end that may move. It is a class and not a generator with a closure, because a
-    closure that schedules itself again would refer to itself, and to the task with all its rows.
-    """
+    __slots__ = ("ends", "expired")
 
-    __slots__ = ("_cancelling", "_latest", "_seconds", "_task", "_timer", "expired")
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+    def __init__(self, ends: float = math.inf) -> None:
+        self.ends = ends
         self.expired = False
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        self._task = task = asyncio.current_task()
-        assert task is not None, "only a task can be stopped"
-        self._cancelling = task.cancelling()
-        self._latest = time.monotonic() + self._seconds
-        until = UNTIL.get()
-        # Never at once: only a task that waits can be stopped cleanly.
-        self._look_after(max(self._left(until), 0.0), until)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End."""
-        task, self._task = self._task, None
+class Timed(Protocol):
+    """Work that has a deadline."""
+
+    def look(self, now: float) -> float:
+        """End the work if its time is over. Return when to look again."""
+        ...
+
+
+class Deadlines:
+    """Look at all work in time to end it at its deadline. One timer serves all of it.
+
+    Most work ends long before its deadline. So the timer is set for the earliest deadline, and stays set when the work
+    has ended.
+    """
+
+    __slots__ = ("_next", "_timer", "_work")
+
+    def __init__(self) -> None:
+        self._work: dict[Timed, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = math.inf
+
+    def watch(self, work: Timed, at: float) -> None:
+        """Look at the work at this time (`time.monotonic`), and then whenever it says."""
+        self._work[work] = None
+        if at < self._next:
+            self._set(at)
+
+    def forget(self, work: Timed) -> None:
+        """Look at the work no longer."""
+        self._work.pop(work, None)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        self._next = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        # If the task was cancelled from outside as well, it stays cancelled.
-        if self.expired and task is not None and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError from error
 
-    def _left(self, until: Until) -> float:
-        return min(self._latest, until()) - time.monotonic()
+    def _set(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = at
+        # Never at once: only a task that waits can be stopped cleanly.
+        left = max(at - time.monotonic(), 0.0)
+        self._timer = asyncio.get_running_loop().call_later(left, self._look)
 
-    def _look_after(self, seconds: float, until: Until) -> None:
-        if self._task is not None:
-            self._timer = self._task.get_loop().call_later(seconds, self._look, until)
-
-    def _look(self, until: Until) -> None:
-        left = self._left(until)
-        if left > 0:
-            self._look_after(left, until)
-        elif self._task is not None:
-            self._timer, self.expired = None, True
-            self._task.cancel()
+    def _look(self) -> None:
+        self._timer, self._next = None, math.inf
+        now = time.monotonic()
+        for work in list(self._work):
+            self._next = min(self._next, work.look(now))
+        if self._next < math.inf:
+            self._set(self._next)

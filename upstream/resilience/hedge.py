@@ -10,13 +10,14 @@ _ENOUGH = 20
 class Hedge:
     """Decide by `after`: a number of seconds, a share of the calls of the same report (`p95`), or empty: never.
 
-    Raise ValueError for anything else.
+    Raise ValueError for anything else. `never` says that no request is made again.
     """
 
     def __init__(self, after: str = "") -> None:
         self._seconds: float | None = None
         self._share: float | None = None
         self._taken: dict[str, deque[float]] = {}
+        self.never = not after
         number = float(after.removeprefix("p")) if after else 0.0
         if not after:
             return

@@ -68,8 +68,10 @@ class Queue:
             await self._turn(name)
 
     def give(self) -> None:
-        """Give a slot back."""
-        self._hand_on()
+        """Give a slot back. It goes to the next in turn; it is free only if no request waits, or there is no token."""
+        self._free += 1
+        if self._waiting:
+            self._share_out()
 
     @property
     def open(self) -> bool:
@@ -92,13 +94,8 @@ class Queue:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._hand_on()  # it got the slot at the moment it was cancelled
+                self.give()  # it got the slot at the moment it was cancelled
             raise
-
-    def _hand_on(self) -> None:
-        """Give a slot to the next in turn; it is free only if no request waits, or there is no token."""
-        self._free += 1
-        self._share_out()
 
     def _share_out(self) -> None:
         """Give free slots to those whose turn it is, as far as there are tokens."""

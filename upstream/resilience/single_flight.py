@@ -1,13 +1,16 @@
 """Share work between callers: it runs while one of them waits for it, and stops soon after the last one has left."""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
 from upstream.errors import Unavailable
-from upstream.resilience.deadline import UNTIL, Until
+from upstream.resilience.deadline import UNTIL, Deadlines, Limit, Until
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -17,27 +20,48 @@ GRACE = 0.1
 # A wait ends so many seconds after its deadline: the work is stopped at the deadline, and may have a result by then.
 SLACK = 0.05
 
+Work = Callable[[], Coroutine[Any, Any, T]]
+
 
 class SingleFlight(Generic[T]):
-    """Run work in a task of its own. A waiter who gives up leaves the task and the other waiters untouched.
+    """Run work for all who wait for it. A waiter who gives up leaves the work and the other waiters untouched.
 
-    `what` names the work in errors. `gone` is called once, when no caller can join any longer: the work is done, or
-    given up. The deadline of the work is the latest deadline of its waiters.
+    The first waiter runs the work in its own task. If it leaves before the end, the work goes on where it stands, in a
+    task of its own. `what` names the work in errors. The deadline of the work is the latest deadline of its waiters,
+    or the end of its `limit`.
     """
 
+    __slots__ = (
+        "_coroutine", "_ended", "_error", "_first", "_flights", "_keys", "_last", "_leave", "_limit", "_pause",
+        "_value", "_waiters", "_what", "_work", "task",
+    )  # fmt: skip
+
     def __init__(
-        self, work: Callable[[], Coroutine[Any, Any, T]], what: str, gone: "Callable[[SingleFlight[T]], None]"
-    ):
+        self, flights: "SingleFlights[Any, T]", work: Work[T], what: str, keys: Sequence[Hashable], limit: Limit | None
+    ) -> None:
+        self._keys = keys
+        self.task: asyncio.Task[None] | None = None
+        self._flights = flights
+        self._work: Work[T] | None = work  # until it begins
         self._what = what
-        self._gone: Callable[[SingleFlight[T]], None] | None = gone
+        self._limit = limit
+        self._coroutine: Coroutine[Any, Any, T] | None = None
+        self._first: Until | None = None  # the deadline of the waiter in whose task the work runs
+        self._pause: asyncio.Future[None] | None = None  # what this waiter waits for
+        self._leave = False  # whether this waiter has to leave
         self._waiters: dict[asyncio.Future[None], Until] = {}
-        self._last = UNTIL.get()()
-        self.task = asyncio.create_task(self._run(work), name=what)
-        self.task.add_done_callback(self._land)  # in case it is stopped before it begins
+        self._last = 0.0
+        self._ended = False
+        self._value: T | None = None
+        self._error: BaseException | None = None
 
     def until(self) -> float:
         """Return the latest deadline of the waiters."""
-        return max((each() for each in self._waiters.values()), default=self._last)
+        first = self._first
+        if not self._waiters:
+            return self._last if first is None else first()
+        latest = max(each() for each in self._waiters.values())
+        return latest if first is None else max(latest, first())
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -48,13 +72,96 @@ class SingleFlight(Generic[T]):
         finally:
             self._exit(waiter)
 
-    async def wait(self) -> T:
+    def wait(self) -> Awaitable[T]:
         """Return the result of the work. Raise its error, and Unavailable when the waiter's deadline has passed."""
-        until = UNTIL.get()
+        return self._join(UNTIL.get()) if self._work is None or self.task is not None else self._run_here()
+
+    def run_apart(self) -> None:
+        """Begin the work in a task of its own."""
+        self._last = UNTIL.get()()
+        self._go_on_apart(None)
+
+    @types.coroutine
+    def _run_here(self) -> Generator[Any, Any, T]:
+        """Run the work in the current task. If this task is cancelled or late, leave the work to another."""
+        work, until = self._work, UNTIL.get()
+        if work is None:  # another waiter was faster
+            return (yield from self._join(until).__await__())
+        self._work, self._first = None, until
+        outer = UNTIL.set(self.until)
+        coroutine = self._coroutine = work()
+        if self._limit is not None:
+            self._flights.deadlines.watch(self, min(self._limit.ends, until()))
+        loop, resume = asyncio.get_running_loop(), self._resume
+        while True:
+            try:
+                awaited = coroutine.send(None)
+            except StopIteration as end:
+                self._end(end.value, None)
+                break
+            except BaseException as error:
+                self._end(None, error)
+                break
+            try:
+                if awaited is None:
+                    yield
+                else:
+                    # A cancelled task cancels what it waits for, so it does not wait for that itself.
+                    awaited._asyncio_future_blocking = False
+                    pause = self._pause = loop.create_future()
+                    awaited.add_done_callback(resume)
+                    yield from pause
+            except asyncio.CancelledError:
+                self._go_on_apart(awaited)
+                self._first = None
+                self._give_up_later(until)
+                UNTIL.reset(outer)
+                raise
+            if self._leave:
+                self._go_on_apart(awaited)
+                self._first = None
+                self._give_up_later(until)
+                break
+        self._first = self._pause = None
+        UNTIL.reset(outer)
+        if not self._ended:
+            return (yield from self._join(until).__await__())
+        return self.result()
+
+    def _resume(self, _: "asyncio.Future[Any]") -> None:
+        if self._pause is not None and not self._pause.done():
+            self._pause.set_result(None)
+
+    def _go_on_apart(self, awaited: "asyncio.Future[Any] | None") -> None:
+        """Go on with the work in a task of its own. `awaited` is what it waits for."""
+        self.task = asyncio.create_task(self._rest(awaited), name=self._what)
+        self.task.add_done_callback(self._stopped)  # in case it is stopped before it begins
+        if self._limit is not None and self._limit.expired:
+            self._stop()
+
+    async def _rest(self, awaited: "asyncio.Future[Any] | None") -> None:
+        UNTIL.set(self.until)
+        try:
+            if self._coroutine is None:
+                work, self._work = self._work, None
+                assert work is not None
+                self._end(await work(), None)
+            else:
+                self._end(await _continued(self._coroutine, awaited), None)
+        except asyncio.CancelledError as error:
+            self._end(None, error)
+            raise
+        except Exception as error:
+            self._end(None, error)
+        finally:
+            # A task keeps its context. With the flight in it, both would wait for the garbage collector.
+            UNTIL.set(_over)
+
+    async def _join(self, until: Until) -> T:
         # A deadline may be postponed during the wait.
-        while not self.task.done() and (left := until() + SLACK - time.monotonic()) > 0:
+        while not self._ended and (left := until() + SLACK - time.monotonic()) > 0:
             waiter = self._enter(until)
-            timer = self.task.get_loop().call_later(left, _wake, waiter) if left < 1e6 else None
+            timer = waiter.get_loop().call_later(left, _wake, waiter) if left < 1e6 else None
             try:
                 await waiter
             finally:
@@ -64,99 +171,143 @@ class SingleFlight(Generic[T]):
         return self.result()
 
     def _enter(self, until: Until) -> asyncio.Future[None]:
-        waiter: asyncio.Future[None] = self.task.get_loop().create_future()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = until
         return waiter
 
     def _exit(self, waiter: asyncio.Future[None]) -> None:
-        until = self._waiters.pop(waiter)
-        if not self._waiters and not self.task.done():
+        self._give_up_later(self._waiters.pop(waiter))
+
+    def _give_up_later(self, until: Until) -> None:
+        """Note that a waiter with this deadline has left. Without any other, the work is given up soon."""
+        if not self._waiters and self._first is None and not self._ended:
             self._last = until()
-            self.task.get_loop().call_later(GRACE, self._give_up)
+            asyncio.get_running_loop().call_later(GRACE, self._give_up)
 
     def result(self) -> T:
         """Return the result that the work has by now. Raise what `wait` raises."""
-        if not self.task.done():
+        if not self._ended:
             raise Unavailable(f"{self._what}: no whole answer in the time of the operation")
-        if self.task.cancelled():
+        if self._error is None:
+            return cast("T", self._value)
+        if isinstance(self._error, asyncio.CancelledError):
             raise Unavailable(f"{self._what}: the call was stopped")
-        return self.task.result()
+        raise self._error
 
-    async def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        UNTIL.set(self.until)
-        try:
-            return await work()
-        finally:
-            # When the waiters run, the task is done, and no caller joins it any more.
-            self._land()
-            # A task keeps its context. With the flight in it, both would wait for the garbage collector.
-            UNTIL.set(_over)
+    def look(self, now: float) -> float:
+        """Stop the work at its deadline. Have the first waiter leave it at its own. Return when to look again."""
+        assert self._limit is not None
+        if self._limit.expired:
+            return math.inf
+        ends = min(self._limit.ends, self.until())
+        late = self._first is not None and self._first() + SLACK <= now
+        if ends <= now:
+            self._limit.expired = True
+            if self.task is not None:
+                self._stop()
+                return math.inf
+        if ends <= now or late:
+            self._leave = True
+            if self._pause is not None:
+                self._resume(self._pause)
+        if ends <= now:
+            return math.inf
+        return ends if self._first is None or late else min(ends, self._first() + SLACK)
+
+    def _stop(self) -> None:
+        """Cancel the task, after it has begun."""
+        if self.task is not None:
+            self.task.get_loop().call_soon(self.task.cancel)
 
     def _give_up(self) -> None:
-        if not self._waiters and not self.task.done():
-            self._leave()
-            self.task.cancel()
+        if not self._waiters and self._first is None and not self._ended:
+            self._close()
+            self._stop()
 
-    def _land(self, task: "asyncio.Task[T] | None" = None) -> None:
-        self._leave()
+    def _close(self) -> None:
+        """Let no caller join any longer."""
+        flights = self._flights
+        for key in self._keys:
+            if flights.get(key) is self:
+                del flights[key]
+        self._keys = ()
+
+    def _stopped(self, task: "asyncio.Task[None]") -> None:
+        if not self._ended:
+            self._end(None, asyncio.CancelledError())
+
+    def _end(self, value: T | None, error: BaseException | None) -> None:
+        """Note the result, and wake all waiters."""
+        self._ended, self._value, self._error, self._coroutine = True, value, error, None
+        self._close()
+        if self._limit is not None:
+            self._flights.deadlines.forget(self)
+        self._flights.end(self)
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            self._flights.failed(self._what, error)
         for waiter in self._waiters:
             _wake(waiter)
 
-    def _leave(self) -> None:
-        gone, self._gone = self._gone, None
-        if gone is not None:
-            gone(self)
 
+class SingleFlights(dict[K, SingleFlight[T]]):
+    """Hold the work that callers can join, by key.
 
-class SingleFlights(Generic[K, T]):
-    """Hold the work that callers can join, by key. `tasks` are all tasks that still run, also those given up.
-
-    `failed` is called with the task of work that raised an error. The waiters get the error in any case.
+    `failed` is called with the name of work that raised an error, and the error. The waiters get the error in any case.
     """
 
-    def __init__(
-        self, tasks: set[asyncio.Task[Any]], failed: "Callable[[asyncio.Task[Any], BaseException], None] | None" = None
-    ) -> None:
-        self._flights: dict[K, SingleFlight[T]] = {}
-        self._tasks = tasks
-        self._failed = failed
+    def __init__(self, failed: Callable[[str, BaseException], None] = lambda what, error: None) -> None:
+        super().__init__()
+        self.failed = failed
+        self.deadlines = Deadlines()
+        self._running: set[SingleFlight[T]] = set()  # all work, also what was given up
+        self._idle: asyncio.Future[None] | None = None
 
-    def __bool__(self) -> bool:
-        """Return whether callers can join any work."""
-        return bool(self._flights)
-
-    def __contains__(self, key: K) -> bool:
-        """Return whether callers can join the work of this key."""
-        return key in self._flights
-
-    def get(self, key: K) -> SingleFlight[T] | None:
-        """Return the work of this key, if callers can join it."""
-        return self._flights.get(key)
-
-    def start(self, work: Callable[[], Coroutine[Any, Any, T]], what: str, keys: Sequence[K]) -> SingleFlight[T]:
-        """Start work that callers can join under these keys until it is done or given up."""
-
-        def gone(flight: SingleFlight[T]) -> None:
-            for key in keys:
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
-
-        flight = SingleFlight(work, what, gone)
+    def open(self, work: Work[T], what: str, keys: Sequence[K], limit: Limit | None = None) -> SingleFlight[T]:
+        """Return work that callers can join under these keys until it is done or given up. The first one begins it."""
+        flight = SingleFlight(self, work, what, keys, limit)
+        self._running.add(flight)
         for key in keys:
-            self._flights[key] = flight
-        self._tasks.add(flight.task)
-        flight.task.add_done_callback(self._ended)
+            self[key] = flight
         return flight
 
-    def clear(self) -> None:
-        """Let no caller join what runs now. Its waiters still get the results."""
-        self._flights.clear()
+    def start(self, work: Work[T], what: str, keys: Sequence[K]) -> SingleFlight[T]:
+        """Begin work in a task of its own."""
+        flight = self.open(work, what, keys)
+        flight.run_apart()
+        return flight
 
-    def _ended(self, task: asyncio.Task[T]) -> None:
-        self._tasks.discard(task)
-        # The error is read here in any case: otherwise the event loop would complain of an error without a waiter.
-        if not task.cancelled() and (error := task.exception()) is not None and self._failed is not None:
-            self._failed(task, error)
+    def end(self, flight: SingleFlight[T]) -> None:
+        """Note that this work has ended."""
+        self._running.discard(flight)
+        if self._idle is not None and not self._running:
+            _wake(self._idle)
+
+    async def ended(self) -> None:
+        """Wait until all work has ended, also work that was given up."""
+        while self._running:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+            # The waiters run a moment after the work.
+            await asyncio.sleep(0)
+        self.deadlines.close()
+
+
+@types.coroutine
+def _continued(coroutine: Coroutine[Any, Any, T], awaited: "asyncio.Future[Any] | None") -> Generator[Any, Any, T]:
+    """Go on with a coroutine that another task ran so far. `awaited` is what it waits for."""
+    while True:
+        try:
+            if awaited is not None:
+                awaited._asyncio_future_blocking = True
+            yield awaited
+        except BaseException as error:
+            step = partial(coroutine.throw, error)
+        else:
+            step = partial(coroutine.send, None)
+        try:
+            awaited = step()
+        except StopIteration as end:
+            return cast("T", end.value)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -10,17 +10,18 @@ import datetime
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import stamina
 
 from upstream.errors import Malformed, Overloaded, Unavailable, UpstreamError
-from upstream.resilience import deadline
 from upstream.resilience.bucket import Bucket
 from upstream.resilience.budget import Budget
+from upstream.resilience.deadline import Limit, left
 from upstream.resilience.hedge import Hedge
 from upstream.resilience.queue import QUEUE_CALLER, Queue
 from upstream.resilience.waiting_room import WaitingRoom
@@ -60,33 +61,37 @@ class TransportConfig:
     transport: "AsyncBaseTransport | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Hold an HTTP answer, whole and decompressed."""
 
     status: int
     body: bytes
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Limit):
     """Count the cost of a call of `report` so far: its start, the HTTP requests sent, the decompressed bytes read.
 
-    `sent` is when the first request was sent. `hurried` says that the deadline came so soon after it that the failure
-    shows nothing about the upstream. `waited` is how long requests of the call waited for their turn; requests that
-    wait at the same time count once. `dry` says that the last wait ended without a token of the bucket.
+    The call may take `seconds`. `sent` is when the first request was sent. `hurried` says that the deadline came so
+    soon after it that the failure shows nothing about the upstream. `waited` is how long requests of the call waited
+    for their turn; requests that wait at the same time count once. `dry` says that the last wait ended without a token
+    of the bucket.
     """
 
-    report: str = ""
-    started: float = field(default_factory=time.monotonic)
-    requests: int = 0
-    bytes: int = 0
-    sent: float | None = None
-    hurried: bool = False
-    waited: float = 0.0
-    waiting: int = 0
-    dry: bool = False
-    _since: float = 0.0
+    __slots__ = ("_since", "bytes", "dry", "hurried", "report", "requests", "sent", "started", "waited", "waiting")
+
+    def __init__(self, report: str = "", seconds: float = math.inf) -> None:
+        self.report = report
+        self.started = started = time.monotonic()
+        self.ends = started + seconds
+        self.expired = False
+        self.requests = 0
+        self.bytes = 0
+        self.sent: float | None = None
+        self.hurried = False
+        self.waited = 0.0
+        self.waiting = 0
+        self.dry = False
+        self._since = 0.0
 
     def wait(self) -> None:
         """Note that a request starts to wait for its turn."""
@@ -127,7 +132,7 @@ class Transport:
 
     def __init__(self, config: TransportConfig) -> None:
         self.budget = Budget()
-        self._timeout = config.timeout
+        self.timeout = config.timeout  # of a whole call, with its waiting, retries and further pages
         self._attempts = config.attempts
         self._backoff = config.backoff
         self._body_limit = config.body_limit
@@ -151,12 +156,22 @@ class Transport:
     async def send(self, request: Request, auth: Auth, tally: Tally) -> Reply:
         """Return the answer to a request, with any status. Raise Unavailable, or Malformed for a cut or too long body.
 
-        Call it within `deadline`, whose end raises TimeoutError here.
+        At the deadline of the call, its task is cancelled.
         """
-        self.budget.earn()
-        first = await self._attempt(request, auth, tally)
-        if not isinstance(first, _Retry):
-            return first
+        budget = self.budget
+        if budget.tokens < budget.most:
+            budget.earn()
+        if self._hedge.never:
+            found = await self._turn(request, auth, tally)
+            if found.__class__ is Reply:
+                return found
+            first = self._checked(found, tally)
+        else:
+            first = await self._attempt(request, auth, tally)
+        return first if isinstance(first, Reply) else await self._retried(request, auth, tally, first)
+
+    async def _retried(self, request: Request, auth: Auth, tally: Tally, first: _Retry) -> Reply:
+        """Make a request again whose first attempt failed."""
         last = first
         try:
             async for attempt in stamina.retry_context(
@@ -181,10 +196,6 @@ class Transport:
         assert last.error is not None
         raise last.error
 
-    def deadline(self) -> deadline.limit:
-        """Return the time that a whole call may take, with its waiting, retries and further pages."""
-        return deadline.limit(self._timeout)
-
     def late(self, tally: Tally) -> UpstreamError:
         """Return the error of a call that did not end by its deadline."""
         if tally.dry and self._bucket is not None:
@@ -193,7 +204,7 @@ class Transport:
 
     def hurried(self, tally: Tally) -> bool:
         """Return whether a call was sent too shortly before the end of its operation to be answered."""
-        return tally.sent is None or time.monotonic() - tally.sent < min(1.0, self._timeout / 2)
+        return tally.sent is None or time.monotonic() - tally.sent < min(1.0, self.timeout / 2)
 
     def stats(self) -> dict[str, int]:
         """Return the slots in use, the waiting requests, and what was refused, retried or sent twice so far."""
@@ -207,7 +218,7 @@ class Transport:
         }
 
     def _left(self, tally: Tally) -> float:
-        return min(self._timeout - (time.monotonic() - tally.started), deadline.left())
+        return min(tally.ends - time.monotonic(), left())
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -223,6 +234,10 @@ class Transport:
     async def _attempt(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry:
         delay = self._hedge.delay(tally.report)
         found = await (self._turn(request, auth, tally) if delay is None else self._twice(request, auth, tally, delay))
+        return self._checked(found, tally)
+
+    def _checked(self, found: Reply | _Retry | UpstreamError, tally: Tally) -> Reply | _Retry:
+        """Return the result of an attempt. Raise its error, if another attempt would not help."""
         if isinstance(found, UpstreamError):
             raise found
         # If the wait would end after the deadline, the answer itself is better.
@@ -261,8 +276,11 @@ class Transport:
             began = time.monotonic()
             tally.sent = tally.sent or began
             tally.requests += 1
-            found = await self._to_the_end(request, auth, tally)
-            if isinstance(found, Reply):
+            if self._wire.stoppable:
+                found = await self._exchange(request, auth, tally)
+            else:
+                found = await self._to_the_end(request, auth, tally)
+            if not self._hedge.never and isinstance(found, Reply):
                 self._hedge.learn(tally.report, time.monotonic() - began)
             return found
         finally:
@@ -308,9 +326,7 @@ class Transport:
                 task.cancel()
 
     async def _to_the_end(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
-        """Make an exchange. If it must not be cancelled, it keeps its slot until it has ended, or its time is over."""
-        if self._wire.stoppable:
-            return await self._exchange(request, auth, tally)
+        """Make an exchange that must not be cancelled. It keeps its slot until it has ended, or its time is over."""
         task = asyncio.create_task(self._exchange(request, auth, tally))
         try:
             return await asyncio.shield(task)
@@ -318,7 +334,7 @@ class Transport:
             self._left_alone.add(task)
             task.add_done_callback(self._left_alone.discard)
             try:
-                await asyncio.wait((task,), timeout=max(self._timeout - (time.monotonic() - tally.started), 0.0))
+                await asyncio.wait((task,), timeout=max(tally.ends - time.monotonic(), 0.0))
             finally:
                 task.cancel()
             raise

@@ -7,12 +7,13 @@ plain words what happened.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote_plus
 
+import msgspec
 import orjson
 from pyreqwest import exceptions as rust
 from pyreqwest.client import Client, ClientBuilder
@@ -31,7 +32,7 @@ JSON = "application/json"
 AT_ONCE = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """Hold a request, without its token: authentication adds the token to a copy."""
 
@@ -46,14 +47,13 @@ class Request:
         return None if self.body is None else orjson.dumps(self.body)
 
 
-@dataclass(slots=True)
-class Received:
+class Received(msgspec.Struct):
     """Hold what has arrived of an answer so far."""
 
     status: int | None = None
     retry_after: str | None = None
     content_type: str | None = None
-    body: bytearray | bytes = field(default_factory=bytearray)
+    body: bytearray | bytes = msgspec.field(default_factory=bytearray)
 
 
 class ConnectionBroken(Exception):

@@ -1,13 +1,15 @@
 // Hive Gateway with its JIT, on node:http, over both upstreams as REST sources: Mesh composes what is declared here.
 // What cannot be declared is in additional resolvers, those of the other servers, with calls of the sources in them.
+// With CACHE_SECONDS, its response cache keeps whole answers, and requests that are alike share one execution.
 import { createServer } from "node:http"
 import { createGatewayRuntime, Logger } from "@graphql-hive/gateway-runtime"
 import { LegacyLogger } from "@graphql-hive/logger"
+import InMemoryLRUCache from "@graphql-mesh/cache-inmemory-lru"
 import { defineConfig, getComposedSchemaFromConfig } from "@graphql-mesh/compose-cli"
 import { useJIT } from "@graphql-mesh/plugin-jit"
 import rest from "@graphql-mesh/transport-rest"
 import { loadJSONSchemaSubgraph } from "@omnigraph/json-schema"
-import { context, PAGE, port, resolvers, typeDefs } from "./sources.mjs"
+import { cacheSeconds, context, PAGE, port, resolvers, typeDefs } from "./sources.mjs"
 
 const string = { type: "string" }
 const integer = { type: "integer" }
@@ -109,6 +111,11 @@ const gateway = createGatewayRuntime({
     useJIT(),
     { onContextBuilding: ({ context: base, extendContext }) => extendContext(context(calls(base))) },
   ],
+  ...(cacheSeconds && {
+    cache: new InMemoryLRUCache(),
+    responseCaching: { session: () => null, ttl: cacheSeconds * 1000 },
+    inboundInflightRequestDeduplication: true,
+  }),
   logging: log,
   graphiql: false,
   landingPage: false,

@@ -8,6 +8,7 @@ import { Agent, request } from "undici"
 
 export const typeDefs = readFileSync(new URL("../schema.graphql", import.meta.url), "utf8")
 export const port = Number(process.env.PORT)
+export const cacheSeconds = Number(process.env.CACHE_SECONDS ?? 0) // of the server's own response cache; 0: none
 
 const { GAMEHUB_URL, GAMEHUB_TOKEN, GAMELOG_URL, GAMELOG_AGENT_CODE, GAMELOG_AGENT_TOKEN } = process.env
 export const PAGE = 10_000
@@ -28,7 +29,7 @@ const report = async (kind, params) => {
 }
 
 // The four calls. Hive Gateway has its own, which its declared sources make.
-const direct = {
+export const calls = {
   groups: (id) => report("api_groups_report", { id }),
   users: (group) => report("api_users_report", { fkgroup: group }),
   movements: (group, { from, to }) => {
@@ -92,13 +93,18 @@ const shared = (rows, column, node) => {
   return found
 }
 
-const movements = async (calls, group, dates) => {
+export const usersOf = async (calls, group) => {
+  const rows = await calls.users(group)
+  return rows.sort((one, other) => one.id - other.id)
+}
+
+export const movements = async (calls, group, dates) => {
   const rows = await calls.movements(group, dates)
   rows.sort((one, other) => other.movement_id - one.movement_id)
   return shared(rows, "user_id", transaction)
 }
 
-const logs = async (calls, dates) => {
+export const logs = async (calls, dates) => {
   const head = await calls.logPage(dates, 0)
   const rows = head.slot
   for (let page = 1; page * PAGE < head.total_count; page++) {
@@ -127,30 +133,26 @@ const batched = (word, whole) =>
     { cache: false },
   )
 
-export const context = (calls = direct) => ({
-  calls,
+export const context = (made = calls) => ({
+  calls: made,
   transactions: batched(
     ({ group, dates }) => `${group} ${dates.from} ${dates.to}`,
-    ({ group, dates }) => movements(calls, group, dates),
+    ({ group, dates }) => movements(made, group, dates),
   ),
   logs: batched(
     ({ dates }) => `${dates.from} ${dates.to}`,
-    ({ dates }) => logs(calls, dates),
+    ({ dates }) => logs(made, dates),
   ),
 })
 
-const page = (rows, first) => ({ nodes: rows.length > first ? rows.slice(0, first) : rows, totalCount: rows.length })
+export const page = (rows, first) => ({ nodes: rows.length > first ? rows.slice(0, first) : rows, totalCount: rows.length })
 
 export const resolvers = {
   Query: {
     group: async (_, { id }, { calls }) => (await calls.groups(id))[0] ?? null,
   },
   Group: {
-    users: async (group, { first }, { calls }) => {
-      const rows = await calls.users(group.id)
-      rows.sort((one, other) => one.id - other.id)
-      return page(rows, first)
-    },
+    users: async (group, { first }, { calls }) => page(await usersOf(calls, group.id), first),
   },
   User: {
     transactions: async (user, { during, inGroup, first }, { transactions }) =>

@@ -1,17 +1,17 @@
 """Items of a list that are read from one row each, without making objects."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
-from engine.batch_hint import Expression, Nested, RowList
+from engine.batch_hint import Expression, Nested, RowField, RowList
 from resolvers.key_rows import KeyRows
 from resolvers.session import Session
 from schema.mapping.columns import EntityLink
-from schema.mapping.entity import UNKNOWN, Entity
+from schema.mapping.entity import NOTHING, UNKNOWN, Entity, EntityRows
 from schema.mapping.expression import ColumnReader
-from schema.mapping.lists.order import ListOrder
 from schema.mapping.selection import Selection
 from schema.mapping.values import report_row
 from upstream.reports.rows import Row
@@ -20,10 +20,37 @@ from upstream.values.interval import Interval
 TYPENAME = "__typename"
 
 
-class Listed(RowList):
-    """The rows of a list whose objects are made only when something needs them."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """The values that the parents of a level give to their items, by column name: constants, and the parent itself.
 
-    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source")
+    Nothing is made of a parent before an object needs it.
+    """
+
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    parent: str | None = None
+    parents: Sequence[Any] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the columns that are given."""
+        return frozenset(self.constants if self.parent is None else (*self.constants, self.parent))
+
+    def to(self, place: int) -> dict[str, Any]:
+        """Return the values for an item of the parent at a place."""
+        return dict(self.constants) if self.parent is None else {**self.constants, self.parent: self.parents[place]}
+
+
+NOTHING_GIVEN = Given()
+
+
+class Listed(EntityRows):
+    """The rows of a list whose objects are made only when something needs them.
+
+    `given` returns the values that the parent gives to an item, whose names are `names`.
+    """
+
+    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source", "names")
 
     def __init__(
         self,
@@ -31,33 +58,31 @@ class Listed(RowList):
         rows: list[Any],
         session: Session,
         interval: Interval | None,
-        given: Mapping[str, Any] | None,
+        names: frozenset[str],
+        given: Callable[[], dict[str, Any]],
         source: KeyRows,
     ) -> None:
-        self.rows = rows
         # A column with a bad value must be read from the object, which raises its error.
         self._irregular = frozenset(source.irregular)
-        self.shape = (kind, type(rows[0]), session.zone, self._irregular)
+        super().__init__(rows, (kind, rows[0].__class__, session.zone, self._irregular))
         self._kind = kind
         self._session = session
         self._interval = interval
-        self._given = given
         self._source = source
+        self.names = names
+        self._given = given
 
     @property
-    def columns(self) -> Iterable[str]:
-        """Return the columns of the objects, by their names in the graph."""
-        return self._kind.columns
+    def given(self) -> dict[str, Any]:
+        return self._given()
 
     def object(self, row: Any) -> Entity:
         # An object may need any column, so its whole row is read.
         self._source.read()
         (row,) = self._source.whole([row])
-        return self._kind.on(
-            row, session=self._session, interval=self._interval, given=dict(self._given) if self._given else None
-        )
+        return self._kind.on(row, session=self._session, interval=self._interval, given=self.given)
 
-    def expression(self, name: str) -> Expression | Nested | None:
+    def expression(self, name: str) -> RowField | None:
         column, row = self._kind.columns.get(name), type(self.rows[0])
         found = column.expression(row, self._session) if column is not None else None
         if found is None or column is None:
@@ -66,6 +91,18 @@ class Listed(RowList):
             return None
         return found
 
+    def known(self) -> Iterable[str]:
+        """Return the columns of the objects, by their names in the graph."""
+        return self._kind.columns
+
+    def values(self, name: str) -> list[Any] | None:
+        column, row = self._kind.columns[name], type(self.rows[0])
+        at = column.places.get(report_row(row))
+        if not isinstance(at, str) or column.expression(row, self._session) is None:
+            return None
+        self._source.read((at,))
+        return None if at in self._source.irregular else list(map(attrgetter(at), self.rows))
+
 
 class Edges(RowList):
     """The edges of a list as pairs of a cursor and a row, without objects."""
@@ -73,8 +110,7 @@ class Edges(RowList):
     __slots__ = ("_listed", "_make")
 
     def __init__(self, cursors: Sequence[str], listed: Listed, make: Callable[[str, Entity], Any]) -> None:
-        self.rows = list(zip(cursors, listed.rows, strict=True))
-        self.shape = ("edges", listed.shape)
+        super().__init__(list(zip(cursors, listed.rows, strict=True)), ("edges", listed.shape))
         self._listed = listed
         self._make = make
 
@@ -82,57 +118,76 @@ class Edges(RowList):
         cursor, node = row
         return self._make(cursor, self._listed.object(node))
 
-    def expression(self, name: str) -> Expression | Nested | None:
+    def expression(self, name: str) -> RowField | None:
+        return self.field(self._listed, name)
+
+    @staticmethod
+    def field(listed: Listed, name: str) -> RowField | None:
+        """Return how a field of an edge is read from a pair of a cursor and a row."""
         if name == "cursor":
             return Expression("row[0]", str, nullable=False)
-        found = {name: self._listed.expression(name) for name in self._listed.columns}
-        return Nested({name: over(each, "row[1]") for name, each in found.items() if each is not None}, complete=True)
+        found = {name: listed.expression(name) for name in listed.known()}
+        return Nested({name: each.over("row[1]") for name, each in found.items() if each is not None}, complete=True)
 
 
-def over(found: Expression | Nested, row: str) -> Expression | Nested:
-    """Return the same expression, read from another expression for the row."""
-    if isinstance(found, Expression):
-        return found.over(row)
-    null = Expression(found.null).over(row).code
-    return Nested({name: over(each, row) for name, each in found.fields.items()}, null, found.complete)
+def readable(
+    kind: type[Entity], selection: Selection, always: tuple[str, ...], session: Session
+) -> frozenset[str] | None:
+    """Return the columns of a row that the selection reads, for all reports, or None for all columns.
 
-
-def readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
-    """Return the columns of a row that the selection reads, for all reports, or None for all columns."""
-    place = (kind, order.name)
+    The columns `always` are read in any case, such as those of a list's order.
+    """
+    place = (kind, always)
     if place not in selection.memo:
-        selection.memo[place] = _readable(kind, selection, order, session)
+        selection.memo[place] = _readable(kind, selection, always, session)
     found: frozenset[str] | None = selection.memo[place]
     return found
 
 
-def _readable(kind: type[Entity], selection: Selection, order: ListOrder, session: Session) -> frozenset[str] | None:
-    read = set(order.columns)
-    for name in selection.keys() - {TYPENAME}:
+def _readable(
+    kind: type[Entity], selection: Selection, always: tuple[str, ...], session: Session
+) -> frozenset[str] | None:
+    read = set(always)
+    names = selection.keys() - {TYPENAME}
+    if not kind.relations.isdisjoint(names):
+        # A relation is found by the id, and by columns that the type names.
+        names = {*names, "id", *kind.implied(selection, session)} - kind.relations
+    for name in names:
         column = kind.columns.get(name)
         if column is None or not column.places:
             return None
         for row in column.places:
-            if not _knows(column.expression(row, session), selection[name]):
+            if not _knows(column.expression(row, session), selection.get(name, NOTHING)):
                 return None
             read.update(column.reads(row))
     return frozenset(read)
 
 
-def _knows(found: Expression | Nested | None, selection: Selection) -> bool:
+def _knows(found: RowField | None, selection: Selection) -> bool:
     """Return whether an expression has all that is selected below it."""
     if isinstance(found, Nested):
         return selection.keys() - {TYPENAME} <= found.fields.keys()
     return found is not None
 
 
-def known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
-    """Return whether rows like that of `sample` have all that is selected, so that no object is needed.
+def known_by_rows(
+    kind: type[Entity], row: Row, selection: Selection, session: Session, interval: Interval | None, given: Given
+) -> bool:
+    """Return whether rows like this one have all that is selected, so that no object is needed.
 
     `sure` then checks the values of the rows.
     """
+    place = (kind, type(row), given.names, interval is None, kind.implied(selection, session))
+    known = selection.memo.get(place)
+    if known is None:
+        sample = kind.on(row, session=session, interval=interval, given=dict.fromkeys(given.names))
+        known = selection.memo[place] = _known_by_rows(kind, sample, selection)
+    return bool(known)
+
+
+def _known_by_rows(kind: type[Entity], sample: Entity, selection: Selection) -> bool:
     (row,) = map(report_row, map(type, sample.rows))
-    for name in selection.keys() - {TYPENAME}:
+    for name in selection.keys() - {TYPENAME} - kind.relations:
         column = kind.columns.get(name)
         # The parent may have given more values of it than the row has.
         if column is None or (isinstance(column, EntityLink) and column.name in sample.given):

@@ -33,11 +33,15 @@ class ListOrder:
     falling: bool = False
 
     def sorted(self, rows: Sequence[Any]) -> list[Any]:
-        """Return the rows in this order. Rows with equal keys keep their order."""
-        if self.falling and rows:
-            kind: type[Row] = type(rows[0])
-            return sorted(rows, key=getter(kind, *self.columns), reverse=True)
-        return sorted(rows, key=self.key)
+        """Return the rows, all of one kind, in this order. Rows with equal keys keep their order."""
+        if not rows:
+            return []
+        key, falling = self.sorting(type(rows[0]))
+        return sorted(rows, key=key, reverse=falling)
+
+    def sorting(self, kind: type[Row]) -> tuple[Callable[[Any], Any], bool]:
+        """Return `key` and `reverse` of the function `sorted`, for rows of one kind."""
+        return (getter(kind, *self.columns), True) if self.falling else (self.key, False)
 
 
 @cache

@@ -13,7 +13,9 @@ from resolvers.session import Session
 from schema.mapping.entity import Entity, identities
 from schema.mapping.lazy import lazy
 from schema.mapping.lists import order
-from schema.mapping.lists.connection import Connection, ConnectionPage, connect_each, reads
+from schema.mapping.lists.connection import ConnectionPage, connect_each, reads
+from schema.mapping.lists.listed import Given
+from schema.mapping.lists.relay import Connection
 from schema.mapping.relation import relation_of
 from schema.period import TODAY, Period, resolve
 
@@ -55,19 +57,19 @@ def pages(
         first: int | None = None,
         after: str | None = None,
         **given: Any,
-    ) -> list[Any]:
+    ) -> Sequence[Any]:
         page = ConnectionPage.of(in_order, first, after)
         interval = resolve(info, during) if with_period else None
         parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name)) for each in arguments}
         raw = info._raw_info
-        found = await info.context.rows_of(
+        found = await info.context.rows_of_level(
             Lookup.of(edge, interval, **parameters),
             identities(parents),
             None if whole_rows else reads(info, target, page),
             f"{raw.parent_type.name}.{raw.field_name}",
         )
-        values = [{parent: each} for each in parents] if parent is not None else [None for _ in parents]
-        return await connect_each(info, target, page, found, interval=interval, given=values)
+        given_to = Given(parent=parent, parents=parents)
+        return await connect_each(info, target, page, found, interval=interval, given=given_to)
 
     parameters = [_parameter("info", Info[Session, Any], Parameter.empty)]
     parameters += [_parameter("during", Period | None, TODAY)] if with_period else []

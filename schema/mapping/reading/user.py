@@ -10,7 +10,7 @@ from resolvers import edges
 from resolvers.lookup import Lookup
 from resolvers.rules.join import MovementJoin
 from resolvers.session import Session
-from schema.mapping.entity import ENTITIES, Entity
+from schema.mapping.entity import ENTITIES, Entity, EntityRows, identities
 from schema.mapping.lists.connection import ITEMS, ConnectionPage, reads
 from schema.mapping.reading.group import group_of_name
 from schema.mapping.relation import apart, each
@@ -21,7 +21,7 @@ from upstream.call import Call
 from upstream.errors import ContractBroken, UpstreamError
 from upstream.reports import rows
 from upstream.reports import table as reports
-from upstream.reports.request import checked, sendable
+from upstream.reports.request import can_carry_all, checked, sendable
 from upstream.values.interval import Interval
 
 # USER_CODE_FROM names a column of the row. These are the type's names for it.
@@ -40,19 +40,21 @@ async def transactions_of(
     """Return the transactions of each user: those of one group, or all of them."""
     given = None if in_group is None else parse_id(in_group, "inGroup")
     session, edge = info.context, edges.TRANSACTIONS_IN_GROUP
-    groups: list[Any] = [given for _ in users]
+    groups: list[Any] = [given] * len(users)
     if given is None and session.join.mode is MovementJoin.TRUST:
-        groups, edge = await each([home(user) for user in users]), edges.TRANSACTIONS_AT_HOME
+        groups, edge = await homes(users), edges.TRANSACTIONS_AT_HOME
     columns = reads(info, "Transaction", page)
     # R5 may be read instead of R7 only where it knows all that is selected.
     covered = ENTITIES["Transaction"].is_covered(rows.GroupMovementRow, select(info, *ITEMS), {"user"})
 
+    ids = identities(users)
+
     async def of(group: int | None, places: list[int]) -> Sequence[Any]:
-        keys = [users[place].identity for place in places]
+        keys = [ids[place] for place in places]
         lookup = Lookup(edges.TRANSACTIONS_OF_USER, interval)
         if group is not None:
             lookup = Lookup.of(edge, interval, exact=not covered, group=group)
-        return await session.rows_of(lookup, keys, columns, "User.transactions")
+        return await session.rows_of_level(lookup, keys, columns, "User.transactions")
 
     return await apart(groups, of)
 
@@ -62,15 +64,16 @@ async def logs_of(
 ) -> list[Any]:
     """Return the game logs of each user, from the log of the user's agent."""
     session = info.context
-    agents: list[Any] = ["" for _ in users]
+    agents: list[Any] = [""] * len(users)
     if session.many_agents:
-        homes = await each([home(user) for user in users])
-        agents = [group if isinstance(group, Exception) else session.agent_of_group(group) for group in homes]
-    codes = [user_code(user) for user in users]
-    agents = [
-        code if isinstance(code, Exception) and not isinstance(agent, Exception) else agent
-        for agent, code in zip(agents, codes, strict=True)
-    ]
+        groups = await homes(users)
+        agents = [group if isinstance(group, Exception) else session.agent_of_group(group) for group in groups]
+    codes = user_codes(users, session)
+    if any(isinstance(code, Exception) for code in set(codes)):
+        agents = [
+            code if isinstance(code, Exception) and not isinstance(agent, Exception) else agent
+            for agent, code in zip(agents, codes, strict=True)
+        ]
     columns = reads(info, "GameLog", page)
     # The caller wrote the type of game, so it is checked first. A wrong user code is the error of that user only.
     checked(Call.of(reports.GAME_LOGS, interval, game_type=game_type))
@@ -78,7 +81,7 @@ async def logs_of(
     async def of(agent: str, places: list[int]) -> Sequence[Any]:
         keys = [codes[place] for place in places]
         lookup = Lookup.of(edges.LOGS_OF_USER, interval, agent, game_type=game_type)
-        return await session.rows_of(lookup, keys, columns, "User.gameLogs")
+        return await session.rows_of_level(lookup, keys, columns, "User.gameLogs")
 
     return await apart(agents, of)
 
@@ -95,6 +98,24 @@ async def home(user: Entity) -> int | None:
     for failure in user.failures.values():
         raise failure
     return sound(row.group_id) if row is not None else None
+
+
+async def homes(users: Sequence[Entity]) -> list[Any]:
+    """Return the id of each user's group, or the error that prevents it. Users that are rows so far stay rows."""
+    if isinstance(users, EntityRows):
+        given = users.given.get("group")
+        if isinstance(given, Entity) and given.identity is not None:
+            return [given.identity] * len(users)
+    return await each([home(user) for user in users])
+
+
+def user_codes(users: Sequence[Entity], session: Session) -> list[str | Exception]:
+    """Return the code of each user on Game History, or the error. Users that are rows so far stay rows."""
+    found = users.values(to_camel_case(CODE_COLUMNS[session.user_code_from])) if isinstance(users, EntityRows) else None
+    codes: list[Any] = [] if found is None else list(map(str, found))
+    if found and all(found) and can_carry_all(codes):
+        return codes
+    return [user_code(user) for user in users]
 
 
 def user_code(user: Entity) -> str | Exception:

@@ -11,6 +11,7 @@ from starlette.types import Message, Scope, Send
 
 from server.http.guards.host_names import is_loopback, name_of, plain
 from server.http.request_error import RequestError
+from server.http.request_headers import RequestHeaders
 
 # The number of accepted values that are remembered.
 _MOST_KNOWN = 100
@@ -22,20 +23,19 @@ class Hosts:
 
     def __init__(self, allowed: Collection[str] | None) -> None:
         self._allowed = allowed
-        self._good: set[tuple[str | None, bytes]] = set()
+        self._good: set[tuple[str | None, str]] = set()
 
-    def __call__(self, scope: Scope) -> RequestError | None:
+    def __call__(self, scope: Scope, headers: RequestHeaders) -> RequestError | None:
         """Return the error for a request; None if this server answers to its `Host`."""
-        for name, value in scope["headers"]:
-            if name == b"host":
-                bound = scope.get("server")
-                address = None if bound is None else bound[0]
-                # A client sends the same value in each request.
-                return None if (address, value) in self._good else self._looked_at(address, value)
-        return None  # HTTP/1.0 has requests without it, which no browser sends
+        if "host" not in headers:
+            return None  # HTTP/1.0 has requests without it, which no browser sends
+        bound = scope.get("server")
+        known = (None if bound is None else bound[0], headers["host"])
+        # A client sends the same value in each request.
+        return None if known in self._good else self._looked_at(*known)
 
-    def _looked_at(self, address: str | None, given: bytes) -> RequestError | None:
-        host = name_of(given.decode("latin-1"))
+    def _looked_at(self, address: str | None, given: str) -> RequestError | None:
+        host = name_of(given)
         if host is None:
             return RequestError(400, "BAD_REQUEST", "The header Host is not a name or an address with a port.")
         known = self._allowed is None or host in self._allowed or is_loopback(host)

@@ -87,15 +87,14 @@ class Origins:
     def __init__(self, origins: Sequence[str]) -> None:
         self._origins = origins
 
-    def __call__(self, scope: Scope) -> RequestError | None:
+    def __call__(self, scope: Scope, headers: RequestHeaders) -> RequestError | None:
         """Return the error for a request; None if no foreign page caused it, or its origin is allowed."""
-        if scope["path"] in _FREE or not self._foreign(scope):
+        if scope["path"] in _FREE or not self._foreign(scope, headers):
             return None
         message = "A page of another site may not ask for this, unless CORS_ORIGINS lists its origin."
         return RequestError(403, "CROSS_SITE", message, {"Vary": _VARY})
 
-    def _foreign(self, scope: Scope) -> bool:
-        headers = RequestHeaders.of(scope)
+    def _foreign(self, scope: Scope, headers: RequestHeaders) -> bool:
         if headers.get("sec-fetch-site", "").strip().lower() != "cross-site":
             return False
         return headers.get("origin") not in self._origins and not _followed(scope, headers)

@@ -109,7 +109,7 @@ class GraphServer:
         saved = [each for each in saved_queries() if each.name in ("GroupTransactions", "Groups")]
         self.app = create_app(
             Services(
-                executor, saved, lifespan=self.open, authenticator=ByHeader(), stored=self.stored, tables=tables,
+                executor, saved, lifespan=self.open, authenticator=ByHeader(required=True), stored=self.stored, tables=tables,
                 http=HttpConfig(hosts=None)
             )
         )  # fmt: skip

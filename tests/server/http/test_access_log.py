@@ -30,12 +30,14 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
 
     class Log:
-        def info(self, event: str, **values: Any) -> None:
+        def exception(self, event: str, **values: Any) -> None:
             lines.append({"event": event, **values, **LOG_CONTEXT.get()})
 
-        debug = exception = info
+    def write_request(level: int, line: dict[str, Any], request: str) -> None:
+        lines.append({"event": "request", **line, "request": request})
 
     monkeypatch.setattr(access, "log", Log())
+    monkeypatch.setattr(access, "write_request", write_request)
     return lines
 
 

@@ -126,6 +126,18 @@ def test_an_idle_connection_is_closed_and_a_busy_one_is_not(address: str) -> Non
         assert closed(connection)
 
 
+def test_one_timer_closes_all_idle_connections(address: str) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connect(address)) for _ in range(10)]
+        for connection in idle[:5]:
+            connection.sendall(GET)
+            assert read(connection).body == b"well"
+        began = time.monotonic()
+        assert all(closed(connection, 1.5) for connection in idle)
+        # Never early; two ticks late at most, and the machine is busy.
+        assert time.monotonic() - began > PATIENCE.idle_seconds - 0.05
+
+
 def test_line_breaks_after_an_answer_do_not_keep_it_open(address: str) -> None:
     with connect(address) as connection:
         connection.sendall(GET)

@@ -1,0 +1,178 @@
+"""What an answer of this server costs, counted: the same on a slow machine as on a fast one, and while it is busy.
+
+Each question is asked some hundred times, one after the other, and a count is the mean of these answers. Work that time
+starts, like a look at the key file four times a second, is in it: the faster the machine, the smaller its share.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import load, world
+from peers.agreement import agree
+from peers.queries import QUERIES
+from peers.upstream import HOST, Upstream, running
+
+# The counts, each with the kind of run that makes it.
+COUNTS = {
+    "frames": "calls",
+    "C calls": "calls",
+    "allocations": "allocations",
+    "handles": "loop",
+    "timers": "loop",
+    "tasks": "loop",
+    "system calls": "system calls",
+}
+KINDS = tuple(dict.fromkeys(COUNTS.values()))
+WARM_UP = 40  # answers: programs are compiled, prices are learned, and the connections of pools are open
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question to a server, and how many of its answers are counted."""
+
+    query: str
+    answers: int
+    server: str = "ours"
+
+
+CASES = {
+    "small": Case("small", 300),
+    "medium": Case("medium", 200),
+    "walk50": Case("walk50", 30),
+    "walk50 again, days cached": Case("walk50", 30, "warm"),
+}
+
+Counts = dict[str, dict[str, float]]  # by case and name
+
+
+class Uncounted(Exception):
+    """A kind of count cannot be made on this machine. The text says why."""
+
+
+async def counts(upstream: Upstream, kinds: Sequence[str] = KINDS) -> tuple[Counts, list[str]]:
+    """Return the counts of all cases, and a line for each kind of count that this machine cannot make."""
+    found: Counts = {case: {} for case in CASES}
+    missing = []
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in kinds:
+            try:
+                for server in dict.fromkeys(case.server for case in CASES.values()):
+                    for name, numbers in (await _counted(kind, server, upstream, Path(folder))).items():
+                        found[name] |= numbers
+            except Uncounted as reason:
+                missing.append(f"Not counted: {kind}. {reason}")
+    return found, missing
+
+
+async def _counted(kind: str, server: str, upstream: Upstream, folder: Path) -> Counts:
+    """Count one kind for the cases of one server."""
+    target = folder / "counts.json"
+    settings = {"COUNT": kind, "COUNTS": str(target)}
+    if kind == "allocations":
+        settings["ALLOCATIONS"] = str(_compiled(folder))
+    found: Counts = {}
+    name = server if kind == "system calls" else f"counted-{server}"
+    with running([name], upstream, settings) as (process,):
+        for title, case in CASES.items():
+            if case.server != server:
+                continue
+            query = QUERIES[case.query]
+            questions = (await agree([process], query, world.worlds(query.size, 1), upstream))[name]
+            await load.press(HOST, process.port, questions, 0, WARM_UP)
+            count = _system_calls(process.pid, folder) if kind == "system calls" else _between(process.pid, target)
+            with count as numbers:
+                await load.press(HOST, process.port, questions, 0, case.answers)
+            found[title] = {name: number / case.answers for name, number in numbers.items()}
+    return found
+
+
+@contextlib.contextmanager
+def _between(pid: int, target: Path) -> Iterator[dict[str, int]]:
+    """Let a counted server count for as long as the block lasts, then fill in its numbers."""
+    numbers: dict[str, int] = {}
+    _turn(pid, target)
+    yield numbers
+    numbers.update(_turn(pid, target))
+
+
+def _turn(pid: int, target: Path) -> dict[str, int]:
+    target.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGUSR1)
+    while not target.exists():
+        time.sleep(0.01)
+    numbers: dict[str, int] = json.loads(target.read_text())
+    return numbers
+
+
+@contextlib.contextmanager
+def _system_calls(pid: int, folder: Path) -> Iterator[dict[str, int]]:
+    """Let `strace` count the system calls of all threads for as long as the block lasts."""
+    if shutil.which("strace") is None:
+        raise Uncounted("`strace` is not installed.")
+    table = folder / "strace.txt"
+    numbers: dict[str, int] = {}
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-c", "-o", str(table), "-p", str(pid)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert tracer.stderr is not None
+        if "attached" not in (said := tracer.stderr.readline()):
+            raise Uncounted(f"`strace` cannot attach to a process: {said.strip()}")
+        yield numbers
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+    total = re.search(r"^\s*100\.00\s+\S+\s+\S+\s+(\d+).*total$", table.read_text(), re.MULTILINE)
+    assert total is not None
+    numbers["system calls"] = int(total[1])
+
+
+def _compiled(folder: Path) -> Path:
+    """Compile the counter of allocations, once. Raises Uncounted."""
+    library = folder / "allocations.so"
+    include = Path(sysconfig.get_paths()["include"])
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        raise Uncounted("There is no C compiler: install one, or set CC.")
+    if not (include / "Python.h").exists():
+        raise Uncounted(f"The headers of Python are not installed: {include.name}/Python.h.")
+    if not library.exists():
+        source = Path(__file__).with_name("allocations.c")
+        command = [compiler, "-O2", "-shared", "-fPIC", f"-I{include}", str(source), "-o", str(library)]
+        built = subprocess.run(command, capture_output=True, text=True)
+        if built.returncode:
+            raise Uncounted(f"The compiler failed: {built.stderr.strip()}")
+    return library
+
+
+def table(found: Counts, missing: Sequence[str]) -> str:
+    """The counts as Markdown."""
+    lines = ["| a query, on average | " + " | ".join(COUNTS) + " |", "|---" + "|---:" * len(COUNTS) + "|"]
+    for case, numbers in found.items():
+        cells = (f"{numbers[name]:,.1f}" if name in numbers else "–" for name in COUNTS)
+        lines.append(f"| {case} | " + " | ".join(cells) + " |")
+    return "\n".join(["\n".join(lines), *missing])
+
+
+# A bound is above what was counted by a share, and by half a handle, timer or task. Busy machines have more timers.
+SHARES = {"calls": 0.02, "loop": 0.1}
+BOUNDED = {name: SHARES[kind] for name, kind in COUNTS.items() if kind in SHARES}
+
+
+def bounds(found: Counts) -> Counts:
+    """Return a bound for each count that every machine can make."""
+    return {
+        case: {name: round(numbers[name] * (1 + share) + 0.5, 1) for name, share in BOUNDED.items()}
+        for case, numbers in found.items()
+    }

@@ -1,0 +1,56 @@
+"""Declare a field that finds an entity by its id."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from strawberry import ID, Info
+from strawberry.types.fields.resolver import Parameter
+
+from resolvers.lookup import Lookup
+from resolvers.session import Session
+from schema.mapping.entity import Entity
+from schema.mapping.lists.listed import Given, Listed, known_by_rows, readable
+from schema.mapping.loading import complete, found, lookup
+from schema.mapping.relation import relation_of
+from schema.mapping.selection import Selection, select
+from schema.scalars import parse_id
+from upstream.errors import UpstreamError
+
+
+def by_id(kind: type[Entity], description: str) -> Any:
+    """Declare the nullable field of the entity with a given id. The field stands at the root of the graph."""
+
+    async def many(roots: Sequence[Any], info: Info[Session, Any], id: ID) -> Sequence[Any]:
+        session, selection, key = info.context, select(info), parse_id(id)
+        if len(kind.sources) == 1 and selection.keys() & kind.columns.keys():
+            return await _on_row(kind, session, selection, key)
+        return [await lookup(kind.of({"id": key}, session=session), selection)]
+
+    parameters = [
+        Parameter("info", Parameter.POSITIONAL_OR_KEYWORD, annotation=Info[Session, Any]),
+        Parameter("id", Parameter.POSITIONAL_OR_KEYWORD, annotation=ID),
+    ]
+    return relation_of(many, parameters, kind, description)
+
+
+async def _on_row(kind: type[Entity], session: Session, selection: Selection, key: int) -> Sequence[Any]:
+    """Return the entity of a type that one report knows. It stays a row if the row contains all that is selected."""
+    (source,) = kind.sources
+    columns = readable(kind, selection, (source.column,), session)
+    (rows,) = await session.rows_of_level(Lookup(source.edge), (key,), columns, kind.__name__)
+    if isinstance(rows, UpstreamError):
+        # Selected relations may still be found.
+        entity = kind.of({"id": key}, session=session)
+        entity.tried[source.row] = rows
+        return [found(entity, selection)]
+    if isinstance(rows, Exception):
+        raise rows
+    row = rows.find(source.column, key)
+    if row is None:
+        return [None]
+    given = Given({"id": key})
+    on_row = Listed(kind, [row], session, None, given.names, lambda: given.to(0), rows)
+    if known_by_rows(kind, row, selection, session, None, given):
+        return on_row
+    await complete(on_row, selection)
+    return [on_row[0]]

@@ -1,0 +1,110 @@
+"""The lines of the log on their way to a stream: one by one, or in batches while a server runs.
+
+A batch is written after 50 ms, with 200 lines, with a warning or an error, and at the end of the server or the process.
+"""
+
+import asyncio
+import atexit
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+BATCH_SECONDS = 0.05
+MOST_LINES = 200
+
+
+class LogLines:
+    """Lines that are not written yet, texts or bytes as the stream demands, in their order.
+
+    A stream that cannot be written to, for example on a full disk, loses lines and fails no request.
+    """
+
+    def __init__(self, stream: IO[Any], end: Any) -> None:
+        self._stream = stream
+        self._end = end
+        self._lines: list[Any] = []
+        self._writing = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of a server, which writes in batches
+        self._thread: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        atexit.register(self.flush)
+
+    def later(self, line: Any) -> None:
+        """Write a line with the next batch; at once without a server."""
+        lines = self._lines
+        lines.append(line)
+        if self._timer is None or len(lines) >= MOST_LINES:
+            self._schedule()
+
+    def at_once(self, line: Any) -> None:
+        """Write a line, after the lines before it."""
+        self._lines.append(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write all lines."""
+        with self._writing:
+            # Other threads may append meanwhile.
+            lines = self._lines[:]
+            del self._lines[: len(lines)]
+            if not lines:
+                return
+            try:
+                self._stream.write(self._end.join(lines) + self._end)
+                self._stream.flush()
+            except OSError:
+                pass
+
+    @contextmanager
+    def batches(self) -> Iterator[None]:
+        """Write in batches inside the block. It runs in an event loop."""
+        if self._loop is not None:  # a second server in this process
+            yield
+            return
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        try:
+            yield
+        finally:
+            self._loop = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self.flush()
+
+    def _schedule(self) -> None:
+        if self._loop is None or len(self._lines) >= MOST_LINES or threading.get_ident() != self._thread:
+            self.flush()
+        else:
+            self._timer = self._loop.call_later(BATCH_SECONDS, self._end_batch)
+
+    def _end_batch(self) -> None:
+        self._timer = None
+        self.flush()
+
+
+class LineLogger:
+    """The logger under structlog. Its methods are the levels; a line is complete when it comes here."""
+
+    def __init__(self, lines: LogLines) -> None:
+        self.debug = self.info = self.msg = self.log = lines.later
+        self.warning = self.warn = self.error = self.exception = lines.at_once
+        self.critical = self.fatal = self.failure = lines.at_once
+
+
+class LibraryLines(logging.Handler):
+    """The handler for the lines of libraries. It keeps their order among the own lines, which may be `encoded`."""
+
+    def __init__(self, lines: LogLines, *, encoded: bool) -> None:
+        super().__init__()
+        self._lines = lines
+        self._encoded = encoded
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line of a record."""
+        try:
+            line = self.format(record)
+            self._lines.at_once(line.encode("utf-8", "backslashreplace") if self._encoded else line)
+        except Exception:
+            self.handleError(record)
