@@ -109,8 +109,8 @@ class GraphServer:
         saved = [each for each in saved_queries() if each.name in ("GroupTransactions", "Groups")]
         self.app = create_app(
             Services(
-                executor, saved, lifespan=self.open, authenticator=ByHeader(required=True), stored=self.stored, tables=tables,
-                http=HttpConfig(hosts=None)
+                executor, saved, lifespan=self.open, authenticator=ByHeader(required=True), stored=self.stored,
+                tables=tables, http=HttpConfig(hosts=None),
             )
         )  # fmt: skip
 
