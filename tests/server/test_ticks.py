@@ -1,4 +1,4 @@
-"""What can wait a moment is called at the next tick, all of it by one timer."""
+"""Small work is called at the next tick, all of it by one timer."""
 
 import asyncio
 from typing import Any
