@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,30 @@ def test_the_end_of_a_process_writes_what_is_left(end: str, fails: bool) -> None
     assert [line["event"] for line in lines] == ["own", "own", "own", "foreign", "last"]
     assert [line["number"] for line in lines[:3]] == [0, 1, 2]
     assert (ran.returncode != 0) is fails
+
+
+SIGNALLED = """
+import asyncio, signal, socket, structlog
+from server import logs
+from server.execution.limits import PATIENT
+from server.http.listening import GraphServer, configure
+logs.set_up("info", "json")
+async def app(scope, receive, send):
+    while (await receive())["type"] != "lifespan.shutdown":
+        await send({"type": "lifespan.startup.complete"})
+    structlog.get_logger("a").info("at the end")
+    await send({"type": "lifespan.shutdown.complete"})
+def listening():
+    structlog.get_logger("a").info("at the start")
+    signal.raise_signal(signal.SIGTERM)
+asyncio.run(GraphServer(configure(app, PATIENT), listening).serve([socket.create_server(("127.0.0.1", 0))]))
+"""
+
+
+def test_a_signal_that_ends_the_process_loses_no_line() -> None:
+    ran = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=False)
+    assert [json.loads(line)["event"] for line in ran.stderr.splitlines()] == ["at the start", "at the end"]
+    assert ran.returncode == -signal.SIGTERM
 
 
 async def test_a_batch() -> None:
