@@ -108,14 +108,14 @@ class Loader:
     ) -> list[Found]:
         """Return the rows of each key, or the error that prevents it.
 
-        Only `columns` of the rows may be read; None means all. `field` is the field that needs them, for the trace.
-        Keys that come one tick later join them, unless these keys are `alone`.
+        Only `columns` of the rows may be read; None means all. Whoever uses an amount in them checks it. `field` is the
+        field that needs them, for the trace. Keys that come one tick later join them, unless these keys are `alone`.
         """
         batch = self.batch(lookup)
         if field:
             batch.fields.add(field)
         found = await batch.read(keys, columns, alone)
-        KeyRows.read_each(found, columns)
+        KeyRows.take_each(found, columns)
         return found
 
     def price(self, lookup: Lookup, keys: Collection[Any]) -> float:
@@ -408,11 +408,12 @@ class Batch:
         assert bulk is not None
         if bulk.each is not None:
             return {}
+        of_bulk = await self.loader.source.cached_shares([self.lookup.bulk_call(bulk, self._columns)])
+        if of_bulk is None:
+            return {}
         some = keys[:: max(1, len(keys) // PEEK)]
-        shares = await self.loader.source.cached_shares(
-            [self.lookup.bulk_call(bulk, self._columns), *map(self._per_key_call, some)]
-        )
-        return {} if shares is None else {BULK: shares[0], PER_KEY: sum(shares[1:]) / len(some)}
+        of_keys = await self.loader.source.cached_shares([*map(self._per_key_call, some)]) or ()
+        return {BULK: of_bulk[0], PER_KEY: sum(of_keys) / len(some)}
 
     def _per_key_call(self, key: Any) -> Call:
         return self.lookup.per_key_call(key, self._columns)

@@ -145,6 +145,12 @@ class Session(Parallel):
         """Return when the rows of the operation were read, call by call."""
         return [reading for step in self.steps for reading in step.readings]
 
+    @property
+    def compared(self) -> set[str]:
+        """Return the codes of the reports that the operation read and that may contradict each other."""
+        found = {read.call.report.code for read in self.reads}
+        return found if len(found) > 1 else set()
+
     @cached_property
     def many_agents(self) -> bool:
         """Return whether groups have their own agents. Then a user's group decides which game log is read (C22)."""

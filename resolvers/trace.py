@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from resolvers.way import Way
-from upstream.call import Call, Reading
+from upstream.call import Call, ReadEntry, Reading
 
 
 class Step(msgspec.Struct, eq=False):
@@ -16,7 +16,8 @@ class Step(msgspec.Struct, eq=False):
     `fields` are the fields that it serves, and `rejected` the ways that cost more. `outcome` is the word of the cache
     (hit, miss, partial, stale, off), or "error". `stale` says since when the rows are out of date, if they are.
     `scoped` means that the caller does not see all rows: the trace then reveals nothing that measures the others.
-    `readings` say when the rows were read.
+    `readings` say when the rows were read, and `entries` are the entries of the cache that have them; None if there are
+    rows that no entry has.
     """
 
     call: Call
@@ -36,6 +37,7 @@ class Step(msgspec.Struct, eq=False):
     error: str | None = None
     scoped: bool = False
     readings: tuple[Reading, ...] = ()
+    entries: tuple[ReadEntry, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the step as `extensions.trace` shows it. Parameters hold ids, never a token (C2)."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ from server.settings.settings import Settings
 from server.tables.config import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
+from upstream.caching.kept_entries import KeptEntries
 from upstream.call import Answer, CachedShare, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Overloaded, Unavailable, UpstreamError
@@ -126,8 +127,9 @@ class Gateway:
     def _origin(self) -> str:
         """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
         settings = self._live.now
-        identity = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
-        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        return _origin_of(
+            settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone
+        )
 
     def _gamehub(self) -> GameHubConfig | None:
         settings = self._settings
@@ -195,6 +197,15 @@ class Gateway:
             # Tables read whole lists, day by day. Their files and streams have limits of their own.
             most_nodes=None if operation.whole else self._settings.max_nodes,
         )
+
+    def answer_facts(self) -> tuple[Any, ...]:
+        """Return what answers depend on besides their rows, their variables and the groups of their caller."""
+        today = datetime.datetime.now(datetime.UTC).astimezone(self._zone).date()
+        return today, self._join.settled(today), self._origin(), self._live.gamelog_agents()
+
+    async def would_read(self, kept: KeptEntries, not_before: datetime.datetime | None = None) -> bool:
+        """Return whether the calls of an answer would find exactly these entries of the days cache now."""
+        return await self.cache.would_read(kept, not_before)
 
     def settled(self, session: Session) -> Awaitable[bool]:
         """Return whether the answer of an operation may be sent; False if it is to be run again."""
@@ -341,3 +352,8 @@ class GroupAgents:
         if self._of_groups is None:
             self._of_groups = self._live.gamelog_agents()
         return self._of_groups
+
+
+@lru_cache(maxsize=16)
+def _origin_of(*identity: str | None) -> str:
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]

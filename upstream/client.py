@@ -116,7 +116,7 @@ class Upstream:
         """Return the outcome of a call with the columns of this caller readable: the first caller may read others."""
         if isinstance(outcome, Answer):
             try:
-                outcome.read(call.columns)
+                outcome.take(call.columns)
             except UpstreamError as error:
                 self._record(call, error, Tally())
                 return error

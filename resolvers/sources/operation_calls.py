@@ -27,6 +27,7 @@ class OperationCalls(Layer):
         self.prices = prices
         self.restricted = restricted
         self.steps: list[Step] = []
+        self.kept = 0  # how many of them read nothing but entries of the cache
         self._calls: dict[Hashable, _OperationCall] = {}
         self._began = time.monotonic()
         self._closed = False
@@ -55,7 +56,7 @@ class OperationCalls(Layer):
         if answer is None:
             answer = await self._made(known, self.below)
         if call is not known.step.call:
-            answer.read(call.columns)
+            answer.take(call.columns)
         return answer
 
     async def fetch_unseen(self, call: Call) -> Answer[Any]:
@@ -89,6 +90,9 @@ class OperationCalls(Layer):
                 self._note_failure(step, error, source is self.below)
             else:
                 step.outcome, step.requests = answer.provenance.outcome, answer.requests
+                if answer.entries is not None:
+                    step.entries = answer.entries
+                    self.kept += 1
                 if source is self.below:
                     self._note_rows(step, answer)
             finally:
