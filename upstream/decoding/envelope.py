@@ -15,7 +15,7 @@ import msgspec
 
 from upstream.decoding.duplicates import refuse_duplicate_keys
 from upstream.decoding.irregular import read_row_by_row
-from upstream.decoding.json_rows import DECODE_ERRORS, DecodingRequest, json_decoder, read_json
+from upstream.decoding.json_rows import DECODE_ERRORS, RECORDED_BYTES, DecodingRequest, json_decoder, read_json
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_rows import read_partial_rows
 from upstream.errors import Incomplete, Malformed
@@ -24,9 +24,6 @@ from upstream.reports.table import Report
 from upstream.values.bad_value import BadValues
 
 RowT = TypeVar("RowT", bound=Row)
-
-
-_RECORDED_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +251,7 @@ def _lazy_rows(answer: DecodingRequest, rows: list[Row], body: bytes, keys: tupl
         error.payload = body
         raise
     if answer.bad.first is not None and answer.bad.payload is None:
-        answer.bad.payload = body[:_RECORDED_BYTES]
+        answer.bad.payload = body[:RECORDED_BYTES]
     return found
 
 
