@@ -1,9 +1,9 @@
 """Read a column of a row with an expression, so that no object has to be made for it.
 
-Three kinds of value reach an expression. A value that the decoder has checked is written as it is. A raw time or code is
-known to be regular, and the expression makes it canonical. A raw amount was checked by nobody: the expression checks it,
-and raises an error for a bad one. So the code that runs expressions must not catch errors row by row: it leaves all rows
-of the list to the objects, which raise the error of the bad value alone.
+Three kinds of value reach an expression. A value that the decoder has checked is written as it is. A raw time or code
+is known to be regular, and the expression makes it canonical. A raw amount was checked by nobody: the expression checks
+it, and raises an error for a bad one. The code that runs expressions does not handle errors row by row: it leaves the
+rows of the list to the objects, which raise the error of the bad value alone.
 """
 
 import re
