@@ -205,7 +205,8 @@ class Upstream:
         else:
             rows = await system.read(call, tally, bad)
         bad.on_new = partial(self._note, call)
-        bad.report_new()
+        if bad.columns:
+            bad.report_new()
         seconds = time.monotonic() - tally.started
         return Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
 

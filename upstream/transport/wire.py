@@ -155,9 +155,8 @@ class RustWire:
             builder = client.request(request.method, _address(request))
             if request.headers:
                 builder = builder.headers(request.headers)
-            content = request.content()
-            if content is not None:
-                builder = builder.header("content-type", JSON).body_bytes(content)
+            if request.body is not None:
+                builder = builder.header("content-type", JSON).body_bytes(orjson.dumps(request.body))
             sent = builder.build_streamed()
         except Exception:
             raise ConnectionBroken(Unavailable, "the request could not be sent", again=False) from None
