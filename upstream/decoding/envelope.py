@@ -85,7 +85,7 @@ def _read_report(answer: DecodingRequest, body: bytes) -> LazyRows | Failure:
         raise Malformed(f"{report.code}: the answer holds {what}", payload=body)
     if rows is None:
         rows = envelope.lower if envelope.upper is None else envelope.upper
-    return _lazy_rows(answer, _as_list(rows), body, ("error", "report", "Report", "break"))
+    return _lazy_rows(answer, rows if isinstance(rows, list) else [rows], body, ("error", "report", "Report", "break"))
 
 
 def _rows_of_regular_envelope(envelope: Any) -> list[Row] | None:
@@ -220,10 +220,6 @@ def _log_envelope_decoder(report: Report, game_type: str, row: Any) -> Any:
     return json_decoder(envelope, row)
 
 
-def _as_list(rows: Any) -> list[Row]:
-    return rows if isinstance(rows, list) else [rows]
-
-
 def _error_code(code: Any) -> str | None:
     """Return an error code with five digits: `1`, "1" and "00001" are the same code."""
     if code is None or code == "" or isinstance(code, bool):
@@ -245,7 +241,8 @@ def _lazy_rows(answer: DecodingRequest, rows: list[Row], body: bytes, keys: tupl
     refuse_duplicate_keys(answer.report, body, found, keys)
     try:
         found.read(answer.columns)
-        if answer.bad.columns or answer.columns is not None:
+        read = answer.columns is None or frozenset(answer.needed).issubset(answer.columns)
+        if answer.bad.columns or not read:
             found.require(answer.needed)
     except Malformed as error:
         error.payload = body
