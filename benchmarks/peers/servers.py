@@ -106,6 +106,9 @@ SERVERS: dict[str, Server] = {
     "hive-cached": _cached("Hive Gateway over REST, jit, cache", "hive.mjs", *_HIVE),
     # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
+    "warm-remade": _ours(
+        "this server, days kept, answers made anew", CACHE_URL="memory://", ANSWER_CACHE_MEBIBYTES="0"
+    ),
     "profiled": _ours("this server, sampled", "peers.profiled"),
     "counted-ours": _ours("this server, with counters", "peers.counted"),
     "counted-warm": _ours("this server, days kept, with counters", "peers.counted", CACHE_URL="memory://"),
