@@ -1,15 +1,15 @@
 """The trace of an operation: every upstream call, why it was chosen, and its outcome."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from resolvers.way import Way
 from upstream.call import Call, ReadEntry, Reading
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct, eq=False):
     """One call of an operation. Times are in seconds; `started` counts from the start of the operation.
 
     `waited` is the part of `seconds` in which requests waited for a slot of the upstream or for the vendor's rate.
@@ -22,7 +22,7 @@ class Step:
 
     call: Call
     started: float
-    fields: set[str] = field(default_factory=set)
+    fields: set[str] = msgspec.field(default_factory=set)
     way: str = ""
     price: float = 0.0
     rejected: Sequence[Way] = ()

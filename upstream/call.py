@@ -78,12 +78,14 @@ class Call:
     def with_columns(self, columns: frozenset[str] | None) -> "Call":
         """Return the same call for a reader of other columns. It stays checked."""
         call = replace(self, columns=columns)
-        return call.mark_checked() if self.checked else call
+        call.checked = self.checked
+        return call
 
-    def mark_checked(self) -> "Call":
-        """Note that this call was checked, and return it."""
-        self.checked = True
-        return self
+    def at(self, moment: datetime.datetime) -> "Call":
+        """Return the same call for an operation that started at this moment. It stays checked."""
+        call = Call(self.report, self.params, self.interval, self.agent, self.columns, moment, self.counting)
+        call.checked = self.checked
+        return call
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -191,6 +193,13 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
             rows.read(columns)
         return rows
 
+    def take(self, columns: Collection[str] | None) -> list[RowT]:
+        """Return the rows like `read`, for a caller who checks every amount that it uses. Raise Malformed."""
+        rows = self.rows
+        if rows.__class__ is LazyRows:
+            rows.take(columns)
+        return rows
+
     def require(self, columns: Collection[str]) -> list[RowT]:
         """Return the rows with these columns readable. Raise the error of the first bad value in them."""
         rows = self.rows
@@ -222,7 +231,8 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
     @property
     def irregular(self) -> Collection[str]:
         """Return the columns in which a bad value was found so far."""
-        return self.rows.irregular if self.rows.__class__ is LazyRows else ()
+        rows = self.rows
+        return rows.bad.columns if rows.__class__ is LazyRows else ()
 
     @property
     def readings(self) -> tuple[Reading, ...]:

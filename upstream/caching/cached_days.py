@@ -80,7 +80,8 @@ class CachedDays:
     async def partial_rows(self, cut: CutCall, entries: Mapping[int, DayEntry]) -> list[Any] | None:
         """Return partial rows if all days have an entry and not all columns are read; None in any other case."""
         report = cut.call.report
-        columns = request.columns(cut.call)
+        read = cut.call.columns
+        columns = None if read is None else read | request.needed(cut.call)
         if columns is None or len(entries) < len(cut.pieces):
             return None
         if sum(each.count for each in entries.values()) < _MANY_PARTIAL_ROWS:

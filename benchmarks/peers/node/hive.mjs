@@ -112,7 +112,7 @@ const gateway = createGatewayRuntime({
     { onContextBuilding: ({ context: base, extendContext }) => extendContext(context(calls(base))) },
   ],
   ...(cacheSeconds && {
-    cache: new InMemoryLRUCache(),
+    cache: new InMemoryLRUCache({ max: 1_000_000 }), // one entry for each answer, two for each entity in it
     responseCaching: { session: () => null, ttl: cacheSeconds * 1000 },
     inboundInflightRequestDeduplication: true,
   }),
