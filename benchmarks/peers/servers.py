@@ -112,6 +112,9 @@ SERVERS: dict[str, Server] = {
     "grafbase-cached": _cached("Grafbase, two subgraphs, cache", "grafbase.mjs", _GRAFBASE, "graphql-yoga"),
     # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
+    "warm-remade": _ours(
+        "this server, days kept, answers made anew", CACHE_URL="memory://", ANSWER_CACHE_MEBIBYTES="0"
+    ),
     "profiled": _ours("this server, sampled", "peers.profiled"),
     "counted-ours": _ours("this server, with counters", "peers.counted"),
     "counted-warm": _ours("this server, days kept, with counters", "peers.counted", CACHE_URL="memory://"),
