@@ -286,6 +286,8 @@ class Batch:
                 known[key] = self._collecting
         if own is not None:
             await self._read_first(own, alone)
+            if len(keys) == 1 and own.found is not None:
+                return [own.found[keys[0]]]
         rounds = [known[key] for key in keys]
         each = {one: await one.read() for one in dict.fromkeys(rounds)}
         return [each[one][key] for one, key in zip(rounds, keys, strict=True)]

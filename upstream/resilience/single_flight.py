@@ -241,7 +241,8 @@ class SingleFlight(Generic[T]):
     def _end(self, value: T | None, error: BaseException | None) -> None:
         """Note the result, and wake all waiters."""
         self._ended, self._value, self._error, self._coroutine = True, value, error, None
-        self._close()
+        if self._keys:
+            self._close()
         self._flights.end(self)
         if error is not None and not isinstance(error, asyncio.CancelledError):
             self._flights.failed(self._what, error)
