@@ -308,8 +308,8 @@ class Objects(Completer):
                     parts = write(parts, weights[begin:end])
                 answers += parts
                 await execution.breathe(program.leaves * sum(weights[begin:end]))
-        except GraphQLError:  # the answer is too large
-            raise
+        except GraphQLError as error:  # the answer is too large
+            return [FieldFailed(error) for _ in weights]
         except Exception:  # a value breaks the promise of its row: its object raises the error
             return await self.complete_values(execution, field, list(rows), paths)
         return answers if program.follow is None else await program.follow(execution, rows, paths, answers)

@@ -129,6 +129,12 @@ def batches() -> Iterator[None]:
         yield
 
 
+def flush() -> None:
+    """Write the lines that wait for the next batch."""
+    if _output.lines is not None:
+        _output.lines.flush()
+
+
 def note_caller(scope: MutableMapping[str, Any], name: str) -> None:
     """Add the caller to the facts of a request."""
     if LOG_FACTS in scope:

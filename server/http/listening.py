@@ -136,6 +136,7 @@ class GraphServer(uvicorn.Server):
         while time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(TICK_SECONDS)
         await super().shutdown(sockets)
+        logs.flush()  # uvicorn raises the signal again, which may end the process
 
 
 def configure(

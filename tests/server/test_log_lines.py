@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.log_lines import BATCH_SECONDS, MOST_LINES, LogLines
+from server.log_lines import MOST_LINES, LogLines
+from server.ticks import TICK_SECONDS
 from tests.served import served
 
 CRASH = """
@@ -47,7 +49,7 @@ def test_a_server_loses_no_line(tmp_path: Path) -> None:
         end = time.monotonic() + 5
         while requests_in(log) != ids[:-1]:
             assert time.monotonic() < end, "the lines of a running server are late"
-            time.sleep(BATCH_SECONDS)
+            time.sleep(TICK_SECONDS)
         client.get("/nothing", headers={"X-Request-Id": ids[-1]})
         # The process gets SIGTERM at once.
     assert requests_in(log) == ids
@@ -64,6 +66,30 @@ def test_the_end_of_a_process_writes_what_is_left(end: str, fails: bool) -> None
     assert (ran.returncode != 0) is fails
 
 
+SIGNALLED = """
+import asyncio, signal, socket, structlog
+from server import logs
+from server.execution.limits import PATIENT
+from server.http.listening import GraphServer, configure
+logs.set_up("info", "json")
+async def app(scope, receive, send):
+    while (await receive())["type"] != "lifespan.shutdown":
+        await send({"type": "lifespan.startup.complete"})
+    structlog.get_logger("a").info("at the end")
+    await send({"type": "lifespan.shutdown.complete"})
+def listening():
+    structlog.get_logger("a").info("at the start")
+    signal.raise_signal(signal.SIGTERM)
+asyncio.run(GraphServer(configure(app, PATIENT), listening).serve([socket.create_server(("127.0.0.1", 0))]))
+"""
+
+
+def test_a_signal_that_ends_the_process_loses_no_line() -> None:
+    ran = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=False)
+    assert [json.loads(line)["event"] for line in ran.stderr.splitlines()] == ["at the start", "at the end"]
+    assert ran.returncode == -signal.SIGTERM
+
+
 async def test_a_batch() -> None:
     stream = io.BytesIO()
     lines = LogLines(stream, b"\n")
@@ -73,7 +99,7 @@ async def test_a_batch() -> None:
         lines.later(b"first")
         await asyncio.to_thread(lines.later, b"second")
         assert stream.getvalue() == b"before\n"
-        await asyncio.sleep(4 * BATCH_SECONDS)
+        await asyncio.sleep(4 * TICK_SECONDS)
         assert stream.getvalue() == b"before\nfirst\nsecond\n"
         lines.later(b"third")
         lines.at_once(b"fault")
