@@ -285,6 +285,17 @@ def test_entries_that_were_read_again_with_the_same_rows_keep_their_version(one:
     assert answered(one, other, [], reused=True).content == second.content
 
 
+def test_entries_that_were_read_again_with_other_rows_have_another_version(one: Asked) -> None:
+    other = walk(PERIODS[1])
+    settled(one)
+    settled(one, other)
+    next(user for user in one.server.world.stranger.world.users if user.id == 60).username = "renamed"
+    one.server.world.clock.move(seconds=5)
+    answered(one, other, [R8, R9], reused=False)
+    assert b'"renamed"' in answered(one, walk(), [], reused=False).content
+    assert b'"renamed"' in answered(one, walk(), [], reused=True).content
+
+
 def test_a_correction_is_seen_as_soon_as_the_cache_sees_it(one: Asked) -> None:
     world = one.server.world
     first = settled(one)
