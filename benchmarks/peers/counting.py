@@ -50,6 +50,7 @@ CASES = {
     "small": Case("small", 300),
     "medium": Case("medium", 200),
     "walk50": Case("walk50", 30),
+    "walk50, key of some groups": Case("walk50", 20, "restricted"),
     "walk50 again, days cached": Case("walk50", 30, "warm"),
 }
 
