@@ -39,9 +39,17 @@ class KeyRows(list[Any]):
                 self.__dict__.pop("_indexes", None)
         return self
 
+    def take(self, columns: Collection[str] | None) -> Self:
+        """Read columns for a caller who checks every amount that it uses. Raise `Malformed`."""
+        if columns is None or self.answer is None:
+            return self.read(columns)
+        rows = self.answer.take(columns)
+        # Whole rows have replaced the partial rows of the answer.
+        return self.read(columns) if self and self[0].__class__ is not rows[0].__class__ else self
+
     @staticmethod
-    def read_each(found: "list[KeyRows | Exception]", columns: Collection[str] | None) -> None:
-        """Decode columns of the rows of several keys. An error replaces the rows that cannot be read."""
+    def take_each(found: "list[KeyRows | Exception]", columns: Collection[str] | None) -> None:
+        """Take columns of the rows of several keys. An error replaces the rows that cannot be read."""
         answer: Any = None
         kind: Any = None
         error: UpstreamError | None = None
@@ -52,13 +60,13 @@ class KeyRows(list[Any]):
             if rows.answer is not answer:
                 answer, error = rows.answer, None
                 try:
-                    rows.read(columns)
+                    rows.take(columns)
                 except UpstreamError as failed:
                     error = failed
                 kind = rows[0].__class__ if rows else None
             elif rows and rows[0].__class__ is not kind and error is None:
                 # Whole rows replaced the partial rows of the answer.
-                kind = rows.read(columns)[0].__class__
+                kind = rows.take(columns)[0].__class__
             if error is not None:
                 found[place] = error
 

@@ -7,7 +7,7 @@ lookup, whose batch function is the same `load`.
 import asyncio
 import datetime
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Hashable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Bulk
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
-from resolvers.plan import MOST_ROWS, Choose, Known, Plan, answered, candidates, plan, sample, trials
+from resolvers.plan import MOST_ROWS, Choose, Known, Plan, allowed, answered, candidates, plan, sample, trials
 from resolvers.prices import Prices
 from resolvers.rules.join import Join
 from resolvers.rules.movement import same
@@ -76,7 +76,7 @@ class Loader:
         self.facts = facts
         self.source = source
         self.visible = visible
-        self._batches: dict[Lookup, Batch] = {}
+        self._batches: dict[Hashable, Batch] = {}
         self._single: dict[Lookup, _SingleKeys] = {}
 
     def close(self) -> None:
@@ -108,14 +108,14 @@ class Loader:
     ) -> list[Found]:
         """Return the rows of each key, or the error that prevents it.
 
-        Only `columns` of the rows may be read; None means all. `field` is the field that needs them, for the trace.
-        Keys that come one tick later join them, unless these keys are `alone`.
+        Only `columns` of the rows may be read; None means all. Whoever uses an amount in them checks it. `field` is the
+        field that needs them, for the trace. Keys that come one tick later join them, unless these keys are `alone`.
         """
         batch = self.batch(lookup)
         if field:
             batch.fields.add(field)
         found = await batch.read(keys, columns, alone)
-        KeyRows.read_each(found, columns)
+        KeyRows.take_each(found, columns)
         return found
 
     def price(self, lookup: Lookup, keys: Collection[Any]) -> float:
@@ -136,9 +136,9 @@ class Loader:
 
     def batch(self, lookup: Lookup) -> "Batch":
         """Return the batch of a lookup. There is one for each lookup of the operation."""
-        batch = self._batches.get(lookup)
+        batch = self._batches.get(lookup.key)
         if batch is None:
-            batch = self._batches[lookup] = Batch(self, lookup)
+            batch = self._batches[lookup.key] = Batch(self, lookup)
         return batch
 
     def known(self, lookup: Lookup, keys: Sequence[Any]) -> Known:
@@ -150,9 +150,10 @@ class Loader:
             rows = len(keys) * prices.rows_of_kind(example, edge.rows)
             per_key = Way(PER_KEY, edge.report, len(keys), rows, prices.seconds(edge.report, len(keys), rows))
         if edge.bulk is not None and (example is None or len(keys) > 1):
-            bulk = self._bulk_way(lookup, edge.bulk, example, len(keys))
             if not edge.bulk.exact:
                 agrees = self.facts.join.settled(self.facts.today)
+            if example is None or allowed(lookup, len(keys), agrees):
+                bulk = self._bulk_way(lookup, edge.bulk, example, len(keys))
         if per_key is not None and bulk is not None:
             before = prices.taken.get(_place(lookup, len(keys)))
         return Known(per_key, bulk, agrees, {}, before)
@@ -347,11 +348,14 @@ class Batch:
             self.loader.facts.gathering -= 1
             waiters.wake()
 
-    async def _load(self, keys: list[Any]) -> list[Any]:
+    def _load(self, keys: list[Any]) -> Coroutine[Any, Any, list[Any]]:
         """Return the rows of each key, or the error that prevents it."""
         refused = self._refused(keys)
-        if not refused:
-            return await (self._load_planned(keys) if self.loader.visible is None else self._load_visible(keys))
+        if refused:
+            return self._load_sendable(keys, refused)
+        return self._load_planned(keys) if self.loader.visible is None else self._load_visible(keys)
+
+    async def _load_sendable(self, keys: list[Any], refused: Mapping[Any, BadParameter]) -> list[Any]:
         sendable = [key for key in keys if key not in refused]
         found = dict(zip(sendable, await self._load_visible(sendable), strict=True)) if sendable else {}
         return [refused[key] if key in refused else found[key] for key in keys]
@@ -384,7 +388,11 @@ class Batch:
     async def _load_planned(self, keys: list[Any]) -> list[Any]:
         loader, lookup, facts = self.loader, self.lookup, self.loader.facts
         known = loader.known(lookup, keys)
-        if known.per_key is not None and known.bulk is not None and len(candidates(lookup, keys, known)) > 1:
+        if known.bulk is None and known.per_key is not None:
+            if len(keys) == 1:
+                return [await self._read_one(keys[0], known.per_key, (), 1)]
+            return await self._read_per_key(keys, known.per_key, ())
+        if known.per_key is not None:
             known.cached = await self._cached(keys)
             planned = plan(lookup, keys, known, facts.choose)
             facts.prices.remember(_place(lookup, len(keys)), planned.way.name)
@@ -400,11 +408,12 @@ class Batch:
         assert bulk is not None
         if bulk.each is not None:
             return {}
+        of_bulk = await self.loader.source.cached_shares([self.lookup.bulk_call(bulk, self._columns)])
+        if of_bulk is None:
+            return {}
         some = keys[:: max(1, len(keys) // PEEK)]
-        shares = await self.loader.source.cached_shares(
-            [self.lookup.bulk_call(bulk, self._columns), *map(self._per_key_call, some)]
-        )
-        return {} if shares is None else {BULK: shares[0], PER_KEY: sum(shares[1:]) / len(some)}
+        of_keys = await self.loader.source.cached_shares([*map(self._per_key_call, some)]) or ()
+        return {BULK: of_bulk[0], PER_KEY: sum(of_keys) / len(some)}
 
     def _per_key_call(self, key: Any) -> Call:
         return self.lookup.per_key_call(key, self._columns)
@@ -418,7 +427,7 @@ class Batch:
         edge = self.lookup.edge
         try:
             reason = Reason(self.fields, way, rejected, keys)
-            answer = await self.loader.source.fetch(self._per_key_call(key), reason)
+            answer = await self.loader.source.fetch(self.lookup.per_key_call(key, self._columns), reason)
             rows = answer.rows
             if answer.irregular:
                 answer.require(self._identifying_columns())

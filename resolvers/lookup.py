@@ -1,7 +1,7 @@
 """A lookup names the rows that are wanted, whatever the keys: an edge, a period, an agent and further parameters."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from resolvers.edges import Bulk, ReportEdge
@@ -10,12 +10,13 @@ from upstream.reports.table import Report
 from upstream.values.interval import Interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, init=False, slots=True)
 class Lookup:
-    """Name the rows of one edge. Keys of equal lookups are read together.
+    """Name the rows of one edge. Keys of equal lookups are read together. Never change a lookup.
 
     `agent` is the Game History agent whose log is read, "" for the default agent. If `exact` is False, the rows may be
-    those of a report that substitutes the edge's own report. `params` are further parameters as sorted pairs.
+    those of a report that substitutes the edge's own report. `params` are further parameters as sorted pairs. `key` is
+    equal for equal lookups, and hashes faster than a lookup.
     """
 
     edge: ReportEdge
@@ -23,6 +24,29 @@ class Lookup:
     agent: str = ""
     exact: bool = True
     params: tuple[tuple[str, str | int], ...] = ()
+    key: Hashable = field(init=False, repr=False)
+
+    def __init__(
+        self,
+        edge: ReportEdge,
+        interval: Interval | None = None,
+        agent: str = "",
+        exact: bool = True,
+        params: tuple[tuple[str, str | int], ...] = (),
+    ) -> None:
+        self.edge = edge
+        self.interval = interval
+        self.agent = agent
+        self.exact = exact
+        self.params = params
+        period = None if interval is None else (interval.start, interval.end)
+        self.key = (edge, period, agent, exact, params)
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Lookup) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @classmethod
     def of(
@@ -46,8 +70,13 @@ class Lookup:
         """Return the call that reads one key. It names the columns that are read, and those that identify rows."""
         edge = self.edge
         assert edge.by is not None
-        sent = self._sent(edge.report) | {edge.by: key}
-        return self._call(edge.report, sent, columns, edge.column, edge.keep[0] if edge.keep else edge.column)
+        params: tuple[tuple[str, str | int], ...] = ((edge.by, key),)
+        if self.params:
+            params = tuple(sorted((self._sent(edge.report) | {edge.by: key}).items()))
+        read = None
+        if columns is not None:
+            read = frozenset(columns).union((edge.column, edge.keep[0] if edge.keep else edge.column))
+        return Call(edge.report, params, self.interval, self.agent, read)
 
     def bulk_call(self, bulk: Bulk, columns: Collection[str] | None = None, key: Any = None) -> Call:
         """Return the call that reads many keys at once. `key` is the key of the other edge, where there is one."""

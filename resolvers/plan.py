@@ -4,7 +4,7 @@ Exact comes before cheap: a way that may give other rows than the edge's own rep
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, TypeVar
 
@@ -60,19 +60,22 @@ def candidates(lookup: Lookup, keys: Sequence[Any], known: Known) -> list[Way]:
     found = []
     if known.per_key is not None:
         found.append(known.per_key)
-    if known.bulk is not None and (known.per_key is None or (len(keys) > 1 and _allowed(lookup, len(keys), known))):
+    if known.bulk is not None and (
+        known.per_key is None or (len(keys) > 1 and allowed(lookup, len(keys), known.agrees))
+    ):
         found.append(known.bulk)
     return found
 
 
-def _allowed(lookup: Lookup, keys: int, known: Known) -> bool:
+def allowed(lookup: Lookup, keys: int, agrees: bool | None) -> bool:
+    """Return whether a bulk way gives the right rows for so many keys. `agrees` is as in `Known`."""
     bulk = lookup.edge.bulk
     if bulk is None or bulk.exact:
         return bulk is not None
     if lookup.exact:
         return False
     # A comparison reads a sample of keys one by one. Only with more keys does the bulk call save calls.
-    return keys > SAMPLE if known.agrees is None else known.agrees
+    return keys > SAMPLE if agrees is None else agrees
 
 
 def plan(lookup: Lookup, keys: Sequence[Any], known: Known, choose: Choose | None = None) -> Plan:
@@ -81,7 +84,7 @@ def plan(lookup: Lookup, keys: Sequence[Any], known: Known, choose: Choose | Non
     way = ways[0]
     if len(ways) > 1:
         if known.cached:
-            ways = [replace(each, price=each.price * (1 - known.cached.get(each.name, 0.0))) for each in ways]
+            ways = [each.cheaper(known.cached.get(each.name, 0.0)) for each in ways]
         way = (choose or cheapest)(ways, known.before)
     if way.name == PER_KEY:
         return Plan(way, [other for other in ways if other is not way])

@@ -3,12 +3,14 @@
 A call costs its latency, and a time for each row. How many rows it returns is learnt for each scope and day.
 """
 
+import time
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
 from typing import Any
 
-from resolvers.prediction.samples import Sample, Samples
+from resolvers.prediction.samples import MOST_OF_ONE, Sample, Samples
 from upstream.call import Answer, Call
 from upstream.errors import NotFound
 from upstream.reports.table import Report, System
@@ -27,6 +29,10 @@ SIGNIFICANT_ROWS = 1_000
 # How many calls a system answers at the same time, as its transport allows.
 PARALLEL = {System.GAMEHUB: 16, System.GAMELOG: 8}
 MOST_SCOPES = 10_000
+# A report is learnt and sampled again after so many seconds: the figures are means, and more calls tell nothing new.
+# The first call of a scope counts at once. Copies of rows cost more, so they are made less often.
+PAUSE = 0.02
+COPY_PAUSE = 0.5
 
 
 @dataclass(slots=True)
@@ -42,7 +48,9 @@ class LineFit:
     seconds: float = PRIOR * LATENCY
     rows_rows: float = 0.0
     rows_seconds: float = 0.0
-    _per_row: float | None = None  # until the next call is learnt
+    figures: tuple[float, float] | None = (
+        None  # the latency, and the seconds for each row, until the next call is learnt
+    )
 
     def learn(self, rows: int, seconds: float) -> None:
         """Learn from one call: its rows and its seconds."""
@@ -52,14 +60,19 @@ class LineFit:
         self.seconds = self.seconds * keep + seconds
         self.rows_rows = self.rows_rows * keep + rows * rows
         self.rows_seconds = self.rows_seconds * keep + rows * seconds
-        self._per_row = None
+        self.figures = None
+
+    def fit(self) -> tuple[float, float]:
+        """Return the seconds of a call without rows, and those for each row."""
+        if self.figures is None:
+            per_row = self._slope()
+            self.figures = max((self.seconds - per_row * self.rows) / self.weight, 1e-4), per_row
+        return self.figures
 
     @property
     def per_row(self) -> float:
         """Return the seconds for each row."""
-        if self._per_row is None:
-            self._per_row = self._slope()
-        return self._per_row
+        return self.fit()[1]
 
     def _slope(self) -> float:
         mean = self.rows / self.weight
@@ -73,7 +86,7 @@ class LineFit:
     @property
     def latency(self) -> float:
         """Return the seconds of a call without rows."""
-        return max((self.seconds - self.per_row * self.rows) / self.weight, 1e-4)
+        return self.fit()[0]
 
 
 @dataclass(slots=True)
@@ -104,6 +117,8 @@ class Prices:
     taken: dict[Hashable, str] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
     scope: Hashable = None
+    _learnt: dict[str, float] = field(default_factory=dict)  # until when a report is not learnt again
+    _sampled: dict[str, float] = field(default_factory=dict)
     _lines: dict[str, LineFit] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
     _distinct: dict[Hashable, Mean] = field(default_factory=dict)
@@ -128,9 +143,19 @@ class Prices:
                 mean = self._rows[key] = Mean(weight)
             mean.learn(rows / days)
 
+    def observe(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
+        """Learn from an answered call, unless calls of its report and scope were learnt a moment ago."""
+        code, now = call.report.code, time.monotonic()
+        if now >= self._learnt.get(code, 0.0) or (code, scope_of(call)) not in self._rows:
+            self._learnt[code] = now + PAUSE
+            self.learn(call, rows, seconds, typical)
+
     def keep(self, call: Call, answer: Answer[Any]) -> None:
         """Keep the answer of a call, also a cached one, as a sample for predictions."""
-        self.samples.keep(call, answer, scope=self.scope)
+        code, now = call.report.code, time.monotonic()
+        if now >= self._sampled.get(code, 0.0) or not self.samples.has(call, self.scope):
+            self._sampled[code] = now + (PAUSE if len(answer.rows) <= MOST_OF_ONE else COPY_PAUSE)
+            self.samples.keep(call, answer, scope=self.scope)
 
     def keep_unknown(self, call: Call, error: NotFound) -> None:
         """Keep that the upstream knows no such entity."""
@@ -179,8 +204,9 @@ class Prices:
 
         If the vendor does not allow so many calls now, the wait for the last of them is part of the price.
         """
-        line = self._line(report)
-        price = calls * line.latency / self.parallel[report.system] + rows * line.per_row
+        line = self._lines.get(report.code, _UNKNOWN)
+        latency, per_row = line.figures or line.fit()
+        price = calls * latency / self.parallel[report.system] + rows * per_row
         bucket = self.buckets.get(report.system) if self.buckets else None
         if bucket is None:
             return price
@@ -217,6 +243,9 @@ class Prices:
 class _FrozenPrices(Prices):
     __slots__ = ()
 
+    def observe(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
+        pass
+
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
         pass
 
@@ -234,6 +263,7 @@ class _FrozenPrices(Prices):
 
 
 _UNKNOWN = LineFit()
+_NAME = itemgetter(0)
 
 
 def length(call: Call) -> float:
@@ -250,4 +280,4 @@ def scope_of(call: Call) -> Hashable:
 
 def _kind_of(call: Call) -> Hashable:
     """Return the kind of a scope: the names of its parameters, whatever their values."""
-    return tuple([name for name, _ in call.params])
+    return tuple(map(_NAME, call.params))

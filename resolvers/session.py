@@ -1,7 +1,7 @@
 """A session holds the facts of one operation: who calls, when, under which settings, and what was read so far."""
 
 import datetime
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -145,6 +145,12 @@ class Session(Parallel):
         """Return when the rows of the operation were read, call by call."""
         return [reading for step in self.steps for reading in step.readings]
 
+    @property
+    def compared(self) -> set[str]:
+        """Return the codes of the reports that the operation read and that may contradict each other."""
+        found = {read.call.report.code for read in self.reads}
+        return found if len(found) > 1 else set()
+
     @cached_property
     def many_agents(self) -> bool:
         """Return whether groups have their own agents. Then a user's group decides which game log is read (C22)."""
@@ -192,17 +198,17 @@ class Session(Parallel):
         """
         return await self.loader.one(lookup, key, field)
 
-    async def rows_of(
+    def rows_of(
         self, lookup: Lookup, keys: Sequence[Any], columns: Collection[str] | None = None, field: str = ""
-    ) -> list["KeyRows | Exception"]:
+    ) -> Coroutine[Any, Any, list["KeyRows | Exception"]]:
         """Return the rows of each key, or the error that prevents it. Only `columns` may be read; None means all."""
-        return await self.loader.load(lookup, keys, columns, field)
+        return self.loader.load(lookup, keys, columns, field)
 
-    async def rows_of_level(
+    def rows_of_level(
         self, lookup: Lookup, keys: Sequence[Any], columns: Collection[str] | None, field: str
-    ) -> list["KeyRows | Exception"]:
+    ) -> Coroutine[Any, Any, list["KeyRows | Exception"]]:
         """Do the same for all keys of a level. They are read at once if no other field runs at the same time."""
-        return await self.loader.load(lookup, keys, columns, field, alone=not self.parallel)
+        return self.loader.load(lookup, keys, columns, field, alone=not self.parallel)
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         """Return what it would cost to read so many keys of an edge, in seconds."""

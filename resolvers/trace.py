@@ -1,27 +1,28 @@
 """The trace of an operation: every upstream call, why it was chosen, and its outcome."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from resolvers.way import Way
-from upstream.call import Call, Reading
+from upstream.call import Call, ReadEntry, Reading
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct, eq=False):
     """One call of an operation. Times are in seconds; `started` counts from the start of the operation.
 
     `waited` is the part of `seconds` in which requests waited for a slot of the upstream or for the vendor's rate.
     `fields` are the fields that it serves, and `rejected` the ways that cost more. `outcome` is the word of the cache
     (hit, miss, partial, stale, off), or "error". `stale` says since when the rows are out of date, if they are.
     `scoped` means that the caller does not see all rows: the trace then reveals nothing that measures the others.
-    `readings` say when the rows were read.
+    `readings` say when the rows were read, and `entries` are the entries of the cache that have them; None if there are
+    rows that no entry has.
     """
 
     call: Call
     started: float
-    fields: set[str] = field(default_factory=set)
+    fields: set[str] = msgspec.field(default_factory=set)
     way: str = ""
     price: float = 0.0
     rejected: Sequence[Way] = ()
@@ -36,6 +37,7 @@ class Step:
     error: str | None = None
     scoped: bool = False
     readings: tuple[Reading, ...] = ()
+    entries: tuple[ReadEntry, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the step as `extensions.trace` shows it. Parameters hold ids, never a token (C2)."""

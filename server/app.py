@@ -116,7 +116,7 @@ def create_app(services: Services) -> Starlette:
             finally:
                 await tables.aclose()
 
-    graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins)
+    graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins, services.stored)
     return App(
         {"/graphql": graphql},
         routes=[
@@ -124,7 +124,11 @@ def create_app(services: Services) -> Starlette:
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(
-                Counted(lambda: executor.engine.counts if executor.engine is not None else {}, services.upstream_stats),
+                Counted(
+                    lambda: executor.engine.counts if executor.engine is not None else {},
+                    services.upstream_stats,
+                    lambda: services.stored.reused,
+                ),
                 *([schedule] if schedule is not None else []),
             ),
             *(reconcile_routes(schedule) if schedule is not None else []),
@@ -132,7 +136,7 @@ def create_app(services: Services) -> Starlette:
             *explorer_routes(Tabs(services.saved, executor).of),
             *page_routes(),
             *tables.routes(),
-            *ODataService(tables).routes(),
+            *ODataService(tables, services.stored).routes(),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[

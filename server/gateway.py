@@ -3,10 +3,10 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,11 @@ from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
 from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 from server.tables.config import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
+from upstream.caching.kept_entries import KeptEntries
 from upstream.call import Answer, CachedShare, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Overloaded, Unavailable, UpstreamError
@@ -29,6 +31,7 @@ from upstream.journal import Journal
 from upstream.reports.table import GAME_LOGS, PROGRESSIVE_JACKPOTS, System
 from upstream.resilience.bucket import Bucket
 from upstream.transport.secret import Secret
+from upstream.transport.watched import Lately
 from upstream.values.interval import Interval
 
 # The error messages for a system that is not configured.
@@ -38,6 +41,8 @@ MISSING = {
 }
 
 CLOSING_SECONDS = 5.0
+# Addresses and tokens may change while the server runs. Upstream calls look at them this often, and after a refusal.
+LOOK_SECONDS = 0.25
 
 DEFAULT_AGENT = ""  # the agent of all groups without one of their own
 
@@ -57,6 +62,7 @@ class Gateway:
         self._live = live
         self._settings = settings = live.first
         self._zone = settings.business_zone
+        self._user_code_from: str = settings.user_code_from.value
         urls = {System.GAMEHUB: settings.gamehub_url, System.GAMELOG: settings.gamelog_url}
         self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
         self._upstream: Upstream | None = None
@@ -121,16 +127,17 @@ class Gateway:
     def _origin(self) -> str:
         """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
         settings = self._live.now
-        identity = (settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone)
-        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        return _origin_of(
+            settings.gamehub_url, settings.gamelog_url, settings.gamehub_timezone, settings.gamelog_timezone
+        )
 
     def _gamehub(self) -> GameHubConfig | None:
         settings = self._settings
         if System.GAMEHUB in self.missing:
             return None
         return GameHubConfig(
-            url=self._live.gamehub_url,
-            token=Secret(self._live.gamehub_token),
+            url=Lately(self._live.gamehub_url, LOOK_SECONDS),
+            token=Secret(self._live.gamehub_token, LOOK_SECONDS),
             timezone=ZoneInfo(settings.gamehub_timezone),
             timeout=settings.gamehub_timeout,
             concurrency=settings.gamehub_concurrency,
@@ -145,9 +152,11 @@ class Gateway:
             return None
         code = settings.gamelog_agent_code
         return GameLogConfig(
-            url=self._live.gamelog_url,
+            url=Lately(self._live.gamelog_url, LOOK_SECONDS),
             agents=Agents(
-                None if code is None else Agent(code, Secret(self._live.gamelog_token)), settings.gamelog_agents_file
+                None if code is None else Agent(code, Secret(self._live.gamelog_token, LOOK_SECONDS)),
+                settings.gamelog_agents_file,
+                LOOK_SECONDS,
             ),
             timezone=ZoneInfo(settings.gamelog_timezone),
             timeout=settings.gamelog_timeout,
@@ -170,14 +179,14 @@ class Gateway:
 
     def session(self, operation: Operation) -> Session:
         """Return the session of one operation."""
-        now = datetime.datetime.now(datetime.UTC)
+        now, agents = datetime.datetime.now(datetime.UTC), self._agents()
         return Session(
             self,
             self._zone,
             whole=operation.whole,
-            user_code_from=self._settings.user_code_from.value,
-            agent_of_group=self._agent_of_group,
-            agents=self._agents,
+            user_code_from=self._user_code_from,
+            agent_of_group=agents.of_group,
+            agents=agents.all,
             prices=self._prices,
             join=self._join,
             caller=operation.caller,
@@ -188,6 +197,15 @@ class Gateway:
             # Tables read whole lists, day by day. Their files and streams have limits of their own.
             most_nodes=None if operation.whole else self._settings.max_nodes,
         )
+
+    def answer_facts(self) -> tuple[Any, ...]:
+        """Return what answers depend on besides their rows, their variables and the groups of their caller."""
+        today = datetime.datetime.now(datetime.UTC).astimezone(self._zone).date()
+        return today, self._join.settled(today), self._origin(), self._live.gamelog_agents()
+
+    async def would_read(self, kept: KeptEntries, not_before: datetime.datetime | None = None) -> bool:
+        """Return whether the calls of an answer would find exactly these entries of the days cache now."""
+        return await self.cache.would_read(kept, not_before)
 
     def settled(self, session: Session) -> Awaitable[bool]:
         """Return whether the answer of an operation may be sent; False if it is to be run again."""
@@ -223,20 +241,25 @@ class Gateway:
         found = (share.oldest for share in await self.cached_shares(calls, not_before=not_before))
         return min((oldest for oldest in found if oldest is not None), default=None)
 
-    async def fetch(
+    def fetch(
         self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None
-    ) -> Answer[Any]:
+    ) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of one call. The days cache supplies the days that it has, unless read before `not_before`.
 
         Raises UpstreamError.
         """
-        self._check(call)
+        if self.missing and call.report.system in self.missing:
+            return self._refuse(call)
         assert self._cached is not None, "the gateway is not open"
-        return await self._cached.fetch(call, observe, not_before=not_before)
+        return self._cached.fetch(call, observe, not_before=not_before)
+
+    async def _refuse(self, call: Call) -> Answer[Any]:
+        raise Unavailable(self.missing[call.report.system], report=call.report.report_type)
 
     async def anew(self, call: Call) -> Answer[Any]:
         """Return the rows of one call from the upstream, past the days cache. Raises UpstreamError."""
-        self._check(call)
+        if call.report.system in self.missing:
+            return await self._refuse(call)
         assert self._upstream is not None, "the gateway is not open"
         return await self._upstream.fetch(call)
 
@@ -267,17 +290,12 @@ class Gateway:
         assert self._cached is not None, "the gateway is not open"
         return self._cached
 
-    def _check(self, call: Call) -> None:
-        missing = self.missing.get(call.report.system)
-        if missing is not None:
-            raise Unavailable(missing, report=call.report.report_type)
-
     def probes(self) -> list[Probe]:
         """Return one call for GameHub and one for each agent of Game History, each with a short answer."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         minute = Interval(now - datetime.timedelta(minutes=1), now)
         found = [Probe(System.GAMEHUB.value, Call.of(PROGRESSIVE_JACKPOTS))]
-        for agent in self._agents():
+        for agent in self._agents().all():
             title = System.GAMELOG.value + (f", agent {agent}" if agent else "")
             found.append(Probe(title, Call.of(GAME_LOGS, minute, agent=agent, game_type="slot")))
         return found
@@ -304,13 +322,38 @@ class Gateway:
             return f"{error.code}: {error.message}"
         return None
 
-    def _agent_of_group(self, group: int | None) -> str:
-        agent = self._live.gamelog_agents().get(str(group))
+    def _agents(self) -> "GroupAgents":
+        return GroupAgents(self._live, self._settings)
+
+
+class GroupAgents:
+    """The agents of Game History (C22), as one operation knows them: it reads their file once, when it needs them."""
+
+    __slots__ = ("_live", "_of_groups", "_settings")
+
+    def __init__(self, live: LiveSettings, settings: Settings) -> None:
+        self._live = live
+        self._settings = settings
+        self._of_groups: dict[str, str] | None = None
+
+    def of_group(self, group: int | None) -> str:
+        """Return the agent of a group."""
+        agent = self._read().get(str(group))
         return DEFAULT_AGENT if agent is None or agent == self._settings.gamelog_agent_code else agent
 
-    def _agents(self) -> Sequence[str]:
+    def all(self) -> Sequence[str]:
         """Return each agent once, although several groups may share one."""
         settings = self._settings
         default = [DEFAULT_AGENT] if settings.gamelog_agent_code or settings.gamelog_agents_file is None else []
-        others = (agent for agent in self._live.gamelog_agents().values() if agent != settings.gamelog_agent_code)
+        others = (agent for agent in self._read().values() if agent != settings.gamelog_agent_code)
         return list(dict.fromkeys([*default, *others]))
+
+    def _read(self) -> dict[str, str]:
+        if self._of_groups is None:
+            self._of_groups = self._live.gamelog_agents()
+        return self._of_groups
+
+
+@lru_cache(maxsize=16)
+def _origin_of(*identity: str | None) -> str:
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ while the sandbox starts.
 import signal
 import sys
 
-import server.huge_pages  # noqa: F401  # before the Rust client is loaded
+import server.allocators  # noqa: F401  # before the Rust client is loaded
 from server import logs
 from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed

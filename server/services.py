@@ -15,6 +15,7 @@ from server.auth.authenticator import Authenticator
 from server.execution.execution import Executor
 from server.execution.registered import RegisteredDocuments, by_hash, read_folder
 from server.execution.saved import SavedQuery, saved_queries
+from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
 from server.http.admission import MOST_RUNNING, MOST_WAITING
@@ -54,7 +55,8 @@ class Services:
     """The parts of one application.
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
-    `schedule` compares the reports while the server runs. The default authenticator accepts every request.
+    `schedule` compares the reports while the server runs. `stored` are answers that are used again.
+    The default authenticator accepts every request.
     """
 
     executor: Executor
@@ -67,6 +69,7 @@ class Services:
     tables: TablesConfig = field(default_factory=TablesConfig)
     upstream_stats: Stats = dict
     schedule: Schedule | None = None
+    stored: StoredAnswers = field(default_factory=StoredAnswers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +120,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.max_waiting_operations,
         ),
         schedule=Schedule.of(services.gateway, settings),
+        stored=StoredAnswers(
+            settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
+        ),
     )

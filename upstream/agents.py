@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from upstream.transport.secret import File, Secret, SecretMissing
+from upstream.transport.watched import Lately
 
 _log = structlog.get_logger("upstream.agents")
 
@@ -25,16 +26,19 @@ class Agent:
 class Agents:
     """Hold the default agent, and those of a file `{"382": {"agent_code": "...", "agent_token": "..."}}` by group id.
 
-    A changed file is read at the next call. If the new text is not such JSON, the agents stay as they were; if no text
-    was valid so far, a call of an agent in the file fails. The default agent does not depend on the file.
+    A changed file is read at the next call, or at the first one after so many `seconds`. If the new text is not such
+    JSON, the agents stay as they were; if no text was valid so far, a call of an agent in the file fails. The default
+    agent does not depend on the file.
     """
 
-    def __init__(self, default: Agent | None = None, file: Path | None = None) -> None:
+    def __init__(self, default: Agent | None = None, file: Path | None = None, seconds: float = 0.0) -> None:
         self._default = default
         self._file = File(file) if file is not None else None
         self._text: str | None = None
         self._groups: dict[str, str] = {}
         self._agents: dict[str, tuple[Agent, str]] = {}
+        self._seconds = seconds
+        self._look = Lately(self._load, seconds)
         self._wrong: str | None = None  # the last text that was not a map
         with suppress(SecretMissing):
             self._load()
@@ -51,7 +55,7 @@ class Agents:
             return default
         if code == "":
             raise SecretMissing("no default agent is set")
-        self._load()
+        self._look()
         if code not in self._agents:
             raise SecretMissing(f"no agent has the code {code!r}")
         return self._agents[code][0]
@@ -82,7 +86,11 @@ class Agents:
             raise SecretMissing(f"the file {self._file.path} is not a JSON map of group id to agent") from None
         for code, token in groups.values():
             # The agent stays the same object, so that it remembers its former tokens.
-            agent = self._agents[code][0] if code in self._agents else Agent(code, Secret(self._token_of(code)))
+            agent = (
+                self._agents[code][0]
+                if code in self._agents
+                else Agent(code, Secret(self._token_of(code), self._seconds))
+            )
             self._agents[code] = (agent, token)
         gone = self._agents.keys() - {code for code, _ in groups.values()}
         for code in gone:

@@ -13,6 +13,8 @@ from upstream.reports.table import Report
 from upstream.values.interval import Interval
 
 RowT = TypeVar("RowT", bound=Row)
+# An entry of the cache that rows were read from: its key, its day (None: rows without a day), and its bytes.
+ReadEntry = tuple[tuple[str, str], datetime.date | None, bytes]
 
 
 @dataclass(init=False, eq=False, slots=True)
@@ -76,12 +78,14 @@ class Call:
     def with_columns(self, columns: frozenset[str] | None) -> "Call":
         """Return the same call for a reader of other columns. It stays checked."""
         call = replace(self, columns=columns)
-        return call.mark_checked() if self.checked else call
+        call.checked = self.checked
+        return call
 
-    def mark_checked(self) -> "Call":
-        """Note that this call was checked, and return it."""
-        self.checked = True
-        return self
+    def at(self, moment: datetime.datetime) -> "Call":
+        """Return the same call for an operation that started at this moment. It stays checked."""
+        call = Call(self.report, self.params, self.interval, self.agent, self.columns, moment, self.counting)
+        call.checked = self.checked
+        return call
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -159,9 +163,10 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
     """Hold the rows of one call, complete, in the upstream's order, with their cost and origin.
 
     Read a column only after `read` or `require` has made it readable. `waited` is the part of the `seconds` in which
-    the requests waited for their turn.
+    the requests waited for their turn. `entries` are the entries of the cache that have all its rows; None if there are
+    rows that no entry has, or whose time is over.
 
-    The last three fields describe what was hidden from a caller of some groups: `nameless` is the number of rows that
+    Three fields describe what was hidden from a caller of some groups: `nameless` is the number of rows that
     have no user because the user is hidden, `without_group` the number of rows left out because they have no group, and
     `undecided` the user codes of rows left out because a visible or a hidden user may own them.
     """
@@ -176,6 +181,7 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
     nameless: int = 0
     without_group: int = 0
     undecided: frozenset[str] = frozenset()
+    entries: tuple[ReadEntry, ...] | None = None
 
     def read(self, columns: Collection[str] | None) -> list[RowT]:
         """Return the rows with these columns readable, all of them if None. Raise Malformed.
@@ -185,6 +191,13 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
         rows = self.rows
         if rows.__class__ is LazyRows:
             rows.read(columns)
+        return rows
+
+    def take(self, columns: Collection[str] | None) -> list[RowT]:
+        """Return the rows like `read`, for a caller who checks every amount that it uses. Raise Malformed."""
+        rows = self.rows
+        if rows.__class__ is LazyRows:
+            rows.take(columns)
         return rows
 
     def require(self, columns: Collection[str]) -> list[RowT]:
@@ -218,7 +231,8 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
     @property
     def irregular(self) -> Collection[str]:
         """Return the columns in which a bad value was found so far."""
-        return self.rows.irregular if self.rows.__class__ is LazyRows else ()
+        rows = self.rows
+        return rows.bad.columns if rows.__class__ is LazyRows else ()
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -116,7 +116,7 @@ class Upstream:
         """Return the outcome of a call with the columns of this caller readable: the first caller may read others."""
         if isinstance(outcome, Answer):
             try:
-                outcome.read(call.columns)
+                outcome.take(call.columns)
             except UpstreamError as error:
                 self._record(call, error, Tally())
                 return error
@@ -205,7 +205,8 @@ class Upstream:
         else:
             rows = await system.read(call, tally, bad)
         bad.on_new = partial(self._note, call)
-        bad.report_new()
+        if bad.columns:
+            bad.report_new()
         seconds = time.monotonic() - tally.started
         return Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
 

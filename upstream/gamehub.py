@@ -9,12 +9,13 @@ from upstream.call import Call
 from upstream.decoding import envelope
 from upstream.decoding.belonging import refuse_strangers
 from upstream.decoding.distinct import distinct
-from upstream.errors import Malformed, Unavailable, refusal
+from upstream.errors import Malformed, Unauthenticated, Unavailable, refusal
 from upstream.reports import request
 from upstream.reports.rows import Row
-from upstream.transport.auth import GameHubAuth, with_token
+from upstream.transport.auth import GameHubAuth, after_refusal
 from upstream.transport.secret import Secret
 from upstream.transport.transport import Auth, Reply, Tally, Transport, TransportConfig
+from upstream.transport.wire import Request, checked
 from upstream.values.bad_value import BadValues
 
 EMPTY = "10002"  # "Empty data / Failed validation". The parameters were checked before, so the data is empty (C11)
@@ -53,19 +54,27 @@ class GameHubClient:
         if call.interval is not None:
             span = (request.days if call.report.moment is None else request.span)(call.interval, zone)
         query = request.query(call, span)
-        rows = await with_token(self._config.token, self.transport.budget, lambda: self._read(call, query, tally, bad))
+        token = self._config.token
+        used, refused = (token.reading, token.current), None
+        try:
+            rows = await self._read(call, query, tally, bad)
+        except Unauthenticated as error:
+            refused = error
+        if refused is not None:
+            budget = self.transport.budget
+            rows = await after_refusal(refused, token, used, budget, lambda: self._read(call, query, tally, bad))
         # Rows of others do not belong to this call.
         refuse_strangers(call, rows, span, self._config.timezone)
         rows = distinct(call.report, rows)
         return rows if span is None else _within(rows, call, span)
 
-    async def _read(self, call: Call, query: list[tuple[str, str]], tally: Tally, bad: BadValues) -> list[Row]:
+    async def _read(self, call: Call, query: tuple[tuple[str, str], ...], tally: Tally, bad: BadValues) -> list[Row]:
         base = self._config.url()
         if not base:
             raise Unavailable("GAMEHUB_URL is not set")
         # With the slash before `?`, as the document writes it (C1).
-        url = f"{base.rstrip('/')}/{call.report.action}/"
-        reply = await self.transport.send(self.transport.request("GET", url, query=query), self._auth, tally)
+        url = checked(f"{base.rstrip('/')}/{call.report.action}/")
+        reply = await self.transport.send(Request("GET", url, query), self._auth, tally)
         if len(reply.body) > BIG:
             return await asyncio.to_thread(self._rows, call, reply, bad)
         return self._rows(call, reply, bad)
@@ -81,10 +90,10 @@ class GameHubClient:
         if status >= 400:
             failure = envelope.failure(body) or envelope.Failure(None, "")
         else:
+            needed = request.needed(call)
+            columns = None if call.columns is None else call.columns | needed
             try:
-                found = envelope.report_rows(
-                    report, body, self._config.timezone, request.columns(call), request.needed(call), bad
-                )
+                found = envelope.report_rows(report, body, self._config.timezone, columns, needed, bad)
             except Malformed as error:
                 error.status = status
                 raise

@@ -30,9 +30,10 @@ from upstream.errors import (
 from upstream.gamehub import BIG
 from upstream.reports import request
 from upstream.reports.rows import Row
-from upstream.transport.auth import GameLogAuth, with_token
+from upstream.transport.auth import GameLogAuth, after_refusal
 from upstream.transport.secret import SecretMissing
 from upstream.transport.transport import Auth, Reply, Tally, Transport, TransportConfig
+from upstream.transport.wire import Request, checked
 from upstream.values.bad_value import BadValues
 
 # The document shows only one failure, "Invalid Parameter.". Other failures are recognised by their words.
@@ -200,13 +201,20 @@ class _PageReader:
     async def page(self, number: int, size: int) -> envelope.LogPage[Row]:
         """Return one page of this size."""
         body = request.body(self._call, self._span, number, size)
-        return await with_token(self._agent.token, self._transport.budget, lambda: self._ask(body))
+        token = self._agent.token
+        used = token.reading, token.current
+        try:
+            return await self._ask(body)
+        except Unauthenticated as error:
+            refused = error
+        return await after_refusal(refused, token, used, self._transport.budget, lambda: self._ask(body))
 
     async def _ask(self, body: dict[str, Any]) -> envelope.LogPage[Row]:
         url = self._config.url()
         if not url:
             raise Unavailable("GAMELOG_URL is not set")
-        reply = await self._transport.send(self._transport.request("POST", url, body=body), self._auth, self._tally)
+        request = Request("POST", checked(url), body=body)
+        reply = await self._transport.send(request, self._auth, self._tally)
         if len(reply.body) > BIG:
             return await asyncio.to_thread(self._decoded, reply)
         return self._decoded(reply)
@@ -219,11 +227,10 @@ class _PageReader:
             failure = envelope.log_failure(body) or envelope.Failure(None, "")
         else:
             game_type = str(dict(self._call.params)["game_type"])
+            call, zone, needed = self._call, self._config.timezone, request.needed(self._call)
+            columns = None if call.columns is None else call.columns | needed
             try:
-                call, zone = self._call, self._config.timezone
-                found = envelope.log_page(
-                    report, game_type, body, zone, request.columns(call), request.needed(call), self._bad
-                )
+                found = envelope.log_page(report, game_type, body, zone, columns, needed, self._bad)
             except Malformed as error:
                 error.status = status
                 raise

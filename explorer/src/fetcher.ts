@@ -1,4 +1,4 @@
-/** How the page asks the graph: GraphQL over HTTP, on the page's own origin. */
+/** Send operations to the graph: GraphQL over HTTP, on the page's own origin. */
 import type { Fetcher, FetcherOpts, FetcherParams } from "@graphiql/toolkit";
 import { type ExecutionResult, GraphQLError } from "graphql";
 
@@ -21,8 +21,8 @@ async function post(request: FetcherParams, headers: FetcherOpts["headers"]): Pr
 }
 
 /**
- * GraphiQL learns the operations of a tab a moment after it shows the tab. Who runs it at once would ask for the
- * previous tab's operation by name, and be told that there is none.
+ * GraphiQL learns the operations of a tab a moment after it shows the tab. An operation that is run at once would
+ * carry the operation name of the previous tab, and the server would refuse it.
  */
 function named({ query, operationName, ...rest }: FetcherParams): FetcherParams {
   const known = operationName && new RegExp(`\\b${operationName}\\b`).test(query);
@@ -30,7 +30,7 @@ function named({ query, operationName, ...rest }: FetcherParams): FetcherParams 
 }
 
 /**
- * One operation, asked and answered. GraphiQL also takes an async iterable or an observable from here, so an operation
- * that answers more than once (`documentAST` tells) gets its own transport beside `post`, and nothing else changes.
+ * Send one operation and return its answer. GraphiQL also takes an async iterable or an observable from here, so an operation
+ * that answers more than once (see `documentAST`) gets its own transport beside `post`, and nothing else changes.
  */
-export const ask: Fetcher = (request, options) => post(named(request), options?.headers);
+export const send: Fetcher = (request, options) => post(named(request), options?.headers);

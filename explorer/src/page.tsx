@@ -13,11 +13,11 @@ import { GraphiQL } from "graphiql";
 import { useEffect } from "react";
 import { createRoot } from "react-dom/client";
 
-import { ask } from "./fetcher";
+import { send } from "./fetcher";
 import { isFirstVisit, lastTab, memory } from "./memory";
 import { Saved, SAVED_PLUGIN, type SavedQuery, fetchSaved, variablesText } from "./saved";
 
-const WELCOME = "# Ask the graph. Ctrl-Space completes, Ctrl-Enter runs, and the book on the left explains every type.\n\n";
+const WELCOME = "# Write a query. Ctrl-Space completes, Ctrl-Enter runs, and the book on the left explains every type.\n\n";
 const PLUGINS = [SAVED_PLUGIN, HISTORY_PLUGIN];
 
 function Logo() {
@@ -56,7 +56,7 @@ function Explorer({ saved, tabs, front, panel }: Opening) {
   return (
     <Saved value={saved}>
       <GraphiQL
-        fetcher={ask}
+        fetcher={send}
         storage={memory}
         defaultQuery={WELCOME}
         {...(tabs.length ? { defaultTabs: tabs } : {})}

@@ -5,7 +5,7 @@ import "./page.css";
 import { picture } from "./chart";
 import { element } from "./element";
 import { snippets } from "./snippets";
-import { type Brief, type Parameter, type Table, ago, firstRows, isNumber, said, told } from "./table";
+import { type Brief, type Parameter, type Table, ago, firstRows, isNumber, load, said } from "./table";
 
 const ROWS_SHOWN = 25;
 const ROWS_READ = 5000;
@@ -212,7 +212,7 @@ function codes(table: Table, query: string): HTMLElement {
     element("h2", {}, "Read it with"),
     element("div", { role: "tablist", class: "tabs" }, ...tabs),
     element("pre", {}, copy, code),
-    element("p", { class: "note" }, "A server that wants to know who asks takes an API key: as the password of Basic, or as Authorization: Bearer."),
+    element("p", { class: "note" }, "A server with authentication takes an API key: as the password of Basic, or as Authorization: Bearer."),
   );
 }
 
@@ -247,9 +247,9 @@ function columns(table: Table): HTMLElement {
 function one(table: Table) {
   document.title = `${table.name} · Tables`;
   const result = element("div", { id: "result" });
-  let asked = 0;
+  let last = 0;
   async function show(query: string, fresh = false) {
-    const number = ++asked;
+    const number = ++last;
     history.replaceState(null, "", query ? `?${query}` : location.pathname);
     result.setAttribute("aria-busy", "true");
     const downloads = element(
@@ -260,7 +260,7 @@ function one(table: Table) {
     const parts: (HTMLElement | undefined)[] = [];
     try {
       const { rows, readAt } = await firstRows(table.name, query, ROWS_READ + 1, fresh);
-      if (number !== asked) return; // somebody has asked again since
+      if (number !== last) return; // newer rows were requested meanwhile
       const more = rows.length > ROWS_READ;
       const kept = rows.slice(0, ROWS_READ);
       const count = kept.length.toLocaleString("en");
@@ -271,7 +271,7 @@ function one(table: Table) {
       const again = freshness(readAt, () => void show(query, true));
       parts.push(element("section", {}, element("h2", {}, heading), again, kept.length ? preview(table, kept) : undefined, downloads));
     } catch (error) {
-      if (number !== asked) return;
+      if (number !== last) return;
       parts.push(failed(error));
     }
     parts.push(codes(table, query));
@@ -290,8 +290,8 @@ function one(table: Table) {
 
 const name = location.pathname.split("/")[2];
 try {
-  if (name) one(await told<Table>(`/tables/${name}/schema`));
-  else list((await told<{ tables: Brief[] }>("/tables")).tables);
+  if (name) one(await load<Table>(`/tables/${name}/schema`));
+  else list((await load<{ tables: Brief[] }>("/tables")).tables);
 } catch (error) {
   main.replaceChildren(failed(error));
 }

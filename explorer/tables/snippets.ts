@@ -1,6 +1,6 @@
 /** How each tool reads the table: to copy, with the address as the form has it. */
 
-export interface Asked {
+export interface Address {
   name: string;
   origin: string;
   query: string;
@@ -11,7 +11,7 @@ export interface Snippet {
   text: string;
 }
 
-export function snippets({ name, origin, query }: Asked): Snippet[] {
+export function snippets({ name, origin, query }: Address): Snippet[] {
   const url = (form: string) => `${origin}/tables/${name}.${form}${query ? `?${query}` : ""}`;
   const pairs = [...new URLSearchParams(query)];
   const record = pairs.map(([key, value]) => `${key} = "${value.replaceAll('"', '""')}"`).join(", ");

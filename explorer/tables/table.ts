@@ -1,4 +1,4 @@
-/** What the server tells of a table, and how its rows are asked for. */
+/** The description of a table, as the server sends it, and the requests for its rows. */
 
 export interface Column {
   name: string;
@@ -37,8 +37,8 @@ export interface Table extends Omit<Brief, "columns" | "parameters"> {
 
 export type Row = Record<string, unknown>;
 
-/** An answer as JSON; its error is told by its own words. */
-export async function told<T>(path: string): Promise<T> {
+/** Load JSON. An error has the message that the server sent. */
+export async function load<T>(path: string): Promise<T> {
   const answer = await fetch(path, { headers: { accept: "application/json" } });
   const content = await answer.json();
   if (!answer.ok) throw new Error(content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
@@ -66,7 +66,7 @@ export async function firstRows(table: string, query: string, most: number, fres
   return { rows: content.value, readAt: age === null ? null : new Date(Date.now() - Number(age) * 1000) };
 }
 
-/** How long ago something was read, as people say it. */
+/** Return how long ago something was read, in words. */
 export function ago(moment: Date, now = new Date()): string {
   const seconds = Math.max(Math.floor((now.getTime() - moment.getTime()) / 1000), 0);
   const units: [string, number][] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
@@ -79,7 +79,7 @@ export const isTime = (column: Column) => column.type.startsWith("timestamp") ||
 export const isNumber = (column: Column) => /^(decimal|int|double|float)/.test(column.type);
 export const isText = (column: Column) => /^(string|dictionary|bool)/.test(column.type);
 
-/** A type as people say it. */
+/** Return the name of a type in words. */
 export function said(type: string): string {
   if (type.startsWith("dictionary")) return "enum";
   if (type.startsWith("timestamp")) return "timestamp, µs, UTC";

@@ -9,16 +9,17 @@ from upstream.call import Answer, Call
 from upstream.errors import Malformed, NotFound
 from upstream.reports.rows import Row
 
-# Rows are not copied. Rows that the cache dropped may be stored here, so their number is limited.
+# Rows that the cache dropped may be stored here, so their number is limited. Only the first rows of a longer answer are
+# stored, as copies.
 MOST_ROWS = 20_000
 MOST_OF_ONE = 5_000
 MOST_CALLS = 20_000
 
 
-_Place = tuple[Hashable, Call]
+_Place = tuple[Hashable, Hashable]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sample:
     """The first rows of a call and the number of all its rows, or the error that there is no such entity."""
 
@@ -46,7 +47,7 @@ class Samples:
 
     def keep(self, call: Call, answer: Answer[Any], unknown: NotFound | None = None, scope: Hashable = None) -> None:
         """Keep an answer."""
-        key = scope, call
+        key = scope, call.key
         before = self._calls.pop(key, None)
         count = len(answer.rows)
         stored = answer if count <= MOST_OF_ONE else Answer(answer.head(MOST_OF_ONE))
@@ -62,7 +63,11 @@ class Samples:
 
     def of(self, call: Call, scope: Hashable = None) -> Sample | None:
         """Return the last answer of exactly this call."""
-        return self._readable(self._calls.get((scope, call)))
+        return self._readable(self._calls.get((scope, call.key)))
+
+    def has(self, call: Call, scope: Hashable = None) -> bool:
+        """Return whether there is an answer of exactly this call."""
+        return (scope, call.key) in self._calls
 
     def like(self, call: Call, scope: Hashable = None) -> Sample | None:
         """Return the answer of the most similar call: these parameters in another period, or others of these names."""
@@ -86,8 +91,7 @@ class Samples:
         if sample is None:
             return
         self._rows -= len(sample.rows)
-        scope, call = key
-        for place in _places(call, scope):
+        for place in _places(sample.call, key[0]):
             if self._latest.get(place) == key:
                 del self._latest[place]
 

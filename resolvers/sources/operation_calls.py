@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 from resolvers.prices import Prices
@@ -27,6 +27,7 @@ class OperationCalls(Layer):
         self.prices = prices
         self.restricted = restricted
         self.steps: list[Step] = []
+        self.kept = 0  # how many of them read nothing but entries of the cache
         self._calls: dict[Hashable, _OperationCall] = {}
         self._began = time.monotonic()
         self._closed = False
@@ -42,95 +43,97 @@ class OperationCalls(Layer):
 
     async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
         """Return the rows of a call. The first task makes the call, the others wait for it."""
-        known = self._calls.get(call)
+        known = self._calls.get(call.key)
         if known is None:
             step = Step(call, time.monotonic() - self._began, scoped=self.restricted)
             if reason.way is not None:
                 step.way, step.price = reason.way.name, reason.way.price
                 step.rejected, step.keys = reason.rejected, reason.keys
             self.steps.append(step)
-            known = self._calls[call] = _OperationCall(step)
+            known = self._calls[call.key] = _OperationCall(step)
         known.step.fields.update(reason.fields)
         answer = known.answer
         if answer is None:
-            answer = await known.made(self._make)
+            answer = await self._made(known, self.below)
         if call is not known.step.call:
-            answer.read(call.columns)
+            answer.take(call.columns)
         return answer
 
     async def fetch_unseen(self, call: Call) -> Answer[Any]:
         """Return the rows of a call, also those that the caller may not see. They decide about other rows only."""
         if not self.restricted:
             return await self.fetch(call, NO_REASON)
-        place = ("unseen", call)
+        place = ("unseen", call.key)
         known = self._calls.get(place)
         if known is None:
             step = Step(call, time.monotonic() - self._began, scoped=True, way="everyone")
             self.steps.append(step)
             known = self._calls[place] = _OperationCall(step)
-        answer = known.answer
-        return await known.made(self._make_unseen) if answer is None else answer
+        return known.answer or await self._made(known, self.unseen)
 
-    async def _make(self, step: Step) -> Answer[Any]:
-        call = step.call
-        answer = await self._recorded(self.below, step)
-        step.stale = answer.provenance.stale_since
-        step.readings = answer.readings
+    async def _made(self, known: "_OperationCall", source: Source) -> Answer[Any]:
+        """Return the answer of a call, or raise its error. If the task that makes it is cancelled, the next one does.
+
+        The trace says of an unseen call that it was made, and nothing of its rows.
+        """
+        while known.maker is not None:
+            await known.wait()
+        if known.answer is None and known.error is None:
+            if self._closed:
+                # The operation is over: no task needs the answer or the error.
+                raise asyncio.CancelledError
+            known.maker, step, began = asyncio.current_task(), known.step, time.monotonic()
+            try:
+                answer = known.answer = await source.fetch(step.call, NO_REASON)
+            except Exception as error:
+                known.error = error
+                self._note_failure(step, error, source is self.below)
+            else:
+                step.outcome, step.requests = answer.provenance.outcome, answer.requests
+                if answer.entries is not None:
+                    step.entries = answer.entries
+                    self.kept += 1
+                if source is self.below:
+                    self._note_rows(step, answer)
+            finally:
+                step.seconds = time.monotonic() - began
+                known.maker = None
+                if known.waiters is not None:
+                    known.waiters.wake()
+        if known.answer is None:
+            assert known.error is not None
+            raise known.error
+        return known.answer
+
+    def _note_rows(self, step: Step, answer: Answer[Any]) -> None:
+        provenance = answer.provenance
+        step.stale, step.readings = provenance.stale_since, provenance.readings
         step.rows, step.bytes, step.waited = len(answer.rows), answer.bytes, answer.waited
-        self.prices.keep(call, answer)
-        return answer
+        self.prices.keep(step.call, answer)
 
-    async def _make_unseen(self, step: Step) -> Answer[Any]:
-        # The trace says that the call was made, and nothing of its rows.
-        return await self._recorded(self.unseen, step)
-
-    async def _recorded(self, source: Source, step: Step) -> Answer[Any]:
-        if self._closed:
-            # The operation is over: no task needs the answer or the error.
-            raise asyncio.CancelledError
-        began = time.monotonic()
-        try:
-            answer = await source.fetch(step.call, NO_REASON)
-        except UpstreamError as error:
+    def _note_failure(self, step: Step, error: Exception, seen: bool) -> None:
+        if isinstance(error, UpstreamError):
             step.outcome, step.error, step.requests, step.waited = "error", error.code, error.requests, error.waited
-            if isinstance(error, NotFound) and source is self.below:
+            if seen and isinstance(error, NotFound):
                 self.prices.keep_unknown(step.call, error)
-            raise
-        except BadParameter:
+        elif isinstance(error, BadParameter):
             self.steps.remove(step)  # it was refused before a request was sent
-            raise
-        finally:
-            step.seconds = time.monotonic() - began
-        step.outcome, step.requests = answer.provenance.outcome, answer.requests
-        return answer
 
 
 class _OperationCall:
-    """One call of an operation. The first task makes it. If that task is cancelled, the next waiter makes it."""
+    """One call of an operation."""
 
-    __slots__ = ("_waiters", "answer", "error", "maker", "step")
+    __slots__ = ("answer", "error", "maker", "step", "waiters")
 
     def __init__(self, step: Step) -> None:
         self.step = step
         self.answer: Answer[Any] | None = None
         self.maker: asyncio.Task[Any] | None = None
         self.error: Exception | None = None
-        self._waiters = Waiters()
+        self.waiters: Waiters | None = None
 
-    async def made(self, make: Callable[[Step], Awaitable[Answer[Any]]]) -> Answer[Any]:
-        """Return the answer. Raise what `make` raised."""
-        while self.maker is not None:
-            await self._waiters.wait()
-        if self.answer is None and self.error is None:
-            self.maker = asyncio.current_task()
-            try:
-                self.answer = await make(self.step)
-            except Exception as error:
-                self.error = error
-            finally:
-                self.maker = None
-                self._waiters.wake()
-        if self.answer is None:
-            assert self.error is not None
-            raise self.error
-        return self.answer
+    async def wait(self) -> None:
+        """Wait until the task that makes the call has ended or was cancelled."""
+        if self.waiters is None:
+            self.waiters = Waiters()
+        await self.waiters.wait()

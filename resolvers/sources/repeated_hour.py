@@ -4,7 +4,7 @@ R7 has local times, which mean two moments in that hour. R5 has the same movemen
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,13 +24,15 @@ class RepeatedHour(Layer):
         super().__init__(below)
         self.zone = zone
 
-    async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
+    def fetch(self, call: Call, reason: Reason) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of a call; those of R7 with the moments of R5."""
         if call.report is not USER_TRANSACTIONS or call.interval is None:
-            return await self.below.fetch(call, reason)
+            return self.below.fetch(call, reason)
         twice = stretches(call.interval, self.zone)
-        if not twice:
-            return await self.below.fetch(call, reason)
+        return self._corrected(call, reason, twice) if twice else self.below.fetch(call, reason)
+
+    async def _corrected(self, call: Call, reason: Reason, twice: Sequence[Interval]) -> Answer[Any]:
+        assert call.interval is not None
         wider = replace(call, interval=widened(call.interval, twice), columns=None)
         return await self._settled(call.interval, await self.below.fetch(wider, reason), twice)
 

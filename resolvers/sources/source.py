@@ -7,17 +7,17 @@ VisibleRows     (restricted callers) hide the rows of others
 UpstreamCalls   wait for a slot of the operation, then ask the upstream room: the day cache, or the client
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from resolvers.way import Way
 from upstream.call import Answer, Call
 from upstream.reports.table import System
 
 
-@dataclass(slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """Say why a call is made: the fields it serves, and the planner's way, the ways it rejected, and how many keys."""
 
     fields: Collection[str] = ()
@@ -32,7 +32,7 @@ NO_REASON = Reason()
 class Source(Protocol):
     """Answer calls of reports."""
 
-    async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
+    def fetch(self, call: Call, reason: Reason) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the complete rows of a call. Raise the `UpstreamError` that prevents it."""
         ...
 
@@ -51,9 +51,9 @@ class Layer:
     def __init__(self, below: Source) -> None:
         self.below = below
 
-    async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
+    def fetch(self, call: Call, reason: Reason) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the answer of the source below."""
-        return await self.below.fetch(call, reason)
+        return self.below.fetch(call, reason)
 
     async def cached_shares(self, calls: Sequence[Call]) -> Sequence[float] | None:
         """Return the cached shares of the source below."""

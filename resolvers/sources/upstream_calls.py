@@ -2,8 +2,7 @@
 
 import asyncio
 import datetime
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 from resolvers.prices import Prices
@@ -17,7 +16,7 @@ from upstream.resilience.queue import Queue
 class UpstreamRoom(Protocol):
     """The upstream room: it returns the complete rows of a call, or raises an `UpstreamError`."""
 
-    async def fetch(self, call: Call) -> Answer[Any]:
+    def fetch(self, call: Call) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of a call. The day cache takes `not_before`, too: it refuses rows that were read earlier."""
         ...
 
@@ -42,20 +41,11 @@ class UpstreamCalls:
         self._turns: dict[System, Queue] = {}
 
     async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
-        """Return the rows of a call, and learn what it cost."""
-        answer = await self._in_turn(call)
-        if call.report in COMPARED and answer.readings:
-            self.reads.append(ReadAnswer(call, answer))
-        if answer.provenance.outcome in ("off", "miss"):
-            seconds = max(answer.seconds - answer.waited, 0.0)
-            self.prices.learn(call, len(answer.rows), seconds, call not in self.picked)
-        return answer
+        """Return the rows of a call, and learn what it cost.
 
-    async def _in_turn(self, call: Call) -> Answer[Any]:
-        """Make a call as soon as fewer calls of this operation are under way than the system has slots.
-
-        So an operation waits for its own calls here. They take no place in the waiting room of the system, and no time
-        of their deadlines. A call that is under way waits for none of the others, so each of them has its turn.
+        The call is made as soon as fewer calls of this operation are under way than the system has slots. So an
+        operation waits for its own calls here. They take no place in the waiting room of the system, and no time of
+        their deadlines. A call that is under way waits for none of the others, so each of them has its turn.
         """
         system = call.report.system
         turns = self._turns.get(system)
@@ -66,11 +56,18 @@ class UpstreamCalls:
         try:
             if self.closed:
                 raise asyncio.CancelledError
-            if system is System.GAMELOG:
-                call = replace(call, moment=self.now)
-            return await self.room.fetch(call, **self.options)
+            sent = call if system is not System.GAMELOG else call.at(self.now)
+            answer = await self.room.fetch(sent, **self.options)
         finally:
             turns.give()
+        provenance = answer.provenance
+        if provenance.readings and call.report in COMPARED:
+            self.reads.append(ReadAnswer(call, answer))
+        if provenance.outcome in ("off", "miss"):
+            seconds = max(answer.seconds - answer.waited, 0.0)
+            typical = not self.picked or call not in self.picked
+            self.prices.observe(call, len(answer.rows), seconds, typical)
+        return answer
 
     async def cached_shares(self, calls: Sequence[Call]) -> Sequence[float] | None:
         """Return the share of each call that the day cache holds; None without a day cache."""

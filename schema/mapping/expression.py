@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +15,7 @@ from engine.batch_hint import Expression
 from upstream.decoding.partial_row import PartialRow, RawForm, form, report_row
 from upstream.reports.rows import ColumnKind, Row
 from upstream.values import clock
+from upstream.values.code import NO_CODES, code_or_none
 from upstream.values.money import AMOUNTS
 
 # The type that the decoder gives to the values of a column of this kind.
@@ -24,7 +25,6 @@ _KINDS: dict[ColumnKind, type] = {
     ColumnKind.MONEY: str,
     ColumnKind.MOMENT: int,
 }
-_AMOUNTS = {"amounts": AMOUNTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,38 @@ def plain(kind: type[Row], name: str) -> Expression | None:
         return None
     kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, ColumnKind)]
     if kinds:
-        nullable = not field.required
-        if form(kind, name) is RawForm.AMOUNT and not nullable:
-            return Expression(f"amounts[row.raw_{name}]", str, nullable=False, names=_AMOUNTS)
-        return Expression(f"row.{name}", _KINDS[kinds[0]], nullable)
+        return _raw(kind, name, not field.required) or Expression(f"row.{name}", _KINDS[kinds[0]], not field.required)
     members = {_plain(member) for member in (typing.get_args(hint) if _is_union(hint) else (hint,))}
     proved = members - {type(None)}
     if proved not in ({int}, {str}, {bool}):
         return None
     return Expression(f"row.{name}", proved.pop(), nullable=len(members) > 1)
+
+
+def _raw(kind: type[Row], name: str, nullable: bool) -> Expression | None:
+    """Return the expression of a column that stays raw in partial rows; None for any other column.
+
+    Nothing has checked the amounts, so the expression checks each of them: it raises ValueError or TypeError for a
+    value that is no amount. True equals 1 in the table of amounts, so it is refused before. Every code is good.
+    """
+    how = form(kind, name)
+    if how is RawForm.AMOUNT:
+        code = f"amounts[money] if (money := row.raw_{name}).__class__ is not bool else no_amount(money)"
+        if nullable:
+            code = f"None if row.raw_{name} is None else {code}"
+        return Expression(f"({code})", str, nullable, names=_AMOUNTS)
+    if how is RawForm.CODE:
+        code = f"(None if code in no_codes else code) if (code := row.raw_{name}).__class__ is str else any_code(code)"
+        return Expression(f"({code})", str, nullable, names=_CODES)
+    return None
+
+
+def _no_amount(value: object) -> NoReturn:
+    raise ValueError(f"{value!r} is not an amount")
+
+
+_AMOUNTS = {"amounts": AMOUNTS, "no_amount": _no_amount}
+_CODES = {"no_codes": NO_CODES, "any_code": code_or_none}
 
 
 def _is_union(hint: Any) -> bool:

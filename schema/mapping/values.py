@@ -4,7 +4,7 @@ A value that the upstream sent in a wrong form stays in its row as a `BadValue`.
 `sound` returns a value that is only passed on, or raises the error of a bad one.
 """
 
-from upstream.decoding.partial_row import getter, report_row, values
+from upstream.decoding.partial_row import distinct_values, getter, report_row
 from upstream.values.bad_value import BadValue, sound
 
-__all__ = ["BadValue", "getter", "report_row", "sound", "values"]
+__all__ = ["BadValue", "distinct_values", "getter", "report_row", "sound"]

@@ -12,10 +12,11 @@ from resolvers.caller import EVERYONE, Caller
 from server.auth import links
 from server.auth.attempts import Attempts
 from server.auth.credentials import WrongCredential, credential
-from server.auth.keys import AS_SET, Keys, KeysUnreadable, Rates, looks_like_key
+from server.auth.keys import AS_SET, PREFIX, Keys, KeysUnreadable, Rates, looks_like_key
 from server.auth.limiter import Limiter
 from server.auth.permissions import TABLES
 from server.http.request_error import GuessedCredential, RequestError, unauthenticated
+from server.http.request_headers import RequestHeaders
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 
@@ -89,6 +90,20 @@ class Authenticator:
         await self.limiter.aclose()
         if self._keys is not None:
             self._keys.close()
+
+    def by_key(self, headers: RequestHeaders) -> KnownCredential | None:
+        """Return the caller of an ordinary request with an API key; None for any other, which `known` examines.
+
+        The headers have only different names.
+        """
+        if self._keys is None or ("authorization" in headers and "x-api-key" in headers):
+            return None
+        text = headers["x-api-key"] if "x-api-key" in headers else headers["authorization"].removeprefix("Bearer ")
+        try:
+            key = self._keys.key(text) if text.startswith(PREFIX) else None
+        except KeysUnreadable:
+            return None
+        return None if key is None else KnownCredential(key.caller, key.caller.name, key.rates, key.id)
 
     async def known(self, scope: Scope) -> KnownCredential | None:
         """Return the caller of a request; None if it has no credential and one is required.

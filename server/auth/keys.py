@@ -3,7 +3,6 @@
 A key has the form `ghk_<id>_<secret>`. The id is public: it finds the row to compare with, and its owner sees it.
 """
 
-import hmac
 import json
 import os
 import re
@@ -27,10 +26,11 @@ from upstream import private
 PREFIX = "ghk"
 # Bridges a moment in which the file cannot be read. A longer time would keep revoked keys valid.
 STALE_SECONDS = 30.0
+# A revoked key opens nothing after this time.
+LOOK_SECONDS = 0.25
 
 _KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{8}})_([A-Za-z0-9_-]{{43}})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-_NO_DIGEST = sha256(b"").digest()
 _TRIES = 20
 _PAUSE = 0.05
 _SCHEMA = """
@@ -87,9 +87,9 @@ class Key:
     expires: datetime | None
     revoked: datetime | None
 
-    def lives(self, now: datetime) -> bool:
-        """Return whether the key is valid now."""
-        return self.revoked is None and (self.expires is None or now < self.expires)
+    def lives(self, now: datetime | None = None) -> bool:
+        """Return whether the key is valid, by default now."""
+        return self.revoked is None and (self.expires is None or (now or datetime.now(UTC)) < self.expires)
 
 
 def looks_like_key(text: str) -> bool:
@@ -184,16 +184,19 @@ class KeyFile:
 
 
 class Keys:
-    """The current keys. Every lookup checks whether the file has changed, which takes microseconds.
+    """The current keys. The file is looked at four times per second, and for every key that is not known.
 
     A missing file contains no key. An unreadable file is logged, and its last content stays valid for a short time.
     After that every lookup raises KeysUnreadable.
     """
 
-    def __init__(self, path: Path, stale_seconds: float = STALE_SECONDS) -> None:
+    def __init__(self, path: Path, stale_seconds: float = STALE_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:
         self._path = path
         self._stale_seconds = stale_seconds
+        self._look_seconds = look_seconds
+        self._look_at = 0.0  # the time of the next look
         self._keys: dict[str, Key] = {}
+        self._by_digest: dict[bytes, Key] = {}
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._version: int | None = None
@@ -204,48 +207,56 @@ class Keys:
     def key(self, text: str) -> Key | None:
         """Return the valid key of a text; None if there is none. Raises KeysUnreadable.
 
-        The time that this takes does not show how much of the text was right.
+        The time that this takes does not show how much of the text was right: the whole text is hashed.
         """
-        found = _KEY.fullmatch(text)
-        if found is None:
-            return None
-        key = self.by_id(found[1])
-        same = hmac.compare_digest(sha256(text.encode()).digest(), _NO_DIGEST if key is None else key.digest)
-        return key if same else None
+        digest = sha256(text.encode()).digest()
+        self._look()
+        key = self._by_digest.get(digest)
+        if key is None and looks_like_key(text):
+            self._look(at_once=True)
+            key = self._by_digest.get(digest)
+        return key if key is not None and key.lives() else None
 
     def by_id(self, id: str) -> Key | None:
         """Return the valid key of an id; None if there is none. Raises KeysUnreadable."""
-        key = self._now().get(id)
-        return key if key is not None and key.lives(datetime.now(UTC)) else None
+        self._look()
+        if id not in self._keys:
+            self._look(at_once=True)
+        key = self._keys.get(id)
+        return key if key is not None and key.lives() else None
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._forget()
 
-    def _now(self) -> dict[str, Key]:
+    def _look(self, *, at_once: bool = False) -> None:
+        """Read the file again if it is time to look, and if it has changed. Raises KeysUnreadable."""
+        if time.monotonic() < self._look_at and not at_once:
+            return
         with self._lock:
             try:
-                self._look()
+                self._renew()
             except (sqlite3.Error, OSError, ValueError) as error:
                 self._forget()
+                self._look_at = 0.0
                 if not self._complained:
                     log.error("the file of API keys cannot be read", file=str(self._path), why=str(error))
                     self._complained = True
                 if self._read_at is None or time.monotonic() - self._read_at > self._stale_seconds:
-                    self._keys = {}
+                    self._set([])
                     raise KeysUnreadable from None
             else:
                 self._complained = False
                 self._read_at = time.monotonic()
-            return self._keys
+                self._look_at = self._read_at + self._look_seconds
 
-    def _look(self) -> None:
+    def _renew(self) -> None:
         try:
             seen = os.stat(self._path)
         except FileNotFoundError:
             self._forget()
-            self._keys = {}
+            self._set([])
             return
         inode = (seen.st_dev, seen.st_ino)
         if self._connection is None or inode != self._inode:
@@ -257,8 +268,12 @@ class Keys:
             self._inode = inode
         version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
-            self._keys = {key.id: key for key in _read(self._connection)}
+            self._set(_read(self._connection))
             self._version = version
+
+    def _set(self, keys: Sequence[Key]) -> None:
+        self._keys = {key.id: key for key in keys}
+        self._by_digest = {key.digest: key for key in keys}
 
     def _forget(self) -> None:
         if self._connection is not None:
@@ -278,7 +293,8 @@ def _key(row: Sequence[Any]) -> Key:
     seen = json.loads(groups)
     caller = Caller(name, None if seen is None else frozenset(seen), frozenset(json.loads(permissions)))
     made = datetime.fromisoformat(created)
-    return Key(id, caller, digest, last_four, Rates(requests, calls), made, _time(expires), _time(revoked))
+    rates = AS_SET if requests is None and calls is None else Rates(requests, calls)
+    return Key(id, caller, digest, last_four, rates, made, _time(expires), _time(revoked))
 
 
 def _text(moment: datetime | None) -> str | None:

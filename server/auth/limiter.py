@@ -29,21 +29,20 @@ class Limiter:
         self._spent: Counter[tuple[str, int]] = Counter()
         self._writing: asyncio.Task[None] | None = None
 
-    @property
-    def unlimited(self) -> bool:
-        """Return whether the settings have no limit. Keys may have limits of their own."""
-        return not self._as_set
+    def limits(self, own: Rates = AS_SET) -> dict[str, int]:
+        """Return the limits of a caller, by what they limit."""
+        return self._as_set if own is AS_SET else _limits(self._rates, own)
 
     async def request(self, caller: str, own: Rates) -> RateStatus:
         """Count a request, unless a limit is exhausted."""
-        limits = self._limits(own)
+        limits = self.limits(own)
         if not limits:
             return _FREE
         return await self._counting().stand(caller, limits)
 
     def call(self, caller: str, own: Rates) -> None:
         """Count an upstream call, without waiting."""
-        most = self._limits(own).get("calls")
+        most = self.limits(own).get("calls")
         if most is None:
             return
         self._spent[caller, most] += 1
@@ -56,9 +55,6 @@ class Limiter:
             await self._writing
         if self._windows is not None:
             await self._windows.aclose()
-
-    def _limits(self, own: Rates) -> dict[str, int]:
-        return self._as_set if own is AS_SET else _limits(self._rates, own)
 
     def _counting(self) -> "RateWindows":
         if self._windows is None:

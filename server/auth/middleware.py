@@ -39,21 +39,37 @@ class AuthMiddleware:
         self._app = app
         self._callers = callers
         # Without limits, nothing of a request without a credential is checked or counted.
-        self._open = not callers.required and callers.limiter.unlimited
+        self._open = not callers.required and not callers.limiter.limits()
         self._strangers: dict[str, QueueCaller] = {}  # callers without a credential, by their address
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Find the caller, then call the application."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] == "http":
+            if links.SIGNATURE_BYTES in scope["query_string"] or not self._enter(scope, RequestHeaders.of(scope)):
+                return self._admitted(scope, receive, send)
             return self._app(scope, receive, send)
-        may_have_link = links.SIGNATURE_BYTES in scope["query_string"]
-        if not self._open or may_have_link or not NAMES.isdisjoint(RequestHeaders.of(scope)):
-            return self._admitted(scope, receive, send)
-        scope["caller"], scope["key_id"] = EVERYONE, None
-        address = scope["client"][0] if scope.get("client") else ""
-        QUEUE_CALLER.set(self._strangers[address] if address in self._strangers else self._stranger(address))
-        note_caller(scope, EVERYONE.name)
-        return self._app(scope, receive, send)
+        return (self._admitted if scope["type"] == "websocket" else self._app)(scope, receive, send)
+
+    def _enter(self, scope: Scope, headers: RequestHeaders) -> bool:
+        """Return whether a request needs no further check. Almost all requests need none where no limits count."""
+        if NAMES.isdisjoint(headers):
+            if not self._open:
+                return False
+            address = scope["client"][0] if scope.get("client") else ""
+            queued = self._strangers[address] if address in self._strangers else self._stranger(address)
+            scope["caller"], scope["key_id"] = EVERYONE, None
+        else:
+            known = self._callers.by_key(headers) if len(headers) == len(scope["headers"]) else None
+            if known is None or self._callers.limiter.limits(known.rates):
+                return False
+            needed = area(scope["path"]).permission
+            if needed is not None and needed not in known.caller.permissions:
+                return False
+            queued = QueueCaller(known.name)
+            scope["caller"], scope["key_id"] = known.caller, known.key_id
+        QUEUE_CALLER.set(queued)
+        note_caller(scope, scope["caller"].name)
+        return True
 
     def _stranger(self, address: str) -> QueueCaller:
         if len(self._strangers) >= _MOST_STRANGERS:

@@ -16,6 +16,7 @@ from server.execution.documents import Document, Documents, DocumentText, Prepar
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
 from server.execution.request_options import EXPLAIN
+from server.execution.stored_answers import Sources
 from server.execution.validation import coded, without_suggestion
 from server.http.request_error import Errors, error, without_names
 from server.http.writing import WrittenAnswer, too_long
@@ -38,12 +39,17 @@ _MAY = {"calls": "make", "rows": "read"}
 log = structlog.get_logger(__name__)
 
 
+def _nothing() -> None:
+    """Return None: the operation read something else than the cache."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """The outcome of an operation. If `ran` is False, it failed before its first field, and there is no `data`.
 
-    `readings` say when its upstream rows were read, and `calls` are the calls that they came from. `small` is True if
-    the answer has so few nodes that it may be written in one turn of the event loop.
+    `readings` say when its upstream rows were read, and `calls` are the calls that they came from. `sources` returns
+    the entries of the cache that have these rows; None if the operation read anything else. `small` is True if the
+    answer has so few nodes that it may be written in one turn of the event loop.
     """
 
     data: Any = None
@@ -52,6 +58,7 @@ class Outcome:
     ran: bool = True
     readings: Sequence[Reading] = ()
     calls: Sequence[Call] = ()
+    sources: Callable[[], Sources | None] = _nothing
     small: bool = True
 
     def answer(self) -> dict[str, Any]:
@@ -160,6 +167,8 @@ class Executor:
                         self._finish(operation, context, outcome)
                     finally:
                         self._leave(context)
+                    if not settled or node.operation is not OperationType.QUERY:
+                        outcome.sources = _nothing
                     if settled:
                         break
         except Exception:

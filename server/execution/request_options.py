@@ -52,6 +52,11 @@ class RequestOptions:
         return bound if self.not_before is None else max(bound, self.not_before)
 
     @property
+    def limits_age(self) -> bool:
+        """Return whether rows of some age are read again although they are trusted."""
+        return self.max_age is not None or self.not_before is not None
+
+    @property
     def plan(self) -> bool:
         """Return whether the operation must be planned before it runs."""
         return self.explain or self.max_calls is not None

@@ -170,7 +170,7 @@ class ClientConnection(HttpToolsProtocol):
                 data = _without_offer(data)
         if not self._in_head or self._came + self._headers > most:
             self._measuring = True
-            if self._in_head:
+            if self._in_head or not self._headers:
                 self._headers = len(self.url) + sum(map(_size, self.headers or ()))
         try:
             self.parser.feed_data(data)
@@ -267,11 +267,14 @@ class ClientConnection(HttpToolsProtocol):
         self.idle = True
         self._in_head = True
         self._whole = True
-        self._places.waiting.pop(self, None)
-        if self._places.unread:
-            self._places.unread.pop(self, None)
         cycle = self.cycle
         cycle.more_body = False
+        if cycle.response_complete:  # the answer did not need the body
+            self._places.waiting[self] = None
+        else:
+            self._places.waiting.pop(self, None)
+        if self._places.unread:
+            self._places.unread.pop(self, None)
         if cycle.waiting is not None:
             cycle.waiting.set()
 

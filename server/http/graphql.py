@@ -15,11 +15,10 @@ cache it while its rows are trusted. Answers that are stale or contain errors, a
 POST are `no-store`.
 """
 
-import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -32,6 +31,7 @@ from server.execution.freshness import Freshness
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
 from server.execution.registered import RegisteredDocuments
+from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import conditions, operation_reader
 from server.http.error_response import error_body
 from server.http.guards import origins
@@ -39,13 +39,14 @@ from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
-from server.http.writing import encode, in_turns, too_long
+from server.http.writing import AnswerBytes, encode, in_turns, too_long
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
-    `registered` are the registered documents, `origins` the origins whose pages may send requests.
+    `registered` are the registered documents, `origins` the origins whose pages may send requests. `stored` are answers
+    that need not be made again.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class GraphQL:
         limits: Limits = ORDINARY,
         registered: RegisteredDocuments | None = None,
         origins: Sequence[str] = (),
+        stored: StoredAnswers | None = None,
     ) -> None:
         self._executor = executor
         self._page = page
         self._limits = limits
         self._registered = registered or RegisteredDocuments()
         self._origins = origins
+        self._stored = stored if stored is not None and stored.limit else None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,15 +76,23 @@ class GraphQL:
         extra: Sequence[tuple[bytes, bytes]] = ()
         status, storable = 200, False
         most: int | None = None
+        place: AnswerPlace | None = None
+        kind = media_type or JSON
         try:
             if media_type is None:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
+                found = await self._stored.find(place, "graphql")
+                if found is not None:
+                    head = _Head(scope, kind, found.sources.freshness, storable=scope["method"] == "GET")
+                    await _send(head, found.body, headers, send)
+                    return
             # It ends when its time is over or its client has gone; shared work goes on.
             outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
             status = 200 if outcome.ran else _refused_status(outcome, media_type)
-            storable = scope["method"] == "GET" and _whole(outcome, operation)
+            storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
@@ -108,24 +119,12 @@ class GraphQL:
             status, storable = 500, False
             pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
             size = len(pieces[0])
-        kind = media_type or JSON
-        fresh, now = Freshness.of(outcome.readings), datetime.now(UTC)
-        response_headers = [*extra, _TYPES[kind]]
-        if fresh is not None:
-            response_headers += ((b"age", b"%d" % fresh.age(now)),)
-        if not storable:
-            response_headers += _NO_STORE
-        else:
-            tag = await _tag(kind, pieces)
-            response_headers += (_VARY, (b"cache-control", _keeping(scope, fresh, now)), (b"etag", tag.encode()))
-            if conditions.names(headers.get("if-none-match"), tag):
-                status, pieces = 304, [b""]
-        if status != 304:
-            response_headers += ((b"content-length", b"%d" % size),)
-        await send({"type": "http.response.start", "status": status, "headers": response_headers})
-        for piece in pieces[:-1]:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": pieces[-1]})
+        body = AnswerBytes(pieces, size)
+        if place is not None and storable and (sources := outcome.sources()) is not None:
+            assert self._stored is not None
+            self._stored.store(place, body, sources)
+        storable = storable and scope["method"] == "GET"
+        await _send(_Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra), body, headers, send)
 
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
@@ -190,7 +189,6 @@ _VARY = (
         ("Accept", credentials.VARY, request_options.TRACE, request_options.EXPLAIN, request_options.MAX_CALLS)
     ).encode(),
 )
-_HASH = 32
 # The request headers that say more than an ordinary POST of JSON.
 _UNUSUAL = frozenset({"content-encoding", "upgrade"})
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
@@ -198,14 +196,35 @@ _ALLOW = {"Allow": "GET, POST"}
 _CLOSE = {"Connection": "close"}
 
 
-async def _tag(kind: str, pieces: Sequence[bytes]) -> str:
-    """Return the entity tag of an answer. Other tasks run between its pieces."""
-    hashed = hashlib.sha256(kind.encode())
-    for place, piece in enumerate(pieces):
-        if place:
-            await asyncio.sleep(0)
-        hashed.update(piece)
-    return f'"{hashed.hexdigest()[:_HASH]}"'
+class _Head(msgspec.Struct):
+    """The head of an answer: its media type, its age and its status. Clients may cache it if it is `storable`."""
+
+    scope: Scope
+    kind: str
+    fresh: Freshness | None
+    storable: bool
+    status: int = 200
+    extra: Sequence[tuple[bytes, bytes]] = ()
+
+
+async def _send(head: _Head, body: AnswerBytes, headers: RequestHeaders, send: Send) -> None:
+    fresh, now, status, pieces = head.fresh, datetime.now(UTC), head.status, body.pieces
+    response_headers = [*head.extra, _TYPES[head.kind]]
+    if fresh is not None:
+        response_headers += ((b"age", b"%d" % fresh.age(now)),)
+    if not head.storable:
+        response_headers += _NO_STORE
+    else:
+        tag = await body.tag(head.kind)
+        response_headers += (_VARY, (b"cache-control", _keeping(head.scope, fresh, now)), (b"etag", tag.encode()))
+        if conditions.names(headers.get("if-none-match"), tag):
+            status, pieces = 304, [b""]
+    if status != 304:
+        response_headers += ((b"content-length", b"%d" % body.size),)
+    await send({"type": "http.response.start", "status": status, "headers": response_headers})
+    for piece in pieces[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": pieces[-1]})
 
 
 def _refused_status(outcome: Outcome, media_type: str) -> int:

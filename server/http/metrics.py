@@ -18,11 +18,20 @@ _NOW = frozenset({"busy", "waiting"})
 
 
 class Counted(Collector):
-    """The collector: `operations` by how they ran, and the slots, retries and breakers of each upstream (`stats`)."""
+    """The collector: `operations` by how they ran, and the slots, retries and breakers of each upstream (`stats`).
 
-    def __init__(self, operations: Callable[[], Mapping[str, int]], stats: Stats) -> None:
+    `reused` are the answers that were sent again without being made, by their kind.
+    """
+
+    def __init__(
+        self,
+        operations: Callable[[], Mapping[str, int]],
+        stats: Stats,
+        reused: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._operations = operations
         self._stats = stats
+        self._reused = reused
 
     def collect(self) -> Iterable[Metric]:
         """Return the current figures."""
@@ -32,6 +41,14 @@ class Counted(Collector):
         for how, count in sorted(self._operations().items()):
             ran.add_metric([how], count)
         yield ran
+        reused = CounterMetricFamily(
+            "gamehub_graph_reused_answers",
+            "Answers that were sent again without being made, because exactly the same rows would be read.",
+            labels=["kind"],
+        )
+        for which, count in sorted(self._reused().items()):
+            reused.add_metric([which], count)
+        yield reused
         by_name: dict[str, Any] = {}
         for system, figures in sorted(self._stats().items()):
             for name, value in sorted(figures.items()):

@@ -18,12 +18,13 @@ class ClientGone(Exception):
 class Watch:
     """End work that takes longer than some seconds, and work without a client.
 
-    Most work ends too soon to be worth a timer and a task of its own. One timer for all finds the work that goes on.
+    Most work ends too soon to be worth a timer and a task of its own. One timer looks at all work. Work that it sees
+    gets a task that waits for the end of its client.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._fresh: set[_Running] = set()
+        self._running: set[_Running] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -31,9 +32,10 @@ class Watch:
         """Return the result of the work. Raises TimeoutError or ClientGone after it has ended the work."""
         loop = asyncio.get_running_loop()
         if self._timer is None or self._loop is not loop:
-            self._loop, self._timer = loop, loop.call_later(min(LOOK, self._seconds), self._look)
+            self._loop = loop
+            self._look_later(loop)
         running = _Running(loop, receive)
-        self._fresh.add(running)
+        self._running.add(running)
         try:
             return await work
         except asyncio.CancelledError:
@@ -42,20 +44,24 @@ class Watch:
                 raise
             raise why from None
         finally:
-            if running.watching is None:
-                self._fresh.discard(running)
-            else:
+            self._running.discard(running)
+            if running.watching is not None:
                 running.end()
 
-    def _look(self) -> None:
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(min(LOOK, self._seconds), self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        for running in self._fresh:
-            running.watch(self._seconds)
-        self._fresh.clear()
+        if self._running:
+            self._look_later(loop)
+        late = loop.time() - self._seconds
+        for running in self._running:
+            running.look(late)
 
 
 class _Running:
-    __slots__ = ("_began", "_cancelling", "_receive", "_task", "_timer", "_why", "loop", "watching")
+    __slots__ = ("_began", "_cancelling", "_receive", "_task", "_why", "loop", "watching")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive) -> None:
         self.loop = loop
@@ -66,20 +72,20 @@ class _Running:
         self._began = loop.time()
         self._receive = receive
         self._why: Exception | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self.watching: asyncio.Task[None] | None = None
 
-    def watch(self, seconds: float) -> None:
-        """Begin to watch."""
-        self._timer = self.loop.call_at(self._began + seconds, self._stop, TimeoutError())
-        self.watching = self.loop.create_task(self._disconnect())
+    def look(self, late: float) -> None:
+        """End the work if it began before `late`. Otherwise watch its client."""
+        if self._began <= late:
+            self._stop(TimeoutError())
+        elif self.watching is None:
+            self.watching = self.loop.create_task(self._disconnect())
 
     def end(self) -> Exception | None:
         """Stop watching. Return why this watch ended the work; None if it did not, or if others cancelled it too."""
-        if self._timer is not None and self.watching is not None:
-            self._timer.cancel()
+        if self.watching is not None:
             self.watching.cancel()
-            self._timer = self.watching = None
+            self.watching = None
         why, self._why = self._why, None
         return None if why is None or self._task.uncancel() > self._cancelling else why
 

@@ -1,10 +1,12 @@
 """Write answers as JSON: a small one at once, a large one in pieces, each in its own turn of the event loop."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import orjson
 
 from resolvers.nodes import AnswerTooLarge
@@ -17,6 +19,27 @@ _CHARACTERS = 64  # this many characters of a text weigh as much as a value
 _BYTES = 256 * 1024
 # Parts in one turn: to find each of them out takes up to a piece's work.
 _PARTS = 4
+_HASH = 32  # letters of an entity tag
+
+
+class AnswerBytes(msgspec.Struct):
+    """The JSON of an answer, in pieces, with their size and the entity tags by media type."""
+
+    pieces: list[bytes]
+    size: int
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+
+    async def tag(self, media_type: str) -> str:
+        """Return the entity tag. It is computed once; other tasks run between the pieces."""
+        found = self.tags.get(media_type)
+        if found is None:
+            hashed = hashlib.sha256(media_type.encode())
+            for place, piece in enumerate(self.pieces):
+                if place:
+                    await asyncio.sleep(0)
+                hashed.update(piece)
+            found = self.tags[media_type] = f'"{hashed.hexdigest()[:_HASH]}"'
+        return found
 
 
 class WrittenAnswer:

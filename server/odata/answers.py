@@ -4,7 +4,8 @@ import asyncio
 import datetime
 import gzip
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,12 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.auth.credentials import VARY
+from server.execution.stored_answers import StoredAnswers
+from server.http import conditions
 from server.http.request_error import RequestError
+from server.http.request_headers import RequestHeaders
+from server.http.writing import AnswerBytes
 from server.odata import filter as filters
 from server.odata import options, reading, rows
 from server.odata.edm import key_of, time_of
+from server.odata.files import PageFiles
 from server.odata.options import Options
-from server.odata.reading import ODataQuestion
+from server.odata.reading import ODataPage, ODataQuestion
 from server.odata.window import days
 from server.tables import parameters
 from server.tables.answers import TableAnswers
@@ -35,15 +41,59 @@ _BARE = re.compile(r"odata\.metadata\s*=\s*none", re.I)
 _COMPRESSED_FROM = 1024
 
 
-class Entities:
-    """The entity sets."""
+@dataclass(frozen=True, slots=True)
+class _MadeAnswer:
+    """An answer: its body, the headers that belong to it, and the page that it was made from."""
 
-    def __init__(self, answers: TableAnswers, config: TablesConfig) -> None:
+    body: bytes
+    headers: dict[str, str]
+    page: ODataPage
+
+
+class Entities:
+    """The entity sets. `stored` are pages that need not be made again."""
+
+    def __init__(self, answers: TableAnswers, config: TablesConfig, stored: StoredAnswers) -> None:
         self._answers = answers
         self._config = config
+        self._stored = stored
 
     async def set(self, table: Table, root: str, rooted: Pairs, request: Request) -> Response:
         """Return a page of an entity set. Raises RequestError."""
+        return await self._answer(request, lambda: self._set(table, root, rooted, request))
+
+    async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
+        """Return the number of entities, for `/$count`. Raises RequestError."""
+        return await self._answer(request, lambda: self._count(table, rooted, request))
+
+    async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
+        """Return one entity by its key. Raises RequestError."""
+        return await self._answer(request, lambda: self._one(table, key, root, rooted, request))
+
+    async def _answer(self, request: Request, make: Callable[[], Awaitable[_MadeAnswer]]) -> Response:
+        """Return the stored answer to a request, or make it."""
+        fields = RequestHeaders.of(request.scope)
+        place = self._stored.place(_key(request), self._not_before(request))
+        found = None if place is None else await self._stored.find(place, "odata")
+        if found is not None:
+            fresh = found.sources.freshness
+            body, own, oldest = found.body, found.headers, None if fresh is None else fresh.oldest
+        else:
+            made = await make()
+            body, own, oldest = AnswerBytes([made.body], len(made.body)), made.headers, made.page.oldest
+            if place is not None and made.page.files:
+                self._stored.store(place, body, PageFiles(made.page.files, self._answers), own)
+        tag = await body.tag(f"{own['Content-Type']} {own.get('Content-Encoding')}")
+        headers = {**HEADERS, "Cache-Control": keeping(request), **self._age(oldest), **own, "ETag": tag}
+        if conditions.names(fields.get("if-none-match"), tag):
+            return Response(status_code=304, headers=headers)
+        return Response(body.pieces[0], headers=headers)
+
+    def _not_before(self, request: Request) -> datetime.datetime | None:
+        # A later page continues with the rows of the earlier one.
+        return None if "$skiptoken" in request.query_params else self._answers.not_before(request)
+
+    async def _set(self, table: Table, root: str, rooted: Pairs, request: Request) -> _MadeAnswer:
         chosen = options.read(table, request.query_params.multi_items(), rooted)
         size, preferred = options.page_size(request.headers.get("prefer"))
         question = await asyncio.to_thread(self._question, table, chosen, size, request)
@@ -56,21 +106,17 @@ class Entities:
         parts.append('"value":[' + ",\n".join(objects) + "]")
         if found.token is not None:
             parts.append(f'"@odata.nextLink":{_text(_following(root, table, found.token, request))}')
-        headers = self._age(found.oldest)
-        if preferred:
-            headers["Preference-Applied"] = f"odata.maxpagesize={size}"
-        return await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare, headers=headers)
+        headers = {"Preference-Applied": f"odata.maxpagesize={size}"} if preferred else {}
+        body, more = await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare)
+        return _MadeAnswer(body, headers | more, found)
 
-    async def count(self, table: Table, rooted: Pairs, request: Request) -> Response:
-        """Return the number of entities, for `/$count`. Raises RequestError."""
+    async def _count(self, table: Table, rooted: Pairs, request: Request) -> _MadeAnswer:
         chosen = options.read(table, request.query_params.multi_items(), rooted)
         question = await asyncio.to_thread(self._question, table, chosen, options.PAGE_ROWS, request)
-        found, oldest = await reading.counted(question, self._answers)
-        headers = {**HEADERS, "Cache-Control": keeping(request), **self._age(oldest)}
-        return Response(str(found), headers=headers, media_type="text/plain")
+        found = await reading.counted(question, self._answers)
+        return _MadeAnswer(str(found.count).encode(), {"Content-Type": "text/plain; charset=utf-8"}, found)
 
-    async def one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> Response:
-        """Return one entity by its key. Raises RequestError."""
+    async def _one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> _MadeAnswer:
         chosen = options.read(table, request.query_params.multi_items(), rooted)
         day = key.rpartition(".")[0]
         pairs = list(chosen.given)
@@ -85,7 +131,7 @@ class Entities:
         quoted, bare = _accepted(request)
         (text,) = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=quoted)
         context = "" if bare else f'"@odata.context":{_text(_context(root, table, chosen) + "/$entity")},'
-        return await _json("{" + context + text[1:], request, quoted=quoted, bare=bare, headers=self._age(found.oldest))
+        return _MadeAnswer(*await _json("{" + context + text[1:], request, quoted=quoted, bare=bare), found)
 
     def _age(self, oldest: datetime.datetime | None) -> dict[str, str]:
         return {} if oldest is None else {"Age": age(oldest, self._config.now())}
@@ -118,8 +164,7 @@ class Entities:
             size=chosen.token["size"] if chosen.token else size,
             token=chosen.token,
             caller=request.scope["caller"],
-            # A later page continues with the rows of the earlier one.
-            not_before=None if chosen.token else self._answers.not_before(request),
+            not_before=self._not_before(request),
         )
 
 
@@ -161,14 +206,20 @@ def _text(value: str) -> str:
     return orjson.dumps(value).decode()
 
 
-async def _json(
-    text: str, request: Request, *, quoted: bool, bare: bool, headers: Mapping[str, str] | None = None
-) -> Response:
-    body = text.encode()
-    sent = {**HEADERS, "Cache-Control": keeping(request), **(headers or {})}
+def _key(request: Request) -> tuple[object, ...]:
+    """Return what an answer depends on besides its rows: the address, the headers that shape it, and the caller."""
+    headers = request.headers
+    shaping = tuple(headers.get(name) for name in ("prefer", "accept"))
+    address = (str(request.base_url), request.url.path, request.url.query)
+    return (*address, *shaping, "gzip" in headers.get("accept-encoding", ""), request.scope["caller"].groups)
+
+
+async def _json(text: str, request: Request, *, quoted: bool, bare: bool) -> tuple[bytes, dict[str, str]]:
+    """Return the body of an answer, and its headers."""
+    body, headers = text.encode(), {}
     if len(body) > _COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
-        sent["Content-Encoding"] = "gzip"
+        headers["Content-Encoding"] = "gzip"
     level = "none" if bare else "minimal"
     kind = f"application/json;odata.metadata={level};IEEE754Compatible={str(quoted).lower()};charset=utf-8"
-    return Response(body, headers={**sent, "Content-Type": kind})
+    return body, {**headers, "Content-Type": kind}

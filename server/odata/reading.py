@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import time
 from asyncio import to_thread
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ from server.odata.options import bad
 from server.tables.answers import TableAnswers, TableRequest
 from server.tables.arrow import data_type, texts
 from server.tables.formats import ROWS_FORMAT
-from server.tables.spool import Snapshot
+from server.tables.spool import ReadFile, Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
 from upstream.values.days import Piece
@@ -70,13 +70,14 @@ class ODataQuestion:
 class ODataPage:
     """Some rows, the beginning of the next page if there is one, and the number of all rows if it was requested.
 
-    `oldest` is when the oldest row of the days of this page was read.
+    `oldest` is when the oldest row of the days of this page was read, and `files` are the files that were read.
     """
 
     rows: pa.Table
     token: dict[str, Any] | None
     count: int | None
     oldest: datetime.datetime | None
+    files: Sequence[ReadFile]
 
 
 async def page(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
@@ -85,10 +86,11 @@ async def page(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
     return await (reading.sorted() if question.order else reading.in_order())
 
 
-async def counted(question: ODataQuestion, answers: TableAnswers) -> tuple[int, datetime.datetime | None]:
-    """Return the number of rows, and when the oldest row of the counted days was read. Raises RequestError."""
+async def counted(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
+    """Return a page without rows, with the number of rows. Raises RequestError."""
     reading = _PageReading(question, answers)
-    return await reading.count(), reading.oldest
+    count = await reading.count()
+    return ODataPage(reading.schema.empty_table(), None, count, reading.oldest, reading.files)
 
 
 def day_of(piece: Piece | None) -> str:
@@ -103,6 +105,7 @@ class _PageReading:
         self.question = question
         self.answers = answers
         self.oldest: datetime.datetime | None = None
+        self.files: list[ReadFile] = []
         self.filtering = 0.0
         # Decimals are stored as texts and sorted as numbers.
         self.decimals = {
@@ -152,7 +155,7 @@ class _PageReading:
             following |= {"left": left, "skip": skip, "count": count, "size": question.size}
         else:
             following = None
-        return ODataPage(self._selected(taken), following, count, self.oldest)
+        return ODataPage(self._selected(taken), following, count, self.oldest, self.files)
 
     async def sorted(self) -> ODataPage:
         """Return the sorted rows. Equal rows keep the order of the table."""
@@ -185,7 +188,8 @@ class _PageReading:
         following = None
         if stop < rows.num_rows:
             following = {"at": stop, "tag": tag, "size": question.size}
-        return ODataPage(shown.select(question.select), following, count if question.count else None, self.oldest)
+        number = count if question.count else None
+        return ODataPage(shown.select(question.select), following, number, self.oldest, self.files)
 
     async def count(self) -> int:
         """Return the number of rows, without `$top` and `$skip`."""
@@ -208,7 +212,7 @@ class _PageReading:
                     current = ahead = asyncio.create_task(self._snapshot(days[place]))
                     snapshot = await current
                 ahead = None
-                self._note(snapshot)
+                self._note(days[place], snapshot)
                 if place > begin and place + 1 < len(days):  # one day is often enough
                     ahead = asyncio.create_task(self._snapshot(days[place + 1]))
                 snapshot.readers += 1
@@ -226,12 +230,20 @@ class _PageReading:
         question = self.question
         window = None if piece is None else cut(piece.interval, self.answers.zone)
         requested = TableRequest(question.table, question.variables, window, None, question.caller, question.not_before)
-        token = question.token
-        tag = token.get("tag") if token and token.get("day") == day_of(piece) else None
-        return await self.answers.snapshot(requested, ROWS_FORMAT, reading=token is not None, tag=tag)
+        reading = question.token is not None
+        return await self.answers.snapshot(requested, ROWS_FORMAT, reading=reading, tag=self._tag(piece))
 
-    def _note(self, snapshot: Snapshot) -> None:
-        """Note when the rows of a used day were read."""
+    def _tag(self, piece: Piece | None) -> str | None:
+        """Return the hash of the file of a day with which the page continues."""
+        token = self.question.token
+        tag: str | None = token.get("tag") if token and token.get("day") == day_of(piece) else None
+        return tag
+
+    def _note(self, piece: Piece | None, snapshot: Snapshot) -> None:
+        """Note the file of a used day, and when its rows were read."""
+        day = None if piece is None else piece.day
+        reading = self.question.token is not None
+        self.files.append(ReadFile(snapshot.key, (day, day), snapshot.etag, reading, self._tag(piece)))
         rows = snapshot.times.rows
         if rows is not None:
             self.oldest = rows.oldest if self.oldest is None else min(self.oldest, rows.oldest)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from server.execution.stored_answers import StoredAnswers
 from server.http.request_error import RequestError
 from server.http.writing import encode
 from server.odata import edm
@@ -30,10 +31,11 @@ HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-store"}
 
 
 class ODataService:
-    """The OData service over the tables of an endpoint."""
+    """The OData service over the tables of an endpoint. `stored` are answers that need not be made again."""
 
-    def __init__(self, endpoint: TablesEndpoint) -> None:
+    def __init__(self, endpoint: TablesEndpoint, stored: StoredAnswers | None = None) -> None:
         self._endpoint = endpoint
+        self._stored = stored or StoredAnswers()
         self._entities: Entities | None = None
 
     def routes(self) -> list[BaseRoute]:
@@ -77,7 +79,7 @@ class ODataService:
         if self._entities is None:
             from server.odata.answers import Entities  # imports pyarrow
 
-            self._entities = Entities(answers, self._endpoint.config)
+            self._entities = Entities(answers, self._endpoint.config, self._stored)
         if match["key"] is not None:
             return await self._entities.one(table, match["key"].replace("''", "'"), root, rooted, request)
         if match["count"]:

@@ -22,6 +22,10 @@ class StorageSettings(BaseSettings):
         FILE_TEXT,
     )
     cache_mebibytes: int = setting(128, "The size limit of `memory://`, in MiB.", MEBIBYTES, ge=1, le=1_000_000)
+    answer_cache_mebibytes: int = setting(
+        32, "The size limit of the answers that are stored and used again, in MiB; 0 stores none.",
+        "a whole number from 0", ge=0, le=1_000_000,
+    )  # fmt: skip
     cache_open_seconds: float = setting(
         5.0, "Seconds for which rows of today, and rows without a day, are trusted; 0 keeps neither.",
         "a number from 0", ge=0, le=86400,

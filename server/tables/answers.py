@@ -38,7 +38,7 @@ from server.tables.file_response import (
 )
 from server.tables.formats import FORMATS, Format
 from server.tables.reading import Log, RowOptions, Run, TableFailed, batches
-from server.tables.spool import FULL, Snapshot, Spool, SpoolTimes, Wanted, key_of
+from server.tables.spool import FULL, ReadFile, Snapshot, Spool, SpoolTimes, Wanted, key_of
 from server.tables.table import Table
 from server.tables.window import TableWindow, window_of
 from server.tables.writing import StreamBuffer, compressed, write_file
@@ -253,6 +253,11 @@ class TableAnswers:
             raise refusal(failed) from None
         except OSError as failure:
             raise unkept(failure) from None
+
+    async def would_read(self, file: ReadFile, not_before: datetime.datetime | None) -> Snapshot | None:
+        """Return the file that would be read in place of one that an answer read; None if it would be written."""
+        changed = await self._config.changed(*file.days)
+        return self.spool.find(file.key, Wanted(self._config.now(), not_before, changed, file.reading, file.tag))
 
 
 def trusted_until(readings: Sequence[Reading], trust: Trust, least: datetime.timedelta) -> datetime.datetime | None:

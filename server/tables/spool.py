@@ -100,6 +100,11 @@ class Snapshot:
         """Return whether its hash was right and it has not changed since."""
         return self.stamp is not None and self.stamp == stamp_of(self.path)
 
+    @property
+    def key(self) -> str:
+        """Return its key, with which its name begins."""
+        return self.path.name.partition(".")[0]
+
     def is_current(self, now: datetime.datetime) -> bool:
         """Return whether clients may still read it in parts."""
         return self.readers > 0 or (self.shown is not None and now - self.shown < READING)
@@ -136,6 +141,20 @@ class Wanted:
             return True
         demanded = writing.not_before
         return demanded is not None and demanded >= min(self.not_before, writing.begun)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file as an answer read it: its key, its days (None: rows without a day), its hash.
+
+    With `reading`, a client continued with a file that it had parts of; `tag` identifies that file.
+    """
+
+    key: str
+    days: tuple[datetime.date | None, datetime.date | None]
+    etag: str
+    reading: bool = False
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +209,11 @@ class Spool:
                 continue  # it was removed to make room in the meantime
             snapshot.shown = wanted.now
             return snapshot
+
+    def find(self, key: str, wanted: Wanted) -> Snapshot | None:
+        """Return the file of a key that meets the conditions, if it is there as it was written."""
+        found = self._find(key, wanted)
+        return found if found is not None and found.checked else None
 
     def _find(self, key: str, wanted: Wanted) -> Snapshot | None:
         known = self._files.get(key)

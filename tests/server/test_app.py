@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from server.execution.saved import BrokenQuery, SavedQuery
 from server.http.readiness import Readiness
@@ -16,6 +17,12 @@ from tests.server.serving import serving
 
 async def broken() -> str | None:
     return "refused"
+
+
+def test_another_server_recognises_it() -> None:
+    config = uvicorn.Config(application(toy_schema.schema, lambda operation: None))
+    config.load()
+    assert config.interface == "asgi3"
 
 
 def test_paths() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.caller import Caller
+from resolvers.caller import EVERYONE, Caller
 from resolvers.session import Session
 from server.execution.operation import Operation
 from server.gateway import Gateway
@@ -65,6 +65,26 @@ def test_some_groups_have_agents_of_their_own() -> None:
     # One operation asks the same agents from its beginning to its end.
     assert list(found.agents()) == ["", "a", "b"]
     assert list(session(opened).agents()) == ["", "c"]
+
+
+def test_an_operation_reads_the_file_of_the_agents_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = gateway({"382": "a", "383": "b"}, **DEFAULT)
+    looks: list[object] = []
+    read = opened._live.gamelog_agents
+
+    def counted() -> dict[str, str]:
+        looks.append(None)
+        return read()
+
+    monkeypatch.setattr(opened._live, "gamelog_agents", counted)
+    for caller in (EVERYONE, Caller("partner", frozenset({382, 383}))):
+        looks.clear()
+        found = opened.session(Operation("{ __typename }", caller=caller))
+        assert len(looks) == 0
+        assert [found.agent_of_group(group) for group in (*range(382, 400), 382)] == ["a", "b", *[""] * 16, "a"]
+        assert found.many_agents
+        assert [found.agent_of("a"), found.agent_of("c")] == ["a", ""]
+        assert len(looks) == 1
 
 
 def test_a_caller_of_some_groups_has_their_agents_alone() -> None:

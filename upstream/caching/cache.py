@@ -11,7 +11,7 @@ import datetime
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -26,6 +26,7 @@ from upstream.caching.cut import CutCall, Cutter
 from upstream.caching.day_checks import DayChecks, DaySource
 from upstream.caching.day_entry import NO_PRINT, DayEntry
 from upstream.caching.day_reader import EXCUSED, DayReader, EarlierEntry, shares_of, wait_for_all, worst_error
+from upstream.caching.kept_entries import KeptEntries
 from upstream.caching.store import Key, MemoryStore, Pattern, Store
 from upstream.caching.trust import Trust
 from upstream.call import Answer, CachedShare, Call, MadeCall, Provenance, Reading
@@ -94,26 +95,35 @@ class DayCache:
         """Close it."""
         await self.aclose()
 
-    async def fetch(
+    def fetch(
         self,
         call: Call,
         observe: Listener | None = None,
         *,
         scope: str = "",
         not_before: datetime.datetime | None = None,
-    ) -> Answer[Any]:
+    ) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the answer to a call, as `Upstream.fetch` gives it. The rows are shared: never change them.
 
         `scope` separates callers who may see different rows. Rows that were read earlier than `not_before` are read
         again, and cached for everyone; a reading that is under way is fresh enough.
         """
+        if self._cached is None and observe is None:
+            return self._without_cache(call)
+        return self._fetch(checked(call), observe, scope, not_before)
+
+    async def _fetch(
+        self, call: Call, observe: Listener | None, scope: str, not_before: datetime.datetime | None
+    ) -> Answer[Any]:
         started = time.monotonic()
-        if self._cached is not None or observe is not None:
-            call = checked(call)
-        if self._cached is None:
-            outcome = await self._without_cache(call, started)
-        else:
+        outcome: Answer[Any] | UpstreamError
+        if self._cached is not None:
             outcome = await self._join_flight(self._cached, call, scope, not_before)
+        else:
+            try:
+                outcome = await self._without_cache(call)
+            except UpstreamError as error:
+                outcome = error
         if observe is not None:
             try:
                 observe(call, outcome, started, time.monotonic())
@@ -123,7 +133,7 @@ class DayCache:
             # One error may be raised in many waiters: each begins a traceback of its own.
             raise outcome.with_traceback(None)
         if self._cached is not None:
-            outcome.read(call.columns)
+            outcome.take(call.columns)
         return outcome
 
     async def _join_flight(
@@ -162,6 +172,40 @@ class DayCache:
             self._share(keys, dates, list(itertools.islice(found, len(keys))), not_before or ANY_AGE)
             for keys, dates in requested
         ]
+
+    async def would_read(self, kept: KeptEntries, not_before: datetime.datetime | None = None) -> bool:
+        """Return whether the calls of an answer would find exactly these entries now. Then they count as read.
+
+        Entries that were read before `not_before` would be read again.
+        """
+        cached = self._cached
+        if cached is None:
+            return False
+        now, known = days.microseconds(self._now()), self.changes.count + cached.orders.count
+        if not (kept.trusted(now, known) and cached.store.holds(kept.writings)) and not await self._look(
+            cached, kept, now
+        ):
+            return False
+        if not_before is not None and kept.oldest < days.microseconds(not_before):
+            return False
+        self._counted["hits"] += kept.reads
+        self._outcomes["hit"] += kept.calls
+        return True
+
+    async def _look(self, cached: CachedDays, kept: KeptEntries, now: int) -> bool:
+        """Return whether the store has the entries of an answer in their versions, and they are trusted."""
+        store, dates = cached.store, kept.dates
+        moments = self.changes.keys(dates)
+        values = await store.peek_many([*kept.keys, *moments], day_entry.HEAD)
+        if moments:
+            self.changes.take_in(dates, values[len(kept.keys) :])
+        entries = list(map(entry_of, values[: len(kept.keys)]))
+        if not kept.found(entries, now, self.changes.at, cached.can_join):
+            return False
+        kept.looked = self.changes.count + cached.orders.count
+        kept.writings = store.writings(kept.keys)
+        store.holds(kept.writings)
+        return True
 
     def _share(
         self,
@@ -275,7 +319,10 @@ class DayCache:
     ) -> Answer[Any] | UpstreamError:
         cut = self._cutter.cut(call, scope)
         if cut is not None and len(cut.pieces) > _MOST_DAYS:
-            return await self._without_cache(call, time.monotonic())
+            try:
+                return await self._without_cache(call)
+            except UpstreamError as error:
+                return error
         summary = ReadSummary()
         try:
             if cut is None:
@@ -291,14 +338,14 @@ class DayCache:
         self._counted["stale"] += len(summary.since)
         return answer
 
-    async def _without_cache(self, call: Call, started: float) -> Answer[Any] | UpstreamError:
+    async def _without_cache(self, call: Call) -> Answer[Any]:
         """Return the upstream's own answer. The upstream merges identical calls itself."""
-        requested_at = self._now()
+        started, requested_at = time.monotonic(), self._now()
         try:
             answer = await self._upstream.fetch(call)
-        except UpstreamError as error:
+        except UpstreamError:
             self._outcomes["error"] += 1
-            return error
+            raise
         self._outcomes["off"] += 1
         made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
         provenance = Provenance("off", None, (self._reading_of(call, requested_at),), (made,))
@@ -328,6 +375,7 @@ class DayCache:
             if key in found:
                 self._counted["hits"] += 1
                 summary.read(code, None, entry.since, entry.until)
+                summary.keep(key, None, entry.value)
                 return summary.answer(found[key].rows, "hit")
         requested_at = self._now()
         fetched = await self._reader.fetch(call)
@@ -342,9 +390,9 @@ class DayCache:
         self._counted["misses"] += 1
         trusted = self._trust.open
         summary.read(code, None, requested_at, requested_at + datetime.timedelta(seconds=trusted))
-        if trusted > 0:
-            packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
-            await cached.write(packed, generation)
+        packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
+        summary.keep(key, None, dict(packed.get(trusted, ())).get(key))
+        await cached.write(packed, generation)
         return summary.answer(rows, "miss")
 
     async def _by_days(
@@ -451,7 +499,8 @@ class DayCache:
         summary: ReadSummary,
     ) -> Answer[Any]:
         """Return the answer to a call that is made as a whole. Its days are cached."""
-        summary.hit, summary.missed, summary.readings = [], [piece.day for piece in cut.pieces], []
+        summary.hit, summary.missed = [], [piece.day for piece in cut.pieces]
+        summary.forget_days()
         flight = self._reader.start(cached, cut, cut.pieces, asyncio.Semaphore(1), earlier)
         fetched = (await wait_for_all({flight}))[flight]
         summary.add(fetched)

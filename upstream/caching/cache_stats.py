@@ -11,8 +11,8 @@ import msgspec
 
 from upstream.caching.cut import CutCall
 from upstream.caching.day_entry import DayEntry
-from upstream.caching.store import StoreStats
-from upstream.call import Answer, MadeCall, Provenance, Reading
+from upstream.caching.store import Key, StoreStats
+from upstream.call import Answer, MadeCall, Provenance, ReadEntry, Reading
 from upstream.reports.order import Share
 from upstream.values import days
 
@@ -42,6 +42,7 @@ class ReadDays:
     """Hold the result of one upstream call: its answer or error, and its rows by day if they can be divided.
 
     `requested_at` is the moment before the call was sent. `until` is the moment until which each day is trusted.
+    `values` are the entries that were written.
     """
 
     requested_at: datetime.datetime
@@ -50,6 +51,7 @@ class ReadDays:
     answer: Answer[Any] | None = None
     shares: dict[datetime.date, Share] | None = None
     until: dict[datetime.date, datetime.datetime] = field(default_factory=dict)
+    values: dict[Key, bytes] = field(default_factory=dict)
 
     def rows(self) -> list[Any]:
         """Return the rows. Raise the error."""
@@ -69,6 +71,8 @@ class ReadSummary:
     made: list[MadeCall] = field(default_factory=list)
     since: list[datetime.datetime] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
+    entries: list[ReadEntry] = field(default_factory=list)
+    unkept: bool = False  # whether rows were read that no entry has
 
     def read(
         self, report: str, day: datetime.date | None, read_at: datetime.datetime, until: datetime.datetime
@@ -86,18 +90,32 @@ class ReadSummary:
         else:
             self.readings.append(Reading(report, day, day, read_at, until))
 
+    def keep(self, key: Key, day: datetime.date | None, value: bytes | None) -> None:
+        """Note the entry that has the rows of a day; None if no entry has them."""
+        if value is None:
+            self.unkept = True
+        else:
+            self.entries.append((key, day, value))
+
+    def forget_days(self) -> None:
+        """Forget the days that were noted: the whole call is made instead."""
+        self.readings, self.entries, self.unkept = [], [], False
+
     def read_days(
         self, cut: CutCall, entries: Mapping[int, DayEntry], fetched: Mapping[int, ReadDays] = MappingProxyType({})
     ) -> None:
         """Note the readings of the days that were cached or fetched, by their places in the cut call."""
         report = cut.call.report.code
         for place in sorted({*entries, *fetched}):
-            day = cut.pieces[place].day
+            piece = cut.pieces[place]
+            day, key = piece.day, cut.key(piece)
             if place in entries:
                 self.read(report, day, entries[place].since, entries[place].until)
+                self.keep(key, day, entries[place].value)
             else:
                 one = fetched[place]
                 self.read(report, day, one.requested_at, one.until.get(day, one.requested_at))
+                self.keep(key, day, one.values.get(key))
 
     def add(self, fetched: ReadDays, joined: bool = False) -> None:
         """Note an upstream call."""
@@ -123,4 +141,5 @@ class ReadSummary:
             provenance,
             # The calls run side by side.
             waited=max((made.waited for made in own), default=0.0),
+            entries=None if self.unkept or outcome == "stale" else tuple(self.entries),
         )

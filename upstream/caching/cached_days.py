@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -80,7 +80,8 @@ class CachedDays:
     async def partial_rows(self, cut: CutCall, entries: Mapping[int, DayEntry]) -> list[Any] | None:
         """Return partial rows if all days have an entry and not all columns are read; None in any other case."""
         report = cut.call.report
-        columns = request.columns(cut.call)
+        read = cut.call.columns
+        columns = None if read is None else read | request.needed(cut.call)
         if columns is None or len(entries) < len(cut.pieces):
             return None
         if sum(each.count for each in entries.values()) < _MANY_PARTIAL_ROWS:
@@ -100,6 +101,13 @@ class CachedDays:
             return None
         irregular = {name for share in shares for name in share.irregular}
         return LazyRows.canonical(rows, cut.call.report, self._zone, irregular) if irregular else rows
+
+    def can_join(self, shape: Hashable, entries: Iterable[DayEntry]) -> bool:
+        """Return whether the rows of these entries can be listed in the upstream's order."""
+        filled = [entry for entry in entries if entry.count]
+        if len({entry.fetch for entry in filled}) <= 1:
+            return True
+        return self.orders.settle(shape, [entry.claim for entry in filled], self._now()) is not None
 
     async def write(self, packed: Mapping[float, list[tuple[Key, bytes]]], generation: int) -> None:
         """Write entries, by the seconds for which they are trusted, unless entries were forgotten meanwhile."""

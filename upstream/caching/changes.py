@@ -46,6 +46,7 @@ class Changes:
         self._rows: dict[str, int] = {}
         self._files: dict[str, int] = {}
         self._latest = 0
+        self.count = 0  # how often a change was learnt
         self._loaded = ledger is None
 
     def at(self, day: datetime.date) -> int:
@@ -115,6 +116,7 @@ class Changes:
             if moment > table.get(name, 0):
                 table.pop(name, None)
                 table[name] = moment
+                self.count += 1
                 self._latest = max(self._latest, moment)
         while len(table) > _MOST:
             del table[next(iter(table))]

@@ -33,7 +33,7 @@ class CutCall:
     @property
     def shape(self) -> Hashable:
         """Return what identifies calls whose answers are listed in the same order."""
-        return self.call.report.code, tuple(name for name, _ in self.call.params)
+        return shape(self.call)
 
     def key(self, piece: Piece) -> Key:
         """Return the key of a piece's day."""
@@ -98,3 +98,8 @@ class Cutter:
 @lru_cache(maxsize=64)
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def shape(call: Call) -> Hashable:
+    """Return what identifies calls whose answers are listed in the same order."""
+    return call.report.code, tuple(name for name, _ in call.params)

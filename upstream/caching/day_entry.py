@@ -16,9 +16,11 @@ from upstream.reports.rows import Row
 from upstream.values.days import microseconds
 
 # Raise this number if a value changes its meaning but its column keeps its name and type.
-FORMAT = 2
-# requested_at, fresh until (microseconds), fetch, order, proven, number of rows, length of the places, fingerprint
-_HEAD = struct.Struct(">qq8sBBII16s")
+FORMAT = 3
+# requested_at, fresh until (microseconds), fetch, order, proven, number of rows, length of the places, fingerprint,
+# version
+_HEAD = struct.Struct(">qq8sBBII16s12s")
+_VERSION_BYTES = 12
 NO_PRINT = bytes(16)
 HEAD = _HEAD.size
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -40,7 +42,8 @@ class UnreadableEntry(Exception):
 class DayEntry:
     """Hold the head of an entry: when its rows were read, until when they are trusted, and in which order they stand.
 
-    `print` is the fingerprint of the day when it was read or checked last; NO_PRINT if none was taken.
+    `print` is the fingerprint of the day when it was read or checked last; NO_PRINT if none was taken. `version` is a
+    digest of the rows: an entry that was read again with the same rows in the same order keeps its version.
     """
 
     requested_at: int
@@ -51,6 +54,7 @@ class DayEntry:
     value: bytes
     start: int
     print: bytes = NO_PRINT
+    version: bytes = b""
 
     @property
     def since(self) -> datetime.datetime:
@@ -86,6 +90,7 @@ def renewed(entry: DayEntry, until: datetime.datetime, print: bytes) -> DayEntry
         entry.count,
         entry.start - HEAD,
         print,
+        entry.version,
     )
     return unpack(head + entry.value[HEAD:])
 
@@ -109,6 +114,7 @@ def pack(share: Share, requested_at: datetime.datetime, fresh_for: float, print:
     """Return the entry of a share. Raise OverflowError for an id that msgpack cannot hold (2^64 and above)."""
     since = microseconds(requested_at)
     places = _ENCODER.encode(share.places) if share.places is not None else b""
+    rows = _ENCODER.encode(share.rows)
     head = _HEAD.pack(
         since,
         since + round(fresh_for * 1_000_000),
@@ -118,18 +124,19 @@ def pack(share: Share, requested_at: datetime.datetime, fresh_for: float, print:
         len(share.rows),
         len(places),
         print,
+        hashlib.blake2b(rows, digest_size=_VERSION_BYTES).digest(),
     )
-    return b"".join((head, places, _ENCODER.encode(share.rows)))
+    return b"".join((head, places, rows))
 
 
 def unpack(value: bytes) -> DayEntry:
     """Return the entry. At least its first HEAD bytes must be there. Raise UnreadableEntry."""
     try:
-        requested_at, fresh_until, fetch, order, proven, count, places, print = _HEAD.unpack_from(value)
+        requested_at, fresh_until, fetch, order, proven, count, places, print, version = _HEAD.unpack_from(value)
         claim = Claim(RowOrder(order), bool(proven))
     except (struct.error, ValueError) as error:
         raise UnreadableEntry(str(error)) from None
-    return DayEntry(requested_at, fresh_until, fetch, claim, count, value, HEAD + places, print)
+    return DayEntry(requested_at, fresh_until, fetch, claim, count, value, HEAD + places, print, version)
 
 
 @lru_cache(maxsize=64)

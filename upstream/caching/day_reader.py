@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -123,7 +124,8 @@ class DayReader:
             claim, divided, entries = packed
             cached.orders.learn(cut.shape, claim, requested_at)
             found.shares = {piece.day: share for piece, share in zip(pieces, divided, strict=True)}
-            await self._record_changes(cut, pieces, entries, earlier, requested_at)
+            found.values = dict(itertools.chain.from_iterable(entries.values()))
+            await self._record_changes(cut, pieces, found.values, earlier, requested_at)
             await cached.write(entries, generation)
         return found
 
@@ -131,12 +133,11 @@ class DayReader:
         self,
         cut: CutCall,
         pieces: Sequence[Piece],
-        entries: Mapping[float, list[tuple[Key, bytes]]],
+        packed: Mapping[Key, bytes],
         earlier: Mapping[datetime.date, EarlierEntry],
         requested_at: datetime.datetime,
     ) -> None:
         """Note the closed days whose rows differ from the cached ones. Other reports of them are outdated, too."""
-        packed = {key: value for each in entries.values() for key, value in each}
         row, changed = cut.call.report.row, []
         for piece in pieces:
             before, value = earlier[piece.day].entry, packed.get(cut.key(piece))

@@ -78,6 +78,12 @@ class Store(Protocol):
     async def peek_many(self, keys: Sequence[Key], length: int) -> list[bytes | None]:
         """Return at least the first `length` bytes of the values. This does not count as a use of them."""
 
+    def writings(self, keys: Sequence[Key]) -> list[tuple[Key, int]]:
+        """Return each key with the number of its last writing; nothing if other processes write, too."""
+
+    def holds(self, writings: Sequence[tuple[Key, int]]) -> bool:
+        """Return whether the values are there since these writings. Then they count as used."""
+
     async def set_many(self, entries: Sequence[tuple[Key, bytes]], seconds: float) -> None:
         """Keep the values for so long."""
 
@@ -102,7 +108,8 @@ class MemoryStore:
     def __init__(self, limit: int = 256 * _MEBIBYTE, clock: Callable[[], float] = time.time) -> None:
         self._limit = limit
         self._clock = clock
-        self._entries: OrderedDict[Key, tuple[bytes, float]] = OrderedDict()
+        self._entries: OrderedDict[Key, tuple[bytes, float, int]] = OrderedDict()
+        self._written = 0
         self._bytes = 0
         self._evictions = 0
 
@@ -120,6 +127,21 @@ class MemoryStore:
         entries = self._entries
         return [entry[0] if (entry := entries.get(key)) is not None and now < entry[1] else None for key in keys]
 
+    def writings(self, keys: Sequence[Key]) -> list[tuple[Key, int]]:
+        """Return the keys that are there, each with the number of its last writing."""
+        return [(key, self._entries[key][2]) for key in keys if key in self._entries]
+
+    def holds(self, writings: Sequence[tuple[Key, int]]) -> bool:
+        """Return whether the values are there since these writings. Then they count as used."""
+        now, there = self._clock(), self._entries
+        for key, number in writings:
+            entry = there.get(key)
+            if entry is None or entry[2] != number or now >= entry[1]:
+                return False
+        for key, _ in writings:
+            there.move_to_end(key)
+        return True
+
     async def set_many(self, entries: Sequence[tuple[Key, bytes]], seconds: float) -> None:
         """Keep the values, as far as there is room for them."""
         until = self._clock() + seconds
@@ -128,7 +150,8 @@ class MemoryStore:
             size = _size(key, value)
             # A value that would displace all others is not stored.
             if size <= self._limit:
-                self._entries[key] = value, until
+                self._written += 1
+                self._entries[key] = value, until, self._written
                 self._bytes += size
         while self._bytes > self._limit:
             self._drop(next(iter(self._entries)))

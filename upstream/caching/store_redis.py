@@ -94,6 +94,14 @@ class RedisStore:
             for name, each in zip(names, found or [None] * len(keys), strict=True)
         ]
 
+    def writings(self, keys: Sequence[Key]) -> list[tuple[Key, int]]:
+        """Return nothing: other processes write, too."""
+        return []
+
+    def holds(self, writings: Sequence[tuple[Key, int]]) -> bool:
+        """Return False: only a look shows what is there."""
+        return False
+
     async def set_many(self, entries: Sequence[tuple[Key, bytes]], seconds: float) -> None:
         """Keep the values, in one round trip."""
 

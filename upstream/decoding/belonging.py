@@ -6,6 +6,7 @@ Only the values of a row can be compared. A missing column proves nothing.
 import datetime
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from upstream.call import Call
@@ -53,6 +54,7 @@ def refuse_strangers(call: Call, rows: Sequence[Row], span: Span | None, zone: d
         raise Malformed(f"{report.code}: a row's {column} lies outside the requested period")
 
 
+@lru_cache(maxsize=512)
 def _bounds(span: Span, zone: datetime.tzinfo) -> tuple[int, int]:
     """Return the first and last microsecond of a period. Allow for a change of the clock nearby."""
     first, last = span.first, span.last

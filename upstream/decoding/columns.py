@@ -11,6 +11,7 @@ from upstream.decoding.plan import ColumnDecoder
 from upstream.reports.rows import ColumnKind, Row
 from upstream.values import clock, moment, money
 from upstream.values.bad_value import BadValue, quoted
+from upstream.values.code import NO_CODES, code_or_none
 from upstream.values.money import AMOUNTS
 
 # Notes a bad value: place of the row in the list, path inside the row, what is wrong. Returns the value for the row.
@@ -31,18 +32,12 @@ def _id_or_none(value: int | str) -> int | None:
     return value or None
 
 
-def _code_or_none(value: int | str) -> str | None:
-    """Return a code, or None for the ways to write "none"."""
-    text = str(value)
-    return None if text in ("", "0") else text
-
-
 _SCALARS = {int, str, types.NoneType}
 
 
 _CONVERTERS: dict[ColumnKind, Callable[[Any], Any]] = {
     ColumnKind.NO_ID: _id_or_none,
-    ColumnKind.CODE: _code_or_none,
+    ColumnKind.CODE: code_or_none,
     ColumnKind.MONEY: money.amount,
 }
 
@@ -51,9 +46,6 @@ _INTEGERS, _TEXTS, NUMBERS = {int}, {str}, {int, str}
 
 
 _NO_IDS, _CODES = {int, types.NoneType}, {str, types.NoneType}
-
-
-_NO_CODES = frozenset({"", "0"})
 
 
 def decode_column(column: ColumnDecoder, zone: ZoneInfo, rows: Sequence[Row], on_bad_value: OnBadValue) -> None:
@@ -119,9 +111,9 @@ def _decode_at_once(
     if kind is ColumnKind.NO_ID:
         return values if kinds <= _NO_IDS and 0 not in values else None
     if kinds <= _CODES:
-        if _NO_CODES.isdisjoint(values):
+        if NO_CODES.isdisjoint(values):
             return values
-        return None if required else [None if value in _NO_CODES else value for value in values]
+        return None if required else [None if value in NO_CODES else value for value in values]
     return list(map(str, values)) if kinds == _INTEGERS and 0 not in values else None
 
 

@@ -15,9 +15,10 @@ def distinct(report: Report, rows: list[Row]) -> list[Row]:
     """Return the rows without identical copies. Raise Malformed for two different rows with one id."""
     if report.id is None or not rows:
         return rows
-    ids: list[Hashable] = list(map(attrgetter(report.id), rows))
-    if len(set(ids)) == len(ids):
+    read = attrgetter(report.id)
+    if len(set(map(read, rows))) == len(rows):
         return rows
+    ids: list[Hashable] = list(map(read, rows))
     # All columns are compared, also those that no query reads.
     whole = rows.whole(rows.read()) if isinstance(rows, LazyRows) else rows
     first: dict[Hashable, Row] = {}

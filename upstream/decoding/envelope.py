@@ -5,7 +5,7 @@ column at a time (`columns.py`). An answer that does not fit the structs is read
 answer with regular rows only the needed columns are decoded (`partial_rows.py`).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
@@ -242,13 +242,14 @@ def _log_message(refused: Any) -> str:
     return ": ".join(part for part in (_message_text(refused.msg), _message_text(refused.detail)) if part)
 
 
-def _lazy_rows(answer: DecodingRequest, rows: list[Row], body: bytes, keys: Iterable[str]) -> LazyRows:
+def _lazy_rows(answer: DecodingRequest, rows: list[Row], body: bytes, keys: tuple[str, ...]) -> LazyRows:
     """Return the rows of an answer with their needed columns canonical. `keys` are the envelope's. Raise Malformed."""
     found = LazyRows(rows, answer.report, answer.zone, bad=answer.bad)
     refuse_duplicate_keys(answer.report, body, found, keys)
     try:
         found.read(answer.columns)
-        found.require(answer.needed)
+        if answer.bad.columns or answer.columns is not None:
+            found.require(answer.needed)
     except Malformed as error:
         error.payload = body
         raise

@@ -22,7 +22,7 @@ ANY_OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 PIECE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class DecodingRequest:
     """Hold what the decoder has to know about one answer.
 
@@ -75,5 +75,6 @@ def json_decoder(envelope: Any, row: type[Row] | None = None) -> Any:
     """Return a decoder of an envelope, or of a list of rows of type `row`."""
     # float_hook gives the text of a number to the open columns, so that no digit passes through a binary float. In a
     # partial row such a number can only be an amount.
-    hook = AMOUNTS.__getitem__ if row is not None and issubclass(row, PartialRow) else str
-    return msgspec.json.Decoder(envelope, strict=False, float_hook=hook)
+    if row is not None and issubclass(row, PartialRow):
+        return msgspec.json.Decoder(envelope, strict=row.strict, float_hook=AMOUNTS.__getitem__)
+    return msgspec.json.Decoder(envelope, strict=False, float_hook=str)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from upstream.decoding.columns import decode_column
 from upstream.decoding.nested import decode_nested
-from upstream.decoding.partial_row import PartialRow
+from upstream.decoding.partial_row import PartialRow, has_amounts
 from upstream.decoding.plan import columns_of, decoding_plan, fields_of
 from upstream.errors import Malformed
 from upstream.reports.rows import Row
@@ -32,13 +32,15 @@ class RawRows(Protocol):
 class LazyRows(list[Row]):
     """Hold the rows of an answer. An open column is raw until `read` or `require` makes it canonical.
 
-    Partial rows are replaced by whole rows when a column is read that they lack: `source` has the whole rows.
+    Partial rows are replaced by whole rows when a column is read that they lack: `source` has the whole rows. The same
+    happens when a column of `unchecked` raw amounts is read and holds a bad value.
     """
 
     __slots__ = (
         "_all_rows",
         "_holds_partial_rows",
         "_last_read",
+        "_last_taken",
         "_open",
         "_partial_rows",
         "_parts",
@@ -47,6 +49,7 @@ class LazyRows(list[Row]):
         "_whole",
         "_zone",
         "bad",
+        "unchecked",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +68,8 @@ class LazyRows(list[Row]):
         self._open = decoding_plan(report.row).open
         self._source = source
         self._last_read: Collection[str] | None = None
+        self._last_taken: Collection[str] | None = None
+        self.unchecked: frozenset[str] = frozenset()
         self._parts: Sequence[LazyRows] = ()  # the answers that these partial rows come from
         self._partial_rows: list[Row] = []  # those that were replaced: their ids must stay unique
         self._whole: dict[int, Row] = {}
@@ -92,7 +97,7 @@ class LazyRows(list[Row]):
         if columns is not None and columns is self._last_read:
             return self
         if self._holds_partial_rows:
-            if columns is not None and fields_of(self._report.row).intersection(columns) <= columns_of(type(self[0])):
+            if columns is not None and self._has(columns) and self._check(columns):
                 self._last_read = columns
                 return self
             self._read_whole_rows()
@@ -111,6 +116,27 @@ class LazyRows(list[Row]):
         self.bad.report_new()
         return self
 
+    def take(self, columns: Collection[str] | None) -> "LazyRows":
+        """Return the rows like `read`, for a caller who checks every amount that it uses. Raise Malformed."""
+        if columns is None or columns is not self._last_taken:
+            if columns is None or not self._holds_partial_rows or not self._has(columns):
+                self.read(columns)
+            self._last_taken = columns
+        return self
+
+    def _has(self, columns: Collection[str]) -> bool:
+        """Return whether these rows have those of the columns that the report has."""
+        return fields_of(self._report.row).intersection(columns) <= columns_of(type(self[0]))
+
+    def _check(self, columns: Collection[str]) -> bool:
+        """Return whether the raw amounts in these columns of partial rows are amounts."""
+        required = decoding_plan(self._report.row).required
+        for name in self.unchecked.intersection(columns):
+            if not has_amounts(self, name, required=name in required):
+                return False
+            self.unchecked -= {name}
+        return True
+
     def require(self, columns: Collection[str]) -> "LazyRows":
         """Make columns canonical and return the rows. Raise the error of the first bad value in these columns."""
         self.read(columns)
@@ -123,7 +149,7 @@ class LazyRows(list[Row]):
     def like(self, rows: Iterable[Row]) -> "LazyRows":
         """Return some of the rows, which only the new list goes on reading."""
         found = LazyRows(rows, self._report, self._zone, bad=self.bad)
-        found._open = self._open
+        found._open, found.unchecked = self._open, self.unchecked
         found._parts = (self,) if self._holds_partial_rows else ()
         found._all_rows = self._all_rows if self._all_rows is not None else self
         return found
@@ -138,7 +164,9 @@ class LazyRows(list[Row]):
             found.bad, found._all_rows = bad, None  # otherwise the first rows would keep the whole answer in memory
             return found
         if self._source is not None:
-            return LazyRows(self[:count], self._report, self._zone, self._source.head(count, bad), bad)
+            found = LazyRows(self[:count], self._report, self._zone, self._source.head(count, bad), bad)
+            found.unchecked = self.unchecked
+            return found
         if len(self) == sum(map(len, self._parts)):
             return self._parts[0].head(count)
         found = self.like(self[:count])
@@ -155,6 +183,7 @@ class LazyRows(list[Row]):
         first = parts[0]
         found = LazyRows((row for part in parts for row in part), first._report, first._zone, bad=first.bad)
         found._open = first._open
+        found.unchecked = frozenset().union(*(part.unchecked for part in parts))
         found._parts = parts if any(part._holds_partial_rows for part in parts) else ()
         return found
 
@@ -183,9 +212,10 @@ class LazyRows(list[Row]):
             for part in self._parts:
                 part._read_whole_rows()
                 self._whole |= part._whole
-        self._partial_rows, self._source, self._parts, self._last_read = partial_rows, None, (), None
+        self._partial_rows, self._source, self._parts = partial_rows, None, ()
+        self._last_read = self._last_taken = None
         self[:] = [self._whole[id(row)] for row in partial_rows]
-        self._holds_partial_rows = False
+        self._holds_partial_rows, self.unchecked = False, frozenset()
 
     def _on_bad_value(self, place: int, path: str, what: str) -> BadValue:
         if self._all_rows is not None:

@@ -1,25 +1,26 @@
 """Read partial rows: of a long answer with regular rows, decode only the columns that are needed."""
 
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from upstream.decoding.columns import NUMBERS, decode_column
+from upstream.decoding.columns import decode_column
 from upstream.decoding.duplicates import has_equal_keys, split_first_row
 from upstream.decoding.irregular import read_row_by_row
 from upstream.decoding.json_rows import ANY_OBJECT, DECODE_ERRORS, DecodingRequest, read_json, rows_decoder
 from upstream.decoding.lazy_rows import LazyRows
-from upstream.decoding.partial_row import PartialRow, RawForm, getter, partial_row_type
-from upstream.decoding.plan import DecodingPlan, decoding_plan, fields_of
+from upstream.decoding.partial_row import ColumnForms, PartialRow, RawForm, getter, has_amounts, partial_row_type
+from upstream.decoding.plan import decoding_plan, fields_of
 from upstream.reports.rows import ColumnKind, Row
 from upstream.reports.table import Report
 from upstream.values import clock
 from upstream.values.bad_value import BadValue, BadValues
-from upstream.values.money import AMOUNTS
 
 _LONG_ANSWER = 16_384
+# So many rows show the form of the columns.
+_SAMPLES = 6
 
 
 # Replaces a bad value in partial rows. Such partial rows are not used.
@@ -36,25 +37,45 @@ def read_partial_rows(
 
     The first row is read whole. The number of keys shows that the other rows are like it.
     """
-    report, zone = answer.report, answer.zone
+    report = answer.report
     assert answer.columns is not None
     names = _partial_columns(report, {*answer.columns, *answer.needed}) if len(body) >= _LONG_ANSWER else None
     if names is None:
         return None
     try:
-        _, first = split_first_row(body)
-        rows_decoder(report.row).decode(b"[%b]" % first)
-        kind = partial_row_type(
-            report.row, names, _forms_of_moments(decoding_plan(report.row), names, ANY_OBJECT.decode(first)), zone
-        )
-        envelope, rows = read_json(decoder(kind), report, kind, body)
-        found = rows_of(envelope) if rows is None else rows
-        if not found or not has_equal_keys(body, len(found)) or not _is_regular(kind, found, zone):
-            return None
+        samples = _samples(body)
+        # The first row must be a good one of the report, also in the columns that are not read.
+        rows_decoder(report.row).decode(b"[%b]" % samples[0])
+        for strict in (True, False):
+            forms = _column_forms(report, names, samples, strict=strict)
+            kind = partial_row_type(report.row, names, forms, answer.zone)
+            found = _read_rows(answer, body, decoder, rows_of, kind)
+            if found is not None:
+                envelope, rows = found
+                lazy = LazyRows(rows, report, answer.zone, _AnswerBody(answer, decoder, rows_of, body), answer.bad)
+                lazy.unchecked = _amounts(kind).difference(answer.needed, _sorting_columns(report))
+                return envelope, lazy
     except (*DECODE_ERRORS, KeyError):
-        return None
+        pass
+    return None
 
-    return envelope, LazyRows(found, report, zone, _AnswerBody(answer, decoder, rows_of, body), answer.bad)
+
+def _read_rows(
+    answer: DecodingRequest,
+    body: bytes,
+    decoder: Callable[[Any], Any],
+    rows_of: Callable[[Any], list[Row] | None],
+    kind: type[PartialRow],
+) -> tuple[Any, list[Row]] | None:
+    """Return the envelope and the rows of this type; None if one of the rows does not fit it."""
+    try:
+        envelope, rows = read_json(decoder(kind), answer.report, kind, body)
+    except DECODE_ERRORS:
+        return None
+    found = rows_of(envelope) if rows is None else rows
+    if not found or not has_equal_keys(body, len(found)) or not _is_regular(answer, kind, found):
+        return None
+    return envelope, found
 
 
 def partial_rows_of(report: Report, columns: Collection[str], zone: ZoneInfo) -> type[Row] | None:
@@ -73,44 +94,80 @@ def _partial_columns(report: Report, columns: Collection[str]) -> frozenset[str]
     return None if report.single or decoding_plan(report.row).nests or names == fields else names
 
 
-def _forms_of_moments(
-    plan: DecodingPlan, names: Collection[str], first: dict[str, Any]
-) -> frozenset[tuple[str, RawForm]]:
-    """Return the forms of the moments among these columns, as the first row has them."""
-    found = set()
-    for column in plan.columns:
-        if column.kind is ColumnKind.MOMENT and column.name in names:
-            value = first[column.name]
-            local = RawForm.ZULU if isinstance(value, str) and value.endswith("Z") else RawForm.LOCAL
-            found.add((column.name, RawForm.SECONDS if isinstance(value, int) else local))
-    return frozenset(found)
+def _samples(body: bytes) -> list[bytes]:
+    """Return the texts of some rows of an answer of flat rows. The first one is the first row."""
+    _, first = split_first_row(body)
+    found = [first]
+    for part in range(1, _SAMPLES):
+        start = body.find(b"},{", len(body) * part // _SAMPLES) + 2
+        end = body.find(b"}", start) + 1
+        if 2 <= start < end:
+            found.append(body[start:end])
+    return found
 
 
-def _is_regular(kind: type[PartialRow], rows: Sequence[Row], zone: ZoneInfo) -> bool:
-    """Return whether the columns of partial rows are regular. Columns that do not stay raw become canonical."""
-    optional = {column.name for column in decoding_plan(kind.of).columns if not column.required}
+def _column_forms(report: Report, names: frozenset[str], samples: Sequence[bytes], *, strict: bool) -> ColumnForms:
+    """Return the forms of these columns, as the samples show them. Raise one of DECODE_ERRORS, or KeyError."""
+    first = ANY_OBJECT.decode(samples[0])
+    moments, ids = set(), set()
+    for column in decoding_plan(report.row).columns:
+        if column.name in names and column.kind is ColumnKind.MOMENT:
+            moments.add((column.name, *_form_of_moment(first[column.name])))
+        elif column.name in names and column.kind is ColumnKind.NO_ID and strict:
+            ids.add(column.name)
+    for sample in samples if ids else ():
+        row = ANY_OBJECT.decode(sample)
+        for name in tuple(ids):
+            value = row.get(name)
+            if value is not None and (type(value) is not int or value < 1):
+                ids.remove(name)
+    return ColumnForms(frozenset(moments), strict, frozenset(ids))
+
+
+def _form_of_moment(value: Any) -> tuple[RawForm, int]:
+    """Return the form of a time, and the length of its text."""
+    if isinstance(value, int):
+        return RawForm.SECONDS, 0
+    return RawForm.ZULU if str(value).endswith("Z") else RawForm.LOCAL, len(str(value))
+
+
+@lru_cache(maxsize=512)
+def _amounts(kind: type[PartialRow]) -> frozenset[str]:
+    """Return the columns of raw amounts."""
+    return frozenset(name for name, form in kind.forms.items() if form is RawForm.AMOUNT)
+
+
+@lru_cache(maxsize=64)
+def _sorting_columns(report: Report) -> frozenset[str]:
+    """Return the columns by which lists of a report are sorted."""
+    return frozenset(name.removeprefix("-") for name in report.order)
+
+
+def _is_regular(answer: DecodingRequest, kind: type[PartialRow], rows: Sequence[Row]) -> bool:
+    """Return whether the columns of partial rows are regular, apart from the amounts that are checked later.
+
+    Columns that do not stay raw become canonical.
+    """
+    # The gateway itself needs these amounts, or sorts lists by them.
+    checked = _amounts(kind).intersection((*answer.needed, *_sorting_columns(answer.report)))
     for name, form in kind.forms.items():
-        raw = list(map(getter(kind, name), rows))
         if form is RawForm.AMOUNT:
-            if name in optional:
-                raw = [value for value in raw if value is not None]
-            if not set(map(type, raw)) <= NUMBERS:
+            if name in checked and not has_amounts(rows, name, required=name in decoding_plan(kind.of).required):
                 return False
-            deque(map(AMOUNTS.__getitem__, raw), maxlen=0)
-        elif form is RawForm.SECONDS:
-            if 0 in raw:
+        elif form in (RawForm.ZULU, RawForm.LOCAL):
+            texts = list(map(getter(kind, name), rows))
+            # The struct of strict rows has checked the lengths.
+            alike = kind.strict or len(set(map(len, texts))) == 1
+            if not alike or not clock.reader(answer.zone, form is RawForm.ZULU).in_line(texts):
                 return False
-        elif not clock.reader(zone, form is RawForm.ZULU).in_line(raw):
-            return False
-    plan = decoding_plan(kind)
     wrong: list[str] = []
 
     def on_bad_value(place: int, path: str, what: str) -> BadValue:
         wrong.append(path)
         return _NEVER_READ
 
-    for column in plan.columns:
-        decode_column(column, zone, rows, on_bad_value)
+    for column in decoding_plan(kind).columns:
+        decode_column(column, answer.zone, rows, on_bad_value)
     return not wrong
 
 

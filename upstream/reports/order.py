@@ -115,6 +115,7 @@ class RowOrders:
     def __init__(self) -> None:
         self._seen: dict[Hashable, RowOrder] = {}
         self._mixed: dict[Hashable, datetime.datetime] = {}
+        self.count = 0  # how often another order was learnt
 
     def learn(self, shape: Hashable, claim: Claim, now: datetime.datetime) -> None:
         """Remember what an answer has proven."""
@@ -123,8 +124,10 @@ class RowOrders:
         if claim.order is RowOrder.MIXED:
             # Answers with few rows may look ordered by chance. For some time they are not trusted.
             self._mixed[shape] = now + _MIXED_FOR
-        else:
+            self.count += 1
+        elif self._seen.get(shape) is not claim.order:
             self._seen[shape] = claim.order
+            self.count += 1
 
     def settle(self, shape: Hashable, claims: Sequence[Claim], now: datetime.datetime) -> RowOrder | None:
         """Return the order of days on which the claims of several answers, and what was seen before, agree."""

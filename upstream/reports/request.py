@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ _CARRIED_TEXT = _TEXTS[Check.TEXT].fullmatch
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 YEARS = range(1970, 2101)
+_NAME = operator.itemgetter(0)
 
 
 class BadParameter(ValueError):
@@ -76,9 +78,13 @@ def checked(call: Call) -> Call:
         raise BadParameter(f"{report.code}: game_type {given['game_type']!r} is a word of the answer itself")
     if call.agent and report.system is not System.GAMELOG:
         raise BadParameter(f"{report.code}: has no agent")
-    _check_interval(report, call.interval)
+    if report.frame is not None or call.interval is not None:
+        _check_interval(report, call.interval)
     written = tuple(sorted(given.items()))
-    return (call if written == params else replace(call, params=written)).mark_checked()
+    if written != params:
+        call = replace(call, params=written)
+    call.checked = True
+    return call
 
 
 def can_carry(text: object) -> bool:
@@ -149,7 +155,7 @@ def settled(interval: Interval, now: datetime.datetime) -> Interval:
     return Interval(interval.start, end) if interval.start < end < interval.end else interval
 
 
-def query(call: Call, span: Span | None) -> list[tuple[str, str]]:
+def query(call: Call, span: Span | None) -> tuple[tuple[str, str], ...]:
     """Return the query of a GameHub request, without its token (section "Common Parameters")."""
     report, frame = call.report, call.report.frame
     found = [("report_type", report.report_type)]
@@ -167,7 +173,7 @@ def query(call: Call, span: Span | None) -> list[tuple[str, str]]:
             ]
     if report.unpaged:
         found.append(("per_page", "-1"))
-    return found
+    return tuple(found)
 
 
 def body(call: Call, span: Span, page: int, per_page: int) -> dict[str, Any]:
@@ -200,14 +206,9 @@ def within(rows: list[Row], column: str, window: Interval) -> list[Row]:
     return rows.like(found) if isinstance(rows, LazyRows) else found
 
 
-def columns(call: Call) -> frozenset[str] | None:
-    """Return the columns that are read from the rows of a call, here as well; None for all."""
-    return None if call.columns is None else call.columns | needed(call)
-
-
 def needed(call: Call) -> frozenset[str]:
     """Return the columns that are always read: those that identify rows, and those that reveal rows of others."""
-    return _needed(call.report, tuple([name for name, _ in call.params]))
+    return _needed(call.report, tuple(map(_NAME, call.params)))
 
 
 @lru_cache(maxsize=512)

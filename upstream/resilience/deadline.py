@@ -67,25 +67,21 @@ class Deadlines:
     """Look at all work in time to end it at its deadline. One timer serves all of it.
 
     Most work ends long before its deadline. So the timer is set for the earliest deadline, and stays set when the work
-    has ended.
+    has ended. Work that has ended is taken out of `work`.
     """
 
-    __slots__ = ("_next", "_timer", "_work")
+    __slots__ = ("_next", "_timer", "work")
 
     def __init__(self) -> None:
-        self._work: dict[Timed, None] = {}
+        self.work: dict[Timed, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next = math.inf
 
     def watch(self, work: Timed, at: float) -> None:
         """Look at the work at this time (`time.monotonic`), and then whenever it says."""
-        self._work[work] = None
+        self.work[work] = None
         if at < self._next:
             self._set(at)
-
-    def forget(self, work: Timed) -> None:
-        """Look at the work no longer."""
-        self._work.pop(work, None)
 
     def close(self) -> None:
         """Stop the timer."""
@@ -105,7 +101,7 @@ class Deadlines:
     def _look(self) -> None:
         self._timer, self._next = None, math.inf
         now = time.monotonic()
-        for work in list(self._work):
+        for work in list(self.work):
             self._next = min(self._next, work.look(now))
         if self._next < math.inf:
             self._set(self._next)

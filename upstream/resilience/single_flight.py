@@ -126,6 +126,8 @@ class SingleFlight(Generic[T]):
         UNTIL.reset(outer)
         if not self._ended:
             return (yield from self._join(until).__await__())
+        if self._error is None:
+            return self._value  # type: ignore[return-value]  # the work has ended
         return self.result()
 
     def _resume(self, _: "asyncio.Future[Any]") -> None:
@@ -189,7 +191,7 @@ class SingleFlight(Generic[T]):
         if not self._ended:
             raise Unavailable(f"{self._what}: no whole answer in the time of the operation")
         if self._error is None:
-            return cast("T", self._value)
+            return self._value  # type: ignore[return-value]  # the work has ended
         if isinstance(self._error, asyncio.CancelledError):
             raise Unavailable(f"{self._what}: the call was stopped")
         raise self._error
@@ -240,8 +242,6 @@ class SingleFlight(Generic[T]):
         """Note the result, and wake all waiters."""
         self._ended, self._value, self._error, self._coroutine = True, value, error, None
         self._close()
-        if self._limit is not None:
-            self._flights.deadlines.forget(self)
         self._flights.end(self)
         if error is not None and not isinstance(error, asyncio.CancelledError):
             self._flights.failed(self._what, error)
@@ -279,6 +279,7 @@ class SingleFlights(dict[K, SingleFlight[T]]):
     def end(self, flight: SingleFlight[T]) -> None:
         """Note that this work has ended."""
         self._running.discard(flight)
+        self.deadlines.work.pop(flight, None)
         if self._idle is not None and not self._running:
             _wake(self._idle)
 

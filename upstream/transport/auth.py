@@ -17,29 +17,37 @@ T = TypeVar("T")
 _CHANGES = 5
 
 
-async def with_token(token: Secret, budget: Budget, ask: Callable[[], Awaitable[T]]) -> T:
-    """Return the result of `ask`. If the token is refused, read it again and call `ask` once more (C3).
+async def after_refusal(
+    refused: Unauthenticated,
+    token: Secret,
+    used: tuple[int, str | None],
+    budget: Budget,
+    ask: Callable[[], Awaitable[T]],
+) -> T:
+    """Return the result of `ask`, after a first request was refused. Read the token again before (C3).
 
-    If the token has changed, that is a new request. If it is the same, it is a second request for the same call: it is
-    made once, as far as the retry budget goes. Raise Unauthenticated.
+    If the token has changed, `ask` makes a new request. If it is the same, `ask` makes a second request for the same
+    call: it is made once, as far as the retry budget goes. `used` are the `reading` and the `current` value of the
+    token before the first request. Raise Unauthenticated.
     """
     again = True
     for last in (*[False] * _CHANGES, True):
-        reading, used = token.reading, token.current
-        try:
-            return await ask()
-        except Unauthenticated as error:
-            refused = error
+        reading, value = used
         try:
             if again:
                 token.renew(reading)
             # Another call may have renewed it just before.
-            same = used in (None, token.value())
+            same = value in (None, token.value())
         except SecretMissing:
             break
         if last or (same and not (again and budget.spend())):
             break
         again = again and not same
+        used = token.reading, token.current
+        try:
+            return await ask()
+        except Unauthenticated as error:
+            refused = error
     raise refused from None
 
 

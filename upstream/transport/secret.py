@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import re
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -57,11 +58,12 @@ class File:
 class Secret:
     """A token from a literal, a file or a function; it never shows its value in a text of its own.
 
-    A function is called at every request and must return at once. Old values are remembered for the redaction. A file
-    is read at once, so that its first value counts while the file cannot be read or holds no token.
+    A function is called at every request, or at the first one after so many `seconds`. It must return at once. Old
+    values are remembered for the redaction. A file is read at once, so that its first value counts while the file
+    cannot be read or holds no token.
     """
 
-    def __init__(self, source: str | Path | Callable[[], str]) -> None:
+    def __init__(self, source: str | Path | Callable[[], str], seconds: float = 0.0) -> None:
         self._source: File | Callable[[], str]
         if isinstance(source, Path):
             self._source = File(source)
@@ -70,6 +72,8 @@ class Secret:
         else:
             self._source = source
         self._known: deque[str] = deque(maxlen=_REMEMBERED)
+        self._seconds = seconds
+        self._until = 0.0  # until when the source is not read again
         self.reading = 0
         self.current: str | None = None  # what was read last
         if isinstance(source, Path):
@@ -78,6 +82,8 @@ class Secret:
 
     def value(self) -> str:
         """The token now. Raises SecretMissing."""
+        if self.current is not None and self._seconds and time.monotonic() < self._until:
+            return self.current
         return self._read(fresh=False)
 
     def renew(self, reading: int) -> None:
@@ -104,6 +110,8 @@ class Secret:
             # Its text may hold a part of what was read.
             raise SecretMissing("the token cannot be read") from None
         self.current = value
+        if self._seconds:
+            self._until = time.monotonic() + self._seconds
         if value not in self._known:
             self._known.append(value)
         return value

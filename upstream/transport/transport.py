@@ -9,7 +9,7 @@ import codecs
 import datetime
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -27,7 +27,7 @@ from upstream.resilience.queue import QUEUE_CALLER, Queue
 from upstream.resilience.waiting_room import WaitingRoom
 from upstream.transport.secret import SecretMissing
 from upstream.transport.secure import PLAIN, Secure
-from upstream.transport.wire import ConnectionBroken, Received, Request, RustWire, TooLong, Wire, checked
+from upstream.transport.wire import ConnectionBroken, Received, Request, RustWire, TooLong, Wire
 
 if TYPE_CHECKING:  # the seam: see _wire
     from httpx import AsyncBaseTransport
@@ -146,12 +146,6 @@ class Transport:
         self._hedged = 0
         self._left_alone: set[asyncio.Task[Any]] = set()
         self._wire = _wire(config)
-
-    def request(
-        self, method: str, url: str, query: Sequence[tuple[str, str]] = (), body: dict[str, Any] | None = None
-    ) -> Request:
-        """Return a request without its token. Raise Unavailable for an invalid URL."""
-        return Request(method, checked(url), tuple(query), (), body)
 
     async def send(self, request: Request, auth: Auth, tally: Tally) -> Reply:
         """Return the answer to a request, with any status. Raise Unavailable, or Malformed for a cut or too long body.

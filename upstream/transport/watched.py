@@ -84,3 +84,21 @@ class Watched(Generic[T]):
             return tuple([(seen.st_mtime_ns, seen.st_size, seen.st_ino) for seen in map(os.stat, self._names)])
         except OSError:
             return None
+
+
+class Lately(Generic[T]):
+    """The value of a function. It is called at most once in so many seconds."""
+
+    def __init__(self, read: Callable[[], T], seconds: float) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._until = 0.0
+        self._value: T | None = None
+
+    def __call__(self) -> T:
+        """Return the value. Raise what the function raises."""
+        now = time.monotonic()
+        if now >= self._until:
+            self._value = self._read()
+            self._until = now + self._seconds
+        return self._value  # type: ignore[return-value]  # it was read

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from io import BytesIO
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote_plus
 
@@ -53,7 +54,7 @@ class Received(msgspec.Struct):
     status: int | None = None
     retry_after: str | None = None
     content_type: str | None = None
-    body: bytearray | bytes = msgspec.field(default_factory=bytearray)
+    body: bytes = b""
 
 
 class ConnectionBroken(Exception):
@@ -154,9 +155,8 @@ class RustWire:
             builder = client.request(request.method, _address(request))
             if request.headers:
                 builder = builder.headers(request.headers)
-            content = request.content()
-            if content is not None:
-                builder = builder.header("content-type", JSON).body_bytes(content)
+            if request.body is not None:
+                builder = builder.header("content-type", JSON).body_bytes(orjson.dumps(request.body))
             sent = builder.build_streamed()
         except Exception:
             raise ConnectionBroken(Unavailable, "the request could not be sent", again=False) from None
@@ -209,13 +209,16 @@ async def _pieces(read: Callable[[], Any]) -> AsyncIterator[bytes]:
 
 async def gathered(pieces: AsyncIterator[bytes], received: Received, limit: int, count: Callable[[int], None]) -> None:
     """Put an answer that comes in pieces into `received`, telling `count` of each. Raises TooLong."""
-    body = bytearray()
-    received.body = body
-    async for piece in pieces:
-        count(len(piece))
-        if len(body) + len(piece) > limit:
-            raise TooLong
-        body += piece
+    # The buffer grows in large steps, and its value is not a copy.
+    buffer = BytesIO()
+    try:
+        async for piece in pieces:
+            count(len(piece))
+            if buffer.tell() + len(piece) > limit:
+                raise TooLong
+            buffer.write(piece)
+    finally:
+        received.body = buffer.getvalue()
 
 
 def broken(

@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -18,6 +18,9 @@ _SECOND = 1_000_000
 QUARTER = 900 * _SECOND
 _LONG = range(2000, 2051)
 _MOST = 100_000  # entries of a table: years of quarters
+_FEW = 8  # texts of an hour: where there are fewer, each text is looked at
+_BEYOND = "\U0010ffff"  # sorts after the rest of every text
+_TENS = (14, 17)  # the places of the tens of minutes and seconds
 _HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:")
 _REST = re.compile(r"([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6}))?(Z?)")
 
@@ -43,15 +46,40 @@ class TimeReader:
         return [hours[text[:14]] + rests[text[14:]] for text in texts]
 
     def in_line(self, texts: Sequence[str]) -> bool:
-        """Return whether all texts are readable, and sort like their times."""
-        hours, rests = {text[:14] for text in texts}, {text[14:] for text in texts}
+        """Return whether all texts, which have one length, are readable, and sort like their times."""
+        first, joined = texts[0], "".join(texts)
         try:
-            for known, found in ((self.hours, hours), (self.rests, rests)):
-                deque(map(known.__getitem__, found), maxlen=0)
+            self.rests[first[14:]]
+            self._know_hours(sorted(texts))
         except MixedForms:
             return False
-        # All have one length and one separator.
-        return len(set(map(len, rests))) == 1 and len({hour[10] for hour in hours}) == 1
+        if not joined.isascii():
+            return False
+        # After the hour all texts are like the first: the same signs in the same places, and digits in the others.
+        for place in (10, *range(14, len(first))):
+            sign, column = first[place], joined[place :: len(first)]
+            if not sign.isdigit():
+                if column != sign * len(texts):
+                    return False
+            elif place in _TENS:
+                if column.strip("012345"):
+                    return False
+            elif not column.isdigit():
+                return False
+        return True
+
+    def _know_hours(self, texts: Sequence[str]) -> None:
+        """Look up the hour of each of some sorted texts. Raise `MixedForms`."""
+        # Texts of one hour are neighbours, so most texts need not be looked at.
+        start, most = 0, len(texts) // _FEW
+        for _ in range(most):
+            hour = texts[start][:14]
+            self.hours[hour]
+            start = bisect_right(texts, hour + _BEYOND, start)
+            if start == len(texts):
+                return
+        for hour in {text[:14] for text in texts[start:]}:
+            self.hours[hour]
 
 
 class _Hours(dict[str, int]):

@@ -7,7 +7,7 @@ from typing import Any
 from resolvers.rules.movement import wallet_amount
 from schema.mapping.entity import UNKNOWN, Entity
 from schema.mapping.expression import ColumnReader
-from schema.mapping.values import values
+from schema.mapping.values import distinct_values
 from upstream.reports import rows
 
 
@@ -35,10 +35,13 @@ def _wallet_amount(row: rows.GroupMovementRow) -> Any:
 
 
 def _signed(movements: Sequence[rows.GroupMovementRow]) -> bool:
-    """Return whether the sign of every row is known."""
-    kinds, amounts = set(map(attrgetter("type"), movements)), set(values(movements, "currency_amount"))
-    # A minus sign sorts before every digit.
-    return all(wallet_amount(kind, "1.00") for kind in kinds) and min(amounts) > "-~"
+    """Return whether the sign of every row is known. A bad amount has no sign: the object raises its error."""
+    try:
+        kinds, amounts = set(map(attrgetter("type"), movements)), distinct_values(movements, "currency_amount")
+        # A minus sign sorts before every digit.
+        return all(wallet_amount(kind, "1.00") for kind in kinds) and min(amounts) > "-~"
+    except (TypeError, ValueError):
+        return False
 
 
 WALLET_AMOUNT = ColumnReader(

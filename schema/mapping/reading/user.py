@@ -88,16 +88,8 @@ async def logs_of(
 
 async def home(user: Entity) -> int | None:
     """Return the id of the user's group, which decides who is the user's agent."""
-    given = user.given.get("group")
-    if isinstance(given, Entity) and given.identity is not None:
-        identity: int | None = given.identity
-        return identity
-    row = next((row for row in user.rows if isinstance(row, rows.UserRow)), None)
-    if row is not None and row.group_id is None and row.fkgroup is not None:
-        return (await group_of_name(user.session, sound(row.fkgroup))).id
-    for failure in user.failures.values():
-        raise failure
-    return sound(row.group_id) if row is not None else None
+    name = group_name(user)
+    return known_home(user) if name is None else (await group_of_name(user.session, sound(name))).id
 
 
 async def homes(users: Sequence[Entity]) -> list[Any]:
@@ -106,7 +98,46 @@ async def homes(users: Sequence[Entity]) -> list[Any]:
         given = users.given.get("group")
         if isinstance(given, Entity) and given.identity is not None:
             return [given.identity] * len(users)
-    return await each([home(user) for user in users])
+    found: list[Any] = []
+    named: list[int] = []  # the places of users whose groups have to be read
+    for place, user in enumerate(users):
+        try:
+            if group_name(user) is not None:
+                named.append(place)
+                found.append(None)
+            else:
+                found.append(known_home(user))
+        except Exception as error:
+            found.append(error)
+    if named:
+        for place, group in zip(named, await each([home(users[place]) for place in named]), strict=True):
+            found[place] = group
+    return found
+
+
+def group_name(user: Entity) -> Any:
+    """Return the name of the user's group, if nothing but the name is known."""
+    given = user.given.get("group")
+    if isinstance(given, Entity) and given.identity is not None:
+        return None
+    row = _row(user)
+    return row.fkgroup if row is not None and row.group_id is None else None
+
+
+def known_home(user: Entity) -> int | None:
+    """Return the id of the user's group, as far as it is known without reading. Raise the error that prevents it."""
+    given = user.given.get("group")
+    if isinstance(given, Entity) and given.identity is not None:
+        identity: int | None = given.identity
+        return identity
+    for failure in user.failures.values():
+        raise failure
+    row = _row(user)
+    return sound(row.group_id) if row is not None else None
+
+
+def _row(user: Entity) -> rows.UserRow | None:
+    return next((row for row in user.rows if isinstance(row, rows.UserRow)), None)
 
 
 def user_codes(users: Sequence[Entity], session: Session) -> list[str | Exception]:

@@ -1,10 +1,13 @@
 """API keys: made once, known by their hash, and gone the moment they are revoked."""
 
+import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 
 from resolvers.caller import Caller
 from server.auth import keys as keys_module
-from server.auth.keys import KeyFile, Keys, KeysUnreadable, KeyTrouble, Rates, looks_like_key
+from server.auth.keys import LOOK_SECONDS, KeyFile, Keys, KeysUnreadable, KeyTrouble, Rates, looks_like_key
 
 ANNA = Caller("anna", frozenset({383, 382}), frozenset({"explore", "tables"}))
 
@@ -36,7 +39,7 @@ def test_a_key_is_kept_as_its_hash(file: KeyFile) -> None:
 
 
 def test_what_is_made_and_revoked_is_known_at_once(file: KeyFile) -> None:
-    keys = Keys(file.path)
+    keys = Keys(file.path, look_seconds=0)
     assert keys.key("anything") is None
     made, text = file.create(ANNA)
     assert keys.key(text) == made
@@ -54,9 +57,37 @@ def test_what_is_made_and_revoked_is_known_at_once(file: KeyFile) -> None:
     keys.close()
 
 
-def test_a_file_that_is_replaced_or_gone(file: KeyFile, tmp_path: Path) -> None:
+def test_the_file_is_looked_at_four_times_per_second(file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
     _, text = file.create(ANNA)
     keys = Keys(file.path)
+    looks: list[object] = []
+    stat_of = os.stat
+
+    def counted(path: object, **options: Any) -> os.stat_result:
+        looks.append(path)
+        return stat_of(path, **options)  # type: ignore[arg-type]
+
+    assert keys.key(text) is not None
+    monkeypatch.setattr("os.stat", counted)
+    end = time.monotonic() + 2.5 * LOOK_SECONDS
+    while time.monotonic() < end:
+        assert keys.key(text) is not None
+        assert keys.by_id(text[4:12]) is not None
+    assert 2 <= looks.count(file.path) <= 3
+    monkeypatch.undo()
+    made, second = file.create(Caller("new"))
+    assert keys.key(second) == made  # a key that is not known makes it look at once
+    file.revoke("anna")
+    file.revoke("new")
+    time.sleep(LOOK_SECONDS)
+    assert keys.key(text) is None
+    assert keys.by_id(made.id) is None
+    keys.close()
+
+
+def test_a_file_that_is_replaced_or_gone(file: KeyFile, tmp_path: Path) -> None:
+    _, text = file.create(ANNA)
+    keys = Keys(file.path, look_seconds=0)
     assert keys.key(text) is not None
     other = KeyFile(tmp_path / "other.sqlite")
     made, second = other.create(Caller("other"))
@@ -71,7 +102,7 @@ def test_a_file_that_is_replaced_or_gone(file: KeyFile, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_counts_a_little_longer(file: KeyFile) -> None:
     _, text = file.create(ANNA)
     for stale_seconds, known in ((60.0, True), (-1.0, False)):
-        keys = Keys(file.path, stale_seconds)
+        keys = Keys(file.path, stale_seconds, look_seconds=0)
         assert keys.key(text) is not None
         good = file.path.read_bytes()
         rubbish = file.path.with_name("rubbish")

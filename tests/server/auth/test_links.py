@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys
+from server.auth.keys import LOOK_SECONDS, KeyFile, Keys
 from server.auth.links import EXPIRES, KEY, SIGNATURE, InvalidLink, address, check, is_link, link
 from tests.server.auth.echo import echo
 from tests.server.serving import serving
@@ -157,6 +157,7 @@ def test_over_http(file: KeyFile, client: httpx.Client) -> None:
     assert client.get(body["link"].replace("382", "383")).status_code == 401
     assert client.get(body["link"]).status_code == 200
     file.revoke("bi")
+    time.sleep(LOOK_SECONDS)
     refused = client.get(body["link"])
     assert (refused.status_code, refused.json()["errors"][0]["message"]) == (
         401,

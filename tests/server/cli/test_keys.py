@@ -17,6 +17,7 @@ import pytest
 from playwright.async_api import Error, async_playwright, expect
 from typer.testing import CliRunner
 
+from server.auth.keys import LOOK_SECONDS
 from server.cli.command import app
 from server.settings.settings import NAMES
 from tests.requirements import require
@@ -216,6 +217,7 @@ def test_a_server_on_a_network_asks_who_is_there(workspace: Workspace, sandbox: 
         made = client.post("/tables/Groups.csv/link?first=1", headers={"X-Api-Key": key}).json()["link"]
         assert client.get(made).status_code != 401
         workspace.run("keys", "revoke", "bi")
+        time.sleep(LOOK_SECONDS)
         assert client.post("/graphql", json=GROUPS, headers={"X-Api-Key": key}).status_code == 401
         assert client.get(link).status_code == client.get(made).status_code == 401
 

@@ -28,6 +28,10 @@ async def echo(request: Request) -> Response:
     return PlainTextResponse((await request.body()).decode() or "well")
 
 
+async def early(request: Request) -> Response:
+    return PlainTextResponse("early")
+
+
 async def large(request: Request) -> Response:
     return PlainTextResponse("a" * 20_000_000)
 
@@ -43,6 +47,7 @@ def address() -> Iterator[str]:
     app = Starlette(
         routes=[
             Route("/", echo, methods=["GET", "POST"]),
+            Route("/early", early, methods=["POST"]),
             Route("/large", large),
             Route("/headers", headers, methods=["GET", "POST"]),
         ]
@@ -136,6 +141,18 @@ def test_one_timer_closes_all_idle_connections(address: str) -> None:
         assert all(closed(connection, 1.5) for connection in idle)
         # Never early; two ticks late at most, and the machine is busy.
         assert time.monotonic() - began > PATIENCE.idle_seconds - 0.05
+
+
+def test_a_body_that_comes_after_the_answer_does_not_keep_it_open(address: str) -> None:
+    with connect(address) as connection:
+        connection.sendall(POST.replace(b"POST /", b"POST /early") + b"\r\n01234")
+        assert read(connection).body == b"early"
+        connection.sendall(b"56789" + GET)
+        assert read(connection).body == b"well"
+        connection.sendall(POST.replace(b"POST /", b"POST /early") + b"\r\n01234")
+        assert read(connection).body == b"early"
+        connection.sendall(b"56789")
+        assert closed(connection)
 
 
 def test_line_breaks_after_an_answer_do_not_keep_it_open(address: str) -> None:

@@ -498,8 +498,8 @@ async def test_bytes_that_cannot_be_read_are_fetched_anew(
 ) -> None:
     await cached.fetch(march(1, 3))
     for key in list(store._entries):
-        value, until = store._entries[key]
-        store._entries[key] = (b"?" if key[1].endswith("01") else value[:-3]), until
+        value, until, number = store._entries[key]
+        store._entries[key] = (b"?" if key[1].endswith("01") else value[:-3]), until, number
     assert (await cached.fetch(march(1, 3))).rows == ledger.listed(march(1, 3))
     assert (await cached.fetch(march(1, 3))).provenance.outcome == "hit"
 

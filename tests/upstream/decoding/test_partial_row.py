@@ -13,12 +13,12 @@ from schema.mapping import expression
 from upstream.decoding import envelope, partial_rows
 from upstream.decoding.envelope import log_page, report_rows
 from upstream.decoding.lazy_rows import LazyRows
-from upstream.decoding.partial_row import PartialRow, getter, report_row, values
+from upstream.decoding.partial_row import PartialRow, distinct_values, getter, has_amounts, report_row
 from upstream.errors import Malformed
 from upstream.reports import rows
 from upstream.reports import table as reports
 from upstream.reports.rows import Row
-from upstream.values.bad_value import BadValue
+from upstream.values.bad_value import BadValue, sound
 from upstream.values.clock import MixedForms
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Madrid", "Asia/Kolkata", "America/St_Johns")]
@@ -65,10 +65,14 @@ def movements(draw: Any) -> list[dict[str, Any]]:
             "movement_id": 100 - number,
             "timestamp": written(draw(SECONDS), draw(HOW) if odd and draw(st.booleans()) else how),
             "group_id": draw(st.sampled_from([60, "60", 0, "", None] if odd else [60])),
-            "user_id": draw(st.sampled_from([7, 8])),
+            "user_id": draw(st.sampled_from([7, 8, True, 7.0, -1] if odd else [7, 8])),
+            "external_user_id": draw(
+                st.sampled_from([4588, "4588", "p7", 0, True, [1]] if odd else [4588, "p7", None])
+            ),
             "type": draw(st.sampled_from(["Bingo - Wager", "Bingo - Win", "a:b"])),
             "currency_amount": draw(amounts),
             "ticket_id": draw(st.sampled_from(["1q2", "", 382, "0"])),
+            "game_id": draw(st.sampled_from([9, 0, "", None])),
         }
         if odd and draw(st.booleans()):
             row.pop(draw(st.sampled_from(sorted(row))))
@@ -108,12 +112,13 @@ def test_excerpts_tell_what_whole_rows_tell(
         # What makes an answer malformed does so whatever is read of it.
         assert whole == lazy
         return
+    lazy.read(columns)
     parts = list(lazy)
     own = columns & set(rows.GroupMovementRow.__struct_fields__)
     assert cells(parts, own) == cells(whole, own)
     for name in own - {*lazy.irregular}:
         expected = [getattr(row, name) for row in whole]
-        assert values(parts, name) == expected
+        assert distinct_values(parts, name) == set(expected)
         if name in ("timestamp", "movement_id"):
             read = getter(type(parts[0]), name)
             order = sorted(range(len(whole)), key=lambda place: expected[place])
@@ -135,16 +140,19 @@ def test_expressions_over_excerpts_give_what_they_give_over_rows(
     whole, lazy = answered(body, zone), answered(body, zone, columns)
     if isinstance(whole, str) or isinstance(lazy, str):
         return
-    for name in columns & set(rows.GroupMovementRow.__struct_fields__) - {*lazy.irregular}:
+    for name in columns & set(rows.GroupMovementRow.__struct_fields__):
         given: list[Any] = []
         for kind, each in ((type(lazy[0]), list(lazy)), (rows.GroupMovementRow, whole)):
             code = expression.moment(kind, name, onto) if name == "timestamp" else expression.plain(kind, name)
             assert code is not None
             try:
-                given.append([eval(code.code, {**code.names, "row": row}) for row in each])
+                given.append([sound(eval(code.code, {**code.names, "row": row})) for row in each])
             except MixedForms:
                 return  # an hour that the engine leaves to the objects
+            except (Malformed, TypeError, ValueError):
+                given.append("a bad value")
         assert given[0] == given[1]
+        assert (given[1] == "a bad value") == (name in whole.irregular)
 
 
 def log(number: int) -> dict[str, Any]:
@@ -184,6 +192,38 @@ def test_excerpts_hold_what_is_read_and_nothing_else() -> None:
     assert [row.win_money for row in lazy] == ["1.00", "2.00"]  # type: ignore[attr-defined]
     with pytest.raises(AttributeError):
         lazy[0].bet_money  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("column", ["win_money", "user_start_balance"])
+@pytest.mark.parametrize("value", [True, False, "x", "", "1e5", [], {}, None, 10**100])
+def test_a_bad_amount_is_found_where_it_is_used(value: Any, column: str) -> None:
+    logs = [log(1), log(1) | {"history_id": 2, column: value}, log(3)]
+    for each in logs:
+        each.setdefault(column, 1)
+    body = json.dumps({"status": 1, "total_count": 3, "slot": logs}).encode()
+    page = log_page(reports.GAME_LOGS, "slot", body, ZONES[0], {"history_id", column}, {"history_id"})
+    assert isinstance(page, envelope.LogPage)
+    assert isinstance(page.rows, LazyRows)
+    parts = list(page.rows.take(frozenset({"history_id", column})))
+    assert page.rows.irregular == set()
+    code = expression.plain(type(parts[0]), column)
+    assert code is not None
+
+    def written(row: Row) -> Any:
+        return eval(code.code, {**code.names, "row": row})
+
+    good = value is None and column == "user_start_balance"
+    assert [written(parts[0]), written(parts[2])] == [plain(getattr(row, column)) for row in (parts[0], parts[2])]
+    if good:
+        assert written(parts[1]) is None
+    else:
+        with pytest.raises((TypeError, ValueError)):
+            written(parts[1])
+        assert not has_amounts(parts, column, required=True)
+    page.rows.read(frozenset({"history_id", column}))
+    assert page.rows.irregular == (set() if good else {column})
+    assert isinstance(page.rows[0], PartialRow) == good
+    assert isinstance(getattr(page.rows[1], column), BadValue) == (not good)
 
 
 def test_pages_give_way_together() -> None:

@@ -174,6 +174,19 @@ async def test_a_body_that_is_too_long_is_malformed(zipped: bool, server: Server
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+async def test_a_body_of_exactly_the_limit_is_read(zipped: bool, server: Server, make: Make) -> None:
+    body = b'{"error":false,"report":[{"id":347}]}' + b" " * 300_000  # several pieces
+    server.script(Reply(body, zipped=zipped))
+    upstream = make(gamehub={"body_limit": len(body)})
+    answer = await upstream.fetch(GROUPS)
+    assert len(answer.rows) == 1
+    assert answer.bytes == len(body)
+    server.script(Reply(body + b" ", zipped=zipped))
+    with pytest.raises(errors.Malformed, match=f"longer than {len(body)} bytes"):
+        await upstream.fetch(GROUPS)
+
+
 async def test_a_body_that_is_not_compressed_as_it_says_is_malformed(server: Server, make: Make) -> None:
     server.script(Reply(GOOD.body, headers={"content-encoding": "gzip"}))
     with pytest.raises(errors.Malformed, match="not compressed as it says"):
