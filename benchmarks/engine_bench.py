@@ -352,7 +352,7 @@ class Run:
         """Measure what users feel."""
         names = self._options.servers if self._options.servers != list(servers.PEERS) else feel.SERVERS
         latencies = [int(latency) for latency in self._options.latencies]
-        found = self.felt = await feel.feel(names, latencies, self._options.seconds or 1.5, self._upstream)
+        found = self.felt = await feel.feel(names, latencies, self._options.seconds or 1.0, self._upstream)
         for latency in latencies:
             self.tell(f"What users feel: an upstream of {latency} ms", feel.table(found, latency))
         if feel.AGAIN_LATENCY in latencies:
@@ -384,7 +384,9 @@ async def main() -> None:
     options.add_argument("--servers", type=listed, default=list(servers.PEERS), help=", ".join(servers.SERVERS))
     options.add_argument("--queries", type=listed, default=list(PLANS), help=", ".join(QUERIES))
     options.add_argument("--concurrency", type=listed, help="instead of 1, or 1 and 16")
-    options.add_argument("--seconds", type=float, help="of each round, instead of 1.5 to 2.5")
+    options.add_argument(
+        "--seconds", type=float, help="of each round, instead of 1.5 to 2.5; of each rate of `feel`, instead of 1"
+    )
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--lines", type=int, default=0, help="of the breakdown: how many lines of code to tell")
     options.add_argument(
