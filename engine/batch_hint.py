@@ -34,10 +34,13 @@ class BatchHint:
     many: Many | None = None
 
 
-class Parallel:
-    """A context that is told whether fields run at the same time. `parallel` is 0 while one field runs alone."""
+class Parallel(Protocol):
+    """A context that wants to know whether fields run at the same time. `parallel` is 0 while one field runs alone.
 
-    parallel: int = 1
+    Before the engine runs, `parallel` must not be 0: other executions do not count.
+    """
+
+    parallel: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,9 @@ class Execution:
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
         self._shared: Parallel | None = None
-        if isinstance(fixed.context, Parallel):
+        if hasattr(fixed.context, "parallel"):
             self._shared = fixed.context
-            self._shared.parallel = 0
+            fixed.context.parallel = 0
         self.errors: list[tuple[GraphQLError, Path | None]] = []
         self.slow_values: list[SlowValue] = []
         self._arguments: dict[int, dict[str, Any] | Exception] = {}

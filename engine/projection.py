@@ -22,6 +22,7 @@ from engine.batch_hint import Expression, Items, Nested, RowField
 from engine.values import Completer, Leaf, ListOf, Objects, completer
 
 TYPENAME = "__typename"
+INDENT = " " * 12  # of the fields of an item, in the printed code
 INT32 = "-2147483648 <= {v} <= 2147483647"
 # How a value whose type is proved is written into an answer, and the check that it still needs.
 _PROVED: dict[tuple[GraphQLScalarType, type], tuple[str, str]] = {
@@ -145,7 +146,8 @@ class Projection:
         display = self.answer(part.item.type, self.subfields(part.item.type, details), read, prefix)
         # The leaves of an item count once for each item: `RowList.weights` says how many there are.
         self.leaves = max(leaves, self.leaves)
-        return f"[{{{', '.join(display)}}} for {row} in {items.rows}]"
+        lines = "".join(f"\n{INDENT}{item}," for item in display)
+        return f"[{{{lines}\n{INDENT[4:]}}} for {row} in {items.rows}]"
 
 
 def bound(check: str, name: str, read: str) -> str:

@@ -16,18 +16,27 @@ class KeyRows(list[Any]):
     answer that these rows come from.
     """
 
-    def __init__(
-        self, rows: Iterable[Any] = (), answer: Answer[Any] | None = None, irregular: Collection[str] = ()
-    ) -> None:
-        super().__init__(rows)
-        self.answer = answer
-        # This collection grows: more bad values may be found as more columns are read.
-        self.irregular = irregular
+    answer: Answer[Any] | None = None
+    # This collection grows: more bad values may be found as more columns are read.
+    irregular: Collection[str] = ()
 
     @classmethod
     def of(cls, answer: Answer[Any], rows: Iterable[Any] | None = None) -> Self:
         """Return the rows of an answer, or some of them."""
-        return cls(answer.rows if rows is None else rows, answer, answer.irregular)
+        found = cls(answer.rows if rows is None else rows)
+        found.answer, found.irregular = answer, answer.irregular
+        return found
+
+    @classmethod
+    def shares(cls, answer: Answer[Any], shares: Iterable[Iterable[Any]]) -> "list[KeyRows | Exception]":
+        """Return shares of the rows of an answer, as the rows of one key each."""
+        irregular = answer.irregular
+        found: list[KeyRows | Exception] = []
+        for share in shares:
+            rows = cls(share)
+            rows.answer, rows.irregular = answer, irregular
+            found.append(rows)
+        return found
 
     def read(self, columns: Collection[str] | None = None) -> Self:
         """Decode columns, all of them if None. Raise `Malformed` if the answer cannot be read."""

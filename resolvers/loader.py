@@ -487,10 +487,8 @@ class Batch:
             unclear = keys
         single = await self._read_per_key(unclear, fallback, [way]) if unclear else ()
         found = dict(zip(unclear, single, strict=True))
-        irregular = answer.irregular
-        if not found:
-            return [KeyRows(shares.get(key, ()), answer, irregular) for key in keys]
-        return [found[key] if key in found else KeyRows(shares.get(key, ()), answer, irregular) for key in keys]
+        each = KeyRows.shares(answer, [shares.get(key, ()) for key in keys])
+        return each if not found else [found.get(key, rows) for key, rows in zip(keys, each, strict=True)]
 
     async def _bulk_answer(self, bulk: Bulk, reason: Reason) -> Answer[Any]:
         """Return the rows that are distributed over the keys: of one call, or of a call per key of another edge."""

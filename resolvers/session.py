@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
 
-from engine.batch_hint import Parallel
 from resolvers.caller import EVERYONE, Caller
 from resolvers.directory import Directory, undecided
 from resolvers.edges import ReportEdge
@@ -35,7 +34,7 @@ from upstream.values.interval import Interval
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-class Session(Parallel):
+class Session:
     """The facts of one operation.
 
     `room` answers calls: the day cache or the client. `now` is read once, so that all periods of the operation are cut
@@ -84,6 +83,7 @@ class Session(Parallel):
         self.not_before = not_before
         self.whole = whole  # whether lists without `first` are returned whole, not as a page
         self.nodes = Nodes(most_nodes)
+        self.parallel = 1  # 0 while the engine runs one field alone (see engine/batch_hint.py)
         self.gathering = 0  # how many fields will still add keys to the batches of this turn
         self.rehearsal = False  # whether the rows are made up; then nobody reports their faults
         self.memo: dict[Hashable, Any] = {}

@@ -1,6 +1,7 @@
 """The lines of the log on their way to a stream: one by one, or in batches while a server runs.
 
-A batch is written after 50 ms, with 200 lines, with a warning or an error, and at the end of the server or the process.
+A batch is written at the next tick, after 50 ms, with 200 lines, with a warning or an error, and at the end of the
+server or the process.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-BATCH_SECONDS = 0.05
+from server.ticks import at_next_tick
+
 MOST_LINES = 200
 
 
@@ -28,14 +30,14 @@ class LogLines:
         self._writing = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None  # that of a server, which writes in batches
         self._thread: int | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._waiting = False  # whether the next tick writes a batch
         atexit.register(self.flush)
 
     def later(self, line: Any) -> None:
         """Write a line with the next batch; at once without a server."""
         lines = self._lines
         lines.append(line)
-        if self._timer is None or len(lines) >= MOST_LINES:
+        if not self._waiting or len(lines) >= MOST_LINES:
             self._schedule()
 
     def at_once(self, line: Any) -> None:
@@ -68,19 +70,17 @@ class LogLines:
             yield
         finally:
             self._loop = None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self.flush()
+            self._end_batch()
 
     def _schedule(self) -> None:
         if self._loop is None or len(self._lines) >= MOST_LINES or threading.get_ident() != self._thread:
             self.flush()
         else:
-            self._timer = self._loop.call_later(BATCH_SECONDS, self._end_batch)
+            self._waiting = True
+            at_next_tick(self._loop, self._end_batch)
 
     def _end_batch(self) -> None:
-        self._timer = None
+        self._waiting = False
         self.flush()
 
 

@@ -267,8 +267,9 @@ def test_the_printed_function_is_what_the_engine_writes(tmp_path: Path) -> None:
     shown = re.search(r"<!-- code -->\n```python\n(.*?)```", page, re.DOTALL)
     assert shown is not None
     printed = subprocess.run(
-        [BIN / "gamehub-graph", "explain", "Groups", "--code"], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
+        [BIN / "gamehub-graph", "explain", "GroupWalk", "--var", "group=382", "--code"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
     assert shown[1] in printed, (
-        "copy the function from `gamehub-graph explain Groups --code` into docs/explanation/engine.md"
+        "copy the functions of `explain GroupWalk --var group=382 --code` into docs/explanation/engine.md"
     )

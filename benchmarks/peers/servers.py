@@ -116,6 +116,9 @@ SERVERS: dict[str, Server] = {
     # Not peers: the real server when days are kept, when callers have keys, with a sampler, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
     "restricted": _ours("this server, key of some groups", groups=_GROUPS, AUTH="required"),
+    "warm-remade": _ours(
+        "this server, days kept, answers made anew", CACHE_URL="memory://", ANSWER_CACHE_MEBIBYTES="0"
+    ),
     "profiled": _ours("this server, sampled", "peers.profiled"),
     "counted-ours": _ours("this server, with counters", "peers.counted"),
     "counted-restricted": _ours("this server, key, with counters", "peers.counted", _GROUPS, AUTH="required"),

@@ -1,4 +1,10 @@
-"""Read a column of a row with an expression, so that no object has to be made for it."""
+"""Read a column of a row with an expression, so that no object has to be made for it.
+
+Three kinds of value reach an expression. A value that the decoder has checked is written as it is. A raw time or code
+is known to be regular, and the expression makes it canonical. A raw amount was checked by nobody: the expression checks
+it, and raises an error for a bad one. The code that runs expressions does not handle errors row by row: it leaves the
+rows of the list to the objects, which raise the error of the bad value alone.
+"""
 
 import re
 import types
@@ -46,7 +52,10 @@ class ColumnReader:
 
 @cache
 def plain(kind: type[Row], name: str) -> Expression | None:
-    """Return the expression of a column of the row itself, or None if the decoder did not prove its type."""
+    """Return the expression of a column of the row itself, or None if its type is not proved.
+
+    Either the decoder has proved the type, or the expression checks each value (`_raw`).
+    """
     whole = report_row(kind)
     hint = typing.get_type_hints(whole, include_extras=True).get(name)
     field = next((field for field in msgspec.structs.fields(whole) if field.name == name), None)

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from starlette.types import Receive
 
-T = TypeVar("T")
+from server.ticks import at_next_tick
 
-LOOK = 0.05  # seconds
+T = TypeVar("T")
 
 
 class ClientGone(Exception):
@@ -18,22 +18,21 @@ class ClientGone(Exception):
 class Watch:
     """End work that takes longer than some seconds, and work without a client.
 
-    Most work ends too soon to be worth a timer and a task of its own. One timer looks at all work. Work that it sees
-    gets a task that waits for the end of its client.
+    Most work ends too soon to be worth a timer and a task of its own. Each tick looks at all work, and work that it
+    sees gets a task that waits for the end of its client.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._running: set[_Running] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of the next look
 
     async def over(self, work: Awaitable[T], receive: Receive) -> T:
         """Return the result of the work. Raises TimeoutError or ClientGone after it has ended the work."""
         loop = asyncio.get_running_loop()
-        if self._timer is None or self._loop is not loop:
+        if self._loop is not loop:
             self._loop = loop
-            self._look_later(loop)
+            at_next_tick(loop, self._look)
         running = _Running(loop, receive)
         self._running.add(running)
         try:
@@ -48,13 +47,12 @@ class Watch:
             if running.watching is not None:
                 running.end()
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(min(LOOK, self._seconds), self._look, loop)
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        if self._running:
-            self._look_later(loop)
+    def _look(self) -> None:
+        loop, self._loop = self._loop, None
+        if not self._running or loop is None:
+            return
+        self._loop = loop
+        at_next_tick(loop, self._look)
         late = loop.time() - self._seconds
         for running in self._running:
             running.look(late)

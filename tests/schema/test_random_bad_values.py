@@ -137,3 +137,18 @@ def test_a_sum_of_amounts_raises_the_error_of_a_bad_one(monkeypatch: pytest.Monk
             assert total.wagers == expected
         seen["bad" if bad else "good"] += 1
     assert min(seen.values()) > 50, seen
+
+
+async def test_a_bad_amount_of_a_long_answer_is_recorded_when_it_is_used(tmp_path: Path) -> None:
+    case = LISTED["G1"]
+    async with standing("off", tmp_path) as stand:
+        stand.rows["G1"] = case.rows(60)
+        stand.rows["G1"][7]["bet_money"] = "1,5"
+        for selected, counted in (("gameCode", {}), ("gameCode win", {}), ("bet", {("G1", "bet_money"): 1})):
+            await stand.ask(case.query(selected), True)
+            assert stand.upstream.stats()["Game History"]["irregular"] == counted
+        assert stand.upstream._journal is not None
+        (entry,) = stand.upstream._journal.entries()
+        assert entry.message == "G1, row 8, column bet_money: '1,5' is not an amount"
+        assert entry.payload
+        assert b'"history_id"' in entry.payload

@@ -1,6 +1,8 @@
 """The gateway: the agent of a group, the probes of the upstreams, and the error of a missing system."""
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ import pytest
 from resolvers.caller import EVERYONE, Caller
 from resolvers.session import Session
 from server.execution.operation import Operation
-from server.gateway import Gateway
+from server.gateway import LOOK_SECONDS, Gateway
 from server.settings.live import LiveSettings
 from server.settings.reading import load
 from server.settings.settings import NAMES
+from tests.upstream.server import Reply, serving
 from upstream.call import Call
 from upstream.errors import Unavailable
 from upstream.reports.table import GAME_LOGS, GROUPS
@@ -98,6 +101,39 @@ def test_a_caller_of_some_groups_has_their_agents_alone() -> None:
 
 def test_agents_of_groups_alone() -> None:
     assert list(session(gateway({"382": "a"}, GAMELOG_URL="http://127.0.0.1:9")).agents()) == ["a"]
+
+
+async def test_calls_look_at_the_settings_four_times_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    stat = os.stat
+
+    def counted(path: str) -> os.stat_result:
+        looks.append(path)
+        return stat(path)
+
+    def write(token: str) -> None:
+        Path("token").write_text(token)
+
+    write("old")
+    async with serving() as server:
+        server.reply = lambda received: (
+            Reply({"error": False, "report": [{"id": 347}]})
+            if received.query["api_token"] == Path("token").read_text()
+            else Reply({"error": True, "code": "00001", "message": "no"}, 401)
+        )
+        opened = gateway(GAMEHUB_URL=server.url, GAMEHUB_TOKEN_FILE="token", CACHE_URL="off")
+        async with opened.open():
+            monkeypatch.setattr("upstream.transport.watched.os.stat", counted)
+            began = time.monotonic()
+            for _ in range(50):
+                await opened.fetch(Call.of(GROUPS))
+            # Each look is at the settings (twice) and at the file of the token.
+            assert len(looks) <= 3 * (1 + int((time.monotonic() - began) / LOOK_SECONDS))
+            write("new")
+            for _ in range(50):
+                await opened.fetch(Call.of(GROUPS))
+    assert [received.query["api_token"] for received in server.requests].count("old") <= 51
+    assert len(server.requests) <= 101
 
 
 async def test_a_missing_system_names_its_setting() -> None:

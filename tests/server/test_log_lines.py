@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.log_lines import BATCH_SECONDS, MOST_LINES, LogLines
+from server.log_lines import MOST_LINES, LogLines
+from server.ticks import TICK_SECONDS
 from tests.served import served
 
 CRASH = """
@@ -47,7 +48,7 @@ def test_a_server_loses_no_line(tmp_path: Path) -> None:
         end = time.monotonic() + 5
         while requests_in(log) != ids[:-1]:
             assert time.monotonic() < end, "the lines of a running server are late"
-            time.sleep(BATCH_SECONDS)
+            time.sleep(TICK_SECONDS)
         client.get("/nothing", headers={"X-Request-Id": ids[-1]})
         # The process gets SIGTERM at once.
     assert requests_in(log) == ids
@@ -73,7 +74,7 @@ async def test_a_batch() -> None:
         lines.later(b"first")
         await asyncio.to_thread(lines.later, b"second")
         assert stream.getvalue() == b"before\n"
-        await asyncio.sleep(4 * BATCH_SECONDS)
+        await asyncio.sleep(4 * TICK_SECONDS)
         assert stream.getvalue() == b"before\nfirst\nsecond\n"
         lines.later(b"third")
         lines.at_once(b"fault")

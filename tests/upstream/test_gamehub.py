@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import json
 import ssl
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,34 @@ async def test_c03_calls_refused_together_share_one_reading(server: Server, make
     assert {type(each) for each in found} == {errors.Unauthenticated}
     assert len(server.requests) == 20
     assert token.reading == 1
+
+
+async def test_c03_a_token_that_is_read_seldom_is_read_at_once_when_it_is_refused(server: Server, make: Make) -> None:
+    token, reads = ["old"], [0]
+
+    def read() -> str:
+        reads[0] += 1
+        return token[0]
+
+    def reply(received: ReceivedRequest) -> Reply:
+        if received.query["api_token"] != token[0]:
+            return Reply(REFUSED, 401)
+        return Reply({"error": False, "report": [{"id": int(received.query.get("id", "347"))}]})
+
+    server.reply = reply
+    secret = Secret(read, 60.0)
+    upstream = make(gamehub={"token": secret})
+    for _ in range(3):
+        await upstream.fetch(GROUPS)
+    assert reads == [1]
+    token[0] = "new"
+    calls = [Call.of(reports.GROUPS, id=number) for number in range(1, 5)]
+    await asyncio.gather(*map(upstream.fetch, calls))
+    sent = Counter(received.query["api_token"] for received in server.requests[3:])
+    assert sent == {"old": 4, "new": 4}
+    assert (secret.reading, reads) == (1, [2])
+    await upstream.fetch(GROUPS)
+    assert (len(server.requests), reads) == (12, [2])
 
 
 async def test_c03_rotation_under_load_loses_no_call(server: Server, make: Make, tmp_path: Path) -> None:

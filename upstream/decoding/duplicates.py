@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,24 +28,21 @@ def refuse_duplicate_keys(report: Report, body: bytes, rows: Sequence[Row], enve
     plan = decoding_plan(report.row)
     if len(body) > _SHORT and not plan.nests and has_equal_keys(body, len(rows)):
         return
-    once, once_a_row = _key_texts(envelope), () if plan.nests else _key_texts(plan.required)
-    if _more(body, once, 1) or _more(body, once_a_row, len(rows)):
-        name = _first_duplicate(body)
-        if name is not None:
-            raise Malformed(f"{report.code}: the key {name[:40]!r} is written twice", payload=body)
+    for text, in_rows in _key_texts(envelope, () if plan.nests else plan.required):
+        if body.count(text) > (len(rows) if in_rows else 1):
+            break
+    else:
+        return
+    name = _first_duplicate(body)
+    if name is not None:
+        raise Malformed(f"{report.code}: the key {name[:40]!r} is written twice", payload=body)
 
 
 @lru_cache(maxsize=512)
-def _key_texts(names: tuple[str, ...]) -> tuple[bytes, ...]:
-    return tuple(f'"{name}"'.encode() for name in names)
-
-
-def _more(body: bytes, texts: Iterable[bytes], times: int) -> bool:
-    """Return whether one of the texts stands in the body more often than that."""
-    for text in texts:  # noqa: SIM110 - a loop is faster than `any` for these few texts
-        if body.count(text) > times:
-            return True
-    return False
+def _key_texts(envelope: tuple[str, ...], required: tuple[str, ...]) -> tuple[tuple[bytes, bool], ...]:
+    """Return the texts of the keys to count, each with whether it stands in every row."""
+    names = [(name, False) for name in envelope] + [(name, True) for name in required]
+    return tuple((f'"{name}"'.encode(), in_rows) for name, in_rows in names)
 
 
 def has_equal_keys(body: bytes, rows: int) -> bool:

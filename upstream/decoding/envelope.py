@@ -15,7 +15,7 @@ import msgspec
 
 from upstream.decoding.duplicates import refuse_duplicate_keys
 from upstream.decoding.irregular import read_row_by_row
-from upstream.decoding.json_rows import DECODE_ERRORS, DecodingRequest, json_decoder, read_json
+from upstream.decoding.json_rows import DECODE_ERRORS, RECORDED_BYTES, DecodingRequest, json_decoder, read_json
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_rows import read_partial_rows
 from upstream.errors import Incomplete, Malformed
@@ -24,9 +24,6 @@ from upstream.reports.table import Report
 from upstream.values.bad_value import BadValues
 
 RowT = TypeVar("RowT", bound=Row)
-
-
-_RECORDED_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def _read_report(answer: DecodingRequest, body: bytes) -> LazyRows | Failure:
         raise Malformed(f"{report.code}: the answer holds {what}", payload=body)
     if rows is None:
         rows = envelope.lower if envelope.upper is None else envelope.upper
-    return _lazy_rows(answer, _as_list(rows), body, ("error", "report", "Report", "break"))
+    return _lazy_rows(answer, rows if isinstance(rows, list) else [rows], body, ("error", "report", "Report", "break"))
 
 
 def _rows_of_regular_envelope(envelope: Any) -> list[Row] | None:
@@ -223,10 +220,6 @@ def _log_envelope_decoder(report: Report, game_type: str, row: Any) -> Any:
     return json_decoder(envelope, row)
 
 
-def _as_list(rows: Any) -> list[Row]:
-    return rows if isinstance(rows, list) else [rows]
-
-
 def _error_code(code: Any) -> str | None:
     """Return an error code with five digits: `1`, "1" and "00001" are the same code."""
     if code is None or code == "" or isinstance(code, bool):
@@ -248,13 +241,14 @@ def _lazy_rows(answer: DecodingRequest, rows: list[Row], body: bytes, keys: tupl
     refuse_duplicate_keys(answer.report, body, found, keys)
     try:
         found.read(answer.columns)
-        if answer.bad.columns or answer.columns is not None:
+        read = answer.columns is None or frozenset(answer.needed).issubset(answer.columns)
+        if answer.bad.columns or not read:
             found.require(answer.needed)
     except Malformed as error:
         error.payload = body
         raise
     if answer.bad.first is not None and answer.bad.payload is None:
-        answer.bad.payload = body[:_RECORDED_BYTES]
+        answer.bad.payload = body[:RECORDED_BYTES]
     return found
 
 

@@ -17,6 +17,8 @@ from upstream.values.money import AMOUNTS
 
 # The errors that msgspec raises for text that is not the JSON of the type. RecursionError: very many open brackets.
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError)
+# So much of an answer with a bad value is recorded.
+RECORDED_BYTES = 64 * 1024
 ANY_OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 # So many bytes are decoded at once. Other threads, and the event loop, wait meanwhile.
 PIECE = 1 << 20

@@ -114,6 +114,8 @@ class LazyRows(list[Row]):
                 decode_nested(nest, self._zone, self, self._on_bad_value)
                 self._open -= {nest.name}
         self.bad.report_new()
+        if self.bad.first is None:
+            self.bad.payload = None
         return self
 
     def take(self, columns: Collection[str] | None) -> "LazyRows":

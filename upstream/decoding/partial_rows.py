@@ -9,7 +9,14 @@ from zoneinfo import ZoneInfo
 from upstream.decoding.columns import decode_column
 from upstream.decoding.duplicates import has_equal_keys, split_first_row
 from upstream.decoding.irregular import read_row_by_row
-from upstream.decoding.json_rows import ANY_OBJECT, DECODE_ERRORS, DecodingRequest, read_json, rows_decoder
+from upstream.decoding.json_rows import (
+    ANY_OBJECT,
+    DECODE_ERRORS,
+    RECORDED_BYTES,
+    DecodingRequest,
+    read_json,
+    rows_decoder,
+)
 from upstream.decoding.lazy_rows import LazyRows
 from upstream.decoding.partial_row import ColumnForms, PartialRow, RawForm, getter, has_amounts, partial_row_type
 from upstream.decoding.plan import decoding_plan, fields_of
@@ -21,6 +28,7 @@ from upstream.values.bad_value import BadValue, BadValues
 _LONG_ANSWER = 16_384
 # So many rows show the form of the columns.
 _SAMPLES = 6
+_LONGEST_TIME = 32
 
 
 # Replaces a bad value in partial rows. Such partial rows are not used.
@@ -125,10 +133,14 @@ def _column_forms(report: Report, names: frozenset[str], samples: Sequence[bytes
 
 
 def _form_of_moment(value: Any) -> tuple[RawForm, int]:
-    """Return the form of a time, and the length of its text."""
+    """Return the form of a time, and the length of its text. Raise ValueError for a text that is no time."""
     if isinstance(value, int):
         return RawForm.SECONDS, 0
-    return RawForm.ZULU if str(value).endswith("Z") else RawForm.LOCAL, len(str(value))
+    text = str(value)
+    # Each length has a struct of its own.
+    if len(text) > _LONGEST_TIME:
+        raise ValueError("is not a time")
+    return RawForm.ZULU if text.endswith("Z") else RawForm.LOCAL, len(text)
 
 
 @lru_cache(maxsize=512)
@@ -183,7 +195,8 @@ class _AnswerBody:
 
     def rows(self) -> Sequence[Row]:
         """Return the whole rows. Raise Malformed."""
-        row, rows_of = self.answer.report.row, self.rows_of
+        row, rows_of, bad = self.answer.report.row, self.rows_of, self.answer.bad
+        bad.payload = bad.payload or self.body[:RECORDED_BYTES]
         try:
             envelope, rows = read_json(self.decoder(row), self.answer.report, row, self.body)
         except DECODE_ERRORS as error:

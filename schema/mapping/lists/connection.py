@@ -92,7 +92,7 @@ async def connect_each(
         sure_of[row] = covered[row] and sure(kind, together, selection, irregular)
         if len(together) >= BREATH:
             await asyncio.sleep(0)
-    if len(sure_of) == 1 and all(sure_of.values()) and all(opened.__class__ is OpenedPage for opened in pages):
+    if len(sure_of) == 1 and all(sure_of.values()) and set(map(type, pages)) == {OpenedPage}:
         connections: Sequence[Any] = PagesOnRows(pages, make)
     else:
         connections = await _objects(pages, make, selection, covered, sure_of)

@@ -22,8 +22,8 @@ Key = tuple[Any, ...]
 class ListOrder:
     """An order: its name (a part of its cursors), the key of a row, and the types of the key's parts.
 
-    `columns` are the columns that the key reads. The order is `falling` if the key consists of these columns with their
-    signs inverted. Then rows of one kind can be sorted by the columns themselves.
+    `columns` are the columns that the key reads. The order is `rising` if the key consists of these columns, and
+    `falling` if it consists of them with their signs inverted. Then rows of one kind can be sorted by the columns.
     """
 
     name: str
@@ -31,6 +31,7 @@ class ListOrder:
     key: Callable[[Any], Key]
     columns: tuple[str, ...]
     falling: bool = False
+    rising: bool = False
 
     def sorted(self, rows: Sequence[Any]) -> list[Any]:
         """Return the rows, all of one kind, in this order. Rows with equal keys keep their order."""
@@ -41,7 +42,8 @@ class ListOrder:
 
     def sorting(self, kind: type[Row]) -> tuple[Callable[[Any], Any], bool]:
         """Return `key` and `reverse` of the function `sorted`, for rows of one kind."""
-        return (getter(kind, *self.columns), True) if self.falling else (self.key, False)
+        by_columns = self.falling or self.rising
+        return getter(kind, *self.columns) if by_columns else self.key, self.falling
 
 
 @cache
@@ -52,7 +54,7 @@ def of(target: str, report: Report) -> ListOrder:
     """
     if not report.order:
         raise ValueError(f"{report.code}: its line in upstream/reports/table.py has no `order` for pages of {target}")
-    names, types, parts, falling = [], [], [], True
+    names, types, parts, falling, rising = [], [], [], True, True
     for column in report.order:
         name = column.removeprefix("-")
         found = plain(report.row, name)
@@ -64,9 +66,10 @@ def of(target: str, report: Report) -> ListOrder:
         types.append(found.proves)
         parts.append(part if name == column else f"-{part}")
         falling = falling and name != column and not found.nullable
+        rising = rising and name == column and not found.nullable
     # Keys of many rows are computed, so the function is one expression.
     key: Callable[[Any], Key] = eval(f"lambda row: ({', '.join(parts)},)")
-    return ListOrder(f"{target[0].lower()}{target[1:]}s", tuple(types), key, tuple(names), falling)
+    return ListOrder(f"{target[0].lower()}{target[1:]}s", tuple(types), key, tuple(names), falling, rising)
 
 
 GROUPS = of("Group", reports.GROUPS)

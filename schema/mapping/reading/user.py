@@ -69,7 +69,7 @@ async def logs_of(
         groups = await homes(users)
         agents = [group if isinstance(group, Exception) else session.agent_of_group(group) for group in groups]
     codes = user_codes(users, session)
-    if any(isinstance(code, Exception) for code in set(codes)):
+    if set(map(type, codes)) != {str}:
         agents = [
             code if isinstance(code, Exception) and not isinstance(agent, Exception) else agent
             for agent, code in zip(agents, codes, strict=True)

@@ -2,8 +2,11 @@
 
 import datetime
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -31,7 +34,10 @@ from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.services import HttpConfig, Services
 from server.tables.config import TablesConfig
+from tests.served import served
 from tests.server.serving import serving
+from tests.server.tables.conftest import settings
+from tests.stand import Sandbox
 from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import connect
 from tests.upstream.caching.test_freshness import DAYS, YESTERDAY, World
@@ -544,3 +550,51 @@ def test_servers_that_share_a_redis_answer_alike(world: World, seed: int, tmp_pa
         compare(world, chance, groups[0], groups[1], 80)
         assert sum(each.reused for each in groups[0]) > 20
         assert sum(each.reused for each in groups[1]) == 0
+
+
+LEDGER = """query ($user: ID!) { user(id: $user) { id username group { name }
+  transactions(during: { dates: { from: "2026-03-10", to: "2026-03-12" } }) { totalCount nodes { id amount } } } }"""
+
+
+def key_of(groups: str, *options: str, **keys: str) -> str:
+    """Return a new key that sees these groups."""
+    command = [
+        str(Path(sys.executable).with_name("gamehub-graph")),
+        "keys",
+        "create",
+        f"of-{groups}",
+        "--groups",
+        groups,
+    ]
+    made = subprocess.run([*command, *options], env={**os.environ, **keys}, capture_output=True, text=True, check=True)
+    return made.stdout.strip().splitlines()[-1].split()[-1]
+
+
+def test_keys_limits_and_the_agents_of_groups_count(tmp_path: Path) -> None:
+    agents, keys = tmp_path / "agents.json", {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
+    agents.write_text("{}")
+    more = {"GAMELOG_AGENTS_FILE": str(agents), "RATE_REQUESTS": "9", "CACHE_OPEN_SECONDS": "3000", **keys}
+    with Sandbox() as sandbox, served(tmp_path, AUTH="required", **settings(sandbox), **more) as address:
+        made = {groups: key_of(groups, **keys) for groups in ("382", "383")}
+        made["all"] = key_of("all", "--permissions", "admin", "--rate-requests", "0", **keys)
+        with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+
+            def send(groups: str) -> tuple[httpx.Response, int]:
+                sandbox.reset()
+                given = {"query": LEDGER, "variables": {"user": "2001"}}
+                answer = client.post("/graphql", json=given, headers={"x-api-key": made[groups]})
+                return answer, len(sandbox.calls())
+
+            first, calls = send("382")
+            assert (first.status_code, calls > 0) == (200, True)
+            assert first.json()["data"]["user"]["transactions"]["nodes"]
+            for left in ("7", "6"):
+                again, calls = send("382")
+                assert (again.content, calls, again.headers["ratelimit-remaining"]) == (first.content, 0, left)
+            assert send("383")[0].json()["data"] == {"user": None}
+            count = "gamehub_graph_reused_answers_total"
+            assert f'{count}{{kind="graphql"}} 2.0' in client.get("/metrics", headers={"x-api-key": made["all"]}).text
+            agents.write_text('{"383": {"agent_code": "other", "agent_token": "token"}}')
+            again, calls = send("382")
+            assert (again.content, calls) == (first.content, 0)
+            assert f'{count}{{kind="graphql"}} 2.0' in client.get("/metrics", headers={"x-api-key": made["all"]}).text

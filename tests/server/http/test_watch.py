@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from server.http.watch import LOOK, ClientGone, Watch
+from server.http.watch import ClientGone, Watch
+from server.ticks import TICK_SECONDS as LOOK
 
 
 def client(*messages: dict[str, Any], after: float = 0.0) -> Any:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -157,3 +158,13 @@ def test_c02_lines_of_the_http_libraries_are_redacted(caplog: pytest.LogCaptureF
     assert "hush" not in caplog.text
     assert caplog.messages[0] == "HTTP Request: GET https://a/?api_token=***&x=1"
     assert caplog.messages[1] == "nothing to hide: 1"
+
+
+def test_c03_a_source_that_is_read_seldom_is_read_again_after_its_time() -> None:
+    values = iter(range(9))
+    secret = Secret(lambda: f"token-{next(values)}", 0.05)
+    assert [secret.value() for _ in range(3)] == ["token-0"] * 3
+    time.sleep(0.06)
+    assert [secret.value() for _ in range(3)] == ["token-1"] * 3
+    secret.renew(secret.reading)
+    assert [secret.value() for _ in range(3)] == ["token-2"] * 3

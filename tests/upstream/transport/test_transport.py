@@ -11,7 +11,7 @@ import pytest
 from tests.upstream.conftest import Make
 from tests.upstream.server import ReceivedRequest, Reply, Server
 from upstream import errors
-from upstream.call import Call
+from upstream.call import Answer, Call
 from upstream.journal import Journal
 from upstream.reports import table as reports
 from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
@@ -207,6 +207,22 @@ async def test_no_more_run_at_once_than_allowed(server: Server, make: Make) -> N
     await asyncio.gather(*(upstream.fetch(Call.of(reports.GROUPS, id=number)) for number in range(1, 31)))
     assert server.most_at_once == 3
     assert len(server.requests) == 30
+
+
+async def test_a_call_without_a_free_slot_waits_for_one(server: Server, make: Make) -> None:
+    server.reply = lambda request: Reply({"error": False, "report": [{"id": int(request.query["id"])}]}, delay=0.1)
+    upstream = make(gamehub={"concurrency": 1})
+    calls = [asyncio.create_task(upstream.fetch(Call.of(reports.GROUPS, id=number))) for number in (1, 2, 3)]
+    await asyncio.sleep(0.05)
+    assert (upstream.stats()["GameHub"]["busy"], upstream.stats()["GameHub"]["waiting"]) == (1, 2)
+    calls[1].cancel()  # it goes on waiting for a moment, and then gives up its turn
+    first, _, third = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(first, Answer)
+    assert isinstance(third, Answer)
+    assert first.waited == 0
+    assert third.waited > 0.04
+    assert (upstream.stats()["GameHub"]["busy"], upstream.stats()["GameHub"]["waiting"]) == (0, 0)
+    assert [each.requests for each in (first, third)] == [1, 1]
 
 
 async def test_cookies_are_not_kept(server: Server, make: Make) -> None:
