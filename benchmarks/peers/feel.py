@@ -6,6 +6,7 @@ a percent of the answers takes longer than a second. Every server has the respon
 one, and keeps rows that can change for as long as this server does by default.
 """
 
+import asyncio
 import bisect
 import itertools
 import random
@@ -14,9 +15,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from peers import load, servers, world
+from peers import load, process, servers, world
 from peers.agreement import data
-from peers.queries import QUERIES, Query
+from peers.queries import QUERIES
 from peers.replay import Served
 from peers.upstream import HOST, Upstream, running
 
@@ -44,6 +45,7 @@ DASHBOARDS, GROUPS = 4, 32
 AGAIN = (1, 16)  # concurrencies of the repeated walk
 AGAIN_LATENCY = 50
 WARM_UP = 60
+REST, MOST_RESTS = 0.2, 50  # seconds, and how often, until a server that was asked too much is idle again
 OPEN = ("R8", "R9")  # reports whose rows can change at any time; the others are of a day that is over
 
 
@@ -116,6 +118,7 @@ async def feel(names: Sequence[str], latencies: Sequence[int], seconds: float, u
                 upstream.pace(latency / 1000, SLOTS)
                 share = (world.MOST_WORLDS - 3 * AGAIN[-1]) // len(latencies)
                 felt.levels[latency] = await _rise(server, worlds.take(share), seconds, upstream)
+                await _rest(server)
                 if latency == AGAIN_LATENCY:
                     for concurrency in AGAIN:
                         await _again(server, worlds.take(concurrency), seconds, upstream, felt)
@@ -129,7 +132,7 @@ async def _warm_up(server: servers.Running, worlds: Sequence[world.World], answe
         answer, _ = await data(server, body)
         if answers.setdefault(body, answer) != answer:
             raise AssertionError(f"{server.name} answers otherwise than the servers before it")
-        questions = [load.Question(_request(server, query, each)) for each in worlds]
+        questions = [load.Question(server.request(query.body(each))) for each in worlds]
         await load.press(HOST, server.port, questions, 0, -(-WARM_UP // len(questions)))
 
 
@@ -138,7 +141,7 @@ async def _rise(
 ) -> list[Level]:
     """Double the rate until the server does not sustain it."""
     levels: list[Level] = []
-    dashboards = [load.Question(_request(server, QUERIES["walk50"], each)) for each in worlds[:DASHBOARDS]]
+    dashboards = [load.Question(server.request(QUERIES["walk50"].body(each))) for each in worlds[:DASHBOARDS]]
     await load.press(HOST, server.port, dashboards, 0, 1)
     fresh = itertools.cycle(worlds[GROUPS:])
     served: dict[tuple[str, int], list[float]] = defaultdict(list)
@@ -154,6 +157,15 @@ async def _rise(
         levels.append(_level(rate, answered, calls, served))
         rate *= 2
     return levels
+
+
+async def _rest(server: servers.Running) -> None:
+    """Let the server end what nobody waits for any more."""
+    for _ in range(MOST_RESTS):
+        before = process.cpu(server.pid)
+        await asyncio.sleep(REST)
+        if process.cpu(server.pid) - before < REST / 5:
+            return
 
 
 def _arrivals(
@@ -173,7 +185,7 @@ def _arrivals(
         else:
             each = worlds[chance.randrange(DASHBOARDS if kind == "dashboard" else GROUPS)]
         query = QUERIES["medium" if kind == "list" else "walk50"]
-        yield load.Arrival(at, _request(server, query, each), Asked(kind, each.number))
+        yield load.Arrival(at, server.request(query.body(each)), Asked(kind, each.number))
 
 
 def _level(
@@ -201,16 +213,12 @@ async def _again(
     server: servers.Running, worlds: Sequence[world.World], seconds: float, upstream: Upstream, felt: Felt
 ) -> None:
     """Ask for walks again and again, by clients that each have one of their own."""
-    questions = [load.Question(_request(server, QUERIES["walk50"], each)) for each in worlds]
+    questions = [load.Question(server.request(QUERIES["walk50"].body(each))) for each in worlds]
     await load.press(HOST, server.port, questions, 0, 2)
     upstream.served()
     pressed = await load.press(HOST, server.port, questions, seconds, 2)
     felt.again[len(worlds)] = pressed.seconds
     felt.again_calls[len(worlds)] = len(upstream.served()) / len(pressed.seconds)
-
-
-def _request(server: servers.Running, query: Query, each: world.World) -> bytes:
-    return load.request(HOST, server.port, "/graphql", query.body(each))
 
 
 def table(found: Mapping[str, Felt], latency: int) -> str:

@@ -23,12 +23,12 @@ class Question:
     length: int | None = None
 
 
-def request(host: str, port: int, path: str, body: bytes) -> bytes:
+def request(host: str, port: int, path: str, body: bytes, headers: str = "") -> bytes:
     """A POST of JSON."""
     head = (
         f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\naccept: application/json\r\n"
     )
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+    return f"{head}{headers}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Client(asyncio.Protocol):

@@ -14,12 +14,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, cast
 from urllib.parse import parse_qs, urlsplit
 
 import uvloop
 
-from peers.world import GAMEHUB_PATH, Bodies, Recorded, World
+from peers.world import GAMEHUB_PATH, SIZES, Bodies, Recorded, World
 
 
 class Served(NamedTuple):
@@ -31,6 +32,35 @@ class Served(NamedTuple):
     at: float
 
 
+class Slots:
+    """The pace of the upstream: each answer takes its time in one of the slots. Without a latency there is no limit."""
+
+    def __init__(self, latency: float = 0.0, slots: int = 0) -> None:
+        self._latency = latency
+        self._free = slots
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def run(self, answer: Callable[[], None]) -> None:
+        """Answer when a slot was free for as long as an answer takes."""
+        if not self._latency:
+            answer()
+        elif self._free:
+            self._free -= 1
+            self._start(answer)
+        else:
+            self._waiting.append(answer)
+
+    def _start(self, answer: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(self._latency, self._end, answer)
+
+    def _end(self, answer: Callable[[], None]) -> None:
+        answer()
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._free += 1
+
+
 class Replay:
     """Which body answers which request, and when."""
 
@@ -38,42 +68,24 @@ class Replay:
         self._bodies = bodies
         self._known: dict[bytes, tuple[str, int, bytes]] = {}
         self._served: list[Served] = []
-        self._latency = 0.0
-        self._free = 0
-        self._waiting: deque[tuple[bytes, Callable[[bytes], None]]] = deque()
+        self._slots = Slots()
 
     def ask(self, target: bytes, body: bytes, answer: Callable[[bytes], None]) -> None:
-        """Answer a request: at once, or when a slot was free for so long. The same request is not looked into twice."""
+        """Answer a request at the pace of the upstream. The same request is not looked into twice."""
         if target.startswith(b"/work"):
             served, self._served = self._served, []
             answer(response(json.dumps(served).encode()))
             return
         if target.startswith(b"/pace"):
             query = parse_qs(urlsplit(target.decode()).query)
-            self._latency, self._free = float(query["latency"][0]), int(query["slots"][0])
+            self._slots = Slots(float(query["latency"][0]), int(query["slots"][0]))
             answer(response(b"{}"))
             return
         key = target + b"\n" + body
         if key not in self._known:
             report, world, found = self._find(target.decode(), body)
             self._known[key] = (report, world.number, response(found))
-        if not self._latency:
-            self._answer(key, answer)
-        elif self._free:
-            self._free -= 1
-            self._start(key, answer)
-        else:
-            self._waiting.append((key, answer))
-
-    def _start(self, key: bytes, answer: Callable[[bytes], None]) -> None:
-        asyncio.get_running_loop().call_later(self._latency, self._end, key, answer)
-
-    def _end(self, key: bytes, answer: Callable[[bytes], None]) -> None:
-        self._answer(key, answer)
-        if self._waiting:
-            self._start(*self._waiting.popleft())
-        else:
-            self._free += 1
+        self._slots.run(partial(self._answer, key, answer))
 
     def _answer(self, key: bytes, answer: Callable[[bytes], None]) -> None:
         report, world, body = self._known[key]
@@ -89,7 +101,8 @@ class Replay:
                     world = self._bodies.world(int(parameters["id"]))
                     return "R8", world, self._bodies.group(world)
                 case "api_users_report":
-                    world = self._bodies.world(int(parameters["fkgroup"]))
+                    # Without a group: which users there are, for a caller who may not see all. Only one world has any.
+                    world = self._bodies.world(int(parameters.get("fkgroup", World(SIZES[0], 0).group)))
                     return "R9", world, self._bodies.users(world)
                 case "api_retail_movements":
                     world = self._bodies.world(int(parameters["group_id"]))
@@ -144,11 +157,15 @@ class Connection(asyncio.Protocol):
                 break
             target = data[: data.index(b"\r\n")].split(b" ", 2)[1]
             try:
-                self._replay.ask(target, data[end + 4 : end + 4 + length], self._transport.write)
+                self._replay.ask(target, data[end + 4 : end + 4 + length], self._answer)
             except (LookupError, ValueError) as error:
-                sys.stderr.write(f"replay: {error!r}\n")
+                sys.stderr.write(f"replay: {error!r} {target!r}\n")
                 self._transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
             self._buffer = data = data[end + 4 + length :]
+
+    def _answer(self, answer: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(answer)
 
 
 def _length(head: bytes) -> int:

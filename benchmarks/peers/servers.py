@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from peers import load, world
 from server.settings.settings import NAMES
 
+HOST = "127.0.0.1"
 HERE = Path(__file__).parent
 NODE = HERE / "node"
 _TAILCALL = "@tailcallhq/core-linux-x64-gnu"
@@ -38,11 +40,12 @@ class Server:
     packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     cannot: frozenset[str] = frozenset()  # the questions that it has no way to answer
+    groups: str = ""  # the only ones that requests may see, by a key made for them
 
     @property
-    def keeps(self) -> bool:
-        """Whether it answers from what it read for an earlier request."""
-        return not self.environment.keys().isdisjoint({"CACHE_URL", "CACHE_SECONDS"})
+    def exact(self) -> bool:
+        """Whether each answer takes the calls of its query: nothing is kept, and no caller's rows are looked up."""
+        return not self.groups and self.environment.keys().isdisjoint({"CACHE_URL", "CACHE_SECONDS"})
 
 
 def _node(title: str, script: str, *packages: str, **environment: str) -> Server:
@@ -75,13 +78,13 @@ def _tailcall(title: str, *packages: str, **environment: str) -> Server:
 
 _HIVE = ("@graphql-hive/gateway-runtime", "@omnigraph/json-schema", "@graphql-mesh/plugin-jit")
 _HIVE_ROUTER = (_HIVE[0], "@graphql-hive/router-runtime", "@graphql-hive/router-query-planner")
+_GROUPS = ",".join(str(each.group) for each in world.worlds(world.SIZES[0], 16))
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgspec", "pyreqwest", "orjson")
 
 
-def _ours(title: str, module: str = "peers.ours", **environment: str) -> Server:
-    return Server(
-        title, (sys.executable, "-m", module, "serve"), None, _PACKAGES, {"MAX_FIRST": "10000", **environment}
-    )
+def _ours(title: str, module: str = "peers.ours", groups: str = "", **environment: str) -> Server:
+    variables = {"MAX_FIRST": "10000", **environment}
+    return Server(title, (sys.executable, "-m", module, "serve"), None, _PACKAGES, variables, groups=groups)
 
 
 SERVERS: dict[str, Server] = {
@@ -110,13 +113,15 @@ SERVERS: dict[str, Server] = {
     "hive-cached": _cached("Hive Gateway over REST, jit, cache", "hive.mjs", *_HIVE),
     "hive-router-cached": _cached("Hive Gateway, planner in Rust, cache", "hive-router.mjs", *_HIVE_ROUTER),
     "grafbase-cached": _cached("Grafbase, two subgraphs, cache", "grafbase.mjs", _GRAFBASE, "graphql-yoga"),
-    # Not peers: the real server as it is when days are kept, with a sampler in it, and with counters in it.
+    # Not peers: the real server when days are kept, when callers have keys, with a sampler, and with counters in it.
     "warm": _ours("this server, days kept", CACHE_URL="memory://"),
+    "restricted": _ours("this server, key of some groups", groups=_GROUPS, AUTH="required"),
     "warm-remade": _ours(
         "this server, days kept, answers made anew", CACHE_URL="memory://", ANSWER_CACHE_MEBIBYTES="0"
     ),
     "profiled": _ours("this server, sampled", "peers.profiled"),
     "counted-ours": _ours("this server, with counters", "peers.counted"),
+    "counted-restricted": _ours("this server, key, with counters", "peers.counted", _GROUPS, AUTH="required"),
     "counted-warm": _ours("this server, days kept, with counters", "peers.counted", CACHE_URL="memory://"),
 }
 _UNAVAILABLE = {
@@ -137,12 +142,18 @@ class Running:
     name: str
     pid: int
     port: int
+    key: str = ""
+
+    def request(self, body: bytes) -> bytes:
+        """Return a whole request to it."""
+        headers = f"authorization: Bearer {self.key}\r\n" if self.key else ""
+        return load.request(HOST, self.port, "/graphql", body, headers)
 
 
 def free_port() -> int:
     """Return a free port."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -165,7 +176,9 @@ def run(name: str, upstream: Mapping[str, str], log: Path) -> Iterator[Running]:
         "PORT": str(port),
         **upstream,
         **server.environment,
+        "KEYS_FILE": str(log / "keys.sqlite"),
     }
+    key = _key(server.groups, environment) if server.groups else ""
     command = list(server.command)
     if "uvicorn" in command:
         command += ["--port", str(port)]
@@ -175,7 +188,7 @@ def run(name: str, upstream: Mapping[str, str], log: Path) -> Iterator[Running]:
         )
         try:
             _await(process, port, log / f"{name}.log")
-            yield Running(name, process.pid, port)
+            yield Running(name, process.pid, port, key)
         finally:
             process.terminate()
             try:
@@ -185,10 +198,17 @@ def run(name: str, upstream: Mapping[str, str], log: Path) -> Iterator[Running]:
                 process.wait()
 
 
+def _key(groups: str, environment: Mapping[str, str]) -> str:
+    """Create a key that may see these groups."""
+    program = Path(sys.executable).with_name("gamehub-graph")
+    command = [str(program), "keys", "create", "bench", "--groups", groups]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
             return
         time.sleep(0.05)
     state = "did not start" if process.returncode is None else f"ended with {process.returncode}"

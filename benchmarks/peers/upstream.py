@@ -15,8 +15,8 @@ from typing import Any
 
 from peers import servers, world
 from peers.replay import Served
+from peers.servers import HOST
 
-HOST = "127.0.0.1"
 BENCHMARKS = Path(__file__).resolve().parent.parent
 
 
