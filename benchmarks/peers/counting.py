@@ -166,7 +166,7 @@ def table(found: Counts, missing: Sequence[str]) -> str:
     return "\n".join(["\n".join(lines), *missing])
 
 
-# A bound is above its count by a share and by a fixed part. A busy machine does more of what time starts: of timers most.
+# A bound is above its count by a share and by a fixed part. A busy machine does more of what time starts.
 ROOM = {"frames": (0.02, 5.0), "C calls": (0.02, 5.0), "handles": (0.1, 0.5), "timers": (0.1, 1.5), "tasks": (0.1, 0.5)}
 
 
