@@ -56,6 +56,7 @@ class Visibility:
         self._agents = agents
         self._directory = directory
         self._members: asyncio.Task[Members] | None = None
+        self._codes: dict[str, frozenset[str]] = {}  # of the members, by agent
 
     def close(self) -> None:
         """Release the source of calls, which refers to this object."""
@@ -68,20 +69,24 @@ class Visibility:
     async def known(self, report: Report, parameter: str, values: Sequence[Any], agent: str) -> list[Any]:
         """Return the values of a parameter that name nothing hidden."""
         kind = report.parameters[parameter].names
-        return [value for value in values if kind is None or await self.sees(kind, value, agent)]
-
-    async def sees(self, kind: OwnerKind, value: str | int, agent: str) -> bool:
-        """Return whether the caller sees the group or user that a parameter of this kind names."""
+        if kind is None:
+            return list(values)
         if kind is OwnerKind.GROUP or kind is OwnerKind.FAMILY:
-            return value in self.groups
+            return [value for value in values if value in self.groups]
         members = await self.members()
         if members.made_up:
-            return True  # a prediction does not know whether there is such a user
+            return list(values)  # a prediction does not know whether there are such users
         if kind is OwnerKind.USER:
-            return value in members.users
-        codes, spelling = self.codes(members, agent), str(value)
-        if spelling in codes:
-            return True
+            return [value for value in values if value in members.users]
+        codes = self.codes(members, agent)
+        # A code in another spelling may name a visible user, too.
+        return [value for value in values if str(value) in codes or await self._spells(str(value), codes, agent)]
+
+    async def sees(self, report: Report, parameter: str, value: str | int, agent: str) -> bool:
+        """Return whether the caller sees the group or user that a parameter names."""
+        return bool(await self.known(report, parameter, (value,), agent))
+
+    async def _spells(self, spelling: str, codes: Set[str], agent: str) -> bool:
         settled = await settle(self._directory, agent, (spelling,), codes)
         return _all_within(settled.get(spelling, frozenset()), codes)
 
@@ -98,9 +103,12 @@ class Visibility:
 
     def codes(self, members: Members, agent: str) -> Set[str]:
         """Return the codes under which an agent knows the users of the groups that it serves."""
-        column, agent_of = self._agents.user_code_from, self._agents.agent_of_group
-        codes = (getattr(row, column) for group, row in members.users.values() if agent_of(group) == agent)
-        return {str(code) for code in codes if code is not None}
+        codes = self._codes.get(agent)
+        if codes is None:
+            column, agent_of = self._agents.user_code_from, self._agents.agent_of_group
+            named = (getattr(row, column) for group, row in members.users.values() if agent_of(group) == agent)
+            codes = self._codes[agent] = frozenset(str(code) for code in named if code is not None)
+        return codes
 
     async def members(self) -> Members:
         """Return the users of the groups. They are read once. Raise the `UpstreamError` that prevents it."""
@@ -172,7 +180,10 @@ class Visibility:
                 if isinstance(found, BaseException):
                     raise found
                 seen |= {row.user_code for row in found.rows}
-        visible = answer.like([row for row in answer.rows if row.user_code in seen])
+        rows = answer.rows
+        if not {row.user_code for row in rows} <= seen:
+            rows = [row for row in rows if row.user_code in seen]
+        visible = answer.like(rows)
         return msgspec.structs.replace(visible, undecided=unseen)
 
 
@@ -196,7 +207,7 @@ class VisibleCalls(Layer):
             if kind is None:
                 continue
             if name in given:
-                if not await visibility.sees(kind, given[name], call.agent):
+                if not await visibility.sees(call.report, name, given[name], call.agent):
                     raise unknown(call)
             elif kind is not OwnerKind.USER and kind is not OwnerKind.CODE:
                 all_groups = name
