@@ -98,8 +98,8 @@ def test_the_command_prints_it(run: bool, sandbox: Sandbox, tmp_path: Path) -> N
     assert "7 upstream calls" in done.stdout
     assert len(sandbox.calls()) == (7 if run else 0)
     assert ("made: 7" in done.stdout) is run
-    # The level of the transactions, on rows.
-    assert ("# operation.group.users.nodes.transactions.nodes: Transaction on rows\n" in done.stdout) is run
+    # The pages of the transactions, on rows.
+    assert ("# operation.group.users.nodes.transactions: TransactionConnection on rows\n" in done.stdout) is run
     assert sandbox.gamehub_token not in done.stdout + done.stderr
 
 
