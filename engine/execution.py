@@ -188,8 +188,28 @@ class Execution:
         assert field.strawberry is not None
         return self.fixed.schema.config.info_class(_raw_info=self.resolve_info(field, path), _field=field.strawberry)
 
-    async def resolve_field_value(self, field: Field, sources: Sequence[Any], paths: Paths) -> Sequence[Any]:
+    def resolve_field_value(
+        self, field: Field, sources: Sequence[Any], paths: Paths
+    ) -> Coroutine[Any, Any, Sequence[Any]]:
         """Return the values of a field, one for each object. Each resolver is called once."""
+        many = field.many
+        if many is None or not sources:
+            return self._resolve_one_by_one(field, sources, paths)
+        return self._resolve_together(field, many, sources, paths)
+
+    async def _resolve_together(self, field: Field, many: Many, sources: Sequence[Any], paths: Paths) -> Sequence[Any]:
+        assert field.converter is not None
+        try:
+            arguments = self.coerce_argument_values(field) if field.definition.args else {}
+            info = self.strawberry_info(field, paths[0])
+            found = await many(sources, info, **field.converter(arguments, info))
+        except Exception as error:
+            return [FieldFailed(error) for _ in sources]
+        if isinstance(found, RowList):
+            return found
+        return [FieldFailed(value) if isinstance(value, Exception) else value for value in found]
+
+    async def _resolve_one_by_one(self, field: Field, sources: Sequence[Any], paths: Paths) -> Sequence[Any]:
         if not sources:
             return []
         try:
@@ -202,8 +222,6 @@ class Execution:
                 if begin:
                     await asyncio.sleep(0)
                 values += [_attribute(source, field.attribute) for source in sources[begin : begin + TURN]]
-        elif field.hint is not None and field.hint.many is not None:
-            return await self._many(field, field.hint.many, sources, paths[0], arguments)
         elif field.hint is not None and field.hint.read is not None:
             read, info = field.hint.read, self.strawberry_info(field, paths[0])
             values = []
@@ -223,19 +241,6 @@ class Execution:
                     await _turn(values)
                 values.append(_called(field.resolver, source, self.resolve_info(field, paths[place]), arguments))
         return await settled(values)
-
-    async def _many(
-        self, field: Field, many: Callable[..., Any], sources: Sequence[Any], path: Path, arguments: dict[str, Any]
-    ) -> Sequence[Any]:
-        assert field.converter is not None
-        info = self.strawberry_info(field, path)
-        try:
-            found = await many(sources, info, **field.converter(arguments, info))
-        except Exception as error:
-            return [FieldFailed(error) for _ in sources]
-        if isinstance(found, RowList):
-            return found
-        return [FieldFailed(value) if isinstance(value, Exception) else value for value in found]
 
     async def execute_field(
         self,

@@ -285,26 +285,26 @@ class Batch:
                 self._collecting.keys.append(key)
                 known[key] = self._collecting
         if own is not None:
-            await self._read_first(own, alone)
+            try:
+                if not alone:
+                    # Keys that come one tick after the first one belong to the same round.
+                    await asyncio.sleep(0)
+                await self._read_round(own)
+            except asyncio.CancelledError:
+                self._leave(own)
+                raise
             if len(keys) == 1 and own.found is not None:
                 return [own.found[keys[0]]]
         rounds = [known[key] for key in keys]
         each = {one: await one.read() for one in dict.fromkeys(rounds)}
         return [each[one][key] for one, key in zip(rounds, keys, strict=True)]
 
-    async def _read_first(self, own: _LoadRound, alone: bool) -> None:
-        """Read a round for all tasks that need it. If this task is cancelled, another one goes on for the others."""
-        try:
-            if not alone:
-                # Keys that come one tick after the first one belong to the same round.
-                await asyncio.sleep(0)
-            await self._read_round(own)
-        except asyncio.CancelledError:
-            if own.waiters is None:
-                self._forget(own)
-            elif not own.over:
-                own.task = asyncio.create_task(self._go_on(own))
-            raise
+    def _leave(self, own: _LoadRound) -> None:
+        """Leave a round whose first task is cancelled. Another task goes on for those who wait."""
+        if own.waiters is None:
+            self._forget(own)
+        elif not own.over:
+            own.task = asyncio.create_task(self._go_on(own))
 
     async def _go_on(self, own: _LoadRound) -> None:
         try:

@@ -1,6 +1,6 @@
 """Declare a field that finds an entity by its id."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from strawberry import ID, Info
@@ -20,17 +20,21 @@ from upstream.errors import UpstreamError
 def by_id(kind: type[Entity], description: str) -> Any:
     """Declare the nullable field of the entity with a given id. The field stands at the root of the graph."""
 
-    async def many(roots: Sequence[Any], info: Info[Session, Any], id: ID) -> Sequence[Any]:
+    def many(roots: Sequence[Any], info: Info[Session, Any], id: ID) -> Coroutine[Any, Any, Sequence[Any]]:
         session, selection, key = info.context, select(info), parse_id(id)
-        if len(kind.sources) == 1 and selection.keys() & kind.columns.keys():
-            return await _on_row(kind, session, selection, key)
-        return [await lookup(kind.of({"id": key}, session=session), selection)]
+        on_row = len(kind.sources) == 1 and not selection.keys().isdisjoint(kind.columns)
+        return (_on_row if on_row else _on_rows)(kind, session, selection, key)
 
     parameters = [
         Parameter("info", Parameter.POSITIONAL_OR_KEYWORD, annotation=Info[Session, Any]),
         Parameter("id", Parameter.POSITIONAL_OR_KEYWORD, annotation=ID),
     ]
     return relation_of(many, parameters, kind, description)
+
+
+async def _on_rows(kind: type[Entity], session: Session, selection: Selection, key: int) -> Sequence[Any]:
+    """Return the entity of a type that several reports know."""
+    return [await lookup(kind.of({"id": key}, session=session), selection)]
 
 
 async def _on_row(kind: type[Entity], session: Session, selection: Selection, key: int) -> Sequence[Any]:
