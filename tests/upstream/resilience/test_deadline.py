@@ -211,12 +211,15 @@ async def test_what_is_given_up_is_not_joined() -> None:
 
 
 async def test_a_retry_goes_on_without_the_first_caller(server: Server, make: Make) -> None:
-    server.script(Reply(b"", 503, {"retry-after": "0.2"}), Reply(GOOD, delay=0.1))
+    server.script(Reply(b"", 503, {"retry-after": "0.5"}), Reply(GOOD, delay=1))
     upstream = make()
     waiting = [asyncio.create_task(upstream.fetch(GROUPS)) for _ in range(3)]
+    while not server.requests:
+        await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     waiting[0].cancel()  # while the call waits for its second request
-    await asyncio.sleep(0.2)
+    while len(server.requests) < 2:
+        await asyncio.sleep(0.01)
     waiting[1].cancel()  # while it waits for the answer
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each).__name__ for each in found] == ["CancelledError", "CancelledError", "Answer"]
