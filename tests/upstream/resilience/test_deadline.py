@@ -214,11 +214,11 @@ async def test_a_retry_goes_on_without_the_first_caller(server: Server, make: Ma
     server.script(Reply(b"", 503, {"retry-after": "0.5"}), Reply(GOOD, delay=1))
     upstream = make()
     waiting = [asyncio.create_task(upstream.fetch(GROUPS)) for _ in range(3)]
-    while not server.requests:
+    while not server.requests:  # noqa: ASYNC110 - the server has no event for it
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     waiting[0].cancel()  # while the call waits for its second request
-    while len(server.requests) < 2:
+    while len(server.requests) < 2:  # noqa: ASYNC110 - the server has no event for it
         await asyncio.sleep(0.01)
     waiting[1].cancel()  # while it waits for the answer
     found = await asyncio.gather(*waiting, return_exceptions=True)
