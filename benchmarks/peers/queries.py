@@ -33,6 +33,9 @@ MEDIUM = """query Medium($group: ID!, $first: Int) {
 SMALL = "query Small($group: ID!) { group(id: $group) { id name } }"
 
 
+PAGE = 10_000  # rows
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A question: its text, the size of its world, the variables it takes, and the calls that it must make."""
@@ -42,6 +45,11 @@ class Query:
     variables: tuple[str, ...]
     calls: Mapping[str, int]
 
+    @property
+    def fills_page(self) -> bool:
+        """Whether the game log has exactly as many rows as a page."""
+        return "G1" in self.calls and self.size * world.A_USER == PAGE
+
     def body(self, world: world.World) -> bytes:
         """The request's body."""
         day = world.day.isoformat()
@@ -50,7 +58,7 @@ class Query:
 
 
 def _walk(size: int) -> Query:
-    pages = -(-size * world.A_USER // 10_000)
+    pages = -(-size * world.A_USER // PAGE)
     return Query(WALK, size, ("group", "first", "during"), {"R8": 1, "R9": 1, "R5": 1, "G1": pages})
 
 

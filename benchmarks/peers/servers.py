@@ -41,6 +41,7 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
     cannot: frozenset[str] = frozenset()  # the questions that it has no way to answer
     groups: str = ""  # the only ones that requests may see, by a key made for them
+    looks_beyond: bool = False  # whether it looks behind a log that fills its page, whose total may be that page alone
 
     @property
     def exact(self) -> bool:
@@ -84,7 +85,8 @@ _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "msgs
 
 def _ours(title: str, module: str = "peers.ours", groups: str = "", **environment: str) -> Server:
     variables = {"MAX_FIRST": "10000", **environment}
-    return Server(title, (sys.executable, "-m", module, "serve"), None, _PACKAGES, variables, groups=groups)
+    command = (sys.executable, "-m", module, "serve")
+    return Server(title, command, None, _PACKAGES, variables, groups=groups, looks_beyond=True)
 
 
 SERVERS: dict[str, Server] = {
