@@ -133,6 +133,8 @@ class StoredAnswers:
         """Store the answer of a place, unless the facts changed while it was made."""
         size = body.size + len(sources) * _EACH + _AROUND + _length(place.key)
         if size <= self.limit // _SHARE and self._facts() == place.facts:
+            # The library that writes JSON leaves its bytes at the beginning of a much larger block.
+            body = AnswerBytes([bytes(memoryview(piece)) for piece in body.pieces], body.size, body.tags)
             self._stored.keep(place.key, StoredAnswer(body, sources, headers, place.facts), size)
 
 
