@@ -472,3 +472,40 @@ async def test_a_restricted_caller_is_not_told_the_value(compiled: bool, tmp_pat
         assert error["message"] == "R5: the upstream answered with something other than its documented JSON"
         assert error["extensions"]["column"] == "game_id"
         assert "secret" not in repr(errors)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("column", ["currency_amount", "currency_id", "movement_type", "group_name"])
+async def test_the_bad_value_of_one_answer_leaves_the_other_answers_alone(
+    column: str, compiled: bool, tmp_path: Path
+) -> None:
+    """Each user's transactions are an answer of their own. The lists of a level are written together."""
+    case = LISTED["R7"]
+    async with standing("off", tmp_path) as stand:
+        stand.rows["R9"] = [{"id": number, "username": f"u{number}"} for number in (8, 9, 10)]
+        usual = stand.server.reply
+
+        def reply(request: ReceivedRequest) -> Reply:
+            if request.query.get("report_type") != TYPES["R7"]:
+                return usual(request)
+            rows = case.rows(3)
+            if request.query["user_id"] == "9":
+                rows[1][column] = BAD
+            return Reply({"error": False, "report": rows})
+
+        stand.server.reply = reply
+        selected = case.columns[column]
+        data, errors = await stand.ask(
+            f"{{ users {{ nodes {{ id transactions({DAY}) {{ nodes {{ id {selected} }} }} }} }} }}", compiled
+        )
+    (error,) = errors
+    path = ["users", "nodes", 1, "transactions", "nodes", 1, *place_of(selected)]
+    assert (error["extensions"]["code"], error["extensions"]["column"], error["path"]) == (
+        "UPSTREAM_MALFORMED", column, path,
+    )  # fmt: skip
+    first, second, third = [user["transactions"] for user in data["users"]["nodes"]]
+    assert first == third
+    assert None not in [within(row, place_of(selected)) for row in first["nodes"]]
+    if column in case.nullable:
+        assert second["nodes"][0] == first["nodes"][0]
+        assert within(second["nodes"][1], place_of(selected)) is None

@@ -92,7 +92,9 @@ async def connect_each(
         sure_of[row] = covered[row] and sure(kind, together, selection, irregular)
         if len(together) >= BREATH:
             await asyncio.sleep(0)
-    if len(sure_of) == 1 and all(sure_of.values()) and set(map(type, pages)) == {OpenedPage}:
+    # Pages may come from several answers, each with bad values of its own.
+    on_rows = not irregular and len(sure_of) == 1 and all(sure_of.values())
+    if on_rows and set(map(type, pages)) == {OpenedPage}:
         connections: Sequence[Any] = PagesOnRows(pages, make)
     else:
         connections = await _objects(pages, make, selection, covered, sure_of)
