@@ -44,7 +44,8 @@ class Variables:
         self._nodes = tuple(operation.variable_definitions or ())
         self._others: tuple[VariableDefinitionNode, ...] = ()
         # By the JSON of the values, which also distinguishes 1, 1.0 and true.
-        self._known: BoundedCache[bytes, VariableValues] = BoundedCache(MOST_KNOWN, MOST_KNOWN_BYTES)
+        self._known: BoundedCache[bytes, tuple[dict[str, Any], VariableValues]]
+        self._known = BoundedCache(MOST_KNOWN, MOST_KNOWN_BYTES)
         self._plain: list[tuple[str, Any, type, bool]] = []
         for node in self._nodes:
             signature = get_variable_signature(schema, node)
@@ -81,16 +82,17 @@ class Variables:
 
     def _coerced_others(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         names = [node.variable.name.value for node in self._others]
+        values = {name: given[name] for name in names if name in given}
         try:
-            place = orjson.dumps({name: given[name] for name in names if name in given})
+            place = orjson.dumps(values)
         except TypeError:  # the values did not come from JSON
             return self._coerced(self._others, given)
         found = self._known.get(place)
-        if found is not None:
-            return found
+        if found is not None and found[0] == values:  # JSON has the same text for null and NaN
+            return found[1]
         coerced = self._coerced(self._others, given)
         if isinstance(coerced, VariableValues):
-            self._known.keep(place, coerced, len(place))
+            self._known.keep(place, (values, coerced), len(place))
         return coerced
 
     def _coerced(

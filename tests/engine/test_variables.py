@@ -53,3 +53,13 @@ def test_several_at_once() -> None:
         given = {"id": id, "place": place, "n": number, "ids": ids, "other": 1}
         expected = get_variable_values(SCHEMA, operation.variable_definitions or (), given, max_errors=MOST_ERRORS)
         assert outcome(variables.coerce_variable_values(given)) == outcome(expected)
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_values_that_come_again_are_coerced_alike(type: str) -> None:
+    """Coerced values are kept. Values that look alike, such as null and NaN or 1 and true, have forms of their own."""
+    operation = node(f"query($v: {type}) {{ a }}")
+    variables = Variables(SCHEMA, operation)
+    for given in (*VALUES, *VALUES[::-1], *VALUES):
+        plain = get_variable_values(SCHEMA, operation.variable_definitions or (), given, max_errors=MOST_ERRORS)
+        assert outcome(variables.coerce_variable_values(given)) == outcome(plain)
