@@ -28,8 +28,8 @@ SEED = os.environ.get("ENGINE_SEED")
 FORMS = 5
 BUILT_IN = {"Int", "Float", "String", "ID", "Boolean"}
 
-# graphql-core leaves its own coroutines behind where a null removes a list, and tasks that still draw values (`_soon`) when
-# the comparison is over. Coroutines that the engine leaves behind are counted (`World.dropped`).
+# graphql-core leaves its own coroutines behind where a null removes a list, and tasks that still draw values (`_soon`)
+# when the comparison is over. Coroutines that the engine leaves behind are counted (`World.dropped`).
 pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine '(Executor|GraphQLCore|PermissionExt|_soon):RuntimeWarning"),
     pytest.mark.filterwarnings(
