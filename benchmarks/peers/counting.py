@@ -1,4 +1,4 @@
-"""What an answer of this server costs, counted: the same on a slow machine as on a fast one, and while it is busy.
+"""Count what an answer of this server costs. The counts are the same on a slow machine and on a busy one.
 
 Each question is asked some hundred times, one after the other, and a count is the mean of these answers. Work that time
 starts, like a look at the key file four times a second, is in it: the faster the machine, the smaller its share.
