@@ -52,6 +52,7 @@ class RedisStore:
         self._pause = pause
         self._rest_until = 0.0
         self._down = False
+        self._running: set[asyncio.Task[Any]] = set()  # also commands whose callers have left
         self._refused = False
         self._spoilt = 0
 
@@ -176,7 +177,9 @@ class RedisStore:
         return None
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections, after the commands whose callers have left."""
+        if self._running:
+            await asyncio.wait(self._running)
         await self._redis.aclose()
 
     def _name(self, key: Key) -> bytes:
@@ -197,7 +200,7 @@ class RedisStore:
         if time.monotonic() < self._rest_until:
             return None
         try:
-            answer = await _undisturbed(send)
+            answer = await self._undisturbed(send)
         except (TimeoutError, RedisError, OSError) as error:
             self._rest_until = time.monotonic() + self._pause
             if not self._down:
@@ -211,22 +214,27 @@ class RedisStore:
 
     async def _insist(self, send: Callable[[], Awaitable[_T]]) -> _T:
         try:
-            return await _undisturbed(send)
+            return await self._undisturbed(send)
         except (TimeoutError, RedisError, OSError) as error:
             reason = f"Redis does not answer: {type(error).__name__}: {error}"  # none of these quotes the password
         raise ConnectionError(reason)
 
+    async def _undisturbed(self, send: Callable[[], Awaitable[_T]]) -> _T:
+        """Return the answer, read in a task of its own: a cancelled client does not cut a connection in an answer."""
 
-async def _undisturbed(send: Callable[[], Awaitable[_T]]) -> _T:
-    """Return the answer, read in a task of its own: a cancelled client does not cut a connection in an answer."""
+        async def answer() -> _T:
+            return await send()
 
-    async def answer() -> _T:
-        return await send()
+        coroutine: Coroutine[Any, Any, _T] = answer()
+        task = asyncio.create_task(coroutine)
+        self._running.add(task)
+        task.add_done_callback(self._forget_task)
+        return await asyncio.shield(task)
 
-    coroutine: Coroutine[Any, Any, _T] = answer()
-    task = asyncio.create_task(coroutine)
-    task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
-    return await asyncio.shield(task)
+    def _forget_task(self, done: asyncio.Task[Any]) -> None:
+        self._running.discard(done)
+        if not done.cancelled():
+            done.exception()  # it was raised for the caller, if there still is one
 
 
 def _batches(names: list[bytes]) -> Iterator[list[bytes]]:

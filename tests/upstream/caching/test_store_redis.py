@@ -102,6 +102,22 @@ async def test_clients_that_leave_do_not_get_each_other_s_answers(redis: RedisSe
     await store.aclose()
 
 
+async def test_closing_waits_for_the_commands_whose_callers_left(redis: RedisServer) -> None:
+    """Otherwise a command would open a connection that nobody closes."""
+    store = RedisStore(redis.url, timeout=30, pause=0.0)
+    tasks = [asyncio.create_task(store.set_many([(KEY, b"x" * 1_000_000)], 60)) for _ in range(10)]
+    await asyncio.sleep(0.001)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    under_way = set(store._running)
+    assert under_way
+    await store.aclose()
+    assert all(task.done() for task in under_way)
+    async with Redis.from_url(redis.url) as other:
+        assert len(await other.client_list()) == 1  # this one
+
+
 OTHER = ("R5:f:o::group_id=6", "2026-03-01")
 
 
