@@ -346,7 +346,7 @@ class Run:
 
     async def counts(self) -> None:
         """Count what a query costs this server."""
-        self.tell("What a query costs, counted", counting.table(*await counting.counts(self._upstream)))
+        self.tell("The counted costs of a query", counting.table(*await counting.counts(self._upstream)))
 
     def close(self) -> None:
         """Stop the upstream."""

@@ -53,7 +53,7 @@ async def _on_row(kind: type[Entity], session: Session, selection: Selection, ke
     if row is None:
         return [None]
     given = Given({"id": key})
-    on_row = Listed(kind, [row], session, None, given.names, lambda: given.to(0), rows)
+    on_row = Listed(kind, [row], session, None, lambda: given.to(0), rows)
     if known_by_rows(kind, row, selection, session, None, given):
         return on_row
     await complete(on_row, selection)

@@ -47,10 +47,10 @@ NOTHING_GIVEN = Given()
 class Listed(EntityRows):
     """The rows of a list whose objects are made only when something needs them.
 
-    `given` returns the values that the parent gives to an item, whose names are `names`.
+    `given` returns the values that the parent gives to an item, by column name.
     """
 
-    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source", "names")
+    __slots__ = ("_given", "_interval", "_irregular", "_kind", "_session", "_source")
 
     def __init__(
         self,
@@ -58,7 +58,6 @@ class Listed(EntityRows):
         rows: list[Any],
         session: Session,
         interval: Interval | None,
-        names: frozenset[str],
         given: Callable[[], dict[str, Any]],
         source: KeyRows,
     ) -> None:
@@ -69,7 +68,6 @@ class Listed(EntityRows):
         self._session = session
         self._interval = interval
         self._source = source
-        self.names = names
         self._given = given
 
     @property

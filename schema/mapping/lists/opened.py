@@ -56,7 +56,7 @@ class PageMaker:
     def listed(self, opened: OpenedPage) -> Listed:
         """Return the items of a page as rows."""
         given = partial(self.given.to, opened.place)
-        return Listed(self.kind, opened.rows, self.session, self.interval, self.given.names, given, opened.source)
+        return Listed(self.kind, opened.rows, self.session, self.interval, given, opened.source)
 
     def objects(self, opened: OpenedPage) -> list[Entity]:
         """Return the objects of the items of a page."""
