@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -77,7 +77,7 @@ class Call:
 
     def with_columns(self, columns: frozenset[str] | None) -> "Call":
         """Return the same call for a reader of other columns. It stays checked."""
-        call = replace(self, columns=columns)
+        call = Call(self.report, self.params, self.interval, self.agent, columns, self.moment, self.counting)
         call.checked = self.checked
         return call
 
@@ -213,6 +213,12 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
         if own.__class__ is LazyRows and own.irregular:
             some = own.like(some)
         return msgspec.structs.replace(self, rows=some)
+
+    @property
+    def excerpt(self) -> bool:
+        """Return whether its rows keep a longer answer in memory."""
+        rows = self.rows
+        return rows.__class__ is LazyRows and rows.excerpt
 
     def head(self, count: int) -> list[RowT]:
         """Return the first rows as copies, to be stored apart from the answer."""

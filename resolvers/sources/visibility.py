@@ -10,7 +10,8 @@ import asyncio
 import copy
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -19,9 +20,11 @@ from resolvers.sources.row_filter import Members, RowFilter
 from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from resolvers.way import Way
 from upstream.call import Answer, Call
+from upstream.decoding.lazy_rows import LazyRows
+from upstream.decoding.veiled_rows import NONE, HiddenColumns, veiled
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports import table as reports
-from upstream.reports.owner import OwnerKind
+from upstream.reports.owner import Owner, OwnerKind
 from upstream.reports.request import checked
 from upstream.reports.rows import Row, UserRow
 from upstream.reports.table import Report
@@ -31,6 +34,7 @@ from upstream.values.bad_value import veil
 MOST_CALLS = 8
 # Longer answers are filtered in a thread, so that the event loop goes on.
 _MANY_ROWS = 20_000
+_USER_CODE = attrgetter("user_code")
 _WAY = Way("scope", reports.USERS, 1, 0.0, 0.0)
 
 
@@ -142,8 +146,7 @@ class Visibility:
 
     async def filtered(self, call: Call, answer: Answer[Any]) -> Answer[Any]:
         """Return the visible part of an answer. Its bad values reveal nothing of other groups either."""
-        if wrong := answer.irregular:
-            answer = answer.like(veil(answer.rows, wrong))
+        answer = _veiled(answer)
         owner = call.report.owner
         if owner is None or not answer.rows or answer.provenance.made_up:
             return answer
@@ -152,18 +155,23 @@ class Visibility:
             return answer
         if owner.by is OwnerKind.CODE:
             return await self._filtered_logs(call, answer, members)
-        named = {call.report.parameters[name].names for name, _ in call.params}
-        rows = RowFilter(self.groups, members, named)
+        filter = RowFilter(self.groups, members, {call.report.parameters[name].names for name, _ in call.params})
+        visible = _visible_places if _is_partial(answer) else _visible_rows
         if len(answer.rows) > _MANY_ROWS:
-            found = await asyncio.to_thread(rows.visible, owner, answer.rows)
+            found = await asyncio.to_thread(visible, filter, owner, answer)
         else:
-            found = rows.visible(owner, answer.rows)
-        return msgspec.structs.replace(answer.like(found), nameless=rows.nameless, without_group=rows.unowned)
+            found = visible(filter, owner, answer)
+        if not filter.nameless and not filter.unowned:
+            return found
+        return msgspec.structs.replace(found, nameless=filter.nameless, without_group=filter.unowned)
 
     async def _filtered_logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
         """Return the log rows of visible users. The upstream may compare user codes loosely (C27)."""
         codes = self.codes(members, call.agent)
-        settled = await settle(self._directory, call.agent, {row.user_code for row in answer.rows}, codes)
+        found = set(map(_USER_CODE, answer.rows))
+        if found <= codes:
+            return answer
+        settled = await settle(self._directory, call.agent, found, codes)
         seen = codes | {spelling for spelling, owners in settled.items() if _all_within(owners, codes)}
         unseen = frozenset(spelling for spelling, owners in settled.items() if owners & codes and spelling not in seen)
         if "user_code" in dict(call.params):
@@ -174,17 +182,19 @@ class Visibility:
             sure = {owner for owners in settled.values() if len(owners) == 1 for owner in owners & codes}
             seen -= {spelling for spelling, owners in settled.items() if len(owners) == 1}
             calls = (replace(call, params=tuple(sorted((*call.params, ("user_code", code))))) for code in sorted(sure))
-            for found in await asyncio.gather(*map(self.fetch, calls), return_exceptions=True):
-                if isinstance(found, NotFound):
+            for one in await asyncio.gather(*map(self.fetch, calls), return_exceptions=True):
+                if isinstance(one, NotFound):
                     continue
-                if isinstance(found, BaseException):
-                    raise found
-                seen |= {row.user_code for row in found.rows}
-        rows = answer.rows
-        if not {row.user_code for row in rows} <= seen:
-            rows = [row for row in rows if row.user_code in seen]
-        visible = answer.like(rows)
-        return msgspec.structs.replace(visible, undecided=unseen)
+                if isinstance(one, BaseException):
+                    raise one
+                seen |= {row.user_code for row in one.rows}
+        if not found <= seen:
+            places = [place for place, row in enumerate(answer.rows) if row.user_code in seen]
+            if _is_partial(answer):
+                answer = _veiled_rows(answer, places)
+            else:
+                answer = answer.like([answer.rows[place] for place in places])
+        return msgspec.structs.replace(answer, undecided=unseen) if unseen else answer
 
 
 class VisibleCalls(Layer):
@@ -196,8 +206,7 @@ class VisibleCalls(Layer):
 
     async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
         """Return the visible rows of a call. Raise `NotFound` if the call names something hidden."""
-        # The owner of a row may be in columns that the caller did not select.
-        call = replace(checked(call), columns=None)
+        call = _with_owners(checked(call))
         given, visibility = dict(call.params), self.visibility
         all_groups = None
         if call.report is reports.GAME_LOGS and not visibility.serves(call.agent):
@@ -221,6 +230,7 @@ class VisibleCalls(Layer):
         # In the answer for one group, rows need not name their group.
         one = Reason(reason.fields, reason.way, (), reason.keys)
         groups = sorted(visibility.groups)
+        call = call.with_columns(None)
         found = await asyncio.gather(*(self._of_group(call, all_groups, each, one) for each in groups))
         return Answer.joined(found)
 
@@ -257,9 +267,44 @@ class PlainErrors(Layer):
         try:
             return await self.below.fetch(call, reason)
         except UpstreamError as error:
-            plain = type(error)(f"{call.report.code}: {error.plain}", report=error.report)
-            plain.correlation_id, plain.requests, plain.waited = error.correlation_id, error.requests, error.waited
-            raise plain from None
+            raise error.plainly(call.report.code) from None
+
+
+def _with_owners(call: Call) -> Call:
+    """Return the call for a reader of the columns that name the owner of a row as well."""
+    owner = call.report.owner
+    if call.columns is None or owner is None:
+        return call
+    # Objects inside a row have owners, too.
+    return call.with_columns(None if owner.parts else call.columns.union(owner.columns))
+
+
+def _is_partial(answer: Answer[Any]) -> bool:
+    rows = answer.rows
+    return isinstance(rows, LazyRows) and rows.partial
+
+
+def _veiled(answer: Answer[Any]) -> Answer[Any]:
+    """Return the answer with veiled bad values. Other callers may read columns of the same rows meanwhile."""
+    if _is_partial(answer):
+        return _veiled_rows(answer)
+    answer.read(None)
+    wrong = answer.irregular
+    return answer.like(veil(answer.rows, wrong)) if wrong else answer
+
+
+def _veiled_rows(answer: Answer[Any], places: Sequence[int] | None = None, hidden: HiddenColumns = NONE) -> Answer[Any]:
+    return msgspec.structs.replace(answer, rows=veiled(cast("LazyRows", answer.rows), places, hidden))
+
+
+def _visible_places(rows: RowFilter, owner: Owner, answer: Answer[Any]) -> Answer[Any]:
+    """Return an answer of partial rows with the visible part of them."""
+    places, hidden = rows.places(owner, answer.rows)
+    return answer if places is None and not hidden else _veiled_rows(answer, places, hidden)
+
+
+def _visible_rows(filter: RowFilter, owner: Owner, answer: Answer[Any]) -> Answer[Any]:
+    return answer.like(filter.visible(owner, answer.rows))
 
 
 def unknown(call: Call) -> NotFound:
