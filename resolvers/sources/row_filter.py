@@ -7,8 +7,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
-from upstream.decoding.partial_row import getter
-from upstream.decoding.veiled_rows import NONE, HiddenColumns
+from upstream.call import Answer
 from upstream.errors import UpstreamError
 from upstream.reports.owner import Owner, OwnerColumns, OwnerKind
 from upstream.reports.rows import Row, UserRow
@@ -46,29 +45,37 @@ class RowFilter:
         self.nameless = 0
         self.unowned = 0
 
-    def visible(self, owner: Owner, rows: Iterable[Any]) -> list[Any]:
-        """Return the visible rows. A row is copied where a part of it is hidden."""
-        rows = list(rows)
-        if self._sees_all(owner, rows):
-            return rows
-        seen = (self._visible_row(owner, row) for row in rows)
-        return [row for row in seen if row is not None]
+    def visible(self, owner: Owner, answer: Answer[Any]) -> Answer[Any]:
+        """Return the visible part of a veiled answer."""
+        if self._sees_all(owner, answer.rows):
+            return answer
+        return self._visible_part(owner, answer) if answer.partial else answer.like(self._visible(owner, answer.rows))
 
-    def places(self, owner: Owner, rows: Sequence[Row]) -> tuple[list[int] | None, HiddenColumns]:
-        """Return the places of the visible partial rows, None for all, and what is hidden of these rows.
+    def _sees_all(self, owner: Owner, rows: Sequence[Any]) -> bool:
+        """Return whether each row names a visible group and a visible user by its id, as far as rows of this kind do.
 
-        Rows of the same owners are decided about once.
+        Such rows stay as they are. Ids are compared for all rows at once.
         """
-        if self._sees_all(owner, rows):
-            return None, NONE
+        if owner.parts or owner.only_with_parts:
+            return False
+        group, user = owner.group, owner.user
+        try:
+            return (group is None or set(map(attrgetter(group.id), rows)) <= self.groups) and (
+                user is None or set(map(attrgetter(user.id), rows)) <= self.members.users.keys()
+            )
+        except UpstreamError:
+            return False  # a bad value: it is looked at row by row
+
+    def _visible_part(self, owner: Owner, answer: Answer[Any]) -> Answer[Any]:
+        """Return the visible part of partial rows. Rows of the same owners are decided about once."""
         decided: dict[Any, tuple[Sequence[str] | None, int, int]] = {}
         places: list[int] = []
         hidden: dict[int, Sequence[str]] = {}
-        for place, owners in enumerate(map(getter(type(rows[0]), *owner.columns), rows)):
+        for place, owners in enumerate(answer.values(owner.columns)):
             known = decided.get(owners)
             if known is None:
                 nameless, unowned = self.nameless, self.unowned
-                columns = self._hidden(owner, rows[place])
+                columns = self._hidden(owner, answer.rows[place])
                 decided[owners] = columns, self.nameless - nameless, self.unowned - unowned
             else:
                 columns, nameless, unowned = known
@@ -78,22 +85,14 @@ class RowFilter:
                 if columns:
                     hidden[len(places)] = columns
                 places.append(place)
-        return (places if len(places) < len(rows) else None), hidden
+        return answer.part(places, hidden)
 
-    def _sees_all(self, owner: Owner, rows: Sequence[Any]) -> bool:
-        """Return whether each row names a visible group and a visible user by its id, as far as rows of this kind do.
-
-        Such rows stay as they are. Ids are compared for all rows at once.
-        """
-        if owner.parts or owner.only_with_parts:
-            return False
-        try:
-            return all(
-                columns is None or set(map(attrgetter(columns.id), rows)) <= ids
-                for columns, ids in ((owner.group, self.groups), (owner.user, self.members.users.keys()))
-            )
-        except UpstreamError:
-            return False  # a bad value: it is looked at row by row
+    def _visible(self, owner: Owner, rows: list[Any]) -> list[Any]:
+        """Return the visible rows. A row is copied where a part of it is hidden."""
+        if self._sees_all(owner, rows):
+            return rows
+        seen = [self._visible_row(owner, row) for row in rows]
+        return [row for row in seen if row is not None]
 
     def _visible_row(self, owner: Owner, row: Any) -> Any | None:
         hidden = self._hidden(owner, row)
@@ -135,7 +134,7 @@ class RowFilter:
         for name, part in owner.parts.items():
             value = getattr(row, name)
             if isinstance(value, list):
-                seen = self.visible(part, value)
+                seen = self._visible(part, value)
                 left = left or bool(seen)
                 if len(seen) < len(value) or any(a is not b for a, b in zip(seen, value, strict=True)):
                     yield name, seen

@@ -10,8 +10,8 @@ import asyncio
 import copy
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
-from operator import attrgetter
-from typing import Any, Protocol, cast
+from operator import attrgetter, itemgetter
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,20 +20,18 @@ from resolvers.sources.row_filter import Members, RowFilter
 from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from resolvers.way import Way
 from upstream.call import Answer, Call
-from upstream.decoding.lazy_rows import LazyRows
-from upstream.decoding.veiled_rows import NONE, HiddenColumns, veiled
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports import table as reports
-from upstream.reports.owner import Owner, OwnerKind
+from upstream.reports.owner import OwnerKind
 from upstream.reports.request import checked
 from upstream.reports.rows import Row, UserRow
 from upstream.reports.table import Report
-from upstream.values.bad_value import veil
 
 # A caller of so many groups gets one call for each group where an open caller gets one call for all groups.
 MOST_CALLS = 8
 # Longer answers are filtered in a thread, so that the event loop goes on.
 _MANY_ROWS = 20_000
+_GROUP = itemgetter(0)
 _USER_CODE = attrgetter("user_code")
 _WAY = Way("scope", reports.USERS, 1, 0.0, 0.0)
 
@@ -110,8 +108,10 @@ class Visibility:
         codes = self._codes.get(agent)
         if codes is None:
             column, agent_of = self._agents.user_code_from, self._agents.agent_of_group
-            named = (getattr(row, column) for group, row in members.users.values() if agent_of(group) == agent)
-            codes = self._codes[agent] = frozenset(str(code) for code in named if code is not None)
+            users = members.users.values()
+            groups = {group for group in set(map(_GROUP, users)) if agent_of(group) == agent}
+            named = set(map(attrgetter(column), [row for group, row in users if group in groups]))
+            codes = self._codes[agent] = frozenset(map(str, named - {None}))
         return codes
 
     async def members(self) -> Members:
@@ -146,7 +146,7 @@ class Visibility:
 
     async def filtered(self, call: Call, answer: Answer[Any]) -> Answer[Any]:
         """Return the visible part of an answer. Its bad values reveal nothing of other groups either."""
-        answer = _veiled(answer)
+        answer = answer.veiled()
         owner = call.report.owner
         if owner is None or not answer.rows or answer.provenance.made_up:
             return answer
@@ -155,15 +155,15 @@ class Visibility:
             return answer
         if owner.by is OwnerKind.CODE:
             return await self._filtered_logs(call, answer, members)
-        filter = RowFilter(self.groups, members, {call.report.parameters[name].names for name, _ in call.params})
-        visible = _visible_places if _is_partial(answer) else _visible_rows
+        named = {call.report.parameters[name].names for name, _ in call.params}
+        rows = RowFilter(self.groups, members, named)
         if len(answer.rows) > _MANY_ROWS:
-            found = await asyncio.to_thread(visible, filter, owner, answer)
+            found = await asyncio.to_thread(rows.visible, owner, answer)
         else:
-            found = visible(filter, owner, answer)
-        if not filter.nameless and not filter.unowned:
+            found = rows.visible(owner, answer)
+        if not rows.nameless and not rows.unowned:
             return found
-        return msgspec.structs.replace(found, nameless=filter.nameless, without_group=filter.unowned)
+        return msgspec.structs.replace(found, nameless=rows.nameless, without_group=rows.unowned)
 
     async def _filtered_logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
         """Return the log rows of visible users. The upstream may compare user codes loosely (C27)."""
@@ -190,10 +190,7 @@ class Visibility:
                 seen |= {row.user_code for row in one.rows}
         if not found <= seen:
             places = [place for place, row in enumerate(answer.rows) if row.user_code in seen]
-            if _is_partial(answer):
-                answer = _veiled_rows(answer, places)
-            else:
-                answer = answer.like([answer.rows[place] for place in places])
+            answer = answer.part(places)
         return msgspec.structs.replace(answer, undecided=unseen) if unseen else answer
 
 
@@ -277,34 +274,6 @@ def _with_owners(call: Call) -> Call:
         return call
     # Objects inside a row have owners, too.
     return call.with_columns(None if owner.parts else call.columns.union(owner.columns))
-
-
-def _is_partial(answer: Answer[Any]) -> bool:
-    rows = answer.rows
-    return isinstance(rows, LazyRows) and rows.partial
-
-
-def _veiled(answer: Answer[Any]) -> Answer[Any]:
-    """Return the answer with veiled bad values. Other callers may read columns of the same rows meanwhile."""
-    if _is_partial(answer):
-        return _veiled_rows(answer)
-    answer.read(None)
-    wrong = answer.irregular
-    return answer.like(veil(answer.rows, wrong)) if wrong else answer
-
-
-def _veiled_rows(answer: Answer[Any], places: Sequence[int] | None = None, hidden: HiddenColumns = NONE) -> Answer[Any]:
-    return msgspec.structs.replace(answer, rows=veiled(cast("LazyRows", answer.rows), places, hidden))
-
-
-def _visible_places(rows: RowFilter, owner: Owner, answer: Answer[Any]) -> Answer[Any]:
-    """Return an answer of partial rows with the visible part of them."""
-    places, hidden = rows.places(owner, answer.rows)
-    return answer if places is None and not hidden else _veiled_rows(answer, places, hidden)
-
-
-def _visible_rows(filter: RowFilter, owner: Owner, answer: Answer[Any]) -> Answer[Any]:
-    return answer.like(filter.visible(owner, answer.rows))
 
 
 def unknown(call: Call) -> NotFound:
