@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -53,8 +54,7 @@ class CompiledProgram:
     variables: Variables
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionAnswer:
+class ExecutionAnswer(msgspec.Struct, frozen=True):
     """The result of an execution: the data (None if the whole answer is null) and the errors with their paths."""
 
     data: dict[str, Any] | None
@@ -110,7 +110,7 @@ class Engine:
         if data.__class__ is FieldFailed:
             execution.add_error(located_error(data.error), None)
             data = None
-        return ExecutionAnswer(data, [error for error, _ in execution.errors])
+        return ExecutionAnswer(data, [error for error, _ in execution.errors] if execution.errors else [])
 
     def program_of(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
@@ -130,7 +130,7 @@ class Engine:
 
     def _program(self, document: DocumentNode, known: CompiledProgram, variables: VariableValues) -> Program:
         operation = known.operation
-        shape = tuple([variables.coerced.get(name) for name in known.shaping])
+        shape = tuple(map(variables.coerced.get, known.shaping))
         place = (id(operation), shape)
         cached = self._programs.get(place)
         if cached is not None and cached[0] is operation:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pyarrow as pa
 import structlog
@@ -81,7 +82,7 @@ class TableRequest:
         """Yield the rows in the form of a format. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
-            return await run(replace(operation, caller=self.caller))
+            return await run(msgspec.structs.replace(operation, caller=self.caller))
 
         options = RowOptions(self.limit, shape, self.not_before)
         return batches(self.table, self.variables, self.window, signed, options, log)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +46,7 @@ def explain(
     settings = load()
     logs.set_up("error", settings.log_format)
 
+    from msgspec.structs import replace
     from rich.console import Console
 
     from server.execution.examples import resolve
