@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from graphql import (
@@ -36,6 +36,16 @@ BREATH = 20_000
 TURN = 2_000
 # The number of resolvers that are called in one turn of the event loop.
 CALLS = 500
+
+
+class Writer(Protocol):
+    """Converts finished parts of an answer to the form in which they will be sent. Raises GraphQLError for too much."""
+
+    def objects(self, objects: list[Any], /) -> Any:
+        """Return a list of objects, written or as it is."""
+
+    def texts(self, texts: list[bytes], /) -> list[Any]:
+        """Return parts of the answer whose JSON is given."""
 
 
 class FieldFailed:
@@ -95,7 +105,7 @@ class Fixed(msgspec.Struct, frozen=True):
     variables: VariableValues
     context: Any
     root: Any
-    write: Callable[[list[Any], Sequence[int]], list[Any]] | None = None
+    writer: Writer | None = None
 
 
 class Execution:

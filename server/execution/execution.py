@@ -11,6 +11,7 @@ from strawberry import Schema
 from strawberry.types import ExecutionContext
 
 from engine.engine import Engine
+from engine.execution import Writer
 from resolvers.nodes import TOO_LARGE
 from resolvers.trace import Step
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
@@ -20,7 +21,7 @@ from server.execution.request_options import EXPLAIN
 from server.execution.stored_answers import Sources
 from server.execution.validation import coded, without_suggestion
 from server.http.request_error import Errors, error, without_names
-from server.http.writing import WrittenAnswer, too_long
+from server.http.writing import too_long
 from upstream.call import Reading
 from upstream.resilience.deadline import within
 from upstream.resilience.queue import QUEUE_CALLER, Queue
@@ -159,9 +160,13 @@ class Executor:
                     # Each run has a context of its own.
                     context = self._context(operation)
                     try:
-                        if planned and (ended := await self._plan(document, node, operation, context)) is not None:
+                        if (
+                            planned
+                            and (ended := await self._plan(document, node, operation, context, written)) is not None
+                        ):
                             return ended
-                        outcome = await self._execute(document, node, operation, context, written)
+                        writer = _AnswerWriter(context, self.most_bytes(operation)) if written else None
+                        outcome = await self._execute(document, node, operation, context, writer)
                         outcome.small = _small(context)
                         settled = self._settled is None or await self._settled(context)
                         self._finish(operation, context, outcome)
@@ -193,12 +198,11 @@ class Executor:
         node: OperationDefinitionNode,
         operation: Operation,
         context: Any,
-        written: bool = False,
+        writer: Writer | None,
     ) -> Outcome:
         assert document.tree is not None
         if self.engine is not None:
-            write = _AnswerWriter(context, self.most_bytes(operation)) if written else None
-            found = await self.engine.run(document.tree, node, operation.variables, context, write=write)
+            found = await self.engine.run(document.tree, node, operation.variables, context, writer=writer)
             if found is not None:
                 if not found.errors:
                     return Outcome(data=found.data)
@@ -250,7 +254,7 @@ class Executor:
         return errors
 
     async def _plan(
-        self, document: Document, node: OperationDefinitionNode, operation: Operation, context: Any
+        self, document: Document, node: OperationDefinitionNode, operation: Operation, context: Any, written: bool
     ) -> Outcome | None:
         """Return the requested explanation or a refusal; None if the operation should run."""
         if self._foresee is None:
@@ -258,7 +262,9 @@ class Executor:
         rehearsals: list[Outcome] = []
 
         async def rehearse(context: Any) -> None:
-            rehearsals.append(await self._execute(document, node, operation, context))
+            # It runs the code that the operation will run.
+            writer = _AnswerWriter(context, None) if written else None
+            rehearsals.append(await self._execute(document, node, operation, context, writer))
 
         await self._plans.take(QUEUE_CALLER.get().name)
         try:
@@ -297,26 +303,30 @@ MANY = 16
 
 
 class _AnswerWriter(msgspec.Struct, eq=False):
-    """Write the long lists of one answer and count their bytes. Raises AnswerTooLarge for too many."""
+    """Write finished parts of one answer and count their bytes. Raises AnswerTooLarge for too many."""
 
     _context: Any
     _most: int | None
     _bytes: int = 0
 
-    def __call__(self, parts: list[Any], items: Sequence[int]) -> list[Any]:
-        if _small(self._context):
-            return parts
-        return [part if many < MANY else self._written(part) for part, many in zip(parts, items, strict=True)]
-
-    def _written(self, part: Any) -> Any:
+    def objects(self, objects: list[Any]) -> Any:
+        """Return a list of objects as JSON. A short one stays as it is, and so does each list of a small answer."""
+        if len(objects) < MANY or _small(self._context):
+            return objects
         try:
-            text = orjson.dumps(part, default=str)
+            text = orjson.dumps(objects, default=str)
         except TypeError:  # `encode` writes these values
-            return part
-        self._bytes += len(text)
-        if self._most is not None and self._bytes > self._most:
+            return objects
+        (part,) = self.texts([text])
+        return part
+
+    def texts(self, texts: list[bytes]) -> list[Any]:
+        """Return parts of the answer whose JSON is given."""
+        self._bytes += sum(map(len, texts))
+        # The whole of a small answer is measured when it is written.
+        if self._most is not None and self._bytes > self._most and not _small(self._context):
             raise too_long(self._most)
-        return WrittenAnswer(text)
+        return list(map(orjson.Fragment, texts))
 
 
 # Answers with this many nodes are written in some milliseconds.
