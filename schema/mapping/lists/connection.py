@@ -5,7 +5,7 @@ import base64
 import binascii
 import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import orjson
@@ -21,6 +21,7 @@ from schema.mapping.lists.opened import OpenedPage, PageMaker, PagesOnRows
 from schema.mapping.lists.order import Key, ListOrder
 from schema.mapping.loading import complete
 from schema.mapping.selection import Selection, nodes_of, select
+from schema.mapping.totals.list_totals import ITEMS, items_selected
 from upstream.errors import UpstreamError
 from upstream.reports.rows import Row
 from upstream.values.interval import Interval
@@ -58,7 +59,7 @@ class ConnectionPage:
 
 def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozenset[str] | None:
     """Return the columns of the rows that this page reads, or None for all columns."""
-    return readable(ENTITIES[entity], select(info, *ITEMS), page.order.columns, info.context)
+    return readable(ENTITIES[entity], items_selected(info, entity), page.order.columns, info.context)
 
 
 async def connect_each(
@@ -81,6 +82,9 @@ async def connect_each(
     await session.nodes.enter(most, alone=len(found) == 1)
     with_edges = "edges" in selected
     with_cursors = with_edges or not _CURSORS.isdisjoint(selected.get("pageInfo", ()))
+    if _OF_PAGE.isdisjoint(selected):
+        # Totals and the number of items concern the whole list: no page is made.
+        page = replace(page, first=0, after=None)
     pages, alike, irregular = await _open(page, found, session, with_cursors)
     if page.after is not None:
         session.nodes.take(times * sum(len(opened.rows) for opened in pages if isinstance(opened, OpenedPage)))
@@ -168,7 +172,7 @@ async def _open(
             if kind is not here[0].__class__:
                 kind = here[0].__class__
                 key, falling = page.order.sorting(kind)
-            here = sorted(here, key=key, reverse=falling)
+            here = [] if size == 0 else sorted(here, key=key, reverse=falling)
             if size is not None:
                 here = here[:size]
             pages.append(OpenedPage(place, rows, 0, here, []))
@@ -189,7 +193,7 @@ async def _open(
     return pages, alike, irregular
 
 
-ITEMS = ("nodes", "edges.node")
+_OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})
 _CURSORS = frozenset({"startCursor", "endCursor"})
 
 

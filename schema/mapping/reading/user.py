@@ -11,10 +11,10 @@ from resolvers.lookup import Lookup
 from resolvers.rules.join import MovementJoin
 from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity, EntityRows, identities
-from schema.mapping.lists.connection import ITEMS, ConnectionPage, reads
+from schema.mapping.lists.connection import ConnectionPage, reads
 from schema.mapping.reading.group import group_of_name
 from schema.mapping.relation import apart, each
-from schema.mapping.selection import select
+from schema.mapping.totals.list_totals import items_selected
 from schema.mapping.values import BadValue, sound
 from schema.scalars import parse_id
 from upstream.call import Call
@@ -45,7 +45,7 @@ async def transactions_of(
         groups, edge = await homes(users), edges.TRANSACTIONS_AT_HOME
     columns = reads(info, "Transaction", page)
     # R5 may be read instead of R7 only where it knows all that is selected.
-    covered = ENTITIES["Transaction"].is_covered(rows.GroupMovementRow, select(info, *ITEMS), {"user"})
+    covered = ENTITIES["Transaction"].is_covered(rows.GroupMovementRow, items_selected(info, "Transaction"), {"user"})
 
     ids = identities(users)
 
