@@ -18,6 +18,7 @@ from schema.mapping.node import Node
 from schema.mapping.reading.group import GroupSource, by_day, daily_rows, days_of_rows
 from schema.mapping.relation import currency, relation
 from schema.period import THIS_MONTH, Period, resolve
+from schema.where import FinancialMovementWhere, TransactionWhere
 from upstream.reports import rows
 from upstream.reports import table as reports
 
@@ -59,6 +60,7 @@ class Group(Node, Entity):
         edges.MOVEMENTS_OF_GROUP,
         "The movements of all users in this group, the newest first (Retails Movements, R5).",
         parent="group",
+        conditions_type=TransactionWhere,
     )
 
     @relation(list_of("DailyMovement"))
@@ -96,4 +98,5 @@ class Group(Node, Entity):
         "FinancialMovement",
         edges.by_parameter(reports.FINANCIAL_MOVEMENTS, "group_id", rows=1_000),
         "The financial movements of this group and of all groups below it, the newest first (R11).",
+        conditions_type=FinancialMovementWhere,
     )

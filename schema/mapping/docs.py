@@ -19,6 +19,7 @@ ARGUMENTS = {
     "representations": 'Entity references: `{"__typename": "User", "id": "60"}`.',
     "roomId": "Only the games of this room.",
     "status": "Only the games of this status.",
+    "where": "Only the items that meet all these conditions. They hold before pages are cut and items are counted.",
     "username": "Only the users whose name contains this text.",
 }
 FEDERATION = {

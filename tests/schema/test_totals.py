@@ -93,7 +93,7 @@ def of_finance(nodes: list[dict[str, Any]]) -> dict[str, Any]:
 SUMS = "sums { credits debits net smallest largest }"
 TRANSACTIONS = "id timestamp type amount user { id } game { id }"
 TRANSACTION_TOTALS = f"count users games {SUMS} first last"
-LOGS = "id createdAt userCode providerCode type bet win"
+LOGS = "id createdAt userCode providerCode gameCode type bet win"
 LOG_TOTALS = "count users bet win ggr rtp first last"
 
 # The list, its rows, its totals, and the function that adds up rows; the buckets: their parts, and the key of a row.
@@ -110,6 +110,13 @@ CASES: dict[str, Lists] = {
             ("HOUR", "hour", lambda node: {"hour": node["timestamp"][:13] + ":00:00+00:00"}),
             ("GAME", "game { id }", lambda node: {"game": node["game"]}),
         ],
+    ),
+    "some movements of a group": (
+        f'group(id: "383") {{ list: transactions(during: {WEEK}, where: {{amount: {{gt: "1.00"}}}}) {{ LIST }} }}',
+        TRANSACTIONS,
+        TRANSACTION_TOTALS,
+        of_transactions,
+        [("USER", "user { id }", lambda node: {"user": node["user"]})],
     ),
     "movements of a user": (
         f'user(id: "2052") {{ list: transactions(during: {WEEK}) {{ LIST }} }}',
@@ -134,6 +141,13 @@ CASES: dict[str, Lists] = {
         LOG_TOTALS,
         of_logs,
         [("DAY", "day", lambda node: {"day": node["createdAt"][:10]})],
+    ),
+    "some game logs": (
+        f'list: gameLogs(during: {YESTERDAY}, where: {{type: {{eq: "FREE"}}, win: {{gt: "0"}}}}) {{ LIST }}',
+        LOGS,
+        LOG_TOTALS,
+        of_logs,
+        [("GAME", "game", lambda node: {"game": node["gameCode"]})],
     ),
     "games of a room": (
         f'room(id: "2") {{ list: games(during: {YESTERDAY}) {{ LIST }} }}',

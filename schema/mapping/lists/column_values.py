@@ -44,7 +44,7 @@ _NO_INFO: Any = None
 
 def columns_read(kind: type[Entity], names: Collection[str], session: Session) -> frozenset[str] | None:
     """Return the columns of rows that `column_values` reads for these names, or None for all columns."""
-    return readable(kind, _selection(frozenset(names)), (), session)
+    return readable(kind, selection_of(frozenset(names)), (), session)
 
 
 async def column_values(
@@ -64,7 +64,7 @@ async def column_values(
 
     The columns of the rows (`columns_read`) must have been requested. Other tasks have their turns in between.
     """
-    reading = _ColumnsOfLevel(kind, _selection(frozenset(names)), tuple(names), session, interval, given)
+    reading = _ColumnsOfLevel(kind, selection_of(frozenset(names)), tuple(names), session, interval, given)
     values: list[Any] = list(found)
     open_places: list[int] = []
     for place, rows in enumerate(found):
@@ -226,7 +226,7 @@ _DECIMALS = _ExactDecimals()
 
 
 @cache
-def _selection(names: frozenset[str]) -> Selection:
+def selection_of(names: frozenset[str]) -> Selection:
     """Return the selection of some columns. Equal names have one selection, because it remembers facts."""
     found = Selection()
     for name in names:

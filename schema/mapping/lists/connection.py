@@ -16,6 +16,8 @@ from resolvers.nodes import TURN
 from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity
 from schema.mapping.errors import BadUserInput
+from schema.mapping.lists.column_values import columns_read
+from schema.mapping.lists.conditions import NO_CONDITIONS, Conditions
 from schema.mapping.lists.listed import NOTHING_GIVEN, Given, known_by_rows, readable, sure
 from schema.mapping.lists.opened import OpenedPage, PageMaker, PagesOnRows
 from schema.mapping.lists.order import Key, ListOrder
@@ -35,20 +37,28 @@ _LISTS = 500
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPage:
-    """A valid page of a list: its order, its size if one was given, and the key after which it starts."""
+    """A valid page of a list: its order, its size if one was given, and the key after which it starts.
+
+    It is a page of the items that meet the conditions `where`.
+    """
 
     order: ListOrder
     first: int | None
     after: Key | None
+    where: Conditions = NO_CONDITIONS
 
     @classmethod
-    def of(cls, order: ListOrder, first: int | None, after: str | None) -> Self:
+    def of(cls, order: ListOrder, first: int | None, after: str | None, where: Conditions = NO_CONDITIONS) -> Self:
         """Return the page of `first` and `after`. Raise `BadUserInput`. Call this before any upstream call."""
         if first is not None and not 0 <= first <= MAX_FIRST:
             raise BadUserInput(
                 f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items, and page with `after`."
             )
-        return cls(order, first, None if after is None else decode(after, order))
+        return cls(order, first, None if after is None else decode(after, order), where)
+
+    def beside(self, column: str, value: Any) -> Self:
+        """Return the page of a list whose column has one value because of an argument. None is no value."""
+        return replace(self, where=self.where.beside(column, value))
 
     def most(self, session: Session, found: Sequence[KeyRows | Exception]) -> int:
         """Return how many items the pages of these lists have together, if they are the first pages."""
@@ -59,7 +69,12 @@ class ConnectionPage:
 
 def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozenset[str] | None:
     """Return the columns of the rows that this page reads, or None for all columns."""
-    return readable(ENTITIES[entity], items_selected(info, entity), page.order.columns, info.context)
+    kind, session = ENTITIES[entity], info.context
+    found = readable(kind, items_selected(info, entity), page.order.columns, session)
+    if found is None or not page.where:
+        return found
+    tested = columns_read(kind, page.where.columns, session)
+    return None if tested is None else found | tested
 
 
 async def connect_each(
@@ -73,10 +88,13 @@ async def connect_each(
 ) -> Sequence[Any]:
     """Return the page of each of several lists, after reading what is selected of all their items at once.
 
-    If the rows contain all that is selected, the pages stay rows until an object is needed.
+    The lists are filtered first: the rest of the answer is about the items that meet the page's conditions. If the rows
+    contain all that is selected, the pages stay rows until an object is needed.
     """
     selected, selection = select(info), select(info, *ITEMS)
     kind, session = ENTITIES[entity], info.context
+    if page.where:
+        found = await page.where.select(kind, found, session, interval=interval, given=given)
     times = _times(info)
     most = times * page.most(session, found) if page.after is None else 0
     await session.nodes.enter(most, alone=len(found) == 1)
@@ -205,7 +223,12 @@ def _times(info: Info[Session, Any]) -> int:
 
 def _page(page: ConnectionPage, size: int, rows: KeyRows) -> tuple[int, int, list[Key], list[Row]]:
     """Return where a page starts and ends, the keys of the rows, and the rows in their order."""
-    keys, ordered = in_order(rows, page.order)
+    keys, ordered = in_order(rows if rows.among is None else rows.among, page.order)
+    if rows.among is not None:
+        # Rows of several answers may have equal keys. A row keeps its running number whatever the conditions are.
+        left = set(map(id, rows))
+        keys = [key for key, row in zip(keys, ordered, strict=True) if id(row) in left]
+        ordered = [row for row in ordered if id(row) in left]
     start = bisect.bisect_right(keys, page.after) if page.after is not None else 0
     return start, min(start + size, len(keys)), keys, ordered
 
