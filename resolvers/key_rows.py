@@ -33,6 +33,11 @@ class KeyRows(list[Any]):
         return found
 
     @classmethod
+    def of_list(cls, rows: list[Any]) -> "KeyRows":
+        """Return rows that may be made here, with all their columns."""
+        return rows if isinstance(rows, KeyRows) else cls(rows)
+
+    @classmethod
     def shares(cls, answer: Answer[Any], shares: Iterable[Iterable[Any]]) -> "list[KeyRows | Exception]":
         """Return shares of the rows of an answer, as the rows of one key each."""
         irregular, made_up = answer.irregular, answer.provenance.made_up
