@@ -30,6 +30,7 @@ from server.tables.file_response import (
     age,
     continues,
     encoding_of,
+    head_of_stream,
     headers_of,
     is_excluded,
     is_known,
@@ -164,7 +165,7 @@ class TableAnswers:
         if form.snapshot or requested.totals is not None:
             return await self._file(requested, form, encoding, request)
         if request.method == "HEAD":
-            return Response(headers=headers, media_type=form.media_type)
+            return head_of_stream(headers, form.media_type)
         return await self._stream(requested, form, encoding, headers)
 
     async def _stream(
@@ -228,25 +229,29 @@ class TableAnswers:
 
     async def _file(self, requested: TableRequest, form: Format, encoding: str | None, request: Request) -> Response:
         fields = RequestHeaders.of(request.scope)
-        wanted_parts = ranges.read(fields.get("range"))
+        wanted_parts = ranges.read(fields.get("range")) if request.method == "GET" else None
         reading, tag = wanted_parts is not None, named_file(fields)
         if reading:
             encoding = None
         # A client that names the file it has parts of continues with it.
         wanted = replace(requested, not_before=None) if reading and tag else requested
         snapshot = await self.snapshot(wanted, form, encoding, reading=reading, tag=tag if reading else None)
-        times, tag = snapshot.times, f'"{snapshot.etag}"'
-        headers = {**headers_of(form, encoding, request), "ETag": tag, "Last-Modified": conditions.date(times.oldest)}
+        times, tag, modified = snapshot.times, f'"{snapshot.etag}"', snapshot.modified
+        headers = {
+            **headers_of(form, encoding, request),
+            "ETag": tag,
+            "Last-Modified": conditions.date(min(modified, self.now())),
+        }
         if times.rows is not None:
             headers["Age"] = age(times.oldest, self.now())
-        if is_known(fields, tag, times):
-            return Response(status_code=304, headers=headers)
-        if is_excluded(fields, tag, times):
+        if is_excluded(fields, tag, modified):
             raise RequestError(
                 412, "PRECONDITION_FAILED", "The table has been written anew: read it from its beginning."
             )
+        if is_known(fields, tag, modified):
+            return Response(status_code=304, headers=headers)
         parts = None
-        if wanted_parts is not None and continues(fields, tag, headers["Last-Modified"], times):
+        if wanted_parts is not None and continues(fields, tag, modified):
             parts = ranges.written(wanted_parts, snapshot.size)
             if parts is None:
                 raise outside(snapshot)
