@@ -40,10 +40,7 @@ def key_of(table: Table) -> str:
 
 def time_of(table: Table) -> TableColumn | None:
     """Return the time column of a table: the field by which `during` selects rows."""
-    if not table.timed:
-        return None
-    last = len(table.spine)
-    return next((one for one in table.columns if one.level == last and one.during), None)
+    return table.time
 
 
 def type_of(kind: ValueKind) -> tuple[str, dict[str, object]]:
