@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from server.http.request_error import RequestError
+from server.odata import grammar
 from server.odata.edm import key_of
 from server.tables.table import Table
 from server.tables.window import PARAMETERS
@@ -72,7 +73,7 @@ def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[
         select=select or tuple(names),
         selected=bool(select),
         filter=said.get("$filter"),
-        order=_order(said.get("$orderby"), table, names),
+        order=order(grammar.ordered(said.get("$orderby", "")), _sortable(table, names)),
         top=_number("$top", said["$top"]) if "$top" in said else None,
         skip=_number("$skip", said.get("$skip", "0")),
         count=said.get("$count") == "true",
@@ -137,22 +138,23 @@ def _select(text: str | None, names: list[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in parts)
 
 
-def _order(text: str | None, table: Table, names: list[str]) -> tuple[tuple[str, bool], ...]:
-    lists = {column.name for column in table.columns if column.kind.of is not None}
+def order(given: Iterable[tuple[str, str]], names: Iterable[str]) -> tuple[tuple[str, bool], ...]:
+    """Return the columns to sort by and whether descending; each is one of `names`. Raises RequestError."""
     found: dict[str, bool] = {}
-    for part in (text or "").split(","):
-        if not part.strip():
-            continue
-        name, _, way = part.strip().partition(" ")
-        if name not in names or name in lists:
-            there = ", ".join(one for one in names if one not in lists)
-            raise bad(f"$orderby names {name[:60]!r}; it can be {there}.")
-        if way.strip() not in ("", "asc", "desc"):
-            raise bad(f"$orderby has {way.strip()[:40]!r} after {name}; it can be asc or desc.")
+    for name, way in given:
+        if name not in names:
+            raise bad(f"$orderby names {name[:60]!r}; it can be {', '.join(names)}.")
+        if way not in ("", "asc", "desc"):
+            raise bad(f"$orderby has {way[:40]!r} after {name}; it can be asc or desc.")
         if name in found:
             raise bad(f"$orderby names {name} twice; name each column once.")
-        found[name] = way.strip() == "desc"
+        found[name] = way == "desc"
     return tuple(found.items())
+
+
+def _sortable(table: Table, names: list[str]) -> list[str]:
+    lists = {column.name for column in table.columns if column.kind.of is not None}
+    return [name for name in names if name not in lists]
 
 
 def _number(name: str, text: str) -> int:
