@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from server.tables.arrow import texts
-from server.tables.formulas import APOSTROPHE, SIGNS
 from server.tables.table import Table, ValueKind
+from server.tables.writers.formulas import APOSTROPHE, SIGNS
 
 _CRLF, _EMPTY, _NULL, _QUOTE, _COMMA, _APOSTROPHE = texts(["\r\n", "", "null", '"', ",", APOSTROPHE])
 _OPEN, _SHUT, _NO_TEXT = texts(["[", "]", None])
