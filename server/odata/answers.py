@@ -16,6 +16,7 @@ from starlette.responses import Response
 from server.auth.credentials import VARY
 from server.execution.stored_answers import StoredAnswers
 from server.http import conditions
+from server.http.error_response import ODATA_HEADERS
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.http.writing import AnswerBytes
@@ -32,7 +33,7 @@ from server.tables.config import TablesConfig
 from server.tables.file_response import age, keeping
 from server.tables.table import Table, ValueKind
 
-HEADERS = {"OData-Version": "4.0", "Vary": f"Accept, Accept-Encoding, Prefer, {VARY}"}
+HEADERS = {**ODATA_HEADERS, "Vary": f"Accept, Accept-Encoding, Prefer, {VARY}"}
 Pairs = Sequence[tuple[str, str]]
 
 _TEXT = ValueKind("string")

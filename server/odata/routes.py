@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.execution.stored_answers import StoredAnswers
+from server.http.error_response import ODATA_HEADERS, ODATA_MEDIA_TYPE, ODATA_PATH, error_response
 from server.http.request_error import RequestError
 from server.http.writing import encode
 from server.odata import edm
@@ -24,10 +25,10 @@ if TYPE_CHECKING:  # pyarrow is imported by the first request for rows
 
 Pairs = Sequence[tuple[str, str]]
 
-PATH = "/odata"
+PATH = ODATA_PATH
 _PATH = re.compile(r"(?P<name>\w+)(?:\((?:\w+=)?'(?P<key>(?:[^']|'')*)'\))?(?P<count>/\$count)?/?", re.ASCII)
 _VERSION = re.compile(r"\s*([0-3])(\.\d+)?\s*")
-HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-store"}
+HEADERS = {**ODATA_HEADERS, "Cache-Control": "no-store"}
 
 
 class ODataService:
@@ -51,11 +52,9 @@ class ODataService:
                 )
             return await self._found(request, request.path_params.get("path", ""))
         except RequestError as refusal:
-            error: dict[str, Any] = refusal.errors[0]
-            content = {
-                "error": {"code": error["extensions"]["code"], "message": self._endpoint.message(error["message"])}
-            }
-            return _json(content, refusal.status, refusal.headers)
+            for one in refusal.errors:
+                one["message"] = self._endpoint.message(one["message"])
+            return error_response(refusal, PATH)
 
     async def _found(self, request: Request, path: str) -> Response:
         answers = await self._endpoint.answers()
@@ -99,6 +98,5 @@ class ODataService:
         return pairs
 
 
-def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    kind = "application/json;odata.metadata=minimal;charset=utf-8"
-    return Response(encode(content), status, {**(headers or {}), **HEADERS, "Content-Type": kind})
+def _json(content: Any) -> Response:
+    return Response(encode(content), 200, {**HEADERS, "Content-Type": ODATA_MEDIA_TYPE})
