@@ -136,7 +136,7 @@ def create_app(services: Services) -> Starlette:
             *explorer_routes(Tabs(services.saved, executor).of),
             *page_routes(),
             *tables.routes(),
-            *ODataService(tables, services.stored).routes(),
+            *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[

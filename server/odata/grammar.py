@@ -13,8 +13,9 @@ from typing import Any
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 
 from server.http.request_error import RequestError
+from server.odata.edm import TRANSFORMATIONS
 from server.odata.tree import (
-    Aggregate,
+    Aggregation,
     Among,
     Called,
     ColumnName,
@@ -151,7 +152,8 @@ class ODataParser:
             return self._lark.parse(text, start=option.removeprefix("$"))
         except UnexpectedInput as wrong:
             ends = isinstance(wrong, UnexpectedToken) and wrong.token.type == "$END"
-            raise bad("ends too early" if ends else unreadable(text, wrong.pos_in_stream or 0), option) from None
+            what = "ends too early" if ends else unreadable(text, wrong.pos_in_stream or 0)
+            raise bad(what + (f"; there are {', '.join(TRANSFORMATIONS)}" if option == APPLY else ""), option) from None
 
 
 @cache
@@ -307,15 +309,15 @@ class _Tree(Transformer[Token, Any]):
     def path(self, *names: Token) -> str:
         return "/".join(names)
 
-    def aggregated(self, *aggregates: Aggregate) -> Grouped:
+    def aggregated(self, *aggregates: Aggregation) -> Grouped:
         return Grouped((), aggregates)
 
-    def number(self, count: Token, alias: Token) -> Aggregate:
-        return Aggregate(None, "$count", str(alias))
+    def number(self, count: Token, alias: Token) -> Aggregation:
+        return Aggregation(None, "$count", str(alias))
 
-    def aggregate(self, column: str, *rest: tuple[str, str]) -> Aggregate:
+    def aggregate(self, column: str, *rest: tuple[str, str]) -> Aggregation:
         found = dict(rest)
-        return Aggregate(column, found.get("method", ""), found.get("alias", ""))
+        return Aggregation(column, found.get("method", ""), found.get("alias", ""))
 
     def method(self, name: Token) -> tuple[str, str]:
         return "method", str(name)

@@ -68,7 +68,7 @@ class Unsupported:
 
 
 @dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregation:
     """A new column `alias`: the `method` of a column's values, or the number of rows if `column` is None."""
 
     column: str | None
@@ -88,7 +88,7 @@ class Grouped:
     """The transformations `groupby` and `aggregate`, which has no columns `by` which it groups."""
 
     by: tuple[str, ...]
-    aggregates: tuple[Aggregate, ...]
+    aggregates: tuple[Aggregation, ...]
 
 
 @dataclass(frozen=True, slots=True)
