@@ -106,7 +106,7 @@ apply: _steps
 _steps: _step | _steps _THEN _step
 _step: filtered | grouped | aggregated | sorted | skipped | limited | joint | identity
 filtered: "filter" _OPEN _s or _s _CLOSE
-grouped: "groupby" _OPEN _s _OPEN _s names _s _CLOSE _s (_COMMA _s aggregated _s)? _CLOSE
+grouped: "groupby" _OPEN _s _OPEN _s names _s _CLOSE (_NEXT aggregated)? _s _CLOSE
 names: _names
 _names: path | _names _s _COMMA _s path
 path: NAME (_SLASH NAME)*
@@ -117,11 +117,11 @@ number: COUNT _AS NAME
 aggregate: path method? alias?
 method: _WITH NAME
 alias: _AS NAME
-sorted: "orderby" _OPEN sort (_NEXT sort)* _CLOSE
+sorted: "orderby" _OPEN _SPACE? sort (_NEXT sort)* _CLOSE
 sort: NAME (_SPACE NAME)? -> order_by
 skipped: "skip" _OPEN INTEGER _CLOSE
 limited: "top" _OPEN INTEGER _CLOSE
-joint: "concat" _OPEN branch (_NEXT branch)+ _CLOSE
+joint: "concat" _OPEN _SPACE? branch (_NEXT branch)+ _SPACE? _CLOSE
 branch: _steps
 identity: "identity"
 
