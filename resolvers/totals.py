@@ -29,7 +29,7 @@ class TooManyBuckets(Exception):
     """Say that rows fall into more buckets than may be kept."""
 
 
-class Figure(ABC):
+class AddedFigure(ABC):
     """A figure of some rows that can be added to the same figure of other rows. `columns` are what it reads.
 
     A missing value (None) counts in no figure.
@@ -50,7 +50,7 @@ class Figure(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct(Figure):
+class Distinct(AddedFigure):
     """The distinct values of a column."""
 
     column: str
@@ -70,7 +70,7 @@ class Distinct(Figure):
 
 
 @dataclass(frozen=True, slots=True)
-class Sum(Figure):
+class Sum(AddedFigure):
     """The sum of a column of decimals or whole numbers; None if no row has a value."""
 
     column: str
@@ -105,7 +105,7 @@ class SignedSum:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed(Figure):
+class Signed(AddedFigure):
     """The amounts of a column by currency. Amounts of different currencies are never added."""
 
     amount: str
@@ -150,7 +150,7 @@ class Signed(Figure):
 
 
 @dataclass(frozen=True, slots=True)
-class Extent(Figure):
+class Extent(AddedFigure):
     """The smallest and the largest value of a column; None if no row has a value."""
 
     column: str
@@ -174,7 +174,7 @@ class Shape:
     """The columns whose values make a bucket, and what is added up in each bucket."""
 
     keys: tuple[str, ...] = ()
-    aggregates: tuple[Figure, ...] = ()
+    aggregates: tuple[AddedFigure, ...] = ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -187,10 +187,10 @@ class BucketSums:
     """The number of rows of a bucket, their figures by aggregate, and the place of the first of these rows."""
 
     count: int = 0
-    figures: dict[Figure, Any] = field(default_factory=dict)
+    figures: dict[AddedFigure, Any] = field(default_factory=dict)
     first: int = 0
 
-    def add(self, count: int, figures: Mapping[Figure, Any]) -> None:
+    def add(self, count: int, figures: Mapping[AddedFigure, Any]) -> None:
         """Add the rows of other figures."""
         self.count += count
         for aggregate, more in figures.items():

@@ -13,7 +13,7 @@ from resolvers.rules.currency import currencies
 from resolvers.session import Session
 from resolvers.totals import (
     MOST_BUCKETS,
-    Figure,
+    AddedFigure,
     BucketSums,
     Key,
     Shape,
@@ -170,7 +170,7 @@ def _part(part: KeyColumn, columns: ReadColumns, session: Session) -> Sequence[A
 
 
 async def _added(
-    lists: LevelLists, aggregates: Sequence[Figure], parts: Sequence[KeyColumn], *, named: bool
+    lists: LevelLists, aggregates: Sequence[AddedFigure], parts: Sequence[KeyColumn], *, named: bool
 ) -> list[tuple[dict[Key, BucketSums], dict[str, Exception]] | Exception]:
     """Return the sums of each list by their keys, and the errors of the columns that could not be read."""
     names = {name for each in aggregates for name in each.columns}

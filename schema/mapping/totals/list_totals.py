@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from strawberry import Info
 
 from resolvers.session import Session
-from resolvers.totals import Figure, BucketSums
+from resolvers.totals import AddedFigure, BucketSums
 from schema.mapping.entity import NOTHING
 from schema.mapping.selection import Selection, arguments, nodes_of, select
 from schema.mapping.totals.figures import CURRENCY, TotalsObject
@@ -23,7 +23,7 @@ ITEMS = ("nodes", "edges.node")
 class BucketValue:
     """A value that buckets are ordered by. If it has currencies, `of_sum` reads it from the sums of one currency."""
 
-    aggregates: tuple[Figure, ...]
+    aggregates: tuple[AddedFigure, ...]
     value: Callable[[BucketSums], Any]
     of_sum: Callable[[Any], Any] | None = None
 
@@ -45,7 +45,7 @@ class ListTotals:
         """Add it to the totals of all types."""
         LISTS[self.target] = self
 
-    def aggregates(self, selection: Selection) -> tuple[Figure, ...]:
+    def aggregates(self, selection: Selection) -> tuple[AddedFigure, ...]:
         """Return what is added up for the selected figures."""
         figures = [figure for name, figure in self.totals.figures.items() if name in selection]
         return tuple(dict.fromkeys(each for figure in figures for each in figure.aggregates))
