@@ -12,9 +12,10 @@ from resolvers import edges
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.session import Session
-from schema.financial_movement import FinancialMovement
+from schema.financial_movement_connection import FinancialMovementConnection
 from schema.game import Game
-from schema.game_log import GameLog
+from schema.game_connection import GameConnection
+from schema.game_log_connection import GameLogConnection
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
 from schema.mapping.by_id import by_id
@@ -143,7 +144,7 @@ class Query:
 
     game = by_id(Game, "The game with this id; null if there is none (R3 or R4, whichever has the selected fields).")
 
-    @relation(Connection[Game])
+    @relation(GameConnection)
     async def games(
         roots: Sequence[Any],
         info: Info[Session, Any],
@@ -176,7 +177,7 @@ class Query:
         )
         return await connect_each(info, "Game", page, [found], interval=interval)
 
-    @relation(Connection[GameLog])
+    @relation(GameLogConnection)
     async def game_logs(
         roots: Sequence[Any],
         info: Info[Session, Any],
@@ -193,7 +194,7 @@ class Query:
         page = replace(page, where=page.where.unnamed("userCode"))
         return await connect_each(info, "GameLog", page, [found], interval=interval, given=Given({"game_type": kind}))
 
-    @relation(Connection[FinancialMovement])
+    @relation(FinancialMovementConnection)
     async def financial_movements(
         roots: Sequence[Any],
         info: Info[Session, Any],

@@ -7,6 +7,7 @@ from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, G
 # An argument has the same meaning everywhere.
 ARGUMENTS = {
     "after": "The cursor after which the page starts: `endCursor` of the page before.",
+    "by": "The part of the calendar.",
     "during": "The period, in the business time zone.",
     "first": "The size of the page: 100 if not given, 1000 at most.",
     "gameType": "The type of game as Game History names it.",

@@ -223,4 +223,4 @@ class _AnswerBody:
             except (*DECODE_ERRORS, IndexError):
                 rows = b""  # brackets inside a text: these rows cannot be read again
         body = body[:start] + rows + body[stop:]
-        return replace(self, body=body, answer=replace(self.answer, bad=bad))
+        return replace(self, body=body, answer=msgspec.structs.replace(self.answer, bad=bad))

@@ -23,6 +23,7 @@ from schema.mapping.lists.opened import OpenedPage, PageMaker, PagesOnRows
 from schema.mapping.lists.order import Key, ListOrder
 from schema.mapping.loading import complete
 from schema.mapping.selection import Selection, nodes_of, select
+from schema.mapping.totals.list_totals import ITEMS, items_selected
 from upstream.errors import UpstreamError
 from upstream.reports.rows import Row
 from upstream.values.interval import Interval
@@ -69,7 +70,7 @@ class ConnectionPage:
 def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozenset[str] | None:
     """Return the columns of the rows that this page reads, or None for all columns."""
     kind, session = ENTITIES[entity], info.context
-    found = readable(kind, select(info, *ITEMS), page.order.columns, session)
+    found = readable(kind, items_selected(info, entity), page.order.columns, session)
     if found is None or not page.where:
         return found
     tested = columns_read(kind, page.where.columns, session)
@@ -99,6 +100,9 @@ async def connect_each(
     await session.nodes.enter(most, alone=len(found) == 1)
     with_edges = "edges" in selected
     with_cursors = with_edges or not _CURSORS.isdisjoint(selected.get("pageInfo", ()))
+    if _OF_PAGE.isdisjoint(selected):
+        # Totals and the number of items concern the whole list: no page is made.
+        page = replace(page, first=0, after=None)
     pages, alike, irregular = await _open(page, found, session, with_cursors)
     if page.after is not None:
         session.nodes.take(times * sum(len(opened.rows) for opened in pages if isinstance(opened, OpenedPage)))
@@ -186,7 +190,7 @@ async def _open(
             if kind is not here[0].__class__:
                 kind = here[0].__class__
                 key, falling = page.order.sorting(kind)
-            here = sorted(here, key=key, reverse=falling)
+            here = [] if size == 0 else sorted(here, key=key, reverse=falling)
             if size is not None:
                 here = here[:size]
             pages.append(OpenedPage(place, rows, 0, here, []))
@@ -207,7 +211,7 @@ async def _open(
     return pages, alike, irregular
 
 
-ITEMS = ("nodes", "edges.node")
+_OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})
 _CURSORS = frozenset({"startCursor", "endCursor"})
 
 

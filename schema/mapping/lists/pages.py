@@ -22,6 +22,9 @@ from schema.mapping.relation import relation_of
 from schema.period import TODAY, Period, resolve
 from schema.where import conditions
 
+# The types whose pages have totals: each has a type of pages of its own.
+WITH_TOTALS = frozenset({"Transaction", "GameLog", "Game", "FinancialMovement"})
+
 
 @dataclass(frozen=True, slots=True)
 class PageArgument:
@@ -38,7 +41,7 @@ class PageArgument:
 
 def connection_of(name: str) -> Any:
     """Return the type of a page of a type of the graph, which is imported later."""
-    return Connection[lazy(name)]  # type: ignore[misc]
+    return lazy(f"{name}Connection") if name in WITH_TOTALS else Connection[lazy(name)]  # type: ignore[misc]
 
 
 def pages(

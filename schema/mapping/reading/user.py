@@ -15,10 +15,10 @@ from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity, EntityRows, identities
 from schema.mapping.lists.column_values import selection_of
 from schema.mapping.lists.conditions import read_allowed
-from schema.mapping.lists.connection import ITEMS, ConnectionPage, reads
+from schema.mapping.lists.connection import ConnectionPage, reads
 from schema.mapping.reading.group import group_of_name
 from schema.mapping.relation import apart, each
-from schema.mapping.selection import select
+from schema.mapping.totals.list_totals import items_selected
 from schema.mapping.values import BadValue, sound
 from upstream.call import Call
 from upstream.errors import ContractBroken, UpstreamError
@@ -51,8 +51,8 @@ async def transactions_of(
         groups, edge = await homes(users), edges.TRANSACTIONS_AT_HOME
     columns = reads(info, "Transaction", page)
     # R5 may be read instead of R7 only where it knows all that is selected.
-    kind, tested = ENTITIES["Transaction"], selection_of(page.where.columns)
-    covered = all(kind.is_covered(rows.GroupMovementRow, each, {"user"}) for each in (select(info, *ITEMS), tested))
+    kind, read = ENTITIES["Transaction"], (items_selected(info, "Transaction"), selection_of(page.where.columns))
+    covered = all(kind.is_covered(rows.GroupMovementRow, each, {"user"}) for each in read)
 
     ids = identities(users)
 
