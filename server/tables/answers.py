@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pyarrow as pa
 import structlog
@@ -91,7 +92,7 @@ class TableRequest:
         """Yield the rows of the answer in the form of a format. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
-            return await run(replace(operation, caller=self.caller))
+            return await run(msgspec.structs.replace(operation, caller=self.caller))
 
         def rows(limit: int | None, shape: Shape) -> AsyncGenerator[pa.RecordBatch]:
             options = RowOptions(limit, shape, self.not_before)
