@@ -1,7 +1,6 @@
 """The rows of one key."""
 
 from collections.abc import Collection, Hashable, Iterable
-from functools import cached_property
 from typing import Any, Self
 
 from upstream.call import Answer
@@ -20,6 +19,7 @@ class KeyRows(list[Any]):
     answer: Answer[Any] | None = None
     # This collection grows: more bad values may be found as more columns are read.
     irregular: Collection[str] = ()
+    _indexes: dict[str, dict[Hashable, Any]] | None = None
     among: "KeyRows | None" = None
     made_up: bool = False
 
@@ -67,7 +67,7 @@ class KeyRows(list[Any]):
             # Whole rows may have replaced the partial rows of the answer.
             if self and self[0].__class__ is not answer[0].__class__:
                 self[:] = self.answer.whole(self)
-                self.__dict__.pop("_indexes", None)
+                self._indexes = None
         return self
 
     def take(self, columns: Collection[str] | None) -> Self:
@@ -120,12 +120,10 @@ class KeyRows(list[Any]):
         """Return the whole rows of some of these rows, which may be partial."""
         return rows if self.answer is None else self.answer.whole(rows)
 
-    @cached_property
-    def _indexes(self) -> dict[str, dict[Hashable, Any]]:
-        return {}
-
     def find(self, column: str, value: Hashable) -> Any | None:
         """Return the first row in which the column has this value, or None."""
+        if self._indexes is None:
+            self._indexes = {}
         index = self._indexes.get(column)
         if index is None:
             index = {}

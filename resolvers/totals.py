@@ -34,7 +34,7 @@ class TooManyBuckets(Exception):
     """Say that rows fall into more buckets than may be kept."""
 
 
-class Aggregate(ABC):
+class AddedFigure(ABC):
     """A figure of some rows that can be added to the same figure of other rows. `columns` are what it reads.
 
     A missing value (None) counts in no figure.
@@ -55,7 +55,7 @@ class Aggregate(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct(Aggregate):
+class Distinct(AddedFigure):
     """The distinct values of a column."""
 
     column: str
@@ -75,7 +75,7 @@ class Distinct(Aggregate):
 
 
 @dataclass(frozen=True, slots=True)
-class Sum(Aggregate):
+class Sum(AddedFigure):
     """The sum of a column of decimals or whole numbers; None if no row has a value."""
 
     column: str
@@ -110,7 +110,7 @@ class SignedSum:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed(Aggregate):
+class Signed(AddedFigure):
     """The amounts of a column by currency. Amounts of different currencies are never added."""
 
     amount: str
@@ -155,7 +155,7 @@ class Signed(Aggregate):
 
 
 @dataclass(frozen=True, slots=True)
-class Extent(Aggregate):
+class Extent(AddedFigure):
     """The smallest and the largest value of a column; None if no row has a value."""
 
     column: str
@@ -179,7 +179,7 @@ class Shape:
     """The columns whose values make a bucket, and what is added up in each bucket."""
 
     keys: tuple[str, ...] = ()
-    aggregates: tuple[Aggregate, ...] = ()
+    aggregates: tuple[AddedFigure, ...] = ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -192,10 +192,10 @@ class BucketSums:
     """The number of rows of a bucket, their figures by aggregate, and the place of the first of these rows."""
 
     count: int = 0
-    figures: dict[Aggregate, Any] = field(default_factory=dict)
+    figures: dict[AddedFigure, Any] = field(default_factory=dict)
     first: int = 0
 
-    def add(self, count: int, figures: Mapping[Aggregate, Any]) -> None:
+    def add(self, count: int, figures: Mapping[AddedFigure, Any]) -> None:
         """Add the rows of other figures."""
         self.count += count
         for aggregate, more in figures.items():

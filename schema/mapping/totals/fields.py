@@ -14,7 +14,7 @@ from resolvers.rules.currency import currencies
 from resolvers.session import Session
 from resolvers.totals import (
     MOST_BUCKETS,
-    Aggregate,
+    AddedFigure,
     BucketSorting,
     BucketSums,
     Key,
@@ -185,7 +185,7 @@ async def _each(values: Sequence[Any], read: Callable[[Sequence[Any]], list[Any]
 
 
 async def _added(
-    lists: LevelLists, aggregates: Sequence[Aggregate], parts: Sequence[KeyColumn], *, named: bool
+    lists: LevelLists, aggregates: Sequence[AddedFigure], parts: Sequence[KeyColumn], *, named: bool
 ) -> list[tuple[dict[Key, BucketSums], dict[str, Exception]] | Exception]:
     """Return the sums of each list by their keys, and the errors of the columns that could not be read."""
     names = {name for each in aggregates for name in each.columns}

@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from strawberry import Info
 
 from resolvers.session import Session
-from resolvers.totals import Aggregate, BucketSums
+from resolvers.totals import AddedFigure, BucketSums
 from schema.mapping.entity import NOTHING
 from schema.mapping.selection import Selection, arguments, nodes_of, select
 from schema.mapping.totals.figures import CURRENCY, TotalsObject
@@ -24,7 +24,7 @@ _ADDED_UP = frozenset({"totals", "buckets"})
 class BucketValue:
     """A value that buckets are ordered by. If it has currencies, `of_sum` reads it from the sums of one currency."""
 
-    aggregates: tuple[Aggregate, ...]
+    aggregates: tuple[AddedFigure, ...]
     value: Callable[[BucketSums], Any]
     of_sum: Callable[[Any], Any] | None = None
 
@@ -46,7 +46,7 @@ class ListTotals:
         """Add it to the totals of all types."""
         LISTS[self.target] = self
 
-    def aggregates(self, selection: Selection) -> tuple[Aggregate, ...]:
+    def aggregates(self, selection: Selection) -> tuple[AddedFigure, ...]:
         """Return what is added up for the selected figures."""
         figures = [figure for name, figure in self.totals.figures.items() if name in selection]
         return tuple(dict.fromkeys(each for figure in figures for each in figure.aggregates))
