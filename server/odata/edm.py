@@ -53,10 +53,7 @@ def kinds_of(table: Table) -> dict[str, ValueKind]:
 
 def time_of(table: Table) -> TableColumn | None:
     """Return the time column of a table: the field by which `during` selects rows."""
-    if not table.timed:
-        return None
-    last = len(table.spine)
-    return next((one for one in table.columns if one.level == last and one.during), None)
+    return table.time
 
 
 def type_of(kind: ValueKind) -> tuple[str, dict[str, object]]:

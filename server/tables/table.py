@@ -153,6 +153,12 @@ class Table:
     document: str
     saved: SavedQuery = field(repr=False)
 
+    @property
+    def time(self) -> TableColumn | None:
+        """Return the time column: the field of the row by which the period selects rows."""
+        last = len(self.spine)
+        return next((one for one in self.columns if self.timed and one.level == last and one.during), None)
+
     @cached_property
     def schema(self) -> "pa.Schema":
         """Return the schema in Arrow. It is the same for every answer, also for an empty one."""

@@ -103,6 +103,11 @@ class TableTotals:
             raise _bad("Totals need a key or a figure.")
         self.table = self._table()
 
+    @property
+    def text(self) -> str:
+        """Return a text that differs for different totals of one table."""
+        return repr((self.keys, self.aggregates, str(self.zone)))
+
     def fold(self, most_bytes: int = MOST_BYTES) -> "TotalsFold":
         """Return an empty sum, to which batches can be added."""
         return TotalsFold(self, most_bytes)
@@ -152,8 +157,8 @@ class TableTotals:
             fit = [one.name for one in self.source.columns if one.kind.name in (kinds or (one.kind.name,))]
             fit = [name for name in fit if self._columns[name].kind.name != "list"]
             raise _bad(
-                f"There is no {aggregate.function} of the column {column.name} ({column.graphql}); "
-                f"there is one of {', '.join(fit) or 'no column'}."
+                f"There is no {aggregate.function} of the column {column.name} ({column.graphql})"
+                + (f"; it can be of {', '.join(fit)}." if fit else ".")
             )
 
     def _column(self, name: str) -> TableColumn:

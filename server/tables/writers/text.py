@@ -1,5 +1,6 @@
 """The text formats: CSV, NDJSON and JSON."""
 
+import codecs
 import re
 from collections.abc import Collection
 from typing import IO, Any
@@ -41,6 +42,14 @@ class Csv:
 
     def close(self) -> None:
         """Do nothing: CSV has no end."""
+
+
+class MarkedCsv(Csv):
+    """CSV with a byte order mark, by which Excel knows that it is UTF-8."""
+
+    def __init__(self, table: Table, sink: IO[bytes]) -> None:
+        sink.write(codecs.BOM_UTF8)
+        super().__init__(table, sink)
 
 
 class JsonLines:

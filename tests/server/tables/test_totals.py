@@ -220,7 +220,7 @@ def test_totals_of_totals() -> None:
         ([], [Aggregate("amounts", "sum")], "The table GroupLedger has no column 'amounts'; it has group_id, userId,"),
         ([GroupKey("type", "day")], [COUNT], "The column type is no time, so it has no day."),
         ([GroupKey("timestamp", "minute")], [COUNT], "no part 'minute' of a time; there are day, hour, week, month, y"),
-        ([], [Aggregate("type", "sum")], "There is no sum of the column type (String!); there is one of amount."),
+        ([], [Aggregate("type", "sum")], "There is no sum of the column type (String!); it can be of amount."),
         ([], [Aggregate("amount", "mean")], "There is no function 'mean'; there are sum, min, max, count, countdistin"),
         ([GroupKey("type"), GroupKey("type")], [], "Two columns of the totals are called type."),
         ([GroupKey("type", name="COUNT")], [COUNT], "Two columns of the totals are called count."),
