@@ -19,7 +19,7 @@ from tests.server.tables.conftest import Library, lending
 PATHS = (
     "", "/", "/$metadata", "/Books", "/Books/", "/Books/$count", "/Books('all.0000001')", "/Books('none')", "/Nothing",
     "/Books/title", "/count=2/", "/count=2/Books", "/count=2/$batch", "/size=1/Books", "/$batch", "/%00", "/%ff", "//",
-    "/Loans", "/OneShelf", "/../tables", "/Books?$filter=x", "/Books?$format=atom", "/Books?$search=x",
+    "/Loans", "/OneShelf", "/%2e%2e/tables", "/Books?$filter=x", "/Books?$format=atom", "/Books?$search=x",
     "/Books?$apply=x", "/Books?$skiptoken=x", "/Loans?since=2026-03-02&until=2026-03-05", "/Books?a=b",
     "/%C3%A4?$top=1",
 )  # fmt: skip
