@@ -17,6 +17,7 @@ from schema.mapping.totals.keys import BucketKeyObject, KeyColumn
 
 # Where the items of a page are selected.
 ITEMS = ("nodes", "edges.node")
+_ADDED_UP = frozenset({"totals", "buckets"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,10 @@ LISTS: dict[str, ListTotals] = {}
 def items_selected(info: Info[Session, Any], entity: str) -> Selection:
     """Return what is selected of the items of a page, and what its totals and buckets read of all items."""
     selection = select(info, *ITEMS)
-    kind = LISTS.get(entity)
-    if kind is None:
+    selected = select(info)
+    if _ADDED_UP.isdisjoint(selected):
         return selection
-    columns = frozenset(_read(info, kind, select(info)))
-    if not columns:
-        return selection
+    columns = frozenset(_read(info, LISTS[entity], selected))
     found: Selection | None = selection.memo.get(columns)
     if found is None:
         found = selection.memo[columns] = _merged(selection, columns)
