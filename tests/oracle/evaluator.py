@@ -232,6 +232,7 @@ class Oracle:
         self.view = view
         self.opaque = opaque
         self.where: dict[str, Any] | None = None  # the conditions of the list that is being read
+        self.ids: frozenset[str] = IDS  # those of its conditions that compare ids
         self.bags: set[str] = set()  # the paths of lists of prizes, whose instances of one prize have no order
 
     def answer(self, document: str, variables: dict[str, Any]) -> tuple[Any, list[tuple[str, str]]]:
@@ -262,6 +263,7 @@ class Oracle:
             return default_field_resolver(source, info, **arguments)
         given = () if info.parent_type.name == "Query" else (source,)
         self.where = arguments.pop("where", None)
+        self.ids = IDS - {"game"} if info.field_name == "gameLogs" else IDS  # the game of a log is a code
         if not self.where:
             return method(*given, **arguments)
         try:
@@ -387,11 +389,11 @@ class Oracle:
             if not given:
                 raise bad("there is no operator")
             named = [*given.get("in", []), *([given["eq"]] if "eq" in given else [])]
-            if name in IDS:
+            if name in self.ids:
                 named = [self._id(id) for id in named]
-            amounts = not AMOUNTS.isdisjoint((name,))
+            amounts = name in AMOUNTS
             if "eq" in given or "in" in given:
-                nothing = nothing or not any(_holds(value, given, amounts, name in IDS) for value in named)
+                nothing = nothing or not any(_holds(value, given, amounts, name in self.ids) for value in named)
         return nothing
 
     def _contradicted(self, source: Any, arguments: dict[str, Any]) -> bool:
@@ -420,7 +422,7 @@ class Oracle:
                 if name == "userCode" and codes:
                     met = met and self._is_of(row, given)
                     continue
-                met = met and value is not None and _holds(value, given, name in AMOUNTS, name in IDS)
+                met = met and value is not None and _holds(value, given, name in AMOUNTS, name in self.ids)
             else:
                 met = met and value in (given if isinstance(given, list) else [given])
         return met

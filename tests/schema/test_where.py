@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from resolvers.caller import EVERYONE, Caller
 from resolvers.prediction.predict import foresee
 from resolvers.session import Session
 from server.execution.operation import Operation
@@ -171,12 +172,14 @@ def random_where(chance: random.Random, listed: Listed, nodes: Sequence[Node]) -
 
 
 @asynccontextmanager
-async def asking(sandbox: Sandbox, cache: str, *, compiled: bool) -> AsyncIterator[Callable[..., Any]]:
+async def asking(
+    sandbox: Sandbox, cache: str, *, compiled: bool, caller: Caller = EVERYONE
+) -> AsyncIterator[Callable[..., Any]]:
     """Yield the function that asks the graph, with an upstream of its own."""
     async with Graph(sandbox, compiled=compiled) as graph:
 
         async def ask(room: Any, query: str, variables: dict[str, Any]) -> Any:
-            session = Session(room, graph.zone, now=graph.now, gamehub_zone=UTC)
+            session = Session(room, graph.zone, now=graph.now, gamehub_zone=UTC, caller=caller)
             outcome = await graph.executor(session).run(Operation(query, variables=variables))
             session.close()
             assert outcome.errors == [], (query, variables)
@@ -191,22 +194,31 @@ async def asking(sandbox: Sandbox, cache: str, *, compiled: bool) -> AsyncIterat
 @pytest.mark.parametrize("cache", ["off", "memory://"])
 @pytest.mark.parametrize("name", LISTS)
 async def test_it_is_the_whole_list_filtered(name: str, cache: str, compiled: bool, sandbox: Sandbox) -> None:
-    listed = LISTS[name]
-    chance = random.Random(f"{name} {cache} {compiled}")
     async with asking(sandbox, cache, compiled=compiled) as ask:
-        whole = lists_in(await ask(listed.query(listed.selected)))
-        nodes = [edge["node"] for each in whole for edge in each["edges"]]
-        assert nodes
-        assert all(each["totalCount"] == len(each["edges"]) for each in whole)
-        for _ in range(6):
-            where = random_where(chance, listed, nodes)
-            found = lists_in(await ask(listed.query(listed.selected, where=True), where=where))
-            expected = [[edge for edge in each["edges"] if meets(listed, edge["node"], where)] for each in whole]
-            assert [each["edges"] for each in found] == expected, where
-            assert [each["totalCount"] for each in found] == list(map(len, expected)), where
-            # Other columns are selected, so that rows are read for the conditions alone.
-            count = lists_in(await ask(listed.query("totalCount nodes { type: __typename }", where=True), where=where))
-            assert [each["totalCount"] for each in count] == list(map(len, expected)), where
+        await check_random_conditions(ask, LISTS[name], random.Random(f"{name} {cache} {compiled}"), 6)
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_caller_of_some_groups_filters_what_it_sees(name: str, sandbox: Sandbox) -> None:
+    async with asking(sandbox, "memory://", compiled=True, caller=Caller("some", frozenset({382, 383}))) as ask:
+        await check_random_conditions(ask, LISTS[name], random.Random(f"{name} restricted"), 4)
+
+
+async def check_random_conditions(ask: Callable[..., Any], listed: Listed, chance: random.Random, count: int) -> None:
+    """Compare the list under random conditions to the whole list, filtered here."""
+    whole = lists_in(await ask(listed.query(listed.selected)))
+    nodes = [edge["node"] for each in whole for edge in each["edges"]]
+    assert nodes
+    assert all(each["totalCount"] == len(each["edges"]) for each in whole)
+    for _ in range(count):
+        where = random_where(chance, listed, nodes)
+        found = lists_in(await ask(listed.query(listed.selected, where=True), where=where))
+        expected = [[edge for edge in each["edges"] if meets(listed, edge["node"], where)] for each in whole]
+        assert [each["edges"] for each in found] == expected, where
+        assert [each["totalCount"] for each in found] == list(map(len, expected)), where
+        # Other columns are selected, so that rows are read for the conditions alone.
+        counted = lists_in(await ask(listed.query("totalCount nodes { type: __typename }", where=True), where=where))
+        assert [each["totalCount"] for each in counted] == list(map(len, expected)), where
 
 
 # The calls
