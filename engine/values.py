@@ -51,6 +51,11 @@ class OnRows(NamedTuple):
     follow: FollowFunction | None = None
     written: bool = False
 
+    def write(self, rows: list[Any], writer: Writer | None) -> list[Any]:
+        """Return the answers of rows. The writer is that of the execution, which the functions were made for."""
+        parts = self.project(rows)
+        return writer.texts(parts) if writer is not None and self.written else parts
+
 
 SelectOnRows = Callable[[GraphQLObjectType, RowList, bool], OnRows | None]
 
@@ -213,7 +218,7 @@ class ListOf(Completer):
                 count += len(values[places[end]])
                 end += 1
             together = places[begin:end]
-            parts, leaves = self.item.project([values[place] for place in together])
+            parts, leaves = self.item.project([values[place] for place in together], writer)
             for place, part in zip(together, parts, strict=True):
                 if part is not None:
                     try:
@@ -305,8 +310,7 @@ class Objects(Completer):
         weights = rows.weights()
         try:
             for begin, end in _turns(weights):
-                parts = program.project(rows.rows[begin:end])
-                answers += writer.texts(parts) if writer is not None and program.written else parts
+                answers += program.write(rows.rows[begin:end], writer)
                 await execution.breathe(program.leaves * sum(weights[begin:end]))
         except GraphQLError as error:  # the answer is too large
             return [FieldFailed(error) for _ in weights]
@@ -314,25 +318,26 @@ class Objects(Completer):
             return await self.complete_values(execution, field, list(rows), paths)
         return answers if program.follow is None else await program.follow(execution, rows, paths, answers)
 
-    def project(self, lists: Sequence[RowList]) -> tuple[Sequence[list[dict[str, Any]] | None], int]:
+    def project(self, lists: Sequence[RowList], writer: Writer | None) -> tuple[Sequence[list[Any] | None], int]:
         """Return the answers of lists of rows that have the same shape, and the number of their leaves.
 
         None instead of a list's answer means that its rows alone do not contain all that is selected.
         """
         nothing = [None] * len(lists)
-        found = self._program(lists[0], False)
+        found = self._program(lists[0], writer is not None)
         if found is None or found.follow is not None:
             return nothing, 0
         try:
-            parts = found.project([row for rows in lists for row in rows.rows] if len(lists) > 1 else lists[0].rows)
+            rows = [row for each in lists for row in each.rows] if len(lists) > 1 else lists[0].rows
+            parts = found.write(rows, writer)
         except Exception:  # a value breaks the promise of its row: the object raises its error
             if len(lists) == 1:
                 return nothing, 0
-            each = [self.project([rows]) for rows in lists]
-            return [part for (part,), _ in each], sum(count for _, count in each)
+            alone = [self.project([each], writer) for each in lists]
+            return [part for (part,), _ in alone], sum(count for _, count in alone)
         if len(lists) == 1:
             return [parts], found.leaves * len(parts)
-        ends = list(accumulate(len(rows.rows) for rows in lists))
+        ends = list(accumulate(len(each.rows) for each in lists))
         return [parts[begin:end] for begin, end in zip([0, *ends], ends, strict=False)], found.leaves * len(parts)
 
     def _program(self, rows: RowList, written: bool) -> OnRows | None:

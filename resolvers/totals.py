@@ -19,6 +19,11 @@ from upstream.values.figures import EXACT
 TURN = 2_000
 # More buckets than these are refused: each has sums of its own.
 MOST_BUCKETS = 100_000
+# So many rows are distributed over buckets in one turn. A bucket costs as much as so many rows.
+_PLACES = 5_000
+_BUCKET = 40
+# So many buckets are sorted in one turn.
+_SORTED = 2_000
 RATIO_DIGITS = 6
 
 Columns = Mapping[str, Sequence[Any]]
@@ -29,7 +34,7 @@ class TooManyBuckets(Exception):
     """Say that rows fall into more buckets than may be kept."""
 
 
-class Figure(ABC):
+class AddedFigure(ABC):
     """A figure of some rows that can be added to the same figure of other rows. `columns` are what it reads.
 
     A missing value (None) counts in no figure.
@@ -50,7 +55,7 @@ class Figure(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct(Figure):
+class Distinct(AddedFigure):
     """The distinct values of a column."""
 
     column: str
@@ -70,7 +75,7 @@ class Distinct(Figure):
 
 
 @dataclass(frozen=True, slots=True)
-class Sum(Figure):
+class Sum(AddedFigure):
     """The sum of a column of decimals or whole numbers; None if no row has a value."""
 
     column: str
@@ -105,7 +110,7 @@ class SignedSum:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed(Figure):
+class Signed(AddedFigure):
     """The amounts of a column by currency. Amounts of different currencies are never added."""
 
     amount: str
@@ -150,7 +155,7 @@ class Signed(Figure):
 
 
 @dataclass(frozen=True, slots=True)
-class Extent(Figure):
+class Extent(AddedFigure):
     """The smallest and the largest value of a column; None if no row has a value."""
 
     column: str
@@ -174,7 +179,7 @@ class Shape:
     """The columns whose values make a bucket, and what is added up in each bucket."""
 
     keys: tuple[str, ...] = ()
-    aggregates: tuple[Figure, ...] = ()
+    aggregates: tuple[AddedFigure, ...] = ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -187,10 +192,10 @@ class BucketSums:
     """The number of rows of a bucket, their figures by aggregate, and the place of the first of these rows."""
 
     count: int = 0
-    figures: dict[Figure, Any] = field(default_factory=dict)
+    figures: dict[AddedFigure, Any] = field(default_factory=dict)
     first: int = 0
 
-    def add(self, count: int, figures: Mapping[Figure, Any]) -> None:
+    def add(self, count: int, figures: Mapping[AddedFigure, Any]) -> None:
         """Add the rows of other figures."""
         self.count += count
         for aggregate, more in figures.items():
@@ -204,33 +209,34 @@ async def add_up(shape: Shape, columns: Columns, count: int, most: int = MOST_BU
     Raise `TooManyBuckets`.
     """
     found: dict[Key, BucketSums] = {}
-    if not shape.keys:
-        found[()] = BucketSums(figures={each: each.of([[] for _ in each.columns]) for each in shape.aggregates})
-    keys = [columns[name] for name in shape.keys]
-    for begin in range(0, count, TURN):
-        if begin:
-            await asyncio.sleep(0)
-        end = min(begin + TURN, count)
-        with localcontext(EXACT):
-            for key, places in _places(keys, begin, end).items():
-                take = _taking(places)
+    done = 0
+    for key, places in (await _places([columns[name] for name in shape.keys], count, most)).items():
+        bucket = found[key] = BucketSums(first=places[0] if places else 0)
+        for begin in range(0, len(places) or 1, TURN):
+            take = _taking(places[begin : begin + TURN])
+            with localcontext(EXACT):
                 figures = {each: each.of([take(columns[name]) for name in each.columns]) for each in shape.aggregates}
-                bucket = found.get(key)
-                if bucket is None:
-                    if len(found) >= most:
-                        raise TooManyBuckets
-                    bucket = found[key] = BucketSums(first=places[0])
-                bucket.add(len(places), figures)
+            bucket.add(min(TURN, len(places) - begin), figures)
+            # A bucket costs as much as some rows.
+            done += min(TURN, len(places) - begin) + _BUCKET
+            if done >= TURN:
+                done = 0
+                await asyncio.sleep(0)
     return found
 
 
-def _places(keys: Sequence[Sequence[Any]], begin: int, end: int) -> Mapping[Key, Sequence[int]]:
-    """Return the places of the rows of each bucket."""
+async def _places(keys: Sequence[Sequence[Any]], count: int, most: int) -> Mapping[Key, Sequence[int]]:
+    """Return the places of the rows of each bucket. Raise `TooManyBuckets`."""
     if not keys:
-        return {(): range(begin, end)}
+        return {(): range(count)}
     found: defaultdict[Key, list[int]] = defaultdict(list)
-    for place, key in enumerate(zip(*(each[begin:end] for each in keys), strict=True), begin):
-        found[key].append(place)
+    for begin in range(0, count, _PLACES):
+        end = min(begin + _PLACES, count)
+        for place, key in enumerate(zip(*(each[begin:end] for each in keys), strict=True), begin):
+            found[key].append(place)
+        if len(found) > most:
+            raise TooManyBuckets
+        await asyncio.sleep(0)
     return found
 
 
@@ -244,13 +250,40 @@ def _taking(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     return itemgetter(*places)
 
 
-def in_order(
-    found: Mapping[Key, BucketSums], value: Callable[[BucketSums], Any] | None = None, *, falling: bool = False
+@dataclass(frozen=True, slots=True)
+class BucketSorting:
+    """The order of buckets: by a value, and equal ones by their keys. Without a value, by the keys alone.
+
+    `apart` returns what separates buckets whose values cannot be compared; what it returns is sorted first.
+    """
+
+    value: Callable[[BucketSums], Any] | None = None
+    falling: bool = False
+    apart: Callable[[BucketSums], Any] | None = None
+
+    def sorted(self, items: Iterable[tuple[Key, BucketSums]]) -> list[tuple[Key, BucketSums]]:
+        """Return buckets in this order."""
+        found, value, apart = sorted(items, key=lambda item: sortable(item[0])), self.value, self.apart
+        if value is not None:
+            # With `reverse`, equal items keep their order as well.
+            found.sort(key=lambda item: value(item[1]), reverse=self.falling)
+        if apart is not None:
+            found.sort(key=lambda item: apart(item[1]))
+        return found
+
+
+async def in_order(
+    found: Mapping[Key, BucketSums], sorting: BucketSorting, most: int | None = None
 ) -> list[tuple[Key, BucketSums]]:
-    """Return the buckets ordered by a value, equal ones by their keys; by the keys alone without `value`."""
-    by_key = sorted(found.items(), key=lambda item: sortable(item[0]))
-    # With `reverse`, equal items keep their order as well.
-    return by_key if value is None else sorted(by_key, key=lambda item: value(item[1]), reverse=falling)
+    """Return the first buckets in an order, all of them if `most` is None."""
+    items = list(found.items())
+    if most is None or len(items) <= _SORTED:
+        return sorting.sorted(items)[:most]
+    first: list[tuple[Key, BucketSums]] = []
+    for begin in range(0, len(items), _SORTED):
+        first = sorting.sorted([*first, *items[begin : begin + _SORTED]])[:most]
+        await asyncio.sleep(0)
+    return first
 
 
 def sortable(key: Iterable[Any]) -> tuple[Any, ...]:

@@ -243,7 +243,8 @@ def _of_message(message: bytes) -> BatchPart:
         return BatchPart("", "", {}, place, problem=_bad("A part of a batch has Content-Type: application/http."))
     head, _ = _split(content.lstrip(b"\r\n"), first=False)
     line, _, rest = head.partition("\n")
-    request = _REQUEST.fullmatch(line.rstrip("\r"))
+    line = line.rstrip("\r")
+    request = _REQUEST.fullmatch(line)
     if request is None:
         problem = _bad(f"A part begins with {line[:40]!r}, and not with GET URL HTTP/1.1.")
         return BatchPart("", "", {}, place, problem=problem)

@@ -95,8 +95,8 @@ column: NAME
 call: NAME _OPEN _CLOSE | NAME items
 list: _OPEN _s _many _s _CLOSE
 items: _OPEN _s (or | _many) _s _CLOSE
-_many: or _s _COMMA | _several
-_several: or _s _COMMA _s or | _several _s _COMMA _s or
+_many: or _NEXT | _several
+_several: or _NEXT or | _several _NEXT or
 
 orderby: order_by? | _orders
 _orders: order_by? _NEXT order_by? | _orders _NEXT order_by?
@@ -108,16 +108,16 @@ _step: filtered | grouped | aggregated | sorted | skipped | limited | joint | id
 filtered: "filter" _OPEN _s or _s _CLOSE
 grouped: "groupby" _OPEN _s _OPEN _s names _s _CLOSE (_NEXT aggregated)? _s _CLOSE
 names: _names
-_names: path | _names _s _COMMA _s path
+_names: path | _names _NEXT path
 path: NAME (_SLASH NAME)*
 aggregated: "aggregate" _OPEN _s _aggregates _s _CLOSE
-_aggregates: _aggregate | _aggregates _s _COMMA _s _aggregate
+_aggregates: _aggregate | _aggregates _NEXT _aggregate
 _aggregate: number | aggregate
 number: COUNT _AS NAME
 aggregate: path method? alias?
 method: _WITH NAME
 alias: _AS NAME
-sorted: "orderby" _OPEN _SPACE? sort (_NEXT sort)* _CLOSE
+sorted: "orderby" _OPEN _SPACE? sort (_NEXT sort)* _END
 sort: NAME (_SPACE NAME)? -> order_by
 skipped: "skip" _OPEN INTEGER _CLOSE
 limited: "top" _OPEN INTEGER _CLOSE
@@ -129,6 +129,7 @@ _s: _SPACE?
 COLUMN: /[^\s,]+/
 WAY: /[^\s,][^,]*/
 _NEXT.90: /\s*,\s*/
+_END.90: /\s*\)/
 _THEN.90: /\s*\/\s*/
 """
 

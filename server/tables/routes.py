@@ -110,7 +110,7 @@ class TablesEndpoint:
 
     def _described(self, table: Table) -> dict[str, Any]:
         self.check_described()
-        return described(table)
+        return {**described(table), "timezone": str(self.config.zone)}
 
     def check_described(self) -> None:
         """Raise a RequestError if clients must not see the schema."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from resolvers.totals import (
     TURN,
+    BucketSorting,
     Distinct,
     Extent,
     Shape,
@@ -117,11 +118,22 @@ async def test_other_tasks_run_while_rows_are_added_up() -> None:
 async def test_buckets_are_in_order_and_ties_are_broken_by_the_key() -> None:
     users = ["b", None, "a", "b", "a", "c"]
     found = await add_up(Shape(("user",)), {"user": users}, len(users))
-    assert [key for key, _ in in_order(found)] == [("a",), ("b",), ("c",), (None,)]
-    falling = in_order(found, lambda bucket: bucket.count, falling=True)
+    by_key = await in_order(found, BucketSorting())
+    assert [key for key, _ in by_key] == [("a",), ("b",), ("c",), (None,)]
+    falling = await in_order(found, BucketSorting(lambda bucket: bucket.count, falling=True))
     assert [key for key, _ in falling] == [("a",), ("b",), ("c",), (None,)]
-    rising = in_order(found, lambda bucket: bucket.count)
+    rising = await in_order(found, BucketSorting(lambda bucket: bucket.count))
     assert [key for key, _ in rising] == [("c",), (None,), ("a",), ("b",)]
+    apart = await in_order(found, BucketSorting(lambda bucket: bucket.count, apart=lambda bucket: -bucket.count))
+    assert [key for key, _ in apart] == [("a",), ("b",), ("c",), (None,)]
+
+
+@pytest.mark.parametrize("falling", [True, False])
+async def test_the_first_buckets_are_those_of_all_buckets(falling: bool) -> None:
+    users = [number * 7_919 % 10_007 for number in range(10_000)] + [5, 7, 7]
+    found = await add_up(Shape(("user",)), {"user": users}, len(users))
+    sorting = BucketSorting(lambda bucket: bucket.count, falling=falling)
+    assert await in_order(found, sorting, 25) == (await in_order(found, sorting))[:25]
 
 
 @pytest.mark.parametrize(

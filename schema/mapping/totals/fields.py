@@ -1,6 +1,7 @@
 """The fields `totals` and `buckets` of a page: they add up all rows of its list."""
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
@@ -13,7 +14,8 @@ from resolvers.rules.currency import currencies
 from resolvers.session import Session
 from resolvers.totals import (
     MOST_BUCKETS,
-    Figure,
+    AddedFigure,
+    BucketSorting,
     BucketSums,
     Key,
     Shape,
@@ -37,6 +39,8 @@ from upstream.errors import Incomplete
 from upstream.values.calendar import day_of, hour_of
 
 DEFAULT_BUCKETS = 100
+# So many values are read in one turn of the event loop.
+_VALUES = 50_000
 MAX_BUCKETS = 1000
 
 # The values of columns by name; a column that could not be read has its error.
@@ -90,7 +94,8 @@ class LevelLists:
             for place, one in zip(places, values, strict=True):
                 found[place] = one
         for one in found:
-            one |= {part.name: _part(part, one, self.session) for part in parts}
+            for part in parts:
+                one[part.name] = await _part(part, one, self.session)
         return found
 
     def _tells_currency(self, page: OpenedPage) -> bool:
@@ -136,10 +141,10 @@ class LevelLists:
             if isinstance(one["group.id"], Exception):
                 one[CURRENCY] = one["group.id"]
             else:
-                one[CURRENCY] = _currencies(one["group.id"], ids, known, named)
+                one[CURRENCY] = await _currencies(one["group.id"], ids, known, named)
 
 
-def _currencies(
+async def _currencies(
     groups: Sequence[int | None], ids: Collection[int | None], known: Mapping[int, Any], named: bool
 ) -> Sequence[str | None] | Exception:
     if len(ids) <= 1 and not named:
@@ -152,10 +157,10 @@ def _currencies(
         return Incomplete(
             "The currencies of several groups are not known, so their amounts cannot be added. Ask for one group."
         )
-    return [of[id] for id in groups]
+    return await _each(groups, lambda some: [of[id] for id in some])
 
 
-def _part(part: KeyColumn, columns: ReadColumns, session: Session) -> Sequence[Any] | Exception:
+async def _part(part: KeyColumn, columns: ReadColumns, session: Session) -> Sequence[Any] | Exception:
     """Return the values of a part of the key."""
     found: list[Sequence[Any]] = []
     for name in part.columns:
@@ -165,12 +170,22 @@ def _part(part: KeyColumn, columns: ReadColumns, session: Session) -> Sequence[A
         found.append(values)
     if part.form is KeyForm.DAY or part.form is KeyForm.HOUR:
         at = (day_of if part.form is KeyForm.DAY else hour_of)(session.zone)
-        return [None if moment is None else at(moment) for moment in found[0]]
+        return await _each(found[0], lambda some: [None if moment is None else at(moment) for moment in some])
     return found[0] if len(found) == 1 else list(zip(*found, strict=True))
 
 
+async def _each(values: Sequence[Any], read: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:
+    """Return what `read` makes of values. Other tasks have their turns in between."""
+    found: list[Any] = []
+    for begin in range(0, len(values), _VALUES):
+        if begin:
+            await asyncio.sleep(0)
+        found += read(values[begin : begin + _VALUES])
+    return found
+
+
 async def _added(
-    lists: LevelLists, aggregates: Sequence[Figure], parts: Sequence[KeyColumn], *, named: bool
+    lists: LevelLists, aggregates: Sequence[AddedFigure], parts: Sequence[KeyColumn], *, named: bool
 ) -> list[tuple[dict[Key, BucketSums], dict[str, Exception]] | Exception]:
     """Return the sums of each list by their keys, and the errors of the columns that could not be read."""
     names = {name for each in aggregates for name in each.columns}
@@ -243,7 +258,7 @@ def buckets_of(target: str, type: Any, by_type: Any, order_type: Any) -> Any:
                 if isinstance(one, Exception):
                     raise one
                 sums, failed = one
-                ordered = _ordered(sums, failed, value, falling, parts)[:most]
+                ordered = await in_order(sums, _sorting(value, falling, failed), most)
             except Exception as error:
                 found.append(error)
                 continue
@@ -278,48 +293,33 @@ def buckets_of(target: str, type: Any, by_type: Any, order_type: Any) -> Any:
     return relation_of(buckets, parameters, list[type], description)
 
 
-def _ordered(
-    sums: Mapping[Key, BucketSums],
-    failed: Mapping[str, Exception],
-    value: BucketValue | None,
-    falling: bool,
-    parts: Sequence[KeyColumn],
-) -> list[tuple[Key, BucketSums]]:
+def _sorting(value: BucketValue | None, falling: bool, failed: Mapping[str, Exception]) -> BucketSorting:
+    """Return the order of buckets. Raise the error of a column that it needs."""
     if value is None:
-        return in_order(sums)
+        return BucketSorting()
     for aggregate in value.aggregates:
         for name in aggregate.columns:
             if name in failed:
                 raise failed[name]
-    if value.of_sum is None:
-        return in_order(sums, value.value, falling=falling)
-    return _ordered_by_currency(sums, value, falling)
+    of_sum, sums_of = value.of_sum, value.value
+    if of_sum is None:
+        return BucketSorting(sums_of, falling)
+    return BucketSorting(lambda bucket: of_sum(_only(sums_of(bucket))), falling, lambda bucket: _name(sums_of(bucket)))
 
 
-def _ordered_by_currency(
-    sums: Mapping[Key, BucketSums], value: BucketValue, falling: bool
-) -> list[tuple[Key, BucketSums]]:
-    """Return the buckets of each currency in their order, the currencies by name. Raise `BadUserInput`."""
-    of_sum = value.of_sum
-    assert of_sum is not None
-    by_currency: dict[str | None, dict[Key, BucketSums]] = {}
-    for key, bucket in sums.items():
-        money = value.value(bucket)
-        if len(money) > 1:
-            raise BadUserInput(
-                "orderBy: a bucket has amounts of several currencies, which cannot be compared. Add the currency or "
-                "the group to `by`."
-            )
-        by_currency.setdefault(next(iter(money), None), {})[key] = bucket
-    return [
-        each
-        for currency in sorted(by_currency, key=lambda name: (name is None, name or ""))
-        for each in in_order(
-            by_currency[currency],
-            lambda bucket: of_sum(next(iter(value.value(bucket).values()), None)),
-            falling=falling,
+def _only(money: Mapping[str | None, Any]) -> Any:
+    """Return the sums of a bucket, None if it has no amount. Raise `BadUserInput` if it has several currencies."""
+    if len(money) > 1:
+        raise BadUserInput(
+            "orderBy: a bucket has amounts of several currencies, which cannot be compared. Add the currency or "
+            "the group to `by`."
         )
-    ]
+    return next(iter(money.values()), None)
+
+
+def _name(money: Mapping[str | None, Any]) -> tuple[bool, str]:
+    name = next(iter(money), None)
+    return name is None, name or ""
 
 
 async def _rows(

@@ -11,7 +11,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from engine.batch_hint import BATCH_HINT, BatchHint
 from resolvers.session import Session
-from resolvers.totals import Figure, BucketSums, Distinct, Extent, Signed, Sum, ratio
+from resolvers.totals import AddedFigure, BucketSums, Distinct, Extent, Signed, Sum, ratio
 from schema.mapping.errors import BadUserInput
 from schema.scalars import DateTime, Decimal
 from upstream.values.figures import EXACT
@@ -24,7 +24,7 @@ _FIGURE = "figure"
 class TotalFigure:
     """A figure of a totals object: what is added up for it, and how its value is read from the sums."""
 
-    aggregates: tuple[Figure, ...]
+    aggregates: tuple[AddedFigure, ...]
     value: Callable[[Any], Any]
 
     @property
@@ -74,7 +74,7 @@ class TotalsObject:
         totals.added, totals.failed, totals.session = added, failed, session
         return totals
 
-    def of(self, aggregate: Figure) -> Any:
+    def of(self, aggregate: AddedFigure) -> Any:
         """Return what was added up."""
         return self.added.figures[aggregate]
 

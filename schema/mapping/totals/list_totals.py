@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from strawberry import Info
 
 from resolvers.session import Session
-from resolvers.totals import Figure, BucketSums
+from resolvers.totals import AddedFigure, BucketSums
 from schema.mapping.entity import NOTHING
 from schema.mapping.selection import Selection, arguments, nodes_of, select
 from schema.mapping.totals.figures import CURRENCY, TotalsObject
@@ -17,13 +17,14 @@ from schema.mapping.totals.keys import BucketKeyObject, KeyColumn
 
 # Where the items of a page are selected.
 ITEMS = ("nodes", "edges.node")
+_ADDED_UP = frozenset({"totals", "buckets"})
 
 
 @dataclass(frozen=True, slots=True)
 class BucketValue:
     """A value that buckets are ordered by. If it has currencies, `of_sum` reads it from the sums of one currency."""
 
-    aggregates: tuple[Figure, ...]
+    aggregates: tuple[AddedFigure, ...]
     value: Callable[[BucketSums], Any]
     of_sum: Callable[[Any], Any] | None = None
 
@@ -45,7 +46,7 @@ class ListTotals:
         """Add it to the totals of all types."""
         LISTS[self.target] = self
 
-    def aggregates(self, selection: Selection) -> tuple[Figure, ...]:
+    def aggregates(self, selection: Selection) -> tuple[AddedFigure, ...]:
         """Return what is added up for the selected figures."""
         figures = [figure for name, figure in self.totals.figures.items() if name in selection]
         return tuple(dict.fromkeys(each for figure in figures for each in figure.aggregates))
@@ -67,12 +68,10 @@ LISTS: dict[str, ListTotals] = {}
 def items_selected(info: Info[Session, Any], entity: str) -> Selection:
     """Return what is selected of the items of a page, and what its totals and buckets read of all items."""
     selection = select(info, *ITEMS)
-    kind = LISTS.get(entity)
-    if kind is None:
+    selected = select(info)
+    if _ADDED_UP.isdisjoint(selected):
         return selection
-    columns = frozenset(_read(info, kind, select(info)))
-    if not columns:
-        return selection
+    columns = frozenset(_read(info, LISTS[entity], selected))
     found: Selection | None = selection.memo.get(columns)
     if found is None:
         found = selection.memo[columns] = _merged(selection, columns)

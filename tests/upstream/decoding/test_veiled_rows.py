@@ -73,7 +73,7 @@ def test_a_head_of_veiled_rows_keeps_no_other_rows(pages: int) -> None:
     assert [type(row) for row in head] == [rows.GameLogRow] * 3
     assert isinstance(some[0], PartialRow)
     assert isinstance(answer[0], PartialRow)
-    assert Answer(some).excerpt  # type: ignore[arg-type]
+    assert Answer(some).excerpt
 
 
 def test_a_bad_value_of_a_hidden_row_is_not_found_and_that_of_a_visible_one_is_veiled() -> None:
