@@ -199,7 +199,7 @@ async def _added(
         sound = tuple(each for each in aggregates if failed.keys().isdisjoint(each.columns))
         good: Any = columns
         try:
-            sums = await add_up(Shape(keys, sound), good, len(page.source))
+            sums = await add_up(Shape(keys, sound), good, len(page.source), MOST_BUCKETS)
         except TooManyBuckets:
             found.append(BadUserInput(f"buckets: there are more than {MOST_BUCKETS:,}. Use fewer parts in `by`."))
             continue
