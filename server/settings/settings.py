@@ -17,6 +17,7 @@ from server.settings.serving import ServingSettings
 from server.settings.storage import StorageSettings
 from server.settings.upstreams import UpstreamSettings
 from server.settings.values import File, listed, setting
+from server.sql.config import SqlConfig
 from upstream.transport.proxy import Proxy
 from upstream.transport.secure import Secure
 
@@ -61,6 +62,11 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
             minimum=getattr(self, f"{name}_tls_minimum"),
             proxy=proxy_of(self) if getattr(self, f"{name}_proxy") == "environment" else None,
         )
+
+    @property
+    def sql(self) -> SqlConfig:
+        """Return the limits of SQL."""
+        return SqlConfig(self.sql_seconds, self.sql_mebibytes, self.sql_statements, self.documents == "saved")
 
     @property
     def uses_sandbox(self) -> bool:
