@@ -18,7 +18,7 @@ from server.sql import statement
 from server.sql.config import SqlConfig
 from server.sql.parts import TableParts, parts_of
 from server.sql.process import ResultColumn, Workers
-from server.sql.statement import Statement
+from server.sql.statement import SqlStatement
 from server.sql.table import SqlTable, sql_tables
 from server.tables.answers import TableAnswers, TableRequest
 from server.tables.arrow import data_type
@@ -34,7 +34,7 @@ _PARQUET = FORMATS["parquet"]
 class SqlQuestion:
     """A checked statement, the parts of its tables, and the caller who asks. No row was read before `not_before`."""
 
-    statement: Statement
+    statement: SqlStatement
     scans: Sequence[TableParts]
     caller: Caller
     not_before: datetime.datetime | None = None

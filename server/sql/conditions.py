@@ -38,7 +38,7 @@ _DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnPlace:
+class ScanColumn:
     """A column of a source of a select: its place, and the kind of values that restrict what is read."""
 
     place: Place
@@ -106,7 +106,7 @@ def union(first: Values, second: Values) -> Values:
 class Conditions:
     """Read the conditions of one select. `resolve` returns the place of a column; None for one of no interest."""
 
-    def __init__(self, resolve: Callable[[exp.Column], ColumnPlace | None], zone: ZoneInfo) -> None:
+    def __init__(self, resolve: Callable[[exp.Column], ScanColumn | None], zone: ZoneInfo) -> None:
         self._resolve = resolve
         self._zone = zone
 
@@ -135,15 +135,15 @@ class Conditions:
                 return self._compared(_WORDS[type(node)], node.this, node.expression)
         return UNKNOWN
 
-    def place(self, node: exp.Expr) -> ColumnPlace | None:
+    def place(self, node: exp.Expr) -> ScanColumn | None:
         """Return the place of an expression that is a plain column, or the day of one."""
         found = self._aspect(node)
         if found is None or found[1] not in ("key", "moment", "day"):
             return None
         where, aspect = found
         if aspect == "day" and isinstance(node, exp.TimestampTrunc | exp.DateTrunc):
-            return ColumnPlace(where.place, "moment")  # midnight of the day
-        return ColumnPlace(where.place, aspect)  # type: ignore[arg-type]
+            return ScanColumn(where.place, "moment")  # midnight of the day
+        return ScanColumn(where.place, aspect)  # type: ignore[arg-type]
 
     def _compared(self, word: str, left: exp.Expr, right: exp.Expr) -> Truth:
         if isinstance(left, exp.Literal) and isinstance(right, exp.Literal):
@@ -163,7 +163,7 @@ class Conditions:
         value = moment_of(right, self._zone)
         return UNKNOWN if value is None else _truth(where.place, self._days(aspect, word, value))
 
-    def _aspect(self, node: exp.Expr) -> tuple[ColumnPlace, str] | None:
+    def _aspect(self, node: exp.Expr) -> tuple[ScanColumn, str] | None:
         """Return the column of one side of a comparison, and the aspect of it that is compared."""
         while isinstance(node, exp.Paren):
             node = node.this

@@ -64,7 +64,7 @@ Find = Callable[[str, str], SqlTable | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class SqlStatement:
     """A checked statement: its text for DuckDB, its scans with their tables, and whether it reads the catalogue."""
 
     text: str
@@ -77,7 +77,7 @@ def invalid(message: str) -> RequestError:
     return RequestError(400, "SQL_INVALID", message)
 
 
-def read(text: str, tables: Iterable[SqlTable], now: datetime.datetime, zone: ZoneInfo) -> Statement:
+def read(text: str, tables: Iterable[SqlTable], now: datetime.datetime, zone: ZoneInfo) -> SqlStatement:
     """Return the checked statement, with what it needs of each table. Raises RequestError."""
     try:
         checked = _Checked(text, tables)
@@ -97,7 +97,7 @@ class _Checked:
         self.found: list[tuple[Scan, SqlTable]] = []
         self.catalog = False
 
-    def statement(self, zone: ZoneInfo) -> Statement:
+    def statement(self, zone: ZoneInfo) -> SqlStatement:
         for node in self.tree.walk():
             _check(node)
         self._name(self.tree, frozenset())
@@ -109,7 +109,7 @@ class _Checked:
             text = self.tree.sql("duckdb", normalize_functions=False, unsupported_level=ErrorLevel.RAISE)
         except SqlglotError as error:
             raise invalid(f"The statement cannot be run: {error}.") from None
-        return Statement(text, tuple(self.found), self.catalog)
+        return SqlStatement(text, tuple(self.found), self.catalog)
 
     def _name(self, node: exp.Expr, scope: frozenset[str]) -> None:
         """Give each table its own name. A common table expression hides a table of the same name."""

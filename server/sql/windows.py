@@ -15,10 +15,10 @@ from sqlglot import exp
 
 from server.sql.conditions import (
     EVERYWHERE,
-    ColumnPlace,
     Conditions,
     Kind,
     Region,
+    ScanColumn,
     Values,
     both,
     either,
@@ -30,7 +30,7 @@ from server.sql.conditions import (
 Demand = Mapping[str, Values] | None
 _NO_DEMAND: Demand = {}
 # A condition between two columns: values that the first may have restrict the second.
-Equality = tuple[ColumnPlace, ColumnPlace]
+Equality = tuple[ScanColumn, ScanColumn]
 
 
 @dataclass(eq=False)
@@ -64,7 +64,7 @@ _Scope = Mapping[str, _Common]
 
 
 @dataclass(frozen=True)
-class _Source:
+class _SelectSource:
     """A source of a select: what a name and a column of it mean. `columns` is None if they are not known."""
 
     name: str
@@ -77,11 +77,11 @@ class _Source:
 
 
 @dataclass(frozen=True)
-class _Output:
+class _OutputColumn:
     """A column of the result of a query: the columns of its sources that it is. None: it is something else."""
 
     name: str
-    column: ColumnPlace | None
+    column: ScanColumn | None
 
 
 class Windows:
@@ -92,8 +92,8 @@ class Windows:
         self._zone = zone
         # What was found out about each query, so that nested queries are looked at once.
         self._scopes: dict[int, tuple[_Scope, list[_Common]]] = {}
-        self._found_sources: dict[int, list[_Source]] = {}
-        self._found_outputs: dict[int, list[_Output] | None] = {}
+        self._found_sources: dict[int, list[_SelectSource]] = {}
+        self._found_outputs: dict[int, list[_OutputColumn] | None] = {}
         self._found_sure: dict[int, Mapping[str, Values]] = {}
 
     def read(self, statement: exp.Expr) -> None:
@@ -172,7 +172,9 @@ class Windows:
                 self._visit(source.query, scope, needed)
         self._inside(query, scope)
 
-    def _inner(self, query: exp.Select, sources: list[_Source], scope: _Scope, demand: Mapping[str, Values]) -> Region:
+    def _inner(
+        self, query: exp.Select, sources: list[_SelectSource], scope: _Scope, demand: Mapping[str, Values]
+    ) -> Region:
         """Return the region of a demand on the output columns."""
         region: Region = EVERYWHERE
         outputs = self._selected(query, sources)
@@ -191,39 +193,39 @@ class Windows:
         for inner in _queries(query, known):
             self._visit(inner, scope, _NO_DEMAND)
 
-    def _sources(self, query: exp.Select, scope: _Scope) -> list[_Source]:
+    def _sources(self, query: exp.Select, scope: _Scope) -> list[_SelectSource]:
         if id(query) not in self._found_sources:
             tables = [query.args.get("from_"), *(query.args.get("joins") or ())]
             found = [self._source(one.this, scope) for one in tables if one is not None]
             self._found_sources[id(query)] = found
         return self._found_sources[id(query)]
 
-    def _source(self, node: exp.Expr, scope: _Scope) -> _Source:
+    def _source(self, node: exp.Expr, scope: _Scope) -> _SelectSource:
         name = node.alias_or_name.lower()
         renamed = tuple(one.name.lower() for one in node.args["alias"].columns) if node.args.get("alias") else ()
         if isinstance(node, exp.Table):
             scan = self._scans.get(id(node))
             if scan is not None:
                 # New names of columns, as in t(a, b), hide which is which.
-                return _Source(name, None if renamed else scan.columns, {} if renamed else scan.kinds, scan)
+                return _SelectSource(name, None if renamed else scan.columns, {} if renamed else scan.kinds, scan)
             common = scope.get(node.name.lower())
             if common is None or common.recursive or renamed:
-                return _Source(name, None, {}, common=common)
+                return _SelectSource(name, None, {}, common=common)
             outputs = self._outputs(common.query, common.scope)
             sure = self._sure(common.query, common.scope)
             return self._named(name, outputs, common.names, common=common, sure=sure)
         if isinstance(node, exp.Subquery):
             outputs = self._outputs(node, scope)
             return self._named(name, outputs, renamed, query=node, sure=self._sure(node, scope))
-        return _Source(name, None, {})
+        return _SelectSource(name, None, {})
 
     @staticmethod
-    def _named(name: str, outputs: list[_Output] | None, renamed: tuple[str, ...], **more: Any) -> _Source:
+    def _named(name: str, outputs: list[_OutputColumn] | None, renamed: tuple[str, ...], **more: Any) -> _SelectSource:
         if outputs is None or renamed:
-            return _Source(name, None, {}, **{**more, "sure": {}})
+            return _SelectSource(name, None, {}, **{**more, "sure": {}})
         names = tuple(one.name for one in outputs)
         kinds = {one.name: one.column.kind for one in outputs if one.column is not None and names.count(one.name) == 1}
-        return _Source(name, names, kinds, **more)
+        return _SelectSource(name, names, kinds, **more)
 
     def _sure(self, query: exp.Expr, scope: _Scope) -> Mapping[str, Values]:
         """Return the values that the columns of a result can have, beside null."""
@@ -265,13 +267,13 @@ class Windows:
                     found[output.name] = functools.reduce(intersection, values)
         return found
 
-    def _outputs(self, query: exp.Expr, scope: _Scope) -> list[_Output] | None:
+    def _outputs(self, query: exp.Expr, scope: _Scope) -> list[_OutputColumn] | None:
         """Return the columns of the result of a query; None if they are not known."""
         if id(query) not in self._found_outputs:
             self._found_outputs[id(query)] = self._new_outputs(query, scope)
         return self._found_outputs[id(query)]
 
-    def _new_outputs(self, query: exp.Expr, scope: _Scope) -> list[_Output] | None:
+    def _new_outputs(self, query: exp.Expr, scope: _Scope) -> list[_OutputColumn] | None:
         scope, _ = self._with(query, scope)
         if isinstance(query, exp.Subquery):
             return self._outputs(query.this, scope)
@@ -280,16 +282,18 @@ class Windows:
             if first is None or second is None or len(first) != len(second) or query.args.get("by_name"):
                 return None
             return [
-                one if one.column and other.column and one.column.kind == other.column.kind else _Output(one.name, None)
+                one
+                if one.column and other.column and one.column.kind == other.column.kind
+                else _OutputColumn(one.name, None)
                 for one, other in zip(first, second, strict=True)
             ]
         if isinstance(query, exp.Select):
             return self._selected(query, self._sources(query, scope))
         return None
 
-    def _selected(self, query: exp.Select, sources: list[_Source]) -> list[_Output] | None:
+    def _selected(self, query: exp.Select, sources: list[_SelectSource]) -> list[_OutputColumn] | None:
         conditions = Conditions(_Columns(query, sources).find, self._zone)
-        found: list[_Output] = []
+        found: list[_OutputColumn] = []
         for node in query.expressions:
             if node.is_star:
                 outputs = _of_star(node, query, sources)
@@ -303,10 +307,10 @@ class Windows:
             # Other expressions have a name that no plain identifier has.
             named = isinstance(node, exp.Alias | exp.Column)
             name = node.alias_or_name.lower() if named else f"({len(found)})"
-            found.append(_Output(name, conditions.place(inner)))
+            found.append(_OutputColumn(name, conditions.place(inner)))
         return found
 
-    def _region(self, query: exp.Select, sources: list[_Source]) -> tuple[Region, list[Equality]]:
+    def _region(self, query: exp.Select, sources: list[_SelectSource]) -> tuple[Region, list[Equality]]:
         """Return the region that the conditions of a select leave, and the columns that must be equal."""
         columns = _Columns(query, sources)
         conditions = Conditions(columns.find, self._zone)
@@ -336,14 +340,14 @@ class Windows:
 class _Columns:
     """Find the source of a column in a select."""
 
-    def __init__(self, query: exp.Select, sources: list[_Source]) -> None:
+    def __init__(self, query: exp.Select, sources: list[_SelectSource]) -> None:
         self._sources = sources
         self._shared: set[str] = set()
         for join in query.args.get("joins") or ():
             if join.side in ("", "LEFT") and join.kind in ("", "INNER", "OUTER"):
                 self._shared |= {one.name.lower() for one in join.args.get("using") or ()}
 
-    def find(self, node: exp.Column) -> ColumnPlace | None:
+    def find(self, node: exp.Column) -> ScanColumn | None:
         """Return the place of a column; None if it is not known or of no interest."""
         name, table = node.name.lower(), node.table.lower()
         if node.args.get("db") or node.args.get("catalog"):
@@ -372,9 +376,9 @@ class _Columns:
                 yield here, there
                 yield there, here
 
-    def _at(self, number: int, name: str) -> ColumnPlace | None:
+    def _at(self, number: int, name: str) -> ScanColumn | None:
         kind = self._sources[number].kinds.get(name)
-        return None if kind is None else ColumnPlace((number, name), kind)
+        return None if kind is None else ScanColumn((number, name), kind)
 
 
 def _equal(condition: exp.Expr, columns: _Columns) -> Iterator[Equality]:
@@ -403,7 +407,7 @@ def _restricted(join: exp.Join, number: int) -> frozenset[int] | None:
     return None
 
 
-def _spread(region: Region, equalities: list[Equality], sources: list[_Source]) -> Region:
+def _spread(region: Region, equalities: list[Equality], sources: list[_SelectSource]) -> Region:
     """Return the region with the values of each column also for the columns that must be equal to it."""
     for _ in range(len(equalities)):
         before = region
@@ -435,7 +439,7 @@ def _is_fixed(query: exp.Select) -> bool:
     return any(not _is_nested(node, query) for node in query.find_all(exp.Window))
 
 
-def _matched(first: list[_Output], second: list[_Output]) -> bool:
+def _matched(first: list[_OutputColumn], second: list[_OutputColumn]) -> bool:
     """Return whether two queries have as many columns, each with a name of its own."""
     return len(first) == len(second) and all(
         len({one.name for one in names}) == len(names) for names in (first, second)
@@ -452,7 +456,7 @@ def _is_nested(node: exp.Expr, query: exp.Select) -> bool:
     return node.parent_select is not query
 
 
-def _of_star(node: exp.Expr, query: exp.Select, sources: list[_Source]) -> list[_Output] | None:
+def _of_star(node: exp.Expr, query: exp.Select, sources: list[_SelectSource]) -> list[_OutputColumn] | None:
     """Return the columns that a star stands for; None if they are not known."""
     star = node if isinstance(node, exp.Star) else node.this
     if not isinstance(star, exp.Star) or any(star.args.values()):
@@ -461,7 +465,7 @@ def _of_star(node: exp.Expr, query: exp.Select, sources: list[_Source]) -> list[
     joins = query.args.get("joins") or ()
     if any(join.args.get("using") or join.method or join.kind in ("SEMI", "ANTI") for join in joins):
         return None
-    found: list[_Output] = []
+    found: list[_OutputColumn] = []
     for number, source in enumerate(sources):
         if table and source.name != table:
             continue
@@ -469,7 +473,7 @@ def _of_star(node: exp.Expr, query: exp.Select, sources: list[_Source]) -> list[
             return None
         for name in source.columns:
             kind = source.kinds.get(name)
-            found.append(_Output(name, None if kind is None else ColumnPlace((number, name), kind)))
+            found.append(_OutputColumn(name, None if kind is None else ScanColumn((number, name), kind)))
     return found
 
 
