@@ -114,7 +114,8 @@ def create_app(services: Services) -> Starlette:
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                yield
+                async with sql.flight(app):
+                    yield
             finally:
                 await sql.aclose()
                 await tables.aclose()

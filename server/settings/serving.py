@@ -39,6 +39,10 @@ class ServingSettings(BaseSettings):
     reconcile_days: int = setting(
         2, "Days that each of these compares: the last that are over.", "a whole number from 1 to 366", ge=1, le=366
     )
+    sql_flight_port: int = setting(
+        0, "Port on which Arrow Flight SQL listens, at `HOST`; with `TLS_CERT_FILE` it speaks TLS. 0: none.",
+        "a whole number from 0 to 65535", ge=0, le=65535,
+    )  # fmt: skip
     sql_seconds: float = setting(
         60.0, "Seconds that the process of an SQL statement may take, without the time for reading its tables.",
         "a number above 0", gt=0, le=3600,

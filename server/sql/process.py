@@ -1,7 +1,7 @@
 """Run a statement in a process of its own: start it, give it parts of tables, read its frames, end it.
 
-A process runs one statement. The next one is started ahead, so that a statement does not wait for its imports. Its
-environment has nothing of the server. When a run ends, for whatever reason, its process is killed.
+A process runs one statement. At its end the next one is started, so that a later statement does not wait for imports.
+Its environment has nothing of the server. When a run ends, for whatever reason, its process is killed.
 """
 
 import asyncio
@@ -90,6 +90,7 @@ class Workers:
         self._most_waiting = 8 * most
         self._spare: asyncio.Task[_Worker] | None = None
         self._running: set[_Worker] = set()
+        self._closed = False
 
     async def run(self, task: dict[str, Any], open_part: Open, seconds: float) -> AsyncGenerator[Any]:
         """Yield the columns of the result, then its batches. Raises RequestError."""
@@ -117,19 +118,21 @@ class Workers:
         await run.stop()
         await worker.end()
         self._running.discard(worker)
+        if self._spare is None and not self._closed:
+            self._spare = asyncio.create_task(_Worker.start())
 
     async def _take(self) -> _Worker:
-        """Return a process, and start the next one."""
+        """Return a process that is ready, or a new one."""
         spare, self._spare = self._spare, None
         worker = await spare if spare is not None else await _Worker.start()
         if worker.process.returncode is not None:
             await worker.end()
             worker = await _Worker.start()
-        self._spare = asyncio.create_task(_Worker.start())
         return worker
 
     async def aclose(self) -> None:
         """End all processes."""
+        self._closed = True
         spare, self._spare = self._spare, None
         if spare is not None:
             await (await spare).end()

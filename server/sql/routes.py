@@ -5,7 +5,7 @@ DuckDB, pyarrow and sqlglot are imported by the first statement. A server withou
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 from strawberry import Schema
 
 from server.http.error_response import error_response
@@ -67,6 +68,25 @@ class SqlEndpoint:
 
                 self._answers = SqlAnswers(self._tables.tables, self._schema, tables, self._config)
         return self._answers
+
+    @asynccontextmanager
+    async def flight(self, app: ASGIApp) -> AsyncIterator[None]:
+        """Serve Flight SQL over the application inside the block, if the configuration says where."""
+        config = self._config.flight
+        if config is None:
+            yield
+            return
+        if any(find_spec(name) is None for name in _NEEDED):
+            raise RuntimeError(f"SQL_FLIGHT_PORT is set: {MISSING}")
+        await asyncio.to_thread(import_module, "server.sql.flight")
+        from server.sql.flight import FlightSql
+
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        server = FlightSql(app, f"{host}:{config.port}", config.certificate, asyncio.get_running_loop())
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(server.shutdown)
 
     async def aclose(self) -> None:
         """End all processes."""

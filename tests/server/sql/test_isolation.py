@@ -119,7 +119,10 @@ async def test_a_process_reaches_no_file_setting_or_extension(workers: Workers, 
 async def test_the_environment_of_a_process_is_empty(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAMEHUB_TOKEN", "secret")
     await ask(workers, "SELECT 1")
-    await asyncio.sleep(0.2)
+    for _ in range(600):  # until the process for the next statement has begun
+        if children():
+            break
+        await asyncio.sleep(0.1)
     (spare,) = children()
     variables = environment(spare)
     assert {line.partition(b"=")[0] for line in variables if line} <= {
