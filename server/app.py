@@ -36,6 +36,7 @@ from server.pages.reconcile import reconcile_routes
 from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
 from server.services import Services, nothing
+from server.sql.routes import SqlEndpoint
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
 
@@ -107,13 +108,16 @@ def create_app(services: Services) -> Starlette:
         tables_page,
         describes=executor.limits.introspection,
     )
+    sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes)
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                yield
+                async with sql.flight(app):
+                    yield
             finally:
+                await sql.aclose()
                 await tables.aclose()
 
     graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins, services.stored)
@@ -137,6 +141,7 @@ def create_app(services: Services) -> Starlette:
             *page_routes(),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
+            *sql.routes(),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[

@@ -23,6 +23,7 @@ from server.http.metrics import Stats
 from server.http.readiness import Readiness
 from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
+from server.sql.config import SqlConfig
 from server.tables.config import TablesConfig
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -67,6 +68,7 @@ class Services:
     registered: RegisteredDocuments | None = None
     http: HttpConfig = HttpConfig()
     tables: TablesConfig = field(default_factory=TablesConfig)
+    sql: SqlConfig = field(default_factory=SqlConfig)
     upstream_stats: Stats = dict
     schedule: Schedule | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
@@ -90,6 +92,7 @@ def build(live: LiveSettings, **execution: Any) -> GraphServices:
         saved_queries(),
         gateway.open,
         tables=gateway.tables_config(),
+        sql=live.first.sql,
         upstream_stats=gateway.stats,
         gateway=gateway,
     )

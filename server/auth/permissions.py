@@ -31,6 +31,7 @@ AREAS = (
     Area("/tables/page", TABLES),
     Area("/tables", TABLES, counted=True),
     Area("/odata", TABLES, counted=True),
+    Area("/sql", TABLES, counted=True),
 )
 PAGE = Area("/", EXPLORE)
 _EXACTLY = {one.path: one for one in (PAGE, *AREAS)}

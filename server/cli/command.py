@@ -20,6 +20,7 @@ from server.cli.commands.sandbox import sandbox
 from server.cli.commands.schema import schema
 from server.cli.commands.serve import serve
 from server.cli.commands.sign import sign
+from server.cli.commands.sql import sql
 from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, say
 from server.settings.reading import WrongSettings
@@ -43,7 +44,7 @@ app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(sandbox)
-for command in (query, explain, export, reconcile, schema, check, cache, errors):
+for command in (query, sql, explain, export, reconcile, schema, check, cache, errors):
     app.command()(command)
 
 

@@ -23,6 +23,11 @@ def answer_type(accept: str | None) -> str | None:
     return _known(accept, ANSWERS) if len(accept) <= _USUAL else _found(accept, ANSWERS)
 
 
+def preferred(accept: str | None, offers: tuple[str, ...]) -> str | None:
+    """Return the offer that a client prefers, the first of equal ones; None if it accepts none."""
+    return offers[0] if accept is None or not accept.strip() else _found(accept, offers)
+
+
 def wants_page(accept: str | None) -> bool:
     """Return whether a client prefers HTML to our answers, as a browser does."""
     if accept is None or HTML not in accept.lower():

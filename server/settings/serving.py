@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings
 
-from server.settings.values import KEY_HELP, PEM, ZONE, File, TimeZone, setting
+from server.settings.values import KEY_HELP, MEBIBYTES, PEM, ZONE, File, TimeZone, setting
 
 
 class ServingSettings(BaseSettings):
@@ -39,3 +39,16 @@ class ServingSettings(BaseSettings):
     reconcile_days: int = setting(
         2, "Days that each of these compares: the last that are over.", "a whole number from 1 to 366", ge=1, le=366
     )
+    sql_flight_port: int = setting(
+        0, "Port on which Arrow Flight SQL listens, at `HOST`; with `TLS_CERT_FILE` it speaks TLS. 0: none.",
+        "a whole number from 0 to 65535", ge=0, le=65535,
+    )  # fmt: skip
+    sql_seconds: float = setting(
+        60.0, "Seconds that the process of an SQL statement may take, without the time for reading its tables.",
+        "a number above 0", gt=0, le=3600,
+    )  # fmt: skip
+    sql_mebibytes: int = setting(512, "Memory that an SQL statement may use, in MiB.", MEBIBYTES, ge=64, le=1_000_000)
+    sql_statements: int = setting(
+        2, "SQL statements that run at the same time, each in a process of its own; others wait.",
+        "a whole number from 1 to 100", ge=1, le=100,
+    )  # fmt: skip

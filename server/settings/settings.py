@@ -17,6 +17,7 @@ from server.settings.serving import ServingSettings
 from server.settings.storage import StorageSettings
 from server.settings.upstreams import UpstreamSettings
 from server.settings.values import File, listed, setting
+from server.sql.config import FlightConfig, SqlConfig
 from upstream.transport.proxy import Proxy
 from upstream.transport.secure import Secure
 
@@ -61,6 +62,15 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
             minimum=getattr(self, f"{name}_tls_minimum"),
             proxy=proxy_of(self) if getattr(self, f"{name}_proxy") == "environment" else None,
         )
+
+    @property
+    def sql(self) -> SqlConfig:
+        """Return the limits of SQL, and where Flight SQL is served."""
+        files = (self.tls_cert_file, self.tls_key_file)
+        certificate = (files[0], files[1]) if files[0] is not None and files[1] is not None else None
+        port = self.sql_flight_port
+        flight = FlightConfig(self.host, port, certificate) if port else None
+        return SqlConfig(self.sql_seconds, self.sql_mebibytes, self.sql_statements, self.documents == "saved", flight)
 
     @property
     def uses_sandbox(self) -> bool:

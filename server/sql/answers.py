@@ -1,0 +1,200 @@
+"""Run statements for a caller: check them, give the process the parts of tables, and return its results."""
+
+import asyncio
+import base64
+import datetime
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from strawberry import Schema
+
+from resolvers.caller import Caller
+from server.http.request_error import RequestError
+from server.sql import statement
+from server.sql.config import SqlConfig
+from server.sql.parts import TableParts, parts_of
+from server.sql.process import ResultColumn, Workers
+from server.sql.statement import SqlStatement
+from server.sql.table import SqlTable, sql_tables
+from server.tables.answers import TableAnswers, TableRequest
+from server.tables.arrow import data_type
+from server.tables.formats import FORMATS
+from server.tables.spool import Snapshot
+from server.tables.table import Tables, ValueKind
+
+THREADS = 2
+_PARQUET = FORMATS["parquet"]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuestion:
+    """A checked statement, the parts of its tables, and the caller who asks. No row was read before `not_before`."""
+
+    statement: SqlStatement
+    scans: Sequence[TableParts]
+    caller: Caller
+    not_before: datetime.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SqlResult:
+    """A result: its columns, its schema in Arrow, and its batches. It must be closed."""
+
+    columns: Sequence[ResultColumn]
+    schema: pa.Schema
+    batches: AsyncGenerator[pa.RecordBatch]
+
+
+class SqlAnswers:
+    """Run statements over the tables of the graph."""
+
+    def __init__(self, tables: Tables, schema: Schema, answers: TableAnswers, config: SqlConfig) -> None:
+        every = sql_tables(tables, schema)
+        self.tables = [table for table in every if not config.saved_only or table.schema == "saved"]
+        self._answers = answers
+        self._config = config
+        self._workers = Workers(config.statements)
+
+    async def question(self, text: str, caller: Caller, not_before: datetime.datetime | None = None) -> SqlQuestion:
+        """Return the checked statement of a caller. Raises RequestError."""
+        return await asyncio.to_thread(self._question, text, caller, not_before)
+
+    def _question(self, text: str, caller: Caller, not_before: datetime.datetime | None) -> SqlQuestion:
+        now, zone = self._answers.now(), self._answers.zone
+        found = statement.read(text, self.tables, now, zone)
+        return SqlQuestion(found, [parts_of(scan, table, now, zone) for scan, table in found.scans], caller, not_before)
+
+    async def result(self, question: SqlQuestion) -> SqlResult:
+        """Return the result as soon as its columns are known. Raises RequestError."""
+        reader = _PartReader(question, self._answers)
+        rows = self._workers.run(self._task(question), reader.open, self._config.seconds)
+        try:
+            columns = await anext(rows)
+            schema = await anext(rows)
+        except BaseException:
+            await rows.aclose()
+            await reader.aclose()
+            raise
+
+        async def batches() -> AsyncGenerator[pa.RecordBatch]:
+            try:
+                async for batch in rows:
+                    yield batch
+            finally:
+                await rows.aclose()
+                await reader.aclose()
+
+        return SqlResult(columns, schema, batches())
+
+    def _task(self, question: SqlQuestion) -> dict[str, Any]:
+        """Return what the process gets."""
+        return {
+            "text": question.statement.text,
+            "scans": [
+                {
+                    "name": scan.name,
+                    "schema": _schema(table.table),
+                    "keys": [dict(part.keys) for part in table.parts],
+                }
+                for (scan, _), table in zip(question.statement.scans, question.scans, strict=True)
+            ],
+            "catalog": self.catalog() if question.statement.catalog else [],
+            "zone": str(self._answers.zone),
+            "mebibytes": self._config.mebibytes,
+            "seconds": self._config.seconds,
+            "threads": THREADS,
+        }
+
+    def catalog(self) -> list[str]:
+        """Return the statements that describe all tables, with the descriptions of the graph as comments."""
+        found = ["CREATE SCHEMA saved"]
+        for table in self.tables:
+            name = f"{table.schema}.{_name(table.name)}"
+            columns = ", ".join(f"{_name(column.name)} {column.type}" for column in table.columns.values())
+            found.append(f"CREATE TABLE {name} ({columns})")
+            found.append(f"COMMENT ON TABLE {name} IS {_text(table.description)}")
+            found += [
+                f"COMMENT ON COLUMN {name}.{_name(column.name)} IS {_text(column.description)}"
+                for column in table.columns.values()
+            ]
+        return found
+
+    async def aclose(self) -> None:
+        """End all processes."""
+        await self._workers.aclose()
+
+
+class _PartReader:
+    """Open the files with the parts of a statement. The next part is read while the process uses this one."""
+
+    def __init__(self, question: SqlQuestion, answers: TableAnswers) -> None:
+        self._question = question
+        self._answers = answers
+        self._ahead: dict[int, tuple[int, frozenset[str], asyncio.Task[Snapshot]]] = {}
+
+    async def open(self, scan: int, part: int, columns: Sequence[str]) -> int:
+        """Return the descriptor of the file with a part. Raises RequestError."""
+        wanted = frozenset(columns)
+        known = self._ahead.pop(scan, None)
+        if known is not None and known[:2] != (part, wanted):
+            await _dropped(known[2])
+            known = None
+        for _ in range(3):
+            snapshot = await (known[2] if known is not None else self._snapshot(scan, part, wanted))
+            try:
+                descriptor = os.open(snapshot.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:  # it gave way to another file a moment ago
+                known = None
+                continue
+            if part + 1 < len(self._question.scans[scan].parts):
+                task = asyncio.create_task(self._snapshot(scan, part + 1, wanted))
+                self._ahead[scan] = (part + 1, wanted, task)
+            return descriptor
+        raise RequestError(
+            503,
+            "STORAGE_UNAVAILABLE",
+            "The files of tables give way too fast: raise the limit of TABLES_SPOOL_MEBIBYTES.",
+        )
+
+    async def _snapshot(self, scan: int, part: int, columns: frozenset[str]) -> Snapshot:
+        question = self._question
+        table, one = question.scans[scan], question.scans[scan].parts[part]
+        requested = TableRequest(
+            table.source.reading(columns), one.variables, one.window, None, question.caller, question.not_before
+        )
+        return await self._answers.snapshot(requested, _PARQUET)
+
+    async def aclose(self) -> None:
+        """Stop to read ahead."""
+        for _, _, task in self._ahead.values():
+            await _dropped(task)
+        self._ahead.clear()
+
+
+async def _dropped(task: asyncio.Task[Snapshot]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError, RequestError):
+        await task
+
+
+def _schema(table: SqlTable) -> str:
+    schema = pa.schema([pa.field(column.name, _type(column.kind)) for column in table.columns.values()])
+    return base64.b64encode(schema.serialize()).decode()
+
+
+def _type(kind: ValueKind) -> pa.DataType:
+    if kind.of is not None:
+        return pa.list_(_type(kind.of))
+    return pa.string() if kind.name == "enum" else data_type(kind)
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,197 @@
+"""`/sql`: run a statement. POST has it as the body (`application/sql`), GET as `q`.
+
+DuckDB, pyarrow and sqlglot are imported by the first statement. A server without them says how to install them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+from strawberry import Schema
+
+from server.http.error_response import error_response
+from server.http.negotiation import preferred
+from server.http.request_error import RequestError
+from server.http.watch import ClientGone, Watch
+from server.sql.config import SqlConfig
+from server.tables.routes import TablesEndpoint
+
+if TYPE_CHECKING:  # imported with DuckDB: see above
+    from server.sql.answers import SqlAnswers, SqlResult
+    from server.sql.results import SqlFormat
+
+PATH = "/sql"
+MEDIA_TYPE = "application/sql"
+MISSING = "SQL needs duckdb and sqlglot, which are not installed: pip install 'gamehub-graph[sql]'."
+_NEEDED = ("duckdb", "pyarrow", "sqlglot")
+_FORMATS = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+}
+_NAMES = {media_type: name for name, media_type in _FORMATS.items()}
+# A statement has a limit of its own. This one only watches for clients that leave.
+_LONG = 86_400.0
+
+
+class SqlEndpoint:
+    """The endpoint of SQL over the tables of another endpoint."""
+
+    def __init__(self, tables: TablesEndpoint, schema: Schema, config: SqlConfig, most_bytes: int) -> None:
+        self._tables = tables
+        self._schema = schema
+        self._config = config
+        self._most_bytes = most_bytes
+        self._answers: SqlAnswers | None = None
+        self._opening = asyncio.Lock()
+        self._watch = Watch(_LONG)
+
+    async def answers(self) -> "SqlAnswers":
+        """Return the part that runs statements. The first call makes it. Raises RequestError without the extra."""
+        async with self._opening:
+            if self._answers is None:
+                if any(find_spec(name) is None for name in _NEEDED):
+                    raise RequestError(501, "NOT_IMPLEMENTED", MISSING)
+                tables = await self._tables.answers()
+                await asyncio.to_thread(import_module, "server.sql.answers")
+                from server.sql.answers import SqlAnswers
+
+                self._answers = SqlAnswers(self._tables.tables, self._schema, tables, self._config)
+        return self._answers
+
+    @asynccontextmanager
+    async def flight(self, app: ASGIApp) -> AsyncIterator[None]:
+        """Serve Flight SQL over the application inside the block, if the configuration says where."""
+        config = self._config.flight
+        if config is None:
+            yield
+            return
+        if any(find_spec(name) is None for name in _NEEDED):
+            raise RuntimeError(f"SQL_FLIGHT_PORT is set: {MISSING}")
+        await asyncio.to_thread(import_module, "server.sql.flight")
+        from server.sql.flight import FlightSql
+
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        server = FlightSql(app, f"{host}:{config.port}", config.certificate, asyncio.get_running_loop())
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(server.shutdown)
+
+    async def aclose(self) -> None:
+        """End all processes."""
+        if self._answers is not None:
+            await self._answers.aclose()
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the route."""
+        return [Route(PATH, self._answer, methods=["GET", "POST"])]
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            form = _form(request)
+            text = _of_address(request) if request.method != "POST" else await self._body(request)
+            answers = await self.answers()
+            from server.sql.results import SQL_FORMATS
+
+            return await self._run(answers, text, SQL_FORMATS[form], request)
+        except RequestError as refusal:
+            for one in refusal.errors:
+                one["message"] = self._message(one["message"])
+            return error_response(refusal)
+        except ClientGone:
+            request.scope["gone"] = True
+            return Response(status_code=499)
+
+    def _message(self, text: str) -> str:
+        """Return the message for a client, without names if it must not see the schema."""
+        return text if self._tables.describes else self._tables.message(text.partition("\n")[0])
+
+    async def _run(self, answers: "SqlAnswers", text: str, form: "SqlFormat", request: Request) -> Response:
+        not_before = (await self._tables.answers()).not_before(request)
+        question = await answers.question(text, request.scope["caller"], not_before)
+        if question.statement.catalog:
+            self._tables.check_described()
+        headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type=form.media_type)
+        result = await self._watch.over(answers.result(question), request.receive)
+        return StreamingResponse(_written(result, form), headers=headers, media_type=form.media_type)
+
+    async def _body(self, request: Request) -> str:
+        kind, _, parameters = request.headers.get("content-type", "").partition(";")
+        charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+        if kind.strip().lower() != MEDIA_TYPE or charset not in ("", "utf-8", "utf8"):
+            raise RequestError(
+                415, "UNSUPPORTED_MEDIA_TYPE", f"Send the statement as Content-Type: {MEDIA_TYPE}, in UTF-8.",
+                {"Accept": MEDIA_TYPE},
+            )  # fmt: skip
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the statement without compression.")
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > self._most_bytes:
+                message = f"The statement is longer than {self._most_bytes} bytes."
+                raise RequestError(413, "PAYLOAD_TOO_LARGE", message, {"Connection": "close"})
+        try:
+            return body.decode()
+        except UnicodeDecodeError:
+            raise RequestError(400, "BAD_REQUEST", "The statement is not in UTF-8.") from None
+
+
+async def _written(result: "SqlResult", form: "SqlFormat") -> AsyncIterator[bytes]:
+    """Yield the result in a format. If it fails, it ends without its end, and NDJSON says why."""
+    from server.tables.writing import StreamBuffer
+
+    buffer = StreamBuffer()
+    try:
+        writer = form.writer(result.columns, result.schema, buffer)  # type: ignore[arg-type]  # a file of our own
+        if chunk := buffer.take():
+            yield chunk
+        async for batch in result.batches:
+            await asyncio.to_thread(writer.write, batch)
+            if chunk := buffer.take():
+                yield chunk
+        await asyncio.to_thread(writer.close)
+        if chunk := buffer.take():
+            yield chunk
+    except RequestError as failure:
+        if form.name == "ndjson":
+            yield orjson.dumps({"error": failure.errors[0]}) + b"\n"
+        raise  # the connection is cut, so that no client takes this as the end
+    finally:
+        with suppress(RequestError):
+            await result.batches.aclose()
+
+
+def _of_address(request: Request) -> str:
+    found = request.query_params.getlist("q")
+    if len(found) != 1:
+        raise RequestError(
+            400, "BAD_USER_INPUT", "Add the statement to the address: /sql?q=SELECT…; or send it by POST."
+        )
+    return found[0]
+
+
+def _form(request: Request) -> str:
+    """Return the format of a request: its parameter `format`, or what it accepts."""
+    named = request.query_params.get("format")
+    if named is not None:
+        if named not in _FORMATS:
+            raise RequestError(404, "NOT_FOUND", f"There is no format {named[:40]!r}; there are {', '.join(_FORMATS)}.")
+        return named
+    found = preferred(request.headers.get("accept"), tuple(_NAMES))
+    if found is None:
+        raise RequestError(406, "NOT_ACCEPTABLE", f"Results are {', '.join(_NAMES)}.")
+    return _NAMES[found]
