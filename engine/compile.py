@@ -25,7 +25,7 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from engine.batch_hint import BATCH_HINT, BatchHint, RowList
+from engine.batch_hint import BATCH_HINT, BatchHint, Items, RowList
 from engine.direct import DirectCall
 from engine.execution import Field, finish_level, read_one_by_one
 from engine.projection import INT32, TYPENAME, NeedsObject, Projection, bound
@@ -75,8 +75,8 @@ class Compiler:
         def select(kind: GraphQLObjectType) -> SelectFunction:
             return self._compile_selection_set(kind, self._collect_subfields(kind, details), where)
 
-        def on_rows(kind: GraphQLObjectType, rows: RowList) -> OnRows | None:
-            return self._compile_on_rows(kind, self._collect_subfields(kind, details), rows, where)
+        def on_rows(kind: GraphQLObjectType, rows: RowList, written: bool) -> OnRows | None:
+            return self._compile_on_rows(kind, self._collect_subfields(kind, details), rows, where, written)
 
         return completer(type, select, on_rows)
 
@@ -163,24 +163,31 @@ class Compiler:
         setattr(selected, FLAT, flat)
         return selected
 
-    def _compile_on_rows(self, type: GraphQLObjectType, grouped: Any, rows: RowList, where: str) -> OnRows | None:
-        """Return the functions that answer a selection from rows. None means that a field needs the object."""
+    def _compile_on_rows(
+        self, type: GraphQLObjectType, grouped: Any, rows: RowList, where: str, written: bool
+    ) -> OnRows | None:
+        """Return the functions that answer a selection from rows. None means that a field needs the object.
+
+        If `written`, rows that contain lists of items are written as JSON.
+        """
         fields = self._collect_fields(type, grouped, where)
         following = {field.name for field in fields if isinstance(field, Field) and field.many is not None}
-        projection = Projection(self.schema._schema, self._collect_subfields)
+        read = [rows.expression(field.name) for field in fields if isinstance(field, Field)]
+        written = written and not following and any(isinstance(found, Items) for found in read)
+        projection = Projection(self.schema._schema, self._collect_subfields, written)
         try:
-            items = projection.level(type, grouped, rows.expression, following.__contains__)
+            answer = projection.level(type, grouped, rows.expression, following.__contains__)
         except NeedsObject:
             return None
         lines = [
             f"# {where}: {type.name} on rows",
             "def project(rows):",
-            f"    return [{_display(items, 8)} for row in rows]",
+            f"    return [{f'encode({answer})' if written else answer} for row in rows]",
         ]
         project = self._make_function("project", lines, projection.names)
         rest = [field for field in fields if isinstance(field, Field) and field.key in projection.left]
         if not rest:
-            return OnRows(project, projection.leaves)
+            return OnRows(project, projection.leaves, written=written)
         names: dict[str, Any] = {"finish_level": finish_level}
         names |= {f"rest{number}": field for number, field in enumerate(rest)}
         lines = [

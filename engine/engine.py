@@ -1,10 +1,11 @@
 """The engine: it compiles each operation of a schema once and stores the programs that were used last."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -23,7 +24,7 @@ from strawberry.extensions import SchemaExtension
 from engine.bounded_cache import MOST, MOST_CHARACTERS, BoundedCache
 from engine.compile import Compiler, NotCompiled
 from engine.direct import DirectCall
-from engine.execution import Execution, FieldFailed, Fixed
+from engine.execution import Execution, FieldFailed, Fixed, Writer
 from engine.values import SelectFunction
 from engine.variables import Variables
 
@@ -53,8 +54,7 @@ class CompiledProgram:
     variables: Variables
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionAnswer:
+class ExecutionAnswer(msgspec.Struct, frozen=True):
     """The result of an execution: the data (None if the whole answer is null) and the errors with their paths."""
 
     data: dict[str, Any] | None
@@ -87,13 +87,13 @@ class Engine:
 
     async def run(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
-        root: Any = None, write: Callable[[list[Any], Sequence[int]], list[Any]] | None = None,
+        root: Any = None, writer: Writer | None = None,
     ) -> ExecutionAnswer | None:  # fmt: skip
         """Return the result of a validated query, or None if graphql-core has to run it. In that case nothing was run
         here.
 
-        `write` converts finished parts of the answer, each of so many items, to the form in which they will be sent. So
-        a long answer need not be written all at once at the end.
+        `writer` converts finished parts of the answer to the form in which they will be sent. So a long answer need not
+        be written all at once at the end.
         """
         known = self._of(document, operation)
         coerced = known.variables.coerce_variable_values(variables)
@@ -105,12 +105,12 @@ class Engine:
             return None
         self.counts["compiled"] += 1
         compiler = program.compiler
-        execution = Execution(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, write))
+        execution = Execution(Fixed(self._schema, operation, compiler.fragments, coerced, context, root, writer))
         (data,) = await program.selected(execution, [root], [None])
         if data.__class__ is FieldFailed:
             execution.add_error(located_error(data.error), None)
             data = None
-        return ExecutionAnswer(data, [error for error, _ in execution.errors])
+        return ExecutionAnswer(data, [error for error, _ in execution.errors] if execution.errors else [])
 
     def program_of(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
@@ -130,7 +130,7 @@ class Engine:
 
     def _program(self, document: DocumentNode, known: CompiledProgram, variables: VariableValues) -> Program:
         operation = known.operation
-        shape = tuple([variables.coerced.get(name) for name in known.shaping])
+        shape = tuple(map(variables.coerced.get, known.shaping))
         place = (id(operation), shape)
         cached = self._programs.get(place)
         if cached is not None and cached[0] is operation:

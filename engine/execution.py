@@ -1,10 +1,11 @@
 """The state of one execution (variables, context, errors), and the steps that resolve its fields."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+import dataclasses
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
@@ -37,6 +38,16 @@ TURN = 2_000
 CALLS = 500
 
 
+class Writer(Protocol):
+    """Converts finished parts of an answer to the form in which they will be sent. Raises GraphQLError for too much."""
+
+    def objects(self, objects: list[Any], /) -> Any:
+        """Return a list of objects, written or as it is."""
+
+    def texts(self, texts: list[bytes], /) -> list[Any]:
+        """Return parts of the answer whose JSON is given."""
+
+
 class FieldFailed:
     """Replace a value that failed. The nearest nullable field becomes null and reports the error."""
 
@@ -56,7 +67,7 @@ class SlowValue:
         self.value = value
 
 
-@dataclass(slots=True, eq=False)
+@dataclasses.dataclass(slots=True, eq=False)
 class Field:
     """A field of a selection set. `order` is its place there, `nodes` are all nodes that select it under this key."""
 
@@ -73,11 +84,11 @@ class Field:
     converter: Converter | None
     completer: "Completer"
     arguments: Arguments | None = None
+    many: Many | None = dataclasses.field(init=False)
 
-    @property
-    def many(self) -> Many | None:
-        """Return the function that resolves the field for all objects of a level at once, if there is one."""
-        return None if self.hint is None or self.attribute is not None else self.hint.many
+    def __post_init__(self) -> None:
+        """Find the function that resolves the field for all objects of a level at once, if there is one."""
+        self.many = None if self.hint is None or self.attribute is not None else self.hint.many
 
     @property
     def waits(self) -> bool:
@@ -85,7 +96,7 @@ class Field:
         return self.completer.waits or self.hint is None or self.hint.read is None or self.hint.waits
 
 
-class Fixed(NamedTuple):
+class Fixed(msgspec.Struct, frozen=True):
     """The facts that stay the same during an execution."""
 
     schema: Schema
@@ -94,7 +105,7 @@ class Fixed(NamedTuple):
     variables: VariableValues
     context: Any
     root: Any
-    write: Callable[[list[Any], Sequence[int]], list[Any]] | None = None
+    writer: Writer | None = None
 
 
 class Execution:
@@ -170,7 +181,8 @@ class Execution:
 
     def coerce_argument_values(self, field: Field) -> dict[str, Any]:
         """Return the arguments of a field, which are the same for all objects of a level. Raise the error in them."""
-        found = self._arguments.get(id(field))
+        place = id(field)
+        found = self._arguments.get(place)
         if found is None:
             try:
                 if field.arguments is None:
@@ -178,7 +190,7 @@ class Execution:
                 found = field.arguments.coerce(self.fixed.variables)
             except Exception as error:
                 found = error
-            self._arguments[id(field)] = found
+            self._arguments[place] = found
         if isinstance(found, Exception):
             raise found
         return found
@@ -188,28 +200,17 @@ class Execution:
         assert field.strawberry is not None
         return self.fixed.schema.config.info_class(_raw_info=self.resolve_info(field, path), _field=field.strawberry)
 
-    def resolve_field_value(
-        self, field: Field, sources: Sequence[Any], paths: Paths
-    ) -> Coroutine[Any, Any, Sequence[Any]]:
-        """Return the values of a field, one for each object. Each resolver is called once."""
-        many = field.many
-        if many is None or not sources:
-            return self._resolve_one_by_one(field, sources, paths)
-        return self._resolve_together(field, many, sources, paths)
-
-    async def _resolve_together(self, field: Field, many: Many, sources: Sequence[Any], paths: Paths) -> Sequence[Any]:
+    def _resolve_together(
+        self, field: Field, many: Many, sources: Sequence[Any], paths: Paths
+    ) -> Awaitable[Sequence[Any]]:
+        """Return the values of a field, one for each object, from one call of its resolver."""
         assert field.converter is not None
-        try:
-            arguments = self.coerce_argument_values(field) if field.definition.args else {}
-            info = self.strawberry_info(field, paths[0])
-            found = await many(sources, info, **field.converter(arguments, info))
-        except Exception as error:
-            return [FieldFailed(error) for _ in sources]
-        if isinstance(found, RowList):
-            return found
-        return [FieldFailed(value) if isinstance(value, Exception) else value for value in found]
+        arguments = self.coerce_argument_values(field) if field.definition.args else {}
+        info = self.strawberry_info(field, paths[0])
+        return many(sources, info, **field.converter(arguments, info))
 
     async def _resolve_one_by_one(self, field: Field, sources: Sequence[Any], paths: Paths) -> Sequence[Any]:
+        """Return the values of a field, one for each object. Each resolver is called once."""
         if not sources:
             return []
         try:
@@ -256,7 +257,14 @@ class Execution:
             places = [place for place in places if place not in failed]
             sources, paths = [sources[place] for place in places], SomePaths(paths, places)
         here = FieldPaths(paths, field.key, field.parent.name)
-        values = await self.resolve_field_value(field, sources, here)
+        values: Sequence[Any]
+        if field.many is None or not sources:
+            values = await self._resolve_one_by_one(field, sources, here)
+        else:
+            try:
+                values = await self._resolve_together(field, field.many, sources, here)
+            except Exception as error:
+                values = [FieldFailed(error) for _ in sources]
         if isinstance(values, RowList):
             completed = await field.completer.complete_rows(self, field, values, here)
         else:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
 from graphql.pyutils import Path
 
 
@@ -15,15 +16,12 @@ class Paths(Protocol):
     def __getitem__(self, place: int, /) -> Any: ...
 
 
-class FieldPaths:
+class FieldPaths(msgspec.Struct, eq=False):
     """The path of one field in each object of a level."""
 
-    __slots__ = ("_key", "_objects", "_type")
-
-    def __init__(self, objects: Paths, key: str, type: str) -> None:
-        self._objects = objects
-        self._key = key
-        self._type = type
+    _objects: Paths
+    _key: str
+    _type: str
 
     def __len__(self) -> int:
         return len(self._objects)

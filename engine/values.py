@@ -30,28 +30,34 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaita
 from strawberry.types.cast import get_strawberry_type_cast
 
 from engine.batch_hint import RowList
-from engine.execution import TURN, Execution, Field, FieldFailed, close_all, settled, turns
+from engine.execution import TURN, Execution, Field, FieldFailed, Writer, close_all, settled, turns
 from engine.paths import ItemPaths, Paths, SomePaths
 
 SelectFunction = Callable[[Execution, Sequence[Any], Paths], Awaitable[list[Any]]]
-ProjectFunction = Callable[[list[Any]], list[dict[str, Any]]]
+ProjectFunction = Callable[[list[Any]], list[Any]]
 FollowFunction = Callable[[Execution, RowList, Paths, list[dict[str, Any]]], Awaitable[list[Any]]]
 Select = Callable[[GraphQLObjectType], SelectFunction]
-Write = Callable[[list[Any], Sequence[int]], list[Any]]
 
 
 class OnRows(NamedTuple):
     """The functions that answer a selection from rows, and the number of leaves that they write for a row.
 
-    `project` writes what the rows contain. `follow` then fills the fields that need other rows, if there are any.
+    `project` writes what the rows contain: as JSON if `written`, or else as objects. `follow` then fills the fields
+    that need other rows, if there are any.
     """
 
     project: ProjectFunction
     leaves: int
     follow: FollowFunction | None = None
+    written: bool = False
+
+    def write(self, rows: list[Any], writer: Writer | None) -> list[Any]:
+        """Return the answers of rows. The writer is that of the execution, which the functions were made for."""
+        parts = self.project(rows)
+        return writer.texts(parts) if writer is not None and self.written else parts
 
 
-SelectOnRows = Callable[[GraphQLObjectType, RowList], OnRows | None]
+SelectOnRows = Callable[[GraphQLObjectType, RowList, bool], OnRows | None]
 
 
 # The number of leaves that an item of a list counts for before anything of it is written.
@@ -183,18 +189,18 @@ class ListOf(Completer):
             parts = await self.item.complete_values(execution, field, await settled(items), below)
             for place, start in spans:
                 found[place] = self._complete_list_value(execution, field, parts, below, start, start + found[place])
-            if execution.fixed.write is not None and isinstance(self.item, Objects) and self.item.flat:
-                await self._written(execution, execution.fixed.write, found, [place for place, _ in spans])
+            if execution.fixed.writer is not None and isinstance(self.item, Objects) and self.item.flat:
+                await self._written(execution, execution.fixed.writer, found, [place for place, _ in spans])
         return found
 
-    async def _written(self, execution: Execution, write: Write, found: list[Any], places: Sequence[int]) -> None:
+    async def _written(self, execution: Execution, writer: Writer, found: list[Any], places: Sequence[int]) -> None:
         """Write finished lists of objects that have only leaves, so that a long answer is not written all at once."""
         for place in places:
             part = found[place]
             if part.__class__ is not list:
                 continue
             try:
-                (found[place],) = write([part], [len(part)])
+                found[place] = writer.objects(part)
             except Exception as error:
                 found[place] = FieldFailed(error)
             await execution.breathe(_LEAVES * len(part))
@@ -205,18 +211,18 @@ class ListOf(Completer):
         if not isinstance(self.item, Objects):
             return found
         places = [place for place, value in enumerate(values) if isinstance(value, RowList)]
-        write, begin = execution.fixed.write, 0
+        writer, begin = execution.fixed.writer, 0
         while begin < len(places):
             first, count, end = values[places[begin]], 0, begin
             while end < len(places) and count < _TOGETHER and values[places[end]].shape == first.shape:
                 count += len(values[places[end]])
                 end += 1
             together = places[begin:end]
-            parts, leaves = self.item.project([values[place] for place in together])
+            parts, leaves = self.item.project([values[place] for place in together], writer)
             for place, part in zip(together, parts, strict=True):
                 if part is not None:
                     try:
-                        (found[place],) = [part] if write is None else write([part], [len(part)])
+                        found[place] = part if writer is None else writer.objects(part)
                     except Exception as error:
                         found[place] = FieldFailed(error)
             await execution.breathe(leaves)
@@ -265,7 +271,7 @@ class Objects(Completer):
         self._select = select
         self._selected: SelectFunction | None = None
         self._on_rows = on_rows
-        self._programs: dict[Hashable, OnRows | None] = {}
+        self._programs: dict[tuple[Hashable, bool], OnRows | None] = {}
 
     @property
     def flat(self) -> bool:
@@ -296,17 +302,15 @@ class Objects(Completer):
         return found
 
     async def complete_rows(self, execution: Execution, field: Field, rows: RowList, paths: Paths) -> list[Any]:
-        program = self._program(rows)
+        writer = execution.fixed.writer
+        program = self._program(rows, writer is not None)
         if program is None:
             return await self.complete_values(execution, field, list(rows), paths)
         answers: list[Any] = []
-        weights, write = rows.weights(), execution.fixed.write
+        weights = rows.weights()
         try:
             for begin, end in _turns(weights):
-                parts = program.project(rows.rows[begin:end])
-                if write is not None and program.follow is None:
-                    parts = write(parts, weights[begin:end])
-                answers += parts
+                answers += program.write(rows.rows[begin:end], writer)
                 await execution.breathe(program.leaves * sum(weights[begin:end]))
         except GraphQLError as error:  # the answer is too large
             return [FieldFailed(error) for _ in weights]
@@ -314,36 +318,37 @@ class Objects(Completer):
             return await self.complete_values(execution, field, list(rows), paths)
         return answers if program.follow is None else await program.follow(execution, rows, paths, answers)
 
-    def project(self, lists: Sequence[RowList]) -> tuple[Sequence[list[dict[str, Any]] | None], int]:
+    def project(self, lists: Sequence[RowList], writer: Writer | None) -> tuple[Sequence[list[Any] | None], int]:
         """Return the answers of lists of rows that have the same shape, and the number of their leaves.
 
         None instead of a list's answer means that its rows alone do not contain all that is selected.
         """
         nothing = [None] * len(lists)
-        found = self._program(lists[0])
+        found = self._program(lists[0], writer is not None)
         if found is None or found.follow is not None:
             return nothing, 0
         try:
-            parts = found.project([row for rows in lists for row in rows.rows] if len(lists) > 1 else lists[0].rows)
+            rows = [row for each in lists for row in each.rows] if len(lists) > 1 else lists[0].rows
+            parts = found.write(rows, writer)
         except Exception:  # a value breaks the promise of its row: the object raises its error
             if len(lists) == 1:
                 return nothing, 0
-            each = [self.project([rows]) for rows in lists]
-            return [part for (part,), _ in each], sum(count for _, count in each)
+            alone = [self.project([each], writer) for each in lists]
+            return [part for (part,), _ in alone], sum(count for _, count in alone)
         if len(lists) == 1:
             return [parts], found.leaves * len(parts)
-        ends = list(accumulate(len(rows.rows) for rows in lists))
+        ends = list(accumulate(len(each.rows) for each in lists))
         return [parts[begin:end] for begin, end in zip([0, *ends], ends, strict=False)], found.leaves * len(parts)
 
-    def _program(self, rows: RowList) -> OnRows | None:
+    def _program(self, rows: RowList, written: bool) -> OnRows | None:
         """Return the functions that answer the selection from rows of this shape; None if the objects are needed."""
-        shape = rows.shape
-        if shape not in self._programs:
+        place = (rows.shape, written)
+        if place not in self._programs:
             try:
-                self._programs[shape] = self._on_rows(self.type, rows)
+                self._programs[place] = self._on_rows(self.type, rows, written)
             except GraphQLError:  # the objects raise it
                 return None
-        return self._programs[shape]
+        return self._programs[place]
 
 
 def _turns(weights: Sequence[int]) -> Iterator[tuple[int, int]]:

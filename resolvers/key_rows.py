@@ -1,7 +1,6 @@
 """The rows of one key."""
 
 from collections.abc import Collection, Hashable, Iterable
-from functools import cached_property
 from typing import Any, Self
 
 from upstream.call import Answer
@@ -13,29 +12,52 @@ class KeyRows(list[Any]):
     """The rows of one key, with an index by column that is built at its first use.
 
     `irregular` are the columns in which a bad value was found so far, also in a nested object. `answer` is the whole
-    answer that these rows come from.
+    answer that these rows come from; rows of several answers have none. If these rows were selected from rows of
+    several answers, `among` is all of those. `made_up` says that a prediction made up some of the rows.
     """
 
     answer: Answer[Any] | None = None
     # This collection grows: more bad values may be found as more columns are read.
     irregular: Collection[str] = ()
+    _indexes: dict[str, dict[Hashable, Any]] | None = None
+    among: "KeyRows | None" = None
+    made_up: bool = False
 
     @classmethod
     def of(cls, answer: Answer[Any], rows: Iterable[Any] | None = None) -> Self:
         """Return the rows of an answer, or some of them."""
         found = cls(answer.rows if rows is None else rows)
         found.answer, found.irregular = answer, answer.irregular
+        if answer.provenance.made_up:
+            found.made_up = True
         return found
+
+    @classmethod
+    def of_list(cls, rows: list[Any]) -> "KeyRows":
+        """Return rows that may be made here, with all their columns."""
+        return rows if isinstance(rows, KeyRows) else cls(rows)
 
     @classmethod
     def shares(cls, answer: Answer[Any], shares: Iterable[Iterable[Any]]) -> "list[KeyRows | Exception]":
         """Return shares of the rows of an answer, as the rows of one key each."""
-        irregular = answer.irregular
+        irregular, made_up = answer.irregular, answer.provenance.made_up
         found: list[KeyRows | Exception] = []
         for share in shares:
             rows = cls(share)
             rows.answer, rows.irregular = answer, irregular
+            if made_up:
+                rows.made_up = True
             found.append(rows)
+        return found
+
+    def only(self, rows: list[Any]) -> "KeyRows":
+        """Return some of these rows, in their order."""
+        if len(rows) == len(self):
+            return self
+        found = KeyRows(rows)
+        found.answer, found.irregular = self.answer, self.irregular
+        if self.answer is None:
+            found.among = self if self.among is None else self.among
         return found
 
     def read(self, columns: Collection[str] | None = None) -> Self:
@@ -45,7 +67,7 @@ class KeyRows(list[Any]):
             # Whole rows may have replaced the partial rows of the answer.
             if self and self[0].__class__ is not answer[0].__class__:
                 self[:] = self.answer.whole(self)
-                self.__dict__.pop("_indexes", None)
+                self._indexes = None
         return self
 
     def take(self, columns: Collection[str] | None) -> Self:
@@ -85,6 +107,7 @@ class KeyRows(list[Any]):
         parts = [part.read() for part in parts]
         found = cls(row for part in parts for row in part)
         found.irregular = frozenset().union(*(part.irregular for part in parts))
+        found.made_up = any(part.made_up for part in parts)
         return found
 
     def require(self, columns: Collection[str]) -> None:
@@ -97,12 +120,10 @@ class KeyRows(list[Any]):
         """Return the whole rows of some of these rows, which may be partial."""
         return rows if self.answer is None else self.answer.whole(rows)
 
-    @cached_property
-    def _indexes(self) -> dict[str, dict[Hashable, Any]]:
-        return {}
-
     def find(self, column: str, value: Hashable) -> Any | None:
         """Return the first row in which the column has this value, or None."""
+        if self._indexes is None:
+            self._indexes = {}
         index = self._indexes.get(column)
         if index is None:
             index = {}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Coroutine, Hashable, Iterable, Mapping, 
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from aiodataloader import DataLoader
 
 from resolvers.directory import Directory, settle, undecided
@@ -54,9 +55,13 @@ class Facts(Protocol):
 
     prices: Prices
     join: Join
-    directory: Directory
     gathering: int
     picked: set[Call]
+
+    @property
+    def directory(self) -> Directory:
+        """Return the users of each agent."""
+        ...
 
     @property
     def choose(self) -> Choose:
@@ -69,21 +74,21 @@ class Facts(Protocol):
         ...
 
 
-class Loader:
+class Loader(msgspec.Struct, eq=False):
     """Reads the rows of keys for one operation, from a source of calls. `visible` is None for an open caller."""
 
-    def __init__(self, facts: Facts, source: Source, visible: Visible | None) -> None:
-        self.facts = facts
-        self.source = source
-        self.visible = visible
-        self._batches: dict[Hashable, Batch] = {}
-        self._single: dict[Lookup, _SingleKeys] = {}
+    facts: Facts
+    source: Source
+    visible: Visible | None
+    _batches: dict[Hashable, "Batch"] = msgspec.field(default_factory=dict)
+    _single: dict[Lookup, "_SingleKeys"] = msgspec.field(default_factory=dict)
 
     def close(self) -> None:
         """Release the rows that were read. Tasks that still wait are cancelled."""
-        for single in self._single.values():
-            single.close()
-        self._single.clear()
+        if self._single:
+            for single in self._single.values():
+                single.close()
+            self._single.clear()
         for batch in self._batches.values():
             batch.close()
         self._batches.clear()
@@ -97,7 +102,7 @@ class Loader:
             self.batch(lookup).fields.add(field)
         return await single.load(key)
 
-    async def load(
+    def load(
         self,
         lookup: Lookup,
         keys: Sequence[Any],
@@ -105,7 +110,7 @@ class Loader:
         field: str = "",
         *,
         alone: bool = False,
-    ) -> list[Found]:
+    ) -> Coroutine[Any, Any, list[Found]]:
         """Return the rows of each key, or the error that prevents it.
 
         Only `columns` of the rows may be read; None means all. Whoever uses an amount in them checks it. `field` is the
@@ -114,9 +119,7 @@ class Loader:
         batch = self.batch(lookup)
         if field:
             batch.fields.add(field)
-        found = await batch.read(keys, columns, alone)
-        KeyRows.take_each(found, columns)
-        return found
+        return batch.read(keys, columns, alone)
 
     def price(self, lookup: Lookup, keys: Collection[Any]) -> float:
         """Return what it would cost to read these keys, in seconds."""
@@ -141,21 +144,23 @@ class Loader:
             batch = self._batches[lookup.key] = Batch(self, lookup)
         return batch
 
-    def known(self, lookup: Lookup, keys: Sequence[Any]) -> Known:
-        """Return the known facts about a lookup and its keys, except those of the cache."""
+    def known(self, lookup: Lookup, keys: Sequence[Any], example: Call | None = None) -> Known:
+        """Return the known facts about a lookup and its keys, except those of the cache. `example` reads a key."""
         edge, prices = lookup.edge, self.facts.prices
         per_key = bulk = agrees = before = None
-        example = None if edge.by is None else lookup.per_key_call(keys[0])
+        count = len(keys)
+        if example is None and edge.by is not None:
+            example = lookup.per_key_call(keys[0])
         if example is not None:
-            rows = len(keys) * prices.rows_of_kind(example, edge.rows)
-            per_key = Way(PER_KEY, edge.report, len(keys), rows, prices.seconds(edge.report, len(keys), rows))
-        if edge.bulk is not None and (example is None or len(keys) > 1):
+            rows = count * prices.rows_of_kind(example, edge.rows)
+            per_key = Way(PER_KEY, edge.report, count, rows, prices.seconds(edge.report, count, rows))
+        if edge.bulk is not None and (example is None or count > 1):
             if not edge.bulk.exact:
                 agrees = self.facts.join.settled(self.facts.today)
-            if example is None or allowed(lookup, len(keys), agrees):
-                bulk = self._bulk_way(lookup, edge.bulk, example, len(keys))
+            if example is None or allowed(lookup, count, agrees):
+                bulk = self._bulk_way(lookup, edge.bulk, example, count)
         if per_key is not None and bulk is not None:
-            before = prices.taken.get(_place(lookup, len(keys)))
+            before = prices.taken.get(_place(lookup, count))
         return Known(per_key, bulk, agrees, {}, before)
 
     def _bulk_way(self, lookup: Lookup, bulk: Bulk, example: Call | None, keys: int) -> Way:
@@ -226,20 +231,17 @@ class _SingleKeys:
         self._futures.clear()
 
 
-class _LoadRound:
+class _LoadRound(msgspec.Struct, eq=False):
     """The keys that are read together, and the rows of each key, once they are read.
 
     The first task that needs a key reads them all. The others wait. If the first task is cancelled, `task` goes on.
     """
 
-    __slots__ = ("found", "keys", "over", "task", "waiters")
-
-    def __init__(self) -> None:
-        self.keys: list[Any] = []
-        self.found: dict[Any, Found] | None = None
-        self.over = False
-        self.task: asyncio.Task[None] | None = None
-        self.waiters: Waiters | None = None
+    keys: list[Any] = msgspec.field(default_factory=list)
+    found: dict[Any, Found] | None = None
+    over: bool = False
+    task: asyncio.Task[None] | None = None
+    waiters: Waiters | None = None
 
     async def read(self) -> dict[Any, Found]:
         """Return the rows. A waiter that is cancelled leaves the others untouched."""
@@ -258,6 +260,8 @@ class Batch:
     def __init__(self, loader: Loader, lookup: Lookup) -> None:
         self.loader = loader
         self.lookup = lookup
+        edge = lookup.edge
+        self._texts = edge.by is not None and edge.report.parameters[edge.by].check is Check.TEXT
         self.fields: set[str] = set()
         self._columns: set[str] | None = set()
         self._rounds: dict[Any, _LoadRound] = {}
@@ -272,7 +276,7 @@ class Batch:
         self._rounds.clear()
 
     async def read(self, keys: Sequence[Any], columns: Collection[str] | None, alone: bool) -> list[Found]:
-        """Return the rows of each key, or the error that prevents it."""
+        """Return the rows of each key with these columns readable, or the error that prevents it."""
         if columns is None or self._columns is None:
             self._columns = None
         else:
@@ -293,11 +297,14 @@ class Batch:
             except asyncio.CancelledError:
                 self._leave(own)
                 raise
-            if len(keys) == 1 and own.found is not None:
-                return [own.found[keys[0]]]
-        rounds = [known[key] for key in keys]
-        each = {one: await one.read() for one in dict.fromkeys(rounds)}
-        return [each[one][key] for one, key in zip(rounds, keys, strict=True)]
+        if own is not None and own.found is not None and len(keys) == 1:
+            found = [own.found[keys[0]]]
+        else:
+            rounds = [known[key] for key in keys]
+            each = {one: await one.read() for one in dict.fromkeys(rounds)}
+            found = [each[one][key] for one, key in zip(rounds, keys, strict=True)]
+        KeyRows.take_each(found, columns)
+        return found
 
     def _leave(self, own: _LoadRound) -> None:
         """Leave a round whose first task is cancelled. Another task goes on for those who wait."""
@@ -330,7 +337,13 @@ class Batch:
             self._collecting = None
         keys = own.keys
         try:
-            own.found = dict(zip(keys, await self._load(keys), strict=True))
+            # Only texts may be keys that no request can carry.
+            refused = self._refused(keys) if self._texts and not can_carry_all(keys) else None
+            if refused:
+                load = self._load_sendable(keys, refused)
+            else:
+                load = self._load_planned(keys) if self.loader.visible is None else self._load_visible(keys)
+            own.found = dict(zip(keys, await load, strict=True))
         except Exception as error:
             own.found = dict.fromkeys(keys, error)
         own.over = True
@@ -350,13 +363,6 @@ class Batch:
             self.loader.facts.gathering -= 1
             waiters.wake()
 
-    def _load(self, keys: list[Any]) -> Coroutine[Any, Any, list[Any]]:
-        """Return the rows of each key, or the error that prevents it."""
-        refused = self._refused(keys)
-        if refused:
-            return self._load_sendable(keys, refused)
-        return self._load_planned(keys) if self.loader.visible is None else self._load_visible(keys)
-
     async def _load_sendable(self, keys: list[Any], refused: Mapping[Any, BadParameter]) -> list[Any]:
         sendable = [key for key in keys if key not in refused]
         found = dict(zip(sendable, await self._load_visible(sendable), strict=True)) if sendable else {}
@@ -364,9 +370,6 @@ class Batch:
 
     def _refused(self, keys: Sequence[Any]) -> dict[Any, BadParameter]:
         """Return the keys that no upstream accepts, each with the reason. Also in a bulk call they have no rows."""
-        edge = self.lookup.edge
-        if edge.by is None or edge.report.parameters[edge.by].check is not Check.TEXT or can_carry_all(keys):
-            return {}
         refused = {}
         for key in keys:
             try:
@@ -389,10 +392,11 @@ class Batch:
 
     async def _load_planned(self, keys: list[Any]) -> list[Any]:
         loader, lookup, facts = self.loader, self.lookup, self.loader.facts
-        known = loader.known(lookup, keys)
+        first = None if lookup.edge.by is None else lookup.per_key_call(keys[0], self._columns)
+        known = loader.known(lookup, keys, first)
         if known.bulk is None and known.per_key is not None:
-            if len(keys) == 1:
-                return [await self._read_one(keys[0], known.per_key, (), 1)]
+            if first is not None and len(keys) == 1:
+                return [await self._read_one(keys[0], first, Reason(self.fields, known.per_key))]
             return await self._read_per_key(keys, known.per_key, ())
         if known.per_key is not None:
             known.cached = await self._cached(keys)
@@ -421,15 +425,14 @@ class Batch:
         return self.lookup.per_key_call(key, self._columns)
 
     async def _read_per_key(self, keys: Sequence[Any], way: Way, rejected: Sequence[Way]) -> list[Any]:
-        if len(keys) == 1:
-            return [await self._read_one(keys[0], way, rejected, 1)]
-        return await asyncio.gather(*(self._read_one(key, way, rejected, len(keys)) for key in keys))
+        reason = Reason(self.fields, way, rejected, len(keys))
+        reads = [self._read_one(key, self._per_key_call(key), reason) for key in keys]
+        return [await reads[0]] if len(reads) == 1 else await asyncio.gather(*reads)
 
-    async def _read_one(self, key: Any, way: Way, rejected: Sequence[Way], keys: int) -> Found:
+    async def _read_one(self, key: Any, call: Call, reason: Reason) -> Found:
         edge = self.lookup.edge
         try:
-            reason = Reason(self.fields, way, rejected, keys)
-            answer = await self.loader.source.fetch(self.lookup.per_key_call(key, self._columns), reason)
+            answer = await self.loader.source.fetch(call, reason)
             rows = answer.rows
             if answer.irregular:
                 answer.require(self._identifying_columns())

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from graphql import GraphQLError
 
 TOO_LARGE = "ANSWER_TOO_LARGE"
@@ -20,16 +21,13 @@ class AnswerTooLarge(GraphQLError):
         super().__init__(f"{message} {ADVICE}", extensions={"code": TOO_LARGE})
 
 
-class Nodes:
+class Nodes(msgspec.Struct, eq=False):
     """The node count of one operation. `most` is the largest number of nodes that it may build; None means no limit."""
 
-    __slots__ = ("_one_by_one", "_since", "count", "most")
-
-    def __init__(self, most: int | None = None) -> None:
-        self.most = most
-        self.count = 0
-        self._since = 0
-        self._one_by_one: asyncio.Lock | None = None  # most operations build few nodes
+    most: int | None = None
+    count: int = 0
+    _since: int = 0
+    _one_by_one: asyncio.Lock | None = None  # most operations build few nodes
 
     def take(self, number: int) -> None:
         """Count nodes before they are built. Raise `AnswerTooLarge` if there are too many, and at every later call."""

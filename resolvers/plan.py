@@ -4,9 +4,11 @@ Exact comes before cheap: a way that may give other rows than the edge's own rep
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeVar
+
+import msgspec
 
 from resolvers.lookup import Lookup
 from resolvers.way import PER_KEY, Way
@@ -25,8 +27,7 @@ SAMPLE = 3
 TRIED = 3
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """The facts about a lookup and its keys before a plan is made.
 
     `per_key` and `bulk` are the two ways with their prices, None where the edge does not have them. `agrees` says
@@ -37,7 +38,7 @@ class Known:
     per_key: Way | None
     bulk: Way | None
     agrees: bool | None = None
-    cached: Mapping[str, float] = field(default_factory=dict)
+    cached: Mapping[str, float] = msgspec.field(default_factory=dict)
     before: str | None = None
 
 

@@ -109,6 +109,9 @@ class Prices:
 
     Calls cost the same for every caller. `scope` selects the samples where callers see different rows. `buckets` belong
     to the systems that limit the calls per minute. `ahead` counts calls that are only predicted and took no token yet.
+
+    The scope of a call is its parameters and its agent, whatever the period. Its kind is the names of its parameters.
+    `_rows` has the rows of a day by the report and one of both.
     """
 
     parallel: Mapping[System, int] = field(default_factory=lambda: PARALLEL)
@@ -134,7 +137,8 @@ class Prices:
             line = self._lines[report.code] = LineFit()
         line.learn(rows, seconds)
         days = length(call)
-        for scope, weight in ((scope_of(call), WEIGHT), (_kind_of(call), KIND_WEIGHT))[: 1 + typical]:
+        kind = tuple(map(_NAME, call.params))
+        for scope, weight in (((call.params, call.agent), WEIGHT), (kind, KIND_WEIGHT))[: 1 + typical]:
             key = (report.code, scope)
             mean = self._rows.get(key)
             if mean is None:
@@ -146,7 +150,7 @@ class Prices:
     def observe(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
         """Learn from an answered call, unless calls of its report and scope were learnt a moment ago."""
         code, now = call.report.code, time.monotonic()
-        if now >= self._learnt.get(code, 0.0) or (code, scope_of(call)) not in self._rows:
+        if now >= self._learnt.get(code, 0.0) or (code, (call.params, call.agent)) not in self._rows:
             self._learnt[code] = now + PAUSE
             self.learn(call, rows, seconds, typical)
 
@@ -191,13 +195,14 @@ class Prices:
 
     def rows_of_scope(self, call: Call) -> float | None:
         """Return how many rows a call of exactly this scope will probably return; None if there was none yet."""
-        mean = self._rows.get((call.report.code, scope_of(call)))
+        mean = self._rows.get((call.report.code, (call.params, call.agent)))
         return None if mean is None else mean.value * length(call)
 
     def rows_of_kind(self, call: Call, prior: float) -> float:
         """Return how many rows a call of this kind will probably return, whatever its key."""
-        mean = self._rows.get((call.report.code, _kind_of(call)))
-        return (prior if mean is None else mean.value) * length(call)
+        mean = self._rows.get((call.report.code, tuple(map(_NAME, call.params))))
+        rows = prior if mean is None else mean.value
+        return rows if call.interval is None else rows * length(call)
 
     def seconds(self, report: Report, calls: int, rows: float) -> float:
         """Return the price of calls with these rows in all. Calls run at the same time, rows are read one by one.
@@ -271,13 +276,3 @@ def length(call: Call) -> float:
     if call.interval is None:
         return 1.0
     return max((call.interval.end - call.interval.start).total_seconds(), 60.0) / 86_400
-
-
-def scope_of(call: Call) -> Hashable:
-    """Return the scope of a call: its parameters and its agent, whatever the period."""
-    return (call.params, call.agent)
-
-
-def _kind_of(call: Call) -> Hashable:
-    """Return the kind of a scope: the names of its parameters, whatever their values."""
-    return tuple(map(_NAME, call.params))

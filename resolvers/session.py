@@ -87,17 +87,20 @@ class Session:
         self.gathering = 0  # how many fields will still add keys to the batches of this turn
         self.rehearsal = False  # whether the rows are made up; then nobody reports their faults
         self.memo: dict[Hashable, Any] = {}
+        self.selections: tuple[object, dict[Hashable, Any]] = None, {}  # what the schema knows of the operation
         self.prices = prices or Prices()
         if caller.groups is not None:
             self.prices = self.prices.within(caller.groups)
         self._own = UpstreamCalls(room, self.prices, self.now, not_before)
         self.picked = self._own.picked
-        self.directory = Directory(self._everyone, user_code_from, agent_of_group, agents)
+        self._directory: Directory | None = None
         self.visibility = None if caller.groups is None else Visibility(caller.groups, self, self.directory)
-        # `steps` are the calls as the trace shows them, and `reads` the answers that may contradict each other.
+        # `steps` are the calls as the trace shows them, `readings` say when their rows were read, and `reads` are the
+        # answers that may contradict each other.
         self.reads: list[ReadAnswer] = self._own.reads
         self.calls, self.source = _stack(self._own, self.visibility, self.prices, self.gamehub_zone)
         self.steps: list[Step] = self.calls.steps
+        self.readings: list[Reading] = self.calls.readings
         self.loader = Loader(self, self.source, self.visibility)
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
@@ -112,10 +115,19 @@ class Session:
         self.loader.close()
         self._loaders.clear()
         self.memo.clear()
+        self.selections = None, {}
         self._own.reads.clear()
-        self.directory.close()
+        if self._directory is not None:
+            self._directory.close()
         if self.visibility is not None:
             self.visibility.close()
+
+    @property
+    def directory(self) -> Directory:
+        """Return the users of each agent. Few operations need them."""
+        if self._directory is None:
+            self._directory = Directory(self._everyone, self.user_code_from, self._agent_of_group, self._agents)
+        return self._directory
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -139,11 +151,6 @@ class Session:
         if self._every_agent is None:
             self._every_agent = self._agents()
         return self._every_agent
-
-    @property
-    def readings(self) -> list[Reading]:
-        """Return when the rows of the operation were read, call by call."""
-        return [reading for step in self.steps for reading in step.readings]
 
     @property
     def compared(self) -> set[str]:

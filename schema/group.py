@@ -8,15 +8,17 @@ from strawberry import ID, Info
 
 from resolvers import edges
 from resolvers.session import Session
+from schema.daily_totals import Calendar, DailyTotals, by_calendar
 from schema.mapping.columns import column
 from schema.mapping.entity import Entity, identities
 from schema.mapping.lazy import list_of
 from schema.mapping.lists.pages import PageArgument, pages
 from schema.mapping.lists.whole import whole_each
 from schema.mapping.node import Node
-from schema.mapping.reading.group import GroupSource, by_day, daily_rows
+from schema.mapping.reading.group import GroupSource, by_day, daily_rows, days_of_rows
 from schema.mapping.relation import currency, relation
 from schema.period import THIS_MONTH, Period, resolve
+from schema.where import FinancialMovementWhere, TransactionWhere
 from upstream.reports import rows
 from upstream.reports import table as reports
 
@@ -58,6 +60,7 @@ class Group(Node, Entity):
         edges.MOVEMENTS_OF_GROUP,
         "The movements of all users in this group, the newest first (Retails Movements, R5).",
         parent="group",
+        conditions_type=TransactionWhere,
     )
 
     @relation(list_of("DailyMovement"))
@@ -75,8 +78,25 @@ class Group(Node, Entity):
         given = [{"group": group} for group in groups]
         return await whole_each(info, "DailyMovement", found, by_day, interval=interval, given=given)
 
+    @relation(list[DailyTotals])
+    async def daily_totals(
+        groups: Sequence["Group"],
+        info: Info[Session, Any],
+        during: Period | None = THIS_MONTH,
+        by: Calendar = Calendar.MONTH,
+    ) -> list[Any]:
+        """The figures of `dailyMovements`, added up by day, week, month or year, the oldest first (R1).
+
+        `during` is that of `dailyMovements`. Only its days count: a week or a month that lies partly outside has the
+        totals of the days inside, and `from` and `to` say which. Without a row in the report, there are no totals.
+        """
+        interval = resolve(info, during, THIS_MONTH)
+        found = await daily_rows(groups, info, interval)
+        return await by_calendar(info, found, by, days_of_rows(interval, info.context))
+
     financial_movements = pages(
         "FinancialMovement",
         edges.by_parameter(reports.FINANCIAL_MOVEMENTS, "group_id", rows=1_000),
         "The financial movements of this group and of all groups below it, the newest first (R11).",
+        conditions_type=FinancialMovementWhere,
     )

@@ -1,7 +1,8 @@
 """The root of the graph."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -11,28 +12,34 @@ from resolvers import edges
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.session import Session
-from schema.financial_movement import FinancialMovement
+from schema.financial_movement_connection import FinancialMovementConnection
 from schema.game import Game
-from schema.game_log import GameLog
+from schema.game_connection import GameConnection
+from schema.game_log_connection import GameLogConnection
 from schema.group import Group
 from schema.jackpot import ProgressiveJackpot
 from schema.mapping.by_id import by_id
 from schema.mapping.errors import BadUserInput
 from schema.mapping.lists import order
+from schema.mapping.lists.conditions import Conditions
 from schema.mapping.lists.connection import ConnectionPage, connect_each, reads
 from schema.mapping.lists.listed import Given
 from schema.mapping.lists.relay import Connection
 from schema.mapping.loading import complete, lookup
 from schema.mapping.node import Node, decode
+from schema.mapping.reading.game import status_sent
 from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE
+from schema.mapping.reading.user import all_logs
 from schema.mapping.relation import relation
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
 from schema.references import REFERENCES
 from schema.room import Room
 from schema.scalars import parse_id
-from schema.status import GameStatus, status_number
+from schema.status import GameStatus
 from schema.user import User
+from schema.where import FinancialMovementWhere, GameLogWhere, GameWhere, conditions
+from upstream.errors import NotFound
 from upstream.reports import table as reports
 
 MAX_IDS = 1000
@@ -47,6 +54,22 @@ async def _of_ids(session: Session, edge: edges.ReportEdge, ids: list[ID]) -> Ke
         if isinstance(rows, Exception):
             raise rows
     return KeyRows.joined(rows for rows in found if isinstance(rows, KeyRows))
+
+
+async def _found(where: Conditions, read: Callable[[], Awaitable[KeyRows]], *, by_condition: bool) -> KeyRows:
+    """Return the rows that a call reads, none without a call if nothing can meet the conditions.
+
+    `by_condition` says that the conditions name the group or room of the call. One that the upstream does not know has
+    no rows, as in the list of all.
+    """
+    if where.nothing:
+        return KeyRows()
+    try:
+        return await read()
+    except NotFound:
+        if not by_condition:
+            raise
+        return KeyRows()
 
 
 @strawberry.type
@@ -121,68 +144,83 @@ class Query:
 
     game = by_id(Game, "The game with this id; null if there is none (R3 or R4, whichever has the selected fields).")
 
-    @relation(Connection[Game])
+    @relation(GameConnection)
     async def games(
         roots: Sequence[Any],
         info: Info[Session, Any],
         room_id: ID | None = None,
         during: Period | None = TODAY,
         status: GameStatus | None = None,
+        where: GameWhere | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Sequence[Any]:
         """The games of one room or of all rooms, ordered by their start; `status` keeps the games of one status
         (R2).
         """
-        page = ConnectionPage.of(order.GAMES, first, after)
+        page = ConnectionPage.of(order.GAMES, first, after, conditions(where))
         interval = resolve(info, during)
         room = None if room_id is None else parse_id(room_id, "roomId")
-        found = await info.context.all(
-            reports.ROOM_GAMES, interval, "Query.games", bs_room_id=room, status=status_number(status)
+        page = page.beside("room.id", room).beside("status", status)
+        named = page.where.one("room.id") if room is None else None
+        found = await _found(
+            page.where,
+            partial(
+                info.context.all,
+                reports.ROOM_GAMES,
+                interval,
+                "Query.games",
+                bs_room_id=named or room,
+                status=status_sent(status, page.where),
+            ),
+            by_condition=named is not None,
         )
         return await connect_each(info, "Game", page, [found], interval=interval)
 
-    @relation(Connection[GameLog])
+    @relation(GameLogConnection)
     async def game_logs(
         roots: Sequence[Any],
         info: Info[Session, Any],
         game_type: str | None = "slot",
         during: Period | None = TODAY,
+        where: GameLogWhere | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Sequence[Any]:
         """The game transactions of all agents on Game History, the newest first (get_game_log, G1)."""
-        page = ConnectionPage.of(order.GAME_LOGS, first, after)
-        session, interval, kind = info.context, resolve(info, during), game_type or DEFAULT_GAME_TYPE
-        columns = reads(info, "GameLog", page)
-        logs = await asyncio.gather(
-            *(
-                session.all(reports.GAME_LOGS, interval, "Query.gameLogs", columns, agent=agent, game_type=kind)
-                for agent in session.agents()
-            )
-        )
-        found = logs[0] if len(logs) == 1 else KeyRows.joined(logs)
+        page = ConnectionPage.of(order.GAME_LOGS, first, after, conditions(where))
+        interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
+        found = await all_logs(info, page, interval, kind)
+        page = replace(page, where=page.where.unnamed("userCode"))
         return await connect_each(info, "GameLog", page, [found], interval=interval, given=Given({"game_type": kind}))
 
-    @relation(Connection[FinancialMovement])
+    @relation(FinancialMovementConnection)
     async def financial_movements(
         roots: Sequence[Any],
         info: Info[Session, Any],
         group_id: ID | None = None,
         during: Period | None = TODAY,
+        where: FinancialMovementWhere | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Sequence[Any]:
         """The financial movements of all groups, or of one group and all groups below it, the newest first (R11)."""
-        page = ConnectionPage.of(order.FINANCIAL_MOVEMENTS, first, after)
+        page = ConnectionPage.of(order.FINANCIAL_MOVEMENTS, first, after, conditions(where))
         interval = resolve(info, during)
         group = None if group_id is None else parse_id(group_id, "groupId")
-        found = await info.context.all(
-            reports.FINANCIAL_MOVEMENTS,
-            interval,
-            "Query.financialMovements",
-            reads(info, "FinancialMovement", page),
-            group_id=group,
+        # The report has the group and all groups below it, so the condition is applied to its rows as well.
+        named = page.where.one("group.id") if group is None else None
+        found = await _found(
+            page.where,
+            partial(
+                info.context.all,
+                reports.FINANCIAL_MOVEMENTS,
+                interval,
+                "Query.financialMovements",
+                reads(info, "FinancialMovement", page),
+                group_id=named or group,
+            ),
+            by_condition=named is not None,
         )
         return await connect_each(info, "FinancialMovement", page, [found], interval=interval)
 

@@ -16,11 +16,13 @@ from schema.mapping.lists import order
 from schema.mapping.lists.pages import PageArgument, pages
 from schema.mapping.lists.whole import whole_each
 from schema.mapping.node import Node
+from schema.mapping.reading.game import status_sent
 from schema.mapping.reading.room import RoomSource, first_games, known_game, room_name, today
 from schema.mapping.relation import relation
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
-from schema.status import GameStatus, status_number
+from schema.status import GameStatus
+from schema.where import GameWhere
 from upstream.reports import rows
 from upstream.values.interval import Interval
 
@@ -68,7 +70,8 @@ class Room(Node, Entity):
         edges.GAMES_OF_ROOM,
         "The games of the room, ordered by start; `status` keeps the games of one status (Bulk Games Report, R2).",
         parent="room",
-        arguments=(PageArgument("status", GameStatus, status_number),),
+        arguments=(PageArgument("status", GameStatus, status_sent, "status"),),
+        conditions_type=GameWhere,
         whole_rows=True,
     )
 

@@ -1,6 +1,7 @@
 """Users."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import strawberry
@@ -20,6 +21,8 @@ from schema.mapping.reading.user import columns_of_code, logs_of, transactions_o
 from schema.mapping.relation import relation
 from schema.mapping.selection import Selection
 from schema.period import TODAY, Period, resolve
+from schema.scalars import parse_id
+from schema.where import GameLogWhere, TransactionWhere, conditions
 from upstream.reports import rows
 
 
@@ -53,6 +56,7 @@ class User(Node, Entity):
         info: Info[Session, Any],
         during: Period | None = TODAY,
         in_group: ID | None = None,
+        where: TransactionWhere | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Sequence[Any]:
@@ -60,9 +64,11 @@ class User(Node, Entity):
 
         User Transactions Report (R7).
         """
-        page = ConnectionPage.of(order.TRANSACTIONS, first, after)
+        page = ConnectionPage.of(order.TRANSACTIONS, first, after, conditions(where))
         interval = resolve(info, during)
-        found = await transactions_of(users, info, page, interval, in_group)
+        group = None if in_group is None else parse_id(in_group, "inGroup")
+        page = page.beside("group.id", group)
+        found = await transactions_of(users, info, page, interval, group)
         given = Given(parent="user", parents=users)
         return await connect_each(info, "Transaction", page, found, interval=interval, given=given)
 
@@ -72,6 +78,7 @@ class User(Node, Entity):
         info: Info[Session, Any],
         game_type: str | None = "slot",
         during: Period | None = TODAY,
+        where: GameLogWhere | None = None,
         first: int | None = None,
         after: str | None = None,
     ) -> Sequence[Any]:
@@ -79,8 +86,9 @@ class User(Node, Entity):
 
         For several users at once, the agent's whole log is read once and its rows are distributed by user code.
         """
-        page = ConnectionPage.of(order.GAME_LOGS, first, after)
+        page = ConnectionPage.of(order.GAME_LOGS, first, after, conditions(where))
         interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
         found = await logs_of(users, info, page, interval, kind)
+        page = replace(page, where=page.where.unnamed("userCode"))
         given = Given({"game_type": kind}, "user", users)
         return await connect_each(info, "GameLog", page, found, interval=interval, given=given)

@@ -140,7 +140,7 @@ def create_app(services: Services) -> Starlette:
             *explorer_routes(Tabs(services.saved, executor).of),
             *page_routes(),
             *tables.routes(),
-            *ODataService(tables, services.stored).routes(),
+            *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *sql.routes(),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
@@ -178,7 +178,8 @@ async def refused(request: Request, exception: Exception) -> Response:
     """Answer what Starlette itself refuses (unknown path or method), in the form of every other error."""
     assert isinstance(exception, HTTPException)
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(exception.status_code, "BAD_REQUEST")
-    return error_response(RequestError(exception.status_code, code, exception.detail, exception.headers))
+    refusal = RequestError(exception.status_code, code, exception.detail, exception.headers)
+    return error_response(refusal, request.scope["path"])
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:

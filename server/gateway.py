@@ -10,6 +10,8 @@ from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from resolvers.prices import Prices
 from resolvers.rules.coherence import Coherence
 from resolvers.rules.currency import Currencies
@@ -179,7 +181,7 @@ class Gateway:
 
     def session(self, operation: Operation) -> Session:
         """Return the session of one operation."""
-        now, agents = datetime.datetime.now(datetime.UTC), self._agents()
+        now, agents = datetime.datetime.now(datetime.UTC), GroupAgents(self._live, self._settings)
         return Session(
             self,
             self._zone,
@@ -295,7 +297,7 @@ class Gateway:
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         minute = Interval(now - datetime.timedelta(minutes=1), now)
         found = [Probe(System.GAMEHUB.value, Call.of(PROGRESSIVE_JACKPOTS))]
-        for agent in self._agents().all():
+        for agent in GroupAgents(self._live, self._settings).all():
             title = System.GAMELOG.value + (f", agent {agent}" if agent else "")
             found.append(Probe(title, Call.of(GAME_LOGS, minute, agent=agent, game_type="slot")))
         return found
@@ -322,19 +324,13 @@ class Gateway:
             return f"{error.code}: {error.message}"
         return None
 
-    def _agents(self) -> "GroupAgents":
-        return GroupAgents(self._live, self._settings)
 
-
-class GroupAgents:
+class GroupAgents(msgspec.Struct, eq=False):
     """The agents of Game History (C22), as one operation knows them: it reads their file once, when it needs them."""
 
-    __slots__ = ("_live", "_of_groups", "_settings")
-
-    def __init__(self, live: LiveSettings, settings: Settings) -> None:
-        self._live = live
-        self._settings = settings
-        self._of_groups: dict[str, str] | None = None
+    _live: LiveSettings
+    _settings: Settings
+    _of_groups: dict[str, str] | None = None
 
     def of_group(self, group: int | None) -> str:
         """Return the agent of a group."""

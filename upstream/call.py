@@ -1,15 +1,18 @@
 """Define one call of a report, and the answer to it."""
 
 import datetime
-from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
 from upstream.decoding.lazy_rows import LazyRows, head, joined
+from upstream.decoding.partial_row import getter
+from upstream.decoding.veiled_rows import NONE, HiddenColumns, veiled
 from upstream.reports.rows import Row
 from upstream.reports.table import Report
+from upstream.values.bad_value import veil
 from upstream.values.interval import Interval
 
 RowT = TypeVar("RowT", bound=Row)
@@ -77,7 +80,7 @@ class Call:
 
     def with_columns(self, columns: frozenset[str] | None) -> "Call":
         """Return the same call for a reader of other columns. It stays checked."""
-        call = replace(self, columns=columns)
+        call = Call(self.report, self.params, self.interval, self.agent, columns, self.moment, self.counting)
         call.checked = self.checked
         return call
 
@@ -207,12 +210,51 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
             rows.require(columns)
         return rows
 
+    @property
+    def partial(self) -> bool:
+        """Return whether its rows are partial rows."""
+        rows = self.rows
+        return rows.__class__ is LazyRows and rows.partial
+
+    def values(self, columns: Sequence[str]) -> Iterable[Any]:
+        """Return the values of columns of its partial rows, row by row. Equal values may come in several forms."""
+        return map(getter(type(self.rows[0]), *columns), self.rows)
+
+    def veiled(self) -> "Answer[RowT]":
+        """Return it for a caller who may not see all rows: its bad values reveal nothing of the others.
+
+        Other callers may read more columns of the same rows meanwhile.
+        """
+        rows: Any = self.rows
+        if rows.__class__ is not LazyRows:
+            return self
+        if rows.partial:
+            return msgspec.structs.replace(self, rows=veiled(rows))
+        wrong = rows.read().irregular
+        return msgspec.structs.replace(self, rows=rows.like(veil(rows, wrong))) if wrong else self
+
+    def part(self, places: Sequence[int], hidden: HiddenColumns = NONE) -> "Answer[RowT]":
+        """Return this veiled answer with the rows at these rising places alone. Columns of partial rows can be hidden.
+
+        The keys of `hidden` count the returned rows.
+        """
+        rows: Any = self.rows
+        if self.partial:
+            return msgspec.structs.replace(self, rows=veiled(rows, places, hidden))
+        return self.like([rows[place] for place in places])
+
     def like(self, rows: list[RowT]) -> "Answer[RowT]":
         """Return this answer with only some of its readable rows, or with copies of them."""
         own, some = self.rows, cast("Any", rows)
         if own.__class__ is LazyRows and own.irregular:
             some = own.like(some)
         return msgspec.structs.replace(self, rows=some)
+
+    @property
+    def excerpt(self) -> bool:
+        """Return whether its rows keep a longer answer in memory."""
+        rows = self.rows
+        return rows.__class__ is LazyRows and rows.excerpt
 
     def head(self, count: int) -> list[RowT]:
         """Return the first rows as copies, to be stored apart from the answer."""

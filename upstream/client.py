@@ -155,7 +155,8 @@ class Upstream:
 
     async def _run(self, call: Call, tally: Tally) -> Answer[Any] | UpstreamError:
         """Make a call. Its failure is a result, so that it does not refer to its cause."""
-        system, breakers = call.report.system, self._breakers.get(call.report.system)
+        system = call.report.system
+        client, breakers = self._systems.get(system), self._breakers.get(system)
         try:
             passage = breakers.admit(call.report) if breakers is not None else None
         except BreakerOpen as refused:
@@ -163,23 +164,34 @@ class Upstream:
             self._notify(self._listeners, call, refused, tally.started)
             return refused
         outcome: Answer[Any] | UpstreamError
+        failed: UpstreamError | None = None
         settled = late = False
+        bad = BadValues(call.report.code)
+        bad.redact = self._redactor.text
         try:
             try:
-                outcome = await self._answer(self._systems.get(system), call, tally)
+                if client is None:
+                    raise Unavailable("GAMEHUB_URL is not set" if system is System.GAMEHUB else _NO_GAMELOG)
+                rows, total = await client.read(call, tally, bad)
+                bad.on_new = partial(self._note, call)
+                if bad.columns:
+                    bad.report_new()
+                seconds = time.monotonic() - tally.started
+                outcome = Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
             except UpstreamError as error:
-                outcome = error
+                outcome = failed = error
             except asyncio.CancelledError:
                 if not tally.expired:
                     raise
                 late = True
             if late:
-                outcome = self._late(self._systems[system], tally)
-            if isinstance(outcome, UpstreamError):
-                self._record(call, outcome, tally)
+                outcome = failed = self._late(self._systems[system], tally)
+            if failed is not None:
+                self._record(call, failed, tally)
             # A call that was not sent, or sent with no time left, shows nothing about the upstream.
-            if passage is not None and tally.requests and not tally.hurried and not isinstance(outcome, Overloaded):
-                passage.settle(outcome if isinstance(outcome, UpstreamError) else None)
+            shows = failed is None or not isinstance(failed, Overloaded)
+            if passage is not None and tally.requests and not tally.hurried and shows:
+                passage.settle(failed)
                 settled = True
         finally:
             if passage is not None and not settled:
@@ -192,23 +204,6 @@ class Upstream:
         """Return the error of a call that was stopped at its deadline."""
         tally.hurried = system.transport.hurried(tally)
         return system.transport.late(tally)
-
-    async def _answer(self, system: GameHubClient | GameLogClient | None, call: Call, tally: Tally) -> Answer[Any]:
-        if system is None:
-            raise Unavailable("GAMEHUB_URL is not set" if call.report.system is System.GAMEHUB else _NO_GAMELOG)
-        rows: list[Any] = []
-        total = None
-        bad = BadValues(call.report.code)
-        bad.redact = self._redactor.text
-        if call.counting and isinstance(system, GameLogClient):
-            total = await system.count(call, tally)
-        else:
-            rows = await system.read(call, tally, bad)
-        bad.on_new = partial(self._note, call)
-        if bad.columns:
-            bad.report_new()
-        seconds = time.monotonic() - tally.started
-        return Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
 
     def _record(self, call: Call, error: UpstreamError, tally: Tally) -> None:
         """Complete an error, redact it, log it, and record it in the journal."""

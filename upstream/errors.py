@@ -52,6 +52,15 @@ class UpstreamError(Exception):
         self.requests = 0  # the number of HTTP requests of the failed call
         self.waited = 0.0  # the seconds for which they waited for their turn
 
+    def plainly(self, report: str) -> "UpstreamError":
+        """Return it for a caller who may not see all rows: the upstream's own words may quote or count rows of others.
+
+        `report` is the code of the report that was called.
+        """
+        plain = type(self)(f"{report}: {self.plain}", report=self.report)
+        plain.correlation_id, plain.requests, plain.waited = self.correlation_id, self.requests, self.waited
+        return plain
+
 
 class Unauthenticated(UpstreamError):
     """Say that the upstream refused the token, also after it was read again."""

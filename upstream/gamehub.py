@@ -12,7 +12,7 @@ from upstream.decoding.distinct import distinct
 from upstream.errors import Malformed, Unauthenticated, Unavailable, refusal
 from upstream.reports import request
 from upstream.reports.rows import Row
-from upstream.transport.auth import GameHubAuth, after_refusal
+from upstream.transport.auth import GameHubAuth, TokenUse
 from upstream.transport.secret import Secret
 from upstream.transport.transport import Auth, Reply, Tally, Transport, TransportConfig
 from upstream.transport.wire import Request, checked
@@ -44,8 +44,8 @@ class GameHubClient:
         self._auth = config.auth(config.token)
         self.transport = Transport(config)
 
-    async def read(self, call: Call, tally: Tally, bad: BadValues) -> list[Row]:
-        """Return the rows of a checked call. Bad values are noted in `bad`.
+    async def read(self, call: Call, tally: Tally, bad: BadValues) -> tuple[list[Row], None]:
+        """Return the rows of a checked call, without a total. Bad values are noted in `bad`.
 
         Raise UpstreamError, and TimeoutError at the end of the deadline.
         """
@@ -55,29 +55,27 @@ class GameHubClient:
             span = (request.days if call.report.moment is None else request.span)(call.interval, zone)
         query = request.query(call, span)
         token = self._config.token
-        used, refused = (token.reading, token.current), None
-        try:
-            rows = await self._read(call, query, tally, bad)
-        except Unauthenticated as error:
-            refused = error
-        if refused is not None:
-            budget = self.transport.budget
-            rows = await after_refusal(refused, token, used, budget, lambda: self._read(call, query, tally, bad))
+        use = TokenUse(token, self.transport.budget, token.reading, token.current)
+        while True:
+            base = self._config.url()
+            if not base:
+                raise Unavailable("GAMEHUB_URL is not set")
+            # With the slash before `?`, as the document writes it (C1).
+            url = checked(f"{base.rstrip('/')}/{call.report.action}/")
+            reply = await self.transport.send(Request("GET", url, query), self._auth, tally)
+            try:
+                if len(reply.body) > BIG:
+                    rows = await asyncio.to_thread(self._rows, call, reply, bad)
+                else:
+                    rows = self._rows(call, reply, bad)
+                break
+            except Unauthenticated as error:
+                refused = error
+            use.refused(refused)
         # Rows of others do not belong to this call.
         refuse_strangers(call, rows, span, self._config.timezone)
         rows = distinct(call.report, rows)
-        return rows if span is None else _within(rows, call, span)
-
-    async def _read(self, call: Call, query: tuple[tuple[str, str], ...], tally: Tally, bad: BadValues) -> list[Row]:
-        base = self._config.url()
-        if not base:
-            raise Unavailable("GAMEHUB_URL is not set")
-        # With the slash before `?`, as the document writes it (C1).
-        url = checked(f"{base.rstrip('/')}/{call.report.action}/")
-        reply = await self.transport.send(Request("GET", url, query), self._auth, tally)
-        if len(reply.body) > BIG:
-            return await asyncio.to_thread(self._rows, call, reply, bad)
-        return self._rows(call, reply, bad)
+        return (rows if span is None else _within(rows, call, span)), None
 
     def _rows(self, call: Call, reply: Reply, bad: BadValues) -> list[Row]:
         report, status, body = call.report, reply.status, reply.body

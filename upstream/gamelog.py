@@ -30,7 +30,7 @@ from upstream.errors import (
 from upstream.gamehub import BIG
 from upstream.reports import request
 from upstream.reports.rows import Row
-from upstream.transport.auth import GameLogAuth, after_refusal
+from upstream.transport.auth import GameLogAuth, TokenUse
 from upstream.transport.secret import SecretMissing
 from upstream.transport.transport import Auth, Reply, Tally, Transport, TransportConfig
 from upstream.transport.wire import Request, checked
@@ -74,8 +74,8 @@ class GameLogClient:
         self._config = config
         self.transport = Transport(config)
 
-    async def read(self, call: Call, tally: Tally, bad: BadValues) -> list[Row]:
-        """Return the rows of a checked call, from all pages. Bad values are noted in `bad`.
+    async def read(self, call: Call, tally: Tally, bad: BadValues) -> tuple[list[Row], int | None]:
+        """Return the rows of a checked call, from all pages, or the total of a counting one. `bad` notes bad values.
 
         Raise UpstreamError, and TimeoutError at the deadline.
 
@@ -83,13 +83,17 @@ class GameLogClient:
         while it was read: it is read once more from the start, and then it is Incomplete.
         """
         assert call.interval is not None
+        if call.counting:
+            return [], await self.count(call, tally)
         # One moment for all pages, and for all keys of an operation.
         interval = request.settled(call.interval, call.moment or datetime.datetime.now(datetime.UTC))
         span = request.span(interval, self._config.timezone, by_days=False)
         rows = await self._reader(call, span, tally, bad).read()
         refuse_strangers(call, rows, span, self._config.timezone)
         assert call.report.moment is not None
-        return rows if span.window is None else request.within(rows, call.report.moment, span.window)
+        if span.window is not None:
+            rows = request.within(rows, call.report.moment, span.window)
+        return rows, None
 
     async def count(self, call: Call, tally: Tally) -> int:
         """Return how many rows a checked call would bring, as the upstream counts them: `total_count` of a page of one.
@@ -202,12 +206,13 @@ class _PageReader:
         """Return one page of this size."""
         body = request.body(self._call, self._span, number, size)
         token = self._agent.token
-        used = token.reading, token.current
-        try:
-            return await self._ask(body)
-        except Unauthenticated as error:
-            refused = error
-        return await after_refusal(refused, token, used, self._transport.budget, lambda: self._ask(body))
+        use = TokenUse(token, self._transport.budget, token.reading, token.current)
+        while True:
+            try:
+                return await self._ask(body)
+            except Unauthenticated as error:
+                refused = error
+            use.refused(refused)
 
     async def _ask(self, body: dict[str, Any]) -> envelope.LogPage[Row]:
         url = self._config.url()

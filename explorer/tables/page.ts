@@ -264,8 +264,9 @@ function one(table: Table) {
       const more = rows.length > ROWS_READ;
       const kept = rows.slice(0, ROWS_READ);
       const count = kept.length.toLocaleString("en");
-      const note = more ? `Of the first ${count} rows; there are more.` : `Of all ${count} rows. Times are in UTC.`;
-      parts.push(picture(table.columns, kept, note));
+      // After a refresh, the totals are of rows that are no older than those shown.
+      const maxAge = () => (fresh && readAt ? Math.ceil((Date.now() - readAt.getTime()) / 1000) + 2 : null);
+      parts.push(picture(table, kept, { name: table.name, query, timezone: table.timezone, maxAge }));
       const shown = Math.min(ROWS_SHOWN, kept.length);
       const heading = kept.length ? `First ${shown} of ${more ? "more than " : ""}${count} rows` : "No rows";
       const again = freshness(readAt, () => void show(query, true));

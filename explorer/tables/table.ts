@@ -6,6 +6,8 @@ export interface Column {
   nullable: boolean;
   description: string;
   values?: string[];
+  /** The column with the currency of an amount; null if the query does not select it. */
+  currency?: string | null;
 }
 
 export interface Parameter {
@@ -33,6 +35,7 @@ export interface Table extends Omit<Brief, "columns" | "parameters"> {
   parameters: Parameter[];
   window: { period: string[]; default: { frame?: string } | null } | null;
   document: string;
+  timezone: string;
 }
 
 export type Row = Record<string, unknown>;

@@ -50,7 +50,7 @@ class Samples:
         key = scope, call.key
         before = self._calls.pop(key, None)
         count = len(answer.rows)
-        stored = answer if count <= MOST_OF_ONE else Answer(answer.head(MOST_OF_ONE))
+        stored = Answer(answer.head(MOST_OF_ONE)) if count > MOST_OF_ONE or answer.excerpt else answer
         self._calls[key] = Sample(call, stored, count, unknown)
         self._rows += len(stored.rows) - (len(before.rows) if before is not None else 0)
         for place in _places(call, scope):

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import Coroutine, Hashable
 from typing import Any
+
+import msgspec
 
 from resolvers.prices import Prices
 from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from resolvers.sources.waiters import Waiters
 from resolvers.trace import Step
-from upstream.call import Answer, Call
+from upstream.call import Answer, Call, Reading
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports.request import BadParameter
 
@@ -22,12 +24,14 @@ class OperationCalls(Layer):
     """
 
     def __init__(self, below: Source, unseen: Source, prices: Prices, restricted: bool) -> None:
-        super().__init__(below)
+        self.below = below
         self.unseen = unseen
         self.prices = prices
         self.restricted = restricted
         self.steps: list[Step] = []
+        self.readings: list[Reading] = []  # when their rows were read
         self.kept = 0  # how many of them read nothing but entries of the cache
+        self.stale = False  # whether rows of one of them are out of date
         self._calls: dict[Hashable, _OperationCall] = {}
         self._began = time.monotonic()
         self._closed = False
@@ -41,22 +45,26 @@ class OperationCalls(Layer):
                 call.maker.cancel()
         self._calls.clear()
 
-    async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
+    def fetch(self, call: Call, reason: Reason) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of a call. The first task makes the call, the others wait for it."""
         known = self._calls.get(call.key)
-        if known is None:
-            step = Step(call, time.monotonic() - self._began, scoped=self.restricted)
-            if reason.way is not None:
-                step.way, step.price = reason.way.name, reason.way.price
-                step.rejected, step.keys = reason.rejected, reason.keys
-            self.steps.append(step)
-            known = self._calls[call.key] = _OperationCall(step)
-        known.step.fields.update(reason.fields)
+        if known is not None:
+            known.step.fields.update(reason.fields)
+            return self._known(known, call)
+        step = Step(call, time.monotonic() - self._began, set(reason.fields), scoped=self.restricted)
+        if reason.way is not None:
+            step.way, step.price = reason.way.name, reason.way.price
+            step.rejected, step.keys = reason.rejected, reason.keys
+        self.steps.append(step)
+        known = self._calls[call.key] = _OperationCall(step)
+        return self._made(known, self.below)
+
+    async def _known(self, known: "_OperationCall", call: Call) -> Answer[Any]:
+        """Return the answer of a call that another field needed first, with the columns of this one readable."""
         answer = known.answer
         if answer is None:
             answer = await self._made(known, self.below)
-        if call is not known.step.call:
-            answer.take(call.columns)
+        answer.take(call.columns)
         return answer
 
     async def fetch_unseen(self, call: Call) -> Answer[Any]:
@@ -94,7 +102,12 @@ class OperationCalls(Layer):
                     step.entries = answer.entries
                     self.kept += 1
                 if source is self.below:
-                    self._note_rows(step, answer)
+                    provenance = answer.provenance
+                    step.stale, step.readings = provenance.stale_since, provenance.readings
+                    self.stale = self.stale or step.stale is not None
+                    self.readings += step.readings
+                    step.rows, step.bytes, step.waited = len(answer.rows), answer.bytes, answer.waited
+                    self.prices.keep(step.call, answer)
             finally:
                 step.seconds = time.monotonic() - began
                 known.maker = None
@@ -105,12 +118,6 @@ class OperationCalls(Layer):
             raise known.error
         return known.answer
 
-    def _note_rows(self, step: Step, answer: Answer[Any]) -> None:
-        provenance = answer.provenance
-        step.stale, step.readings = provenance.stale_since, provenance.readings
-        step.rows, step.bytes, step.waited = len(answer.rows), answer.bytes, answer.waited
-        self.prices.keep(step.call, answer)
-
     def _note_failure(self, step: Step, error: Exception, seen: bool) -> None:
         if isinstance(error, UpstreamError):
             step.outcome, step.error, step.requests, step.waited = "error", error.code, error.requests, error.waited
@@ -120,17 +127,14 @@ class OperationCalls(Layer):
             self.steps.remove(step)  # it was refused before a request was sent
 
 
-class _OperationCall:
+class _OperationCall(msgspec.Struct, eq=False):
     """One call of an operation."""
 
-    __slots__ = ("answer", "error", "maker", "step", "waiters")
-
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        self.answer: Answer[Any] | None = None
-        self.maker: asyncio.Task[Any] | None = None
-        self.error: Exception | None = None
-        self.waiters: Waiters | None = None
+    step: Step
+    answer: Answer[Any] | None = None
+    maker: asyncio.Task[Any] | None = None
+    error: Exception | None = None
+    waiters: Waiters | None = None
 
     async def wait(self) -> None:
         """Wait until the task that makes the call has ended or was cancelled."""

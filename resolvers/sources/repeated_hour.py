@@ -21,7 +21,7 @@ class RepeatedHour(Layer):
     """Reads R7 for both showings of the hour, and takes the moments of its rows from R5. `zone` is GameHub's clock."""
 
     def __init__(self, below: Source, zone: ZoneInfo) -> None:
-        super().__init__(below)
+        self.below = below
         self.zone = zone
 
     def fetch(self, call: Call, reason: Reason) -> Coroutine[Any, Any, Answer[Any]]:

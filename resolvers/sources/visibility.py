@@ -10,6 +10,7 @@ import asyncio
 import copy
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
+from operator import attrgetter, itemgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -25,12 +26,13 @@ from upstream.reports.owner import OwnerKind
 from upstream.reports.request import checked
 from upstream.reports.rows import Row, UserRow
 from upstream.reports.table import Report
-from upstream.values.bad_value import veil
 
 # A caller of so many groups gets one call for each group where an open caller gets one call for all groups.
 MOST_CALLS = 8
 # Longer answers are filtered in a thread, so that the event loop goes on.
 _MANY_ROWS = 20_000
+_GROUP = itemgetter(0)
+_USER_CODE = attrgetter("user_code")
 _WAY = Way("scope", reports.USERS, 1, 0.0, 0.0)
 
 
@@ -106,8 +108,10 @@ class Visibility:
         codes = self._codes.get(agent)
         if codes is None:
             column, agent_of = self._agents.user_code_from, self._agents.agent_of_group
-            named = (getattr(row, column) for group, row in members.users.values() if agent_of(group) == agent)
-            codes = self._codes[agent] = frozenset(str(code) for code in named if code is not None)
+            users = members.users.values()
+            groups = {group for group in set(map(_GROUP, users)) if agent_of(group) == agent}
+            named = set(map(attrgetter(column), [row for group, row in users if group in groups]))
+            codes = self._codes[agent] = frozenset(map(str, named - {None}))
         return codes
 
     async def members(self) -> Members:
@@ -142,8 +146,7 @@ class Visibility:
 
     async def filtered(self, call: Call, answer: Answer[Any]) -> Answer[Any]:
         """Return the visible part of an answer. Its bad values reveal nothing of other groups either."""
-        if wrong := answer.irregular:
-            answer = answer.like(veil(answer.rows, wrong))
+        answer = answer.veiled()
         owner = call.report.owner
         if owner is None or not answer.rows or answer.provenance.made_up:
             return answer
@@ -155,15 +158,20 @@ class Visibility:
         named = {call.report.parameters[name].names for name, _ in call.params}
         rows = RowFilter(self.groups, members, named)
         if len(answer.rows) > _MANY_ROWS:
-            found = await asyncio.to_thread(rows.visible, owner, answer.rows)
+            found = await asyncio.to_thread(rows.visible, owner, answer)
         else:
-            found = rows.visible(owner, answer.rows)
-        return msgspec.structs.replace(answer.like(found), nameless=rows.nameless, without_group=rows.unowned)
+            found = rows.visible(owner, answer)
+        if not rows.nameless and not rows.unowned:
+            return found
+        return msgspec.structs.replace(found, nameless=rows.nameless, without_group=rows.unowned)
 
     async def _filtered_logs(self, call: Call, answer: Answer[Any], members: Members) -> Answer[Any]:
         """Return the log rows of visible users. The upstream may compare user codes loosely (C27)."""
         codes = self.codes(members, call.agent)
-        settled = await settle(self._directory, call.agent, {row.user_code for row in answer.rows}, codes)
+        found = set(map(_USER_CODE, answer.rows))
+        if found <= codes:
+            return answer
+        settled = await settle(self._directory, call.agent, found, codes)
         seen = codes | {spelling for spelling, owners in settled.items() if _all_within(owners, codes)}
         unseen = frozenset(spelling for spelling, owners in settled.items() if owners & codes and spelling not in seen)
         if "user_code" in dict(call.params):
@@ -174,17 +182,16 @@ class Visibility:
             sure = {owner for owners in settled.values() if len(owners) == 1 for owner in owners & codes}
             seen -= {spelling for spelling, owners in settled.items() if len(owners) == 1}
             calls = (replace(call, params=tuple(sorted((*call.params, ("user_code", code))))) for code in sorted(sure))
-            for found in await asyncio.gather(*map(self.fetch, calls), return_exceptions=True):
-                if isinstance(found, NotFound):
+            for one in await asyncio.gather(*map(self.fetch, calls), return_exceptions=True):
+                if isinstance(one, NotFound):
                     continue
-                if isinstance(found, BaseException):
-                    raise found
-                seen |= {row.user_code for row in found.rows}
-        rows = answer.rows
-        if not {row.user_code for row in rows} <= seen:
-            rows = [row for row in rows if row.user_code in seen]
-        visible = answer.like(rows)
-        return msgspec.structs.replace(visible, undecided=unseen)
+                if isinstance(one, BaseException):
+                    raise one
+                seen |= {row.user_code for row in one.rows}
+        if not found <= seen:
+            places = [place for place, row in enumerate(answer.rows) if row.user_code in seen]
+            answer = answer.part(places)
+        return msgspec.structs.replace(answer, undecided=unseen) if unseen else answer
 
 
 class VisibleCalls(Layer):
@@ -196,8 +203,7 @@ class VisibleCalls(Layer):
 
     async def fetch(self, call: Call, reason: Reason) -> Answer[Any]:
         """Return the visible rows of a call. Raise `NotFound` if the call names something hidden."""
-        # The owner of a row may be in columns that the caller did not select.
-        call = replace(checked(call), columns=None)
+        call = _with_owners(checked(call))
         given, visibility = dict(call.params), self.visibility
         all_groups = None
         if call.report is reports.GAME_LOGS and not visibility.serves(call.agent):
@@ -221,6 +227,7 @@ class VisibleCalls(Layer):
         # In the answer for one group, rows need not name their group.
         one = Reason(reason.fields, reason.way, (), reason.keys)
         groups = sorted(visibility.groups)
+        call = call.with_columns(None)
         found = await asyncio.gather(*(self._of_group(call, all_groups, each, one) for each in groups))
         return Answer.joined(found)
 
@@ -257,9 +264,16 @@ class PlainErrors(Layer):
         try:
             return await self.below.fetch(call, reason)
         except UpstreamError as error:
-            plain = type(error)(f"{call.report.code}: {error.plain}", report=error.report)
-            plain.correlation_id, plain.requests, plain.waited = error.correlation_id, error.requests, error.waited
-            raise plain from None
+            raise error.plainly(call.report.code) from None
+
+
+def _with_owners(call: Call) -> Call:
+    """Return the call for a reader of the columns that name the owner of a row as well."""
+    owner = call.report.owner
+    if call.columns is None or owner is None:
+        return call
+    # Objects inside a row have owners, too.
+    return call.with_columns(None if owner.parts else call.columns.union(owner.columns))
 
 
 def unknown(call: Call) -> NotFound:

@@ -42,13 +42,13 @@ async def _on_row(kind: type[Entity], session: Session, selection: Selection, ke
     (source,) = kind.sources
     columns = readable(kind, selection, (source.column,), session)
     (rows,) = await session.rows_of_level(Lookup(source.edge), (key,), columns, kind.__name__)
-    if isinstance(rows, UpstreamError):
+    if isinstance(rows, Exception):
+        if not isinstance(rows, UpstreamError):
+            raise rows
         # Selected relations may still be found.
         entity = kind.of({"id": key}, session=session)
         entity.tried[source.row] = rows
         return [found(entity, selection)]
-    if isinstance(rows, Exception):
-        raise rows
     row = rows.find(source.column, key)
     if row is None:
         return [None]

@@ -150,20 +150,8 @@ class EntityLink(RowColumn):
         return tuple(cast(Mapping[str, str], self.places[kind]).values())
 
     def read(self, entity: Entity, info: Info[Session, Any]) -> Any:
-        target = ENTITIES[self.target]
-        values: dict[str, Any] = {}
-        for row in entity.rows:
-            for name, reader in self.links.get(type(row), _NOTHING).items():
-                if name not in values and (value := reader(row)) is not None:
-                    values[name] = value  # a bad value, too: its error appears where the column is read
-        known: Entity | None = entity.given.get(self.name)
-        selection = select(info)
-        id = values.get("id")
-        if known is not None and (id is None or (not isinstance(id, BadValue) and id == known.identity)):
-            linked = known
-        elif values:
-            linked = target.of(values, session=entity.session, interval=entity.interval)
-        else:
+        selection, linked = select(info), self.linked(entity)
+        if linked is None:
             self.fail(entity, selection)
             return None
         if not linked.gaps(selection):
@@ -172,6 +160,21 @@ class EntityLink(RowColumn):
             self.fail(entity, selection)
             return None
         return _completed(linked, selection)
+
+    def linked(self, entity: Entity) -> Entity | None:
+        """Return the other entity as far as it is known here, or None."""
+        values: dict[str, Any] = {}
+        for row in entity.rows:
+            for name, reader in self.links.get(type(row), _NOTHING).items():
+                if name not in values and (value := reader(row)) is not None:
+                    values[name] = value  # a bad value, too: its error appears where the column is read
+        known: Entity | None = entity.given.get(self.name)
+        id = values.get("id")
+        if known is not None and (id is None or (not isinstance(id, BadValue) and id == known.identity)):
+            return known
+        if not values:
+            return None
+        return ENTITIES[self.target].of(values, session=entity.session, interval=entity.interval)
 
     def paths(self, kind: type[Row], selection: Selection) -> frozenset[str]:
         known = self.links.get(kind)

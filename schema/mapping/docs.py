@@ -7,6 +7,7 @@ from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, G
 # An argument has the same meaning everywhere.
 ARGUMENTS = {
     "after": "The cursor after which the page starts: `endCursor` of the page before.",
+    "by": "The part of the calendar.",
     "during": "The period, in the business time zone.",
     "first": "The size of the page: 100 if not given, 1000 at most.",
     "gameType": "The type of game as Game History names it.",
@@ -18,6 +19,7 @@ ARGUMENTS = {
     "representations": 'Entity references: `{"__typename": "User", "id": "60"}`.',
     "roomId": "Only the games of this room.",
     "status": "Only the games of this status.",
+    "where": "Only the items that meet all these conditions. They hold before pages are cut and items are counted.",
     "username": "Only the users whose name contains this text.",
 }
 FEDERATION = {

@@ -102,9 +102,15 @@ def arguments(info: Info[Session, Any], kind: str, node: FieldNode) -> dict[str,
 
 
 def _memo(info: Resolving) -> dict[Hashable, Any]:
-    """Return the memo of selections. Executions of the same operation share it, unless directives change what they
-    select.
-    """
+    """Return the memo of selections. The session keeps it while it runs the operation."""
+    session, operation = info.context, info.operation
+    if session.selections[0] is not operation:
+        session.selections = operation, _shared_memo(info)
+    return session.selections[1]
+
+
+def _shared_memo(info: Resolving) -> dict[Hashable, Any]:
+    """Return the memo that executions of the same operation share, unless directives change what they select."""
     operation = info.operation
     memo = _MEMOS.get(id(operation))
     if memo is None or memo[0] is not operation:

@@ -43,33 +43,36 @@ class AuthMiddleware:
         self._strangers: dict[str, QueueCaller] = {}  # callers without a credential, by their address
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Find the caller, then call the application."""
-        if scope["type"] == "http":
-            if links.SIGNATURE_BYTES in scope["query_string"] or not self._enter(scope, RequestHeaders.of(scope)):
+        """Find the caller, then call the application. Almost all requests need no await where no limits count."""
+        kind = scope["type"]
+        if kind != "http":
+            return (self._admitted if kind == "websocket" else self._app)(scope, receive, send)
+        headers = RequestHeaders.of(scope)
+        if links.SIGNATURE_BYTES in scope["query_string"]:
+            return self._admitted(scope, receive, send)
+        if not NAMES.isdisjoint(headers):
+            known = self._known(scope, headers)
+            if known is None:
                 return self._admitted(scope, receive, send)
-            return self._app(scope, receive, send)
-        return (self._admitted if scope["type"] == "websocket" else self._app)(scope, receive, send)
-
-    def _enter(self, scope: Scope, headers: RequestHeaders) -> bool:
-        """Return whether a request needs no further check. Almost all requests need none where no limits count."""
-        if NAMES.isdisjoint(headers):
-            if not self._open:
-                return False
+            queued = QueueCaller(known.name)
+            scope["caller"], scope["key_id"] = known.caller, known.key_id
+        elif self._open:
             address = scope["client"][0] if scope.get("client") else ""
             queued = self._strangers[address] if address in self._strangers else self._stranger(address)
             scope["caller"], scope["key_id"] = EVERYONE, None
         else:
-            known = self._callers.by_key(headers) if len(headers) == len(scope["headers"]) else None
-            if known is None or self._callers.limiter.limits(known.rates):
-                return False
-            needed = area(scope["path"]).permission
-            if needed is not None and needed not in known.caller.permissions:
-                return False
-            queued = QueueCaller(known.name)
-            scope["caller"], scope["key_id"] = known.caller, known.key_id
+            return self._admitted(scope, receive, send)
         QUEUE_CALLER.set(queued)
         note_caller(scope, scope["caller"].name)
-        return True
+        return self._app(scope, receive, send)
+
+    def _known(self, scope: Scope, headers: RequestHeaders) -> KnownCredential | None:
+        """Return the owner of a key that may make this request without limits; None if more must be checked."""
+        known = self._callers.by_key(headers) if len(headers) == len(scope["headers"]) else None
+        if known is None or self._callers.limiter.limits(known.rates):
+            return None
+        needed = area(scope["path"]).permission
+        return known if needed is None or needed in known.caller.permissions else None
 
     def _stranger(self, address: str) -> QueueCaller:
         if len(self._strangers) >= _MOST_STRANGERS:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from server.tables.formulas import harmless
+from server.tables.writers.formulas import harmless
 from upstream.journal import Entry, Journal
 
 COLUMNS = ("at", "correlation_id", "code", "report", "params", "status", "upstream_code", "message", "payload")

@@ -22,7 +22,10 @@ LONGEST_CACHED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that may run, or the errors that prevent it."""
+    """A document that may run, or the errors that prevent it.
+
+    `operations` are its operations by name. If it has only one, None names this one as well.
+    """
 
     text: str
     tree: DocumentNode | None = None
@@ -31,9 +34,7 @@ class Document:
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of a name, or the only operation if the name is None."""
-        if name is not None:
-            return self.operations.get(name)
-        return next(iter(self.operations.values())) if len(self.operations) == 1 else None
+        return self.operations.get(name)
 
 
 class Documents:
@@ -82,11 +83,13 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
     errors = validate(schema._schema, tree, limits)
     if errors:
         return Document(text, errors=errors)
-    operations = {
+    operations: dict[str | None, OperationDefinitionNode] = {
         node.name.value if node.name else None: node
         for node in tree.definitions
         if isinstance(node, OperationDefinitionNode)
     }
+    if len(operations) == 1:
+        operations |= dict.fromkeys((None,), *operations.values())
     slim(tree)
     return Document(text, tree, operations)
 

@@ -1,17 +1,19 @@
 """Run operations: prepare the document once, give each run its own context, and hide internal errors."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 import structlog
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError, OperationDefinitionNode, OperationType
 from strawberry import Schema
 from strawberry.types import ExecutionContext
 
 from engine.engine import Engine
+from engine.execution import Writer
 from resolvers.nodes import TOO_LARGE
+from resolvers.trace import Step
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
@@ -19,8 +21,8 @@ from server.execution.request_options import EXPLAIN
 from server.execution.stored_answers import Sources
 from server.execution.validation import coded, without_suggestion
 from server.http.request_error import Errors, error, without_names
-from server.http.writing import WrittenAnswer, too_long
-from upstream.call import Call, Reading
+from server.http.writing import too_long
+from upstream.call import Reading
 from upstream.resilience.deadline import within
 from upstream.resilience.queue import QUEUE_CALLER, Queue
 
@@ -43,21 +45,20 @@ def _nothing() -> None:
     """Return None: the operation read something else than the cache."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """The outcome of an operation. If `ran` is False, it failed before its first field, and there is no `data`.
 
-    `readings` say when its upstream rows were read, and `calls` are the calls that they came from. `sources` returns
+    `readings` say when its upstream rows were read, and `steps` are the calls that they came from. `sources` returns
     the entries of the cache that have these rows; None if the operation read anything else. `small` is True if the
     answer has so few nodes that it may be written in one turn of the event loop.
     """
 
     data: Any = None
-    errors: Errors = field(default_factory=list)
-    extensions: dict[str, Any] = field(default_factory=dict)
+    errors: Errors = msgspec.field(default_factory=list)
+    extensions: dict[str, Any] = msgspec.field(default_factory=dict)
     ran: bool = True
     readings: Sequence[Reading] = ()
-    calls: Sequence[Call] = ()
+    steps: Sequence[Step] = ()
     sources: Callable[[], Sources | None] = _nothing
     small: bool = True
 
@@ -159,9 +160,13 @@ class Executor:
                     # Each run has a context of its own.
                     context = self._context(operation)
                     try:
-                        if planned and (ended := await self._plan(document, operation, context)) is not None:
+                        if (
+                            planned
+                            and (ended := await self._plan(document, node, operation, context, written)) is not None
+                        ):
                             return ended
-                        outcome = await self._execute(document, operation, context, written)
+                        writer = _AnswerWriter(context, self.most_bytes(operation)) if written else None
+                        outcome = await self._execute(document, node, operation, context, writer)
                         outcome.small = _small(context)
                         settled = self._settled is None or await self._settled(context)
                         self._finish(operation, context, outcome)
@@ -187,19 +192,24 @@ class Executor:
             return ""
         return program.code if program.selected is not None else f"# not compiled: {program.reason}"
 
-    async def _execute(self, document: Document, operation: Operation, context: Any, written: bool = False) -> Outcome:
-        node = document.operation(operation.name)
+    async def _execute(
+        self,
+        document: Document,
+        node: OperationDefinitionNode,
+        operation: Operation,
+        context: Any,
+        writer: Writer | None,
+    ) -> Outcome:
         assert document.tree is not None
-        assert node is not None
         if self.engine is not None:
-            write = _AnswerWriter(context, self.most_bytes(operation)) if written else None
-            found = await self.engine.run(document.tree, node, operation.variables, context, write=write)
+            found = await self.engine.run(document.tree, node, operation.variables, context, writer=writer)
             if found is not None:
+                if not found.errors:
+                    return Outcome(data=found.data)
                 if (ended := _too_large(found.errors)) is not None:
                     return ended
-                if found.errors:
-                    failed = ExecutionContext(operation.text, self.schema, (), context, operation.variables)
-                    self.schema.process_errors(found.errors[: self.limits.field_errors], failed)
+                failed = ExecutionContext(operation.text, self.schema, (), context, operation.variables)
+                self.schema.process_errors(found.errors[: self.limits.field_errors], failed)
                 return Outcome(data=found.data, errors=self._client_errors(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
@@ -243,14 +253,18 @@ class Executor:
                 one["message"] = without_suggestion(one["message"])
         return errors
 
-    async def _plan(self, document: Document, operation: Operation, context: Any) -> Outcome | None:
+    async def _plan(
+        self, document: Document, node: OperationDefinitionNode, operation: Operation, context: Any, written: bool
+    ) -> Outcome | None:
         """Return the requested explanation or a refusal; None if the operation should run."""
         if self._foresee is None:
             return _failed("This graph cannot predict its upstream calls.", "BAD_USER_INPUT")
         rehearsals: list[Outcome] = []
 
         async def rehearse(context: Any) -> None:
-            rehearsals.append(await self._execute(document, operation, context))
+            # It runs the code that the operation will run.
+            writer = _AnswerWriter(context, None) if written else None
+            rehearsals.append(await self._execute(document, node, operation, context, writer))
 
         await self._plans.take(QUEUE_CALLER.get().name)
         try:
@@ -288,28 +302,31 @@ class Executor:
 MANY = 16
 
 
-class _AnswerWriter:
-    """Write the long lists of one answer and count their bytes. Raises AnswerTooLarge for too many."""
+class _AnswerWriter(msgspec.Struct, eq=False):
+    """Write finished parts of one answer and count their bytes. Raises AnswerTooLarge for too many."""
 
-    def __init__(self, context: Any, most: int | None) -> None:
-        self._context = context
-        self._most = most
-        self._bytes = 0
+    _context: Any
+    _most: int | None
+    _bytes: int = 0
 
-    def __call__(self, parts: list[Any], items: Sequence[int]) -> list[Any]:
-        if _small(self._context):
-            return parts
-        return [part if many < MANY else self._written(part) for part, many in zip(parts, items, strict=True)]
-
-    def _written(self, part: Any) -> Any:
+    def objects(self, objects: list[Any]) -> Any:
+        """Return a list of objects as JSON. A short one stays as it is, and so does each list of a small answer."""
+        if len(objects) < MANY or _small(self._context):
+            return objects
         try:
-            text = orjson.dumps(part, default=str)
+            text = orjson.dumps(objects, default=str)
         except TypeError:  # `encode` writes these values
-            return part
-        self._bytes += len(text)
-        if self._most is not None and self._bytes > self._most:
+            return objects
+        (part,) = self.texts([text])
+        return part
+
+    def texts(self, texts: list[bytes]) -> list[Any]:
+        """Return parts of the answer whose JSON is given."""
+        self._bytes += sum(map(len, texts))
+        # The whole of a small answer is measured when it is written.
+        if self._most is not None and self._bytes > self._most and not _small(self._context):
             raise too_long(self._most)
-        return WrittenAnswer(text)
+        return list(map(orjson.Fragment, texts))
 
 
 # Answers with this many nodes are written in some milliseconds.

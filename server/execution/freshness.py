@@ -3,7 +3,7 @@
 import datetime
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Self
 
 import msgspec
@@ -13,10 +13,11 @@ from upstream.call import Reading
 
 _DAY = datetime.timedelta(days=1)
 _SECOND = datetime.timedelta(seconds=1)
+_READ_AT = attrgetter("read_at")
+_UNTIL = attrgetter("until")
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(msgspec.Struct, frozen=True):
     """When the oldest and the newest rows of an answer were read, and when the first of them is checked again."""
 
     oldest: datetime.datetime
@@ -31,8 +32,8 @@ class Freshness:
         if len(readings) == 1:
             (one,) = readings
             return cls(one.read_at, one.read_at, one.until)
-        moments = [reading.read_at for reading in readings]
-        return cls(min(moments), max(moments), min(reading.until for reading in readings))
+        moments = list(map(_READ_AT, readings))
+        return cls(min(moments), max(moments), min(map(_UNTIL, readings)))
 
     def age(self, now: datetime.datetime) -> int:
         """Return the value of `Age`: whole seconds since the oldest row was read, rounded down."""
@@ -91,8 +92,7 @@ def _ranges(readings: Iterable[Reading]) -> list[Reading]:
 
 
 def _oldest(readings: Sequence[Reading]) -> Reading:
-    until = min(reading.until for reading in readings)
-    return msgspec.structs.replace(min(readings, key=lambda reading: reading.read_at), until=until)
+    return msgspec.structs.replace(min(readings, key=_READ_AT), until=min(map(_UNTIL, readings)))
 
 
 def _moments(reading: Reading) -> tuple[datetime.datetime, datetime.datetime]:

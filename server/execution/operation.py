@@ -1,14 +1,14 @@
 """One operation: what is to run, for which caller, and what the request says about itself."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from resolvers.caller import EVERYONE, Caller
 from server.execution.request_options import NOTHING, RequestOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """A document, the name of its operation, the variables, the caller, and the options of the request.
 
     With `whole`, lists without paging arguments are complete. Only the server itself sets it, for tables.
@@ -16,8 +16,8 @@ class Operation:
 
     text: str
     name: str | None = None
-    variables: dict[str, Any] = field(default_factory=dict)
-    extensions: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, Any] = msgspec.field(default_factory=dict)
+    extensions: dict[str, Any] = msgspec.field(default_factory=dict)
     options: RequestOptions = NOTHING
     caller: Caller = EVERYONE
     whole: bool = False

@@ -6,11 +6,11 @@ document runs. Introspection still runs, if it is on.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from server.execution.documents import Documents
@@ -46,7 +46,7 @@ class RegisteredDocuments:
                 raise RequestError(
                     400, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"
                 )  # the message that clients look for
-            return replace(operation, text=text)
+            return msgspec.structs.replace(operation, text=text)
         if named is not None and named not in (_sha256(operation.text), *self._ids_of(operation.text, named)):
             raise RequestError(400, "BAD_REQUEST", "extensions.persistedQuery.sha256Hash is not that of the query.")
         if self._only and operation.text.strip() not in self._known:

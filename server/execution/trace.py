@@ -30,13 +30,13 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
 
     Add `extensions.trace` and `extensions.freshness` if the request wants the trace.
     """
-    stale = [step for step in session.steps if step.stale]
-    if stale:
+    if session.calls.stale:
         outcome.extensions["stale"] = [
-            {"report": step.call.report.code, "since": str(step.stale), "fields": sorted(step.fields)} for step in stale
+            {"report": step.call.report.code, "since": str(step.stale), "fields": sorted(step.fields)}
+            for step in session.steps
+            if step.stale
         ]
-    outcome.readings = session.readings
-    outcome.calls = [step.call for step in session.steps]
+    outcome.readings, outcome.steps = session.readings, session.steps
     if 0 < session.calls.kept == len(session.steps):
         outcome.sources = partial(sources, session.steps, session.compared, getattr(session.room, "would_read", None))
     if operation.options.trace:

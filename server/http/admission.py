@@ -21,6 +21,8 @@ MOST_WAITING = 800
 # Probes are always answered: a busy server is not dead.
 _ALWAYS = frozenset({"/healthz", "/readyz"})
 _LONGEST = 30
+# The mark of a part of a batch in its scope. It runs in the place of the batch.
+PART = "part_of_batch"
 
 
 class Admission:
@@ -35,7 +37,7 @@ class Admission:
         self._seconds = 0.0  # duration of a request, a moving average
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _ALWAYS:
+        if scope["type"] != "http" or scope["path"] in _ALWAYS or PART in scope:
             await self._app(scope, receive, send)
             return
         if self._running < self._most_running:

@@ -21,8 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.execution.limits import ClientTimeouts
 from server.http.cycle import RequestCycle
-from server.http.error_response import error_body
-from server.http.request_error import error
+from server.http.error_response import error_response
+from server.http.request_error import RequestError
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
@@ -388,16 +388,22 @@ class ClientConnection(HttpToolsProtocol):
             self._places.reading[self] = None
 
     def _refuse(self, status: int, message: str, code: str, extra: bytes = b"") -> None:
-        body = error_body([error(message, code)])
+        response = error_response(RequestError(status, code, message), _path(self.url))
+        headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
         self.transport.write(
             STATUS_LINE[status]
-            + b"content-type: application/json; charset=utf-8\r\ncache-control: no-store\r\n"
-            + b"x-content-type-options: nosniff\r\nconnection: close\r\n"
+            + b"".join(b"%b: %b\r\n" % header for header in headers)
+            + b"connection: close\r\n"
             + extra
-            + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+            + b"content-length: %d\r\n\r\n%b" % (len(response.body), bytes(response.body))
         )
         self.transport.close()
         self._see_it_closed()
+
+
+def _path(url: bytes) -> str:
+    """Return the path of a request target, of which only the beginning may have come."""
+    return unquote(url.partition(b"?")[0].partition(b"#")[0].decode("latin-1"))
 
 
 def _size(header: tuple[bytes, bytes]) -> int:

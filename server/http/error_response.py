@@ -13,6 +13,10 @@ from server.http.request_error import RequestError
 from server.http.writing import encode
 
 MEDIA_TYPE = "application/json; charset=utf-8"
+# Below this path, errors have the form of OData, and its version.
+ODATA_PATH = "/odata"
+ODATA_HEADERS = {"OData-Version": "4.0"}
+ODATA_MEDIA_TYPE = "application/json;odata.metadata=minimal;charset=utf-8"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -21,9 +25,23 @@ def error_body(errors: Sequence[Mapping[str, Any]]) -> bytes:
     return encode({"errors": errors})
 
 
-def error_response(problem: RequestError) -> Response:
-    """Return the response to a request that is refused, in the form that GraphQL has for errors."""
-    return Response(error_body(problem.errors), problem.status, {**problem.headers, **_HEADERS}, MEDIA_TYPE)
+def error_response(problem: RequestError, path: str = "") -> Response:
+    """Return the response to a refused request for a path: in the form of OData below its path, else of GraphQL."""
+    headers = {**problem.headers, **_HEADERS}
+    if is_odata(path):
+        return Response(odata_error_body(problem), problem.status, headers | ODATA_HEADERS, ODATA_MEDIA_TYPE)
+    return Response(error_body(problem.errors), problem.status, headers, MEDIA_TYPE)
+
+
+def is_odata(path: str) -> bool:
+    """Return whether a path belongs to the OData service."""
+    return path == ODATA_PATH or path.startswith(f"{ODATA_PATH}/")
+
+
+def odata_error_body(problem: RequestError) -> bytes:
+    """Return the body of an error response in the form that OData has for errors."""
+    error = problem.errors[0]
+    return encode({"error": {"code": error["extensions"]["code"], "message": error["message"]}})
 
 
 async def send_error(
@@ -33,7 +51,7 @@ async def send_error(
 
     `challenges` are the values of `WWW-Authenticate`, one header each.
     """
-    response = error_response(problem)
+    response = error_response(problem, scope.get("path", ""))
     for challenge in challenges:
         response.headers.append("WWW-Authenticate", challenge)
     if scope.get("method") == "HEAD":

@@ -33,6 +33,7 @@ from server.execution.operation import Operation
 from server.execution.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import conditions, operation_reader
+from server.http.body import whole_body
 from server.http.error_response import error_body
 from server.http.guards import origins
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
@@ -144,38 +145,11 @@ class GraphQL:
             raise RequestError(405, "METHOD_NOT_ALLOWED", "Operations are sent by POST, queries also by GET.", _ALLOW)
         if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
-        body = await self._body(headers, receive)
+        body = await whole_body(headers, receive, self._limits.body_bytes)
         operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
         if operation.name:
             scope["operation"] = operation.name
         return self._registered.resolve(operation, self._executor.documents)
-
-    async def _body(self, headers: RequestHeaders, receive: Receive) -> bytes:
-        most = self._limits.body_bytes
-        length = headers.get("content-length", "")
-        if length.isdigit() and (len(length) > 18 or int(length) > most):
-            raise self._too_large()
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            part: bytes = message["body"] if "body" in message else b""  # noqa: SIM401 - `get` takes longer
-            size += len(part)
-            if size > most:
-                raise self._too_large()
-            more = "more_body" in message and message["more_body"]
-            if not more and not parts:
-                return part
-            parts.append(part)
-            if not more:
-                return b"".join(parts)
-
-    def _too_large(self) -> RequestError:
-        message = f"The request's body is larger than {self._limits.body_bytes} bytes."
-        # The rest of the body is not read, so the connection cannot be used again.
-        return RequestError(413, "PAYLOAD_TOO_LARGE", message, _CLOSE)
 
 
 # The calls end at the deadline. The answer follows a little later.

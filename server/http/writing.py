@@ -42,19 +42,13 @@ class AnswerBytes(msgspec.Struct):
         return found
 
 
-class WrittenAnswer:
-    """A part of an answer that is JSON already."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-
-
 def encode(answer: Any, *, indent: bool = False) -> bytes:
-    """Return an answer as JSON. Scalars are texts, numbers or booleans; any other value is written as its text."""
+    """Return an answer as JSON. Scalars are texts, numbers or booleans; any other value is written as its text.
+
+    A part of the answer that is JSON already is an `orjson.Fragment`.
+    """
     try:
-        return orjson.dumps(answer, default=_default, option=orjson.OPT_INDENT_2 if indent else None)
+        return orjson.dumps(answer, default=str, option=orjson.OPT_INDENT_2 if indent else None)
     except TypeError:  # an integer beyond 64 bits, or half a surrogate pair: the slower library writes them
         return json.dumps(answer, default=_unwritten, indent=2 if indent else None).encode()
 
@@ -88,9 +82,7 @@ def too_long(most: int) -> AnswerTooLarge:
 
 def _parts(value: Any) -> Iterator[bytes]:
     """Yield the JSON of a value in parts. Each has at most about the weight of a piece."""
-    if isinstance(value, WrittenAnswer):
-        yield value.text
-    elif not isinstance(value, dict | list) or _weight(value) <= PIECE:
+    if not isinstance(value, dict | list) or _weight(value) <= PIECE:
         yield encode(value)
     elif isinstance(value, dict):
         before = b"{"
@@ -135,14 +127,10 @@ def _weight(value: Any) -> int:
             weight += len(each)
             if weight <= PIECE:
                 waiting += each.values() if kind is dict else each
-        elif kind is WrittenAnswer:
-            weight += len(each.text) // _CHARACTERS
+        elif kind is orjson.Fragment:
+            weight += len(orjson.dumps(each)) // _CHARACTERS
     return weight
 
 
-def _default(value: Any) -> Any:
-    return orjson.Fragment(value.text) if isinstance(value, WrittenAnswer) else str(value)
-
-
 def _unwritten(value: Any) -> Any:
-    return orjson.loads(value.text) if isinstance(value, WrittenAnswer) else str(value)
+    return orjson.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else str(value)

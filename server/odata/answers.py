@@ -5,7 +5,7 @@ import datetime
 import gzip
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,26 +16,27 @@ from starlette.responses import Response
 from server.auth.credentials import VARY
 from server.execution.stored_answers import StoredAnswers
 from server.http import conditions
+from server.http.error_response import ODATA_HEADERS
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.http.writing import AnswerBytes
 from server.odata import filter as filters
-from server.odata import options, reading, rows
-from server.odata.edm import key_of, time_of
+from server.odata import grammar, options, reading, rows
+from server.odata.edm import key_of, kinds_of, time_of
 from server.odata.files import PageFiles
 from server.odata.options import Options
 from server.odata.reading import ODataPage, ODataQuestion
+from server.odata.tree import Logical
 from server.odata.window import days
 from server.tables import parameters
 from server.tables.answers import TableAnswers
 from server.tables.config import TablesConfig
 from server.tables.file_response import age, keeping
-from server.tables.table import Table, ValueKind
+from server.tables.table import Table
 
-HEADERS = {"OData-Version": "4.0", "Vary": f"Accept, Accept-Encoding, Prefer, {VARY}"}
+HEADERS = {**ODATA_HEADERS, "Vary": f"Accept, Accept-Encoding, Prefer, {VARY}"}
 Pairs = Sequence[tuple[str, str]]
 
-_TEXT = ValueKind("string")
 _QUOTED = re.compile(r"IEEE754Compatible\s*=\s*true", re.I)
 _BARE = re.compile(r"odata\.metadata\s*=\s*none", re.I)
 _COMPRESSED_FROM = 1024
@@ -94,15 +95,15 @@ class Entities:
         return None if "$skiptoken" in request.query_params else self._answers.not_before(request)
 
     async def _set(self, table: Table, root: str, rooted: Pairs, request: Request) -> _MadeAnswer:
-        chosen = options.read(table, request.query_params.multi_items(), rooted)
+        chosen = await self._options(table, rooted, request)
         size, preferred = options.page_size(request.headers.get("prefer"))
         question = await asyncio.to_thread(self._question, table, chosen, size, request)
-        found = await reading.page(question, self._answers)
+        found = await self._read(question, chosen)
         accept, bare = _accepted(request)
         parts = [] if bare else [f'"@odata.context":{_text(_context(root, table, chosen))}']
-        if found.count is not None:
+        if found.count is not None and chosen.count:
             parts.append(f'"@odata.count":{found.count}')
-        objects = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=accept)
+        objects = await asyncio.to_thread(_objects, table, chosen, found, quoted=accept, bare=bare)
         parts.append('"value":[' + ",\n".join(objects) + "]")
         if found.token is not None:
             parts.append(f'"@odata.nextLink":{_text(_following(root, table, found.token, request))}')
@@ -111,27 +112,41 @@ class Entities:
         return _MadeAnswer(body, headers | more, found)
 
     async def _count(self, table: Table, rooted: Pairs, request: Request) -> _MadeAnswer:
-        chosen = options.read(table, request.query_params.multi_items(), rooted)
+        chosen = await self._options(table, rooted, request)
         question = await asyncio.to_thread(self._question, table, chosen, options.PAGE_ROWS, request)
-        found = await reading.counted(question, self._answers)
+        grouped = chosen.apply is not None and chosen.apply.columns is not None
+        found = await (self._read(question, chosen) if grouped else reading.counted(question, self._answers))
         return _MadeAnswer(str(found.count).encode(), {"Content-Type": "text/plain; charset=utf-8"}, found)
 
     async def _one(self, table: Table, key: str, root: str, rooted: Pairs, request: Request) -> _MadeAnswer:
-        chosen = options.read(table, request.query_params.multi_items(), rooted)
+        chosen = await self._options(table, rooted, request)
+        if chosen.apply is not None:
+            raise options.bad("$apply transforms the rows of an entity set: one entity has nothing to transform.")
         day = key.rpartition(".")[0]
         pairs = list(chosen.given)
         if table.timed and not {"since", "until", "period"} & {name for name, _ in pairs}:
             pairs += zip(("since", "until"), _window(day), strict=True)
         literal = key.replace("'", "''")
-        condition = f"{key_of(table)} eq '{literal}'"
-        question = await asyncio.to_thread(self._question, table, chosen, 1, request, pairs, condition)
+        chosen = replace(chosen, filter=f"{key_of(table)} eq '{literal}'")
+        question = await asyncio.to_thread(self._question, table, chosen, 1, request, pairs)
         found = await reading.page(question, self._answers)
         if not found.rows.num_rows:
             raise RequestError(404, "NOT_FOUND", f"{table.name} has no row {key[:60]!r}.")
         quoted, bare = _accepted(request)
-        (text,) = await asyncio.to_thread(rows.objects, found.rows, _kinds(table), quoted=quoted)
+        (text,) = await asyncio.to_thread(rows.objects, found.rows, kinds_of(table), quoted=quoted)
         context = "" if bare else f'"@odata.context":{_text(_context(root, table, chosen) + "/$entity")},'
         return _MadeAnswer(*await _json("{" + context + text[1:], request, quoted=quoted, bare=bare), found)
+
+    async def _options(self, table: Table, rooted: Pairs, request: Request) -> Options:
+        pairs = request.query_params.multi_items()
+        return await asyncio.to_thread(options.read, table, pairs, self._config.zone, rooted)
+
+    async def _read(self, question: ODataQuestion, chosen: Options) -> ODataPage:
+        apply = chosen.apply
+        if apply is None or apply.columns is None:
+            return await reading.page(question, self._answers)
+        after = None if chosen.filter is None else filters.read(chosen.filter, apply.columns, self._config.zone)
+        return await reading.applied(question, apply, after, self._answers)
 
     def _age(self, oldest: datetime.datetime | None) -> dict[str, str]:
         return {} if oldest is None else {"Age": age(oldest, self._config.now())}
@@ -143,19 +158,18 @@ class Entities:
         size: int,
         request: Request,
         pairs: list[tuple[str, str]] | None = None,
-        condition: str | None = None,
     ) -> ODataQuestion:
         variables, given, _ = parameters.read(table, chosen.given if pairs is None else pairs)
         column = time_of(table)
         time = None if column is None else column.name
-        text = condition or chosen.filter
         key = key_of(table) if table.timed else None
-        found = None if text is None else filters.read(text, _kinds(table), self._config.zone, time, key)
+        tree, select = _rows_wanted(chosen)
+        found = None if tree is None else filters.of_tree(tree, kinds_of(table), self._config.zone, time, key)
         return ODataQuestion(
             table=table,
             variables=variables,
             days=days(table, given, found, self._config),
-            select=chosen.select,
+            select=select,
             filter=found,
             order=chosen.order,
             top=chosen.top,
@@ -182,12 +196,34 @@ def _window(day: str) -> tuple[str, str]:
         ) from None
 
 
-def _kinds(table: Table) -> dict[str, ValueKind]:
-    return {key_of(table): _TEXT, **{column.name: column.kind for column in table.columns}}
+def _rows_wanted(chosen: Options) -> tuple[Any, tuple[str, ...]]:
+    """Return the tree of the filter of the rows, and the columns to read. Raises RequestError."""
+    apply = chosen.apply
+    if apply is not None and apply.columns is not None:
+        return apply.condition, apply.reads
+    trees = [] if apply is None else list(apply.conditions)
+    if chosen.filter is not None:
+        trees.append(grammar.parsed(chosen.filter))
+    return Logical("and", trees) if len(trees) > 1 else next(iter(trees), None), chosen.select
+
+
+def _objects(table: Table, chosen: Options, found: ODataPage, *, quoted: bool, bare: bool) -> list[str]:
+    """Return the rows of a page as JSON objects."""
+    if chosen.apply is None or chosen.apply.columns is None:
+        return rows.objects(found.rows, kinds_of(table), quoted=quoted)
+    own = {column.name for column in table.columns}
+    objects: list[str] = []
+    for result in found.results:
+        shown = result.rows.select([name for name in chosen.select if name in result.kinds])
+        # Only the types of properties that `$metadata` does not have are said.
+        types = {} if bare else {name: kind for name, kind in result.kinds.items() if name not in own}
+        objects += rows.objects(shown, result.kinds, quoted=quoted, said=types)
+    return objects
 
 
 def _context(root: str, table: Table, chosen: Options) -> str:
-    return f"{root}/$metadata#{table.name}" + (f"({','.join(chosen.select)})" if chosen.selected else "")
+    shown = chosen.selected or (chosen.apply is not None and chosen.apply.columns is not None)
+    return f"{root}/$metadata#{table.name}" + (f"({','.join(chosen.select)})" if shown else "")
 
 
 def _following(root: str, table: Table, token: Mapping[str, Any], request: Request) -> str:

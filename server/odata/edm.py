@@ -26,6 +26,14 @@ PRIMITIVES: dict[str, tuple[str, dict[str, object]]] = {
 }
 _CORE = "https://oasis-tcs.github.io/odata-vocabularies/vocabularies/Org.OData.Core.V1.xml"
 _CAPABILITIES = "https://oasis-tcs.github.io/odata-vocabularies/vocabularies/Org.OData.Capabilities.V1.xml"
+_AGGREGATION = "https://oasis-tcs.github.io/odata-vocabularies/vocabularies/Org.OData.Aggregation.V1.xml"
+# The transformations of `$apply`, and the methods of `aggregate` for a column. Distinct values of each can be counted.
+TRANSFORMATIONS = ("filter", "groupby", "aggregate", "concat", "identity", "orderby", "skip", "top")
+METHODS = {
+    **dict.fromkeys(("decimal", "int64"), ("sum", "min", "max", "countdistinct")),
+    **dict.fromkeys(("float64", "timestamp", "date", "string"), ("min", "max", "countdistinct")),
+    **dict.fromkeys(("bool", "enum"), ("countdistinct",)),
+}
 _KEY_MEANS = "The place of the row: the day it was read for, and its number there."
 
 
@@ -38,12 +46,14 @@ def key_of(table: Table) -> str:
     return key
 
 
+def kinds_of(table: Table) -> dict[str, ValueKind]:
+    """Return the kinds of the properties of an entity: the key and the columns."""
+    return {key_of(table): ValueKind("string"), **{column.name: column.kind for column in table.columns}}
+
+
 def time_of(table: Table) -> TableColumn | None:
     """Return the time column of a table: the field by which `during` selects rows."""
-    if not table.timed:
-        return None
-    last = len(table.spine)
-    return next((one for one in table.columns if one.level == last and one.during), None)
+    return table.time
 
 
 def type_of(kind: ValueKind) -> tuple[str, dict[str, object]]:
@@ -71,7 +81,7 @@ def metadata(tables: Iterable[Table]) -> str:
         types.append(_entity_type(table))
         sets.append(
             f'<EntitySet Name="{table.name}" EntityType="{NAMESPACE}.{table.name}">'
-            f"{_described(table.description)}{_options(table)}</EntitySet>"
+            f"{_described(table.description)}{_options(table)}{_apply(table)}</EntitySet>"
         )
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -79,6 +89,7 @@ def metadata(tables: Iterable[Table]) -> str:
         f'<edmx:Reference Uri="{_CORE}"><edmx:Include Namespace="Org.OData.Core.V1"/></edmx:Reference>\n'
         f'<edmx:Reference Uri="{_CAPABILITIES}"><edmx:Include Namespace="Org.OData.Capabilities.V1"/>'
         "</edmx:Reference>\n"
+        f'<edmx:Reference Uri="{_AGGREGATION}"><edmx:Include Namespace="Org.OData.Aggregation.V1"/></edmx:Reference>\n'
         f'<edmx:DataServices>\n<Schema Namespace="{NAMESPACE}" xmlns="http://docs.oasis-open.org/odata/ns/edm">\n'
         + "\n".join(types)
         + f'\n<EntityContainer Name="{CONTAINER}">\n'
@@ -125,5 +136,27 @@ def _options(table: Table) -> str:
     return (
         '<Annotation Term="Org.OData.Capabilities.V1.ReadRestrictions"><Record>'
         f'<PropertyValue Property="CustomQueryOptions"><Collection>{records}</Collection></PropertyValue>'
+        "</Record></Annotation>"
+    )
+
+
+def _apply(table: Table) -> str:
+    """Return what `$apply` can do with the table."""
+    columns = [(column.name, METHODS[column.kind.name]) for column in table.columns if column.kind.of is None]
+    steps = "".join(f"<String>{one}</String>" for one in TRANSFORMATIONS)
+    keys = "".join(f"<PropertyPath>{name}</PropertyPath>" for name, _ in columns)
+    figures = "".join(
+        f'<Record><PropertyValue Property="Property" PropertyPath="{name}"/>'
+        '<PropertyValue Property="SupportedAggregationMethods"><Collection>'
+        + "".join(f"<String>{one}</String>" for one in known)
+        + "</Collection></PropertyValue></Record>"
+        for name, known in columns
+    )
+    return (
+        '<Annotation Term="Org.OData.Aggregation.V1.ApplySupported"><Record>'
+        f'<PropertyValue Property="Transformations"><Collection>{steps}</Collection></PropertyValue>'
+        '<PropertyValue Property="Rollup" EnumMember="Org.OData.Aggregation.V1.RollupType/None"/>'
+        f'<PropertyValue Property="GroupableProperties"><Collection>{keys}</Collection></PropertyValue>'
+        f'<PropertyValue Property="AggregatableProperties"><Collection>{figures}</Collection></PropertyValue>'
         "</Record></Annotation>"
     )

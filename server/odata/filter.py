@@ -1,4 +1,4 @@
-"""`$filter`: read by odata-query (`grammar.py`), checked against the columns, and evaluated over arrow's columns.
+"""`$filter`: read by the grammar (`grammar.py`), checked against the columns, and evaluated over arrow's columns.
 
 Each part of a filter knows the days on which it can be true (`days.py`), so the filter bounds the window as well: a day
 on which it cannot be true is not read. As OData has it, a comparison with null is false, but for `ne`, and what is
@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from odata_query import ast
 
 from server.odata.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, ODataDays, beginning, when
 from server.odata.grammar import DEEPEST, MOST_OPERATIONS, bad, parsed, too_deep
+from server.odata.tree import Among, Called, ColumnName, Comparison, Literal, Logical, Negated
 from server.tables.arrow import TIMESTAMP, data_type, integers, texts
 from server.tables.table import ValueKind
 from upstream.values import interval
@@ -88,6 +88,11 @@ class Function:
     literal: int = 9
     aspects: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def needs(self) -> int:
+        """Return the least number of arguments: only the length of `substring` may be left out."""
+        return min(len(self.takes), 2)
+
 
 def _sliced(value: Any, start: int, length: int | None = None) -> Any:
     # No text is longer than arrow's offsets count, and the kernel takes no number beyond 64 bits.
@@ -134,14 +139,6 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "gt": pc.greater,
     "ge": pc.greater_equal,
 }
-_WORDS: dict[type, str] = {
-    ast.Eq: "eq",
-    ast.NotEq: "ne",
-    ast.Lt: "lt",
-    ast.LtE: "le",
-    ast.Gt: "gt",
-    ast.GtE: "ge",
-}
 WORDS = (*COMPARISONS, "in", "and", "or", "not")
 
 
@@ -150,9 +147,15 @@ def read(
 ) -> Filter:
     """The filter that a text means for columns: `time` is what the window is about, `key` names the rows.
 
-    Raises Refusal.
+    Raises RequestError.
     """
-    tree = parsed(text, ", ".join(FUNCTIONS))
+    return of_tree(parsed(text), columns, zone, time, key)
+
+
+def of_tree(
+    tree: Any, columns: Mapping[str, ValueKind], zone: ZoneInfo, time: str | None = None, key: str | None = None
+) -> Filter:
+    """Return the filter that a tree means: see `read`. Raises RequestError."""
     reader = _FilterReader(columns, zone, time, key)
     condition = reader.condition(tree)
     return Filter(
@@ -209,37 +212,39 @@ class _FilterReader:
 
     def _term(self, node: Any) -> Term:
         match node:
-            case ast.Identifier():
-                return self._column(".".join((*node.namespace, node.name)))
-            case ast.Compare(comparator=ast.In()):
+            case ColumnName(name):
+                return self._column(name)
+            case Among():
                 return self._among(node)
-            case ast.Compare():
-                return self.compared(_WORDS[type(node.comparator)], self.term(node.left), self.term(node.right))
-            case ast.BoolOp(op=ast.And()):
-                return _joined(pc.and_kleene, operator.and_, [self.condition(one) for one in _chain(node)])
-            case ast.BoolOp():
-                return _joined(pc.or_kleene, operator.or_, [self.condition(one) for one in _chain(node)])
-            case ast.UnaryOp(op=ast.Not()):
-                inner = self.condition(node.operand)
+            case Comparison(word, left, right):
+                return self.compared(word, self.term(left), self.term(right))
+            case Logical("and", parts):
+                return _joined(pc.and_kleene, operator.and_, [self.condition(one) for one in parts])
+            case Logical(_, parts):
+                return _joined(pc.or_kleene, operator.or_, [self.condition(one) for one in parts])
+            case Negated(part):
+                inner = self.condition(part)
                 return Term("bool", lambda rows: pc.invert(_truth(inner.read(rows))), days=~inner.days)
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Integer(val) | ast.Float(val)):
-                return _literal("number", -_number(val))
-            case ast.Call():
+            case Called():
                 return self._call(node)
-            case ast.Null():
-                return Term("null", lambda rows: pa.scalar(None), is_literal=True)
-            case ast.Boolean():
-                return _literal("bool", node.py_val)
-            case ast.Integer() | ast.Float():
-                return _literal("number", _number(node.val))
-            case ast.String():
-                return _literal("string", node.val)
-            case ast.GUID():
-                return _literal("string", node.val)
-            case ast.Date() | ast.DateTime():
-                return self._moment(node)
-        what = type(node).__name__.lower()
+            case Literal():
+                return self._literal(node)
+        what = node.what
         raise bad(f"has {what}, which is not understood; there are {', '.join(WORDS)}, and {', '.join(FUNCTIONS)}")
+
+    def _literal(self, node: Literal) -> Term:
+        match node.kind:
+            case "null":
+                return Term("null", lambda rows: pa.scalar(None), is_literal=True)
+            case "boolean":
+                return _literal("bool", node.text.lower() == "true")
+            case "integer" | "float":
+                return _literal("number", _number(node.text))
+            case "string":
+                return _literal("string", node.text[1:-1].replace("''", "'"))
+            case "guid":
+                return _literal("string", node.text)
+        return self._moment(node)
 
     def _column(self, name: str) -> Term:
         if name not in self.columns:
@@ -249,36 +254,42 @@ class _FilterReader:
         aspect = "key" if name == self.key else _ASPECTS.get(kind.name) if name == self.time else None
         return Term(_SORTS.get(kind.name, kind.name), lambda rows: rows[name], aspect=aspect)
 
-    def _moment(self, node: Any) -> Term:
+    def _moment(self, node: Literal) -> Term:
         try:
-            found = datetime.datetime.fromisoformat(node.val) if isinstance(node, ast.DateTime) else node.py_val
-            if isinstance(found, datetime.datetime):
-                aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
-                literal = _literal("timestamp", aware.astimezone(datetime.UTC))
-                return replace(literal, finer=_FINER.search(node.val) is not None)
+            if node.kind == "date":
+                return _literal("date", datetime.date.fromisoformat(node.text))
+            found = datetime.datetime.fromisoformat(node.text)
+            aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
+            literal = _literal("timestamp", aware.astimezone(datetime.UTC))
         except (ValueError, OverflowError):
-            raise bad(f"has the time {node.val}, which does not exist") from None
-        return _literal("date", found)
+            raise bad(f"has the time {node.text}, which does not exist") from None
+        return replace(literal, finer=_FINER.search(node.text) is not None)
 
-    def _among(self, node: Any) -> Term:
-        left = self.term(node.left)
-        items = [self.term(item) for item in node.right.val]
-        # Each item is checked, and says on which days it is met; the literals are then looked up together.
-        found = [self.compared("eq", left, item) for item in items]
-        alike = [self._alike(item, left) for item in items]
-        together = [item.is_literal and item.sort == left.sort != "null" and not left.is_literal for item in alike]
-        values = [item for item, so in zip(alike, together, strict=True) if so and not item.finer]
-        apart = [one for one, so in zip(found, together, strict=True) if not so]
+    def _among(self, node: Among) -> Term:
+        left = self.term(node.value)
+        items = [self.term(item) for item in node.items]
+        # Each item says on which days it is met. The literals of one sort are looked up together.
+        values: list[Term] = []
+        apart: list[Term] = []
+        days = NEVER
+        for item in items:
+            alike = self._alike(item, left)
+            if alike.is_literal and alike.sort == left.sort != "null" and not left.is_literal:
+                if not alike.finer:
+                    values.append(alike)
+                    days |= self._when("eq", left, alike)
+            else:
+                apart.append(self.compared("eq", left, item))
+                days |= apart[-1].days
         if len(apart) > MOST_OPERATIONS:
             raise bad(
                 f"looks for a value in a list of {len(apart):,} that are no literals; {MOST_OPERATIONS} are allowed"
             )
-        days = reduce(operator.or_, (one.days for one in found))
         terms = [_among(left, values), *apart] if values or not apart else apart
         return replace(_joined(pc.or_kleene, operator.or_, terms), days=days)
 
     def compared(self, word: str, left: Term, right: Term) -> Term:
-        """A comparison. Raises Refusal where the two cannot be compared."""
+        """A comparison. Raises RequestError where the two cannot be compared."""
         if "null" in (left.sort, right.sort):
             return _with_null(word, left, right)
         left, right = self._alike(left, right), self._alike(right, left)
@@ -318,12 +329,14 @@ class _FilterReader:
                 raise bad(f"has the date {term.literal}, which begins outside the calendar") from None
         return term
 
-    def _call(self, node: Any) -> Term:
-        name = ".".join((*node.func.namespace, node.func.name))
+    def _call(self, node: Called) -> Term:
+        name = node.name
         function = FUNCTIONS.get(name)
         if function is None:
             raise bad(f"has no function {name[:40]!r}; it has {', '.join(FUNCTIONS)}")
-        terms = [self.term(argument) for argument in node.args]
+        if not function.needs <= len(node.arguments) <= len(function.takes):
+            raise bad(f"gives {name} {len(node.arguments)} arguments")
+        terms = [self.term(argument) for argument in node.arguments]
         for place, (term, takes) in enumerate(zip(terms, function.takes, strict=False)):
             allowed = ("timestamp", "date") if takes == "time" else (takes,)
             if term.sort not in allowed:
@@ -379,16 +392,6 @@ def _shift(day: datetime.date, zone: ZoneInfo) -> tuple[int, int, int]:
         middle = (low + high) // 2
         low, high = (middle + 1, high) if offset(middle) == before else (low, middle)
     return high, before, after
-
-
-def _chain(node: Any) -> list[Any]:
-    """Return the parts of a chain of one operator, `a or b or c`, which the grammar nests: the first is the deepest."""
-    kind = type(node.op)
-    parts = [node.right]
-    while isinstance(node.left, ast.BoolOp) and type(node.left.op) is kind:
-        node = node.left
-        parts.append(node.right)
-    return [node.left, *reversed(parts)]
 
 
 def _joined(

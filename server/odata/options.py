@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from server.http.request_error import RequestError
-from server.odata.edm import key_of
+from server.odata import grammar, ordering
+from server.odata.apply import Apply
+from server.odata.edm import kinds_of
 from server.tables.table import Table
 from server.tables.window import PARAMETERS
 
-OPTIONS = ("$select", "$filter", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken")
+OPTIONS = ("$select", "$filter", "$orderby", "$top", "$skip", "$count", "$format", "$skiptoken", "$apply")
 PAGE_ROWS = 10_000
 MOST_PAGE_ROWS = 50_000
 
@@ -30,7 +33,7 @@ _SIZE = re.compile(r"(?:odata\.)?maxpagesize\s*=\s*(\d{1,9})", re.I | re.ASCII)
 class Options:
     """The options. `order` has the columns to sort by and whether descending; `given` are parameters of the table.
 
-    `token` is the end of an earlier page.
+    `token` is the end of an earlier page. `apply` transforms the rows; all other options are about what it makes.
     """
 
     select: tuple[str, ...]
@@ -42,9 +45,12 @@ class Options:
     count: bool
     token: Mapping[str, Any] | None
     given: tuple[tuple[str, str], ...] = field(default=())
+    apply: Apply | None = None
 
 
-def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[str, str]] = ()) -> Options:
+def read(
+    table: Table, pairs: Iterable[tuple[str, str]], zone: ZoneInfo, rooted: Iterable[tuple[str, str]] = ()
+) -> Options:
     """Return the options of an address. `rooted` are the parameters of the whole service. Raises RequestError."""
     said: dict[str, str] = {}
     seen: dict[tuple[str, str], None] = {}  # clients add theirs to a nextLink, which has it already
@@ -66,18 +72,21 @@ def read(table: Table, pairs: Iterable[tuple[str, str]], rooted: Iterable[tuple[
     if said.get("$count", "false") not in ("true", "false"):
         raise bad(f"$count is {said['$count'][:40]!r}; it must be true or false.")
     given = list(seen)
-    names = [key_of(table), *(column.name for column in table.columns)]
+    apply = Apply(said["$apply"], table, zone) if "$apply" in said else None
+    kinds = kinds_of(table) if apply is None or apply.columns is None else apply.columns
+    names = list(kinds)
     select = _select(said.get("$select"), names)
     return Options(
         select=select or tuple(names),
         selected=bool(select),
         filter=said.get("$filter"),
-        order=_order(said.get("$orderby"), table, names),
+        order=ordering.checked(grammar.ordered(said.get("$orderby", "")), kinds),
         top=_number("$top", said["$top"]) if "$top" in said else None,
         skip=_number("$skip", said.get("$skip", "0")),
         count=said.get("$count") == "true",
         token=opened(said["$skiptoken"]) if "$skiptoken" in said else None,
         given=(*given, *_beside(table, given, rooted)),
+        apply=apply,
     )
 
 
@@ -135,24 +144,6 @@ def _select(text: str | None, names: list[str]) -> tuple[str, ...]:
         if part not in names:
             raise bad(f"$select names {part[:60]!r}; there are {', '.join(names)}.")
     return tuple(name for name in names if name in parts)
-
-
-def _order(text: str | None, table: Table, names: list[str]) -> tuple[tuple[str, bool], ...]:
-    lists = {column.name for column in table.columns if column.kind.of is not None}
-    found: dict[str, bool] = {}
-    for part in (text or "").split(","):
-        if not part.strip():
-            continue
-        name, _, way = part.strip().partition(" ")
-        if name not in names or name in lists:
-            there = ", ".join(one for one in names if one not in lists)
-            raise bad(f"$orderby names {name[:60]!r}; it can be {there}.")
-        if way.strip() not in ("", "asc", "desc"):
-            raise bad(f"$orderby has {way.strip()[:40]!r} after {name}; it can be asc or desc.")
-        if name in found:
-            raise bad(f"$orderby names {name} twice; name each column once.")
-        found[name] = way.strip() == "desc"
-    return tuple(found.items())
 
 
 def _number(name: str, text: str) -> int:

@@ -12,20 +12,21 @@ import time
 from asyncio import to_thread
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resolvers.caller import Caller
 from server.http.request_error import RequestError
-from server.odata.edm import key_of
+from server.odata import ordering
+from server.odata.apply import Apply, ResultRows, joined
+from server.odata.edm import key_of, kinds_of
 from server.odata.filter import Filter
 from server.odata.options import bad
 from server.tables.answers import TableAnswers, TableRequest
-from server.tables.arrow import data_type, texts
+from server.tables.arrow import texts
 from server.tables.formats import ROWS_FORMAT
 from server.tables.spool import ReadFile, Snapshot
 from server.tables.table import Table
@@ -70,7 +71,8 @@ class ODataQuestion:
 class ODataPage:
     """Some rows, the beginning of the next page if there is one, and the number of all rows if it was requested.
 
-    `oldest` is when the oldest row of the days of this page was read, and `files` are the files that were read.
+    `oldest` is when the oldest row of the days of this page was read, and `files` are the files that were read. The
+    rows that an `$apply` made are the `results`.
     """
 
     rows: pa.Table
@@ -78,12 +80,22 @@ class ODataPage:
     count: int | None
     oldest: datetime.datetime | None
     files: Sequence[ReadFile]
+    results: Sequence[ResultRows] = ()
 
 
 async def page(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
     """Return the requested page. Raises RequestError."""
     reading = _PageReading(question, answers)
     return await (reading.sorted() if question.order else reading.in_order())
+
+
+async def applied(question: ODataQuestion, apply: Apply, after: Filter | None, answers: TableAnswers) -> ODataPage:
+    """Return the requested page of what an `$apply` makes of the rows of a question. `after` filters it.
+
+    Raises RequestError.
+    """
+    reading = _PageReading(question, answers)
+    return await reading.transformed(apply, after)
 
 
 async def counted(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
@@ -107,10 +119,6 @@ class _PageReading:
         self.oldest: datetime.datetime | None = None
         self.files: list[ReadFile] = []
         self.filtering = 0.0
-        # Decimals are stored as texts and sorted as numbers.
-        self.decimals = {
-            column.name: data_type(column.kind) for column in question.table.columns if column.kind.name == "decimal"
-        }
         self.schema = pa.schema(
             [
                 *(question.table.read_schema.field(name).remove_metadata() for name in question.columns),
@@ -190,6 +198,47 @@ class _PageReading:
             following = {"at": stop, "tag": tag, "size": question.size}
         number = count if question.count else None
         return ODataPage(shown.select(question.select), following, number, self.oldest, self.files)
+
+    async def transformed(self, apply: Apply, after: Filter | None) -> ODataPage:
+        """Return a page of what an `$apply` makes of the rows."""
+        question, token = self.question, self.question.token
+        folds = [group.totals.fold(apply.most_bytes) for group in apply.groups]
+
+        def fold(snapshot: Snapshot, place: int) -> None:
+            for rows in self._matching(snapshot, place, 0):
+                for group, one in zip(apply.groups, folds, strict=True):
+                    taken = rows if group.filter is None else self._taken(rows, group.filter)
+                    for batch in taken.combine_chunks().to_batches():
+                        one.add(group.totals.prepared(question.table, batch))
+
+        tags = hashlib.sha256()
+        async with aclosing(self._snapshots()) as snapshots:
+            async for place, snapshot in snapshots:
+                tags.update(f"{day_of(question.days[place])} {snapshot.etag} ".encode())
+                await to_thread(fold, snapshot, place)
+        tag = tags.hexdigest()[:32]
+        if token and token.get("tag") != tag:
+            raise _gone()
+        results = await to_thread(lambda: self._finished(apply.result([one.rows() for one in folds]), after))
+        count = sum(result.rows.num_rows for result in results)
+        left = max(count - question.skip, 0)
+        left = left if question.top is None else min(left, question.top)
+        first = token["at"] if token else 0
+        shown = _cut(results, question.skip + first, min(question.size, max(left - first, 0)))
+        stop = first + sum(result.rows.num_rows for result in shown)
+        following = {"at": stop, "tag": tag, "size": question.size} if stop < left else None
+        return ODataPage(pa.table({}), following, count, self.oldest, self.files, shown)
+
+    def _finished(self, results: list[ResultRows], after: Filter | None) -> list[ResultRows]:
+        """Return the results filtered and sorted, as the options beside `$apply` say."""
+        order = self.question.order
+        if after is not None:
+            result = joined(results)
+            results = [replace(result, rows=self._taken(result.rows, after))]
+        if order:
+            result = joined(results)
+            results = [replace(result, rows=result.rows.take(ordering.indices(result.rows, order, result.kinds)))]
+        return results
 
     async def count(self) -> int:
         """Return the number of rows, without `$top` and `$skip`."""
@@ -315,12 +364,14 @@ class _PageReading:
         keys = _keys(day, begin, length)
         name = key_of(self.question.table)
         found = pa.table({name: keys}) if rows is None else rows.append_column(name, keys)
-        if self.question.filter is None:
-            return found
+        return found if self.question.filter is None else self._taken(found, self.question.filter)
+
+    def _taken(self, rows: pa.Table, condition: Filter) -> pa.Table:
+        """Return the rows that a filter takes, unless filters have taken too long."""
         if self.filtering > self.answers.filter_seconds:
             raise _too_long(self.answers.filter_seconds)
         began = time.monotonic()
-        taken = found.filter(self.question.filter.mask(found))
+        taken = rows.filter(condition.mask(rows))
         self.filtering += time.monotonic() - began
         return taken
 
@@ -332,22 +383,20 @@ class _PageReading:
         return self._table(tables).select(self.question.select)
 
     def _first(self, tables: list[pa.Table], end: int | None) -> pa.Table:
-        """Return the first rows in sorted order. Null comes before every value, as OData says."""
+        """Return the first rows in sorted order."""
         rows = self._table(tables).combine_chunks()
-        keys: list[tuple[str, str]] = []
-        sorting: dict[str, Any] = {}
-        for place, (name, down) in enumerate(self.question.order):
-            values = rows[name]
-            if pa.types.is_dictionary(values.type):
-                values = pc.cast(values, pa.string())
-            elif name in self.decimals:
-                values = pc.cast(values, self.decimals[name])
-            way = "descending" if down else "ascending"
-            for what, column in (("there", pc.cast(pc.is_valid(values), pa.int8())), ("value", values)):
-                sorting[f"{what}{place}"] = column
-                keys.append((f"{what}{place}", way))
-        indices = pc.sort_indices(pa.table(sorting), sort_keys=keys)
+        indices = ordering.indices(rows, self.question.order, kinds_of(self.question.table))
         return rows.take(indices if end is None else indices.slice(0, end))
+
+
+def _cut(results: Sequence[ResultRows], skip: int, size: int) -> list[ResultRows]:
+    """Return some of the rows of results."""
+    found = []
+    for result in results:
+        rows = result.rows.slice(skip, size)
+        skip, size = max(skip - result.rows.num_rows, 0), size - rows.num_rows
+        found.append(replace(result, rows=rows))
+    return found
 
 
 def too_many() -> RequestError:

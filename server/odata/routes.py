@@ -5,7 +5,7 @@ service: in `/odata/group=382&period=last_month/` every table that knows these p
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
@@ -14,9 +14,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.execution.stored_answers import StoredAnswers
+from server.http.error_response import ODATA_HEADERS, ODATA_MEDIA_TYPE, ODATA_PATH, error_response
 from server.http.request_error import RequestError
 from server.http.writing import encode
-from server.odata import edm
+from server.odata import batch, edm
 from server.tables.routes import TablesEndpoint
 
 if TYPE_CHECKING:  # pyarrow is imported by the first request for rows
@@ -24,40 +25,55 @@ if TYPE_CHECKING:  # pyarrow is imported by the first request for rows
 
 Pairs = Sequence[tuple[str, str]]
 
-PATH = "/odata"
+PATH = ODATA_PATH
 _PATH = re.compile(r"(?P<name>\w+)(?:\((?:\w+=)?'(?P<key>(?:[^']|'')*)'\))?(?P<count>/\$count)?/?", re.ASCII)
 _VERSION = re.compile(r"\s*([0-3])(\.\d+)?\s*")
-HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-store"}
+HEADERS = {**ODATA_HEADERS, "Cache-Control": "no-store"}
 
 
 class ODataService:
-    """The OData service over the tables of an endpoint. `stored` are answers that need not be made again."""
+    """The OData service over the tables of an endpoint. `stored` are answers that need not be made again.
 
-    def __init__(self, endpoint: TablesEndpoint, stored: StoredAnswers | None = None) -> None:
+    A batch may have `most_bytes`.
+    """
+
+    def __init__(self, endpoint: TablesEndpoint, stored: StoredAnswers, most_bytes: int) -> None:
         self._endpoint = endpoint
-        self._stored = stored or StoredAnswers()
+        self._most_bytes = most_bytes
+        self._stored = stored
         self._entities: Entities | None = None
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes. They answer GET and HEAD."""
-        return [Route(PATH, self._answer), Route(f"{PATH}/{{path:path}}", self._answer)]
+        """Return the routes. They answer GET and HEAD, and `$batch` answers POST."""
+        return [
+            Route(PATH, self._answer),
+            Route(f"{PATH}/$batch", self._batch, methods=["POST"]),
+            Route(f"{PATH}/{{root}}/$batch", self._batch, methods=["POST"]),
+            Route(f"{PATH}/{{path:path}}", self._answer),
+        ]
+
+    async def _batch(self, request: Request) -> Response:
+        """Answer several requests in one."""
+        return await self._guarded(batch.answer(request, self._most_bytes))
 
     async def _answer(self, request: Request) -> Response:
-        """Answer a request. Errors have the form of OData."""
+        """Answer a request for one resource."""
+        return await self._guarded(self._found(request, request.path_params.get("path", "")))
+
+    async def _guarded(self, answer: Awaitable[Response]) -> Response:
+        """Return an answer, or the refusal of it. Errors have the form of OData."""
         try:
-            if _VERSION.fullmatch(request.headers.get("odata-maxversion", "")):
-                raise RequestError(
-                    400, "BAD_USER_INPUT", "This service speaks OData 4.0, which OData-MaxVersion rules out."
-                )
-            return await self._found(request, request.path_params.get("path", ""))
+            return await answer
         except RequestError as refusal:
-            error: dict[str, Any] = refusal.errors[0]
-            content = {
-                "error": {"code": error["extensions"]["code"], "message": self._endpoint.message(error["message"])}
-            }
-            return _json(content, refusal.status, refusal.headers)
+            for one in refusal.errors:
+                one["message"] = self._endpoint.message(one["message"])
+            return error_response(refusal, PATH)
 
     async def _found(self, request: Request, path: str) -> Response:
+        if _VERSION.fullmatch(request.headers.get("odata-maxversion", "")):
+            raise RequestError(
+                400, "BAD_USER_INPUT", "This service speaks OData 4.0, which OData-MaxVersion rules out."
+            )
         answers = await self._endpoint.answers()
         tables = self._endpoint.tables
         root = str(request.base_url).rstrip("/") + PATH
@@ -99,6 +115,5 @@ class ODataService:
         return pairs
 
 
-def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    kind = "application/json;odata.metadata=minimal;charset=utf-8"
-    return Response(encode(content), status, {**(headers or {}), **HEADERS, "Content-Type": kind})
+def _json(content: Any) -> Response:
+    return Response(encode(content), 200, {**HEADERS, "Content-Type": ODATA_MEDIA_TYPE})

@@ -3,11 +3,12 @@
 import asyncio
 import datetime
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pyarrow as pa
 import structlog
@@ -23,23 +24,25 @@ from server.http import conditions
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.tables import parameters, ranges
-from server.tables.arrow import Shape
+from server.tables.arrow import Shape, Unfit, slices
 from server.tables.config import TablesConfig
 from server.tables.file_response import (
     SpoolFileResponse,
     age,
     continues,
     encoding_of,
+    head_of_stream,
     headers_of,
     is_excluded,
     is_known,
     named_file,
     outside,
 )
-from server.tables.formats import FORMATS, Format
-from server.tables.reading import Log, RowOptions, Run, TableFailed, batches
+from server.tables.formats import FORMATS, MARKED_CSV, Format
+from server.tables.reading import BATCH_ROWS, Log, RowOptions, Run, TableFailed, batches
 from server.tables.spool import FULL, ReadFile, Snapshot, Spool, SpoolTimes, Wanted, key_of
 from server.tables.table import Table
+from server.tables.totals import TableTotals
 from server.tables.window import TableWindow, window_of
 from server.tables.writing import StreamBuffer, compressed, write_file
 from upstream.caching.trust import Trust
@@ -65,9 +68,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TableRequest:
-    """A request for a table: the table, the variables, the window, and the limit of rows.
+    """A request for a table: the table, the variables, the window, and the limit of rows in the answer.
 
-    No row may have been read before `not_before`.
+    No row may have been read before `not_before`. With `totals` the answer has the totals of all rows. With `mark`, CSV
+    begins with a byte order mark.
     """
 
     table: Table
@@ -76,15 +80,44 @@ class TableRequest:
     limit: int | None
     caller: Caller
     not_before: datetime.datetime | None = None
+    totals: TableTotals | None = None
+    mark: bool = False
+
+    @property
+    def answer(self) -> Table:
+        """Return the table that the answer has: the table itself, or its totals."""
+        return self.table if self.totals is None else self.totals.table
 
     def batches(self, run: Run, shape: Shape, log: Log) -> AsyncGenerator[pa.RecordBatch]:
-        """Yield the rows in the form of a format. Raises TableFailed."""
+        """Yield the rows of the answer in the form of a format. Raises TableFailed."""
 
         async def signed(operation: Operation) -> Outcome:
-            return await run(replace(operation, caller=self.caller))
+            return await run(msgspec.structs.replace(operation, caller=self.caller))
 
-        options = RowOptions(self.limit, shape, self.not_before)
-        return batches(self.table, self.variables, self.window, signed, options, log)
+        def rows(limit: int | None, shape: Shape) -> AsyncGenerator[pa.RecordBatch]:
+            options = RowOptions(limit, shape, self.not_before)
+            return batches(self.table, self.variables, self.window, signed, options, log)
+
+        if self.totals is None:
+            return rows(self.limit, shape)
+        return _totalled(self.totals, rows(None, self.totals.prepared), self.limit, shape)
+
+
+async def _totalled(
+    totals: TableTotals, rows: AsyncGenerator[pa.RecordBatch], limit: int | None, shape: Shape
+) -> AsyncGenerator[pa.RecordBatch]:
+    """Yield the totals of prepared rows. Raises TableFailed, and RequestError for too many groups."""
+    fold = totals.fold()
+    async with aclosing(rows):
+        async for batch in rows:
+            await asyncio.to_thread(fold.add, batch)
+    found = (await asyncio.to_thread(fold.rows)).slice(0, limit)
+    try:
+        shaped = shape(totals.table, found)
+    except Unfit as unfit:
+        raise TableFailed("BAD_USER_INPUT", f"{totals.table.name}: {unfit}.") from None
+    for piece in slices(shaped, BATCH_ROWS):
+        yield piece
 
 
 class TableAnswers:
@@ -100,9 +133,18 @@ class TableAnswers:
 
     def requested(self, table: Table, request: Request) -> TableRequest:
         """Read a request. Raises RequestError."""
-        variables, said, limit = parameters.read(table, request.query_params.multi_items())
-        found = window_of(table, said, self._config.now(), self._config.zone)
-        return TableRequest(table, variables, found, limit, request.scope["caller"], self.not_before(request))
+        pairs, of_answer = parameters.split(table, request.query_params.multi_items())
+        variables, said, limit = parameters.read(table, pairs)
+        return TableRequest(
+            table,
+            variables,
+            window_of(table, said, self._config.now(), self._config.zone),
+            limit,
+            request.scope["caller"],
+            self.not_before(request),
+            of_answer.totals_of(table, self._config.zone),
+            of_answer.mark,
+        )
 
     def not_before(self, request: Request) -> datetime.datetime | None:
         """Return the earliest allowed reading time of a row; None if the request has no limit."""
@@ -116,12 +158,15 @@ class TableAnswers:
     async def respond(self, table: Table, form: Format, request: Request) -> Response:
         """Return the answer in a format. Raises RequestError."""
         requested = self.requested(table, request)
+        if requested.mark:
+            form = _marked(form)
         encoding = encoding_of(request) if form.compressible else None
         headers = headers_of(form, encoding, request)
-        if form.snapshot:
+        # Totals are complete before they are sent, so they are a file in every format.
+        if form.snapshot or requested.totals is not None:
             return await self._file(requested, form, encoding, request)
         if request.method == "HEAD":
-            return Response(headers=headers, media_type=form.media_type)
+            return head_of_stream(headers, form.media_type)
         return await self._stream(requested, form, encoding, headers)
 
     async def _stream(
@@ -169,7 +214,7 @@ class TableAnswers:
         sink = compressed(buffer, encoding)
         rows = self.batches(requested, form, log)
         try:
-            writer = form.open(requested.table, sink, log.text)
+            writer = form.open(requested.answer, sink, log.text)
             async for batch in rows:
                 await asyncio.to_thread(writer.write, batch)
                 sink.flush()
@@ -185,25 +230,29 @@ class TableAnswers:
 
     async def _file(self, requested: TableRequest, form: Format, encoding: str | None, request: Request) -> Response:
         fields = RequestHeaders.of(request.scope)
-        wanted_parts = ranges.read(fields.get("range"))
+        wanted_parts = ranges.read(fields.get("range")) if request.method == "GET" else None
         reading, tag = wanted_parts is not None, named_file(fields)
         if reading:
             encoding = None
         # A client that names the file it has parts of continues with it.
         wanted = replace(requested, not_before=None) if reading and tag else requested
         snapshot = await self.snapshot(wanted, form, encoding, reading=reading, tag=tag if reading else None)
-        times, tag = snapshot.times, f'"{snapshot.etag}"'
-        headers = {**headers_of(form, encoding, request), "ETag": tag, "Last-Modified": conditions.date(times.oldest)}
+        times, tag, modified = snapshot.times, f'"{snapshot.etag}"', snapshot.modified
+        headers = {
+            **headers_of(form, encoding, request),
+            "ETag": tag,
+            "Last-Modified": conditions.date(min(modified, self.now())),
+        }
         if times.rows is not None:
             headers["Age"] = age(times.oldest, self.now())
-        if is_known(fields, tag, times):
-            return Response(status_code=304, headers=headers)
-        if is_excluded(fields, tag, times):
+        if is_excluded(fields, tag, modified):
             raise RequestError(
                 412, "PRECONDITION_FAILED", "The table has been written anew: read it from its beginning."
             )
+        if is_known(fields, tag, modified):
+            return Response(status_code=304, headers=headers)
         parts = None
-        if wanted_parts is not None and continues(fields, tag, headers["Last-Modified"], times):
+        if wanted_parts is not None and continues(fields, tag, modified):
             parts = ranges.written(wanted_parts, snapshot.size)
             if parts is None:
                 raise outside(snapshot)
@@ -235,6 +284,8 @@ class TableAnswers:
             requested.limit,
             form.name,
             encoding,
+            *([] if requested.totals is None else [requested.totals.text]),
+            *(["bom"] if form is MARKED_CSV else []),
         )
         days = (None, None) if window is None else (window.pieces[0].day, window.pieces[-1].day)
         now = config.now()
@@ -242,7 +293,7 @@ class TableAnswers:
 
         async def write(path: Path) -> SpoolTimes:
             log = Log()
-            await write_file(path, requested.table, form, self.batches(requested, form, log), encoding, log.text)
+            await write_file(path, requested.answer, form, self.batches(requested, form, log), encoding, log.text)
             until = trusted_until(log.readings, config.trust, datetime.timedelta(seconds=config.open_seconds))
             least = now + datetime.timedelta(seconds=config.open_seconds)
             return SpoolTimes(now, Freshness.of(log.readings), until or least)
@@ -290,6 +341,13 @@ def unkept(failure: OSError) -> RequestError:
         507 if full else 503, "STORAGE_UNAVAILABLE",
         f"{why} Ask for ndjson, json or arrow, which need no file; or have the disk of TABLES_SPOOL_DIR put in order.",
     )  # fmt: skip
+
+
+def _marked(form: Format) -> Format:
+    """Return CSV with a byte order mark. Raises RequestError for other formats."""
+    if form is not FORMATS["csv"]:
+        raise RequestError(400, "BAD_USER_INPUT", f"bom=1 is for csv; the format {form.name} has no byte order mark.")
+    return MARKED_CSV
 
 
 def form_of(name: str) -> Format:

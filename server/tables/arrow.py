@@ -88,7 +88,7 @@ def as_read(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
 def typed(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the rows with decimals as numbers of the scale of their column. Raises Unfit instead of rounding."""
     pairs = zip(table.columns, batch.columns, strict=True)
-    return pa.RecordBatch.from_arrays([_typed(values, column) for column, values in pairs], schema=table.schema)
+    return pa.RecordBatch.from_arrays([fitted(values, column) for column, values in pairs], schema=table.schema)
 
 
 def checked(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -97,7 +97,8 @@ def checked(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _typed(values: pa.Array, column: TableColumn) -> pa.Array:
+def fitted(values: pa.Array, column: TableColumn) -> pa.Array:
+    """Return the values of a column in its type in typed formats. Raises Unfit."""
     kind = data_type(column.kind)
     if values.type == kind:
         return values

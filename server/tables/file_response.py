@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from server.auth.credentials import VARY, carries
@@ -14,7 +14,7 @@ from server.http import conditions
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.tables.formats import Format
-from server.tables.spool import Snapshot, SpoolTimes
+from server.tables.spool import Snapshot
 
 ENCODINGS = ("zstd", "gzip")
 _ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
@@ -57,6 +57,13 @@ def encoding_of(request: Request) -> str | None:
     return next((name for name in ENCODINGS if offers.get(name, 0) > 0), None)
 
 
+def head_of_stream(headers: Mapping[str, str], media_type: str) -> Response:
+    """Return the headers of a stream, for HEAD. Nobody knows the length of a stream."""
+    answer = Response(headers=headers, media_type=media_type)
+    del answer.headers["content-length"]
+    return answer
+
+
 def headers_of(form: Format, encoding: str | None, request: Request) -> dict[str, str]:
     vary = ("Accept-Encoding", VARY) if form.compressible else (VARY,)
     headers = {
@@ -86,33 +93,26 @@ def named_file(fields: RequestHeaders) -> str | None:
     return match[1] if match else None
 
 
-def is_known(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
-    """Return whether the client has this file. A date is compared with the newest row."""
+def is_known(fields: RequestHeaders, tag: str, modified: datetime.datetime) -> bool:
+    """Return whether the client has this file. A tag goes before a date."""
     if "if-none-match" in fields:
         return conditions.names(fields["if-none-match"], tag)
     moment = conditions.moment(fields.get("if-modified-since"))
-    return moment is not None and not _changed_since(times, moment)
+    return moment is not None and modified <= moment
 
 
-def is_excluded(fields: RequestHeaders, tag: str, times: SpoolTimes) -> bool:
-    """Return whether the conditions of the request exclude this file."""
+def is_excluded(fields: RequestHeaders, tag: str, modified: datetime.datetime) -> bool:
+    """Return whether the conditions of the request exclude this file. A tag goes before a date."""
     if "if-match" in fields:
         return not conditions.names(fields["if-match"], tag, strong=True)
     moment = conditions.moment(fields.get("if-unmodified-since"))
-    return moment is not None and _changed_since(times, moment)
+    return moment is not None and modified > moment
 
 
-def continues(fields: RequestHeaders, tag: str, modified: str, times: SpoolTimes) -> bool:
+def continues(fields: RequestHeaders, tag: str, modified: datetime.datetime) -> bool:
     """Return whether parts of this file fit the parts that the client has."""
     said = fields.get("if-range", tag).strip()
-    if said == modified:
-        moment = conditions.moment(said)
-        return moment is not None and not _changed_since(times, moment)
-    return said == tag
-
-
-def _changed_since(times: SpoolTimes, moment: datetime.datetime) -> bool:
-    return times.newest.replace(microsecond=0) > moment
+    return said == tag or ('"' not in said and conditions.moment(said) == modified)
 
 
 def outside(snapshot: Snapshot) -> RequestError:

@@ -16,12 +16,13 @@ Rows are read with decimals as the graph's text. Formats of text write this text
 borders of batches change it. Typed formats make numbers of it, with the scale that the field in the schema declares.
 
 CSV is RFC 4180 in UTF-8. A text that a spreadsheet would take for a formula has an apostrophe before it.
+`bom=1` puts a byte order mark before it.
 Excel has 15 digits, milliseconds, and no day before 1900-03-01 that all programs read alike: a number or a time that it
 cannot hold is a text there. A text that is too long for a cell fails.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Protocol
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ import pyarrow as pa
 from server.tables.arrow import Shape, as_read, checked, typed
 from server.tables.table import Table
 from server.tables.writers.columns import Ipc, Parquet, RowParquet
-from server.tables.writers.text import Array, Csv, JsonLines
+from server.tables.writers.text import Array, Csv, JsonLines, MarkedCsv
 from server.tables.writers.workbook import Xlsx
 
 
@@ -87,6 +88,8 @@ FORMATS = {
         ),
     )
 }
+# CSV for `bom=1`.
+MARKED_CSV = replace(FORMATS["csv"], writer=MarkedCsv)
 # Stored in the spool for OData. Clients cannot request it.
 ROWS_FORMAT = Format(
     "rows", "application/vnd.apache.parquet", True, RowParquet, "Rows as they are read", False, checked

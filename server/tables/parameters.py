@@ -1,13 +1,99 @@
-"""Read the parameters in the address of a table: its variables by their types, its window, and the limit of rows."""
+"""Read the parameters in the address of a table: its variables by their types, its window, the limit of rows, totals.
+
+A variable of a query may have the name of a parameter of the answer, such as `count`. Then the name means the variable,
+and the parameter has a dot before its name (`.count=1`). With the dot it works for every table.
+"""
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from server.http.request_error import RequestError
 from server.tables import window
 from server.tables.table import Table, ValueKind, Variable
 
+if TYPE_CHECKING:  # imports pyarrow: see `server.tables.table`
+    from server.tables.totals import GroupKey, TableTotals
+
+Pairs = list[tuple[str, str]]
+
+COLUMNS = ("sum", "min", "max", "countdistinct")
+TOTALS = frozenset({"by", "count", *COLUMNS})
+MARK = "bom"
+
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerParameters:
+    """The parameters of an answer: those of totals in their order, and whether CSV has a byte order mark."""
+
+    totals: tuple[tuple[str, str], ...]
+    mark: bool
+
+    def totals_of(self, table: Table, zone: ZoneInfo) -> "TableTotals | None":
+        """Return the requested totals of a table; None for its rows. Raises RequestError."""
+        from server.tables.totals import Aggregate, TableTotals  # imports pyarrow
+
+        if not self.totals:
+            return None
+        if sum(name == "count" for name, _ in self.totals) > 1:
+            raise _bad("The parameter count is given twice.")
+        keys: list[GroupKey] = []
+        figures: list[Aggregate] = []
+        counts = all(name == "by" for name, _ in self.totals)
+        for name, text in self.totals:
+            columns = [part.strip() for part in text.split(",") if part.strip()]
+            if name == "by":
+                keys += [_key(table, column) for column in columns]
+            elif name in COLUMNS:
+                figures += [Aggregate(column, name) for column in columns]
+            elif _truth(name, text):
+                figures.append(Aggregate("", name))
+        if counts:
+            figures.append(Aggregate("", "count"))
+        return TableTotals(table, keys, figures, zone)
+
+
+def split(table: Table, pairs: Iterable[tuple[str, str]]) -> tuple[Pairs, AnswerParameters]:
+    """Return the parameters of the table, and those of the answer. Raises RequestError."""
+    variables = {variable.name for variable in table.variables}
+    rest: Pairs = []
+    totals: Pairs = []
+    marks: list[bool] = []
+    for name, text in pairs:
+        own = name[1:] if name.startswith(".") else "" if name in variables else name
+        if own in TOTALS:
+            totals.append((own, text))
+        elif own == MARK:
+            marks.append(_truth(MARK, text))
+        else:
+            rest.append((name, text))
+    if len(marks) > 1:
+        raise _bad(f"The parameter {MARK} is given twice.")
+    return rest, AnswerParameters(tuple(totals), marks == [True])
+
+
+def _key(table: Table, text: str) -> "GroupKey":
+    """Return a key of totals: a column, a part of the time of the table (`day`), or of a column (`endsAt.day`)."""
+    from server.tables.totals import PARTS, GroupKey  # imports pyarrow
+
+    if any(column.name == text for column in table.columns):
+        return GroupKey(text)
+    if text.lower() in PARTS:
+        if table.time is None:
+            raise _bad(f"The table {table.name} has no time of its own: write by=COLUMN.{text.lower()}.")
+        return GroupKey(table.time.name, text.lower(), text.lower())
+    column, dot, part = text.rpartition(".")
+    return GroupKey(column, part.lower()) if dot else GroupKey(text)
+
+
+def _truth(name: str, text: str) -> bool:
+    found = _TRUTH.get(text.lower())
+    if found is None:
+        raise _bad(f"{name} is {text[:60]!r}; it must be true or false.")
+    return found
 
 
 def read(table: Table, pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str], int | None]:

@@ -191,7 +191,7 @@ async def one_day(
         raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given_values}).", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
-    return TableDay(rows, outcome.readings, outcome.calls)
+    return TableDay(rows, outcome.readings, [step.call for step in outcome.steps])
 
 
 def _span(pieces: Sequence[Piece | None]) -> Interval | None:

@@ -21,6 +21,7 @@ from server.http.negotiation import wants_page
 from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
 from server.tables.config import TablesConfig
+from server.tables.parameters import split
 from server.tables.table import Table, Tables, ValueKind
 
 if TYPE_CHECKING:  # imported with pyarrow: see above
@@ -95,19 +96,21 @@ class TablesEndpoint:
     async def _table(self, request: Request) -> Response:
         answers = await self.answers()
         name, dot, form = request.path_params["file"].rpartition(".")
+        from server.tables.answers import form_of  # pyarrow is imported by now
+
         if not dot:
             table = self.tables.find(form)
             if self._page is not None and wants_page(request.headers.get("accept")):
                 return await self._page(request, self, table)
+            if split(table, request.query_params.multi_items())[1].totals:
+                return await answers.respond(table, form_of("json"), request)
             return _json(self._described(table))
-        from server.tables.answers import form_of  # pyarrow is imported by now
-
         table = self.tables.find(name)
         return await answers.respond(table, form_of(form), request)
 
     def _described(self, table: Table) -> dict[str, Any]:
         self.check_described()
-        return described(table)
+        return {**described(table), "timezone": str(self.config.zone)}
 
     def check_described(self) -> None:
         """Raise a RequestError if clients must not see the schema."""
@@ -161,6 +164,8 @@ def described(table: Table) -> dict[str, Any]:
                 "description": column.description,
                 "graphql": column.graphql,
                 **({"values": list(column.kind.values)} if column.kind.values else {}),
+                # Null if the query does not select the currency of the amount.
+                **({"currency": None if column.currency[0] == "." else column.currency} if column.currency else {}),
             }
             for column in table.columns
         ],

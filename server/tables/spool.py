@@ -35,6 +35,7 @@ _ABANDONED_SECONDS = 86_400.0
 _HASH = 32
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
+_SECOND = datetime.timedelta(seconds=1)
 # The time for which a client that reads a file in parts can continue with it.
 READING = datetime.timedelta(seconds=600)
 # The delay after which a change becomes known at the latest: the longest duration of a call.
@@ -82,14 +83,16 @@ class SpoolTimes:
 class Snapshot:
     """A file of the spool. It is not removed while it has `readers`.
 
-    `shown` is when it was last served to a client that did not read it in parts yet. `stamp` is the stamp of the file
-    (see `stamp_of`) at the last successful check of its hash; None if it was not checked yet.
+    `modified` is when its content was read first, and at least a second after the content before it, so that a date
+    identifies a content. `shown` is when it was last served to a client that did not read it in parts yet. `stamp` is
+    the stamp of the file (see `stamp_of`) at the last successful check of its hash; None if it was not checked yet.
     """
 
     path: Path
     etag: str
     size: int
     times: SpoolTimes
+    modified: datetime.datetime
     shown: datetime.datetime | None = None
     readers: int = field(default=0)
     stamp: Stamp | None = None
@@ -311,7 +314,10 @@ class Spool:
         part.rename(path)
         _sync_folder(self._folder)
         known = self._files.pop(key, None)
-        snapshot = Snapshot(path, etag, path.stat().st_size, times, stamp=stamp_of(path))
+        modified = times.newest.replace(microsecond=0)
+        if known is not None:
+            modified = known.modified if known.etag == etag else max(modified, known.modified + _SECOND)
+        snapshot = Snapshot(path, etag, path.stat().st_size, times, modified, stamp=stamp_of(path))
         self._files[key] = snapshot
         if known is not None and known.path != path:
             self._earlier[key].append(known)
@@ -366,7 +372,8 @@ class Spool:
                 continue  # not a file of the spool
             file = None
             with suppress(ValueError, OverflowError):
-                file = Snapshot(path, etag, status.st_size, SpoolTimes.read(moments))
+                times = SpoolTimes.read(moments)
+                file = Snapshot(path, etag, status.st_size, times, times.newest.replace(microsecond=0))
             known = found.get(key)
             if file is None or (known is not None and known.times.begun > file.times.begun):
                 path.unlink(missing_ok=True)  # it has no reading times, or it was replaced

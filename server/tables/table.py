@@ -55,6 +55,8 @@ PERIOD = "Period"
 PLUMBING = frozenset({"nodes", "edges", "node"})
 OF_PAGES = frozenset({"totalCount", "pageInfo", "cursor"})
 PAGING = frozenset({"first", "after"})
+# The field with the currency of the amounts of an object. Only amounts called baseX are in its `baseCurrency`.
+CURRENCY = "currency"
 
 SCALARS = {
     "ID": "string",
@@ -94,6 +96,9 @@ class TableColumn:
     `level` counts the lists above it: 0 is the operation, the last level is the row. `path` leads from an item of this
     level to the value, by the keys of the answer. `graphql` is the type in the schema. `during` is set for the field by
     which the period selects rows: "past" if no row is in the future, else "any".
+
+    `currency` is set for an amount: the name of the column with its currency. A dot and the name of a field mean that
+    the query does not select the field. It is empty if the graph does not name the currency.
     """
 
     name: str
@@ -104,6 +109,7 @@ class TableColumn:
     level: int
     graphql: str
     during: str = ""
+    currency: str = ""
 
     @property
     def type(self) -> "pa.DataType":
@@ -146,6 +152,12 @@ class Table:
     spine: tuple[tuple[str, ...], ...]
     document: str
     saved: SavedQuery = field(repr=False)
+
+    @property
+    def time(self) -> TableColumn | None:
+        """Return the time column: the field of the row by which the period selects rows."""
+        last = len(self.spine)
+        return next((one for one in self.columns if self.timed and one.level == last and one.during), None)
 
     @cached_property
     def schema(self) -> "pa.Schema":
@@ -210,6 +222,9 @@ class _QueryReader:
         self.schema = schema
         self.fragments = fragments
         self.columns: dict[str, TableColumn] = {}
+        # The fields of each object that are columns, and the field with the currency of each amount.
+        self.fields: dict[tuple[int, tuple[str, ...]], dict[str, str]] = {}
+        self.currencies: dict[str, str] = {}
         self.spine: list[tuple[str, ...]] = []
         self.rows = 0
 
@@ -229,7 +244,7 @@ class _QueryReader:
         return Table(
             name=self.saved.name,
             description=self.saved.comment,
-            columns=tuple(self.columns.values()),
+            columns=tuple(replace(column, currency=self._currency(column)) for column in self.columns.values()),
             variables=tuple(self._variable(node) for node in definitions if not (timed and node is period)),
             timed=timed,
             during=_default(period) if timed and period is not None else None,
@@ -280,7 +295,7 @@ class _QueryReader:
         if isinstance(named, GraphQLScalarType | GraphQLEnumType):
             if _marked(node):
                 raise self._broken(f"@{ROWS} stands on {name}, whose items are not objects")
-            self._column(node, definition, place)
+            self._column(node, definition, place, parent)
             return _changed(node, directives=directives)
         if not isinstance(named, GraphQLObjectType):
             raise self._broken(f"{name} is a {named}, which can be of several types; select one that cannot")
@@ -321,7 +336,7 @@ class _QueryReader:
         arguments = tuple(argument for argument in node.arguments or () if argument.name.value not in paging)
         return _changed(node, selection_set=selection, arguments=arguments, directives=directives)
 
-    def _column(self, node: FieldNode, definition: GraphQLField, place: "_ColumnPlace") -> None:
+    def _column(self, node: FieldNode, definition: GraphQLField, place: "_ColumnPlace", parent: Any) -> None:
         key = (node.alias or node.name).value
         name = key if node.alias else "_".join((*place.names, key))
         path = (*place.path, key)
@@ -341,6 +356,20 @@ class _QueryReader:
         if known is not None and (known.level, known.path) != (column.level, column.path):
             raise self._broken(f"two columns are called {name}; give one of them an alias")
         self.columns[name.lower()] = column
+        self.fields.setdefault((place.level, place.path), {})[node.name.value] = name
+        if column.kind.name == "decimal":
+            self.currencies[name] = _currency_of(node.name.value, parent)
+
+    def _currency(self, column: TableColumn) -> str:
+        """Return the column with the currency of an amount: beside it, or else of the nearest object around it."""
+        wanted = self.currencies.get(column.name, "")
+        level, path = column.level, column.path[:-1]
+        found = self.fields[level, path].get(wanted)
+        while found is None and wanted == CURRENCY and (path or level):
+            # The object around this one, or the object with the list of this one.
+            level, path = (level, path[:-1]) if path else (level - 1, self.spine[level - 1][:-1])
+            found = self.fields.get((level, path), {}).get(CURRENCY)
+        return found or (f".{wanted}" if wanted else "")
 
     def _kind(self, kind: Any, what: str, scale: int = SCALE) -> ValueKind:
         kind = get_nullable_type(kind)
@@ -410,6 +439,12 @@ def _variables_in(selection: SelectionSetNode) -> set[str]:
 
 def _default(node: VariableDefinitionNode) -> Any:
     return None if node.default_value is None else value_from_ast_untyped(node.default_value)
+
+
+def _currency_of(amount: str, parent: GraphQLObjectType) -> str:
+    """Return the field with the currency of an amount; an empty text if its object has none."""
+    own = [name for name in parent.fields if name.endswith("Currency") and amount.startswith(name[: -len("Currency")])]
+    return own[0] if own else CURRENCY if CURRENCY in parent.fields else ""
 
 
 def _declared(definition: GraphQLField) -> Mapping[str, Any]:

@@ -80,6 +80,28 @@ def _field(name: str, value: str) -> Any:
     return ObjectFieldNode(name=NameNode(value=name), value=nodes.String(value))
 
 
+def _where(kind: str, chance: random.Random) -> Any:
+    """Return conditions that some of the made-up items meet."""
+    ids: list[Any] = [nodes.String(str(chance.randrange(POOL) + 1)) for _ in range(3)]
+    id = nodes.Object([ObjectFieldNode(name=NameNode(value="in"), value=nodes.List(ids))])
+    number = nodes.Object([_field(chance.choice(("gt", "lte")), chance.choice(("0", "1.00", "-5")))])
+    text = nodes.Object([_field("startsWith", chance.choice(("", "Bingo", "a")))])
+    some: Any = nodes.List([nodes.Int(chance.randrange(4)) for _ in range(3)])
+    conditions: dict[str, list[tuple[str, Any]]] = {
+        "TransactionWhere": [
+            ("type", text), ("amount", number), ("user", id), ("group", id), ("ticket", id), ("currency", text),
+        ],
+        "GameLogWhere": [("provider", text), ("userCode", text), ("bet", number), ("win", number)],
+        "GameWhere": [
+            ("status", EnumValueNode(value=chance.choice(("PLAYED", "SELLING", "UNKNOWN")))), ("room", id),
+            ("configuration", id), ("wagered", number),
+        ],
+        "FinancialMovementWhere": [("type", some), ("group", id), ("user", id), ("amount", number)],
+    }  # fmt: skip
+    chosen = chance.sample(conditions[kind], chance.choice((0, 1, 1, 2)))
+    return nodes.Object([ObjectFieldNode(name=NameNode(value=name), value=value) for name, value in chosen])
+
+
 class _Plausible(Visitor):
     def __init__(self, types: TypeInfo, chance: random.Random) -> None:
         super().__init__()
@@ -107,6 +129,8 @@ class _Plausible(Visitor):
             case _, "Period":
                 frame = ObjectFieldNode(name=NameNode(value="frame"), value=EnumValueNode(value="TODAY"))
                 value = nodes.Object([frame])
+            case "where", kind:
+                value = _where(kind, chance)
         return None if value is None else ArgumentNode(name=node.name, value=value)
 
 

@@ -66,10 +66,18 @@ async def compare(
     variables: dict[str, Any],
     context: Callable[[], Any],
 ) -> Compared:
-    """Run an operation both ways, each with its own context, and assert that they agree."""
+    """Run an operation both ways, each with its own context, and assert that they agree.
+
+    The engine runs it once more and writes parts of the answer as JSON, as it does for a server.
+    """
     ours, theirs = context(), context()
     result = await engine.run(document, operation(document), variables, ours)
     assert result is not None, engine.counts
+    in_parts = await engine.run(document, operation(document), variables, context(), writer=Parts())
+    assert in_parts is not None
+    engine.counts["compiled"] -= in_parts.ran
+    assert written(in_parts.data) == written(result.data), "data in parts differ"
+    assert list(map(error_key, in_parts.errors)) == list(map(error_key, result.errors)), "errors differ"
     data, errors = await core(schema, document, variables, theirs)
     assert written(result.data) == written(data), "data differ"
     compared = Compared(result.data, result.errors, ours, theirs, not result.ran)
@@ -100,7 +108,26 @@ async def core(
 
 def written(data: Any) -> str:
     """Return data as the JSON that a client receives."""
-    return json.dumps(data, ensure_ascii=False)
+    return json.dumps(data, ensure_ascii=False, default=lambda part: json.loads(part.text))
+
+
+class Part:
+    """A part of an answer that is JSON already."""
+
+    def __init__(self, text: str | bytes) -> None:
+        self.text = text
+
+
+class Parts:
+    """Writes each part of an answer that can be written."""
+
+    def objects(self, objects: list[Any]) -> Part:
+        """Return a list of objects as JSON."""
+        return Part(json.dumps(objects))
+
+    def texts(self, texts: list[bytes]) -> list[Part]:
+        """Return parts whose JSON is given."""
+        return list(map(Part, texts))
 
 
 async def _possible(

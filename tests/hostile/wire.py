@@ -19,8 +19,10 @@ class Answer:
     body: bytes
 
     def codes(self) -> list[str]:
-        """The codes of its errors."""
+        """The codes of its errors; OData has one."""
         decoded: Any = orjson.loads(self.body)
+        if "error" in decoded:
+            return [decoded["error"]["code"]]
         return [error["extensions"]["code"] for error in decoded.get("errors", ())]
 
 

@@ -4,6 +4,7 @@ import datetime
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -260,7 +261,10 @@ class Documents:
         field = kind.fields[name]
         arguments = []
         for argument, about in field.args.items():
-            value = self._argument(kind.name, name, argument, about, depth)
+            if argument == "where":
+                value = self._where(str(about.type)) if chance.random() < 0.4 else None
+            else:
+                value = self._argument(kind.name, name, argument, about, depth)
             if value is None:
                 continue
             if chance.random() < 0.25:
@@ -337,6 +341,57 @@ class Documents:
         if fate < 0.07:
             return chance.choice(("abc", "0", "-1", "1e3", "9223372036854775808"))
         return str(chance.choice(pool))
+
+    def _where(self, kind: str) -> dict[str, Any]:
+        """Return conditions that some rows meet."""
+        chance, business = self.chance, self.business
+        movement, log = chance.choice(business.movements), chance.choice(business.logs)
+        game, financial = chance.choice(business.games), chance.choice(business.financial)
+        users = [user.id for user in business.users]
+        games = [game.id for game in business.games]
+        groups = [group.id for group in GROUPS]
+        conditions: dict[str, Callable[[], dict[str, Any]]] = {
+            "TransactionWhere": lambda: {
+                "type": self._text(movement.kind), "amount": self._number(movement.amount),
+                "user": self._id_in(users), "group": self._id_in(groups), "game": self._id_in(games),
+                "ticket": {"eq": movement.ticket or "1"}, "currency": self._text("Real USD"),
+            },
+            "GameLogWhere": lambda: {
+                "provider": self._text(log.provider), "game": self._text(log.game), "type": self._text(log.kind),
+                "userCode": self._text(log.code), "bet": self._number(log.bet), "win": self._number(log.win),
+            },
+            "GameWhere": lambda: {
+                "status": Enum(chance.choice(STATUSES)), "room": self._id_in(list(ROOMS)),
+                "wagered": self._number(game.wagered), "paid": self._number(game.paid),
+            },
+            "FinancialMovementWhere": lambda: {
+                "type": [chance.choice((1, 3, 100)) for _ in range(chance.randint(0, 2))],
+                "subtype": [financial.subtype], "group": self._id_in(groups), "user": self._id_in(users),
+                "game": self._id_in(games), "amount": self._number(financial.amount),
+            },
+        }  # fmt: skip
+        drawn = conditions[kind]()
+        names = chance.sample(sorted(drawn), chance.choice((0, 1, 1, 1, 2)))
+        return {name: drawn[name] for name in names}
+
+    def _id_in(self, pool: list[Any]) -> dict[str, Any]:
+        chance = self.chance
+        if chance.random() < 0.05:
+            return chance.choice(({}, {"eq": "abc"}, {"in": []}, {"eq": "999999"}))
+        if chance.random() < 0.5:
+            return {"eq": str(chance.choice(pool))}
+        return {"in": [str(chance.choice(pool)) for _ in range(chance.randint(1, 6))]}
+
+    def _text(self, value: str) -> dict[str, Any]:
+        chance = self.chance
+        return chance.choice(
+            ({"eq": value}, {"in": [value, "x"]}, {"startsWith": value[: chance.randint(0, 3)]},
+             {"startsWith": value[:2], "eq": value})
+        )  # fmt: skip
+
+    def _number(self, value: str) -> dict[str, Any]:
+        chance = self.chance
+        return {chance.choice(("eq", "lt", "lte", "gt", "gte")): chance.choice((value, f"{value}0", "1", "-1.5"))}
 
     def _ids(self, name: str, argument: str) -> list[Any] | None:
         """Return the ids that an argument of a field may name; None if it names no entity."""

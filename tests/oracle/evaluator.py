@@ -6,9 +6,12 @@ product wrote instead. `Opaque` then knows the meaning of an `after` or a `nodeI
 """
 
 import datetime
+import decimal
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -200,6 +203,26 @@ def _selected(info: Any) -> set[str]:
     return found
 
 
+# The conditions that compare numbers, and those that compare ids as numbers.
+AMOUNTS = frozenset({"amount", "bet", "win", "wagered", "paid"})
+IDS = frozenset({"user", "group", "game", "room", "configuration"})
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq, "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge,
+    "in": lambda value, given: value in given, "startsWith": lambda value, given: value.startswith(given),
+}  # fmt: skip
+
+
+def _holds(value: Any, given: dict[str, Any], amounts: bool, ids: bool) -> bool:
+    """Return whether all operators of a condition hold for a value."""
+    read: Callable[[Any], Any] = decimal.Decimal if amounts else str
+    if ids and not isinstance(value, str):
+        read = int
+    return all(
+        OPERATORS[name](read(value), [read(each) for each in operand] if name == "in" else read(operand))
+        for name, operand in given.items()
+    )
+
+
 class Oracle:
     """Answers the documents of one caller at one moment."""
 
@@ -208,6 +231,8 @@ class Oracle:
         self.business: Business = system.business
         self.view = view
         self.opaque = opaque
+        self.where: dict[str, Any] | None = None  # the conditions of the list that is being read
+        self.ids: frozenset[str] = IDS  # those of its conditions that compare ids
         self.bags: set[str] = set()  # the paths of lists of prizes, whose instances of one prize have no order
 
     def answer(self, document: str, variables: dict[str, Any]) -> tuple[Any, list[tuple[str, str]]]:
@@ -236,7 +261,21 @@ class Oracle:
         method: Callable[..., Any] | None = getattr(self, name, None)
         if method is None:
             return default_field_resolver(source, info, **arguments)
-        return method(**arguments) if info.parent_type.name == "Query" else method(source, **arguments)
+        given = () if info.parent_type.name == "Query" else (source,)
+        self.where = arguments.pop("where", None)
+        self.ids = IDS - {"game"} if info.field_name == "gameLogs" else IDS  # the game of a log is a code
+        if not self.where:
+            return method(*given, **arguments)
+        try:
+            nothing = self._checked_where(self.where) or self._contradicted(source, arguments)
+            return method(*given, **arguments)
+        except GraphQLError as error:
+            if (error.extensions or {}).get("code") == "BAD_USER_INPUT" or not nothing:
+                raise
+            # Nothing can meet the conditions, so nothing is read.
+            return self._page("", [], lambda row: (), 0, None)
+        finally:
+            self.where = None
 
     # What a caller may see.
 
@@ -317,11 +356,13 @@ class Oracle:
             keys.append((*place, str(seen[place])))
             seen[place] += 1
         start = 0
+        met = [self._meets(row) for row in ordered] if self.where else [True] * len(ordered)
         if after is not None:
             meaning = self.opaque.meaning[after]
             places = [place for place, each in enumerate(keys) if each == meaning]
             assert places, "the row of a cursor is still there"
-            start = places[0] + 1
+            start = sum(met[: places[0] + 1])
+        keys, ordered = list(compress(keys, met)), list(compress(ordered, met))
         stop = min(start + (DEFAULT_FIRST if first is None else first), len(ordered))
         cursors = [mark(*each) for each in keys[start:stop]]
         nodes = ordered[start:stop]
@@ -334,6 +375,85 @@ class Oracle:
                 "startCursor": cursors[0] if cursors else None, "endCursor": cursors[-1] if cursors else None,
             },
         }  # fmt: skip
+
+    # Conditions.
+
+    def _checked_where(self, where: dict[str, Any]) -> bool:
+        """Return whether no value can meet one of the conditions. Raise for a condition that is none."""
+        nothing = False
+        for name, given in where.items():
+            if isinstance(given, list):
+                nothing = nothing or not given
+            if not isinstance(given, dict):
+                continue
+            if not given:
+                raise bad("there is no operator")
+            named = [*given.get("in", []), *([given["eq"]] if "eq" in given else [])]
+            if name in self.ids:
+                named = [self._id(id) for id in named]
+            amounts = name in AMOUNTS
+            if "eq" in given or "in" in given:
+                nothing = nothing or not any(_holds(value, given, amounts, name in self.ids) for value in named)
+        return nothing
+
+    def _contradicted(self, source: Any, arguments: dict[str, Any]) -> bool:
+        """Return whether the conditions contradict the arguments, or the parent."""
+        named: dict[str, Any] = {"group": arguments.get("inGroup"), "room": arguments.get("roomId")}
+        parent = {Group: "group", User: "user", Room: "room"}.get(type(source))
+        if parent is not None and "groupId" not in arguments:
+            named[parent] = source.id
+        where = self.where or {}
+        if arguments.get("status") is not None and where.get("status", arguments["status"]) != arguments["status"]:
+            return True
+        return any(
+            value is not None and isinstance(where.get(name), dict)
+            and not _holds(self._id(value), where[name], False, True)
+            for name, value in named.items()
+        )  # fmt: skip
+
+    def _meets(self, row: Any) -> bool:
+        """Return whether a row meets the conditions. Raise the error of a value that is not known."""
+        assert self.where is not None
+        met = True
+        for name, given in self.where.items():
+            value = self._tested(row, name)
+            if isinstance(given, dict):
+                codes = [code for code in (*given.get("in", []), given.get("eq")) if code is not None]
+                if name == "userCode" and codes:
+                    met = met and self._is_of(row, given)
+                    continue
+                met = met and value is not None and _holds(value, given, name in AMOUNTS, name in self.ids)
+            else:
+                met = met and value in (given if isinstance(given, list) else [given])
+        return met
+
+    def _is_of(self, log: Log, given: dict[str, Any]) -> bool:
+        """Return whether a log has one of the codes, or is of the user who has it (C27)."""
+        player = self._player(log)
+        codes = {log.code, code_of(player, self.view.code_from) if player is not None else None}
+        return any(code is not None and _holds(code, given, False, False) for code in codes)
+
+    def _tested(self, row: Any, name: str) -> Any:
+        """Return the value that a condition tests."""
+        if isinstance(row, Log):
+            return {
+                "provider": row.provider, "game": row.game, "type": row.kind, "userCode": row.code, "bet": row.bet,
+                "win": row.win,
+            }[name]  # fmt: skip
+        if isinstance(row, Game):
+            return {
+                "status": STATUSES[row.status][0], "room": row.room, "wagered": row.wagered, "paid": row.paid,
+            }[name]  # fmt: skip
+        if name in ("user", "group"):
+            seen: Any = self._seen_user(row.user) if name == "user" else self._seen_group(row.group)
+            return None if seen is None else seen.id
+        if isinstance(row, Financial):
+            return {"type": row.type, "subtype": row.subtype, "game": row.game, "amount": row.amount}[name]
+        if name == "amount":
+            return self.Transaction_amount(row)
+        if name == "currency":
+            return self.Transaction_currency(row)
+        return {"type": row.kind, "game": row.game, "ticket": row.ticket}[name]
 
     def _checked(self, name: str, first: int | None, after: Any) -> None:
         if first is not None and not 0 <= first <= MOST:

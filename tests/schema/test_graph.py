@@ -12,6 +12,7 @@ from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType
 import schema as package
 from schema import graph
 from schema.mapping.entity import ENTITIES
+from schema.mapping.totals.list_totals import LISTS
 
 PRINTED = Path(graph.__file__).with_name("schema.graphql")
 TYPES = [kind for name, kind in sorted(graph.schema._schema.type_map.items()) if not name.startswith(("__", "link__"))]
@@ -61,7 +62,9 @@ def test_every_connection_is_a_relay_connection() -> None:
     assert len(connections) >= 6
     for kind in connections:
         node = kind.name.removesuffix("Connection")
-        assert {name: str(field.type) for name, field in kind.fields.items()} == {
+        fields = {name: str(field.type) for name, field in kind.fields.items()}
+        added_up = {"totals": f"{node}Totals", "buckets": f"[{node}Bucket!]"} if node in LISTS else {}
+        assert fields == added_up | {
             "edges": f"[{node}Edge!]!",
             "nodes": f"[{node}!]!",
             "totalCount": "Int!",

@@ -7,10 +7,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 from starlette.types import ASGIApp
 
 from server.execution.limits import PATIENT, ClientTimeouts
 from server.http.listening import GraphServer, configure
+
+
+def error_of(answer: httpx.Response) -> tuple[str, str]:
+    """The code and the message of a refusal, in the form of OData below `/odata`, and else in that of GraphQL."""
+    content = answer.json()
+    if answer.request.url.path.split("/")[1] == "odata":
+        assert set(content) == {"error"}
+        assert set(content["error"]) == {"code", "message"}
+        assert answer.headers["odata-version"] == "4.0"
+        return content["error"]["code"], content["error"]["message"]
+    (error,) = content["errors"]
+    return error["extensions"]["code"], error["message"]
+
+
+def code_of(answer: httpx.Response) -> str:
+    """The code of a refusal."""
+    return error_of(answer)[0]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tests.stand import Sandbox
 
 # Each takes MiBs or a good part of a second; a server has them for a setting or a request that needs them.
 HEAVY = {
-    "cryptography", "distributed", "fsspec", "httpcore", "httpx", "jwt", "limits", "numpy", "odata_query", "openpyxl",
+    "cryptography", "distributed", "fsspec", "httpcore", "httpx", "jwt", "lark", "limits", "numpy", "openpyxl",
     "pandas", "pyarrow", "redis", "typer", "xlsxwriter",
 }  # fmt: skip
 DAY = 'during: {dates: {from: "2026-03-10", to: "2026-03-10"}}'

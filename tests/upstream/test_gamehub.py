@@ -6,11 +6,11 @@ import datetime
 import json
 import ssl
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import trustme
 
@@ -214,7 +214,7 @@ async def test_c03_authentication_is_one_replaceable_object(server: Server, make
             self.token = token
 
         def __call__(self, request: Request) -> Request:
-            return replace(request, headers=(("authorization", f"Bearer {self.token.value()}"),))
+            return msgspec.structs.replace(request, headers=(("authorization", f"Bearer {self.token.value()}"),))
 
     await make(gamehub={"auth": Bearer, "token": Secret("abc")}).fetch(GROUPS)
     assert server.requests[0].headers["authorization"] == "Bearer abc"

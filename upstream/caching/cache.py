@@ -12,6 +12,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -42,6 +43,7 @@ __all__ = ["CacheStats", "CachedShare", "DayCache", "DaySource", "open_store"]
 _log = structlog.get_logger("upstream.cache")
 _NO_FETCH = bytes(8)
 _ORDINARY = Trust()
+_NOW = partial(datetime.datetime.now, datetime.UTC)
 _DAY = datetime.timedelta(days=1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 # Longer periods are read without the cache: their days would be many keys of little use.
@@ -68,7 +70,7 @@ class DayCache:
         trust: Trust = _ORDINARY,
         stale_for: float = 86400.0,
         runs_at_once: int = 4,
-        now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+        now: Callable[[], datetime.datetime] = _NOW,
         ledger: ChangeLedger | None = None,
     ) -> None:
         self._upstream = upstream

@@ -145,9 +145,9 @@ class _EntryRows:
             whole |= zip(map(id, share.rows), again.rows, strict=True)
         return [whole[id(row)] for row in self.partial_rows]
 
-    def head(self, count: int, bad: BadValues) -> "_EntryRows":
-        """Return the source of the first rows alone."""
-        return replace(self, partial_rows=self.partial_rows[:count])
+    def some(self, places: Sequence[int], bad: BadValues) -> "_EntryRows":
+        """Return the source of the rows at these places alone."""
+        return replace(self, partial_rows=[self.partial_rows[place] for place in places])
 
 
 def part_of(cut: CutCall, piece: Piece, share: Share) -> Share:

@@ -58,16 +58,12 @@ def report_rows(
     noted in `bad`. Accept `report` and `Report` (C8), and for a `single` report an object without a list (C9). Raise
     Malformed, and Incomplete for `break: true` (C12).
     """
-    answer = DecodingRequest(report, zone, columns, _needed_columns(report, needed), bad or BadValues(report.code))
+    needed = report.keys if needed is None else needed
+    answer = DecodingRequest(report, zone, columns, needed, bad or BadValues(report.code))
     if columns is not None:
         found = read_partial_rows(answer, body, partial(_envelope_decoder, report), _rows_of_regular_envelope)
         if found is not None:
             return found[1]
-    return _read_report(answer, body)
-
-
-def _read_report(answer: DecodingRequest, body: bytes) -> LazyRows | Failure:
-    report = answer.report
     try:
         envelope, rows = read_json(_envelope_decoder(report, report.row), report, report.row, body)
     except DECODE_ERRORS as error:
@@ -122,19 +118,13 @@ def log_page(
     The rows stand under the key that `game_type` names. `columns`, `needed` and `bad` are those of `report_rows`. Raise
     Malformed.
     """
-    answer = DecodingRequest(report, zone, columns, _needed_columns(report, needed), bad or BadValues(report.code))
+    needed = report.keys if needed is None else needed
+    answer = DecodingRequest(report, zone, columns, needed, bad or BadValues(report.code))
+    decoder = partial(_log_envelope_decoder, report, game_type)
     if columns is not None:
-        found = read_partial_rows(
-            answer, body, partial(_log_envelope_decoder, report, game_type), _rows_of_regular_log_envelope
-        )
-        if found is not None:
-            envelope, rows = found
-            return LogPage(rows, envelope.total_count, envelope.per_page)
-    return _read_log_page(answer, game_type, body)
-
-
-def _read_log_page(answer: DecodingRequest, game_type: str, body: bytes) -> LogPage[Row] | Failure:
-    report, decoder = answer.report, partial(_log_envelope_decoder, answer.report, game_type)
+        partly = read_partial_rows(answer, body, decoder, _rows_of_regular_log_envelope)
+        if partly is not None:
+            return LogPage(partly[1], partly[0].total_count, partly[0].per_page)
     try:
         envelope, found = read_json(decoder(report.row), report, report.row, body)
     except DECODE_ERRORS as error:
@@ -250,7 +240,3 @@ def _lazy_rows(answer: DecodingRequest, rows: list[Row], body: bytes, keys: tupl
     if answer.bad.first is not None and answer.bad.payload is None:
         answer.bad.payload = body[:RECORDED_BYTES]
     return found
-
-
-def _needed_columns(report: Report, columns: Collection[str] | None) -> Collection[str]:
-    return report.keys if columns is None else columns

@@ -1,7 +1,6 @@
 """Read the JSON of an answer into row structs with msgspec. A long answer of flat rows is read in pieces."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,8 +23,7 @@ ANY_OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 PIECE = 1 << 20
 
 
-@dataclass(slots=True, eq=False)
-class DecodingRequest:
+class DecodingRequest(msgspec.Struct, eq=False):
     """Hold what the decoder has to know about one answer.
 
     `zone` is the time zone of the system. `columns` become canonical, all if None. A bad value in a `needed` column

@@ -1,7 +1,7 @@
 """Hold the rows of an answer. A column becomes canonical when it is read for the first time."""
 
 import copy
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol, Self
 from zoneinfo import ZoneInfo
 
@@ -25,15 +25,16 @@ class RawRows(Protocol):
     def rows(self) -> Sequence[Row]:
         """Return the whole rows, one for each partial row. Raise Malformed."""
 
-    def head(self, count: int, bad: BadValues) -> "RawRows":
-        """Return the source of the first rows alone. It notes their bad values in `bad`."""
+    def some(self, places: Sequence[int], bad: BadValues) -> "RawRows":
+        """Return the source of the rows at these rising places alone. It notes their bad values in `bad`."""
 
 
 class LazyRows(list[Row]):
     """Hold the rows of an answer. An open column is raw until `read` or `require` makes it canonical.
 
     Partial rows are replaced by whole rows when a column is read that they lack: `source` has the whole rows. The same
-    happens when a column of `unchecked` raw amounts is read and holds a bad value.
+    happens when a column of `unchecked` raw amounts is read and holds a bad value. An `excerpt` keeps a longer answer
+    in memory.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class LazyRows(list[Row]):
         "_whole",
         "_zone",
         "bad",
+        "excerpt",
         "unchecked",
     )  # fmt: skip
 
@@ -70,6 +72,7 @@ class LazyRows(list[Row]):
         self._last_read: Collection[str] | None = None
         self._last_taken: Collection[str] | None = None
         self.unchecked: frozenset[str] = frozenset()
+        self.excerpt = False
         self._parts: Sequence[LazyRows] = ()  # the answers that these partial rows come from
         self._partial_rows: list[Row] = []  # those that were replaced: their ids must stay unique
         self._whole: dict[int, Row] = {}
@@ -83,6 +86,11 @@ class LazyRows(list[Row]):
         found._open = frozenset()
         found.bad.columns.update(irregular)
         return found
+
+    @property
+    def partial(self) -> bool:
+        """Return whether the rows are partial rows."""
+        return self._holds_partial_rows
 
     @property
     def irregular(self) -> Collection[str]:
@@ -156,24 +164,41 @@ class LazyRows(list[Row]):
         found._all_rows = self._all_rows if self._all_rows is not None else self
         return found
 
+    def apart(self, rows: Iterable[Row], source: RawRows, bad: BadValues) -> "LazyRows":
+        """Return some of these partial rows, or copies of them, in a list with a source and bad values of its own."""
+        found = LazyRows(rows, self._report, self._zone, source, bad)
+        found.unchecked = self.unchecked
+        return found
+
     def head(self, count: int) -> "LazyRows":
         """Return the first rows in a list of their own. This list stays readable as well."""
-        # Bad values that were reported for the whole answer are not reported again for its head.
+        return self.some(range(min(count, len(self))))
+
+    def some(self, places: Sequence[int]) -> "LazyRows":
+        """Return the rows at these rising places in a list of their own. This list stays readable as well."""
+        # Bad values that were reported for the whole answer are not reported again for a part of it.
         bad = BadValues(self._report.code, self.bad.correlation_id if self.bad.columns else "")
         bad.columns |= self.bad.columns
+        rows = [self[place] for place in places]
         if not self._holds_partial_rows:
-            found = self.like(map(copy.copy, self[:count]))
-            found.bad, found._all_rows = bad, None  # otherwise the first rows would keep the whole answer in memory
+            found = self.like(map(copy.copy, rows))
+            found.bad, found._all_rows = bad, None  # otherwise these rows would keep the whole answer in memory
             return found
         if self._source is not None:
-            found = LazyRows(self[:count], self._report, self._zone, self._source.head(count, bad), bad)
-            found.unchecked = self.unchecked
-            return found
+            return self.apart(rows, self._source.some(places, bad), bad)
         if len(self) == sum(map(len, self._parts)):
-            return self._parts[0].head(count)
-        found = self.like(self[:count])
+            return LazyRows.joined(list(self._some_of_parts(places)))
+        found = self.like(rows)
         found._parts, found._all_rows = self._parts, None
         return found
+
+    def _some_of_parts(self, places: Sequence[int]) -> Iterator["LazyRows"]:
+        start = 0
+        for part in self._parts:
+            end = start + len(part)
+            if own := [place - start for place in places if start <= place < end]:
+                yield part.some(own)
+            start = end
 
     @staticmethod
     def joined(parts: Sequence["LazyRows"]) -> "LazyRows":

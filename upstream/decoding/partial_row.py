@@ -8,8 +8,9 @@ Raw times and codes are known to be regular. Raw amounts are not: the code that 
 them, and everything else reads them with `LazyRows.read`, which checks the column first.
 """
 
+import copy
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -98,6 +99,16 @@ def getter(kind: type[Row], *columns: str) -> Callable[[Any], Any]:
     Raw amounts and codes do not.
     """
     return attrgetter(*(column if form(kind, column) is None else f"raw_{column}" for column in columns))
+
+
+def without(row: Row, columns: Iterable[str]) -> Row:
+    """Return a copy of a row in which these columns are empty, as far as it has them."""
+    kind, found = type(row), copy.copy(row)  # rows are shared
+    for column in columns:
+        name = column if form(kind, column) is None else f"raw_{column}"
+        if name in kind.__struct_fields__:
+            setattr(found, name, None)
+    return found
 
 
 @lru_cache(maxsize=512)

@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from upstream.decoding.columns import decode_column
 from upstream.decoding.duplicates import has_equal_keys, split_first_row
 from upstream.decoding.irregular import read_row_by_row
@@ -29,6 +31,9 @@ _LONG_ANSWER = 16_384
 # So many rows show the form of the columns.
 _SAMPLES = 6
 _LONGEST_TIME = 32
+
+
+_RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 # Replaces a bad value in partial rows. Such partial rows are not used.
@@ -203,10 +208,19 @@ class _AnswerBody:
             envelope, rows = read_row_by_row(self.answer, self.body, self.decoder, rows_of, error)
         return rows if rows is not None else rows_of(envelope) or ()
 
-    def head(self, count: int, bad: BadValues) -> "_AnswerBody":
-        """Return the body of the first rows alone."""
-        end = self.body.find(b"[")
-        for _ in range(count):
-            end = self.body.find(b"},", end) + 1
-        body = self.body[:end] + self.body[self.body.rfind(b"]") :]
-        return replace(self, body=body, answer=replace(self.answer, bad=bad))
+    def some(self, places: Sequence[int], bad: BadValues) -> "_AnswerBody":
+        """Return the body of the rows at these rising places alone."""
+        body, start, stop = self.body, self.body.find(b"[") + 1, self.body.rfind(b"]")
+        if len(places) > places[-1]:
+            end = start
+            for _ in places:
+                end = body.find(b"},", end, stop) + 1 or stop
+            rows = body[start:end]
+        else:
+            try:
+                each = _RAW_ROWS.decode(b"[%b]" % body[start:stop])
+                rows = b",".join([each[place] for place in places])
+            except (*DECODE_ERRORS, IndexError):
+                rows = b""  # brackets inside a text: these rows cannot be read again
+        body = body[:start] + rows + body[stop:]
+        return replace(self, body=body, answer=msgspec.structs.replace(self.answer, bad=bad))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 
 class OwnerKind(Enum):
@@ -28,7 +29,7 @@ class OwnerColumns:
         return tuple(name for name in (self.id, self.external, *self.more) if name)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Owner:
     """Describe the owner of a row, or of an object inside a row.
 
@@ -42,6 +43,12 @@ class Owner:
     user: OwnerColumns | None = None
     parts: Mapping[str, "Owner"] = field(default_factory=dict)
     only_with_parts: tuple[str, ...] = ()
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that say which group and which user own a row, apart from objects inside it."""
+        owners = [each for each in (self.group, self.user) if each is not None]
+        return tuple(name for each in owners for name in (each.id, each.external) if name)
 
     @property
     def names_users(self) -> bool:

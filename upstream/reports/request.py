@@ -63,24 +63,26 @@ def checked(call: Call) -> Call:
         return call
     report, params = call.report, call.params
     given = dict(params)
-    if len(given) != len(params):
+    count, known = len(given), 0
+    if count != len(params):
         raise BadParameter(f"{report.code}: a parameter is given twice")
     for name, parameter in report.parameters.items():
         if name in given:
+            known += 1
             given[name] = _checked(report, name, parameter, given[name])
         elif parameter.required:
             raise BadParameter(f"{report.code}: {name} is required: {parameter.check.value}")
-    if not given.keys() <= report.parameters.keys():
+    if known < count:
         unknown = min(given.keys() - report.parameters.keys())
         allowed = ", ".join(report.parameters) or "none"
         raise BadParameter(f"{report.code}: there is no parameter {unknown!r}; allowed: {allowed}")
-    if given.get("game_type") in LOG_KEYS:
+    if "game_type" in given and given["game_type"] in LOG_KEYS:
         raise BadParameter(f"{report.code}: game_type {given['game_type']!r} is a word of the answer itself")
     if call.agent and report.system is not System.GAMELOG:
         raise BadParameter(f"{report.code}: has no agent")
     if report.frame is not None or call.interval is not None:
         _check_interval(report, call.interval)
-    written = tuple(sorted(given.items()))
+    written = tuple(given.items() if count < 2 else sorted(given.items()))
     if written != params:
         call = replace(call, params=written)
     call.checked = True
@@ -229,7 +231,7 @@ def _checked(report: Report, name: str, parameter: Parameter, value: str | int) 
         if isinstance(value, str) and _WHOLE.fullmatch(value):
             value = int(value)
         highest = 8 if parameter.check is Check.STATUS else 2**63 - 1
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= highest:
+        if type(value) is int and 1 <= value <= highest:
             return value
     raise BadParameter(f"{report.code}: {name} must be {parameter.check.value}")
 

@@ -33,6 +33,8 @@ class Check(Enum):
     TEXT = "a text of 1 to 1,000 characters, without control characters"
     GAME_TYPE = "a game type such as slot: 1 to 64 letters, digits, blanks and the signs _ - . : +"
 
+    __hash__ = object.__hash__
+
 
 class EntityKind(Enum):
     """Name the kinds of entity that ids identify. Equal ids of one kind are the same entity in every report."""

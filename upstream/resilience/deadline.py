@@ -1,20 +1,24 @@
 """Pass the deadline of an operation down in a context variable, which the tasks of the operation inherit.
 
 The variable holds a function, not a time: shared work has the latest deadline of its waiters, and a waiter that joins
-later may postpone it.
+later may postpone it. The function of a fixed time is `partial(float, time)`, which takes no frame.
 """
 
 import asyncio
 import math
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from functools import partial
 from types import TracebackType
 from typing import Protocol
 
+import msgspec
+
 Until = Callable[[], float]
 
-UNTIL: ContextVar[Until] = ContextVar("until", default=lambda: math.inf)
+_NEVER: Until = partial(float, math.inf)
+UNTIL: ContextVar[Until] = ContextVar("until", default=_NEVER)
 
 
 def left() -> float:
@@ -22,26 +26,25 @@ def left() -> float:
     return UNTIL.get()() - time.monotonic()
 
 
-class within:
+class within(msgspec.Struct, eq=False):
     """Limit the upstream calls of a block, with retries and waits, to so many seconds, or to an outer deadline.
 
     It stops no task: the upstream calls fail in time, so that the rest of an answer can still be sent.
     """
 
-    __slots__ = ("_seconds", "_token")
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    _seconds: float
+    _token: Token[Until] | None = None
 
     def __enter__(self) -> None:
         """Begin."""
         end = min(time.monotonic() + self._seconds, UNTIL.get()())
-        self._token = UNTIL.set(lambda: end)
+        self._token = UNTIL.set(partial(float, end))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End."""
+        assert self._token is not None
         UNTIL.reset(self._token)
 
 

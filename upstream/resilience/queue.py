@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 
+import msgspec
+
 from upstream.resilience.bucket import Bucket
 
 
@@ -18,14 +20,14 @@ class QueueCaller:
     """Name the caller of a request, by which turns go, with a function that is called for each slot that it gets."""
 
     name: str = ""
-    on_slot: Callable[[], None] = lambda: None
+    on_slot: Callable[[], None] | None = None
 
 
 NO_CALLER = QueueCaller()
 QUEUE_CALLER: ContextVar[QueueCaller] = ContextVar("queue_caller", default=NO_CALLER)
 
 
-class Queue:
+class Queue(msgspec.Struct, eq=False):
     """Hand out so many slots at a time. `async with` takes one and gives it back, as with a semaphore.
 
     Every caller may take a free slot. If there is none, callers take turns, and each slot that comes back goes to the
@@ -35,18 +37,18 @@ class Queue:
     that wait for a slot do not save tokens.
     """
 
-    def __init__(self, slots: int, bucket: Bucket | None = None) -> None:
-        self._free = slots
-        self._bucket = bucket
-        self._timer: asyncio.TimerHandle | None = None  # for the next token, while a request waits for it
-        # In the order of their turns. A caller is in here only while it has waiting requests.
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+    _free: int
+    _bucket: Bucket | None = None
+    _timer: asyncio.TimerHandle | None = None  # for the next token, while a request waits for it
+    # In the order of their turns. A caller is in here only while it has waiting requests.
+    _waiting: dict[str, deque[asyncio.Future[None]]] = msgspec.field(default_factory=dict)
 
     async def __aenter__(self) -> None:
         """Take a slot, now or in turn."""
         caller = QUEUE_CALLER.get()
         await self.take(caller.name)
-        caller.on_slot()
+        if caller.on_slot is not None:
+            caller.on_slot()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

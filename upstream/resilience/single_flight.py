@@ -4,10 +4,12 @@ import asyncio
 import math
 import time
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
+
+import msgspec
 
 from upstream.errors import Unavailable
 from upstream.resilience.deadline import UNTIL, Deadlines, Limit, Until
@@ -23,7 +25,7 @@ SLACK = 0.05
 Work = Callable[[], Coroutine[Any, Any, T]]
 
 
-class SingleFlight(Generic[T]):
+class SingleFlight(msgspec.Struct, Generic[T], eq=False):
     """Run work for all who wait for it. A waiter who gives up leaves the work and the other waiters untouched.
 
     The first waiter runs the work in its own task. If it leaves before the end, the work goes on where it stands, in a
@@ -31,29 +33,21 @@ class SingleFlight(Generic[T]):
     or the end of its `limit`.
     """
 
-    __slots__ = (
-        "_coroutine", "_ended", "_error", "_first", "_flights", "_keys", "_last", "_leave", "_limit", "_pause",
-        "_value", "_waiters", "_what", "_work", "task",
-    )  # fmt: skip
-
-    def __init__(
-        self, flights: "SingleFlights[Any, T]", work: Work[T], what: str, keys: Sequence[Hashable], limit: Limit | None
-    ) -> None:
-        self._keys = keys
-        self.task: asyncio.Task[None] | None = None
-        self._flights = flights
-        self._work: Work[T] | None = work  # until it begins
-        self._what = what
-        self._limit = limit
-        self._coroutine: Coroutine[Any, Any, T] | None = None
-        self._first: Until | None = None  # the deadline of the waiter in whose task the work runs
-        self._pause: asyncio.Future[None] | None = None  # what this waiter waits for
-        self._leave = False  # whether this waiter has to leave
-        self._waiters: dict[asyncio.Future[None], Until] = {}
-        self._last = 0.0
-        self._ended = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
+    _flights: "SingleFlights[Any, T]"
+    _work: Work[T] | None  # until it begins
+    _what: str
+    _keys: Sequence[Hashable]
+    _limit: Limit | None
+    task: asyncio.Task[None] | None = None
+    _coroutine: Coroutine[Any, Any, T] | None = None
+    _first: Until | None = None  # the deadline of the waiter in whose task the work runs
+    _pause: asyncio.Future[None] | None = None  # what this waiter waits for
+    _leave: bool = False  # whether this waiter has to leave
+    _waiters: dict[asyncio.Future[None], Until] = msgspec.field(default_factory=dict)
+    _last: float = 0.0
+    _ended: bool = False
+    _value: T | None = None
+    _error: BaseException | None = None
 
     def until(self) -> float:
         """Return the latest deadline of the waiters."""
@@ -72,20 +66,19 @@ class SingleFlight(Generic[T]):
         finally:
             self._exit(waiter)
 
-    def wait(self) -> Awaitable[T]:
-        """Return the result of the work. Raise its error, and Unavailable when the waiter's deadline has passed."""
-        return self._join(UNTIL.get()) if self._work is None or self.task is not None else self._run_here()
-
     def run_apart(self) -> None:
         """Begin the work in a task of its own."""
         self._last = UNTIL.get()()
         self._go_on_apart(None)
 
     @types.coroutine
-    def _run_here(self) -> Generator[Any, Any, T]:
-        """Run the work in the current task. If this task is cancelled or late, leave the work to another."""
+    def wait(self) -> Generator[Any, Any, T]:
+        """Return the result of the work. Raise its error, and Unavailable when the waiter's deadline has passed.
+
+        The first waiter runs the work in its task. If this task is cancelled or late, it leaves the work to another.
+        """
         work, until = self._work, UNTIL.get()
-        if work is None:  # another waiter was faster
+        if work is None or self.task is not None:
             return (yield from self._join(until).__await__())
         self._work, self._first = None, until
         outer = UNTIL.set(self.until)
@@ -241,11 +234,14 @@ class SingleFlight(Generic[T]):
     def _end(self, value: T | None, error: BaseException | None) -> None:
         """Note the result, and wake all waiters."""
         self._ended, self._value, self._error, self._coroutine = True, value, error, None
-        if self._keys:
-            self._close()
-        self._flights.end(self)
+        self._close()
+        flights = self._flights
+        flights.running.discard(self)
+        flights.deadlines.work.pop(self, None)
+        if flights.idle is not None and not flights.running:
+            _wake(flights.idle)
         if error is not None and not isinstance(error, asyncio.CancelledError):
-            self._flights.failed(self._what, error)
+            flights.failed(self._what, error)
         for waiter in self._waiters:
             _wake(waiter)
 
@@ -260,13 +256,13 @@ class SingleFlights(dict[K, SingleFlight[T]]):
         super().__init__()
         self.failed = failed
         self.deadlines = Deadlines()
-        self._running: set[SingleFlight[T]] = set()  # all work, also what was given up
-        self._idle: asyncio.Future[None] | None = None
+        self.running: set[SingleFlight[T]] = set()  # all work, also what was given up
+        self.idle: asyncio.Future[None] | None = None
 
     def open(self, work: Work[T], what: str, keys: Sequence[K], limit: Limit | None = None) -> SingleFlight[T]:
         """Return work that callers can join under these keys until it is done or given up. The first one begins it."""
         flight = SingleFlight(self, work, what, keys, limit)
-        self._running.add(flight)
+        self.running.add(flight)
         for key in keys:
             self[key] = flight
         return flight
@@ -277,18 +273,11 @@ class SingleFlights(dict[K, SingleFlight[T]]):
         flight.run_apart()
         return flight
 
-    def end(self, flight: SingleFlight[T]) -> None:
-        """Note that this work has ended."""
-        self._running.discard(flight)
-        self.deadlines.work.pop(flight, None)
-        if self._idle is not None and not self._running:
-            _wake(self._idle)
-
     async def ended(self) -> None:
         """Wait until all work has ended, also work that was given up."""
-        while self._running:
-            self._idle = asyncio.get_running_loop().create_future()
-            await self._idle
+        while self.running:
+            self.idle = asyncio.get_running_loop().create_future()
+            await self.idle
             # The waiters run a moment after the work.
             await asyncio.sleep(0)
         self.deadlines.close()

@@ -3,8 +3,7 @@
 The request that is sent is a copy. The request that the rest of the program knows has no token.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+import msgspec
 
 from upstream.agents import Agent
 from upstream.errors import Unauthenticated
@@ -12,43 +11,40 @@ from upstream.resilience.budget import Budget
 from upstream.transport.secret import Secret, SecretMissing
 from upstream.transport.wire import Request
 
-T = TypeVar("T")
 # So many changes of the token during one call are no reason for its failure.
 _CHANGES = 5
 
 
-async def after_refusal(
-    refused: Unauthenticated,
-    token: Secret,
-    used: tuple[int, str | None],
-    budget: Budget,
-    ask: Callable[[], Awaitable[T]],
-) -> T:
-    """Return the result of `ask`, after a first request was refused. Read the token again before (C3).
+class TokenUse(msgspec.Struct, eq=False):
+    """Decide whether a request whose token was refused is made again, with the token read again before (C3).
 
-    If the token has changed, `ask` makes a new request. If it is the same, `ask` makes a second request for the same
-    call: it is made once, as far as the retry budget goes. `used` are the `reading` and the `current` value of the
-    token before the first request. Raise Unauthenticated.
+    If the token has changed, a new request is made. If it is the same, a second request is made for the same call,
+    once, as far as the retry budget goes.
     """
-    again = True
-    for last in (*[False] * _CHANGES, True):
-        reading, value = used
+
+    _token: Secret
+    _budget: Budget
+    _reading: int  # of the token, before the last request, like its value
+    _value: str | None
+    _again: bool = True
+    _changes: int = _CHANGES
+
+    def refused(self, error: Unauthenticated) -> None:
+        """Prepare another request. Raise the error if there is to be none."""
+        token = self._token
+        missing = same = False
         try:
-            if again:
-                token.renew(reading)
+            if self._again:
+                token.renew(self._reading)
             # Another call may have renewed it just before.
-            same = value in (None, token.value())
+            same = self._value in (None, token.value())
         except SecretMissing:
-            break
-        if last or (same and not (again and budget.spend())):
-            break
-        again = again and not same
-        used = token.reading, token.current
-        try:
-            return await ask()
-        except Unauthenticated as error:
-            refused = error
-    raise refused from None
+            missing = True
+        if missing or not self._changes or (same and not (self._again and self._budget.spend())):
+            raise error from None
+        self._changes -= 1
+        self._again = self._again and not same
+        self._reading, self._value = token.reading, token.current
 
 
 class GameHubAuth:

@@ -9,7 +9,7 @@ import codecs
 import datetime
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -249,7 +249,7 @@ class Transport:
             return last
 
     async def _turn(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
-        """Make one request, in a slot of its own."""
+        """Make one request, in a slot of its own. Failures are returned: so they do not refer to their exception."""
         caller = QUEUE_CALLER.get()
         if not self._slots.take_free():
             self._check(caller.name, tally)
@@ -265,21 +265,30 @@ class Transport:
                 tally.go_on()
                 self._room.leave(caller.name)
         self._busy += 1
+        received = Received()
         try:
-            caller.on_slot()
+            if caller.on_slot is not None:
+                caller.on_slot()
             began = time.monotonic()
             tally.sent = tally.sent or began
             tally.requests += 1
-            if self._wire.stoppable:
-                found = await self._exchange(request, auth, tally)
-            else:
-                found = await self._to_the_end(request, auth, tally)
-            if not self._hedge.never and isinstance(found, Reply):
-                self._hedge.learn(tally.report, time.monotonic() - began)
-            return found
+            exchange = self._wire.exchange(auth(request), received, self._body_limit)
+            await (exchange if self._wire.stoppable else self._to_the_end(exchange, tally))
+        except SecretMissing as missing:
+            return Unavailable(f"the upstream's token is not at hand: {missing}")
+        except TooLong:
+            what = f"the answer is longer than {self._body_limit} bytes"
+            return Malformed(what, status=received.status, payload=received.body[:_SHOWN])
+        except ConnectionBroken as broken:
+            return _broken(broken, received)
         finally:
+            tally.bytes += received.size
             self._busy -= 1
             self._slots.give()
+        found = _answer(received)
+        if not self._hedge.never and isinstance(found, Reply):
+            self._hedge.learn(tally.report, time.monotonic() - began)
+        return found
 
     def _check(self, name: str, tally: Tally) -> None:
         """Raise Overloaded for a request that may not wait, or whose wait would end too late."""
@@ -319,11 +328,11 @@ class Transport:
             for task in tasks:
                 task.cancel()
 
-    async def _to_the_end(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
+    async def _to_the_end(self, exchange: Coroutine[Any, Any, None], tally: Tally) -> None:
         """Make an exchange that must not be cancelled. It keeps its slot until it has ended, or its time is over."""
-        task = asyncio.create_task(self._exchange(request, auth, tally))
+        task = asyncio.create_task(exchange)
         try:
-            return await asyncio.shield(task)
+            await asyncio.shield(task)
         except asyncio.CancelledError:
             self._left_alone.add(task)
             task.add_done_callback(self._left_alone.discard)
@@ -333,36 +342,25 @@ class Transport:
                 task.cancel()
             raise
 
-    async def _exchange(self, request: Request, auth: Auth, tally: Tally) -> Reply | _Retry | UpstreamError:
-        """Exchange one request and its answer. Failures are returned, so that they do not refer to their exception."""
-        received = Received()
 
-        def count(size: int) -> None:
-            tally.bytes += size
+def _answer(received: Received) -> Reply | _Retry | UpstreamError:
+    """Return the answer that was received, whole."""
+    # Some servers of PHP begin with a byte order mark (C39).
+    status, body = received.status, received.body.removeprefix(codecs.BOM_UTF8)
+    assert status is not None
+    if not body.isascii() and (charset := _charset(received.content_type)) is not None:
+        what = f"the answer claims to be written in {charset}, where JSON is UTF-8"
+        return Malformed(what, status=status, payload=body[:_SHOWN])
+    reply = Reply(status, body)
+    return _Retry(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
 
-        try:
-            await self._wire.exchange(auth(request), received, self._body_limit, count)
-        except SecretMissing as missing:
-            return Unavailable(f"the upstream's token is not at hand: {missing}")
-        except TooLong:
-            return Malformed(
-                f"the answer is longer than {self._body_limit} bytes",
-                status=received.status,
-                payload=bytes(received.body[:_SHOWN]),
-            )
-        except ConnectionBroken as broken:
-            error = broken.kind(broken.what, status=received.status, payload=bytes(received.body[:_SHOWN]) or None)
-            if isinstance(error, Malformed):
-                error.cut = True
-            return _Retry(error) if broken.again else error
-        # Some servers of PHP begin with a byte order mark (C39).
-        status, body = received.status, bytes(received.body).removeprefix(codecs.BOM_UTF8)
-        assert status is not None
-        if not body.isascii() and (charset := _charset(received.content_type)) is not None:
-            what = f"the answer claims to be written in {charset}, where JSON is UTF-8"
-            return Malformed(what, status=status, payload=body[:_SHOWN])
-        reply = Reply(status, body)
-        return _Retry(None, reply, _retry_after(received.retry_after)) if status in _AGAIN else reply
+
+def _broken(broken: ConnectionBroken, received: Received) -> _Retry | UpstreamError:
+    """Return the error of an exchange without a whole answer."""
+    error = broken.kind(broken.what, status=received.status, payload=received.body[:_SHOWN] or None)
+    if isinstance(error, Malformed):
+        error.cut = True
+    return _Retry(error) if broken.again else error
 
 
 def _wire(config: TransportConfig) -> Wire:

@@ -7,7 +7,6 @@ plain words what happened.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from io import BytesIO
@@ -20,7 +19,6 @@ from pyreqwest import exceptions as rust
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.http import Url
 from pyreqwest.proxy import ProxyBuilder
-from pyreqwest.response import Response
 
 from upstream.errors import Malformed, Unavailable, UpstreamError
 from upstream.transport import fault
@@ -33,8 +31,7 @@ JSON = "application/json"
 AT_ONCE = 8 << 20
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """Hold a request, without its token: authentication adds the token to a copy."""
 
     method: str
@@ -55,6 +52,7 @@ class Received(msgspec.Struct):
     retry_after: str | None = None
     content_type: str | None = None
     body: bytes = b""
+    size: int = 0  # all bytes that came, also those beyond the limit
 
 
 class ConnectionBroken(Exception):
@@ -77,8 +75,8 @@ class Wire(Protocol):
     stoppable: bool
     """Whether an exchange that is cancelled leaves nothing behind."""
 
-    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
-        """Send a request and put its answer into `received`, telling `count` of each piece. Raises Broken, TooLong."""
+    async def exchange(self, request: Request, received: Received, limit: int) -> None:
+        """Send a request and put its answer into `received`. Raises ConnectionBroken, TooLong."""
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -149,7 +147,7 @@ class RustWire:
             builder = builder.proxy(proxy.basic_auth(*secure.proxy.login) if secure.proxy.login else proxy)
         return builder.build()
 
-    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+    async def exchange(self, request: Request, received: Received, limit: int) -> None:
         client = self._client if self._files is None else self._files.value
         try:
             builder = client.request(request.method, _address(request))
@@ -164,9 +162,16 @@ class RustWire:
         try:
             async with sent as response:
                 received.status = response.status
-                received.retry_after = response.get_header("retry-after")
+                if response.status >= 400:
+                    received.retry_after = response.get_header("retry-after")
                 received.content_type = response.get_header("content-type")
-                await self._read(response, received, limit, count)
+                length = response.get_header("content-length")
+                if length is not None and length.isdigit() and int(length) <= AT_ONCE and int(length) <= limit:
+                    received.body = (await response.bytes()).to_bytes()
+                    received.size = len(received.body)
+                else:
+                    pieces: AsyncIterator[bytes] = _pieces(response.body_reader.read_chunk)
+                    await gathered(pieces, received, limit)
                 return
         except TooLong:
             raise
@@ -175,16 +180,6 @@ class RustWire:
         # The first cause quotes the address, which may contain a token.
         causes = (failed.details["causes"] or [])[1:] if isinstance(failed, rust.DetailedPyreqwestError) else []
         broken(failed, _RUST, received, fault.of_rustls([cause["message"] for cause in causes]))
-
-    async def _read(self, response: Response, received: Received, limit: int, count: Callable[[int], None]) -> None:
-        length = response.get_header("content-length")
-        if length is not None and length.isdigit() and int(length) <= min(limit, AT_ONCE):
-            received.body = (await response.bytes()).to_bytes()
-            count(len(received.body))
-            return
-        reader = response.body_reader
-        pieces: AsyncIterator[bytes] = _pieces(reader.read_chunk)
-        await gathered(pieces, received, limit, count)
 
     async def aclose(self) -> None:
         await self._client.close()
@@ -207,13 +202,13 @@ async def _pieces(read: Callable[[], Any]) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def gathered(pieces: AsyncIterator[bytes], received: Received, limit: int, count: Callable[[int], None]) -> None:
-    """Put an answer that comes in pieces into `received`, telling `count` of each. Raises TooLong."""
+async def gathered(pieces: AsyncIterator[bytes], received: Received, limit: int) -> None:
+    """Put an answer that comes in pieces into `received`. Raises TooLong."""
     # The buffer grows in large steps, and its value is not a copy.
     buffer = BytesIO()
     try:
         async for piece in pieces:
-            count(len(piece))
+            received.size += len(piece)
             if buffer.tell() + len(piece) > limit:
                 raise TooLong
             buffer.write(piece)

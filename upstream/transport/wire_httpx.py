@@ -5,7 +5,6 @@
 
 import http.cookiejar
 import ssl
-from collections.abc import Callable
 
 import httpx
 
@@ -32,7 +31,7 @@ class HttpxWire:
             trust_env=False,
         )
 
-    async def exchange(self, request: Request, received: Received, limit: int, count: Callable[[int], None]) -> None:
+    async def exchange(self, request: Request, received: Received, limit: int) -> None:
         content = request.content()
         headers = [*request.headers, *([("content-type", JSON)] if content is not None else [])]
         failed: Exception
@@ -45,7 +44,7 @@ class HttpxWire:
                 received.status = response.status_code
                 received.retry_after = response.headers.get("retry-after")
                 received.content_type = response.headers.get("content-type")
-                await gathered(response.aiter_bytes(), received, limit, count)
+                await gathered(response.aiter_bytes(), received, limit)
                 return
             finally:
                 await response.aclose()

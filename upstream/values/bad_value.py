@@ -21,25 +21,22 @@ _PLACE = re.compile(r"\[[^\]]*\]")
 _QUOTED = 40
 
 
-class BadValues:
+class BadValues(msgspec.Struct, eq=False):
     """Collect the bad values of one answer. They share one correlation id, and each is reported once.
 
     `columns` are the columns of the report's rows that hold a bad value, or an object with one. When new ones were
     found, `on_new` is called with their number by column, and whether these are the first of the answer.
     """
 
-    __slots__ = ("_correlation_id", "_known", "_new", "columns", "first", "on_new", "payload", "redact", "report")
-
-    def __init__(self, report: str, correlation_id: str = "") -> None:
-        self.report = report
-        self._correlation_id = correlation_id
-        self.columns: set[str] = set()
-        self.first: BadValue | None = None
-        self.payload: bytes | None = None
-        self.redact: Callable[[str], str] = str
-        self.on_new: Callable[[BadValues, Counter[str], bool], None] | None = None
-        self._new: Counter[str] | None = None
-        self._known = False
+    report: str
+    _correlation_id: str = ""
+    columns: set[str] = msgspec.field(default_factory=set)
+    first: "BadValue | None" = None
+    payload: bytes | None = None
+    redact: Callable[[str], str] = str
+    on_new: "Callable[[BadValues, Counter[str], bool], None] | None" = None
+    _new: Counter[str] | None = None
+    _known: bool = False
 
     @property
     def correlation_id(self) -> str:

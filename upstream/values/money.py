@@ -1,6 +1,7 @@
 """Read an amount of money as text: all digits, at least two decimals, never a binary float (C14)."""
 
 import re
+from decimal import Decimal
 
 # Only ASCII digits: `\d` would accept the digits of other scripts.
 _AMOUNT = re.compile(r"(-?)0*([0-9]+)(?:\.([0-9]+))?")
@@ -26,6 +27,14 @@ def amount(value: int | str) -> str:
     if whole == "0" and not decimals.strip("0"):
         sign = ""
     return f"{sign}{whole}.{decimals}"
+
+
+def written(value: Decimal) -> str:
+    """Return a sum as text: all digits, at least two decimals, no more zeros than that, no minus before zero."""
+    whole, _, decimals = f"{value:f}".partition(".")
+    decimals = decimals.rstrip("0").ljust(2, "0")
+    found = f"{whole}.{decimals}"
+    return found if value else found.removeprefix("-")
 
 
 class _Amounts(dict[int | str, str]):

@@ -5,7 +5,7 @@ import base64
 import binascii
 import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import orjson
@@ -16,11 +16,14 @@ from resolvers.nodes import TURN
 from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity
 from schema.mapping.errors import BadUserInput
+from schema.mapping.lists.column_values import columns_read
+from schema.mapping.lists.conditions import NO_CONDITIONS, Conditions
 from schema.mapping.lists.listed import NOTHING_GIVEN, Given, known_by_rows, readable, sure
 from schema.mapping.lists.opened import OpenedPage, PageMaker, PagesOnRows
 from schema.mapping.lists.order import Key, ListOrder
 from schema.mapping.loading import complete
 from schema.mapping.selection import Selection, nodes_of, select
+from schema.mapping.totals.list_totals import ITEMS, items_selected
 from upstream.errors import UpstreamError
 from upstream.reports.rows import Row
 from upstream.values.interval import Interval
@@ -34,20 +37,28 @@ _LISTS = 500
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPage:
-    """A valid page of a list: its order, its size if one was given, and the key after which it starts."""
+    """A valid page of a list: its order, its size if one was given, and the key after which it starts.
+
+    It is a page of the items that meet the conditions `where`.
+    """
 
     order: ListOrder
     first: int | None
     after: Key | None
+    where: Conditions = NO_CONDITIONS
 
     @classmethod
-    def of(cls, order: ListOrder, first: int | None, after: str | None) -> Self:
+    def of(cls, order: ListOrder, first: int | None, after: str | None, where: Conditions = NO_CONDITIONS) -> Self:
         """Return the page of `first` and `after`. Raise `BadUserInput`. Call this before any upstream call."""
         if first is not None and not 0 <= first <= MAX_FIRST:
             raise BadUserInput(
                 f"first: {first} is out of bounds; ask for 0 to {MAX_FIRST} items, and page with `after`."
             )
-        return cls(order, first, None if after is None else decode(after, order))
+        return cls(order, first, None if after is None else decode(after, order), where)
+
+    def beside(self, column: str, value: Any) -> Self:
+        """Return the page of a list whose column has one value because of an argument. None is no value."""
+        return replace(self, where=self.where.beside(column, value))
 
     def most(self, session: Session, found: Sequence[KeyRows | Exception]) -> int:
         """Return how many items the pages of these lists have together, if they are the first pages."""
@@ -58,7 +69,12 @@ class ConnectionPage:
 
 def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozenset[str] | None:
     """Return the columns of the rows that this page reads, or None for all columns."""
-    return readable(ENTITIES[entity], select(info, *ITEMS), page.order.columns, info.context)
+    kind, session = ENTITIES[entity], info.context
+    found = readable(kind, items_selected(info, entity), page.order.columns, session)
+    if found is None or not page.where:
+        return found
+    tested = columns_read(kind, page.where.columns, session)
+    return None if tested is None else found | tested
 
 
 async def connect_each(
@@ -72,15 +88,21 @@ async def connect_each(
 ) -> Sequence[Any]:
     """Return the page of each of several lists, after reading what is selected of all their items at once.
 
-    If the rows contain all that is selected, the pages stay rows until an object is needed.
+    The lists are filtered first: the rest of the answer is about the items that meet the page's conditions. If the rows
+    contain all that is selected, the pages stay rows until an object is needed.
     """
     selected, selection = select(info), select(info, *ITEMS)
     kind, session = ENTITIES[entity], info.context
+    if page.where:
+        found = await page.where.select(kind, found, session, interval=interval, given=given)
     times = _times(info)
     most = times * page.most(session, found) if page.after is None else 0
     await session.nodes.enter(most, alone=len(found) == 1)
     with_edges = "edges" in selected
     with_cursors = with_edges or not _CURSORS.isdisjoint(selected.get("pageInfo", ()))
+    if _OF_PAGE.isdisjoint(selected):
+        # Totals and the number of items concern the whole list: no page is made.
+        page = replace(page, first=0, after=None)
     pages, alike, irregular = await _open(page, found, session, with_cursors)
     if page.after is not None:
         session.nodes.take(times * sum(len(opened.rows) for opened in pages if isinstance(opened, OpenedPage)))
@@ -168,7 +190,7 @@ async def _open(
             if kind is not here[0].__class__:
                 kind = here[0].__class__
                 key, falling = page.order.sorting(kind)
-            here = sorted(here, key=key, reverse=falling)
+            here = [] if size == 0 else sorted(here, key=key, reverse=falling)
             if size is not None:
                 here = here[:size]
             pages.append(OpenedPage(place, rows, 0, here, []))
@@ -189,7 +211,7 @@ async def _open(
     return pages, alike, irregular
 
 
-ITEMS = ("nodes", "edges.node")
+_OF_PAGE = frozenset({"nodes", "edges", "pageInfo"})
 _CURSORS = frozenset({"startCursor", "endCursor"})
 
 
@@ -201,7 +223,12 @@ def _times(info: Info[Session, Any]) -> int:
 
 def _page(page: ConnectionPage, size: int, rows: KeyRows) -> tuple[int, int, list[Key], list[Row]]:
     """Return where a page starts and ends, the keys of the rows, and the rows in their order."""
-    keys, ordered = in_order(rows, page.order)
+    keys, ordered = in_order(rows if rows.among is None else rows.among, page.order)
+    if rows.among is not None:
+        # Rows of several answers may have equal keys. A row keeps its running number whatever the conditions are.
+        left = set(map(id, rows))
+        keys = [key for key, row in zip(keys, ordered, strict=True) if id(row) in left]
+        ordered = [row for row in ordered if id(row) in left]
     start = bisect.bisect_right(keys, page.after) if page.after is not None else 0
     return start, min(start + size, len(keys)), keys, ordered
 

@@ -209,6 +209,10 @@ def sure(kind: type[Entity], rows: Sequence[Row], selection: Selection, irregula
             if isinstance(place, ColumnReader) and place.sure is not None:
                 if not place.sure(rows):
                     return False
-            elif any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[row], rows))):
-                return False
+                continue
+            try:
+                if any(map(partial(is_, UNKNOWN), map(kind.columns[name].readers[row], rows))):
+                    return False
+            except (TypeError, ValueError):
+                return False  # an amount that nothing has checked yet
     return True

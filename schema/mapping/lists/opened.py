@@ -51,7 +51,8 @@ class PageMaker:
             edges = Edges(opened.cursors, listed, _edge) if self.with_edges else []
         about: Any = _page_info(opened) if self.with_info else None
         total = len(opened.source)
-        return Connection(edges=edges, nodes=nodes or [], total_count=total, page_info=about)  # type: ignore[arg-type]
+        listing = self, opened
+        return Connection(edges=edges, nodes=nodes or [], total_count=total, page_info=about, listing=listing)  # type: ignore[arg-type]
 
     def listed(self, opened: OpenedPage) -> Listed:
         """Return the items of a page as rows."""

@@ -8,30 +8,40 @@ from strawberry import Info
 from strawberry.types.fields.resolver import Parameter
 
 from resolvers.edges import ReportEdge
+from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import Entity, identities
 from schema.mapping.lazy import lazy
 from schema.mapping.lists import order
+from schema.mapping.lists.conditions import Conditions, read_allowed
 from schema.mapping.lists.connection import ConnectionPage, connect_each, reads
 from schema.mapping.lists.listed import Given
 from schema.mapping.lists.relay import Connection
 from schema.mapping.relation import relation_of
 from schema.period import TODAY, Period, resolve
+from schema.where import conditions
+
+# The types whose pages have totals: each has a type of pages of its own.
+WITH_TOTALS = frozenset({"Transaction", "GameLog", "Game", "FinancialMovement"})
 
 
 @dataclass(frozen=True, slots=True)
 class PageArgument:
-    """An argument of the field that the report takes as a parameter of the same name."""
+    """An argument of the field that the report takes as a parameter of the same name.
+
+    If the conditions name the same `column`, they may give the parameter, and they must not contradict the argument.
+    """
 
     name: str
     type: Any
-    to_parameter: Callable[[Any], str | int | None] = lambda value: value
+    to_parameter: Callable[[Any, Conditions], str | int | None] = lambda value, where: value
+    column: str = ""
 
 
 def connection_of(name: str) -> Any:
     """Return the type of a page of a type of the graph, which is imported later."""
-    return Connection[lazy(name)]  # type: ignore[misc]
+    return lazy(f"{name}Connection") if name in WITH_TOTALS else Connection[lazy(name)]  # type: ignore[misc]
 
 
 def pages(
@@ -41,12 +51,14 @@ def pages(
     *,
     parent: str | None = None,
     arguments: Sequence[PageArgument] = (),
+    conditions_type: Any = None,
     whole_rows: bool = False,
 ) -> Any:
     """Declare the pages of the entities `target` that an edge leads to, in the order of the edge's report.
 
     A report with a period has the argument `during`. `parent` is the item's column that the parent itself stands in.
-    `whole_rows` reads all columns of the rows, whatever is selected.
+    `conditions_type` is the type of conditions on the items, if the field takes them. `whole_rows` reads all columns of
+    the rows, whatever is selected.
     """
     with_period, in_order = edge.report.frame is not None, order.of(target, edge.report)
 
@@ -58,22 +70,30 @@ def pages(
         after: str | None = None,
         **given: Any,
     ) -> Sequence[Any]:
-        page = ConnectionPage.of(in_order, first, after)
+        where = conditions(given.get("where"))
+        for each in arguments:
+            where = where.beside(each.column, given.get(each.name))
+        page = ConnectionPage.of(in_order, first, after, where)
         interval = resolve(info, during) if with_period else None
-        parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name)) for each in arguments}
+        parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name), where) for each in arguments}
+        lookup = Lookup.of(edge, interval, **parameters)
+        columns = None if whole_rows else reads(info, target, page)
         raw = info._raw_info
-        found = await info.context.rows_of_level(
-            Lookup.of(edge, interval, **parameters),
-            identities(parents),
-            None if whole_rows else reads(info, target, page),
-            f"{raw.parent_type.name}.{raw.field_name}",
-        )
+        field = f"{raw.parent_type.name}.{raw.field_name}"
+
+        async def read(keys: Sequence[Any]) -> Sequence[KeyRows | Exception]:
+            return await info.context.rows_of_level(lookup, keys, columns, field)
+
+        # The items of a parent name no other one.
+        allowed = page.where.allowed(f"{parent}.id")
+        found = await read_allowed(identities(parents), allowed, read)
         given_to = Given(parent=parent, parents=parents)
         return await connect_each(info, target, page, found, interval=interval, given=given_to)
 
     parameters = [_parameter("info", Info[Session, Any], Parameter.empty)]
     parameters += [_parameter("during", Period | None, TODAY)] if with_period else []
     parameters += [_parameter(argument.name, argument.type | None, None) for argument in arguments]
+    parameters += [_parameter("where", conditions_type | None, None)] if conditions_type is not None else []
     parameters += [_parameter("first", int | None, None), _parameter("after", str | None, None)]
     return relation_of(many, parameters, connection_of(target), description)
 

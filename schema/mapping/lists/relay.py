@@ -1,6 +1,6 @@
 """The types of a Relay connection."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import strawberry
 
@@ -35,3 +35,5 @@ class Connection(Generic[NodeT]):
     nodes: list[NodeT] = strawberry.field(description="The items of this page.")
     total_count: int = strawberry.field(description="The number of items in the whole list.")
     page_info: PageInfo = strawberry.field(description="The position of this page in the list.")
+    # The maker of the page and the opened page, which has the whole list: totals add up all its rows.
+    listing: strawberry.Private[Any] = None

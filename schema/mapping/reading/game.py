@@ -4,8 +4,9 @@ import datetime
 from typing import Any
 
 from schema.mapping.entity import UNKNOWN, Entity
+from schema.mapping.lists.conditions import Conditions
 from schema.mapping.values import BadValue
-from schema.status import GameStatus, status_of
+from schema.status import GameStatus, status_number, status_of
 from upstream.reports import rows
 from upstream.values.interval import Interval, dates
 
@@ -26,6 +27,15 @@ def status_of_text(row: Any) -> Any:
     """Return the status of a text, or UNKNOWN for an unknown text: the reports with numbers know the status."""
     status = status_of(row.status)
     return UNKNOWN if status is GameStatus.UNKNOWN and isinstance(row.status, str) else status
+
+
+def status_sent(given: GameStatus | None, where: Conditions) -> int | None:
+    """Return the number of the status that the bulk report (R2) filters by: of the argument, or of the condition.
+
+    The report cannot filter by UNKNOWN, so such a condition is applied here.
+    """
+    status = where.one("status") if given is None else given
+    return None if given is None and status is GameStatus.UNKNOWN else status_number(status)
 
 
 def row_of_prizes(entity: Entity) -> type[rows.Row] | None:

@@ -1,5 +1,6 @@
 """Read the rows of groups, and the daily totals of a group."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,22 @@ from schema.mapping.selection import select
 from upstream.errors import Incomplete
 from upstream.reports import rows
 from upstream.reports.rows import Row
+from upstream.values.days import pieces
 from upstream.values.interval import Interval
 
 # The fields of a day that can be computed for a day that is not a day of the report.
-_KNOWN_OF_ANY_DAY = {"totalWagers", "totalRefunds", "totalPaid", "net", "date", "group", "currency", "__typename"}
+_KNOWN_OF_ANY_DAY = {
+    "totalWagers",
+    "totalRefunds",
+    "totalPaid",
+    "net",
+    "date",
+    "group",
+    "currency",
+    "from",
+    "to",
+    "__typename",
+}
 
 
 class GroupSource(EntitySource):
@@ -67,8 +80,19 @@ async def daily_rows(groups: Sequence[Entity], info: Info[Session, Any], interva
     if report_days is None:
         return await _added_up(groups, info, interval)
     return await session.rows_of(
-        Lookup(edges.DAILY_MOVEMENTS_OF_GROUP, report_days), identities(groups), field="Group.dailyMovements"
+        Lookup(edges.DAILY_MOVEMENTS_OF_GROUP, report_days),
+        identities(groups),
+        field=f"Group.{info._raw_info.field_name}",
     )
+
+
+def days_of_rows(interval: Interval, session: Session) -> tuple[datetime.date, datetime.date]:
+    """Return the first and the last day that `daily_rows` reads for an interval."""
+    found = (days_of_report(interval, session.zone, session.gamehub_zone) or interval).days
+    if found is None:
+        cut = pieces(interval, session.zone)
+        found = cut[0].day, cut[-1].day
+    return found
 
 
 def by_day(rows: Sequence[Any]) -> list[Any]:
@@ -78,23 +102,23 @@ def by_day(rows: Sequence[Any]) -> list[Any]:
 
 async def _added_up(groups: Sequence[Entity], info: Info[Session, Any], interval: Interval) -> list[Any]:
     """Return the totals of business days that are not days of the report. Raise `BadUserInput` for what R5 lacks."""
-    session = info.context
+    session, name = info.context, info._raw_info.field_name
     clock = f"GameHub's clock ({session.gamehub_zone.key})"
     if business_days(interval, session.zone) is None:
         raise BadUserInput(
-            f"during: dailyMovements has whole days of {clock}. From {interval.start.isoformat()} until "
+            f"during: {name} has whole days of {clock}. From {interval.start.isoformat()} until "
             f"{interval.end.isoformat()} is not made of such days: begin and end at midnight there, or give whole days "
             "as `dates`."
         )
     others = sorted(select(info).keys() - _KNOWN_OF_ANY_DAY)
     if others:
         raise BadUserInput(
-            f"during: a day in {session.zone.key} is no day of {clock}, which dailyMovements has. No report has "
+            f"during: a day in {session.zone.key} is no day of {clock}, which {name} has. No report has "
             f"{', '.join(others)} of such a day: select totalWagers, totalRefunds, totalPaid and net alone, or give "
             "bounds at midnight of that clock as `between`."
         )
     found: list[Any] = await session.rows_of(
-        Lookup(edges.MOVEMENTS_OF_GROUP, interval), identities(groups), daily.READ, "Group.dailyMovements"
+        Lookup(edges.MOVEMENTS_OF_GROUP, interval), identities(groups), daily.READ, f"Group.{name}"
     )
     for place, (group, movements) in enumerate(zip(groups, found, strict=True)):
         if isinstance(movements, Exception):

@@ -10,10 +10,11 @@ from strawberry import Info
 from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import UNKNOWN, Entity, EntitySource
+from schema.mapping.reading.game import status_sent
 from schema.mapping.selection import arguments, nodes_of
 from schema.mapping.values import BadValue
 from schema.period import TODAY, resolve
-from schema.status import status_number
+from schema.where import conditions
 from upstream.errors import NotFound
 from upstream.reports import rows
 from upstream.reports.rows import Row
@@ -67,7 +68,10 @@ def first_games(info: Info[Session, Any]) -> tuple[Interval, int | None] | None:
     for node in nodes_of(info, "games"):
         try:
             given = arguments(info, "Room", node)
-            return resolve(info, given.get("during", TODAY)), status_number(given.get("status"))
+            status = given.get("status")
+            where = conditions(given.get("where")).beside("status", status)
+            if where.allowed("room.id") is None:
+                return resolve(info, given.get("during", TODAY)), status_sent(status, where)
         except GraphQLError:
             continue  # the field itself says what is wrong
     return None

@@ -1,22 +1,25 @@
 """Read the transactions and game logs of users, and find what identifies a user on Game History."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from strawberry import ID, Info
+from strawberry import Info
 from strawberry.utils.str_converters import to_camel_case
 
 from resolvers import edges
+from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.rules.join import MovementJoin
 from resolvers.session import Session
 from schema.mapping.entity import ENTITIES, Entity, EntityRows, identities
-from schema.mapping.lists.connection import ITEMS, ConnectionPage, reads
+from schema.mapping.lists.column_values import selection_of
+from schema.mapping.lists.conditions import read_allowed
+from schema.mapping.lists.connection import ConnectionPage, reads
 from schema.mapping.reading.group import group_of_name
 from schema.mapping.relation import apart, each
-from schema.mapping.selection import select
+from schema.mapping.totals.list_totals import items_selected
 from schema.mapping.values import BadValue, sound
-from schema.scalars import parse_id
 from upstream.call import Call
 from upstream.errors import ContractBroken, UpstreamError
 from upstream.reports import rows
@@ -35,17 +38,21 @@ def columns_of_code(session: Session) -> frozenset[str]:
 
 
 async def transactions_of(
-    users: Sequence[Entity], info: Info[Session, Any], page: ConnectionPage, interval: Interval, in_group: ID | None
-) -> list[Any]:
-    """Return the transactions of each user: those of one group, or all of them."""
-    given = None if in_group is None else parse_id(in_group, "inGroup")
+    users: Sequence[Entity], info: Info[Session, Any], page: ConnectionPage, interval: Interval, in_group: int | None
+) -> Sequence[Any]:
+    """Return the transactions of each user: those of one group, or all of them. The page's conditions may name it."""
+    allowed = page.where.allowed("user.id")
+    if allowed is not None and (not allowed or allowed.isdisjoint(identities(users))):
+        return [KeyRows() for _ in users]
+    given = page.where.one("group.id") if in_group is None else in_group
     session, edge = info.context, edges.TRANSACTIONS_IN_GROUP
     groups: list[Any] = [given] * len(users)
     if given is None and session.join.mode is MovementJoin.TRUST:
         groups, edge = await homes(users), edges.TRANSACTIONS_AT_HOME
     columns = reads(info, "Transaction", page)
     # R5 may be read instead of R7 only where it knows all that is selected.
-    covered = ENTITIES["Transaction"].is_covered(rows.GroupMovementRow, select(info, *ITEMS), {"user"})
+    kind, read = ENTITIES["Transaction"], (items_selected(info, "Transaction"), selection_of(page.where.columns))
+    covered = all(kind.is_covered(rows.GroupMovementRow, each, {"user"}) for each in read)
 
     ids = identities(users)
 
@@ -54,7 +61,11 @@ async def transactions_of(
         lookup = Lookup(edges.TRANSACTIONS_OF_USER, interval)
         if group is not None:
             lookup = Lookup.of(edge, interval, exact=not covered, group=group)
-        return await session.rows_of_level(lookup, keys, columns, "User.transactions")
+
+        async def read(some: Sequence[Any]) -> Sequence[KeyRows | Exception]:
+            return await session.rows_of_level(lookup, some, columns, "User.transactions")
+
+        return await read_allowed(keys, allowed, read)
 
     return await apart(groups, of)
 
@@ -62,8 +73,16 @@ async def transactions_of(
 async def logs_of(
     users: Sequence[Entity], info: Info[Session, Any], page: ConnectionPage, interval: Interval, game_type: str
 ) -> list[Any]:
-    """Return the game logs of each user, from the log of the user's agent."""
-    session = info.context
+    """Return the game logs of each user, from the log of the user's agent.
+
+    If the page's conditions name user codes, all logs of a user with one of them meet this condition, however Game
+    History spells the code (C27). Of another user, the logs that have exactly one of them do.
+    """
+    session, named = info.context, page.where.values("userCode")
+    call = Call.of(reports.GAME_LOGS, interval, game_type=game_type)
+    if page.where.nothing:
+        checked(call)
+        return [KeyRows() for _ in users]
     agents: list[Any] = [""] * len(users)
     if session.many_agents:
         groups = await homes(users)
@@ -76,14 +95,59 @@ async def logs_of(
         ]
     columns = reads(info, "GameLog", page)
     # The caller wrote the type of game, so it is checked first. A wrong user code is the error of that user only.
-    checked(Call.of(reports.GAME_LOGS, interval, game_type=game_type))
+    checked(call)
 
     async def of(agent: str, places: list[int]) -> Sequence[Any]:
         keys = [codes[place] for place in places]
         lookup = Lookup.of(edges.LOGS_OF_USER, interval, agent, game_type=game_type)
         return await session.rows_of_level(lookup, keys, columns, "User.gameLogs")
 
-    return await apart(agents, of)
+    found = await apart(agents, of)
+    if named is None:
+        return found
+    return [
+        logs.only([log for log in logs if log.user_code in named])
+        if isinstance(logs, KeyRows) and code not in named
+        else logs
+        for logs, code in zip(found, codes, strict=True)
+    ]
+
+
+async def all_logs(info: Info[Session, Any], page: ConnectionPage, interval: Interval, game_type: str) -> KeyRows:
+    """Return the game logs of all agents. If the page's conditions name user codes, return the logs of these alone."""
+    session, columns = info.context, reads(info, "GameLog", page)
+    if page.where.nothing:
+        checked(Call.of(reports.GAME_LOGS, interval, game_type=game_type))
+        return KeyRows()
+    named = page.where.values("userCode")
+    if named is not None and can_carry_all(codes := sorted(named)):
+        return await _logs_of_codes(session, codes, columns, interval, game_type)
+    logs = await asyncio.gather(
+        *(
+            session.all(reports.GAME_LOGS, interval, "Query.gameLogs", columns, agent=agent, game_type=game_type)
+            for agent in session.agents()
+        )
+    )
+    found = logs[0] if len(logs) == 1 else KeyRows.joined(logs)
+    return found if named is None else found.only([log for log in found if log.user_code in named])
+
+
+async def _logs_of_codes(
+    session: Session, codes: Sequence[str], columns: frozenset[str] | None, interval: Interval, game_type: str
+) -> KeyRows:
+    """Return the game logs of user codes from the logs of all agents. Raise the error that prevents it."""
+    lookups = [Lookup.of(edges.LOGS_OF_USER, interval, agent, game_type=game_type) for agent in session.agents()]
+    reads = [session.rows_of(lookup, codes, columns, "Query.gameLogs") for lookup in lookups]
+    parts: list[KeyRows] = []
+    for of_agent in await asyncio.gather(*reads):
+        seen: set[int] = set()
+        for logs in of_agent:
+            if isinstance(logs, Exception):
+                raise logs
+            # The upstream may take two codes for one user (C27).
+            parts.append(logs.only([log for log in logs if log.history_id not in seen]) if seen else logs)
+            seen.update(log.history_id for log in logs)
+    return parts[0] if len(parts) == 1 else KeyRows.joined(parts)
 
 
 async def home(user: Entity) -> int | None:

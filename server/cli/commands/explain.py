@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +46,7 @@ def explain(
     settings = load()
     logs.set_up("error", settings.log_format)
 
+    from msgspec.structs import replace
     from rich.console import Console
 
     from server.execution.examples import resolve
@@ -60,8 +60,10 @@ def explain(
         executor = services.executor
         async with services.lifespan():
             complete = replace(ready, variables=await resolve(ready.variables or {}, saved, executor))
-            plan = await executor.run(replace(complete, options=RequestOptions(explain=True)))
-            outcome = await executor.run(replace(complete, options=RequestOptions(trace=True))) if run else None
+            # The code is that of an operation whose answer is written, as the server's answers are.
+            plan = await executor.run(replace(complete, options=RequestOptions(explain=True)), written=True)
+            traced = replace(complete, options=RequestOptions(trace=True))
+            outcome = await executor.run(traced, written=True) if run else None
             return plan, outcome, executor.code(complete) if code else ""
 
     with upstreams(settings, say) as live:

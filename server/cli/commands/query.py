@@ -1,7 +1,6 @@
 """`gamehub-graph query`: run one query without a server."""
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,6 +51,8 @@ def query(
         return
     settings = load()
     logs.set_up("error", settings.log_format)
+
+    from msgspec.structs import replace
 
     from server.execution.examples import resolve
     from server.http.writing import encode

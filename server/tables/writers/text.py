@@ -1,5 +1,6 @@
 """The text formats: CSV, NDJSON and JSON."""
 
+import codecs
 import re
 from collections.abc import Collection
 from typing import IO, Any
@@ -9,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from server.tables.arrow import texts
-from server.tables.formulas import APOSTROPHE, SIGNS
 from server.tables.table import Table, ValueKind
+from server.tables.writers.formulas import APOSTROPHE, SIGNS
 
 _CRLF, _EMPTY, _NULL, _QUOTE, _COMMA, _APOSTROPHE = texts(["\r\n", "", "null", '"', ",", APOSTROPHE])
 _OPEN, _SHUT, _NO_TEXT = texts(["[", "]", None])
@@ -41,6 +42,14 @@ class Csv:
 
     def close(self) -> None:
         """Do nothing: CSV has no end."""
+
+
+class MarkedCsv(Csv):
+    """CSV with a byte order mark, by which Excel knows that it is UTF-8."""
+
+    def __init__(self, table: Table, sink: IO[bytes]) -> None:
+        sink.write(codecs.BOM_UTF8)
+        super().__init__(table, sink)
 
 
 class JsonLines:

@@ -20,7 +20,7 @@ from server.auth.keys import LOOK_SECONDS, KeyFile, Keys
 from server.auth.middleware import AuthMiddleware
 from server.auth.tokens import TokenTerms, TokenVerifier
 from tests.server.auth.echo import Issuer, echo, issuing
-from tests.server.serving import serving
+from tests.server.serving import code_of, error_of, serving
 
 ANNA = Caller("anna", frozenset({382}), frozenset({"explore"}))
 
@@ -49,10 +49,11 @@ def client(callers: Authenticator) -> Iterator[httpx.Client]:
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:
-    (error,) = answer.json()["errors"]
-    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    odata = answer.request.url.path.startswith("/odata")
+    kind = "application/json;odata.metadata=minimal;charset=utf-8" if odata else "application/json; charset=utf-8"
+    assert answer.headers["content-type"] == kind
     assert answer.headers["cache-control"] == "no-store"
-    return answer.status_code, error["extensions"]["code"]
+    return answer.status_code, code_of(answer)
 
 
 def test_every_way_to_send_a_key(file: KeyFile, client: httpx.Client) -> None:
@@ -123,7 +124,7 @@ def test_permissions(file: KeyFile, client: httpx.Client, permissions: str, open
             assert answer.status_code == 200
         else:
             assert code(answer) == (403, "FORBIDDEN")
-            message = answer.json()["errors"][0]["message"]
+            _, message = error_of(answer)
             permission = needed.get(path, "admin")
             assert message == f"This needs the permission {permission}, which the caller does not have."
 

@@ -1,9 +1,10 @@
 """Fixtures of the tests of tables: a graph of its own process over the world, and a library that fails on purpose."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -42,14 +43,18 @@ class Library:
 
 
 @contextmanager
-def lending(folder: Path, **more: Any) -> Iterator[Library]:
-    """The library, for as long as a `with` block lasts; its files are kept in the folder. `more` goes to its setup."""
+def lending(folder: Path, served: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> Iterator[Library]:
+    """The library, for as long as a `with` block lasts; its files are kept in the folder.
+
+    `more` goes to the setup of its tables, and `served` to that of the application.
+    """
     periods: list[Any] = []
     app = application(
         library.schema,
         lambda operation: periods,
         saved=[saved(text) for text in (library.BOOKS, library.SHELVES, library.ONE, library.LOANS)],
         tables=TablesConfig(now=lambda: NOW, spool_dir=folder, **more),
+        **served,
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
         yield Library(address, client, periods, folder)

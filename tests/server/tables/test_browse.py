@@ -4,6 +4,9 @@ import asyncio
 import re
 import subprocess
 import sys
+from collections import Counter
+from csv import DictReader
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -18,6 +21,8 @@ from tests.served import served
 from tests.server.browsing import chromium, watched
 from tests.server.tables.conftest import Library, settings
 from tests.stand import Sandbox
+
+expect.set_options(timeout=30_000)  # of a machine that is busy with other tests
 
 DAYS = "group=382&since=2026-03-12&until=2026-03-14"
 LIT = """() => { const canvas = document.querySelector("#chart canvas");
@@ -34,6 +39,10 @@ LIT = """() => { const canvas = document.querySelector("#chart canvas");
 def csv(address: str) -> list[str]:
     """The lines of the table as a file."""
     return httpx.get(f"{address}/tables/GroupTransactions.csv?{DAYS}", trust_env=False).text.splitlines()
+
+
+def read(url: str) -> httpx.Response:
+    return httpx.get(url, trust_env=False, timeout=60)
 
 
 async def test_the_pages(address: str, csv: list[str]) -> None:
@@ -62,6 +71,54 @@ async def test_the_pages(address: str, csv: list[str]) -> None:
         await expect(page.locator("#columns")).to_contain_text("decimal128(38, 10)")
         assert visit.complaints == []
         assert visit.strays == []
+
+
+async def test_the_chart_has_the_sums_of_all_rows(address: str) -> None:
+    """The page reads its first 5,000 rows; the server adds up all of them."""
+    query = "group=382&since=2026-03-09&until=2026-03-15"
+    rows = list(DictReader(read(f"{address}/tables/GroupTransactions.csv?{query}").iter_lines()))
+    assert len(rows) > 5001
+    expected: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        expected[row["timestamp"][:10], row["type"]] += Decimal(row["amount"])  # type: ignore[assignment]
+    async with chromium() as browser:
+        page = await browser.new_page(viewport={"width": 1280, "height": 1100})
+        answers: list[str] = []
+        page.on("response", lambda answer: answers.append(answer.url) if ".json?" in answer.url else None)
+        await page.goto(f"{address}/tables/GroupTransactions?{query}")
+        links = page.locator("#chart .downloads a")
+        await expect(links).to_have_count(6)
+        await page.wait_for_function(LIT)
+        await expect(page.locator("[name=per]")).to_have_value("day")  # since there are more than three
+        assert await links.all_inner_texts() == ["csv", "ndjson", "json", "parquet", "arrow", "xlsx"]
+        href = await links.nth(2).get_attribute("href")
+        assert answers == [f"{address}{href}"]
+        assert href is not None
+        found = read(f"{address}{href}").json()
+        assert {(row["timestamp_day"], row["type"]): Decimal(row["amount_sum"]) for row in found} == expected
+        assert sum(row["count"] for row in found) == len(rows)
+        # Another choice is another request.
+        await page.locator("[name=per]").select_option("week")
+        await page.locator("[name=number]").select_option("")
+        await expect(links.nth(2)).to_have_attribute(
+            "href", f"/tables/GroupTransactions.json?{query}&.by=timestamp.week&.by=type&.count=1"
+        )
+        await page.get_by_label("across").select_option("type")
+        await expect(links.nth(2)).to_have_attribute("href", re.compile(r"until=2026-03-15&\.by=type&\.count=1$"))
+        await expect(page.locator("[name=per]")).to_be_hidden()
+
+
+async def test_a_short_window_is_shown_by_the_hour(address: str) -> None:
+    async with chromium() as browser:
+        page = await browser.new_page()
+        await page.goto(f"{address}/tables/GroupTransactions?{DAYS}")
+        await expect(page.locator("[name=per]")).to_have_value("hour")
+        await expect(page.locator("#chart .downloads a")).to_have_count(6)
+        await expect(page.locator("#chart .note")).to_have_text("Of all rows. Days and hours are those of UTC.")
+        await page.goto(f"{address}/tables/DailyMovements?{DAYS}")
+        await expect(page.locator("#chart .downloads a")).to_have_count(6)
+        await expect(page.locator("[name=per]")).to_have_value("day")  # dates have no hours
+        await expect(page.locator("#chart .failed")).to_be_hidden()
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,8 @@ with serving(application(library.schema, lambda _: None, saved=[saved(library.BO
     assert "pyarrow" not in sys.modules
     for form in ("csv", "ndjson", "json", "parquet", "arrow"):
         assert httpx.get(f"{address}/tables/Books.{form}", trust_env=False).status_code == 200, form
+        totals = f"{address}/tables/Books.{form}?by=cover,printed&sum=price,pages&countdistinct=title"
+        assert httpx.get(totals, trust_env=False).status_code == 200, form
     assert "pyarrow" in sys.modules
     assert "pandas" not in sys.modules
 """

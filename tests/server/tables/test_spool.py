@@ -105,7 +105,7 @@ async def test_a_file_is_written_anew_when_the_trust_in_its_rows_ends(tmp_path: 
 )
 def test_which_file_will_do(tmp_path: Path, wanted: Wanted, met: bool) -> None:
     times = SpoolTimes(second(0), Freshness(second(-30), second(1), second(60)), second(60))
-    file = Snapshot(tmp_path, "", 1, times, shown=second(10))
+    file = Snapshot(tmp_path, "", 1, times, times.newest, shown=second(10))
     assert wanted.met(file) is met
 
 
@@ -113,7 +113,7 @@ def test_a_change_may_become_known_late(tmp_path: Path) -> None:
     """Rows that were read long ago may stand beside those that changed: the writing is what counts, less that time."""
     late = LATE.total_seconds()
     times = SpoolTimes(second(0), Freshness(second(-9999), second(1), second(9999)), second(9999))
-    file = Snapshot(tmp_path, "", 1, times)
+    file = Snapshot(tmp_path, "", 1, times, times.newest)
     assert at(10, changed=second(-late)).met(file)
     assert not at(10, changed=second(-late + 1)).met(file)
 
@@ -321,3 +321,17 @@ async def test_a_temporary_folder_goes_with_the_server(tmp_path: Path) -> None:
     await spool.get(A, "csv", at(0), writing(b"x"))
     await spool.aclose()
     assert not folder.exists()
+
+
+async def test_a_date_identifies_a_content(tmp_path: Path) -> None:
+    """The same content keeps its date. Another content has a later one, even if it was read in the same second."""
+    spool = Spool(lambda: (tmp_path, False), 100)
+    first = await spool.get(A, "csv", at(0), writing(b"one"))
+    same = await spool.get(A, "csv", at(70), writing(b"one", 70, until=71))
+    assert same.modified == first.modified == second(0)
+    other = await spool.get(A, "csv", at(71.2), writing(b"two", 71.2, until=71.4))
+    assert other.modified == second(71)
+    again = await spool.get(A, "csv", at(71.5), writing(b"one", 71.5, until=100))
+    assert again.modified == second(72)
+    # A later server knows when the rows were read, and no more.
+    assert (await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(72), never)).modified == second(71)

@@ -1,0 +1,1 @@
+"""Totals and buckets of lists: their figures, their keys, and the columns that they read."""
