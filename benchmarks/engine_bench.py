@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 # ruff: noqa: E402  # found by the path above
-from peers import chart, counting, feel, load, process, servers, world
+from peers import chart, counting, feel, load, process, servers, totals, world
 from peers.agreement import agree, check_calls
 from peers.queries import QUERIES, Query
 from peers.upstream import HOST, Upstream, running
@@ -362,6 +362,13 @@ class Run:
         if feel.AGAIN_LATENCY in latencies:
             self.tell(f"The repeated walk: an upstream of {feel.AGAIN_LATENCY} ms", feel.table_again(found))
 
+    async def totals(self) -> None:
+        """Compare a total with the rows that a client would add up."""
+        # The floor is written by hand for other questions.
+        names = [name for name in self._options.servers if name != "floor"]
+        found = await totals.costs(names, self._options.seconds or 2.0, self._upstream)
+        self.tell(f"A total, and its {totals.SIZE * world.A_USER:,} rows", totals.table(found))
+
     async def _measure(self, names: Sequence[str], query: str, plan: Plan) -> Results:
         return await measure(names, query, plan, self._options.rounds, self._upstream)
 
@@ -378,6 +385,7 @@ PARTS = {
     "breakdown": Run.breakdown,
     "counts": Run.counts,
     "feel": Run.feel,
+    "totals": Run.totals,
 }
 
 

@@ -26,7 +26,7 @@ def of_groups(*groups: int) -> Caller:
 
 
 # The walk selects every field at once, which no client may do.
-NO_LIMITS = Limits(tokens=10_000, fields=10_000, depth=50, overlaps=1_000_000)
+NO_LIMITS = Limits(characters=100_000, tokens=10_000, fields=10_000, depth=50, overlaps=1_000_000)
 
 
 class Audience:

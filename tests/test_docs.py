@@ -232,7 +232,11 @@ def address(folder: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "tutorial.md"], ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", DOCS / "tutorial.md", DOCS / "how-to" / "bi-tools.md", DOCS / "reference" / "tables.md"],
+    ids=name,
+)
 def test_the_commands_run(page: Path, folder: Path, address: str) -> None:
     """Each marked block runs as it is written, beside a server; only the address of the server differs."""
     found = blocks(page)

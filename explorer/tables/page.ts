@@ -212,7 +212,7 @@ function codes(table: Table, query: string): HTMLElement {
     element("h2", {}, "Read it with"),
     element("div", { role: "tablist", class: "tabs" }, ...tabs),
     element("pre", {}, copy, code),
-    element("p", { class: "note" }, "A server with authentication takes an API key: as the password of Basic, or as Authorization: Bearer."),
+    element("p", { class: "note" }, "A server with authentication takes an API key: as the password of Basic, or as Authorization: Bearer. polars and Google Sheets send no header: give them a signed link."),
   );
 }
 

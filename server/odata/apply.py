@@ -139,6 +139,8 @@ class Apply:
             match step:
                 case Joint(branches):
                     results = [one for branch in branches for one in self._transformed(results, branch)]
+                    if sum(result.rows.nbytes for result in results) > MOST_BYTES:
+                        raise _bad(f"joins rows of more than {MOST_BYTES >> 20} MiB by concat")
                 case Cut(0, None):
                     pass
                 case _:

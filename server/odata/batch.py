@@ -144,7 +144,8 @@ async def _answered(part: BatchPart, request: Request) -> PartAnswer:
     async def receive() -> Message:
         if not body and not status:
             return {"type": "http.request", "body": b"", "more_body": False}
-        return await asyncio.Event().wait() and {}  # the client of a part is there as long as that of the batch
+        await asyncio.Event().wait()  # the client of a part stays as long as that of the batch
+        raise AssertionError
 
     async def send(message: Message) -> None:
         nonlocal status, whole

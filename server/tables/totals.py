@@ -48,6 +48,8 @@ _COMPARED = ("decimal", "int64", "float64", "timestamp", "date", "string")
 # Parts are merged when they take as much memory as the merged groups, but not before they take this much.
 _LEAST_MERGED = 4 << 20
 _QUARTER_HOUR = 15
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,16 +334,21 @@ def calendar(times: pa.Array, part: str, zone: ZoneInfo) -> pa.Array:
 
 def _offsets(times: pa.Array, zone: ZoneInfo) -> pa.Array:
     """Return the offset of a time zone at each moment. Clocks change at whole quarters of an hour."""
-    quarters = pc.floor_temporal(times.cast(pa.timestamp("us")), _QUARTER_HOUR, "minute").dictionary_encode()
-    offsets = integers((_offset(quarter, zone) for quarter in quarters.dictionary.to_pylist()), pa.int64())
-    return offsets.take(quarters.indices).cast(pa.duration("us"))
+    quarters = pc.floor_temporal(times.cast(pa.timestamp("us")), _QUARTER_HOUR, "minute").cast(pa.int64())
+    found = quarters.dictionary_encode()
+    offsets = integers((_offset(quarter, zone) for quarter in found.dictionary.to_pylist()), pa.int64())
+    return offsets.take(found.indices).cast(pa.duration("us"))
 
 
 @lru_cache(maxsize=65_536)
-def _offset(moment: datetime.datetime, zone: ZoneInfo) -> int:
-    offset = moment.replace(tzinfo=datetime.UTC).astimezone(zone).utcoffset()
+def _offset(moment: int, zone: ZoneInfo) -> int:
+    """Return the offset of a time zone at a moment, both in microseconds. At the ends of the calendar it is 0."""
+    try:
+        offset = (_EPOCH + moment * _MICROSECOND).astimezone(zone).utcoffset()
+    except OverflowError:
+        return 0
     assert offset is not None
-    return offset // datetime.timedelta(microseconds=1)
+    return offset // _MICROSECOND
 
 
 def _widened(values: pa.Array) -> pa.Array:

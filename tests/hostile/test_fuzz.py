@@ -143,6 +143,40 @@ def test_files(given: dict[str, str], form: str, head: bool, address: str) -> No
     assert answer.status in (200, 206, 304, 400, 401, 403, 406, 412, 416, 417, 429)
 
 
+KEYS = st.sampled_from(
+    [
+        "day",
+        "hour",
+        "WEEK",
+        "timestamp",
+        "timestamp.month",
+        "type",
+        "amount",
+        "amount.day",
+        "currency",
+        "user_id",
+        "a.b.c",
+    ]
+)
+FIGURES = st.sampled_from([".sum", "sum", "min", "max", "countdistinct", "count", "limit", "bom", "by"])
+
+
+@fuzz
+@given(
+    table=st.sampled_from(["GroupTransactions", "DailyMovements", "FinancialMovements", "Users", "Groups"]),
+    form=st.sampled_from(["", *(f".{form}" for form in FORMATS)]),
+    by=st.lists(KEYS | VALUES, max_size=3).map(",".join),
+    figures=st.lists(st.tuples(FIGURES, KEYS | st.sampled_from(["1", "net"]) | VALUES), max_size=3),
+    given=headers,
+)
+def test_totals(
+    table: str, form: str, by: str, figures: list[tuple[str, str]], given: dict[str, str], address: str
+) -> None:
+    window = [] if table in ("Users", "Groups") else [("since", WINDOW["since"]), ("until", WINDOW["until"])]
+    group = [] if table == "Groups" else [("group", "382")]
+    sent(address, "GET", f"/tables/{table}{form}{query([*group, *window, ('by', by), *figures])}", given)
+
+
 COLUMNS = st.sampled_from(
     ["rowKey", "timestamp", "typeName", "amount", "currency", "group_id", "user_username", "id", "name", "value", "x"]
 )

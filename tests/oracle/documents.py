@@ -144,7 +144,10 @@ class Documents:
         self.left = 6
         items = self._selection(GRAPH.type_map[kind], 3)
         wanted = chance.choice((f"nodes {items}", f"edges {{ cursor node {items} }}"))
-        text = field_ % f"first: {first}, after: $after"
+        where = ""
+        if kind in ("Transaction", "GameLog", "Game", "FinancialMovement") and chance.random() < 0.5:
+            where = f"where: {literal(self._where(f'{kind}Where'))}, "
+        text = field_ % f"{where}first: {first}, after: $after"
         body = f"{{ {text} {{ totalCount {wanted} {PAGE_INFO} }} }}"
         return self._question(body + (" }" if len(path) > 1 else ""), path)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
+    GraphQLArgument,
+    GraphQLEnumType,
     GraphQLField,
     GraphQLNamedType,
     GraphQLObjectType,
@@ -13,6 +15,7 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_leaf_type,
+    is_required_argument,
 )
 
 # Connections are gone through to their items, so they do not count as types of their own.
@@ -24,7 +27,8 @@ class Everything:
     """Write the queries.
 
     `values` are the values to try of an argument: as JSON of a field's at the root (`user.id`), in GraphQL below
-    (`inGroup`). `always` are the arguments that are given wherever there are such.
+    (`inGroup`). `always` are the arguments that are given wherever there are such. A required list of the values of an
+    enum has all of them (`by`).
 
     `requested` are the fields that were written into some query, `depth` is how many types deep a query goes.
     """
@@ -78,6 +82,9 @@ class Everything:
         again = kind.name in path or len(path) >= self.depth
         if not kind.name.endswith(_THROUGH):
             path = (*path, kind.name)
+        if kind.name.endswith("BucketKey"):
+            # The rows beside the buckets lead to the same entities, and everything below those is written there.
+            path = (*path, *("",) * self.depth)[: self.depth - 1]
         parts = ["__typename"]
         for name, each in kind.fields.items():
             # Of a type that stands above already, what it is of itself is enough, and of an edge beside `nodes`.
@@ -89,6 +96,7 @@ class Everything:
                 continue
             self.requested.add((kind.name, name))
             fixed = [f"{argument}: {value}" for argument, value in self.always.items() if argument in each.args]
+            fixed += [f"{argument}: {_all(of)}" for argument, of in each.args.items() if is_required_argument(of)]
             tries = [[f"{argument}: {value}"] for argument in each.args for value in self.values.get(argument, ())]
             below = self._below(each, path)
             for number, tried in enumerate([[], *tries]):
@@ -100,3 +108,10 @@ class Everything:
 
 def _given(arguments: Sequence[str]) -> str:
     return f"({', '.join(arguments)})" if arguments else ""
+
+
+def _all(argument: GraphQLArgument) -> str:
+    """Return the list of all values of an enum."""
+    kind = get_named_type(argument.type)
+    assert isinstance(kind, GraphQLEnumType)
+    return f"[{', '.join(kind.values)}]"

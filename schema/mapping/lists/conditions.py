@@ -5,7 +5,7 @@ A column has the name that `column_values.py` describes. A missing value meets n
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 from typing import Any
@@ -18,7 +18,7 @@ from schema.mapping.lists.listed import NOTHING_GIVEN, Given
 from upstream.values.interval import Interval
 
 # So many values are tested in one turn of the event loop.
-_VALUES = 50_000
+_VALUES = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +121,7 @@ class Conditions:
 class _Turns:
     """Gives other tasks their turn after so many values."""
 
-    done: int = field(default=0)
+    done: int = 0
 
     async def over(self, values: int) -> None:
         self.done += values

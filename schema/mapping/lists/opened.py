@@ -1,5 +1,6 @@
 """Opened pages of lists. Pages whose rows contain all that is selected are written from the rows."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from upstream.values.interval import Interval
 class OpenedPage(msgspec.Struct, eq=False):
     """A page of the list `source`: where it starts there, its rows in their order, and their cursors if needed.
 
-    `place` is the place of its parent in the level.
+    `place` is the place of its parent in the level. `columns` are the columns of the whole list that were added up.
     """
 
     place: int
@@ -28,11 +29,15 @@ class OpenedPage(msgspec.Struct, eq=False):
     start: int
     rows: list[Row]
     cursors: list[str]
+    columns: dict[str, Any] | None = None
 
 
 @dataclass(slots=True, eq=False)
 class PageMaker:
-    """Make the objects of the pages of a level. `kind` is the type of the items."""
+    """Make the objects of the pages of a level. `kind` is the type of the items.
+
+    Fields that add up the same lists read their columns one after the other: `adding` is their lock.
+    """
 
     kind: type[Entity]
     session: Session
@@ -40,6 +45,7 @@ class PageMaker:
     given: Given
     with_info: bool
     with_edges: bool
+    adding: asyncio.Lock | None = None
 
     def page(self, opened: OpenedPage, nodes: Sequence[Any] | None = None) -> Any:
         """Return the object of a page. Without `nodes`, the items stay rows until an object is needed."""

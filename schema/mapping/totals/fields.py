@@ -105,6 +105,17 @@ class LevelLists:
         return report_row(type(page.source[0])) in column.readers
 
     async def _read(self, names: Sequence[str], places: Sequence[int]) -> list[dict[str, Any]]:
+        """Return columns of some of the lists. Fields that add up the same lists read each column once."""
+        make, pages = self.make, [self.pages[place] for place in places]
+        if make.adding is None:
+            make.adding = asyncio.Lock()
+        async with make.adding:
+            unread = [name for name in names if any(name not in (page.columns or ()) for page in pages)]
+            for page, one in zip(pages, await self._read_each(unread, places), strict=True):
+                page.columns = {**(page.columns or {}), **one}
+        return [{name: (page.columns or {})[name] for name in names} for page in pages]
+
+    async def _read_each(self, names: Sequence[str], places: Sequence[int]) -> list[dict[str, Any]]:
         values = await self._values(names, places)
         found: list[dict[str, Any]] = []
         for place, one in zip(places, values, strict=True):
@@ -114,7 +125,7 @@ class LevelLists:
                 found.append(dict.fromkeys(names, one))
             else:
                 # One column fails. The others are there all the same.
-                each = [await self._read([name], [place]) for name in names]
+                each = [await self._read_each([name], [place]) for name in names]
                 found.append({name: value for (alone,) in each for name, value in alone.items()})
         return found
 
@@ -199,7 +210,7 @@ async def _added(
         sound = tuple(each for each in aggregates if failed.keys().isdisjoint(each.columns))
         good: Any = columns
         try:
-            sums = await add_up(Shape(keys, sound), good, len(page.source))
+            sums = await add_up(Shape(keys, sound), good, len(page.source), MOST_BUCKETS)
         except TooManyBuckets:
             found.append(BadUserInput(f"buckets: there are more than {MOST_BUCKETS:,}. Use fewer parts in `by`."))
             continue

@@ -1,6 +1,7 @@
 """`$batch`: parts in both forms, in their order, each a request of its own, and what is refused."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
@@ -268,6 +271,52 @@ def test_a_part_that_fails_is_an_answer(open_library: Library, monkeypatch: pyte
     monkeypatch.setattr("server.odata.edm.service", broken)
     (fault,) = split(sent(open_library.client, message(part("GET /odata/"))))
     assert (fault[0], orjson.loads(fault[2])["error"]["code"]) == (500, "INTERNAL_SERVER_ERROR")
+
+
+PIECES = (
+    "--b", "--b--", "\r\n", "\n", "\r\n\r\n", "Content-Type: application/http",
+    "Content-Type: multipart/mixed;boundary=b", "GET Books/$count HTTP/1.1", "GET Books", "POST Books HTTP/1.1",
+    "X-Api-Key: a", ": ", "GET", " ", "\0", "é", "Content-ID: 1", "GET //elsewhere/odata HTTP/1.1",
+    "GET http:// HTTP/1.1", "GET ?$top=1 HTTP/1.1", "GET # HTTP/1.1", "GET %zz%ff HTTP/1.1",
+)  # fmt: skip
+objects = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.text(max_size=20), st.sampled_from(["GET", "Books/$count", "1"])
+    ),
+    lambda part: st.one_of(
+        st.lists(part, max_size=3),
+        st.dictionaries(st.sampled_from(["requests", "id", "method", "url", "headers", "dependsOn", "if"]), part),
+    ),
+    max_leaves=20,
+)
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@FUZZ
+@given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from(PIECES), max_size=30).map("".join).map(str.encode)))
+def test_any_message(open_library: Library, body: bytes) -> None:
+    kind = {"content-type": "multipart/mixed; boundary=b", "prefer": "continue-on-error"}
+    answer = open_library.client.post("/odata/$batch", content=body, headers=kind)
+    assert answer.status_code in (200, 400), answer.text
+    if answer.status_code == 200:
+        assert all(status < 500 for status, _, _ in split(answer))
+    else:
+        assert code_of(answer) == "BAD_REQUEST"
+
+
+@FUZZ
+@given(objects, st.lists(objects, min_size=1, max_size=3))
+def test_any_object(open_library: Library, whole: Any, parts: list[Any]) -> None:
+    for given_ in (
+        whole,
+        {"requests": whole},
+        {"requests": [{"id": "1", "method": "GET", "url": one} for one in parts]},
+    ):
+        headers = {"prefer": "continue-on-error", "content-type": "application/json"}
+        answer = open_library.client.post("/odata/$batch", content=json.dumps(given_).encode(), headers=headers)
+        assert answer.status_code in (200, 400), answer.text
+        if answer.status_code == 200:
+            assert all(one["status"] < 500 for one in answer.json()["responses"])
 
 
 def test_the_number_of_parts_is_documented() -> None:

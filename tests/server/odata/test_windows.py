@@ -248,6 +248,12 @@ def test_functions_go_by_the_clock_of_the_business(written: tuple[httpx.Client, 
     date = f"date(at) eq {local.date()} and hour(at) eq {local.hour} and day(at) eq {local.day}"
     found = client.get("/Visits", params={"$filter": date, "$select": "rowKey"}).json()["value"]
     assert {"rowKey": row["rowKey"]} in found
+    applied = client.get("/Visits", params={"$apply": f"filter({date})/aggregate($count as visits)"}).json()["value"]
+    assert [one["visits"] for one in applied] == [len(found)]
+    late = {"$apply": "groupby((at))", "$filter": date, "since": str(local.date() - datetime.timedelta(days=2))}
+    groups = client.get("/Visits", params=late).json()["value"]
+    rows = client.get("/Visits", params={"$filter": date, "$select": "at"}).json()["value"]
+    assert sorted(one["at"] for one in groups) == sorted({row["at"] for row in rows})
 
 
 @pytest.mark.parametrize("order", ["", "n,rowKey desc"])

@@ -49,6 +49,7 @@ def test_descriptions_are_refused(client: httpx.Client, path: str) -> None:
     [
         ("/tables/Boks.csv", "There is no table 'Boks'."),
         ("/tables/Books.csv?size=1", "The table Books has no parameter 'size'."),
+        ("/tables/Books.csv?by=size", "The table Books has no column 'size'."),
         ("/odata/Boks", "There is no table 'Boks'."),
         ("/odata/a/b", "There is no 'a/b' here."),
         ("/odata/size=1/Books", "No table has a parameter 'size'."),

@@ -155,6 +155,14 @@ def test_the_calendar_is_that_of_the_zone(name: str) -> None:
         assert datetime.timedelta() <= moment - hour < datetime.timedelta(hours=1)
 
 
+def test_the_ends_of_the_calendar_are_no_failure() -> None:
+    times = texts(["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z"])
+    moments = times.cast(pa.timestamp("us", "UTC"))
+    for name in ("Europe/Madrid", "Pacific/Kiritimati", "America/Los_Angeles"):
+        for part in ("hour", "day", "week", "month", "year"):
+            calendar(moments, part, ZoneInfo(name)).validate(full=True)
+
+
 def test_without_rows_there_is_one_row_of_totals_without_keys() -> None:
     logs = TABLES["GameLogs"]
     figures = [Aggregate("bet", "sum"), Aggregate("win", "max"), COUNT, Aggregate("userCode", "countdistinct")]
