@@ -103,7 +103,7 @@ def union(first: Values, second: Values) -> Values:
     return first | second
 
 
-class Conditions:
+class SqlConditions:
     """Read the conditions of one select. `resolve` returns the place of a column; None for one of no interest."""
 
     def __init__(self, resolve: Callable[[exp.Column], ScanColumn | None], zone: ZoneInfo) -> None:
