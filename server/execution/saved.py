@@ -6,6 +6,7 @@ A file begins with `#` lines that describe the operation. A line `# variables: {
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from graphql import GraphQLError, OperationDefinitionNode, parse
 from graphql.execution import get_variable_values
 from strawberry import Schema
 
-from server.execution.documents import prepare
+from server.execution.documents import Document, prepare
 
 FOLDER = Path(__file__).resolve().parents[2] / "queries"
 
@@ -90,7 +91,7 @@ def check(saved: Sequence[SavedQuery], schema: Schema) -> None:
         for value in one.variables.values():
             if isinstance(value, str) and value.startswith("@") and value[1:].partition(" ")[0] not in operations:
                 raise BrokenQuery(f"queries/{one.path.name}: its example {value!r} names no saved query")
-        document = prepare(schema, one.text)
+        document = document_of(one.text, schema)
         if document.errors:
             first = document.errors[0]
             line = first["locations"][0]["line"] if first.get("locations") else 1
@@ -104,6 +105,12 @@ def check(saved: Sequence[SavedQuery], schema: Schema) -> None:
             values = get_variable_values(schema._schema, node.variable_definitions or (), one.variables, max_errors=1)
             if isinstance(values, list):
                 raise BrokenQuery(f"queries/{one.path.name}: its example variables: {values[0].message}")
+
+
+@lru_cache(maxsize=100)
+def document_of(text: str, schema: Schema) -> Document:
+    """Return the document of a saved query. It is validated once for all that read it at the start."""
+    return prepare(schema, text)
 
 
 def _heading(path: Path, text: str) -> tuple[str, dict[str, Any]]:

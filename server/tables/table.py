@@ -38,8 +38,7 @@ from graphql import (
 from strawberry import Schema
 
 from schema.mapping.columns import DECIMALS, SELECTED_BY
-from server.execution.documents import prepare
-from server.execution.saved import BrokenQuery, SavedQuery
+from server.execution.saved import BrokenQuery, SavedQuery, document_of
 from server.http.request_error import RequestError
 
 if TYPE_CHECKING:  # the types of columns belong to pyarrow, which only a request for a table imports
@@ -202,7 +201,7 @@ def table_of(saved: SavedQuery, schema: Schema) -> Table | None:
     """Return the table of a saved query; None if it marks no rows. Raises BrokenQuery."""
     if f"@{ROWS}" not in saved.text:
         return None
-    document = prepare(schema, saved.text)
+    document = document_of(saved.text, schema)
     operation = document.operation(saved.name)
     if operation is None or document.tree is None:
         return None  # `saved.check` says why
