@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -18,6 +18,7 @@ from weakref import WeakSet
 import orjson
 import pyarrow as pa
 import pyarrow.flight as flight
+import structlog
 from starlette.types import ASGIApp, Message
 
 from server.sql import flight_messages as messages
@@ -69,16 +70,17 @@ _SQL_INFO = pa.schema([pa.field("info_name", pa.uint32(), False), pa.field("valu
 _TEXTS = {0: "gamehub-graph", 1: "1", 2: pa.__version__}
 _TRUTHS = {3: True, 4: True, 5: False}
 
+# pyarrow sends errors of other kinds with the place in the source code.
 _ERRORS: Mapping[int, Callable[[str], Exception]] = {
-    400: pa.ArrowInvalid,
     401: flight.FlightUnauthenticatedError,
     403: flight.FlightUnauthorizedError,
-    404: pa.ArrowKeyError,
-    413: pa.ArrowInvalid,
     429: flight.FlightUnavailableError,
-    501: pa.ArrowNotImplementedError,
+    500: flight.FlightInternalError,
     503: flight.FlightUnavailableError,
 }
+_FAULT = "The server has failed; its log says why."
+
+log = structlog.get_logger(__name__)
 
 
 class _Credential(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow has no types
@@ -143,23 +145,26 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
 
     def get_flight_info(self, context: Any, descriptor: Any) -> Any:
         """Return the columns of a command, and the ticket for its rows."""
-        name, content = _opened(descriptor.command)
-        return self._info(context, descriptor, name, content)
+        with _guarded():
+            name, content = _opened(descriptor.command)
+            return self._info(context, descriptor, name, content)
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
         """Return the columns of a command."""
-        name, content = _opened(descriptor.command)
-        return flight.SchemaResult(self._schema(context, name, content))
+        with _guarded():
+            name, content = _opened(descriptor.command)
+            return flight.SchemaResult(self._schema(context, name, content))
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         """Return the rows of a command."""
-        name, content = _opened(ticket.ticket)
-        text = _statement_of(name, content)
-        if text is None:
-            return flight.RecordBatchStream(self._metadata(context, name, content))
-        request = self._request(context, text)
-        schema = request.begin()
-        return flight.GeneratorStream(schema, _Batches(request, context))
+        with _guarded():
+            name, content = _opened(ticket.ticket)
+            text = _statement_of(name, content)
+            if text is None:
+                return flight.RecordBatchStream(self._metadata(context, name, content))
+            request = self._request(context, text)
+            schema = request.begin()
+            return flight.GeneratorStream(schema, _Batches(request, context))
 
     def list_actions(self, context: Any) -> Any:
         """Return the actions for prepared statements."""
@@ -170,6 +175,10 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
 
     def do_action(self, context: Any, action: Any) -> Iterator[Any]:
         """Prepare a statement, or close it. A prepared statement is its text, so the server stores nothing."""
+        with _guarded():
+            yield from self._acted(context, action)
+
+    def _acted(self, context: Any, action: Any) -> Iterator[Any]:
         _, content = _opened(action.body.to_pybytes())
         match action.type:
             case "CreatePreparedStatement":
@@ -183,7 +192,7 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
             case "ClosePreparedStatement":
                 return
             case _:
-                raise pa.ArrowNotImplementedError(f"There is no action {action.type[:60]!r}.")
+                raise flight.FlightServerError(f"There is no action {action.type[:60]!r}.")
 
     def _info(self, context: Any, descriptor: Any, name: str, content: bytes) -> Any:
         schema = self._schema(context, name, content)
@@ -207,7 +216,7 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
                 return _SQL_INFO
             case "CommandGetTables":
                 return _TABLES.append(_TABLE_SCHEMA) if _includes_schema(content) else _TABLES
-        raise pa.ArrowNotImplementedError(f"There is no command {name[:60]!r}.")
+        raise flight.FlightServerError(f"There is no command {name[:60]!r}.")
 
     def _columns(self, context: Any, text: str) -> pa.Schema:
         """Return the columns of a statement. No row is read for them."""
@@ -316,7 +325,8 @@ class _SqlRequest:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows. Raises the error of Flight if they end before their end."""
-        yield from self._reader
+        with _guarded():
+            yield from self._reader
         while self._chunk():  # until the end of the answer, which says whether it is whole
             pass
         if not self._whole:
@@ -436,15 +446,27 @@ def _error(status: int, content: bytes) -> Exception:
         message = f"{error['message']} ({error['extensions']['code']})"
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
         message = f"The request failed with the status {status}."
-    kind: Callable[[str], Exception] = _ERRORS.get(status, flight.FlightInternalError)
+    kind: Callable[[str], Exception] = _ERRORS.get(status, flight.FlightServerError)
     return kind(message)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Log a fault, and answer it without its text."""
+    try:
+        yield
+    except (flight.FlightError, GeneratorExit):
+        raise
+    except Exception:
+        log.exception("a call of Flight SQL failed")
+        raise flight.FlightInternalError(_FAULT) from None
 
 
 def _opened(data: bytes) -> tuple[str, bytes]:
     try:
         return messages.opened(data)
     except MalformedMessage as error:
-        raise pa.ArrowInvalid(f"The command is malformed: {error}.") from None
+        raise flight.FlightServerError(f"The command is malformed: {error}.") from None
 
 
 def _statement_of(name: str, content: bytes) -> str | None:
@@ -454,7 +476,7 @@ def _statement_of(name: str, content: bytes) -> str | None:
     try:
         return messages.text(messages.fields(content), 1) or ""
     except MalformedMessage as error:
-        raise pa.ArrowInvalid(f"The command is malformed: {error}.") from None
+        raise flight.FlightServerError(f"The command is malformed: {error}.") from None
 
 
 def _includes_schema(content: bytes) -> bool:
