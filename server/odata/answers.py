@@ -211,12 +211,12 @@ def _objects(table: Table, chosen: Options, found: ODataPage, *, quoted: bool, b
     """Return the rows of a page as JSON objects."""
     if chosen.apply is None or chosen.apply.columns is None:
         return rows.objects(found.rows, kinds_of(table), quoted=quoted)
-    own = {column.name for column in table.columns}
+    own = kinds_of(table)
     objects: list[str] = []
     for result in found.results:
         shown = result.rows.select([name for name in chosen.select if name in result.kinds])
-        # Only the types of properties that `$metadata` does not have are said.
-        types = {} if bare else {name: kind for name, kind in result.kinds.items() if name not in own}
+        # Only the types that `$metadata` does not have are said.
+        types = {} if bare else {name: kind for name, kind in result.kinds.items() if own.get(name) != kind}
         objects += rows.objects(shown, result.kinds, quoted=quoted, said=types)
     return objects
 

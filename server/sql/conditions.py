@@ -103,7 +103,7 @@ def union(first: Values, second: Values) -> Values:
     return first | second
 
 
-class Conditions:
+class SqlConditions:
     """Read the conditions of one select. `resolve` returns the place of a column; None for one of no interest."""
 
     def __init__(self, resolve: Callable[[exp.Column], ScanColumn | None], zone: ZoneInfo) -> None:
@@ -161,7 +161,12 @@ class Conditions:
                 return UNKNOWN
             return _truth(where.place, calendar.when("year", word, Decimal(right.this), self._zone))
         value = moment_of(right, self._zone)
-        return UNKNOWN if value is None else _truth(where.place, self._days(aspect, word, value))
+        if value is None:
+            return UNKNOWN
+        try:
+            return _truth(where.place, self._days(aspect, word, value))
+        except (OverflowError, ValueError):  # at an end of the calendar
+            return UNKNOWN
 
     def _aspect(self, node: exp.Expr) -> tuple[ScanColumn, str] | None:
         """Return the column of one side of a comparison, and the aspect of it that is compared."""

@@ -15,10 +15,10 @@ from sqlglot import exp
 
 from server.sql.conditions import (
     EVERYWHERE,
-    Conditions,
     Kind,
     Region,
     ScanColumn,
+    SqlConditions,
     Values,
     both,
     either,
@@ -292,7 +292,7 @@ class Windows:
         return None
 
     def _selected(self, query: exp.Select, sources: list[_SelectSource]) -> list[_OutputColumn] | None:
-        conditions = Conditions(_Columns(query, sources).find, self._zone)
+        conditions = SqlConditions(_Columns(query, sources).find, self._zone)
         found: list[_OutputColumn] = []
         for node in query.expressions:
             if node.is_star:
@@ -313,7 +313,7 @@ class Windows:
     def _region(self, query: exp.Select, sources: list[_SelectSource]) -> tuple[Region, list[Equality]]:
         """Return the region that the conditions of a select leave, and the columns that must be equal."""
         columns = _Columns(query, sources)
-        conditions = Conditions(columns.find, self._zone)
+        conditions = SqlConditions(columns.find, self._zone)
         region: Region = EVERYWHERE
         equalities: list[Equality] = []
         where = query.args.get("where")

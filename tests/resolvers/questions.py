@@ -19,6 +19,16 @@ PERIODS = (
     '{between: {from: "2026-03-15T11:00:00Z", until: "2026-03-15T11:30:00Z"}}',
     '{between: {from: "2026-03-15T10:00:00Z", until: "2026-03-15T10:20:00Z"}}',
 )
+CONDITIONS = {
+    "TransactionConnection": (
+        '{type: {startsWith: "Bingo - W"}}',
+        '{amount: {gt: "0"}}',
+        '{currency: {eq: "Real USD"}}',
+    ),
+    "GameLogConnection": ('{bet: {gt: "1"}}', '{userCode: {startsWith: "a"}}'),
+    "GameConnection": ("{status: PLAYED}", '{room: {eq: "1"}, paid: {gt: "0"}}'),
+    "FinancialMovementConnection": ("{type: [1, 3]}", '{group: {in: ["382", "383"]}}'),
+}
 # Connections are gone through to their items; federation's own fields are not a question of people.
 WRAPPERS = ("nodes", "edges", "node")
 LEFT_OUT = ("_entities", "_service", "node")
@@ -100,6 +110,8 @@ class Questions:
                 return str(draw.choice((0, 1, 2, 3, 5)))
             case "status":
                 return draw.choice(("PLAYED", "SELLING", "PRESELLING"))
+            case "where":
+                return draw.choice(CONDITIONS[kind.name])
             case "username":
                 return '"a"'
             case _:

@@ -42,7 +42,7 @@ THERE = {"group_id": 383, "group_name": "There", "external_group_id": "h"}
 
 @dataclass(frozen=True)
 class Owners:
-    """How rows of a report name their owner, and the columns that decide about rows and that identify them.
+    """Describe how rows of a report name their owner, and the columns that decide about rows and that identify them.
 
     A row of one of the `hidden` forms is left out. A row of one of the `veiled` forms is shown without its user.
     """

@@ -309,6 +309,9 @@ def test_the_types_of_new_properties_are_said(shops: httpx.Client) -> None:
         "total@odata.type": "#Decimal",
         "n@odata.type": "#Int64",
     }
+    same = {"$apply": "groupby((currency),aggregate(amount with sum as amount,pieces with countdistinct as id))"}
+    row = shops.get("/Payments", params=same).json()["value"][0]
+    assert [name for name in row if "@" in name] == ["id@odata.type"]  # the other has the type of the property
     bare = shops.get("/Payments", params=params, headers={"accept": "application/json;odata.metadata=none"})
     assert "@" not in bare.text
 

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.responses import Response
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
@@ -262,6 +263,28 @@ def test_each_part_has_a_line_in_the_log(open_library: Library, capsys: pytest.C
         ("/odata/$batch", "outer", "200"),
     ]
     assert "secret" not in "".join(lines)
+
+
+def test_a_batch_ends_with_its_client(open_library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = ended = 0
+
+    async def slow(*given: Any) -> Response:
+        nonlocal begun, ended
+        begun += 1
+        await asyncio.sleep(0.05)
+        ended += 1
+        return Response("1")
+
+    monkeypatch.setattr("server.odata.answers.Entities.count", slow)
+    body = message(*[part("GET Books/$count")] * 100)
+    kind = {"content-type": "multipart/mixed; boundary=batch_id-1"}
+    with open_library.client.stream("POST", "/odata/$batch", content=body, headers=kind) as answer:
+        next(answer.iter_raw())
+    time.sleep(0.5)  # the client has closed the connection
+    known = begun
+    time.sleep(0.5)
+    assert begun == known < 100
+    assert ended <= begun
 
 
 def test_a_part_that_fails_is_an_answer(open_library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,33 @@ def test_python_odata(address: str, truth: dict[str, Decimal]) -> None:
         assert Decimal(str(best.amount)) == max(truth.values())
 
 
+def test_totals_are_those_of_the_graph(address: str, truth: dict[str, Decimal]) -> None:
+    """To the last cent: over HTTP, in a batch, and by python-odata."""
+    apply = "aggregate(amount with sum as total,$count as rows)"
+    window = {"group": "382", "since": "2026-03-12", "until": "2026-03-15"}
+    (row,) = read(f"{address}/odata/GroupTransactions", **window, **{"$apply": apply})
+    assert (Decimal(row["total"]), int(row["rows"])) == (sum(truth.values()), len(truth))
+    by_type = "groupby((type),aggregate(amount with sum as s))"
+    types = read(f"{address}/odata/GroupTransactions", **window, **{"$apply": by_type})
+    assert len(types) > 2
+    assert sum(Decimal(each["s"]) for each in types) == sum(truth.values())
+    best = "filter(amount gt 0)/groupby((user_id),aggregate(amount with sum as won))/aggregate(won with max as best)"
+    requests_ = [
+        {"id": name, "method": "GET", "url": f"GroupTransactions?$apply={text}"}
+        for name, text in (("all", apply), ("best", best))
+    ]
+    root = f"{address}/odata/{'&'.join(f'{name}={value}' for name, value in window.items())}"
+    answer = httpx.post(f"{root}/$batch", json={"requests": requests_}, trust_env=False, timeout=60)
+    assert [one["status"] for one in answer.json()["responses"]] == [200, 200]
+    assert f'"total":{row["total"]},' in answer.text
+    with requests.Session() as session:
+        session.trust_env = False
+        service = ODataService(f"{root}/", session=session, reflect_entities=True, quiet_progress=True)
+        transactions = service.entities["GroupTransactions"]
+        groups = service.query(transactions).apply(by_type)
+        assert len(list(groups.all())) == len(types)
+
+
 def test_the_rows_of_a_day_stand_in_it(address: str) -> None:
     """The column that a filter bounds is the one that the window is about, in every table there is."""
     tables = [table for table in Tables(saved_queries(), schema).values() if table.timed]
