@@ -20,9 +20,10 @@ COPY sandbox ./sandbox
 COPY schema ./schema
 COPY server ./server
 COPY upstream ./upstream
-RUN python -m venv "$APP"
-RUN "$APP/bin/python" -m pip install --quiet --no-index --find-links archives '.[tables]'
-RUN "$APP/bin/python" -m compileall -q "$APP/lib"
+# The image needs no pip, and no bytecode of the tests of libraries.
+RUN python -m venv --without-pip "$APP"
+RUN python -m pip --python "$APP/bin/python" install --quiet --no-compile --no-index --find-links archives '.[tables]'
+RUN "$APP/bin/python" -m compileall -q -x /tests/ "$APP/lib"
 RUN mkdir -p "$STATE"
 
 FROM python:3.11-slim@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from engine.engine import Engine
 from resolvers.caller import EVERYONE, Caller
 from resolvers.prediction import predict
 from resolvers.prices import Prices
@@ -11,6 +12,7 @@ from resolvers.rules.join import Join
 from resolvers.session import Session
 from schema.graph import schema
 from server.execution import trace
+from server.execution.documents import Documents, PreparedOperation
 from server.execution.execution import Executor
 from server.execution.limits import Limits
 from server.execution.operation import Operation
@@ -27,6 +29,8 @@ def of_groups(*groups: int) -> Caller:
 
 # The walk selects every field at once, which no client may do.
 NO_LIMITS = Limits(characters=100_000, tokens=10_000, fields=10_000, depth=50, overlaps=1_000_000)
+# Its documents are longer than a server's cache of them. Every caller sends each: one that is cached is compiled once.
+CACHED_CHARACTERS = 1_000_000
 
 
 class Audience:
@@ -39,6 +43,8 @@ class Audience:
         self.prices = Prices()
         self.join = Join()
         self.executor = Executor(schema, self._session, trace.finish, predict.foresee, limits=NO_LIMITS)
+        self.executor.documents = Documents(schema, NO_LIMITS, most_characters=CACHED_CHARACTERS)
+        self.executor.engine = Engine(schema, past=(PreparedOperation,), size=CACHED_CHARACTERS)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,7 @@
 """The command line, `gamehub-graph`: the table of its commands.
 
-Each command is a function in `server/cli/commands`. It imports what it needs when it runs: the schema takes a second
-to build, and `--help`, `sandbox` and `errors` do not need it.
+Each command is a function in `server/cli/commands`. It imports what it needs when it runs: the settings take
+half a second to load and the schema takes another to build, and `--help`, `serve` and `sandbox` need neither.
 """
 
 import sys
@@ -21,9 +21,7 @@ from server.cli.commands.schema import schema
 from server.cli.commands.serve import serve
 from server.cli.commands.sign import sign
 from server.cli.commands.sql import sql
-from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, say
-from server.settings.reading import WrongSettings
 
 app = typer.Typer(
     help="One GraphQL graph over GameHub and Game History.",
@@ -52,10 +50,17 @@ def main() -> None:
     """Run the command line: the console script."""
     try:
         app(prog_name="gamehub-graph")
-    except WrongSettings as error:
-        for line in error.lines:
-            say(line)
-        sys.exit(WRONG_USE)
-    except SandboxFailed as error:
-        say(str(error))
-        sys.exit(FAILED)
+    except Exception as error:
+        # Commands that start neither the settings nor the sandbox do not wait for the modules of these errors.
+        from server.cli.sandbox_process import SandboxFailed
+        from server.settings.reading import WrongSettings
+
+        match error:
+            case WrongSettings():
+                for line in error.lines:
+                    say(line)
+                sys.exit(WRONG_USE)
+            case SandboxFailed():
+                say(str(error))
+                sys.exit(FAILED)
+        raise

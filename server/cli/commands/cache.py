@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from server.cli.terminal import WRONG_USE, stop
-from server.settings.reading import load
 
 
 def cache(
@@ -35,6 +34,8 @@ def cache(
 
     Exit codes: 0; 1 the store is out of reach, or no server has sent its figures; 2 an option or a setting is wrong.
     """
+    from server.settings.reading import load
+
     settings = load()
     from server import forgetting
     from upstream.caching.cache import open_store

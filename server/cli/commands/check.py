@@ -4,10 +4,7 @@ import asyncio
 
 import typer
 
-from server import logs
 from server.cli.terminal import FAILED
-from server.cli.upstreams import upstreams
-from server.settings.reading import load
 
 
 def check() -> None:
@@ -17,6 +14,10 @@ def check() -> None:
 
     Exit codes: 0 all systems answer; 1 one does not, or an upstream is not set; 2 a setting is wrong.
     """
+    from server import logs
+    from server.cli.upstreams import upstreams
+    from server.settings.reading import load
+
     settings = load()
     logs.set_up("error", settings.log_format)
     with upstreams(settings, typer.echo) as live:

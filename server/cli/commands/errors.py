@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from server.cli.terminal import WRONG_USE, stop
-from server.settings.reading import load
 
 
 def errors(
@@ -31,6 +30,8 @@ def errors(
 
     Exit codes: 0 also if there are none; 1 the file cannot be written; 2 an option or a setting is wrong.
     """
+    from server.settings.reading import load
+
     settings = load()
     from rich.console import Console
 

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server import logs
 from server.cli.terminal import FAILED, WRONG_USE, say, stop
-from server.cli.upstreams import upstreams
 from server.cli.variables import with_variables
-from server.settings.reading import load
 
 if TYPE_CHECKING:
     from server.execution.execution import Outcome
@@ -36,7 +33,10 @@ def explain(
     Exit codes: 0; 1 the query cannot be planned, or with --run its answer has errors; 2 no such query, or a variable,
     an option or a setting is wrong.
     """
+    from server import logs
+    from server.cli.upstreams import upstreams
     from server.execution.saved import BrokenQuery, find, saved_queries
+    from server.settings.reading import load
 
     try:
         saved = saved_queries()

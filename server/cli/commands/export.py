@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server import logs
 from server.cli.progress import progress
 from server.cli.terminal import WRONG_USE, say, stop
-from server.cli.upstreams import upstreams
-from server.settings.reading import load
 
 if TYPE_CHECKING:
     from server.export.export import ExportedPart
@@ -52,6 +49,10 @@ def export(
     Exit codes: 0 all is written; 1 a day could not be read or written; 2 no such table, or a variable, an option or a
     setting is wrong.
     """
+    from server import logs
+    from server.cli.upstreams import upstreams
+    from server.settings.reading import load
+
     settings = load()
     logs.set_up("error", settings.log_format)
     try:

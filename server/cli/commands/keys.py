@@ -7,7 +7,6 @@ import typer
 
 from server.auth.span import span
 from server.cli.terminal import FAILED, WRONG_USE, stop
-from server.settings.reading import load
 
 keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
 
@@ -41,6 +40,7 @@ def create(
     from resolvers.caller import Caller
     from server.auth.keys import KeyFile, KeyTrouble, Rates
     from server.auth.permissions import PERMISSIONS
+    from server.settings.reading import load
 
     if powers is not None:
         typer.echo("gamehub-graph: --powers is the old name of --permissions; use the new one", err=True)
@@ -80,6 +80,7 @@ def list_() -> None:
     from rich.table import Table
 
     from server.auth.keys import KeyFile, KeyTrouble
+    from server.settings.reading import load
 
     settings = load()
     try:
@@ -114,6 +115,7 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
     """
     from server.auth.keys import KeyFile, KeyTrouble
+    from server.settings.reading import load
 
     settings = load()
     try:

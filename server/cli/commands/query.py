@@ -5,11 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server import logs
 from server.cli.terminal import FAILED, WRONG_USE, say, stop
-from server.cli.upstreams import upstreams
 from server.cli.variables import with_variables
-from server.settings.reading import load
 
 if TYPE_CHECKING:
     from server.execution.execution import Outcome
@@ -38,7 +35,10 @@ def query(
     Exit codes: 0 an answer without errors; 1 an answer with errors; 2 no such query, or a variable, an option or a
     setting is wrong.
     """
+    from server import logs
+    from server.cli.upstreams import upstreams
     from server.execution.saved import BrokenQuery, SavedQuery, find, saved_queries
+    from server.settings.reading import load
 
     try:
         saved = saved_queries()

@@ -8,11 +8,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from server import logs
 from server.cli.progress import progress
 from server.cli.terminal import WRONG_USE, say, stop
-from server.cli.upstreams import upstreams
-from server.settings.reading import load
 
 
 def reconcile(
@@ -36,6 +33,10 @@ def reconcile(
 
     Exit codes: 0 all reports agree; 1 some differ; 2 it could not be done, or not all of it.
     """
+    from server import logs
+    from server.cli.upstreams import upstreams
+    from server.settings.reading import load
+
     settings = load()
     logs.set_up("error", settings.log_format)
     from server.http.request_error import RequestError

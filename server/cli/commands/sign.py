@@ -7,7 +7,6 @@ import typer
 
 from server.auth.span import span
 from server.cli.terminal import FAILED, WRONG_USE, stop
-from server.settings.reading import load
 
 
 def sign(
@@ -26,6 +25,7 @@ def sign(
     from server.auth.links import address as read
     from server.auth.permissions import TABLES
     from server.settings.live import LiveSettings
+    from server.settings.reading import load
 
     settings = load()
     secret = LiveSettings(settings).signing_secret()

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server import logs
 from server.cli.terminal import FAILED, WRONG_USE, say, stop
-from server.cli.upstreams import upstreams
-from server.settings.reading import load
 
 if TYPE_CHECKING:
     from server.services import Services
@@ -26,6 +23,10 @@ def sql(
 
     Exit codes: 0 the whole result; 1 the rows could not be read; 2 the statement, an option or a setting is wrong.
     """
+    from server import logs
+    from server.cli.upstreams import upstreams
+    from server.settings.reading import load
+
     settings = load()
     logs.set_up("error", settings.log_format)
     try:
