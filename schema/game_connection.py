@@ -1,11 +1,13 @@
 """Pages of games, with their totals and buckets."""
 
 from enum import Enum
+from typing import Any
 
 import strawberry
 
-from resolvers.totals import Sum
+from resolvers.totals import BucketSums, Distinct, Sum
 from schema.game import Game, GameConfiguration
+from schema.mapping.errors import BadUserInput
 from schema.mapping.lazy import lazy
 from schema.mapping.lists.relay import Connection
 from schema.mapping.totals.fields import buckets_of, totals_of
@@ -17,6 +19,7 @@ from schema.status import GameStatus
 
 _WAGERED, _PAID = Sum("wagered"), Sum("paid")
 _ROOM = "room"
+_ROOMS = Distinct("room.id")
 
 
 @strawberry.enum
@@ -89,13 +92,25 @@ class GameConnection(Connection[Game]):
     buckets = buckets_of("Game", GameBucket, GameBucketBy, GameBucketOrder)
 
 
+def _of_room(aggregate: Sum) -> BucketValue:
+    def value(bucket: BucketSums) -> Any:
+        if len(bucket.figures[_ROOMS]) > 1:
+            raise BadUserInput(
+                "orderBy: a bucket has games of several rooms, whose amounts may have different currencies. Add ROOM "
+                "to `by`, or ask for one room."
+            )
+        return bucket.figures[aggregate] or 0
+
+    return BucketValue((aggregate, _ROOMS), value)
+
+
 ListTotals(
     "Game",
     GameTotals,
     GameBucketKey,
     {
         "COUNT": BucketValue((), lambda bucket: bucket.count),
-        "WAGERED": BucketValue((_WAGERED,), lambda bucket: bucket.figures[_WAGERED] or 0),
-        "PAID": BucketValue((_PAID,), lambda bucket: bucket.figures[_PAID] or 0),
+        "WAGERED": _of_room(_WAGERED),
+        "PAID": _of_room(_PAID),
     },
 )

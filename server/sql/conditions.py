@@ -161,7 +161,12 @@ class SqlConditions:
                 return UNKNOWN
             return _truth(where.place, calendar.when("year", word, Decimal(right.this), self._zone))
         value = moment_of(right, self._zone)
-        return UNKNOWN if value is None else _truth(where.place, self._days(aspect, word, value))
+        if value is None:
+            return UNKNOWN
+        try:
+            return _truth(where.place, self._days(aspect, word, value))
+        except (OverflowError, ValueError):  # at an end of the calendar
+            return UNKNOWN
 
     def _aspect(self, node: exp.Expr) -> tuple[ScanColumn, str] | None:
         """Return the column of one side of a comparison, and the aspect of it that is compared."""

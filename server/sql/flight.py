@@ -10,12 +10,15 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import orjson
 import pyarrow as pa
 import pyarrow.flight as flight
+import structlog
 from starlette.types import ASGIApp, Message
 
 from server.sql import flight_messages as messages
@@ -27,9 +30,18 @@ _CATALOG = "gamehub"
 _TABLE_TYPE = "BASE TABLE"
 _SCHEMAS = ("main", "saved")
 _LISTED = (
-    "SELECT table_schema, table_name FROM information_schema.tables "
-    "WHERE table_schema IN ('main', 'saved') ORDER BY 1, 2"
+    "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns "
+    "WHERE table_schema IN ('main', 'saved') ORDER BY table_schema, table_name, ordinal_position"
 )
+_TYPES = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "DATE": pa.date32(),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
+}
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 _CATALOGS = pa.schema([pa.field("catalog_name", pa.string(), False)])
 _DB_SCHEMAS = pa.schema([pa.field("catalog_name", pa.string()), pa.field("db_schema_name", pa.string(), False)])
@@ -58,16 +70,17 @@ _SQL_INFO = pa.schema([pa.field("info_name", pa.uint32(), False), pa.field("valu
 _TEXTS = {0: "gamehub-graph", 1: "1", 2: pa.__version__}
 _TRUTHS = {3: True, 4: True, 5: False}
 
+# pyarrow sends errors of other kinds with the place in the source code.
 _ERRORS: Mapping[int, Callable[[str], Exception]] = {
-    400: pa.ArrowInvalid,
     401: flight.FlightUnauthenticatedError,
     403: flight.FlightUnauthorizedError,
-    404: pa.ArrowKeyError,
-    413: pa.ArrowInvalid,
     429: flight.FlightUnavailableError,
-    501: pa.ArrowNotImplementedError,
+    500: flight.FlightInternalError,
     503: flight.FlightUnavailableError,
 }
+_FAULT = "The server has failed; its log says why."
+
+log = structlog.get_logger(__name__)
 
 
 class _Credential(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow has no types
@@ -122,26 +135,36 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
         )
         self._app = app
         self._loop = loop
+        self._requests: WeakSet[_SqlRequest] = WeakSet()
+
+    def close(self) -> None:
+        """End all calls, and the server."""
+        for request in list(self._requests):
+            request.leave()
+        self.shutdown()
 
     def get_flight_info(self, context: Any, descriptor: Any) -> Any:
         """Return the columns of a command, and the ticket for its rows."""
-        name, content = _opened(descriptor.command)
-        return self._info(context, descriptor, name, content)
+        with _guarded():
+            name, content = _opened(descriptor.command)
+            return self._info(context, descriptor, name, content)
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
         """Return the columns of a command."""
-        name, content = _opened(descriptor.command)
-        return flight.SchemaResult(self._schema(context, name, content))
+        with _guarded():
+            name, content = _opened(descriptor.command)
+            return flight.SchemaResult(self._schema(context, name, content))
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         """Return the rows of a command."""
-        name, content = _opened(ticket.ticket)
-        text = _statement_of(name, content)
-        if text is None:
-            return flight.RecordBatchStream(self._metadata(context, name, content))
-        request = self._request(context, text)
-        schema = request.begin()
-        return flight.GeneratorStream(schema, request.batches(context))
+        with _guarded():
+            name, content = _opened(ticket.ticket)
+            text = _statement_of(name, content)
+            if text is None:
+                return flight.RecordBatchStream(self._metadata(context, name, content))
+            request = self._request(context, text)
+            schema = request.begin()
+            return flight.GeneratorStream(schema, _Batches(request, context))
 
     def list_actions(self, context: Any) -> Any:
         """Return the actions for prepared statements."""
@@ -152,6 +175,10 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
 
     def do_action(self, context: Any, action: Any) -> Iterator[Any]:
         """Prepare a statement, or close it. A prepared statement is its text, so the server stores nothing."""
+        with _guarded():
+            yield from self._acted(context, action)
+
+    def _acted(self, context: Any, action: Any) -> Iterator[Any]:
         _, content = _opened(action.body.to_pybytes())
         match action.type:
             case "CreatePreparedStatement":
@@ -165,7 +192,7 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
             case "ClosePreparedStatement":
                 return
             case _:
-                raise pa.ArrowNotImplementedError(f"There is no action {action.type[:60]!r}.")
+                raise flight.FlightServerError(f"There is no action {action.type[:60]!r}.")
 
     def _info(self, context: Any, descriptor: Any, name: str, content: bytes) -> Any:
         schema = self._schema(context, name, content)
@@ -189,7 +216,7 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
                 return _SQL_INFO
             case "CommandGetTables":
                 return _TABLES.append(_TABLE_SCHEMA) if _includes_schema(content) else _TABLES
-        raise pa.ArrowNotImplementedError(f"There is no command {name[:60]!r}.")
+        raise flight.FlightServerError(f"There is no command {name[:60]!r}.")
 
     def _columns(self, context: Any, text: str) -> pa.Schema:
         """Return the columns of a statement. No row is read for them."""
@@ -214,33 +241,60 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
             case "CommandGetSqlInfo":
                 return _sql_info(found)
             case _:
-                rows = self._tables(context, listed, found, _includes_schema(content))
+                rows = self._tables(listed, found, _includes_schema(content))
         if name != "CommandGetTableTypes" and messages.text(found, 1) not in (None, "", _CATALOG):
             rows = []
         return pa.Table.from_pylist(rows, schema)
 
     def _tables(
-        self, context: Any, listed: list[dict[str, str]], found: dict[int, list[bytes | int]], described: bool
+        self, listed: list[dict[str, str]], found: dict[int, list[bytes | int]], described: bool
     ) -> list[dict[str, Any]]:
         in_schema, named = _pattern(messages.text(found, 2)), _pattern(messages.text(found, 3))
         if found.get(4) and _TABLE_TYPE.encode() not in found[4] and b"TABLE" not in found[4]:
             return []
-        rows: list[dict[str, Any]] = []
+        columns: dict[tuple[str, str], list[pa.Field]] = {}
         for one in listed:
             schema, name = one["table_schema"], one["table_name"]
             if in_schema(schema) and named(name):
-                row: dict[str, Any] = {"catalog_name": _CATALOG, "db_schema_name": schema, "table_name": name}
-                rows.append({**row, "table_type": _TABLE_TYPE})
-        if described and rows:
-            # One statement describes all tables: a union of nothing would mix their columns.
-            for row in rows:
-                text = f'SELECT * FROM {row["db_schema_name"]}."{row["table_name"]}"'
-                row["table_schema"] = self._columns(context, text).serialize().to_pybytes()
-        return rows
+                field = pa.field(one["column_name"], _type(one["data_type"]))
+                columns.setdefault((schema, name), []).append(field)
+        return [
+            {
+                "catalog_name": _CATALOG,
+                "db_schema_name": schema,
+                "table_name": name,
+                "table_type": _TABLE_TYPE,
+                **({"table_schema": pa.schema(fields).serialize().to_pybytes()} if described else {}),
+            }
+            for (schema, name), fields in columns.items()
+        ]
 
     def _request(self, context: Any, text: str) -> "_SqlRequest":
         credential: _Credential = context.get_middleware("credential")
-        return _SqlRequest(self._app, self._loop, text, credential.value, context.peer())
+        request = _SqlRequest(self._app, self._loop, text, credential.value, context.peer())
+        self._requests.add(request)
+        return request
+
+
+class _Batches:
+    """The rows of a request for a client. If the client leaves, the statement is ended."""
+
+    def __init__(self, request: "_SqlRequest", context: Any) -> None:
+        self._request = request
+        self._rows = request.batches()
+        self._context = context
+
+    def __iter__(self) -> "_Batches":
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        if self._context.is_cancelled():
+            self._request.leave()
+            raise StopIteration
+        return next(self._rows)
+
+    def __del__(self) -> None:
+        self._request.leave()
 
 
 class _SqlRequest:
@@ -269,17 +323,14 @@ class _SqlRequest:
         self._reader = pa.ipc.open_stream(pa.PythonFile(self, "r"))
         return self._reader.schema
 
-    def batches(self, context: Any) -> Iterator[pa.RecordBatch]:
-        """Yield the rows. If the client leaves, the statement is ended."""
-        try:
-            for batch in self._reader:
-                if context.is_cancelled():
-                    return
-                yield batch
-            if not self._whole:
-                raise flight.FlightInternalError("The result ended before its end: ask for less, or try again.")
-        finally:
-            self.leave()
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows. Raises the error of Flight if they end before their end."""
+        with _guarded():
+            yield from self._reader
+        while self._chunk():  # until the end of the answer, which says whether it is whole
+            pass
+        if not self._whole:
+            raise flight.FlightInternalError("The result ended before its end: ask for less, or try again.")
 
     def whole(self) -> pa.Table:
         """Return the whole answer."""
@@ -291,9 +342,10 @@ class _SqlRequest:
 
     def leave(self) -> None:
         """End the request, as a client that closes its connection."""
-        self._loop.call_soon_threadsafe(self._gone.set)
-        # The application may wait for a place for its next chunk.
-        self._loop.call_soon_threadsafe(self._running.cancel)
+        with suppress(RuntimeError):  # the loop has ended, and the request with it
+            self._loop.call_soon_threadsafe(self._gone.set)
+            # The application may wait for a place for its next chunk.
+            self._loop.call_soon_threadsafe(self._running.cancel)
 
     # The parts of a file that pyarrow reads from.
 
@@ -339,12 +391,13 @@ class _SqlRequest:
         finally:
             if not self._status.done():
                 self._status.set_result(500)
-            while not self._gone.is_set():
-                try:
-                    self._chunks.put_nowait(None)
-                    break
-                except asyncio.QueueFull:
-                    await asyncio.sleep(0.01)
+            try:
+                await self._chunks.put(None)
+            except asyncio.CancelledError:  # nobody reads the chunks that wait
+                while not self._chunks.empty():
+                    self._chunks.get_nowait()
+                self._chunks.put_nowait(None)
+                raise
 
     async def _receive(self) -> Message:
         if not self._sent:
@@ -393,15 +446,27 @@ def _error(status: int, content: bytes) -> Exception:
         message = f"{error['message']} ({error['extensions']['code']})"
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
         message = f"The request failed with the status {status}."
-    kind: Callable[[str], Exception] = _ERRORS.get(status, flight.FlightInternalError)
+    kind: Callable[[str], Exception] = _ERRORS.get(status, flight.FlightServerError)
     return kind(message)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Log a fault, and answer it without its text."""
+    try:
+        yield
+    except (flight.FlightError, GeneratorExit):
+        raise
+    except Exception:
+        log.exception("a call of Flight SQL failed")
+        raise flight.FlightInternalError(_FAULT) from None
 
 
 def _opened(data: bytes) -> tuple[str, bytes]:
     try:
         return messages.opened(data)
     except MalformedMessage as error:
-        raise pa.ArrowInvalid(f"The command is malformed: {error}.") from None
+        raise flight.FlightServerError(f"The command is malformed: {error}.") from None
 
 
 def _statement_of(name: str, content: bytes) -> str | None:
@@ -411,11 +476,19 @@ def _statement_of(name: str, content: bytes) -> str | None:
     try:
         return messages.text(messages.fields(content), 1) or ""
     except MalformedMessage as error:
-        raise pa.ArrowInvalid(f"The command is malformed: {error}.") from None
+        raise flight.FlightServerError(f"The command is malformed: {error}.") from None
 
 
 def _includes_schema(content: bytes) -> bool:
     return bool(messages.fields(content).get(5, [0])[-1])
+
+
+def _type(text: str) -> pa.DataType:
+    """Return the type in Arrow of a column of the catalogue."""
+    if text.endswith("[]"):
+        return pa.list_(_type(text.removesuffix("[]")))
+    decimal = _DECIMAL.fullmatch(text)
+    return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal is not None else _TYPES[text]
 
 
 def _pattern(text: str | None) -> Callable[[str], bool]:

@@ -4,6 +4,7 @@ A part is one file of the spool, so statements with other windows share it.
 """
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -50,12 +51,12 @@ def parts_of(scan: Scan, table: SqlTable, now: datetime.datetime, zone: ZoneInfo
     named = {name: values for name, values in needed.items() if isinstance(values, frozenset)}
     source, keys = _way(table, named)
     windows = _windows(table, needed, now, zone)
-    combined = [dict(zip(keys, values, strict=True)) for values in product(*(sorted(named[key]) for key in keys))]
-    if len(windows) * len(combined) > MOST_PARTS:
+    count = len(windows) * math.prod(len(named[key]) for key in keys)
+    if count > MOST_PARTS:
         raise _unbounded(
-            f"{table.shown} would be read in {len(windows) * len(combined):,} parts, and {MOST_PARTS:,} are allowed: "
-            "name fewer days or keys."
+            f"{table.shown} would be read in {count:,} parts, and {MOST_PARTS:,} are allowed: name fewer days or keys."
         )
+    combined = [dict(zip(keys, values, strict=True)) for values in product(*(sorted(named[key]) for key in keys))]
     parts = [
         SqlPart({source.keys[name].name: value for name, value in values.items()}, window, values)
         for window in windows

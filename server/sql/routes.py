@@ -4,7 +4,8 @@ DuckDB, pyarrow and sqlglot are imported by the first statement. A server withou
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,6 +43,7 @@ _FORMATS = {
 _NAMES = {media_type: name for name, media_type in _FORMATS.items()}
 # A statement has a limit of its own. This one only watches for clients that leave.
 _LONG = 86_400.0
+_CLOSING = 5.0
 
 
 class SqlEndpoint:
@@ -86,7 +88,8 @@ class SqlEndpoint:
         try:
             yield
         finally:
-            await asyncio.to_thread(server.shutdown)
+            # A client that does not read must not keep the server from its end.
+            await asyncio.wait({_in_thread(server.close)}, timeout=_CLOSING)
 
     async def aclose(self) -> None:
         """End all processes."""
@@ -148,6 +151,20 @@ class SqlEndpoint:
             return body.decode()
         except UnicodeDecodeError:
             raise RequestError(400, "BAD_REQUEST", "The statement is not in UTF-8.") from None
+
+
+def _in_thread(function: Callable[[], None]) -> "asyncio.Future[None]":
+    """Run a function in a thread that does not outlive the process. The future is cancelled at its end."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def run() -> None:
+        function()
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(done.cancel)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 async def _written(result: "SqlResult", form: "SqlFormat") -> AsyncIterator[bytes]:

@@ -85,6 +85,8 @@ def read(text: str, tables: Iterable[SqlTable], now: datetime.datetime, zone: Zo
         return checked.statement(zone)
     except RecursionError:
         raise invalid("The statement is nested too deeply.") from None
+    except (ArithmeticError, ValueError):
+        raise invalid("A number of the statement is too large.") from None
 
 
 class _Checked:
@@ -221,7 +223,7 @@ def _check(node: exp.Expr) -> None:
                 _refuse("joins in parentheses")
         case exp.From() | exp.Join():
             _check_source(node)
-        case exp.Identifier() if node.name.startswith(SCAN):
+        case exp.Identifier() if node.name.lower().startswith(SCAN):
             _refuse(f"names that begin with {SCAN}")
         case exp.Column() if node.args.get("db"):
             node.set("db", None)

@@ -45,6 +45,7 @@ _DIGITS = 76
 _WIDE_INTEGER = pa.decimal256(_DIGITS, 0)
 _ADDED = ("decimal", "int64")
 _COMPARED = ("decimal", "int64", "float64", "timestamp", "date", "string")
+_DIFFERENT = (*_COMPARED, "bool", "enum")
 # Parts are merged when they take as much memory as the merged groups, but not before they take this much.
 _LEAST_MERGED = 4 << 20
 _QUARTER_HOUR = 15
@@ -154,10 +155,9 @@ class TableTotals:
         if aggregate.function == "count":
             return
         column = self._column(aggregate.column)
-        kinds = {"sum": _ADDED, "min": _COMPARED, "max": _COMPARED}.get(aggregate.function)
-        if column.kind.name == "list" or (kinds is not None and column.kind.name not in kinds):
-            fit = [one.name for one in self.source.columns if one.kind.name in (kinds or (one.kind.name,))]
-            fit = [name for name in fit if self._columns[name].kind.name != "list"]
+        kinds = {"sum": _ADDED, "min": _COMPARED, "max": _COMPARED}.get(aggregate.function, _DIFFERENT)
+        if column.kind.name not in kinds:
+            fit = [one.name for one in self.source.columns if one.kind.name in kinds]
             raise _bad(
                 f"There is no {aggregate.function} of the column {column.name} ({column.graphql})"
                 + (f"; it can be of {', '.join(fit)}." if fit else ".")
@@ -200,7 +200,8 @@ class TableTotals:
 
     def _key_column(self, key: GroupKey) -> TableColumn:
         column = self._columns[key.column]
-        made = replace(column, name=key.title, path=(key.title,), level=0, during="", currency="")
+        currency = self._carried(column.currency)
+        made = replace(column, name=key.title, path=(key.title,), level=0, during="", currency=currency)
         if not key.part:
             return made
         kind = ValueKind("timestamp" if key.part == "hour" else "date")
@@ -225,8 +226,14 @@ class TableTotals:
             nullable=column.nullable or not self.keys,
             graphql=column.graphql.removesuffix("!"),
             description=f"{said} of {aggregate.column}.",
-            currency=next((key.title for key in self.keys if key.column == column.currency and not key.part), ""),
+            currency=self._carried(column.currency),
         )
+
+    def _carried(self, currency: str) -> str:
+        """Return `TableColumn.currency` for a column of the answer. Totals of totals do not mix currencies either."""
+        if not currency or currency.startswith("."):
+            return currency
+        return next((key.title for key in self.keys if key.column == currency), f".{currency}")
 
 
 class TotalsFold:

@@ -289,6 +289,23 @@ async def test_amounts_of_several_rooms_have_no_sum(graph: Graph) -> None:
     assert [error["path"] for error in answer.errors] == [["games", "totals", "wagered"]]
 
 
+async def test_amounts_of_several_rooms_are_not_compared(graph: Graph) -> None:
+    answer = await graph.ask(
+        f"""{{ games(during: {YESTERDAY}) {{
+          rooms: buckets(by: [ROOM], orderBy: WAGERED_DESC) {{ key {{ room {{ id }} }} totals {{ wagered }} }}
+          statuses: buckets(by: [STATUS], orderBy: WAGERED_DESC) {{ key {{ status }} }}
+        }} }}"""
+    )
+    found = answer.data["games"]
+    wagered = [bucket["totals"]["wagered"] for bucket in found["rooms"]]
+    assert sorted(wagered, key=Decimal, reverse=True) == wagered
+    assert len(wagered) == 3
+    assert found["statuses"] is None
+    (error,) = answer.errors
+    assert error["path"] == ["games", "statuses"]
+    assert error["message"].startswith("orderBy: a bucket has games of several rooms")
+
+
 ORDERS = f"""{{ group(id: "383") {{ transactions(during: {YESTERDAY}) {{
   buckets(by: [USER], orderBy: ORDER, first: 3) {{
     key {{ user {{ id }} }} totals {{ count sums {{ net credits debits }} }}

@@ -17,7 +17,7 @@ import polars
 import pytest
 import trustme
 from adbc_driver_flightsql import DatabaseOptions
-from adbc_driver_manager import OperationalError, ProgrammingError
+from adbc_driver_manager import Error
 
 from server.sql import flight_messages as messages
 from tests.served import served
@@ -106,8 +106,9 @@ def test_a_prepared_statement(connection: Any) -> None:
     ],
 )
 def test_refused_statements(connection: Any, text: str, code: str) -> None:
-    with pytest.raises(ProgrammingError, match=code):
+    with pytest.raises(Error, match=code) as refusal:
         read(connection, text)
+    assert "Traceback" not in str(refusal.value)
 
 
 def read(connection: Any, text: str) -> list[tuple[Any, ...]]:
@@ -143,7 +144,7 @@ def test_credentials_and_tls(world: Sandbox, tmp_path: Path) -> None:
         for given in ({}, wrong):
             with (
                 adbc.connect(address, {**root, **given}, autocommit=True) as connection,
-                pytest.raises((OperationalError, ProgrammingError), match="UNAUTHENTICATED"),
+                pytest.raises(Error, match="UNAUTHENTICATED"),
             ):
                 read(connection, "SELECT id FROM groups")
 

@@ -218,6 +218,7 @@ def code(answer: httpx.Response) -> str:
         ("DROP TABLE groups", "SQL_INVALID"),
         ("SELECT * FROM transactions AS a ASOF JOIN groups AS b ON a.id > b.id", "SQL_INVALID"),
         ("SELECT ?", "SQL_INVALID"),
+        ("WITH __SCAN_0 AS (SELECT 1 AS id) SELECT id FROM groups", "SQL_INVALID"),
         ("SELECT " + "(" * 100 + "1" + ")" * 100, "SQL_INVALID"),
         ("SELECT " + "1 + " * 6000 + "1", "SQL_INVALID"),
         ("SELECT * FROM transactions", "SQL_UNBOUNDED"),

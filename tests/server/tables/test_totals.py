@@ -219,6 +219,12 @@ def test_totals_of_totals() -> None:
     assert total(first.table, [], [Aggregate("amount_sum", "max", "best")], batch) == [
         {"currency": "EUR", "best": "3.50"}
     ]
+    # Amounts as keys may be of several currencies, unless the currency is a key, too.
+    amounts = TableTotals(LEDGER, [GroupKey("amount")], [COUNT], MADRID)
+    with pytest.raises(RequestError, match="may be of several currencies"):
+        TableTotals(amounts.table, [], [SUM], MADRID)
+    both = TableTotals(LEDGER, [GroupKey("amount"), GroupKey("currency", name="of")], [COUNT], MADRID)
+    assert [key.column for key in TableTotals(both.table, [], [SUM], MADRID).keys] == ["of"]
 
 
 @pytest.mark.parametrize(
