@@ -8,11 +8,11 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from resolvers.session import Session
-from schema.graph import schema
 from server.execution.examples import resolve
 from server.execution.execution import Executor
 from server.execution.operation import Operation
 from server.execution.saved import find, saved_queries
+from tests.executors import executor_of
 from tests.stand import NOON, Sandbox
 from upstream.agents import Agent, Agents
 from upstream.client import GameHubConfig, GameLogConfig, Upstream
@@ -89,7 +89,7 @@ class Graph:
 
     def executor(self, session: Session) -> Executor:
         """Return the executor that runs an operation in a session."""
-        return Executor(schema, lambda operation: session, compiled=self.compiled)
+        return executor_of(lambda operation: session, compiled=self.compiled)
 
     async def data(self, query: str, **variables: Any) -> dict[str, Any]:
         """Return the data of a query that must not fail."""

@@ -21,9 +21,8 @@ import structlog
 
 from resolvers.caller import Caller
 from resolvers.session import Session
-from schema.graph import schema
-from server.execution.execution import Executor
 from server.execution.operation import Operation
+from tests.executors import executor_of
 from tests.upstream.redis_server import RedisServer
 from tests.upstream.server import ReceivedRequest, Reply, Server, serving
 from upstream.agents import Agent, Agents
@@ -229,7 +228,7 @@ class Stand:
     async def ask(self, query: str, compiled: bool, caller: Caller | None = None) -> tuple[Any, list[dict[str, Any]]]:
         options: dict[str, Any] = {} if caller is None else {"caller": caller}
         session = Session(self.cached, UTC, now=NOW, **options)
-        outcome = await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
+        outcome = await executor_of(lambda operation: session, compiled=compiled).run(Operation(query))
         session.close()
         return outcome.data, outcome.errors
 

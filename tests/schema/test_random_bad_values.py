@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from resolvers.session import Session
-from schema.graph import schema
-from server.execution.execution import Executor
 from server.execution.operation import Operation
+from tests.executors import executor_of
 from tests.schema.test_bad_values import LISTED, NOW, UTC, Case, Stand, standing
 from upstream.decoding import partial_rows
 from upstream.decoding.envelope import LogPage, log_page, report_rows
@@ -82,7 +81,7 @@ def told(errors: list[dict[str, Any]]) -> list[Any]:
 
 async def asked(stand: Stand, query: str, *, compiled: bool, whole: bool) -> tuple[Any, list[Any]]:
     session = Session(stand.cached, UTC, now=NOW, whole=whole)
-    outcome = await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
+    outcome = await executor_of(lambda operation: session, compiled=compiled).run(Operation(query))
     session.close()
     return outcome.data, outcome.errors
 

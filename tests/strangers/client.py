@@ -13,8 +13,9 @@ from strawberry.types import ExecutionResult
 from resolvers.caller import EVERYONE, Caller
 from resolvers.session import Session
 from schema.graph import schema
-from server.execution.execution import Executor, Outcome
+from server.execution.execution import Outcome
 from server.execution.operation import Operation
+from tests.executors import executor_of
 from tests.strangers.stranger import MADRID, Stranger
 from tests.strangers.upstreams import connect
 from tests.strangers.world import NOW
@@ -57,7 +58,7 @@ class Client:
         session = self._session(caller=caller)
         if bulk is not None:
             session.choose = lambda ways, before=None: ways[-1 if bulk else 0]  # type: ignore[misc]
-        return await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
+        return await executor_of(lambda operation: session, compiled=compiled).run(Operation(query))
 
     async def data(self, query: str, **variables: Any) -> Any:
         """Return the data of a query that must not fail."""

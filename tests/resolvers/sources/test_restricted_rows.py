@@ -19,9 +19,8 @@ import pytest
 from resolvers.caller import Caller
 from resolvers.rules.join import Join, MovementJoin
 from resolvers.session import Session
-from schema.graph import schema
-from server.execution.execution import Executor
 from server.execution.operation import Operation
+from tests.executors import executor_of
 from tests.schema.test_bad_values import DAY, LISTED, NOW, TYPES, UTC, Case, Stand, standing
 from tests.schema.test_random_bad_values import VALUES, told
 from tests.upstream.server import ReceivedRequest, Reply
@@ -105,7 +104,7 @@ async def asked(stand: Stand, query: str, groups: frozenset[int], *, compiled: b
     join = Join(MovementJoin.TRUST)
     caller = Caller("partner", groups)
     session = Session(stand.cached, UTC, now=NOW, whole=whole, caller=caller, join=join)
-    outcome = await Executor(schema, lambda operation: session, compiled=compiled).run(Operation(query))
+    outcome = await executor_of(lambda operation: session, compiled=compiled).run(Operation(query))
     steps = Counter((step.call.key, step.way, step.rows, step.outcome, step.error) for step in session.steps)
     session.close()
     return outcome.data, outcome.errors, steps
