@@ -31,6 +31,8 @@ BUILT_IN = {"Int", "Float", "String", "ID", "Boolean"}
 # graphql-core leaves its own coroutines behind where a null removes a list, and tasks that still draw values (`_soon`)
 # when the comparison is over. Coroutines that the engine leaves behind are counted (`World.dropped`).
 pytestmark = [
+    # A failing document is long; the error names it itself.
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
     pytest.mark.filterwarnings("ignore:coroutine '(Executor|GraphQLCore|PermissionExt|_soon):RuntimeWarning"),
     pytest.mark.filterwarnings(
         "ignore:Exception ignored in. <coroutine object (Executor|GraphQLCore|PermissionExt|_soon)"
