@@ -70,6 +70,7 @@ _kinds = ("User", "Group", "Room", "Game", "Transaction", "GameLog")
 SCALARS = {
     "DateTime": st.sampled_from(["2026-03-15T00:00:00Z", "2026-03-10T08:30:00+01:00"]).map(nodes.String),
     "Date": st.sampled_from(["2026-03-15", "2026-02-27"]).map(nodes.String),
+    "Decimal": st.sampled_from(["1.00", "-2.5", "0", "12345678901234567890.125"]).map(nodes.String),
     "_Any": st.tuples(st.sampled_from((*_kinds, "Nothing")), _ids).map(
         lambda identity: nodes.Object([_field("__typename", identity[0]), _field("id", str(identity[1]))])
     ),

@@ -207,7 +207,21 @@ conditions = st.recursive(
     ),
     max_leaves=4,
 )
+figures = st.builds(
+    lambda column, function: f"{column} with {function} as n",
+    COLUMNS,
+    st.sampled_from(["sum", "min", "max", "average"]),
+) | st.sampled_from(["$count as n", "id with countdistinct as n", "amount", "x as y"])
+keys = st.lists(COLUMNS, max_size=3).map(",".join)
+steps = st.one_of(
+    conditions.map(lambda condition: f"filter({condition})"),
+    keys.map(lambda columns: f"groupby(({columns}))"),
+    st.builds(lambda columns, figure: f"groupby(({columns}),aggregate({figure}))", keys, figures),
+    st.lists(figures, max_size=3).map(lambda some: f"aggregate({','.join(some)})"),
+    st.sampled_from(["identity", "top(1)", "skip(1)", "orderby(n desc)", "concat(identity,top(1))", "search(a)", ""]),
+)
 SYSTEM = {
+    "$apply": st.lists(steps, max_size=4).map("/".join) | st.text(st.sampled_from("()'/,:= agrouptesm"), max_size=25),
     "$filter": conditions | st.text(st.sampled_from("()'/,:= -+.aeqinot019TZ"), max_size=25),
     "$select": st.lists(COLUMNS, max_size=3).map(",".join) | VALUES,
     "$orderby": st.lists(COLUMNS, max_size=3).map(" desc,".join) | VALUES,
