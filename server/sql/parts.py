@@ -126,13 +126,16 @@ def _bounded(table: SqlTable, days: int, now: datetime.datetime, zone: ZoneInfo)
     name, yesterday = _quoted(table.time.name), today - _DAY
     example = f"{name} >= '{yesterday}' AND {name} < '{today}'"
     if days & calendar.EARLIER:
-        why = "does not say from when on" if not days & calendar.LATER else "does not say which days"
-        raise _unbounded(f"The statement {why} {table.shown} is read: bound its time, for example WHERE {example}.")
+        missing = "the first day" if not days & calendar.LATER else "the days"
+        raise _unbounded(
+            f"The statement does not say {missing} to read of {table.shown}: bound its time, for example "
+            f"WHERE {example}."
+        )
     if table.ahead:
         if days & calendar.LATER:
             raise _unbounded(
-                f"The statement does not say until when {table.shown} is read, and its rows may lie ahead: bound its "
-                f"time, for example WHERE {example}."
+                f"The statement does not say the last day to read of {table.shown}, and its rows may lie ahead: bound "
+                f"its time, for example WHERE {example}."
             )
         return days
     return days & calendar.until(today)  # no row lies in the future

@@ -132,16 +132,16 @@ def test_the_way_to_read_follows_the_keys() -> None:
         ("SELECT * FROM transactions WHERE timestamp >= '2026-04-01'",
          "transactions is read by user_id or group_id: say which, for example WHERE group_id = '382'."),
         ("SELECT * FROM transactions WHERE group_id = '382'",
-         "The statement does not say which days transactions is read: bound its time, for example WHERE "
+         "The statement does not say the days to read of transactions: bound its time, for example WHERE "
          "timestamp >= '2026-04-02' AND timestamp < '2026-04-03'."),
         ("SELECT * FROM transactions WHERE group_id = '382' AND timestamp < '2026-04-01'",
-         "The statement does not say from when on transactions is read: bound its time, for example WHERE "
+         "The statement does not say the first day to read of transactions: bound its time, for example WHERE "
          "timestamp >= '2026-04-02' AND timestamp < '2026-04-03'."),
         ("SELECT * FROM games WHERE starts_at >= '2026-04-01'",
-         "The statement does not say until when games is read, and its rows may lie ahead: bound its time, for example "
-         "WHERE starts_at >= '2026-04-02' AND starts_at < '2026-04-03'."),
+         "The statement does not say the last day to read of games, and its rows may lie ahead: bound its time, for "
+         "example WHERE starts_at >= '2026-04-02' AND starts_at < '2026-04-03'."),
         ("SELECT * FROM transactions WHERE group_id = '382' AND timestamp < '9999-12-31 23:59:59-01:00'",
-         "The statement does not say which days transactions is read: bound its time, for example WHERE "
+         "The statement does not say the days to read of transactions: bound its time, for example WHERE "
          "timestamp >= '2026-04-02' AND timestamp < '2026-04-03'."),
         ("SELECT * FROM transactions WHERE group_id = '382' AND timestamp >= '2010-01-01'",
          "transactions would be read for 5,937 days, and 3,700 are allowed: bound timestamp closer."),
