@@ -29,7 +29,7 @@ SIZE = 500  # users, each with twenty game logs
 
 @dataclass(frozen=True, slots=True)
 class TotalCost:
-    """What one way costs: the bytes of the answer, the calls by report, and the seconds."""
+    """Hold the cost of one way: the bytes of the answer, the calls by report, and the seconds."""
 
     title: str
     length: int

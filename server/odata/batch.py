@@ -40,7 +40,7 @@ _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([^\r\n\0]*)")
 _REQUEST = re.compile(r"([A-Za-z]+) +(\S.*?)(?: +HTTP/[0-9.]+)? *", re.ASCII)
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)", re.I)
 _CONTINUE = re.compile(r"(?:odata\.)?continue-on-error(?:\s*=\s*(true|false))?\s*(?:[,;]|$)", re.I)
-# What is about the message of the batch, and not about its parts.
+# These headers are about the message of the batch, not about its parts.
 _OF_BATCH = re.compile(
     r"accept|accept-encoding|connection|content-.*|expect|if-.*|prefer|range|te|transfer-encoding|x-request-id"
 )
