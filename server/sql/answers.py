@@ -32,7 +32,7 @@ _PARQUET = FORMATS["parquet"]
 
 @dataclass(frozen=True, slots=True)
 class SqlQuestion:
-    """A checked statement, the parts of its tables, and the caller who asks. No row was read before `not_before`."""
+    """Hold a checked statement, the parts of its tables, and its caller. No row was read before `not_before`."""
 
     statement: SqlStatement
     scans: Sequence[TableParts]

@@ -90,7 +90,7 @@ class Windows:
     def __init__(self, scans: Mapping[int, Scan], zone: ZoneInfo) -> None:
         self._scans = scans
         self._zone = zone
-        # What was found out about each query, so that nested queries are looked at once.
+        # The facts about each query, so that a nested query is read once.
         self._scopes: dict[int, tuple[_Scope, list[_Common]]] = {}
         self._found_sources: dict[int, list[_SelectSource]] = {}
         self._found_outputs: dict[int, list[_OutputColumn] | None] = {}

@@ -21,7 +21,6 @@ Without keys there is one row, also for an empty table. Its sum, min and max are
 import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,6 +34,7 @@ from pyarrow._acero import AggregateNodeOptions, Declaration, TableSourceNodeOpt
 from server.http.request_error import RequestError
 from server.tables.arrow import fitted, integers, texts
 from server.tables.table import Table, TableColumn, ValueKind
+from upstream.values.money import written
 
 FUNCTIONS = ("sum", "min", "max", "count", "countdistinct")
 PARTS = ("day", "hour", "week", "month", "year")
@@ -390,7 +390,7 @@ def _as_read(values: pa.ChunkedArray, column: TableColumn) -> pa.Array:
     found: Any = values.combine_chunks()
     match column.kind.name:
         case "decimal":
-            return texts([None if value is None else _amount(value) for value in found.to_pylist()])
+            return texts([None if value is None else written(value) for value in found.to_pylist()])
         case "enum":
             known = texts(column.kind.values)
             return pa.DictionaryArray.from_arrays(pc.index_in(found, value_set=known).cast(pa.int32()), known)
@@ -406,12 +406,6 @@ def _whole(values: pa.Array, column: TableColumn) -> pa.Array:
     except pa.ArrowInvalid:
         raise _bad(f"A sum in the column {column.name} does not fit 64 bits.") from None
     return found if column.nullable else pc.fill_null(found, integers([0], pa.int64())[0])
-
-
-def _amount(value: Decimal) -> str:
-    """Return the text of an amount, as the graph writes it: at least two decimals, and no zeros after them."""
-    whole, _, decimals = f"{value:f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def _bad(message: str) -> RequestError:

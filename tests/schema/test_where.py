@@ -366,7 +366,7 @@ async def test_only_the_nodes_that_are_left_count(sandbox: Sandbox) -> None:
         assert data["list"]["totalCount"] == len(data["list"]["nodes"]) <= 20
 
 
-# What is refused
+# Refusals
 
 MANY = [str(number) for number in range(1, 10_001)]
 REFUSED: list[tuple[str, Any, str]] = [

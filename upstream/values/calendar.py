@@ -11,6 +11,8 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 # Every offset of a zone is a number of quarters of an hour, so a quarter never spans two hours or two days.
 _QUARTER = 900_000_000
 _DAY = datetime.timedelta(days=1)
+# Moments of three years.
+_MOST_QUARTERS = 100_000
 
 
 class CalendarUnit(Enum):
@@ -42,6 +44,8 @@ class _DaysOfQuarters(dict[int, datetime.date]):
         self._zone = zone
 
     def __missing__(self, quarter: int) -> datetime.date:
+        if len(self) >= _MOST_QUARTERS:
+            self.clear()
         found = self[quarter] = _local(quarter, self._zone).date()
         return found
 
@@ -59,6 +63,8 @@ class _HourStarts(dict[int, int]):
         own, first = _hour(quarter, self._zone), quarter
         while _hour(first - 1, self._zone) == own:
             first -= 1
+        if len(self) >= _MOST_QUARTERS:
+            self.clear()
         found = self[quarter] = first * _QUARTER
         return found
 

@@ -1,7 +1,7 @@
 """Random bad values in visible and in hidden rows: a restricted caller is answered as if whole rows had been decoded.
 
 The answer from partial rows is compared with the answer of graphql-core from rows of which every column was decoded
-before the hidden ones were left out. What is wrong with a hidden row must not change an answer at all.
+before the hidden ones were left out. A bad value in a hidden row must not change an answer at all.
 """
 
 import copy

@@ -138,7 +138,7 @@ def test_the_only_currency_of_the_rows_is_said(shops: httpx.Client) -> None:
         {"currency": None, "total": None, "n": "0"}
     ]
     assert applied(shops, "filter(shop eq 'z')/groupby((shop),aggregate(amount with sum as total))") == []
-    # What is no amount needs no currency.
+    # A number that is no amount needs no currency.
     assert applied(shops, "aggregate(pieces with max as most,$count as n)") == [{"most": "8", "n": "500"}]
 
 
