@@ -28,6 +28,8 @@ from server.tables.routes import TablesEndpoint
 if TYPE_CHECKING:  # imported with DuckDB: see above
     from server.sql.answers import SqlAnswers, SqlResult
     from server.sql.results import SqlFormat
+    from server.tables.formats import FormatWriter
+    from server.tables.writing import StreamBuffer
 
 PATH = "/sql"
 MEDIA_TYPE = "application/sql"
@@ -128,8 +130,16 @@ class SqlEndpoint:
         headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=form.media_type)
+        from server.tables.writing import StreamBuffer
+
         result = await self._watch.over(answers.result(question), request.receive)
-        return StreamingResponse(_written(result, form), headers=headers, media_type=form.media_type)
+        buffer = StreamBuffer()
+        try:
+            writer = form.open(result.columns, result.schema, buffer)
+        except RequestError:
+            await result.batches.aclose()
+            raise
+        return StreamingResponse(_written(result, form, writer, buffer), headers=headers, media_type=form.media_type)
 
     async def _body(self, request: Request) -> str:
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -167,13 +177,11 @@ def _in_thread(function: Callable[[], None]) -> "asyncio.Future[None]":
     return done
 
 
-async def _written(result: "SqlResult", form: "SqlFormat") -> AsyncIterator[bytes]:
+async def _written(
+    result: "SqlResult", form: "SqlFormat", writer: "FormatWriter", buffer: "StreamBuffer"
+) -> AsyncIterator[bytes]:
     """Yield the result in a format. If it fails, it ends without its end, and NDJSON says why."""
-    from server.tables.writing import StreamBuffer
-
-    buffer = StreamBuffer()
     try:
-        writer = form.writer(result.columns, result.schema, buffer)  # type: ignore[arg-type]  # a file of our own
         if chunk := buffer.take():
             yield chunk
         async for batch in result.batches:

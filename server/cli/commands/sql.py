@@ -51,7 +51,7 @@ def sql(
             answers = SqlAnswers(Tables(services.saved, schema), schema, tables, services.sql)
             try:
                 result = await answers.result(await answers.question(text, EVERYONE))
-                writer = SQL_FORMATS[form].writer(result.columns, result.schema, sys.stdout.buffer)
+                writer = SQL_FORMATS[form].open(result.columns, result.schema, sys.stdout.buffer)
                 try:
                     async for batch in result.batches:
                         writer.write(batch)
