@@ -82,8 +82,8 @@ class SqlEndpoint:
             return
         if any(find_spec(name) is None for name in _NEEDED):
             raise RuntimeError(f"SQL_FLIGHT_PORT is set: {MISSING}")
-        await asyncio.to_thread(import_module, "server.sql.flight")
-        from server.sql.flight import FlightSql
+        await asyncio.to_thread(import_module, "server.sql.flight.server")
+        from server.sql.flight.server import FlightSql
 
         host = f"[{config.host}]" if ":" in config.host else config.host
         server = FlightSql(app, f"{host}:{config.port}", config.certificate, asyncio.get_running_loop())
