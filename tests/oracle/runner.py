@@ -55,7 +55,7 @@ class Case:
         except httpx.TimeoutException:
             return ["no answer in time"], (expected, expected_errors), (None, [])
         if self.stand.choice.failing:
-            expected, expected_errors = without_failed(expected, expected_errors, got, errors)
+            expected, expected_errors = without_failed(expected, expected_errors, got, errors, oracle.bags)
         found = [*wrong_errors(expected_errors, errors), *differences(expected, got, opaque, oracle.bags)]
         return found, (expected, expected_errors), (got, errors)
 

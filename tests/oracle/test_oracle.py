@@ -32,7 +32,7 @@ FOUND = [
     # The room had no game on the first day that is selected.
     """{ room(id: 2) { a: games(during: {dates: {from: "2026-02-01", to: "2026-02-01"}}) { totalCount }
       games(during: {frame: LAST_WEEK}) { nodes { room { name } } } } }""",
-    '{ group(id: 100) { dailyTotals(during: {dates: {from: "2026-10-01", to: "2026-10-09"}}, by: null) { from net } } }',
+    '{ group(id: 100) { dailyTotals(during: {dates: {from: "2026-10-01", to: "2026-10-09"}}, by: null) { net } } }',
 ]
 
 
