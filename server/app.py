@@ -33,6 +33,7 @@ from server.http.writing import encode
 from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.reconcile import reconcile_routes
+from server.pages.sql import sql_page, sql_page_routes
 from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
 from server.services import Services, nothing
@@ -108,7 +109,7 @@ def create_app(services: Services) -> Starlette:
         tables_page,
         describes=executor.limits.introspection,
     )
-    sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes)
+    sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes, sql_page)
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
@@ -139,6 +140,7 @@ def create_app(services: Services) -> Starlette:
             *link_routes(authenticator),
             *explorer_routes(Tabs(services.saved, executor).of),
             *page_routes(),
+            *sql_page_routes(),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *sql.routes(),
