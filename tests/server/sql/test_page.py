@@ -37,11 +37,11 @@ def client(address: str) -> Iterator[httpx.Client]:
 
 
 @asynccontextmanager
-async def opened(address: str, path: str = "/sql", **options: object) -> AsyncIterator[Visit]:
-    """The page in a new browser, after its tables have arrived."""
+async def opened(address: str, path: str = "/sql", *, observed: bool = True, **options: object) -> AsyncIterator[Visit]:
+    """The page in a new browser, after its tables have arrived. A page that is `observed` demands fresh rows."""
     async with chromium() as browser:
         context = await browser.new_context(viewport={"width": 1280, "height": 1000}, **options)  # type: ignore[arg-type]
-        visit = await watched(context, address)
+        visit = await watched(context, address) if observed else Visit(await context.new_page())
         await visit.page.goto(f"{address}{path}")
         await expect(visit.page.locator("aside")).not_to_have_attribute("aria-busy", "true")
         yield visit
@@ -209,7 +209,7 @@ async def test_a_refusal_is_shown_as_it_is_written(address: str, client: httpx.C
 
 async def test_explain_shows_the_calls_that_are_made(address: str, client: httpx.Client, sandbox: Sandbox) -> None:
     text = top("2026-02-24", "2026-02-26")
-    async with opened(address) as visit:
+    async with opened(address, observed=False) as visit:
         page = visit.page
         await write(page, text)
         sandbox.reset()
