@@ -29,6 +29,8 @@ from server.tables.routes import TablesEndpoint
 if TYPE_CHECKING:  # imported with DuckDB: see above
     from server.sql.answers import SqlAnswers, SqlQuestion, SqlResult
     from server.sql.results import SqlFormat
+    from server.tables.formats import FormatWriter
+    from server.tables.writing import StreamBuffer
 
 PATH = "/sql"
 MEDIA_TYPE = "application/sql"
@@ -88,8 +90,8 @@ class SqlEndpoint:
             return
         if any(find_spec(name) is None for name in _NEEDED):
             raise RuntimeError(f"SQL_FLIGHT_PORT is set: {MISSING}")
-        await asyncio.to_thread(import_module, "server.sql.flight")
-        from server.sql.flight import FlightSql
+        await asyncio.to_thread(import_module, "server.sql.flight.server")
+        from server.sql.flight.server import FlightSql
 
         host = f"[{config.host}]" if ":" in config.host else config.host
         server = FlightSql(app, f"{host}:{config.port}", config.certificate, asyncio.get_running_loop())
@@ -152,8 +154,16 @@ class SqlEndpoint:
         headers = dict(_HEADERS)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=form.media_type)
+        from server.tables.writing import StreamBuffer
+
         result = await self._watch.over(answers.result(question), request.receive)
-        return StreamingResponse(_written(result, form), headers=headers, media_type=form.media_type)
+        buffer = StreamBuffer()
+        try:
+            writer = form.open(result.columns, result.schema, buffer)
+        except RequestError:
+            await result.batches.aclose()
+            raise
+        return StreamingResponse(_written(result, form, writer, buffer), headers=headers, media_type=form.media_type)
 
     async def _body(self, request: Request) -> str:
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -191,13 +201,11 @@ def _in_thread(function: Callable[[], None]) -> "asyncio.Future[None]":
     return done
 
 
-async def _written(result: "SqlResult", form: "SqlFormat") -> AsyncIterator[bytes]:
+async def _written(
+    result: "SqlResult", form: "SqlFormat", writer: "FormatWriter", buffer: "StreamBuffer"
+) -> AsyncIterator[bytes]:
     """Yield the result in a format. If it fails, it ends without its end, and NDJSON says why."""
-    from server.tables.writing import StreamBuffer
-
-    buffer = StreamBuffer()
     try:
-        writer = form.writer(result.columns, result.schema, buffer)  # type: ignore[arg-type]  # a file of our own
         if chunk := buffer.take():
             yield chunk
         async for batch in result.batches:

@@ -8,6 +8,7 @@ import base64
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -30,6 +31,8 @@ HEAD = struct.Struct("!cI")
 # Address space beside the memory of DuckDB: for Arrow, the libraries' own threads, and one batch of the result.
 _BESIDE = 1 << 30
 _LONGEST = 1 << 16
+# Arrow has these types only as bytes in the form of DuckDB, which no client reads.
+_UNREADABLE = re.compile(r"\b(BIT|BIGNUM)\b")
 _PDEATHSIG = 1
 _NO_NEW_PRIVILEGES = 38
 
@@ -158,6 +161,9 @@ def run(task: dict[str, Any], out: Any) -> None:
     with connected(task) as connection:
         connection.execute(task["text"])
         columns = [{"name": one[0], "type": str(one[1])} for one in connection.description or ()]
+        for column in columns:
+            if _UNREADABLE.search(column["type"]):
+                raise ValueError(f"The column {column['name']} has the type {column['type']}: cast it to VARCHAR.")
         rows = connection.to_arrow_reader(ROWS)
         send(out, COLUMNS, json.dumps(columns).encode())
         plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in rows.schema])

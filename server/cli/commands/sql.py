@@ -59,7 +59,7 @@ def sql(
                     _print(await answers.explanation(question))
                     return
                 result = await answers.result(question)
-                writer = SQL_FORMATS[form].writer(result.columns, result.schema, sys.stdout.buffer)
+                writer = SQL_FORMATS[form].open(result.columns, result.schema, sys.stdout.buffer)
                 try:
                     async for batch in result.batches:
                         writer.write(batch)

@@ -142,12 +142,15 @@ def test_the_formats(client: httpx.Client) -> None:
         "SELECT 1 AS n, 1.50::DECIMAL(10,4) AS d, 'a,\"b' AS t, NULL::VARCHAR AS nothing, "
         "TIMESTAMPTZ '2026-03-01 00:00:00.5+01:00' AS at, TIMESTAMP '2026-03-01 00:00:00' AS local, "
         "DATE '2026-03-01' AS day, true AS yes, [1.25::DECIMAL(9,3)] AS many, 0.0000000001::DECIMAL(38,10) AS small, "
-        "{'a': 1} AS pair, 'NaN'::DOUBLE AS odd"
+        "{'a': 1} AS pair, 'NaN'::DOUBLE AS odd, INTERVAL 36 HOUR AS span, {'of': INTERVAL '1 month 2 days'} AS inner"
     )
     assert post(client, text).json()["rows"] == [
         [1, "1.50", 'a,"b', None, "2026-02-28T23:00:00.500000Z", "2026-03-01T00:00:00", "2026-03-01", True, ["1.25"],
-         "0.0000000001", '{"a":1}', None]
+         "0.0000000001", '{"a":1}', None, "PT129600S", '{"of":"P1M2D"}']
     ]  # fmt: skip
+    refused = post(client, text, "parquet")
+    assert refused.json()["errors"][0]["message"].endswith("cast intervals to VARCHAR.")
+    text = text.replace("INTERVAL 36 HOUR", "''").replace("INTERVAL '1 month 2 days'", "''")
     lines = post(client, text, "ndjson")
     assert lines.headers["content-type"] == "application/x-ndjson"
     assert lines.json()["d"] == "1.50"
@@ -218,6 +221,8 @@ def code(answer: httpx.Response) -> str:
         ("DROP TABLE groups", "SQL_INVALID"),
         ("SELECT * FROM transactions AS a ASOF JOIN groups AS b ON a.id > b.id", "SQL_INVALID"),
         ("SELECT ?", "SQL_INVALID"),
+        ("SELECT '101'::BIT AS bits", "SQL_INVALID"),
+        ("SELECT [1::BIGNUM] AS large", "SQL_INVALID"),
         ("WITH __SCAN_0 AS (SELECT 1 AS id) SELECT id FROM groups", "SQL_INVALID"),
         ("SELECT " + "(" * 100 + "1" + ")" * 100, "SQL_INVALID"),
         ("SELECT " + "1 + " * 6000 + "1", "SQL_INVALID"),
