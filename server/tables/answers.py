@@ -301,8 +301,11 @@ class TableAnswers:
         Nothing is called. The calls have the form of `extensions.explain`.
         """
         key, wanted = await self._place(requested, form)
-        if self.spool.find(key, wanted) is not None:
-            return None
+        try:
+            if await self.spool.look(key, wanted) is not None:
+                return None
+        except OSError as failure:
+            raise unkept(failure) from None
         days = (None,) if requested.window is None else requested.window.pieces
         run, not_before = requested.signed(self._run), requested.not_before
         try:
