@@ -14,6 +14,7 @@ from starlette.types import Message, Send
 from server.http.request_error import RequestError
 from server.sql.answers import SqlResult
 from server.sql.results import SqlFormat
+from server.tables.formats import FormatWriter
 from server.tables.writing import StreamBuffer
 
 
@@ -21,7 +22,9 @@ class SqlResponse(StreamingResponse):
     """The response with a result. In all, it waits `seconds` for its client to read."""
 
     def __init__(self, result: SqlResult, form: SqlFormat, headers: Mapping[str, str], seconds: float) -> None:
-        self._parts = _written(result, form)
+        """Begin the result. Raises RequestError if the format cannot hold it."""
+        buffer = StreamBuffer()
+        self._parts = _written(result, form, form.open(result.columns, result.schema, buffer), buffer)
         self._seconds = self._left = seconds
         super().__init__(self._parts, headers=headers, media_type=form.media_type)
 
@@ -51,11 +54,11 @@ def _too_slow(seconds: float) -> RequestError:
     return RequestError(400, "SQL_LIMIT", message)
 
 
-async def _written(result: SqlResult, form: SqlFormat) -> AsyncGenerator[bytes]:
+async def _written(
+    result: SqlResult, form: SqlFormat, writer: FormatWriter, buffer: StreamBuffer
+) -> AsyncGenerator[bytes]:
     """Yield the result in a format. If it fails, it ends without its end, and NDJSON says why."""
-    buffer = StreamBuffer()
     try:
-        writer = form.writer(result.columns, result.schema, buffer)  # type: ignore[arg-type]  # a file of our own
         if chunk := buffer.take():
             yield chunk
         async for batch in result.batches:
