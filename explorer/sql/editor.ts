@@ -70,6 +70,22 @@ const theme = EditorView.theme({
   ".cm-tooltip.cm-completionInfo": { maxWidth: "340px", padding: "8px 12px", fontSize: "13px" },
 });
 
+/**
+ * Type over a selection. The browser itself would keep the style of what it replaces as an inline style, which the policy
+ * refuses with a complaint.
+ */
+const typing = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to, empty } = view.state.selection.main;
+    if (event.inputType !== "insertText" || event.data === null || empty || view.composing) return false;
+    const text = event.data;
+    const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
+    if (!view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, text, insert))) view.dispatch(insert());
+    event.preventDefault();
+    return true;
+  },
+});
+
 export function editor(tables: () => CatalogTable[], run: () => void, changed: () => void): Editor {
   const element = document.createElement("div");
   element.className = "editor";
@@ -90,6 +106,7 @@ export function editor(tables: () => CatalogTable[], run: () => void, changed: (
       syntaxHighlighting(colours),
       autocompletion({ override: [completions(tables)] }),
       marks,
+      typing,
       theme,
       EditorView.contentAttributes.of({ "aria-label": "Statement" }),
       EditorView.updateListener.of((update) => update.docChanged && changed()),

@@ -13,7 +13,7 @@ function summary({ calls, fewest, most, depends, rows, files, tables }: Explanat
   return `${counted(calls, "upstream call")}${range}${of}${there}; about ${counted(rows, "row")}.`;
 }
 
-const listed = (values: string[]) => values.flatMap((one) => [element("code", {}, one), " "]);
+const listed = (values: string[]) => values.map((one) => element("code", {}, one));
 
 const shown = (value: unknown) =>
   typeof value === "object" && value !== null && "distinct" in value ? `(${value.distinct} of them)` : String(value);

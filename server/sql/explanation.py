@@ -20,7 +20,7 @@ from server.tables.formats import FORMATS
 # The format of the files with parts of tables.
 PARQUET = FORMATS["parquet"]
 # So many files of one statement are planned at most. The others are counted.
-MOST_FORESEEN = 200
+MOST_FORESEEN = 31
 
 # Empty tables must not make the plan shorter than that of tables with rows.
 _WITHOUT = "SET disabled_optimizers = 'statistics_propagation,empty_result_pullup,late_materialization'"

@@ -5,7 +5,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -247,22 +247,24 @@ def test_refused_requests(client: httpx.Client) -> None:
     assert (unknown.status_code, code(unknown)) == (404, "NOT_FOUND")
 
 
+def key(keys: Mapping[str, str], name: str, *more: str) -> str:
+    """Create a key in the file of these settings."""
+    command = [str(Path(sys.executable).with_name("gamehub-graph")), "keys", "create", name, *more]
+    made = subprocess.run(command, env={**os.environ, **keys}, capture_output=True, text=True, check=True)
+    return made.stdout.strip().splitlines()[-1].split()[-1]
+
+
 def test_callers_see_their_own_groups(world: Sandbox, tmp_path: Path) -> None:
     keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
-
-    def key(name: str, *more: str) -> dict[str, str]:
-        command = [str(Path(sys.executable).with_name("gamehub-graph")), "keys", "create", name, *more]
-        made = subprocess.run(command, env={**os.environ, **keys}, capture_output=True, text=True, check=True)
-        return {"x-api-key": made.stdout.strip().splitlines()[-1].split()[-1]}
 
     more = {"AUTH": "required", "INTROSPECTION": "off", "DOCUMENTS": "saved"}
     with (
         served(tmp_path, **more, **keys, **settings(world)) as address,
         httpx.Client(base_url=address, trust_env=False, timeout=120) as client,
     ):
-        insider = key("insider", "--groups", "382", "--permissions", "tables")
-        outsider = key("outsider", "--groups", "383", "--permissions", "tables")
-        explorer = key("explorer", "--groups", "all", "--permissions", "explore")
+        insider = {"x-api-key": key(keys, "insider", "--groups", "382", "--permissions", "tables")}
+        outsider = {"x-api-key": key(keys, "outsider", "--groups", "383", "--permissions", "tables")}
+        explorer = {"x-api-key": key(keys, "explorer", "--groups", "all", "--permissions", "explore")}
         text = TOTAL.replace("FROM transactions", "FROM GroupTransactions")
         assert post(client, text).status_code == 401
         assert post(client, text, **explorer).status_code == 403
