@@ -102,7 +102,7 @@ lock: ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra tables --extra sql --extra dask --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--constraint requirements.lock --extra tables --group build pyproject.toml -o requirements-image.lock
+		--constraint requirements.lock --extra tables --extra sql --group build pyproject.toml -o requirements-image.lock
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
-from server.execution.saved import check
+from server.execution.limits import ORDINARY
+from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
 from server.http.error_response import error_response
@@ -101,6 +102,7 @@ def create_app(services: Services) -> Starlette:
     )
     check(services.saved, executor.schema)
     if services.registered is not None:
+        executor.documents.keep((document_of(one.text, executor.schema) for one in services.saved), ORDINARY)
         services.registered.check(executor.documents)
     tables = TablesEndpoint(
         Tables(services.saved, executor.schema),

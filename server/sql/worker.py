@@ -1,7 +1,7 @@
 """The process that runs one statement in DuckDB, without files, network, settings of the server, or its environment.
 
 It reads the task from stdin, asks for parts of tables over a socket, and writes frames with the result to stdout. A
-part arrives as an open file. This module imports nothing else of the server, so that the process starts fast.
+part arrives as an open file. This process has to start fast, so the module imports little else of the server.
 """
 
 import base64
@@ -17,6 +17,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from server.sql.without import do_without
+
+if __name__ == "__main__":
+    # More than half of the start, and no part of a result. The server itself may need them.
+    do_without("numpy", "pandas")
 
 import duckdb
 import pyarrow as pa
