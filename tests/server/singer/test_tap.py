@@ -17,9 +17,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from pydantic import SecretStr
-from singer_sdk import Tap as SDKTap
-from singer_sdk import Target
+from singer_sdk import Tap, Target
 from singer_sdk.sinks import RecordSink
 from singer_sdk.testing import SuiteConfig
 from singer_sdk.testing.runners import TapTestRunner
@@ -27,6 +27,7 @@ from singer_sdk.testing.suites import tap_stream_attribute_tests, tap_stream_tes
 from singer_sdk.testing.tap_tests import TapValidFinalStateTest
 
 from schema import graph as schema
+from server.cli.commands.tap import tap
 from server.execution.saved import saved_queries
 from server.services import build
 from server.settings.live import LiveSettings
@@ -226,7 +227,7 @@ def test_a_catalog_selects_streams_and_columns() -> None:
         selected(streams, catalog)
 
 
-class Tap:
+class TapCommand:
     """The command, in a folder with its files."""
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
@@ -236,22 +237,36 @@ class Tap:
 
     def start(self, **files: Any) -> "subprocess.Popen[bytes]":
         """Start it with these files, such as `config`; True is an option without a file."""
-        words: list[str] = []
-        for name, content in files.items():
-            words.append(f"--{name}")
-            if content is not True:
-                path = self.folder / f"{name}.json"
-                path.write_text(json.dumps(content))
-                words.append(str(path))
-        command = [str(COMMAND), "tap", *words]
+        words = [word for name, content in files.items() for word in (f"--{name}", self.written(name, content))]
+        command = [str(COMMAND), "tap", *(str(word) for word in words if word is not True)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=pipe, stderr=pipe)
 
-    def run(self, code: int = 0, **files: Any) -> tuple[bytes, str]:
-        """Return what it wrote to stdout and to stderr."""
-        process = self.start(**files)
-        out, err = process.communicate(timeout=300)
-        assert (process.returncode, "Traceback" in err.decode()) == (code, False), err
+    def written(self, name: str, content: Any) -> Any:
+        """Write a file, and return its path."""
+        if content is True:
+            return True
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(content))
+        return path
+
+    def call(self, capture: pytest.CaptureFixture[bytes], code: int = 0, **files: Any) -> tuple[bytes, str]:
+        """Run it in this process. Return what it wrote to stdout and to stderr."""
+        capture.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            patch.setattr("server.logs.set_up", lambda *_: None)
+            for name in NAMES:
+                patch.delenv(name, raising=False)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            found = 0
+            try:
+                tap(**{name: self.written(name, content) for name, content in files.items()})
+            except typer.Exit as end:
+                found = end.exit_code
+        assert found == code
+        out, err = capture.readouterr()
         return out, err.decode()
 
 
@@ -259,25 +274,29 @@ def of_kind(messages: bytes, kind: str) -> list[dict[str, Any]]:
     return [one for one in map(json.loads, messages.splitlines()) if one["type"] == kind]
 
 
-def test_the_command_is_a_tap_and_resumes_after_a_kill(tmp_path: Path, sandbox: Sandbox) -> None:
-    tap = Tap(tmp_path, sandbox)
+def test_the_command_is_a_tap_and_resumes_after_a_kill(
+    tmp_path: Path, sandbox: Sandbox, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    command = TapCommand(tmp_path, sandbox)
     config = {
         "start_date": "2026-03-12", "end_date": "2026-03-13", "lookback_days": 0, "group": ["382", "383"],
         "tables": ["DailyMovements", "GroupTransactions", "Groups"],
     }  # fmt: skip
-    catalog = json.loads(tap.run(config=config, discover=True)[0])
-    whole, _ = tap.run(config=config, catalog=catalog)
+    catalog = json.loads(command.call(capsysbinary, config=config, discover=True)[0])
+    whole, _ = command.call(capsysbinary, config=config, catalog=catalog)
     assert_sdk_accepts(whole, catalog)
 
     # It is killed after the first state that has movements, while it writes.
-    process = tap.start(config=config, catalog=catalog)
+    process = command.start(config=config, catalog=catalog)
     assert process.stdout is not None
     part = b""
     while not (b'"STATE"' in part and b'"RECORD","stream":"GroupTransactions"' in part.rpartition(b'"STATE"')[0]):
         part += process.stdout.readline()
     process.kill()
     process.communicate()
-    rest, _ = tap.run(config=config, catalog=catalog, state=of_kind(part, "STATE")[-1]["value"])
+    process = command.start(config=config, catalog=catalog, state=of_kind(part, "STATE")[-1]["value"])
+    rest, said = process.communicate(timeout=300)
+    assert (process.returncode, said) == (0, b"")
 
     def records(messages: bytes) -> list[dict[str, Any]]:
         return [one["record"] for one in of_kind(messages, "RECORD") if one["stream"] != "Groups"]
@@ -285,11 +304,12 @@ def test_the_command_is_a_tap_and_resumes_after_a_kill(tmp_path: Path, sandbox: 
     assert 0 < len(records(rest)) < len(records(whole))
     assert records(part) + records(rest) == records(whole)
 
-    out, err = tap.run(code=2, config={**config, "start_date": "soon"})
+    out, err = command.call(capsysbinary, code=2, config={**config, "start_date": "soon"})
     assert (out, err) == (b"", "gamehub-graph: start_date is 'soon'; it must be a date such as 2026-03-01\n")
     sandbox.fault("400", R5)
-    out, err = tap.run(code=1, config={**config, "tables": ["GroupTransactions"]})
+    out, err = command.call(capsysbinary, code=1, config={**config, "tables": ["GroupTransactions"]})
     assert err.count("GroupTransactions, group=38") == 4
+    out = b"".join(line for line in out.splitlines(True) if line.startswith(b"{"))  # in a test, stdout has the log, too
     assert of_kind(out, "RECORD") == []
     (bookmark, _) = of_kind(out, "STATE")[-1]["value"]["bookmarks"]["GroupTransactions"].values()
     assert list(bookmark["failed"]) == ["2026-03-12", "2026-03-13"]
@@ -302,7 +322,7 @@ def assert_sdk_accepts(messages: bytes, catalog: dict[str, Any]) -> None:
         def new_tap(self) -> Any:
             return None
 
-    runner = Run(SDKTap)
+    runner = Run(Tap)
     runner._parse_records([json.loads(line) for line in messages.splitlines()])
     config = SuiteConfig()
     TapValidFinalStateTest().run(config, None, runner)
