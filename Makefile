@@ -64,7 +64,7 @@ docs: install ## write the reference pages of docs/reference from the program
 answers: install ## record the answers of the saved queries anew; refuses an answer without rows
 	@$(BIN)/python -m tests.queries.record
 
-explorer: ## build the pages into server/pages/page and server/pages/tables_page (needs Node 20.19 or newer)
+explorer: ## build the pages into server/pages (needs Node 20.19 or newer)
 	@cd explorer && npm ci && npm run build
 
 bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, latencies, requests, lost slots
@@ -102,7 +102,7 @@ lock: ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra tables --extra sql --extra dask --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--constraint requirements.lock --extra tables --group build pyproject.toml -o requirements-image.lock
+		--constraint requirements.lock --extra tables --extra sql --group build pyproject.toml -o requirements-image.lock
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 

@@ -11,9 +11,9 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 from server.http.request_error import RequestError
-from server.odata import days as calendar
 from server.sql.table import SqlSource, SqlTable
 from server.sql.windows import Scan
+from server.tables import days as calendar
 from server.tables.window import MOST_DAYS, TableWindow, cut
 from upstream.values import interval
 from upstream.values.days import Piece

@@ -313,7 +313,7 @@ def narrowed(table: SqlTable, needed: object) -> str:
 
 
 def _bit(day: datetime.date) -> int:
-    from server.odata import days as calendar
+    from server.tables import days as calendar
 
     return calendar.place(day)
 

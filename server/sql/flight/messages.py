@@ -36,6 +36,20 @@ def text(found: Mapping[int, list[bytes | int]], number: int) -> str | None:
         raise MalformedMessage(f"field {number} is not in UTF-8") from None
 
 
+def numbers(found: Mapping[int, list[bytes | int]], number: int) -> set[int]:
+    """Return the numbers of a repeated field, packed or not. Raises MalformedMessage."""
+    values: set[int] = set()
+    for value in found.get(number, ()):
+        if isinstance(value, int):
+            values.add(value)
+            continue
+        at = 0
+        while at < len(value):
+            one, at = _number(value, at)
+            values.add(one)
+    return values
+
+
 def opened(data: bytes) -> tuple[str, bytes]:
     """Return the name of the message inside an `Any`, and its bytes. Raises MalformedMessage."""
     found = fields(data)
@@ -46,9 +60,21 @@ def opened(data: bytes) -> tuple[str, bytes]:
     return kind.removeprefix(_PREFIX), content
 
 
+def inner(data: bytes, number: int) -> bytes:
+    """Return the message in a field of a message; an empty one if it is not there. Raises MalformedMessage."""
+    value = fields(data).get(number, [b""])[-1]
+    if not isinstance(value, bytes):
+        raise MalformedMessage(f"field {number} is no message")
+    return value
+
+
 def closed(name: str, **values: bytes) -> bytes:
     """Return a message in an `Any`. The keywords are `f1`, `f2` and so on, for the numbers of its fields."""
-    content = message({int(key[1:]): value for key, value in values.items()})
+    return named(name, message({int(key[1:]): value for key, value in values.items()}))
+
+
+def named(name: str, content: bytes) -> bytes:
+    """Return the bytes of a message in an `Any`."""
     return message({1: (_PREFIX + name).encode(), 2: content})
 
 
