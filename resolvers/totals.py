@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from enum import Enum
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -23,8 +24,8 @@ MOST_BUCKETS = 100_000
 _PLACES = 5_000
 _BUCKET = 40
 # So many buckets are sorted in one turn, and so many are joined.
-_SORTED = 2_000
-_JOINED = 500
+_SORTED = 1_000
+_JOINED = 250
 RATIO_DIGITS = 6
 # About the bytes of a figure, of a value in a set, and of a bucket with its key.
 _FIGURE_BYTES = 120
@@ -276,7 +277,10 @@ async def add_up(shape: Shape, columns: Columns, count: int, most: int = MOST_BU
     """
     found: Buckets = {}
     done = 0
-    for key, places in (await _places([columns[name] for name in shape.keys], count, most)).items():
+    places_of = await _places([columns[name] for name in shape.keys], count, most)
+    for key, places in places_of.items():
+        # Thousands of lists are not released in one turn.
+        places_of[key] = ()
         bucket = found[key] = BucketSums(first=places[0] if places else 0)
         for begin in range(0, len(places) or 1, TURN):
             take = _taking(places[begin : begin + TURN])
@@ -291,11 +295,11 @@ async def add_up(shape: Shape, columns: Columns, count: int, most: int = MOST_BU
     return found
 
 
-async def _places(keys: Sequence[Sequence[Any]], count: int, most: int) -> Mapping[Key, Sequence[int]]:
+async def _places(keys: Sequence[Sequence[Any]], count: int, most: int) -> dict[Key, Sequence[int]]:
     """Return the places of the rows of each bucket. Raise `TooManyBuckets`."""
     if not keys:
         return {(): range(count)}
-    found: defaultdict[Key, list[int]] = defaultdict(list)
+    found: defaultdict[Key, Any] = defaultdict(list)
     for begin in range(0, count, _PLACES):
         end = min(begin + _PLACES, count)
         for place, key in enumerate(zip(*(each[begin:end] for each in keys), strict=True), begin):
@@ -342,12 +346,12 @@ async def in_order(
     found: Mapping[Key, BucketSums], sorting: BucketSorting, most: int | None = None
 ) -> list[tuple[Key, BucketSums]]:
     """Return the first buckets in an order, all of them if `most` is None."""
-    items = list(found.items())
-    if most is None or len(items) <= _SORTED:
-        return sorting.sorted(items)[:most]
+    if most is None or len(found) <= _SORTED:
+        return sorting.sorted(found.items())[:most]
     first: list[tuple[Key, BucketSums]] = []
-    for begin in range(0, len(items), _SORTED):
-        first = sorting.sorted([*first, *items[begin : begin + _SORTED]])[:most]
+    items = iter(found.items())
+    while some := list(islice(items, _SORTED)):
+        first = sorting.sorted([*first, *some])[:most]
         await asyncio.sleep(0)
     return first
 

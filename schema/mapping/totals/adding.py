@@ -5,6 +5,7 @@ import datetime
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from graphql import GraphQLError
@@ -43,8 +44,9 @@ _VALUES = 10_000
 _GROUP = "group.id"
 # While currencies stand for several groups, there may be so many times more buckets.
 _GROUPS = 10
-# About the bytes of a row that is kept with its bucket.
+# About the bytes of a row that is kept with its bucket, and of a bucket of a list that has more buckets than are kept.
 _ROW_BYTES = 1_000
+_MOST_KEPT = 5_000
 
 # The values of columns by name; a column that could not be read has its error.
 ReadColumns = Mapping[str, Sequence[Any] | Exception]
@@ -137,6 +139,8 @@ class SumsOfRows:
     @property
     def size(self) -> int:
         """Return about how many bytes it takes."""
+        if (count := sum(map(len, self.buckets))) > _MOST_KEPT:
+            return count * _ROW_BYTES
         sums = [each for one in self.buckets for each in one.values()]
         return sum(each.size + (_ROW_BYTES if each.row is not None else 0) for each in sums) + 100 * len(self.groups)
 
@@ -256,10 +260,9 @@ class ListAdder:
         counts: Counter[Day] = Counter(columns[day]) if day is not None else Counter({None: len(rows)})
         found = {each: SumsOfRows(count, [], failed, by_group) for each, count in counts.items()}
         if by_group and _GROUP not in failed:
-            for each, one in found.items():
-                one.groups = {id for id, at in set(zip(columns[_GROUP], columns[day], strict=True)) if at == each} if (
-                    day is not None
-                ) else set(columns[_GROUP])  # fmt: skip
+            at = columns[day] if day is not None else repeat(None, len(rows))
+            for id, each in set(zip(columns[_GROUP], at, strict=True)):
+                found[each].groups.add(id)
         for asked in self.asked:
             buckets = await self._buckets(asked, rows, columns, failed, day, len(counts) * (_GROUPS if by_group else 1))
             for each, one in found.items():
@@ -291,9 +294,11 @@ class ListAdder:
         if day is None:
             return {None: added}
         by_day: dict[Day, Buckets] = {}
-        for key, each in added.items():
+        for number, (key, each) in enumerate(added.items(), 1):
             at: Any = key[0]
             by_day.setdefault(at, {})[key[1:]] = each
+            if number % _VALUES == 0:
+                await asyncio.sleep(0)
         return by_day
 
 
