@@ -64,7 +64,7 @@ docs: install ## write the reference pages of docs/reference from the program
 answers: install ## record the answers of the saved queries anew; refuses an answer without rows
 	@$(BIN)/python -m tests.queries.record
 
-explorer: ## build the pages into server/pages/page and server/pages/tables_page (needs Node 20.19 or newer)
+explorer: ## build the pages into server/pages (needs Node 20.19 or newer)
 	@cd explorer && npm ci && npm run build
 
 bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, latencies, requests, lost slots

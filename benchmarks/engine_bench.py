@@ -366,7 +366,7 @@ class Run:
         """Compare a total with the rows that a client would add up."""
         # The floor is written by hand for other questions.
         names = [name for name in self._options.servers if name != "floor"]
-        found = await totals.costs(names, self._options.seconds or 2.0, self._upstream)
+        found = await totals.costs(names, self._options.seconds or 2.0, self._options.rounds, self._upstream)
         self.tell(f"A total, and its {totals.SIZE * world.A_USER:,} rows", totals.table(found))
 
     async def _measure(self, names: Sequence[str], query: str, plan: Plan) -> Results:

@@ -83,7 +83,7 @@ class Group(Node, Entity):
         groups: Sequence["Group"],
         info: Info[Session, Any],
         during: Period | None = THIS_MONTH,
-        by: Calendar = Calendar.MONTH,
+        by: Calendar | None = Calendar.MONTH,
     ) -> list[Any]:
         """The figures of `dailyMovements`, added up by day, week, month or year, the oldest first (R1).
 
@@ -92,7 +92,7 @@ class Group(Node, Entity):
         """
         interval = resolve(info, during, THIS_MONTH)
         found = await daily_rows(groups, info, interval)
-        return await by_calendar(info, found, by, days_of_rows(interval, info.context))
+        return await by_calendar(info, found, by or Calendar.MONTH, days_of_rows(interval, info.context))
 
     financial_movements = pages(
         "FinancialMovement",

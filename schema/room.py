@@ -17,7 +17,7 @@ from schema.mapping.lists.pages import PageArgument, pages
 from schema.mapping.lists.whole import whole_each
 from schema.mapping.node import Node
 from schema.mapping.reading.game import status_sent
-from schema.mapping.reading.room import RoomSource, first_games, known_game, room_name, today
+from schema.mapping.reading.room import RoomSource, first_games, known_game, names_room, room_name, today
 from schema.mapping.relation import relation
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
@@ -53,12 +53,15 @@ class Room(Node, Entity):
 
     first_games: strawberry.Private[tuple[Interval, int | None] | None] = None
     name_selected: strawberry.Private[bool] = True
+    named_below: strawberry.Private[bool] = False
 
     @classmethod
     def selected(cls, id: int, info: Info[Session, Any]) -> Self:
         """Return the room of an id, with the selected games below it, if there are any."""
         room = cls.of({"id": id}, session=info.context)
-        room.name_selected = "name" in select(info)
+        selected = select(info)
+        room.name_selected = "name" in selected
+        room.named_below = names_room(selected)
         room.first_games = first_games(info)
         return room
 

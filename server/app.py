@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
-from server.execution.saved import check
+from server.execution.limits import ORDINARY
+from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
 from server.http.error_response import error_response
@@ -33,6 +34,7 @@ from server.http.writing import encode
 from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.reconcile import reconcile_routes
+from server.pages.sql import sql_page, sql_page_routes
 from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
 from server.services import Services, nothing
@@ -100,6 +102,7 @@ def create_app(services: Services) -> Starlette:
     )
     check(services.saved, executor.schema)
     if services.registered is not None:
+        executor.documents.keep((document_of(one.text, executor.schema) for one in services.saved), ORDINARY)
         services.registered.check(executor.documents)
     tables = TablesEndpoint(
         Tables(services.saved, executor.schema),
@@ -108,7 +111,7 @@ def create_app(services: Services) -> Starlette:
         tables_page,
         describes=executor.limits.introspection,
     )
-    sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes)
+    sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes, sql_page)
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
@@ -139,6 +142,7 @@ def create_app(services: Services) -> Starlette:
             *link_routes(authenticator),
             *explorer_routes(Tabs(services.saved, executor).of),
             *page_routes(),
+            *sql_page_routes(),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *sql.routes(),

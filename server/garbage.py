@@ -11,7 +11,8 @@ ALL = 5000
 
 
 def settle() -> None:
-    """Exclude all present objects from later collections, and collect less often."""
+    """Exclude all present objects from later collections, and collect less often. Turn the collector on."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, OLDER, ALL)
+    gc.enable()

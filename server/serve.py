@@ -4,8 +4,13 @@ It does not import the libraries of the command line, which take MiBs. Slow impo
 while the sandbox starts.
 """
 
+import gc
 import signal
 import sys
+
+if __name__ == "__main__":
+    # The objects of the start stay, so there is nothing to collect until `garbage.settle` turns the collector on.
+    gc.disable()
 
 import server.allocators  # noqa: F401  # before the Rust client is loaded
 from server import logs

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import settings
 
+from server import garbage
 from tests.alone import Turns
 from tests.graph import Graph
 from tests.order import shuffled
@@ -28,6 +31,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TURNS] = Turns(turns)
     # Tests start hundreds of Python processes. Without bytecode on disk each of them compiles the project anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    trust_one_authority(folder / "authority.pem")
+
+
+def trust_one_authority(file: Path) -> None:
+    """Trust one public authority instead of all, here and in processes that tests start.
+
+    Every HTTP client reads the certificates of all authorities that it trusts, which takes longer than most tests. Each
+    test that checks certificates names its own authority.
+    """
+    end = "-----END CERTIFICATE-----\n"
+    every = Path(certifi.where()).read_text("utf-8")
+    if not file.exists():
+        file.write_text(every.partition(end)[0] + end, "utf-8")
+    os.environ["SSL_CERT_FILE"] = str(file)
+    os.environ.pop("SSL_CERT_DIR", None)
+    certifi.where = lambda: str(file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,6 +54,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seed = os.environ.get("TEST_ORDER_SEED")
     if seed:
         items[:] = shuffled(items, seed)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage as a server does: without scanning the tests and the modules each time."""
+    garbage.settle()
 
 
 def pytest_report_header() -> str | None:

@@ -1,14 +1,14 @@
 """A total, and the rows of which a client would add it up: what each takes in calls, bytes and time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from statistics import median
 from typing import Any
 
 import orjson
 
-from peers import load, servers, world
+from peers import load, process, servers, world
 from peers.agreement import data
 from peers.upstream import HOST, Upstream, running
 
@@ -27,18 +27,35 @@ TOTALS = """query Totals($during: Period!) {
 SIZE = 500  # users, each with twenty game logs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TotalCost:
-    """Hold the cost of one way: the bytes of the answer, the calls by report, and the seconds."""
+    """Hold the cost of one way: the calls by report, and of each round the seconds and the CPU seconds of an answer."""
 
-    title: str
+    server: servers.Running
+    what: str
+    question: load.Question
     length: int
     calls: dict[str, int]
-    seconds: float
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        return f"{servers.SERVERS[self.server.name].title}: {self.what}"
+
+    async def press(self, seconds: float) -> None:
+        """Measure one round."""
+        before = process.cpu(self.server.pid)
+        pressed = await load.press(HOST, self.server.port, [self.question], seconds, 3)
+        self.cpu.append((process.cpu(self.server.pid) - before) / len(pressed.seconds))
+        self.seconds.append(median(pressed.seconds))
 
 
-async def costs(names: Sequence[str], seconds: float, upstream: Upstream) -> list[TotalCost]:
-    """Return the cost of the total, and of the rows from each server. Raise AssertionError if the figures differ."""
+async def costs(names: Sequence[str], seconds: float, rounds: int, upstream: Upstream) -> list[TotalCost]:
+    """Return the cost of the total, and of the rows from each server. Raise AssertionError if the figures differ.
+
+    Each round measures all ways one after the other.
+    """
     (one,) = world.worlds(SIZE, 1)
     day = one.day.isoformat()
     during = {"dates": {"from": day, "to": day}}
@@ -48,27 +65,34 @@ async def costs(names: Sequence[str], seconds: float, upstream: Upstream) -> lis
     figures: set[tuple[int, Decimal, Decimal]] = set()
     with running(names, upstream) as started:
         for server in started:
-            ways = [("rows", rows)] + ([("a total", total)] if server.name == "ours" else [])
+            ways = [("rows", rows)] + ([("a total", total)] if servers.SERVERS[server.name].looks_beyond else [])
             for what, body in ways:
+                await data(server, body)
                 upstream.calls()
+                # The second answer, so that a server that keeps days has them.
                 answer, length = await data(server, body)
                 calls = dict(sorted(upstream.calls().items()))
                 figures.add(_figures(orjson.loads(answer)))
-                question = load.Question(server.request(body), length)
-                pressed = await load.press(HOST, server.port, [question], seconds, 3)
-                title = f"{servers.SERVERS[server.name].title}: {what}"
-                found.append(TotalCost(title, length, calls, median(pressed.seconds)))
-    if len(figures) != 1:
-        raise AssertionError(f"the figures differ: {figures}")
-    return sorted(found, key=lambda each: each.seconds)
+                found.append(TotalCost(server, what, load.Question(server.request(body), length), length, calls))
+        if len(figures) != 1:
+            raise AssertionError(f"the figures differ: {figures}")
+        for _ in range(rounds):
+            for each in found:
+                await each.press(seconds)
+    return sorted(found, key=lambda each: median(each.seconds))
 
 
 def table(found: Sequence[TotalCost]) -> str:
-    """Return the costs as Markdown."""
-    lines = ["| what a client asks | calls | bytes | ms |", "|---|---|---:|---:|"]
+    """Return the costs as Markdown. The ratios are medians of the ratios of each round to this server's total."""
+    lines = ["| what a client asks | calls | bytes | ms | × the total | CPU, ms |", "|---|---|---:|---:|---:|---:|"]
+    total = next((each for each in found if (each.server.name, each.what) == ("ours", "a total")), found[0])
     for each in found:
-        calls = ", ".join(f"{count} {report}" for report, count in each.calls.items())
-        lines.append(f"| {each.title} | {calls} | {each.length:,} | {each.seconds * 1000:,.1f} |")
+        calls = ", ".join(f"{count} {report}" for report, count in each.calls.items()) or "none"
+        times = median(own / other for own, other in zip(each.seconds, total.seconds, strict=True))
+        lines.append(
+            f"| {each.title} | {calls} | {each.length:,} | {median(each.seconds) * 1000:,.1f} | {times:,.2f} | "
+            f"{median(each.cpu) * 1000:,.1f} |"
+        )
     return "\n".join(lines)
 
 

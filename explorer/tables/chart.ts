@@ -1,13 +1,11 @@
 /** The chart of a table: a number, summed by the server over all rows, across a time or a category. */
-import { BarController, BarElement, CategoryScale, Chart, Legend, LinearScale, Tooltip } from "chart.js";
+import type { Chart } from "chart.js";
 
+import { bars } from "./bars";
 import { element } from "./element";
 import { type Row, type Table, isText, isTime } from "./table";
 import { type Choice, type Part, type Source, type Totals, choices, queryOf, totals } from "./totals";
 
-Chart.register(BarController, BarElement, CategoryScale, LinearScale, Legend, Tooltip);
-
-const COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#edc948", "#9c9c9c"];
 const PARTS: Part[] = ["hour", "day", "week", "month", "year"];
 const HOURLY_DAYS = 3;
 
@@ -35,10 +33,6 @@ export function picture(table: Table, rows: Row[], source: Source): HTMLElement 
   const drawn = element("div", { class: "canvas" }, canvas);
   const failed = element("p", { class: "failed", role: "alert", hidden: true });
   const downloads = element("p", { class: "downloads" });
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  Chart.defaults.color = dark ? "#c5cad3" : "#4a5160";
-  Chart.defaults.borderColor = dark ? "#3a4150" : "#e6e8ec";
-  Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   let chart: Chart | undefined;
   let last = 0;
 
@@ -81,27 +75,9 @@ export function picture(table: Table, rows: Row[], source: Source): HTMLElement 
   }
 
   function draw({ labels, series }: Totals, choice: Choice) {
-    const datasets = series.map(({ label, currency, data }, place) => ({
-      label,
-      data,
-      backgroundColor: COLOURS[place % COLOURS.length]!,
-      stack: currency,
-    }));
     chart?.destroy();
-    chart = new Chart(canvas, {
-      type: "bar",
-      data: { labels, datasets },
-      options: {
-        animation: false,
-        maintainAspectRatio: false,
-        interaction: { mode: "index", intersect: false },
-        plugins: { legend: { display: datasets.length > 1, position: "bottom", labels: { boxWidth: 12 } } },
-        scales: {
-          x: { stacked: true, grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 16 } },
-          y: { stacked: true, title: { display: true, text: choice.number?.name ?? "rows" } },
-        },
-      },
-    });
+    const stacks = series.map(({ label, currency, data }) => ({ label, data, stack: currency }));
+    chart = bars(canvas, labels, stacks, choice.number?.name ?? "rows");
   }
 
   requestAnimationFrame(() => void show(true)); // once it stands in the page, and has a size

@@ -3,6 +3,7 @@ import "../src/fonts.css";
 import "./page.css";
 
 import { picture } from "./chart";
+import { copy } from "./clipboard";
 import { element } from "./element";
 import { snippets } from "./snippets";
 import { type Brief, type Parameter, type Table, ago, firstRows, isNumber, load, said } from "./table";
@@ -176,15 +177,15 @@ function freshness(readAt: Date | null, again: () => void): HTMLElement {
 function codes(table: Table, query: string): HTMLElement {
   const found = snippets({ name: table.name, origin: location.origin, query });
   const code = element("code", {});
-  const copy = element(
+  const copying = element(
     "button",
     {
       type: "button",
       class: "copy",
       click: async () => {
-        await navigator.clipboard.writeText(code.textContent ?? "");
-        copy.textContent = "Copied";
-        setTimeout(() => (copy.textContent = "Copy"), 1500);
+        await copy(code.textContent ?? "");
+        copying.textContent = "Copied";
+        setTimeout(() => (copying.textContent = "Copy"), 1500);
       },
     },
     "Copy",
@@ -211,7 +212,7 @@ function codes(table: Table, query: string): HTMLElement {
     { id: "snippets" },
     element("h2", {}, "Read it with"),
     element("div", { role: "tablist", class: "tabs" }, ...tabs),
-    element("pre", {}, copy, code),
+    element("pre", {}, copying, code),
     element("p", { class: "note" }, "A server with authentication takes an API key: as the password of Basic, or as Authorization: Bearer. polars and Google Sheets send no header: give them a signed link."),
   );
 }

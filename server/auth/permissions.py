@@ -31,6 +31,7 @@ AREAS = (
     Area("/tables/page", TABLES),
     Area("/tables", TABLES, counted=True),
     Area("/odata", TABLES, counted=True),
+    Area("/sql/page", TABLES),
     Area("/sql", TABLES, counted=True),
 )
 PAGE = Area("/", EXPLORE)

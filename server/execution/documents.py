@@ -1,6 +1,6 @@
 """Parse and validate documents once. Later requests with the same text use the cached document."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,9 +62,18 @@ class Documents:
         if document is not None:
             return document
         document = prepare(self._schema, text, self._limits)
-        if len(text) <= LONGEST_CACHED:
-            self._cached.keep(text, document, len(text))
+        self._keep(document)
         return document
+
+    def keep(self, documents: Iterable[Document], limits: Limits) -> None:
+        """Cache documents that were prepared elsewhere, if the limits were the same."""
+        if limits == self._limits:
+            for document in documents:
+                self._keep(document)
+
+    def _keep(self, document: Document) -> None:
+        if len(document.text) <= LONGEST_CACHED:
+            self._cached.keep(document.text, document, len(document.text))
 
 
 def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:

@@ -28,11 +28,11 @@ def preferred(accept: str | None, offers: tuple[str, ...]) -> str | None:
     return offers[0] if accept is None or not accept.strip() else _found(accept, offers)
 
 
-def wants_page(accept: str | None) -> bool:
+def wants_page(accept: str | None, answers: tuple[str, ...] = ANSWERS) -> bool:
     """Return whether a client prefers HTML to our answers, as a browser does."""
     if accept is None or HTML not in accept.lower():
         return False
-    return _found(accept, (HTML, *ANSWERS)) == HTML
+    return _found(accept, (HTML, *answers)) == HTML
 
 
 def is_json(content_type: str) -> bool:

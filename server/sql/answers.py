@@ -4,7 +4,7 @@ import asyncio
 import base64
 import datetime
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +14,19 @@ from strawberry import Schema
 
 from resolvers.caller import Caller
 from server.http.request_error import RequestError
-from server.sql import statement
+from server.sql import explanation, statement
 from server.sql.config import SqlConfig
-from server.sql.parts import TableParts, parts_of
+from server.sql.explanation import PARQUET, quoted
+from server.sql.parts import SqlPart, TableParts, parts_of
 from server.sql.process import ResultColumn, Workers
 from server.sql.statement import SqlStatement
 from server.sql.table import SqlTable, sql_tables
 from server.tables.answers import TableAnswers, TableRequest
 from server.tables.arrow import data_type
-from server.tables.formats import FORMATS
 from server.tables.spool import Snapshot
 from server.tables.table import Tables, ValueKind
 
 THREADS = 2
-_PARQUET = FORMATS["parquet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,16 @@ class SqlQuestion:
     scans: Sequence[TableParts]
     caller: Caller
     not_before: datetime.datetime | None = None
+
+    def files(self, scan: int, columns: Iterable[str]) -> Sequence[TableRequest]:
+        """Return the requests for all parts of a table, with the columns that the statement uses."""
+        used = frozenset(columns)
+        return [self.file(scan, part, used | part.keys.keys()) for part in self.scans[scan].parts]
+
+    def file(self, scan: int, part: SqlPart, columns: Iterable[str]) -> TableRequest:
+        """Return the request for a part of a table, with these columns."""
+        table = self.scans[scan].source.reading(columns)
+        return TableRequest(table, part.variables, part.window, None, self.caller, self.not_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,24 @@ class SqlAnswers:
 
         return SqlResult(columns, schema, batches())
 
+    async def explanation(self, question: SqlQuestion) -> dict[str, Any]:
+        """Return what the statement would read, and by which upstream calls. It reads no rows. Raises RequestError."""
+        names = [scan.name for scan, _ in question.statement.scans]
+        tables = [parts.table for parts in question.scans]
+        task = self._task(question) | {
+            "text": f"EXPLAIN (FORMAT JSON) {question.statement.text}",
+            "catalog": [*explanation.statements(names, tables), *self._described(question)],
+            "scans": [],
+        }
+        rows = self._workers.run(task, _PartReader(question, self._answers).open, self._config.seconds)
+        try:
+            plan = [batch async for batch in rows if isinstance(batch, pa.RecordBatch)]
+        finally:
+            await rows.aclose()
+        uses = explanation.uses(plan[0].column(1)[0].as_py(), names, tables)
+        files = [question.files(use.scan, use.columns) for use in uses]
+        return await explanation.explained(uses, question.scans, files, self._answers)
+
     def _task(self, question: SqlQuestion) -> dict[str, Any]:
         """Return what the process gets."""
         return {
@@ -102,23 +129,26 @@ class SqlAnswers:
                 }
                 for (scan, _), table in zip(question.statement.scans, question.scans, strict=True)
             ],
-            "catalog": self.catalog() if question.statement.catalog else [],
+            "catalog": self._described(question),
             "zone": str(self._answers.zone),
             "mebibytes": self._config.mebibytes,
             "seconds": self._config.seconds,
             "threads": THREADS,
         }
 
+    def _described(self, question: SqlQuestion) -> list[str]:
+        return self.catalog() if question.statement.catalog else []
+
     def catalog(self) -> list[str]:
         """Return the statements that describe all tables, with the descriptions of the graph as comments."""
         found = ["CREATE SCHEMA saved"]
         for table in self.tables:
-            name = f"{table.schema}.{_name(table.name)}"
-            columns = ", ".join(f"{_name(column.name)} {column.type}" for column in table.columns.values())
+            name = f"{table.schema}.{quoted(table.name)}"
+            columns = ", ".join(f"{quoted(column.name)} {column.type}" for column in table.columns.values())
             found.append(f"CREATE TABLE {name} ({columns})")
             found.append(f"COMMENT ON TABLE {name} IS {_text(table.description)}")
             found += [
-                f"COMMENT ON COLUMN {name}.{_name(column.name)} IS {_text(column.description)}"
+                f"COMMENT ON COLUMN {name}.{quoted(column.name)} IS {_text(column.description)}"
                 for column in table.columns.values()
             ]
         return found
@@ -161,12 +191,8 @@ class _PartReader:
         )
 
     async def _snapshot(self, scan: int, part: int, columns: frozenset[str]) -> Snapshot:
-        question = self._question
-        table, one = question.scans[scan], question.scans[scan].parts[part]
-        requested = TableRequest(
-            table.source.reading(columns), one.variables, one.window, None, question.caller, question.not_before
-        )
-        return await self._answers.snapshot(requested, _PARQUET)
+        requested = self._question.file(scan, self._question.scans[scan].parts[part], columns)
+        return await self._answers.snapshot(requested, PARQUET)
 
     async def aclose(self) -> None:
         """Stop to read ahead."""
@@ -190,10 +216,6 @@ def _type(kind: ValueKind) -> pa.DataType:
     if kind.of is not None:
         return pa.list_(_type(kind.of))
     return pa.string() if kind.name == "enum" else data_type(kind)
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
 
 
 def _text(text: str) -> str:

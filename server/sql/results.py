@@ -7,6 +7,7 @@ Arrow and Parquet have the types of DuckDB.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import IO, Any
 
 import orjson
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from server.execution.saved import SavedQuery
+from server.http.request_error import RequestError
 from server.sql.process import ResultColumn
 from server.tables.arrow import texts
 from server.tables.formats import FormatWriter
@@ -36,6 +38,14 @@ class SqlFormat:
     media_type: str
     writer: Callable[[Sequence[ResultColumn], pa.Schema, IO[bytes]], FormatWriter]
     compressible: bool = True
+
+    def open(self, columns: Sequence[ResultColumn], schema: pa.Schema, sink: Any) -> FormatWriter:
+        """Return the writer of a result. Raise `RequestError` if the format has no type for a column."""
+        try:
+            return self.writer(columns, schema, sink)
+        except pa.ArrowNotImplementedError:
+            message = f"The format {self.name} has no type for a column of the result: cast intervals to VARCHAR."
+            raise RequestError(400, "SQL_INVALID", message) from None
 
 
 class _Rows:
@@ -196,7 +206,18 @@ def _any_text(values: pa.Array) -> pa.Array:
 
 def _written(value: Any) -> str:
     if isinstance(value, list | dict):
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value, default=_written, option=orjson.OPT_NON_STR_KEYS).decode()
+    if isinstance(value, pa.MonthDayNano):
+        return _duration(value)
     if isinstance(value, bytes):
         return value.hex()
     return re.sub(r"[\x00-\x1f]", " ", str(value))
+
+
+def _duration(value: pa.MonthDayNano) -> str:
+    """Return an interval as a duration of ISO 8601, such as P1M2DT3.5S."""
+    seconds = f"{Decimal(value.nanoseconds).scaleb(-9):f}"
+    if "." in seconds:
+        seconds = seconds.rstrip("0").rstrip(".")
+    parts = (f"{value.months}M" if value.months else "", f"{value.days}D" if value.days else "")
+    return "P" + "".join(parts) + (f"T{seconds}S" if value.nanoseconds or not any(parts) else "")

@@ -1,4 +1,4 @@
-"""`/sql`: run a statement. POST has it as the body (`application/sql`), GET as `q`.
+"""`/sql`: run or explain a statement. POST has it as the body (`application/sql`), GET as `q`. Browsers get a page.
 
 DuckDB, pyarrow and sqlglot are imported by the first statement. A server without them says how to install them.
 """
@@ -19,15 +19,18 @@ from starlette.types import ASGIApp
 from strawberry import Schema
 
 from server.http.error_response import error_response
-from server.http.negotiation import preferred
+from server.http.negotiation import preferred, wants_page
 from server.http.request_error import RequestError
 from server.http.watch import ClientGone, Watch
+from server.http.writing import encode
 from server.sql.config import SqlConfig
 from server.tables.routes import TablesEndpoint
 
 if TYPE_CHECKING:  # imported with DuckDB: see above
-    from server.sql.answers import SqlAnswers, SqlResult
+    from server.sql.answers import SqlAnswers, SqlQuestion, SqlResult
     from server.sql.results import SqlFormat
+    from server.tables.formats import FormatWriter
+    from server.tables.writing import StreamBuffer
 
 PATH = "/sql"
 MEDIA_TYPE = "application/sql"
@@ -40,20 +43,27 @@ _FORMATS = {
     "arrow": "application/vnd.apache.arrow.stream",
     "parquet": "application/vnd.apache.parquet",
 }
+# Makes the page for browsers.
+Page = Callable[[Request], Response]
 _NAMES = {media_type: name for name, media_type in _FORMATS.items()}
+_HEADERS = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
 # A statement has a limit of its own. This one only watches for clients that leave.
 _LONG = 86_400.0
 _CLOSING = 5.0
+_TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
 class SqlEndpoint:
-    """The endpoint of SQL over the tables of another endpoint."""
+    """The endpoint of SQL over the tables of another endpoint. `page` makes the page for browsers."""
 
-    def __init__(self, tables: TablesEndpoint, schema: Schema, config: SqlConfig, most_bytes: int) -> None:
+    def __init__(
+        self, tables: TablesEndpoint, schema: Schema, config: SqlConfig, most_bytes: int, page: Page | None = None
+    ) -> None:
         self._tables = tables
         self._schema = schema
         self._config = config
         self._most_bytes = most_bytes
+        self._page = page
         self._answers: SqlAnswers | None = None
         self._opening = asyncio.Lock()
         self._watch = Watch(_LONG)
@@ -80,8 +90,8 @@ class SqlEndpoint:
             return
         if any(find_spec(name) is None for name in _NEEDED):
             raise RuntimeError(f"SQL_FLIGHT_PORT is set: {MISSING}")
-        await asyncio.to_thread(import_module, "server.sql.flight")
-        from server.sql.flight import FlightSql
+        await asyncio.to_thread(import_module, "server.sql.flight.server")
+        from server.sql.flight.server import FlightSql
 
         host = f"[{config.host}]" if ":" in config.host else config.host
         server = FlightSql(app, f"{host}:{config.port}", config.certificate, asyncio.get_running_loop())
@@ -101,13 +111,21 @@ class SqlEndpoint:
         return [Route(PATH, self._answer, methods=["GET", "POST"])]
 
     async def _answer(self, request: Request) -> Response:
+        if self._page is not None and _wants_page(request):
+            return self._page(request)
         try:
-            form = _form(request)
+            form = None if _explains(request) else _form(request)
             text = _of_address(request) if request.method != "POST" else await self._body(request)
             answers = await self.answers()
+            not_before = (await self._tables.answers()).not_before(request)
+            question = await answers.question(text, request.scope["caller"], not_before)
+            if question.statement.catalog:
+                self._tables.check_described()
+            if form is None:
+                return await self._explained(answers, question, request)
             from server.sql.results import SQL_FORMATS
 
-            return await self._run(answers, text, SQL_FORMATS[form], request)
+            return await self._run(answers, question, SQL_FORMATS[form], request)
         except RequestError as refusal:
             for one in refusal.errors:
                 one["message"] = self._message(one["message"])
@@ -120,16 +138,32 @@ class SqlEndpoint:
         """Return the message for a client, without names if it must not see the schema."""
         return text if self._tables.describes else self._tables.message(text.partition("\n")[0])
 
-    async def _run(self, answers: "SqlAnswers", text: str, form: "SqlFormat", request: Request) -> Response:
-        not_before = (await self._tables.answers()).not_before(request)
-        question = await answers.question(text, request.scope["caller"], not_before)
-        if question.statement.catalog:
-            self._tables.check_described()
-        headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+    async def _explained(self, answers: "SqlAnswers", question: "SqlQuestion", request: Request) -> Response:
+        found = await self._watch.over(answers.explanation(question), request.receive)
+        if not self._tables.describes:
+            # Whoever must not see the schema sees neither a document nor the fields of the graph.
+            for table in found["tables"]:
+                del table["document"]
+                for call in table["plan"]:
+                    del call["fields"]
+        return Response(encode(found), headers=_HEADERS, media_type="application/json; charset=utf-8")
+
+    async def _run(
+        self, answers: "SqlAnswers", question: "SqlQuestion", form: "SqlFormat", request: Request
+    ) -> Response:
+        headers = dict(_HEADERS)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=form.media_type)
+        from server.tables.writing import StreamBuffer
+
         result = await self._watch.over(answers.result(question), request.receive)
-        return StreamingResponse(_written(result, form), headers=headers, media_type=form.media_type)
+        buffer = StreamBuffer()
+        try:
+            writer = form.open(result.columns, result.schema, buffer)
+        except RequestError:
+            await result.batches.aclose()
+            raise
+        return StreamingResponse(_written(result, form, writer, buffer), headers=headers, media_type=form.media_type)
 
     async def _body(self, request: Request) -> str:
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -167,13 +201,11 @@ def _in_thread(function: Callable[[], None]) -> "asyncio.Future[None]":
     return done
 
 
-async def _written(result: "SqlResult", form: "SqlFormat") -> AsyncIterator[bytes]:
+async def _written(
+    result: "SqlResult", form: "SqlFormat", writer: "FormatWriter", buffer: "StreamBuffer"
+) -> AsyncIterator[bytes]:
     """Yield the result in a format. If it fails, it ends without its end, and NDJSON says why."""
-    from server.tables.writing import StreamBuffer
-
-    buffer = StreamBuffer()
     try:
-        writer = form.writer(result.columns, result.schema, buffer)  # type: ignore[arg-type]  # a file of our own
         if chunk := buffer.take():
             yield chunk
         async for batch in result.batches:
@@ -199,6 +231,21 @@ def _of_address(request: Request) -> str:
             400, "BAD_USER_INPUT", "Add the statement to the address: /sql?q=SELECT…; or send it by POST."
         )
     return found[0]
+
+
+def _wants_page(request: Request) -> bool:
+    """Return whether a browser opens the address, and not the result or the explanation of a statement."""
+    if request.method == "POST" or not {"format", "explain"}.isdisjoint(request.query_params):
+        return False
+    return wants_page(request.headers.get("accept"), tuple(_NAMES))
+
+
+def _explains(request: Request) -> bool:
+    """Return whether a request asks for the explanation of its statement: its parameter `explain`."""
+    named = request.query_params.get("explain", "0")
+    if named not in _TRUTH:
+        raise RequestError(400, "BAD_USER_INPUT", "The parameter explain must be 1 or 0.")
+    return _TRUTH[named]
 
 
 def _form(request: Request) -> str:

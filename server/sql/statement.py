@@ -175,7 +175,7 @@ def _parsed(text: str) -> exp.Expr:
     tree = trees[0]
     assert isinstance(tree, exp.Expr)
     if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery):
-        raise invalid("Only SELECT runs here, also with WITH, UNION and subqueries.")
+        raise invalid("Only SELECT runs here, with WITH, UNION and subqueries. Tables: information_schema.columns.")
     return tree
 
 

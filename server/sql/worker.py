@@ -1,13 +1,14 @@
 """The process that runs one statement in DuckDB, without files, network, settings of the server, or its environment.
 
 It reads the task from stdin, asks for parts of tables over a socket, and writes frames with the result to stdout. A
-part arrives as an open file. This module imports nothing else of the server, so that the process starts fast.
+part arrives as an open file. This process has to start fast, so the module imports little else of the server.
 """
 
 import base64
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -16,6 +17,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from server.sql.without import do_without
+
+if __name__ == "__main__":
+    # More than half of the start, and no part of a result. The server itself may need them.
+    do_without("numpy", "pandas")
 
 import duckdb
 import pyarrow as pa
@@ -30,6 +37,8 @@ HEAD = struct.Struct("!cI")
 # Address space beside the memory of DuckDB: for Arrow, the libraries' own threads, and one batch of the result.
 _BESIDE = 1 << 30
 _LONGEST = 1 << 16
+# Arrow has these types only as bytes in the form of DuckDB, which no client reads.
+_UNREADABLE = re.compile(r"\b(BIT|BIGNUM)\b")
 _PDEATHSIG = 1
 _NO_NEW_PRIVILEGES = 38
 
@@ -158,6 +167,9 @@ def run(task: dict[str, Any], out: Any) -> None:
     with connected(task) as connection:
         connection.execute(task["text"])
         columns = [{"name": one[0], "type": str(one[1])} for one in connection.description or ()]
+        for column in columns:
+            if _UNREADABLE.search(column["type"]):
+                raise ValueError(f"The column {column['name']} has the type {column['type']}: cast it to VARCHAR.")
         rows = connection.to_arrow_reader(ROWS)
         send(out, COLUMNS, json.dumps(columns).encode())
         plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in rows.schema])

@@ -39,7 +39,7 @@ from server.tables.file_response import (
     outside,
 )
 from server.tables.formats import FORMATS, MARKED_CSV, Format
-from server.tables.reading import BATCH_ROWS, Log, RowOptions, Run, TableFailed, batches
+from server.tables.reading import BATCH_ROWS, Log, RowOptions, Run, TableFailed, batches, foresee_day
 from server.tables.spool import FULL, ReadFile, Snapshot, Spool, SpoolTimes, Wanted, key_of
 from server.tables.table import Table
 from server.tables.totals import TableTotals
@@ -88,11 +88,17 @@ class TableRequest:
         """Return the table that the answer has: the table itself, or its totals."""
         return self.table if self.totals is None else self.totals.table
 
-    def batches(self, run: Run, shape: Shape, log: Log) -> AsyncGenerator[pa.RecordBatch]:
-        """Yield the rows of the answer in the form of a format. Raises TableFailed."""
+    def signed(self, run: Run) -> Run:
+        """Return what runs operations for the caller of the request."""
 
         async def signed(operation: Operation) -> Outcome:
             return await run(msgspec.structs.replace(operation, caller=self.caller))
+
+        return signed
+
+    def batches(self, run: Run, shape: Shape, log: Log) -> AsyncGenerator[pa.RecordBatch]:
+        """Yield the rows of the answer in the form of a format. Raises TableFailed."""
+        signed = self.signed(run)
 
         def rows(limit: int | None, shape: Shape) -> AsyncGenerator[pa.RecordBatch]:
             options = RowOptions(limit, shape, self.not_before)
@@ -271,6 +277,52 @@ class TableAnswers:
 
         With `reading`, a client continues with a file that it has parts of: the file of `tag`, if it names one.
         """
+        config = self._config
+        key, wanted = await self._place(requested, form, encoding, reading=reading, tag=tag)
+        now = wanted.now
+
+        async def write(path: Path) -> SpoolTimes:
+            log = Log()
+            await write_file(path, requested.answer, form, self.batches(requested, form, log), encoding, log.text)
+            until = trusted_until(log.readings, config.trust, datetime.timedelta(seconds=config.open_seconds))
+            least = now + datetime.timedelta(seconds=config.open_seconds)
+            return SpoolTimes(now, Freshness.of(log.readings), until or least)
+
+        try:
+            return await self.spool.get(key, form.name, wanted, write)
+        except TableFailed as failed:
+            raise refusal(failed) from None
+        except OSError as failure:
+            raise unkept(failure) from None
+
+    async def foresee(self, requested: TableRequest, form: Format) -> Sequence[Mapping[str, Any]] | None:
+        """Return the upstream calls of each day of a file that is not there; None if it is there. Raises RequestError.
+
+        Nothing is called. The calls have the form of `extensions.explain`.
+        """
+        key, wanted = await self._place(requested, form)
+        try:
+            if await self.spool.look(key, wanted) is not None:
+                return None
+        except OSError as failure:
+            raise unkept(failure) from None
+        days = (None,) if requested.window is None else requested.window.pieces
+        run, not_before = requested.signed(self._run), requested.not_before
+        try:
+            return [await foresee_day(requested.table, requested.variables, day, run, not_before) for day in days]
+        except TableFailed as failed:
+            raise refusal(failed) from None
+
+    async def _place(
+        self,
+        requested: TableRequest,
+        form: Format,
+        encoding: str | None = None,
+        *,
+        reading: bool = False,
+        tag: str | None = None,
+    ) -> tuple[str, Wanted]:
+        """Return the key of the file of a request, and the conditions that the file must meet."""
         config, window = self._config, requested.window
         key = key_of(
             VERSION,
@@ -288,22 +340,7 @@ class TableAnswers:
             *(["bom"] if form is MARKED_CSV else []),
         )
         days = (None, None) if window is None else (window.pieces[0].day, window.pieces[-1].day)
-        now = config.now()
-        wanted = Wanted(now, requested.not_before, await config.changed(*days), reading, tag)
-
-        async def write(path: Path) -> SpoolTimes:
-            log = Log()
-            await write_file(path, requested.answer, form, self.batches(requested, form, log), encoding, log.text)
-            until = trusted_until(log.readings, config.trust, datetime.timedelta(seconds=config.open_seconds))
-            least = now + datetime.timedelta(seconds=config.open_seconds)
-            return SpoolTimes(now, Freshness.of(log.readings), until or least)
-
-        try:
-            return await self.spool.get(key, form.name, wanted, write)
-        except TableFailed as failed:
-            raise refusal(failed) from None
-        except OSError as failure:
-            raise unkept(failure) from None
+        return key, Wanted(config.now(), requested.not_before, await config.changed(*days), reading, tag)
 
     async def would_read(self, file: ReadFile, not_before: datetime.datetime | None) -> Snapshot | None:
         """Return the file that would be read in place of one that an answer read; None if it would be written."""

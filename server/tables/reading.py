@@ -177,14 +177,10 @@ async def one_day(
     not_before: datetime.datetime | None = None,
 ) -> TableDay:
     """Read one day of a table, or all rows without time, in the form of a format. Raises TableFailed."""
-    given = dict(variables) if piece is None else {**variables, DURING: during(piece)}
     day = None if piece is None else piece.day
-    outcome = await run(
-        Operation(table.document, table.name, given, whole=True, options=RequestOptions(not_before=not_before))
-    )
+    outcome = await run(_operation(table, variables, piece, RequestOptions(not_before=not_before)))
     if outcome.errors or outcome.data is None:
-        first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
-        raise TableFailed(first.get("extensions", {}).get("code", "INTERNAL_SERVER_ERROR"), first["message"], day)
+        raise _failed(outcome, day)
     if stale := outcome.extensions.get("stale"):
         reports = ", ".join(sorted({one["report"] for one in stale}))
         raise TableFailed(
@@ -198,6 +194,27 @@ async def one_day(
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
     return TableDay(rows, outcome.readings, outcome.steps)
+
+
+async def foresee_day(
+    table: Table, variables: Mapping[str, Any], piece: Piece | None, run: Run, not_before: datetime.datetime | None
+) -> Mapping[str, Any]:
+    """Return the upstream calls that `one_day` would make, as `extensions.explain` has them. Raises TableFailed."""
+    outcome = await run(_operation(table, variables, piece, RequestOptions(explain=True, not_before=not_before)))
+    if outcome.errors or "explain" not in outcome.extensions:
+        raise _failed(outcome, None if piece is None else piece.day)
+    found: Mapping[str, Any] = outcome.extensions["explain"]
+    return found
+
+
+def _operation(table: Table, variables: Mapping[str, Any], piece: Piece | None, options: RequestOptions) -> Operation:
+    given = dict(variables) if piece is None else {**variables, DURING: during(piece)}
+    return Operation(table.document, table.name, given, whole=True, options=options)
+
+
+def _failed(outcome: Outcome, day: datetime.date | None) -> TableFailed:
+    first = outcome.errors[0] if outcome.errors else error("There is no data.", "INTERNAL_SERVER_ERROR")
+    return TableFailed(first.get("extensions", {}).get("code", "INTERNAL_SERVER_ERROR"), first["message"], day)
 
 
 def _span(pieces: Sequence[Piece | None]) -> Interval | None:

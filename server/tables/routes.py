@@ -7,6 +7,7 @@ it, and a server without pyarrow says how to install it.
 import asyncio
 from collections.abc import Awaitable, Callable
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,16 @@ class TablesEndpoint:
             {name: value for name, value in brief(table).items() if name not in hidden}
             for table in self.tables.values()
         ]
-        return _json({"tables": listed})
+        return _json({**self._days(), "version": version("gamehub-graph"), "tables": listed})
+
+    def _days(self) -> dict[str, str]:
+        """Return the business time zone, its current day, and the last day that is over."""
+        config, now = self.config, self.config.now()
+        return {
+            "timezone": str(config.zone),
+            "today": now.astimezone(config.zone).date().isoformat(),
+            "closedUntil": config.trust.closed_until(now, config.zone).isoformat(),
+        }
 
     async def _schema(self, request: Request) -> Response:
         await self.answers()

@@ -191,16 +191,10 @@ class Spool:
 
         Raises what `write` raises, and OSError if the file cannot be stored. Then there is no file.
         """
-        async with self._opening:
-            if self._folder is None:
-                await asyncio.to_thread(self._open)
         while True:
-            found = self._find(key, wanted)
-            if found is not None and found.checked:
-                return found
+            found = await self.look(key, wanted)
             if found is not None:
-                await self._check(key, found)
-                continue
+                return found
             writing = self._under_way.get(key)
             if writing is None:
                 writing = self._begin(key, ending, wanted, write)
@@ -212,6 +206,15 @@ class Spool:
                 continue  # it was removed to make room in the meantime
             snapshot.shown = wanted.now
             return snapshot
+
+    async def look(self, key: str, wanted: Wanted) -> Snapshot | None:
+        """Return the file of a key that meets the conditions, after a check of its hash; None if there is none."""
+        async with self._opening:
+            if self._folder is None:
+                await asyncio.to_thread(self._open)
+        while (found := self._find(key, wanted)) is not None and not found.checked:
+            await self._check(key, found)
+        return found
 
     def find(self, key: str, wanted: Wanted) -> Snapshot | None:
         """Return the file of a key that meets the conditions, if it is there as it was written."""

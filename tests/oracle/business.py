@@ -560,8 +560,9 @@ def _game(id: int, day: datetime.date, chance: random.Random, zones: list[ZoneIn
             for place, text in enumerate(("One line", "Two lines", "Fullhouse"), 1)
         )
     balls = tuple(chance.sample(range(1, 91), 12)) if status in (2, 3) else ()
+    key = chance.choice((0, 12))
     return Game(
-        id, room, (130 + room, f"The test {room}", chance.choice((0, 12))), status,
+        id, room, (130 + room + key, f"The test {room}", key), status,
         chance.choice(("Bingo 90", "Bingo 75")), starts,
         starts + datetime.timedelta(seconds=seconds) if status in (3, 4, 5) else None,
         money(price), cards, chance.randint(1, 9), money(wagered), money(paid),

@@ -50,3 +50,48 @@ def wrong_errors(expected: list[tuple[str, str]], got: list[tuple[str, str]]) ->
             yield f"{path}: an error that was not expected: {found[path]}"
         elif wanted[path] not in (ANY, found[path]):
             yield f"{path}: expected the error {wanted[path]}, got {found[path]}"
+
+
+Errors = list[tuple[str, str]]
+
+
+def without_failed(
+    expected: Any, wanted: Errors, got: Any, errors: Errors, bags: Collection[str] = ()
+) -> tuple[Any, Errors]:
+    """Return what is expected if some upstream calls failed: null where the answer has null with an upstream error.
+
+    Nothing else may differ: what is there is right, and nothing is missing without an error. Only an entity that is
+    looked up late may be there, instead of null, without any of its fields. The `bags` with errors are not compared.
+    """
+    failed = [(tuple(path.split(".")), code) for path, code in errors if code.startswith("UPSTREAM_")]
+    paths = [path for path, _ in failed]
+    kept = []
+    for path, code in wanted:
+        null = _null(got, tuple(path.split(".")))
+        if null is None or not any(each[: len(null)] == null for each in paths):
+            kept.append((path, code))
+    found = [(".".join(path), code) for path, code in failed if _null(got, path) is not None]
+    return _cut(expected, got, (), paths, bags), sorted(kept + found)
+
+
+def _null(data: Any, path: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the part of a path that leads to null, or None if no part does."""
+    for length, name in enumerate(path):
+        if data is None:
+            return path[:length]
+        data = data[int(name)] if isinstance(data, list) else data.get(name) if isinstance(data, dict) else data
+    return path if data is None else None
+
+
+def _cut(expected: Any, got: Any, path: tuple[str, ...], failed: list[tuple[str, ...]], bags: Collection[str]) -> Any:
+    below = [each for each in failed if each[: len(path)] == path]
+    if below and (got is None or ".".join(path) in bags):
+        return got
+    if expected is None and isinstance(got, dict) and got and not any(got.values()):
+        return got if all(any(each[: len(path) + 1] == (*path, name) for each in below) for name in got) else None
+    if isinstance(expected, dict) and isinstance(got, dict):
+        return {name: _cut(value, got.get(name), (*path, name), below, bags) for name, value in expected.items()}
+    if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        pairs = zip(expected, got, strict=True)
+        return [_cut(one, other, (*path, str(place)), below, bags) for place, (one, other) in enumerate(pairs)]
+    return expected

@@ -101,6 +101,8 @@ class Documents:
             return self._nodes()
         if kind < 0.35:
             return self._edge()
+        if kind < 0.6:
+            return self._added_up()
         self._begin()
         roots = self.chance.choice((1, 1, 1, 2, 3))
         body = self._selection(GRAPH.query_type, 0, roots)
@@ -180,6 +182,84 @@ class Documents:
                 )
             )
         )
+
+    def _added_up(self) -> Question:
+        """A list of one or many parents with its totals and several kinds of buckets."""
+        self._begin()
+        chance = self.chance
+        name, kind = chance.choice(
+            (
+                ("transactions", "Transaction"), ("transactions", "Transaction"), ("gameLogs", "GameLog"),
+                ("games", "Game"), ("financialMovements", "FinancialMovement"), ("dailyTotals", ""),
+            )
+        )  # fmt: skip
+        owners = {
+            "transactions": ("Group", "User"), "gameLogs": ("Query", "Query", "User"), "games": ("Query", "Room"),
+            "financialMovements": ("Query", "Group"), "dailyTotals": ("Group",),
+        }[name]  # fmt: skip
+        owner = chance.choice(owners)
+        self.left = 30
+        parts = []
+        for place in range(chance.choice((1, 1, 1, 2))):
+            given = []
+            if chance.random() < 0.9:
+                day = self.changes and chance.random() < 0.3 and chance.choice(self.changes).isoformat()
+                given.append(f"during: {literal({'dates': {'from': day, 'to': day}} if day else self._period())}")
+            if kind and chance.random() < 0.35:
+                given.append(f"where: {literal(self._where(f'{kind}Where'))}")
+            if name == "dailyTotals" and chance.random() < 0.8:
+                given.append(f"by: {chance.choice(('DAY', 'WEEK', 'MONTH', 'YEAR', 'null'))}")
+            if owner == "User" and name == "transactions" and chance.random() < 0.4:
+                given.append(f"inGroup: {chance.choice(GROUPS).id}")
+            if owner == "Query" and name == "games" and chance.random() < 0.5:
+                given.append(f"roomId: {chance.choice(list(ROOMS))}")
+            if owner == "Query" and name == "financialMovements" and chance.random() < 0.5:
+                given.append(f"groupId: {chance.choice(GROUPS).id}")
+            if name == "dailyTotals":
+                body = self._selection(GRAPH.type_map["DailyTotals"], 3, chance.choice((2, 3, 8)))
+            else:
+                body = self._adding(GRAPH.type_map[f"{kind}Connection"], 3)
+            arguments = f"({', '.join(given)})" if given else ""
+            parts.append(f"l{place}: {name}{arguments} {body}")
+        return self._question(self._below(owner, " ".join(parts)))
+
+    def _below(self, owner: str, lists: str) -> str:
+        """Return a document of lists of one entity, or of many."""
+        chance = self.chance
+        if owner == "Query":
+            return f"{{ {lists} }}"
+        if owner == "Group":
+            several = json.dumps([str(group.id) for group in chance.sample(GROUPS, 4)])
+            one, many = f"group(id: {chance.choice(GROUPS[3:]).id})", f"groups(ids: {several})"
+        elif owner == "User":
+            several = json.dumps([str(user.id) for user in chance.sample(self.business.users, 5)])
+            group = chance.choice(GROUPS[3:7]).id
+            one, many = f"user(id: {chance.choice(self.business.users).id})", f"users(ids: {several})"
+            if chance.random() < 0.3:
+                return f"{{ group(id: {group}) {{ users {{ nodes {{ id {lists} }} }} }} }}"
+        else:
+            one, many = f"room(id: {chance.choice(list(ROOMS))})", f"rooms(during: {literal(self._period())})"
+        if chance.random() < 0.5:
+            return f"{{ {one} {{ {lists} }} }}"
+        return f"{{ {many} {{ id {lists} }} }}" if owner == "Room" else f"{{ {many} {{ nodes {{ id {lists} }} }} }}"
+
+    def _adding(self, kind: Any, depth: int) -> str:
+        """Return a selection of a list with its totals, its buckets, or both."""
+        chance = self.chance
+        parts = []
+        for name in chance.choice((("totals",), ("buckets",), ("totals", "buckets"), ("buckets", "buckets"))):
+            text = self._field(kind, name, depth)
+            if text.startswith(name):
+                self.aliases += 1
+                text = f"t{self.aliases}: {text}"
+            parts.append(text)
+        if chance.random() < 0.3:
+            parts.append("totalCount")
+        if chance.random() < 0.2:
+            node = get_named_type(kind.fields["nodes"].type)
+            parts.append(f"nodes {self._selection(node, depth + 1)}")
+        chance.shuffle(parts)
+        return "{ " + " ".join(parts) + " }"
 
     def _nodes(self) -> Question:
         """Entities by the nodeIds of earlier answers."""
@@ -283,6 +363,9 @@ class Documents:
             text += self._directive()
         target = get_named_type(field.type)
         if isinstance(target, GraphQLObjectType | GraphQLUnionType | GraphQLInterfaceType):
+            if target.name.endswith(("Bucket", "Totals", "BucketKey", "Sum")):
+                # Their parts are few, and belong together.
+                return f"{text} {self._selection(target, depth + 1, chance.choice((2, 8, 8)))}"
             if target.name.endswith("Connection"):
                 return f"{text} {self._connection(target, depth)}"
             return f"{text} {self._selection(target, depth + 1)}"
@@ -300,6 +383,8 @@ class Documents:
             parts.append("totalCount")
         if chance.random() < 0.25:
             parts.append(PAGE_INFO)
+        added = [name for name in ("totals", "buckets") if name in kind.fields and chance.random() < 0.15]
+        parts += [self._field(kind, name, depth) for name in added]
         chance.shuffle(parts)
         return "{ " + " ".join(parts) + " }"
 
@@ -309,12 +394,7 @@ class Documents:
         chance = self.chance
         required = is_non_null_type(about.type)
         if argument == "first":
-            if chance.random() < 0.01:
-                return chance.choice((-1, 1001))
-            most = (chance.choice((3, 40, 1000)), 8, 4, 3, 2, 2, 2)[min(depth, 6)]
-            if depth == 0 and chance.random() < 0.4:
-                return None
-            return 0 if chance.random() < 0.03 else chance.randint(1, most)
+            return self._first(name, depth)
         if argument == "after":
             # A cursor stands for a row: it leads on in the same list only, which the walks read.
             return chance.choice(("bm8", "")) if chance.random() < 0.01 else None
@@ -322,8 +402,12 @@ class Documents:
             return self._period() if chance.random() < 0.85 else None
         if argument == "representations":
             return [self._representation() for _ in range(chance.randint(1, 5))]
+        if name == "buckets":
+            return self._of_buckets(argument, about)
         if not required and chance.random() < 0.6:
             return None
+        if name == "dailyTotals":
+            return Enum(chance.choice(("DAY", "WEEK", "MONTH", "YEAR")))
         if argument == "username":
             found = chance.choice((*SEARCHES, chance.choice(self.business.users).name))
             return found if found.isprintable() or "unusual names" not in self.avoid else "a"
@@ -345,6 +429,27 @@ class Documents:
             return chance.choice(("abc", "0", "-1", "1e3", "9223372036854775808"))
         return str(chance.choice(pool))
 
+    def _first(self, name: str, depth: int) -> int | None:
+        """Return the size of a page, or the number of buckets."""
+        chance = self.chance
+        if name == "buckets":
+            return chance.choice((None, None, None, 0, 1, 2, 5, 1000)) if chance.random() < 0.98 else 1001
+        if chance.random() < 0.01:
+            return chance.choice((-1, 1001))
+        most = (chance.choice((3, 40, 1000)), 8, 4, 3, 2, 2, 2)[min(depth, 6)]
+        if depth == 0 and chance.random() < 0.4:
+            return None
+        return 0 if chance.random() < 0.03 else chance.randint(1, most)
+
+    def _of_buckets(self, argument: str, about: GraphQLArgument) -> Any:
+        """Return a key of one to three parts, which may be repeated, or an order."""
+        chance = self.chance
+        kind: Any = get_named_type(about.type)
+        if argument == "by":
+            most = 0 if chance.random() < 0.02 else chance.choice((1, 1, 2, 3))
+            return [Enum(chance.choice(sorted(kind.values))) for _ in range(most)]
+        return None if chance.random() < 0.4 else Enum(chance.choice(sorted(kind.values)))
+
     def _where(self, kind: str) -> dict[str, Any]:
         """Return conditions that some rows meet."""
         chance, business = self.chance, self.business
@@ -365,6 +470,7 @@ class Documents:
             },
             "GameWhere": lambda: {
                 "status": Enum(chance.choice(STATUSES)), "room": self._id_in(list(ROOMS)),
+                "configuration": self._id_in([game.configuration[0] for game in business.games]),
                 "wagered": self._number(game.wagered), "paid": self._number(game.paid),
             },
             "FinancialMovementWhere": lambda: {

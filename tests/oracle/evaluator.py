@@ -52,6 +52,7 @@ from tests.oracle.business import (
     totals,
 )
 from tests.oracle.graph import GRAPH
+from tests.oracle.totals import Rows, calendar
 from tests.oracle.upstreams import System, contains, fold
 
 MARK = "\x00"
@@ -256,8 +257,10 @@ class Oracle:
         name = f"{info.parent_type.name}_{info.field_name}".lstrip("_")
         if name == "Game_prizes":
             self.bags.add(".".join(map(str, info.path.as_list())))
-        if name == "Group_dailyMovements":
+        if name in ("Group_dailyMovements", "Group_dailyTotals"):
             arguments["selected"] = _selected(info)
+        if name.endswith(("Connection_totals", "Connection_buckets")):
+            return self._added_up(source, info.parent_type.name.removesuffix("Connection"), **arguments)
         method: Callable[..., Any] | None = getattr(self, name, None)
         if method is None:
             return default_field_resolver(source, info, **arguments)
@@ -367,6 +370,7 @@ class Oracle:
         cursors = [mark(*each) for each in keys[start:stop]]
         nodes = ordered[start:stop]
         return {
+            "rows": ordered,
             "nodes": nodes,
             "edges": [{"cursor": cursor, "node": node} for cursor, node in zip(cursors, nodes, strict=True)],
             "totalCount": len(ordered),
@@ -375,6 +379,25 @@ class Oracle:
                 "startCursor": cursors[0] if cursors else None, "endCursor": cursors[-1] if cursors else None,
             },
         }  # fmt: skip
+
+    # Totals.
+
+    def _added_up(
+        self, page: dict[str, Any], kind: str, by: Any = None, orderBy: str | None = None, first: int | None = None
+    ) -> Any:
+        """Return the totals of all rows of a list, or its buckets if there is a `by`."""
+        rows = Rows(self, kind, page["rows"], page.get("in_books", kind == "FinancialMovement"))
+        return rows.totals(range(len(rows.rows))) if by is None else rows.buckets(by, orderBy, first)
+
+    def Group_dailyTotals(self, group: Group, selected: set[str], during: Any = None, by: str | None = None) -> Any:
+        rows = self.Group_dailyMovements(group, selected, during)
+        interval = self.interval(during, "THIS_MONTH")
+        first, last = interval.days or (None, None)
+        if first is None or last is None:
+            days = _days_of(interval, self.business.zone) or _days_of(interval, self.view.zone)
+            assert days is not None, "the daily movements are of days"
+            first, last = days[0][0], days[-1][0]
+        return calendar(rows, first, last, by)
 
     # Conditions.
 
@@ -442,7 +465,8 @@ class Oracle:
             }[name]  # fmt: skip
         if isinstance(row, Game):
             return {
-                "status": STATUSES[row.status][0], "room": row.room, "wagered": row.wagered, "paid": row.paid,
+                "status": STATUSES[row.status][0], "room": row.room, "configuration": row.configuration[0],
+                "wagered": row.wagered, "paid": row.paid,
             }[name]  # fmt: skip
         if name in ("user", "group"):
             seen: Any = self._seen_user(row.user) if name == "user" else self._seen_group(row.group)
@@ -664,7 +688,7 @@ class Oracle:
         self._checked("transactions", first, after)
         interval = self.interval(during)
         rows = [row for row in self.business.movements if row.group == group.id and interval.holds(row.at)]
-        return self._transactions(rows, first, after)
+        return self._transactions(rows, first, after) | {"in_books": True}
 
     def _transactions(self, rows: Iterable[Movement], first: int | None, after: Any) -> Any:
         found = [row for row in rows if self._movement_visible(row)]

@@ -1,4 +1,4 @@
-"""The graph that clients are written against, from its own document: not the schema that the product prints."""
+"""The graph that clients are written against, from its own documents: not the schema that the product prints."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ ENTITIES = ("Group", "User", "Room", "Game", "Transaction", "GameLog")
 
 
 def _document() -> str:
-    parts = [Path(__file__).with_name("graph.graphql").read_text("utf-8")]
+    parts = [Path(__file__).with_name(name).read_text("utf-8") for name in ("graph.graphql", "aggregates.graphql")]
     parts += [
         f"type {name}Connection {{ edges: [{name}Edge!]! nodes: [{name}!]! totalCount: Int! pageInfo: PageInfo! }} "
         f"type {name}Edge {{ cursor: String! node: {name}! }}"

@@ -58,6 +58,7 @@ class Choice:
     code_from: str
     agents: bool
     focus: str
+    failing: int
     avoid: frozenset[str]
 
 
@@ -85,6 +86,7 @@ def draw(seed: str, avoid: frozenset[str]) -> Choice:
         code_from=chance.choice(("username", "username", "username", "external_user_id", "id")),
         agents=chance.random() < 0.65,
         focus=chance.choice(sorted(FOCUS)),
+        failing=chance.choice((0, 0, 0, 0, 3, 15)) if "failing calls" not in avoid else 0,
         avoid=avoid,
     )
 
@@ -151,7 +153,7 @@ class Stands:
         )  # fmt: skip
         system = System(
             business, ZoneInfo(choice.zone), ZoneInfo(choice.log_zone), choice.loose, choice.exact, choice.texts,
-            choice.numbers, choice.empty,
+            choice.numbers, choice.empty, choice.failing, choice.seed,
         )  # fmt: skip
         self.upstreams.add(name, system)
         address = f"{self.upstreams.address}/{name}"

@@ -13,11 +13,12 @@ import time
 import traceback
 import unicodedata
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -53,8 +54,14 @@ class System:
     texts: bool = False  # ids are texts
     numbers: bool = False  # money is a JSON number
     empty: str = "10002"  # or "list"
+    failing: int = 0  # so many percent of the different calls fail, each time they are made
+    seed: str = ""  # says which calls
     complaints: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+
+    def fails(self, call: Iterable[tuple[str, object]]) -> bool:
+        """Return whether a call fails."""
+        return crc32(f"{self.seed} {sorted(call)}".encode()) % 100 < self.failing
 
 
 class Refused(Exception):
@@ -182,6 +189,8 @@ class GameHub:
             self._complain(f"no report {report!r} at {path}")
             raise Refused(404, "10000")
         self.system.calls[report] += 1
+        if self.system.fails(pairs):
+            raise Refused(400, "20000")
         _, required, optional, name = allowed
         wall = self._frame(report, name, params) if name else None
         if set(params) - {*required, *optional} or set(required) - set(params):
@@ -531,6 +540,8 @@ class GameHistory:
         agent, kind = body.get("agent_code"), body["game_type"]
         if body.get("agent_token") != AGENT_TOKENS.get(str(agent)):
             return {"status": 0, "msg": "Invalid agent.", "detail": "the token is wrong"}
+        if self.system.fails(body.items()):
+            return {"status": 0, "msg": "Broken.", "detail": "try another time"}
         page, size = body["page"], body["perPage"]
         if not 0 < size <= 1_000_000:
             return {"status": 0, "msg": "Invalid Parameter.", "detail": "perPage must be less than or equal to 1000000"}

@@ -401,6 +401,16 @@ async def test_daily_totals_are_those_of_the_days(compiled: bool, sandbox: Sandb
                 assert each[name] == money([day[name] for day in some])
 
 
+async def test_no_part_of_the_calendar_is_the_month(graph: Graph) -> None:
+    text = f"""query Q($by: Calendar) {{ group(id: "383") {{
+      given: dailyTotals(during: {WEEK}, by: $by) {{ from to net }}
+      null: dailyTotals(during: {WEEK}, by: null) {{ from to net }}
+      month: dailyTotals(during: {WEEK}, by: MONTH) {{ from to net }}
+    }} }}"""
+    group = (await graph.data(text, by=None))["group"]
+    assert group["given"] == group["null"] == group["month"] != []
+
+
 async def test_a_day_of_another_clock_is_added_up_from_movements(sandbox: Sandbox) -> None:
     text = f"""{{ group(id: "383") {{ days: dailyMovements(during: {WEEK}) {{ date net totalWagers }}
       dailyTotals(during: {WEEK}, by: YEAR) {{ from to net totalWagers }} }} }}"""

@@ -3,9 +3,9 @@
 Its clock stands at noon of Monday, 31 October 2022 in Madrid: the day after the 25-hour day, the last of a month.
 """
 
-import copy
 import datetime
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -394,17 +394,23 @@ def _logs() -> Iterator[Log]:
     yield Log(801, moment("2022-10-31 10:46:00"), 61, "3", "0", "5", "2", "live")
 
 
+def _copies(rows: Any) -> Callable[[], Any]:
+    """Return a function that makes new copies of the rows, faster than `deepcopy`: each test takes some."""
+    stored = pickle.dumps(rows)
+    return lambda: pickle.loads(stored)
+
+
 @dataclass
 class World:
     """All rows of the business; every test may add to its own copy."""
 
-    groups: list[Group] = field(default_factory=lambda: copy.deepcopy(GROUPS))
-    users: list[User] = field(default_factory=lambda: copy.deepcopy(USERS))
-    movements: list[Movement] = field(default_factory=lambda: copy.deepcopy(MOVEMENTS))
-    financial: list[Financial] = field(default_factory=lambda: copy.deepcopy(FINANCIAL))
-    daily: list[Daily] = field(default_factory=lambda: copy.deepcopy(DAILY))
-    jackpots: list[dict[str, Any]] = field(default_factory=lambda: copy.deepcopy(JACKPOTS))
-    games: list[Game] = field(default_factory=lambda: copy.deepcopy(GAMES))
+    groups: list[Group] = field(default_factory=_copies(GROUPS))
+    users: list[User] = field(default_factory=_copies(USERS))
+    movements: list[Movement] = field(default_factory=_copies(MOVEMENTS))
+    financial: list[Financial] = field(default_factory=_copies(FINANCIAL))
+    daily: list[Daily] = field(default_factory=_copies(DAILY))
+    jackpots: list[dict[str, Any]] = field(default_factory=_copies(JACKPOTS))
+    games: list[Game] = field(default_factory=_copies(GAMES))
     logs: list[Log] = field(default_factory=lambda: list(_logs()))
 
     def group(self, id: int) -> Group | None:

@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 _DAY = datetime.timedelta(days=1)
 # For so many days after its end a day belongs to the last week, or to the last month.
@@ -33,6 +34,10 @@ class Trust:
     def closed(self, ended: datetime.datetime, now: datetime.datetime) -> bool:
         """Return whether a day that ended (or ends) at this moment counts as over."""
         return ended + self.grace <= now
+
+    def closed_until(self, now: datetime.datetime, zone: ZoneInfo) -> datetime.date:
+        """Return the last day of a zone that counts as over. All days before it do, too."""
+        return (now - self.grace).astimezone(zone).date() - _DAY
 
     def seconds(self, ended: datetime.datetime, now: datetime.datetime, *, empty: bool = False) -> float:
         """Return how long rows that were read at `now` are trusted, of a day that ended (or ends) at `ended`."""

@@ -11,7 +11,7 @@ from resolvers.lookup import Lookup
 from resolvers.session import Session
 from schema.mapping.entity import UNKNOWN, Entity, EntitySource
 from schema.mapping.reading.game import status_sent
-from schema.mapping.selection import arguments, nodes_of
+from schema.mapping.selection import Selection, arguments, nodes_of
 from schema.mapping.values import BadValue
 from schema.period import TODAY, resolve
 from schema.where import conditions
@@ -41,8 +41,8 @@ class RoomSource(EntitySource):
             if entity.first_games is not None:
                 interval, status = entity.first_games
                 games = await session.rows(Lookup.of(self.edge, interval, status=status), entity.identity)
-                if not entity.name_selected:
-                    return _named(games) or rows.RoomGameRow(id=0, room_id=entity.identity)
+                if not entity.name_selected and (games or not entity.named_below):
+                    return _named(games) or rows.RoomGameRow(id=games[-1].id if games else 0, room_id=entity.identity)
                 if month.start <= interval.start and interval.end <= month.end and (named := _named(games)):
                     return named
             for interval in (day, month):
@@ -75,6 +75,11 @@ def first_games(info: Info[Session, Any]) -> tuple[Interval, int | None] | None:
         except GraphQLError:
             continue  # the field itself says what is wrong
     return None
+
+
+def names_room(selection: Selection) -> bool:
+    """Return whether the name of a room is selected anywhere below."""
+    return any("name" in below if name == "room" else names_room(below) for name, below in selection.items())
 
 
 def room_name(row: rows.RoomGameRow) -> object:

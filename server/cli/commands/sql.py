@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 def sql(
     statement: Annotated[str, typer.Argument(help="One SELECT, or - to read it from stdin.")],
     form: Annotated[str, typer.Option("--format", help="csv, json, ndjson, arrow or parquet.")] = "csv",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print what would be read, and the upstream calls. No rows are read.")
+    ] = False,
 ) -> None:
     """Run one SQL statement without a server, and write its result to stdout.
 
@@ -50,8 +54,12 @@ def sql(
             tables = TableAnswers(services.executor.run, services.tables)
             answers = SqlAnswers(Tables(services.saved, schema), schema, tables, services.sql)
             try:
-                result = await answers.result(await answers.question(text, EVERYONE))
-                writer = SQL_FORMATS[form].writer(result.columns, result.schema, sys.stdout.buffer)
+                question = await answers.question(text, EVERYONE)
+                if explain:
+                    _print(await answers.explanation(question))
+                    return
+                result = await answers.result(question)
+                writer = SQL_FORMATS[form].open(result.columns, result.schema, sys.stdout.buffer)
                 try:
                     async for batch in result.batches:
                         writer.write(batch)
@@ -71,3 +79,30 @@ def sql(
             stop(str(refusal), WRONG_USE if wrong else FAILED)
         except BrokenPipeError:
             stop("the reader of the result has gone")
+
+
+def _print(explained: Mapping[str, Any]) -> None:
+    """Print what is read of each table, and by which upstream calls."""
+    from rich.console import Console
+
+    from server.execution.explain import table
+
+    # Into a pipe the lines are as long as they need be.
+    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False)
+    for one in explained["tables"]:
+        keys = "; ".join(f"{name} {', '.join(values)}" for name, values in one["keys"].items())
+        days = ", ".join(
+            day["from"] if day["from"] == day["to"] else f"{day['from']} to {day['to']}" for day in one["days"]
+        )
+        console.print(f"{one['table']}: {', '.join(one['columns']) or 'rows only'}")
+        for name, text in (("keys", keys), ("days", days), ("filters", " AND ".join(one["filters"]))):
+            if text:
+                console.print(f"  {name}: {text}")
+        if one["plan"]:
+            console.print(table(one))
+        console.print()
+    files = explained["files"]
+    console.print(
+        f"{files['needed']} files, of which {files['there']} are there; {explained['calls']} upstream calls"
+        + (f" for the first {files['foreseen']} files" if files["foreseen"] < files["needed"] else "")
+    )

@@ -7,7 +7,7 @@ but it costs work. So a query by GET from another site needs a header that force
 """
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -76,6 +76,8 @@ _VARY = "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"
 _FREE = frozenset({"/", "/graphql", "/healthz"})
 # Pages, and below them only the pages of single tables.
 _PAGES = frozenset({"/tables", "/reconcile"})
+# A page with the parameters that only fill it. With others, the address runs a statement.
+_FILLED = {"/sql": frozenset({"q"})}
 
 
 class Origins:
@@ -110,6 +112,9 @@ def _followed(scope: Scope, headers: Mapping[str, str]) -> bool:
         return True
     above, _, name = scope["path"].rpartition("/")
     page = scope["path"] in _PAGES or (above == "/tables" and "." not in name)
+    if scope["path"] in _FILLED:
+        given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        page = {name for name, _ in given} <= _FILLED[scope["path"]]
     return page and wants_page(headers.get("accept"))
 
 

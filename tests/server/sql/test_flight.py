@@ -19,7 +19,7 @@ import trustme
 from adbc_driver_flightsql import DatabaseOptions
 from adbc_driver_manager import Error
 
-from server.sql import flight_messages as messages
+from server.sql.flight import messages
 from tests.served import served
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox

@@ -5,7 +5,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -142,12 +142,15 @@ def test_the_formats(client: httpx.Client) -> None:
         "SELECT 1 AS n, 1.50::DECIMAL(10,4) AS d, 'a,\"b' AS t, NULL::VARCHAR AS nothing, "
         "TIMESTAMPTZ '2026-03-01 00:00:00.5+01:00' AS at, TIMESTAMP '2026-03-01 00:00:00' AS local, "
         "DATE '2026-03-01' AS day, true AS yes, [1.25::DECIMAL(9,3)] AS many, 0.0000000001::DECIMAL(38,10) AS small, "
-        "{'a': 1} AS pair, 'NaN'::DOUBLE AS odd"
+        "{'a': 1} AS pair, 'NaN'::DOUBLE AS odd, INTERVAL 36 HOUR AS span, {'of': INTERVAL '1 month 2 days'} AS inner"
     )
     assert post(client, text).json()["rows"] == [
         [1, "1.50", 'a,"b', None, "2026-02-28T23:00:00.500000Z", "2026-03-01T00:00:00", "2026-03-01", True, ["1.25"],
-         "0.0000000001", '{"a":1}', None]
+         "0.0000000001", '{"a":1}', None, "PT129600S", '{"of":"P1M2D"}']
     ]  # fmt: skip
+    refused = post(client, text, "parquet")
+    assert refused.json()["errors"][0]["message"].endswith("cast intervals to VARCHAR.")
+    text = text.replace("INTERVAL 36 HOUR", "''").replace("INTERVAL '1 month 2 days'", "''")
     lines = post(client, text, "ndjson")
     assert lines.headers["content-type"] == "application/x-ndjson"
     assert lines.json()["d"] == "1.50"
@@ -218,6 +221,8 @@ def code(answer: httpx.Response) -> str:
         ("DROP TABLE groups", "SQL_INVALID"),
         ("SELECT * FROM transactions AS a ASOF JOIN groups AS b ON a.id > b.id", "SQL_INVALID"),
         ("SELECT ?", "SQL_INVALID"),
+        ("SELECT '101'::BIT AS bits", "SQL_INVALID"),
+        ("SELECT [1::BIGNUM] AS large", "SQL_INVALID"),
         ("WITH __SCAN_0 AS (SELECT 1 AS id) SELECT id FROM groups", "SQL_INVALID"),
         ("SELECT " + "(" * 100 + "1" + ")" * 100, "SQL_INVALID"),
         ("SELECT " + "1 + " * 6000 + "1", "SQL_INVALID"),
@@ -242,22 +247,24 @@ def test_refused_requests(client: httpx.Client) -> None:
     assert (unknown.status_code, code(unknown)) == (404, "NOT_FOUND")
 
 
+def key(keys: Mapping[str, str], name: str, *more: str) -> str:
+    """Create a key in the file of these settings."""
+    command = [str(Path(sys.executable).with_name("gamehub-graph")), "keys", "create", name, *more]
+    made = subprocess.run(command, env={**os.environ, **keys}, capture_output=True, text=True, check=True)
+    return made.stdout.strip().splitlines()[-1].split()[-1]
+
+
 def test_callers_see_their_own_groups(world: Sandbox, tmp_path: Path) -> None:
     keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
-
-    def key(name: str, *more: str) -> dict[str, str]:
-        command = [str(Path(sys.executable).with_name("gamehub-graph")), "keys", "create", name, *more]
-        made = subprocess.run(command, env={**os.environ, **keys}, capture_output=True, text=True, check=True)
-        return {"x-api-key": made.stdout.strip().splitlines()[-1].split()[-1]}
 
     more = {"AUTH": "required", "INTROSPECTION": "off", "DOCUMENTS": "saved"}
     with (
         served(tmp_path, **more, **keys, **settings(world)) as address,
         httpx.Client(base_url=address, trust_env=False, timeout=120) as client,
     ):
-        insider = key("insider", "--groups", "382", "--permissions", "tables")
-        outsider = key("outsider", "--groups", "383", "--permissions", "tables")
-        explorer = key("explorer", "--groups", "all", "--permissions", "explore")
+        insider = {"x-api-key": key(keys, "insider", "--groups", "382", "--permissions", "tables")}
+        outsider = {"x-api-key": key(keys, "outsider", "--groups", "383", "--permissions", "tables")}
+        explorer = {"x-api-key": key(keys, "explorer", "--groups", "all", "--permissions", "explore")}
         text = TOTAL.replace("FROM transactions", "FROM GroupTransactions")
         assert post(client, text).status_code == 401
         assert post(client, text, **explorer).status_code == 403

@@ -1,13 +1,21 @@
 """`/tables`: what there is, what each table is made of, and what is said of a wrong address."""
 
+import datetime
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
-from tests.server.tables.conftest import Library
+from server.tables.config import TablesConfig
+from tests.server.application import application
+from tests.server.serving import serving
+from tests.server.tables import library
+from tests.server.tables.conftest import Library, saved
 
 
 def test_the_list(open_library: Library) -> None:
@@ -17,6 +25,22 @@ def test_the_list(open_library: Library) -> None:
     assert loans["formats"]["parquet"] == "/tables/Loans.parquet"
     assert (loans["timed"], loans["required"], loans["parameters"]) == (True, [], ["count"])
     assert tables[2]["required"] == ["shelf"]
+
+
+def test_the_list_says_which_days_are_over(tmp_path: Path) -> None:
+    moments = iter(["2026-03-29T04:59:59+00:00", "2026-03-29T05:00:00+00:00", "2026-03-30T04:00:00+00:00"])
+    zone, now = ZoneInfo("Europe/Madrid"), lambda: datetime.datetime.fromisoformat(next(moments))
+    config = TablesConfig(zone=zone, now=now, spool_dir=tmp_path)
+    app = application(library.schema, lambda operation: None, saved=[saved(library.BOOKS)], tables=config)
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        found = [client.get("/tables").json() for _ in range(3)]
+    # The 29th begins at 23:00 UTC and has 23 hours. A day is over six hours after its end.
+    assert [(one["timezone"], one["today"], one["closedUntil"]) for one in found] == [
+        ("Europe/Madrid", "2026-03-29", "2026-03-27"),
+        ("Europe/Madrid", "2026-03-29", "2026-03-28"),
+        ("Europe/Madrid", "2026-03-30", "2026-03-29"),
+    ]
+    assert found[0]["version"] == version("gamehub-graph")
 
 
 def test_a_description(open_library: Library) -> None:

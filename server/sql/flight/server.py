@@ -1,31 +1,33 @@
-"""Arrow Flight SQL: the same statements, for ADBC and the tools that use it.
+"""The server of Flight SQL.
 
 Every call is a request to `/sql` of the application, inside this process. So the credential, the limits, the admission
-and the line in the log are the same. The server of Flight has threads of its own; the requests run in the event loop.
+and the line in the log are the same.
 """
 
 import asyncio
 import base64
 import binascii
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
-import orjson
 import pyarrow as pa
 import pyarrow.flight as flight
 import structlog
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp
 
-from server.sql import flight_messages as messages
-from server.sql.flight_messages import MalformedMessage
+from server.sql.flight import messages
+from server.sql.flight.messages import MalformedMessage
+from server.sql.flight.request import SqlRequest
 
 _BEARER = "bearer "
-_AHEAD = 4  # chunks that wait for the client
+# The handle of a statement that can be run: its mark, by which it is cancelled, and its text.
+_MARK = 16
+_TICKET = "TicketStatementQuery"
 _CATALOG = "gamehub"
 _TABLE_TYPE = "BASE TABLE"
 _SCHEMAS = ("main", "saved")
@@ -66,18 +68,12 @@ _INFO_VALUE = pa.dense_union(
     ]
 )
 _SQL_INFO = pa.schema([pa.field("info_name", pa.uint32(), False), pa.field("value", _INFO_VALUE, False)])
-# Name, version, version of Arrow; read only; no SQL, no Substrait, no transactions.
+# Name, version, version of Arrow; read only; SQL; no Substrait; statements can be cancelled.
 _TEXTS = {0: "gamehub-graph", 1: "1", 2: pa.__version__}
-_TRUTHS = {3: True, 4: True, 5: False}
+_TRUTHS = {3: True, 4: True, 5: False, 9: True}
+# The results of a cancellation: the field 1 with a number.
+_CANCELLED, _NOT_CANCELLABLE = b"\x08\x01", b"\x08\x03"
 
-# pyarrow sends errors of other kinds with the place in the source code.
-_ERRORS: Mapping[int, Callable[[str], Exception]] = {
-    401: flight.FlightUnauthenticatedError,
-    403: flight.FlightUnauthorizedError,
-    429: flight.FlightUnavailableError,
-    500: flight.FlightInternalError,
-    503: flight.FlightUnavailableError,
-}
 _FAULT = "The server has failed; its log says why."
 
 log = structlog.get_logger(__name__)
@@ -135,7 +131,8 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
         )
         self._app = app
         self._loop = loop
-        self._requests: WeakSet[_SqlRequest] = WeakSet()
+        self._requests: WeakSet[SqlRequest] = WeakSet()
+        self._marked: WeakValueDictionary[str, SqlRequest] = WeakValueDictionary()
 
     def close(self) -> None:
         """End all calls, and the server."""
@@ -163,24 +160,35 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
             if text is None:
                 return flight.RecordBatchStream(self._metadata(context, name, content))
             request = self._request(context, text)
+            if name == _TICKET:
+                self._marked[_mark_of(content)] = request
             schema = request.begin()
             return flight.GeneratorStream(schema, _Batches(request, context))
 
     def list_actions(self, context: Any) -> Any:
-        """Return the actions for prepared statements."""
+        """Return the actions for prepared statements, and to cancel statements."""
         return [
+            ("CancelFlightInfo", "Cancel a statement that runs."),
+            ("CancelQuery", "Cancel a statement that runs."),
             ("CreatePreparedStatement", "Prepare a statement without parameters."),
             ("ClosePreparedStatement", "Close a prepared statement."),
         ]
 
     def do_action(self, context: Any, action: Any) -> Iterator[Any]:
-        """Prepare a statement, or close it. A prepared statement is its text, so the server stores nothing."""
+        """Prepare a statement, close it, or cancel one. A prepared statement is its text, so nothing is stored."""
         with _guarded():
             yield from self._acted(context, action)
 
     def _acted(self, context: Any, action: Any) -> Iterator[Any]:
-        _, content = _opened(action.body.to_pybytes())
+        body = action.body.to_pybytes()
+        if action.type == "CancelFlightInfo":  # an action of Flight: its message has no name
+            yield flight.Result(pa.py_buffer(self._cancel(context, body)))
+            return
+        _, content = _opened(body)
         match action.type:
+            case "CancelQuery":
+                result = messages.named("ActionCancelQueryResult", self._cancel(context, content))
+                yield flight.Result(pa.py_buffer(result))
             case "CreatePreparedStatement":
                 text = messages.text(messages.fields(content), 1) or ""
                 schema = self._columns(context, text)
@@ -194,10 +202,28 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
             case _:
                 raise flight.FlightServerError(f"There is no action {action.type[:60]!r}.")
 
+    def _cancel(self, context: Any, content: bytes) -> bytes:
+        """Cancel the statement of a `FlightInfo` for its own caller. Return the message that says whether it ran."""
+        try:
+            info = messages.inner(content, 1)
+            name, ticket = messages.opened(messages.inner(messages.inner(messages.inner(info, 3), 1), 1))
+            mark = _mark_of(ticket) if name == _TICKET else ""
+        except MalformedMessage as error:
+            raise flight.FlightServerError(f"The action is malformed: {error}.") from None
+        request = self._marked.get(mark)
+        credential: _Credential = context.get_middleware("credential")
+        if request is None or request.over or request.credential != credential.value:
+            return _NOT_CANCELLABLE
+        request.leave()
+        return _CANCELLED
+
     def _info(self, context: Any, descriptor: Any, name: str, content: bytes) -> Any:
         schema = self._schema(context, name, content)
         text = _statement_of(name, content)
-        ticket = descriptor.command if text is None else messages.closed("TicketStatementQuery", f1=text.encode())
+        if text is None:
+            ticket = descriptor.command
+        else:
+            ticket = messages.closed(_TICKET, f1=(secrets.token_hex(_MARK // 2) + text).encode())
         endpoint = flight.FlightEndpoint(flight.Ticket(ticket), [])
         return flight.FlightInfo(schema, descriptor, [endpoint], -1, -1)
 
@@ -269,9 +295,9 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
             for (schema, name), fields in columns.items()
         ]
 
-    def _request(self, context: Any, text: str) -> "_SqlRequest":
+    def _request(self, context: Any, text: str) -> SqlRequest:
         credential: _Credential = context.get_middleware("credential")
-        request = _SqlRequest(self._app, self._loop, text, credential.value, context.peer())
+        request = SqlRequest(self._app, self._loop, text, credential.value, context)
         self._requests.add(request)
         return request
 
@@ -279,7 +305,7 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
 class _Batches:
     """The rows of a request for a client. If the client leaves, the statement is ended."""
 
-    def __init__(self, request: "_SqlRequest", context: Any) -> None:
+    def __init__(self, request: SqlRequest, context: Any) -> None:
         self._request = request
         self._rows = request.batches()
         self._context = context
@@ -291,163 +317,11 @@ class _Batches:
         if self._context.is_cancelled():
             self._request.leave()
             raise StopIteration
-        return next(self._rows)
+        with _guarded():
+            return next(self._rows)
 
     def __del__(self) -> None:
         self._request.leave()
-
-
-class _SqlRequest:
-    """A request to `/sql`, made by a thread. Its answer is a stream of Arrow."""
-
-    def __init__(self, app: ASGIApp, loop: asyncio.AbstractEventLoop, text: str, credential: str, peer: str) -> None:
-        self._app = app
-        self._loop = loop
-        self._body = text.encode()
-        self._scope = _scope(credential, peer)
-        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
-        self._status: Future[int] = Future()
-        self._gone = asyncio.Event()
-        self._sent = False
-        self._whole = False
-        self._rest = b""
-        self._reader: Any = None
-        self._running = asyncio.run_coroutine_threadsafe(self._run(), loop)
-
-    def begin(self) -> pa.Schema:
-        """Return the columns of the answer. Raises the error of Flight for one that is refused."""
-        status = self._status.result()
-        if status != 200:
-            content = b"".join(iter(self._chunk, b""))
-            raise _error(status, content)
-        self._reader = pa.ipc.open_stream(pa.PythonFile(self, "r"))
-        return self._reader.schema
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows. Raises the error of Flight if they end before their end."""
-        with _guarded():
-            yield from self._reader
-        while self._chunk():  # until the end of the answer, which says whether it is whole
-            pass
-        if not self._whole:
-            raise flight.FlightInternalError("The result ended before its end: ask for less, or try again.")
-
-    def whole(self) -> pa.Table:
-        """Return the whole answer."""
-        schema = self.begin()
-        try:
-            return pa.Table.from_batches(list(self._reader), schema)
-        finally:
-            self.leave()
-
-    def leave(self) -> None:
-        """End the request, as a client that closes its connection."""
-        with suppress(RuntimeError):  # the loop has ended, and the request with it
-            self._loop.call_soon_threadsafe(self._gone.set)
-            # The application may wait for a place for its next chunk.
-            self._loop.call_soon_threadsafe(self._running.cancel)
-
-    # The parts of a file that pyarrow reads from.
-
-    closed = False
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes of the answer."""
-        parts = [self._rest]
-        there = len(self._rest)
-        while size < 0 or there < size:
-            chunk = self._chunk()
-            if not chunk:
-                break
-            parts.append(chunk)
-            there += len(chunk)
-        data = b"".join(parts)
-        size = len(data) if size < 0 else size
-        data, self._rest = data[:size], data[size:]
-        return data
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        """Do nothing: `leave` ends the request."""
-
-    def _chunk(self) -> bytes:
-        """Return the next chunk; nothing at the end."""
-        chunk = asyncio.run_coroutine_threadsafe(self._chunks.get(), self._loop).result()
-        return chunk or b""
-
-    async def _run(self) -> None:
-        try:
-            await self._app(self._scope, self._receive, self._send)
-        except Exception:  # the application has logged it; the client sees a stream without its end
-            pass
-        finally:
-            if not self._status.done():
-                self._status.set_result(500)
-            try:
-                await self._chunks.put(None)
-            except asyncio.CancelledError:  # nobody reads the chunks that wait
-                while not self._chunks.empty():
-                    self._chunks.get_nowait()
-                self._chunks.put_nowait(None)
-                raise
-
-    async def _receive(self) -> Message:
-        if not self._sent:
-            self._sent = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status.set_result(message["status"])
-            return
-        body = message.get("body", b"")
-        if body:
-            await self._chunks.put(body)
-        if not message.get("more_body", False):
-            self._whole = True
-
-
-def _scope(credential: str, peer: str) -> dict[str, Any]:
-    """Return a request as ASGI describes it."""
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/sql"), (b"user-agent", b"flight-sql")]
-    if credential:
-        headers.append((b"authorization", credential.encode("latin-1", "replace")))
-    address = re.sub(r"^ipv[46]:|:\d+$", "", peer).strip("[]").replace("%5B", "").replace("%5D", "")
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/sql",
-        "raw_path": b"/sql",
-        "query_string": b"format=arrow",
-        "root_path": "",
-        "headers": headers,
-        "client": (address, 0),
-        "server": ("127.0.0.1", 0),
-        "state": {},
-    }
-
-
-def _error(status: int, content: bytes) -> Exception:
-    try:
-        error = orjson.loads(content)["errors"][0]
-        message = f"{error['message']} ({error['extensions']['code']})"
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
-        message = f"The request failed with the status {status}."
-    kind: Callable[[str], Exception] = _ERRORS.get(status, flight.FlightServerError)
-    return kind(message)
 
 
 @contextmanager
@@ -455,7 +329,7 @@ def _guarded() -> Iterator[None]:
     """Log a fault, and answer it without its text."""
     try:
         yield
-    except (flight.FlightError, GeneratorExit):
+    except (flight.FlightError, GeneratorExit, StopIteration):
         raise
     except Exception:
         log.exception("a call of Flight SQL failed")
@@ -471,12 +345,18 @@ def _opened(data: bytes) -> tuple[str, bytes]:
 
 def _statement_of(name: str, content: bytes) -> str | None:
     """Return the statement of a command or a ticket; None for a command about the catalogue."""
-    if name not in ("CommandStatementQuery", "TicketStatementQuery", "CommandPreparedStatementQuery"):
+    if name not in ("CommandStatementQuery", _TICKET, "CommandPreparedStatementQuery"):
         return None
     try:
-        return messages.text(messages.fields(content), 1) or ""
+        text = messages.text(messages.fields(content), 1) or ""
     except MalformedMessage as error:
         raise flight.FlightServerError(f"The command is malformed: {error}.") from None
+    return text[_MARK:] if name == _TICKET else text
+
+
+def _mark_of(ticket: bytes) -> str:
+    """Return the mark of the content of a ticket for a statement. Raises MalformedMessage."""
+    return (messages.text(messages.fields(ticket), 1) or "")[:_MARK]
 
 
 def _includes_schema(content: bytes) -> bool:

@@ -46,9 +46,21 @@ def opened(data: bytes) -> tuple[str, bytes]:
     return kind.removeprefix(_PREFIX), content
 
 
+def inner(data: bytes, number: int) -> bytes:
+    """Return the message in a field of a message; an empty one if it is not there. Raises MalformedMessage."""
+    value = fields(data).get(number, [b""])[-1]
+    if not isinstance(value, bytes):
+        raise MalformedMessage(f"field {number} is no message")
+    return value
+
+
 def closed(name: str, **values: bytes) -> bytes:
     """Return a message in an `Any`. The keywords are `f1`, `f2` and so on, for the numbers of its fields."""
-    content = message({int(key[1:]): value for key, value in values.items()})
+    return named(name, message({int(key[1:]): value for key, value in values.items()}))
+
+
+def named(name: str, content: bytes) -> bytes:
+    """Return the bytes of a message in an `Any`."""
     return message({1: (_PREFIX + name).encode(), 2: content})
 
 

@@ -1,0 +1,1 @@
+"""Arrow Flight SQL: the same statements, for ADBC and the tools that use it."""
