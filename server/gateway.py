@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -59,10 +59,17 @@ class Probe:
 
 
 class Gateway:
-    """Both upstreams of the settings. A call to a system without an address fails and names the missing settings."""
+    """Both upstreams of the settings. A call to a system without an address fails and names the missing settings.
 
-    def __init__(self, live: LiveSettings) -> None:
+    Without `keep_days`, days are not cached: an export reads each day once. `buckets` replace those of the settings,
+    for processes that share the rate of a vendor.
+    """
+
+    def __init__(
+        self, live: LiveSettings, *, keep_days: bool = True, buckets: Mapping[System, Bucket] | None = None
+    ) -> None:
         self._live = live
+        self._keep_days = keep_days
         self._settings = settings = live.first
         self._zone = settings.business_zone
         self._user_code_from: str = settings.user_code_from.value
@@ -72,6 +79,7 @@ class Gateway:
         self._cached: DayCache | None = None
         rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
         self._buckets = {system: Bucket(most) for system, most in rates.items() if most}
+        self._buckets |= buckets or {}
         self._prices = Prices(
             {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}, self._buckets
         )
@@ -126,6 +134,7 @@ class Gateway:
             origin=self._origin,
             trust=settings.trust,
             ledger=ledger,
+            keep_days=self._keep_days,
         )
 
     def _origin(self) -> str:

@@ -56,7 +56,8 @@ class DayCache:
     `zone` is the business time zone; `day_zone` the time zone of the upstream's dates (R1), if that is another.
     `origin` distinguishes this upstream from others that may share the store: its URLs and time zones. `trust` says how
     long rows are trusted, by the age of their day. `stale_for` is how many seconds after that time a day may replace
-    the answer of an upstream that is out of reach.
+    the answer of an upstream that is out of reach. Without `keep_days`, days are neither stored nor read from the
+    store, for a process that reads each day once.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class DayCache:
         runs_at_once: int = 4,
         now: Callable[[], datetime.datetime] = _NOW,
         ledger: ChangeLedger | None = None,
+        keep_days: bool = True,
     ) -> None:
         self._upstream = upstream
+        self._most_days = _MOST_DAYS if keep_days else 0
         self._zone = zone
         self._trust = trust
         self._runs_at_once = runs_at_once
@@ -320,7 +323,7 @@ class DayCache:
         self, cached: CachedDays, call: Call, scope: str, not_before: datetime.datetime
     ) -> Answer[Any] | UpstreamError:
         cut = self._cutter.cut(call, scope)
-        if cut is not None and len(cut.pieces) > _MOST_DAYS:
+        if cut is not None and len(cut.pieces) > self._most_days:
             try:
                 return await self._without_cache(call)
             except UpstreamError as error:
