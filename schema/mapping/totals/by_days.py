@@ -229,7 +229,7 @@ async def summed(
     assert interval is not None
     field = f"{raw.parent_type.name}.{raw.field_name}"
     many = SummedLevel(level, where, read, source, field)
-    many.lists = [await level.adder.empty() for _ in range(len(level.given.parents) if level.given.parent else 1)]
+    many.lists = [await level.adder.empty() for _ in range(len(level.given.parents) or 1)]
     await many.add_up(interval)
     pages: list[Any] = []
     for place, one in enumerate(many.lists):
