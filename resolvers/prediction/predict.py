@@ -141,6 +141,7 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         not_before=session.not_before,
         gamehub_zone=session.gamehub_zone,
         currencies=session.currencies,
+        sums=session.sums,
         most_nodes=session.nodes.most,
     )
     rehearsed.rehearsal = True
