@@ -244,3 +244,27 @@ class _Twice:
                 row.movement_id = 77_777_777
             distinct(call.report, answer.rows)
         return answer
+
+
+async def test_explain_shows_the_way_of_a_total(sandbox: Sandbox) -> None:
+    """It says what is read, how many days keep their sums, and how many nodes and pages need not be sent."""
+    async with Audience(sandbox) as audience:
+        (cold,) = (await audience.ask(query("R5"), explain=True))["extensions"]["explain"]["totals"]
+        first = await audience.data(query("R5"))
+        days = '{dates: {from: "2026-03-06", to: "2026-03-15"}}'
+        sandbox.reset()
+        plan = (await audience.ask(query("R5", days=days), explain=True))["extensions"]["explain"]
+        assert calls(sandbox) == []
+        (warm,) = plan["totals"]
+        (again,) = (await audience.ask(query("R5"), explain=True))["extensions"]["explain"]["totals"]
+    # A week at first, and then all the other days.
+    assert {name: cold[name] for name in ("field", "reports", "lists", "calls", "days", "keptDays")} == {
+        "field": "Group.transactions", "reports": ["R5"], "lists": 1, "calls": 2, "days": 11, "keptDays": 0,
+    }  # fmt: skip
+    assert (warm["days"], warm["keptDays"], warm["calls"]) == (10, 9, 1)
+    assert [part["way"] for part in plan["plan"] if part["report"] == "R5"] == ["kept", "per_key"]
+    count = first["group"]["list"]["totals"]["count"]
+    assert again == {
+        "field": "Group.transactions", "reports": ["R5"], "lists": 1, "calls": 0, "rows": count, "days": 11,
+        "keptDays": 11, "saves": {"nodes": count, "pages": -(-count // 1000)},
+    }  # fmt: skip
