@@ -5,8 +5,10 @@ again reads no rows.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from operator import attrgetter
 from typing import Any
 
@@ -64,7 +66,7 @@ class SummedLevel:
     lists: list[SumsOfRows | Exception] = field(default_factory=list)
     rows: int = 0
     kept: int = 0
-    _ids: list[DistinctIds] = field(default_factory=list)
+    _ids: defaultdict[tuple[int, str], DistinctIds] = field(default_factory=lambda: defaultdict(DistinctIds))
 
     @property
     def session(self) -> Session:
@@ -185,8 +187,6 @@ class SummedLevel:
 
     def _distinct(self, place: int, rows: KeyRows | Exception) -> KeyRows | Exception:
         """Return the rows of a list, or the error if other days have different rows with the same ids (C37)."""
-        if not self._ids:
-            self._ids = [DistinctIds() for _ in self.lists]
         if isinstance(rows, Exception) or not rows:
             return rows
         report = _REPORTS[report_row(type(rows[0]))]
@@ -194,8 +194,12 @@ class SummedLevel:
         fetched = rows.answer is None or rows.answer.provenance.outcome in ("off", "miss")
         if report.id is None or not fetched or rows.made_up:
             return rows
+        ids = list(map(attrgetter(report.id), rows))
+        # Every agent counts its logs separately.
+        agents = list(map(attrgetter("agent_code"), rows)) if hasattr(rows[0], "agent_code") else [""] * len(rows)
         try:
-            self._ids[place].add(report, list(map(attrgetter(report.id), rows)))
+            for agent in sorted(set(agents)):
+                self._ids[place, agent].add(report, list(compress(ids, map(agent.__eq__, agents))))
         except UpstreamError as error:
             return error
         return rows
@@ -229,7 +233,7 @@ async def summed(
     assert interval is not None
     field = f"{raw.parent_type.name}.{raw.field_name}"
     many = SummedLevel(level, where, read, source, field)
-    many.lists = [await level.adder.empty() for _ in range(len(level.given.parents) or 1)]
+    many.lists = [await level.adder.empty() for _ in level.given.parents or (None,)]
     await many.add_up(interval)
     pages: list[Any] = []
     for place, one in enumerate(many.lists):

@@ -354,7 +354,7 @@ def result(duck: duckdb.DuckDBPyConnection, text: str) -> list[str]:
         return [type(refusal).__name__]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(text=statements)
 def test_what_is_read_is_enough(duck: duckdb.DuckDBPyConnection, text: str) -> None:
     """The result over the parts is the result over everything."""
