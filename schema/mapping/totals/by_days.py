@@ -8,7 +8,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from operator import attrgetter
 from typing import Any
 
@@ -198,8 +197,8 @@ class SummedLevel:
         # Every agent counts its logs separately.
         agents = list(map(attrgetter("agent_code"), rows)) if hasattr(rows[0], "agent_code") else [""] * len(rows)
         try:
-            for agent in sorted(set(agents)):
-                self._ids[place, agent].add(report, list(compress(ids, map(agent.__eq__, agents))))
+            for agent in set(agents):
+                self._ids[place, agent].add(report, [id for id, own in zip(ids, agents, strict=True) if own == agent])
         except UpstreamError as error:
             return error
         return rows
