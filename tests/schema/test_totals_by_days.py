@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -280,3 +281,27 @@ async def test_explain_shows_the_way_of_a_total(sandbox: Sandbox) -> None:
         "field": "Group.transactions", "reports": ["R5"], "lists": 1, "calls": 0, "rows": count, "days": 11,
         "keptDays": 11, "saves": {"nodes": count, "pages": -(-count // 1000)},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["Europe/Madrid", "America/New_York"])
+async def test_days_of_25_hours_have_their_rows_once(zone: str) -> None:
+    """The hour that clocks show twice lies in one of the days that are read apart (C29)."""
+    now, days = {
+        "Europe/Madrid": ("2026-10-28T12:00:00+00:00", '{dates: {from: "2026-10-23", to: "2026-10-27"}}'),
+        "America/New_York": ("2026-11-04T12:00:00+00:00", '{dates: {from: "2026-10-30", to: "2026-11-03"}}'),
+    }[zone]
+    with Sandbox(now=now, users=40, days=8, timezone=zone, log_timezone=zone) as sandbox:
+        async with Graph(sandbox, ZoneInfo(zone), now) as graph:
+            found = await graph.data("{ users(first: 1) { nodes { id group { id } } } }")
+            (user,) = found["users"]["nodes"]
+            for name in ("R5", "R7", "G1", "R2", "R11"):
+                texts = [
+                    query(name, days=days, nodes=nodes).replace('"383"', f'"{user["group"]["id"]}"')
+                    for nodes in (True, False)
+                ]
+                expected = await graph.data(texts[0].replace('"2052"', f'"{user["id"]}"'))
+                for few in (1, 2):
+                    with reading(few, 1):
+                        assert await graph.data(texts[1].replace('"2052"', f'"{user["id"]}"')) == without_nodes(
+                            expected
+                        )
