@@ -8,7 +8,7 @@ SBOM := sbom.cdx.json
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
+.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
 	bench-hostile amounts counts docs lock sbom audit clean
 
 help: ## list the targets
@@ -86,6 +86,9 @@ $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 # ARGS=--bounds writes benchmarks/counts.json anew, which tests/test_counts.py reads.
 counts: install ## what a query costs, counted: frames, C calls, allocations, handles, timers, tasks, system calls
 	@$(BIN)/python benchmarks/counts_bench.py $(ARGS)
+
+bench-totals: install ## the memory of totals over more and more days
+	@$(BIN)/python benchmarks/totals_bench.py --write docs/explanation/performance.md $(ARGS)
 
 bench-planner: install ## the planner against always per key, always in bulk and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/explanation/planner.md $(ARGS)

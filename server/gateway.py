@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,6 +20,7 @@ from resolvers.session import Session
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
+from server.kept_sums import KeptSums
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -58,10 +59,17 @@ class Probe:
 
 
 class Gateway:
-    """Both upstreams of the settings. A call to a system without an address fails and names the missing settings."""
+    """Both upstreams of the settings. A call to a system without an address fails and names the missing settings.
 
-    def __init__(self, live: LiveSettings) -> None:
+    Without `keep_days`, days are not cached: an export reads each day once. `buckets` replace those of the settings,
+    for processes that share the rate of a vendor.
+    """
+
+    def __init__(
+        self, live: LiveSettings, *, keep_days: bool = True, buckets: Mapping[System, Bucket] | None = None
+    ) -> None:
         self._live = live
+        self._keep_days = keep_days
         self._settings = settings = live.first
         self._zone = settings.business_zone
         self._user_code_from: str = settings.user_code_from.value
@@ -71,12 +79,14 @@ class Gateway:
         self._cached: DayCache | None = None
         rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
         self._buckets = {system: Bucket(most) for system, most in rates.items() if most}
+        self._buckets |= buckets or {}
         self._prices = Prices(
             {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}, self._buckets
         )
         self._join = Join(settings.movement_join)
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
+        self._sums = KeptSums(self.would_read)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -124,6 +134,7 @@ class Gateway:
             origin=self._origin,
             trust=settings.trust,
             ledger=ledger,
+            keep_days=self._keep_days,
         )
 
     def _origin(self) -> str:
@@ -195,6 +206,7 @@ class Gateway:
             now=now,
             not_before=operation.options.oldest(now),
             currencies=self._currencies,
+            sums=self._sums,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
             # Tables read whole lists, day by day. Their files and streams have limits of their own.
             most_nodes=None if operation.whole else self._settings.max_nodes,

@@ -3,7 +3,7 @@
 `Services` holds the parts. `server.app.create_app` takes nothing else.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +25,8 @@ from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
 from server.sql.config import SqlConfig
 from server.tables.config import TablesConfig
+from upstream.reports.table import System
+from upstream.resilience.bucket import Bucket
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -81,12 +83,15 @@ class GraphServices(Services):
     gateway: Gateway = field(kw_only=True)
 
 
-def build(live: LiveSettings, **execution: Any) -> GraphServices:
+def build(
+    live: LiveSettings, *, keep_days: bool = True, buckets: Mapping[System, Bucket] | None = None, **execution: Any
+) -> GraphServices:
     """Construct what runs operations on the graph, as a command needs it.
 
-    `execution` are options of `Executor`. Commands run without the limits of the server.
+    `execution` are options of `Executor`. Commands run without the limits of the server. Without `keep_days`, days are
+    not cached. `buckets` replace those of the settings.
     """
-    gateway = Gateway(live)
+    gateway = Gateway(live, keep_days=keep_days, buckets=buckets)
     return GraphServices(
         Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
         saved_queries(),

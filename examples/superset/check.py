@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+import urllib.error
 import urllib.request
 from decimal import Decimal
 from typing import Any
@@ -22,13 +23,16 @@ class Superset:
         said = {"username": user, "password": password, "provider": "db", "refresh": True}
         self._token = self.ask("security/login", said)["access_token"]
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def ask(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         """Return the answer to a GET, or to a POST with a body."""
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._address}/api/v1/{path}", data, headers)
-        with urllib.request.urlopen(request, timeout=300) as answer:
-            return json.loads(answer.read(), parse_float=Decimal)
+        request = urllib.request.Request(f"{self._address}/api/v1/{path}", data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=300) as answer:
+                return json.loads(answer.read(), parse_float=Decimal)
+        except urllib.error.HTTPError as refusal:
+            raise SystemExit(f"{path}: {refusal.code} {refusal.read().decode()[:2000]}") from None
 
 
 def main() -> int:
@@ -95,6 +99,8 @@ def main() -> int:
     )["result"][0]
     in_chart = {row["type"]: row["net"] for row in drawn["data"]}
     print("chart:", in_chart, "by", " ".join(drawn["query"].split()))
+    superset.ask(f"dataset/{dataset}", method="DELETE")
+    superset.ask(f"database/{database}", method="DELETE")
     same = in_lab == in_chart == expected
     print("The figures are the same." if same else "The figures differ.")
     return 0 if same else 1

@@ -12,7 +12,7 @@ from server.cli.commands.cache import cache
 from server.cli.commands.check import check
 from server.cli.commands.errors import errors
 from server.cli.commands.explain import explain
-from server.cli.commands.export import export
+from server.cli.commands.export import ExportCommand, export
 from server.cli.commands.keys import keys
 from server.cli.commands.query import query
 from server.cli.commands.reconcile import reconcile
@@ -43,7 +43,8 @@ app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(sandbox)
-for command in (query, sql, explain, export, tap, reconcile, schema, check, cache, errors):
+app.command(cls=ExportCommand)(export)
+for command in (query, sql, explain, tap, reconcile, schema, check, cache, errors):
     app.command()(command)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from resolvers.trace import Step
 from server.execution import freshness
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
@@ -45,7 +46,12 @@ class TableDay:
 
     rows: pa.RecordBatch
     readings: Sequence[Reading]
-    calls: Sequence[Call]
+    steps: Sequence[Step]
+
+    @property
+    def calls(self) -> list[Call]:
+        """Return the calls that brought the rows."""
+        return [step.call for step in self.steps]
 
     def before(self, moment: datetime.datetime | None) -> bool:
         """Return whether a row was read before a moment."""
@@ -187,7 +193,7 @@ async def one_day(
         raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given_values}).", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
-    return TableDay(rows, outcome.readings, [step.call for step in outcome.steps])
+    return TableDay(rows, outcome.readings, outcome.steps)
 
 
 async def foresee_day(

@@ -1,20 +1,20 @@
 """`gamehub-graph export`: write a table to files, one partition per day."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from server.cli.progress import progress
-from server.cli.terminal import WRONG_USE, say, stop
+from server.cli.terminal import FAILED, WRONG_USE, announce, say, stop
 
-if TYPE_CHECKING:
-    from server.export.export import ExportedPart
-    from server.services import Services
-    from upstream.values.days import Piece
+# The value of `--refresh` without a range, and the beginning of one.
+WINDOW = "window"
+_DAYS = re.compile(r"\d{4}-")
 
 
 def export(
@@ -24,91 +24,117 @@ def export(
     during: Annotated[
         str | None, typer.Option(help="A named period: last_month, yesterday, this_week, …", show_default=False)
     ] = None,
-    since: Annotated[
-        str | None, typer.Option(help="The first day, or moment, that is included.", show_default=False)
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(help="The first day, or moment, that is not.", show_default=False)
-    ] = None,
+    since: Annotated[str | None, typer.Option(help="The first day that is included.", show_default=False)] = None,
+    until: Annotated[str | None, typer.Option(help="The first day that is not.", show_default=False)] = None,
     var: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable: group=382. May be repeated.")
     ] = None,
+    each: Annotated[
+        str | None,
+        typer.Option(help="group, room or user: a folder for each value of this variable.", show_default=False),
+    ] = None,
+    ids: Annotated[
+        str | None, typer.Option(help="With --each: only these, 382,383 say. Otherwise all.", show_default=False)
+    ] = None,
+    below: Annotated[
+        str | None,
+        typer.Option(help="With --each: only the groups below this group, or their users.", show_default=False),
+    ] = None,
+    lookback: Annotated[int, typer.Option(min=0, help="Read the last N closed days again.")] = 0,
+    refresh: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[A..B]",
+            help="Read these days again, or without a value all days of the window.",
+            show_default=False,
+        ),
+    ] = None,
+    at_once: Annotated[int, typer.Option(min=1, help="So many days at the same time.")] = 2,
     engine: Annotated[str, typer.Option(help="local, or dask: a cluster, each day a task.")] = "local",
     scheduler: Annotated[
         str | None, typer.Option(help="The address of the cluster's scheduler: tcp://host:8786.", show_default=False)
     ] = None,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Read days again that are over and written, past what the cache holds.")
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Write nothing: compare files with their hashes, and totals with R1 and G1."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as one JSON object.")] = False,
+    metrics: Annotated[
+        Path | None,
+        typer.Option(help="Write metrics to this file, in the text format of Prometheus.", show_default=False),
+    ] = None,
+    on_success: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Run this at the end; it gets the summary on stdin.", show_default=False),
+    ] = None,
+    on_failure: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="The same after exit code 1 or 2.", show_default=False)
+    ] = None,
 ) -> None:
-    """Write a table to files, a partition a day, and a manifest with the rows, bytes and SHA-256 of each.
+    """Write a table to files, a partition for each day and entity, and a ledger with a record of each.
 
-    Days that are over and written already are read again only if they were found changed or were forgotten since, or
-    with --refresh. So a run that broke goes on where it stopped.
+    A day that is over and written is read again only if its fingerprint (R1, G1) changed, if it was found changed or
+    was forgotten since, with --lookback, or with --refresh. Days that were not over, or failed, are read again by the
+    next run, whatever its window is. A day that fails does not stop the others, and is tried once more at the end.
 
-    Exit codes: 0 all is written; 1 a day could not be read or written; 2 no such table, or a variable, an option or a
-    setting is wrong.
+    Exit codes: 0 all is written, or with --verify all is right; 1 a day could not be read or written, or is wrong; 2 no
+    such table, an option or a setting is wrong, or the folder holds another export.
     """
     from server import logs
     from server.cli.upstreams import upstreams
     from server.settings.reading import load
 
+    started = time.monotonic()
     settings = load()
-    logs.set_up("error", settings.log_format)
+    logs.set_up("error" if sys.stderr.isatty() else "info", settings.log_format)
     try:
-        from server.export import export as exports
+        from server.cli.export_work import ExportRequest, ExportStopped, ExportWork
+        from server.export.hooks import HookFailed, run_hook
+        from server.export.summary import write_metrics
     except ImportError as error:
         stop(f"tables need {error.name}, which is not installed: pip install 'gamehub-graph[tables]'")
     check_engine(engine, scheduler, uses_sandbox=settings.uses_sandbox)
-    from server.http.request_error import RequestError
-    from server.services import build
-    from server.tables import parameters
-    from server.tables.reading import TableFailed
-    from server.tables.table import Tables
-    from server.tables.window import window_of
-
-    now = datetime.now(UTC)
-    not_before = now if refresh else None
-    pairs = parameters_of({"period": during, "since": since, "until": until}, var or ())
-
-    async def to_read(services: "Services") -> "list[Piece | None]":
-        async with services.lifespan():
-            return await exports.missing(manifest, window, services.tables.changed, refresh=refresh)
-
-    async def locally(services: "Services", written: "Callable[[str, ExportedPart], None]") -> None:
-        async with services.lifespan():
-            await exports.export(manifest, pieces, window, services.executor.run, now, written, not_before)
-
-    with upstreams(settings, say) as live:
-        services = build(live)
+    request = ExportRequest(
+        name,
+        out,
+        form,
+        parameters_of({"period": during, "since": since, "until": until}, var or ()),
+        (each, ids, below),
+        lookback,
+        refresh,
+        at_once,
+        scheduler,
+        as_json,
+    )
+    summary: dict[str, Any] = {"table": name, "out": out, "ok": False, "error": None}
+    try:
+        with upstreams(settings, say) as live:
+            work = ExportWork(request, live, sandbox=settings.uses_sandbox)
+            summary |= work.verify() if verify else work.write()
+        code = 0 if summary["ok"] else FAILED
+    except ExportStopped as stopped:
+        summary["error"], code = str(stopped), stopped.code
+        say(str(stopped))
+    summary["seconds"] = round(time.monotonic() - started, 3)
+    if metrics is not None:
         try:
-            table = Tables(services.saved, services.executor.schema).find(name)
-            variables, times, limit = parameters.read(table, pairs)
-            if limit is not None:
-                stop("an export is whole: it takes no limit", WRONG_USE)
-            window = window_of(table, times, now, services.tables.zone)
-            manifest = exports.Manifest(out, table, exports.form_of(form), variables)
-        except (RequestError, exports.WrongExport) as error:
-            stop(str(error), WRONG_USE)
-        days = 1 if window is None else len(window.pieces)
-        pieces = asyncio.run(to_read(services))
-        left = len(pieces)
-        try:
-            with progress(name, days, days - left) as written:
-                if scheduler is None:
-                    asyncio.run(locally(services, written))
-                else:
-                    import_module("server.export.dask").export(
-                        manifest, pieces, window, now, scheduler, written, not_before
-                    )
-        except TableFailed as failed:
-            day = f" on {failed.day}" if failed.day else ""
-            done = "the days before it are exported; run the command again"
-            stop(f"{name}{day}: {failed.message} ({failed.code}); {done}")
+            write_metrics(metrics, summary, time.time())
         except OSError as error:
-            stop(f"{out} cannot be written: {error}")
-    rows = sum(part.rows for part in manifest.parts.values())
-    typer.echo(f"{name}: {left} of {days} partitions written, {rows} rows in {len(manifest.parts)} files in {out}")
+            say(f"{metrics} cannot be written: {error.strerror}")
+            code = code or FAILED
+    if as_json:
+        import orjson
+
+        announce(orjson.dumps(summary).decode())
+    hook = on_failure if code else on_success
+    if hook is not None:
+        try:
+            run_hook(hook, summary, code)
+        except HookFailed as failed:
+            say(str(failed))
+            code = code or FAILED
+    if code:
+        raise typer.Exit(code)
 
 
 def check_engine(engine: str, scheduler: str | None, *, uses_sandbox: bool) -> None:
@@ -130,3 +156,16 @@ def parameters_of(times: Mapping[str, str | None], var: Sequence[str]) -> list[t
             stop(f"{text!r} is not of the form name=value", WRONG_USE)
         pairs.append((key, value))
     return pairs
+
+
+class ExportCommand(TyperCommand):
+    """The command with a `--refresh` that may stand alone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give `--refresh` a value if none follows it."""
+        given: list[str] = []
+        for place, word in enumerate(args):
+            given.append(word)
+            if word == "--refresh" and not _DAYS.match("".join(args[place + 1 : place + 2])):
+                given[-1] = f"--refresh={WINDOW}"
+        return super().parse_args(ctx, given)

@@ -1,34 +1,40 @@
-"""`gamehub-graph export`: partitions by day with a manifest, resumed where it stopped, here or on a cluster."""
+"""Whole days in a folder with a ledger: what a run reads, what it leaves, and what it refuses."""
 
 # ruff: noqa: ASYNC240 (files of a few bytes)
 
+import asyncio
 import datetime
 import hashlib
+import multiprocessing
 import os
-import subprocess
-import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import fsspec
+import msgspec
 import orjson
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from distributed import LocalCluster
 
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
-from server.export.export import Manifest, WrongExport, export, form_of, missing
-from server.tables.reading import TableFailed
-from server.tables.table import Tables
+from server.export import ledger as ledgers
+from server.export.day import DayError, DayRecord, DayStatus, Partition
+from server.export.destination import Destination, DestinationFailed, WrongDestination
+from server.export.due import DayRange, DueOptions, DueReason, whole_days
+from server.export.job import ExportJob, ExportOptions, ExportSource
+from server.export.ledger import DamagedLedger, Holder, WrongExport
+from server.export.run import RunResult
+from server.export.writer import WrongFormat, form_of
+from server.tables.table import Table, Tables
 from server.tables.window import TableWindow, window_of
 from tests.server.tables import library
-from tests.server.tables.conftest import NOW, saved, settings
-from tests.stand import Sandbox
+from tests.server.tables.conftest import NOW, saved
 from upstream.call import Reading
 
 UTC = ZoneInfo("UTC")
@@ -42,19 +48,23 @@ LOANS = TABLES["Loans"]
 class Lending:
     """Run a table's document for days that are not broken, and record these days."""
 
-    def __init__(self, broken: str = "") -> None:
-        self.broken = broken
+    def __init__(self, *broken: str, price: str = ".50", recovers: bool = False) -> None:
+        self.broken = set(broken)
+        self.price = price
+        self.recovers = recovers
         self.days: list[str] = []
         self.readings: list[Reading] = []
         self.demanded: set[datetime.datetime | None] = set()
 
     async def __call__(self, operation: Operation) -> Outcome:
         day = operation.variables["during"]["dates"]["from"]
-        if day == self.broken:
+        if day in self.broken:
+            if self.recovers:
+                self.broken.discard(day)
             return Outcome(errors=[{"message": "Closed.", "extensions": {"code": "UPSTREAM_ERROR"}}])
         self.days.append(day)
         self.demanded.add(operation.options.not_before)
-        rows = {"loans": [{"id": day, "price": f"{int(day[-2:])}.50"}]}
+        rows = {"loans": [{"id": day, "price": f"{int(day[-2:])}{self.price}"}]}
         return Outcome(rows, readings=self.readings)
 
 
@@ -64,59 +74,184 @@ def window(since: str, until: str) -> TableWindow:
     return found
 
 
-async def run(manifest: Manifest, span: TableWindow, lending: Lending, **options: Any) -> None:
-    """Export what is missing of a window."""
-    await export(manifest, await missing(manifest, span, **options), span, lending, NOW)
+def job(
+    out: Path, lending: Lending, span: TableWindow, *, table: Table = LOANS, form: str = "csv", **more: Any
+) -> ExportJob:
+    """An export of the library at noon on 15 March."""
+    source = ExportSource(run=lending, zone=UTC, upstream="library", now=lambda: NOW)
+    source = replace(
+        source, **{name: more.pop(name) for name in ("zone", "upstream", "changed", "now") if name in more}
+    )
+    return ExportJob(source, table, ExportOptions(out=str(out), form=form_of(form), window=span, **more))
 
 
-def read(folder: str) -> Any:
-    return orjson.loads(Path(folder, "Loans", "_manifest.json").read_bytes())["partitions"]
+async def run(out: Path, lending: Lending, span: TableWindow, **more: Any) -> RunResult:
+    """Export what is due."""
+    work = job(out, lending, span, **more)
+    work.open()
+    return await work.run(await work.plan())
 
 
-async def test_a_broken_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    out, broken = str(tmp_path), Lending("2026-03-03")
-    with pytest.raises(TableFailed, match="Closed") as failed:
-        await run(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), broken)
-    assert failed.value.day == datetime.date(2026, 3, 3)
-    assert set(read(out)) >= {"2026-03-01", "2026-03-02"}
-    assert not list(tmp_path.rglob("*writing"))
+async def due(out: Path, span: TableWindow, **more: Any) -> Mapping[str, DueReason]:
+    work = job(out, Lending(), span, **more)
+    work.open()
+    return {partition.day: reason for partition, reason in (await work.plan()).due.items()}
+
+
+def read(out: Path) -> dict[str, DayRecord]:
+    """The records of the ledger, by day."""
+    paths = (out / "_ledger" / "Loans" / "days").rglob("*.json")
+    records = [msgspec.json.decode(path.read_bytes(), type=DayRecord) for path in paths]
+    return {record.day: record for record in records}
+
+
+async def test_a_day_that_fails_does_not_stop_the_others_and_is_tried_again(tmp_path: Path) -> None:
+    broken, span = Lending("2026-03-03"), window("2026-03-01", "2026-03-06")
+    result = await run(tmp_path, broken, span, form="parquet")
+    assert {partition.day: error.message for partition, error in result.failed.items()} == {"2026-03-03": "Closed."}
+    assert sorted(broken.days) == ["2026-03-01", "2026-03-02", "2026-03-04", "2026-03-05"]
+    records = read(tmp_path)
+    assert {day: record.status.value for day, record in records.items()} == {
+        **dict.fromkeys(broken.days, "closed"),
+        "2026-03-03": "failed",
+    }
+    assert records["2026-03-03"].error == DayError("UPSTREAM_ERROR", "Closed.")
 
     mended = Lending()
-    await run(Manifest(out, LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-06"), mended)
-    assert sorted(mended.days + broken.days) == [f"2026-03-0{day}" for day in range(1, 6)]
-    for day, part in read(out).items():
-        body = (tmp_path / "Loans" / part["path"]).read_bytes()
-        assert (part["rows"], part["bytes"], part["sha256"]) == (1, len(body), hashlib.sha256(body).hexdigest())
-        assert part["path"] == f"day={day}/part.parquet"
+    # A later window does not leave the failed day behind.
+    result = await run(tmp_path, mended, window("2026-03-06", "2026-03-07"), form="parquet")
+    assert sorted(mended.days) == ["2026-03-03", "2026-03-06"]
+    assert not result.failed
+    for day, record in read(tmp_path).items():
+        body = (tmp_path / "Loans" / record.path).read_bytes()
+        assert (record.rows, record.bytes, record.sha256) == (1, len(body), hashlib.sha256(body).hexdigest())
+        assert (record.path, record.status.value) == (f"day={day}/part.parquet", "closed")
     table = ds.dataset(tmp_path / "Loans", format="parquet", partitioning="hive").to_table()
-    assert pa.compute.sum(table["price"]).as_py() == Decimal("17.50")
+    assert pa.compute.sum(table["price"]).as_py() == Decimal("24.00")
     assert sorted(table["day"].to_pylist()) == sorted(table["id"].to_pylist())
 
 
-async def test_days_that_are_not_over_or_whose_file_is_gone_are_read_again(tmp_path: Path) -> None:
-    lending, span = Lending(), window("2026-03-13", "2026-03-16")
-    manifest = Manifest(str(tmp_path), LOANS, form_of("csv"), {})
-    await run(manifest, span, lending)
-    lending.days.clear()
-    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
+async def test_a_short_failure_is_mended_at_the_end_of_the_same_run(tmp_path: Path) -> None:
+    lending = Lending("2026-03-01", recovers=True)
+    result = await run(tmp_path, lending, window("2026-03-01", "2026-03-03"))
+    assert not result.failed
+    assert lending.days == ["2026-03-02", "2026-03-01"]  # at the end
+    assert {record.status.value for record in read(tmp_path).values()} == {"closed"}
+
+
+async def test_a_killed_run_goes_on_and_the_files_are_the_same(tmp_path: Path) -> None:
+    span = window("2026-03-01", "2026-03-05")
+    await run(tmp_path / "whole", Lending(), span, form="parquet")
+    await run(tmp_path / "killed", Lending(), window("2026-03-01", "2026-03-03"), form="parquet")
+    dead = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    dead.start()
+    dead.join()
+    # It was killed while it wrote the second day, and had begun the third.
+    claims, writing = (tmp_path / "killed" / "_ledger" / "Loans" / name for name in ("claims", "_writing"))
+    assert dead.pid is not None
+    holder = Holder(os.uname().nodename, dead.pid, "killed", datetime.datetime.now(UTC) + ledgers.LEASE)
+    for day in ("2026-03-02", "2026-03-03"):
+        (claims / f"day={day}.1.json").write_bytes(msgspec.json.encode(holder))
+    (writing / f"_{holder.host}-{dead.pid}-abc").write_bytes(b"half")
+
+    again = Lending()
+    await run(tmp_path / "killed", again, span, form="parquet")
+    assert sorted(again.days) == ["2026-03-02", "2026-03-03", "2026-03-04"]
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    assert not list(claims.iterdir())
+    assert not list(writing.iterdir())
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """The files of the rows, with their bytes."""
+    root = out / "Loans"
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+async def test_open_days_are_read_again_whatever_the_window_is_until_they_are_over(tmp_path: Path) -> None:
+    lending = Lending()
+    await run(tmp_path, lending, window("2026-03-14", "2026-03-16"))
+    assert {day: record.status.value for day, record in read(tmp_path).items()} == {
+        "2026-03-14": "closed",
+        "2026-03-15": "open",
+    }
+    later = NOW + datetime.timedelta(days=1)
+    for moment, days in ((later, ["2026-03-15", "2026-03-16"]), (later + SECOND, ["2026-03-16"])):
+        lending = Lending(price=".75")
+        await run(tmp_path, lending, window("2026-03-16", "2026-03-17"), now=lambda moment=moment: moment)
+        assert sorted(lending.days) == days
+    record = read(tmp_path)["2026-03-15"]
+    assert (record.status, record.began) == (DayStatus.CLOSED, later)
+    assert (tmp_path / "Loans" / record.path).read_bytes() == b"id,price\r\n2026-03-15,15.75\r\n"
+
+
+async def test_a_file_that_is_gone_or_cut_is_written_again(tmp_path: Path) -> None:
+    span = window("2026-03-01", "2026-03-04")
+    await run(tmp_path, Lending(), span)
+    (tmp_path / "Loans" / "day=2026-03-01" / "part.csv").unlink()
+    (tmp_path / "Loans" / "day=2026-03-02" / "part.csv").write_bytes(b"id,")
+    assert await due(tmp_path, span) == {"2026-03-01": DueReason.DAMAGED, "2026-03-02": DueReason.DAMAGED}
+
+
+async def test_days_of_the_future_are_not_read(tmp_path: Path) -> None:
+    lending = Lending()
+    await run(tmp_path, lending, window("2026-03-15", "2026-03-20"))
     assert lending.days == ["2026-03-15"]
-    (tmp_path / "Loans" / "day=2026-03-13" / "part.csv").unlink()
-    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
-    assert sorted(lending.days) == ["2026-03-13", "2026-03-15", "2026-03-15"]
 
 
-async def test_a_partition_tells_when_its_rows_were_read(tmp_path: Path) -> None:
+async def test_lookback_and_refresh(tmp_path: Path) -> None:
+    span = window("2026-03-01", "2026-03-06")
+    await run(tmp_path, Lending(), span)
+    assert await due(tmp_path, span) == {}
+    today = window("2026-03-15", "2026-03-16")
+    assert await due(tmp_path, today, days=DueOptions(lookback=2)) == {
+        "2026-03-04": DueReason.LOOKBACK,
+        "2026-03-05": DueReason.LOOKBACK,
+        "2026-03-15": DueReason.NEW,
+    }
+    again = DayRange.of("2026-03-02..2026-03-03")
+    assert await due(tmp_path, today, days=DueOptions(again=again)) == {
+        "2026-03-02": DueReason.REFRESH,
+        "2026-03-03": DueReason.REFRESH,
+        "2026-03-15": DueReason.NEW,
+    }
+    assert list(await due(tmp_path, window("2026-03-01", "2026-03-03"), days=DueOptions(refresh=True))) == [
+        "2026-03-01",
+        "2026-03-02",
+    ]
+    lending = Lending()
+    await run(tmp_path, lending, span, days=DueOptions(refresh=True), not_before=NOW)
+    assert len(lending.days) == 5
+    assert lending.demanded == {NOW}
+    for text in ("yesterday", "2026-03-02..", "2026-03-03..2026-03-02"):
+        with pytest.raises(WrongExport, match=r"no range of days|ends before it begins"):
+            DayRange.of(text)
+
+
+async def test_a_day_that_is_read_again_with_the_same_rows_keeps_its_file(tmp_path: Path) -> None:
+    span = window("2026-03-01", "2026-03-03")
+    await run(tmp_path, Lending(), span, form="parquet")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "Loans").rglob("*.parquet")}
+    lending = Lending()
+    lending.readings = [Reading("R5", DAY, DAY, READ_AT, READ_AT + SECOND)]
+    await run(tmp_path, lending, span, form="parquet", days=DueOptions(refresh=True))
+    assert len(lending.days) == 2
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "Loans").rglob("*.parquet")} == before
+    assert {record.read_at for record in read(tmp_path).values()} == {READ_AT}
+
+
+async def test_a_record_tells_when_its_rows_were_read(tmp_path: Path) -> None:
     lending = Lending()
     lending.readings = [
         Reading("R5", DAY, DAY, READ_AT, READ_AT + SECOND),
         Reading("R8", None, None, NOW, NOW + SECOND),
     ]
-    await run(Manifest(str(tmp_path), LOANS, form_of("parquet"), {}), window("2026-03-01", "2026-03-02"), lending)
-    (part,) = read(str(tmp_path)).values()
-    assert (part["read_at"], part["next_check"]) == (READ_AT.isoformat(), (READ_AT + SECOND).isoformat())
-    assert datetime.datetime.fromisoformat(part["begun"]) <= datetime.datetime.now(datetime.UTC)
-    metadata = pq.read_schema(tmp_path / "Loans" / part["path"]).metadata[b"freshness"]
-    assert [one["readAt"] for one in orjson.loads(metadata)] == [READ_AT.isoformat(), NOW.isoformat()]
+    await run(tmp_path, lending, window("2026-03-01", "2026-03-02"), form="parquet")
+    (record,) = read(tmp_path).values()
+    # A day of the last month is trusted for a day.
+    assert (record.read_at, record.next_check) == (READ_AT, READ_AT + datetime.timedelta(days=1))
+    assert (record.began, record.interval) == (NOW, "2026-03-01T00:00:00+00:00/2026-03-02T00:00:00+00:00")
+    assert [one["readAt"] for one in record.readings] == [READ_AT.isoformat(), NOW.isoformat()]
 
 
 async def test_days_that_changed_after_they_were_read_are_read_again(tmp_path: Path) -> None:
@@ -129,125 +264,194 @@ async def test_days_that_changed_after_they_were_read_are_read_again(tmp_path: P
         assert last is not None
         return max((moment for day, moment in moments.items() if first <= day <= last), default=None)
 
-    span, out = window("2026-03-01", "2026-03-06"), str(tmp_path)
-    await run(Manifest(out, LOANS, form_of("csv"), {}), span, Lending(), changed=changed)
-    for moment, days in ((READ_AT, []), (datetime.datetime.now(datetime.UTC) + SECOND, ["2026-03-03"])):
+    span = window("2026-03-01", "2026-03-06")
+    await run(tmp_path, Lending(), span)
+    for moment, days in ((READ_AT, {}), (NOW + SECOND, {"2026-03-03": DueReason.CHANGED})):
         moments[datetime.date(2026, 3, 3)] = moment
-        lending = Lending()
-        await run(Manifest(out, LOANS, form_of("csv"), {}), span, lending, changed=changed)
-        assert lending.days == days
+        assert await due(tmp_path, span, changed=changed) == days
     spans.clear()
     moments.clear()
-    await run(Manifest(out, LOANS, form_of("csv"), {}), span, Lending(), changed=changed)
+    assert await due(tmp_path, span, changed=changed) == {}
     assert spans == [(datetime.date(2026, 3, 1), datetime.date(2026, 3, 5))]  # one question where nothing changed
 
 
-async def test_a_manifest_of_before_is_understood(tmp_path: Path) -> None:
+def test_a_window_has_whole_days() -> None:
+    whole_days(window("2026-03-01", "2026-03-02T00:00:00Z"))
+    with pytest.raises(WrongExport, match=r"whole days of UTC, .* a part of 2026-03-01: write --since 2026-03-01$"):
+        whole_days(window("2026-03-01T12:00:00", "2026-03-03"))
+    with pytest.raises(WrongExport, match=r"a part of 2026-03-02: write --until 2026-03-03$"):
+        whole_days(window("2026-03-01", "2026-03-02T02:00:00"))
+
+
+LOANS_TEXT = library.LOANS
+OTHERS = {
+    "column pages is new": LOANS_TEXT.replace("id price }", "id price pages }"),
+    "column price is gone": LOANS_TEXT.replace("id price }", "id }"),
+    "the columns have another order": LOANS_TEXT.replace("id price }", "price id }"),
+    "column price is int64, not decimal128(38, 10)": LOANS_TEXT.replace("id price }", "id price: pages }"),
+    "the text of the query is another": LOANS_TEXT.replace("count: $count", "count: 3").replace(
+        ", $count: Int = 5", ""
+    ),
+}
+
+
+@pytest.mark.parametrize("says", OTHERS)
+async def test_another_query_is_refused_by_what_differs(tmp_path: Path, says: str) -> None:
     span = window("2026-03-01", "2026-03-02")
-    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, Lending())
-    file = tmp_path / "Loans" / "_manifest.json"
-    metadata = orjson.loads(file.read_bytes())
-    for name in ("begun", "read_at", "next_check"):
-        del metadata["partitions"]["2026-03-01"][name]
-    file.write_bytes(orjson.dumps(metadata))
-    lending = Lending()
-    await run(Manifest(str(tmp_path), LOANS, form_of("csv"), {}), span, lending)
-    assert lending.days == []
-
-
-async def test_all_days_are_read_again_past_what_is_kept(tmp_path: Path) -> None:
-    span, out, again = window("2026-03-01", "2026-03-04"), str(tmp_path), Lending()
-    await run(Manifest(out, LOANS, form_of("csv"), {}), span, Lending())
-    manifest = Manifest(out, LOANS, form_of("csv"), {})
-    await export(manifest, await missing(manifest, span, refresh=True), span, again, NOW, not_before=NOW)
-    assert sorted(again.days) == ["2026-03-01", "2026-03-02", "2026-03-03"]
-    assert again.demanded == {NOW}
-
-
-async def test_an_export_of_something_else_is_not_written_over(tmp_path: Path) -> None:
-    await run(
-        Manifest(str(tmp_path), LOANS, form_of("csv"), {"count": 1}), window("2026-03-01", "2026-03-02"), Lending()
-    )
-    with pytest.raises(WrongExport, match="holds an export of Loans with another format"):
-        Manifest(str(tmp_path), LOANS, form_of("parquet"), {"count": 1})
-    with pytest.raises(WrongExport, match="with another variables"):
-        Manifest(str(tmp_path), LOANS, form_of("csv"), {"count": 2})
-    with pytest.raises(WrongExport, match="there is no format 'pdf'; there are csv,"):
-        form_of("pdf")
-
-
-async def test_an_object_store(tmp_path: Path) -> None:
-    await run(Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), Lending())
-    body = fsspec.filesystem("memory").cat_file("/store/x/Loans/day=2026-03-01/part.csv")
-    assert body == b"id,price\r\n2026-03-01,1.50\r\n"
-    again = Lending()
-    await run(Manifest("memory://store/x", LOANS, form_of("csv"), {}), window("2026-03-01", "2026-03-02"), again)
-    assert again.days == []
-
-
-def command(sandbox: Sandbox, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("gamehub-graph"), "export", *words],
-        env={**os.environ, **settings(sandbox), "ERROR_JOURNAL": str(folder / "errors.sqlite")},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def test_on_a_cluster_the_same_files_come_out(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ["GroupTransactions", "--var", "group=382", "--since", "2026-03-12", "--until", "2026-03-14", "--out"]
-    alone = command(sandbox, tmp_path, *words, str(tmp_path / "alone"))
-    assert alone.returncode == 0, alone.stderr
-    assert alone.stdout.startswith("GroupTransactions: 2 of 2 partitions written, ")
-    for name, value in settings(sandbox).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("ERROR_JOURNAL", str(tmp_path / "errors.sqlite"))
-    monkeypatch.chdir(tmp_path)
-    with LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        many = command(
-            sandbox,
-            tmp_path,
-            *words,
-            str(tmp_path / "many"),
-            "--engine",
-            "dask",
-            "--scheduler",
-            cluster.scheduler_address,
-        )
-    assert many.returncode == 0, many.stderr
-    assert many.stdout == alone.stdout.replace("alone", "many")
-    assert written(tmp_path / "many") == written(tmp_path / "alone")
-
-
-def written(out: Path) -> dict[str, tuple[int, Any]]:
-    """The rows of each partition that a manifest has, and their number. Their bytes also contain the reading times."""
-    parts = orjson.loads((out / "GroupTransactions" / "_manifest.json").read_bytes())["partitions"]
-    files = {str(path.relative_to(out / "GroupTransactions")) for path in out.rglob("*.parquet")}
-    assert {part["path"] for part in parts.values()} == files
-    return {
-        day: (part["rows"], pq.read_table(out / "GroupTransactions" / part["path"], partitioning=None).to_pylist())
-        for day, part in parts.items()
-    }
+    await run(tmp_path, Lending(), span)
+    other = Tables([saved(OTHERS[says])], library.schema)["Loans"]
+    with pytest.raises(WrongExport) as refused:
+        job(tmp_path, Lending(), span, table=other).open()
+    assert f"holds an export of Loans that differs: {says}. Choose another --out" in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("options", "says"),
     [
-        (["Nothing"], "There is no table 'Nothing'; there are DailyMovements,"),
-        (["Groups", "--during", "today"], "The table Groups has no parameter 'period'; it has limit."),
-        (["Groups", "--format", "pdf"], "there is no format 'pdf'"),
-        (["Groups", "--var", "limit=1"], "an export is whole: it takes no limit"),
-        (["Groups", "--engine", "dask"], "--engine is local, or dask with the --scheduler it is to use"),
+        ({"form": "parquet"}, "format is parquet, not csv"),
+        ({"variables": {"count": 2}}, "variable count is 2, not 1"),
+        ({"variables": {}}, "variable count is gone"),
+        ({"zone": ZoneInfo("Europe/Madrid")}, "BUSINESS_TIMEZONE is Europe/Madrid, not UTC"),
+        ({"upstream": "another"}, "the addresses or time zones of the upstreams are others"),
     ],
 )
-def test_what_is_wrong_is_one_line(sandbox: Sandbox, tmp_path: Path, words: list[str], says: str) -> None:
-    done = command(sandbox, tmp_path, *words, "--out", str(tmp_path / "out"))
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert says in line
+async def test_an_export_of_something_else_is_refused(tmp_path: Path, options: Any, says: str) -> None:
+    span = window("2026-03-01", "2026-03-02")
+    await run(tmp_path, Lending(), span, variables={"count": 1})
+    with pytest.raises(WrongExport) as refused:
+        job(tmp_path, Lending(), span, **{"variables": {"count": 1}, **options}).open()
+    assert says in str(refused.value)
+
+
+def test_unknown_formats_and_destinations_are_refused() -> None:
+    with pytest.raises(WrongFormat, match="there is no format 'pdf'; there are csv,"):
+        form_of("pdf")
+    for address, says in (
+        ("memory://x", "memory:// keeps nothing"),
+        ("foo://x", "there is no destination foo://"),
+        ("https://x/y", "can only be read"),
+        ("gs://x/y", "gs:// cannot be used: Please install gcsfs"),
+    ):
+        with pytest.raises(WrongDestination, match=says):
+            Destination(address)
+
+
+def test_the_folder_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Loans" / "day=2026-03-01").mkdir(parents=True)
+    (tmp_path / "Loans" / "day=2026-03-01" / "part.csv").write_text("id\n")
+    with pytest.raises(WrongExport, match="holds 1 files and has no ledger"):
+        job(tmp_path, Lending(), window("2026-03-01", "2026-03-02")).open()
+    (tmp_path / "Loans" / "_manifest.json").write_text("{}")
+    with pytest.raises(WrongExport, match="was written by an earlier version, whose manifest says neither"):
+        job(tmp_path, Lending(), window("2026-03-01", "2026-03-02")).open()
+
+
+@pytest.mark.parametrize("name", ["identity.json", "days/day=2026-03-01.json"])
+async def test_a_damaged_ledger_is_one_line(tmp_path: Path, name: str) -> None:
+    span = window("2026-03-01", "2026-03-02")
+    await run(tmp_path, Lending(), span)
+    file = tmp_path / "_ledger" / "Loans" / name
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(DamagedLedger, match=r"is damaged \(.*\): remove it") as damaged:
+        await run(tmp_path, Lending(), span)
+    assert "\n" not in str(damaged.value)
+
+
+async def test_two_runs_at_once_lose_nothing_and_read_no_day_twice(tmp_path: Path) -> None:
+    one, other, span = Lending(), Lending(), window("2026-03-01", "2026-03-14")
+    first, second = job(tmp_path, one, span), job(tmp_path, other, span)
+    first.open()
+    second.open()
+    plans = await first.plan(), await second.plan()
+    results = await asyncio.gather(first.run(plans[0]), second.run(plans[1]))
+    assert not results[0].failed
+    assert not results[1].failed
+    assert sorted(one.days + other.days) == [f"2026-03-{day:02}" for day in range(1, 14)]
+    assert {record.status.value for record in read(tmp_path).values()} == {"closed"}
+    assert len(read(tmp_path)) == 13
+    written = {**results[0].written, **results[1].written}
+    assert len(written) == 13
+
+
+async def test_a_claim_of_a_living_process_is_waited_for_and_one_that_ran_out_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = job(tmp_path, Lending(), window("2026-03-01", "2026-03-02"))
+    work.open()
+    partition = Partition("", "2026-03-01")
+    mine = work.ledger.claim(partition)
+    assert not isinstance(mine, Holder)
+    held = work.ledger.claim(partition)
+    assert isinstance(held, Holder)
+    assert held.pid == os.getpid()
+    monkeypatch.setattr(ledgers, "_now", lambda: datetime.datetime.now(UTC) + 2 * ledgers.LEASE)
+    taken = work.ledger.claim(partition)
+    assert not isinstance(taken, Holder)
+    assert taken.number == mine.number + 1
+    work.ledger.release(taken)
+    assert not list((tmp_path / "_ledger" / "Loans" / "claims").iterdir())
+
+
+async def test_a_full_disk_ends_the_run_and_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def full(source: Any, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    span = window("2026-03-01", "2026-03-06")
+    work = job(tmp_path, lending := Lending(), span)
+    work.open()
+    plan = await work.plan()
+    with monkeypatch.context() as broken:
+        broken.setattr("server.export.destination.os.replace", full)
+        result = await work.run(plan)
+    assert result.stopped is not None
+    assert result.stopped.endswith("cannot be written: No space left on device")
+    assert len(result.failed) == 5
+    assert len(lending.days) <= 2
+    assert not [path for path in tmp_path.rglob("_*") if path.is_file()]
+    assert not files(tmp_path)
+    await run(tmp_path, Lending(), span)
+    assert len(files(tmp_path)) == 5
+
+
+async def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DestinationFailed, match=r"cannot be (read|written): Not a directory"):
+        await run(tmp_path / "file", Lending(), window("2026-03-01", "2026-03-02"))
+
+
+async def test_verify_finds_damage_and_strangers(tmp_path: Path) -> None:
+    span = window("2026-03-01", "2026-03-05")
+    await run(tmp_path, Lending("2026-03-04"), span)
+    one = tmp_path / "Loans" / "day=2026-03-01" / "part.csv"
+    one.write_bytes(one.read_bytes().replace(b"1.50", b"9.50"))
+    (tmp_path / "Loans" / "day=2026-03-02" / "part.csv").unlink()
+    (tmp_path / "Loans" / "strange.csv").write_text("")
+    found = await job(tmp_path, Lending(), span).verify(None)
+    problems = [text for _, text in found.problems]
+    assert found.files == 3
+    assert problems[0].startswith("day=2026-03-01/part.csv is not what was written: its SHA-256 is ")
+    assert problems[1:] == [
+        "day=2026-03-02/part.csv is gone",
+        "failed: Closed. (UPSTREAM_ERROR)",
+        "Loans/strange.csv is not in the ledger",
+    ]
+
+
+async def test_a_table_without_time_is_one_file_that_every_run_writes(tmp_path: Path) -> None:
+    async def books(operation: Operation) -> Outcome:
+        book = dict.fromkeys(("title", "price", "pages", "lent", "cover", "printed", "readAt", "grades"))
+        return Outcome({"books": [{"id": "1", **book, "author": None, "byline": None}]})
+
+    source = ExportSource(run=books, zone=UTC, upstream="library", now=lambda: NOW)
+    for _ in range(2):
+        work = ExportJob(source, TABLES["Books"], ExportOptions(out=str(tmp_path), form=form_of("parquet")))
+        work.open()
+        result = await work.run(await work.plan())
+        assert {(one.partition.name, one.status.value, one.rows) for one in result.written.values()} == {
+            ("all", "open", 1)
+        }
+    assert pq.read_table(tmp_path / "Books").num_rows == 1
+    assert orjson.loads((tmp_path / "_ledger/Books/days/all.json").read_bytes())["path"] == "part.parquet"
