@@ -104,7 +104,7 @@ def _resource(
             try:
                 for day, again in days:
                     try:
-                        read = server.read(table, parameters, day, again=again)
+                        read = server.read(table, parameters, day, found.now if again else None)
                         loaded = _part(read, columns, entity, day)
                     except DayFailed as failure:
                         _warn(table, entity, day, failure)
