@@ -142,5 +142,5 @@ def _part(read: DayRows, columns: dict[str, str], entity: str, day: datetime.dat
     }
     for name, values in own.items():
         if day is not None or name != DAY:
-            rows = rows.append_column(pa.field(name, values.type), values)
+            rows = rows.append_column(pa.field(name, values.type, name not in (ENTITY, DAY)), values)
     return rows
