@@ -22,7 +22,7 @@ COPY server ./server
 COPY upstream ./upstream
 # The image needs no pip, and no bytecode of the tests of libraries.
 RUN python -m venv --without-pip "$APP"
-RUN python -m pip --python "$APP/bin/python" install --quiet --no-compile --no-index --find-links archives '.[tables]'
+RUN python -m pip --python "$APP/bin/python" install --quiet --no-compile --no-index --find-links archives '.[tables,sql]'
 RUN "$APP/bin/python" -m compileall -q -x /tests/ "$APP/lib"
 RUN mkdir -p "$STATE"
 

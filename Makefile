@@ -8,7 +8,7 @@ SBOM := sbom.cdx.json
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner \
+.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
 	bench-hostile amounts counts docs lock sbom audit clean
 
 help: ## list the targets
@@ -87,6 +87,9 @@ $(PEERS)/node/node_modules/.package-lock.json: $(PEERS)/node/package-lock.json
 counts: install ## what a query costs, counted: frames, C calls, allocations, handles, timers, tasks, system calls
 	@$(BIN)/python benchmarks/counts_bench.py $(ARGS)
 
+bench-totals: install ## the memory of totals over more and more days
+	@$(BIN)/python benchmarks/totals_bench.py --write docs/explanation/performance.md $(ARGS)
+
 bench-planner: install ## the planner against always per key, always in bulk and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/explanation/planner.md $(ARGS)
 
@@ -102,7 +105,7 @@ lock: ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra tables --extra sql --extra s3 --extra dask --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--constraint requirements.lock --extra tables --group build pyproject.toml -o requirements-image.lock
+		--constraint requirements.lock --extra tables --extra sql --group build pyproject.toml -o requirements-image.lock
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 

@@ -32,6 +32,7 @@ from upstream.reports.request import BadParameter, can_carry_all, checked
 from upstream.reports.rows import Row
 from upstream.reports.spelling import fold
 from upstream.reports.table import Check, Report
+from upstream.values.interval import Interval
 
 RowT = TypeVar("RowT", bound=Row)
 Found = KeyRows | Exception
@@ -92,6 +93,12 @@ class Loader(msgspec.Struct, eq=False):
         for batch in self._batches.values():
             batch.close()
         self._batches.clear()
+
+    def release(self, interval: Interval) -> None:
+        """Forget the rows of a period. Whoever needs them again reads them again."""
+        for key, batch in list(self._batches.items()):
+            if batch.lookup.interval == interval and batch.over:
+                del self._batches[key]
 
     async def one(self, lookup: Lookup, key: Hashable, field: str = "") -> KeyRows:
         """Return the rows of one key, with all columns. Raise the `UpstreamError` that prevents it."""
@@ -274,6 +281,11 @@ class Batch:
             if each.task is not None:
                 each.task.cancel()
         self._rounds.clear()
+
+    @property
+    def over(self) -> bool:
+        """Return whether all its keys were read."""
+        return all(each.over for each in self._rounds.values())
 
     async def read(self, keys: Sequence[Any], columns: Collection[str] | None, alone: bool) -> list[Found]:
         """Return the rows of each key with these columns readable, or the error that prevents it."""

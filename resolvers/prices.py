@@ -125,6 +125,7 @@ class Prices:
     _lines: dict[str, LineFit] = field(default_factory=dict)
     _rows: dict[Hashable, Mean] = field(default_factory=dict)
     _distinct: dict[Hashable, Mean] = field(default_factory=dict)
+    _lists: dict[Hashable, Mean] = field(default_factory=dict)
 
     def learn(self, call: Call, rows: int, seconds: float, typical: bool = True) -> None:
         """Learn from an answered call. `seconds` count from the moment at which it got a slot of its system.
@@ -179,6 +180,17 @@ class Prices:
             return self.rows(call, prior)
         like = self.sample_like(call)
         return prior * length(call) if like is None else float(like.count)
+
+    def rows_of_list(self, place: Hashable) -> float | None:
+        """Return how many rows a list has in a day; None if it was never added up."""
+        mean = self._lists.get(place)
+        return None if mean is None else mean.value
+
+    def learn_list(self, place: Hashable, rows: float) -> None:
+        """Learn how many rows a list had in a day."""
+        if place not in self._lists and len(self._lists) >= MOST_SCOPES:
+            self._lists.pop(next(iter(self._lists)))
+        self._lists.setdefault(place, Mean()).learn(rows)
 
     def latency(self, report: Report) -> float:
         """Return the seconds of a call of this report without rows."""
@@ -264,6 +276,9 @@ class _FrozenPrices(Prices):
         pass
 
     def learn_distinct(self, edge: Hashable, keys: int) -> None:
+        pass
+
+    def learn_list(self, place: Hashable, rows: float) -> None:
         pass
 
 

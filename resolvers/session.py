@@ -11,6 +11,7 @@ from aiodataloader import DataLoader
 from resolvers.caller import EVERYONE, Caller
 from resolvers.directory import Directory, undecided
 from resolvers.edges import ReportEdge
+from resolvers.kept_sums import KeptSum, SumKeeper
 from resolvers.key_rows import KeyRows
 from resolvers.loader import Loader
 from resolvers.lookup import Lookup
@@ -25,7 +26,7 @@ from resolvers.sources.repeated_hour import RepeatedHour
 from resolvers.sources.source import Reason, Source
 from resolvers.sources.upstream_calls import UpstreamCalls, UpstreamRoom
 from resolvers.sources.visibility import PlainErrors, Visibility, VisibleCalls, VisibleRows
-from resolvers.trace import Step
+from resolvers.trace import Step, SummedList
 from upstream.call import Answer, Call, Reading
 from upstream.reports.spelling import fold
 from upstream.reports.table import Report
@@ -39,9 +40,10 @@ class Session:
 
     `room` answers calls: the day cache or the client. `now` is read once, so that all periods of the operation are cut
     at the same instant. `zone` is the business time zone, `gamehub_zone` GameHub's own clock, the same by default.
-    `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices`, `join` and
-    `currencies` belong to the server: operations learn from each other. `caller` says whose rows are visible. Rows that
-    were read before `not_before` are read again. `most_nodes` limits the nodes that the operation builds.
+    `agent_of_group` and `agents` name the Game History agents where groups have their own (C22). `prices`, `join`,
+    `currencies` and `sums` belong to the server: operations learn from each other. `caller` says whose rows are
+    visible. Rows that were read before `not_before` are read again. `most_nodes` limits the nodes that the operation
+    builds.
     """
 
     # How one of several ways is chosen. Benchmarks and tests replace it.
@@ -64,6 +66,7 @@ class Session:
         not_before: datetime.datetime | None = None,
         gamehub_zone: ZoneInfo | None = None,
         currencies: Currencies | None = None,
+        sums: SumKeeper | None = None,
         most_nodes: int | None = None,
     ) -> None:
         self.room = room
@@ -79,12 +82,14 @@ class Session:
         self.caller = caller
         self.join = join or Join()
         self.currencies = currencies or Currencies()
+        self.sums = sums
         self.now = now or datetime.datetime.now(datetime.UTC)
         self.not_before = not_before
         self.whole = whole  # whether lists without `first` are returned whole, not as a page
         self.nodes = Nodes(most_nodes)
         self.parallel = 1  # 0 while the engine runs one field alone (see engine/batch_hint.py)
         self.gathering = 0  # how many fields will still add keys to the batches of this turn
+        self.summed: list[SummedList] = []  # the lists that were added up without their pages
         self.rehearsal = False  # whether the rows are made up; then nobody reports their faults
         self.memo: dict[Hashable, Any] = {}
         self.selections: tuple[object, dict[Hashable, Any]] = None, {}  # what the schema knows of the operation
@@ -216,6 +221,22 @@ class Session:
     ) -> Coroutine[Any, Any, list["KeyRows | Exception"]]:
         """Do the same for all keys of a level. They are read at once if no other field runs at the same time."""
         return self.loader.load(lookup, keys, columns, field, alone=not self.parallel)
+
+    def release(self, interval: Interval) -> None:
+        """Forget the rows of a part of a period that was added up. Only the cache may still have them.
+
+        They are not compared with those of other reports either.
+        """
+        self.loader.release(interval)
+        self.calls.release(interval)
+        self.reads[:] = [read for read in self.reads if read.call.interval != interval]
+
+    async def kept_sum(self, place: Hashable, field: str) -> KeptSum | None:
+        """Return the sum of a place that an earlier operation kept, and note its calls for a field."""
+        found = None if self.sums is None else await self.sums.find(place, self.not_before)
+        if found is not None:
+            self.calls.note_kept(found, field)
+        return found
 
     def price(self, edge: ReportEdge, keys: Collection[Any], interval: Interval | None) -> float:
         """Return what it would cost to read so many keys of an edge, in seconds."""

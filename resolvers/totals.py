@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from enum import Enum
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -22,9 +23,14 @@ MOST_BUCKETS = 100_000
 # So many rows are distributed over buckets in one turn. A bucket costs as much as so many rows.
 _PLACES = 5_000
 _BUCKET = 40
-# So many buckets are sorted in one turn.
-_SORTED = 2_000
+# So many buckets are sorted in one turn, and so many are joined.
+_SORTED = 1_000
+_JOINED = 250
 RATIO_DIGITS = 6
+# About the bytes of a figure, of a value in a set, and of a bucket with its key.
+_FIGURE_BYTES = 120
+_VALUE_BYTES = 100
+_BUCKET_BYTES = 500
 
 Columns = Mapping[str, Sequence[Any]]
 Key = tuple[Hashable, ...]
@@ -53,6 +59,14 @@ class AddedFigure(ABC):
     def joined(self, one: Any, other: Any) -> Any:
         """Return the figure of the rows of two figures. The first figure may be changed."""
 
+    def copied(self, figure: Any) -> Any:
+        """Return the same figure as an object that may be changed."""
+        return figure
+
+    def size(self, figure: Any) -> int:
+        """Return about how many bytes a figure takes."""
+        return _FIGURE_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Distinct(AddedFigure):
@@ -72,6 +86,12 @@ class Distinct(AddedFigure):
     def joined(self, one: set[Any], other: set[Any]) -> set[Any]:
         one |= other
         return one
+
+    def copied(self, figure: set[Any]) -> set[Any]:
+        return set(figure)
+
+    def size(self, figure: set[Any]) -> int:
+        return _FIGURE_BYTES + _VALUE_BYTES * len(figure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +173,12 @@ class Signed(AddedFigure):
             one[currency] = more
         return one
 
+    def copied(self, figure: dict[str | None, SignedSum]) -> dict[str | None, SignedSum]:
+        return dict(figure)
+
+    def size(self, figure: dict[str | None, SignedSum]) -> int:
+        return _FIGURE_BYTES * (1 + 5 * len(figure))
+
 
 @dataclass(frozen=True, slots=True)
 class Extent(AddedFigure):
@@ -189,28 +215,72 @@ class Shape:
 
 @dataclass(slots=True, eq=False)
 class BucketSums:
-    """The number of rows of a bucket, their figures by aggregate, and the place of the first of these rows."""
+    """The number of rows of a bucket, their figures by aggregate, and the place of the first of these rows.
+
+    `row` is this row, if something else than its sums is needed of the bucket.
+    """
 
     count: int = 0
     figures: dict[AddedFigure, Any] = field(default_factory=dict)
     first: int = 0
+    row: Any = None
 
     def add(self, count: int, figures: Mapping[AddedFigure, Any]) -> None:
-        """Add the rows of other figures."""
+        """Add the rows of other figures. The other figures may be changed."""
         self.count += count
         for aggregate, more in figures.items():
             known = self.figures
             known[aggregate] = aggregate.joined(known[aggregate], more) if aggregate in known else more
 
+    def join(self, other: "BucketSums") -> None:
+        """Add other rows. The other sums are not changed."""
+        self.count += other.count
+        known = self.figures
+        for aggregate, more in other.figures.items():
+            if aggregate in known:
+                known[aggregate] = aggregate.joined(known[aggregate], more)
+            else:
+                known[aggregate] = aggregate.copied(more)
 
-async def add_up(shape: Shape, columns: Columns, count: int, most: int = MOST_BUCKETS) -> dict[Key, BucketSums]:
+    def copy(self) -> "BucketSums":
+        """Return the same sums as an object that may be changed."""
+        figures = {aggregate: aggregate.copied(figure) for aggregate, figure in self.figures.items()}
+        return BucketSums(self.count, figures, self.first, self.row)
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes they take, without the row."""
+        return _BUCKET_BYTES + sum(aggregate.size(figure) for aggregate, figure in self.figures.items())
+
+
+Buckets = dict[Key, BucketSums]
+
+
+async def join(into: Buckets, more: Mapping[Key, BucketSums], most: int = MOST_BUCKETS) -> None:
+    """Add the buckets of other rows, which are not changed. Raise `TooManyBuckets`."""
+    for number, (key, sums) in enumerate(more.items(), 1):
+        known = into.get(key)
+        if known is not None:
+            known.join(sums)
+        else:
+            into[key] = sums.copy()
+        if number % _JOINED == 0:
+            await asyncio.sleep(0)
+    if len(into) > most:
+        raise TooManyBuckets
+
+
+async def add_up(shape: Shape, columns: Columns, count: int, most: int = MOST_BUCKETS) -> Buckets:
     """Return the sums of each bucket of `count` rows. Without keys, there is one bucket, also if it has no row.
 
     Raise `TooManyBuckets`.
     """
-    found: dict[Key, BucketSums] = {}
+    found: Buckets = {}
     done = 0
-    for key, places in (await _places([columns[name] for name in shape.keys], count, most)).items():
+    places_of = await _places([columns[name] for name in shape.keys], count, most)
+    for key, places in places_of.items():
+        # Thousands of lists are not released in one turn.
+        places_of[key] = ()
         bucket = found[key] = BucketSums(first=places[0] if places else 0)
         for begin in range(0, len(places) or 1, TURN):
             take = _taking(places[begin : begin + TURN])
@@ -225,11 +295,11 @@ async def add_up(shape: Shape, columns: Columns, count: int, most: int = MOST_BU
     return found
 
 
-async def _places(keys: Sequence[Sequence[Any]], count: int, most: int) -> Mapping[Key, Sequence[int]]:
+async def _places(keys: Sequence[Sequence[Any]], count: int, most: int) -> dict[Key, Sequence[int]]:
     """Return the places of the rows of each bucket. Raise `TooManyBuckets`."""
     if not keys:
         return {(): range(count)}
-    found: defaultdict[Key, list[int]] = defaultdict(list)
+    found: defaultdict[Key, Any] = defaultdict(list)
     for begin in range(0, count, _PLACES):
         end = min(begin + _PLACES, count)
         for place, key in enumerate(zip(*(each[begin:end] for each in keys), strict=True), begin):
@@ -276,12 +346,12 @@ async def in_order(
     found: Mapping[Key, BucketSums], sorting: BucketSorting, most: int | None = None
 ) -> list[tuple[Key, BucketSums]]:
     """Return the first buckets in an order, all of them if `most` is None."""
-    items = list(found.items())
-    if most is None or len(items) <= _SORTED:
-        return sorting.sorted(items)[:most]
+    if most is None or len(found) <= _SORTED:
+        return sorting.sorted(found.items())[:most]
     first: list[tuple[Key, BucketSums]] = []
-    for begin in range(0, len(items), _SORTED):
-        first = sorting.sorted([*first, *items[begin : begin + _SORTED]])[:most]
+    items = iter(found.items())
+    while some := list(islice(items, _SORTED)):
+        first = sorting.sorted([*first, *some])[:most]
         await asyncio.sleep(0)
     return first
 

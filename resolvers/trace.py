@@ -9,6 +9,19 @@ from resolvers.way import Way
 from upstream.call import Call, ReadEntry, Reading
 
 
+class SummedList(msgspec.Struct, frozen=True):
+    """Lists of one field that were added up without their pages.
+
+    They have so many `lists` with so many `rows`. Of the `days` of their period, `kept` ones have sums that were kept.
+    """
+
+    field: str
+    lists: int
+    rows: int
+    days: int
+    kept: int
+
+
 class Step(msgspec.Struct, eq=False):
     """One call of an operation. Times are in seconds; `started` counts from the start of the operation.
 

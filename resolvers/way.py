@@ -8,6 +8,8 @@ from upstream.reports.table import Report
 
 PER_KEY = "per_key"
 BULK = "bulk"
+# No row is read, because the sum of the rows is kept.
+KEPT = "kept"
 
 
 class Way(msgspec.Struct, frozen=True):

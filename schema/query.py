@@ -22,7 +22,7 @@ from schema.mapping.by_id import by_id
 from schema.mapping.errors import BadUserInput
 from schema.mapping.lists import order
 from schema.mapping.lists.conditions import Conditions
-from schema.mapping.lists.connection import ConnectionPage, connect_each, reads
+from schema.mapping.lists.connection import ConnectionPage, connect, connect_each, reads
 from schema.mapping.lists.listed import Given
 from schema.mapping.lists.relay import Connection
 from schema.mapping.loading import complete, lookup
@@ -41,6 +41,7 @@ from schema.user import User
 from schema.where import FinancialMovementWhere, GameLogWhere, GameWhere, conditions
 from upstream.errors import NotFound
 from upstream.reports import table as reports
+from upstream.values.interval import Interval
 
 MAX_IDS = 1000
 
@@ -163,19 +164,13 @@ class Query:
         room = None if room_id is None else parse_id(room_id, "roomId")
         page = page.beside("room.id", room).beside("status", status)
         named = page.where.one("room.id") if room is None else None
-        found = await _found(
-            page.where,
-            partial(
-                info.context.all,
-                reports.ROOM_GAMES,
-                interval,
-                "Query.games",
-                bs_room_id=named or room,
-                status=status_sent(status, page.where),
-            ),
-            by_condition=named is not None,
-        )
-        return await connect_each(info, "Game", page, [found], interval=interval)
+
+        async def read(part: Interval) -> Sequence[KeyRows]:
+            games = partial(info.context.all, reports.ROOM_GAMES, part, "Query.games", bs_room_id=named or room)
+            sent = status_sent(status, page.where)
+            return [await _found(page.where, partial(games, status=sent), by_condition=named is not None)]
+
+        return await connect(info, "Game", page, read, interval=interval, source=(room, status, repr(where)))
 
     @relation(GameLogConnection)
     async def game_logs(
@@ -190,9 +185,13 @@ class Query:
         """The game transactions of all agents on Game History, the newest first (get_game_log, G1)."""
         page = ConnectionPage.of(order.GAME_LOGS, first, after, conditions(where))
         interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
-        found = await all_logs(info, page, interval, kind)
-        page = replace(page, where=page.where.unnamed("userCode"))
-        return await connect_each(info, "GameLog", page, [found], interval=interval, given=Given({"game_type": kind}))
+
+        async def read(part: Interval) -> Sequence[KeyRows]:
+            return [await all_logs(info, page, part, kind)]
+
+        rest, given = replace(page, where=page.where.unnamed("userCode")), Given({"game_type": kind})
+        source = (kind, repr(where))
+        return await connect(info, "GameLog", rest, read, interval=interval, given=given, source=source)
 
     @relation(FinancialMovementConnection)
     async def financial_movements(
@@ -210,19 +209,21 @@ class Query:
         group = None if group_id is None else parse_id(group_id, "groupId")
         # The report has the group and all groups below it, so the condition is applied to its rows as well.
         named = page.where.one("group.id") if group is None else None
-        found = await _found(
-            page.where,
-            partial(
+        columns = reads(info, "FinancialMovement", page)
+
+        async def read(part: Interval) -> Sequence[KeyRows]:
+            movements = partial(
                 info.context.all,
                 reports.FINANCIAL_MOVEMENTS,
-                interval,
+                part,
                 "Query.financialMovements",
-                reads(info, "FinancialMovement", page),
+                columns,
                 group_id=named or group,
-            ),
-            by_condition=named is not None,
-        )
-        return await connect_each(info, "FinancialMovement", page, [found], interval=interval)
+            )
+            return [await _found(page.where, movements, by_condition=named is not None)]
+
+        source = (group, repr(where))
+        return await connect(info, "FinancialMovement", page, read, interval=interval, source=source)
 
     @strawberry.field
     async def progressive_jackpots(self, info: Info[Session, Any]) -> list[ProgressiveJackpot] | None:

@@ -1,6 +1,6 @@
 """Users."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,20 +10,21 @@ from strawberry import ID, Info
 from resolvers import edges
 from resolvers.session import Session
 from schema.mapping.columns import EntityLink, column, link
-from schema.mapping.entity import Entity, EntitySource
+from schema.mapping.entity import Entity, EntitySource, identities
 from schema.mapping.lists import order
-from schema.mapping.lists.connection import ConnectionPage, connect_each
+from schema.mapping.lists.connection import ConnectionPage, connect
 from schema.mapping.lists.listed import Given
 from schema.mapping.lists.pages import connection_of
 from schema.mapping.node import Node
 from schema.mapping.reading.game_log import DEFAULT_GAME_TYPE
-from schema.mapping.reading.user import columns_of_code, logs_of, transactions_of
+from schema.mapping.reading.user import columns_of_code, homes_matter, logs_of, transactions_of, user_codes
 from schema.mapping.relation import relation
 from schema.mapping.selection import Selection
 from schema.period import TODAY, Period, resolve
 from schema.scalars import parse_id
 from schema.where import GameLogWhere, TransactionWhere, conditions
 from upstream.reports import rows
+from upstream.values.interval import Interval
 
 
 @strawberry.federation.type(keys=["id"])
@@ -68,9 +69,13 @@ class User(Node, Entity):
         interval = resolve(info, during)
         group = None if in_group is None else parse_id(in_group, "inGroup")
         page = page.beside("group.id", group)
-        found = await transactions_of(users, info, page, interval, group)
+
+        def read(part: Interval) -> Awaitable[Sequence[Any]]:
+            return transactions_of(users, info, page, part, group)
+
         given = Given(parent="user", parents=users)
-        return await connect_each(info, "Transaction", page, found, interval=interval, given=given)
+        source = None if group is None and homes_matter(info.context) else (group, repr(where), *identities(users))
+        return await connect(info, "Transaction", page, read, interval=interval, given=given, source=source)
 
     @relation(connection_of("GameLog"))
     async def game_logs(
@@ -88,7 +93,11 @@ class User(Node, Entity):
         """
         page = ConnectionPage.of(order.GAME_LOGS, first, after, conditions(where))
         interval, kind = resolve(info, during), game_type or DEFAULT_GAME_TYPE
-        found = await logs_of(users, info, page, interval, kind)
-        page = replace(page, where=page.where.unnamed("userCode"))
+
+        def read(part: Interval) -> Awaitable[Sequence[Any]]:
+            return logs_of(users, info, page, part, kind)
+
+        rest = replace(page, where=page.where.unnamed("userCode"))
         given = Given({"game_type": kind}, "user", users)
-        return await connect_each(info, "GameLog", page, found, interval=interval, given=given)
+        source = None if info.context.many_agents else (kind, repr(where), *map(str, user_codes(users, info.context)))
+        return await connect(info, "GameLog", rest, read, interval=interval, given=given, source=source)

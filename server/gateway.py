@@ -20,6 +20,7 @@ from resolvers.session import Session
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
+from server.kept_sums import KeptSums
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -85,6 +86,7 @@ class Gateway:
         self._join = Join(settings.movement_join)
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
+        self._sums = KeptSums(self.would_read)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -204,6 +206,7 @@ class Gateway:
             now=now,
             not_before=operation.options.oldest(now),
             currencies=self._currencies,
+            sums=self._sums,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),
             # Tables read whole lists, day by day. Their files and streams have limits of their own.
             most_nodes=None if operation.whole else self._settings.max_nodes,

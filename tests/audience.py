@@ -17,6 +17,7 @@ from server.execution.execution import Executor
 from server.execution.limits import Limits
 from server.execution.operation import Operation
 from server.execution.request_options import RequestOptions
+from server.kept_sums import KeptSums
 from tests.graph import Graph
 from tests.stand import Sandbox
 from upstream.caching.cache import DayCache, open_store
@@ -42,6 +43,7 @@ class Audience:
         self.session = session
         self.prices = Prices()
         self.join = Join()
+        self.sums: KeptSums | None = None
         self.executor = Executor(schema, self._session, trace.finish, predict.foresee, limits=NO_LIMITS)
         self.executor.documents = Documents(schema, NO_LIMITS, most_characters=CACHED_CHARACTERS)
         self.executor.engine = Engine(schema, past=(PreparedOperation,), size=CACHED_CHARACTERS)
@@ -53,6 +55,7 @@ class Audience:
         if self.cached:
             cached = DayCache(graph.upstream, open_store("memory://"), graph.zone, now=lambda: graph.now)
             self.upstream = await self._stack.enter_async_context(cached)
+            self.sums = KeptSums(cached.would_read)
         return self
 
     async def __aexit__(
@@ -67,6 +70,7 @@ class Audience:
             now=self.graph.now,
             prices=self.prices,
             join=self.join,
+            sums=self.sums,
             caller=operation.caller,
             **self.session,
         )

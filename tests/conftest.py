@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests start hundreds of Python processes. Without bytecode on disk each of them compiles the project anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     trust_one_authority(folder / "authority.pem")
+    garbage.settle()
 
 
 def trust_one_authority(file: Path) -> None:

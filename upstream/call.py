@@ -16,7 +16,8 @@ from upstream.values.bad_value import veil
 from upstream.values.interval import Interval
 
 RowT = TypeVar("RowT", bound=Row)
-# An entry of the cache that rows were read from: its key, its day (None: rows without a day), and its bytes.
+# An entry of the cache that rows were read from: its key, its day (None: rows without a day), and the first of its
+# bytes, which describe it.
 ReadEntry = tuple[tuple[str, str], datetime.date | None, bytes]
 
 
@@ -167,7 +168,7 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
 
     Read a column only after `read` or `require` has made it readable. `waited` is the part of the `seconds` in which
     the requests waited for their turn. `entries` are the entries of the cache that have all its rows; None if there are
-    rows that no entry has, or whose time is over.
+    rows that no entry has, or whose time is over. `call` is the call that the cache answered.
 
     Three fields describe what was hidden from a caller of some groups: `nameless` is the number of rows that
     have no user because the user is hidden, `without_group` the number of rows left out because they have no group, and
@@ -185,6 +186,7 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
     without_group: int = 0
     undecided: frozenset[str] = frozenset()
     entries: tuple[ReadEntry, ...] | None = None
+    call: Call | None = None
 
     def read(self, columns: Collection[str] | None) -> list[RowT]:
         """Return the rows with these columns readable, all of them if None. Raise Malformed.

@@ -29,11 +29,12 @@ def load(pipeline: dlt.Pipeline, source: Any) -> Any:
 
 
 def failures(pipeline: dlt.Pipeline, source: Any) -> dict[tuple[str, str, str], str]:
-    """Return the parts of the source that are not loaded, with the reason for each."""
+    """Return the parts that are not loaded, of the tables and entities of the last run, with the reason for each."""
     resources = pipeline.state.get("sources", {}).get(source.name, {}).get("resources", {})
+    found = {table: resources[table] for table in source.selected_resources if table in resources}
     return {
         (table, entity, day): reason
-        for table in source.selected_resources
-        for entity, progress in resources.get(table, {}).get("entities", {}).items()
-        for day, reason in progress.get("failed", {}).items()
+        for table, state in found.items()
+        for entity in state["read"]
+        for day, reason in state["entities"][entity]["failed"].items()
     }

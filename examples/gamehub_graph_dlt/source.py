@@ -95,6 +95,7 @@ def _resource(
                 f"the days of {table.name} were loaded in the zone {state['timezone']}, and the server's zone is "
                 f"{found.timezone} now: load into another dataset"
             )
+        state["read"] = list(entities)
         columns: dict[str, str] = state.setdefault("columns", {})
         for entity, parameters in entities.items():
             progress = Progress(state.setdefault("entities", {}).setdefault(entity, {}), found.closed_until)
@@ -116,7 +117,8 @@ def _resource(
                 _warn(table, entity, None, failure)
                 progress.failed[ALL] = str(failure)
             else:
-                progress.failed.pop(ALL, None) if table.timed else None
+                if table.timed:
+                    progress.failed.pop(ALL, None)
 
     return rows
 

@@ -72,6 +72,10 @@ function Explorer({ saved, tabs, front, panel }: Opening) {
         schemaDescription
       >
         <GraphiQL.Logo>
+          <nav className="pages" aria-label="Pages">
+            <a href="/tables">Tables</a>
+            <a href="/sql">SQL</a>
+          </nav>
           <Logo />
         </GraphiQL.Logo>
       </GraphiQL>

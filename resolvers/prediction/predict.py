@@ -13,14 +13,16 @@ from functools import partial
 from typing import Any
 
 from resolvers.prediction.made_up import edges_by, expected_rows, is_made_up, made_up_rows, rows_like
-from resolvers.prediction.predicted_plan import PredictedCalls, PredictedPlan
+from resolvers.prediction.predicted_plan import PredictedCalls, PredictedPlan, PredictedTotal
 from resolvers.prices import Prices
 from resolvers.rules.join import Join
 from resolvers.session import Session
 from resolvers.sources.upstream_calls import UpstreamRoom
-from resolvers.trace import Step
+from resolvers.trace import Step, SummedList
+from resolvers.way import KEPT
 from upstream.call import Answer, CachedShare, Call, Provenance
 from upstream.reports.request import checked
+from upstream.values.interval import Interval
 
 # So many rows one prediction makes up at most: it has to be cheaper than the operation.
 MOST_MADE_UP = 20_000
@@ -110,18 +112,19 @@ async def foresee(session: Session, run: Callable[[Session], Awaitable[Any]]) ->
     likely = await _rehearse(session, run, GuessedSize.LIKELY)
     calls = sum(part.calls for part in likely.parts)
     if not likely.unsure:
-        return PredictedPlan(likely.parts, calls, calls)
+        return PredictedPlan(likely.parts, calls, calls, likely.totals)
     counts = [calls]
     for guess in (GuessedSize.FEWEST, GuessedSize.MOST):
         other = await _rehearse(session, run, guess)
         counts.append(sum(part.calls for part in other.parts))
-    return PredictedPlan(likely.parts, min(counts), max(counts))
+    return PredictedPlan(likely.parts, min(counts), max(counts), likely.totals)
 
 
 @dataclass(slots=True)
 class _Rehearsal:
     parts: list[PredictedCalls] = field(default_factory=list)
     unsure: bool = False
+    totals: list[PredictedTotal] = field(default_factory=list)
 
 
 async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], guess: GuessedSize) -> _Rehearsal:
@@ -141,11 +144,18 @@ async def _rehearse(session: Session, run: Callable[[Session], Awaitable[Any]], 
         not_before=session.not_before,
         gamehub_zone=session.gamehub_zone,
         currencies=session.currencies,
+        sums=session.sums,
         most_nodes=session.nodes.most,
     )
     rehearsed.rehearsal = True
     await run(rehearsed)
-    return _Rehearsal(await _parts(rehearsed, predictor), bool(predictor.unsure))
+    parts = await _parts(rehearsed, predictor)
+    return _Rehearsal(parts, bool(predictor.unsure), [_total(added, parts) for added in rehearsed.summed])
+
+
+def _total(added: SummedList, parts: Sequence[PredictedCalls]) -> PredictedTotal:
+    own = [part for part in parts if added.field in part.fields]
+    return PredictedTotal(added, list(dict.fromkeys(part.report for part in own)), sum(part.calls for part in own))
 
 
 def _hopeful(session: Session) -> Join:
@@ -170,7 +180,7 @@ async def _parts(session: Session, predictor: Predictor) -> list[PredictedCalls]
         place = (
             call.report.code,
             tuple(name for name, _ in call.params),
-            call.interval,
+            None if step.way == KEPT else call.interval,
             step.way,
             *sorted(step.fields),
         )
@@ -187,7 +197,7 @@ async def _parts(session: Session, predictor: Predictor) -> list[PredictedCalls]
                 first.call.report.code,
                 first.call.report.report_type,
                 _parameters([step.call for step, _ in members]),
-                first.call.interval,
+                _period([step.call for step, _ in members]),
                 first.way,
                 calls,
                 sum(not calls for _, calls in members),
@@ -199,6 +209,14 @@ async def _parts(session: Session, predictor: Predictor) -> list[PredictedCalls]
         )
         prices.ahead[first.call.report.system] += calls
     return parts
+
+
+def _period(calls: Sequence[Call]) -> Interval | None:
+    """Return the period from the first to the last of the calls: days with kept sums are one part of the plan."""
+    intervals = [call.interval for call in calls if call.interval is not None]
+    if len(set(intervals)) <= 1:
+        return calls[0].interval
+    return Interval(min(each.start for each in intervals), max(each.end for each in intervals))
 
 
 def _calls_for(share: CachedShare) -> int:

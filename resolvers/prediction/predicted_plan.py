@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resolvers.trace import SummedList
 from resolvers.way import Way
 from upstream.values.interval import Interval
+
+# The items of the largest page of a list.
+PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,40 @@ class PredictedCalls:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedTotal:
+    """The way of the totals of one field: the reports that they are added up from, and the days with kept sums."""
+
+    added: SummedList
+    reports: Sequence[str]
+    calls: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the way as `extensions.explain` shows it, with the pages of rows that the answer saves."""
+        added = self.added
+        return {
+            "field": added.field,
+            "reports": list(self.reports),
+            "lists": added.lists,
+            "calls": self.calls,
+            "rows": added.rows,
+            "days": added.days,
+            "keptDays": added.kept,
+            "saves": {"nodes": added.rows, "pages": max(added.lists, -(-added.rows // PAGE))},
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class PredictedPlan:
     """The calls that an operation will probably make.
 
-    `fewest` and `most` differ where later calls depend on rows that are not known.
+    `fewest` and `most` differ where later calls depend on rows that are not known. `totals` are the ways of totals
+    whose lists need no page.
     """
 
     parts: Sequence[PredictedCalls]
     fewest: int
     most: int
+    totals: Sequence[PredictedTotal] = ()
 
     @property
     def calls(self) -> int:
@@ -68,7 +97,7 @@ class PredictedPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as `extensions.explain` shows it."""
-        return {
+        shown: dict[str, Any] = {
             "calls": self.calls,
             "fewest": self.fewest,
             "most": self.most,
@@ -78,3 +107,4 @@ class PredictedPlan:
             "seconds": round(sum(part.seconds for part in self.parts), 6),
             "plan": [part.to_dict() for part in self.parts],
         }
+        return shown | ({"totals": [each.to_dict() for each in self.totals]} if self.totals else {})

@@ -7,13 +7,16 @@ from typing import Any
 
 import msgspec
 
+from resolvers.kept_sums import KeptSum
 from resolvers.prices import Prices
 from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from resolvers.sources.waiters import Waiters
 from resolvers.trace import Step
+from resolvers.way import KEPT
 from upstream.call import Answer, Call, Reading
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports.request import BadParameter
+from upstream.values.interval import Interval
 
 
 class OperationCalls(Layer):
@@ -44,6 +47,24 @@ class OperationCalls(Layer):
             if call.maker is not None:
                 call.maker.cancel()
         self._calls.clear()
+
+    def release(self, interval: Interval) -> None:
+        """Forget the rows of a period. Whoever needs them again reads them again."""
+        for key, known in list(self._calls.items()):
+            if known.answer is not None and known.step.call.interval == interval:
+                del self._calls[key]
+
+    def note_kept(self, kept: KeptSum, field: str) -> None:
+        """Record the calls whose rows are not read again, because their sum is kept."""
+        oldest, _, until = kept.times
+        for each in kept.calls:
+            readings = tuple(Reading(each.call.report.code, day, day, oldest, until) for _, day, _ in each.entries)
+            began = time.monotonic() - self._began
+            step = Step(each.call, began, {field}, way=KEPT, outcome="hit", rows=each.rows)
+            step.readings, step.entries = readings, each.entries
+            self.steps.append(step)
+            self.readings += readings
+            self.kept += 1
 
     def fetch(self, call: Call, reason: Reason) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of a call. The first task makes the call, the others wait for it."""

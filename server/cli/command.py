@@ -21,6 +21,7 @@ from server.cli.commands.schema import schema
 from server.cli.commands.serve import serve
 from server.cli.commands.sign import sign
 from server.cli.commands.sql import sql
+from server.cli.commands.tap import tap
 from server.cli.terminal import FAILED, WRONG_USE, say
 
 app = typer.Typer(
@@ -43,7 +44,7 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(sandbox)
 app.command(cls=ExportCommand)(export)
-for command in (query, sql, explain, reconcile, schema, check, cache, errors):
+for command in (query, sql, explain, tap, reconcile, schema, check, cache, errors):
     app.command()(command)
 
 

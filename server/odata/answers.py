@@ -163,8 +163,12 @@ class Entities:
         column = time_of(table)
         time = None if column is None else column.name
         key = key_of(table) if table.timed else None
-        tree, select = _rows_wanted(chosen)
-        found = None if tree is None else filters.of_tree(tree, kinds_of(table), self._config.zone, time, key)
+        kinds = kinds_of(table)
+        tree, option, select = _rows_wanted(chosen)
+        if chosen.apply is not None and chosen.apply.conditions and option == grammar.FILTER:
+            # The filters of both options are one below. A fault in this one is named by its own option.
+            filters.of_tree(chosen.apply.condition, kinds, self._config.zone, time, key, grammar.APPLY)
+        found = None if tree is None else filters.of_tree(tree, kinds, self._config.zone, time, key, option)
         return ODataQuestion(
             table=table,
             variables=variables,
@@ -196,15 +200,16 @@ def _window(day: str) -> tuple[str, str]:
         ) from None
 
 
-def _rows_wanted(chosen: Options) -> tuple[Any, tuple[str, ...]]:
-    """Return the tree of the filter of the rows, and the columns to read. Raises RequestError."""
+def _rows_wanted(chosen: Options) -> tuple[Any, str, tuple[str, ...]]:
+    """Return the tree of the filter of the rows, its option, and the columns to read. Raises RequestError."""
     apply = chosen.apply
     if apply is not None and apply.columns is not None:
-        return apply.condition, apply.reads
+        return apply.condition, grammar.APPLY, apply.reads
     trees = [] if apply is None else list(apply.conditions)
     if chosen.filter is not None:
         trees.append(grammar.parsed(chosen.filter))
-    return Logical("and", trees) if len(trees) > 1 else next(iter(trees), None), chosen.select
+    tree = Logical("and", trees) if len(trees) > 1 else next(iter(trees), None)
+    return tree, grammar.APPLY if chosen.filter is None else grammar.FILTER, chosen.select
 
 
 def _objects(table: Table, chosen: Options, found: ODataPage, *, quoted: bool, bare: bool) -> list[str]:

@@ -18,6 +18,7 @@ from server.odata import filter as filters
 from server.odata import grammar, ordering
 from server.odata.edm import METHODS, kinds_of
 from server.odata.filter import Filter
+from server.odata.grammar import APPLY
 from server.odata.tree import Aggregation, Cut, Filtered, Grouped, Joint, Logical, Sorted, Transformation
 from server.tables.arrow import Unfit, integers
 from server.tables.table import Table, ValueKind
@@ -130,7 +131,7 @@ class Apply:
         if len(self.groups) == MOST_BRANCHES:
             raise _bad(f"has more than {MOST_BRANCHES} totals of the same rows, which is how many are allowed")
         kinds = kinds_of(self.table)
-        found = filters.of_tree(Logical("and", conditions), kinds, self.zone) if conditions else None
+        found = filters.of_tree(Logical("and", conditions), kinds, self.zone, option=APPLY) if conditions else None
         self.groups.append(RowGroups(found, _totals(self.table, first, self.zone), len(first.by), after))
         return self.groups[-1]
 
@@ -151,7 +152,7 @@ class Apply:
         rows = result.rows
         match step:
             case Filtered(condition):
-                mask = filters.of_tree(condition, result.kinds, self.zone).mask(rows)
+                mask = filters.of_tree(condition, result.kinds, self.zone, option=APPLY).mask(rows)
                 return replace(result, rows=rows.filter(mask))
             case Sorted(order):
                 found = ordering.checked(order, result.kinds)

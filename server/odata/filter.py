@@ -19,10 +19,10 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from server.odata.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, ODataDays, beginning, when
-from server.odata.grammar import DEEPEST, MOST_OPERATIONS, bad, parsed, too_deep
+from server.odata.grammar import DEEPEST, FILTER, MOST_OPERATIONS, TOO_DEEP, bad, parsed
 from server.odata.tree import Among, Called, ColumnName, Comparison, Literal, Logical, Negated
 from server.tables.arrow import TIMESTAMP, data_type, integers, texts
+from server.tables.days import ALWAYS, ANY, NEVER, OPERATORS, TURNED, ODataDays, beginning, when
 from server.tables.table import ValueKind
 from upstream.values import interval
 
@@ -65,7 +65,7 @@ class Filter:
     """A filter: the columns it reads, the days on which it can be true, and which rows it takes.
 
     `times` are the columns it reads that say when: times, dates, and the key, which begins with the day. `parts` are
-    keys that it compares with and that name a part of a day.
+    keys that it compares with and that name a part of a day. Errors name the `option` of OData that it comes from.
     """
 
     columns: frozenset[str]
@@ -73,6 +73,7 @@ class Filter:
     times: tuple[str, ...]
     parts: tuple[str, ...]
     mask: Read
+    option: str = FILTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +154,31 @@ def read(
 
 
 def of_tree(
-    tree: Any, columns: Mapping[str, ValueKind], zone: ZoneInfo, time: str | None = None, key: str | None = None
+    tree: Any,
+    columns: Mapping[str, ValueKind],
+    zone: ZoneInfo,
+    time: str | None = None,
+    key: str | None = None,
+    option: str = FILTER,
 ) -> Filter:
-    """Return the filter that a tree means: see `read`. Raises RequestError."""
+    """Return the filter that a tree means: see `read`. `option` is where it stands. Raises RequestError."""
     reader = _FilterReader(columns, zone, time, key)
-    condition = reader.condition(tree)
+    try:
+        condition = reader.condition(tree)
+    except _UnfitCondition as fault:
+        raise bad(str(fault), option) from None
     return Filter(
         columns=frozenset(reader.used),
         days=condition.days.true,
         times=tuple(name for name in columns if name in reader.used and reader.when(name)),
         parts=tuple(reader.parts),
         mask=lambda rows: _full(condition.read(reader.typed(rows)), rows.num_rows),
+        option=option,
     )
+
+
+class _UnfitCondition(Exception):
+    """A condition does not fit the columns. The text says why."""
 
 
 class _FilterReader:
@@ -198,13 +212,13 @@ class _FilterReader:
         """A term that is true or false."""
         term = self.term(node)
         if term.sort not in ("bool", "null"):
-            raise bad(f"has a {term.sort} where a condition must stand")
+            raise _UnfitCondition(f"has a {term.sort} where a condition must stand")
         return term
 
     def term(self, node: Any) -> Term:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise too_deep()
+            raise _UnfitCondition(TOO_DEEP)
         try:
             return self._term(node)
         finally:
@@ -230,7 +244,9 @@ class _FilterReader:
             case Literal():
                 return self._literal(node)
         what = node.what
-        raise bad(f"has {what}, which is not understood; there are {', '.join(WORDS)}, and {', '.join(FUNCTIONS)}")
+        raise _UnfitCondition(
+            f"has {what}, which is not understood; there are {', '.join(WORDS)}, and {', '.join(FUNCTIONS)}"
+        )
 
     def _literal(self, node: Literal) -> Term:
         match node.kind:
@@ -248,7 +264,7 @@ class _FilterReader:
 
     def _column(self, name: str) -> Term:
         if name not in self.columns:
-            raise bad(f"names {name[:60]!r}; there are {', '.join(self.columns)}")
+            raise _UnfitCondition(f"names {name[:60]!r}; there are {', '.join(self.columns)}")
         self.used.add(name)
         kind = self.columns[name]
         aspect = "key" if name == self.key else _ASPECTS.get(kind.name) if name == self.time else None
@@ -262,7 +278,7 @@ class _FilterReader:
             aware = found if found.tzinfo is not None else found.replace(tzinfo=self.zone)
             literal = _literal("timestamp", aware.astimezone(datetime.UTC))
         except (ValueError, OverflowError):
-            raise bad(f"has the time {node.text}, which does not exist") from None
+            raise _UnfitCondition(f"has the time {node.text}, which does not exist") from None
         return replace(literal, finer=_FINER.search(node.text) is not None)
 
     def _among(self, node: Among) -> Term:
@@ -282,19 +298,19 @@ class _FilterReader:
                 apart.append(self.compared("eq", left, item))
                 days |= apart[-1].days
         if len(apart) > MOST_OPERATIONS:
-            raise bad(
+            raise _UnfitCondition(
                 f"looks for a value in a list of {len(apart):,} that are no literals; {MOST_OPERATIONS} are allowed"
             )
         terms = [_among(left, values), *apart] if values or not apart else apart
         return replace(_joined(pc.or_kleene, operator.or_, terms), days=days)
 
     def compared(self, word: str, left: Term, right: Term) -> Term:
-        """A comparison. Raises RequestError where the two cannot be compared."""
+        """A comparison. Raises _UnfitCondition where the two cannot be compared."""
         if "null" in (left.sort, right.sort):
             return _with_null(word, left, right)
         left, right = self._alike(left, right), self._alike(right, left)
         if left.sort != right.sort or left.sort == "list":
-            raise bad(f"compares a {left.sort} with a {right.sort}")
+            raise _UnfitCondition(f"compares a {left.sort} with a {right.sort}")
         if left.is_literal:
             if right.is_literal:
                 return _literal("bool", OPERATORS[word](left.literal, right.literal))
@@ -326,28 +342,28 @@ class _FilterReader:
             try:
                 return _literal("timestamp", interval.midnight(term.literal, self.zone))
             except OverflowError:
-                raise bad(f"has the date {term.literal}, which begins outside the calendar") from None
+                raise _UnfitCondition(f"has the date {term.literal}, which begins outside the calendar") from None
         return term
 
     def _call(self, node: Called) -> Term:
         name = node.name
         function = FUNCTIONS.get(name)
         if function is None:
-            raise bad(f"has no function {name[:40]!r}; it has {', '.join(FUNCTIONS)}")
+            raise _UnfitCondition(f"has no function {name[:40]!r}; it has {', '.join(FUNCTIONS)}")
         if not function.needs <= len(node.arguments) <= len(function.takes):
-            raise bad(f"gives {name} {len(node.arguments)} arguments")
+            raise _UnfitCondition(f"gives {name} {len(node.arguments)} arguments")
         terms = [self.term(argument) for argument in node.arguments]
         for place, (term, takes) in enumerate(zip(terms, function.takes, strict=False)):
             allowed = ("timestamp", "date") if takes == "time" else (takes,)
             if term.sort not in allowed:
-                raise bad(f"gives {name} a {term.sort}; it takes {' and '.join(function.takes)}")
+                raise _UnfitCondition(f"gives {name} a {term.sort}; it takes {' and '.join(function.takes)}")
             if place >= function.literal and not term.is_literal:
-                raise bad(f"gives {name} a column where a literal must stand")
+                raise _UnfitCondition(f"gives {name} a column where a literal must stand")
         call = function.call
         if function.literal == 1:
             rest = [int(term.literal) if term.sort == "number" else term.literal for term in terms[1:]]
             if any(isinstance(one, int) and one < 0 for one in rest):
-                raise bad(f"gives {name} a number below 0")
+                raise _UnfitCondition(f"gives {name} a number below 0")
             days = beginning(str(rest[0])) if name == "startswith" and terms[0].aspect == "key" else ANY
             return Term(function.gives, lambda rows: call(terms[0].read(rows), *rest), days=days)
         aspect = function.aspects.get(terms[0].aspect or "")
@@ -363,7 +379,7 @@ def local(values: Any, zone: ZoneInfo) -> Any:
         try:
             return pa.scalar(values.as_py().astimezone(zone).replace(tzinfo=None), _NAIVE)
         except OverflowError:
-            raise bad("has a time that does not exist on the clock of the business") from None
+            raise _UnfitCondition("has a time that does not exist on the clock of the business") from None
     naive = pc.cast(values, _NAIVE)
     numbers, days = pc.cast(naive, pa.int64()), pc.cast(naive, pa.date32())
     there = pc.unique(days).drop_null()
@@ -486,7 +502,7 @@ def _number(text: str) -> Decimal:
         found = Decimal(text)
         pa.scalar(found, _WIDE)
     except (InvalidOperation, pa.ArrowException, ValueError):
-        raise bad(f"has the number {text[:40]}, which is too long") from None
+        raise _UnfitCondition(f"has the number {text[:40]}, which is too long") from None
     return found
 
 

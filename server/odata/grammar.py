@@ -36,6 +36,7 @@ LONGEST = 8000
 # A sort order that names each column once is shorter.
 LONGEST_ORDER = 2 * LONGEST
 DEEPEST = 100
+TOO_DEEP = f"is deeper than {DEEPEST} levels"
 MOST_WORDS = 2500
 MOST_OPERATIONS = 250
 
@@ -188,11 +189,6 @@ def bad(what: str, option: str = FILTER) -> RequestError:
     return RequestError(400, "BAD_USER_INPUT", f"{option} {what}.")
 
 
-def too_deep(option: str = FILTER) -> RequestError:
-    """Return the error for an option with parts that are nested too deeply."""
-    return bad(f"is deeper than {DEEPEST} levels", option)
-
-
 def unreadable(text: str, place: int) -> str:
     """Return what is wrong with a text that is not understood from a place on."""
     return f"cannot be read from {text[place:][:40]!r} on"
@@ -235,7 +231,7 @@ def _check(text: str, option: str) -> None:
                 option,
             )
         if depth > DEEPEST:
-            raise too_deep(option)
+            raise bad(TOO_DEEP, option)
         last, place = kind or "", word.end()
 
 

@@ -1,11 +1,11 @@
-"""Find the days to read for an entity set: the days of its window on which `$filter` can be true."""
+"""Find the days to read for an entity set: the days of its window on which its filter can be true."""
 
 from collections.abc import Mapping
 
-from server.odata import days as calendar
 from server.odata.edm import time_of
 from server.odata.filter import Filter
 from server.odata.options import bad
+from server.tables import days as calendar
 from server.tables.config import TablesConfig
 from server.tables.table import Table
 from server.tables.window import MOST_DAYS, cut, window_of
@@ -37,26 +37,30 @@ def _of_filter(table: Table, found: Filter, config: TablesConfig) -> list[Piece]
     window = "since=… and until=…" if column is None else f"{name} ge …, or since=…"
     if found.parts:
         raise bad(
-            f"$filter names {found.parts[0][:80]!r}, the key of a part of a day: add the since=… and until=… of the "
-            "window that it was read in."
+            f"{found.option} names {found.parts[0][:80]!r}, the key of a part of a day: add the since=… and until=… of "
+            "the window that it was read in."
         )
     left = found.days
     today = interval.resolve(SentFrame.TODAY, config.now(), config.zone)
     assert today.days is not None
     if left & calendar.EARLIER and not left & calendar.LATER:
-        raise bad(f"$filter bounds {name} from above only: say from when on, too ({window}).")
+        raise bad(f"{found.option} bounds {name} from above only: say from when on, too ({window}).")
     if left & calendar.EARLIER:
         raise bad(
-            f"$filter speaks of {', '.join(found.times)}, but does not say which days are meant: say from when on "
-            f"({window})."
+            f"{found.option} speaks of {', '.join(found.times)}, but does not say which days are meant: say from when "
+            f"on ({window})."
         )
     ahead = column is not None and column.during == "any"
     if left & calendar.LATER and ahead:
-        raise bad(f"$filter bounds {name} from below only, and rows may lie ahead: say until when, too ({name} lt …).")
+        raise bad(
+            f"{found.option} bounds {name} from below only, and rows may lie ahead: say until when, too ({name} lt …)."
+        )
     if not ahead:  # no row lies in the future
         left &= calendar.until(today.days[1])
     if calendar.count(left) > MOST_DAYS:
-        raise bad(f"$filter leaves {calendar.count(left):,} days, and {MOST_DAYS:,} are allowed: bound {name} closer.")
+        raise bad(
+            f"{found.option} leaves {calendar.count(left):,} days, and {MOST_DAYS:,} are allowed: bound {name} closer."
+        )
     return [
         piece
         for first, last in calendar.runs(left)

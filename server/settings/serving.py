@@ -44,7 +44,8 @@ class ServingSettings(BaseSettings):
         "a whole number from 0 to 65535", ge=0, le=65535,
     )  # fmt: skip
     sql_seconds: float = setting(
-        60.0, "Seconds that the process of an SQL statement may take, without the time for reading its tables.",
+        60.0, "Seconds that the process of an SQL statement may take, without the time for reading its tables; and "
+        "seconds that it may wait for its client to read the result.",
         "a number above 0", gt=0, le=3600,
     )  # fmt: skip
     sql_mebibytes: int = setting(512, "Memory that an SQL statement may use, in MiB.", MEBIBYTES, ge=64, le=1_000_000)

@@ -1,7 +1,7 @@
 """Find the days and keys for which a condition can be true, and those for which it can be false.
 
-A region has a set for each column that the condition restricts: a set of days (`server.odata.days`) or of keys. None is
-the region without rows. Sets may be too large, never too small. A column is restricted only if the condition is not
+A region has a set for each column that the condition restricts: a set of days (`server.tables.days`) or of keys. None
+is the region without rows. Sets may be too large, never too small. A column is restricted only if the condition is not
 true (or not false) for a null in it. So the regions also hold for rows that an outer join has filled with nulls.
 """
 
@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
-from server.odata import days as calendar
 from server.sql.constants import Moment, moment_of, unit_of
+from server.tables import days as calendar
 
 Kind = Literal["moment", "day", "key"]
 # A set of days is a number, a set of keys a frozenset.

@@ -11,13 +11,11 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 from server.http.request_error import RequestError
-from server.odata import days as calendar
 from server.sql.table import SqlSource, SqlTable
 from server.sql.windows import Scan
+from server.tables import days as calendar
 from server.tables.window import MOST_DAYS, TableWindow, cut
 from upstream.values import interval
-from upstream.values.days import Piece
-from upstream.values.interval import Interval, SentFrame
 
 MOST_PARTS = 5_000
 # Up to this many values, a narrow way is read once for each of them, although another way reads all at once.
@@ -58,11 +56,23 @@ def parts_of(scan: Scan, table: SqlTable, now: datetime.datetime, zone: ZoneInfo
         )
     combined = [dict(zip(keys, values, strict=True)) for values in product(*(sorted(named[key]) for key in keys))]
     parts = [
-        SqlPart({source.keys[name].name: value for name, value in values.items()}, window, values)
+        SqlPart(
+            {source.keys[name].name: value for name, value in values.items()},
+            window,
+            {**_same(table, source, window), **values},
+        )
         for window in windows
         for values in combined
     ]
     return TableParts(table, source, parts)
+
+
+def _same(table: SqlTable, source: SqlSource, window: TableWindow | None) -> dict[str, str]:
+    """Return the values that all rows of a part have, beside those that the statement names."""
+    found = {name.lower(): key.default for name, key in source.keys.items() if isinstance(key.default, str)}
+    if table.of_part and table.time is not None and window is not None:
+        found[table.time.name] = str(window.pieces[0].day)
+    return found
 
 
 def _way(table: SqlTable, named: Mapping[str, frozenset[str]]) -> tuple[SqlSource, list[str]]:
@@ -78,8 +88,8 @@ def _way(table: SqlTable, named: Mapping[str, frozenset[str]]) -> tuple[SqlSourc
         keys = [name for name in source.keys if name.lower() in named]
         few = all(len(named[name.lower()]) <= FEW_KEYS for name in keys)
         if few or source is able[-1]:
-            # Without the value of an optional key, all rows are read and the statement chooses.
-            used = keys if few else source.required
+            # Without the value of an optional key, all rows are read and the statement chooses. A default is not all.
+            used = keys if few else [name for name in keys if source.chooses(name)]
             return source, [name.lower() for name in used]
     raise AssertionError("the last way is always taken")
 
@@ -97,11 +107,6 @@ def _windows(
     table: SqlTable, needed: Mapping[str, object], now: datetime.datetime, zone: ZoneInfo
 ) -> Sequence[TableWindow | None]:
     """Return the days to read, each as a window of its own; None for a table without time."""
-    if table.days is not None:
-        today = interval.resolve(SentFrame.TODAY, now, zone)
-        begin = interval.midnight(now.astimezone(zone).date() - (table.days - 1) * _DAY, zone)
-        span = Interval(begin, today.end)
-        return [TableWindow(span, (Piece(now.astimezone(zone).date(), span, False),), zone)]
     if table.time is None:
         return [None]
     days = needed.get(table.time.name.lower(), calendar.ALL)

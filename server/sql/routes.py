@@ -11,9 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import orjson
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 from strawberry import Schema
@@ -27,10 +26,8 @@ from server.sql.config import SqlConfig
 from server.tables.routes import TablesEndpoint
 
 if TYPE_CHECKING:  # imported with DuckDB: see above
-    from server.sql.answers import SqlAnswers, SqlQuestion, SqlResult
+    from server.sql.answers import SqlAnswers, SqlQuestion
     from server.sql.results import SqlFormat
-    from server.tables.formats import FormatWriter
-    from server.tables.writing import StreamBuffer
 
 PATH = "/sql"
 MEDIA_TYPE = "application/sql"
@@ -154,16 +151,14 @@ class SqlEndpoint:
         headers = dict(_HEADERS)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=form.media_type)
-        from server.tables.writing import StreamBuffer
+        from server.sql.response import SqlResponse
 
         result = await self._watch.over(answers.result(question), request.receive)
-        buffer = StreamBuffer()
         try:
-            writer = form.open(result.columns, result.schema, buffer)
+            return SqlResponse(result, form, headers, self._config.seconds)
         except RequestError:
             await result.batches.aclose()
             raise
-        return StreamingResponse(_written(result, form, writer, buffer), headers=headers, media_type=form.media_type)
 
     async def _body(self, request: Request) -> str:
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -199,29 +194,6 @@ def _in_thread(function: Callable[[], None]) -> "asyncio.Future[None]":
 
     threading.Thread(target=run, daemon=True).start()
     return done
-
-
-async def _written(
-    result: "SqlResult", form: "SqlFormat", writer: "FormatWriter", buffer: "StreamBuffer"
-) -> AsyncIterator[bytes]:
-    """Yield the result in a format. If it fails, it ends without its end, and NDJSON says why."""
-    try:
-        if chunk := buffer.take():
-            yield chunk
-        async for batch in result.batches:
-            await asyncio.to_thread(writer.write, batch)
-            if chunk := buffer.take():
-                yield chunk
-        await asyncio.to_thread(writer.close)
-        if chunk := buffer.take():
-            yield chunk
-    except RequestError as failure:
-        if form.name == "ndjson":
-            yield orjson.dumps({"error": failure.errors[0]}) + b"\n"
-        raise  # the connection is cut, so that no client takes this as the end
-    finally:
-        with suppress(RequestError):
-            await result.batches.aclose()
 
 
 def _of_address(request: Request) -> str:

@@ -19,6 +19,7 @@ from server.tables.table import PRECISION, ROWS, Table, TableColumn, Tables, Val
 
 FOLDER = Path(__file__).parent / "tables"
 
+_DAY = "day"
 _TYPES = {
     "string": "VARCHAR",
     "enum": "VARCHAR",
@@ -63,6 +64,10 @@ class SqlSource:
         """Return the columns whose values a statement must name."""
         return [name for name, variable in self.keys.items() if variable.required]
 
+    def chooses(self, name: str) -> bool:
+        """Return whether not all rows are read without the value of a key."""
+        return self.keys[name].required or self.keys[name].default is not None
+
     def reading(self, columns: Iterable[str]) -> Table:
         """Return the table without the optional fields that are not needed for the columns."""
         wanted = {name.lower() for name in columns}
@@ -82,7 +87,7 @@ class SqlSource:
 class SqlTable:
     """A table: its columns, the column by which days are chosen, and the ways to read it, the narrowest first.
 
-    Rows may lie `ahead` of now. With `days`, the table has the rows of so many last days, and no time.
+    Rows may lie `ahead` of now. If `of_part`, no row has the column: it has the day for which the row was read.
     """
 
     schema: str
@@ -92,7 +97,7 @@ class SqlTable:
     sources: Sequence[SqlSource]
     time: SqlColumn | None = None
     ahead: bool = False
-    days: int | None = None
+    of_part: bool = False
 
     @property
     def shown(self) -> str:
@@ -110,10 +115,10 @@ class SqlTable:
 
 def sql_tables(tables: Tables, schema: Schema, folder: Path = FOLDER) -> list[SqlTable]:
     """Return all tables. Raises BrokenQuery."""
-    own: dict[str, list[tuple[SqlSource, int | None]]] = {}
+    own: dict[str, list[tuple[SqlSource, str | None]]] = {}
     for path in sorted(folder.glob("*.graphql"), key=lambda path: (path.name.split(".")[0], "user" not in path.name)):
-        source, days = _read(path, schema)
-        own.setdefault(source.saved.name, []).append((source, days))
+        source, day = _read(path, schema)
+        own.setdefault(source.saved.name, []).append((source, day))
     found = [_table("main", [source for source, _ in ways], ways[0][1]) for ways in own.values()]
     for table in tables.values():
         keys = _keys(table)
@@ -122,8 +127,8 @@ def sql_tables(tables: Tables, schema: Schema, folder: Path = FOLDER) -> list[Sq
     return [table for table in found if table is not None]
 
 
-def _read(path: Path, schema: Schema) -> tuple[SqlSource, int | None]:
-    """Return the way that a file describes, and the number of its days."""
+def _read(path: Path, schema: Schema) -> tuple[SqlSource, str | None]:
+    """Return the way that a file describes, and the description of its column `day`, if it has one."""
     notes: dict[str, str] = {}
     comment: list[str] = []
     lines = path.read_text("utf-8").splitlines()
@@ -132,7 +137,7 @@ def _read(path: Path, schema: Schema) -> tuple[SqlSource, int | None]:
             break
         words = line.lstrip("# ")
         name, _, rest = words.partition(": ")
-        if name in ("variables", "optional", "days"):
+        if name in ("variables", "optional", "day"):
             notes[name] = f"{notes.get(name, '')} {rest}".strip()
         else:
             comment.append(words)
@@ -142,8 +147,7 @@ def _read(path: Path, schema: Schema) -> tuple[SqlSource, int | None]:
     table = table_of(saved, schema)
     assert table is not None, path.name
     keys = {variable.name: variable for variable in table.variables}
-    days = int(notes["days"]) if "days" in notes else None
-    return SqlSource(table, saved, schema, keys, frozenset(notes.get("optional", "").split())), days
+    return SqlSource(table, saved, schema, keys, frozenset(notes.get("optional", "").split())), notes.get("day")
 
 
 def _keys(table: Table) -> dict[str, Variable] | None:
@@ -159,18 +163,24 @@ def _keys(table: Table) -> dict[str, Variable] | None:
     return found
 
 
-def _table(schema: str, sources: list[SqlSource], days: int | None) -> SqlTable | None:
-    """Return the table of its ways; None if days are read that no column shows."""
+def _table(schema: str, sources: list[SqlSource], day: str | None) -> SqlTable | None:
+    """Return the table of its ways; None if days are read that no column shows. `day` describes a column for them."""
     columns: dict[str, SqlColumn] = {}
     for source in sources:
         for column in source.table.columns:
             columns.setdefault(column.name.lower(), SqlColumn(column.name, column.kind, _told(column)))
         for name in source.keys:
             text = f"The value of the parameter {source.keys[name].name} that the row was read with."
+            default = source.keys[name].default
+            if default is not None:
+                text += f" A statement that names none reads {default!r}."
             columns.setdefault(name.lower(), SqlColumn(name, ValueKind("string"), text))
     first = sources[0].table
-    found = SqlTable(schema, first.name, first.description, columns, sources, days=days)
-    if not first.timed or days is not None:
+    found = SqlTable(schema, first.name, first.description, columns, sources)
+    if day is not None:
+        columns[_DAY] = SqlColumn(_DAY, ValueKind("date"), day)
+        return replace(found, time=columns[_DAY], ahead=True, of_part=True)
+    if not first.timed:
         return found
     last = len(first.spine)
     time = next((one for one in first.columns if one.level == last and one.during), None)

@@ -7,7 +7,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class _Absent(MetaPathFinder):
+class _MissingModules(MetaPathFinder):
     """Say that modules are not installed."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -22,4 +22,4 @@ class _Absent(MetaPathFinder):
 
 def do_without(*names: str) -> None:
     """Refuse to import these modules from now on, as if they were not installed."""
-    sys.meta_path.insert(0, _Absent(names))
+    sys.meta_path.insert(0, _MissingModules(names))

@@ -111,7 +111,7 @@ def _shaped(batch: pa.RecordBatch, keys: dict[str, str], schema: pa.Schema) -> p
             values = batch.column(field.name)
             arrays.append(values if values.type == field.type else values.cast(field.type))
         else:
-            same_value = pa.scalar(keys.get(field.name.lower()), field.type)
+            same_value = pa.scalar(keys.get(field.name.lower()), pa.string()).cast(field.type)
             arrays.append(pa.repeat(same_value, batch.num_rows))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

@@ -20,10 +20,10 @@ from server.execution.execution import Outcome
 from server.execution.freshness import Freshness
 from server.execution.operation import Operation
 from server.execution.request_options import max_age
-from server.http import conditions
+from server.http import conditions, ranges
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
-from server.tables import parameters, ranges
+from server.tables import parameters
 from server.tables.arrow import Shape, Unfit, slices
 from server.tables.config import TablesConfig
 from server.tables.file_response import (

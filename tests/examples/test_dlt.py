@@ -283,10 +283,11 @@ def test_columns_entities_and_zones(
     shops = pa.table({"id": ["1", "2"], "tags": [["a", "b"], []]})
     server.rows = {"Bets/1": bets, "Bets/2": bets, "Shops": shops}
 
-    def load() -> dict[tuple[str, str, str], str]:
+    def load(*groups: str) -> dict[tuple[str, str, str], str]:
         """Load, and return what could not be loaded."""
         try:
-            source = package.gamehub_graph("", "2026-03-10", {"group": ["1", "2"]}, refresh=["2026-03-10"])
+            entities = {"group": groups or ("1", "2")}
+            source = package.gamehub_graph("", "2026-03-10", entities, refresh=["2026-03-10"])
             package.load(pipeline, source)
         except package.LoadIncomplete as incomplete:
             failed: dict[tuple[str, str, str], str] = incomplete.failed
@@ -313,6 +314,7 @@ def test_columns_entities_and_zones(
     server.rows["Shops"] = shops.slice(0, 1)
     server.rows["Bets/1"] = package.server.TableRefused("NOT_FOUND: there is no group")
     assert load() == {("Bets", "group=1", "all"): "NOT_FOUND: there is no group"}
+    assert load("2") == {}
     assert rows("SELECT loaded_entity, wheel FROM bets ORDER BY 1, 2") == [
         ("group=1", None), ("group=1", None), ("group=2", 7),
     ]  # fmt: skip

@@ -32,13 +32,21 @@ FOUND = [
     # The room had no game on the first day that is selected.
     """{ room(id: 2) { a: games(during: {dates: {from: "2026-02-01", to: "2026-02-01"}}) { totalCount }
       games(during: {frame: LAST_WEEK}) { nodes { room { name } } } } }""",
+    # The ids of two agents overlap, and the periods are read in parts.
+    """{ gameLogs(during: {dates: {from: "2026-10-24", to: "2026-11-02"}}) { totals { count users win bet } } }""",
+    # Items that do not name their parent.
+    """{ groups(ids: ["10", "111", "100", "110"]) { nodes { financialMovements(during: {frame: THIS_MONTH}) {
+      totals { count } buckets(by: [SUBTYPE], orderBy: AMOUNT_DESC) { totals { sums { amount } } } } } } }""",
     '{ group(id: 100) { dailyTotals(during: {dates: {from: "2026-10-01", to: "2026-10-09"}}, by: null) { net } } }',
 ]
 
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[Stand]:
-    with stands(None) as shared, shared.open(replace(draw("found", frozenset()), cache="off", failing=0)) as stand:
+    with (
+        stands(None) as shared,
+        shared.open(replace(draw("s1/8", frozenset()), compiled=True, failing=0)) as stand,
+    ):
         yield stand
 
 

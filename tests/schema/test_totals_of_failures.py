@@ -10,7 +10,7 @@ from tests.graph import Graph
 from tests.schema.test_bad_values import BAD, LISTED, standing
 from tests.stand import Sandbox
 
-MOVEMENTS = """{ group(id: "382") { transactions(during: {dates: {from: "2026-03-01", to: "2026-03-15"}}) {
+MOVEMENTS = """{ group(id: "382") { transactions(during: {dates: {from: "2026-03-09", to: "2026-03-15"}}) {
   totals { count users first SUMS }
   buckets(by: [TYPE] ORDER) { key { type } totals { count users } }
 } } }"""
@@ -78,7 +78,7 @@ async def test_a_report_that_fails_is_the_error_of_the_list(sandbox: Sandbox) ->
 
 
 async def test_too_many_buckets_are_refused(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schema.mapping.totals.fields.MOST_BUCKETS", 3)
+    monkeypatch.setattr("schema.mapping.totals.adding.MOST_BUCKETS", 3)
     answer = await graph.ask(
         """{ group(id: "383") { transactions(during: {frame: YESTERDAY}) {
           few: buckets(by: [TYPE]) { key { type } } many: buckets(by: [USER]) { key { user { id } } }

@@ -381,7 +381,7 @@ class DayCache:
                 self._counted["hits"] += 1
                 summary.read(code, None, entry.since, entry.until)
                 summary.keep(key, None, entry.value)
-                return summary.answer(found[key].rows, "hit")
+                return summary.answer(call, found[key].rows, "hit")
         requested_at = self._now()
         fetched = await self._reader.fetch(call)
         summary.add(fetched)
@@ -390,7 +390,7 @@ class DayCache:
             if key in found:
                 summary.since.append(entry.since)
                 summary.read(code, None, entry.since, entry.until)
-                return summary.answer(found[key].rows, "stale")
+                return summary.answer(call, found[key].rows, "stale")
         rows = fetched.rows()
         self._counted["misses"] += 1
         trusted = self._trust.open
@@ -398,7 +398,7 @@ class DayCache:
         packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
         summary.keep(key, None, dict(packed.get(trusted, ())).get(key))
         await cached.write(packed, generation)
-        return summary.answer(rows, "miss")
+        return summary.answer(call, rows, "miss")
 
     async def _by_days(
         self, cached: CachedDays, cut: CutCall, not_before: datetime.datetime, summary: ReadSummary
@@ -430,7 +430,7 @@ class DayCache:
         if (rows := await cached.partial_rows(cut, fresh)) is not None:
             summary.hit = [piece.day for piece in pieces]
             summary.read_days(cut, fresh)
-            return summary.answer(rows, "hit")
+            return summary.answer(cut.call, rows, "hit")
         found = await cached.shares(cut, fresh)
         summary.hit = [pieces[place].day for place in sorted(found)]
         summary.missed = [piece.day for place, piece in enumerate(pieces) if place not in found]
@@ -464,7 +464,7 @@ class DayCache:
         if rows is None:
             # The order of these days is unknown: only the upstream can list them.
             return await self._undivided(cached, cut, entries, earlier, summary)
-        return summary.answer(rows, "hit" if not flights else "partial" if found else "miss")
+        return summary.answer(cut.call, rows, "hit" if not flights else "partial" if found else "miss")
 
     async def _entries(self, cached: CachedDays, cut: CutCall) -> dict[int, DayEntry]:
         """Return the entries of a call's days by their places, and learn of changes that a shared store has."""
@@ -512,7 +512,7 @@ class DayCache:
         if fetched.error is not None:
             return await self._stale_answer(cached, cut, fetched.error, {}, entries, summary)
         summary.read_days(cut, {}, dict.fromkeys(range(len(cut.pieces)), fetched))
-        return summary.answer(fetched.rows(), "miss")
+        return summary.answer(cut.call, fetched.rows(), "miss")
 
     async def _stale_answer(
         self,
@@ -540,7 +540,7 @@ class DayCache:
                 now = self._now()
                 summary.since += [each.since for each in stale.values() if not is_fresh(each, now)]
                 summary.read_days(cut, stale)
-                return summary.answer(rows, "stale")
+                return summary.answer(cut.call, rows, "stale")
         raise error
 
 

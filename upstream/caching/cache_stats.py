@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from upstream.caching.cut import CutCall
-from upstream.caching.day_entry import DayEntry
+from upstream.caching.day_entry import HEAD, DayEntry
 from upstream.caching.store import Key, StoreStats
-from upstream.call import Answer, MadeCall, Provenance, ReadEntry, Reading
+from upstream.call import Answer, Call, MadeCall, Provenance, ReadEntry, Reading
 from upstream.reports.order import Share
 from upstream.values import days
 
@@ -95,7 +95,8 @@ class ReadSummary:
         if value is None:
             self.unkept = True
         else:
-            self.entries.append((key, day, value))
+            # Without its rows: they need not stay in memory.
+            self.entries.append((key, day, value[:HEAD]))
 
     def forget_days(self) -> None:
         """Forget the days that were noted: the whole call is made instead."""
@@ -122,8 +123,8 @@ class ReadSummary:
         if fetched.made is not None:
             self.made.append(msgspec.structs.replace(fetched.made, joined=joined))
 
-    def answer(self, rows: list[Any], outcome: str) -> Answer[Any]:
-        """Return the answer with its provenance."""
+    def answer(self, call: Call, rows: list[Any], outcome: str) -> Answer[Any]:
+        """Return the answer to a call with its provenance."""
         own = [made for made in self.made if not made.joined]
         provenance = Provenance(
             outcome,
@@ -142,4 +143,5 @@ class ReadSummary:
             # The calls run side by side.
             waited=max((made.waited for made in own), default=0.0),
             entries=None if self.unkept or outcome == "stale" else tuple(self.entries),
+            call=call,
         )

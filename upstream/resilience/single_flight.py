@@ -25,6 +25,26 @@ SLACK = 0.05
 Work = Callable[[], Coroutine[Any, Any, T]]
 
 
+class _FlightDeadline(msgspec.Struct, eq=False):
+    """The deadline of work, which is the latest one of those who wait for it.
+
+    `first` is the deadline of the waiter in whose task the work runs. Timers keep their context, and so this object,
+    until their time, also when they are cancelled. So it does not refer to the work, which has the result.
+    """
+
+    first: Until | None = None
+    waiters: dict[asyncio.Future[None], Until] = msgspec.field(default_factory=dict)
+    last: float = 0.0
+
+    def until(self) -> float:
+        """Return the latest deadline of the waiters."""
+        first = self.first
+        if not self.waiters:
+            return self.last if first is None else first()
+        latest = max(each() for each in self.waiters.values())
+        return latest if first is None else max(latest, first())
+
+
 class SingleFlight(msgspec.Struct, Generic[T], eq=False):
     """Run work for all who wait for it. A waiter who gives up leaves the work and the other waiters untouched.
 
@@ -40,22 +60,12 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
     _limit: Limit | None
     task: asyncio.Task[None] | None = None
     _coroutine: Coroutine[Any, Any, T] | None = None
-    _first: Until | None = None  # the deadline of the waiter in whose task the work runs
+    _deadline: _FlightDeadline = msgspec.field(default_factory=_FlightDeadline)
     _pause: asyncio.Future[None] | None = None  # what this waiter waits for
     _leave: bool = False  # whether this waiter has to leave
-    _waiters: dict[asyncio.Future[None], Until] = msgspec.field(default_factory=dict)
-    _last: float = 0.0
     _ended: bool = False
     _value: T | None = None
     _error: BaseException | None = None
-
-    def until(self) -> float:
-        """Return the latest deadline of the waiters."""
-        first = self._first
-        if not self._waiters:
-            return self._last if first is None else first()
-        latest = max(each() for each in self._waiters.values())
-        return latest if first is None else max(latest, first())
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -68,7 +78,7 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
 
     def run_apart(self) -> None:
         """Begin the work in a task of its own."""
-        self._last = UNTIL.get()()
+        self._deadline.last = UNTIL.get()()
         self._go_on_apart(None)
 
     @types.coroutine
@@ -80,8 +90,8 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
         work, until = self._work, UNTIL.get()
         if work is None or self.task is not None:
             return (yield from self._join(until).__await__())
-        self._work, self._first = None, until
-        outer = UNTIL.set(self.until)
+        self._work, self._deadline.first = None, until
+        outer = UNTIL.set(self._deadline.until)
         coroutine = self._coroutine = work()
         if self._limit is not None:
             self._flights.deadlines.watch(self, min(self._limit.ends, until()))
@@ -106,16 +116,16 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
                     yield from pause
             except asyncio.CancelledError:
                 self._go_on_apart(awaited)
-                self._first = None
+                self._deadline.first = None
                 self._give_up_later(until)
                 UNTIL.reset(outer)
                 raise
             if self._leave:
                 self._go_on_apart(awaited)
-                self._first = None
+                self._deadline.first = None
                 self._give_up_later(until)
                 break
-        self._first = self._pause = None
+        self._deadline.first = self._pause = None
         UNTIL.reset(outer)
         if not self._ended:
             return (yield from self._join(until).__await__())
@@ -135,7 +145,7 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
             self._stop()
 
     async def _rest(self, awaited: "asyncio.Future[Any] | None") -> None:
-        UNTIL.set(self.until)
+        UNTIL.set(self._deadline.until)
         try:
             if self._coroutine is None:
                 work, self._work = self._work, None
@@ -167,16 +177,16 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
 
     def _enter(self, until: Until) -> asyncio.Future[None]:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = until
+        self._deadline.waiters[waiter] = until
         return waiter
 
     def _exit(self, waiter: asyncio.Future[None]) -> None:
-        self._give_up_later(self._waiters.pop(waiter))
+        self._give_up_later(self._deadline.waiters.pop(waiter))
 
     def _give_up_later(self, until: Until) -> None:
         """Note that a waiter with this deadline has left. Without any other, the work is given up soon."""
-        if not self._waiters and self._first is None and not self._ended:
-            self._last = until()
+        if not self._deadline.waiters and self._deadline.first is None and not self._ended:
+            self._deadline.last = until()
             asyncio.get_running_loop().call_later(GRACE, self._give_up)
 
     def result(self) -> T:
@@ -194,8 +204,8 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
         assert self._limit is not None
         if self._limit.expired:
             return math.inf
-        ends = min(self._limit.ends, self.until())
-        late = self._first is not None and self._first() + SLACK <= now
+        ends = min(self._limit.ends, self._deadline.until())
+        late = self._deadline.first is not None and self._deadline.first() + SLACK <= now
         if ends <= now:
             self._limit.expired = True
             if self.task is not None:
@@ -207,7 +217,7 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
                 self._resume(self._pause)
         if ends <= now:
             return math.inf
-        return ends if self._first is None or late else min(ends, self._first() + SLACK)
+        return ends if self._deadline.first is None or late else min(ends, self._deadline.first() + SLACK)
 
     def _stop(self) -> None:
         """Cancel the task, after it has begun."""
@@ -215,7 +225,7 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
             self.task.get_loop().call_soon(self.task.cancel)
 
     def _give_up(self) -> None:
-        if not self._waiters and self._first is None and not self._ended:
+        if not self._deadline.waiters and self._deadline.first is None and not self._ended:
             self._close()
             self._stop()
 
@@ -242,7 +252,7 @@ class SingleFlight(msgspec.Struct, Generic[T], eq=False):
             _wake(flights.idle)
         if error is not None and not isinstance(error, asyncio.CancelledError):
             flights.failed(self._what, error)
-        for waiter in self._waiters:
+        for waiter in self._deadline.waiters:
             _wake(waiter)
 
 

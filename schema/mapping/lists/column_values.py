@@ -55,6 +55,7 @@ async def column_values(
     *,
     interval: Interval | None = None,
     given: Given = NOTHING_GIVEN,
+    objects: list[int] | None = None,
 ) -> list[Values | Exception]:
     """Return the values of some columns for each list, or the error that selecting them gives.
 
@@ -62,7 +63,8 @@ async def column_values(
     parents give to their items. An amount is a `decimal.Decimal`, a moment is in microseconds since 1970 UTC, the id of
     another entity is the upstream's own, and any other value is as in the graph; a missing value is None.
 
-    The columns of the rows (`columns_read`) must have been requested. Other tasks have their turns in between.
+    The columns of the rows (`columns_read`) must have been requested. Other tasks have their turns in between. The
+    places of lists for which objects are needed are added to `objects`.
     """
     reading = _ColumnsOfLevel(kind, selection_of(frozenset(names)), tuple(names), session, interval, given)
     values: list[Any] = list(found)
@@ -79,6 +81,8 @@ async def column_values(
         if place % _LISTS == _LISTS - 1:
             await asyncio.sleep(0)
     if open_places:
+        if objects is not None:
+            objects += open_places
         lists = {place: rows for place in open_places if isinstance(rows := found[place], KeyRows)}
         for place, one in (await reading.of_objects(lists)).items():
             values[place] = one

@@ -89,11 +89,15 @@ class Conditions:
         *,
         interval: Interval | None = None,
         given: Given = NOTHING_GIVEN,
+        objects: list[int] | None = None,
     ) -> Sequence[KeyRows | Exception]:
-        """Return the rows of each list that meet the conditions, or the error that prevents it."""
+        """Return the rows of each list that meet the conditions, or the error that prevents it.
+
+        The places of lists for which objects are needed are added to `objects`.
+        """
         if not self.all or not any(map(len, (rows for rows in found if isinstance(rows, KeyRows)))):
             return found
-        each = await column_values(kind, found, self.columns, session, interval=interval, given=given)
+        each = await column_values(kind, found, self.columns, session, interval=interval, given=given, objects=objects)
         selected: list[KeyRows | Exception] = []
         turn = _Turns()
         for rows, values in zip(found, each, strict=True):

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -23,7 +23,9 @@ from schema.mapping.lists.opened import OpenedPage, PageMaker, PagesOnRows
 from schema.mapping.lists.order import Key, ListOrder
 from schema.mapping.loading import complete
 from schema.mapping.selection import Selection, nodes_of, select
-from schema.mapping.totals.list_totals import ITEMS, items_selected
+from schema.mapping.totals.adding import LevelSums, ListAdder, asked_sums
+from schema.mapping.totals.by_days import is_added_up, summed
+from schema.mapping.totals.list_totals import ADDED_UP, ITEMS, LISTS, items_selected
 from upstream.errors import UpstreamError
 from upstream.reports.rows import Row
 from upstream.values.interval import Interval
@@ -77,6 +79,31 @@ def reads(info: Info[Session, Any], entity: str, page: ConnectionPage) -> frozen
     return None if tested is None else found | tested
 
 
+async def connect(
+    info: Info[Session, Any],
+    entity: str,
+    page: ConnectionPage,
+    read: Callable[[Any], Awaitable[Sequence[KeyRows | Exception]]],
+    *,
+    interval: Interval | None,
+    given: Given = NOTHING_GIVEN,
+    source: Hashable = None,
+) -> Sequence[Any]:
+    """Return the page of each of several lists, which `read` reads for a period.
+
+    If only totals are selected of them, they are read and added up some days at a time. `source` identifies the lists
+    and the conditions, as long as the rows of the upstream are the same; None if nothing does.
+    """
+    if interval is None or not is_added_up(info):
+        return await connect_each(info, entity, page, await read(interval), interval=interval, given=given)
+    return await summed(info, page.where, read, _sums(info, entity, interval, given), source)
+
+
+def _sums(info: Info[Session, Any], entity: str, interval: Interval | None, given: Given) -> LevelSums:
+    totals = LISTS[entity]
+    return LevelSums(ListAdder(ENTITIES[entity], totals, info.context, asked_sums(info, totals), interval), given)
+
+
 async def connect_each(
     info: Info[Session, Any],
     entity: str,
@@ -106,7 +133,8 @@ async def connect_each(
     pages, alike, irregular = await _open(page, found, session, with_cursors)
     if page.after is not None:
         session.nodes.take(times * sum(len(opened.rows) for opened in pages if isinstance(opened, OpenedPage)))
-    make = PageMaker(kind, session, interval, given, "pageInfo" in selected, with_edges)
+    sums = None if ADDED_UP.isdisjoint(selected) else _sums(info, entity, interval, given)
+    make = PageMaker(kind, session, interval, given, "pageInfo" in selected, with_edges, sums)
     covered: dict[type[Row], bool] = {}
     sure_of: dict[type[Row], bool] = {}
     for row, together in alike.items():

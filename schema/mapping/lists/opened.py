@@ -1,6 +1,5 @@
 """Opened pages of lists. Pages whose rows contain all that is selected are written from the rows."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from resolvers.session import Session
 from schema.mapping.entity import Entity
 from schema.mapping.lists.listed import Edges, Given, Listed
 from schema.mapping.lists.relay import Connection, Edge, PageInfo
+from schema.mapping.totals.adding import AddedList, LevelSums
 from upstream.reports.rows import Row
 from upstream.values.interval import Interval
 
@@ -21,7 +21,7 @@ from upstream.values.interval import Interval
 class OpenedPage(msgspec.Struct, eq=False):
     """A page of the list `source`: where it starts there, its rows in their order, and their cursors if needed.
 
-    `place` is the place of its parent in the level. `columns` are the columns of the whole list that were added up.
+    `place` is the place of its parent in the level.
     """
 
     place: int
@@ -29,15 +29,11 @@ class OpenedPage(msgspec.Struct, eq=False):
     start: int
     rows: list[Row]
     cursors: list[str]
-    columns: dict[str, Any] | None = None
 
 
 @dataclass(slots=True, eq=False)
 class PageMaker:
-    """Make the objects of the pages of a level. `kind` is the type of the items.
-
-    Fields that add up the same lists read their columns one after the other: `adding` is their lock.
-    """
+    """Make the objects of the pages of a level. `kind` is the type of the items, and `sums` add up their lists."""
 
     kind: type[Entity]
     session: Session
@@ -45,7 +41,7 @@ class PageMaker:
     given: Given
     with_info: bool
     with_edges: bool
-    adding: asyncio.Lock | None = None
+    sums: LevelSums | None = None
 
     def page(self, opened: OpenedPage, nodes: Sequence[Any] | None = None) -> Any:
         """Return the object of a page. Without `nodes`, the items stay rows until an object is needed."""
@@ -57,7 +53,7 @@ class PageMaker:
             edges = Edges(opened.cursors, listed, _edge) if self.with_edges else []
         about: Any = _page_info(opened) if self.with_info else None
         total = len(opened.source)
-        listing = self, opened
+        listing: Any = None if self.sums is None else AddedList(self.sums, opened.place, opened.source)
         return Connection(edges=edges, nodes=nodes or [], total_count=total, page_info=about, listing=listing)  # type: ignore[arg-type]
 
     def listed(self, opened: OpenedPage) -> Listed:

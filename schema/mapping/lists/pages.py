@@ -15,12 +15,13 @@ from schema.mapping.entity import Entity, identities
 from schema.mapping.lazy import lazy
 from schema.mapping.lists import order
 from schema.mapping.lists.conditions import Conditions, read_allowed
-from schema.mapping.lists.connection import ConnectionPage, connect_each, reads
+from schema.mapping.lists.connection import ConnectionPage, connect, reads
 from schema.mapping.lists.listed import Given
 from schema.mapping.lists.relay import Connection
 from schema.mapping.relation import relation_of
 from schema.period import TODAY, Period, resolve
 from schema.where import conditions
+from upstream.values.interval import Interval
 
 # The types whose pages have totals: each has a type of pages of its own.
 WITH_TOTALS = frozenset({"Transaction", "GameLog", "Game", "FinancialMovement"})
@@ -76,19 +77,23 @@ def pages(
         page = ConnectionPage.of(in_order, first, after, where)
         interval = resolve(info, during) if with_period else None
         parameters: dict[str, Any] = {each.name: each.to_parameter(given.get(each.name), where) for each in arguments}
-        lookup = Lookup.of(edge, interval, **parameters)
         columns = None if whole_rows else reads(info, target, page)
         raw = info._raw_info
         field = f"{raw.parent_type.name}.{raw.field_name}"
 
-        async def read(keys: Sequence[Any]) -> Sequence[KeyRows | Exception]:
-            return await info.context.rows_of_level(lookup, keys, columns, field)
-
         # The items of a parent name no other one.
-        allowed = page.where.allowed(f"{parent}.id")
-        found = await read_allowed(identities(parents), allowed, read)
-        given_to = Given(parent=parent, parents=parents)
-        return await connect_each(info, target, page, found, interval=interval, given=given_to)
+        allowed, keys = page.where.allowed(f"{parent}.id"), identities(parents)
+
+        async def read(part: Interval | None) -> Sequence[KeyRows | Exception]:
+            lookup = Lookup.of(edge, part, **parameters)
+
+            async def of_keys(some: Sequence[Any]) -> Sequence[KeyRows | Exception]:
+                return await info.context.rows_of_level(lookup, some, columns, field)
+
+            return await read_allowed(keys, allowed, of_keys)
+
+        given_to, source = Given(parent=parent, parents=parents), (repr(given), *keys)
+        return await connect(info, target, page, read, interval=interval, given=given_to, source=source)
 
     parameters = [_parameter("info", Info[Session, Any], Parameter.empty)]
     parameters += [_parameter("during", Period | None, TODAY)] if with_period else []

@@ -35,5 +35,5 @@ class Connection(Generic[NodeT]):
     nodes: list[NodeT] = strawberry.field(description="The items of this page.")
     total_count: int = strawberry.field(description="The number of items in the whole list.")
     page_info: PageInfo = strawberry.field(description="The position of this page in the list.")
-    # The maker of the page and the opened page, which has the whole list: totals add up all its rows.
+    # The whole list (`AddedList`): totals add up all its rows.
     listing: strawberry.Private[Any] = None

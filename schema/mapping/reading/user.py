@@ -37,6 +37,11 @@ def columns_of_code(session: Session) -> frozenset[str]:
     return frozenset((code, "group") if session.many_agents else (code,))
 
 
+def homes_matter(session: Session) -> bool:
+    """Return whether the home of a user decides where the user's transactions are read."""
+    return session.join.mode is MovementJoin.TRUST
+
+
 async def transactions_of(
     users: Sequence[Entity], info: Info[Session, Any], page: ConnectionPage, interval: Interval, in_group: int | None
 ) -> Sequence[Any]:
@@ -47,7 +52,7 @@ async def transactions_of(
     given = page.where.one("group.id") if in_group is None else in_group
     session, edge = info.context, edges.TRANSACTIONS_IN_GROUP
     groups: list[Any] = [given] * len(users)
-    if given is None and session.join.mode is MovementJoin.TRUST:
+    if given is None and homes_matter(session):
         groups, edge = await homes(users), edges.TRANSACTIONS_AT_HOME
     columns = reads(info, "Transaction", page)
     # R5 may be read instead of R7 only where it knows all that is selected.

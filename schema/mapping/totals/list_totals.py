@@ -17,7 +17,7 @@ from schema.mapping.totals.keys import BucketKeyObject, KeyColumn
 
 # Where the items of a page are selected.
 ITEMS = ("nodes", "edges.node")
-_ADDED_UP = frozenset({"totals", "buckets"})
+ADDED_UP = frozenset({"totals", "buckets"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def items_selected(info: Info[Session, Any], entity: str) -> Selection:
     """Return what is selected of the items of a page, and what its totals and buckets read of all items."""
     selection = select(info, *ITEMS)
     selected = select(info)
-    if _ADDED_UP.isdisjoint(selected):
+    if ADDED_UP.isdisjoint(selected):
         return selection
     columns = frozenset(_read(info, LISTS[entity], selected))
     found: Selection | None = selection.memo.get(columns)
@@ -79,7 +79,8 @@ def items_selected(info: Info[Session, Any], entity: str) -> Selection:
 
 
 def _read(info: Info[Session, Any], kind: ListTotals, selected: Selection) -> Iterable[str]:
-    """Yield the columns that the totals and the buckets read."""
+    """Yield the columns that the totals and the buckets read. Their rows are added up by day."""
+    yield from kind.key.parts["day"].columns
     aggregates = [*kind.aggregates(selected.get("totals", NOTHING))]
     if "buckets" in selected:
         aggregates += kind.aggregates(selected.below("buckets.totals"))

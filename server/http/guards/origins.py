@@ -25,10 +25,17 @@ ALLOWED = (
     "Authorization",
     "Cache-Control",
     "Content-Type",
+    "If-Modified-Since",
     "If-None-Match",
+    "If-Range",
     "Pragma",
+    "Range",
     "X-Api-Key",
     "X-Request-Id",
+    # Headers of OData.
+    "OData-MaxVersion",
+    "OData-Version",
+    "Prefer",
     # Headers of widespread clients and of tracing.
     "Apollographql-Client-Name",
     "Apollographql-Client-Version",
@@ -39,8 +46,13 @@ ALLOWED = (
     *PREFLIGHT,
 )
 EXPOSED = (
+    "Accept-Ranges",
     "Age",
+    "Content-Disposition",
+    "Content-Range",
     "ETag",
+    "OData-Version",
+    "Preference-Applied",
     "X-Request-Id",
     "Retry-After",
     "RateLimit-Limit",

@@ -36,6 +36,20 @@ def text(found: Mapping[int, list[bytes | int]], number: int) -> str | None:
         raise MalformedMessage(f"field {number} is not in UTF-8") from None
 
 
+def numbers(found: Mapping[int, list[bytes | int]], number: int) -> set[int]:
+    """Return the numbers of a repeated field, packed or not. Raises MalformedMessage."""
+    values: set[int] = set()
+    for value in found.get(number, ()):
+        if isinstance(value, int):
+            values.add(value)
+            continue
+        at = 0
+        while at < len(value):
+            one, at = _number(value, at)
+            values.add(one)
+    return values
+
+
 def opened(data: bytes) -> tuple[str, bytes]:
     """Return the name of the message inside an `Any`, and its bytes. Raises MalformedMessage."""
     found = fields(data)

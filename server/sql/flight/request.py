@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 _AHEAD = 4  # chunks that wait for the client
 _LOOK_SECONDS = 0.1
+# Clients in Go refuse messages of more than 16 MiB, and others of more than 4 MiB.
+_MESSAGE_BYTES = 4 << 20
 # pyarrow sends errors of other kinds with the place in the source code.
 _ERRORS: Mapping[int, Callable[[str], Exception]] = {
     401: flight.FlightUnauthenticatedError,
@@ -46,6 +48,7 @@ class SqlRequest:
         self._left = False
         self._sent = False
         self._whole = False
+        self._ended = False
         self._rest = b""
         self._reader: Any = None
         self._running = asyncio.run_coroutine_threadsafe(self._run(), loop)
@@ -63,7 +66,8 @@ class SqlRequest:
         """Yield the rows. Raises the error of Flight if they end before their end."""
         fault: Exception | None = None
         try:
-            yield from self._reader
+            for batch in self._reader:
+                yield from _parts(batch)
         except (pa.ArrowInvalid, OSError) as error:
             fault = error
         while self._chunk():  # until the end of the answer, which says whether it is whole
@@ -129,12 +133,16 @@ class SqlRequest:
 
     def _chunk(self) -> bytes:
         """Return the next chunk; nothing at the end."""
+        if self._ended:
+            return b""
         chunk = asyncio.run_coroutine_threadsafe(self._chunks.get(), self._loop)
         try:
-            return self._wait(chunk) or b""
+            found = self._wait(chunk)
         except flight.FlightCancelledError:
             chunk.cancel()
             raise
+        self._ended = found is None
+        return found or b""
 
     def _wait(self, result: "Future[T]") -> T:
         """Return a result. Raises the error of Flight if the statement is cancelled."""
@@ -174,6 +182,16 @@ class SqlRequest:
             await self._chunks.put(body)
         if not message.get("more_body", False):
             self._whole = True
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a batch in batches that fit a message."""
+    if batch.nbytes <= _MESSAGE_BYTES * 0.9 or batch.num_rows < 2:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _parts(batch.slice(0, half))
+    yield from _parts(batch.slice(half))
 
 
 def _scope(credential: str, peer: str) -> dict[str, Any]:

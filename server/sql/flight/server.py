@@ -68,8 +68,8 @@ _INFO_VALUE = pa.dense_union(
     ]
 )
 _SQL_INFO = pa.schema([pa.field("info_name", pa.uint32(), False), pa.field("value", _INFO_VALUE, False)])
-# Name, version, version of Arrow; read only; SQL; no Substrait; statements can be cancelled.
-_TEXTS = {0: "gamehub-graph", 1: "1", 2: pa.__version__}
+# Name, version, version of Arrow, the quote of names; read only; SQL; no Substrait; statements can be cancelled.
+_TEXTS = {0: "gamehub-graph", 1: "1", 2: pa.__version__, 504: '"'}
 _TRUTHS = {3: True, 4: True, 5: False, 9: True}
 # The results of a cancellation: the field 1 with a number.
 _CANCELLED, _NOT_CANCELLABLE = b"\x08\x01", b"\x08\x03"
@@ -381,9 +381,7 @@ def _pattern(text: str | None) -> Callable[[str], bool]:
 
 
 def _sql_info(found: dict[int, list[bytes | int]]) -> pa.Table:
-    wanted: set[int] = set()
-    for value in found.get(1, ()):
-        wanted |= {value} if isinstance(value, int) else set(value)  # packed numbers below 128
+    wanted = messages.numbers(found, 1)
     names = [name for name in (*_TEXTS, *_TRUTHS) if not wanted or name in wanted]
     texts = [_TEXTS[name] for name in names if name in _TEXTS]
     truths = [_TRUTHS[name] for name in names if name in _TRUTHS]

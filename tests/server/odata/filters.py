@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server.odata.days import OPERATORS, TURNED
+from server.tables.days import OPERATORS, TURNED
 from server.tables.table import ValueKind
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/Asuncion", "Pacific/Kiritimati")]

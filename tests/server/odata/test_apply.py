@@ -206,6 +206,9 @@ def test_a_filter_of_rows_bounds_the_window(shelved: Library) -> None:
         window = {} if "filter" in apply else {"since": "2026-03-05", "until": "2026-03-07"}
         answer = shelved.client.get("/odata/Loans", params={"$apply": apply, **window})
         assert answer.status_code == 200, answer.text
+    above = {"$apply": "filter(rowKey lt '2026-03-05')/aggregate($count as n)"}
+    message = shelved.client.get("/odata/Loans", params=above).json()["error"]["message"]
+    assert message.startswith("$apply bounds ")
     read = sorted({str(one.dates.from_) for one in shelved.periods if one.dates is not None})
     assert read[:2] == ["2026-03-05", "2026-03-06"]
     assert read[-1] == "2026-03-15"
@@ -227,7 +230,9 @@ def test_a_filter_of_rows_bounds_the_window(shelved: Library) -> None:
         ("search(blue)", "cannot be read from 'search(blue)' on; there are filter, groupby,"),
         ("groupby((rollup($all,shop)))", "$apply cannot be read from"),
         ("top(3)", "must group the rows, by groupby or aggregate, before concat, orderby, skip and top."),
-        ("groupby((shop))/filter(pieces gt 1)", "$filter names 'pieces'; there are shop."),
+        ("groupby((shop))/filter(pieces gt 1)", "$apply names 'pieces'; there are shop."),
+        ("filter(size gt 1)", "$apply names 'size'; there are "),
+        ("filter(pieces gt 'x')/groupby((shop))", "$apply compares a number with a string."),
         ("groupby((shop))/orderby(pieces)", "$orderby names 'pieces'; it can be shop."),
         ("groupby((shop", "$apply ends too early"),
         ("filter(pieces gt 1)/", "$apply ends too early"),
@@ -241,6 +246,11 @@ def test_a_filter_of_rows_bounds_the_window(shelved: Library) -> None:
 )
 def test_what_is_said_of_a_wrong_transformation(shops: httpx.Client, apply: str, says: str) -> None:
     assert says in refusal(shops, apply)
+
+
+def test_the_option_with_the_wrong_filter_is_named(shops: httpx.Client) -> None:
+    assert "$apply names 'size'" in refusal(shops, "filter(size gt 1)", filter="pieces gt 1")
+    assert "$filter names 'size'" in refusal(shops, "filter(pieces gt 1)", filter="size gt 1")
 
 
 def test_search_is_refused_by_name(shops: httpx.Client) -> None:

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from server.odata import filter as filters
-from server.odata.days import ALL, EARLIER, LATER, between, count, has, runs, since, until
 from server.tables.arrow import TIMESTAMP
+from server.tables.days import ALL, EARLIER, LATER, between, count, has, runs, since, until
 from tests.server.odata.filters import KINDS, MINUTE, ZONES, Filters, Row, rows_of
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.served import served
 from tests.server.sql.test_command import run
+from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
 
@@ -19,8 +21,12 @@ def top(since: str, until: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=address, trust_env=False, timeout=120) as client:
+def client(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a server whose cache keeps a row between an explanation and the run after it."""
+    with (
+        served(tmp_path_factory.mktemp("served"), **settings(world), CACHE_OPEN_SECONDS="3000") as address,
+        httpx.Client(base_url=address, trust_env=False, timeout=120) as client,
+    ):
         yield client
 
 

@@ -14,6 +14,8 @@ import adbc_driver_flightsql.dbapi as adbc
 import httpx
 import pandas
 import polars
+import pyarrow as pa
+import pyarrow.flight as flight
 import pytest
 import trustme
 from adbc_driver_flightsql import DatabaseOptions
@@ -88,6 +90,24 @@ def test_the_catalogue(connection: Any) -> None:
     assert connection.adbc_get_table_types() == ["BASE TABLE"]
     assert connection.adbc_get_info()["vendor_name"] == "gamehub-graph"
     assert connection.adbc_get_table_schema("groups").names == ["id", "external_id", "name", "type", "currency"]
+
+
+def test_the_calls_of_the_dialect_of_superset(servers: tuple[str, str]) -> None:
+    """flightsql-dbapi asks for the quote of names with packed numbers, and for the columns of one table."""
+
+    def read_all(client: Any, command: bytes) -> list[dict[str, Any]]:
+        info = client.get_flight_info(flight.FlightDescriptor.for_command(command))
+        rows: list[dict[str, Any]] = client.do_get(info.endpoints[0].ticket).read_all().to_pylist()
+        return rows
+
+    with flight.connect(servers[1]) as client:
+        packed = messages.closed("CommandGetSqlInfo", f1=b"\x00\x03\xf8\x03")
+        found = {one["info_name"]: one["value"] for one in read_all(client, packed)}
+        assert found == {0: "gamehub-graph", 3: True, 504: '"'}
+        wanted = messages.message({2: b"main", 3: b"transactions"}) + b"\x28\x01"
+        (table,) = read_all(client, messages.named("CommandGetTables", wanted))
+        columns = pa.ipc.open_stream(table["table_schema"]).schema
+        assert columns.field("amount").type == pa.decimal128(38, 10)
 
 
 def test_a_prepared_statement(connection: Any) -> None:

@@ -121,9 +121,37 @@ def test_the_way_to_read_follows_the_keys() -> None:
         f"SELECT id FROM transactions WHERE user_id IN ({many}) AND group_id = '382' AND timestamp >= today()"
     )
     assert keys(by_group["transactions"]) == ["382"]
-    assert keys(parts("SELECT id FROM game_logs WHERE created_at >= today()")["game_logs"]) == []
+    logs = parts(f"SELECT id FROM game_logs WHERE created_at >= today() AND user_id IN ({many})")["game_logs"]
+    assert keys(logs) == ["slot"]
     rooms = parts("SELECT * FROM saved.Games WHERE room_id IN (1, 2) AND \"startsAt\" BETWEEN '2026-04-01' AND now()")
     assert keys(rooms["saved.Games"]) == ["1", "2"]
+
+
+def test_the_type_of_game_logs_is_a_key() -> None:
+    text = "SELECT id FROM game_logs WHERE created_at >= today()"
+    many = [f"type{number}" for number in range(12)]
+    for condition, expected in (
+        ("", [{}]),
+        (" AND game_type = 'live'", [{"game_type": "live"}]),
+        (" AND game_type IN ('live', 'slot')", [{"game_type": "live"}, {"game_type": "slot"}]),
+        (" AND user_id = 7 AND game_type = 'live'", [{"user_id": "7", "game_type": "live"}]),
+        # The report cannot be asked for all types, so each is read by itself.
+        (f" AND game_type IN {tuple(many)}", [{"game_type": one} for one in sorted(many)]),
+    ):
+        found = parts(text + condition)["game_logs"]
+        assert [part.variables for part in found.parts] == expected
+        assert {part.keys["game_type"] for part in found.parts} == {one.get("game_type", "slot") for one in expected}
+
+
+def test_rooms_are_read_for_days() -> None:
+    found = parts("SELECT DISTINCT id FROM rooms WHERE day BETWEEN '2026-03-28' AND '2026-03-29'")["rooms"]
+    assert days(found) == keys(found) == ["2026-03-28", "2026-03-29"]
+    code, message = error("SELECT id FROM rooms")
+    assert code == "SQL_UNBOUNDED"
+    assert message == (
+        "The statement does not say the days to read of rooms: bound its time, for example WHERE day >= '2026-04-02' "
+        "AND day < '2026-04-03'."
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,7 +341,7 @@ def narrowed(table: SqlTable, needed: object) -> str:
 
 
 def _bit(day: datetime.date) -> int:
-    from server.odata import days as calendar
+    from server.tables import days as calendar
 
     return calendar.place(day)
 
@@ -326,7 +354,7 @@ def result(duck: duckdb.DuckDBPyConnection, text: str) -> list[str]:
         return [type(refusal).__name__]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(text=statements)
 def test_what_is_read_is_enough(duck: duckdb.DuckDBPyConnection, text: str) -> None:
     """The result over the parts is the result over everything."""

@@ -1,6 +1,7 @@
 """Pages of other origins: CORS by list. What a page can make a browser send (CSRF) stands in the hostile corpus."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
+from tests.server.tables.conftest import lending
 
 FRIEND = "https://bi.example.com"
 
@@ -71,6 +73,27 @@ def test_headers_of_widespread_clients_are_allowed(client: httpx.Client) -> None
     )  # fmt: skip
     for name in (*names, ", ".join(names)):
         assert preflight(client, FRIEND, name).status_code == 200, name
+
+
+def test_headers_of_odata_are_allowed_and_shown(tmp_path: Path) -> None:
+    names = "odata-version,odata-maxversion,prefer,if-none-match,if-modified-since,range,if-range"
+    with lending(tmp_path / "spool", {"origins": [FRIEND]}) as library:
+        asked = library.client.options(
+            "/odata/Books",
+            headers={
+                "Origin": FRIEND, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": names,
+            },
+        )  # fmt: skip
+        assert asked.status_code == 200
+        allowed = {name.strip().lower() for name in asked.headers["access-control-allow-headers"].split(",")}
+        assert set(names.split(",")) <= allowed
+        answer = library.client.get(
+            "/odata/Books", headers={"Origin": FRIEND, "Prefer": "odata.maxpagesize=1", "OData-MaxVersion": "4.0"}
+        )
+        shown = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+        assert answer.headers["odata-version"] == "4.0"
+        assert answer.headers["preference-applied"] == "odata.maxpagesize=1"
+        assert {"OData-Version", "Preference-Applied", "ETag", "Content-Range"} <= shown
 
 
 def test_a_setting_adds_headers() -> None:

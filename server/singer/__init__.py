@@ -1,0 +1,1 @@
+"""The tables in the Singer protocol, for `gamehub-graph tap`."""
