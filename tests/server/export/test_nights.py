@@ -245,7 +245,7 @@ async def test_thirty_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def one_night(night: int, warehouse: Warehouse) -> None:
-    """What happens in a night, and what the folder has after it."""
+    """Let the events of a night happen, and check the folder after it."""
     business, today = warehouse.business, FIRST + (night - 1) * DAY
     business.turn(today)
     business.store.reach()
