@@ -26,6 +26,7 @@ from server.tables.formats import Format
 from server.tables.reading import Run
 from server.tables.table import Table
 from server.tables.window import TableWindow
+from upstream.caching.trust import Trust
 
 
 def _real_time() -> datetime.datetime:
@@ -37,6 +38,7 @@ class ExportSource:
     """Where the rows come from: the executor, the business time zone, and a hash that identifies the upstreams.
 
     `prints` reads fingerprints of days, and `changed` returns when days were last found changed or were forgotten.
+    `trust` says when a day is closed.
     """
 
     run: Run
@@ -45,6 +47,7 @@ class ExportSource:
     prints: DayPrints | None = None
     changed: Changed = unchanged
     now: Callable[[], datetime.datetime] = _real_time
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,15 @@ class ExportJob:
         self.options = options
         self.ledger = Ledger(Destination(options.out), table.name)
         self.writer = DayWriter(
-            self.ledger, table, options.form, options.variables, source.zone, source.run, source.prints, source.now
+            self.ledger,
+            table,
+            options.form,
+            options.variables,
+            source.zone,
+            source.run,
+            source.prints,
+            source.now,
+            source.trust,
         )
 
     @property
@@ -145,4 +156,5 @@ def source_of(services: GraphServices, live: LiveSettings, *, sandbox: bool = Fa
         upstream=f"sandbox {gamehub_zone.key}" if sandbox else services.tables.origin(),
         prints=DayPrints(gateway.anew, zone, gamehub_zone),
         changed=services.tables.changed,
+        trust=services.tables.trust,
     )

@@ -16,7 +16,7 @@ import pyarrow as pa
 from resolvers.trace import Step
 from server.export.day import DayPrint, PrintSource
 from server.tables.reading import TableDay
-from server.tables.table import Table
+from server.tables.table import PRECISION, SCALE, Table
 from upstream.caching import day_entry
 from upstream.call import Answer, Call
 from upstream.errors import UpstreamError
@@ -27,6 +27,7 @@ from upstream.values.figures import EXACT, PARTS, NumberForms
 from upstream.values.interval import Interval
 
 Day = datetime.date
+_MONEY = pa.decimal128(PRECISION, SCALE)
 # Makes a call past the cache. Raises UpstreamError.
 Anew = Callable[[Call], Awaitable[Answer[Any]]]
 
@@ -175,12 +176,16 @@ def _sums(kinds: pa.Array, amounts: pa.Array) -> NumberForms | None:
 
     Amounts of the graph have the sign of the wallet, so a wager is negative.
     """
+    try:
+        rows = pa.table({"kind": kinds, "amount": amounts.cast(_MONEY)})
+    except pa.ArrowInvalid:
+        return None  # an amount with more digits
     found = {"wagers": Decimal(0), "refunds": Decimal(0), "paid": Decimal(0)}
-    for kind, amount in zip(kinds.to_pylist(), amounts.to_pylist(), strict=True):
-        part = PARTS.get((kind or "").casefold())
-        if part is None or amount is None:
+    for row in rows.group_by("kind").aggregate([("amount", "sum"), ("amount", "count"), ([], "count_all")]).to_pylist():
+        part = PARTS.get((row["kind"] or "").casefold())
+        if part is None or row["amount_count"] != row["count_all"]:
             return None
-        found[part] = EXACT.add(found[part], Decimal(amount))
+        found[part] = EXACT.add(found[part], row["amount_sum"])
     return NumberForms(EXACT.minus(found["wagers"]), found["refunds"], found["paid"])
 
 

@@ -27,8 +27,6 @@ from upstream.caching.trust import Trust
 from upstream.values import days, interval
 from upstream.values.days import Piece
 
-TRUST = Trust()
-
 
 class WrongFormat(ValueError):
     """There is no such format."""
@@ -50,7 +48,7 @@ class DayWriter:
     run: Run
     prints: DayPrints | None = None
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
-    trust: Trust = TRUST
+    trust: Trust = field(default_factory=Trust)
     sources: dict[str, set[PrintSource]] = field(default_factory=dict)
     ahead: dict[str, Sequence[datetime.date]] = field(default_factory=dict)
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)

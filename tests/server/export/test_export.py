@@ -75,7 +75,7 @@ def window(since: str, until: str) -> TableWindow:
 
 
 def job(
-    out: Path, lending: Lending, span: TableWindow, *, table: Table = LOANS, form: str = "csv", **more: Any
+    out: Path | str, lending: Lending, span: TableWindow, *, table: Table = LOANS, form: str = "csv", **more: Any
 ) -> ExportJob:
     """An export of the library at noon on 15 March."""
     source = ExportSource(run=lending, zone=UTC, upstream="library", now=lambda: NOW)
