@@ -70,15 +70,18 @@ class AddedFigure(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Distinct(AddedFigure):
-    """The distinct values of a column."""
+    """The distinct values of a column. Equal values are two if the column `within` tells them apart."""
 
     column: str
+    within: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (self.column,)
+        return (self.column,) if self.within is None else (self.column, self.within)
 
     def of(self, columns: Sequence[Sequence[Any]]) -> set[Any]:
+        if self.within is not None:
+            return {pair for pair in zip(*columns, strict=True) if pair[0] is not None}
         found = set(columns[0])
         found.discard(None)
         return found

@@ -59,7 +59,7 @@ class GameLogTotals(TotalsObject):
     """The totals of game logs, over all of them. Game History names no currency: an agent has one."""
 
     count: int = count("The number of transactions.")
-    users: int | None = distinct("userCode", "The number of different user codes.")
+    users: int | None = distinct("userCode", "The number of different user codes of each agent.", within="agentCode")
     bet: Decimal = sure_amount("bet", "The sum of all bets.")
     win: Decimal = sure_amount("win", "The sum of all wins.")
     ggr: Decimal = difference("bet", "win", "The gross gaming revenue: `bet` less `win`.")

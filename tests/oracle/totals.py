@@ -148,7 +148,7 @@ class Rows:
         found: dict[str, Any] = {"count": len(places), "first": moment(True), "last": moment(False)}
         if self.kind == "GameLog":
             return found | {
-                "users": distinct("code"),
+                "users": distinct("player"),
                 "bet": lambda info: exact(added(of("bet"))),
                 "win": lambda info: exact(added(of("win"))),
                 "ggr": lambda info: exact(added(of("bet")) - added(of("win"))),

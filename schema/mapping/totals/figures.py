@@ -104,9 +104,9 @@ def count(description: str) -> Any:
     return _field(TotalFigure((), lambda totals: totals.added.count), description)
 
 
-def distinct(column: str, description: str) -> Any:
-    """Declare the number of distinct values of a column."""
-    aggregate = Distinct(column)
+def distinct(column: str, description: str, *, within: str | None = None) -> Any:
+    """Declare the number of distinct values of a column. Equal values within different values of `within` are two."""
+    aggregate = Distinct(column, within)
     return _field(TotalFigure((aggregate,), lambda totals: len(totals.of(aggregate))), description)
 
 

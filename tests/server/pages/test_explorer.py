@@ -28,6 +28,8 @@ from tests.served import served
 from tests.server.browsing import Visit, chromium, watched
 from tests.stand import Sandbox
 
+expect.set_options(timeout=30_000)  # of a machine that is busy with other tests
+
 SAVED: list[dict[str, object]] = [
     {
         "name": "BallsOfGame",

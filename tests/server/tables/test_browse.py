@@ -52,7 +52,7 @@ async def test_the_pages(address: str, csv: list[str]) -> None:
         visit = await watched(context, address)
         page = visit.page
         await page.goto(f"{address}/tables")
-        await expect(page.locator("#tables tbody tr")).to_have_count(11)
+        await expect(page.locator("#tables tbody tr")).to_have_count(12)
         await page.get_by_role("link", name="GroupTransactions").click()
         await expect(page.get_by_label("group")).to_have_value("382")  # by the query's own example
         await page.locator("[name=period]").select_option("")
