@@ -99,9 +99,9 @@ class ExportJob:
         each = None if options.each is None else options.each.each.value
         return FolderIdentity.of(self.table, options.form, options.variables, each, source.zone, source.upstream)
 
-    def open(self) -> None:
-        """Begin or continue the export in its folder."""
-        self.ledger.open(self.identity)
+    def open(self, *, begin: bool = True) -> None:
+        """Begin or continue the export in its folder. Without `begin`, it must exist, and nothing is written."""
+        self.ledger.open(self.identity, begin=begin)
 
     async def plan(self) -> ExportPlan:
         """Return what is to do. Raises TableFailed if the entities cannot be listed."""
