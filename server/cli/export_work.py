@@ -84,7 +84,7 @@ class ExportWork:
         self._say_failures(summary)
         count = len(summary["written"])
         self._say(
-            f"{request.name}: {count} of {len(plan.due)} partitions written, {summary['rows']} rows in "
+            f"{request.name}: {count} of {plan.days} partitions written, {summary['rows']} rows in "
             f"{summary['files']} files in {request.out}"
         )
         return summary
