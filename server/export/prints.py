@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import structlog
 
 from resolvers.trace import Step
 from server.export.day import DayPrint, PrintSource
@@ -25,6 +26,8 @@ from upstream.values import days, figures
 from upstream.values.days import Piece
 from upstream.values.figures import EXACT, PARTS, NumberForms
 from upstream.values.interval import Interval
+
+log = structlog.get_logger("server.export")
 
 Day = datetime.date
 _MONEY = pa.decimal128(PRECISION, SCALE)
@@ -87,7 +90,9 @@ class DayPrints:
         read = self._totals if source.report == DAILY_MOVEMENTS.code else self._counts
         try:
             taken = await read(source, sorted(dates))
-        except UpstreamError:
+        except UpstreamError as error:
+            # The days stay as they are: the next run compares them.
+            log.warning("export.not_compared", report=source.report, code=error.code, error=error.message)
             return
         self._known |= {(source, day): one for day, one in taken.items()}
 

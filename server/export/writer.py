@@ -104,7 +104,7 @@ class DayWriter:
             first=first,
             last=last,
             prints=[] if piece is None else printed(self.table, day, piece, taken),
-            readings=freshness.described(day.readings),
+            readings=[_without_check(one) for one in freshness.described(day.readings)],
             product=metadata.version("gamehub-graph"),
         )
         await asyncio.to_thread(self.ledger.write, record)
@@ -186,6 +186,11 @@ def _bounds(table: Table, rows: pa.RecordBatch) -> tuple[str | None, str | None]
         return None, None
     bounds = pc.min_max(rows.column(table.columns.index(table.time))).as_py()
     return tuple(None if bounds[name] is None else bounds[name].isoformat() for name in ("min", "max"))  # type: ignore[return-value]
+
+
+def _without_check(reading: dict[str, Any]) -> dict[str, Any]:
+    """Return a reading without the end of its trust: an export does not cache the rows, so `next_check` has it."""
+    return {name: value for name, value in reading.items() if name != "nextCheck"}
 
 
 def _hash(file: Path) -> tuple[str, int]:
