@@ -9,7 +9,8 @@ import datetime
 import operator
 import re
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache, reduce
@@ -163,22 +164,34 @@ def of_tree(
 ) -> Filter:
     """Return the filter that a tree means: see `read`. `option` is where it stands. Raises RequestError."""
     reader = _FilterReader(columns, zone, time, key)
-    try:
+    with _refusing(option):
         condition = reader.condition(tree)
-    except _UnfitCondition as fault:
-        raise bad(str(fault), option) from None
+
+    def mask(rows: pa.Table) -> Any:
+        with _refusing(option):
+            return _full(condition.read(reader.typed(rows)), rows.num_rows)
+
     return Filter(
         columns=frozenset(reader.used),
         days=condition.days.true,
         times=tuple(name for name in columns if name in reader.used and reader.when(name)),
         parts=tuple(reader.parts),
-        mask=lambda rows: _full(condition.read(reader.typed(rows)), rows.num_rows),
+        mask=mask,
         option=option,
     )
 
 
 class _UnfitCondition(Exception):
     """A condition does not fit the columns. The text says why."""
+
+
+@contextmanager
+def _refusing(option: str) -> Iterator[None]:
+    """Refuse an unfit condition with a message that names where it stands."""
+    try:
+        yield
+    except _UnfitCondition as fault:
+        raise bad(str(fault), option) from None
 
 
 class _FilterReader:
