@@ -12,7 +12,7 @@ import os
 
 LARGEST = 16 << 20
 KEPT = 32 << 20
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
 
@@ -31,3 +31,20 @@ def keep_large_blocks() -> bool:
 
 
 keep_large_blocks()
+
+
+def use_little_memory() -> bool:
+    """Let all threads and Arrow share the heap of the C library, for a command that reads long answers.
+
+    Call this before Arrow is imported. Return whether the C library has this limit. Variables of the environment go
+    first.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if any(name in os.environ for name in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")):
+        return False
+    try:
+        library = ctypes.CDLL(None)
+        library.gnu_get_libc_version  # noqa: B018  # only glibc has it
+        return bool(library.mallopt(_M_ARENA_MAX, 1))
+    except (AttributeError, OSError, TypeError):
+        return False

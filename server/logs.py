@@ -22,7 +22,7 @@ from structlog.typing import EventDict, Processor
 from server.log_lines import LibraryLines, LineLogger, LogLines
 
 # They log the addresses that they call at the level `info`, and GameHub's addresses contain the token.
-TALKATIVE = ("httpx", "httpcore", "hpack", "pyreqwest")
+TALKATIVE = ("httpx", "httpcore", "hpack", "pyreqwest", "botocore", "aiobotocore")
 
 # Credentials in any form: keys, tokens, Basic, the signature of a link. Our code does not log them. This pattern
 # protects against libraries and tracebacks.

@@ -3,7 +3,6 @@
 import datetime
 import io
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,6 @@ import pyarrow.parquet as pq
 from dlt.sources.helpers import requests
 from dlt.sources.helpers.requests import HTTPError, RequestException, Timeout
 
-# The error of an age, which is in whole seconds.
-CLOCK_SECONDS = 2
 ONE_DAY = datetime.timedelta(days=1)
 
 
@@ -36,10 +33,11 @@ class ServerTable:
 
 @dataclass(frozen=True)
 class ServerList:
-    """The tables of a server, its version, and its business days: the zone, today, and the last day that is over."""
+    """The tables of a server, its version and time, and its days: the zone, today, and the last day that is over."""
 
     tables: dict[str, ServerTable]
     version: str
+    now: datetime.datetime
     timezone: str
     today: datetime.date
     closed_until: datetime.date
@@ -74,20 +72,24 @@ class TableServer:
         }
         if not tables:
             raise ValueError("the server does not describe its tables: it must allow introspection to this caller")
+        now = datetime.datetime.fromisoformat(found["now"])
         days = [datetime.date.fromisoformat(found[name]) for name in ("today", "closedUntil")]
-        return ServerList(tables, found["version"], found["timezone"], *days)
+        return ServerList(tables, found["version"], now, found["timezone"], *days)
 
     def read(
-        self, table: ServerTable, entity: dict[str, str], day: datetime.date | None, *, again: bool = False
+        self,
+        table: ServerTable,
+        entity: dict[str, str],
+        day: datetime.date | None,
+        not_before: datetime.datetime | None = None,
     ) -> DayRows:
         """Return the rows of one day. Raise DayFailed or TableRefused.
 
-        `again` asks for rows that are read from the upstream now, past every cache.
+        With `not_before`, a time of the server, the rows are read from the upstream now, past every cache.
         """
         window = {} if day is None else {"since": day.isoformat(), "until": (day + ONE_DAY).isoformat()}
-        headers = {**self._headers, **({"Cache-Control": "no-cache"} if again else {})}
+        headers = {**self._headers, **({"Cache-Control": "no-cache"} if not_before else {})}
         url = f"{self._address}/tables/{table.name}.parquet"
-        began = time.monotonic()
         try:
             answer = requests.get(url, params={**entity, **window}, headers=headers)
         except HTTPError as failure:
@@ -97,14 +99,14 @@ class TableServer:
             raise DayFailed(f"no answer in time: {type(failure).__name__}") from None
         except RequestException as failure:
             raise TableRefused(f"the server does not answer: {type(failure).__name__}") from None
-        # If the upstream is out of reach, the server answers with rows that it still has. Their age says so.
-        age = int(answer.headers.get("Age", 0))
-        if again and age > time.monotonic() - began + CLOCK_SECONDS:
-            raise DayFailed(f"it could not be read anew: the server has rows of {age} seconds ago")
         rows = pq.read_table(io.BytesIO(answer.content))
         readings = json.loads((rows.schema.metadata or {}).get(b"freshness", b"[]"))
         moments = [datetime.datetime.fromisoformat(reading["readAt"]) for reading in readings]
-        return DayRows(rows, min(moments, default=datetime.datetime.now(datetime.UTC)))
+        read_at = min(moments, default=datetime.datetime.now(datetime.UTC))
+        # If the upstream is out of reach, the server answers with rows that it still has.
+        if not_before is not None and read_at < not_before:
+            raise DayFailed(f"it could not be read anew: the server has rows of {read_at.isoformat()}")
+        return DayRows(rows, read_at)
 
 
 def _message(answer: Any) -> str:

@@ -104,7 +104,7 @@ def _resource(
             try:
                 for day, again in days:
                     try:
-                        read = server.read(table, parameters, day, again=again)
+                        read = server.read(table, parameters, day, found.now if again else None)
                         loaded = _part(read, columns, entity, day)
                     except DayFailed as failure:
                         _warn(table, entity, day, failure)
@@ -142,5 +142,5 @@ def _part(read: DayRows, columns: dict[str, str], entity: str, day: datetime.dat
     }
     for name, values in own.items():
         if day is not None or name != DAY:
-            rows = rows.append_column(pa.field(name, values.type), values)
+            rows = rows.append_column(pa.field(name, values.type, name not in (ENTITY, DAY)), values)
     return rows

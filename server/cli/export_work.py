@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,16 +81,10 @@ class ExportWork:
                     result = cluster.run(job, plan, request.scheduler, done)
         records = after(plan, result)
         summary = summary_of(request.name, job.ledger.destination.address, plan.due, records, result)
-        for failure in summary["failed"][:SHOWN_FAILURES]:
-            entity = f"{failure['entity']} " if "entity" in failure else ""
-            say(f"{request.name} {entity}on {failure['day']}: {failure['message']} ({failure['code']})")
-        if (left := len(summary["failed"]) - SHOWN_FAILURES) > 0:
-            say(f"{left} more days failed; the ledger names them")
-        if summary["failed"]:
-            say("the other days are exported; the next run reads the failed ones again")
+        self._say_failures(summary)
         count = len(summary["written"])
         self._say(
-            f"{request.name}: {count} of {len(plan.due)} partitions written, {summary['rows']} rows in "
+            f"{request.name}: {count} of {plan.days} partitions written, {summary['rows']} rows in "
             f"{summary['files']} files in {request.out}"
         )
         return summary
@@ -100,7 +94,7 @@ class ExportWork:
         job, request = self.job, self.request
         timed = any(name in ("period", "since", "until") for name, _ in request.pairs)
         with _stopping():
-            job.open()
+            job.open(begin=False)
 
             async def compare() -> Any:
                 async with self.services.lifespan():
@@ -119,6 +113,19 @@ class ExportWork:
             f"G1: {len(problems) or 'no'} problems"
         )
         return {"ok": not problems, "files": found.files, "compared": found.compared, "problems": problems}
+
+    def _say_failures(self, summary: Mapping[str, Any]) -> None:
+        name, failed = self.request.name, summary["failed"]
+        if summary["error"] is not None:
+            say(f"{summary['error']}: {len(failed)} days are not written")
+            return
+        for failure in failed[:SHOWN_FAILURES]:
+            entity = f"{failure['entity']} " if "entity" in failure else ""
+            say(f"{name} {entity}on {failure['day']}: {failure['message']} ({failure['code']})")
+        if (left := len(failed) - SHOWN_FAILURES) > 0:
+            say(f"{left} more days failed; the ledger names them")
+        if failed:
+            say("the other days are exported; the next run reads the failed ones again")
 
     def _say(self, line: str) -> None:
         """Write the result for people; with `--json` the summary takes its place."""

@@ -5,7 +5,8 @@ A worker takes it just before a request. So all workers together send as many re
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,8 +27,8 @@ class ClusterBucket(Bucket):
 
     __slots__ = ("_got", "_queue")
 
-    def __init__(self, most: int, queue: Any) -> None:
-        super().__init__(most)
+    def __init__(self, most: int, queue: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(most, clock=clock)
         self._queue = queue
         self._got = -UNUSED_SECONDS
 

@@ -240,7 +240,7 @@ async def _write(room: WorkerServices, work: PartitionTask) -> bytes:
         outcome.refused = f"a worker has other settings than this command: {'; '.join(found)}"
         return msgspec.json.encode(outcome)
     ledger = Ledger(Destination(work.out), table.name)
-    writer = DayWriter(ledger, table, form, work.variables, source.zone, source.run, source.prints)
+    writer = DayWriter(ledger, table, form, work.variables, source.zone, source.run, source.prints, trust=source.trust)
     writer.sources[work.partition.entity] = set(msgspec.json.decode(work.sources, type=list[PrintSource]))
     records = {} if work.known is None else {work.partition: msgspec.json.decode(work.known, type=DayRecord)}
     run = ExportRun(writer, records, work.not_before, 1, tries=1, quiet=True)

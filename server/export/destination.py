@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -194,7 +195,7 @@ class Destination:
 
 def gone(host: str, pid: int) -> bool:
     """Return whether a process is known to have ended: only processes of this machine can be known."""
-    if host != socket.gethostname():
+    if host != socket.gethostname() or sys.platform == "win32":  # there, a signal to ask does not exist
         return False
     try:
         os.kill(pid, 0)

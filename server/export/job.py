@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from server.export.day import DayRecord, DayStatus, Partition
+from server.export.day import WHOLE, DayRecord, DayStatus, Partition
 from server.export.destination import Destination
 from server.export.due import DueOptions, DueReason, due
 from server.export.entities import EntityChoice
@@ -26,6 +26,7 @@ from server.tables.formats import Format
 from server.tables.reading import Run
 from server.tables.table import Table
 from server.tables.window import TableWindow
+from upstream.caching.trust import Trust
 
 
 def _real_time() -> datetime.datetime:
@@ -37,6 +38,7 @@ class ExportSource:
     """Where the rows come from: the executor, the business time zone, and a hash that identifies the upstreams.
 
     `prints` reads fingerprints of days, and `changed` returns when days were last found changed or were forgotten.
+    `trust` says when a day is closed.
     """
 
     run: Run
@@ -45,6 +47,7 @@ class ExportSource:
     prints: DayPrints | None = None
     changed: Changed = unchanged
     now: Callable[[], datetime.datetime] = _real_time
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +66,11 @@ class ExportOptions:
 
 @dataclass(slots=True)
 class ExportPlan:
-    """The days that are due, and all records before the run."""
+    """The days that are due, all records before the run, and the number of days of the window and of those due."""
 
     due: dict[Partition, DueReason]
     records: dict[Partition, DayRecord]
+    days: int
 
 
 class ExportJob:
@@ -78,7 +82,15 @@ class ExportJob:
         self.options = options
         self.ledger = Ledger(Destination(options.out), table.name)
         self.writer = DayWriter(
-            self.ledger, table, options.form, options.variables, source.zone, source.run, source.prints, source.now
+            self.ledger,
+            table,
+            options.form,
+            options.variables,
+            source.zone,
+            source.run,
+            source.prints,
+            source.now,
+            source.trust,
         )
 
     @property
@@ -88,9 +100,9 @@ class ExportJob:
         each = None if options.each is None else options.each.each.value
         return FolderIdentity.of(self.table, options.form, options.variables, each, source.zone, source.upstream)
 
-    def open(self) -> None:
-        """Begin or continue the export in its folder."""
-        self.ledger.open(self.identity)
+    def open(self, *, begin: bool = True) -> None:
+        """Begin or continue the export in its folder. Without `begin`, it must exist, and nothing is written."""
+        self.ledger.open(self.identity, begin=begin)
 
     async def plan(self) -> ExportPlan:
         """Return what is to do. Raises TableFailed if the entities cannot be listed."""
@@ -104,7 +116,9 @@ class ExportJob:
         found = await due(
             self.writer, options.window, entities, records, options.days, self.source.changed, also=also
         )  # fmt: skip
-        return ExportPlan(found, records)
+        days = [WHOLE] if options.window is None else [piece.text for piece in options.window.pieces]
+        asked = {Partition(entity, day) for entity in entities for day in days}
+        return ExportPlan(found, records, len(asked | found.keys()))
 
     async def run(self, plan: ExportPlan, done: Done = lambda partition: None) -> RunResult:
         """Write the days of a plan in this process."""
@@ -145,4 +159,5 @@ def source_of(services: GraphServices, live: LiveSettings, *, sandbox: bool = Fa
         upstream=f"sandbox {gamehub_zone.key}" if sandbox else services.tables.origin(),
         prints=DayPrints(gateway.anew, zone, gamehub_zone),
         changed=services.tables.changed,
+        trust=services.tables.trust,
     )

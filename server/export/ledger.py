@@ -82,11 +82,17 @@ class Ledger:
         """Return the folder for files that are being written."""
         return f"{self._folder}/_writing"
 
-    def open(self, identity: FolderIdentity) -> None:
-        """Begin or continue the export. Raises WrongExport if the folder holds something else, and DamagedLedger."""
+    def open(self, identity: FolderIdentity, *, begin: bool = True) -> None:
+        """Begin or continue the export. Without `begin`, it must exist, and nothing is written.
+
+        Raises WrongExport if the folder holds something else, and DamagedLedger.
+        """
         path = f"{self._folder}/{IDENTITY}"
-        self.destination.clean(self.unfinished)
+        if begin:
+            self.destination.clean(self.unfinished)
         content = self.destination.read(path)
+        if content is None and not begin:
+            raise WrongExport(f"{self.destination.address} holds no export of {self.table}")
         if content is None:
             self._refuse_foreign_files()
             if self.destination.create(path, _json(identity)):

@@ -12,11 +12,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import structlog
 
 from resolvers.trace import Step
 from server.export.day import DayPrint, PrintSource
 from server.tables.reading import TableDay
-from server.tables.table import Table
+from server.tables.table import PRECISION, SCALE, Table
 from upstream.caching import day_entry
 from upstream.call import Answer, Call
 from upstream.errors import UpstreamError
@@ -26,7 +27,10 @@ from upstream.values.days import Piece
 from upstream.values.figures import EXACT, PARTS, NumberForms
 from upstream.values.interval import Interval
 
+log = structlog.get_logger("server.export")
+
 Day = datetime.date
+_MONEY = pa.decimal128(PRECISION, SCALE)
 # Makes a call past the cache. Raises UpstreamError.
 Anew = Callable[[Call], Awaitable[Answer[Any]]]
 
@@ -86,7 +90,9 @@ class DayPrints:
         read = self._totals if source.report == DAILY_MOVEMENTS.code else self._counts
         try:
             taken = await read(source, sorted(dates))
-        except UpstreamError:
+        except UpstreamError as error:
+            # The days stay as they are: the next run compares them.
+            log.warning("export.not_compared", report=source.report, code=error.code, error=error.message)
             return
         self._known |= {(source, day): one for day, one in taken.items()}
 
@@ -175,12 +181,16 @@ def _sums(kinds: pa.Array, amounts: pa.Array) -> NumberForms | None:
 
     Amounts of the graph have the sign of the wallet, so a wager is negative.
     """
+    try:
+        rows = pa.table({"kind": kinds, "amount": amounts.cast(_MONEY)})
+    except pa.ArrowInvalid:
+        return None  # an amount with more digits
     found = {"wagers": Decimal(0), "refunds": Decimal(0), "paid": Decimal(0)}
-    for kind, amount in zip(kinds.to_pylist(), amounts.to_pylist(), strict=True):
-        part = PARTS.get((kind or "").casefold())
-        if part is None or amount is None:
+    for row in rows.group_by("kind").aggregate([("amount", "sum"), ("amount", "count"), ([], "count_all")]).to_pylist():
+        part = PARTS.get((row["kind"] or "").casefold())
+        if part is None or row["amount_count"] != row["count_all"]:
             return None
-        found[part] = EXACT.add(found[part], Decimal(amount))
+        found[part] = EXACT.add(found[part], row["amount_sum"])
     return NumberForms(EXACT.minus(found["wagers"]), found["refunds"], found["paid"])
 
 

@@ -1,10 +1,11 @@
 """Compare an export with its ledger and with the source. Nothing is written."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from server.export.day import DayRecord, DayStatus, Partition
+from server.export.day import DayRecord, DayStatus, Partition, PrintSource
 from server.export.ledger import Ledger
 from server.export.prints import DayPrints
 
@@ -51,21 +52,23 @@ def _damage(ledger: Ledger, record: DayRecord) -> str | None:
     return None if digest == record.sha256 else f"{record.path} is not what was written: its SHA-256 is {digest}"
 
 
-async def _totals(found: Verification, records: Iterable[DayRecord], prints: DayPrints) -> None:
-    """Compare closed days with the reports that tell their totals."""
+async def _totals(found: Verification, records: Sequence[DayRecord], prints: DayPrints) -> None:
+    """Compare closed days with the reports that tell their totals. The days of a group are read together."""
+    dates: dict[PrintSource, list[datetime.date]] = {}
     for record in records:
-        date = record.partition.date
         for one in record.prints:
-            if date is None:
-                continue
-            taken = (await prints.take([one.source], [date]))[one.source].get(date)
-            if taken is None:
+            dates.setdefault(one.source, []).append(datetime.date.fromisoformat(record.day))
+    taken = {source: (await prints.take([source], days))[source] for source, days in dates.items()}
+    for record in records:
+        for one in record.prints:
+            now = taken[one.source].get(datetime.date.fromisoformat(record.day))
+            if now is None:
                 found.problems.append((record.partition, f"{one.report} cannot be read, so it is not compared"))
                 continue
             found.compared += one.totals is not None
-            if one.totals is not None and taken.totals is not None and one.totals != taken.totals:
-                found.problems.append((record.partition, f"{one.report} differs: {_text(one.totals, taken.totals)}"))
-            elif one.value != taken.value:
+            if one.totals is not None and now.totals is not None and one.totals != now.totals:
+                found.problems.append((record.partition, f"{one.report} differs: {_text(one.totals, now.totals)}"))
+            elif one.value != now.value:
                 found.problems.append((record.partition, f"{one.report} has changed since the day was read"))
 
 

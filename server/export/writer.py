@@ -27,8 +27,6 @@ from upstream.caching.trust import Trust
 from upstream.values import days, interval
 from upstream.values.days import Piece
 
-TRUST = Trust()
-
 
 class WrongFormat(ValueError):
     """There is no such format."""
@@ -50,7 +48,7 @@ class DayWriter:
     run: Run
     prints: DayPrints | None = None
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
-    trust: Trust = TRUST
+    trust: Trust = field(default_factory=Trust)
     sources: dict[str, set[PrintSource]] = field(default_factory=dict)
     ahead: dict[str, Sequence[datetime.date]] = field(default_factory=dict)
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -106,7 +104,7 @@ class DayWriter:
             first=first,
             last=last,
             prints=[] if piece is None else printed(self.table, day, piece, taken),
-            readings=freshness.described(day.readings),
+            readings=[_without_check(one) for one in freshness.described(day.readings)],
             product=metadata.version("gamehub-graph"),
         )
         await asyncio.to_thread(self.ledger.write, record)
@@ -188,6 +186,11 @@ def _bounds(table: Table, rows: pa.RecordBatch) -> tuple[str | None, str | None]
         return None, None
     bounds = pc.min_max(rows.column(table.columns.index(table.time))).as_py()
     return tuple(None if bounds[name] is None else bounds[name].isoformat() for name in ("min", "max"))  # type: ignore[return-value]
+
+
+def _without_check(reading: dict[str, Any]) -> dict[str, Any]:
+    """Return a reading without the end of its trust: an export does not cache the rows, so `next_check` has it."""
+    return {name: value for name, value in reading.items() if name != "nextCheck"}
 
 
 def _hash(file: Path) -> tuple[str, int]:

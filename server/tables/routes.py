@@ -91,9 +91,10 @@ class TablesEndpoint:
         return _json({**self._days(), "version": version("gamehub-graph"), "tables": listed})
 
     def _days(self) -> dict[str, str]:
-        """Return the business time zone, its current day, and the last day that is over."""
+        """Return the time, the business time zone, its current day, and the last day that is over."""
         config, now = self.config, self.config.now()
         return {
+            "now": now.isoformat(),
             "timezone": str(config.zone),
             "today": now.astimezone(config.zone).date().isoformat(),
             "closedUntil": config.trust.closed_until(now, config.zone).isoformat(),

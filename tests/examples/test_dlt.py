@@ -262,9 +262,10 @@ class ScriptedServer:
         day = datetime.date(2026, 3, 10)
         tables = [("Bets", ("group",), True), ("Shops", (), False)]
         found = {name: self.package.server.ServerTable(name, *rest) for name, *rest in tables}
-        return self.package.server.ServerList(found, "1.0", self.timezone, day, day)
+        now = datetime.datetime(2026, 3, 11, tzinfo=datetime.UTC)
+        return self.package.server.ServerList(found, "1.0", now, self.timezone, day, day)
 
-    def read(self, table: Any, entity: dict[str, str], day: Any, *, again: bool) -> Any:
+    def read(self, table: Any, entity: dict[str, str], day: Any, not_before: Any) -> Any:
         rows = self.rows["/".join([table.name, *entity.values()])]
         if isinstance(rows, Exception):
             raise rows

@@ -39,3 +39,11 @@ def test_a_large_block_comes_from_the_heap() -> None:
 def test_another_c_library_is_left_alone() -> None:
     other = ["import ctypes", "ctypes.CDLL = lambda name: object()", "import server.allocators as found"]
     assert grown(*other, "assert not found.keep_large_blocks()") == grown()
+
+
+def test_a_command_for_long_answers_uses_one_heap() -> None:
+    lines = ["import os", "from server.allocators import use_little_memory as use"]
+    code = "\n".join([*lines, "print(use(), os.environ.get('ARROW_DEFAULT_MEMORY_POOL'))"])
+    for environment, found in (({}, platform.libc_ver()[0] == "glibc"), ({"MALLOC_ARENA_MAX": "4"}, False)):
+        ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert ran.stdout.split() == [str(found), "system"]

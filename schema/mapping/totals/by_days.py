@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from strawberry import Info
@@ -192,12 +193,12 @@ class SummedLevel:
         fetched = rows.answer is None or rows.answer.provenance.outcome in ("off", "miss")
         if report.id is None or not fetched or rows.made_up:
             return rows
-        ids: defaultdict[str, list[int]] = defaultdict(list)
-        for row in rows:  # every agent counts its logs separately
-            ids[getattr(row, "agent_code", "")].append(getattr(row, report.id))
+        ids = list(map(attrgetter(report.id), rows))
+        # Every agent counts its logs separately.
+        agents = list(map(attrgetter("agent_code"), rows)) if hasattr(rows[0], "agent_code") else [""] * len(rows)
         try:
-            for agent, own in ids.items():
-                self._ids[place, agent].add(report, own)
+            for agent in set(agents):
+                self._ids[place, agent].add(report, [id for id, own in zip(ids, agents, strict=True) if own == agent])
         except UpstreamError as error:
             return error
         return rows

@@ -81,10 +81,12 @@ def export(
     such table, an option or a setting is wrong, or the folder holds another export.
     """
     from server import logs
+    from server.allocators import use_little_memory
     from server.cli.upstreams import upstreams
     from server.settings.reading import load
 
     started = time.monotonic()
+    use_little_memory()
     settings = load()
     logs.set_up("error" if sys.stderr.isatty() else "info", settings.log_format)
     try:

@@ -75,7 +75,7 @@ def window(since: str, until: str) -> TableWindow:
 
 
 def job(
-    out: Path, lending: Lending, span: TableWindow, *, table: Table = LOANS, form: str = "csv", **more: Any
+    out: Path | str, lending: Lending, span: TableWindow, *, table: Table = LOANS, form: str = "csv", **more: Any
 ) -> ExportJob:
     """An export of the library at noon on 15 March."""
     source = ExportSource(run=lending, zone=UTC, upstream="library", now=lambda: NOW)
@@ -424,6 +424,9 @@ async def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> No
 
 async def test_verify_finds_damage_and_strangers(tmp_path: Path) -> None:
     span = window("2026-03-01", "2026-03-05")
+    with pytest.raises(WrongExport, match="holds no export of Loans"):
+        job(tmp_path, Lending(), span).open(begin=False)
+    assert not list(tmp_path.iterdir())
     await run(tmp_path, Lending("2026-03-04"), span)
     one = tmp_path / "Loans" / "day=2026-03-01" / "part.csv"
     one.write_bytes(one.read_bytes().replace(b"1.50", b"9.50"))

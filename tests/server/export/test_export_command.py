@@ -113,7 +113,7 @@ def test_a_folder_for_each_group_is_one_dataset(sandbox: Sandbox, tmp_path: Path
     )
 
     one = command(sandbox, tmp_path, "GroupTransactions", "--each", "group", "--ids", "382", *DAYS, "--out", "out")
-    assert one.stdout.startswith("GroupTransactions: 0 of 0 partitions written, "), one.stderr
+    assert one.stdout.startswith("GroupTransactions: 0 of 2 partitions written, "), one.stderr
     below = command(sandbox, tmp_path, "Users", "--each", "group", "--below", "347", "--out", "users")
     assert below.returncode == 0, below.stderr
     assert {record.path for record in records(tmp_path / "users", "Users")} >= {"group=347/part.parquet"}

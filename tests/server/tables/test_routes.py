@@ -40,7 +40,7 @@ def test_the_list_says_which_days_are_over(tmp_path: Path) -> None:
         ("Europe/Madrid", "2026-03-29", "2026-03-28"),
         ("Europe/Madrid", "2026-03-30", "2026-03-29"),
     ]
-    assert found[0]["version"] == version("gamehub-graph")
+    assert (found[0]["now"], found[0]["version"]) == ("2026-03-29T04:59:59+00:00", version("gamehub-graph"))
 
 
 def test_a_description(open_library: Library) -> None:
