@@ -1,15 +1,16 @@
 """`gamehub-graph serve` as a process of its own on a free port, for as long as a `with` block lasts."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+
+from tests.programs import Fresh, Piped
 
 
 @contextmanager
-def served(folder: Path, log: Path | str | None = None, **settings: str) -> Iterator[str]:
+def served(folder: Path, log: Path | str | None = None, /, **settings: str) -> Iterator[str]:
     """Yield its address. It runs in `folder`, which also holds its error journal; `log` receives its log."""
     with launched(folder, log, **settings) as (address, _):
         yield address
@@ -17,18 +18,13 @@ def served(folder: Path, log: Path | str | None = None, **settings: str) -> Iter
 
 @contextmanager
 def launched(
-    folder: Path, log: Path | str | None = None, **settings: str
-) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Yield the address and the process."""
+    folder: Path, log: Path | str | None = None, fresh: bool = False, /, **settings: str
+) -> Iterator[tuple[str, Fresh | Piped]]:
+    """Yield the address and the process, which has an interpreter of its own if it is `fresh`."""
     errors = Path(log).open("w") if log is not None else None  # noqa: SIM115
-    server = subprocess.Popen(
-        [Path(sys.executable).with_name("gamehub-graph"), "serve", "--port", "0"],
-        env={**os.environ, "ERROR_JOURNAL": str(folder / "errors.sqlite"), "LOG_LEVEL": "error", **settings},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-    )
+    environment = {**os.environ, "ERROR_JOURNAL": str(folder / "errors.sqlite"), "LOG_LEVEL": "error", **settings}
+    start = Fresh if fresh else partial(Piped, "gamehub-graph")
+    server = start("serve", "--port", "0", folder=folder, environment=environment, stderr=errors)
     try:
         assert server.stdout is not None
         for line in iter(server.stdout.readline, ""):
@@ -39,6 +35,6 @@ def launched(
         raise RuntimeError("the server did not start")
     finally:
         server.terminate()
-        server.communicate(timeout=30)
+        server.close(timeout=30)
         if errors is not None:
             errors.close()

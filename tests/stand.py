@@ -1,14 +1,17 @@
 """A sandbox process for tests: both upstream systems on a free loopback port, for as long as a `with` block lasts."""
 
 import json
+import os
 import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from tests.programs import Piped
+
+ROOT = Path(__file__).parent.parent
 NOON = "2026-03-15T12:00:00+00:00"
 
 
@@ -50,16 +53,13 @@ class Sandbox:
             "fault": fault,
             "latency": latency,
         }
-        self.command = [sys.executable, "-m", "sandbox", "--announce", "--stop-with-stdin"]
+        self.options = ["--announce", "--stop-with-stdin"]
         for name, value in options.items():
             if value is not None:
-                self.command += [f"--{name}", str(value)]
+                self.options += [f"--{name}", str(value)]
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
-        )
-        assert self.process.stdout is not None
+        self.process = Piped("sandbox", *self.options, folder=ROOT, environment=dict(os.environ))
         line = self.process.stdout.readline()
         if not line:
             self.close()
@@ -86,15 +86,11 @@ class Sandbox:
         """Stop the process, so that later calls are refused. A second call does nothing."""
         if hasattr(self, "client"):
             self.client.close()
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
         try:
-            self.process.wait(timeout=10)
+            self.process.close(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the upstream calls that were answered since `reset`, in the order of their arrival.

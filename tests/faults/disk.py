@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.programs import Fresh, Piped
+
 MEBIBYTE = 1 << 20
 
 
@@ -23,7 +25,7 @@ class Disk:
     mounted: bool
 
     @contextmanager
-    def filled(self, process: "subprocess.Popen[str]") -> Iterator[None]:
+    def filled(self, process: Fresh | Piped) -> Iterator[None]:
         """Leave a process no room on the disk for as long as a `with` block lasts."""
         if not self.mounted:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))

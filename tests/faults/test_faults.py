@@ -65,7 +65,7 @@ async def graph(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Asy
     }
     async with proxied(world) as proxy:
         urls = {"GAMEHUB_URL": proxy.gamehub_url, "GAMELOG_URL": proxy.gamelog_url}
-        with served(folder, log=folder / "log", **urls, **settings) as address:
+        with served(folder, folder / "log", **urls, **settings) as address:
             # Later than any deadline, since what one relation waits for may begin when another has failed.
             async with httpx.AsyncClient(base_url=address, timeout=4 * DEADLINE, trust_env=False) as client:
                 truth = [(await client.post("/graphql", json={"query": query})).json() for query in QUERIES]

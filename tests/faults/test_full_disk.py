@@ -12,6 +12,7 @@ import pytest
 
 from server.settings.settings import NAMES
 from tests.faults.disk import Disk, small_disk
+from tests.programs import Fresh, Piped
 from tests.served import launched, served
 from tests.stand import Sandbox
 
@@ -27,7 +28,7 @@ class FullDiskServer:
 
     disk: Disk
     settings: dict[str, str]
-    process: "subprocess.Popen[str]"
+    process: Fresh | Piped
     client: httpx.Client
     log: Path
 
@@ -59,7 +60,7 @@ def running(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         }
         log = folder / "log"
         with (
-            launched(folder, log=log, **settings) as (address, process),
+            launched(folder, log, **settings) as (address, process),
             httpx.Client(base_url=address, trust_env=False, timeout=30) as client,
         ):
             found = FullDiskServer(disk, settings, process, client, log)
@@ -138,7 +139,7 @@ def test_a_server_that_starts_on_a_full_disk_lets_the_right_in_or_says_why_not(
     with (
         running.disk.filled(running.process),
         running.disk.limiting(),
-        served(tmp_path, log=Path("/dev/null"), **running.settings) as address,
+        served(tmp_path, Path("/dev/null"), **running.settings) as address,
     ):
         answer = httpx.post(
             f"{address}/graphql", json=GROUPS, headers=dict(running.client.headers), trust_env=False, timeout=30

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from server.settings.settings import NAMES
-from tests.served import launched, served
+from tests.served import launched
 from tests.stand import Sandbox
 
 # Each takes MiBs or a good part of a second; a server has them for a setting or a request that needs them.
@@ -43,7 +43,7 @@ def loaded(log: Path) -> set[str]:
 
 def test_a_plain_server_holds_what_it_needs(settings: dict[str, str], tmp_path: Path) -> None:
     log = tmp_path / "serve.log"
-    with launched(tmp_path, log, **settings) as (address, process):
+    with launched(tmp_path, log, True, **settings) as (address, process):
         answer: dict[str, Any] = httpx.post(f"{address}/graphql", json={"query": QUERY}, trust_env=False).json()
         assert "errors" not in answer
         assert answer["data"]["user"]["id"] == "2001"
@@ -57,6 +57,6 @@ def test_what_a_setting_needs_is_there_before_the_first_request(settings: dict[s
     settings |= {"JWT_JWKS_URL": "http://127.0.0.1:9/keys", "JWT_ISSUER": "issuer", "JWT_AUDIENCE": "graph"}
     settings |= {"CACHE_URL": "redis://127.0.0.1:9/0", "RATE_STORE": "redis"}
     log = tmp_path / "serve.log"
-    with served(tmp_path, log, **settings):
+    with launched(tmp_path, log, True, **settings):
         found = loaded(log)
     assert {"cryptography", "httpx", "jwt", "limits", "redis"} <= found

@@ -8,11 +8,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ import httpx
 import pytest
 
 from server.settings.settings import NAMES
+from tests.programs import COMMAND, Fresh, Piped, run
 from tests.server.auth.echo import issuing
 from tests.stand import Sandbox
 from tests.upstream.redis_server import RedisServer
 
-COMMAND = Path(sys.executable).parent / "gamehub-graph"
 COMMANDS = ("serve", "query", "schema", "check", "cache", "errors", "sign")
 LOGS = """query ($user: ID!) { user(id: $user) { id username gameLogs(during: {frame: TODAY}) { totalCount } } }"""
 
@@ -41,12 +41,10 @@ class Workspace:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False  # whether each command has an interpreter of its own
 
-    def run(self, *arguments: str, code: int = 0, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        ran = subprocess.run(
-            [COMMAND, *arguments],
-            cwd=self.folder, env=self.environment | settings, input=stdin, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+    def run(self, *arguments: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
+        ran = run(*arguments, folder=self.folder, environment=self.environment | settings, fresh=self.fresh)
         assert ran.returncode == code, (ran.stdout, ran.stderr)
         assert "Traceback" not in ran.stderr
         return ran
@@ -57,6 +55,11 @@ class Workspace:
         assert ran.stdout == ""
         assert ran.stderr.count("\n") == 1
         return ran.stderr.strip()
+
+
+@pytest.fixture
+def fresh(workspace: Workspace) -> Workspace:
+    return replace(workspace, fresh=True)
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ def both(sandbox: Sandbox) -> dict[str, Any]:
 class Served:
     """A running `serve`: its process, where it listens, and the lines it printed before it did."""
 
-    process: subprocess.Popen[str]
+    process: Fresh | Piped
     address: str
     lines: list[str]
     log: Path
@@ -95,11 +98,9 @@ class Served:
 def serving(workspace: Workspace, **settings: str) -> Iterator[Served]:
     log = workspace.folder / "serve.log"
     with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [COMMAND, "serve", "--port", "0"],
-            cwd=workspace.folder, env=workspace.environment | settings, stdout=subprocess.PIPE,
-            stderr=stderr, text=True,
-        )  # fmt: skip
+        start = Fresh if workspace.fresh else partial(Piped, "gamehub-graph")
+        environment = workspace.environment | settings
+        process = start("serve", "--port", "0", folder=workspace.folder, environment=environment, stderr=stderr)
     try:
         assert process.stdout is not None
         lines = []
@@ -112,7 +113,7 @@ def serving(workspace: Workspace, **settings: str) -> Iterator[Served]:
         yield Served(process, address[0], lines, log)
     finally:
         process.kill()
-        process.communicate()
+        process.close()
 
 
 def children(pid: int) -> list[int]:
@@ -140,17 +141,17 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_help_is_for_people(workspace: Workspace) -> None:
-    assert "Exit codes" in workspace.run("--help").stdout
+def test_help_is_for_people(fresh: Workspace) -> None:
+    assert "Exit codes" in fresh.run("--help").stdout
     for command in COMMANDS:
-        assert "Exit code" in workspace.run(command, "--help").stdout
-    assert "--users" in workspace.run("sandbox", "--help").stdout
-    workspace.run("serve", "--no-such-option", code=2)
-    workspace.run("no-such-command", code=2)
+        assert "Exit code" in fresh.run(command, "--help").stdout
+    assert "--users" in fresh.run("sandbox", "--help").stdout
+    fresh.run("serve", "--no-such-option", code=2)
+    fresh.run("no-such-command", code=2)
 
 
-def test_serve_with_the_sandbox_and_a_gentle_end(workspace: Workspace) -> None:
-    with serving(workspace) as served:
+def test_serve_with_the_sandbox_and_a_gentle_end(fresh: Workspace) -> None:
+    with serving(fresh) as served:
         assert [line for line in served.lines if "sandbox" in line] == served.lines[:1]
         (sandbox,) = children(served.process.pid)
         assert httpx.get(f"{served.address}/healthz", trust_env=False).json() == {"alive": True}
@@ -195,10 +196,10 @@ def test_a_sandbox_that_dies_is_told_of(workspace: Workspace) -> None:
     assert "the sandbox has ended (exit code -9)" in served.log.read_text()
 
 
-def test_a_port_in_use_is_one_clear_line(workspace: Workspace) -> None:
+def test_a_port_in_use_is_one_clear_line(fresh: Workspace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"port {port} is in use" in workspace.line("serve", "--port", port, code=1)
+        assert f"port {port} is in use" in fresh.line("serve", "--port", port, code=1)
 
 
 def test_a_wrong_setting_is_one_clear_line(workspace: Workspace) -> None:
@@ -322,20 +323,20 @@ def test_query_tells_failures_apart(workspace: Workspace, sandbox: Sandbox) -> N
     assert json.loads(ran.stdout)["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
-def test_query_starts_the_sandbox_when_nothing_is_set(workspace: Workspace) -> None:
-    ran = workspace.run("query", "Groups")
+def test_query_starts_the_sandbox_when_nothing_is_set(fresh: Workspace) -> None:
+    ran = fresh.run("query", "Groups")
     assert "sandbox" in ran.stderr
     assert json.loads(ran.stdout)["data"]["groups"]["nodes"]
 
 
-def test_schema(workspace: Workspace) -> None:
-    printed = workspace.run("schema").stdout
+def test_schema(fresh: Workspace) -> None:
+    printed = fresh.run("schema").stdout
     assert printed == (Path(__file__).parents[3] / "schema/schema.graphql").read_text("utf-8")
 
 
-def test_check(workspace: Workspace, sandbox: Sandbox) -> None:
+def test_check(fresh: Workspace, workspace: Workspace, sandbox: Sandbox) -> None:
     settings = both(sandbox)
-    lines = workspace.run("check", **settings).stdout.splitlines()
+    lines = fresh.run("check", **settings).stdout.splitlines()
     assert [re.sub(r"\d+", "N", line) for line in lines] == [
         "GameHub: answers (N ms)",
         "Game History: answers (N ms)",
@@ -400,8 +401,8 @@ def test_check_asks_every_agent(workspace: Workspace, sandbox: Sandbox) -> None:
     assert "answers" not in lines[2]
 
 
-def test_errors(workspace: Workspace, sandbox: Sandbox) -> None:
-    assert workspace.run("errors").stdout == "No failed calls.\n"
+def test_errors(fresh: Workspace, workspace: Workspace, sandbox: Sandbox) -> None:
+    assert fresh.run("errors").stdout == "No failed calls.\n"
     settings = both(sandbox) | {"GAMEHUB_TOKEN": "a-wrong-token"}
     workspace.run("query", "Groups", **settings, code=1)
     listed = workspace.run("errors").stdout
@@ -429,9 +430,9 @@ def test_the_sandbox_command_is_the_sandbox(workspace: Workspace) -> None:
 
 
 @pytest.mark.alone
-def test_it_starts_fast(workspace: Workspace) -> None:
+def test_it_starts_fast(fresh: Workspace) -> None:
     began = time.monotonic()
-    workspace.run("--help")
+    fresh.run("--help")
     assert time.monotonic() - began < 3
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,12 +18,12 @@ from typer.testing import CliRunner
 from server.auth.keys import LOOK_SECONDS
 from server.cli.command import app
 from server.settings.settings import NAMES
+from tests.programs import Piped, run
 from tests.requirements import require
 from tests.server.auth.echo import issuing
 from tests.stand import Sandbox
 from tests.upstream.redis_server import RedisServer
 
-COMMAND = Path(sys.executable).parent / "gamehub-graph"
 SECRET = "0123456789abcdef0123456789abcdef"
 GROUPS = {"query": "{ groups(first: 1) { nodes { id } } }"}
 
@@ -47,10 +45,7 @@ class Workspace:
         }
 
     def run(self, *arguments: str, code: int = 0, **settings: str) -> str:
-        ran = subprocess.run(
-            [COMMAND, *arguments],
-            cwd=self.folder, env=self.environment(**settings), capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        ran = run(*arguments, folder=self.folder, environment=self.environment(**settings))
         assert ran.returncode == code, (ran.stdout, ran.stderr)
         assert "Traceback" not in ran.stderr
         return ran.stdout.strip() if code == 0 else ran.stderr.strip()
@@ -59,12 +54,11 @@ class Workspace:
     def served(self, *arguments: str, **settings: str) -> Iterator[tuple[str, Path]]:
         log = self.folder / "serve.log"
         with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [COMMAND, "serve", "--port", "0", *arguments],
-                cwd=self.folder, env=self.environment(**settings), stdout=subprocess.PIPE, stderr=stderr, text=True,
+            process = Piped(
+                "gamehub-graph", "serve", "--port", "0", *arguments,
+                folder=self.folder, environment=self.environment(**settings), stderr=stderr,
             )  # fmt: skip
         try:
-            assert process.stdout is not None
             for line in iter(process.stdout.readline, ""):
                 if found := re.search(r"http://127\.0\.0\.1:\d+", line):
                     yield found[0], log
@@ -73,7 +67,7 @@ class Workspace:
                 raise AssertionError(log.read_text())
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.close(timeout=30)
 
 
 @pytest.fixture(scope="module")

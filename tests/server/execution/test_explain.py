@@ -1,13 +1,12 @@
 """The plan as a table, and the command that prints it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from server.execution.explain import table
+from tests import programs
 from tests.queries.answers import Answer
 from tests.stand import Sandbox
 
@@ -74,18 +73,14 @@ def test_what_happened_stands_beside_it() -> None:
 def test_the_command_prints_it(run: bool, sandbox: Sandbox, tmp_path: Path) -> None:
     during = Answer.read("GroupWalk").variables["during"]["between"]
     sandbox.reset()
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("gamehub-graph"),
-            "explain",
-            "GroupWalkInGroup",
-            *(f"--var=during.between.{name}={value}" for name, value in during.items()),
-            *(["--run", "--code"] if run else []),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={
+    done = programs.run(
+        "explain",
+        "GroupWalkInGroup",
+        *(f"--var=during.between.{name}={value}" for name, value in during.items()),
+        *(["--run", "--code"] if run else []),
+        folder=tmp_path,
+        fresh=run,
+        environment={
             "GAMEHUB_URL": sandbox.gamehub_url,
             "GAMEHUB_TOKEN": sandbox.gamehub_token,
             "GAMELOG_URL": sandbox.gamelog_url,
@@ -104,7 +99,6 @@ def test_the_command_prints_it(run: bool, sandbox: Sandbox, tmp_path: Path) -> N
 
 
 def test_a_query_that_is_none_is_wrong_use(tmp_path: Path) -> None:
-    program = Path(sys.executable).with_name("gamehub-graph")
-    done = subprocess.run([program, "explain", "GroupWolk"], capture_output=True, text=True, cwd=tmp_path, env={})
+    done = programs.run("explain", "GroupWolk", folder=tmp_path, environment={})
     assert done.returncode == 2
     assert "did you mean GroupWalk" in done.stderr

@@ -5,8 +5,6 @@ import json
 import os
 import random
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -34,6 +32,7 @@ from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.services import HttpConfig, Services
 from server.tables.config import TablesConfig
+from tests.programs import run
 from tests.served import served
 from tests.server.serving import serving
 from tests.server.tables.conftest import settings
@@ -569,15 +568,9 @@ LEDGER = """query ($user: ID!) { user(id: $user) { id username group { name }
 
 def key_of(groups: str, *options: str, **keys: str) -> str:
     """Return a new key that sees these groups."""
-    command = [
-        str(Path(sys.executable).with_name("gamehub-graph")),
-        "keys",
-        "create",
-        f"of-{groups}",
-        "--groups",
-        groups,
-    ]
-    made = subprocess.run([*command, *options], env={**os.environ, **keys}, capture_output=True, text=True, check=True)
+    words = ("keys", "create", f"of-{groups}", "--groups", groups, *options)
+    made = run(*words, folder=Path.cwd(), environment={**os.environ, **keys})
+    made.check_returncode()
     return made.stdout.strip().splitlines()[-1].split()[-1]
 
 

@@ -19,6 +19,7 @@ from distributed import LocalCluster
 from server.export import dask as cluster_export
 from server.export.day import DayRecord
 from server.export.destination import DestinationFailed
+from tests.programs import run
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
@@ -27,14 +28,8 @@ DAYS = ("--since", "2026-03-12", "--until", "2026-03-14")
 
 
 def command(sandbox: Sandbox, folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("gamehub-graph"), "export", *words],
-        env={**os.environ, **settings(sandbox), "ERROR_JOURNAL": str(folder / "errors.sqlite"), **more},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = {**os.environ, **settings(sandbox), "ERROR_JOURNAL": str(folder / "errors.sqlite"), **more}
+    return run("export", *words, folder=folder, environment=environment, fresh="--verify" in words)
 
 
 def records(out: Path, table: str) -> list[DayRecord]:

@@ -2,17 +2,15 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 
+from tests import programs
 from tests.served import served
 from tests.stand import Sandbox
 
-COMMAND = str(Path(sys.executable).with_name("gamehub-graph"))
 DAY = """{ group(id: 382) { transactions(during: {dates: {from: "2026-03-10", to: "2026-03-12"}}) { totalCount } } }"""
 
 
@@ -34,14 +32,7 @@ def test_closed_days_are_kept_until_they_are_to_be_forgotten(tmp_path: Path) -> 
                 return [call["params"] for call in sandbox.calls() if call["report"] == "api_retail_movements"]
 
             def run(*arguments: str) -> str:
-                ran = subprocess.run(
-                    [COMMAND, "cache", *arguments],
-                    env=settings,
-                    cwd=tmp_path,
-                    capture_output=True,
-                    text=True,
-                    timeout=60,
-                )
+                ran = programs.run("cache", *arguments, folder=tmp_path, environment=settings)
                 assert ran.returncode == 0, ran.stderr
                 return ran.stdout
 
@@ -77,8 +68,7 @@ def test_files_pages_and_exports_of_forgotten_days_go_too(tmp_path: Path) -> Non
         }
 
         def run(*arguments: str) -> str:
-            words = [COMMAND, *arguments]
-            ran = subprocess.run(words, env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+            ran = programs.run(*arguments, folder=tmp_path, environment=settings)
             assert ran.returncode == 0, ran.stderr
             return ran.stdout
 
@@ -131,5 +121,5 @@ def test_what_cannot_be_asked_of_it(tmp_path: Path) -> None:
         (["--from", "2026-03-11"], 2, "--forget"),
         ([], 1, "no server"),
     ):
-        ran = subprocess.run([COMMAND, "cache", *arguments], env=settings, cwd=tmp_path, capture_output=True, text=True)
+        ran = programs.run("cache", *arguments, folder=tmp_path, environment=settings, fresh=True)
         assert (ran.returncode, word in ran.stderr) == (code, True), ran.stderr

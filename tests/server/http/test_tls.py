@@ -27,6 +27,7 @@ from server.execution.limits import ClientTimeouts
 from server.http.certificate import certified
 from server.settings.reading import WrongSettings, load
 from server.settings.settings import NAMES, Settings
+from tests.programs import run
 from tests.served import served
 from tests.server.auth.echo import Issuer, issuing
 from tests.server.serving import serving
@@ -303,11 +304,8 @@ def test_the_settings_of_each_address(issuer_file: Path, tmp_path: Path, monkeyp
 def check(folder: Path, code: int, **settings: str) -> list[str]:
     """Return the lines that `check` prints, without the times in them."""
     environment = {name: value for name, value in os.environ.items() if name.upper() not in NAMES}
-    ran = subprocess.run(
-        [COMMAND, "check"],
-        cwd=folder, env=environment | {"ERROR_JOURNAL": str(folder / "errors.sqlite"), "COLUMNS": "300"} | settings,
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    environment |= {"ERROR_JOURNAL": str(folder / "errors.sqlite"), "COLUMNS": "300"} | settings
+    ran = run("check", folder=folder, environment=environment)
     assert ran.returncode == code, (ran.stdout, ran.stderr)
     assert "pr0xy-s3cret" not in ran.stdout + ran.stderr
     return [line.partition(" (")[0] for line in ran.stdout.splitlines()]

@@ -2,8 +2,6 @@
 
 import datetime
 import os
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from schema.graph import schema
 from server.execution.saved import saved_queries
 from server.odata.edm import time_of
 from server.tables.table import Tables
+from tests.programs import run
 from tests.served import served
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
@@ -145,9 +144,9 @@ def test_callers_see_their_own_groups(world: Sandbox, tmp_path: Path) -> None:
     keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
 
     def key(groups: str) -> str:
-        command = [str(Path(sys.executable).with_name("gamehub-graph")), "keys", "create", f"of-{groups}"]
-        more = ["--groups", groups, "--permissions", "tables"]
-        made = subprocess.run([*command, *more], env={**os.environ, **keys}, capture_output=True, text=True, check=True)
+        words = ("keys", "create", f"of-{groups}", "--groups", groups, "--permissions", "tables")
+        made = run(*words, folder=tmp_path, environment={**os.environ, **keys})
+        made.check_returncode()
         return made.stdout.strip().splitlines()[-1].split()[-1]
 
     path = "/odata/GroupTransactions/$count?group=382&since=2026-03-12&until=2026-03-13"

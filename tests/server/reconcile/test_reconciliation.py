@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,6 +17,7 @@ from resolvers.reconcile.figures import Difference
 from server.http.request_error import RequestError
 from server.reconcile.period import days_of, last_days
 from server.reconcile.reconciliation import People, Reconciliation, ReconciliationResult
+from tests.programs import run
 from tests.server.changing_proxy import ChangedDigit, ChangingProxy, changing_proxy, other
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
@@ -362,15 +362,10 @@ async def test_the_days() -> None:
 
 
 async def command(sandbox: Sandbox, folder: Path, *words: str, **more: str) -> tuple[int | None, str, str]:
-    done = await asyncio.create_subprocess_exec(
-        *(str(Path(sys.executable).with_name("gamehub-graph")), "reconcile", *words),
-        env={**os.environ, **settings(sandbox), **more, "ERROR_JOURNAL": str(folder / "errors.sqlite")},
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(done.communicate(), 60)
-    return done.returncode, out.decode(), err.decode()
+    environment = {**os.environ, **settings(sandbox), **more, "ERROR_JOURNAL": str(folder / "errors.sqlite")}
+    words = ("reconcile", *words)
+    done = await asyncio.to_thread(run, *words, folder=folder, environment=environment, fresh="json" in words)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_the_command(books: Books, small: Sandbox, tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
 """`gamehub-graph sql`, as a person runs it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
 
+from tests import programs
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
@@ -13,9 +12,8 @@ STATEMENT = "SELECT id, name FROM groups WHERE id IN ('382', '383') ORDER BY id"
 
 
 def run(sandbox: Sandbox, folder: Path, *arguments: str, code: int = 0, stdin: str = "") -> tuple[str, str]:
-    command = [str(Path(sys.executable).with_name("gamehub-graph")), "sql", *arguments]
     environment = {**settings(sandbox), "ERROR_JOURNAL": str(folder / "errors.sqlite"), "HOME": str(folder)}
-    ran = subprocess.run(command, cwd=folder, env=environment, input=stdin, capture_output=True, text=True, timeout=120)
+    ran = programs.run("sql", *arguments, folder=folder, environment=environment, given=stdin, fresh=bool(stdin))
     assert ran.returncode == code, (ran.stdout, ran.stderr)
     assert "Traceback" not in ran.stderr
     return ran.stdout, ran.stderr

@@ -3,8 +3,6 @@
 import csv
 import io
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.programs import run
 from tests.served import served
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
@@ -268,8 +267,8 @@ def test_refused_requests(client: httpx.Client) -> None:
 
 def key(keys: Mapping[str, str], name: str, *more: str) -> str:
     """Create a key in the file of these settings."""
-    command = [str(Path(sys.executable).with_name("gamehub-graph")), "keys", "create", name, *more]
-    made = subprocess.run(command, env={**os.environ, **keys}, capture_output=True, text=True, check=True)
+    made = run("keys", "create", name, *more, folder=Path.cwd(), environment={**os.environ, **keys})
+    made.check_returncode()
     return made.stdout.strip().splitlines()[-1].split()[-1]
 
 
