@@ -176,7 +176,7 @@ async def test_an_answer_is_that_of_whole_rows_and_hidden_rows_do_not_matter(
                     assert told(others) == told(errors) if nullable else bool(others) == bool(errors), (rows, query)
                     assert made == steps, (rows, query)
                 outcomes.append((expected, told(errors), steps))
-                text = repr((expected, errors))
+                text = repr((expected, told(errors)))
                 assert not hidden or not any(word in text for word in ("bob", "dan", "There", "383")), text
                 assert all(", row " not in error["message"] for error in errors)
                 seen["errors" if errors else "clean"] += 1

@@ -260,7 +260,7 @@ async def test_cancel_ends_the_statement(address: str, client: httpx.Client) -> 
 async def test_the_list_of_tables_inserts_names(address: str) -> None:
     async with opened(address) as visit:
         page, aside = visit.page, visit.page.locator("aside")
-        await expect(aside.locator(".table")).to_have_count(19)
+        await expect(aside.locator(".table")).to_have_count(20)
         await write(page, "SELECT ")
         await aside.get_by_role("searchbox").fill("saved.Games")
         await aside.get_by_title("Insert startsAt").click()
