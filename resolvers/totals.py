@@ -14,6 +14,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from resolvers.turns import next_turn
 from upstream.values.figures import EXACT
 
 # The rows that are added up in one turn of the event loop: some milliseconds of work.
@@ -268,7 +269,7 @@ async def join(into: Buckets, more: Mapping[Key, BucketSums], most: int = MOST_B
         else:
             into[key] = sums.copy()
         if number % _JOINED == 0:
-            await asyncio.sleep(0)
+            await next_turn()
     if len(into) > most:
         raise TooManyBuckets
 
@@ -294,7 +295,7 @@ async def add_up(shape: Shape, columns: Columns, count: int, most: int = MOST_BU
             done += min(TURN, len(places) - begin) + _BUCKET
             if done >= TURN:
                 done = 0
-                await asyncio.sleep(0)
+                await next_turn()
     return found
 
 
@@ -309,7 +310,7 @@ async def _places(keys: Sequence[Sequence[Any]], count: int, most: int) -> dict[
             found[key].append(place)
         if len(found) > most:
             raise TooManyBuckets
-        await asyncio.sleep(0)
+        await (next_turn() if count > _PLACES else asyncio.sleep(0))
     return found
 
 
@@ -354,8 +355,8 @@ async def in_order(
     first: list[tuple[Key, BucketSums]] = []
     items = iter(found.items())
     while some := list(islice(items, _SORTED)):
+        await next_turn()
         first = sorting.sorted([*first, *some])[:most]
-        await asyncio.sleep(0)
     return first
 
 

@@ -26,6 +26,7 @@ from resolvers.totals import (
     add_up,
     join,
 )
+from resolvers.turns import next_turn
 from schema.mapping.entity import NOTHING
 from schema.mapping.errors import BadUserInput
 from schema.mapping.lists.column_values import column_values
@@ -298,7 +299,7 @@ class ListAdder:
             at: Any = key[0]
             by_day.setdefault(at, {})[key[1:]] = each
             if number % _VALUES == 0:
-                await asyncio.sleep(0)
+                await next_turn()
         return by_day
 
 
@@ -405,7 +406,7 @@ async def _with_currencies(buckets: Buckets, asked: AskedSums, of: Mapping[Any, 
         else:
             known.join(sums)
         if number % _TURN == 0:
-            await asyncio.sleep(0)
+            await next_turn()
     return found
 
 
