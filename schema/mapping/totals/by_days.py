@@ -74,7 +74,7 @@ class SummedLevel:
 
     @property
     def _keeps(self) -> bool:
-        """Return whether sums are kept. What a caller of some groups sees depends on more than the rows."""
+        """Return whether sums are kept. For a caller of some groups, they depend on more than the rows."""
         return self.source is not None and self.session.visibility is None and self.session.sums is not None
 
     async def add_up(self, interval: Interval) -> None:
