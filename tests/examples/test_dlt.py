@@ -236,7 +236,7 @@ def test_nights(night: Night, warehouse: Warehouse) -> None:
     days[382] = [*earlier, *days[382]]
     assert warehouse.figures() == night.figures(days)
 
-    # A correction of an old day is loaded by a run that is told to read it again.
+    # A run that reads an old day again loads its corrections.
     night.change(f"UPDATE movement SET cents = cents + 1 WHERE {in_day}", group=382, **span("2026-03-08"))
     expected = ["382 2026-03-08", "382 2026-03-13"]
     assert warehouse.load("2026-03-13T12:00:00+00:00", (382,), lookback_days=0, refresh=["2026-03-08"]) == expected

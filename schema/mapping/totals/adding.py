@@ -42,6 +42,8 @@ from upstream.values.interval import Interval
 
 # So many values are read in one turn of the event loop.
 _VALUES = 10_000
+# So many buckets change their currencies in one turn.
+_TURN = 500
 _GROUP = "group.id"
 # While currencies stand for several groups, there may be so many times more buckets.
 _GROUPS = 10
@@ -408,9 +410,6 @@ async def _with_currencies(buckets: Buckets, asked: AskedSums, of: Mapping[Any, 
         if number % _TURN == 0:
             await next_turn()
     return found
-
-
-_TURN = 500
 
 
 @dataclass(slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Add up lists without reading them whole: some days at a time, whose rows are released before the next ones are read.
 
-Cached days keep their sums. So the memory that a total needs does not grow with its period, and a total that is asked
-again reads no rows.
+Cached days keep their sums, so a total that is asked again reads no rows. A long period needs little more memory than a
+short one.
 """
 
 import asyncio

@@ -44,7 +44,7 @@ R5 = "api_retail_movements"
 TABLES = Tables(saved_queries(), schema.schema)
 IN_DAY = "group_id = 382 AND ts BETWEEN strftime('%s', :day) + 0 AND strftime('%s', :day, '+1 day') - 1"
 
-# What the SDK and its libraries warn about is theirs.
+# These warnings come from the SDK and its libraries.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
