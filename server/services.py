@@ -3,7 +3,7 @@
 `Services` holds the parts. `server.app.create_app` takes nothing else.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +18,7 @@ from server.execution.saved import SavedQuery, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
-from server.http.admission import MOST_RUNNING, MOST_WAITING
+from server.http.config import HttpConfig
 from server.http.metrics import Stats
 from server.http.readiness import Readiness
 from server.reconcile.schedule import Schedule
@@ -38,22 +38,6 @@ async def nothing() -> AsyncIterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpConfig:
-    """Which requests the server accepts, and how many at the same time.
-
-    `origins` are the origins of other sites whose pages may send requests. These pages may send `origin_headers` in
-    addition to the usual headers. `hosts` are the host names that the server answers to, in addition to loopback and
-    the bound address. None accepts every host name.
-    """
-
-    origins: Sequence[str] = ()
-    origin_headers: Sequence[str] = ()
-    hosts: Collection[str] | None = ()
-    most_running: int = MOST_RUNNING
-    most_waiting: int = MOST_WAITING
-
-
-@dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one application.
 
@@ -68,7 +52,7 @@ class Services:
     authenticator: Authenticator = field(default_factory=Authenticator)
     readiness: Readiness = field(default_factory=lambda: Readiness({}))
     registered: RegisteredDocuments | None = None
-    http: HttpConfig = HttpConfig()
+    http: HttpConfig = field(default_factory=HttpConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
     sql: SqlConfig = field(default_factory=SqlConfig)
     upstream_stats: Stats = dict
@@ -126,6 +110,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.hosts(closed),
             settings.max_operations,
             settings.max_waiting_operations,
+            partial_status=int(settings.partial_status),
         ),
         schedule=Schedule.of(services.gateway, settings),
         stored=StoredAnswers(

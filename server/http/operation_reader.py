@@ -1,4 +1,7 @@
-"""Read the operation of an HTTP request by the GraphQL-over-HTTP specification. Raises RequestError."""
+"""Read the operation of an HTTP request by the GraphQL-over-HTTP specification. Raises RequestError.
+
+A request that cannot be read has the status 400. JSON of a wrong shape has the status 422.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,9 +33,9 @@ def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) 
     except orjson.JSONDecodeError as error:
         raise _bad(f"The request's body is not JSON: {error.msg}.") from None
     if isinstance(given, list):
-        raise RequestError(400, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
+        raise RequestError(422, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
     if not isinstance(given, dict):
-        raise _bad("The request's body must be a JSON object with a query in it.")
+        raise _misshapen("The request's body must be a JSON object with a query in it.")
     return _operation(given, limits)
 
 
@@ -67,15 +70,19 @@ def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
     text, operation_name, variables, extensions = values = list(map(given.get, PARAMETERS))
     for value, (name, kind) in zip(values, _TYPES, strict=True):
         if value is not None and type(value) is not kind:  # JSON has no subtypes
-            raise _bad(f"The parameter {name} must be {_KINDS[kind]}.")
+            raise _misshapen(f"The parameter {name} must be {_KINDS[kind]}.")
     extensions = extensions or {}
     if (text is None or not text.strip()) and "persistedQuery" not in extensions:
-        raise _bad("The request has no query.")
+        raise _misshapen("The request has no query.")
     variables = variables or {}
     if variables or extensions:
         check_variables((variables, extensions), limits)
-    return Operation(text or "", operation_name, variables, extensions)
+    return Operation(text or "", operation_name or None, variables, extensions)
 
 
 def _bad(message: str) -> RequestError:
     return RequestError(400, "BAD_REQUEST", message)
+
+
+def _misshapen(message: str) -> RequestError:
+    return RequestError(422, "BAD_REQUEST", message)

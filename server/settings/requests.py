@@ -52,6 +52,12 @@ class RequestSettings(BaseSettings):
         "`off` hides the schema: introspection, `_service`, suggestions, `/tables/NAME/schema` and `$metadata`.",
         "on or off",
     )
+    partial_status: Literal["200", "294"] = setting(
+        "200",
+        "HTTP status of an answer with data and errors, for clients that accept `application/graphql-response+json`: "
+        "`294` is Partial Success.",
+        "200 or 294",
+    )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
     )
