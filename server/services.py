@@ -111,6 +111,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.max_operations,
             settings.max_waiting_operations,
             partial_status=int(settings.partial_status),
+            compress_from=settings.compress_from_bytes,
         ),
         schedule=Schedule.of(services.gateway, settings),
         stored=StoredAnswers(

@@ -33,7 +33,7 @@ from server.execution.freshness import Freshness
 from server.execution.operation import Operation
 from server.execution.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
-from server.http import conditions, operation_reader
+from server.http import compression, conditions, operation_reader
 from server.http.body import whole_body
 from server.http.config import HttpConfig
 from server.http.error_response import error_body
@@ -64,6 +64,7 @@ class GraphQL:
         self._limits = limits = executor.limits
         self._registered = registered or RegisteredDocuments()
         self._http = http
+        self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
@@ -88,7 +89,7 @@ class GraphQL:
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
-                    head = _Head(scope, kind, found.sources.freshness, storable=safe)
+                    head = _Head(scope, kind, found.sources.freshness, storable=safe, compress_from=self._least)
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
@@ -130,7 +131,10 @@ class GraphQL:
             assert self._stored is not None
             self._stored.store(place, body, sources)
         storable = storable and safe
-        await _send(_Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra), body, headers, send)
+        # Errors repeat what the client sent, so they are not compressed.
+        least = _NEVER if outcome.errors else self._least
+        head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
+        await _send(head, body, headers, send)
 
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
@@ -159,13 +163,20 @@ class GraphQL:
 
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
-_NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
+_NO_STORE = ((b"vary", b"Accept, Accept-Encoding"), (b"cache-control", b"no-store"))
 # An answer to a GET depends on these headers and on its address. They are also listed for a request without a
 # credential, because a cache must not give its answer to a caller that may see less.
 _VARY = (
     b"vary",
     ", ".join(
-        ("Accept", credentials.VARY, request_options.TRACE, request_options.EXPLAIN, request_options.MAX_CALLS)
+        (
+            "Accept",
+            "Accept-Encoding",
+            credentials.VARY,
+            request_options.TRACE,
+            request_options.EXPLAIN,
+            request_options.MAX_CALLS,
+        )
     ).encode(),
 )
 # The request headers that say more than an ordinary POST of JSON.
@@ -176,8 +187,14 @@ _SAFE = frozenset({"GET", "HEAD"})
 _CLOSE = {"Connection": "close"}
 
 
+_NEVER = float("inf")
+
+
 class _Head(msgspec.Struct):
-    """The head of an answer: its media type, its age and its status. Clients may cache it if it is `storable`."""
+    """The head of an answer: its media type, its age and its status. Clients may cache it if it is `storable`.
+
+    A body of `compress_from` bytes or more is compressed if the client asks for it.
+    """
 
     scope: Scope
     kind: str
@@ -185,26 +202,41 @@ class _Head(msgspec.Struct):
     storable: bool
     status: int = 200
     extra: Sequence[tuple[bytes, bytes]] = ()
+    compress_from: float = _NEVER
 
 
 async def _send(head: _Head, body: AnswerBytes, headers: RequestHeaders, send: Send) -> None:
     fresh, now, status, pieces = head.fresh, datetime.now(UTC), head.status, body.pieces
     response_headers = [*head.extra, _TYPES[head.kind]]
+    coding = _coding(headers) if body.size >= head.compress_from else None
     if fresh is not None:
         response_headers += ((b"age", b"%d" % fresh.age(now)),)
     if not head.storable:
         response_headers += _NO_STORE
     else:
-        tag = await body.tag(head.kind)
+        # A tag belongs to the bytes that are sent.
+        tag = await body.tag(head.kind if coding is None else f"{head.kind} {coding}")
         response_headers += (_VARY, (b"cache-control", _keeping(head.scope, fresh, now)), (b"etag", tag.encode()))
         if conditions.names(headers.get("if-none-match"), tag):
             status, pieces = 304, [b""]
     if status != 304:
-        response_headers += ((b"content-length", b"%d" % body.size),)
+        size = body.size
+        if coding is not None:
+            pieces = [await compression.compressed(pieces, size, coding)]
+            size = len(pieces[0])
+            response_headers += ((b"content-encoding", coding.encode()),)
+        response_headers += ((b"content-length", b"%d" % size),)
     await send({"type": "http.response.start", "status": status, "headers": response_headers})
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": pieces[-1]})
+
+
+def _coding(headers: RequestHeaders) -> str | None:
+    """Return the coding in which a long answer is sent; None if it is sent as it is."""
+    if "accept-encoding" not in headers or compression.reveals(headers):
+        return None
+    return compression.coding_of(headers["accept-encoding"])
 
 
 def _status(outcome: Outcome, media_type: str, partial: int) -> int:

@@ -58,6 +58,13 @@ class RequestSettings(BaseSettings):
         "`294` is Partial Success.",
         "200 or 294",
     )
+    compress_from_bytes: int = setting(
+        1024,
+        "Bytes from which on answers of `/graphql` and pages are compressed (zstd, br, gzip), for clients that ask for "
+        "it; 0 compresses none.",
+        BOUND,
+        ge=0,
+    )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
     )
