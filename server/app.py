@@ -123,6 +123,8 @@ def create_app(services: Services) -> Starlette:
             finally:
                 await sql.aclose()
                 await tables.aclose()
+                if services.registered is not None:
+                    await services.registered.aclose()
 
     graphql = GraphQL(executor, page_response, http, services.registered, services.stored)
     pages = CompressedPages(http.compress_from)

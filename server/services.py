@@ -13,7 +13,9 @@ from resolvers.session import Session
 from schema import graph
 from server.auth.authenticator import Authenticator
 from server.execution.execution import Executor
-from server.execution.registered import RegisteredDocuments, by_hash, read_folder
+from server.execution.persisted.learned import LearnedDocuments
+from server.execution.persisted.manifests import read_folder
+from server.execution.persisted.registered import RegisteredDocuments, of_saved
 from server.execution.saved import SavedQuery, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
@@ -23,8 +25,10 @@ from server.http.metrics import Stats
 from server.http.readiness import Readiness
 from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 from server.sql.config import SqlConfig
 from server.tables.config import TablesConfig
+from upstream.caching.cache import open_store
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
 
@@ -96,14 +100,14 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     services = build(
         live, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
     )  # fmt: skip
-    known = by_hash(one.text for one in services.saved)
+    known = of_saved(services.saved)
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
     return replace(
         services,
         authenticator=Authenticator.of(live, closed),
         readiness=services.gateway.readiness(),
-        registered=RegisteredDocuments(known, only=settings.documents == "saved"),
+        registered=RegisteredDocuments(known, only=settings.documents == "saved", learned=_learned(settings)),
         http=HttpConfig(
             settings.origins,
             settings.origin_headers,
@@ -118,3 +122,11 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
     )
+
+
+def _learned(settings: Settings) -> LearnedDocuments | None:
+    """Return the documents that the server learns from its clients; None if it learns none."""
+    if settings.documents == "saved" or not settings.learned_documents_mebibytes:
+        return None
+    store = open_store(settings.cache_address, namespace="gamehub-graph:documents") if settings.cache_in_redis else None
+    return LearnedDocuments(settings.learned_documents_mebibytes << 20, store)

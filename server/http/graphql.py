@@ -31,7 +31,7 @@ from server.execution.documents import SYNTAX
 from server.execution.execution import FAULT, Executor, Outcome
 from server.execution.freshness import Freshness
 from server.execution.operation import Operation
-from server.execution.registered import RegisteredDocuments
+from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import compression, conditions, operation_reader
 from server.http.body import whole_body
@@ -146,7 +146,7 @@ class GraphQL:
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             if operation.name:
                 scope["operation"] = operation.name
-            operation = self._registered.resolve(operation, self._executor.documents)
+            operation = await self._resolved(operation)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
@@ -158,7 +158,15 @@ class GraphQL:
         operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
         if operation.name:
             scope["operation"] = operation.name
-        return self._registered.resolve(operation, self._executor.documents)
+        return await self._resolved(operation)
+
+    async def _resolved(self, operation: Operation) -> Operation:
+        """Return an operation with its text, which may run here. Raises RequestError."""
+        documents = self._executor.documents
+        if operation.document_id is not None or operation.extensions:
+            operation = await self._registered.named(operation, documents)
+        self._registered.permit(operation, documents)
+        return operation
 
 
 # The calls end at the deadline. The answer follows a little later.
@@ -188,6 +196,8 @@ _CLOSE = {"Connection": "close"}
 
 
 _NEVER = float("inf")
+# The parameters of an address that say what is to run.
+_NAMING = frozenset({b"query", b"documentId", b"extensions"})
 
 
 class _Head(msgspec.Struct):
@@ -263,4 +273,4 @@ def _whole(outcome: Outcome, operation: Operation) -> bool:
 
 
 def _has_query(query_string: bytes) -> bool:
-    return any(part.partition(b"=")[0] == b"query" for part in query_string.split(b"&"))
+    return any(part.partition(b"=")[0] in _NAMING for part in query_string.split(b"&"))

@@ -15,8 +15,8 @@ from server.execution.operation import Operation
 from server.http.negotiation import JSON, is_json
 from server.http.request_error import RequestError
 
-# The parameters of a request and their types. All but `query` may be missing or null.
-PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
+# The parameters of a request and their types. All may be missing or null, but a request has a query or names one.
+PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict, "documentId": str}
 _TYPES = tuple(PARAMETERS.items())
 _KINDS = {str: "a string", dict: "an object"}
 
@@ -67,17 +67,19 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
 
 
 def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
-    text, operation_name, variables, extensions = values = list(map(given.get, PARAMETERS))
+    text, operation_name, variables, extensions, document_id = values = list(map(given.get, PARAMETERS))
     for value, (name, kind) in zip(values, _TYPES, strict=True):
         if value is not None and type(value) is not kind:  # JSON has no subtypes
             raise _misshapen(f"The parameter {name} must be {_KINDS[kind]}.")
     extensions = extensions or {}
-    if (text is None or not text.strip()) and "persistedQuery" not in extensions:
+    if (text is None or not text.strip()) and not document_id and "persistedQuery" not in extensions:
         raise _misshapen("The request has no query.")
     variables = variables or {}
     if variables or extensions:
         check_variables((variables, extensions), limits)
-    return Operation(text or "", operation_name or None, variables, extensions)
+    return Operation(
+        text or "", operation_name or None, variables, extensions, document_id=document_id or None
+    )  # fmt: skip
 
 
 def _bad(message: str) -> RequestError:

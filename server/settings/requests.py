@@ -69,7 +69,17 @@ class RequestSettings(BaseSettings):
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
     )
     documents_folder: File | None = setting(
-        None, "Folder of registered documents: `.graphql` files, and `.json` lists of documents by id.", "a folder"
+        None,
+        "Folder of registered documents: `.graphql` files, and `.json` manifests of Apollo, Relay and codegen.",
+        "a folder",
+    )
+    learned_documents_mebibytes: int = setting(
+        4,
+        "The size limit, in MiB, of the documents that clients teach the server (Apollo's automatic persisted "
+        "queries). Servers share them over the Redis of `CACHE_URL`. 0, and `DOCUMENTS=saved`: none are learned.",
+        BOUND,
+        ge=0,
+        le=4096,
     )
     cors_origins: Origins | None = setting(
         None,

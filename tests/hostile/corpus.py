@@ -413,7 +413,7 @@ def _json() -> Iterator[tuple[str, bytes, int, str | None]]:
     yield (
         "an unknown document",
         ask("", extensions={"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}),
-        400,
+        200,
         "PERSISTED_QUERY_NOT_FOUND",
     )
     yield (
