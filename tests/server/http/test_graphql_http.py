@@ -1,6 +1,5 @@
 """The specification "GraphQL over HTTP", proved by the audits of npm's graphql-http against a real server."""
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.packages import node_packages
 from tests.requirements import require
 from tests.server import toy_schema
 from tests.server.application import application
@@ -19,20 +19,9 @@ AUDITS = Path(__file__).parent / "audits"
 WITH_422 = {"423L": "notice", "86EE": "warn"}  # no query; variables that do not fit
 
 
-@pytest.fixture(scope="module")
-def audits(request: pytest.FixtureRequest) -> Path:
-    """The audits, installed once for each lock file, outside the checkout's tracked files."""
-    npm = require("npm")
-    lock = (AUDITS / "package-lock.json").read_bytes()
-    folder = Path(request.config.cache.mkdir("graphql-http-" + hashlib.sha256(lock).hexdigest()[:12]))
-    for file in ("package.json", "package-lock.json", ".npmrc", "run.mjs"):
-        shutil.copy(AUDITS / file, folder)
-    if not (folder / "node_modules" / ".package-lock.json").exists():
-        subprocess.run([npm, "ci", "--ignore-scripts"], cwd=folder, check=True, capture_output=True, timeout=120)
-    return folder
-
-
-def test_audits(audits: Path) -> None:
+def test_audits(pytestconfig: pytest.Config) -> None:
+    audits = node_packages(pytestconfig, AUDITS)
+    shutil.copy(AUDITS / "run.mjs", audits)
     with serving(application(toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts())) as address:
         ran = subprocess.run(
             [require("node"), "run.mjs", f"{address}/graphql"],
