@@ -37,7 +37,7 @@ def address(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def ran(packages: Path, script: str, *arguments: str) -> dict[str, dict[str, Any]]:
-    """What a script printed, by the name of each line."""
+    """Return what a script printed, by the name of each line."""
     shutil.copy(SCRIPTS / script, packages)
     node = subprocess.run(
         [require("node"), script, *arguments], cwd=packages, capture_output=True, text=True, timeout=120, check=False
