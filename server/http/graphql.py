@@ -99,7 +99,8 @@ class GraphQL:
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
             outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
-            status = _status(outcome, media_type, self._http.partial_status)
+            if outcome.errors:
+                status = _status(outcome, media_type, self._http.partial_status)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
