@@ -1,6 +1,7 @@
 """The schema: all types together, as a subgraph of Apollo Federation 2."""
 
 import asyncio
+import copy
 from typing import Any
 
 from graphql import DirectiveLocation, GraphQLDirective, GraphQLError, GraphQLObjectType, GraphQLSchema, Undefined
@@ -10,6 +11,7 @@ from strawberry.federation.schema import FederationAny
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from engine.divide import INCREMENTAL
 from resolvers.session import Session
 from schema import references
 from schema.game_log import GameLog
@@ -91,6 +93,16 @@ ROWS = GraphQLDirective(
     [DirectiveLocation.FIELD],
     description="Marks the list whose items are the rows of a saved query's table. The answer stays the same.",
 )
+
+
+def with_incremental_delivery(schema: Graph) -> Graph:
+    """Return the same schema with `@defer` and `@stream`."""
+    found = copy.copy(schema)
+    known = schema._schema.to_kwargs()
+    found._schema = GraphQLSchema(**known | {"directives": (*known["directives"], *INCREMENTAL)})
+    found._schema._strawberry_schema = found  # type: ignore[attr-defined]  # as Strawberry does
+    return found
+
 
 schema = Graph(
     query=Query,

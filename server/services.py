@@ -92,8 +92,10 @@ def build(
     not cached. `buckets` replace those of the settings.
     """
     gateway = Gateway(live, keep_days=keep_days, buckets=buckets)
+    incremental = live.first.incremental_delivery == "on"
+    schema = graph.with_incremental_delivery(graph.schema) if incremental else graph.schema
     return GraphServices(
-        Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
+        Executor(schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
         saved_queries(),
         gateway.open,
         tables=gateway.tables_config(),

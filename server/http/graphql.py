@@ -10,6 +10,9 @@ one that ran: `data` is null, and `extensions.explain` has the plan. An operatio
 counts as refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
 DEADLINE_EXCEEDED. The same holds for too large an answer: the code is ANSWER_TOO_LARGE.
 
+A client that accepts `multipart/mixed` receives an operation with `@defer` in parts (`incremental.py`), any other
+client as a whole.
+
 An answer with upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and clients may
 cache it while its rows are trusted. Answers that are stale or contain errors, a trace or a plan, and all answers to a
 POST are `no-store`.
@@ -36,7 +39,8 @@ from server.http import conditions, operation_reader
 from server.http.body import whole_body
 from server.http.error_response import error_body
 from server.http.guards import origins
-from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.http.incremental import IncrementalAnswer
+from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, incremental_format, wants_page
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
@@ -78,6 +82,7 @@ class GraphQL:
         status, storable = 200, False
         most: int | None = None
         place: AnswerPlace | None = None
+        parts: IncrementalAnswer | None = None
         kind = media_type or JSON
         try:
             if media_type is None:
@@ -91,7 +96,9 @@ class GraphQL:
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
-            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
+            if self._limits.incremental and (found_format := incremental_format(accept)) is not None:
+                parts = IncrementalAnswer(found_format, send, self._executor.most_bytes(operation))
+            outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
             status = 200 if outcome.ran else _refused_status(outcome, media_type)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
@@ -107,6 +114,9 @@ class GraphQL:
             return
         if outcome.errors:
             scope["graphql_errors"] = len(outcome.errors)
+        if parts is not None and parts.started:
+            await parts.fail(outcome.errors)
+            return
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))

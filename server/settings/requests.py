@@ -52,6 +52,11 @@ class RequestSettings(BaseSettings):
         "`off` hides the schema: introspection, `_service`, suggestions, `/tables/NAME/schema` and `$metadata`.",
         "on or off",
     )
+    incremental_delivery: Literal["on", "off"] = setting(
+        "off",
+        "`on` allows `@defer` and `@stream`: clients that accept `multipart/mixed` receive deferred parts later.",
+        "on or off",
+    )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
     )
@@ -121,6 +126,7 @@ class RequestSettings(BaseSettings):
             calls=self.max_calls,
             rows=self.max_rows,
             introspection=self.introspection == "on",
+            incremental=self.incremental_delivery == "on",
         )
 
     @property
