@@ -183,8 +183,15 @@ class Execution:
     ) -> None:
         before = set(failed)
         try:
-            await _complete(sources)
-            await self.execute_field(field, sources, paths, answers, failed)
+            try:
+                await _complete(sources)
+            except Exception as error:
+                here = FieldPaths(paths, field.key, field.parent.name)
+                values = [FieldFailed(error) for _ in sources]
+                for begin in range(0, len(values), TURN):
+                    self.write_values(field, values, here, range(len(values)), answers, failed, begin)
+            else:
+                await self.execute_field(field, sources, paths, answers, failed)
         finally:
             if self._shared is not None:
                 self._shared.parallel -= 1
@@ -387,6 +394,8 @@ async def _complete(sources: Sequence[Any]) -> None:
     waiting = {task for source in growing for task in source.completing}
     if waiting:
         await asyncio.wait(waiting)
+        for task in waiting:
+            task.result()
 
 
 async def turns(values: Sequence[Any], make: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from dataclasses import replace
 from typing import Any
 
 from graphql import DirectiveLocation, GraphQLDirective, GraphQLError, GraphQLObjectType, GraphQLSchema, Undefined
@@ -98,6 +99,8 @@ ROWS = GraphQLDirective(
 def with_incremental_delivery(schema: Graph) -> Graph:
     """Return the same schema with `@defer` and `@stream`."""
     found = copy.copy(schema)
+    # graphql-core runs a schema with these directives only on request. The documents that it runs do not have them.
+    found.config = replace(schema.config, enable_experimental_incremental_execution=True)
     known = schema._schema.to_kwargs()
     found._schema = GraphQLSchema(**known | {"directives": (*known["directives"], *INCREMENTAL)})
     found._schema._strawberry_schema = found  # type: ignore[attr-defined]  # as Strawberry does

@@ -31,6 +31,11 @@ async def complete(entities: Sequence[Entity], selection: Selection) -> bool:
     for entity in entities:
         entity.completing = (*entity.completing, completing)
     first = selection.first
+    # The reports are chosen in one turn of the event loop, and begin to be read in the next one.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    while not (completing.done() or any(entity.loading for entity in entities)):  # noqa: ASYNC110 - a turn or two
+        await asyncio.sleep(0)
     for entity in entities:
         while not completing.done():
             if awaited := entity.awaited(first):

@@ -14,7 +14,7 @@ from engine.divide import DividedOperation, Divider
 from engine.engine import DividedRun, Engine
 from engine.execution import Writer
 from engine.parts import Part, PartCutter
-from resolvers.nodes import TOO_LARGE
+from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from resolvers.trace import Step
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
 from server.execution.limits import ORDINARY, Limits
@@ -195,6 +195,8 @@ class Executor:
                         outcome.sources = _nothing
                     if settled:
                         break
+        except AnswerTooLarge as problem:  # some of its parts were sent
+            return Outcome(errors=[error(problem.message, TOO_LARGE)])
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")

@@ -43,10 +43,6 @@ class IncrementalAnswer:
 
     async def __call__(self, parts: Sequence[Part], extensions: dict[str, Any], /, *, last: bool) -> None:
         """Send parts; the `last` ones with the extensions of the answer."""
-        for part in parts:
-            self._pending |= {one.number: one for one in part.announced}
-            if part.pending is not None:
-                del self._pending[part.pending.number]
         first = [part for part in parts if part.pending is None]
         rest = parts[len(first) :]
         for some, more in ((first, bool(rest)), (rest, False)):
@@ -56,6 +52,10 @@ class IncrementalAnswer:
                 if extensions and ends:
                     payload["extensions"] = extensions
                 await self._write(payload | {"hasNext": not ends})
+                for part in some:
+                    self._pending |= {one.number: one for one in part.announced}
+                    if part.pending is not None:
+                        del self._pending[part.pending.number]
         if last:
             await self._end()
 
