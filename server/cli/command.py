@@ -23,6 +23,7 @@ from server.cli.commands.sign import sign
 from server.cli.commands.sql import sql
 from server.cli.commands.tap import tap
 from server.cli.terminal import FAILED, WRONG_USE, say
+from server.without import do_without
 
 app = typer.Typer(
     help="One GraphQL graph over GameHub and Game History.",
@@ -50,6 +51,7 @@ for command in (query, sql, explain, tap, reconcile, schema, check, cache, error
 
 def main() -> None:
     """Run the command line: the console script."""
+    do_without("pandas")
     try:
         app(prog_name="gamehub-graph")
     except Exception as error:
