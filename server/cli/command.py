@@ -10,6 +10,7 @@ import typer
 
 from server.cli.commands.cache import cache
 from server.cli.commands.check import check
+from server.cli.commands.documents import documents
 from server.cli.commands.errors import errors
 from server.cli.commands.explain import explain
 from server.cli.commands.export import ExportCommand, export
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 
 app.add_typer(keys, name="keys")
+app.add_typer(documents, name="documents")
 app.command()(sign)
 app.command()(serve)
 # The sandbox has options of its own, and help of its own.
