@@ -42,7 +42,7 @@ from server.http.config import HttpConfig
 from server.http.error_response import error_body
 from server.http.guards import origins
 from server.http.incremental import IncrementalAnswer
-from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, incremental_format, wants_page
+from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
@@ -73,7 +73,7 @@ class GraphQL:
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = RequestHeaders.of(scope)
+        headers, limits = RequestHeaders.of(scope), self._limits
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):
@@ -98,8 +98,7 @@ class GraphQL:
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
-            if self._limits.incremental and (found_format := incremental_format(accept)) is not None:
-                parts = IncrementalAnswer(found_format, send, self._executor.most_bytes(operation))
+            parts = IncrementalAnswer.of(accept, send, limits.answer_bytes) if limits.incremental else None
             outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
             status = _status(outcome, media_type, self._http.partial_status)
             storable = _whole(outcome, operation)

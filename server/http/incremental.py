@@ -9,12 +9,12 @@ Clients read one of two formats. Both describe the same parts; a request names t
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from starlette.types import Send
 
 from engine.parts import Part, Pending
-from server.http.negotiation import DEFER_2022, INCREMENTAL_0_2, MULTIPART
+from server.http.negotiation import DEFER_2022, INCREMENTAL_0_2, MULTIPART, incremental_format
 from server.http.request_error import Errors
 from server.http.writing import in_turns, too_long
 
@@ -27,10 +27,16 @@ _END = b"--\r\n"
 class IncrementalAnswer:
     """Sends the parts of one answer. `most` is the maximum of the bytes of all parts."""
 
-    def __init__(self, format: str, send: Send, most: int | None) -> None:
+    @classmethod
+    def of(cls, accept: str | None, send: Send, most: int) -> Self | None:
+        """Return the answer to a client that accepts one of the formats; None for any other client."""
+        found = incremental_format(accept)
+        return None if found is None else cls(found, send, most)
+
+    def __init__(self, format: str, send: Send, most: int) -> None:
         self._payload = _PAYLOADS[format]
         self._send = send
-        self._left = most
+        self._left: int | None = most
         self._most = most
         self._pending: dict[int, Pending] = {}
         self._head = (
@@ -69,7 +75,7 @@ class IncrementalAnswer:
 
     async def _write(self, payload: dict[str, Any]) -> None:
         pieces = await in_turns(payload, self._left)
-        if self._left is not None and self._most is not None:
+        if self._left is not None:
             self._left -= sum(map(len, pieces))
             if self._left < 0:
                 raise too_long(self._most)
