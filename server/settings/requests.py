@@ -70,6 +70,9 @@ class RequestSettings(BaseSettings):
         BOUND,
         ge=0,
     )
+    mcp: Literal["on", "off"] = setting(
+        "on", "`off`: there is no `/mcp`, which gives assistants the saved queries as tools (extra `mcp`).", "on or off"
+    )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
     )
