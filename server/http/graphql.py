@@ -11,6 +11,9 @@ ran: `data` is null, and `extensions.explain` has the plan. An operation that ne
 refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
 DEADLINE_EXCEEDED. The same holds for too large an answer: the code is ANSWER_TOO_LARGE.
 
+A client that accepts `multipart/mixed` receives an operation with `@defer` in parts (`incremental.py`), any other
+client as a whole.
+
 An answer with upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and clients may
 cache it while its rows are trusted. Answers that are stale or contain errors, a trace or a plan, and all answers to a
 POST are `no-store`.
@@ -38,6 +41,7 @@ from server.http.batch import UNWRITABLE, BatchRunner, unwritable
 from server.http.body import whole_body
 from server.http.config import HttpConfig
 from server.http.guards import origins
+from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
 from server.http.operation_reader import Batch
 from server.http.request_error import RequestError, error
@@ -71,7 +75,7 @@ class GraphQL:
         self._batches = BatchRunner(executor, self._resolved, self._watch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = RequestHeaders.of(scope)
+        headers, limits = RequestHeaders.of(scope), self._limits
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):
@@ -82,6 +86,7 @@ class GraphQL:
         status, storable = 200, False
         most: int | None = None
         place: AnswerPlace | None = None
+        parts: IncrementalAnswer | None = None
         kind = media_type or JSON
         try:
             if media_type is None:
@@ -98,7 +103,8 @@ class GraphQL:
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
-            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
+            parts = IncrementalAnswer.of(accept, send, limits.answer_bytes) if limits.incremental else None
+            outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
             if outcome.errors:
                 status = _status(outcome, media_type, self._http.partial_status)
             storable = _whole(outcome, operation)
@@ -117,6 +123,9 @@ class GraphQL:
             return
         if outcome.errors:
             scope["graphql_errors"] = len(outcome.errors)
+        if parts is not None and parts.started:
+            await parts.fail(outcome.errors)
+            return
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))

@@ -59,6 +59,11 @@ class RequestSettings(BaseSettings):
         "`off` hides the schema: introspection, `_service`, suggestions, `/tables/NAME/schema` and `$metadata`.",
         "on or off",
     )
+    incremental_delivery: Literal["on", "off"] = setting(
+        "off",
+        "`on` allows `@defer` and `@stream`: clients that accept `multipart/mixed` receive deferred parts later.",
+        "on or off",
+    )
     partial_status: Literal["200", "294"] = setting(
         "200",
         "HTTP status of an answer with data and errors, for clients that accept `application/graphql-response+json`: "
@@ -71,6 +76,9 @@ class RequestSettings(BaseSettings):
         "it; 0 compresses none.",
         BOUND,
         ge=0,
+    )
+    mcp: Literal["on", "off"] = setting(
+        "on", "`off`: there is no `/mcp`, which gives assistants the saved queries as tools (extra `mcp`).", "on or off"
     )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
@@ -151,6 +159,7 @@ class RequestSettings(BaseSettings):
             calls=self.max_calls,
             rows=self.max_rows,
             introspection=self.introspection == "on",
+            incremental=self.incremental_delivery == "on",
         )
 
     @property

@@ -151,6 +151,15 @@ def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
         )
 
 
+def check_any(headers: Mapping[str, str], origins: Sequence[str]) -> None:
+    """Refuse a request that a page of another site has caused, whatever its method is."""
+    origin = headers.get("origin")
+    if origin is not None and origin not in origins and _host(origin) != headers.get("host", "").lower():
+        raise RequestError(
+            403, "CROSS_SITE", "A page of another site may send requests if CORS_ORIGINS lists its origin."
+        )
+
+
 def _host(origin: str) -> str:
     try:
         return urlsplit(origin).netloc.lower()
