@@ -18,6 +18,7 @@ from schema.mapping.errors import BadUserInput, finish
 from schema.mapping.selection import select
 from schema.query import Query
 from schema.scalars import SCALARS
+from schema.subscription import Subscription
 from schema.transaction import Transaction
 
 MAX_REPRESENTATIONS = 5000
@@ -94,6 +95,7 @@ ROWS = GraphQLDirective(
 
 schema = Graph(
     query=Query,
+    subscription=Subscription,
     types=[Transaction, GameLog],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.auth.linking import link_routes
@@ -39,6 +39,8 @@ from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
 from server.services import Services, nothing
 from server.sql.routes import SqlEndpoint
+from server.subscriptions.over_http import SubscriptionStreams
+from server.subscriptions.socket import GraphQLSockets
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
 
@@ -117,17 +119,25 @@ def create_app(services: Services) -> Starlette:
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                async with sql.flight(app):
+                async with sql.flight(app), services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
                 await sql.aclose()
                 await tables.aclose()
 
-    graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins, services.stored)
+    streams, sockets = None, []
+    if services.subscriptions is not None:
+        streams = SubscriptionStreams(services.subscriptions, authenticator)
+        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins)
+        sockets = [WebSocketRoute("/graphql", endpoint)]
+    graphql = GraphQL(
+        executor, page_response, executor.limits, services.registered, http.origins, services.stored, streams
+    )
     return App(
         {"/graphql": graphql},
         routes=[
             Route("/graphql", graphql),
+            *sockets,
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(

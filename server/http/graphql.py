@@ -36,18 +36,19 @@ from server.http import conditions, operation_reader
 from server.http.body import whole_body
 from server.http.error_response import error_body
 from server.http.guards import origins
-from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.http.negotiation import EVENT_STREAM, JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
+from server.subscriptions.over_http import SubscriptionStreams
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
     `registered` are the registered documents, `origins` the origins whose pages may send requests. `stored` are answers
-    that need not be made again.
+    that need not be made again. `streams` answers subscriptions.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class GraphQL:
         registered: RegisteredDocuments | None = None,
         origins: Sequence[str] = (),
         stored: StoredAnswers | None = None,
+        streams: SubscriptionStreams | None = None,
     ) -> None:
         self._executor = executor
         self._page = page
@@ -66,6 +68,7 @@ class GraphQL:
         self._origins = origins
         self._stored = stored if stored is not None and stored.limit else None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = RequestHeaders.of(scope)
@@ -80,10 +83,14 @@ class GraphQL:
         place: AnswerPlace | None = None
         kind = media_type or JSON
         try:
-            if media_type is None:
+            if media_type is None and (self._streams is None or stream_type(accept) != EVENT_STREAM):
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            if (media_type is None or SUBSCRIPTION in operation.text) and await self._streamed(
+                operation, media_type, scope, receive, send
+            ):
+                return
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
@@ -92,7 +99,7 @@ class GraphQL:
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
             outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
-            status = 200 if outcome.ran else _refused_status(outcome, media_type)
+            status = 200 if outcome.ran else _refused_status(outcome, kind)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
@@ -127,11 +134,30 @@ class GraphQL:
         storable = storable and scope["method"] == "GET"
         await _send(_Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra), body, headers, send)
 
+    async def _streamed(
+        self, operation: Operation, media_type: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Answer with a stream: a subscription, or any operation of a client that accepts only streams.
+
+        Return False if the client accepts no stream. Raises RequestError.
+        """
+        kind = stream_type(RequestHeaders.of(scope).get("accept"))
+        subscribes = self._executor.kind(operation) is OperationType.SUBSCRIPTION
+        if self._streams is None or kind is None or not (subscribes or media_type is None):
+            return False
+        if subscribes:
+            await self._streams.subscribe(operation, kind, scope, receive, send)
+        else:
+            outcome = await self._watch.over(self._executor.run(operation), receive)
+            await self._streams.once(outcome, kind, scope, receive, send)
+        return True
+
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
-            raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
+            what = "A WebSocket is served by GET, for the subprotocol graphql-transport-ws."
+            raise RequestError(400, "BAD_REQUEST", what, _CLOSE)
         if method == "GET":
             origins.check(headers, self._origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
@@ -152,6 +178,7 @@ class GraphQL:
         return self._registered.resolve(operation, self._executor.documents)
 
 
+SUBSCRIPTION = "subscription"  # in the text of every document with a subscription
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
 _NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))

@@ -33,7 +33,7 @@ def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) 
         raise RequestError(400, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
     if not isinstance(given, dict):
         raise _bad("The request's body must be a JSON object with a query in it.")
-    return _operation(given, limits)
+    return from_members(given, limits)
 
 
 def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operation:
@@ -60,10 +60,11 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
                 raise _bad(f"The parameter {name} is not JSON: {error.msg}.") from None
         else:
             given[name] = value or None
-    return _operation(given, limits)
+    return from_members(given, limits)
 
 
-def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
+def from_members(given: Mapping[str, Any], limits: Limits = ORDINARY) -> Operation:
+    """Return the operation of the members of a request."""
     text, operation_name, variables, extensions = values = list(map(given.get, PARAMETERS))
     for value, (name, kind) in zip(values, _TYPES, strict=True):
         if value is not None and type(value) is not kind:  # JSON has no subtypes

@@ -151,6 +151,16 @@ def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
         )
 
 
+def check_handshake(headers: Mapping[str, str], origins: Sequence[str]) -> None:
+    """Refuse a WebSocket that a page of another site opens: browsers ask no preflight for it."""
+    origin = headers.get("origin")
+    if origin is None or origin in origins or _host(origin) == headers.get("host", "").lower():
+        return
+    raise RequestError(
+        403, "CROSS_SITE", "A page of another site may not open a WebSocket here, unless CORS_ORIGINS lists its origin."
+    )
+
+
 def _host(origin: str) -> str:
     try:
         return urlsplit(origin).netloc.lower()
