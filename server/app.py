@@ -40,6 +40,7 @@ from server.pages.tabs import Tabs
 from server.services import Services, nothing
 from server.sql.routes import SqlEndpoint
 from server.subscriptions.over_http import SubscriptionStreams
+from server.subscriptions.single_connection import EventStreams
 from server.subscriptions.socket import GraphQLSockets
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
@@ -138,6 +139,7 @@ def create_app(services: Services) -> Starlette:
         routes=[
             Route("/graphql", graphql),
             *sockets,
+            *([Route("/graphql/stream", EventStreams(graphql, streams, services.registered))] if streams else []),
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(

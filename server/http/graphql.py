@@ -36,7 +36,7 @@ from server.http import conditions, operation_reader
 from server.http.body import whole_body
 from server.http.error_response import error_body
 from server.http.guards import origins
-from server.http.negotiation import EVENT_STREAM, JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
+from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
@@ -83,7 +83,7 @@ class GraphQL:
         place: AnswerPlace | None = None
         kind = media_type or JSON
         try:
-            if media_type is None and (self._streams is None or stream_type(accept) != EVENT_STREAM):
+            if media_type is None and (self._streams is None or stream_type(accept) is None):
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -39,29 +39,32 @@ async def send_stream(
     await send({"type": "http.response.body", "body": framing.start, "more_body": True})
     gone = asyncio.ensure_future(disconnected(receive))
     following: asyncio.Future[bytes] | None = None
+    more = True
     try:
-        async with aclosing(answers):
-            while True:
-                if following is None:
-                    following = asyncio.ensure_future(anext(answers))
-                await asyncio.wait((following, gone), timeout=beat_seconds, return_when=asyncio.FIRST_COMPLETED)
-                if gone.done():
-                    return
-                if not following.done():
-                    await send({"type": "http.response.body", "body": framing.beat, "more_body": True})
-                    continue
-                try:
-                    part, more = framing.next(following.result()), True
-                except StopAsyncIteration:
-                    part, more = framing.end(None), False
-                except SubscriptionEnded as ending:
-                    part, more = framing.end(ending), False
+        while more:
+            if following is None:
+                following = asyncio.ensure_future(anext(answers))
+            await asyncio.wait((following, gone), timeout=beat_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                return
+            part = framing.beat
+            if following.done():
+                part, more = _part(following, framing)
                 following = None
-                await send({"type": "http.response.body", "body": part, "more_body": more})
-                if not more:
-                    return
+            await send({"type": "http.response.body", "body": part, "more_body": more})
     finally:
-        gone.cancel()
-        if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+        waiting: list[asyncio.Future[Any]] = [gone] if following is None else [gone, following]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await answers.aclose()
+
+
+def _part(answer: "asyncio.Future[bytes]", framing: Framing) -> tuple[bytes, bool]:
+    """Return the part with an answer, or the last part, and whether more parts follow."""
+    try:
+        return framing.next(answer.result()), True
+    except StopAsyncIteration:
+        return framing.end(None), False
+    except SubscriptionEnded as ending:
+        return framing.end(ending), False

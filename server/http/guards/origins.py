@@ -32,6 +32,8 @@ ALLOWED = (
     "Range",
     "X-Api-Key",
     "X-Request-Id",
+    # The header of streams with many operations.
+    "X-GraphQL-Event-Stream-Token",
     # Headers of OData.
     "OData-MaxVersion",
     "OData-Version",
@@ -74,7 +76,7 @@ def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware
         Middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=[*ALLOWED, *headers],
             expose_headers=EXPOSED,
             max_age=REMEMBERED_SECONDS,
