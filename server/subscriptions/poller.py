@@ -14,6 +14,7 @@ import structlog
 
 from resolvers.topics.poll import Poll
 from resolvers.topics.topic import Resume, Topic
+from upstream.caching.day_reader import EXCUSED
 from upstream.call import Answer, Call, Provenance
 from upstream.errors import Malformed, Unavailable, UpstreamError
 from upstream.resilience.deadline import within
@@ -131,7 +132,10 @@ class LocalPoller:
                 f"{call.report.code}: the poll failed; the log says more", report=call.report.code
             ) from None
         if answer.provenance.stale_since is not None:
-            raise Unavailable(f"{call.report.code}: the upstream is out of reach", report=call.report.code)
+            # The cache replaced the answer by older rows. For a poll, they say nothing.
+            code = next((made.error for made in answer.provenance.calls if made.error), Unavailable.code)
+            kind = next((each for each in EXCUSED if each.code == code), Unavailable)
+            raise kind(f"{call.report.code}: {kind.plain}", report=call.report.code)
         return call, answer
 
 

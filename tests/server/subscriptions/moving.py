@@ -1,5 +1,6 @@
 """A sandbox whose data moves when a test wants it: rows are written into the file of its world."""
 
+import asyncio
 import sqlite3
 import time
 from contextlib import closing
@@ -66,6 +67,13 @@ class MovingSandbox(Sandbox):
         for call in self.calls():
             found[call["report"]] = found.get(call["report"], 0) + 1
         return found
+
+    async def polled(self, report: str = "api_retail_movements") -> None:
+        """Wait until a report was polled: what is booked then is new."""
+        self.reset()
+        async with asyncio.timeout(30):
+            while self.counts().get(report, 0) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     def _write(self, sql: str, parameters: tuple[object, ...]) -> None:
         with closing(self._connect()) as connection, connection:

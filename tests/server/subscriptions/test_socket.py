@@ -1,6 +1,5 @@
 """Subscriptions over WebSocket, against a real server over a sandbox whose data moves."""
 
-import asyncio
 import json
 
 import pytest
@@ -43,7 +42,7 @@ async def test_each_transaction_comes_once_and_in_order(moving: MovingSandbox, a
         await client.subscribe("ready", "subscription { gamesOnSale(roomId: 1) { id } }")
         assert (await client.data("ready"))["gamesOnSale"]
         await client.send("complete", "ready")
-        await _polled(moving)
+        await moving.polled()
         first = moving.book(GROUP, 100, 200)
         second = moving.book(GROUP, 300)
         found = [(await client.data("a"))["transactionAdded"] for _ in range(3)]
@@ -54,7 +53,7 @@ async def test_each_transaction_comes_once_and_in_order(moving: MovingSandbox, a
 async def test_resume_without_a_gap_and_without_a_repetition(moving: MovingSandbox, address: str) -> None:
     async with connected(address) as client:
         await client.subscribe("a", ADDED, group=GROUP)
-        await _polled(moving)
+        await moving.polled()
         (first,) = moving.book(GROUP, 100)
         last = (await client.data("a"))["transactionAdded"]
         assert last["id"] == first
@@ -79,7 +78,7 @@ async def test_what_follows_from_other_reports(moving: MovingSandbox, address: s
         id type amount currency user { id username group { id } } group { id name } game { id } } }"""
     async with connected(address) as client:
         await client.subscribe("a", query)
-        await _polled(moving)
+        await moving.polled()
         (id,) = moving.book(GROUP, 1234)
         found = (await client.data("a"))["transactionAdded"]
     assert found["id"] == id
@@ -171,11 +170,3 @@ async def test_another_subprotocol_and_another_path(address: str) -> None:
             async with connect(url, proxy=None, subprotocols=None if status == 400 else [PROTOCOL]):
                 pass
         assert refused.value.response.status_code == status
-
-
-async def _polled(moving: MovingSandbox) -> None:
-    """Wait until the transactions were polled: the next movement is new then."""
-    moving.reset()
-    async with asyncio.timeout(30):
-        while moving.counts().get("api_retail_movements", 0) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
