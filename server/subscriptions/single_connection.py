@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.execution import request_options
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
-from server.execution.registered import RegisteredDocuments
+from server.execution.persisted.registered import RegisteredDocuments
 from server.http import operation_reader
 from server.http.body import whole_body
 from server.http.error_response import error_body, send_error
@@ -184,7 +184,7 @@ class EventStreams:
         if len(stream.running) >= MOST_OPERATIONS:
             what = f"{MOST_OPERATIONS} operations run on this stream, and not more may: end one of them."
             raise RequestError(429, "TOO_MANY_SUBSCRIPTIONS", what, {"Retry-After": "5"})
-        operation = self._registered.resolve(operation, self._executor.documents)
+        operation = await self._registered.resolve(operation, self._executor.documents)
         operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
         found = await self._begun(operation, stream.owner)
         if isinstance(found, Outcome) and not found.ran:

@@ -20,7 +20,7 @@ from server.auth.middleware import SUBPROTOCOL
 from server.execution import request_options
 from server.execution.execution import FAULT, Executor, Outcome
 from server.execution.operation import Operation
-from server.execution.registered import RegisteredDocuments
+from server.execution.persisted.registered import RegisteredDocuments
 from server.http import operation_reader
 from server.http.error_response import send_error
 from server.http.guards import origins
@@ -235,7 +235,7 @@ class SocketConnection:
             wait = max(standing.over.seconds, 1)
             raise RequestError(429, "TOO_MANY_REQUESTS", f"The caller has made all its requests: wait {wait} seconds.")
         operation = operation_reader.from_members(payload, endpoint.executor.limits)
-        operation = endpoint.registered.resolve(operation, endpoint.executor.documents)
+        operation = await endpoint.registered.resolve(operation, endpoint.executor.documents)
         options = request_options.read({}, operation.extensions)
         return operation.by(known.caller, options)
 
