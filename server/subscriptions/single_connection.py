@@ -97,7 +97,7 @@ class EventStreams:
         self._streams = streams
         self._subscriptions = streams.subscriptions
         self._executor = streams.subscriptions.executor
-        self._registered = registered or RegisteredDocuments()
+        self._registered = registered
         self._reserved: dict[str, ReservedStream] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -184,7 +184,8 @@ class EventStreams:
         if len(stream.running) >= MOST_OPERATIONS:
             what = f"{MOST_OPERATIONS} operations run on this stream, and not more may: end one of them."
             raise RequestError(429, "TOO_MANY_SUBSCRIPTIONS", what, {"Retry-After": "5"})
-        operation = await self._registered.resolve(operation, self._executor.documents)
+        if self._registered is not None:
+            operation = await self._registered.resolve(operation, self._executor.documents)
         operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
         found = await self._begun(operation, stream.owner)
         if isinstance(found, Outcome) and not found.ran:

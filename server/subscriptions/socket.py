@@ -66,7 +66,7 @@ class GraphQLSockets:
         self.subscriptions = subscriptions
         self.executor: Executor = subscriptions.executor
         self.authenticator = authenticator
-        self.registered = registered or RegisteredDocuments()
+        self.registered = registered
         self.queries = Queue(QUERIES)
         self._allowed = allowed
 
@@ -235,7 +235,8 @@ class SocketConnection:
             wait = max(standing.over.seconds, 1)
             raise RequestError(429, "TOO_MANY_REQUESTS", f"The caller has made all its requests: wait {wait} seconds.")
         operation = operation_reader.from_members(payload, endpoint.executor.limits)
-        operation = await endpoint.registered.resolve(operation, endpoint.executor.documents)
+        if endpoint.registered is not None:
+            operation = await endpoint.registered.resolve(operation, endpoint.executor.documents)
         options = request_options.read({}, operation.extensions)
         return operation.by(known.caller, options)
 

@@ -73,7 +73,7 @@ def test_parts(moving: MovingSandbox, address: str) -> None:
         assert next(found)["payload"]["data"]["progressiveJackpots"][0] == {"value": "71.00"}
     # A document that is not valid has the answer of every such document.
     with streaming(address, "subscription { nothing }", APOLLO) as (response, pieces):
-        assert response.status_code == 400
+        assert response.status_code == 422
         (only,) = json.loads("".join(pieces))["errors"]
         assert only["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
