@@ -155,6 +155,8 @@ class GraphQL:
         subscribes = self._executor.kind(operation) is OperationType.SUBSCRIPTION
         if self._streams is None or kind is None or not (subscribes or media_type is None):
             return False
+        if scope["method"] == "HEAD":
+            raise RequestError(405, "METHOD_NOT_ALLOWED", "A stream has no answer to HEAD.", {"Allow": "GET, POST"})
         if subscribes:
             await self._streams.subscribe(operation, kind, scope, receive, send)
         else:

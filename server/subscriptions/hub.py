@@ -60,8 +60,6 @@ class Channel:
         self.newest = poll if poll.added is None or poll.error is not None else None
         if poll.error is None and not self.known.done():
             self.known.set_result(poll.read_at)
-        if poll.added == () and poll.error is None:
-            return
         for number, subscriber in enumerate(list(self.subscribers), 1):
             subscriber.put(poll)
             if number % TURN == 0:
@@ -107,6 +105,5 @@ class Hub:
             channel.task.cancel()
 
     async def since(self, channel: Channel, resume: Resume) -> Sequence[Poll]:
-        """Return the rows of a topic after a place, as soon as the topic is polled. Raises UpstreamError."""
-        known = await asyncio.shield(channel.known)
-        return await self._poller.since(channel.topic, resume, known)
+        """Return the rows of a topic after a place, given that the topic was polled. Raises UpstreamError."""
+        return await self._poller.since(channel.topic, resume, channel.known.result())

@@ -13,19 +13,20 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
+import structlog
 from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.execution import request_options
-from server.execution.execution import Outcome
+from server.execution.execution import FAULT, Outcome
 from server.execution.operation import Operation
 from server.execution.persisted.registered import RegisteredDocuments
 from server.http import operation_reader
 from server.http.body import whole_body
 from server.http.error_response import error_body, send_error
 from server.http.negotiation import JSON, stream_type
-from server.http.request_error import RequestError
+from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.writing import encode
 from server.subscriptions.ending import SubscriptionEnded
@@ -40,6 +41,9 @@ TOKEN_HEADER = "X-GraphQL-Event-Stream-Token"
 MOST_OPERATIONS, LONGEST_ID, MOST_WAITING = 100, 128, 16
 # A stream that was reserved must be opened in this time.
 OPENING_SECONDS = 30.0
+
+
+log = structlog.get_logger(__name__)
 
 
 class ReservedStream:
@@ -224,6 +228,10 @@ class EventStreams:
                 await stream.put(id, "complete")
             if ending.again or ending.close_code is not None:
                 await stream.end(ending)
+        except Exception:
+            log.exception("an operation on a stream failed")
+            await stream.put(id, "next", encode({"errors": [error(FAULT, "INTERNAL_SERVER_ERROR")]}))
+            await stream.put(id, "complete")
         finally:
             await self._subscriptions.close(found)
 

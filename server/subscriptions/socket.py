@@ -7,10 +7,11 @@ documents before they are measured, and gives all events of a subscription one c
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
 import orjson
+import structlog
 from graphql import OperationType
 from starlette.types import Message, Receive, Scope, Send
 
@@ -42,6 +43,9 @@ QUERIES = 8
 # The codes with which a connection is closed, as the protocol has them.
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, INIT_TIMEOUT, SAME_ID, SECOND_INIT = 4400, 4401, 4403, 4408, 4409, 4429
 TOO_LONG, TRY_LATER, FAILED = 1009, 1013, 1011
+
+
+log = structlog.get_logger(__name__)
 
 
 class Closed(Exception):
@@ -98,7 +102,8 @@ class SocketConnection:
 
     async def serve(self) -> None:
         """Serve the client until one side closes the connection."""
-        async with self._endpoint.subscriptions.connection() as stopping:
+        async with AsyncExitStack() as self._stack:
+            stopping = await self._stack.enter_async_context(self._endpoint.subscriptions.connection())
             reading = asyncio.ensure_future(self._read())
             stopped = asyncio.ensure_future(stopping.wait())
             try:
@@ -187,6 +192,10 @@ class SocketConnection:
         note_caller(self._scope, known.caller.name)
         self._scope["caller"] = known.caller
         self._known, self._who = known, Subscribing(known.name, self._endpoint.authenticator.expiry(scope))
+        try:
+            self._stack.enter_context(self._endpoint.subscriptions.socket(known.name))
+        except SubscriptionEnded as ending:
+            raise Closed(TRY_LATER, str(ending)) from None
         return True
 
     async def _subscribe(self, message: Mapping[str, Any]) -> None:
@@ -224,6 +233,11 @@ class SocketConnection:
                 self._close(ending.close_code, str(ending))
             else:
                 await self._fail(id, ending.errors)
+        except OSError:
+            pass  # the client has gone
+        except Exception:
+            log.exception("an operation on a WebSocket failed")
+            await self._fail(id, [error(FAULT, "INTERNAL_SERVER_ERROR")])
 
     async def _operation(self, payload: Any) -> Operation:
         assert self._known is not None

@@ -1,18 +1,20 @@
 """One subscription: the answers to its events, as JSON, in their order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from typing import Any
 
 import msgspec
 import orjson
 
+from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from resolvers.topics.poll import Poll
 from resolvers.topics.topic import Resume
 from schema.subscription import resume_point
 from server.execution.execution import Executor, Outcome
 from server.execution.operation import Operation
-from server.http.writing import encode, in_turns
+from server.http.request_error import error
+from server.http.writing import encode, in_turns, too_long
 from server.subscriptions.ending import SubscriptionEnded
 from server.subscriptions.hub import TURN, Channel, Hub
 from server.subscriptions.subscriber import Subscriber
@@ -57,8 +59,11 @@ class Events:
             most = self._executor.most_bytes(operation)
             try:
                 body = encode(answer) if outcome.small else b"".join(await in_turns(answer, most))
-            except (TypeError, ValueError, RecursionError):
-                body = encode({"errors": outcome.errors, "data": None})
+                if most is not None and len(body) > most:
+                    raise too_long(most)
+            except AnswerTooLarge as problem:
+                outcome = Outcome(errors=[error(problem.message, TOO_LARGE)])
+                body = encode(outcome.answer())
             codes = frozenset(one["extensions"]["code"] for one in outcome.errors)
             return EventAnswer(body, codes, outcome)
         finally:
@@ -118,6 +123,10 @@ class RunningSubscription:
         assert self._channel is not None
         caught: set[int] = set()
         if self._resume is not None:
+            while not self._channel.known.done():
+                poll = await self._subscriber.next()
+                if poll.error is not None:
+                    yield (await self._whole(poll)).body
             for poll in await self._caught_up(self._channel, self._resume):
                 caught.update(poll.added or ())
                 async for body in self._rows(poll, poll.added or ()):
@@ -125,16 +134,21 @@ class RunningSubscription:
         last: bytes | None = None
         while True:
             poll = await self._subscriber.next()
-            if poll.added:
+            if poll.added is not None and poll.error is None:
                 async for body in self._rows(poll, [row for row in poll.added if row not in caught]):
                     yield body
                 continue
-            answer = await self._events.answer(self._operation, poll, None, self._who)
-            if isinstance(poll.error, NotFound):
-                raise SubscriptionEnded(answer.outcome.errors)
+            answer = await self._whole(poll)
             if answer.body != last:
                 last = answer.body if poll.added is None else None
                 yield answer.body
+
+    async def _whole(self, poll: Poll) -> EventAnswer:
+        """Return the answer to a state or to a failure. Raises SubscriptionEnded if the topic does not exist."""
+        answer = await self._events.answer(self._operation, poll, None, self._who)
+        if isinstance(poll.error, NotFound):
+            raise SubscriptionEnded(answer.outcome.errors)
+        return answer
 
     async def _rows(self, poll: Poll, rows: Any) -> AsyncGenerator[bytes]:
         for row in rows:
@@ -146,23 +160,15 @@ class RunningSubscription:
             yield answer.body
             self._after = resume_point(poll.rows[row])
 
-    async def _caught_up(self, channel: Channel, resume: Resume) -> list[Poll]:
-        """Return the polls with the rows after a place."""
-        known = asyncio.ensure_future(self._hub.since(channel, resume))
-        ending = asyncio.ensure_future(self._subscriber.ended())
+    async def _caught_up(self, channel: Channel, resume: Resume) -> Sequence[Poll]:
+        """Return the polls with the rows after a place. Raises SubscriptionEnded."""
         try:
-            await asyncio.wait((known, ending), return_when=asyncio.FIRST_COMPLETED)
-            if not known.done():
-                raise await ending
-            return list(known.result())
+            return await self._hub.since(channel, resume)
         except UpstreamError as problem:
             plain = problem if self._operation.caller.groups is None else problem.plainly(channel.topic.report.code)
             extensions = {"code": plain.code, "report": plain.report, "correlationId": plain.correlation_id}
             shown = {name: value for name, value in extensions.items() if value}
             raise SubscriptionEnded([{"message": plain.message, "extensions": shown}]) from None
-        finally:
-            known.cancel()
-            ending.cancel()
 
     async def aclose(self) -> None:
         """Leave the topic."""

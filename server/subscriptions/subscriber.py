@@ -16,7 +16,6 @@ class Subscriber:
         self._waiting: deque[Poll] = deque()
         self._ending: SubscriptionEnded | None = None
         self._wakened: asyncio.Future[None] | None = None
-        self._end: asyncio.Future[None] | None = None
 
     def put(self, poll: Poll) -> None:
         """Add a poll. A subscriber for which too much waits is ended."""
@@ -38,19 +37,10 @@ class Subscriber:
             self._ending = ending
             self._waiting.clear()
             self._wake()
-            if self._end is not None:
-                self._end.set_result(None)
 
     @property
     def ending(self) -> SubscriptionEnded | None:
         """Return why the subscriber was ended; None if it goes on."""
-        return self._ending
-
-    async def ended(self) -> SubscriptionEnded:
-        """Return why the subscriber was ended, as soon as it is."""
-        while self._ending is None:
-            self._end = self._end or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._end)
         return self._ending
 
     async def next(self) -> Poll:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +50,7 @@ class Subscriptions:
         self._hub = Hub(poller, config.most_topics)
         self._open: dict[RunningSubscription, Subscribing] = {}
         self._of_callers: Counter[str] = Counter()
+        self._sockets: Counter[str] = Counter()
         self._connections = 0
         self._draining = False
 
@@ -138,6 +139,20 @@ class Subscriptions:
             yield self.stopping
         finally:
             self._connections -= 1
+
+    @contextmanager
+    def socket(self, name: str) -> Iterator[None]:
+        """Count a WebSocket of a caller inside the block. Raises SubscriptionEnded for one too many."""
+        most = self.config.most_of_caller
+        if self._sockets[name] >= most:
+            raise too_many(f"This caller has {most} connections, and may not have more: close one of them.")
+        self._sockets[name] += 1
+        try:
+            yield
+        finally:
+            self._sockets[name] -= 1
+            if not self._sockets[name]:
+                del self._sockets[name]
 
     def stats(self) -> Mapping[str, int]:
         """Return the number of subscriptions, and of the topics that are polled for them."""
