@@ -123,7 +123,9 @@ def create_app(services: Services) -> Starlette:
                 await sql.aclose()
                 await tables.aclose()
 
-    graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins, services.stored)
+    graphql = GraphQL(
+        executor, page_response, executor.limits, services.registered, http.origins, services.stored, services.usage
+    )
     return App(
         {"/graphql": graphql},
         routes=[

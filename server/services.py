@@ -25,6 +25,7 @@ from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
 from server.sql.config import SqlConfig
 from server.tables.config import TablesConfig
+from server.usage import Usage, today_in
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
 
@@ -59,7 +60,7 @@ class Services:
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
     `schedule` compares the reports while the server runs. `stored` are answers that are used again.
-    The default authenticator accepts every request.
+    `usage` counts which clients ask for which fields. The default authenticator accepts every request.
     """
 
     executor: Executor
@@ -74,6 +75,7 @@ class Services:
     upstream_stats: Stats = dict
     schedule: Schedule | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     known = by_hash(one.text for one in services.saved)
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
+    usage = Usage(services.executor.documents, graph.schema._schema, today_in(settings.business_zone))
+    services.gateway.savers.append(usage.save)
     return replace(
         services,
         authenticator=Authenticator.of(live, closed),
@@ -131,4 +135,5 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         stored=StoredAnswers(
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
+        usage=usage,
     )

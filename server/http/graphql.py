@@ -41,13 +41,14 @@ from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
+from server.usage import Usage
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
     `registered` are the registered documents, `origins` the origins whose pages may send requests. `stored` are answers
-    that need not be made again.
+    that need not be made again. `usage` counts the operations that ran.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class GraphQL:
         registered: RegisteredDocuments | None = None,
         origins: Sequence[str] = (),
         stored: StoredAnswers | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self._executor = executor
         self._page = page
@@ -65,6 +67,7 @@ class GraphQL:
         self._registered = registered or RegisteredDocuments()
         self._origins = origins
         self._stored = stored if stored is not None and stored.limit else None
+        self._usage = usage
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,11 +90,15 @@ class GraphQL:
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
+                    if self._usage is not None:
+                        self._usage.count(operation, headers)
                     head = _Head(scope, kind, found.sources.freshness, storable=scope["method"] == "GET")
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
             outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
+            if self._usage is not None and outcome.ran:
+                self._usage.count(operation, headers)
             status = 200 if outcome.ran else _refused_status(outcome, media_type)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
