@@ -83,7 +83,7 @@ def field(node: FieldDefinitionNode) -> list[str]:
 def graph_type(node: TypeDefinitionNode) -> str:
     """Return the section of one type."""
     description = described(node)
-    parts = [f"### {node.name.value}\n", "" if description.endswith("()") else f"{description}\n"]
+    parts = [f"### {node.name.value}\n", f"{description}\n"]
     if isinstance(node, ObjectTypeDefinitionNode):
         shown = [each for each in node.fields or () if not each.name.value.startswith("_")]
         parts.append(table(["field", "arguments", "type", "meaning"], map(field, shown)))

@@ -4,6 +4,7 @@ from decimal import Decimal as ExactDecimal
 from enum import Enum
 
 import strawberry
+from strawberry import ID
 
 from resolvers.totals import BucketSums, Sum
 from schema.game_log import GameLog
@@ -20,13 +21,14 @@ from schema.mapping.totals.figures import (
     quotient,
     sure_amount,
 )
-from schema.mapping.totals.keys import BucketKeyObject, day_key, entity_key, hour_key, value_key
+from schema.mapping.totals.keys import BucketKeyObject, day_key, entity_key, hour_key, identity_key, value_key
 from schema.mapping.totals.list_totals import BucketValue, ListTotals
 from schema.scalars import Date, DateTime, Decimal
 from upstream.values.figures import EXACT
 
 _BET, _WIN = Sum("bet"), Sum("win")
 _NOTHING = ExactDecimal(0)
+_USER = ("userCode", "agentCode")
 
 
 @strawberry.enum
@@ -70,7 +72,7 @@ class GameLogTotals(TotalsObject):
     last: DateTime | None = latest("createdAt", "The moment of the last transaction; null if there is none.")
 
 
-@strawberry.type
+@strawberry.federation.type(keys=["userKey"])
 class GameLogBucketKey(BucketKeyObject):
     """The key of a bucket of game logs. Only the parts that `by` names are set."""
 
@@ -83,7 +85,12 @@ class GameLogBucketKey(BucketKeyObject):
         "user",
         lazy("User"),
         "The GameHub user of the transactions; null if GameHub knows no such user.",
-        columns=("userCode", "agentCode"),
+        columns=_USER,
+    )
+    user_key: ID | None = identity_key(
+        "user",
+        "The user code and the agent, which identify the user. Only federation gateways see it.",
+        columns=_USER,
     )
     agent_code: str | None = value_key("agentCode", "The agent who handled the transactions.")
 

@@ -1,6 +1,7 @@
 """The schema: all types together, as a subgraph of Apollo Federation 2."""
 
 import asyncio
+from functools import cached_property, partial
 from typing import Any
 
 from graphql import DirectiveLocation, GraphQLDirective, GraphQLError, GraphQLObjectType, GraphQLSchema, Undefined
@@ -12,21 +13,50 @@ from strawberry.types import ExecutionContext
 
 from resolvers.session import Session
 from schema import references
+from schema.documents import api_document, subgraph_document
 from schema.game_log import GameLog
 from schema.mapping.docs import document
 from schema.mapping.errors import BadUserInput, finish
 from schema.mapping.selection import select
 from schema.query import Query
 from schema.scalars import SCALARS
+from schema.subgraphs import SUBGRAPHS, WHOLE, Subgraph
 from schema.transaction import Transaction
+from upstream.reports.table import System
 
+# The lowest version of federation that the gateways of today test. All directives that are used exist in it.
+VERSION = "v2.5"
 MAX_REPRESENTATIONS = 5000
 # The number of representations whose lookup starts in one turn of the event loop.
 BATCH = 100
 
 
 class Graph(Schema):
-    """A federation schema that finds entities in batches and gives every error its code."""
+    """The schema of a subgraph, which finds entities in batches and gives every error its code."""
+
+    def __init__(self, subgraph: Subgraph) -> None:
+        super().__init__(
+            query=Query,
+            types=[Transaction, GameLog],
+            config=StrawberryConfig(scalar_map=SCALARS),
+        )
+        document(self._schema)
+        _drop_null_defaults(self._schema)
+        self._schema.directives = (*self._schema.directives, ROWS)
+        self._schema = subgraph.cut(self._schema)
+        self._schema._strawberry_schema = self  # type: ignore[attr-defined]  # as Strawberry's own constructor does
+        self.references = subgraph.references
+        self._directives = subgraph.directives
+
+    @cached_property
+    def sdl(self) -> str:
+        """Return the schema as a subgraph of the lowest version of federation that the gateways of today test."""
+        return subgraph_document(self._schema, self._directives, VERSION)
+
+    @property
+    def api(self) -> str:
+        """Return the schema as clients see it."""
+        return api_document(self._schema)
 
     async def entities_resolver(  # type: ignore[override]
         self, info: Info[Session, Any], representations: list[FederationAny]
@@ -43,13 +73,13 @@ class Graph(Schema):
 
         session = info.context
         session.nodes.take(len(representations))
-        keys = list(map(references.key, representations))
+        keys = list(map(partial(references.key, references=self.references), representations))
         different = dict(zip(keys, representations, strict=True))
 
         async def find(representation: Any) -> Any:
             name = representation.get("__typename") if isinstance(representation, dict) else None
             kind = name if isinstance(name, str) else ""
-            return await references.find(session, representation, select(info, on=kind))
+            return await references.find(session, representation, select(info, on=kind), self.references)
 
         finding: list[asyncio.Future[Any]] = []
         try:
@@ -92,16 +122,14 @@ ROWS = GraphQLDirective(
     description="Marks the list whose items are the rows of a saved query's table. The answer stays the same.",
 )
 
-schema = Graph(
-    query=Query,
-    types=[Transaction, GameLog],
-    config=StrawberryConfig(scalar_map=SCALARS),
-)
-document(schema._schema)
-_drop_null_defaults(schema._schema)
-schema._schema.directives = (*schema._schema.directives, ROWS)
+schema = Graph(WHOLE)
+
+
+def subgraph(system: System) -> Graph:
+    """Return the part of the graph that one system knows."""
+    return Graph(SUBGRAPHS[system])
 
 
 def sdl() -> str:
     """Return the schema as a document, as `schema/schema.graphql` contains it."""
-    return f"{schema.as_str()}\n"
+    return schema.sdl

@@ -33,7 +33,6 @@ from schema.mapping.reading.user import all_logs
 from schema.mapping.relation import relation
 from schema.mapping.selection import select
 from schema.period import TODAY, Period, resolve
-from schema.references import REFERENCES
 from schema.room import Room
 from schema.scalars import parse_id
 from schema.status import GameStatus
@@ -71,6 +70,13 @@ async def _found(where: Conditions, read: Callable[[], Awaitable[KeyRows]], *, b
         if not by_condition:
             raise
         return KeyRows()
+
+
+@strawberry.type(name="_Service")
+class Service:
+    """This subgraph, as a federation gateway sees it."""
+
+    sdl: str = strawberry.field(description="The schema as a document.")
 
 
 @strawberry.type
@@ -236,8 +242,13 @@ class Query:
     async def node(self, info: Info[Session, Any], node_id: ID) -> Node | None:
         """The entity with this globally unique id; null if it no longer exists."""
         name, *place = decode(node_id)
-        reference = REFERENCES.get(name)
+        reference = info.schema.references.get(name)  # type: ignore[attr-defined]  # those of `schema.graph.Graph`
         if reference is None:
             raise BadUserInput(f'nodeId: this graph has no entity called "{name[:40]}".')
         found: Any = await reference.by_place(info.context, place, select(info, on=name))
         return found
+
+    @strawberry.field(name="_service")  # type: ignore[untyped-decorator]
+    def service(self, info: Info[Session, Any]) -> Service:
+        """This subgraph's schema, for a federation gateway."""
+        return Service(sdl=info.schema.sdl)  # type: ignore[attr-defined]

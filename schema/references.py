@@ -7,6 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from resolvers import edges
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
@@ -33,7 +35,17 @@ from upstream.values.interval import Interval, SentFrame, resolve
 
 
 class Reference(ABC):
-    """The way to find the entities of one type."""
+    """The way to find the entities of one type. `id_only` says that nothing but the id of a representation is read."""
+
+    id_only = True
+
+    async def find(self, session: Session, representation: dict[str, Any], selection: Selection) -> Any:
+        """Return the entity of a federation representation, such as `{"__typename": "User", "id": "60"}`."""
+        if "id" not in representation:
+            raise BadUserInput(
+                f"representations: a {representation['__typename']} is found by its id, which is missing."
+            )
+        return await self.by_id(session, parse_id(representation["id"]), selection)
 
     @abstractmethod
     async def by_id(self, session: Session, id: int, selection: Selection) -> Entity | None:
@@ -54,7 +66,7 @@ class ById(Reference):
         return await lookup(self.kind.of({"id": id}, session=session), selection)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
-        (id,) = _parts(place, 1)
+        (id,) = parts(place, 1)
         return await self.by_id(session, parse_id(id, "nodeId"), selection)
 
 
@@ -109,7 +121,7 @@ class TransactionReference(Searched):
         return Transaction.on(row, session=session, interval=interval)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
-        id, user, group, moment = map(_number, _parts(place, 4))
+        id, user, group, moment = map(number, parts(place, 4))
         given: dict[str, Any] = {"id": id}
         if user:
             given["user"] = User.of({"id": user}, session=session)
@@ -139,11 +151,11 @@ class GameLogReference(Searched):
         return GameLog.on(row, session=session, interval=interval)
 
     async def by_place(self, session: Session, place: Sequence[str], selection: Selection) -> Entity | None:
-        id, moment, agent, code, game_type = _parts(place, 5)
-        interval = _second(session, _number(moment))
+        id, moment, agent, code, game_type = parts(place, 5)
+        interval = _second(session, number(moment))
         lookup = Lookup.of(edges.LOGS_OF_USER, interval, session.agent_of(agent), game_type=game_type)
         found = await session.rows(lookup, code)
-        row = found.find(self.column, _number(id))
+        row = found.find(self.column, number(id))
         if row is None:
             return None
         entity = GameLog.on(row, session=session, interval=interval, given={"game_type": game_type})
@@ -161,30 +173,40 @@ REFERENCES: Mapping[str, Reference] = {
 }
 
 
-async def find(session: Session, representation: Any, selection: Selection) -> Entity | None:
+async def find(session: Session, representation: Any, selection: Selection, references: Mapping[str, Reference]) -> Any:
     """Return the entity of a federation representation, such as `{"__typename": "User", "id": "60"}`. Raise
     `BadUserInput`.
     """
     if not isinstance(representation, dict) or not isinstance(name := representation.get("__typename"), str):
         raise BadUserInput('representations: each is an object such as {"__typename": "User", "id": "60"}.')
-    reference = REFERENCES.get(name)
+    reference = references.get(name)
     if reference is None:
-        raise BadUserInput(f'representations: this graph has no entity called "{name[:40]}"; it has {_NAMES}.')
-    if "id" not in representation:
-        raise BadUserInput(f"representations: a {name} is found by its id, which is missing.")
-    return await reference.by_id(session, parse_id(representation["id"]), selection)
+        raise BadUserInput(
+            f'representations: this graph has no entity called "{name[:40]}"; it has {", ".join(references)}.'
+        )
+    return await reference.find(session, representation, selection)
 
 
-def key(representation: Any) -> Hashable:
-    """Return a key that is equal for representations of the same entity. Only the type and the id count."""
+def key(representation: Any, references: Mapping[str, Reference]) -> Hashable:
+    """Return a key that is equal for representations of the same entity: only the type and what is read of it count."""
     if isinstance(representation, dict):
         name, id = representation.get("__typename"), representation.get("id")
+        reference = references.get(name) if isinstance(name, str) else None
+        if reference is not None and not reference.id_only:
+            return _text(representation)
         if isinstance(name, str) and isinstance(id, str):
             return name, id
         # Python cannot convert a longer number to text, and it is not an id anyway.
         if isinstance(name, str) and type(id) is int and not abs(id) >> 64:
             return name, str(id)
     return Each(representation)
+
+
+def _text(representation: dict[str, Any]) -> Hashable:
+    try:
+        return orjson.dumps(representation, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number that JSON libraries do not write
+        return Each(representation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,16 +216,15 @@ class Each:
     representation: Any
 
 
-_NAMES = ", ".join(REFERENCES)
-
-
-def _parts(place: Sequence[str], count: int) -> Sequence[str]:
+def parts(place: Sequence[str], count: int) -> Sequence[str]:
+    """Return the parts of a globally unique id. Raise `BadUserInput` if there are more or fewer."""
     if len(place) != count:
         raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
     return place
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """Return a part of a globally unique id as a number. Raise `BadUserInput` for anything else."""
     if text != "0" and not is_id(text):
         raise BadUserInput("nodeId: that is not a nodeId of this graph; take it from a `nodeId` field.")
     return int(text)

@@ -75,12 +75,14 @@ SCALARS: Mapping[object, ScalarDefinition] = {
         description="A moment: ISO 8601 with an offset, written in the business time zone.",
         serialize=lambda value: value.isoformat(),
         parse_value=_parse_date_time,
-        specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
+        # A fraction of a second is optional in this specification, and may have nine digits.
+        specified_by_url="https://scalars.graphql.org/chillicream/date-time.html",
     ),
     Date: strawberry.scalar(
         name="Date",
         description='A calendar day in the business time zone, such as "2026-03-01".',
         serialize=lambda value: value.isoformat(),
         parse_value=_parse_date,
+        specified_by_url="https://scalars.graphql.org/andimarek/local-date.html",
     ),
 }

@@ -23,6 +23,7 @@ from server.execution.limits import ORDINARY
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
+from server.http.compression import CompressedPages
 from server.http.error_response import error_response
 from server.http.graphql import GraphQL
 from server.http.guards.hosts import Hosts, relative
@@ -122,10 +123,11 @@ def create_app(services: Services) -> Starlette:
             finally:
                 await sql.aclose()
                 await tables.aclose()
+                if services.registered is not None:
+                    await services.registered.aclose()
 
-    graphql = GraphQL(
-        executor, page_response, executor.limits, services.registered, http.origins, services.stored, services.usage
-    )
+    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, services.usage)
+    pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
         routes=[
@@ -140,11 +142,9 @@ def create_app(services: Services) -> Starlette:
                 ),
                 *([schedule] if schedule is not None else []),
             ),
-            *(reconcile_routes(schedule) if schedule is not None else []),
+            *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
-            *explorer_routes(Tabs(services.saved, executor).of),
-            *page_routes(),
-            *sql_page_routes(),
+            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes(), *sql_page_routes()]),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *sql.routes(),

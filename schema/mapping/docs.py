@@ -2,7 +2,7 @@
 
 import inspect
 
-from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, GraphQLSchema
+from graphql import GraphQLEnumType, GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, GraphQLSchema
 
 # An argument has the same meaning everywhere.
 ARGUMENTS = {
@@ -29,15 +29,44 @@ FEDERATION = {
     "_Any": "A federation reference: an object with `__typename` and the entity's key.",
     "_Entity": "Every type that a federation reference may name.",
     "sdl": "The schema as a document.",
+    "_FieldSet": "A selection of fields, written without its outer braces, such as `id`.",
+    "link__Import": "A name that a schema takes over from a linked specification, such as `@key`.",
+    "link__Purpose": "The role that a linked specification has for a federation gateway.",
+    "SECURITY": "The specification must be supported to resolve fields securely.",
+    "EXECUTION": "The specification must be supported to resolve fields at all.",
+}
+# The directives whose definitions have no description of their own, each with its arguments.
+DIRECTIVES: dict[str, tuple[str, dict[str, str]]] = {
+    "key": (
+        "The fields that identify an entity in all subgraphs.",
+        {"fields": "The fields.", "resolvable": "Whether this subgraph finds the entity by them."},
+    ),
+    "link": (
+        "A specification whose directives this schema uses.",
+        {
+            "url": "The address of the specification, with its version.",
+            "as": "The prefix of its names here.",
+            "for": "The role that it has for a federation gateway.",
+            "import": "The names that are used without a prefix.",
+        },
+    ),
 }
 
 
 def document(schema: GraphQLSchema) -> None:
-    """Describe every type, field and argument of a schema that has no description yet."""
+    """Describe every type, field, argument and directive of a schema that has no description yet."""
+    for directive in schema.directives:
+        text, arguments = DIRECTIVES.get(directive.name, (None, {}))
+        directive.description = directive.description or text
+        for name, argument in directive.args.items():
+            argument.description = argument.description or arguments.get(name)
     for kind in schema.type_map.values():
         if kind.name.startswith("__"):
             continue
         kind.description = kind.description or FEDERATION.get(kind.name) or _docstring(kind)
+        if isinstance(kind, GraphQLEnumType):
+            for name, value in kind.values.items():
+                value.description = value.description or FEDERATION.get(name)
         if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
             continue
         for name, field in kind.fields.items():
@@ -54,4 +83,12 @@ def document(schema: GraphQLSchema) -> None:
 def _docstring(kind: GraphQLNamedType) -> str | None:
     definition = kind.extensions.get("strawberry-definition")
     origin = getattr(definition, "origin", None) or getattr(definition, "wrapped_cls", None)
-    return inspect.getdoc(origin) if origin is not None else None
+    # Python writes the docstring of a dataclass that has none: its name with its arguments.
+    return next(
+        (
+            inspect.cleandoc(text)
+            for each in getattr(origin, "__mro__", ())
+            if (text := vars(each).get("__doc__")) and not text.startswith(f"{each.__name__}(") and each is not object
+        ),
+        None,
+    )

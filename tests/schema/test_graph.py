@@ -2,12 +2,14 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
-from graphql import GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType
+from graphql import GraphQLDirective, GraphQLInterfaceType, GraphQLNamedType, GraphQLObjectType, build_schema
 
 import schema as package
 from schema import graph
@@ -25,17 +27,45 @@ def test_the_committed_schema_is_the_schema_that_is_served() -> None:
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
 def test_everything_is_documented(kind: GraphQLNamedType) -> None:
     def missing() -> Iterator[str]:
-        if not kind.description:
+        if not is_description(kind):
             yield kind.name
-        for name, field in getattr(kind, "fields", {}).items():
-            if not field.description:
+        for name, part in {**getattr(kind, "fields", {}), **getattr(kind, "values", {})}.items():
+            if not is_description(part):
                 yield f"{kind.name}.{name}"
-            for argument_name, argument in getattr(field, "args", {}).items():
-                if not argument.description:
+            for argument_name, argument in getattr(part, "args", {}).items():
+                if not is_description(argument):
                     yield f"{kind.name}.{name}({argument_name})"
 
-    if kind.name != "_FieldSet":  # federation's own
-        assert list(missing()) == []
+    assert list(missing()) == []
+
+
+def is_description(part: Any) -> bool:
+    """Return whether a part of the schema has a sentence of its own, not what Python wrote: `Query()`."""
+    text = part.description or ""
+    return " " in text and text[0].isupper() | (text[0] in "`1") and not re.match(r"\w+\(.*\)$", text)
+
+
+@pytest.mark.parametrize("directive", graph.schema._schema.directives, ids=lambda directive: directive.name)
+def test_every_directive_is_documented(directive: GraphQLDirective) -> None:
+    assert [name for name, part in {"": directive, **directive.args}.items() if not is_description(part)] == []
+
+
+def test_the_root_says_what_it_is() -> None:
+    assert graph.schema._schema.type_map["Query"].description == "The root of all queries."
+
+
+def test_clients_see_no_federation() -> None:
+    clients, subgraph = build_schema(graph.schema.api), graph.schema._schema
+    assert "federation" not in graph.schema.api.casefold()
+    names = {name for name in subgraph.type_map if not name.startswith(("_", "link__"))}
+    assert {name for name in clients.type_map if not name.startswith("__")} == names
+    assert clients.query_type is not None
+    assert subgraph.query_type is not None
+    assert set(subgraph.query_type.fields) - set(clients.query_type.fields) == {"_entities", "_service"}
+    for line in graph.schema.api.splitlines():
+        assert not line.lstrip().startswith("@"), line
+    used = set(re.findall(r"@\w+", re.sub(r'""".*?"""', "", graph.schema.api, flags=re.DOTALL)))
+    assert used == {"@oneOf", "@rows", "@specifiedBy"}
 
 
 def test_every_entity_has_a_federation_key_and_a_node_id() -> None:

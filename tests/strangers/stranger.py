@@ -143,13 +143,20 @@ class Stranger:
 
     `quirks`, `world`, `token`, `agents` and `faults` may be changed at any time; `reset` restores the first state. A
     fault is "500", "html", "cut", "list", "break", a code of the document such as "10018", or "slow" (half a second).
+
+    The address changes with `reset`. A request to an earlier address belongs to an earlier test, which no longer waits
+    for it; it is refused and not recorded.
     """
 
     def __init__(self) -> None:
+        self._period = 0
+        self._port = 0
         self.reset()
 
     def reset(self, **quirks: Any) -> None:
-        """Restore the first world with these quirks, and forget all requests."""
+        """Restore the first world with these quirks, forget all requests, and take another address."""
+        self._period += 1
+        self.host = f"http://127.0.0.1:{self._port}/{self._period}"
         self.quirks = Quirks(**quirks)
         self.world = World()
         self.token = "strangers-token-1"
@@ -174,13 +181,14 @@ class Stranger:
     def __enter__(self) -> Self:
         app = Starlette(
             routes=[
-                Route("/log", self.game_history, methods=["POST"]),
-                Route("/{path:path}", self.gamehub, methods=["GET"]),
+                Route("/{period:int}/log", self.game_history, methods=["POST"]),
+                Route("/{period:int}/{path:path}", self.gamehub, methods=["GET"]),
             ]
         )
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
-        self.host = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self._port = self.socket.getsockname()[1]
+        self.reset()
         config = uvicorn.Config(app, lifespan="off", ws="none", log_level="critical", timeout_graceful_shutdown=1)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
@@ -196,9 +204,14 @@ class Stranger:
         self.thread.join(timeout=5)
         self.socket.close()
 
+    def _late(self, request: Request) -> bool:
+        return bool(request.path_params["period"] != self._period)
+
     # GameHub
 
     async def gamehub(self, request: Request) -> Response:
+        if self._late(request):
+            return Response(status_code=410)
         quirks = self.quirks
         path = f"/{request.path_params['path']}"
         if not path.startswith(f"{quirks.prefix}/"):
@@ -206,7 +219,7 @@ class Stranger:
         action = path.removeprefix(f"{quirks.prefix}/")
         if not action.endswith("/"):
             if quirks.no_slash == "308":
-                return Response(status_code=308, headers={"location": f"{path}/?{request.url.query}"})
+                return Response(status_code=308, headers={"location": f"/{self._period}{path}/?{request.url.query}"})
             self.complaints.append(f"no slash before the question mark: {path}")
             return self._error(Refused(404, "10000"), "")
         params = dict(request.query_params.multi_items())
@@ -558,6 +571,8 @@ class Stranger:
     async def game_history(self, request: Request) -> Response:
         try:
             body = await request.json()
+            if self._late(request):
+                return Response(status_code=410)
             return self._log_page(body)
         except (ValueError, KeyError, TypeError) as error:
             self.complaints.append(f"get_game_log: {error!r}")

@@ -44,7 +44,7 @@ async def test_frames(stranger: Stranger, client: Client, frame: str) -> None:
     until = "2022-10-31 11:59:59" if last == "2022-10-31" else f"{end + datetime.timedelta(days=1)} 00:00:00"
     log_ends = f"{start - datetime.timedelta(days=1)} 23:59:59/{until}"
     calls = stranger.calls()
-    assert len(calls) == 8
+    assert len(calls) == 8, "\n".join(calls)
     for call in calls:
         if "/" in call:
             assert call.endswith(log_ends if call.startswith("get_game_log") else ends)

@@ -13,6 +13,7 @@ from strawberry.utils.str_converters import to_camel_case
 from engine.batch_hint import BATCH_HINT, BatchHint
 from resolvers.session import Session
 from schema.mapping.entity import Entity
+from schema.mapping.node import encode
 
 _PART = "key"
 
@@ -49,6 +50,16 @@ class KeyColumn:
         if self.form is KeyForm.HOUR and value is not None:
             return info.context.moment(value)
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityColumn(KeyColumn):
+    """The values that identify the entity of another part of the key, as one text; None if the key has no such part."""
+
+    def read(self, key: Any, info: Info[Session, Any]) -> Any:
+        """Return the text."""
+        values = key.values.get(KeyColumn(self.columns, KeyForm.ENTITY, self.field).name)
+        return None if values is None else encode(*values)
 
 
 class KeyField(StrawberryField):
@@ -103,6 +114,11 @@ def value_key(column: str, description: str) -> Any:
 def entity_key(field: str, type: Any, description: str, *, columns: tuple[str, ...] = ()) -> Any:
     """Declare an object that a field of the row leads to. `columns` identify it, by default its id."""
     return _field(KeyColumn(columns or (f"{field}.id",), KeyForm.ENTITY, field), description, type | None)
+
+
+def identity_key(field: str, description: str, *, columns: tuple[str, ...]) -> Any:
+    """Declare the text of the values that identify the entity of the part `field`, for another subgraph."""
+    return _field(IdentityColumn(columns, KeyForm.VALUE, field), description)
 
 
 def _entity(row: Entity, field: str, info: Info[Session, Any]) -> Any:

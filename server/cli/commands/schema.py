@@ -15,6 +15,16 @@ class SchemaClient(StrEnum):
 
 
 def schema(
+    api: Annotated[
+        bool, typer.Option("--api", help="As clients see it, without what only federation gateways need.")
+    ] = False,
+    subgraph: Annotated[
+        str | None,
+        typer.Option(
+            help="The subgraph of one upstream, as `serve --subgraph` serves it: `gamehub` or `gamelog`.",
+            show_default=False,
+        ),
+    ] = None,
     client: Annotated[
         SchemaClient | None,
         typer.Option(
@@ -23,14 +33,22 @@ def schema(
         ),
     ] = None,
 ) -> None:
-    """Print the graph's schema, in GraphQL's own language.
+    """Print the graph's schema, in GraphQL's own language: as a subgraph of Apollo Federation 2, or for clients.
 
-    Exit codes: 0; 2 an option is wrong.
+    Exit codes: 0 printed; 2 an option is wrong.
     """
     from schema import graph
     from server.cli import client_schema
+    from server.cli.terminal import WRONG_USE, stop
+    from upstream.reports.table import System
 
-    if client is None:
-        typer.echo(graph.sdl(), nl=False)
+    served = graph.schema
+    if subgraph is not None:
+        systems = {system.name.lower(): system for system in System}
+        if subgraph not in systems:
+            stop(f"--subgraph: {subgraph} is no subgraph; there are {' and '.join(systems)}", WRONG_USE)
+        served = graph.subgraph(systems[subgraph])
+    if client is not None:
+        typer.echo(client_schema.FORMS[client](served._schema), nl=False)
     else:
-        typer.echo(client_schema.FORMS[client](graph.schema._schema), nl=False)
+        typer.echo(served.api if api else served.sdl, nl=False)

@@ -15,6 +15,9 @@ from tests.server.serving import serving
 
 AUDITS = Path(__file__).parent / "audits"
 
+# Audits of an earlier draft: they recommend 400, where the edition of September 2026 recommends 422.
+WITH_422 = {"423L": "notice", "86EE": "warn"}  # no query; variables that do not fit
+
 
 def test_audits(pytestconfig: pytest.Config) -> None:
     audits = node_packages(pytestconfig, AUDITS)
@@ -26,6 +29,9 @@ def test_audits(pytestconfig: pytest.Config) -> None:
         )  # fmt: skip
     results = [json.loads(line) for line in ran.stdout.splitlines()]
     assert len(results) > 60
-    failed = [f"{result['id']} {result['name']}: {result['reason']}" for result in results if result["status"] != "ok"]
     # Not the MUSTs alone: the SHOULDs and the MAYs pass as well.
-    assert failed == []
+    failed = {result["id"]: result for result in results if result["status"] != "ok"}
+    other = [f"{id} {one['name']}: {one['reason']}" for id, one in failed.items() if id not in WITH_422]
+    assert other == []
+    assert {id: one["status"] for id, one in failed.items()} == WITH_422
+    assert {one["answered"] for one in failed.values()} == {422}
