@@ -105,7 +105,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     known = of_saved(services.saved)
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
-    usage = Usage(services.executor.documents, graph.schema._schema, today_in(settings.business_zone))
+    usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
     services.gateway.savers.append(usage.save)
     return replace(
         services,
