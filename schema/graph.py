@@ -16,6 +16,7 @@ from strawberry.types import ExecutionContext
 from engine.divide import INCREMENTAL
 from resolvers.session import Session
 from schema import references
+from schema.deprecations import deprecate
 from schema.documents import api_document, subgraph_document
 from schema.game_log import GameLog
 from schema.mapping.docs import document
@@ -47,6 +48,7 @@ class Graph(Schema):
         )
         document(self._schema)
         _drop_null_defaults(self._schema)
+        deprecate(self._schema)
         self._schema.directives = (*self._schema.directives, ROWS)
         self._schema = subgraph.cut(self._schema)
         self._schema._strawberry_schema = self  # type: ignore[attr-defined]  # as Strawberry's own constructor does

@@ -143,7 +143,7 @@ def create_app(services: Services) -> Starlette:
         streams = SubscriptionStreams(services.subscriptions, authenticator)
         endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins)
         sockets = [WebSocketRoute("/graphql", endpoint)]
-    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams)
+    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams, services.usage)
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -88,6 +88,8 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
+        # They save something in the file of the journal, every few seconds and at the end.
+        self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -108,6 +110,8 @@ class Gateway:
             for part in (self._cached, self._upstream):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(part.aclose(), CLOSING_SECONDS)
+            for save in self.savers:
+                await save(journal)
             await asyncio.to_thread(journal.close)
 
     async def _maintain(self, journal: Journal) -> None:
@@ -124,6 +128,8 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
+            for save in self.savers:
+                await save(journal)
 
     def _cache(self, upstream: Upstream, ledger: Journal) -> DayCache:
         settings = self._settings

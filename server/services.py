@@ -30,6 +30,7 @@ from server.sql.config import SqlConfig
 from server.subscriptions.poller import LocalPoller
 from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
+from server.usage import Usage, today_in
 from upstream.caching.cache import open_store
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
@@ -49,8 +50,8 @@ class Services:
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
     `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
-    that are used again.
-    The default authenticator accepts every request.
+    that are used again. `usage` counts which clients ask for which fields. The default authenticator accepts every
+    request.
     """
 
     executor: Executor
@@ -66,6 +67,7 @@ class Services:
     schedule: Schedule | None = None
     subscriptions: Subscriptions | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     known = of_saved(services.saved)
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
+    usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
+    services.gateway.savers.append(usage.save)
     return replace(
         services,
         authenticator=Authenticator.of(live, closed),
@@ -140,6 +144,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         stored=StoredAnswers(
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
+        usage=usage,
     )
 
 

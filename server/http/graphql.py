@@ -49,13 +49,14 @@ from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
 from server.subscriptions.over_http import SubscriptionStreams
+from server.usage import Usage
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
     `registered` are the registered documents. `stored` are answers that need not be made again. `streams` answers
-    subscriptions.
+    subscriptions. `usage` counts the operations.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class GraphQL:
         registered: RegisteredDocuments | None = None,
         stored: StoredAnswers | None = None,
         streams: SubscriptionStreams | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self._executor = executor
         self._page = page
@@ -74,8 +76,9 @@ class GraphQL:
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
+        self._count = usage.count if usage is not None else lambda operation, headers: None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
-        self._batches = BatchRunner(executor, self._resolved, self._watch)
+        self._batches = BatchRunner(executor, self._resolved, self._watch, self._count)
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,6 +101,7 @@ class GraphQL:
                 await self._answer_batch(operation, kind, scope, receive, send)
                 return
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            self._count(operation, headers)
             if (media_type is None or SUBSCRIPTION in operation.text) and await self._streamed(
                 operation, media_type, scope, receive, send
             ):
@@ -105,6 +109,7 @@ class GraphQL:
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
+                    self._count(operation, headers)
                     head = _Head(scope, kind, found.sources.freshness, storable=safe, compress_from=self._least)
                     await _send(head, found.body, headers, send)
                     return
