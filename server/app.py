@@ -117,7 +117,7 @@ def create_app(services: Services) -> Starlette:
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                async with sql.flight(app):
+                async with sql.flight(app) if services.whole else nothing():
                     yield
             finally:
                 await sql.aclose()
@@ -142,10 +142,9 @@ def create_app(services: Services) -> Starlette:
             *link_routes(authenticator),
             *explorer_routes(Tabs(services.saved, executor).of),
             *page_routes(),
-            *sql_page_routes(),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
-            *sql.routes(),
+            *((*sql_page_routes(), *sql.routes()) if services.whole else ()),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[

@@ -14,7 +14,7 @@ from schema import graph
 from server.auth.authenticator import Authenticator
 from server.execution.execution import Executor
 from server.execution.registered import RegisteredDocuments, by_hash, read_folder
-from server.execution.saved import SavedQuery, saved_queries
+from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
@@ -59,7 +59,7 @@ class Services:
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
     `schedule` compares the reports while the server runs. `stored` are answers that are used again.
-    The default authenticator accepts every request.
+    `whole` is False for a subgraph, which has no SQL. The default authenticator accepts every request.
     """
 
     executor: Executor
@@ -74,6 +74,7 @@ class Services:
     upstream_stats: Stats = dict
     schedule: Schedule | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +85,23 @@ class GraphServices(Services):
 
 
 def build(
-    live: LiveSettings, *, keep_days: bool = True, buckets: Mapping[System, Bucket] | None = None, **execution: Any
+    live: LiveSettings,
+    *,
+    keep_days: bool = True,
+    buckets: Mapping[System, Bucket] | None = None,
+    only: System | None = None,
+    **execution: Any,
 ) -> GraphServices:
-    """Construct what runs operations on the graph, as a command needs it.
+    """Construct what runs operations on the graph, as a command needs it. `only` is the system of a subgraph.
 
     `execution` are options of `Executor`. Commands run without the limits of the server. Without `keep_days`, days are
     not cached. `buckets` replace those of the settings.
     """
-    gateway = Gateway(live, keep_days=keep_days, buckets=buckets)
+    gateway = Gateway(live, keep_days=keep_days, buckets=buckets, only=only)
+    schema = graph.schema if only is None else graph.subgraph(only)
     return GraphServices(
-        Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
-        saved_queries(),
+        Executor(schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
+        saved_queries() if only is None else fitting(saved_queries(), schema),
         gateway.open,
         tables=gateway.tables_config(),
         sql=live.first.sql,
@@ -109,8 +116,9 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     Raises BrokenQuery for a wrong document in the documents folder.
     """
     settings = live.first
+    only = None if settings.subgraph is None else System[settings.subgraph.upper()]
     services = build(
-        live, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
+        live, only=only, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
     )  # fmt: skip
     known = by_hash(one.text for one in services.saved)
     if settings.documents_folder is not None:
@@ -127,7 +135,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.max_operations,
             settings.max_waiting_operations,
         ),
-        schedule=Schedule.of(services.gateway, settings),
+        schedule=Schedule.of(services.gateway, settings) if only is None else None,
+        whole=only is None,
         stored=StoredAnswers(
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
