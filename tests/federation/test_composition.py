@@ -63,7 +63,7 @@ def run(*command: str | Path, folder: Path, given: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def composed(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What two libraries compose of each set of subgraphs."""
+    """The supergraphs that two libraries compose of each set of subgraphs, and their errors."""
     folder = tmp_path_factory.mktemp("composed")
     (folder / "node_modules").symlink_to(packages / "node_modules")
     shutil.copy(HERE / "compose.mjs", folder)
