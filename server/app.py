@@ -23,6 +23,7 @@ from server.execution.limits import ORDINARY
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
+from server.http.compression import CompressedPages
 from server.http.error_response import error_response
 from server.http.graphql import GraphQL
 from server.http.guards.hosts import Hosts, relative
@@ -122,8 +123,11 @@ def create_app(services: Services) -> Starlette:
             finally:
                 await sql.aclose()
                 await tables.aclose()
+                if services.registered is not None:
+                    await services.registered.aclose()
 
-    graphql = GraphQL(executor, page_response, executor.limits, services.registered, http.origins, services.stored)
+    graphql = GraphQL(executor, page_response, http, services.registered, services.stored)
+    pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
         routes=[
@@ -138,13 +142,12 @@ def create_app(services: Services) -> Starlette:
                 ),
                 *([schedule] if schedule is not None else []),
             ),
-            *(reconcile_routes(schedule) if schedule is not None else []),
+            *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
-            *explorer_routes(Tabs(services.saved, executor).of),
-            *page_routes(),
+            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
-            *((*sql_page_routes(), *sql.routes()) if services.whole else ()),
+            *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[

@@ -10,9 +10,14 @@ OLDER = 2
 ALL = 5000
 
 
-def settle() -> None:
-    """Exclude all present objects from later collections, and collect less often. Turn the collector on."""
+def exclude_present() -> None:
+    """Exclude all present objects from later collections."""
     gc.collect()
     gc.freeze()
+
+
+def settle() -> None:
+    """Exclude all present objects from later collections, and collect less often. Turn the collector on."""
+    exclude_present()
     gc.set_threshold(YOUNG, OLDER, ALL)
     gc.enable()

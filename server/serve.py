@@ -13,6 +13,11 @@ if __name__ == "__main__":
     gc.disable()
 
 import server.allocators  # noqa: F401  # before the Rust client is loaded
+from server.without import do_without
+
+if __name__ == "__main__":
+    do_without("pandas")
+
 from server import logs
 from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed

@@ -3,7 +3,7 @@
 `Services` holds the parts. `server.app.create_app` takes nothing else.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,18 +13,22 @@ from resolvers.session import Session
 from schema import graph
 from server.auth.authenticator import Authenticator
 from server.execution.execution import Executor
-from server.execution.registered import RegisteredDocuments, by_hash, read_folder
+from server.execution.persisted.learned import LearnedDocuments
+from server.execution.persisted.manifests import read_folder
+from server.execution.persisted.registered import RegisteredDocuments, of_saved
 from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
-from server.http.admission import MOST_RUNNING, MOST_WAITING
+from server.http.config import HttpConfig
 from server.http.metrics import Stats
 from server.http.readiness import Readiness
 from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
+from server.settings.settings import Settings
 from server.sql.config import SqlConfig
 from server.tables.config import TablesConfig
+from upstream.caching.cache import open_store
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
 
@@ -35,22 +39,6 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 async def nothing() -> AsyncIterator[None]:
     """The lifespan of an application that holds nothing open."""
     yield
-
-
-@dataclass(frozen=True, slots=True)
-class HttpConfig:
-    """Which requests the server accepts, and how many at the same time.
-
-    `origins` are the origins of other sites whose pages may send requests. These pages may send `origin_headers` in
-    addition to the usual headers. `hosts` are the host names that the server answers to, in addition to loopback and
-    the bound address. None accepts every host name.
-    """
-
-    origins: Sequence[str] = ()
-    origin_headers: Sequence[str] = ()
-    hosts: Collection[str] | None = ()
-    most_running: int = MOST_RUNNING
-    most_waiting: int = MOST_WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,7 @@ class Services:
     authenticator: Authenticator = field(default_factory=Authenticator)
     readiness: Readiness = field(default_factory=lambda: Readiness({}))
     registered: RegisteredDocuments | None = None
-    http: HttpConfig = HttpConfig()
+    http: HttpConfig = field(default_factory=HttpConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
     sql: SqlConfig = field(default_factory=SqlConfig)
     upstream_stats: Stats = dict
@@ -120,20 +108,22 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     services = build(
         live, only=only, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
     )  # fmt: skip
-    known = by_hash(one.text for one in services.saved)
+    known = of_saved(services.saved)
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
     return replace(
         services,
         authenticator=Authenticator.of(live, closed),
         readiness=services.gateway.readiness(),
-        registered=RegisteredDocuments(known, only=settings.documents == "saved"),
+        registered=RegisteredDocuments(known, only=settings.documents == "saved", learned=_learned(settings)),
         http=HttpConfig(
             settings.origins,
             settings.origin_headers,
             settings.hosts(closed),
             settings.max_operations,
             settings.max_waiting_operations,
+            partial_status=int(settings.partial_status),
+            compress_from=settings.compress_from_bytes,
         ),
         schedule=Schedule.of(services.gateway, settings) if only is None else None,
         whole=only is None,
@@ -141,3 +131,11 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
     )
+
+
+def _learned(settings: Settings) -> LearnedDocuments | None:
+    """Return the documents that the server learns from its clients; None if it learns none."""
+    if settings.documents == "saved" or not settings.learned_documents_mebibytes:
+        return None
+    store = open_store(settings.cache_address, namespace="gamehub-graph:documents") if settings.cache_in_redis else None
+    return LearnedDocuments(settings.learned_documents_mebibytes << 20, store)

@@ -10,6 +10,7 @@ import typer
 
 from server.cli.commands.cache import cache
 from server.cli.commands.check import check
+from server.cli.commands.documents import documents
 from server.cli.commands.errors import errors
 from server.cli.commands.explain import explain
 from server.cli.commands.export import ExportCommand, export
@@ -23,6 +24,7 @@ from server.cli.commands.sign import sign
 from server.cli.commands.sql import sql
 from server.cli.commands.tap import tap
 from server.cli.terminal import FAILED, WRONG_USE, say
+from server.without import do_without
 
 app = typer.Typer(
     help="One GraphQL graph over GameHub and Game History.",
@@ -36,6 +38,7 @@ app = typer.Typer(
 )
 
 app.add_typer(keys, name="keys")
+app.add_typer(documents, name="documents")
 app.command()(sign)
 app.command()(serve)
 # The sandbox has options of its own, and help of its own.
@@ -50,6 +53,7 @@ for command in (query, sql, explain, tap, reconcile, schema, check, cache, error
 
 def main() -> None:
     """Run the command line: the console script."""
+    do_without("pandas")
     try:
         app(prog_name="gamehub-graph")
     except Exception as error:

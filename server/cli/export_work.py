@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from server import garbage
 from server.cli.commands.export import WINDOW
 from server.cli.progress import progress
 from server.cli.terminal import FAILED, WRONG_USE, say
@@ -66,6 +67,7 @@ class ExportWork:
         self.services = build(live, keep_days=False)
         with _stopping():
             self.job = self._job(live, sandbox=sandbox)
+        garbage.exclude_present()
 
     def write(self) -> dict[str, Any]:
         """Write what is due, and return the summary. One line about it goes to stdout."""

@@ -118,15 +118,15 @@ def check_variables(given: Iterable[Any], limits: Limits) -> None:
                 count += len(value)
                 if count > limits.values:
                     raise RequestError(
-                        400, TOO_COMPLEX, f"The variables hold more than {limits.values} values: ask in several parts."
+                        422, TOO_COMPLEX, f"The variables hold more than {limits.values} values: ask in several parts."
                     )
                 inner += value.values() if kind is dict else value
             elif kind is float and (isinf(value) or isnan(value)):
-                raise RequestError(400, "BAD_REQUEST", "The variables hold a number that is out of range.")
+                raise RequestError(422, "BAD_REQUEST", "The variables hold a number that is out of range.")
         if not inner:
             return
         level = inner
-    raise RequestError(400, TOO_COMPLEX, f"The variables are nested more than {limits.nesting} levels deep.")
+    raise RequestError(422, TOO_COMPLEX, f"The variables are nested more than {limits.nesting} levels deep.")
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from server.http.request_error import Errors, error
 MOST_DOCUMENTS = 1000
 MOST_CHARACTERS = 250_000  # a tree takes about a hundred times the memory of its text
 LONGEST_CACHED = 100_000
+SYNTAX = "GRAPHQL_PARSE_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
     except GraphQLSyntaxError as problem:
         if "Parsing aborted" in problem.message:  # its own word for what is no error of syntax
             return _refused(text, _aborted(problem.message, limits))
-        return Document(text, errors=[coded(problem, "GRAPHQL_PARSE_FAILED")])
+        return Document(text, errors=[coded(problem, SYNTAX)])
     except TooComplex as problem:
         return _refused(text, str(problem), problem.code)
     errors = validate(schema._schema, tree, limits)

@@ -49,6 +49,7 @@ class ClientTimeouts:
     idle_seconds: float = 10.0
     least_read: int = 16 * 1024  # bytes of an answer that a client must read in `request_seconds`
     head_bytes: int = 32 * 1024
+    address_bytes: int = 16 * 1024  # in too large a head, an address of this length is the part that is too long
     connections: int = 2000
 
 

@@ -11,7 +11,8 @@ from server.execution.request_options import NOTHING, RequestOptions
 class Operation(msgspec.Struct, frozen=True):
     """A document, the name of its operation, the variables, the caller, and the options of the request.
 
-    With `whole`, lists without paging arguments are complete. Only the server itself sets it, for tables.
+    With `whole`, lists without paging arguments are complete. Only the server itself sets it, for tables. `document_id`
+    names a registered document, as long as the operation has no text.
     """
 
     text: str
@@ -21,6 +22,7 @@ class Operation(msgspec.Struct, frozen=True):
     options: RequestOptions = NOTHING
     caller: Caller = EVERYONE
     whole: bool = False
+    document_id: str | None = None
 
     def by(self, caller: Caller, options: RequestOptions) -> "Operation":
         """Return the same operation for a caller and its options."""

@@ -203,9 +203,9 @@ class ClientConnection(HttpToolsProtocol):
         self._in_body = False
 
     def on_url(self, url: bytes) -> None:
+        self.url += url
         if self._measuring:
             self._measure(len(url))
-        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._measuring:
@@ -329,7 +329,10 @@ class ClientConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer a request that is not HTTP, or that has too large a head."""
         if max(self._came, self._headers) > self._patience.head_bytes:
-            most = self._patience.head_bytes
+            most, longest = self._patience.head_bytes, self._patience.address_bytes
+            if len(self.url) > longest:
+                self._refuse(414, f"The request's address is longer than {longest} bytes.", "URI_TOO_LONG")
+                return
             self._refuse(431, f"The request's address and headers are larger than {most} bytes.", "HEADERS_TOO_LARGE")
         else:
             self._refuse(400, "The request is not HTTP.", "BAD_REQUEST")

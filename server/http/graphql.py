@@ -1,13 +1,14 @@
 """`/graphql`: GraphQL over HTTP, as its specification says. One operation per request; POST, or GET for queries.
 
-| answer in                             | refused before it ran   | ran, with errors or without |
-|---------------------------------------|-------------------------|-----------------------------|
-| `application/json`                    | 200, errors in the body | 200                         |
-| `application/graphql-response+json`   | 400                     | 200                         |
+| answer in                           | cannot be parsed | refused before it ran | ran | ran, with errors |
+|-------------------------------------|------------------|-----------------------|-----|------------------|
+| `application/json`                  | 200              | 200                   | 200 | 200              |
+| `application/graphql-response+json` | 400              | 422                   | 200 | `PARTIAL_STATUS` |
 
-A request that is not GraphQL (method, media type, size, JSON) is a 4xx in both cases. An explained operation counts as
-one that ran: `data` is null, and `extensions.explain` has the plan. An operation that needs more calls than allowed
-counts as refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
+A request that cannot be read (method, media type, size, JSON) is a 4xx in both cases. JSON of a wrong shape is 422, and
+400 for a client of plain JSON. HEAD is answered as GET, without the body. An explained operation counts as one that
+ran: `data` is null, and `extensions.explain` has the plan. An operation that needs more calls than allowed counts as
+refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
 DEADLINE_EXCEEDED. The same holds for too large an answer: the code is ANSWER_TOO_LARGE.
 
 An answer with upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and clients may
@@ -26,14 +27,15 @@ from starlette.types import Receive, Scope, Send
 from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from server.auth import credentials
 from server.execution import request_options
+from server.execution.documents import SYNTAX
 from server.execution.execution import FAULT, Executor, Outcome
 from server.execution.freshness import Freshness
-from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
-from server.execution.registered import RegisteredDocuments
+from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
-from server.http import conditions, operation_reader
+from server.http import compression, conditions, operation_reader
 from server.http.body import whole_body
+from server.http.config import HttpConfig
 from server.http.error_response import error_body
 from server.http.guards import origins
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
@@ -46,31 +48,31 @@ from server.http.writing import AnswerBytes, encode, in_turns, too_long
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
-    `registered` are the registered documents, `origins` the origins whose pages may send requests. `stored` are answers
-    that need not be made again.
+    `registered` are the registered documents. `stored` are answers that need not be made again.
     """
 
     def __init__(
         self,
         executor: Executor,
         page: Callable[[str | None], Response],
-        limits: Limits = ORDINARY,
+        http: HttpConfig,
         registered: RegisteredDocuments | None = None,
-        origins: Sequence[str] = (),
         stored: StoredAnswers | None = None,
     ) -> None:
         self._executor = executor
         self._page = page
-        self._limits = limits
+        self._limits = limits = executor.limits
         self._registered = registered or RegisteredDocuments()
-        self._origins = origins
+        self._http = http
+        self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = RequestHeaders.of(scope)
         accept = headers.get("accept")
-        if scope["method"] == "GET" and wants_page(accept) and not _has_query(scope["query_string"]):
+        safe = scope["method"] in _SAFE
+        if safe and wants_page(accept) and not _has_query(scope["query_string"]):
             await self._page(headers.get("if-none-match"))(scope, receive, send)
             return
         media_type = answer_type(accept)
@@ -87,20 +89,23 @@ class GraphQL:
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
-                    head = _Head(scope, kind, found.sources.freshness, storable=scope["method"] == "GET")
+                    head = _Head(scope, kind, found.sources.freshness, storable=safe, compress_from=self._least)
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
             outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
-            status = 200 if outcome.ran else _refused_status(outcome, media_type)
+            status = _status(outcome, media_type, self._http.partial_status)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
             status, extra = refusal.status, refusal.lines
+            if status == 422 and kind == JSON:
+                status = 400
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+            status = _status(outcome, kind, self._http.partial_status)
             most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
@@ -114,6 +119,7 @@ class GraphQL:
                 raise too_long(most)
         except AnswerTooLarge as problem:
             outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+            status = _status(outcome, kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
         except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
@@ -124,20 +130,23 @@ class GraphQL:
         if place is not None and storable and (sources := outcome.sources()) is not None:
             assert self._stored is not None
             self._stored.store(place, body, sources)
-        storable = storable and scope["method"] == "GET"
-        await _send(_Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra), body, headers, send)
+        storable = storable and safe
+        # Errors repeat what the client sent, so they are not compressed.
+        least = _NEVER if outcome.errors else self._least
+        head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
+        await _send(head, body, headers, send)
 
     async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
             raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
-        if method == "GET":
-            origins.check(headers, self._origins)
+        if method in _SAFE:
+            origins.check(headers, self._http.origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             if operation.name:
                 scope["operation"] = operation.name
-            operation = self._registered.resolve(operation, self._executor.documents)
+            operation = await self._resolved(operation)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
@@ -149,29 +158,53 @@ class GraphQL:
         operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
         if operation.name:
             scope["operation"] = operation.name
-        return self._registered.resolve(operation, self._executor.documents)
+        return await self._resolved(operation)
+
+    async def _resolved(self, operation: Operation) -> Operation:
+        """Return an operation with its text, which may run here. Raises RequestError."""
+        documents = self._executor.documents
+        if operation.document_id is not None or operation.extensions:
+            operation = await self._registered.named(operation, documents)
+        self._registered.permit(operation, documents)
+        return operation
 
 
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
-_NO_STORE = ((b"vary", b"Accept"), (b"cache-control", b"no-store"))
+_NO_STORE = ((b"vary", b"Accept, Accept-Encoding"), (b"cache-control", b"no-store"))
 # An answer to a GET depends on these headers and on its address. They are also listed for a request without a
 # credential, because a cache must not give its answer to a caller that may see less.
 _VARY = (
     b"vary",
     ", ".join(
-        ("Accept", credentials.VARY, request_options.TRACE, request_options.EXPLAIN, request_options.MAX_CALLS)
+        (
+            "Accept",
+            "Accept-Encoding",
+            credentials.VARY,
+            request_options.TRACE,
+            request_options.EXPLAIN,
+            request_options.MAX_CALLS,
+        )
     ).encode(),
 )
 # The request headers that say more than an ordinary POST of JSON.
 _UNUSUAL = frozenset({"content-encoding", "upgrade"})
 _TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, RESPONSE_JSON)}
-_ALLOW = {"Allow": "GET, POST"}
+_ALLOW = {"Allow": "GET, HEAD, POST"}
+_SAFE = frozenset({"GET", "HEAD"})
 _CLOSE = {"Connection": "close"}
 
 
+_NEVER = float("inf")
+# The parameters of an address that say what is to run.
+_NAMING = frozenset({b"query", b"documentId", b"extensions"})
+
+
 class _Head(msgspec.Struct):
-    """The head of an answer: its media type, its age and its status. Clients may cache it if it is `storable`."""
+    """The head of an answer: its media type, its age and its status. Clients may cache it if it is `storable`.
+
+    A body of `compress_from` bytes or more is compressed if the client asks for it.
+    """
 
     scope: Scope
     kind: str
@@ -179,32 +212,52 @@ class _Head(msgspec.Struct):
     storable: bool
     status: int = 200
     extra: Sequence[tuple[bytes, bytes]] = ()
+    compress_from: float = _NEVER
 
 
 async def _send(head: _Head, body: AnswerBytes, headers: RequestHeaders, send: Send) -> None:
     fresh, now, status, pieces = head.fresh, datetime.now(UTC), head.status, body.pieces
     response_headers = [*head.extra, _TYPES[head.kind]]
+    coding = _coding(headers) if body.size >= head.compress_from else None
     if fresh is not None:
         response_headers += ((b"age", b"%d" % fresh.age(now)),)
     if not head.storable:
         response_headers += _NO_STORE
     else:
-        tag = await body.tag(head.kind)
+        # A tag belongs to the bytes that are sent.
+        tag = await body.tag(head.kind if coding is None else f"{head.kind} {coding}")
         response_headers += (_VARY, (b"cache-control", _keeping(head.scope, fresh, now)), (b"etag", tag.encode()))
         if conditions.names(headers.get("if-none-match"), tag):
             status, pieces = 304, [b""]
     if status != 304:
-        response_headers += ((b"content-length", b"%d" % body.size),)
+        size = body.size
+        if coding is not None:
+            pieces = [await compression.compressed(pieces, size, coding)]
+            size = len(pieces[0])
+            response_headers += ((b"content-encoding", coding.encode()),)
+        response_headers += ((b"content-length", b"%d" % size),)
     await send({"type": "http.response.start", "status": status, "headers": response_headers})
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": pieces[-1]})
 
 
-def _refused_status(outcome: Outcome, media_type: str) -> int:
+def _coding(headers: RequestHeaders) -> str | None:
+    """Return the coding in which a long answer is sent; None if it is sent as it is."""
+    if "accept-encoding" not in headers or compression.reveals(headers):
+        return None
+    return compression.coding_of(headers["accept-encoding"])
+
+
+def _status(outcome: Outcome, media_type: str, partial: int) -> int:
+    """Return the status of an answer. `partial` is that of an answer with errors from an operation that ran."""
     if outcome.faulty:
         return 500
-    return 400 if media_type == RESPONSE_JSON else 200
+    if media_type == JSON or not outcome.errors:
+        return 200
+    if outcome.ran:
+        return partial
+    return 400 if any(one["extensions"]["code"] == SYNTAX for one in outcome.errors) else 422
 
 
 def _keeping(scope: Scope, fresh: Freshness | None, now: datetime) -> bytes:
@@ -220,4 +273,4 @@ def _whole(outcome: Outcome, operation: Operation) -> bool:
 
 
 def _has_query(query_string: bytes) -> bool:
-    return any(part.partition(b"=")[0] == b"query" for part in query_string.split(b"&"))
+    return any(part.partition(b"=")[0] in _NAMING for part in query_string.split(b"&"))

@@ -1,4 +1,7 @@
-"""Read the operation of an HTTP request by the GraphQL-over-HTTP specification. Raises RequestError."""
+"""Read the operation of an HTTP request by the GraphQL-over-HTTP specification. Raises RequestError.
+
+A request that cannot be read has the status 400. JSON of a wrong shape has the status 422.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +15,8 @@ from server.execution.operation import Operation
 from server.http.negotiation import JSON, is_json
 from server.http.request_error import RequestError
 
-# The parameters of a request and their types. All but `query` may be missing or null.
-PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
+# The parameters of a request and their types. All may be missing or null, but a request has a query or names one.
+PARAMETERS = {"query": str, "operationName": str, "variables": dict, "extensions": dict, "documentId": str}
 _TYPES = tuple(PARAMETERS.items())
 _KINDS = {str: "a string", dict: "an object"}
 
@@ -30,9 +33,9 @@ def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) 
     except orjson.JSONDecodeError as error:
         raise _bad(f"The request's body is not JSON: {error.msg}.") from None
     if isinstance(given, list):
-        raise RequestError(400, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
+        raise RequestError(422, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
     if not isinstance(given, dict):
-        raise _bad("The request's body must be a JSON object with a query in it.")
+        raise _misshapen("The request's body must be a JSON object with a query in it.")
     return _operation(given, limits)
 
 
@@ -64,18 +67,24 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
 
 
 def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
-    text, operation_name, variables, extensions = values = list(map(given.get, PARAMETERS))
+    text, operation_name, variables, extensions, document_id = values = list(map(given.get, PARAMETERS))
     for value, (name, kind) in zip(values, _TYPES, strict=True):
         if value is not None and type(value) is not kind:  # JSON has no subtypes
-            raise _bad(f"The parameter {name} must be {_KINDS[kind]}.")
+            raise _misshapen(f"The parameter {name} must be {_KINDS[kind]}.")
     extensions = extensions or {}
-    if (text is None or not text.strip()) and "persistedQuery" not in extensions:
-        raise _bad("The request has no query.")
+    if (text is None or not text.strip()) and not document_id and "persistedQuery" not in extensions:
+        raise _misshapen("The request has no query.")
     variables = variables or {}
     if variables or extensions:
         check_variables((variables, extensions), limits)
-    return Operation(text or "", operation_name, variables, extensions)
+    return Operation(
+        text or "", operation_name or None, variables, extensions, document_id=document_id or None
+    )  # fmt: skip
 
 
 def _bad(message: str) -> RequestError:
     return RequestError(400, "BAD_REQUEST", message)
+
+
+def _misshapen(message: str) -> RequestError:
+    return RequestError(422, "BAD_REQUEST", message)

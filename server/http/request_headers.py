@@ -3,7 +3,7 @@
 from starlette.types import Scope
 
 # Headers that are lists. Clients may send them in several parts.
-_LISTS = frozenset({"accept", "cache-control", "if-match", "if-none-match", "pragma"})
+_LISTS = frozenset({"accept", "accept-encoding", "cache-control", "if-match", "if-none-match", "pragma"})
 
 _KEPT = "request_headers"
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from server.auth.credentials import VARY
 from server.execution.stored_answers import StoredAnswers
 from server.http import conditions
+from server.http.compression import coding_of
 from server.http.error_response import ODATA_HEADERS
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
@@ -252,13 +253,18 @@ def _key(request: Request) -> tuple[object, ...]:
     headers = request.headers
     shaping = tuple(headers.get(name) for name in ("prefer", "accept"))
     address = (str(request.base_url), request.url.path, request.url.query)
-    return (*address, *shaping, "gzip" in headers.get("accept-encoding", ""), request.scope["caller"].groups)
+    return (*address, *shaping, _packs(request), request.scope["caller"].groups)
+
+
+def _packs(request: Request) -> bool:
+    """Return whether a client accepts answers in gzip."""
+    return coding_of(request.headers.get("accept-encoding"), ("gzip",)) is not None
 
 
 async def _json(text: str, request: Request, *, quoted: bool, bare: bool) -> tuple[bytes, dict[str, str]]:
     """Return the body of an answer, and its headers."""
     body, headers = text.encode(), {}
-    if len(body) > _COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(body) > _COMPRESSED_FROM and _packs(request):
         body = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
         headers["Content-Encoding"] = "gzip"
     level = "none" if bare else "minimal"

@@ -1,6 +1,5 @@
 """A prebuilt page with its scripts, styles and fonts, all from our own origin."""
 
-import gzip
 import hashlib
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+
+from server.http import compression, conditions
 
 # Our own table: `mimetypes` reads the machine's, which may lack fonts or, on some, call scripts plain text. What is
 # already compressed is not compressed again.
@@ -27,7 +28,7 @@ class Bundle:
         self._folder = folder
         self._assets = assets
         self._policy = policy
-        self._compressed: dict[Path, bytes] = {}
+        self._compressed: dict[tuple[Path, str], bytes] = {}
 
     def page(self, if_none_match: str | None = None) -> Response:
         """Return the page; 304 if the browser has it already."""
@@ -38,7 +39,7 @@ class Bundle:
             "ETag": etag,
             "Vary": "Accept",
         }
-        if if_none_match == etag:
+        if conditions.names(if_none_match, etag):
             return Response(status_code=304, headers=headers)
         return Response(html, media_type="text/html", headers=headers)
 
@@ -57,12 +58,14 @@ class Bundle:
         if not compressible:
             return Response(path.read_bytes(), media_type=media_type, headers=headers)
         headers["Vary"] = "Accept-Encoding"
-        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        coding = compression.coding_of(request.headers.get("Accept-Encoding"))
+        if coding is None:
             return Response(path.read_bytes(), media_type=media_type, headers=headers)
-        headers["Content-Encoding"] = "gzip"
-        if path not in self._compressed:
-            self._compressed[path] = gzip.compress(path.read_bytes(), mtime=0)
-        return Response(self._compressed[path], media_type=media_type, headers=headers)
+        headers["Content-Encoding"] = coding
+        if (path, coding) not in self._compressed:
+            content = path.read_bytes()
+            self._compressed[path, coding] = compression.pack((content,), len(content), coding, compression.FILE)
+        return Response(self._compressed[path, coding], media_type=media_type, headers=headers)
 
     @cached_property
     def _html(self) -> tuple[bytes, str]:

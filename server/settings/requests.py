@@ -52,11 +52,34 @@ class RequestSettings(BaseSettings):
         "`off` hides the schema: introspection, `_service`, suggestions, `/tables/NAME/schema` and `$metadata`.",
         "on or off",
     )
+    partial_status: Literal["200", "294"] = setting(
+        "200",
+        "HTTP status of an answer with data and errors, for clients that accept `application/graphql-response+json`: "
+        "`294` is Partial Success.",
+        "200 or 294",
+    )
+    compress_from_bytes: int = setting(
+        1024,
+        "Bytes from which on answers of `/graphql` and pages are compressed (zstd, br, gzip), for clients that ask for "
+        "it; 0 compresses none.",
+        BOUND,
+        ge=0,
+    )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
     )
     documents_folder: File | None = setting(
-        None, "Folder of registered documents: `.graphql` files, and `.json` lists of documents by id.", "a folder"
+        None,
+        "Folder of registered documents: `.graphql` files, and `.json` manifests of Apollo, Relay and codegen.",
+        "a folder",
+    )
+    learned_documents_mebibytes: int = setting(
+        4,
+        "The size limit, in MiB, of the documents that clients teach the server (Apollo's automatic persisted "
+        "queries). Servers share them over the Redis of `CACHE_URL`. 0, and `DOCUMENTS=saved`: none are learned.",
+        BOUND,
+        ge=0,
+        le=4096,
     )
     cors_origins: Origins | None = setting(
         None,

@@ -4,7 +4,7 @@ first         the first day of the days that were read one after the other
 closed_until  the last of these days that was over when it was read
 read_until    the last of these days
 failed        what could not be read, with the reason: days, or "all"
-rows          the number of rows of the days that will be read again
+rows          the number of rows of each day, so that rows which vanish later can be marked
 """
 
 import datetime
@@ -13,8 +13,6 @@ from typing import Any
 
 ONE_DAY = datetime.timedelta(days=1)
 ALL = "all"
-# The numbers of rows are kept for so many days more than are read again anyway.
-KEPT_DAYS = 7
 
 
 class Bookmark:
@@ -26,19 +24,26 @@ class Bookmark:
         self.rows: dict[str, int] = state.setdefault("rows", {})
 
     def days(
-        self, first: datetime.date, last: datetime.date, closed_until: datetime.date, lookback_days: int
+        self,
+        first: datetime.date,
+        last: datetime.date,
+        closed_until: datetime.date,
+        lookback_days: int,
+        refresh: tuple[datetime.date, datetime.date] | None = None,
     ) -> Iterator[tuple[datetime.date, bool]]:
         """Yield the days to read, each once, and whether an earlier run has read it.
 
-        First come the days that failed, then the newest, and last those before the first one. Only the newest move the
-        bookmark. The caller notes each day before it takes the next one.
+        First come the days that failed and those of `refresh`, both ends included. Then come the newest, and last
+        those before the first one. Only the newest move the bookmark. The caller notes each day before it takes the
+        next one.
         """
         known, cursor, read_until = (self._day(name) for name in ("first", "closed_until", "read_until"))
         begin = known or first
         start = begin if cursor is None else max(cursor + ONE_DAY - lookback_days * ONE_DAY, begin)
         newest, earlier = _range(start, last), _range(first, min(begin - ONE_DAY, last))
-        failed = {datetime.date.fromisoformat(day) for day in self.failed if day != ALL}
-        for day in sorted(failed.difference(newest, earlier)):
+        again = {datetime.date.fromisoformat(day) for day in self.failed if day != ALL}
+        again.update(_range(refresh[0], min(refresh[1], last)) if refresh else ())
+        for day in sorted(again.difference(newest, earlier)):
             yield day, True
         if newest:
             self._state["first"] = begin.isoformat()
@@ -51,7 +56,6 @@ class Bookmark:
             yield day, False
         if known is not None and earlier and earlier[-1] == known - ONE_DAY:
             self._state["first"] = first.isoformat()
-        self._forget(lookback_days)
 
     def note(self, name: str, rows: int) -> int:
         """Note a part that is read, and return the number of rows that it had before."""
@@ -59,14 +63,6 @@ class Bookmark:
         before = self.rows.get(name, 0)
         self.rows[name] = rows
         return before
-
-    def _forget(self, lookback_days: int) -> None:
-        """Drop the numbers of rows of days that are not read again."""
-        cursor = self._day("closed_until")
-        if cursor is not None:
-            oldest = (cursor - (lookback_days + KEPT_DAYS) * ONE_DAY).isoformat()
-            for day in [day for day in self.rows if day != ALL and day < oldest]:
-                del self.rows[day]
 
     def _day(self, name: str) -> datetime.date | None:
         text = self._state.get(name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.singer.config import WrongTap
+from server.tables.arrow import data_type
 from server.tables.table import PRECISION, Table, TableColumn, ValueKind
 
 # The columns that name a row: its entity, the day for which it was read, and its number among the rows of that day.
@@ -39,6 +40,11 @@ class TapStream:
     def keys(self) -> list[str]:
         """Return the columns that name a row."""
         return [ENTITY, DAY, ROW] if self.table.timed else [ENTITY, ROW]
+
+    @property
+    def column_types(self) -> dict[str, str]:
+        """Return a name for the type of each column."""
+        return {column.name: str(data_type(column.kind)) for column in self.columns}
 
     def schema(self) -> dict[str, Any]:
         """Return the schema of the records. A column may be null, as in a row that is not there any more."""

@@ -12,7 +12,7 @@ from server.http.request_error import RequestError
 from server.tables import parameters
 from server.tables.table import Table
 
-OPTIONS = frozenset({"start_date", "end_date", "lookback_days", "tables"})
+OPTIONS = frozenset({"start_date", "end_date", "lookback_days", "refresh", "tables"})
 # The entity of a table that needs no parameter.
 EVERYTHING = "all"
 
@@ -25,12 +25,14 @@ class WrongTap(ValueError):
 class TapConfig:
     """The configuration. `entities` are the values of each parameter that tables may need, such as group.
 
-    `last` is the last day to read; without it, today. With `tables`, only these are streams.
+    `last` is the last day to read; without it, today. The days of `refresh`, both of its ends included, are read again.
+    With `tables`, only these are streams.
     """
 
     first: datetime.date
     last: datetime.date | None = None
     lookback_days: int = 3
+    refresh: tuple[datetime.date, datetime.date] | None = None
     tables: frozenset[str] | None = None
     entities: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -45,6 +47,7 @@ class TapConfig:
             _day("start_date", content.get("start_date")),
             None if last is None else _day("end_date", last),
             days,
+            _range(content.get("refresh")),
             None if tables is None else frozenset(_texts("tables", tables)),
             {name: _texts(name, value) for name, value in content.items() if name not in OPTIONS},
         )
@@ -87,6 +90,20 @@ def _day(name: str, value: Any) -> datetime.date:
         return datetime.date.fromisoformat(value[:10])
     except (TypeError, ValueError):
         raise WrongTap(f"{name} is {value!r}; it must be a date such as 2026-03-01") from None
+
+
+def _range(value: Any) -> tuple[datetime.date, datetime.date] | None:
+    """Return the days of a text such as 2026-03-01..2026-03-05, or of one day."""
+    if value is None:
+        return None
+    first, _, last = value.partition("..") if isinstance(value, str) else ("", "", "")
+    try:
+        found = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last or first)
+    except ValueError:
+        found = datetime.date.max, datetime.date.min
+    if found[0] > found[1]:
+        raise WrongTap(f"refresh is {value!r}; it must be days such as 2026-03-01..2026-03-05")
+    return found
 
 
 def _texts(name: str, value: Any) -> list[str]:

@@ -2,7 +2,8 @@
 
 A day is one read: its records are written after all of its rows are there. A STATE follows, by which a run that was
 stopped continues where it was. A day that is read again has the same keys, so its records replace the earlier ones.
-Records for rows that a day does not have any more say so in `loaded_gone`.
+Records for rows that a day does not have any more say so in `loaded_gone`. A stream is not read if a column has another
+type than in an earlier run.
 """
 
 import datetime
@@ -55,6 +56,7 @@ class TapRun:
     state: dict[str, Any]
     failures: list[str] = field(default_factory=list)
     _unnoted: int = 0
+    _unnoted_bytes: int = 0
 
     async def sync(self, streams: list[TapStream]) -> None:
         """Read the streams one after the other. `failures` has a line for each day that could not be read."""
@@ -62,11 +64,27 @@ class TapRun:
         if self.state.setdefault("timezone", zone) != zone:
             raise WrongTap(f"the state has days of the zone {self.state['timezone']}; the zone is {zone} now")
         for stream in streams:
+            if not self._fits(stream):
+                continue
             self._write(stream.message())
             bookmarks = self.state.setdefault("bookmarks", {}).setdefault(stream.name, {})
             for entity, variables in self.config.entities_of(stream.table).items():
                 await self._entity(stream, entity, variables, Bookmark(bookmarks.setdefault(entity, {})))
-                self._note_state()
+                self._note_state(at_once=False)
+            self._note_state()
+
+    def _fits(self, stream: TapStream) -> bool:
+        """Return whether the columns of a stream have the types of earlier runs."""
+        known: dict[str, str] = self.state.setdefault("columns", {}).setdefault(stream.name, {})
+        for name, kind in stream.column_types.items():
+            if (before := known.setdefault(name, kind)) != kind:
+                self.failures.append(
+                    f"{stream.name}: the column {name} was {before} and is {kind} now: load into another table, with a "
+                    "new state"
+                )
+                log.warning("a column has another type", stream=stream.name, column=name, was=before, now=kind)
+                return False
+        return True
 
     async def _entity(self, stream: TapStream, entity: str, variables: Mapping[str, Any], bookmark: Bookmark) -> None:
         for day, again in self._days(stream, bookmark):
@@ -86,7 +104,7 @@ class TapRun:
                 continue
             self._records(stream, entity, day, read, bookmark.note(name, read.rows.num_rows))
             if self._unnoted >= STATE_RECORDS:
-                self._note_state()
+                self._note_state(at_once=False)
         bookmark.failed.pop(ALL, None)
 
     def _days(self, stream: TapStream, bookmark: Bookmark) -> Iterator[tuple[datetime.date | None, bool]]:
@@ -96,7 +114,8 @@ class TapRun:
         config, zone, now = self.config, self.tables.zone, self.tables.now()
         today = now.astimezone(zone).date()
         last = today if config.last is None else min(config.last, today)
-        yield from bookmark.days(config.first, last, self.tables.trust.closed_until(now, zone), config.lookback_days)
+        closed_until = self.tables.trust.closed_until(now, zone)
+        yield from bookmark.days(config.first, last, closed_until, config.lookback_days, config.refresh)
 
     def _piece(self, day: datetime.date | None) -> Piece | None:
         zone = self.tables.zone
@@ -120,17 +139,20 @@ class TapRun:
         tail = b',"time_extracted":%b}\n' % orjson.dumps(extracted)
         write = self.sink.write
         for number, line in enumerate(_lines(stream, read.rows)):
-            write(b'%b{%b%b,"%b":%d}%b' % (head, line, own, ROW.encode(), number, tail))
+            self._unnoted_bytes += write(b'%b{%b%b,"%b":%d}%b' % (head, line, own, ROW.encode(), number, tail))
         empty = dict.fromkeys(column.name for column in stream.columns)
         gone = {**empty, **keys, GONE: True, DELETED: self.tables.now().isoformat()}
         for number in range(read.rows.num_rows, before):
             write(b"%b%b%b" % (head, orjson.dumps({**gone, ROW: number}), tail))
         self._unnoted += max(read.rows.num_rows, before)
 
-    def _note_state(self) -> None:
-        self._write({"type": "STATE", "value": self.state})
-        self.sink.flush()
-        self._unnoted = 0
+    def _note_state(self, *, at_once: bool = True) -> None:
+        """Write a STATE. If it need not be `at_once`, do so only when it is shorter than the records since the last."""
+        line = orjson.dumps({"type": "STATE", "value": self.state}) + b"\n"
+        if at_once or len(line) <= self._unnoted_bytes:
+            self.sink.write(line)
+            self.sink.flush()
+            self._unnoted = self._unnoted_bytes = 0
 
     def _write(self, message: Mapping[str, Any]) -> None:
         self.sink.write(orjson.dumps(message) + b"\n")

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from server.sql.without import do_without
+from server.without import do_without
 
 if __name__ == "__main__":
     # More than half of the start, and no part of a result. The server itself may need them.

@@ -21,16 +21,17 @@ from server.execution.freshness import Freshness
 from server.execution.operation import Operation
 from server.execution.request_options import max_age
 from server.http import conditions, ranges
+from server.http.compression import coding_of
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.tables import parameters
 from server.tables.arrow import Shape, Unfit, slices
 from server.tables.config import TablesConfig
 from server.tables.file_response import (
+    ENCODINGS,
     SpoolFileResponse,
     age,
     continues,
-    encoding_of,
     head_of_stream,
     headers_of,
     is_excluded,
@@ -166,7 +167,7 @@ class TableAnswers:
         requested = self.requested(table, request)
         if requested.mark:
             form = _marked(form)
-        encoding = encoding_of(request) if form.compressible else None
+        encoding = coding_of(request.headers.get("accept-encoding"), ENCODINGS) if form.compressible else None
         headers = headers_of(form, encoding, request)
         # Totals are complete before they are sent, so they are a file in every format.
         if form.snapshot or requested.totals is not None:

@@ -240,17 +240,14 @@ def _of_kind(values: list[Any], kind: ValueKind) -> pa.Array:
 
 
 def texts(values: Sequence[Any]) -> pa.Array:
-    """Return texts as an array. Most values of the graph are texts, and Arrow reads decimals and times from them fast.
+    """Return texts as an array.
 
-    It uses a builder, because `pa.array` imports pandas if it is installed, which costs a third of a second and memory.
+    Most values of the graph are texts, and Arrow reads decimals and times from them fast.
     """
-    builder = pa.lib.StringBuilder()
     try:
-        builder.append_values(values)
+        return pa.array(values, pa.string())
     except TypeError:  # numbers and truths, and ids that are numbers
-        builder = pa.lib.StringBuilder()
-        builder.append_values([None if value is None else _text(value) for value in values])
-    return builder.finish()
+        return pa.array([None if value is None else _text(value) for value in values], pa.string())
 
 
 def _text(value: Any) -> str:
@@ -258,7 +255,7 @@ def _text(value: Any) -> str:
 
 
 def integers(values: Iterable[int], kind: pa.DataType) -> pa.Array:
-    """Return numbers of 32 or 64 bits as an array, without pandas: see `texts`."""
+    """Return numbers of 32 or 64 bits as an array."""
     packed = array("q" if kind == pa.int64() else "i", values)
     return pa.Array.from_buffers(kind, len(packed), [None, pa.py_buffer(packed)])
 

@@ -45,18 +45,6 @@ class SpoolFileResponse(FileResponse):
             self._snapshot.readers -= 1
 
 
-def encoding_of(request: Request) -> str | None:
-    """Return the encoding for a client: zstd before gzip; None for neither."""
-    offers: dict[str, float] = {}
-    for part in request.headers.get("accept-encoding", "").split(","):
-        name, _, weight = part.partition(";")
-        try:
-            offers[name.strip().lower()] = float(weight.partition("=")[2] or 1)
-        except ValueError:
-            continue
-    return next((name for name in ENCODINGS if offers.get(name, 0) > 0), None)
-
-
 def head_of_stream(headers: Mapping[str, str], media_type: str) -> Response:
     """Return the headers of a stream, for HEAD. Nobody knows the length of a stream."""
     answer = Response(headers=headers, media_type=media_type)

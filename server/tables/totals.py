@@ -27,9 +27,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-# `pyarrow.acero` and `Table.group_by` would import pandas, which costs half a second and memory.
-from pyarrow._acero import AggregateNodeOptions, Declaration, TableSourceNodeOptions
+from pyarrow.acero import AggregateNodeOptions, Declaration, TableSourceNodeOptions
 
 from server.http.request_error import RequestError
 from server.tables.arrow import fitted, integers, texts

@@ -1,32 +1,28 @@
 """The dlt source loads nights of changing days into DuckDB and PostgreSQL, and comes to the figures of the sandbox."""
 
 import datetime
-import importlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dlt
 import pyarrow as pa
 import pytest
-from dlt.sources.helpers import requests
 from pydantic import SecretStr
 
 from server.app import create_app
 from server.services import build_server
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
+from tests.dlt_example import imported, let_days_end, pipeline_into
 from tests.postgres_server import postgres
 from tests.server.serving import serving
 from tests.stand import Sandbox
-from upstream.caching.trust import Trust
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 R5 = "api_retail_movements"
 # What dlt and its libraries warn about is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -103,18 +99,7 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The example as a user imports it, with dlt's settings for tests."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    monkeypatch.setenv("RUNTIME__LOG_LEVEL", "ERROR")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return importlib.import_module("gamehub_graph_dlt")
-
-
-def pipeline_into(destination: Any, folder: Path, dataset: str) -> Any:
-    return dlt.pipeline(
-        "gamehub_graph", pipelines_dir=str(folder / "pipelines"), destination=destination, dataset_name=dataset
-    )
+    return imported(monkeypatch)
 
 
 class Warehouse:
@@ -163,16 +148,8 @@ class Warehouse:
 def warehouse(
     package: Any, night: Night, destination: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Warehouse:
-    """A warehouse for which the graph has the days of the night, and which tries no request again."""
-    monkeypatch.setattr(package.server, "requests", requests.Client(request_max_attempts=1))
-    listed = package.source.TableServer.list
-
-    def list_tonight(server: Any) -> Any:
-        found = listed(server)
-        closed_until = Trust().closed_until(night.now, ZoneInfo(found.timezone))
-        return replace(found, today=night.now.date(), closed_until=closed_until)
-
-    monkeypatch.setattr(package.source.TableServer, "list", list_tonight)
+    """A warehouse for which the graph has the days of the night."""
+    let_days_end(monkeypatch, package, lambda: night.now)
     return Warehouse(package, night, pipeline_into(destination, tmp_path, "nights"))
 
 

@@ -9,7 +9,8 @@ from strawberry import Schema
 from server.app import create_app
 from server.execution.execution import Executor
 from server.execution.operation import Operation
-from server.services import HttpConfig, Services
+from server.http.config import HttpConfig
+from server.services import Services
 
 EXECUTION = frozenset({"finish", "foresee", "leave", "limits", "settled", "compiled"})
 HTTP = frozenset(HttpConfig.__slots__)

@@ -30,7 +30,8 @@ from server.execution.operation import Operation
 from server.execution.saved import saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
-from server.services import HttpConfig, Services
+from server.http.config import HttpConfig
+from server.services import Services
 from server.tables.config import TablesConfig
 from tests.programs import run
 from tests.served import served

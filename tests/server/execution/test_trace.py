@@ -114,7 +114,7 @@ def test_an_explanation_tells_what_is_wrong_with_the_request(address: str, alone
     assert (wrong.status_code, wrong.json()["errors"][0]["extensions"]["code"]) == (200, "BAD_USER_INPUT")
     assert wrong.json()["extensions"]["explain"]["calls"] == 0
     invalid = ask(address, "{ nothing }", explain="1")
-    assert invalid.status_code == 400
+    assert invalid.status_code == 422
     assert "data" not in invalid.json()
     assert alone.calls() == []
 
@@ -124,7 +124,7 @@ def test_a_plan_of_too_many_calls_is_refused_before_any_call(address: str, alone
     alone.reset()
     refused = ask(address, max_calls="3")
     assert alone.calls() == []
-    assert refused.status_code == 400
+    assert refused.status_code == 422
     (error,) = refused.json()["errors"]
     assert error["extensions"] == {"code": "TOO_MANY_CALLS", "calls": 4, "maxCalls": 3}
     assert "4 upstream calls" in error["message"]

@@ -1,7 +1,7 @@
 """Thirty nights of exports, with late rows, corrections, an outage, a killed run, two runs at once and wrong settings.
 
-After each night, every day in the folder has exactly the rows of the sandbox's database, to the cent, or the ledger
-lists it as open or failed. The clock stands still during a night.
+After each night, every day in the folder and in the tables of the dlt source has exactly the rows of the sandbox's
+database, to the cent, or is listed as open or failed. The clock stands still during a night.
 """
 
 import asyncio
@@ -9,13 +9,15 @@ import datetime
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import dlt
 import msgspec
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +28,7 @@ from sandbox.faults import ScriptedFault
 from sandbox.store import SandboxStore
 from sandbox.tokens import AGENT, AGENT_TOKEN, TOKEN
 from sandbox.world import World
+from server.app import create_app
 from server.export.day import DayRecord, DayStatus
 from server.export.due import DueOptions
 from server.export.entities import EntityChoice, EntityVariable
@@ -33,11 +36,12 @@ from server.export.job import ExportJob, ExportOptions, ExportSource, source_of
 from server.export.ledger import WrongExport
 from server.export.run import RunResult
 from server.export.writer import form_of
-from server.services import GraphServices, build
+from server.services import GraphServices, build, build_server
 from server.settings.live import LiveSettings
 from server.settings.reading import load
 from server.tables.table import Table, Tables, table_of
 from server.tables.window import window_of
+from tests.dlt_example import imported, let_days_end, pipeline_into
 from tests.server.serving import serving
 
 UTC = ZoneInfo("UTC")
@@ -47,6 +51,11 @@ NIGHTS = 30
 GROUPS = ("382", "383")
 LOOKBACK = 2
 GRACE = datetime.timedelta(hours=6)
+# The oldest day that changes is seven days old.
+DLT_LOOKBACK = 7
+# The tables, their id and their amounts.
+COLUMNS = {"GroupTransactions": ["id", "amount"], "GameLogs": ["id", "bet", "win"]}
+TABLE_NAMES = {"GroupTransactions": "group_transactions", "GameLogs": "game_logs"}
 
 
 class Business:
@@ -94,6 +103,12 @@ class Business:
         found = self.books.execute("SELECT id, bet, win FROM spin WHERE ts >= ? AND ts < ?", (start, end))
         return {str(id): (bet, win) for id, bet, win in found}
 
+    def truth(self, table: str, entity: str, day: datetime.date) -> Mapping[str, Any]:
+        """The figures of a day of a table, in cents, by id."""
+        if table == "GameLogs":
+            return self.spins(day)
+        return self.movements(entity.removeprefix("group="), day)
+
     def book_late(self, group: str, day: datetime.date) -> None:
         """Book another wager on a day that is over, and another spin."""
         id, ts = self._last("movement", day, f"group_id = {group} AND kind = 1")
@@ -139,14 +154,69 @@ class Business:
         assert changed.rowcount == 1
 
 
+class LoadedTables:
+    """The tables that the dlt source fills each night from a server of the same graph.
+
+    dlt does not see fingerprints, so it reads the last days again that may have changed.
+    """
+
+    def __init__(self, address: str, business: Business, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.address = address
+        self.business = business
+        self.package = imported(monkeypatch)
+        destination = dlt.destinations.duckdb(str(folder / "loaded.duckdb"))
+        self.pipeline = pipeline_into(destination, folder, "nights")
+        let_days_end(monkeypatch, self.package, lambda: business.now)
+
+    def load(self) -> dict[tuple[str, str, str], str]:
+        """Load a night. Return the days that could not be loaded, with the reasons."""
+        source = self.package.gamehub_graph(
+            self.address, (FIRST - DAY).isoformat(), {"group": GROUPS}, [*COLUMNS], lookback_days=DLT_LOOKBACK
+        )
+        try:
+            self.package.load(self.pipeline, source)
+        except self.package.LoadIncomplete as incomplete:
+            failed: dict[tuple[str, str, str], str] = incomplete.failed
+            return failed
+        return {}
+
+    def compare(self, failed: Mapping[tuple[str, str, str], str]) -> int:
+        """Compare every closed day that did not fail with the database. Return how many there were."""
+        with self.pipeline.sql_client() as client:
+            parts = client.execute_sql("SELECT table_name, part, row_count FROM loaded_days WHERE closed")
+            assert parts is not None
+            rows = {
+                name: client.execute_sql(
+                    f"SELECT loaded_entity, loaded_for, {', '.join(columns)} FROM {TABLE_NAMES[name]}"
+                )
+                for name, columns in COLUMNS.items()
+            }
+        found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for name, each in rows.items():
+            for entity, day, *values in each or ():
+                found.setdefault((name, entity, day.isoformat()), {})[values[0]] = in_cents(name, values[1:])
+        compared = 0
+        for name, part, count in parts:
+            *entities, last = part.split("/")[1:]
+            entity, day = "".join(entities), last.removeprefix("day=")
+            if (name, entity, day) in failed:
+                continue
+            got = found.get((name, entity, day), {})
+            assert len(got) == count
+            assert got == self.business.truth(name, entity, datetime.date.fromisoformat(day)), part
+            compared += 1
+        return compared
+
+
 @dataclass
 class Warehouse:
-    """The folder, and the services that fill it."""
+    """The folder, the services that fill it, and the tables that dlt fills."""
 
     out: Path
     business: Business
     services: GraphServices
     source: ExportSource
+    tables: LoadedTables | None = None
 
     def job(self, name: str, source: ExportSource | None = None, table: Table | None = None) -> ExportJob:
         """The nightly command: yesterday, with two days again."""
@@ -174,19 +244,12 @@ class Warehouse:
     def compare(self) -> int:
         """Compare every closed day with the database. Return how many there were."""
         closed = 0
-        for record in self.records("GroupTransactions"):
-            if record.closed:
-                rows = self._rows("GroupTransactions", record, ["id", "amount"])
-                truth = self.business.movements(record.entity.removeprefix("group="), _date(record))
-                assert {id: abs(int(amount * 100)) for id, amount in rows} == truth, record
-                closed += 1
-        for record in self.records("GameLogs"):
-            if record.closed:
-                rows = self._rows("GameLogs", record, ["id", "bet", "win"])
-                assert {id: (int(bet * 100), int(win * 100)) for id, bet, win in rows} == self.business.spins(
-                    _date(record)
-                ), record
-                closed += 1
+        for name, columns in COLUMNS.items():
+            for record in self.records(name):
+                if record.closed:
+                    rows = {id: in_cents(name, values) for id, *values in self._rows(name, record, columns)}
+                    assert rows == self.business.truth(name, record.entity, _date(record)), record
+                    closed += 1
         self._every_day_is_accounted_for()
         return closed
 
@@ -206,6 +269,12 @@ class Warehouse:
         folders = {path.name for path in self.out.iterdir()}
         assert folders == {"GroupTransactions", "GameLogs", "_ledger"}
         assert not [path for path in self.out.rglob("_*") if path.is_file()]
+
+
+def in_cents(table: str, amounts: Sequence[Decimal]) -> Any:
+    """Return amounts in cents: of a movement without its sign, of a log the bet and the win."""
+    cents = [int(amount * 100) for amount in amounts]
+    return tuple(cents) if table == "GameLogs" else abs(cents[0])
 
 
 def _date(record: DayRecord) -> datetime.date:
@@ -229,19 +298,23 @@ def environment(address: str, folder: Path) -> dict[str, str]:
         "GAMELOG_AGENT_CODE": AGENT,
         "GAMELOG_AGENT_TOKEN": AGENT_TOKEN,
         "ERROR_JOURNAL": str(folder / "errors.sqlite"),
-        "BREAKER_SECONDS": "0.1",  # the next night begins at once
+        "BREAKER_FAILURES": "0",  # the next night begins at once
     }
 
 
+@pytest.mark.filterwarnings("ignore")  # what dlt and its libraries warn about is theirs
 async def test_thirty_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     business = Business(tmp_path)
     with opened(business, tmp_path, monkeypatch) as live:
         services = build(live, keep_days=False)
         source = replace(source_of(services, live), now=lambda: business.now)
-        warehouse = Warehouse(tmp_path / "lake", business, services, source)
+        server = create_app(build_server(live, closed=False))
         async with services.lifespan():
-            for night in range(1, NIGHTS + 1):
-                await one_night(night, warehouse)
+            with serving(server) as address:
+                tables = LoadedTables(address, business, tmp_path, monkeypatch)
+                warehouse = Warehouse(tmp_path / "lake", business, services, source, tables)
+                for night in range(1, NIGHTS + 1):
+                    await one_night(night, warehouse)
 
 
 async def one_night(night: int, warehouse: Warehouse) -> None:
@@ -280,14 +353,18 @@ async def one_night(night: int, warehouse: Warehouse) -> None:
         if night == 25:
             with pytest.raises(WrongExport, match=r"that differs: column another is new\. Choose"):
                 await warehouse.run(name, table=with_another_column(warehouse.services, name))
+    assert warehouse.tables is not None
+    failed_in_dlt = warehouse.tables.load()
+    assert bool(failed_in_dlt) == (night == 15)
     business.sandbox.faults.heal()
     closed = warehouse.compare()
+    closed_in_dlt = warehouse.tables.compare(failed_in_dlt)
     if night == 15:
         failed = [record for record in warehouse.records("GameLogs") if record.status is DayStatus.FAILED]
         assert [record.day for record in failed] == [(today - 2 * DAY).isoformat(), (today - DAY).isoformat()]
     else:
         # All but yesterday, which was not over long enough.
-        assert closed == 3 * (night - 1)
+        assert closed == closed_in_dlt == 3 * (night - 1)
     if night == NIGHTS:
         for name in expected:
             found = await warehouse.job(name).verify(None)

@@ -115,7 +115,7 @@ def test_a_get_may_be_kept_for_as_long_as_its_rows_are_trusted(address: str) -> 
         "referrer-policy", "vary", "x-content-type-options", "x-frame-options", "x-request-id",
     }  # fmt: skip
     assert answer.headers["vary"] == (
-        "Accept, Authorization, X-Api-Key, X-Graph-Trace, X-Graph-Explain, X-Graph-Max-Calls"
+        "Accept, Accept-Encoding, Authorization, X-Api-Key, X-Graph-Trace, X-Graph-Explain, X-Graph-Max-Calls"
     )
     how_long = answer.headers["cache-control"]
     assert how_long.startswith("max-age=")

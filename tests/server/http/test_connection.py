@@ -16,7 +16,9 @@ from server.execution.limits import ClientTimeouts
 from tests.hostile.wire import connect, read, send
 from tests.server.serving import serving
 
-PATIENCE = ClientTimeouts(request_seconds=0.4, idle_seconds=0.4, least_read=16 * 1024, head_bytes=4096, connections=20)
+PATIENCE = ClientTimeouts(
+    request_seconds=0.4, idle_seconds=0.4, least_read=16 * 1024, head_bytes=4096, connections=20, address_bytes=2048
+)
 SOON = 3.0
 GET = b"GET / HTTP/1.1\r\nHost: graph.test\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: graph.test\r\nContent-Length: 10\r\n"
@@ -222,6 +224,15 @@ def test_a_head_has_a_most(address: str, spread: bytes) -> None:
     answer = send(address, POST + spread + b"\r\n\r\n0123456789")
     assert (answer.status, answer.codes()) == (431, ["HEADERS_TOO_LARGE"])
     assert send(address, POST + b"X-A: " + b"a" * 3000 + b"\r\n\r\n0123456789").body == b"0123456789"
+
+
+@pytest.mark.parametrize("size", [3000, 5000, 100_000])
+def test_a_long_address_is_what_is_too_long(address: str, size: int) -> None:
+    long = b"GET /?" + b"a" * size
+    whole = long + b" HTTP/1.1\r\nHost: graph.test\r\nX-A: " + b"a" * 2000 + b"\r\n\r\n"
+    for request in (whole, long) if size > 4096 else (whole,):
+        answer = send(address, request)
+        assert (answer.status, answer.codes()) == (414, ["URI_TOO_LONG"])
 
 
 def test_an_offer_of_another_protocol_is_declined(address: str) -> None:

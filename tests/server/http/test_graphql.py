@@ -81,7 +81,7 @@ def test_names_and_variables(client: httpx.Client) -> None:
     ],
 )
 def test_what_fails_before_it_runs(client: httpx.Client, query: str, members: dict[str, Any], expected: str) -> None:
-    for headers, status in ((JSON, 200), (RESPONSE_JSON, 400)):
+    for headers, status in ((JSON, 200), (RESPONSE_JSON, 400 if expected == "GRAPHQL_PARSE_FAILED" else 422)):
         answer = ask(client, query, headers, **members)
         assert (answer.status_code, code(answer)) == (status, expected)
         assert "data" not in answer.json()
@@ -106,6 +106,57 @@ def test_what_fails_while_it_runs(client: httpx.Client) -> None:
         answer = ask(client, "{ must }", headers)
         assert answer.status_code == 200
         assert answer.json()["data"] is None
+
+
+def test_partial_answers_may_have_a_status_of_their_own() -> None:
+    app = application(toy_schema.schema, lambda operation: visits, partial_status=294, limits=Limits(seconds=0.3))
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        for query, status in (
+            ("{ room { name locked } }", 294),
+            ("{ must }", 294),  # a null that reaches the top
+            ("{ slow(seconds: 30) }", 294),
+            ("{ price }", 200),
+            ("{ none }", 422),
+        ):
+            assert (query, ask(client, query, RESPONSE_JSON).status_code) == (query, status)
+            # Clients of plain JSON know no other status.
+            assert (query, ask(client, query, JSON).status_code) == (query, 200)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"query": ["{ price }"]}, {"query": "{ price }", "variables": [7]}, [], "{ price }", 1]
+)
+def test_json_of_a_wrong_shape(client: httpx.Client, wrong: Any) -> None:
+    for headers, status in ((JSON, 400), (RESPONSE_JSON, 422)):
+        answer = client.post("/graphql", json=wrong, headers=headers)
+        assert answer.status_code == status
+        broken = client.post("/graphql", content=b"{", headers={**headers, "Content-Type": "application/json"})
+        assert (broken.status_code, code(broken)) == (400, "BAD_REQUEST")
+
+
+def test_an_empty_operation_name_is_none(client: httpx.Client) -> None:
+    assert ask(client, "query A { price }", operationName="").json() == {"data": {"price": "5.00"}}
+    given = {"query": "query A { price }", "operationName": ""}
+    assert client.get("/graphql", params=given).json() == {"data": {"price": "5.00"}}
+
+
+def test_head_is_get_without_a_body(client: httpx.Client) -> None:
+    for params in ({"query": "{ price }"}, {"query": "{ none }"}, {}):
+        for headers in (JSON, RESPONSE_JSON, BROWSER):
+            got = client.get("/graphql", params=params, headers=headers)
+            head = client.head("/graphql", params=params, headers=headers)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            left = {"x-request-id", "date"}
+            assert {k: v for k, v in head.headers.items() if k not in left} == {
+                k: v for k, v in got.headers.items() if k not in left
+            }
+    refused = client.head("/graphql", params={"query": 'mutation { paint(colour: "red") }'})
+    assert refused.status_code == 405
+    kept = client.get("/graphql", params={"query": "{ price }"}).headers["etag"]
+    again = client.head("/graphql", params={"query": "{ price }"}, headers={"If-None-Match": kept})
+    assert again.status_code == 304
+    # The next answer of the connection is whole.
+    assert client.get("/graphql", params={"query": "{ price }"}).json() == {"data": {"price": "5.00"}}
 
 
 def test_internals_are_not_shown(client: httpx.Client) -> None:
@@ -136,7 +187,7 @@ def test_mutations_are_posted(client: httpx.Client) -> None:
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_other_methods(client: httpx.Client, method: str) -> None:
     answer = client.request(method, "/graphql")
-    assert (answer.status_code, code(answer), answer.headers["allow"]) == (405, "METHOD_NOT_ALLOWED", "GET, POST")
+    assert (answer.status_code, code(answer), answer.headers["allow"]) == (405, "METHOD_NOT_ALLOWED", "GET, HEAD, POST")
 
 
 def test_media_types(client: httpx.Client) -> None:

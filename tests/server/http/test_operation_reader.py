@@ -13,6 +13,7 @@ def test_a_body() -> None:
     body = b'{"query": "query A {a}", "operationName": "A", "variables": {"x": 1}, "extensions": {"y": 2}, "id": 3}'
     assert from_body(body, JSON) == Operation("query A {a}", "A", {"x": 1}, {"y": 2})
     assert from_body(b'{"query": "{a}", "operationName": null, "variables": null}', JSON) == Operation("{a}")
+    assert from_body(b'{"query": "{a}", "operationName": ""}', JSON) == Operation("{a}")
 
 
 @pytest.mark.parametrize(
@@ -26,15 +27,15 @@ def test_a_body() -> None:
         (b'{"query": "\xff"}', JSON, 400, "BAD_REQUEST", "not JSON"),
         (b'{"query": NaN}', JSON, 400, "BAD_REQUEST", "not JSON"),
         (b"[" * 100_000, JSON, 400, "BAD_REQUEST", "not JSON"),
-        (b'"query"', JSON, 400, "BAD_REQUEST", "must be a JSON object"),
-        (b'[{"query": "{a}"}]', JSON, 400, "BATCHING_NOT_SUPPORTED", "one operation a request"),
-        (b"{}", JSON, 400, "BAD_REQUEST", "no query"),
-        (b'{"query": "  "}', JSON, 400, "BAD_REQUEST", "no query"),
-        (b'{"query": 1}', JSON, 400, "BAD_REQUEST", "query must be a string"),
-        (b'{"query": "{a}", "variables": []}', JSON, 400, "BAD_REQUEST", "variables must be an object"),
-        (b'{"query": "{a}", "variables": ""}', JSON, 400, "BAD_REQUEST", "variables must be an object"),
-        (b'{"query": "{a}", "operationName": 0}', JSON, 400, "BAD_REQUEST", "operationName must be a string"),
-        (b'{"query": "{a}", "extensions": false}', JSON, 400, "BAD_REQUEST", "extensions must be an object"),
+        (b'"query"', JSON, 422, "BAD_REQUEST", "must be a JSON object"),
+        (b'[{"query": "{a}"}]', JSON, 422, "BATCHING_NOT_SUPPORTED", "one operation a request"),
+        (b"{}", JSON, 422, "BAD_REQUEST", "no query"),
+        (b'{"query": "  "}', JSON, 422, "BAD_REQUEST", "no query"),
+        (b'{"query": 1}', JSON, 422, "BAD_REQUEST", "query must be a string"),
+        (b'{"query": "{a}", "variables": []}', JSON, 422, "BAD_REQUEST", "variables must be an object"),
+        (b'{"query": "{a}", "variables": ""}', JSON, 422, "BAD_REQUEST", "variables must be an object"),
+        (b'{"query": "{a}", "operationName": 0}', JSON, 422, "BAD_REQUEST", "operationName must be a string"),
+        (b'{"query": "{a}", "extensions": false}', JSON, 422, "BAD_REQUEST", "extensions must be an object"),
     ],
 )
 def test_a_refused_body(body: bytes, content_type: str | None, status: int, code: str, says: str) -> None:
@@ -51,20 +52,20 @@ def test_an_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "status", "says"),
     [
-        (b"", "no query"),
-        (b"query=", "no query"),
-        (b"query=%7Ba%7D&variables=%7B", "variables is not JSON"),
-        (b"query=%7Ba%7D&variables=%5B%5D", "variables must be an object"),
-        (b"query=%7Ba%7D&query=%7Bb%7D", "query is given twice"),
-        (b"query=%FF", "not in UTF-8"),
-        (b"query=\xff", "not in UTF-8"),
-        (b"&".join([b"a=1"] * 101), "too many"),
+        (b"", 422, "no query"),
+        (b"query=", 422, "no query"),
+        (b"query=%7Ba%7D&variables=%7B", 400, "variables is not JSON"),
+        (b"query=%7Ba%7D&variables=%5B%5D", 422, "variables must be an object"),
+        (b"query=%7Ba%7D&query=%7Bb%7D", 400, "query is given twice"),
+        (b"query=%FF", 400, "not in UTF-8"),
+        (b"query=\xff", 400, "not in UTF-8"),
+        (b"&".join([b"a=1"] * 101), 400, "too many"),
     ],
 )
-def test_a_refused_address(text: bytes, says: str) -> None:
+def test_a_refused_address(text: bytes, status: int, says: str) -> None:
     with pytest.raises(RequestError) as refused:
         from_query_string(text)
-    assert refused.value.status == 400
+    assert refused.value.status == status
     assert says in refused.value.errors[0]["message"]

@@ -181,6 +181,28 @@ def test_nights(small_world: World) -> None:
     assert target.states[-1]["bookmarks"]["GroupTransactions"]["group=382"]["closed_until"] == before == "2026-03-12"
     assert target.figures == world.figures(*earlier, "2026-03-10", *days)
 
+    # Rows of long ago vanish: a run that reads their day again marks them.
+    world.change("DELETE FROM movement WHERE kind = 1", "2026-03-08")
+    assert night("2026-03-29T08:00:00+00:00", lookback_days=0, end_date="2026-03-13") == ["2026-03-13"]
+    found = night("2026-03-29T08:00:00+00:00", lookback_days=0, end_date="2026-03-13", refresh="2026-03-08..2026-03-09")
+    assert found == earlier
+    assert target.figures == world.figures(*earlier, "2026-03-10", *days)
+
+
+def test_a_column_of_another_type_ends_its_stream_alone(small_world: World) -> None:
+    day = {"start_date": "2026-03-10", "end_date": "2026-03-10", "tables": ["DailyMovements", "GroupTransactions"]}
+    now = "2026-03-13T08:00:00+00:00"
+    state = of_kind(asyncio.run(small_world.run(now, {}, **day)), "STATE")[-1]["value"]
+    assert small_world.failures == []
+    del state["columns"]["GroupTransactions"]["ticketId"]  # a new column is fine
+    state["columns"]["DailyMovements"]["net"] = "double"
+    messages = asyncio.run(small_world.run(now, state, **day))
+    assert small_world.failures == [
+        "DailyMovements: the column net was double and is decimal128(38, 10) now: load into another table, with a new "
+        "state"
+    ]
+    assert [one["stream"] for one in of_kind(messages, "SCHEMA")] == ["GroupTransactions"]
+
 
 @pytest.mark.parametrize(
     ("content", "says"),
@@ -188,6 +210,14 @@ def test_nights(small_world: World) -> None:
         ({}, "start_date is None; it must be a date such as 2026-03-01"),
         ({"start_date": "March"}, "start_date is 'March'; it must be a date such as 2026-03-01"),
         ({"start_date": "2026-03-01", "lookback_days": -1}, "lookback_days is -1; it must be a whole number from 0"),
+        (
+            {"start_date": "2026-03-01", "refresh": "2026-03-05..2026-03-01"},
+            "refresh is '2026-03-05..2026-03-01'; it must be days such as 2026-03-01..2026-03-05",
+        ),
+        (
+            {"start_date": "2026-03-01", "refresh": ["2026-03-05"]},
+            "refresh is ['2026-03-05']; it must be days such as 2026-03-01..2026-03-05",
+        ),
         ({"start_date": "2026-03-01", "group": {"id": 1}}, "group is {'id': 1}; it must be a list of texts"),
         (
             {"start_date": "2026-03-01", "tables": ["Nothing"]},

@@ -1,4 +1,7 @@
-"""Do without libraries that DuckDB and Arrow load only because they are installed."""
+"""Do without libraries that DuckDB and Arrow load only because they are installed.
+
+Arrow imports pandas for the first list that it converts, which takes a third of a second and 40 MiB.
+"""
 
 import sys
 from collections.abc import Sequence
