@@ -15,6 +15,7 @@ from engine.execution import Writer
 from resolvers.nodes import TOO_LARGE
 from resolvers.trace import Step
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
+from server.execution.federation_trace import FederationTrace
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
 from server.execution.request_options import EXPLAIN
@@ -154,6 +155,7 @@ class Executor:
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
         planned = operation.options.plan or self.limits.calls or self.limits.rows
+        trace = self._trace(document, node, operation)
         try:
             with within(self.limits.seconds):
                 for _ in range(MOST_RUNS):
@@ -176,6 +178,7 @@ class Executor:
                         outcome.sources = _nothing
                     if settled:
                         break
+            outcome.extensions |= trace(outcome)
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
@@ -191,6 +194,15 @@ class Executor:
         if program is None:
             return ""
         return program.code if program.selected is not None else f"# not compiled: {program.reason}"
+
+    def _trace(
+        self, document: Document, node: OperationDefinitionNode, operation: Operation
+    ) -> Callable[[Outcome], dict[str, str]]:
+        """Start the trace of a federation gateway. Return what adds it to the extensions of the outcome."""
+        if not operation.options.federation_trace or document.tree is None:
+            return lambda outcome: {}
+        trace = FederationTrace.start(self.schema._schema, document.tree, node, operation.variables)
+        return lambda outcome: {"ftv1": trace.finish(outcome.steps, outcome.errors)} if outcome.ran else {}
 
     async def _execute(
         self,
