@@ -126,25 +126,32 @@ class GraphQL:
         if parts is not None and parts.started:
             await parts.fail(outcome.errors)
             return
+        head = _Head(scope, kind, None, storable, status, extra)
+        await self._write(head, outcome, most, place, send)
+
+    async def _write(
+        self, head: "_Head", outcome: Outcome, most: int | None, place: AnswerPlace | None, send: Send
+    ) -> None:
+        """Write an outcome in at most `most` bytes, store the answer at its place if it is whole, and send it."""
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
             if most is not None and size > most:
                 raise too_long(most)
         except (AnswerTooLarge, *UNWRITABLE) as problem:
-            outcome, storable = unwritable(problem), False
-            status = _status(outcome, kind, self._http.partial_status)
+            outcome, head.storable = unwritable(problem), False
+            head.status = _status(outcome, head.kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
         body = AnswerBytes(pieces, size)
-        if place is not None and storable and (sources := outcome.sources()) is not None:
+        if place is not None and head.storable and (sources := outcome.sources()) is not None:
             assert self._stored is not None
             self._stored.store(place, body, sources)
-        storable = storable and safe
+        head.storable = head.storable and head.scope["method"] in _SAFE
+        head.fresh = Freshness.of(outcome.readings)
         # Errors repeat what the client sent, so they are not compressed.
-        least = _NEVER if outcome.errors else self._least
-        head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
-        await _send(head, body, headers, send)
+        head.compress_from = _NEVER if outcome.errors else self._least
+        await _send(head, body, RequestHeaders.of(head.scope), send)
 
     async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
