@@ -16,6 +16,7 @@ from strawberry.types import ExecutionContext
 from engine.divide import INCREMENTAL
 from resolvers.session import Session
 from schema import references
+from schema.deprecations import deprecate
 from schema.documents import api_document, subgraph_document
 from schema.game_log import GameLog
 from schema.mapping.docs import document
@@ -24,6 +25,7 @@ from schema.mapping.selection import select
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.subgraphs import SUBGRAPHS, WHOLE, Subgraph
+from schema.subscription import Subscription
 from schema.transaction import Transaction
 from upstream.reports.table import System
 
@@ -40,11 +42,13 @@ class Graph(Schema):
     def __init__(self, subgraph: Subgraph) -> None:
         super().__init__(
             query=Query,
+            subscription=Subscription,
             types=[Transaction, GameLog],
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         document(self._schema)
         _drop_null_defaults(self._schema)
+        deprecate(self._schema)
         self._schema.directives = (*self._schema.directives, ROWS)
         self._schema = subgraph.cut(self._schema)
         self._schema._strawberry_schema = self  # type: ignore[attr-defined]  # as Strawberry's own constructor does
