@@ -194,7 +194,7 @@ class GraphQL:
         self, scope: Scope, headers: RequestHeaders, receive: Receive, media_type: str | None
     ) -> Operation | Batch:
         if media_type is None and (self._streams is None or stream_type(headers.get("accept")) is None):
-            raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
+            raise _unacceptable()
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
@@ -216,6 +216,8 @@ class GraphQL:
         body = await whole_body(headers, receive, self._limits.body_bytes)
         found = operation_reader.from_body(body, headers.get("content-type"), self._limits, self._http.most_batched)
         if isinstance(found, list):
+            if media_type is None:  # a stream answers one operation
+                raise _unacceptable()
             return found
         if found.name:
             scope["operation"] = found.name
@@ -298,6 +300,10 @@ async def _send(head: _Head, body: AnswerBytes, headers: RequestHeaders, send: S
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": pieces[-1]})
+
+
+def _unacceptable() -> RequestError:
+    return RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
 
 
 def _coding(headers: RequestHeaders) -> str | None:
