@@ -132,9 +132,14 @@ class Authenticator:
             )
         if not where.counted:
             return known, _FREE
+        return known, await self.count(known)
+
+    async def count(self, known: KnownCredential) -> RateStatus:
+        """Count a request of a caller, and return the state of the caller's limits.
+
+        Raises RequestError if a limit is used up.
+        """
         standing = await self.limiter.request(known.name, known.rates)
-        if not standing.windows:
-            return known, standing
         over = standing.over
         if over is not None:
             what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
@@ -144,7 +149,7 @@ class Authenticator:
                 f"The caller may make {over.limit} {what} a minute, and has: wait {max(over.seconds, 1)} seconds.",
                 standing.headers(),
             )
-        return known, standing
+        return standing
 
     async def _caller(self, scope: Scope, where: Area) -> KnownCredential:
         try:

@@ -25,6 +25,9 @@ SUBPROTOCOL = "graphql-transport-ws"
 
 _MOST_STRANGERS = 1000
 
+# The function in a scope that counts another request of the caller, for a batch. It is there if limits may count.
+COUNT = "count_request"
+
 
 class AuthMiddleware:
     """Pure ASGI middleware. `server/auth/permissions.py` lists the permission that each path needs."""
@@ -84,6 +87,12 @@ class AuthMiddleware:
         except RequestError as refusal:
             await _refuse(refusal, scope, receive, send)
             return
+
+        async def count() -> None:
+            nonlocal standing
+            standing = await self._callers.count(known)
+
+        scope[COUNT] = count
 
         async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":

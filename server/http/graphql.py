@@ -11,6 +11,9 @@ ran: `data` is null, and `extensions.explain` has the plan. An operation that ne
 refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
 DEADLINE_EXCEEDED. The same holds for too large an answer: the code is ANSWER_TOO_LARGE.
 
+A client that accepts `multipart/mixed` receives an operation with `@defer` in parts (`incremental.py`), any other
+client as a whole.
+
 An answer with upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and clients may
 cache it while its rows are trusted. Answers that are stale or contain errors, a trace or a plan, and all answers to a
 POST are `no-store`.
@@ -24,21 +27,23 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from resolvers.nodes import TOO_LARGE, AnswerTooLarge
+from resolvers.nodes import AnswerTooLarge
 from server.auth import credentials
 from server.execution import request_options
 from server.execution.documents import SYNTAX
-from server.execution.execution import FAULT, Executor, Outcome
+from server.execution.execution import Executor, Outcome
 from server.execution.freshness import Freshness
 from server.execution.operation import Operation
 from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import compression, conditions, operation_reader
+from server.http.batch import UNWRITABLE, BatchRunner, unwritable
 from server.http.body import whole_body
 from server.http.config import HttpConfig
-from server.http.error_response import error_body
 from server.http.guards import origins
+from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
+from server.http.operation_reader import Batch
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
@@ -65,15 +70,16 @@ class GraphQL:
         self._executor = executor
         self._page = page
         self._limits = limits = executor.limits
-        self._registered = registered or RegisteredDocuments()
+        self._registered = registered if registered is not None else RegisteredDocuments()
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
+        self._batches = BatchRunner(executor, self._resolved, self._watch)
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = RequestHeaders.of(scope)
+        headers, limits = RequestHeaders.of(scope), self._limits
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):
@@ -84,11 +90,13 @@ class GraphQL:
         status, storable = 200, False
         most: int | None = None
         place: AnswerPlace | None = None
+        parts: IncrementalAnswer | None = None
         kind = media_type or JSON
         try:
-            if media_type is None and (self._streams is None or stream_type(accept) is None):
-                raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
-            operation = await self._read(scope, headers, receive)
+            operation = await self._read(scope, headers, receive, media_type)
+            if isinstance(operation, list):
+                await self._answer_batch(operation, kind, scope, receive, send)
+                return
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
             if (media_type is None or SUBSCRIPTION in operation.text) and await self._streamed(
                 operation, media_type, scope, receive, send
@@ -101,48 +109,59 @@ class GraphQL:
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
-            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
-            status = _status(outcome, kind, self._http.partial_status)
+            parts = IncrementalAnswer.of(accept, send, limits.answer_bytes) if limits.incremental else None
+            outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
+            if outcome.errors:
+                status = _status(outcome, kind, self._http.partial_status)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
-            status, extra = refusal.status, refusal.lines
-            if status == 422 and kind == JSON:
-                status = 400
+            status, extra = _status_of(refusal, kind), refusal.lines
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
             status = _status(outcome, kind, self._http.partial_status)
-            most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
         if outcome.errors:
             scope["graphql_errors"] = len(outcome.errors)
+        if parts is not None and parts.started:
+            await parts.fail(outcome.errors)
+            return
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
             if most is not None and size > most:
                 raise too_long(most)
-        except AnswerTooLarge as problem:
-            outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+        except (AnswerTooLarge, *UNWRITABLE) as problem:
+            outcome, storable = unwritable(problem), False
             status = _status(outcome, kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
-        except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
-            status, storable = 500, False
-            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
-            size = len(pieces[0])
         body = AnswerBytes(pieces, size)
-        if place is not None and storable and (sources := outcome.sources()) is not None:
-            assert self._stored is not None
-            self._stored.store(place, body, sources)
+        if place is not None and storable:
+            self._store(place, body, outcome)
         storable = storable and safe
         # Errors repeat what the client sent, so they are not compressed.
         least = _NEVER if outcome.errors else self._least
         head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
         await _send(head, body, headers, send)
+
+    def _store(self, place: AnswerPlace, body: AnswerBytes, outcome: Outcome) -> None:
+        sources = outcome.sources()
+        if sources is not None and self._stored is not None:
+            self._stored.store(place, body, sources)
+
+    async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
+        answer = await self._batches.answer(batch, scope, receive)
+        if answer.errors:
+            scope["graphql_errors"] = answer.errors
+        least = _NEVER if answer.errors else self._least
+        head = _Head(scope, kind, Freshness.of(answer.readings), storable=False, compress_from=least)
+        await _send(head, AnswerBytes(answer.pieces, answer.size), RequestHeaders.of(scope), send)
 
     async def _streamed(
         self, operation: Operation, media_type: str | None, scope: Scope, receive: Receive, send: Send
@@ -164,7 +183,11 @@ class GraphQL:
             await self._streams.once(outcome, kind, scope, receive, send)
         return True
 
-    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
+    async def _read(
+        self, scope: Scope, headers: RequestHeaders, receive: Receive, media_type: str | None
+    ) -> Operation | Batch:
+        if media_type is None and (self._streams is None or stream_type(headers.get("accept")) is None):
+            raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
@@ -175,7 +198,7 @@ class GraphQL:
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             if operation.name:
                 scope["operation"] = operation.name
-            operation = await self._registered.resolve(operation, self._executor.documents)
+            operation = await self._resolved(operation)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
@@ -184,9 +207,15 @@ class GraphQL:
         if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await whole_body(headers, receive, self._limits.body_bytes)
-        operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
-        if operation.name:
-            scope["operation"] = operation.name
+        found = operation_reader.from_body(body, headers.get("content-type"), self._limits, self._http.most_batched)
+        if isinstance(found, list):
+            return found
+        if found.name:
+            scope["operation"] = found.name
+        return await self._resolved(found)
+
+    async def _resolved(self, operation: Operation) -> Operation:
+        """Return an operation with its text, which may run here. Raises RequestError."""
         return await self._registered.resolve(operation, self._executor.documents)
 
 
@@ -269,6 +298,10 @@ def _coding(headers: RequestHeaders) -> str | None:
     if "accept-encoding" not in headers or compression.reveals(headers):
         return None
     return compression.coding_of(headers["accept-encoding"])
+
+
+def _status_of(refusal: RequestError, kind: str) -> int:
+    return 400 if refusal.status == 422 and kind == JSON else refusal.status
 
 
 def _status(outcome: Outcome, media_type: str, partial: int) -> int:

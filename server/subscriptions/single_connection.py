@@ -180,6 +180,7 @@ class EventStreams:
         limits = self._executor.limits
         body = await whole_body(headers, receive, limits.body_bytes)
         operation = operation_reader.from_body(body, headers.get("content-type"), limits)
+        assert not isinstance(operation, list)  # no batch is allowed
         id = operation.extensions.get("operationId")
         if not isinstance(id, str) or not 0 < len(id) <= LONGEST_ID:
             raise RequestError(400, "BAD_REQUEST", f"extensions.operationId must have 1 to {LONGEST_ID} characters.")

@@ -77,7 +77,7 @@ class GraphQLSockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         try:
-            origins.check_handshake(RequestHeaders.of(scope), self._allowed)
+            origins.check_any(RequestHeaders.of(scope), self._allowed, "open a WebSocket")
             if SUBPROTOCOL not in scope.get("subprotocols", ()):
                 raise RequestError(400, "BAD_REQUEST", f"A WebSocket needs the subprotocol {SUBPROTOCOL} here.")
         except RequestError as refusal:

@@ -76,7 +76,7 @@ def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware
         Middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
             allow_headers=[*ALLOWED, *headers],
             expose_headers=EXPOSED,
             max_age=REMEMBERED_SECONDS,
@@ -153,13 +153,16 @@ def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
         )
 
 
-def check_handshake(headers: Mapping[str, str], origins: Sequence[str]) -> None:
-    """Refuse a WebSocket that a page of another site opens: browsers ask no preflight for it."""
+def check_any(headers: Mapping[str, str], origins: Sequence[str], what: str = "send requests") -> None:
+    """Refuse a request that a page of another site has caused, whatever its method is.
+
+    For a WebSocket, browsers ask no preflight.
+    """
     origin = headers.get("origin")
     if origin is None or origin in origins or _host(origin) == headers.get("host", "").lower():
         return
     raise RequestError(
-        403, "CROSS_SITE", "A page of another site may not open a WebSocket here, unless CORS_ORIGINS lists its origin."
+        403, "CROSS_SITE", f"A page of another site may not {what} here, unless CORS_ORIGINS lists its origin."
     )
 
 
