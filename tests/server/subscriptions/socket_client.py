@@ -78,6 +78,6 @@ def narrow_socket(address: str) -> socket.socket:
 @asynccontextmanager
 async def connected(address: str, payload: Any = None, **headers: str) -> AsyncIterator[SocketClient]:
     """Yield a connection on which the client has introduced itself."""
-    async with opened(address, **headers) as client:
+    async with opened(address, None, **headers) as client:
         await client.init(payload)
         yield client

@@ -1,11 +1,18 @@
 """Subscriptions that the server ends or refuses: slow readers, tokens that expire, clients that say nothing."""
 
-from contextlib import AsyncExitStack
+import asyncio
+import time
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+import httpx
+from websockets.exceptions import ConnectionClosed
+
 from tests.served import served
+from tests.server.auth.echo import issuing
 from tests.server.subscriptions.moving import MovingSandbox
 from tests.server.subscriptions.socket_client import connected, narrow_socket, opened
+from tests.server.subscriptions.stream_reader import EVENTS, events
 
 GROUP = 382
 JACKPOTS = "subscription { progressiveJackpots { value } }"
@@ -47,7 +54,13 @@ async def test_too_many_connections_of_a_caller(moving: MovingSandbox, tmp_path:
             code, reason = await third.closed()
             assert (code, "2 connections" in reason) == (1013, True)
             await clients[0].connection.close()
-            await stack.enter_async_context(connected(address))
+            async with asyncio.timeout(30):
+                while True:  # the server notices a moment later
+                    again = await stack.enter_async_context(opened(address))
+                    await again.send("connection_init")
+                    with suppress(ConnectionClosed):
+                        assert await again.receive() == {"type": "connection_ack"}
+                        return
 
 
 async def test_a_client_that_does_not_read(moving: MovingSandbox, address: str) -> None:
@@ -75,3 +88,23 @@ async def test_a_client_that_does_not_read(moving: MovingSandbox, address: str) 
     assert problem["extensions"] == {"code": "SLOW_READER", "after": seen[-1]["nodeId"]}
     assert [one["id"] for one in seen] == booked[: len(seen)]
     assert len(seen) < len(booked)
+
+
+async def test_a_token_that_expires(moving: MovingSandbox, tmp_path: Path) -> None:
+    """A stream ends with the token that opened it."""
+    with issuing() as issuer:
+        tokens = {"JWT_JWKS_URL": issuer.url, "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "graph"}
+        log = tmp_path / "log"
+        settings = moving.settings(AUTH="required", JWT_LEEWAY="0", LOG_LEVEL="info", **tokens)
+        with served(tmp_path, log, **settings) as address:
+            token = issuer.token("first", exp=time.time() + 2, groups="*", powers=["explore"])
+            headers = {"Authorization": f"Bearer {token}", "Accept": EVENTS}
+            async with httpx.AsyncClient(trust_env=False, timeout=30, headers=headers) as client:
+                async with client.stream("POST", f"{address}/graphql", json={"query": JACKPOTS}) as response:
+                    text = "".join([piece async for piece in response.aiter_text()])
+                refused = await client.post(f"{address}/graphql", json={"query": JACKPOTS})
+            assert refused.status_code == 401
+    *_, (name, last), end = events(iter([text]))
+    assert (name, end) == ("next", ("complete", None))
+    assert last["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert token not in log.read_text()

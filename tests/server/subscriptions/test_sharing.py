@@ -34,6 +34,10 @@ async def test_a_thousand_subscribers_and_one_poll(moving: MovingSandbox, tmp_pa
 
             await asyncio.gather(*map(use, clients))
             assert moving.counts() == {"progressive_jackpot_summary": 1, "api_retail_movements": 1}
+            async with httpx.AsyncClient(trust_env=False) as http:
+                figures = (await http.get(f"{address}/metrics")).text
+            assert "gamehub_graph_subscriptions 1000.0" in figures
+            assert "gamehub_graph_subscription_topics 2.0" in figures
             await clients[0].subscribe("one more", JACKPOTS)
             message = await clients[0].receive()
             assert message["type"] == "error"
