@@ -146,6 +146,9 @@ async def test_a_server_that_stops(moving: MovingSandbox, tmp_path: Path) -> Non
             for accept in (EVENTS, APOLLO):
                 opening = http.stream("POST", f"{address}/graphql", json=query, headers={"Accept": accept})
                 streams.append((await stack.enter_async_context(opening)).aiter_text())
+            stream = f"{address}/graphql/stream"
+            token = {"X-GraphQL-Event-Stream-Token": (await http.put(stream)).text, "Accept": EVENTS}
+            empty = await stack.enter_async_context(http.stream("GET", stream, headers=token))
             await moving.polled()
             moving.book(GROUP, 900)
             node = (await client.data("a"))["transactionAdded"]["nodeId"]
@@ -156,6 +159,7 @@ async def test_a_server_that_stops(moving: MovingSandbox, tmp_path: Path) -> Non
             process.terminate()
             for place, stream in enumerate(streams):
                 texts[place] += "".join([text async for text in stream])
+            assert (await empty.aread()).endswith(b": end\n\n")
             assert await client.closed() == (1012, "This server stops. Subscribe again.")
             assert await idle.closed() == (1012, "This server stops. Subscribe again.")
         *_, (name, last) = events(iter([texts[0]]))
