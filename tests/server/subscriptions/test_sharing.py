@@ -146,9 +146,9 @@ async def test_a_server_that_stops(moving: MovingSandbox, tmp_path: Path) -> Non
             for accept in (EVENTS, APOLLO):
                 opening = http.stream("POST", f"{address}/graphql", json=query, headers={"Accept": accept})
                 streams.append((await stack.enter_async_context(opening)).aiter_text())
-            stream = f"{address}/graphql/stream"
-            token = {"X-GraphQL-Event-Stream-Token": (await http.put(stream)).text, "Accept": EVENTS}
-            empty = await stack.enter_async_context(http.stream("GET", stream, headers=token))
+            url = f"{address}/graphql/stream"
+            token = {"X-GraphQL-Event-Stream-Token": (await http.put(url)).text, "Accept": EVENTS}
+            empty = await stack.enter_async_context(http.stream("GET", url, headers=token))
             await moving.polled()
             moving.book(GROUP, 900)
             node = (await client.data("a"))["transactionAdded"]["nodeId"]
