@@ -118,6 +118,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.max_waiting_operations,
             partial_status=int(settings.partial_status),
             compress_from=settings.compress_from_bytes,
+            most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
         ),
         schedule=Schedule.of(services.gateway, settings),

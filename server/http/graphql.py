@@ -27,22 +27,23 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from resolvers.nodes import TOO_LARGE, AnswerTooLarge
+from resolvers.nodes import AnswerTooLarge
 from server.auth import credentials
 from server.execution import request_options
 from server.execution.documents import SYNTAX
-from server.execution.execution import FAULT, Executor, Outcome
+from server.execution.execution import Executor, Outcome
 from server.execution.freshness import Freshness
 from server.execution.operation import Operation
 from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import compression, conditions, operation_reader
+from server.http.batch import UNWRITABLE, BatchRunner, unwritable
 from server.http.body import whole_body
 from server.http.config import HttpConfig
-from server.http.error_response import error_body
 from server.http.guards import origins
 from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.http.operation_reader import Batch
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
@@ -66,11 +67,12 @@ class GraphQL:
         self._executor = executor
         self._page = page
         self._limits = limits = executor.limits
-        self._registered = registered or RegisteredDocuments()
+        self._registered = registered if registered is not None else RegisteredDocuments()
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
+        self._batches = BatchRunner(executor, self._resolved, self._watch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, limits = RequestHeaders.of(scope), self._limits
@@ -90,6 +92,9 @@ class GraphQL:
             if media_type is None:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
+            if isinstance(operation, list):
+                await self._answer_batch(operation, kind, scope, receive, send)
+                return
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
@@ -100,7 +105,8 @@ class GraphQL:
             # It ends when its time is over or its client has gone; shared work goes on.
             parts = IncrementalAnswer.of(accept, send, limits.answer_bytes) if limits.incremental else None
             outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
-            status = _status(outcome, media_type, self._http.partial_status)
+            if outcome.errors:
+                status = _status(outcome, media_type, self._http.partial_status)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
@@ -112,7 +118,6 @@ class GraphQL:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
             status = _status(outcome, kind, self._http.partial_status)
-            most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
@@ -126,14 +131,10 @@ class GraphQL:
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
             if most is not None and size > most:
                 raise too_long(most)
-        except AnswerTooLarge as problem:
-            outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+        except (AnswerTooLarge, *UNWRITABLE) as problem:
+            outcome, storable = unwritable(problem), False
             status = _status(outcome, kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
-            size = len(pieces[0])
-        except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
-            status, storable = 500, False
-            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
             size = len(pieces[0])
         body = AnswerBytes(pieces, size)
         if place is not None and storable and (sources := outcome.sources()) is not None:
@@ -145,7 +146,16 @@ class GraphQL:
         head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
         await _send(head, body, headers, send)
 
-    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
+    async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
+        answer = await self._batches.answer(batch, scope, receive)
+        if answer.errors:
+            scope["graphql_errors"] = answer.errors
+        least = _NEVER if answer.errors else self._least
+        head = _Head(scope, kind, Freshness.of(answer.readings), storable=False, compress_from=least)
+        await _send(head, AnswerBytes(answer.pieces, answer.size), RequestHeaders.of(scope), send)
+
+    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation | Batch:
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
@@ -164,10 +174,12 @@ class GraphQL:
         if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await whole_body(headers, receive, self._limits.body_bytes)
-        operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
-        if operation.name:
-            scope["operation"] = operation.name
-        return await self._resolved(operation)
+        found = operation_reader.from_body(body, headers.get("content-type"), self._limits, self._http.most_batched)
+        if isinstance(found, list):
+            return found
+        if found.name:
+            scope["operation"] = found.name
+        return await self._resolved(found)
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""

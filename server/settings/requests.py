@@ -44,6 +44,13 @@ class RequestSettings(BaseSettings):
         ge=0,
     )
     max_rows: int = setting(0, "Upstream rows that an operation may be planned to read; 0 is no bound.", BOUND, ge=0)
+    max_batched_operations: int = setting(
+        0,
+        "Operations that one request may have, as a JSON array. The limits hold for all together. 0: no batches.",
+        "a whole number from 0 to 1000",
+        ge=0,
+        le=1000,
+    )
     request_timeout: float = setting(
         100.0, "Seconds that an operation may take before it is ended with DEADLINE_EXCEEDED.", SECONDS, gt=0, le=3600
     )

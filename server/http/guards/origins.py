@@ -74,7 +74,7 @@ def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware
         Middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "HEAD", "POST"],
             allow_headers=[*ALLOWED, *headers],
             expose_headers=EXPOSED,
             max_age=REMEMBERED_SECONDS,
