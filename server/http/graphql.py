@@ -112,8 +112,7 @@ class GraphQL:
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
             status, extra = refusal.status, refusal.lines
-            if status == 422 and kind == JSON:
-                status = 400
+            status = 400 if status == 422 and kind == JSON else status
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
