@@ -83,7 +83,9 @@ def parts(answer: httpx.Response) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def server(sandbox: Sandbox, folder: Path, limits: Limits = INCREMENTAL, *, compiled: bool = True) -> Iterator[Served]:
+def server(
+    sandbox: Sandbox, folder: Path, limits: Limits = INCREMENTAL, *, compiled: bool = True, **parts: Any
+) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         for name in NAMES:
             patch.delenv(name, raising=False)
@@ -104,8 +106,9 @@ def server(sandbox: Sandbox, folder: Path, limits: Limits = INCREMENTAL, *, comp
         left.set()
 
     app = application(
-        SCHEMA, gateway.session, lifespan=gateway.open, leave=leave, limits=limits, finish=finish, compiled=compiled
-    )
+        SCHEMA, gateway.session, lifespan=gateway.open, leave=leave, limits=limits, finish=finish, compiled=compiled,
+        **parts,
+    )  # fmt: skip
     with serving(app) as address:
         yield Served(address, left)
 
