@@ -192,17 +192,19 @@ def test_the_setting_and_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_inputs() -> None:
-    query = "query Q($id: ID!, $where: TransactionWhere, $first: Int = 5, $ids: [ID!]) { __typename }"
-    (operation,) = parse(query).definitions
+    variables = "$id: ID!, $where: TransactionWhere, $first: Int = 5, $ids: [ID!]"
+    document = parse(f"query Q({variables}) {{ groups(first: $first) {{ totalCount }} }}")
+    (operation,) = document.definitions
     assert isinstance(operation, OperationDefinitionNode)
-    found = variables_schema(schema._schema, operation, {"id": "1"})
-    assert found["properties"]["first"] == {"type": "integer", "default": 5}
+    found = variables_schema(schema._schema, document, operation, {"id": "1"})
+    first = schema._schema.query_type.fields["groups"].args["first"]  # type: ignore[union-attr]
+    assert found["properties"]["first"] == {"description": first.description, "type": "integer", "default": 5}
     assert found["properties"]["ids"] == {"type": "array", "items": {"type": "string"}}
     assert found["properties"]["where"] == {"$ref": "#/$defs/TransactionWhere"}
     assert (found["required"], found["examples"]) == (["id"], [{"id": "1"}])
     amount = found["$defs"]["TransactionWhere"]["properties"]["amount"]
     assert found["$defs"][amount["$ref"].rpartition("/")[2]]["type"] == "object"
-    assert "examples" not in variables_schema(schema._schema, operation, {"id": "@Groups groups.nodes.0.id"})
+    assert "examples" not in variables_schema(schema._schema, document, operation, {"id": "@Groups groups.nodes.0.id"})
 
 
 @pytest.mark.parametrize(
