@@ -197,7 +197,7 @@ def test_inputs() -> None:
     (operation,) = document.definitions
     assert isinstance(operation, OperationDefinitionNode)
     found = variables_schema(schema._schema, document, operation, {"id": "1"})
-    first = schema._schema.query_type.fields["groups"].args["first"]  # type: ignore[union-attr]
+    first = schema._schema.query_type.fields["groups"].args["first"]
     assert found["properties"]["first"] == {"description": first.description, "type": "integer", "default": 5}
     assert found["properties"]["ids"] == {"type": "array", "items": {"type": "string"}}
     assert found["properties"]["where"] == {"$ref": "#/$defs/TransactionWhere"}
