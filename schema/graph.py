@@ -1,6 +1,8 @@
 """The schema: all types together, as a subgraph of Apollo Federation 2."""
 
 import asyncio
+import copy
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -11,9 +13,11 @@ from strawberry.federation.schema import FederationAny
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from engine.divide import INCREMENTAL
 from resolvers.session import Session
 from schema import references
 from schema.costs import costs
+from schema.deprecations import deprecate
 from schema.documents import api_document, subgraph_document
 from schema.game_log import GameLog
 from schema.mapping.docs import document
@@ -22,6 +26,7 @@ from schema.mapping.selection import select
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.subgraphs import SUBGRAPHS, WHOLE, Subgraph
+from schema.subscription import Subscription
 from schema.transaction import Transaction
 from upstream.reports.table import System
 
@@ -40,11 +45,13 @@ class Graph(Schema):
     def __init__(self, subgraph: Subgraph) -> None:
         super().__init__(
             query=Query,
+            subscription=Subscription,
             types=[Transaction, GameLog],
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         document(self._schema)
         _drop_null_defaults(self._schema)
+        deprecate(self._schema)
         self._schema.directives = (*self._schema.directives, ROWS)
         self._schema = subgraph.cut(self._schema)
         self._schema._strawberry_schema = self  # type: ignore[attr-defined]  # as Strawberry's own constructor does
@@ -134,6 +141,18 @@ ROWS = GraphQLDirective(
     [DirectiveLocation.FIELD],
     description="Marks the list whose items are the rows of a saved query's table. The answer stays the same.",
 )
+
+
+def with_incremental_delivery(schema: Graph) -> Graph:
+    """Return the same schema with `@defer` and `@stream`."""
+    found = copy.copy(schema)
+    # graphql-core runs a schema with these directives only on request. The documents that it runs do not have them.
+    found.config = replace(schema.config, enable_experimental_incremental_execution=True)
+    known = schema._schema.to_kwargs()
+    found._schema = GraphQLSchema(**known | {"directives": (*known["directives"], *INCREMENTAL)})
+    found._schema._strawberry_schema = found  # type: ignore[attr-defined]  # as Strawberry does
+    return found
+
 
 schema = Graph(WHOLE)
 

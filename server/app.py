@@ -13,13 +13,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
 from server.execution.limits import ORDINARY
+from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
@@ -32,6 +33,9 @@ from server.http.metrics import Counted, metrics_route
 from server.http.readiness import Readiness
 from server.http.request_error import RequestError
 from server.http.writing import encode
+from server.mcp.endpoint import PATH as MCP_PATH
+from server.mcp.endpoint import McpEndpoint
+from server.mcp.tools import AssistantTools
 from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.reconcile import reconcile_routes
@@ -40,6 +44,9 @@ from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
 from server.services import Services, nothing
 from server.sql.routes import SqlEndpoint
+from server.subscriptions.over_http import SubscriptionStreams
+from server.subscriptions.single_connection import EventStreams
+from server.subscriptions.socket import GraphQLSockets
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
 
@@ -113,25 +120,38 @@ def create_app(services: Services) -> Starlette:
         describes=executor.limits.introspection,
     )
     sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes, sql_page)
+    registered = services.registered if services.registered is not None else RegisteredDocuments()
+    assistants = McpEndpoint(
+        lambda: AssistantTools(executor, services.saved, registered), executor.limits, http.origins
+    )
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                async with sql.flight(app) if services.whole else nothing():
+                flight = sql.flight(app) if services.whole else nothing()
+                async with flight, services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
+                await assistants.aclose()
                 await sql.aclose()
                 await tables.aclose()
                 if services.registered is not None:
                     await services.registered.aclose()
 
-    graphql = GraphQL(executor, page_response, http, services.registered, services.stored)
+    streams, sockets = None, []
+    if services.subscriptions is not None:
+        streams = SubscriptionStreams(services.subscriptions, authenticator)
+        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins)
+        sockets = [WebSocketRoute("/graphql", endpoint)]
+    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams, services.usage)
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
         routes=[
             Route("/graphql", graphql),
+            *sockets,
+            *([Route("/graphql/stream", EventStreams(graphql, streams, services.registered))] if streams else []),
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(
@@ -148,6 +168,7 @@ def create_app(services: Services) -> Starlette:
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),
+            *([Route(MCP_PATH, assistants)] if http.mcp else []),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[

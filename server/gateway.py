@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -17,6 +17,7 @@ from resolvers.rules.coherence import Coherence
 from resolvers.rules.currency import Currencies
 from resolvers.rules.join import Join
 from resolvers.session import Session
+from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
@@ -98,6 +99,8 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
+        # They save something in the file of the journal, every few seconds and at the end.
+        self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -118,6 +121,8 @@ class Gateway:
             for part in (self._cached, self._upstream):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(part.aclose(), CLOSING_SECONDS)
+            for save in self.savers:
+                await save(journal)
             await asyncio.to_thread(journal.close)
 
     async def _maintain(self, journal: Journal) -> None:
@@ -134,6 +139,8 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
+            for save in self.savers:
+                await save(journal)
 
     def _cache(self, upstream: Upstream, ledger: Journal) -> DayCache:
         settings = self._settings
@@ -201,11 +208,11 @@ class Gateway:
             "breaker_seconds": settings.breaker_seconds,
         }
 
-    def session(self, operation: Operation) -> Session:
-        """Return the session of one operation."""
+    def session(self, operation: Operation, poll: Poll | None = None) -> Session:
+        """Return the session of one operation; that of an event answers the call of its poll from the poll."""
         now, agents = datetime.datetime.now(datetime.UTC), GroupAgents(self._live, self._settings)
         return Session(
-            self,
+            self if poll is None else PolledRoom(self, poll),
             self._zone,
             whole=operation.whole,
             user_code_from=self._user_code_from,
@@ -215,7 +222,8 @@ class Gateway:
             join=self._join,
             caller=operation.caller,
             now=now,
-            not_before=operation.options.oldest(now),
+            # Other reports know what the poll shows only if they are read after it.
+            not_before=operation.options.oldest(now) if poll is None else poll.read_at,
             currencies=self._currencies,
             sums=self._sums,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),

@@ -27,7 +27,10 @@ from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.sql.config import SqlConfig
+from server.subscriptions.poller import LocalPoller
+from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
+from server.usage import Usage, today_in
 from upstream.caching.cache import open_store
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
@@ -46,8 +49,9 @@ class Services:
     """The parts of one application.
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
-    `schedule` compares the reports while the server runs. `stored` are answers that are used again.
-    `whole` is False for a subgraph, which has no SQL. The default authenticator accepts every request.
+    `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
+    that are used again. `usage` counts which clients ask for which fields. `whole` is False for a subgraph: it has no
+    SQL. The default authenticator accepts every request.
     """
 
     executor: Executor
@@ -61,7 +65,9 @@ class Services:
     sql: SqlConfig = field(default_factory=SqlConfig)
     upstream_stats: Stats = dict
     schedule: Schedule | None = None
+    subscriptions: Subscriptions | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
+    usage: Usage | None = None
     whole: bool = True
 
 
@@ -87,6 +93,8 @@ def build(
     """
     gateway = Gateway(live, keep_days=keep_days, buckets=buckets, only=only)
     schema = graph.schema if only is None else graph.subgraph(only)
+    if live.first.incremental_delivery == "on":
+        schema = graph.with_incremental_delivery(schema)
     return GraphServices(
         Executor(schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
         saved_queries() if only is None else fitting(saved_queries(), schema),
@@ -111,6 +119,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     known = of_saved(services.saved)
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
+    usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
+    services.gateway.savers.append(usage.save)
     return replace(
         services,
         authenticator=Authenticator.of(live, closed),
@@ -124,12 +134,26 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.max_waiting_operations,
             partial_status=int(settings.partial_status),
             compress_from=settings.compress_from_bytes,
+            most_batched=settings.max_batched_operations,
+            mcp=settings.mcp == "on",
         ),
         schedule=Schedule.of(services.gateway, settings) if only is None else None,
         whole=only is None,
+        subscriptions=Subscriptions(
+            services.executor,
+            services.gateway.session,
+            LocalPoller(
+                services.gateway,
+                settings.business_zone,
+                settings.subscription_seconds,
+                settings.limits.seconds,
+            ),
+            settings.subscriptions,
+        ),
         stored=StoredAnswers(
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
+        usage=usage,
     )
 
 

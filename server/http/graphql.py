@@ -11,6 +11,9 @@ ran: `data` is null, and `extensions.explain` has the plan. An operation that ne
 refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
 DEADLINE_EXCEEDED. The same holds for too large an answer: the code is ANSWER_TOO_LARGE.
 
+A client that accepts `multipart/mixed` receives an operation with `@defer` in parts (`incremental.py`), any other
+client as a whole.
+
 An answer with upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and clients may
 cache it while its rows are trusted. Answers that are stale or contain errors, a trace or a plan, and all answers to a
 POST are `no-store`.
@@ -24,31 +27,36 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from resolvers.nodes import TOO_LARGE, AnswerTooLarge
+from resolvers.nodes import AnswerTooLarge
 from server.auth import credentials
 from server.execution import request_options
 from server.execution.documents import SYNTAX
-from server.execution.execution import FAULT, Executor, Outcome
+from server.execution.execution import Executor, Outcome
 from server.execution.freshness import Freshness
 from server.execution.operation import Operation
 from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import compression, conditions, operation_reader
+from server.http.batch import UNWRITABLE, BatchRunner, unwritable
 from server.http.body import whole_body
 from server.http.config import HttpConfig
-from server.http.error_response import error_body
 from server.http.guards import origins
-from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.http.incremental import IncrementalAnswer
+from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
+from server.http.operation_reader import Batch
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
+from server.subscriptions.over_http import SubscriptionStreams
+from server.usage import Usage
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
-    `registered` are the registered documents. `stored` are answers that need not be made again.
+    `registered` are the registered documents. `stored` are answers that need not be made again. `streams` answers
+    subscriptions. `usage` counts the operations.
     """
 
     def __init__(
@@ -58,18 +66,23 @@ class GraphQL:
         http: HttpConfig,
         registered: RegisteredDocuments | None = None,
         stored: StoredAnswers | None = None,
+        streams: SubscriptionStreams | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self._executor = executor
         self._page = page
         self._limits = limits = executor.limits
-        self._registered = registered or RegisteredDocuments()
+        self._registered = registered if registered is not None else RegisteredDocuments()
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
+        self._count = usage.count if usage is not None else lambda operation, headers: None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
+        self._batches = BatchRunner(executor, self._resolved, self._watch, self._count)
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = RequestHeaders.of(scope)
+        headers, limits = RequestHeaders.of(scope), self._limits
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):
@@ -80,67 +93,111 @@ class GraphQL:
         status, storable = 200, False
         most: int | None = None
         place: AnswerPlace | None = None
+        parts: IncrementalAnswer | None = None
         kind = media_type or JSON
         try:
-            if media_type is None:
-                raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
-            operation = await self._read(scope, headers, receive)
+            operation = await self._read(scope, headers, receive, media_type)
+            if isinstance(operation, list):
+                await self._answer_batch(operation, kind, scope, receive, send)
+                return
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            self._count(operation, headers)
+            if (media_type is None or SUBSCRIPTION in operation.text) and await self._streamed(
+                operation, media_type, scope, receive, send
+            ):
+                return
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
+                    self._count(operation, headers)
                     head = _Head(scope, kind, found.sources.freshness, storable=safe, compress_from=self._least)
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
-            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
-            status = _status(outcome, media_type, self._http.partial_status)
+            parts = IncrementalAnswer.of(accept, send, limits.answer_bytes) if limits.incremental else None
+            outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
+            if outcome.errors:
+                status = _status(outcome, kind, self._http.partial_status)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
-            status, extra = refusal.status, refusal.lines
-            if status == 422 and kind == JSON:
-                status = 400
+            status, extra = _status_of(refusal, kind), refusal.lines
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
             status = _status(outcome, kind, self._http.partial_status)
-            most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
         if outcome.errors:
             scope["graphql_errors"] = len(outcome.errors)
+        if parts is not None and parts.started:
+            await parts.fail(outcome.errors)
+            return
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
             if most is not None and size > most:
                 raise too_long(most)
-        except AnswerTooLarge as problem:
-            outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+        except (AnswerTooLarge, *UNWRITABLE) as problem:
+            outcome, storable = unwritable(problem), False
             status = _status(outcome, kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
-        except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
-            status, storable = 500, False
-            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
-            size = len(pieces[0])
         body = AnswerBytes(pieces, size)
-        if place is not None and storable and (sources := outcome.sources()) is not None:
-            assert self._stored is not None
-            self._stored.store(place, body, sources)
+        if place is not None and storable:
+            self._store(place, body, outcome)
         storable = storable and safe
         # Errors repeat what the client sent, so they are not compressed.
         least = _NEVER if outcome.errors else self._least
         head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
         await _send(head, body, headers, send)
 
-    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
+    def _store(self, place: AnswerPlace, body: AnswerBytes, outcome: Outcome) -> None:
+        sources = outcome.sources()
+        if sources is not None and self._stored is not None:
+            self._stored.store(place, body, sources)
+
+    async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
+        answer = await self._batches.answer(batch, scope, receive)
+        if answer.errors:
+            scope["graphql_errors"] = answer.errors
+        least = _NEVER if answer.errors else self._least
+        head = _Head(scope, kind, Freshness.of(answer.readings), storable=False, compress_from=least)
+        await _send(head, AnswerBytes(answer.pieces, answer.size), RequestHeaders.of(scope), send)
+
+    async def _streamed(
+        self, operation: Operation, media_type: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Answer with a stream: a subscription, or any operation of a client that accepts only streams.
+
+        Return False if the client accepts no stream. Raises RequestError.
+        """
+        kind = stream_type(RequestHeaders.of(scope).get("accept"))
+        subscribes = self._executor.kind(operation) is OperationType.SUBSCRIPTION
+        if self._streams is None or kind is None or not (subscribes or media_type is None):
+            return False
+        if scope["method"] == "HEAD":
+            raise RequestError(405, "METHOD_NOT_ALLOWED", "A stream has no answer to HEAD.", {"Allow": "GET, POST"})
+        if subscribes:
+            await self._streams.subscribe(operation, kind, scope, receive, send)
+        else:
+            outcome = await self._watch.over(self._executor.run(operation), receive)
+            await self._streams.once(outcome, kind, scope, receive, send)
+        return True
+
+    async def _read(
+        self, scope: Scope, headers: RequestHeaders, receive: Receive, media_type: str | None
+    ) -> Operation | Batch:
+        if media_type is None and (self._streams is None or stream_type(headers.get("accept")) is None):
+            raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
-            raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
+            what = "A WebSocket is served by GET, for the subprotocol graphql-transport-ws."
+            raise RequestError(400, "BAD_REQUEST", what, _CLOSE)
         if method in _SAFE:
             origins.check(headers, self._http.origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
@@ -155,20 +212,19 @@ class GraphQL:
         if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await whole_body(headers, receive, self._limits.body_bytes)
-        operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
-        if operation.name:
-            scope["operation"] = operation.name
-        return await self._resolved(operation)
+        found = operation_reader.from_body(body, headers.get("content-type"), self._limits, self._http.most_batched)
+        if isinstance(found, list):
+            return found
+        if found.name:
+            scope["operation"] = found.name
+        return await self._resolved(found)
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""
-        documents = self._executor.documents
-        if operation.document_id is not None or operation.extensions:
-            operation = await self._registered.named(operation, documents)
-        self._registered.permit(operation, documents)
-        return operation
+        return await self._registered.resolve(operation, self._executor.documents)
 
 
+SUBSCRIPTION = "subscription"  # in the text of every document with a subscription
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
 _NO_STORE = ((b"vary", b"Accept, Accept-Encoding"), (b"cache-control", b"no-store"))
@@ -247,6 +303,10 @@ def _coding(headers: RequestHeaders) -> str | None:
     if "accept-encoding" not in headers or compression.reveals(headers):
         return None
     return compression.coding_of(headers["accept-encoding"])
+
+
+def _status_of(refusal: RequestError, kind: str) -> int:
+    return 400 if refusal.status == 422 and kind == JSON else refusal.status
 
 
 def _status(outcome: Outcome, media_type: str, partial: int) -> int:
