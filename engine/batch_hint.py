@@ -5,6 +5,7 @@ All hints are optional. A schema without hints runs through its resolvers and gi
 
 import re
 from abc import abstractmethod
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, overload
@@ -32,6 +33,12 @@ class BatchHint:
     read: ReadAttribute | None = None
     waits: bool = True
     many: Many | None = None
+
+
+class Growing(Protocol):
+    """An object that is made before all that is selected of it is there. Late fields wait for these tasks."""
+
+    completing: Sequence[Future[Any]]
 
 
 class Parallel(Protocol):

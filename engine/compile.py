@@ -27,6 +27,7 @@ from strawberry.types.field import StrawberryField
 
 from engine.batch_hint import BATCH_HINT, BatchHint, Items, RowList
 from engine.direct import DirectCall
+from engine.divide import LateFieldNode
 from engine.execution import Field, finish_level, read_one_by_one
 from engine.projection import INT32, TYPENAME, NeedsObject, Projection, bound
 from engine.values import FLAT, Completer, Leaf, OnRows, SelectFunction, completer
@@ -105,6 +106,7 @@ class Compiler:
                     hint if isinstance(hint, BatchHint) else None,
                     _attribute(strawberry), *self._direct_calls.call_of(definition, strawberry),
                     self._completer(definition.type, details, f"{where}.{key}"),
+                    all(isinstance(node, LateFieldNode) for node in nodes),
                 )
             )  # fmt: skip
         return fields
@@ -209,8 +211,16 @@ class Compiler:
 
 def _follow(rest: Sequence[Field]) -> list[str]:
     """Return the code that fills the fields of a level which need more than one expression."""
-    lines, waiting = [], []
+    # Late fields begin first, so that their keys are read in one batch with those of the other fields.
+    lines = [
+        f"    execution.execute_late(rest{number}, sources, paths, answers, failed)"
+        for number, field in enumerate(rest)
+        if field.late
+    ]
+    waiting = []
     for number, field in enumerate(rest):
+        if field.late:
+            continue
         call = f"execution.execute_field(rest{number}, sources, paths, answers, failed)"
         if field.waits:
             waiting.append(call)

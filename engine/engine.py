@@ -1,5 +1,6 @@
 """The engine: it compiles each operation of a schema once and stores the programs that were used last."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from strawberry.extensions import SchemaExtension
 from engine.bounded_cache import MOST, MOST_CHARACTERS, BoundedCache
 from engine.compile import Compiler, NotCompiled
 from engine.direct import DirectCall
+from engine.divide import DividedOperation
 from engine.execution import Execution, FieldFailed, Fixed, Writer
 from engine.values import SelectFunction
 from engine.variables import Variables
@@ -60,6 +62,31 @@ class ExecutionAnswer(msgspec.Struct, frozen=True):
     data: dict[str, Any] | None
     errors: list[GraphQLError]
     ran: bool = True
+
+
+class DividedRun(msgspec.Struct, eq=False):
+    """A divided operation whose first part is there. Its late fields are being executed."""
+
+    data: dict[str, Any] | None
+    execution: Execution
+
+    @property
+    def errors(self) -> list[GraphQLError]:
+        """Return the errors until now."""
+        return [error for error, _ in self.execution.errors]
+
+    async def progress(self) -> None:
+        """Wait until another late field is there."""
+        late = self.execution.late
+        assert late, "no field is missing"
+        done, _ = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
+        late -= done
+        for task in done:
+            task.result()
+
+    async def close(self) -> None:
+        """Cancel what is still being executed."""
+        await self.execution.cancel_late()
 
 
 class Engine:
@@ -111,6 +138,32 @@ class Engine:
             execution.add_error(located_error(data.error), None)
             data = None
         return ExecutionAnswer(data, [error for error, _ in execution.errors] if execution.errors else [])
+
+    async def run_divided(
+        self, divided: DividedOperation, variables: dict[str, Any], context: Any, root: Any = None
+    ) -> "DividedRun | None":
+        """Return the run of a divided operation when its first part is there; None if graphql-core has to run it.
+
+        The caller closes the run.
+        """
+        known = self._of(divided.document, divided.operation)
+        coerced = known.variables.coerce_variable_values(variables)
+        if isinstance(coerced, list):
+            return None
+        program = self._program(divided.document, known, coerced)
+        if program.selected is None:
+            return None
+        self.counts["compiled"] += 1
+        execution = Execution(Fixed(self._schema, divided.operation, {}, coerced, context, root))
+        try:
+            (data,) = await program.selected(execution, [root], [None])
+        except BaseException:
+            await execution.cancel_late()
+            raise
+        if data.__class__ is FieldFailed:
+            execution.add_error(located_error(data.error), None)
+            data = None
+        return DividedRun(data, execution)
 
     def program_of(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]

@@ -23,7 +23,7 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable as isawaita
 from strawberry.types.field import StrawberryField
 
 from engine.arguments import Arguments
-from engine.batch_hint import BatchHint, Many, Parallel, RowList
+from engine.batch_hint import BatchHint, Growing, Many, Parallel, RowList
 from engine.direct import Converter, Resolver
 from engine.paths import FieldPaths, Paths, SomePaths
 
@@ -48,6 +48,13 @@ class Writer(Protocol):
         """Return parts of the answer whose JSON is given."""
 
 
+class Late:
+    """Replace a field of an answer until its value is there."""
+
+
+LATE = Late()
+
+
 class FieldFailed:
     """Replace a value that failed. The nearest nullable field becomes null and reports the error."""
 
@@ -69,7 +76,10 @@ class SlowValue:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Field:
-    """A field of a selection set. `order` is its place there, `nodes` are all nodes that select it under this key."""
+    """A field of a selection set. `order` is its place there, `nodes` are all nodes that select it under this key.
+
+    Nothing waits for the value of a `late` field.
+    """
 
     order: int
     key: str
@@ -83,6 +93,7 @@ class Field:
     resolver: Resolver
     converter: Converter | None
     completer: "Completer"
+    late: bool = False
     arguments: Arguments | None = None
     many: Many | None = dataclasses.field(init=False)
 
@@ -111,7 +122,7 @@ class Fixed(msgspec.Struct, frozen=True):
 class Execution:
     """The state of one execution."""
 
-    __slots__ = ("_arguments", "_leaves", "_shared", "errors", "fixed", "slow_values")
+    __slots__ = ("_arguments", "_leaves", "_shared", "errors", "fixed", "late", "slow_values")
 
     def __init__(self, fixed: Fixed) -> None:
         self.fixed = fixed
@@ -121,6 +132,7 @@ class Execution:
             fixed.context.parallel = 0
         self.errors: list[tuple[GraphQLError, Path | None]] = []
         self.slow_values: list[SlowValue] = []
+        self.late: set[asyncio.Task[None]] | None = None
         self._arguments: dict[int, dict[str, Any] | Exception] = {}
         self._leaves = 0
 
@@ -140,6 +152,59 @@ class Execution:
         finally:
             if shared is not None:
                 shared.parallel -= 1
+
+    def execute_late(
+        self,
+        field: Field,
+        sources: Sequence[Any],
+        paths: Paths,
+        answers: list[dict[str, Any]],
+        failed: Mapping[int, tuple[int, FieldFailed]],
+    ) -> None:
+        """Begin to execute a field of all objects of a level. Its value in their answers is `LATE` until it is there.
+
+        If it fails and must not be null, its failure stays in the answers.
+        """
+        for answer in answers:
+            answer[field.key] = LATE
+        if self._shared is not None:
+            self._shared.parallel += 1
+        if self.late is None:
+            self.late = set()
+        self.late.add(asyncio.create_task(self._execute_late(field, sources, paths, answers, dict(failed))))
+
+    async def _execute_late(
+        self,
+        field: Field,
+        sources: Sequence[Any],
+        paths: Paths,
+        answers: list[dict[str, Any]],
+        failed: dict[int, tuple[int, FieldFailed]],
+    ) -> None:
+        before = set(failed)
+        try:
+            try:
+                await _complete(sources)
+            except Exception as error:
+                here = FieldPaths(paths, field.key, field.parent.name)
+                values = [FieldFailed(error) for _ in sources]
+                for begin in range(0, len(values), TURN):
+                    self.write_values(field, values, here, range(len(values)), answers, failed, begin)
+            else:
+                await self.execute_field(field, sources, paths, answers, failed)
+        finally:
+            if self._shared is not None:
+                self._shared.parallel -= 1
+        for place in failed.keys() - before:
+            answers[place][field.key] = failed[place][1]
+
+    async def cancel_late(self) -> None:
+        """Cancel the fields that nobody waits for any more."""
+        while self.late:
+            tasks, self.late = self.late, None
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def breathe(self, leaves: int) -> None:
         """Count written leaves. After many of them, let other tasks run."""
@@ -319,6 +384,18 @@ class Execution:
                 completed = await field.completer.complete_values(self, field, values, here)
                 for begin in range(0, len(completed), TURN):
                     self.write_values(field, completed, here, places, answers, failed, begin)
+
+
+async def _complete(sources: Sequence[Any]) -> None:
+    """Wait until all that is selected of some objects is there. Rows contain it already."""
+    if isinstance(sources, RowList):
+        return
+    growing: Sequence[Growing] = [source for source in sources if hasattr(source, "completing")]
+    waiting = {task for source in growing for task in source.completing}
+    if waiting:
+        await asyncio.wait(waiting)
+        for task in waiting:
+            task.result()
 
 
 async def turns(values: Sequence[Any], make: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:

@@ -1,9 +1,10 @@
 """A session holds the facts of one operation: who calls, when, under which settings, and what was read so far."""
 
+import asyncio
 import datetime
 from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from aiodataloader import DataLoader
@@ -31,6 +32,8 @@ from upstream.call import Answer, Call, Reading
 from upstream.reports.spelling import fold
 from upstream.reports.table import Report
 from upstream.values.interval import Interval
+
+T = TypeVar("T")
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -108,6 +111,7 @@ class Session:
         self.readings: list[Reading] = self.calls.readings
         self.loader = Loader(self, self.source, self.visibility)
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._going_on: set[asyncio.Task[Any]] = set()
 
     def close(self) -> None:
         """End the operation, answered or not: what it still waits for is cancelled.
@@ -116,6 +120,8 @@ class Session:
         """
         self._own.closed = True
         self.calls.close()
+        for task in self._going_on:
+            task.cancel()
         # A session and its parts refer to each other. Released here, their rows need no garbage collector.
         self.loader.close()
         self._loaders.clear()
@@ -221,6 +227,13 @@ class Session:
     ) -> Coroutine[Any, Any, list["KeyRows | Exception"]]:
         """Do the same for all keys of a level. They are read at once if no other field runs at the same time."""
         return self.loader.load(lookup, keys, columns, field, alone=not self.parallel)
+
+    def go_on(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Return a task that goes on with some work until it is done or the operation ends."""
+        task = asyncio.create_task(work)
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
+        return task
 
     def release(self, interval: Interval) -> None:
         """Forget the rows of a part of a period that was added up. Only the cache may still have them.

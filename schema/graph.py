@@ -1,6 +1,8 @@
 """The schema: all types together, as a subgraph of Apollo Federation 2."""
 
 import asyncio
+import copy
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -11,6 +13,7 @@ from strawberry.federation.schema import FederationAny
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from engine.divide import INCREMENTAL
 from resolvers.session import Session
 from schema import references
 from schema.deprecations import deprecate
@@ -123,6 +126,18 @@ ROWS = GraphQLDirective(
     [DirectiveLocation.FIELD],
     description="Marks the list whose items are the rows of a saved query's table. The answer stays the same.",
 )
+
+
+def with_incremental_delivery(schema: Graph) -> Graph:
+    """Return the same schema with `@defer` and `@stream`."""
+    found = copy.copy(schema)
+    # graphql-core runs a schema with these directives only on request. The documents that it runs do not have them.
+    found.config = replace(schema.config, enable_experimental_incremental_execution=True)
+    known = schema._schema.to_kwargs()
+    found._schema = GraphQLSchema(**known | {"directives": (*known["directives"], *INCREMENTAL)})
+    found._schema._strawberry_schema = found  # type: ignore[attr-defined]  # as Strawberry does
+    return found
+
 
 schema = Graph(WHOLE)
 

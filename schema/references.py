@@ -128,7 +128,8 @@ class TransactionReference(Searched):
         if group:
             given["group"] = Group.of({"id": group}, session=session)
         entity = Transaction.of(given, session=session, interval=_second(session, moment))
-        found = await lookup(entity, selection)
+        # Nothing is late here: whether the movement exists depends on all reports that are read.
+        found = await lookup(entity, Selection(selection))
         # The group may have such a movement, but then it belongs to another user.
         return None if isinstance(entity.failures.get(rows.UserTransactionRow), NotFound) else found
 

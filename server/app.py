@@ -20,6 +20,7 @@ from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
 from server.execution.limits import ORDINARY
+from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
@@ -32,6 +33,9 @@ from server.http.metrics import Counted, metrics_route
 from server.http.readiness import Readiness
 from server.http.request_error import RequestError
 from server.http.writing import encode
+from server.mcp.endpoint import PATH as MCP_PATH
+from server.mcp.endpoint import McpEndpoint
+from server.mcp.tools import AssistantTools
 from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.reconcile import reconcile_routes
@@ -113,6 +117,10 @@ def create_app(services: Services) -> Starlette:
         describes=executor.limits.introspection,
     )
     sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes, sql_page)
+    registered = services.registered if services.registered is not None else RegisteredDocuments()
+    assistants = McpEndpoint(
+        lambda: AssistantTools(executor, services.saved, registered), executor.limits, http.origins
+    )
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
@@ -121,6 +129,7 @@ def create_app(services: Services) -> Starlette:
                 async with sql.flight(app):
                     yield
             finally:
+                await assistants.aclose()
                 await sql.aclose()
                 await tables.aclose()
                 if services.registered is not None:
@@ -148,6 +157,7 @@ def create_app(services: Services) -> Starlette:
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *sql.routes(),
+            *([Route(MCP_PATH, assistants)] if http.mcp else []),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[

@@ -82,8 +82,10 @@ def build(
     not cached. `buckets` replace those of the settings.
     """
     gateway = Gateway(live, keep_days=keep_days, buckets=buckets)
+    incremental = live.first.incremental_delivery == "on"
+    schema = graph.with_incremental_delivery(graph.schema) if incremental else graph.schema
     return GraphServices(
-        Executor(graph.schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
+        Executor(schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
         saved_queries(),
         gateway.open,
         tables=gateway.tables_config(),
@@ -120,6 +122,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             settings.max_waiting_operations,
             partial_status=int(settings.partial_status),
             compress_from=settings.compress_from_bytes,
+            most_batched=settings.max_batched_operations,
+            mcp=settings.mcp == "on",
         ),
         schedule=Schedule.of(services.gateway, settings),
         stored=StoredAnswers(

@@ -100,6 +100,9 @@ class NestedPart(RowColumn):
             "Select the fields of one report alone."
         )
 
+    def may_change(self, entity: Entity) -> bool:
+        return True  # the objects of several reports are joined
+
     def demands(self, entity: Entity) -> Iterable[type[Row]]:
         decisive = self.decisive(entity)
         if decisive is not None:

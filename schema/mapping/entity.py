@@ -8,6 +8,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from strawberry import Info
@@ -111,6 +112,14 @@ class RowColumn:
         """Return what several kinds of row know together."""
         return NO_PATHS.union(*(self.paths(kind, selection) for kind in kinds))
 
+    def may_change(self, entity: "Entity") -> bool:
+        """Return whether the column's value may be another one once another report that has the column is there."""
+        try:
+            values = [reader(row) for row in entity.rows if (reader := self.readers.get(type(row)))]
+        except (UpstreamError, TypeError, ValueError):
+            return False  # a bad value: the error appears where the column is read
+        return all(value is None or value is UNKNOWN for value in values)
+
     def demands(self, entity: "Entity") -> Iterable[type[Row]]:
         """Return the kinds of row without which this column would depend on what else was read of the entity."""
         return ()
@@ -200,6 +209,7 @@ class Entity:
 
     `given` has the parent's values by column name. `interval` is the period that the rows were read for. `tried` has
     the reports that were read, each with its error if it failed. `loading` has the reports that are being read now.
+    `completing` are tasks that go on to read columns which are selected later than the entity.
     """
 
     columns: ClassVar[dict[str, RowColumn]] = {}
@@ -214,7 +224,8 @@ class Entity:
     given: dict[str, Any]
     interval: Interval | None
     tried: dict[type[Row], UpstreamError | None]
-    loading: tuple[asyncio.Future[None], ...] = ()
+    loading: Mapping[type[Row], asyncio.Future[None]] = MappingProxyType({})
+    completing: tuple[asyncio.Future[Any], ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -296,6 +307,30 @@ class Entity:
         unsure = [(name, "") for name in self.unsure if name in selection and self._is_unsure(self.columns[name])]
         demanded = self._demanded(selection) if self.demanding else ()
         return gaps.union(unsure, demanded) if unsure or demanded else gaps
+
+    def awaited(self, selection: Selection) -> list[asyncio.Future[None]]:
+        """Return the reports that are being read and may know something selected that is not known here."""
+        if not self.loading:
+            return []
+        kinds = tuple(report_row(type(row)) for row in self.rows)
+        wanted = {**dict.fromkeys(self.implied(selection, self.session), NOTHING), **selection}
+        return [
+            load
+            for kind, load in self.loading.items()
+            if any(
+                column.name not in self.given and self._may_lack(column, kind, kinds, below)
+                for name, below in wanted.items()
+                if (column := self.columns.get(name)) is not None
+            )
+        ]
+
+    def _may_lack(self, column: RowColumn, kind: type[Row], kinds: Sequence[type[Row]], below: Selection) -> bool:
+        """Return whether a kind of row that is being read may know more of a column than the rows of these kinds."""
+        if column.is_decided(self, kinds):
+            return False
+        if column.paths(kind, below) - column.paths_of_all(kinds, below):
+            return True
+        return kind in column.demands(self) or (kind in column.readers and column.may_change(self))
 
     def _demanded(self, selection: Selection) -> list[tuple[str, str]]:
         names = [name for name in self.demanding if name in selection and self.rows]

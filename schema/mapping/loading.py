@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from resolvers.nodes import TURN
 from resolvers.plan import cover
@@ -21,7 +22,39 @@ async def complete(entities: Sequence[Entity], selection: Selection) -> bool:
     If a report fails, its error is stored and raised when one of its columns is read: the failure concerns these
     columns and no others. If a report does not know a column after all, the next report is read. Two fields may
     complete one entity at the same time: each of them waits for what the other reads.
+
+    Late columns are planned and read together with the others, but nothing waits for them here.
     """
+    if not selection.late or not entities:
+        return await _complete(entities, selection)
+    completing = entities[0].session.go_on(_complete(entities, selection))
+    for entity in entities:
+        entity.completing = (*entity.completing, completing)
+    first = selection.first
+    # The reports are chosen in one turn of the event loop, and begin to be read in the next one.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    while not (completing.done() or any(entity.loading for entity in entities)):  # noqa: ASYNC110 - a turn or two
+        await asyncio.sleep(0)
+    for entity in entities:
+        while not completing.done():
+            if awaited := entity.awaited(first):
+                waiting: list[asyncio.Future[Any]] = [completing, *awaited]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            elif entity.gaps(first):
+                await _next_round(entities)
+            else:
+                break
+    return await completing if completing.done() else True
+
+
+async def _next_round(entities: Sequence[Entity]) -> None:
+    """Wait until the reports that are being read are there. The next ones are chosen then, in a turn or more."""
+    loading = [load for entity in entities for load in entity.loading.values()]
+    await (asyncio.wait(loading) if loading else asyncio.sleep(0))
+
+
+async def _complete(entities: Sequence[Entity], selection: Selection) -> bool:
     loaded = False
     while True:
         if loads := list(_loads(await _alike(entities, selection), selection)):
@@ -30,7 +63,7 @@ async def complete(entities: Sequence[Entity], selection: Selection) -> bool:
                 await _load(*loads[0])
             else:
                 await asyncio.gather(*(_load(entity, source) for entity, source in loads))
-        elif loading := [load for entity in entities for load in entity.loading]:
+        elif loading := [load for entity in entities for load in entity.loading.values()]:
             await asyncio.wait(loading)
         else:
             return loaded
@@ -42,7 +75,13 @@ async def lookup(entity: Entity, selection: Selection) -> Entity | None:
     If only the id is selected, the cheapest report says whether the entity exists. If no report answers, the selected
     relations may still be found. Raise the `UpstreamError` if no relation is selected.
     """
-    if not await complete((entity,), selection) and not entity.rows:
+    loaded = await complete((entity,), selection)
+    for completing in entity.completing:
+        # Perhaps nothing but late columns is selected. They also say whether the entity exists.
+        while not (entity.rows or completing.done()):
+            await _next_round((entity,))
+        loaded = bool(entity.rows) or await completing
+    if not loaded and not entity.rows:
         await _load(entity, min(entity.open_sources(), key=lambda source: _distance(source, entity)))
     return found(entity, selection)
 
@@ -122,7 +161,7 @@ def _chosen(
 async def _load(entity: Entity, source: EntitySource) -> None:
     entity.tried[source.row] = None
     done = asyncio.get_running_loop().create_future()
-    entity.loading = (*entity.loading, done)
+    entity.loading = {**entity.loading, source.row: done}
     try:
         row = await source.load(entity)
     except UpstreamError as error:
@@ -135,7 +174,7 @@ async def _load(entity: Entity, source: EntitySource) -> None:
             entity.rows = tuple(sorted(rows, key=lambda row: order.index(report_row(type(row)))))
     finally:
         done.set_result(None)
-        entity.loading = tuple(load for load in entity.loading if load is not done)
+        entity.loading = {row: load for row, load in entity.loading.items() if load is not done}
 
 
 def _distance(source: EntitySource, entity: Entity) -> tuple[bool, bool, float]:

@@ -1,6 +1,6 @@
 """The fields that an operation selects below a field: a tree of field names, after `@skip` and `@include`."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from engine.bounded_cache import BoundedCache
 from engine.direct import converter
+from engine.divide import LateFieldNode
 from resolvers.session import Session
 
 Resolving = GraphQLResolveInfo[Session]
@@ -27,7 +28,18 @@ ABSTRACT = frozenset({"Node", "_Entity"})
 
 
 class Selection(dict[str, "Selection"]):
-    """Selected field names, each with the selection below it. Several aliases of a field are merged under its name."""
+    """Selected field names, each with the selection below it. Several aliases of a field are merged under its name.
+
+    `late` are the names that are selected only later than their objects: an answer with `@defer` does not wait for
+    them.
+    """
+
+    late: frozenset[str] = frozenset()
+
+    @cached_property
+    def first(self) -> "Selection":
+        """Return what is selected together with the objects."""
+        return Selection({name: below for name, below in self.items() if name not in self.late}) if self.late else self
 
     @cached_property
     def memo(self) -> dict[Hashable, Any]:
@@ -39,10 +51,12 @@ class Selection(dict[str, "Selection"]):
         merged = Selection()
         for path in paths:
             here: Selection | None = self
+            late = False
             for name in path.split("."):
+                late = late or (here is not None and name in here.late)
                 here = here.get(name) if here is not None else None
             if here is not None:
-                _merge(merged, here)
+                _merge(merged, here, late)
         return merged
 
 
@@ -137,7 +151,9 @@ def _collect(info: Resolving, selection_set: SelectionSetNode | None, on: str, i
         if not _included(info, node):
             continue
         if isinstance(node, FieldNode):
-            _collect(info, node.selection_set, "", into.setdefault(node.name.value, Selection()))
+            name = node.name.value
+            _note_late(into, name, isinstance(node, LateFieldNode))
+            _collect(info, node.selection_set, "", into.setdefault(name, Selection()))
             continue
         fragment = info.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
         assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
@@ -161,6 +177,15 @@ def _included(info: Resolving, node: Any) -> bool:
     return True
 
 
-def _merge(into: Selection, other: Iterable[tuple[str, Selection]] | Selection) -> None:
-    for name, below in dict(other).items():
+def _note_late(into: Selection, name: str, late: bool) -> None:
+    """Note, before a name is added to a selection, whether it is late there."""
+    if late and name not in into:
+        into.late = into.late | {name}
+    elif not late and name in into.late:
+        into.late = into.late - {name}
+
+
+def _merge(into: Selection, other: Selection, late: bool = False) -> None:
+    for name, below in other.items():
+        _note_late(into, name, late or name in other.late)
         _merge(into.setdefault(name, Selection()), below)

@@ -26,6 +26,9 @@ _FREE = RateStatus(())  # without limits
 
 _MOST_STRANGERS = 1000
 
+# The function in a scope that counts another request of the caller, for a batch. It is there if limits may count.
+COUNT = "count_request"
+
 _NO_CREDENTIAL = (
     "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
     "password. `gamehub-graph keys create` makes keys."
@@ -87,6 +90,12 @@ class AuthMiddleware:
             await _refuse(refusal, scope, receive, send)
             return
 
+        async def count() -> None:
+            nonlocal standing
+            standing = await self._count(known)
+
+        scope[COUNT] = count
+
         async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _add(message, standing.headers())
@@ -108,9 +117,11 @@ class AuthMiddleware:
             )
         if not where.counted:
             return known, _FREE
+        return known, await self._count(known)
+
+    async def _count(self, known: KnownCredential) -> RateStatus:
+        """Count a request of a caller. Raises RequestError if a limit is used up."""
         standing = await self._callers.limiter.request(known.name, known.rates)
-        if not standing.windows:
-            return known, standing
         over = standing.over
         if over is not None:
             what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
@@ -120,7 +131,7 @@ class AuthMiddleware:
                 f"The caller may make {over.limit} {what} a minute, and has: wait {max(over.seconds, 1)} seconds.",
                 standing.headers(),
             )
-        return known, standing
+        return standing
 
     async def _caller(self, scope: Scope, where: Area) -> KnownCredential:
         try:

@@ -26,6 +26,7 @@ AREAS = (
     Area("/healthz", None),
     Area("/readyz", None),
     Area("/graphql", EXPLORE, counted=True),
+    Area("/mcp", EXPLORE, counted=True),
     Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples cause upstream calls
     Area("/explorer", EXPLORE),
     Area("/tables/page", TABLES),

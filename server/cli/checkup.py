@@ -6,6 +6,7 @@ The systems are the upstreams, and the Redis and the token issuer of the setting
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from server.gateway import Gateway, Probe
 from server.settings.settings import Settings
@@ -46,6 +47,17 @@ class CheckResult:
     wrong: str | None
     advice: str
     seconds: float
+
+    def described(self) -> dict[str, Any]:
+        """Return the result for programs. `problem` and `advice` are None if the system answers."""
+        fine = self.wrong is None
+        return {
+            "system": self.title,
+            "ok": fine,
+            "seconds": round(self.seconds, 3),
+            "problem": self.wrong,
+            "advice": None if fine else self.advice,
+        }
 
     def line(self) -> str:
         if self.wrong is None:

@@ -5,6 +5,8 @@ half a second to load and the schema takes another to build, and `--help`, `serv
 """
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -28,11 +30,9 @@ from server.cli.terminal import FAILED, WRONG_USE, say
 from server.without import do_without
 
 app = typer.Typer(
-    help="One GraphQL graph over GameHub and Game History.",
     epilog="Settings come from the environment and from .env in the current folder; docs/reference/settings.md "
     "lists them. Exit codes: 0 all went well, 1 it did not, 2 the command or a setting is wrong.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,6 +50,21 @@ app.command(
 app.command(cls=ExportCommand)(export)
 for command in (query, sql, explain, tap, reconcile, schema, usage, check, cache, errors):
     app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gamehub-graph {metadata.version('gamehub-graph')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """One GraphQL graph over GameHub and Game History."""
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -142,7 +142,8 @@ class ExportWork:
         if each is None and (ids or below):
             raise WrongExport("--ids and --below need --each")
         choice = None if each is None else EntityChoice.of(table, each, ids, below)
-        pairs = request.pairs if each is None else [*request.pairs, (each, "0")]
+        given = _with_days(request.pairs)
+        pairs = given if each is None else [*given, (each, "0")]
         variables, times, limit = parameters.read(table, pairs)
         if limit is not None:
             raise WrongExport("an export is whole: it takes no limit")
@@ -173,6 +174,20 @@ class ExportWork:
                 return plan, await self.job.run(plan, done)
 
 
+def _with_days(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the parameters of a table, with `since` and `until` for a period that is a range of days."""
+    names = [name for name, _ in pairs]
+    period = dict(pairs).get("period", "")
+    if not period[:1].isdigit():
+        return pairs
+    if "since" in names or "until" in names:
+        raise WrongExport("say either --during, or --since and --until")
+    days = DayRange.of(period)
+    after = days.last + timedelta(days=1)
+    rest = [pair for pair in pairs if pair[0] != "period"]
+    return [*rest, ("since", days.first.isoformat()), ("until", after.isoformat())]
+
+
 @contextmanager
 def _shown(title: str, plan: ExportPlan) -> Iterator[Callable[[Partition], None]]:
     """Show a bar on a terminal. Elsewhere there is a line of the log for each day."""
@@ -188,6 +203,8 @@ def _stopping() -> Iterator[None]:
     """Turn what prevents an export into one line and an exit code."""
     try:
         yield
+    except parameters.MissingParameters as missing:
+        raise ExportStopped(f"{missing.needs}: add --var {missing.names[0]}=… to the command", WRONG_USE) from None
     except (RequestError, WrongExport, WrongDestination, WrongFormat) as error:
         raise ExportStopped(str(error), WRONG_USE) from None
     except TableFailed as failed:

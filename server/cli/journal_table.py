@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -38,6 +39,12 @@ def table(entries: Sequence[Entry], zone: datetime.tzinfo) -> Table:
         at = entry.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
         shown.add_row(at, entry.code, entry.report, parameters, status, entry.message, entry.correlation_id)
     return shown
+
+
+def described(entry: Entry) -> dict[str, Any]:
+    """The entry for programs: without its payload."""
+    fields: dict[str, Any] = json.loads(entry.line())
+    return {column: fields[column] for column in COLUMNS if column != "payload"}
 
 
 def export(journal: Journal, path: Path, start: datetime.datetime | None) -> int:

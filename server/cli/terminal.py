@@ -1,7 +1,8 @@
 """The output of commands on the terminal, and their exit codes."""
 
 import sys
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 FAILED = 1
 WRONG_USE = 2
@@ -11,6 +12,13 @@ def announce(line: str) -> None:
     """Write a line of the result to stdout."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def announce_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write a result to stdout as one line of JSON, for programs."""
+    import orjson  # `serve` starts without it
+
+    announce(orjson.dumps(value).decode())
 
 
 def say(line: str) -> None:

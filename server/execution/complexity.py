@@ -57,6 +57,10 @@ _COUNTS = {
 }
 
 
+# Those that are added up: over the operations of a batch and, but for the fields at the root, over fragments.
+_ADDED = ("root_fields", "fields", "aliases", "directives", "spreads")
+
+
 def check_text(text: str, limits: Limits) -> None:
     """Raise TooComplex for a text that is too long or has too many tokens, before the much slower parser runs."""
     if len(text) > limits.characters:
@@ -76,14 +80,8 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
     """Raise TooComplex for the first limit that an operation of the document exceeds."""
     if len(document.definitions) > limits.definitions:
         raise _beyond("The document", len(document.definitions), "operations and fragments", limits.definitions)
-    fragments = {
-        node.name.value: _measured(node.selection_set, limits)
-        for node in document.definitions
-        if isinstance(node, FragmentDefinitionNode)
-    }
+    fragments = _fragments(document, limits)
     spread = {name for fragment in fragments.values() for name, _, _ in fragment.spread}
-    for name in _innermost_first(fragments):
-        _write_out(fragments[name], fragments)
     for node in document.definitions:
         if not isinstance(node, OperationDefinitionNode):
             continue
@@ -94,12 +92,8 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
             _check_directives(variable.directives or (), limits)
             if variable.default_value is not None:
                 _check_values((variable.default_value,), limits)
-        operation = _measured(node.selection_set, limits)
+        operation = _expanded(node, fragments, limits)
         spread.update(name for name, _, _ in operation.spread)
-        _write_out(operation, fragments)
-        own = node.directives or ()
-        _check_directives(own, limits)
-        operation.directives += len(own)
         for count, what in _COUNTS.items():
             if getattr(operation, count) > getattr(limits, count):
                 raise _beyond("The operation", getattr(operation, count), what, getattr(limits, count))
@@ -110,6 +104,21 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
     named = sum(isinstance(node, FragmentDefinitionNode) for node in document.definitions)
     if named - len(fragments) > limits.errors:
         raise TooComplex(f"The document has {named} fragments of {len(fragments)} names.", INVALID)
+
+
+def check_together(operations: Iterable[tuple[DocumentNode, OperationDefinitionNode]], limits: Limits) -> None:
+    """Raise TooComplex for the first limit that the operations of a batch exceed together.
+
+    Each operation comes with its document, which is within the limits.
+    """
+    totals = dict.fromkeys(_ADDED, 0)
+    for document, node in operations:
+        found = _expanded(node, _fragments(document, limits), limits)
+        for count in _ADDED:
+            totals[count] += getattr(found, count)
+    for count, total in totals.items():
+        if total > getattr(limits, count):
+            raise _beyond("The batch", total, _COUNTS[count], getattr(limits, count))
 
 
 def check_variables(given: Iterable[Any], limits: Limits) -> None:
@@ -148,6 +157,28 @@ class _Measure:
     spreads: int = 0
     # For each spread: the name of the fragment, the depth, and whether it is within introspection.
     spread: list[tuple[str, int, bool]] = field(default_factory=list)
+
+
+def _fragments(document: DocumentNode, limits: Limits) -> dict[str, _Measure]:
+    """Return the figures of the fragments of a document, expanded."""
+    fragments = {
+        node.name.value: _measured(node.selection_set, limits)
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    for name in _innermost_first(fragments):
+        _write_out(fragments[name], fragments)
+    return fragments
+
+
+def _expanded(node: OperationDefinitionNode, fragments: dict[str, _Measure], limits: Limits) -> _Measure:
+    """Return the figures of an operation with its fragments."""
+    found = _measured(node.selection_set, limits)
+    _write_out(found, fragments)
+    own = node.directives or ()
+    _check_directives(own, limits)
+    found.directives += len(own)
+    return found
 
 
 def _measured(root: SelectionSetNode, limits: Limits) -> _Measure:
@@ -189,7 +220,7 @@ def _write_out(measure: _Measure, fragments: dict[str, _Measure]) -> None:
         inner = fragments.get(name)
         if inner is None:
             continue  # validation reports it
-        for count in ("fields", "aliases", "directives", "spreads"):
+        for count in _ADDED[1:]:
             setattr(measure, count, min(getattr(measure, count) + getattr(inner, count), COUNTED))
         if depth == 0:
             measure.root_fields = min(measure.root_fields + inner.root_fields, COUNTED)

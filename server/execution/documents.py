@@ -10,6 +10,7 @@ from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 
 from engine.bounded_cache import BoundedCache
+from engine.divide import INCREMENTAL, without_incremental
 from server.execution.complexity import TOO_COMPLEX, TooComplex, check_document, check_text
 from server.execution.limits import ORDINARY, Limits
 from server.execution.validation import coded, validate
@@ -25,6 +26,7 @@ SYNTAX = "GRAPHQL_PARSE_FAILED"
 class Document:
     """A document that may run, or the errors that prevent it.
 
+    `tree` has no `@defer` and no `@stream`: it runs as a whole. `divisible` has them; None if the document has none.
     `operations` are its operations by name. If it has only one, None names this one as well.
     """
 
@@ -32,6 +34,7 @@ class Document:
     tree: DocumentNode | None = None
     operations: Mapping[str | None, OperationDefinitionNode] = field(default_factory=dict)
     errors: Errors = field(default_factory=list)
+    divisible: DocumentNode | None = None
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of a name, or the only operation if the name is None."""
@@ -93,6 +96,10 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
     errors = validate(schema._schema, tree, limits)
     if errors:
         return Document(text, errors=errors)
+    divisible = None
+    if any(directive.name in text for directive in INCREMENTAL):
+        slim(tree)
+        divisible, tree = tree, without_incremental(tree)
     operations: dict[str | None, OperationDefinitionNode] = {
         node.name.value if node.name else None: node
         for node in tree.definitions
@@ -101,7 +108,7 @@ def prepare(schema: Schema, text: str, limits: Limits = ORDINARY) -> Document:
     if len(operations) == 1:
         operations |= dict.fromkeys((None,), *operations.values())
     slim(tree)
-    return Document(text, tree, operations)
+    return Document(text, tree, operations, divisible=divisible if divisible is not tree else None)
 
 
 def unchain(tree: DocumentNode) -> None:

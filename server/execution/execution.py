@@ -6,13 +6,15 @@ from typing import Any, Protocol
 import msgspec
 import orjson
 import structlog
-from graphql import GraphQLError, OperationDefinitionNode, OperationType
+from graphql import GraphQLError, OperationDefinitionNode, OperationType, located_error
 from strawberry import Schema
 from strawberry.types import ExecutionContext
 
-from engine.engine import Engine
+from engine.divide import DividedOperation, Divider
+from engine.engine import DividedRun, Engine
 from engine.execution import Writer
-from resolvers.nodes import TOO_LARGE
+from engine.parts import Part, PartCutter
+from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from resolvers.trace import Step
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
 from server.execution.limits import ORDINARY, Limits
@@ -94,6 +96,13 @@ class ForeseenPlan(Protocol):
         """Return the plan for `extensions.explain`."""
 
 
+class Deliver(Protocol):
+    """Sends parts of an answer as soon as they are there."""
+
+    async def __call__(self, parts: Sequence[Part], extensions: dict[str, Any], /, *, last: bool) -> None:
+        """Send parts; the `last` ones with the extensions of the answer."""
+
+
 Settled = Callable[[Any], Awaitable[bool]]
 Finish = Callable[[Operation, Any, Outcome], None]
 Foresee = Callable[[Any, Callable[[Any], Awaitable[None]]], Awaitable[ForeseenPlan]]
@@ -128,8 +137,9 @@ class Executor:
         self.engine = Engine(schema, past=(PreparedOperation,)) if compiled else None
         self.limits = limits
         self.schema = schema
+        self._divider = Divider(schema._schema)
         self._context = context
-        self._finish = finish
+        self.finish = finish
         self._foresee = foresee
         self._plans = Queue(MOST_PLANS)
         self._leave = leave
@@ -140,10 +150,12 @@ class Executor:
         node = self.documents.prepare(operation.text).operation(operation.name)
         return node.operation if node else None
 
-    async def run(self, operation: Operation, *, written: bool = False) -> Outcome:
+    async def run(self, operation: Operation, *, written: bool = False, deliver: Deliver | None = None) -> Outcome:
         """Run a query or a mutation. It raises nothing but cancellation.
 
-        With `written`, long lists of the outcome may be JSON already, for a caller that only encodes it.
+        With `written`, long lists of the outcome may be JSON already, for a caller that only encodes it. With
+        `deliver`, the parts of an operation with `@defer` are sent as soon as they are there. The outcome then has
+        only their errors.
         """
         document = self.documents.prepare(operation.text)
         if document.errors:
@@ -154,9 +166,12 @@ class Executor:
         if node.operation is OperationType.SUBSCRIPTION:
             return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
         planned = operation.options.plan or self.limits.calls or self.limits.rows
+        divided = None
+        if deliver is not None and document.divisible is not None:
+            divided = self._divider.divide(document.divisible, operation.name, operation.variables)
         try:
             with within(self.limits.seconds):
-                for _ in range(MOST_RUNS):
+                for number in range(MOST_RUNS):
                     # Each run has a context of its own.
                     context = self._context(operation)
                     try:
@@ -165,21 +180,31 @@ class Executor:
                             and (ended := await self._plan(document, node, operation, context, written)) is not None
                         ):
                             return ended
-                        writer = _AnswerWriter(context, self.most_bytes(operation)) if written else None
-                        outcome = await self._execute(document, node, operation, context, writer)
-                        outcome.small = _small(context)
-                        settled = self._settled is None or await self._settled(context)
-                        self._finish(operation, context, outcome)
+                        if divided is not None and deliver is not None:
+                            run = _RunInParts(self, document, node, operation, context)
+                            outcome, settled = await run.deliver(divided, deliver, again=number < MOST_RUNS - 1)
+                        else:
+                            writer = _AnswerWriter(context, self.most_bytes(operation)) if written else None
+                            outcome = await self.execute(document, node, operation, context, writer)
+                            outcome.small = _small(context)
+                            settled = self._settled is None or await self._settled(context)
+                            self.finish(operation, context, outcome)
                     finally:
                         self._leave(context)
                     if not settled or node.operation is not OperationType.QUERY:
                         outcome.sources = _nothing
                     if settled:
                         break
+        except AnswerTooLarge as problem:  # some of its parts were sent
+            return Outcome(errors=[error(problem.message, TOO_LARGE)])
         except Exception:
             log.exception("an operation failed outside its fields")
             return _failed(FAULT, "INTERNAL_SERVER_ERROR")
         return outcome
+
+    async def settled(self, context: Any) -> bool:
+        """Return whether the answer of a context may be sent."""
+        return self._settled is None or await self._settled(context)
 
     def code(self, operation: Operation) -> str:
         """Return the generated Python of an operation, as far as runs have reached; a comment if it is not compiled."""
@@ -192,7 +217,7 @@ class Executor:
             return ""
         return program.code if program.selected is not None else f"# not compiled: {program.reason}"
 
-    async def _execute(
+    async def execute(
         self,
         document: Document,
         node: OperationDefinitionNode,
@@ -200,6 +225,7 @@ class Executor:
         context: Any,
         writer: Writer | None,
     ) -> Outcome:
+        """Return the outcome of one run in a context."""
         assert document.tree is not None
         if self.engine is not None:
             found = await self.engine.run(document.tree, node, operation.variables, context, writer=writer)
@@ -210,7 +236,7 @@ class Executor:
                     return ended
                 failed = ExecutionContext(operation.text, self.schema, (), context, operation.variables)
                 self.schema.process_errors(found.errors[: self.limits.field_errors], failed)
-                return Outcome(data=found.data, errors=self._client_errors(found.errors, found.ran), ran=found.ran)
+                return Outcome(data=found.data, errors=self.client_errors(found.errors, found.ran), ran=found.ran)
             if (left := self.engine.program_of(document.tree, node, operation.variables)) is not None:
                 log.info("operation.not_compiled", reason=left.reason)
         text = DocumentText(operation.text)
@@ -229,7 +255,7 @@ class Executor:
         ran = result.data is not None or not errors or any(problem.path is not None for problem in errors)
         return Outcome(
             data=result.data,
-            errors=self._client_errors(errors, ran),
+            errors=self.client_errors(errors, ran),
             extensions=dict(result.extensions or {}),
             ran=ran,
         )
@@ -238,11 +264,12 @@ class Executor:
         """Return the maximum length of the answer of an operation in bytes; None if there is no limit here."""
         return None if operation.whole else self.limits.answer_bytes
 
-    def _client_errors(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
+    def client_errors(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
+        """Return errors as clients see them."""
         if ran:
             errors = list(map(_safe, problems[: self.limits.field_errors]))
             if left := len(problems) - len(errors):
-                errors.append(error(f"{left} more errors are left out: what is null may be for want of one.", TOO_MANY))
+                errors.append(_left_out(left))
             if not self.limits.introspection:
                 for one in errors:
                     one["message"] = without_names(one["message"])
@@ -264,7 +291,7 @@ class Executor:
         async def rehearse(context: Any) -> None:
             # It runs the code that the operation will run.
             writer = _AnswerWriter(context, None) if written else None
-            rehearsals.append(await self._execute(document, node, operation, context, writer))
+            rehearsals.append(await self.execute(document, node, operation, context, writer))
 
         await self._plans.take(QUEUE_CALLER.get().name)
         try:
@@ -296,6 +323,93 @@ class Executor:
         # The rows are made up, but a wrong argument is a real error.
         wrong = [problem for problem in first.errors if problem["extensions"]["code"] in ("BAD_USER_INPUT", TOO_LARGE)]
         return Outcome(errors=wrong, extensions={"explain": plan.to_dict()})
+
+
+class _RunInParts:
+    """One run of an operation whose parts are sent as soon as they are there."""
+
+    def __init__(
+        self, executor: Executor, document: Document, node: OperationDefinitionNode, operation: Operation, context: Any
+    ) -> None:
+        self._executor = executor
+        self._document = document
+        self._node = node
+        self._operation = operation
+        self._context = context
+        self._outcome = Outcome()
+        self._known: dict[int, tuple[GraphQLError, Errors]] = {}
+        self._left_out = 0
+
+    async def deliver(self, divided: DividedOperation, deliver: Deliver, *, again: bool) -> tuple[Outcome, bool]:
+        """Return an outcome with the errors of all parts, and True once they are sent.
+
+        False: the answer may not be sent, and the operation may run `again`. Only the first part is checked for that.
+        Without the engine, all parts are sent when the whole answer is there.
+        """
+        executor, operation, context, outcome = self._executor, self._operation, self._context, self._outcome
+        running: DividedRun | None = None
+        if executor.engine is not None:
+            running = await executor.engine.run_divided(divided, operation.variables, context)
+        try:
+            errors: Errors = []
+            if running is None:
+                whole = await executor.execute(self._document, self._node, operation, context, None)
+                if not whole.ran:
+                    return whole, True
+                cutter, errors = PartCutter(divided.shape, whole.data), whole.errors
+            else:
+                cutter = PartCutter(divided.shape, running.data)
+            while True:
+                if running is not None:
+                    if (ended := _too_large(running.errors)) is not None:
+                        return ended, True
+                    errors = self._client_errors(running.errors)
+                parts = [self._finished(part) for part in await cutter.cut(errors)]
+                if again and not await executor.settled(context):
+                    return outcome, False
+                again = False
+                last = not cutter.pending
+                outcome.errors += [problem for part in parts for problem in part.errors]
+                if last:
+                    executor.finish(operation, context, outcome)
+                if self._left_out and last:
+                    parts[-1].errors.append(_left_out(self._left_out))
+                if parts:
+                    await deliver(parts, outcome.extensions, last=last)
+                if last:
+                    return outcome, True
+                assert running is not None
+                await running.progress()
+        finally:
+            if running is not None:
+                await running.close()
+
+    def _client_errors(self, problems: Sequence[GraphQLError]) -> Errors:
+        """Return errors as clients see them, each time the same objects. Too many of them are only counted."""
+        known = self._known
+        found: Errors = []
+        for problem in problems:
+            if id(problem) not in known:
+                known[id(problem)] = problem, self._converted(problem)
+            found += known[id(problem)][1]
+        return found
+
+    def _converted(self, problem: GraphQLError) -> Errors:
+        executor, operation = self._executor, self._operation
+        if len(self._known) >= executor.limits.field_errors:
+            self._left_out += 1
+            return []
+        context = ExecutionContext(operation.text, executor.schema, (), self._context, operation.variables)
+        executor.schema.process_errors([problem], context)
+        return executor.client_errors([problem], True)
+
+    def _finished(self, part: Part) -> Part:
+        """Return a part with the failure that left it without data as its error."""
+        if part.failure is None:
+            return part
+        failure = part.failure
+        problem = failure if isinstance(failure, GraphQLError) else located_error(failure)
+        return part._replace(errors=self._converted(problem))
 
 
 # Lists with fewer items are written with the rest of the answer.
@@ -345,6 +459,10 @@ def _too_large(problems: Sequence[GraphQLError]) -> Outcome | None:
         if (problem.extensions or {}).get("code") == TOO_LARGE:
             return Outcome(errors=[error(problem.message, TOO_LARGE)])
     return None
+
+
+def _left_out(errors: int) -> dict[str, Any]:
+    return error(f"{errors} more errors are left out: what is null may be for want of one.", TOO_MANY)
 
 
 def _safe(problem: GraphQLError) -> dict[str, Any]:

@@ -10,7 +10,7 @@ class Limits:
     `overlaps` limits the comparisons of graphql-core's rule on overlapping fields, which is quadratic. `errors` limits
     the reported errors of an invalid document, `field_errors` those of an answer; more errors are only counted.
     `nodes` limits the objects in the lists of an answer, `answer_bytes` its JSON. `calls` and `rows` limit the plan of
-    an operation; with 0 there is no limit and no plan.
+    an operation; with 0 there is no limit and no plan. `incremental` allows `@defer` and `@stream`.
     """
 
     body_bytes: int = 1024 * 1024
@@ -39,6 +39,7 @@ class Limits:
     calls: int = 0
     rows: int = 0
     introspection: bool = True
+    incremental: bool = False
 
 
 @dataclass(frozen=True, slots=True)

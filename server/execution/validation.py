@@ -20,6 +20,7 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from engine.divide import INCREMENTAL
 from server.execution.complexity import INVALID, TOO_COMPLEX
 from server.execution.limits import Limits
 from server.http.request_error import Errors, error
@@ -27,6 +28,8 @@ from server.http.request_error import Errors, error
 LONGEST_MESSAGE = 500
 
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
+# The messages about the directives of a schema without incremental delivery.
+_OFF = frozenset(f"Unknown directive '@{directive.name}'." for directive in INCREMENTAL)
 _OURS = (MaybeNullValidationRule, OneOfInputValidationRule)  # as Strawberry adds them
 
 
@@ -95,6 +98,8 @@ def _describe(problem: GraphQLError) -> dict[str, Any]:
             TOO_COMPLEX,
         )
     shown = coded(problem, INVALID)
+    if shown["message"] in _OFF:
+        shown["message"] += " The setting INCREMENTAL_DELIVERY turns it on."
     if len(shown["message"]) > LONGEST_MESSAGE:  # an unknown name can be as long as the document
         shown["message"] = shown["message"][:LONGEST_MESSAGE] + "…"
     return shown

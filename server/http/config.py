@@ -14,7 +14,8 @@ class HttpConfig:
     addition to the usual headers. `hosts` are the host names that the server answers to, in addition to loopback and
     the bound address. None accepts every host name. `partial_status` is the status of an answer with data and errors in
     `application/graphql-response+json`. Answers of `compress_from` bytes or more are compressed for clients that ask
-    for it; with 0 none are.
+    for it; with 0 none are. A batch has up to `most_batched` operations; with 0 no batch is served. `mcp` says whether
+    there are tools for assistants.
     """
 
     origins: Sequence[str] = ()
@@ -24,3 +25,5 @@ class HttpConfig:
     most_waiting: int = MOST_WAITING
     partial_status: int = 200
     compress_from: int = 0
+    most_batched: int = 0
+    mcp: bool = True

@@ -11,6 +11,9 @@ ran: `data` is null, and `extensions.explain` has the plan. An operation that ne
 refused. An operation that exceeds its time counts as one that ran: `data` is null, and the error code is
 DEADLINE_EXCEEDED. The same holds for too large an answer: the code is ANSWER_TOO_LARGE.
 
+A client that accepts `multipart/mixed` receives an operation with `@defer` in parts (`incremental.py`), any other
+client as a whole.
+
 An answer with upstream rows has the `Age` of its oldest row. A whole answer to a GET has an `ETag`, and clients may
 cache it while its rows are trusted. Answers that are stale or contain errors, a trace or a plan, and all answers to a
 POST are `no-store`.
@@ -24,33 +27,35 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from resolvers.nodes import TOO_LARGE, AnswerTooLarge
+from resolvers.nodes import AnswerTooLarge
 from server.auth import credentials
 from server.execution import request_options
 from server.execution.documents import SYNTAX
-from server.execution.execution import FAULT, Executor, Outcome
+from server.execution.execution import Executor, Outcome
 from server.execution.freshness import Freshness
 from server.execution.operation import Operation
 from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.stored_answers import AnswerPlace, StoredAnswers
 from server.http import compression, conditions, operation_reader
+from server.http.batch import UNWRITABLE, BatchRunner, unwritable
 from server.http.body import whole_body
 from server.http.config import HttpConfig
-from server.http.error_response import error_body
 from server.http.guards import origins
+from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.http.operation_reader import Batch
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
-from server.usage import Usage
+from server.usage import Usage, uncounted
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
     `registered` are the registered documents. `stored` are answers that need not be made again.
-    `usage` counts the operations that ran.
+    `usage` counts the operations.
     """
 
     def __init__(
@@ -65,15 +70,16 @@ class GraphQL:
         self._executor = executor
         self._page = page
         self._limits = limits = executor.limits
-        self._registered = registered or RegisteredDocuments()
+        self._registered = registered if registered is not None else RegisteredDocuments()
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
-        self._count = usage.count if usage is not None else lambda operation, headers: None
+        self._count = usage.count if usage is not None else uncounted
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
+        self._batches = BatchRunner(executor, self._resolved, self._watch, self._count)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = RequestHeaders.of(scope)
+        headers, limits = RequestHeaders.of(scope), self._limits
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):
@@ -84,24 +90,28 @@ class GraphQL:
         status, storable = 200, False
         most: int | None = None
         place: AnswerPlace | None = None
+        parts: IncrementalAnswer | None = None
         kind = media_type or JSON
         try:
             if media_type is None:
                 raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
             operation = await self._read(scope, headers, receive)
+            if isinstance(operation, list):
+                await self._answer_batch(operation, kind, scope, receive, send)
+                return
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            self._count(operation, headers)
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
-                    self._count(operation, headers)
                     head = _Head(scope, kind, found.sources.freshness, storable=safe, compress_from=self._least)
                     await _send(head, found.body, headers, send)
                     return
             # It ends when its time is over or its client has gone; shared work goes on.
-            outcome = await self._watch.over(self._executor.run(operation, written=True), receive)
-            if outcome.ran:
-                self._count(operation, headers)
-            status = _status(outcome, media_type, self._http.partial_status)
+            parts = IncrementalAnswer.of(accept, send, limits.answer_bytes) if limits.incremental else None
+            outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
+            if outcome.errors:
+                status = _status(outcome, media_type, self._http.partial_status)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
@@ -113,25 +123,23 @@ class GraphQL:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
             status = _status(outcome, kind, self._http.partial_status)
-            most = self._executor.most_bytes(operation)
         except ClientGone:
             scope["gone"] = True  # for the access log: no client reads the answer
             return
         if outcome.errors:
             scope["graphql_errors"] = len(outcome.errors)
+        if parts is not None and parts.started:
+            await parts.fail(outcome.errors)
+            return
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
             if most is not None and size > most:
                 raise too_long(most)
-        except AnswerTooLarge as problem:
-            outcome, storable = Outcome(errors=[error(problem.message, TOO_LARGE)]), False
+        except (AnswerTooLarge, *UNWRITABLE) as problem:
+            outcome, storable = unwritable(problem), False
             status = _status(outcome, kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
-            size = len(pieces[0])
-        except (TypeError, ValueError, RecursionError):  # for example because of deep nesting
-            status, storable = 500, False
-            pieces = [error_body([error(FAULT, "INTERNAL_SERVER_ERROR")])]
             size = len(pieces[0])
         body = AnswerBytes(pieces, size)
         if place is not None and storable and (sources := outcome.sources()) is not None:
@@ -143,7 +151,16 @@ class GraphQL:
         head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
         await _send(head, body, headers, send)
 
-    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation:
+    async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
+        answer = await self._batches.answer(batch, scope, receive)
+        if answer.errors:
+            scope["graphql_errors"] = answer.errors
+        least = _NEVER if answer.errors else self._least
+        head = _Head(scope, kind, Freshness.of(answer.readings), storable=False, compress_from=least)
+        await _send(head, AnswerBytes(answer.pieces, answer.size), RequestHeaders.of(scope), send)
+
+    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation | Batch:
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
@@ -162,10 +179,12 @@ class GraphQL:
         if not plain and headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the request's body without compression.")
         body = await whole_body(headers, receive, self._limits.body_bytes)
-        operation = operation_reader.from_body(body, headers.get("content-type"), self._limits)
-        if operation.name:
-            scope["operation"] = operation.name
-        return await self._resolved(operation)
+        found = operation_reader.from_body(body, headers.get("content-type"), self._limits, self._http.most_batched)
+        if isinstance(found, list):
+            return found
+        if found.name:
+            scope["operation"] = found.name
+        return await self._resolved(found)
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""

@@ -1,6 +1,6 @@
 """Choose the media type of an answer from the header Accept, and check that a body is JSON in UTF-8."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 JSON = "application/json"
@@ -9,6 +9,17 @@ HTML = "text/html"
 
 # The first type is for clients that accept anything: plain JSON, until clients name the newer type.
 ANSWERS = (JSON, RESPONSE_JSON)
+
+MULTIPART = "multipart/mixed"
+# The formats of incremental delivery: each has the name that its part of the media type has. Without a parameter, a
+# client is answered in the older format.
+DEFER_2022 = "deferSpec=20220824"
+INCREMENTAL_0_2 = "incrementalSpec=v0.2"
+INCREMENTAL_FORMATS = {
+    frozenset[tuple[str, str]](): DEFER_2022,
+    frozenset({("deferspec", "20220824")}): DEFER_2022,
+    frozenset({("incrementalspec", "v0.2")}): INCREMENTAL_0_2,
+}
 
 _UTF8 = ("utf-8", "utf8")
 _USUAL = 300  # characters
@@ -33,6 +44,23 @@ def wants_page(accept: str | None, answers: tuple[str, ...] = ANSWERS) -> bool:
     if accept is None or HTML not in accept.lower():
         return False
     return _found(accept, (HTML, *answers)) == HTML
+
+
+def incremental_format(accept: str | None) -> str | None:
+    """Return the format of incremental delivery that a client prefers; None if it accepts none of ours.
+
+    `multipart/mixed` with another parameter than these is something else, such as a subscription.
+    """
+    if accept is None or MULTIPART not in accept.lower():
+        return None
+    best, best_quality = None, 0.0
+    for part in accept.split(",", _MOST_RANGES)[:_MOST_RANGES]:
+        kind, parameters = _split(part)
+        quality = _quality(parameters)
+        asked = frozenset((name, value) for name, value in parameters.items() if name not in ("q", "boundary"))
+        if kind == MULTIPART and asked in INCREMENTAL_FORMATS and quality > best_quality:
+            best, best_quality = INCREMENTAL_FORMATS[asked], quality
+    return best
 
 
 def is_json(content_type: str) -> bool:
@@ -65,11 +93,14 @@ def _ranges(accept: str) -> Iterator[tuple[str, int, float]]:
         kind, parameters = _split(part)
         if not kind or parameters.get("charset", "utf-8").lower() not in _UTF8:
             continue
-        try:
-            quality = float(parameters.get("q", "1"))
-        except ValueError:
-            continue
-        yield kind, 0 if kind == "*/*" else 1 if kind.endswith("/*") else 2, quality
+        yield kind, 0 if kind == "*/*" else 1 if kind.endswith("/*") else 2, _quality(parameters)
+
+
+def _quality(parameters: Mapping[str, str]) -> float:
+    try:
+        return float(parameters.get("q", "1"))
+    except ValueError:
+        return 0.0  # as if the range were not there
 
 
 def _fits(kind: str, offer: str) -> bool:

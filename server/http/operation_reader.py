@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from server.execution.complexity import check_variables
+from server.execution.complexity import TOO_COMPLEX, check_variables
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
 from server.http.negotiation import JSON, is_json
@@ -21,8 +21,14 @@ _TYPES = tuple(PARAMETERS.items())
 _KINDS = {str: "a string", dict: "an object"}
 
 
-def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) -> Operation:
-    """Return the operation of a POST."""
+# The operations of a batch. An error stands for one that cannot be read.
+Batch = list[Operation | RequestError]
+
+
+def from_body(
+    body: bytes, content_type: str | None, limits: Limits = ORDINARY, most_batched: int = 0
+) -> Operation | Batch:
+    """Return the operation of a POST, or up to `most_batched` operations of a batch."""
     if content_type != JSON and (content_type is None or not is_json(content_type)):
         raise RequestError(
             415, "UNSUPPORTED_MEDIA_TYPE", "Send the request as Content-Type: application/json, in UTF-8.",
@@ -33,10 +39,33 @@ def from_body(body: bytes, content_type: str | None, limits: Limits = ORDINARY) 
     except orjson.JSONDecodeError as error:
         raise _bad(f"The request's body is not JSON: {error.msg}.") from None
     if isinstance(given, list):
-        raise RequestError(422, "BATCHING_NOT_SUPPORTED", "Batches are not served: send one operation a request.")
+        return _batch(given, limits, most_batched)
     if not isinstance(given, dict):
         raise _misshapen("The request's body must be a JSON object with a query in it.")
     return _operation(given, limits)
+
+
+def _batch(given: list[Any], limits: Limits, most: int) -> Batch:
+    if not most:
+        message = "Batches are not served: send one operation a request. MAX_BATCHED_OPERATIONS turns them on."
+        raise RequestError(422, "BATCHING_NOT_SUPPORTED", message)
+    if not given or not all(isinstance(one, dict) for one in given):
+        raise _misshapen("A batch must be a JSON array of one object or more.")
+    if len(given) > most:
+        raise RequestError(422, TOO_COMPLEX, f"The batch has {len(given)} operations; up to {most} are allowed.")
+    found: Batch = []
+    for one in given:
+        try:
+            found.append(_operation(one, limits))
+        except RequestError as error:
+            found.append(error)
+    operations = [one for one in found if isinstance(one, Operation)]
+    check_variables((value for one in operations for value in (one.variables, one.extensions)), limits)
+    length = sum(len(one.text) for one in operations)
+    if length > limits.characters:
+        message = f"The documents of the batch are longer than {limits.characters} characters together."
+        raise RequestError(422, TOO_COMPLEX, message)
+    return found
 
 
 def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operation:

@@ -44,12 +44,24 @@ class RequestSettings(BaseSettings):
         ge=0,
     )
     max_rows: int = setting(0, "Upstream rows that an operation may be planned to read; 0 is no bound.", BOUND, ge=0)
+    max_batched_operations: int = setting(
+        0,
+        "Operations that one request may have, as a JSON array. The limits hold for all together. 0: no batches.",
+        "a whole number from 0 to 1000",
+        ge=0,
+        le=1000,
+    )
     request_timeout: float = setting(
         100.0, "Seconds that an operation may take before it is ended with DEADLINE_EXCEEDED.", SECONDS, gt=0, le=3600
     )
     introspection: Literal["on", "off"] = setting(
         "on",
         "`off` hides the schema: introspection, `_service`, suggestions, `/tables/NAME/schema` and `$metadata`.",
+        "on or off",
+    )
+    incremental_delivery: Literal["on", "off"] = setting(
+        "off",
+        "`on` allows `@defer` and `@stream`: clients that accept `multipart/mixed` receive deferred parts later.",
         "on or off",
     )
     partial_status: Literal["200", "294"] = setting(
@@ -64,6 +76,9 @@ class RequestSettings(BaseSettings):
         "it; 0 compresses none.",
         BOUND,
         ge=0,
+    )
+    mcp: Literal["on", "off"] = setting(
+        "on", "`off`: there is no `/mcp`, which gives assistants the saved queries as tools (extra `mcp`).", "on or off"
     )
     documents: Literal["any", "saved"] = setting(
         "any", "`saved`: only the saved queries and those of `DOCUMENTS_FOLDER` run.", "any or saved"
@@ -144,6 +159,7 @@ class RequestSettings(BaseSettings):
             calls=self.max_calls,
             rows=self.max_rows,
             introspection=self.introspection == "on",
+            incremental=self.incremental_delivery == "on",
         )
 
     @property

@@ -25,6 +25,15 @@ MARK = "bom"
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
+class MissingParameters(RequestError):
+    """A table needs parameters that are not given. `names` has them."""
+
+    def __init__(self, table: str, names: list[str]) -> None:
+        self.needs = f"The table {table} needs {', '.join(names)}"
+        self.names = names
+        super().__init__(400, "BAD_USER_INPUT", f"{self.needs}: add {names[0]}=… to the address.")
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerParameters:
     """The parameters of an answer: those of totals in their order, and whether CSV has a byte order mark."""
@@ -121,7 +130,7 @@ def read(table: Table, pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, Any]
             raise _bad(f"The table {table.name} has no parameter {name[:60]!r}; it has {there}.{hint}")
     absent = [variable.name for variable in table.variables if variable.required and variable.name not in values]
     if absent:
-        raise _bad(f"The table {table.name} needs {', '.join(absent)}: add {absent[0]}=… to the address.")
+        raise MissingParameters(table.name, absent)
     return values, said, limit
 
 

@@ -18,6 +18,7 @@ INPUT = "BAD_USER_INPUT"
 BAD = "BAD_REQUEST"
 MISDIRECTED = "MISDIRECTED_REQUEST"
 MEDIA = "UNSUPPORTED_MEDIA_TYPE"
+UNKNOWN = "PERSISTED_QUERY_NOT_FOUND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +423,20 @@ def _json() -> Iterator[tuple[str, bytes, int, str | None]]:
         400,
         BAD,
     )
+    yield (
+        "an unknown id of a document",
+        body(b'{"documentId": "' + b"a" * 100_000 + b'"}'),
+        422,
+        "PERSISTED_QUERY_NOT_FOUND",
+    )
+    yield "an id of a document that is an object", body(b'{"documentId": {"$ne": 1}}'), 422, BAD
+    yield (
+        "an id of a document that is a path",
+        body(b'{"documentId": "../../etc/passwd"}'),
+        422,
+        "PERSISTED_QUERY_NOT_FOUND",
+    )
+    yield "a document under the id of another", ask("{ __typename }", documentId="sha256:" + "0" * 64), 400, BAD
     yield "a name that is none", ask("", extensions={"persistedQuery": [1]}), 400, BAD
 
 
@@ -478,6 +493,8 @@ def _http() -> Iterator[tuple[str, bytes, int, str | None]]:
     yield "many headers", body(SHORT, **{f"X-{n}": "a" for n in range(20_000)}), 431, "HEADERS_TOO_LARGE"
     yield "no answer that it takes", body(SHORT, Accept="text/csv"), 406, "NOT_ACCEPTABLE"
     yield "a long Accept", body(SHORT, Accept=",".join(["a/b;q=0.1"] * 2000)), 406, "NOT_ACCEPTABLE"
+    yield "many codings", body(SHORT, **{"Accept-Encoding": ",".join(["gzip;q=0.1"] * 2000)}), 200, None
+    yield "an odd coding", body(SHORT, **{"Accept-Encoding": ";q=,*;q=nan,gzip;q=1e999,\xff"}), 200, None
     yield "an odd quality", body(SHORT, Accept="*/*;q=nan"), 406, "NOT_ACCEPTABLE"
     yield "an odd id", body(SHORT, **{"X-Request-Id": "a\tb" * 100}), 200, None
     yield "an odd bound", body(SHORT, **{"X-Graph-Max-Calls": "-1"}), 400, INPUT

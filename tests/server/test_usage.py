@@ -10,7 +10,7 @@ from graphql import parse
 from schema import graph
 from server.execution.documents import Documents
 from server.execution.operation import Operation
-from server.usage import CLIENT, MOST_CLIENTS, MOST_WAITING, VERSION, Usage, selected_fields
+from server.usage import CLIENT, MOST_CHARACTERS, MOST_CLIENTS, MOST_WAITING, VERSION, Usage, selected_fields
 from tests import programs
 from tests.served import served
 from tests.stand import Sandbox
@@ -55,13 +55,15 @@ def test_counts_of_a_server_reach_the_command_and_survive_a_restart(tmp_path: Pa
         ask(address, "web", "1.5", "{ groups { nodes { name wrong } } }")
         ask(address, "page", "2")
         ask(address, "", "")
-    with served(tmp_path, **settings, BUSINESS_TIMEZONE="UTC") as address:
-        ask(address, "web", "1.4", "{ groups(first: 1) { nodes { name id } } }")
+    batch = [{"query": NAMES}, {"query": "{ groups(first: 1) { nodes { name id } } }"}]
+    with served(tmp_path, **settings, BUSINESS_TIMEZONE="UTC", MAX_BATCHED_OPERATIONS="2") as address:
+        headers = {CLIENT: "web", VERSION: "1.4"}
+        httpx.post(f"{address}/graphql", json=batch, headers=headers, trust_env=False, timeout=60).raise_for_status()
     code, lines = usage("Group.name")
     assert code == 0
     assert lines == [
         ["client", "version", "operations", "last"],
-        ["web", "1.4", "4", today],
+        ["web", "1.4", "5", today],
         ["(unnamed)", "1", today],
         ["page", "2", "1", today],
         ["web", "1.5", "1", today],
@@ -119,7 +121,7 @@ async def test_many_and_long_documents_are_counted_within_limits(journal: Journa
         assert len(usage._asked) <= MOST_WAITING
     for number in range(60):
         usage.count(Operation(f"{' ' * 24_000}query Q{number} {NAMES}"), {})
-        assert usage._characters <= 1_000_000
+        assert usage._characters <= MOST_CHARACTERS
     await usage.save(journal)
     assert (len(usage._asked), usage._characters, len(usage._counts)) == (0, 0, 0)
     assert sum(each.operations for each in journal.counted("Group.name")[1]) == MOST_WAITING + 110

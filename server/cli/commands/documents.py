@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from server.cli.terminal import FAILED, WRONG_USE, stop
+from server.cli.terminal import FAILED, WRONG_USE, announce_json, stop
 
 documents = typer.Typer(help="List and add the documents that clients name by an id.", no_args_is_help=True)
 
 
 @documents.command("list")
-def list_() -> None:
+def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSON.")] = False) -> None:
     """List the registered documents: the saved queries and those of DOCUMENTS_FOLDER.
 
     Each line has an id that clients may send, the names of the operations, and the file.
@@ -29,8 +29,11 @@ def list_() -> None:
             lines += [(id, text, path.name) for id, text in read_file(path).items()]
     except BrokenQuery as error:
         stop(str(error), FAILED)
+    if as_json:
+        announce_json([{"id": id, "operations": _operations(text), "file": where} for id, text, where in lines])
+        return
     for id, text, where in lines:
-        typer.echo(f"{id}\t{_operations(text)}\t{where}")
+        typer.echo(f"{id}\t{','.join(_operations(text))}\t{where}")
 
 
 @documents.command()
@@ -78,11 +81,11 @@ def add(
         stop(f"{error.filename or folder} cannot be written: {error.strerror}", FAILED)
     for listed in found.values():
         for id, text in listed.items():
-            typer.echo(f"{id}\t{_operations(text)}")
+            typer.echo(f"{id}\t{','.join(_operations(text))}")
 
 
-def _operations(text: str) -> str:
+def _operations(text: str) -> list[str]:
     from graphql import OperationDefinitionNode, parse
 
     nodes = (node for node in parse(text).definitions if isinstance(node, OperationDefinitionNode))
-    return ",".join(node.name.value if node.name else "-" for node in nodes)
+    return [node.name.value if node.name else "-" for node in nodes]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.terminal import WRONG_USE, stop
+from server.cli.terminal import WRONG_USE, announce_json, stop
 
 
 def errors(
@@ -23,6 +23,7 @@ def errors(
             show_default=False,
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="List them as JSON, without what the upstream sent.")] = False,
 ) -> None:
     """List the failed upstream calls of the error journal, oldest first, or export them for the vendor.
 
@@ -57,6 +58,9 @@ def errors(
             entries = journal.entries(start)
         except JournalUnreadable as error:
             stop(str(error))
+    if as_json:
+        announce_json([journal_table.described(entry) for entry in entries])
+        return
     if not entries:
         typer.echo(f"No failed calls{' since then' if since else ''}.")
         return

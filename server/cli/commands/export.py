@@ -22,7 +22,11 @@ def export(
     out: Annotated[str, typer.Option(help="A folder, or an address that fsspec knows: s3://bucket/folder.")],
     form: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet, arrow or xlsx.")] = "parquet",
     during: Annotated[
-        str | None, typer.Option(help="A named period: last_month, yesterday, this_week, …", show_default=False)
+        str | None,
+        typer.Option(
+            help="A named period: last_month, yesterday, this_week, …; or days: 2026-03-01..2026-03-07, or 2026-03-01.",
+            show_default=False,
+        ),
     ] = None,
     since: Annotated[str | None, typer.Option(help="The first day that is included.", show_default=False)] = None,
     until: Annotated[str | None, typer.Option(help="The first day that is not.", show_default=False)] = None,

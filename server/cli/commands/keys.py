@@ -1,12 +1,15 @@
 """`gamehub-graph keys`: create, list and revoke the API keys of callers."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from server.auth.span import span
-from server.cli.terminal import FAILED, WRONG_USE, stop
+from server.cli.terminal import FAILED, WRONG_USE, announce_json, stop
+
+if TYPE_CHECKING:
+    from server.auth.keys import Key
 
 keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
 
@@ -71,7 +74,7 @@ def create(
 
 
 @keys.command("list")
-def list_() -> None:
+def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSON.")] = False) -> None:
     """List the keys: what each may see and do, its last four characters, and whether it still lets anybody in.
 
     Exit codes: 0; 1 the file of keys cannot be read; 2 a setting is wrong.
@@ -87,10 +90,13 @@ def list_() -> None:
         found = KeyFile(settings.keys_path).listed()
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
+    now = datetime.now(UTC)
+    if as_json:
+        announce_json([_described(key, now) for key in found])
+        return
     if not found:
         typer.echo("No keys.")
         return
-    now = datetime.now(UTC)
     table = Table(box=None, pad_edge=False)
     for title in ("id", "name", "ends in", "groups", "permissions", "limits", "created", "expires", "state"):
         table.add_column(title, no_wrap=True)
@@ -100,10 +106,9 @@ def list_() -> None:
             f"{name}={value}" for name, value in (("requests", key.rates.requests), ("calls", key.rates.calls))
             if value is not None
         )  # fmt: skip
-        state = "revoked" if key.revoked else "lives" if key.lives(now) else "expired"
         table.add_row(
             key.id, key.caller.name, key.last_four, groups, ",".join(sorted(key.caller.permissions)), limits or "-",
-            f"{key.created:%Y-%m-%d %H:%M}", f"{key.expires:%Y-%m-%d %H:%M}" if key.expires else "-", state,
+            f"{key.created:%Y-%m-%d %H:%M}", f"{key.expires:%Y-%m-%d %H:%M}" if key.expires else "-", _state(key, now),
         )  # fmt: skip
     Console(width=400, highlight=False, soft_wrap=True).print(table)
 
@@ -123,3 +128,24 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     typer.echo(f"revoked: {key.id} of {key.caller.name}")
+
+
+def _state(key: "Key", now: datetime) -> str:
+    return "revoked" if key.revoked else "lives" if key.lives(now) else "expired"
+
+
+def _described(key: "Key", now: datetime) -> dict[str, Any]:
+    """Return a key for programs."""
+    groups = key.caller.groups
+    return {
+        "id": key.id,
+        "name": key.caller.name,
+        "endsIn": key.last_four,
+        "groups": "all" if groups is None else sorted(groups),
+        "permissions": sorted(key.caller.permissions),
+        "requestsPerMinute": key.rates.requests,
+        "callsPerMinute": key.rates.calls,
+        "created": key.created.isoformat(),
+        "expires": key.expires.isoformat() if key.expires else None,
+        "state": _state(key, now),
+    }

@@ -1,11 +1,13 @@
 """`gamehub-graph query`: run one query without a server."""
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.terminal import FAILED, WRONG_USE, say, stop
+from server.cli.remote import Server, ask
+from server.cli.terminal import FAILED, WRONG_USE, announce_json, say, stop
 from server.cli.variables import with_variables
 
 if TYPE_CHECKING:
@@ -26,11 +28,13 @@ def query(
         ),
     ] = None,
     operation: Annotated[str | None, typer.Option(help="Which operation to run, if the file has several.")] = None,
+    server: Server = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Without NAME: list the saved queries as JSON.")] = False,
 ) -> None:
-    """Run one query without a server, and print its answer as JSON.
+    """Run one query, without a server or with `--server`, and print its answer as JSON.
 
-    It reads the upstreams that are set, or a sandbox if none is. Variables that are not given are taken from the saved
-    query's example, and named on stderr.
+    Without a server it reads the upstreams that are set, or a sandbox if none is. Variables that are not given come
+    from the saved query's example, and are named on stderr.
 
     Exit codes: 0 an answer without errors; 1 an answer with errors; 2 no such query, or a variable, an option or a
     setting is wrong.
@@ -45,9 +49,18 @@ def query(
         chosen: SavedQuery = find(name, saved) if name else SavedQuery("", "", "")
     except BrokenQuery as error:
         stop(str(error), WRONG_USE)
+    if not name and as_json:
+        announce_json([{"name": one.name, "comment": one.comment, "variables": one.variables} for one in saved])
+        return
     if not name:
         for one in saved:
             typer.echo(f"{one.name:<24}{one.comment}")
+        return
+    if server is not None:
+        answer = ask(server, with_variables(chosen, var or [], operation))
+        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        if answer.get("errors"):
+            raise typer.Exit(FAILED)
         return
     settings = load()
     logs.set_up("error", settings.log_format)
@@ -60,13 +73,13 @@ def query(
 
     ready = with_variables(chosen, var or [], operation)
 
-    async def answer(services: "Services") -> "Outcome":
+    async def run(services: "Services") -> "Outcome":
         async with services.lifespan():
             variables = await resolve(ready.variables or {}, saved, services.executor)
             return await services.executor.run(replace(ready, variables=variables))
 
     with upstreams(settings, say) as live:
-        outcome = asyncio.run(answer(build(live)))
+        outcome = asyncio.run(run(build(live)))
     typer.echo(encode(outcome.answer(), indent=True))
     if outcome.errors:
         raise typer.Exit(FAILED)

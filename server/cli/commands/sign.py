@@ -1,29 +1,39 @@
 """`gamehub-graph sign`: sign a link to one table."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.auth.span import span
 from server.cli.terminal import FAILED, WRONG_USE, stop
 
+if TYPE_CHECKING:
+    from server.settings.settings import Settings
+
 
 def sign(
     address: Annotated[
-        str, typer.Argument(help="The table and its parameters: '/tables/DailyMovements.csv?group=382'.")
+        str,
+        typer.Argument(
+            help="The table and its parameters: '/tables/DailyMovements.csv?group=382'. Before it, the address of the "
+            "server, if it is not that of the settings."
+        ),
     ],
     key: Annotated[str, typer.Option(metavar="NAME|ID", help="The key on whose behalf the link reads.")],
     expires: Annotated[str, typer.Option(help="How long the link lives: 30m, 1h, at most 7d.")] = "1h",
 ) -> None:
     """Sign a link to one table. A person with the link reads that table, as the key would, until it expires.
 
-    Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 an option or a setting is wrong.
+    Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 there is no such table, or an option or a setting is
+    wrong.
     """
     from server.auth.keys import KeyFile, KeyTrouble
     from server.auth.links import InvalidLink, link
     from server.auth.links import address as read
     from server.auth.permissions import TABLES
+    from server.http.request_error import RequestError
     from server.settings.live import LiveSettings
     from server.settings.reading import load
 
@@ -47,6 +57,29 @@ def sign(
         stop(f"the key {key} lacks the permission {TABLES}, so a link of it would lead nowhere", FAILED)
     path, query = read(address)
     try:
-        typer.echo(link(secret, path, query, found.id, lifetime, now))
-    except InvalidLink as wrong:
+        signed = link(secret, path, query, found.id, lifetime, now)
+        _check_table(path)
+    except (InvalidLink, RequestError) as wrong:
         stop(str(wrong), WRONG_USE)
+    typer.echo(f"{_server(address, settings)}{signed}")
+
+
+def _check_table(path: str) -> None:
+    """Raise RequestError for a table or a format that there is not."""
+    from schema import graph
+    from server.execution.saved import saved_queries
+    from server.tables.answers import form_of
+    from server.tables.table import Tables
+
+    name, _, form = path.removeprefix("/tables/").rpartition(".")
+    Tables(saved_queries(), graph.schema).find(name)
+    form_of(form)
+
+
+def _server(address: str, settings: "Settings") -> str:
+    """Return the address of the server: that of the argument, or that of the settings."""
+    given = re.match(r"https?://[^/?#]+", address)
+    if given is not None:
+        return given[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    return f"{'https' if settings.tls_cert_file else 'http'}://{host}:{settings.port}"

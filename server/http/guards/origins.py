@@ -74,7 +74,7 @@ def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware
         Middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "HEAD", "POST"],
             allow_headers=[*ALLOWED, *headers],
             expose_headers=EXPOSED,
             max_age=REMEMBERED_SECONDS,
@@ -148,6 +148,15 @@ def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
             "CROSS_SITE",
             f"A query by GET from a page of another site needs the header {PREFLIGHT[3]}: 1, and its origin in "
             "CORS_ORIGINS; or send it by POST, as JSON.",
+        )
+
+
+def check_any(headers: Mapping[str, str], origins: Sequence[str]) -> None:
+    """Refuse a request that a page of another site has caused, whatever its method is."""
+    origin = headers.get("origin")
+    if origin is not None and origin not in origins and _host(origin) != headers.get("host", "").lower():
+        raise RequestError(
+            403, "CROSS_SITE", "A page of another site may send requests if CORS_ORIGINS lists its origin."
         )
 
 

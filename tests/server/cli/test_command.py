@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -438,3 +439,62 @@ def test_it_starts_fast(fresh: Workspace) -> None:
 
 def test_the_command_is_installed() -> None:
     assert shutil.which("gamehub-graph", path=str(COMMAND.parent))
+
+
+def test_the_version(workspace: Workspace) -> None:
+    assert workspace.run("--version").stdout == f"gamehub-graph {version('gamehub-graph')}\n"
+
+
+def test_listings_as_json(workspace: Workspace, sandbox: Sandbox) -> None:
+    workspace.environment["KEYS_FILE"] = str(workspace.folder / "keys.sqlite")
+
+    def listed(*arguments: str, code: int = 0, **settings: str) -> Any:
+        return json.loads(workspace.run(*arguments, "--json", code=code, **{**both(sandbox), **settings}).stdout)
+
+    queries = {one["name"]: one for one in listed("query")}
+    assert queries["Rooms"]["comment"].startswith("The rooms that had games")
+    assert queries["Rooms"]["variables"] == {"during": {"frame": "TODAY"}}
+    assert {"id": "Rooms", "operations": ["Rooms"], "file": "saved query"} in listed("documents", "list")
+    explained = listed("explain", "Rooms", "--run")
+    assert (explained["explain"]["calls"], [call["report"] for call in explained["trace"]]) == (1, ["R2"])
+    fine = {"ok": True, "problem": None, "advice": None}
+    checked = listed("check")
+    assert [one | {"seconds": 0} for one in checked] == [
+        {"system": name, "seconds": 0, **fine} for name in ("GameHub", "Game History")
+    ]
+    assert listed("errors") == []
+    broken, other = listed("check", code=1, GAMEHUB_TOKEN="wrong-token")
+    assert (broken["ok"], other["ok"]) == (False, True)
+    assert broken["advice"].startswith("The token was refused")
+    (failure,) = listed("errors")
+    assert (failure["code"], failure["report"]) == ("UPSTREAM_UNAUTHENTICATED", "R10")
+    assert "payload" not in failure
+    assert listed("keys", "list") == []
+    workspace.run("keys", "create", "bi", "--groups", "383,382", "--expires", "1d", "--rate-calls", "7")
+    (key,) = listed("keys", "list")
+    assert {name: key[name] for name in ("name", "groups", "permissions", "callsPerMinute", "state")} == {
+        "name": "bi", "groups": [382, 383], "permissions": ["explore"], "callsPerMinute": 7, "state": "lives",
+    }  # fmt: skip
+
+
+def test_a_running_server_is_asked(workspace: Workspace, sandbox: Sandbox) -> None:
+    workspace.environment["KEYS_FILE"] = str(workspace.folder / "keys.sqlite")
+    key = workspace.run("keys", "create", "some", "--groups", "382").stdout.strip()
+    with serving(workspace, **both(sandbox), AUTH="required") as served:
+        asked = ("query", "Groups", "--server", served.address)
+        refused = workspace.run(*asked, code=1)
+        assert json.loads(refused.stdout)["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+        answer = json.loads(workspace.run(*asked, GAMEHUB_GRAPH_KEY=key).stdout)
+        assert [node["id"] for node in answer["data"]["groups"]["nodes"]] == ["382"]
+        explained = json.loads(
+            workspace.run(
+                "explain", "Rooms", "--run", "--json", "--server", f"{served.address}/", GAMEHUB_GRAPH_KEY=key
+            ).stdout
+        )
+        assert (explained["explain"]["calls"], [call["report"] for call in explained["trace"]]) == (1, ["R2"])
+        table = workspace.run("explain", "Rooms", "--server", served.address, GAMEHUB_GRAPH_KEY=key).stdout
+        assert table.splitlines()[1].split()[0] == "R2"
+    line = workspace.line("query", "Groups", "--server", served.address, code=1)
+    assert line.startswith(f"gamehub-graph: {served.address} does not answer: ")
+    line = workspace.line("query", "Groups", "--server", sandbox.gamehub_url, code=1)
+    assert line.endswith(", and not as a GraphQL server: is the address right?")

@@ -205,9 +205,12 @@ def test_a_server_on_a_network_asks_who_is_there(workspace: Workspace, sandbox: 
         assert (answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]) == ("50", "48")
         assert client.post("/graphql", json=GROUPS, headers={"X-Api-Key": admin}).status_code == 403
 
-        link = workspace.run("sign", "/tables/Groups.csv?first=1", "--key", "bi", SIGNING_SECRET=SECRET)
-        assert client.get(link).status_code != 401
-        assert client.get(link.replace("first=1", "first=2")).status_code == 401
+        table = f"{client.base_url}/tables/Groups.csv?limit=1"
+        link = workspace.run("sign", table, "--key", "bi", SIGNING_SECRET=SECRET)
+        assert client.get(link).status_code == 200
+        assert client.get(link.replace("limit=1", "limit=2")).status_code == 401
+        short = workspace.run("sign", "/tables/Groups.csv", "--key", "bi", SIGNING_SECRET=SECRET, PORT="8123")
+        assert short.startswith("http://127.0.0.1:8123/tables/Groups.csv?_expires=")
         made = client.post("/tables/Groups.csv/link?first=1", headers={"X-Api-Key": key}).json()["link"]
         assert client.get(made).status_code != 401
         workspace.run("keys", "revoke", "bi")

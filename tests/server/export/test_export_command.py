@@ -171,6 +171,9 @@ def hashes(out: Path) -> dict[str, str]:
         (["Users", "--each", "group", "--ids", "a"], "'a' is no id: write numbers"),
         (["Users", "--ids", "382"], "--ids and --below need --each"),
         ([*GROUP, "--refresh", "2026-03-09..2026-03-01"], "'2026-03-09..2026-03-01' ends before it begins"),
+        ([*GROUP, "--during", "2026-03-09..2026-03-01"], "'2026-03-09..2026-03-01' ends before it begins"),
+        ([*GROUP, "--during", "2026-03-09", "--since", "2026-03-09"], "say either --during, or --since and --until"),
+        (["GroupTransactions", "--during", "today"], "needs group: add --var group=… to the command"),
         ([*GROUP, "--since", "2026-03-12T12:00:00"], "a part of 2026-03-12: write --since 2026-03-12"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 import zstandard
 
-from server.http.compression import INLINE, coding_of
+from server.http.compression import INLINE, coding_of, compressed
 from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving
@@ -182,3 +183,18 @@ def test_none_is_compressed_without_the_setting() -> None:
         for answer in (client.post("/graphql", json={"query": LONG}), client.get("/", headers={"accept": "text/html"})):
             assert answer.status_code == 200
             assert "content-encoding" not in answer.headers
+
+
+async def test_a_long_body_is_compressed_in_a_thread() -> None:
+    threads = []
+
+    def pieces(count: int) -> Iterator[bytes]:
+        threads.append(threading.current_thread())
+        yield from [b"a" * 1000] * count
+
+    for coding, unpack in UNPACK.items():
+        for count in (2, 200):
+            packed = await compressed(pieces(count), 1000 * count, coding)
+            assert unpack(packed) == b"a" * 1000 * count
+    own = threading.current_thread()
+    assert [thread is own for thread in threads] == [True, False] * 3
