@@ -90,7 +90,7 @@ class DividedRun(msgspec.Struct, eq=False):
 
 
 class Engine:
-    """Runs the queries of a schema on compiled code.
+    """Runs the queries of a schema on compiled code, and the events of subscriptions.
 
     The engine replaces graphql-core only if no extension of the schema takes part in the execution. The extensions in
     `past` are allowed, because they do nothing after validation. `counts` has the number of compiled operations, and
@@ -116,8 +116,8 @@ class Engine:
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any], context: Any,
         root: Any = None, writer: Writer | None = None,
     ) -> ExecutionAnswer | None:  # fmt: skip
-        """Return the result of a validated query, or None if graphql-core has to run it. In that case nothing was run
-        here.
+        """Return the result of a validated query, or of an event of a subscription; None if graphql-core has to run it.
+        In that case nothing was run here.
 
         `writer` converts finished parts of the answer to the form in which they will be sent. So a long answer need not
         be written all at once at the end.
@@ -208,7 +208,7 @@ class Engine:
         compiler = Compiler(self._schema, operation, fragments, variables, self._direct_calls)
         try:
             self._check_supported(document, operation)
-            root = self._schema._schema.query_type
+            root = self._schema._schema.get_root_type(operation.operation)
             assert isinstance(root, GraphQLObjectType)
             return Program(compiler, compiler.compile_operation(root))
         except NotCompiled as why:
@@ -219,7 +219,7 @@ class Engine:
             return Program(compiler, None, "nested too deeply")
 
     def _check_supported(self, document: DocumentNode, operation: OperationDefinitionNode) -> None:
-        if operation.operation is not OperationType.QUERY:
+        if operation.operation is OperationType.MUTATION:
             raise NotCompiled(operation.operation.value)
         if any(not _is_past(extension, self._past) for extension in self._schema.extensions):
             raise NotCompiled("extensions")

@@ -51,6 +51,9 @@ class Session:
 
     # How one of several ways is chosen. Benchmarks and tests replace it.
     choose: Choose = staticmethod(cheapest)
+    # The event of a subscription that this operation answers: the period of its poll, and the id of the new row.
+    polled_interval: Interval | None = None
+    polled_row: int | None = None
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ from schema.mapping.selection import select
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.subgraphs import SUBGRAPHS, WHOLE, Subgraph
+from schema.subscription import Subscription
 from schema.transaction import Transaction
 from upstream.reports.table import System
 
@@ -41,6 +42,7 @@ class Graph(Schema):
     def __init__(self, subgraph: Subgraph) -> None:
         super().__init__(
             query=Query,
+            subscription=Subscription,
             types=[Transaction, GameLog],
             config=StrawberryConfig(scalar_map=SCALARS),
         )

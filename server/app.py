@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.auth.linking import link_routes
@@ -44,6 +44,9 @@ from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
 from server.services import Services, nothing
 from server.sql.routes import SqlEndpoint
+from server.subscriptions.over_http import SubscriptionStreams
+from server.subscriptions.single_connection import EventStreams
+from server.subscriptions.socket import GraphQLSockets
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
 
@@ -126,7 +129,7 @@ def create_app(services: Services) -> Starlette:
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                async with sql.flight(app):
+                async with sql.flight(app), services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
                 await assistants.aclose()
@@ -135,12 +138,19 @@ def create_app(services: Services) -> Starlette:
                 if services.registered is not None:
                     await services.registered.aclose()
 
-    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, services.usage)
+    streams, sockets = None, []
+    if services.subscriptions is not None:
+        streams = SubscriptionStreams(services.subscriptions, authenticator)
+        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins)
+        sockets = [WebSocketRoute("/graphql", endpoint)]
+    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams, services.usage)
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
         routes=[
             Route("/graphql", graphql),
+            *sockets,
+            *([Route("/graphql/stream", EventStreams(graphql, streams, services.registered))] if streams else []),
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(

@@ -17,6 +17,7 @@ from resolvers.rules.coherence import Coherence
 from resolvers.rules.currency import Currencies
 from resolvers.rules.join import Join
 from resolvers.session import Session
+from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.http import readiness
@@ -196,11 +197,11 @@ class Gateway:
             "breaker_seconds": settings.breaker_seconds,
         }
 
-    def session(self, operation: Operation) -> Session:
-        """Return the session of one operation."""
+    def session(self, operation: Operation, poll: Poll | None = None) -> Session:
+        """Return the session of one operation; that of an event answers the call of its poll from the poll."""
         now, agents = datetime.datetime.now(datetime.UTC), GroupAgents(self._live, self._settings)
         return Session(
-            self,
+            self if poll is None else PolledRoom(self, poll),
             self._zone,
             whole=operation.whole,
             user_code_from=self._user_code_from,
@@ -210,7 +211,8 @@ class Gateway:
             join=self._join,
             caller=operation.caller,
             now=now,
-            not_before=operation.options.oldest(now),
+            # Other reports know what the poll shows only if they are read after it.
+            not_before=operation.options.oldest(now) if poll is None else poll.read_at,
             currencies=self._currencies,
             sums=self._sums,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),

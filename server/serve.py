@@ -77,8 +77,10 @@ def serve() -> None:
         def listening() -> None:
             announce(f"Open {page} for the page; clients use {page}/graphql")
 
+        ending = services.subscriptions.drain if services.subscriptions is not None else None
         config = configure(served, settings.patience, settings.stop_seconds, tls)
-        if not run(config, bound, settings.patience, listening, services.readiness.drain, settings.drain_seconds):
+        draining = (services.readiness.drain, settings.drain_seconds, ending)
+        if not run(config, bound, settings.patience, listening, *draining):
             end("the server could not start; the log above says why", FAILED)
 
 

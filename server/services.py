@@ -27,6 +27,8 @@ from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.sql.config import SqlConfig
+from server.subscriptions.poller import LocalPoller
+from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
 from server.usage import Usage, today_in
 from upstream.caching.cache import open_store
@@ -47,8 +49,9 @@ class Services:
     """The parts of one application.
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
-    `schedule` compares the reports while the server runs. `stored` are answers that are used again.
-    `usage` counts which clients ask for which fields. The default authenticator accepts every request.
+    `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
+    that are used again. `usage` counts which clients ask for which fields. The default authenticator accepts every
+    request.
     """
 
     executor: Executor
@@ -62,6 +65,7 @@ class Services:
     sql: SqlConfig = field(default_factory=SqlConfig)
     upstream_stats: Stats = dict
     schedule: Schedule | None = None
+    subscriptions: Subscriptions | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
     usage: Usage | None = None
 
@@ -126,6 +130,17 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             mcp=settings.mcp == "on",
         ),
         schedule=Schedule.of(services.gateway, settings),
+        subscriptions=Subscriptions(
+            services.executor,
+            services.gateway.session,
+            LocalPoller(
+                services.gateway,
+                settings.business_zone,
+                settings.subscription_seconds,
+                settings.limits.seconds,
+            ),
+            settings.subscriptions,
+        ),
         stored=StoredAnswers(
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),

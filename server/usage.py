@@ -42,8 +42,6 @@ MOST_WAITING = 500
 # The cache of documents has more, so that a waiting document is not parsed again.
 MOST_CHARACTERS = 200_000
 
-# It gets an operation and the headers of its request.
-Count = Callable[[Operation, Mapping[str, str]], None]
 # The text of a document, the name of its operation, and the two headers.
 Asked = tuple[str, str | None, str, str]
 
@@ -63,7 +61,7 @@ class Usage:
         self._began = False
 
     def count(self, operation: Operation, headers: Mapping[str, str]) -> None:
-        """Count an operation of a request with these headers. An invalid one is dropped later."""
+        """Count an operation of a request with these headers. One that is not valid counts nothing."""
         asked = (
             operation.text,
             operation.name,
@@ -97,7 +95,7 @@ class Usage:
         if fields is None:
             document = self._documents.prepare(text)
             node = document.operation(name)
-            if document.tree is None or node is None:
+            if document.errors or document.tree is None or node is None:
                 return
             fields = selected_fields(self._schema, document.tree, node)
             self._fields.keep((text, name), fields, len(text))
@@ -112,10 +110,6 @@ class Usage:
                 return OTHERS, ""
             found = self._clients[name, version] = _plain(name) or UNNAMED, _plain(version)
         return found
-
-
-def uncounted(operation: Operation, headers: Mapping[str, str]) -> None:
-    """Count nothing."""
 
 
 def selected_fields(schema: GraphQLSchema, tree: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:

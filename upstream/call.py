@@ -245,6 +245,12 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True):
             return msgspec.structs.replace(self, rows=veiled(rows, places, hidden))
         return self.like([rows[place] for place in places])
 
+    def some(self, places: Sequence[int]) -> "Answer[RowT]":
+        """Return this answer with the rows at these rising places alone. They keep no other row in memory."""
+        rows: Any = self.rows
+        some = rows.some(places) if rows.__class__ is LazyRows else [rows[place] for place in places]
+        return msgspec.structs.replace(self, rows=some)
+
     def like(self, rows: list[RowT]) -> "Answer[RowT]":
         """Return this answer with only some of its readable rows, or with copies of them."""
         own, some = self.rows, cast("Any", rows)

@@ -1,8 +1,10 @@
 """Find the caller of a request from its link, key or token. An error says only that the credential is wrong."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -14,7 +16,8 @@ from server.auth.attempts import Attempts
 from server.auth.credentials import WrongCredential, credential
 from server.auth.keys import AS_SET, PREFIX, Keys, KeysUnreadable, Rates, looks_like_key
 from server.auth.limiter import Limiter
-from server.auth.permissions import TABLES
+from server.auth.permissions import TABLES, Area, area
+from server.auth.standing import RateStatus
 from server.http.request_error import GuessedCredential, RequestError, unauthenticated
 from server.http.request_headers import RequestHeaders
 from server.settings.live import LiveSettings
@@ -24,6 +27,12 @@ if TYPE_CHECKING:  # imported at run time only where it is needed: see _tokens
     from server.auth.tokens import TokenVerifier
 
 ANONYMOUS = Caller("nobody", frozenset())
+_FREE = RateStatus(())  # without limits
+
+_NO_CREDENTIAL = (
+    "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
+    "password. `gamehub-graph keys create` makes keys."
+)
 
 
 def name_of_stranger(address: str) -> str:
@@ -39,6 +48,9 @@ class KnownCredential:
     name: str
     rates: Rates = AS_SET
     key_id: str | None = None
+
+
+_ANONYMOUS = KnownCredential(ANONYMOUS, ANONYMOUS.name)
 
 
 class Authenticator:
@@ -105,6 +117,53 @@ class Authenticator:
             return None
         return None if key is None else KnownCredential(key.caller, key.caller.name, key.rates, key.id)
 
+    async def admit(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:
+        """Return the caller of a request that it may make, and the state of the caller's limits. Raises RequestError.
+
+        Put the caller into the scope, and count the request.
+        """
+        where = area(scope["path"])
+        known = await self._caller(scope, where)
+        scope["caller"] = known.caller
+        scope["key_id"] = known.key_id
+        if where.permission is not None and where.permission not in known.caller.permissions:
+            raise RequestError(
+                403, "FORBIDDEN", f"This needs the permission {where.permission}, which the caller does not have."
+            )
+        if not where.counted:
+            return known, _FREE
+        return known, await self.count(known)
+
+    async def count(self, known: KnownCredential) -> RateStatus:
+        """Count a request of a caller, and return the state of the caller's limits.
+
+        Raises RequestError if a limit is used up.
+        """
+        standing = await self.limiter.request(known.name, known.rates)
+        over = standing.over
+        if over is not None:
+            what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
+            raise RequestError(
+                429,
+                "TOO_MANY_REQUESTS",
+                f"The caller may make {over.limit} {what} a minute, and has: wait {max(over.seconds, 1)} seconds.",
+                standing.headers(),
+            )
+        return standing
+
+    async def _caller(self, scope: Scope, where: Area) -> KnownCredential:
+        try:
+            known = await self.known(scope)
+        except RequestError:
+            if where.permission is None:
+                return _ANONYMOUS
+            raise
+        if known is None:
+            if where.permission is None:
+                return _ANONYMOUS
+            raise unauthenticated(_NO_CREDENTIAL)
+        return known
+
     async def known(self, scope: Scope) -> KnownCredential | None:
         """Return the caller of a request; None if it has no credential and one is required.
 
@@ -140,6 +199,20 @@ class Authenticator:
                 {"Retry-After": str(wait)},
             ) from None  # fmt: skip
 
+    def expiry(self, scope: Scope) -> Callable[[], bool]:
+        """Return a function that says whether the credential of an authenticated request is no longer valid."""
+        keys, key_id = self._keys, scope.get("key_id")
+        if keys is not None and key_id is not None:
+            return partial(_is_over, keys, key_id)
+        try:
+            text = credential(scope["headers"])
+        except WrongCredential:  # it was ignored
+            return bool
+        if self._tokens is None or text is None or looks_like_key(text):
+            return bool
+        ends = self._tokens.ends(text)
+        return lambda: time.time() >= ends
+
     async def _by_credential(self, text: str) -> KnownCredential:
         if looks_like_key(text) or self._tokens is None:
             key = self._keys.key(text) if self._keys is not None else None
@@ -166,6 +239,13 @@ class Authenticator:
         scope["query_string"] = rest
         caller = replace(key.caller, permissions=key.caller.permissions & {TABLES})
         return KnownCredential(caller, caller.name, key.rates, key.id)
+
+
+def _is_over(keys: Keys, key_id: str) -> bool:
+    try:
+        return keys.by_id(key_id) is None
+    except KeysUnreadable:
+        return True
 
 
 def _tokens(settings: Settings) -> "TokenVerifier | None":

@@ -7,12 +7,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resolvers.caller import EVERYONE
 from server.auth import links
-from server.auth.authenticator import ANONYMOUS, Authenticator, KnownCredential, name_of_stranger
+from server.auth.authenticator import Authenticator, KnownCredential, name_of_stranger
 from server.auth.credentials import NAMES
-from server.auth.permissions import Area, area
-from server.auth.standing import RateStatus
+from server.auth.permissions import area
 from server.http.error_response import send_error
-from server.http.request_error import RequestError, unauthenticated
+from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.logs import note_caller
 from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
@@ -21,18 +20,13 @@ REALM = "gamehub-graph"
 # One header each: browsers ask for a password only if Basic begins a header.
 CHALLENGES = (f'Bearer realm="{REALM}"', f'Basic realm="{REALM}", charset="UTF-8"')
 
-_ANONYMOUS = KnownCredential(ANONYMOUS, ANONYMOUS.name)
-_FREE = RateStatus(())  # without limits
+# The subprotocol of GraphQL over WebSocket.
+SUBPROTOCOL = "graphql-transport-ws"
 
 _MOST_STRANGERS = 1000
 
 # The function in a scope that counts another request of the caller, for a batch. It is there if limits may count.
 COUNT = "count_request"
-
-_NO_CREDENTIAL = (
-    "Say who you are: Authorization: Bearer with a key or a token, X-Api-Key with a key, or Basic with a key as the "
-    "password. `gamehub-graph keys create` makes keys."
-)
 
 
 class AuthMiddleware:
@@ -84,15 +78,19 @@ class AuthMiddleware:
         return found
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if introduces_itself(scope):
+            # A browser cannot send a credential with the handshake. The client sends it in its first message.
+            await self._app(scope, receive, send)
+            return
         try:
-            known, standing = await self._admit(scope)
+            known, standing = await self._callers.admit(scope)
         except RequestError as refusal:
             await _refuse(refusal, scope, receive, send)
             return
 
         async def count() -> None:
             nonlocal standing
-            standing = await self._count(known)
+            standing = await self._callers.count(known)
 
         scope[COUNT] = count
 
@@ -103,48 +101,16 @@ class AuthMiddleware:
 
         limiter = self._callers.limiter
         QUEUE_CALLER.set(QueueCaller(known.name, lambda: limiter.call(known.name, known.rates)))
+        scope["known"] = known
         note_caller(scope, known.caller.name)
         await self._app(scope, receive, send_with_limits if standing.windows else send)
 
-    async def _admit(self, scope: Scope) -> tuple[KnownCredential, RateStatus]:
-        where = area(scope["path"])
-        known = await self._caller(scope, where)
-        scope["caller"] = known.caller
-        scope["key_id"] = known.key_id
-        if where.permission is not None and where.permission not in known.caller.permissions:
-            raise RequestError(
-                403, "FORBIDDEN", f"This needs the permission {where.permission}, which the caller does not have."
-            )
-        if not where.counted:
-            return known, _FREE
-        return known, await self._count(known)
 
-    async def _count(self, known: KnownCredential) -> RateStatus:
-        """Count a request of a caller. Raises RequestError if a limit is used up."""
-        standing = await self._callers.limiter.request(known.name, known.rates)
-        over = standing.over
-        if over is not None:
-            what = {"requests": "requests", "calls": "upstream calls"}[over.kind]
-            raise RequestError(
-                429,
-                "TOO_MANY_REQUESTS",
-                f"The caller may make {over.limit} {what} a minute, and has: wait {max(over.seconds, 1)} seconds.",
-                standing.headers(),
-            )
-        return standing
-
-    async def _caller(self, scope: Scope, where: Area) -> KnownCredential:
-        try:
-            known = await self._callers.known(scope)
-        except RequestError:
-            if where.permission is None:
-                return _ANONYMOUS
-            raise
-        if known is None:
-            if where.permission is None:
-                return _ANONYMOUS
-            raise unauthenticated(_NO_CREDENTIAL)
-        return known
+def introduces_itself(scope: Scope) -> bool:
+    """Return whether a request opens a WebSocket of GraphQL without a credential."""
+    if scope["type"] != "websocket" or SUBPROTOCOL not in scope.get("subprotocols", ()):
+        return False
+    return scope["path"] == "/graphql" and NAMES.isdisjoint(name.decode("latin-1") for name, _ in scope["headers"])
 
 
 def _add(message: Message, headers: Mapping[str, str]) -> None:

@@ -80,6 +80,11 @@ class TokenVerifier:
             raise WrongToken("its key is not one of the issuer's")
         return caller_of(self._verified(text, self._key(algorithm, data)), self._terms)
 
+    def ends(self, text: str) -> float:
+        """Return the time in unix seconds until which a token is accepted, given that it is valid now."""
+        claims = jwt.decode(text, options={"verify_signature": False})
+        return float(claims["exp"]) + self._terms.leeway
+
     def _key(self, algorithm: str, data: Mapping[str, Any]) -> jwt.PyJWK:
         name = (str(data.get("kid", "")), algorithm)
         prepared = self._ready.get(name)

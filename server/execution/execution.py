@@ -1,12 +1,21 @@
 """Run operations: prepare the document once, give each run its own context, and hide internal errors."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import orjson
 import structlog
-from graphql import GraphQLError, OperationDefinitionNode, OperationType, located_error
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    create_source_event_stream,
+    located_error,
+)
+from graphql import Executor as EventSource
 from strawberry import Schema
 from strawberry.types import ExecutionContext
 
@@ -29,6 +38,11 @@ from upstream.resilience.deadline import within
 from upstream.resilience.queue import QUEUE_CALLER, Queue
 
 FAULT = "A fault of this server; its log says more."
+
+NO_STREAM = (
+    "A subscription needs a stream: open it over WebSocket (graphql-transport-ws), or accept text/event-stream or "
+    "multipart/mixed;subscriptionSpec=1.0."
+)
 
 TOO_MANY = "TOO_MANY_ERRORS"
 
@@ -164,7 +178,7 @@ class Executor:
         if node is None:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
         if node.operation is OperationType.SUBSCRIPTION:
-            return _failed("Subscriptions are not served here.", "OPERATION_RESOLUTION_FAILURE")
+            return _failed(NO_STREAM, "OPERATION_RESOLUTION_FAILURE")
         planned = operation.options.plan or self.limits.calls or self.limits.rows
         divided = None
         if deliver is not None and document.divisible is not None:
@@ -205,6 +219,66 @@ class Executor:
     async def settled(self, context: Any) -> bool:
         """Return whether the answer of a context may be sent."""
         return self._settled is None or await self._settled(context)
+
+    async def subscribe(
+        self, operation: Operation, source: Callable[..., Awaitable[AsyncIterable[Any]]]
+    ) -> AsyncIterable[Any] | Outcome:
+        """Return what `source` returns for the field and the arguments of a subscription, or why it cannot begin.
+
+        An explanation and a refusal of its plan are outcomes, too.
+        """
+        document = self.documents.prepare(operation.text)
+        if document.errors:
+            return Outcome(errors=document.errors, ran=False)
+        node = document.operation(operation.name)
+        if node is None or document.tree is None:
+            return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
+        context = self._context(operation)
+        try:
+            if operation.options.plan or self.limits.calls or self.limits.rows:
+                ended = await self._plan(document, node, operation, context, False)
+                if ended is not None:
+                    return ended
+            built = EventSource.build(
+                self.schema._schema, document.tree, None, context, operation.variables, operation.name,
+                subscribe_field_resolver=source, hide_suggestions=not self.limits.introspection,
+            )  # fmt: skip
+            if isinstance(built, list):
+                return self._not_begun(built, operation, context)
+            found = create_source_event_stream(built)
+            stream = await found if isinstance(found, Awaitable) else found
+        except Exception:
+            log.exception("a subscription failed before its first event")
+            return _failed(FAULT, "INTERNAL_SERVER_ERROR")
+        finally:
+            self._leave(context)
+        if isinstance(stream, ExecutionResult):
+            return self._not_begun(stream.errors or [], operation, context)
+        return stream
+
+    def _not_begun(self, problems: list[GraphQLError], operation: Operation, context: Any) -> Outcome:
+        self.schema.process_errors(problems, ExecutionContext(operation.text, self.schema, (), context, {}))
+        return Outcome(errors=self.client_errors(problems, ran=False), ran=False)
+
+    async def run_event(self, operation: Operation, context: Any) -> Outcome:
+        """Run a valid subscription on one event, which the context answers. It raises nothing but cancellation."""
+        document = self.documents.prepare(operation.text)
+        node = document.operation(operation.name)
+        assert node is not None
+        try:
+            with within(self.limits.seconds):
+                async with asyncio.timeout(self.limits.seconds):
+                    outcome = await self.execute(document, node, operation, context, None)
+            self.finish(operation, context, outcome)
+        except TimeoutError:
+            late = f"The answer to an event was not done after {self.limits.seconds:g} seconds; ask for less."
+            return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
+        except Exception:
+            log.exception("an event failed outside its fields")
+            return Outcome(errors=[error(FAULT, "INTERNAL_SERVER_ERROR")])
+        finally:
+            self._leave(context)
+        return outcome
 
     def code(self, operation: Operation) -> str:
         """Return the generated Python of an operation, as far as runs have reached; a comment if it is not compiled."""

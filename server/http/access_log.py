@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from random import getrandbits
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,7 +49,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await (self._socket if scope["type"] == "websocket" else self._app)(scope, receive, send)
             return
         began = time.perf_counter()
         headers = RequestHeaders.of(scope)
@@ -97,3 +98,42 @@ class AccessLog:
                     line[key] = scope[key]
             quiet = scope["path"] in QUIET and status < 400
             write_request(logging.DEBUG if quiet else logging.INFO, line, request_id)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Do the same for a WebSocket: one line at its end, with its status and the code that closed it."""
+        began = time.perf_counter()
+        headers = RequestHeaders.of(scope)
+        given = headers.get(_HEADER, "")
+        request_id = given if _ID.fullmatch(given) else f"{getrandbits(64):016x}"
+        id_header = (_NAME, request_id.encode())
+        line: dict[str, Any] = {"path": scope["path"], "status": None, "bytes": 0}
+        scope["method"] = "GET"
+
+        async def count(message: Message) -> None:
+            kind = message["type"]
+            if kind == "websocket.accept":
+                line["status"] = 101
+                message["headers"] = [*message.get("headers", ()), id_header]
+            elif kind == "websocket.http.response.start":
+                line["status"] = message["status"]
+                message["headers"] = secured(message.get("headers", ()), id_header)
+            elif kind == "websocket.send":
+                line["bytes"] += len(message.get("text") or "")
+            elif kind == "websocket.close":
+                line["code"] = message.get("code")
+            await send(message)
+
+        scope[LOG_FACTS] = facts = {"request": request_id}
+        LOG_CONTEXT.set(facts)
+        try:
+            for guard in self._guards:
+                refused = guard(scope, headers)
+                if refused is not None:
+                    await send_error(refused, scope, receive, count)
+                    return
+            await self._app(scope, receive, count)
+        except Exception:
+            log.exception("a websocket failed")
+        finally:
+            ms = round((time.perf_counter() - began) * 1000, 1)
+            log.info("websocket", **line, ms=ms)

@@ -23,6 +23,8 @@ _ALWAYS = frozenset({"/healthz", "/readyz"})
 _LONGEST = 30
 # The mark of a part of a batch in its scope. It runs in the place of the batch.
 PART = "part_of_batch"
+# The admission that a request has its place from, in its scope.
+HELD = "admission"
 
 
 class Admission:
@@ -48,14 +50,22 @@ class Admission:
         else:
             await self._turn(QUEUE_CALLER.get().name)
         began = time.monotonic()
+        scope[HELD] = self
         try:
             await self._app(scope, receive, send)
         finally:
-            self._seconds += (time.monotonic() - began - self._seconds) / 20
-            if self._line:
-                self._hand_on()
-            else:
-                self._running -= 1
+            if scope[HELD] is self:
+                self._seconds += (time.monotonic() - began - self._seconds) / 20
+                if self._line:
+                    self._hand_on()
+                else:
+                    self._running -= 1
+
+    def leave(self, scope: Scope) -> None:
+        """Give back the place of a request that goes on as a stream. Streams have limits of their own."""
+        if scope[HELD] is self:
+            scope[HELD] = None
+            self._hand_on()
 
     async def _turn(self, caller: str) -> None:
         """Wait for the place of a request that ends."""

@@ -22,10 +22,10 @@ from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import Watch
 from server.http.writing import encode, in_turns, too_long
-from server.usage import Count, uncounted
 from upstream.call import Reading
 
 Resolve = Callable[[Operation], Awaitable[Operation]]
+Count = Callable[[Operation, RequestHeaders], None]
 # The errors of an answer that JSON cannot write, for example because of deep nesting.
 UNWRITABLE = (TypeError, ValueError, RecursionError)
 _JOINED = 256 * 1024  # up to this many bytes are sent at once
@@ -57,9 +57,9 @@ class BatchAnswer(msgspec.Struct):
 
 
 class BatchRunner:
-    """Answer batches. `resolve` returns an operation with its text, or raises RequestError. `count` counts it."""
+    """Answer batches. `resolve` returns an operation with its text, or raises RequestError; `count` counts it."""
 
-    def __init__(self, executor: Executor, resolve: Resolve, watch: Watch, count: Count = uncounted) -> None:
+    def __init__(self, executor: Executor, resolve: Resolve, watch: Watch, count: Count) -> None:
         self._executor = executor
         self._resolve = resolve
         self._watch = watch
@@ -95,9 +95,9 @@ class BatchRunner:
                 raise one
             operation = await self._resolve(one)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            self._count(operation, headers)
         except RequestError as refusal:
             return Outcome(errors=refusal.errors, ran=False)
-        self._count(operation, headers)
         self._executor.documents.prepare(operation.text)
         await asyncio.sleep(0)  # other tasks run between the documents
         return operation

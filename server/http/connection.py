@@ -25,6 +25,9 @@ from server.http.error_response import error_response
 from server.http.request_error import RequestError
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
+# WebSockets are served here, for this subprotocol.
+_SOCKET_PATH = "/graphql"
+_SUBPROTOCOL = b"graphql-transport-ws"
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
 # The addresses that many requests have.
 _MOST_TARGETS = 100
@@ -132,6 +135,7 @@ class ClientConnection(HttpToolsProtocol):
         self._in_head = True
         self._whole = False  # whether what came last was the end of a request
         self._in_body = False  # whether headers that come are trailers
+        self._upgrades = False  # whether a WebSocket begins
         self.url = b""
 
     # Callbacks of the transport
@@ -175,7 +179,10 @@ class ClientConnection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # the following bytes belong to a protocol that is not supported; the connection ends with the answer
+            if self._upgrades:
+                self._begin_socket()
+                return
+            # the following bytes belong to a protocol that is not supported; the connection ends with the answer
         except httptools.HttpParserError:
             self.send_400_response("")
         self._measuring = False
@@ -244,6 +251,10 @@ class ClientConnection(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": query,
         }
+        if path == _SOCKET_PATH and parser.should_upgrade() and _opens_socket(scope):
+            self.scope = scope  # type: ignore[assignment]  # uvicorn describes the same dictionary
+            self._upgrades = True
+            return
         # After an upgrade the parser treats the following bytes as another protocol.
         stays = version != "1.0" and parser.should_keep_alive() and not parser.should_upgrade()
         before, self.cycle = self.cycle, RequestCycle(scope, self, keep_alive=stays)
@@ -264,6 +275,8 @@ class ClientConnection(HttpToolsProtocol):
             cycle.waiting.set()
 
     def on_message_complete(self) -> None:
+        if self._upgrades:
+            return
         self.idle = True
         self._in_head = True
         self._whole = True
@@ -295,6 +308,16 @@ class ClientConnection(HttpToolsProtocol):
         """Run the application for a request."""
         cycle.task = self.loop.create_task(cycle.run_asgi(self.app))
         self.tasks.add(cycle.task)
+
+    def _begin_socket(self) -> None:
+        """Give the connection to the protocol of WebSockets."""
+        # Imported by the first of them: the library takes 60 ms, and many servers have no subscribers.
+        from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+        for limits in (self._places.waiting, self._places.unread, self._places.reading):
+            limits.pop(self, None)
+        self.ws_protocol_class = WebSocketsSansIOProtocol
+        self.handle_websocket_upgrade()
 
     def _target(self, url: bytes) -> tuple[str, bytes, bytes]:
         """Return the path, the raw path and the query of the address of a request. Raises ValueError."""
@@ -407,6 +430,13 @@ class ClientConnection(HttpToolsProtocol):
 def _path(url: bytes) -> str:
     """Return the path of a request target, of which only the beginning may have come."""
     return unquote(url.partition(b"?")[0].partition(b"#")[0].decode("latin-1"))
+
+
+def _opens_socket(scope: Scope) -> bool:
+    """Return whether a request opens a WebSocket of GraphQL. Other offers to upgrade are declined."""
+    headers = scope["headers"] if scope["method"] == "GET" else ()
+    upgrade = any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers)
+    return upgrade and any(name == b"sec-websocket-protocol" and _SUBPROTOCOL in value for name, value in headers)
 
 
 def _size(header: tuple[bytes, bytes]) -> int:

@@ -42,20 +42,21 @@ from server.http.body import whole_body
 from server.http.config import HttpConfig
 from server.http.guards import origins
 from server.http.incremental import IncrementalAnswer
-from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, wants_page
+from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
 from server.http.operation_reader import Batch
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
-from server.usage import Usage, uncounted
+from server.subscriptions.over_http import SubscriptionStreams
+from server.usage import Usage
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
-    `registered` are the registered documents. `stored` are answers that need not be made again.
-    `usage` counts the operations.
+    `registered` are the registered documents. `stored` are answers that need not be made again. `streams` answers
+    subscriptions. `usage` counts the operations.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class GraphQL:
         http: HttpConfig,
         registered: RegisteredDocuments | None = None,
         stored: StoredAnswers | None = None,
+        streams: SubscriptionStreams | None = None,
         usage: Usage | None = None,
     ) -> None:
         self._executor = executor
@@ -74,9 +76,10 @@ class GraphQL:
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
-        self._count = usage.count if usage is not None else uncounted
+        self._count = usage.count if usage is not None else lambda operation, headers: None
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
         self._batches = BatchRunner(executor, self._resolved, self._watch, self._count)
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, limits = RequestHeaders.of(scope), self._limits
@@ -93,14 +96,16 @@ class GraphQL:
         parts: IncrementalAnswer | None = None
         kind = media_type or JSON
         try:
-            if media_type is None:
-                raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
-            operation = await self._read(scope, headers, receive)
+            operation = await self._read(scope, headers, receive, media_type)
             if isinstance(operation, list):
                 await self._answer_batch(operation, kind, scope, receive, send)
                 return
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
             self._count(operation, headers)
+            if (media_type is None or SUBSCRIPTION in operation.text) and await self._streamed(
+                operation, media_type, scope, receive, send
+            ):
+                return
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
@@ -111,14 +116,12 @@ class GraphQL:
             parts = IncrementalAnswer.of(accept, send, limits.answer_bytes) if limits.incremental else None
             outcome = await self._watch.over(self._executor.run(operation, written=True, deliver=parts), receive)
             if outcome.errors:
-                status = _status(outcome, media_type, self._http.partial_status)
+                status = _status(outcome, kind, self._http.partial_status)
             storable = _whole(outcome, operation)
             most = self._executor.most_bytes(operation)
         except RequestError as refusal:
             outcome = Outcome(errors=refusal.errors, ran=False)
-            status, extra = refusal.status, refusal.lines
-            if status == 422 and kind == JSON:
-                status = 400
+            status, extra = _status_of(refusal, kind), refusal.lines
         except TimeoutError:
             late = f"The operation was not done after {self._limits.seconds:g} seconds; ask for less at a time."
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
@@ -142,14 +145,18 @@ class GraphQL:
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
         body = AnswerBytes(pieces, size)
-        if place is not None and storable and (sources := outcome.sources()) is not None:
-            assert self._stored is not None
-            self._stored.store(place, body, sources)
+        if place is not None and storable:
+            self._store(place, body, outcome)
         storable = storable and safe
         # Errors repeat what the client sent, so they are not compressed.
         least = _NEVER if outcome.errors else self._least
         head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
         await _send(head, body, headers, send)
+
+    def _store(self, place: AnswerPlace, body: AnswerBytes, outcome: Outcome) -> None:
+        sources = outcome.sources()
+        if sources is not None and self._stored is not None:
+            self._stored.store(place, body, sources)
 
     async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
@@ -160,11 +167,36 @@ class GraphQL:
         head = _Head(scope, kind, Freshness.of(answer.readings), storable=False, compress_from=least)
         await _send(head, AnswerBytes(answer.pieces, answer.size), RequestHeaders.of(scope), send)
 
-    async def _read(self, scope: Scope, headers: RequestHeaders, receive: Receive) -> Operation | Batch:
+    async def _streamed(
+        self, operation: Operation, media_type: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Answer with a stream: a subscription, or any operation of a client that accepts only streams.
+
+        Return False if the client accepts no stream. Raises RequestError.
+        """
+        kind = stream_type(RequestHeaders.of(scope).get("accept"))
+        subscribes = self._executor.kind(operation) is OperationType.SUBSCRIPTION
+        if self._streams is None or kind is None or not (subscribes or media_type is None):
+            return False
+        if scope["method"] == "HEAD":
+            raise RequestError(405, "METHOD_NOT_ALLOWED", "A stream has no answer to HEAD.", {"Allow": "GET, POST"})
+        if subscribes:
+            await self._streams.subscribe(operation, kind, scope, receive, send)
+        else:
+            outcome = await self._watch.over(self._executor.run(operation), receive)
+            await self._streams.once(outcome, kind, scope, receive, send)
+        return True
+
+    async def _read(
+        self, scope: Scope, headers: RequestHeaders, receive: Receive, media_type: str | None
+    ) -> Operation | Batch:
+        if media_type is None and (self._streams is None or stream_type(headers.get("accept")) is None):
+            raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
-            raise RequestError(400, "BAD_REQUEST", "No websocket is served here: there are no subscriptions.", _CLOSE)
+            what = "A WebSocket is served by GET, for the subprotocol graphql-transport-ws."
+            raise RequestError(400, "BAD_REQUEST", what, _CLOSE)
         if method in _SAFE:
             origins.check(headers, self._http.origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
@@ -188,13 +220,10 @@ class GraphQL:
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""
-        documents = self._executor.documents
-        if operation.document_id is not None or operation.extensions:
-            operation = await self._registered.named(operation, documents)
-        self._registered.permit(operation, documents)
-        return operation
+        return await self._registered.resolve(operation, self._executor.documents)
 
 
+SUBSCRIPTION = "subscription"  # in the text of every document with a subscription
 # The calls end at the deadline. The answer follows a little later.
 DEADLINE_MARGIN = 1.05
 _NO_STORE = ((b"vary", b"Accept, Accept-Encoding"), (b"cache-control", b"no-store"))
@@ -273,6 +302,10 @@ def _coding(headers: RequestHeaders) -> str | None:
     if "accept-encoding" not in headers or compression.reveals(headers):
         return None
     return compression.coding_of(headers["accept-encoding"])
+
+
+def _status_of(refusal: RequestError, kind: str) -> int:
+    return 400 if refusal.status == 422 and kind == JSON else refusal.status
 
 
 def _status(outcome: Outcome, media_type: str, partial: int) -> int:

@@ -25,6 +25,8 @@ from server.http.request_headers import RequestHeaders
 OTHER_FILES = 1000  # files in addition to the connections of clients
 
 GRACE_SECONDS = 30.0
+# The size of one message on a WebSocket.
+MESSAGE_BYTES = 1024 * 1024
 TICK_SECONDS = 0.1
 _FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-proto"})
 
@@ -76,7 +78,8 @@ class GraphServer(uvicorn.Server):
     """uvicorn, which calls `listening` when it answers requests, and `draining` when it should stop.
 
     It then serves for `drain` more seconds. Each answer closes its connection, so that clients and load balancers
-    switch to other servers. After that it refuses new connections and waits for the running requests.
+    switch to other servers. After that it calls `ending`, which ends answers that would go on for ever. It refuses new
+    connections and waits for the running requests.
     """
 
     def __init__(
@@ -86,12 +89,14 @@ class GraphServer(uvicorn.Server):
         draining: Callable[[], None] = lambda: None,
         drain: float = 0.0,
         handshake: float = 60.0,
+        ending: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(config)
         self._handshake = handshake
         self._listening = listening
         self._draining = draining
         self._drain = drain
+        self._ending = ending
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         with logs.batches():
@@ -135,6 +140,8 @@ class GraphServer(uvicorn.Server):
         # A second signal stops at once.
         while time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(TICK_SECONDS)
+        if self._ending is not None and not self.force_exit:
+            await self._ending()
         await super().shutdown(sockets)
         logs.flush()  # uvicorn raises the signal again, which may end the process
 
@@ -148,7 +155,9 @@ def configure(
         interface="asgi3",  # also for layers that are plain functions
         loop="uvloop",
         http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called like the class
-        ws="none",
+        ws="none",  # the connection itself chooses the protocol of WebSockets
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -166,10 +175,11 @@ def run(
     listening: Callable[[], None],
     draining: Callable[[], None] = lambda: None,
     drain: float = 0.0,
+    ending: Callable[[], Awaitable[None]] | None = None,
 ) -> bool:
     """Serve until SIGINT or SIGTERM, then let running requests end. Return False if the application did not start."""
     _allow_files(patience.connections + OTHER_FILES)
-    server = GraphServer(config, listening, draining, drain, handshake=patience.request_seconds)
+    server = GraphServer(config, listening, draining, drain, patience.request_seconds, ending)
     server.run(sockets=[bound])
     return server.started
 

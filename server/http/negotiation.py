@@ -7,6 +7,10 @@ JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 HTML = "text/html"
 
+# The streams of subscriptions: Server-Sent Events, and the multipart protocol of Apollo.
+EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed"
+
 # The first type is for clients that accept anything: plain JSON, until clients name the newer type.
 ANSWERS = (JSON, RESPONSE_JSON)
 
@@ -37,6 +41,23 @@ def answer_type(accept: str | None) -> str | None:
 def preferred(accept: str | None, offers: tuple[str, ...]) -> str | None:
     """Return the offer that a client prefers, the first of equal ones; None if it accepts none."""
     return offers[0] if accept is None or not accept.strip() else _found(accept, offers)
+
+
+def stream_type(accept: str | None) -> str | None:
+    """Return the kind of stream that a client prefers for a subscription; None if it accepts none."""
+    if accept is None or (EVENT_STREAM not in accept and MULTIPART not in accept):
+        return None
+    best, best_quality = None, 0.0
+    for part in accept.split(",", _MOST_RANGES)[:_MOST_RANGES]:
+        kind, parameters = _split(part)
+        if kind == EVENT_STREAM or (kind == MULTIPART and parameters.get("subscriptionspec") == "1.0"):
+            try:
+                quality = float(parameters.get("q", "1"))
+            except ValueError:
+                continue
+            if quality > best_quality:
+                best, best_quality = kind, quality
+    return best
 
 
 def wants_page(accept: str | None, answers: tuple[str, ...] = ANSWERS) -> bool:

@@ -42,7 +42,7 @@ def from_body(
         return _batch(given, limits, most_batched)
     if not isinstance(given, dict):
         raise _misshapen("The request's body must be a JSON object with a query in it.")
-    return _operation(given, limits)
+    return from_members(given, limits)
 
 
 def _batch(given: list[Any], limits: Limits, most: int) -> Batch:
@@ -56,7 +56,7 @@ def _batch(given: list[Any], limits: Limits, most: int) -> Batch:
     found: Batch = []
     for one in given:
         try:
-            found.append(_operation(one, limits))
+            found.append(from_members(one, limits))
         except RequestError as error:
             found.append(error)
     operations = [one for one in found if isinstance(one, Operation)]
@@ -92,10 +92,11 @@ def from_query_string(query_string: bytes, limits: Limits = ORDINARY) -> Operati
                 raise _bad(f"The parameter {name} is not JSON: {error.msg}.") from None
         else:
             given[name] = value or None
-    return _operation(given, limits)
+    return from_members(given, limits)
 
 
-def _operation(given: Mapping[str, Any], limits: Limits) -> Operation:
+def from_members(given: Mapping[str, Any], limits: Limits = ORDINARY) -> Operation:
+    """Return the operation of the members of a request."""
     text, operation_name, variables, extensions, document_id = values = list(map(given.get, PARAMETERS))
     for value, (name, kind) in zip(values, _TYPES, strict=True):
         if value is not None and type(value) is not kind:  # JSON has no subtypes

@@ -17,6 +17,7 @@ from server.settings.values import (
     listed,
     setting,
 )
+from server.subscriptions.config import SubscriptionConfig
 
 
 class RequestSettings(BaseSettings):
@@ -131,6 +132,18 @@ class RequestSettings(BaseSettings):
         ge=0,
         le=100_000,
     )
+    subscription_seconds: float = setting(
+        5.0,
+        "Seconds from one poll of a topic to the next. A topic with subscribers is polled once for all of them.",
+        SECONDS,
+        gt=0,
+        le=3600,
+    )
+    max_subscriptions: int = setting(2000, "Subscriptions of all callers at the same time.", COUNT, ge=1)
+    max_caller_subscriptions: int = setting(1000, "Subscriptions of one caller at the same time.", COUNT, ge=1)
+    max_topics: int = setting(
+        100, "Different topics that are polled at the same time, such as the transactions of one group.", COUNT, ge=1
+    )
     drain_seconds: float = setting(
         0.0,
         "Seconds for which a server goes on serving after the signal to stop, while `/readyz` answers 503, so that "
@@ -160,6 +173,16 @@ class RequestSettings(BaseSettings):
             rows=self.max_rows,
             introspection=self.introspection == "on",
             incremental=self.incremental_delivery == "on",
+        )
+
+    @property
+    def subscriptions(self) -> SubscriptionConfig:
+        """Return the limits of subscriptions."""
+        return SubscriptionConfig(
+            most=self.max_subscriptions,
+            most_of_caller=self.max_caller_subscriptions,
+            most_topics=self.max_topics,
+            init_seconds=self.client_timeout,
         )
 
     @property

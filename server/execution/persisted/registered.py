@@ -46,6 +46,13 @@ class RegisteredDocuments:
             if errors:
                 raise BrokenQuery(f"the registered document {id[:16]} cannot run: {errors[0]['message']}")
 
+    async def resolve(self, operation: Operation, documents: Documents) -> Operation:
+        """Return an operation with its text, which may run here. Raises RequestError."""
+        if operation.document_id is not None or operation.extensions:
+            operation = await self.named(operation, documents)
+        self.permit(operation, documents)
+        return operation
+
     async def named(self, operation: Operation, documents: Documents) -> Operation:
         """Return the operation with the text of the document that it names. Raises RequestError."""
         hash = _hash(operation.extensions)

@@ -32,6 +32,8 @@ ALLOWED = (
     "Range",
     "X-Api-Key",
     "X-Request-Id",
+    # The header of streams with many operations.
+    "X-GraphQL-Event-Stream-Token",
     # Headers of OData.
     "OData-MaxVersion",
     "OData-Version",
@@ -74,7 +76,7 @@ def cors(origins: Sequence[str], headers: Sequence[str] = ()) -> list[Middleware
         Middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "HEAD", "POST"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
             allow_headers=[*ALLOWED, *headers],
             expose_headers=EXPOSED,
             max_age=REMEMBERED_SECONDS,
@@ -151,13 +153,17 @@ def check(headers: Mapping[str, str], origins: Sequence[str]) -> None:
         )
 
 
-def check_any(headers: Mapping[str, str], origins: Sequence[str]) -> None:
-    """Refuse a request that a page of another site has caused, whatever its method is."""
+def check_any(headers: Mapping[str, str], origins: Sequence[str], what: str = "send requests") -> None:
+    """Refuse a request that a page of another site has caused, whatever its method is.
+
+    For a WebSocket, browsers ask no preflight.
+    """
     origin = headers.get("origin")
-    if origin is not None and origin not in origins and _host(origin) != headers.get("host", "").lower():
-        raise RequestError(
-            403, "CROSS_SITE", "A page of another site may send requests if CORS_ORIGINS lists its origin."
-        )
+    if origin is None or origin in origins or _host(origin) == headers.get("host", "").lower():
+        return
+    raise RequestError(
+        403, "CROSS_SITE", f"A page of another site may not {what} here, unless CORS_ORIGINS lists its origin."
+    )
 
 
 def _host(origin: str) -> str:

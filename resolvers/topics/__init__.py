@@ -1,0 +1,1 @@
+"""The topics that subscribers wait for, and their polls."""
