@@ -42,6 +42,8 @@ MOST_WAITING = 500
 # The cache of documents has more, so that a waiting document is not parsed again.
 MOST_CHARACTERS = 200_000
 
+# It gets an operation and the headers of its request.
+Count = Callable[[Operation, Mapping[str, str]], None]
 # The text of a document, the name of its operation, and the two headers.
 Asked = tuple[str, str | None, str, str]
 
@@ -110,6 +112,10 @@ class Usage:
                 return OTHERS, ""
             found = self._clients[name, version] = _plain(name) or UNNAMED, _plain(version)
         return found
+
+
+def uncounted(operation: Operation, headers: Mapping[str, str]) -> None:
+    """Count nothing."""
 
 
 def selected_fields(schema: GraphQLSchema, tree: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
