@@ -130,7 +130,8 @@ def create_app(services: Services) -> Starlette:
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                async with sql.flight(app), services.subscriptions.open() if services.subscriptions else nothing():
+                flight = sql.flight(app) if services.whole else nothing()
+                async with flight, services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
                 await assistants.aclose()
@@ -169,10 +170,10 @@ def create_app(services: Services) -> Starlette:
             ),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
-            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes(), *sql_page_routes()]),
+            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
-            *sql.routes(),
+            *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),
             *([Route(MCP_PATH, assistants)] if http.mcp else []),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.

@@ -327,7 +327,8 @@ def _keeping(scope: Scope, fresh: Freshness | None, now: datetime) -> bytes:
 
 def _whole(outcome: Outcome, operation: Operation) -> bool:
     """Return whether an answer is complete, up to date, and without a trace or a plan."""
-    about_itself = operation.options.trace or operation.options.explain
+    options = operation.options
+    about_itself = options.trace or options.federation_trace or options.explain
     return outcome.ran and not (outcome.errors or about_itself or "stale" in outcome.extensions)
 
 
