@@ -9,7 +9,7 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 
 @dataclass(frozen=True, slots=True)
 class Deprecation:
-    """What to use instead, as a sentence, and the day of the removal."""
+    """The sentence that says what to use instead, and the day of the removal."""
 
     instead: str
     removed: date

@@ -50,6 +50,7 @@ from server.subscriptions.single_connection import EventStreams
 from server.subscriptions.socket import GraphQLSockets
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
+from server.usage import uncounted
 
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
@@ -140,19 +141,24 @@ def create_app(services: Services) -> Starlette:
                 if services.registered is not None:
                     await services.registered.aclose()
 
+    count = services.usage.count if services.usage is not None else uncounted
     streams, sockets = None, []
     if services.subscriptions is not None:
         streams = SubscriptionStreams(services.subscriptions, authenticator)
-        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins)
+        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins, count)
         sockets = [WebSocketRoute("/graphql", endpoint)]
-    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams, services.usage)
+    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams, count)
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
         routes=[
             Route("/graphql", graphql),
             *sockets,
-            *([Route("/graphql/stream", EventStreams(graphql, streams, services.registered))] if streams else []),
+            *(
+                [Route("/graphql/stream", EventStreams(graphql, streams, services.registered, count))]
+                if streams
+                else []
+            ),
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(

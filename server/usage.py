@@ -39,8 +39,11 @@ LONGEST_NAME = 64
 _STRANGE = re.compile(r"[^A-Za-z0-9 ._:/@+-]")
 
 MOST_WAITING = 500
-MOST_CHARACTERS = 1_000_000
+# The cache of documents has more, so that a waiting document is not parsed again.
+MOST_CHARACTERS = 200_000
 
+# It gets an operation and the headers of its request.
+Count = Callable[[Operation, Mapping[str, str]], None]
 # The text of a document, the name of its operation, and the two headers.
 Asked = tuple[str, str | None, str, str]
 
@@ -109,6 +112,10 @@ class Usage:
                 return OTHERS, ""
             found = self._clients[name, version] = _plain(name) or UNNAMED, _plain(version)
         return found
+
+
+def uncounted(operation: Operation, headers: Mapping[str, str]) -> None:
+    """Count nothing."""
 
 
 def selected_fields(schema: GraphQLSchema, tree: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:

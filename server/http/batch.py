@@ -22,10 +22,10 @@ from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import Watch
 from server.http.writing import encode, in_turns, too_long
+from server.usage import Count
 from upstream.call import Reading
 
 Resolve = Callable[[Operation], Awaitable[Operation]]
-Count = Callable[[Operation, RequestHeaders], None]
 # The errors of an answer that JSON cannot write, for example because of deep nesting.
 UNWRITABLE = (TypeError, ValueError, RecursionError)
 _JOINED = 256 * 1024  # up to this many bytes are sent at once

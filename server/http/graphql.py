@@ -49,14 +49,14 @@ from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
 from server.subscriptions.over_http import SubscriptionStreams
-from server.usage import Usage
+from server.usage import Count, uncounted
 
 
 class GraphQL:
     """The endpoint, as an ASGI application. `page` answers a browser that opens it.
 
     `registered` are the registered documents. `stored` are answers that need not be made again. `streams` answers
-    subscriptions. `usage` counts the operations.
+    subscriptions. `count` counts each operation.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class GraphQL:
         registered: RegisteredDocuments | None = None,
         stored: StoredAnswers | None = None,
         streams: SubscriptionStreams | None = None,
-        usage: Usage | None = None,
+        count: Count = uncounted,
     ) -> None:
         self._executor = executor
         self._page = page
@@ -76,7 +76,7 @@ class GraphQL:
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
-        self._count = usage.count if usage is not None else lambda operation, headers: None
+        self._count = count
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
         self._batches = BatchRunner(executor, self._resolved, self._watch, self._count)
         self._streams = streams

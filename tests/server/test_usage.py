@@ -1,6 +1,8 @@
 """The server counts which clients ask for which fields, and `gamehub-graph usage` shows it."""
 
+import asyncio
 import datetime
+import json
 from pathlib import Path
 
 import httpx
@@ -10,9 +12,11 @@ from graphql import parse
 from schema import graph
 from server.execution.documents import Documents
 from server.execution.operation import Operation
-from server.usage import CLIENT, MOST_CLIENTS, MOST_WAITING, VERSION, Usage, selected_fields
+from server.usage import CLIENT, MOST_CHARACTERS, MOST_CLIENTS, MOST_WAITING, VERSION, Usage, selected_fields
 from tests import programs
 from tests.served import served
+from tests.server.subscriptions.socket_client import connected
+from tests.server.subscriptions.stream_reader import EVENTS, events
 from tests.stand import Sandbox
 from upstream.journal import FieldUsage, Journal
 
@@ -46,6 +50,11 @@ def test_counts_of_a_server_reach_the_command_and_survive_a_restart(tmp_path: Pa
         else:
             httpx.post(f"{address}/graphql", json={"query": query}, headers=headers, trust_env=False, timeout=60)
 
+    async def subscribe(address: str, query: str) -> None:
+        async with connected(address, {"headers": {CLIENT: "page", VERSION: "3"}}) as client:
+            await client.subscribe("1", query)
+            assert await client.data("1")
+
     assert usage("Group.name") == (1, [["no", "server", "has", "counted", "yet"]])
     today = str(datetime.datetime.now(datetime.UTC).date())
     with served(tmp_path, **settings, BUSINESS_TIMEZONE="UTC") as address:
@@ -55,18 +64,34 @@ def test_counts_of_a_server_reach_the_command_and_survive_a_restart(tmp_path: Pa
         ask(address, "web", "1.5", "{ groups { nodes { name wrong } } }")
         ask(address, "page", "2")
         ask(address, "", "")
-    with served(tmp_path, **settings, BUSINESS_TIMEZONE="UTC") as address:
-        ask(address, "web", "1.4", "{ groups(first: 1) { nodes { name id } } }")
+    batch = [{"query": NAMES}, {"query": "{ groups(first: 1) { nodes { name id } } }"}]
+    jackpots = "subscription { progressiveJackpots { value } }"
+    with served(tmp_path, **settings, BUSINESS_TIMEZONE="UTC", MAX_BATCHED_OPERATIONS="2") as address:
+        headers = {CLIENT: "web", VERSION: "1.4"}
+        httpx.post(f"{address}/graphql", json=batch, headers=headers, trust_env=False, timeout=60).raise_for_status()
+        asyncio.run(subscribe(address, jackpots))
+        with httpx.stream(
+            "POST", f"{address}/graphql", json={"query": jackpots}, headers={**headers, "Accept": EVENTS},
+            trust_env=False, timeout=60,
+        ) as answer:  # fmt: skip
+            assert next(events(answer.iter_text())) == ("beat", None)
     code, lines = usage("Group.name")
     assert code == 0
     assert lines == [
         ["client", "version", "operations", "last"],
-        ["web", "1.4", "4", today],
+        ["web", "1.4", "5", today],
         ["(unnamed)", "1", today],
         ["page", "2", "1", today],
         ["web", "1.5", "1", today],
         ["since", today],
     ]
+    assert usage("ProgressiveJackpot.value") == (
+        0,
+        [lines[0], ["page", "3", "1", today], ["web", "1.4", "1", today], lines[-1]],
+    )
+    listed = programs.run("usage", "Group.id", "--json", folder=tmp_path, environment=settings).stdout
+    once = {"client": "web", "version": "1.4", "operations": 1, "last": today}
+    assert json.loads(listed) == {"field": "Group.id", "since": today, "clients": [once]}
     assert usage("Group.id") == (0, [lines[0], ["web", "1.4", "1", today], lines[-1]])
     nobody = f"No client has asked for Transaction.baseAmount since {today}."
     assert usage("Transaction.baseAmount") == (0, [nobody.split()])
@@ -119,7 +144,7 @@ async def test_many_and_long_documents_are_counted_within_limits(journal: Journa
         assert len(usage._asked) <= MOST_WAITING
     for number in range(60):
         usage.count(Operation(f"{' ' * 24_000}query Q{number} {NAMES}"), {})
-        assert usage._characters <= 1_000_000
+        assert usage._characters <= MOST_CHARACTERS
     await usage.save(journal)
     assert (len(usage._asked), usage._characters, len(usage._counts)) == (0, 0, 0)
     assert sum(each.operations for each in journal.counted("Group.name")[1]) == MOST_WAITING + 110

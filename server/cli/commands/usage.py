@@ -1,15 +1,17 @@
 """`gamehub-graph usage`: show which clients ask for a field."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from server.cli.terminal import WRONG_USE, stop
+from server.cli.terminal import WRONG_USE, announce_json, stop
 
 
 def usage(
     field: Annotated[str, typer.Argument(help="A field of the graph: Transaction.baseAmount.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Show which clients ask for a field of the graph, how often, and when they did last.
 
@@ -38,6 +40,10 @@ def usage(
         stop(f"the graph has no field {field}; name one as Transaction.baseAmount", WRONG_USE)
     if since is None:
         stop("no server has counted yet")
+    if as_json:
+        clients = [{**asdict(each), "last": str(each.last)} for each in found]
+        announce_json({"field": field, "since": str(since), "clients": clients})
+        return
     if not found:
         typer.echo(f"No client has asked for {field} since {since}.")
         return
