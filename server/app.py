@@ -50,6 +50,7 @@ from server.subscriptions.single_connection import EventStreams
 from server.subscriptions.socket import GraphQLSockets
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
+from server.usage import uncounted
 
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
@@ -130,7 +131,8 @@ def create_app(services: Services) -> Starlette:
     async def live(app: Starlette) -> AsyncIterator[None]:
         async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
             try:
-                async with sql.flight(app), services.subscriptions.open() if services.subscriptions else nothing():
+                flight = sql.flight(app) if services.whole else nothing()
+                async with flight, services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
                 await assistants.aclose()
@@ -139,19 +141,24 @@ def create_app(services: Services) -> Starlette:
                 if services.registered is not None:
                     await services.registered.aclose()
 
+    count = services.usage.count if services.usage is not None else uncounted
     streams, sockets = None, []
     if services.subscriptions is not None:
         streams = SubscriptionStreams(services.subscriptions, authenticator)
-        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins)
+        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins, count)
         sockets = [WebSocketRoute("/graphql", endpoint)]
-    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams)
+    graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams, count)
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
         routes=[
             Route("/graphql", graphql),
             *sockets,
-            *([Route("/graphql/stream", EventStreams(graphql, streams, services.registered))] if streams else []),
+            *(
+                [Route("/graphql/stream", EventStreams(graphql, streams, services.registered, count))]
+                if streams
+                else []
+            ),
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(
@@ -165,10 +172,10 @@ def create_app(services: Services) -> Starlette:
             ),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
-            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes(), *sql_page_routes()]),
+            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
-            *sql.routes(),
+            *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),
             *([Route(MCP_PATH, assistants)] if http.mcp else []),
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -44,6 +44,9 @@ MISSING = {
     System.GAMELOG: "Game History is not configured: set GAMELOG_URL, GAMELOG_AGENT_CODE and GAMELOG_AGENT_TOKEN.",
 }
 
+# The error message for the other system of a subgraph.
+OTHER = "This server is the subgraph of {} alone; the other system is asked in a subgraph of its own."
+
 CLOSING_SECONDS = 5.0
 # Addresses and tokens may change while the server runs. Upstream calls look at them this often, and after a refusal.
 LOOK_SECONDS = 0.25
@@ -63,11 +66,16 @@ class Gateway:
     """Both upstreams of the settings. A call to a system without an address fails and names the missing settings.
 
     Without `keep_days`, days are not cached: an export reads each day once. `buckets` replace those of the settings,
-    for processes that share the rate of a vendor.
+    for processes that share the rate of a vendor. With `only`, the other system is not called.
     """
 
     def __init__(
-        self, live: LiveSettings, *, keep_days: bool = True, buckets: Mapping[System, Bucket] | None = None
+        self,
+        live: LiveSettings,
+        *,
+        keep_days: bool = True,
+        buckets: Mapping[System, Bucket] | None = None,
+        only: System | None = None,
     ) -> None:
         self._live = live
         self._keep_days = keep_days
@@ -76,6 +84,9 @@ class Gateway:
         self._user_code_from: str = settings.user_code_from.value
         urls = {System.GAMEHUB: settings.gamehub_url, System.GAMELOG: settings.gamelog_url}
         self.missing = {system: MISSING[system] for system, url in urls.items() if url is None}
+        # The settings of the other system are ignored, so that what needs it fails in the same way everywhere.
+        self._others = {system: OTHER.format(only.value) for system in System if only not in (None, system)}
+        self.missing |= self._others
         self._upstream: Upstream | None = None
         self._cached: DayCache | None = None
         rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
@@ -88,6 +99,8 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
+        # They save something in the file of the journal, every few seconds and at the end.
+        self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -108,6 +121,8 @@ class Gateway:
             for part in (self._cached, self._upstream):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(part.aclose(), CLOSING_SECONDS)
+            for save in self.savers:
+                await save(journal)
             await asyncio.to_thread(journal.close)
 
     async def _maintain(self, journal: Journal) -> None:
@@ -124,6 +139,8 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
+            for save in self.savers:
+                await save(journal)
 
     def _cache(self, upstream: Upstream, ledger: Journal) -> DayCache:
         settings = self._settings
@@ -321,7 +338,8 @@ class Gateway:
         return readiness.Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
 
     def _notes(self) -> list[str]:
-        return [*self.missing.values(), *(self._upstream.notes() if self._upstream is not None else ())]
+        missing = [note for system, note in self.missing.items() if system not in self._others]
+        return [*missing, *(self._upstream.notes() if self._upstream is not None else ())]
 
     async def _probe(self, title: str) -> str | None:
         # Built for each probe, because the call names the last minute.

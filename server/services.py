@@ -16,7 +16,7 @@ from server.execution.execution import Executor
 from server.execution.persisted.learned import LearnedDocuments
 from server.execution.persisted.manifests import read_folder
 from server.execution.persisted.registered import RegisteredDocuments, of_saved
-from server.execution.saved import SavedQuery, saved_queries
+from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
@@ -30,6 +30,7 @@ from server.sql.config import SqlConfig
 from server.subscriptions.poller import LocalPoller
 from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
+from server.usage import Usage, today_in
 from upstream.caching.cache import open_store
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
@@ -49,8 +50,8 @@ class Services:
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
     `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
-    that are used again.
-    The default authenticator accepts every request.
+    that are used again. `usage` counts which clients ask for which fields. `whole` is False for a subgraph: it has no
+    SQL. The default authenticator accepts every request.
     """
 
     executor: Executor
@@ -66,6 +67,8 @@ class Services:
     schedule: Schedule | None = None
     subscriptions: Subscriptions | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
+    usage: Usage | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +79,25 @@ class GraphServices(Services):
 
 
 def build(
-    live: LiveSettings, *, keep_days: bool = True, buckets: Mapping[System, Bucket] | None = None, **execution: Any
+    live: LiveSettings,
+    *,
+    keep_days: bool = True,
+    buckets: Mapping[System, Bucket] | None = None,
+    only: System | None = None,
+    **execution: Any,
 ) -> GraphServices:
-    """Construct what runs operations on the graph, as a command needs it.
+    """Construct what runs operations on the graph, as a command needs it. `only` is the system of a subgraph.
 
     `execution` are options of `Executor`. Commands run without the limits of the server. Without `keep_days`, days are
     not cached. `buckets` replace those of the settings.
     """
-    gateway = Gateway(live, keep_days=keep_days, buckets=buckets)
-    incremental = live.first.incremental_delivery == "on"
-    schema = graph.with_incremental_delivery(graph.schema) if incremental else graph.schema
+    gateway = Gateway(live, keep_days=keep_days, buckets=buckets, only=only)
+    schema = graph.schema if only is None else graph.subgraph(only)
+    if live.first.incremental_delivery == "on":
+        schema = graph.with_incremental_delivery(schema)
     return GraphServices(
         Executor(schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
-        saved_queries(),
+        saved_queries() if only is None else fitting(saved_queries(), schema),
         gateway.open,
         tables=gateway.tables_config(),
         sql=live.first.sql,
@@ -103,12 +112,15 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     Raises BrokenQuery for a wrong document in the documents folder.
     """
     settings = live.first
+    only = None if settings.subgraph is None else System[settings.subgraph.upper()]
     services = build(
-        live, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
+        live, only=only, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
     )  # fmt: skip
     known = of_saved(services.saved)
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
+    usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
+    services.gateway.savers.append(usage.save)
     return replace(
         services,
         authenticator=Authenticator.of(live, closed),
@@ -125,7 +137,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
         ),
-        schedule=Schedule.of(services.gateway, settings),
+        schedule=Schedule.of(services.gateway, settings) if only is None else None,
+        whole=only is None,
         subscriptions=Subscriptions(
             services.executor,
             services.gateway.session,
@@ -140,6 +153,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         stored=StoredAnswers(
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
+        usage=usage,
     )
 
 

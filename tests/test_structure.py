@@ -30,6 +30,7 @@ LARGE_FOLDERS: dict[str, str] = {
     "sandbox": "one module for each noun of the two made-up systems",
     "schema": "one module for each type of the graph",
     "server/auth": "one module for each kind of credential and of limit",
+    "server/cli/commands": "one module for each command",
     "server/http": "one module for each middleware and each concept of HTTP",
 }
 

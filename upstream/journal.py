@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ _log = structlog.get_logger("upstream.journal")
 
 PAYLOAD_LIMIT = 16 * 1024
 _PENDING = 1000
+_MOST_COUNTS = 100_000
 _TRIES = 20
 _PAUSE = 0.05
 _SCHEMA = """
@@ -47,7 +48,25 @@ CREATE TABLE IF NOT EXISTS note (
     name TEXT PRIMARY KEY,
     text TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS usage (
+    field TEXT NOT NULL,
+    client TEXT NOT NULL,
+    version TEXT NOT NULL,
+    operations INTEGER NOT NULL,
+    last TEXT NOT NULL,
+    PRIMARY KEY (field, client, version)
+) WITHOUT ROWID;
 """
+_COUNT = """
+INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+SET operations = operations + excluded.operations, last = max(last, excluded.last)
+"""
+_DROP_OLDEST_COUNTS = """
+DELETE FROM usage WHERE (field, client, version) IN (
+    SELECT field, client, version FROM usage ORDER BY last LIMIT max(0, (SELECT count(*) FROM usage) - ?)
+)
+"""
+_COUNTING_SINCE = "usage since"
 _COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, message, payload"
 
 
@@ -77,6 +96,16 @@ class Entry:
         payload = self.payload.decode("utf-8", "replace") if self.payload is not None else None
         values = {name: getattr(self, name) for name in self.__slots__}
         return json.dumps(values | {"at": self.at.isoformat(), "payload": payload}, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldUsage:
+    """Hold how many operations of a client selected a field, and the last day on which one did."""
+
+    client: str
+    version: str
+    operations: int
+    last: datetime.date
 
 
 def _entry(at: str, correlation_id: str, code: str, report: str, params: str, *rest: Any) -> Entry:
@@ -130,14 +159,11 @@ class Journal:
 
     def note(self, name: str, text: str) -> None:
         """Note something under a name, in place of what was noted there. Returns at once; a failure is logged."""
-        try:
-            future = self._writer.submit(self._note, name, text)
-        except RuntimeError:
-            _log.warning("journal.closed", note=name)
-            return
-        with self._lock:
-            self._pending.add(future)
-        future.add_done_callback(self._written)
+        self._submit(self._note, name, text)
+
+    def count(self, day: datetime.date, counts: Mapping[tuple[str, str, str], int]) -> None:
+        """Add operations of a day by field, client and version. Returns at once; a failure is logged."""
+        self._submit(self._count, day.isoformat(), counts)
 
     def noted(self, name: str) -> str | None:
         """Return the last note under a name, or None, also if the journal cannot be read."""
@@ -169,6 +195,28 @@ class Journal:
             return {}
         self._unreadable = False
         return dict(found)
+
+    def counted(self, field: str) -> tuple[datetime.date | None, list[FieldUsage]]:
+        """Return since when operations are counted, None if they are not, and who selected a field, the newest first.
+
+        Raises JournalUnreadable.
+        """
+        self.flush()
+        if not self._path.exists():
+            return None, []
+        try:
+            with self._connection() as connection:
+                since = connection.execute("SELECT text FROM note WHERE name = ?", (_COUNTING_SINCE,)).fetchone()
+                found = connection.execute(
+                    "SELECT client, version, operations, last FROM usage WHERE field = ? "
+                    "ORDER BY last DESC, operations DESC, client, version",
+                    (field,),
+                ).fetchall()
+        except sqlite3.Error as error:
+            raise JournalUnreadable(f"{self._path} cannot be read: {error}") from None
+        day = datetime.date.fromisoformat
+        rows = [FieldUsage(client, version, operations, day(last)) for client, version, operations, last in found]
+        return day(since[0]) if since else None, rows
 
     def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
         """Return the newest `limit` entries since an aware time, the oldest of them first. Raises JournalUnreadable."""
@@ -216,6 +264,24 @@ class Journal:
             self._drop_oldest(connection)
 
         self._change(insert, correlation_id=row[1])
+
+    def _submit(self, write: Callable[..., None], *values: object) -> None:
+        try:
+            future = self._writer.submit(write, *values)
+        except RuntimeError:
+            _log.warning("journal.closed", note=values[0])
+            return
+        with self._lock:
+            self._pending.add(future)
+        future.add_done_callback(self._written)
+
+    def _count(self, day: str, counts: Mapping[tuple[str, str, str], int]) -> None:
+        def add(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR IGNORE INTO note VALUES (?, ?)", (_COUNTING_SINCE, day))
+            connection.executemany(_COUNT, [(*place, count, day) for place, count in counts.items()])
+            connection.execute(_DROP_OLDEST_COUNTS, (_MOST_COUNTS,))
+
+        self._change(add)
 
     def _note(self, name: str, text: str) -> None:
         self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text)))

@@ -45,7 +45,8 @@ const resolvers = {
 };
 
 export async function startNotes(port = 0) {
-  const server = new ApolloServer({ schema: buildSubgraphSchema({ typeDefs, resolvers }) });
+  const logger = { debug() {}, info() {}, warn: console.warn, error: console.error };
+  const server = new ApolloServer({ schema: buildSubgraphSchema({ typeDefs, resolvers }), logger });
   const { url } = await startStandaloneServer(server, { listen: { host: '127.0.0.1', port } });
   return { url, stop: () => server.stop() };
 }

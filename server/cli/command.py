@@ -25,6 +25,7 @@ from server.cli.commands.serve import serve
 from server.cli.commands.sign import sign
 from server.cli.commands.sql import sql
 from server.cli.commands.tap import tap
+from server.cli.commands.usage import usage
 from server.cli.terminal import FAILED, WRONG_USE, say
 from server.without import do_without
 
@@ -47,7 +48,7 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(sandbox)
 app.command(cls=ExportCommand)(export)
-for command in (query, sql, explain, tap, reconcile, schema, check, cache, errors):
+for command in (query, sql, explain, tap, reconcile, schema, usage, check, cache, errors):
     app.command()(command)
 
 

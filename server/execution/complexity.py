@@ -8,7 +8,6 @@ costs only as much as its text is long.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from math import isinf, isnan
 from typing import Any
 
@@ -66,7 +65,14 @@ def check_text(text: str, limits: Limits) -> None:
     """Raise TooComplex for a text that is too long or has too many tokens, before the much slower parser runs."""
     if len(text) > limits.characters:
         raise TooComplex(f"The document is longer than {limits.characters} characters.")
-    if next(islice(_TOKEN.finditer(text), limits.tokens, None), None) is not None:
+    position = 0
+    # A search would begin anew at each character after the last token.
+    for _ in range(limits.tokens):
+        found = _TOKEN.match(text, position)
+        if found is None:
+            return
+        position = found.end()
+    if _TOKEN.match(text, position) is not None:
         raise TooComplex(f"The document has more than {limits.tokens} tokens.")
 
 

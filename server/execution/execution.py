@@ -26,6 +26,7 @@ from engine.parts import Part, PartCutter
 from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from resolvers.trace import Step
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
+from server.execution.federation_trace import FederationTrace
 from server.execution.limits import ORDINARY, Limits
 from server.execution.operation import Operation
 from server.execution.request_options import EXPLAIN
@@ -183,6 +184,8 @@ class Executor:
         divided = None
         if deliver is not None and document.divisible is not None:
             divided = self._divider.divide(document.divisible, operation.name, operation.variables)
+        traced = operation.options.federation_trace
+        trace = self._trace(document, node, operation) if traced else None
         try:
             with within(self.limits.seconds):
                 for number in range(MOST_RUNS):
@@ -209,6 +212,8 @@ class Executor:
                         outcome.sources = _nothing
                     if settled:
                         break
+            if trace is not None:
+                outcome.extensions |= trace(outcome)
         except AnswerTooLarge as problem:  # some of its parts were sent
             return Outcome(errors=[error(problem.message, TOO_LARGE)])
         except Exception:
@@ -290,6 +295,15 @@ class Executor:
         if program is None:
             return ""
         return program.code if program.selected is not None else f"# not compiled: {program.reason}"
+
+    def _trace(
+        self, document: Document, node: OperationDefinitionNode, operation: Operation
+    ) -> Callable[[Outcome], dict[str, str]]:
+        """Start the trace of a federation gateway. Return what adds it to the extensions of the outcome."""
+        if document.tree is None:
+            return lambda outcome: {}
+        trace = FederationTrace.start(self.schema._schema, document.tree, node, operation.variables)
+        return lambda outcome: {"ftv1": trace.finish(outcome.steps, outcome.errors)} if outcome.ran else {}
 
     async def execute(
         self,

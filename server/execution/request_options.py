@@ -7,6 +7,8 @@
 | `X-Graph-Max-Calls`  | `maxCalls`   | to be refused if the plan needs more upstream calls than this |
 | `Cache-Control`      |              | `no-cache`, `max-age=N`: rows that are not older than this    |
 | `Pragma: no-cache`   |              | the same as `no-cache`, for clients without `Cache-Control`   |
+
+`Apollo-Federation-Include-Trace: ftv1` is for federation gateways: `extensions.ftv1` has a trace in their own format.
 """
 
 import datetime
@@ -18,10 +20,14 @@ from typing import Any
 from server.http.request_error import RequestError
 
 TRACE = "X-Graph-Trace"
+# The header of federation gateways. Another value asks for a trace that is not known here, so it is ignored.
+FEDERATION_TRACE = "Apollo-Federation-Include-Trace"
 EXPLAIN = "X-Graph-Explain"
 MAX_CALLS = "X-Graph-Max-Calls"
 
-_HEADERS = frozenset({*(name.lower() for name in (TRACE, EXPLAIN, MAX_CALLS)), "cache-control", "pragma"})
+_HEADERS = frozenset(
+    {*(name.lower() for name in (TRACE, EXPLAIN, MAX_CALLS, FEDERATION_TRACE)), "cache-control", "pragma"}
+)
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 _MOST_DIGITS = 9
 # A directive of Cache-Control: a name, and a value that may be quoted (RFC 9111, section 5.2).
@@ -40,6 +46,7 @@ class RequestOptions:
 
     trace: bool = False
     explain: bool = False
+    federation_trace: bool = False
     max_calls: int | None = None
     max_age: float | None = None
     not_before: datetime.datetime | None = None
@@ -73,6 +80,7 @@ def read(headers: Mapping[str, str], extensions: Mapping[str, Any]) -> RequestOp
     return RequestOptions(
         _header(headers, TRACE) or _flag(extensions, "trace"),
         _header(headers, EXPLAIN) or _flag(extensions, "explain"),
+        headers.get(FEDERATION_TRACE.lower(), "").strip().lower() == "ftv1",
         min(bounds, default=None),
         max_age(headers),
     )

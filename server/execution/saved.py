@@ -4,7 +4,7 @@ A file begins with `#` lines that describe the operation. A line `# variables: {
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -82,6 +82,19 @@ def find(name: str, saved: Sequence[SavedQuery]) -> SavedQuery:
         raise BrokenQuery(f"{name} cannot be read: {_first_line(error)}") from None
     comment, variables = _heading(path, text)
     return SavedQuery("", comment, text, variables, path)
+
+
+def fitting(saved: Sequence[SavedQuery], schema: Schema) -> list[SavedQuery]:
+    """Return the saved queries that a part of the graph can answer, each with the examples that it can look up."""
+    found = {one.name: one for one in saved if not document_of(one.text, schema).errors}
+
+    def known(value: Any) -> bool:
+        return not isinstance(value, str) or not value.startswith("@") or value[1:].partition(" ")[0] in found
+
+    return [
+        replace(one, variables={name: value for name, value in one.variables.items() if known(value)})
+        for one in found.values()
+    ]
 
 
 def check(saved: Sequence[SavedQuery], schema: Schema) -> None:

@@ -110,7 +110,7 @@ class StoredAnswers:
     def place_of(self, operation: Operation) -> AnswerPlace | None:
         """Return the place of the answer of an operation; None if it may not be stored."""
         options = operation.options
-        if not self.limit or options.trace or options.plan:
+        if not self.limit or options.trace or options.federation_trace or options.plan:
             return None
         try:
             variables = orjson.dumps(operation.variables)

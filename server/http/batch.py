@@ -22,6 +22,7 @@ from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import Watch
 from server.http.writing import encode, in_turns, too_long
+from server.usage import Count
 from upstream.call import Reading
 
 Resolve = Callable[[Operation], Awaitable[Operation]]
@@ -56,12 +57,13 @@ class BatchAnswer(msgspec.Struct):
 
 
 class BatchRunner:
-    """Answer batches. `resolve` returns an operation with its text, or raises RequestError."""
+    """Answer batches. `resolve` returns an operation with its text, or raises RequestError; `count` counts it."""
 
-    def __init__(self, executor: Executor, resolve: Resolve, watch: Watch) -> None:
+    def __init__(self, executor: Executor, resolve: Resolve, watch: Watch, count: Count) -> None:
         self._executor = executor
         self._resolve = resolve
         self._watch = watch
+        self._count = count
 
     async def answer(self, batch: Batch, scope: Scope, receive: Receive) -> BatchAnswer:
         """Return the answer. Raises ClientGone, and RequestError for the whole batch."""
@@ -93,6 +95,7 @@ class BatchRunner:
                 raise one
             operation = await self._resolve(one)
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+            self._count(operation, headers)
         except RequestError as refusal:
             return Outcome(errors=refusal.errors, ran=False)
         self._executor.documents.prepare(operation.text)

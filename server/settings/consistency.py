@@ -33,6 +33,10 @@ def inconsistencies(settings: Settings) -> list[str]:
                 lines.append(f"{other.upper()}{alternative} is not set, though {url.upper()} is: set it")
             if getattr(settings, url) is None and _has(settings, other):
                 lines.append(f"{url.upper()} is not set, though {other.upper()}{alternative} is: set it")
+    if settings.subgraph is not None and not settings.uses_sandbox:
+        url = f"{settings.subgraph}_url"
+        if getattr(settings, url) is None:
+            lines.append(f"{url.upper()} is not set, though SUBGRAPH={settings.subgraph} serves it: set it")
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
     lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)

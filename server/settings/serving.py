@@ -18,6 +18,12 @@ class ServingSettings(BaseSettings):
         "`compiled` runs queries as compiled code. `graphql` runs them on graphql-core: the same answers, but slower.",
         "compiled or graphql",
     )
+    subgraph: Literal["gamehub", "gamelog"] | None = setting(
+        None,
+        "Serve the subgraph of one upstream alone, for a federation gateway. It needs no setting of the other one. Not "
+        "set: the whole graph.",
+        "gamehub or gamelog",
+    )
     host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535

@@ -35,6 +35,7 @@ from server.subscriptions.http_stream import send_stream
 from server.subscriptions.over_http import SubscriptionStreams, refusal_of
 from server.subscriptions.stream import RunningSubscription
 from server.subscriptions.subscriptions import Subscribing
+from server.usage import Count, uncounted
 
 TOKEN_HEADER = "X-GraphQL-Event-Stream-Token"
 # The operations of one stream, the length of their ids, and the events that wait for the client to read.
@@ -102,12 +103,19 @@ class SharedFrames(EventFrames):
 class EventStreams:
     """The endpoint, as an ASGI application. `graphql` answers operations that have streams of their own."""
 
-    def __init__(self, graphql: ASGIApp, streams: SubscriptionStreams, registered: RegisteredDocuments | None) -> None:
+    def __init__(
+        self,
+        graphql: ASGIApp,
+        streams: SubscriptionStreams,
+        registered: RegisteredDocuments | None,
+        count: Count = uncounted,
+    ) -> None:
         self._graphql = graphql
         self._streams = streams
         self._subscriptions = streams.subscriptions
         self._executor = streams.subscriptions.executor
         self._registered = registered
+        self._count = count
         self._reserved: dict[str, ReservedStream] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,6 +210,7 @@ class EventStreams:
         if self._registered is not None:
             operation = await self._registered.resolve(operation, self._executor.documents)
         operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
+        self._count(operation, headers)
         found = await self._begun(operation, stream.owner)
         if isinstance(found, Outcome) and not found.ran:
             return Response(error_body(found.errors), 400, media_type=f"{JSON}; charset=utf-8")

@@ -6,7 +6,7 @@ documents before they are measured, and gives all events of a subscription one c
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
@@ -31,6 +31,7 @@ from server.http.writing import encode
 from server.logs import note_caller
 from server.subscriptions.ending import SubscriptionEnded, credential_over, draining
 from server.subscriptions.subscriptions import Subscribing, Subscriptions
+from server.usage import CLIENT, VERSION, Count, uncounted
 from upstream.resilience.queue import QUEUE_CALLER, Queue, QueueCaller
 
 # The operations of one connection that run at the same time, and the length of their ids.
@@ -67,11 +68,13 @@ class GraphQLSockets:
         authenticator: Authenticator,
         registered: RegisteredDocuments | None,
         allowed: Sequence[str],
+        count: Count = uncounted,
     ) -> None:
         self.subscriptions = subscriptions
         self.executor: Executor = subscriptions.executor
         self.authenticator = authenticator
         self.registered = registered
+        self.count = count
         self.queries = Queue(QUERIES)
         self._allowed = allowed
 
@@ -98,6 +101,8 @@ class SocketConnection:
         self._send = send
         self._known: KnownCredential | None = None
         self._who: Subscribing | None = None
+        # The headers of the handshake, and those that name the client.
+        self._named: Mapping[str, str] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._closing: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
 
@@ -176,7 +181,9 @@ class SocketConnection:
         if message["type"] != "connection_init":
             raise Closed(UNAUTHORIZED, "Unauthorized: send connection_init first.")
         scope = self._scope
-        given = _credentials(message.get("payload"))
+        given = _headers(message.get("payload"), NAMES)
+        named = _headers(message.get("payload"), (CLIENT, VERSION))
+        self._named = RequestHeaders.of(scope) | {str(name, "latin-1"): str(text, "latin-1") for name, text in named}
         if given or "known" not in scope:
             scope = {
                 "type": "http", "method": "GET", "path": scope["path"], "query_string": b"", "headers": given,
@@ -253,7 +260,9 @@ class SocketConnection:
         if endpoint.registered is not None:
             operation = await endpoint.registered.resolve(operation, endpoint.executor.documents)
         options = request_options.read({}, operation.extensions)
-        return operation.by(known.caller, options)
+        operation = operation.by(known.caller, options)
+        endpoint.count(operation, self._named)
+        return operation
 
     async def _stream(self, id: str, operation: Operation) -> None:
         assert self._who is not None
@@ -316,12 +325,12 @@ def _id(message: Mapping[str, Any]) -> str:
     return id
 
 
-def _credentials(payload: Any) -> list[tuple[bytes, bytes]]:
-    """Return the headers with a credential in the payload of `connection_init`, also below `headers`."""
+def _headers(payload: Any, names: Collection[str]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of these names in the payload of `connection_init`, also below `headers`."""
     found: list[tuple[bytes, bytes]] = []
     for members in (payload, payload.get("headers") if isinstance(payload, dict) else None):
         for name, value in members.items() if isinstance(members, dict) else ():
-            if name.lower() in NAMES and isinstance(value, str):
+            if name.lower() in names and isinstance(value, str):
                 found.append((name.lower().encode(), value.encode("latin-1", "replace")))
     return found
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -13,10 +14,14 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import GraphQLScalarType, specified_scalar_types
 
+from schema import graph
+from server.cli.client_schema import FORMS
 from tests.packages import node_packages, python_packages
 from tests.requirements import require
 from tests.served import served
+from upstream.journal import Journal
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "examples"
@@ -83,9 +88,15 @@ def expect_an_error_for_numbers(sample: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the server, with its error journal."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def address(server: Path) -> Iterator[str]:
     """The graph over a sandbox with the real clock."""
-    with served(tmp_path_factory.mktemp("server")) as address:
+    with served(server) as address:
         yield f"{address}/graphql"
 
 
@@ -120,6 +131,24 @@ def run(*command: str | Path, cwd: Path, address: str = "", given: str = "") -> 
 def test_a_sample_in_typescript(samples: Path, address: str, expected: dict[str, Any], name: str) -> None:
     printed = json.loads(run(require("node"), f"built/{name}/group.js", cwd=samples, address=address))
     assert printed == {key: expected[key] for key in (expected if name in WITH_TOTALS else ("name", "users"))}
+
+
+def test_apollo_client_says_who_it_is(samples: Path, address: str, server: Path) -> None:
+    run(require("node"), "built/apollo/group.js", cwd=samples, address=address)
+    deadline = time.monotonic() + 30
+    with Journal(server / "errors.sqlite") as journal:
+        while ("examples", "1.0") not in [(each.client, each.version) for each in journal.counted("User.username")[1]]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_the_sample_of_relay_has_the_printed_configuration() -> None:
+    sample = json.loads((SAMPLES / "relay" / "relay.config.json").read_text())
+    printed = json.loads(FORMS["relay"](graph.schema._schema))
+    assert sample == {**printed, "src": ".", "schema": "../../schema/schema.graphql"}
+    scalars = [name for name, kind in graph.schema._schema.type_map.items() if isinstance(kind, GraphQLScalarType)]
+    own = {name for name in scalars if name not in specified_scalar_types and not name.startswith("_")}
+    assert own - {"link__Import"} == printed["customScalarTypes"].keys()
 
 
 def test_a_sample_with_ariadne_codegen(

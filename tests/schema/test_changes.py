@@ -10,6 +10,8 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLSchema, buil
 from graphql.utilities import find_breaking_changes
 
 from schema import graph
+from schema.deprecations import Deprecation, deprecate
+from schema.subgraphs import WHOLE
 
 ROOT = Path(__file__).parents[2]
 RELEASED = ROOT / "schema" / "released.graphql"
@@ -111,9 +113,19 @@ def is_day(text: str) -> bool:
 
 
 def test_a_deprecated_place_has_a_reason_and_a_date() -> None:
-    assert wrong_deprecations(graph.schema._schema) == [], (
-        'write the reason so: "Use `baseAmount`. It is removed on 2027-03-01."'
-    )
+    assert wrong_deprecations(graph.schema._schema) == [], "name the field in schema/deprecations.py"
+
+
+def test_a_deprecated_field_is_printed_with_its_reason_and_its_date() -> None:
+    made_up = graph.Graph(WHOLE)
+    deprecate(made_up._schema, {"Group.name": Deprecation("Use `title`.", date(2027, 3, 1))})
+    line = '  name: String @deprecated(reason: "Use `title`. It is removed on 2027-03-01.")\n'
+    assert line in made_up.api
+    assert line in made_up.sdl
+    assert [*deprecations(made_up._schema)] == [("Group.name", "Use `title`. It is removed on 2027-03-01.")]
+    assert wrong_deprecations(made_up._schema) == []
+    with pytest.raises(KeyError):
+        deprecate(made_up._schema, {"Group.title": Deprecation("Use `name`.", date(2027, 3, 1))})
 
 
 def test_a_deprecation_without_reason_or_date_is_found() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from server.cli.completion import saved_names
 from server.cli.remote import Server, ask
 from server.cli.terminal import FAILED, WRONG_USE, announce_json, say, stop
 from server.cli.variables import with_variables
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def explain(
-    name: Annotated[str, typer.Argument(help="A saved query, GroupWalk say, or the path of a .graphql file.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A saved query, GroupWalk say, or the path of a .graphql file.", autocompletion=saved_names
+        ),
+    ],
     var: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable, as `query` takes it. May be repeated.")
     ] = None,

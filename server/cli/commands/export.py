@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from server.cli.completion import table_names
 from server.cli.terminal import FAILED, WRONG_USE, announce, say, stop
 
 # The value of `--refresh` without a range, and the beginning of one.
@@ -18,7 +19,12 @@ _DAYS = re.compile(r"\d{4}-")
 
 
 def export(
-    name: Annotated[str, typer.Argument(help="A table: a saved query that marks its rows, GroupTransactions say.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A table: a saved query that marks its rows, GroupTransactions say.", autocompletion=table_names
+        ),
+    ],
     out: Annotated[str, typer.Option(help="A folder, or an address that fsspec knows: s3://bucket/folder.")],
     form: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet, arrow or xlsx.")] = "parquet",
     during: Annotated[

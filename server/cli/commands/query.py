@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.completion import saved_names
 from server.cli.remote import Server, ask
 from server.cli.terminal import FAILED, WRONG_USE, announce_json, say, stop
 from server.cli.variables import with_variables
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 def query(
     name: Annotated[
-        str, typer.Argument(help="A saved query, GroupWalk say, or the path of a .graphql file. None lists the saved.")
+        str,
+        typer.Argument(
+            help="A saved query, GroupWalk say, or the path of a .graphql file. None lists the saved.",
+            autocompletion=saved_names,
+        ),
     ] = "",
     var: Annotated[
         list[str] | None,

@@ -15,6 +15,13 @@ def serve(
         int | None,
         typer.Option(help="Port to listen on, instead of the setting PORT; 0 takes a free one.", min=0, max=65535),
     ] = None,
+    subgraph: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve the subgraph of one upstream alone, `gamehub` or `gamelog`, instead of the setting SUBGRAPH.",
+            show_default=False,
+        ),
+    ] = None,
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Serve everybody, with AUTH=open, on an address that is not loopback.")
     ] = False,
@@ -27,7 +34,7 @@ def serve(
     Exit codes: 0 stopped on request; 1 could not start, for example because the port is in use; 2 an option or a
     setting is wrong.
     """
-    given = {"HOST": host, "PORT": port, "ALLOW_OPEN": "yes" if allow_open else None}
+    given = {"HOST": host, "PORT": port, "SUBGRAPH": subgraph, "ALLOW_OPEN": "yes" if allow_open else None}
     environment = {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
     # This process goes on as the server alone, without the libraries of the command line. `-P`: the current folder may
     # hold a `server` of its own.

@@ -498,3 +498,20 @@ def test_a_running_server_is_asked(workspace: Workspace, sandbox: Sandbox) -> No
     assert line.startswith(f"gamehub-graph: {served.address} does not answer: ")
     line = workspace.line("query", "Groups", "--server", sandbox.gamehub_url, code=1)
     assert line.endswith(", and not as a GraphQL server: is the address right?")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["query", "Gro"], ["GroupLedger", "GroupTransactions", "GroupWalk", "GroupWalkInGroup", "Groups"]),
+        (["explain", "Roo"], ["Rooms"]),
+        (["export", "GroupW"], []),  # not a table
+        (["exp"], ["explain", "export"]),
+    ],
+)
+def test_names_are_completed(workspace: Workspace, words: list[str], found: list[str]) -> None:
+    text = " ".join(["gamehub-graph", *words])
+    completing: dict[str, Any] = {
+        "_GAMEHUB_GRAPH_COMPLETE": "complete_bash", "COMP_WORDS": text, "COMP_CWORD": str(len(words)),
+    }  # fmt: skip
+    assert sorted(workspace.run(**completing).stdout.split()) == found

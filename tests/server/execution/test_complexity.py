@@ -65,6 +65,7 @@ def test_introspection_has_a_depth_of_its_own() -> None:
         ('{ a(b: """x "y" \\""" { } #""") }', 8),
         ("# { { {\n{,,,a,b}\ufeff", 4),
         ('query ($a: [ID!]! = ["", """"""]) @b { c: d }', 23),
+        ("{a} # a comment at the end" + "," * 24_000, 3),
     ],
 )
 def test_tokens_are_counted_as_the_parser_counts_them(text: str, tokens: int) -> None:
