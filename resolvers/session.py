@@ -235,8 +235,13 @@ class Session:
         """Return a task that goes on with some work until it is done or the operation ends."""
         task = asyncio.create_task(work)
         self._going_on.add(task)
-        task.add_done_callback(self._going_on.discard)
+        task.add_done_callback(self._gone_on)
         return task
+
+    def _gone_on(self, task: asyncio.Task[Any]) -> None:
+        self._going_on.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it sees it; perhaps nobody does any more
 
     def release(self, interval: Interval) -> None:
         """Forget the rows of a part of a period that was added up. Only the cache may still have them.

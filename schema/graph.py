@@ -16,6 +16,7 @@ from strawberry.types import ExecutionContext
 from engine.divide import INCREMENTAL
 from resolvers.session import Session
 from schema import references
+from schema.costs import costs
 from schema.deprecations import deprecate
 from schema.documents import api_document, subgraph_document
 from schema.game_log import GameLog
@@ -31,6 +32,8 @@ from upstream.reports.table import System
 
 # The lowest version of federation that the gateways of today test. All directives that are used exist in it.
 VERSION = "v2.5"
+# The lowest version that has `@cost` and `@listSize`.
+VERSION_OF_COSTS = "v2.9"
 MAX_REPRESENTATIONS = 5000
 # The number of representations whose lookup starts in one turn of the event loop.
 BATCH = 100
@@ -59,6 +62,16 @@ class Graph(Schema):
     def sdl(self) -> str:
         """Return the schema as a subgraph of the lowest version of federation that the gateways of today test."""
         return subgraph_document(self._schema, self._directives, VERSION)
+
+    @property
+    def sdl_with_costs(self) -> str:
+        """Return the same with the costs of fields, which a later version of federation has."""
+        found = costs(self._schema)
+        together = {
+            name: (*self._directives.get(name, ()), *found.get(name, ())) for name in {**self._directives, **found}
+        }
+        directives = {name: each for name, each in together.items() if each}
+        return subgraph_document(self._schema, directives, VERSION_OF_COSTS)
 
     @property
     def api(self) -> str:

@@ -133,6 +133,6 @@ def _resume(node_id: str, now: datetime.datetime) -> Resume:
     return Resume(id, moment)
 
 
-def resume_point(row: Any) -> str:
-    """Return what `after` takes to go on after a row of `transactionAdded`."""
-    return encode("Transaction", row.movement_id, row.user_id or 0, row.group_id or 0, row.timestamp)
+def resume_point(row: Any, *, restricted: bool) -> str:
+    """Return what `after` takes to go on after a row of `transactionAdded`. A restricted caller learns of no user."""
+    return encode("Transaction", row.movement_id, 0 if restricted else row.user_id or 0, row.group_id or 0, row.timestamp)

@@ -44,6 +44,7 @@ from server.pages.tables import page_routes, tables_page
 from server.pages.tabs import Tabs
 from server.services import Services, nothing
 from server.sql.routes import SqlEndpoint
+from server.subscriptions.metrics import SubscriptionFigures
 from server.subscriptions.over_http import SubscriptionStreams
 from server.subscriptions.single_connection import EventStreams
 from server.subscriptions.socket import GraphQLSockets
@@ -167,6 +168,7 @@ def create_app(services: Services) -> Starlette:
                     lambda: services.stored.reused,
                 ),
                 *([schedule] if schedule is not None else []),
+                *([SubscriptionFigures(services.subscriptions)] if services.subscriptions is not None else []),
             ),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),

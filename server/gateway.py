@@ -222,8 +222,7 @@ class Gateway:
             join=self._join,
             caller=operation.caller,
             now=now,
-            # Other reports know what the poll shows only if they are read after it.
-            not_before=operation.options.oldest(now) if poll is None else poll.read_at,
+            not_before=operation.options.oldest(now),
             currencies=self._currencies,
             sums=self._sums,
             gamehub_zone=ZoneInfo(self._settings.gamehub_timezone),

@@ -39,7 +39,10 @@ class Poll:
 
 
 class PolledRoom:
-    """Answers the call of one poll. All other calls go to the upstream room."""
+    """Answers the call of one poll. All other calls go to the upstream room.
+
+    Other reports of the same kind of entity know what the poll shows only if they are read after it.
+    """
 
     def __init__(self, room: UpstreamRoom, poll: Poll) -> None:
         self._room = room
@@ -49,6 +52,8 @@ class PolledRoom:
         """Return the answer of the poll, or that of the upstream room. Raise the `UpstreamError` that prevents it."""
         poll = self._poll
         if call.key != poll.call.key:
+            if call.report.entity is not None and call.report.entity is poll.call.report.entity:
+                options["not_before"] = max(poll.read_at, options.get("not_before", poll.read_at))
             return await self._room.fetch(call, **options)
         if poll.error is not None:
             raise poll.error.with_traceback(None)

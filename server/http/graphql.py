@@ -134,29 +134,32 @@ class GraphQL:
         if parts is not None and parts.started:
             await parts.fail(outcome.errors)
             return
+        head = _Head(scope, kind, None, storable, status, extra)
+        await self._write(head, outcome, most, place, send)
+
+    async def _write(
+        self, head: "_Head", outcome: Outcome, most: int | None, place: AnswerPlace | None, send: Send
+    ) -> None:
+        """Write an outcome in at most `most` bytes, store the answer at its place if it is whole, and send it."""
         try:
             pieces = [encode(outcome.answer())] if outcome.small else await in_turns(outcome.answer(), most)
             size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
             if most is not None and size > most:
                 raise too_long(most)
         except (AnswerTooLarge, *UNWRITABLE) as problem:
-            outcome, storable = unwritable(problem), False
-            status = _status(outcome, kind, self._http.partial_status)
+            outcome, head.storable = unwritable(problem), False
+            head.status = _status(outcome, head.kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
         body = AnswerBytes(pieces, size)
-        if place is not None and storable:
-            self._store(place, body, outcome)
-        storable = storable and safe
-        # Errors repeat what the client sent, so they are not compressed.
-        least = _NEVER if outcome.errors else self._least
-        head = _Head(scope, kind, Freshness.of(outcome.readings), storable, status, extra, least)
-        await _send(head, body, headers, send)
-
-    def _store(self, place: AnswerPlace, body: AnswerBytes, outcome: Outcome) -> None:
-        sources = outcome.sources()
-        if sources is not None and self._stored is not None:
+        if place is not None and head.storable and (sources := outcome.sources()) is not None:
+            assert self._stored is not None
             self._stored.store(place, body, sources)
+        head.storable = head.storable and head.scope["method"] in _SAFE
+        head.fresh = Freshness.of(outcome.readings)
+        # Errors repeat what the client sent, so they are not compressed.
+        head.compress_from = _NEVER if outcome.errors else self._least
+        await _send(head, body, RequestHeaders.of(head.scope), send)
 
     async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
@@ -191,7 +194,7 @@ class GraphQL:
         self, scope: Scope, headers: RequestHeaders, receive: Receive, media_type: str | None
     ) -> Operation | Batch:
         if media_type is None and (self._streams is None or stream_type(headers.get("accept")) is None):
-            raise RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
+            raise _unacceptable()
         method = scope["method"]
         plain = _UNUSUAL.isdisjoint(headers)
         if not plain and headers.get("upgrade", "").lower() == "websocket":
@@ -213,6 +216,8 @@ class GraphQL:
         body = await whole_body(headers, receive, self._limits.body_bytes)
         found = operation_reader.from_body(body, headers.get("content-type"), self._limits, self._http.most_batched)
         if isinstance(found, list):
+            if media_type is None:  # a stream answers one operation
+                raise _unacceptable()
             return found
         if found.name:
             scope["operation"] = found.name
@@ -295,6 +300,10 @@ async def _send(head: _Head, body: AnswerBytes, headers: RequestHeaders, send: S
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": pieces[-1]})
+
+
+def _unacceptable() -> RequestError:
+    return RequestError(406, "NOT_ACCEPTABLE", f"Answers are {JSON} or {RESPONSE_JSON}, in UTF-8.")
 
 
 def _coding(headers: RequestHeaders) -> str | None:

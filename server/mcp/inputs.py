@@ -4,16 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLSchema,
     NonNullTypeNode,
     OperationDefinitionNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    VariableNode,
+    Visitor,
     get_nullable_type,
     is_list_type,
     is_non_null_type,
     type_from_ast,
     value_from_ast_untyped,
+    visit,
 )
 
 _SCALARS: Mapping[str, Mapping[str, Any]] = {
@@ -29,15 +35,20 @@ _SCALARS: Mapping[str, Mapping[str, Any]] = {
 
 
 def variables_schema(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, example: Mapping[str, Any]
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, example: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the JSON Schema of the variables of an operation. Types of input objects stand in `$defs`."""
+    """Return the JSON Schema of the variables of an operation. Types of input objects stand in `$defs`.
+
+    A variable has the description of the argument that it is given to.
+    """
     types: dict[str, Any] = {}
+    meant = _Meaning(TypeInfo(schema))
+    visit(document, TypeInfoVisitor(meant.types, meant))
     properties: dict[str, Any] = {}
     required = []
     for node in operation.variable_definitions or ():
         name = node.variable.name.value
-        found = _of(type_from_ast(schema, node.type), types)
+        found = _described(meant.of.get(name), _of(type_from_ast(schema, node.type), types))
         if node.default_value is not None:
             found = found | {"default": value_from_ast_untyped(node.default_value)}
         elif isinstance(node.type, NonNullTypeNode):
@@ -52,6 +63,20 @@ def variables_schema(
     if example and not any(isinstance(value, str) and value.startswith("@") for value in example.values()):
         described["examples"] = [dict(example)]
     return described
+
+
+class _Meaning(Visitor):
+    """Find the descriptions of the arguments that variables are given to."""
+
+    def __init__(self, types: TypeInfo) -> None:
+        super().__init__()
+        self.types = types
+        self.of: dict[str, str] = {}
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        argument = self.types.get_argument()
+        if argument is not None and argument.description:
+            self.of.setdefault(node.name.value, argument.description)
 
 
 def _of(kind: Any, types: dict[str, Any]) -> dict[str, Any]:

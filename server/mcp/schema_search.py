@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 
 MOST_FOUND = 50
+_MOST_WORDS = 20
 _WORD = re.compile(r"\w{3,}")  # shorter words are parts of too many others
 _NAME = 3  # a word in a name counts as much as so many words in a description
 
@@ -33,7 +35,7 @@ class SchemaSearch:
 
     def find(self, text: str, most: int) -> list[dict[str, str]]:
         """Return the places that fit the words of a text best, the best first."""
-        words = _WORD.findall(text.lower())
+        words = [match[0] for match in islice(_WORD.finditer(text.lower()), _MOST_WORDS)]
         ranked = sorted(
             ((place.weight(words), place) for place in self._places),
             key=lambda each: (-each[0][0], -each[0][1], len(each[1].name), each[1].name),

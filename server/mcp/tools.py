@@ -68,8 +68,9 @@ class AssistantTools:
         schema = self._executor.schema
         found = []
         for name, one in self._saved.items():
-            operation = document_of(one.text, schema).operations[name]
-            arguments = variables_schema(schema._schema, operation, one.variables)
+            document = document_of(one.text, schema)
+            assert document.tree is not None
+            arguments = variables_schema(schema._schema, document.tree, document.operations[name], one.variables)
             found.append(ToolDescription(name, one.comment or f"The saved query {name}.", arguments))
         text = {"type": "string", "description": "The name of a saved query, or a GraphQL query."}
         variables = {"type": "object", "description": "The variables of the query."}

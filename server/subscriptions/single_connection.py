@@ -29,7 +29,7 @@ from server.http.negotiation import JSON, stream_type
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.writing import encode
-from server.subscriptions.ending import SubscriptionEnded
+from server.subscriptions.ending import SubscriptionEnded, draining
 from server.subscriptions.framing import EventFrames
 from server.subscriptions.http_stream import send_stream
 from server.subscriptions.over_http import SubscriptionStreams, refusal_of
@@ -65,6 +65,12 @@ class ReservedStream:
     async def end(self, ending: SubscriptionEnded) -> None:
         """End the whole stream."""
         await self._events.put(ending)
+
+    async def end_at(self, stopping: asyncio.Event) -> None:
+        """End the stream when the server stops, after its operations have said so."""
+        await stopping.wait()
+        await asyncio.gather(*self.running.values(), return_exceptions=True)
+        await self.end(draining())
 
     async def events(self) -> AsyncGenerator[bytes]:
         """Yield the events. Raises SubscriptionEnded."""
@@ -166,9 +172,13 @@ class EventStreams:
             raise RequestError(409, "BAD_REQUEST", "This stream is open already.")
         stream.opened = True
         try:
-            async with self._subscriptions.connection():
-                beat = self._subscriptions.config.beat_seconds
-                await send_stream(stream.events(), SharedFrames(), beat, scope, receive, send)
+            async with self._subscriptions.connection() as stopping:
+                ending = asyncio.create_task(stream.end_at(stopping))
+                try:
+                    beat = self._subscriptions.config.beat_seconds
+                    await send_stream(stream.events(), SharedFrames(), beat, scope, receive, send)
+                finally:
+                    ending.cancel()
         finally:
             del self._reserved[token]
             await stream.aclose()
@@ -236,7 +246,7 @@ class EventStreams:
             await stream.put(id, "next", encode({"errors": ending.errors}))
             if not ending.again:
                 await stream.put(id, "complete")
-            if ending.again or ending.close_code is not None:
+            if ending.close_code is not None and not ending.again:
                 await stream.end(ending)
         except Exception:
             log.exception("an operation on a stream failed")

@@ -38,8 +38,9 @@ from upstream.resilience.queue import QUEUE_CALLER, Queue, QueueCaller
 MOST_OPERATIONS = 100
 LONGEST_ID = 128
 _LONGEST_REASON = 120  # bytes; the protocol allows 123
-# The queries that run at the same time over all connections.
+# The queries that run at the same time over all connections, and those that may wait.
 QUERIES = 8
+MOST_WAITING = 800
 
 # The codes with which a connection is closed, as the protocol has them.
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, INIT_TIMEOUT, SAME_ID, SECOND_INIT = 4400, 4401, 4403, 4408, 4409, 4429
@@ -280,6 +281,8 @@ class SocketConnection:
 
     async def _query(self, id: str, operation: Operation) -> None:
         executor = self._endpoint.executor
+        if self._endpoint.queries.waiting >= MOST_WAITING:
+            raise RequestError(503, "OVERLOADED", "The server has more to do than it can: try again in a moment.")
         await self._endpoint.queries.take(QUEUE_CALLER.get().name)
         try:
             async with asyncio.timeout(executor.limits.seconds):

@@ -158,7 +158,7 @@ class RunningSubscription:
             if answer.codes == {"NOT_FOUND"} and answer.outcome.data is None:
                 continue  # a row that the caller may not see
             yield answer.body
-            self._after = resume_point(poll.rows[row])
+            self._after = resume_point(poll.rows[row], restricted=self._operation.caller.groups is not None)
 
     async def _caught_up(self, channel: Channel, resume: Resume) -> Sequence[Poll]:
         """Return the polls with the rows after a place. Raises SubscriptionEnded."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -154,9 +154,15 @@ class Subscriptions:
             if not self._sockets[name]:
                 del self._sockets[name]
 
-    def stats(self) -> Mapping[str, int]:
-        """Return the number of subscriptions, and of the topics that are polled for them."""
-        return {"subscriptions": len(self._open), "topics": len(self._hub)}
+    @property
+    def count(self) -> int:
+        """Return the number of subscriptions."""
+        return len(self._open)
+
+    @property
+    def topics(self) -> int:
+        """Return the number of topics that are polled."""
+        return len(self._hub)
 
     async def _look(self) -> None:
         while True:

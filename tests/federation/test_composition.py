@@ -33,8 +33,9 @@ SETS: Mapping[str, Mapping[str, str]] = {
     "in two parts": PARTS,
     "in two parts with a third subgraph": {**PARTS, "notes": NOTES},
     "with edits": EDITED,
+    "with costs": {"gamehub": graph.schema.sdl_with_costs},
 }
-COMPOSED_BY_ALL = ("alone", "with a second subgraph")
+COMPOSED_BY_ALL = ("alone", "with a second subgraph", "with costs")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,14 @@ def test_directives_on_our_own_fields(composed: Any) -> None:
     assert found["errors"] == []
     user: Any = build_schema(found["api"]).type_map["User"]
     assert "externalId" not in user.fields
+
+
+@pytest.mark.parametrize("library", ["apollo", "guild"])
+def test_costs(library: str, composed: Any) -> None:
+    """The supergraph keeps the costs, for gateways that use them."""
+    supergraph = composed["with costs"][library]["supergraph"]
+    assert re.search(r"transactions\([^)]*\): TransactionConnection .*@cost\(weight: 10\)", supergraph, re.DOTALL)
+    assert re.search(r"@listSize\([^)]*assumedSize: 50", supergraph)
 
 
 def test_versions() -> None:

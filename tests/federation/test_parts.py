@@ -1,5 +1,6 @@
 """Each subgraph runs with the settings of its own upstream, and both together answer like the whole graph."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from resolvers.caller import Caller
+from schema.mapping.node import encode
+from server.auth.keys import KeyFile
 from tests.federation.supergraph import Gateways, of_gamehub, of_gamelog, running, served_graph, subgraph
 from tests.programs import run
 from tests.served import served
@@ -158,3 +162,60 @@ def test_the_command_serves_one_part(tmp_path: Path) -> None:
         lacking = run("serve", "--subgraph", "gamehub", folder=tmp_path, environment={**os.environ, **settings})
         assert lacking.returncode == 2
         assert "GAMEHUB_URL is not set, though SUBGRAPH=gamehub serves it: set it" in lacking.stderr
+
+
+def test_a_caller_of_some_groups(tmp_path: Path) -> None:
+    """GameHub's subgraph shows such a caller nothing of other groups. Game History's cannot decide it, and fails."""
+    keys = KeyFile(tmp_path / "keys.json")
+    callers = (None, frozenset({382}), frozenset({1}))
+    headers = [
+        {"Authorization": f"Bearer {keys.create(Caller(f'caller{number}', groups, frozenset({'explore'})))[1]}"}
+        for number, groups in enumerate(callers)
+    ]
+    closed: dict[str, Any] = {"closed": True, "keys_file": tmp_path / "keys.json"}
+    with (
+        Sandbox() as sandbox,
+        served_graph(tmp_path, subgraph="gamehub", **of_gamehub(sandbox), **closed) as gamehub,
+        served_graph(tmp_path, subgraph="gamelog", **of_gamelog(sandbox), **closed) as gamelog,
+    ):
+        ask = Gateways({"gamehub": gamehub.address, "gamelog": gamelog.address}).ask
+        user = ask("gamehub", '{ user(id: "2001") { id username group { id } } }', headers[0])["data"]["user"]
+        assert user["group"]["id"] == "382"
+        logs = f"{{ gameLogs(during: {DAY}, first: 1) {{ nodes {{ agentCode nodeId }} }} }}"
+        (log,) = ask("gamelog", logs, headers[0])["data"]["gameLogs"]["nodes"]
+        named = [encode("GameLog", 1, 0, log["agentCode"], user["username"], "slot")]
+        named.append(encode("GameLog", 1, 0, log["agentCode"], "nobody at all", "slot"))
+        of = [{"__typename": "GameLog", "nodeId": each} for each in named]
+        of.append({"__typename": "GameLogBucketKey", "userKey": encode(user["username"], log["agentCode"])})
+        query = ENTITIES % "... on GameLog { user { id } } ... on GameLogBucketKey { user { id } }"
+        for header, seen in zip(headers, ({"id": "2001"}, {"id": "2001"}, None), strict=True):
+            answer = ask("gamehub", query, header, of=of)
+            assert [each["user"] for each in answer["data"]["_entities"]] == [seen, None, seen]
+            assert "errors" not in answer
+        # Only both systems together can decide whether another spelling is the same user.
+        spelt = {"__typename": "GameLog", "nodeId": encode("GameLog", 1, 0, log["agentCode"], "JORGE.BROWN", "slot")}
+        assert codes_of(ask("gamehub", query, headers[0], of=[spelt])) == ["UPSTREAM_UNAVAILABLE"]
+        of_user = ENTITIES % f"... on User {{ gameLogs(during: {DAY}) {{ totalCount }} }}"
+        for header in headers[1:]:
+            assert codes_of(ask("gamelog", logs, header)) == ["UPSTREAM_UNAVAILABLE"]
+            answer = ask("gamelog", of_user, header, of=[{"__typename": "User", **user}])
+            assert answer["data"]["_entities"][0]["gameLogs"] is None
+            assert codes_of(answer) == ["UPSTREAM_UNAVAILABLE"]
+
+
+def test_a_group_with_an_agent_of_its_own(tmp_path: Path) -> None:
+    """The group of a user, which GameHub's subgraph knows, decides whose log is read."""
+    agents = tmp_path / "agents.json"
+    with Sandbox() as sandbox:
+        other = {"agent_code": "another", "agent_token": sandbox.agent_token}
+        agents.write_text(json.dumps({"382": other}))
+        with served_graph(tmp_path, subgraph="gamelog", gamelog_agents_file=agents, **of_gamelog(sandbox)) as gamelog:
+            sandbox.reset()
+            query = ENTITIES % f"... on User {{ gameLogs(during: {DAY}) {{ totalCount }} }}"
+            of = [
+                {"__typename": "User", "id": id, "username": "jorge.brown", "group": {"id": group}}
+                for id, group in (("2001", "382"), ("2002", "7"))
+            ]
+            Gateways({"gamelog": gamelog.address}).ask("gamelog", query, of=of)
+            called = {call["params"]["agent_code"] for call in sandbox.calls()}
+            assert called == {"another", sandbox.agent_code}

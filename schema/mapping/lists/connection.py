@@ -21,6 +21,7 @@ from schema.mapping.lists.conditions import NO_CONDITIONS, Conditions
 from schema.mapping.lists.listed import NOTHING_GIVEN, Given, known_by_rows, readable, sure
 from schema.mapping.lists.opened import OpenedPage, PageMaker, PagesOnRows
 from schema.mapping.lists.order import Key, ListOrder
+from schema.mapping.lists.relay import Connection
 from schema.mapping.loading import complete
 from schema.mapping.selection import Selection, nodes_of, select
 from schema.mapping.totals.adding import LevelSums, ListAdder, asked_sums
@@ -184,7 +185,18 @@ async def _objects(
             connections.append(make.page(opened, nodes))
     if waiting:
         await complete(waiting, selection)
+        if selection.late:
+            _note_completing(connections, waiting[0].completing)
     return connections
+
+
+def _note_completing(connections: Sequence[Any], completing: Sequence[Any]) -> None:
+    """Let pages and edges that are selected later than their lists wait until their items are complete."""
+    for connection in connections:
+        if isinstance(connection, Connection):
+            connection.completing = completing
+            for edge in connection.edges if isinstance(connection.edges, list) else ():
+                edge.completing = completing
 
 
 async def _open(

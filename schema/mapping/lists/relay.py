@@ -25,6 +25,8 @@ class Edge(Generic[NodeT]):
 
     cursor: str = strawberry.field(description="An opaque text that `after` takes.")
     node: NodeT = strawberry.field(description="The item.")
+    # The tasks that go on to read late columns of the item.
+    completing: strawberry.Private[Any] = ()
 
 
 @strawberry.type
@@ -37,3 +39,5 @@ class Connection(Generic[NodeT]):
     page_info: PageInfo = strawberry.field(description="The position of this page in the list.")
     # The whole list (`AddedList`): totals add up all its rows.
     listing: strawberry.Private[Any] = None
+    # The tasks that go on to read late columns of the items.
+    completing: strawberry.Private[Any] = ()

@@ -25,6 +25,13 @@ def schema(
             show_default=False,
         ),
     ] = None,
+    costs: Annotated[
+        bool,
+        typer.Option(
+            "--costs",
+            help="With the costs of fields, `@cost` and `@listSize`, for gateways that support Federation 2.9.",
+        ),
+    ] = False,
     client: Annotated[
         SchemaClient | None,
         typer.Option(
@@ -51,4 +58,4 @@ def schema(
     if client is not None:
         typer.echo(client_schema.FORMS[client](served._schema), nl=False)
     else:
-        typer.echo(served.api if api else served.sdl, nl=False)
+        typer.echo(served.api if api else served.sdl_with_costs if costs else served.sdl, nl=False)

@@ -511,7 +511,7 @@ def test_a_running_server_is_asked(workspace: Workspace, sandbox: Sandbox) -> No
 )
 def test_names_are_completed(workspace: Workspace, words: list[str], found: list[str]) -> None:
     text = " ".join(["gamehub-graph", *words])
-    completing = {
+    completing: dict[str, Any] = {
         "_GAMEHUB_GRAPH_COMPLETE": "complete_bash", "COMP_WORDS": text, "COMP_CWORD": str(len(words)),
     }  # fmt: skip
     assert sorted(workspace.run(**completing).stdout.split()) == found

@@ -79,6 +79,8 @@ def test_what_is_no_batch(server: Server) -> None:
     for wrong in ([], [1], [PRICE, "{ price }"], [[PRICE]]):
         refused = client.post("/graphql", json=wrong, headers=RESPONSE_JSON)
         assert (refused.status_code, code_of(refused)) == (422, "BAD_REQUEST")
+    stream = client.post("/graphql", json=[PRICE], headers={"accept": "text/event-stream"})
+    assert (stream.status_code, code_of(stream)) == (406, "NOT_ACCEPTABLE")
     many = client.post("/graphql", json=[PRICE] * 6, headers=RESPONSE_JSON)
     assert (many.status_code, code_of(many)) == (422, "QUERY_TOO_COMPLEX")
     assert "6 operations; up to 5" in many.text

@@ -19,6 +19,7 @@ from server.gateway import Gateway
 from server.http.negotiation import DEFER_2022, INCREMENTAL_0_2, incremental_format
 from server.settings.live import LiveSettings
 from server.settings.settings import NAMES, Settings
+from tests.engine.test_parts import merge
 from tests.server.application import application
 from tests.server.serving import serving
 from tests.stand import Sandbox
@@ -82,7 +83,9 @@ def parts(answer: httpx.Response) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def server(sandbox: Sandbox, folder: Path, limits: Limits = INCREMENTAL, *, compiled: bool = True) -> Iterator[Served]:
+def server(
+    sandbox: Sandbox, folder: Path, limits: Limits = INCREMENTAL, *, compiled: bool = True, **parts: Any
+) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         for name in NAMES:
             patch.delenv(name, raising=False)
@@ -103,8 +106,9 @@ def server(sandbox: Sandbox, folder: Path, limits: Limits = INCREMENTAL, *, comp
         left.set()
 
     app = application(
-        SCHEMA, gateway.session, lifespan=gateway.open, leave=leave, limits=limits, finish=finish, compiled=compiled
-    )
+        SCHEMA, gateway.session, lifespan=gateway.open, leave=leave, limits=limits, finish=finish, compiled=compiled,
+        **parts,
+    )  # fmt: skip
     with serving(app) as address:
         yield Served(address, left)
 
@@ -185,6 +189,40 @@ def test_a_column_of_another_report_is_deferred_and_its_report_called_once(runni
         assert slow not in reports(sandbox)
         later = {"data": {"tickets": whole["tickets"]}, "path": ["game"]}
         assert next(found) == {"incremental": [later], "hasNext": False}
+    assert reports(sandbox) == calls
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "... @defer {{ nodes {{ {duration} }} }}",
+        "... @defer {{ edges {{ node {{ {duration} }} }} }}",
+        "edges {{ cursor ... @defer {{ node {{ {duration} }} }} }}",
+        "nodes {{ id ... @defer {{ {duration} }} }}",
+        "nodes {{ id }} ... @defer {{ nodes {{ {duration} }} }}",
+    ],
+)
+def test_late_items_of_a_list_wait_for_their_columns(running: Served, sandbox: Sandbox, items: str) -> None:
+    """The list itself waits for its own report only."""
+    query = f"{{ games({DAY}, first: 2) {{ totalCount {items.format(duration='duration')} }} }}"
+    sandbox.reset()
+    whole = running.whole(query)["data"]
+    calls = reports(sandbox)
+    slow = "api_retail_game_details_simplified"
+    assert calls == ["api_bulk_games_report", slow, slow]
+    sandbox.fault("slow", slow, value=0.3)
+    sandbox.reset()
+    with running.stream(query, LEGACY) as answer:
+        found = parts(answer)
+        data = next(found)["data"]
+        assert slow not in reports(sandbox)
+        for later in (part for payload in found for part in payload["incremental"]):
+            assert "errors" not in later
+            place = data
+            for key in later["path"]:
+                place = place[key]
+            merge(place, later["data"])
+    assert data == whole
     assert reports(sandbox) == calls
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
 from resolvers.caller import Caller
+from resolvers.prediction.predict import foresee
 from schema.graph import schema
 from server.auth.keys import KeyFile, Rates
 from server.execution.saved import saved_queries
@@ -23,6 +25,7 @@ from server.mcp.schema_search import SchemaSearch
 from tests.served import served
 from tests.server import toy_schema
 from tests.server.application import application
+from tests.server.http.test_incremental import server
 from tests.server.serving import serving
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
@@ -155,6 +158,19 @@ def test_pages_of_other_sites_and_other_messages_are_refused(place: Place) -> No
     assert place.post([], **key).status_code == 400
 
 
+def test_a_client_that_goes_ends_its_tool(sandbox: Sandbox, tmp_path: Path) -> None:
+    with server(sandbox, tmp_path, saved=saved_queries(), foresee=foresee) as running, ThreadPoolExecutor(1) as pool:
+        place = Place(running.address, {})
+        assert place.post().status_code == 200
+        sandbox.fault("hang", "api_groups_report")
+        running.left.clear()
+        asked = pool.submit(httpx.post, f"{place.address}/mcp", json=CALL, headers=ACCEPT, trust_env=False, timeout=3)
+        assert running.left.wait(20), "nothing was planned"
+        running.left.clear()
+        assert running.left.wait(20), "the tool goes on without a client"
+        assert isinstance(asked.exception(), httpx.ReadTimeout)
+
+
 def test_what_is_hidden_is_no_tool(world: Sandbox, tmp_path: Path) -> None:
     with served(tmp_path, INTROSPECTION="off", DOCUMENTS="saved", **settings(world)) as address:
         place = Place(address, {})
@@ -176,17 +192,19 @@ def test_the_setting_and_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_inputs() -> None:
-    query = "query Q($id: ID!, $where: TransactionWhere, $first: Int = 5, $ids: [ID!]) { __typename }"
-    (operation,) = parse(query).definitions
+    variables = "$id: ID!, $where: TransactionWhere, $first: Int = 5, $ids: [ID!]"
+    document = parse(f"query Q({variables}) {{ groups(first: $first) {{ totalCount }} }}")
+    (operation,) = document.definitions
     assert isinstance(operation, OperationDefinitionNode)
-    found = variables_schema(schema._schema, operation, {"id": "1"})
-    assert found["properties"]["first"] == {"type": "integer", "default": 5}
+    found = variables_schema(schema._schema, document, operation, {"id": "1"})
+    first = schema._schema.query_type.fields["groups"].args["first"]
+    assert found["properties"]["first"] == {"description": first.description, "type": "integer", "default": 5}
     assert found["properties"]["ids"] == {"type": "array", "items": {"type": "string"}}
     assert found["properties"]["where"] == {"$ref": "#/$defs/TransactionWhere"}
     assert (found["required"], found["examples"]) == (["id"], [{"id": "1"}])
     amount = found["$defs"]["TransactionWhere"]["properties"]["amount"]
     assert found["$defs"][amount["$ref"].rpartition("/")[2]]["type"] == "object"
-    assert "examples" not in variables_schema(schema._schema, operation, {"id": "@Groups groups.nodes.0.id"})
+    assert "examples" not in variables_schema(schema._schema, document, operation, {"id": "@Groups groups.nodes.0.id"})
 
 
 @pytest.mark.parametrize(

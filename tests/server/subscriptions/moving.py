@@ -68,11 +68,11 @@ class MovingSandbox(Sandbox):
             found[call["report"]] = found.get(call["report"], 0) + 1
         return found
 
-    async def polled(self, report: str = "api_retail_movements") -> None:
-        """Wait until a report was polled: what is booked then is new."""
+    async def polled(self, times: int = 2, report: str = "api_retail_movements") -> None:
+        """Wait until a report was polled some times: what is booked then is new."""
         self.reset()
         async with asyncio.timeout(30):
-            while self.counts().get(report, 0) < 2:  # noqa: ASYNC110
+            while self.counts().get(report, 0) < times:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     def _write(self, sql: str, parameters: tuple[object, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -55,16 +56,28 @@ class SocketClient:
 
 
 @asynccontextmanager
-async def opened(address: str, **headers: str) -> AsyncIterator[SocketClient]:
+async def opened(address: str, sock: socket.socket | None = None, **headers: str) -> AsyncIterator[SocketClient]:
     """Yield a connection to `/graphql`, before the client has introduced itself."""
     url = f"{address.replace('http', 'ws', 1)}/graphql"
-    async with connect(url, subprotocols=[PROTOCOL], additional_headers=headers, proxy=None) as connection:
+    async with connect(
+        url, subprotocols=[PROTOCOL], additional_headers=headers, proxy=None, sock=sock, ping_interval=None
+    ) as connection:
         yield SocketClient(connection)
+
+
+def narrow_socket(address: str) -> socket.socket:
+    """Return a socket that is connected and buffers little of what the server sends."""
+    host, port = address.removeprefix("http://").split(":")
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    narrow.connect((host, int(port)))
+    narrow.setblocking(False)
+    return narrow
 
 
 @asynccontextmanager
 async def connected(address: str, payload: Any = None, **headers: str) -> AsyncIterator[SocketClient]:
     """Yield a connection on which the client has introduced itself."""
-    async with opened(address, **headers) as client:
+    async with opened(address, None, **headers) as client:
         await client.init(payload)
         yield client

@@ -34,6 +34,10 @@ async def test_a_thousand_subscribers_and_one_poll(moving: MovingSandbox, tmp_pa
 
             await asyncio.gather(*map(use, clients))
             assert moving.counts() == {"progressive_jackpot_summary": 1, "api_retail_movements": 1}
+            async with httpx.AsyncClient(trust_env=False) as http:
+                figures = (await http.get(f"{address}/metrics")).text
+            assert "gamehub_graph_subscriptions 1000.0" in figures
+            assert "gamehub_graph_subscription_topics 2.0" in figures
             await clients[0].subscribe("one more", JACKPOTS)
             message = await clients[0].receive()
             assert message["type"] == "error"
@@ -142,6 +146,9 @@ async def test_a_server_that_stops(moving: MovingSandbox, tmp_path: Path) -> Non
             for accept in (EVENTS, APOLLO):
                 opening = http.stream("POST", f"{address}/graphql", json=query, headers={"Accept": accept})
                 streams.append((await stack.enter_async_context(opening)).aiter_text())
+            url = f"{address}/graphql/stream"
+            token = {"X-GraphQL-Event-Stream-Token": (await http.put(url)).text, "Accept": EVENTS}
+            empty = await stack.enter_async_context(http.stream("GET", url, headers=token))
             await moving.polled()
             moving.book(GROUP, 900)
             node = (await client.data("a"))["transactionAdded"]["nodeId"]
@@ -152,6 +159,7 @@ async def test_a_server_that_stops(moving: MovingSandbox, tmp_path: Path) -> Non
             process.terminate()
             for place, stream in enumerate(streams):
                 texts[place] += "".join([text async for text in stream])
+            assert (await empty.aread()).endswith(b": end\n\n")
             assert await client.closed() == (1012, "This server stops. Subscribe again.")
             assert await idle.closed() == (1012, "This server stops. Subscribe again.")
         *_, (name, last) = events(iter([texts[0]]))

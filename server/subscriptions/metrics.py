@@ -1,0 +1,24 @@
+"""The figures of subscriptions, for `/metrics`."""
+
+from collections.abc import Iterable
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from server.subscriptions.subscriptions import Subscriptions
+
+
+class SubscriptionFigures(Collector):
+    """The collector of the subscriptions of one server."""
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the current figures."""
+        figures = self._subscriptions
+        yield GaugeMetricFamily("gamehub_graph_subscriptions", "Subscriptions that are open.", value=figures.count)
+        yield GaugeMetricFamily(
+            "gamehub_graph_subscription_topics", "Topics that are polled for subscriptions.", value=figures.topics
+        )
