@@ -135,6 +135,5 @@ def _resume(node_id: str, now: datetime.datetime) -> Resume:
 
 def resume_point(row: Any, *, restricted: bool) -> str:
     """Return what `after` takes to go on after a row of `transactionAdded`. A restricted caller learns of no user."""
-    return encode(
-        "Transaction", row.movement_id, 0 if restricted else row.user_id or 0, row.group_id or 0, row.timestamp
-    )
+    user = 0 if restricted else row.user_id or 0
+    return encode("Transaction", row.movement_id, user, row.group_id or 0, row.timestamp)
