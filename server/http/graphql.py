@@ -72,7 +72,7 @@ class GraphQL:
         self._executor = executor
         self._page = page
         self._limits = limits = executor.limits
-        self._registered = registered if registered is not None else RegisteredDocuments()
+        self.registered = registered if registered is not None else RegisteredDocuments()
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
@@ -225,7 +225,7 @@ class GraphQL:
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""
-        return await self._registered.resolve(operation, self._executor.documents)
+        return await self.registered.resolve(operation, self._executor.documents)
 
 
 SUBSCRIPTION = "subscription"  # in the text of every document with a subscription
