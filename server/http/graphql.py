@@ -211,7 +211,7 @@ class GraphQL:
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             if operation.name:
                 scope["operation"] = operation.name
-            if not self._registered.takes(operation):
+            if not self.registered.takes(operation):
                 operation = await self._resolved(operation)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
@@ -228,7 +228,7 @@ class GraphQL:
             return found
         if found.name:
             scope["operation"] = found.name
-        return found if self._registered.takes(found) else await self._resolved(found)
+        return found if self.registered.takes(found) else await self._resolved(found)
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""
