@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,9 @@ OTHER = "This server is the subgraph of {} alone; the other system is asked in a
 CLOSING_SECONDS = 5.0
 # Addresses and tokens may change while the server runs. Upstream calls look at them this often, and after a refusal.
 LOOK_SECONDS = 0.25
+
+# What takes longer to save is saved in every fifth turn of `_maintain`.
+SAVING_TURNS = 5
 
 DEFAULT_AGENT = ""  # the agent of all groups without one of their own
 
@@ -99,7 +103,7 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
-        # They save something in the file of the journal, every few seconds and at the end.
+        # They save something in the file of the journal, every ten seconds and at the end.
         self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
     @asynccontextmanager
@@ -131,7 +135,7 @@ class Gateway:
         Both use the file of the journal, which every process of this machine can reach.
         """
         done = await asyncio.to_thread(journal.noted, FORGET)
-        while True:
+        for turn in count():
             await asyncio.sleep(KEEPING_SECONDS)
             request = await asyncio.to_thread(journal.noted, FORGET)
             if request is not None and request != done:
@@ -139,7 +143,7 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
-            for save in self.savers:
+            for save in self.savers if turn % SAVING_TURNS == 0 else ():
                 await save(journal)
 
     def _cache(self, upstream: Upstream, ledger: Journal) -> DayCache:

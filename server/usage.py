@@ -1,6 +1,6 @@
 """Count which clients ask for which fields of the graph, for `gamehub-graph usage`.
 
-A request only counts its document. Every few seconds the fields of these documents are counted and added to the table
+A request only counts its document. Every ten seconds the fields of these documents are counted and added to the table
 in the file of the error journal, which every process of this machine can reach and which survives a restart.
 """
 

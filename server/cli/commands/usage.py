@@ -16,7 +16,7 @@ def usage(
     """Show which clients ask for a field of the graph, how often, and when they did last.
 
     A client names itself in the headers apollographql-client-name and apollographql-client-version. Servers on this
-    machine count their operations every few seconds into the file of the error journal.
+    machine save their counts every ten seconds in the file of the error journal.
 
     Exit codes: 0 also if nobody asks for it; 1 the file cannot be read, or no server counts; 2 there is no such field.
     """
