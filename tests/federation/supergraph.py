@@ -74,14 +74,16 @@ def of_gamelog(sandbox: Sandbox) -> dict[str, Any]:
 
 @dataclass
 class Gateways:
-    """Running gateways: their addresses by name."""
+    """Running gateways and servers: their addresses by name. `headers` are those of a request without others."""
 
     urls: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self, name: str, query: str, headers: Mapping[str, str] | None = None, **variables: Any) -> dict[str, Any]:
         """Return the answer of a gateway."""
         body = {"query": query, "variables": variables}
-        answer = httpx.post(self.urls[name], json=body, headers=headers, trust_env=False, timeout=60)
+        chosen = self.headers if headers is None else headers
+        answer = httpx.post(self.urls[name], json=body, headers=chosen, trust_env=False, timeout=60)
         found: dict[str, Any] = answer.json()
         return found
 

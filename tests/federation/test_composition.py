@@ -35,7 +35,7 @@ SETS: Mapping[str, Mapping[str, str]] = {
     "with edits": EDITED,
     "with costs": {"gamehub": graph.schema.sdl_with_costs},
 }
-COMPOSED_BY_ALL = ("alone", "with a second subgraph", "with costs")
+COMPOSED_BY_ALL = ("with a second subgraph", "with costs")
 
 
 @pytest.fixture(scope="module")

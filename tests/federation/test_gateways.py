@@ -1,6 +1,10 @@
-"""The graph behind real gateways, beside a second subgraph that extends its types."""
+"""The graph behind real gateways: beside a second subgraph that extends its types, and in two parts.
+
+Each of the parts has the settings of its own upstream. Both together answer like the whole graph.
+"""
 
 import json
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -13,6 +17,7 @@ import httpx
 import pytest
 
 from resolvers.caller import Caller
+from schema.mapping.node import encode
 from server.auth.keys import KeyFile
 from tests.federation.supergraph import (
     HERE,
@@ -26,7 +31,9 @@ from tests.federation.supergraph import (
     subgraph,
 )
 from tests.packages import node_packages
+from tests.programs import run
 from tests.requirements import require
+from tests.served import served
 from tests.stand import Sandbox
 
 KINDS = ("apollo", "hive", "hive-rust", "grafbase")
@@ -62,7 +69,9 @@ class World:
     sandbox: Sandbox
     graph: ServedGraph
     gateways: Gateways
+    parts: Gateways
     everyone: dict[str, str]
+    members: dict[str, str]
     partner: dict[str, str]
 
     def ask(self, name: str, query: str, headers: dict[str, str] | None = None, **variables: Any) -> Any:
@@ -80,21 +89,39 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("gateways")
     keys = KeyFile(folder / "keys.json")
-    everyone, partner = (
-        {"Authorization": f"Bearer {keys.create(caller)[1]}"}
-        for caller in (Caller("gateway", None, MAY), Caller("partner", frozenset({1}), MAY))
+    callers = {"everyone": None, "members": frozenset({int(GROUP)}), "partner": frozenset({1})}
+    everyone, members, partner = (
+        {"Authorization": f"Bearer {keys.create(Caller(name, groups, MAY))[1]}"} for name, groups in callers.items()
     )
+    closed: dict[str, Any] = {"closed": True, "keys_file": folder / "keys.json"}
     with (
-        Sandbox(users=2 * USERS, days=1, rooms=1) as sandbox,
-        served_graph(
-            folder, closed=True, keys_file=folder / "keys.json", **of_gamehub(sandbox), **of_gamelog(sandbox)
-        ) as graph,
+        # A call that takes no time would make one call for each user cheaper than one call for all of them.
+        Sandbox(users=2 * USERS, days=1, rooms=1, latency=0.02) as sandbox,
+        served_graph(folder, **of_gamehub(sandbox), **of_gamelog(sandbox), **closed) as graph,
+        served_graph(folder, subgraph="gamehub", **of_gamehub(sandbox), **closed) as gamehub,
+        served_graph(folder, subgraph="gamelog", **of_gamelog(sandbox), **closed) as gamelog,
     ):
         both = [subgraph("gamehub", graph), NOTES]
-        described = {kind: (kind, both) for kind in KINDS}
+        parts = [subgraph("gamehub", gamehub), subgraph("gamelog", gamelog)]
+        described = {kind: (kind, both) for kind in KINDS} | {f"{kind} of parts": (kind, parts) for kind in KINDS}
         with running(request.config, folder, described, everyone["Authorization"]) as gateways:
-            reachable = Gateways({**gateways.urls, "graph": graph.address})
-            yield World(sandbox, graph, reachable, everyone, partner)
+            servers = {"whole": graph.address, "gamehub": gamehub.address, "gamelog": gamelog.address}
+            of_parts = {kind: gateways.urls[f"{kind} of parts"] for kind in KINDS}
+            yield World(
+                sandbox,
+                graph,
+                Gateways({**gateways.urls, "graph": graph.address}),
+                Gateways({**servers, **of_parts}, everyone),
+                everyone,
+                members,
+                partner,
+            )
+
+
+@pytest.fixture(scope="module")
+def gateways(world: World) -> Gateways:
+    """The gateways over the two parts, the parts, and the whole graph."""
+    return world.parts
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +256,181 @@ def test_no_trace_without_the_header(world: World) -> None:
         headers = {**world.everyone, "Apollo-Federation-Include-Trace": value}
         answer = httpx.post(world.graph.address, json=body, headers=headers, trust_env=False).json()
         assert ("ftv1" in answer.get("extensions", {})) is extensions, value
+
+
+# The graph in two parts
+
+DAYS = '{ between: { from: "2026-03-15T09:00:00Z", until: "2026-03-15T10:30:00Z" } }'
+QUERIES = {
+    "a user and the logs": f"""{{
+      user(id: "2001") {{
+        id username group {{ name }}
+        transactions(during: {DAYS}, first: 2) {{ totalCount nodes {{ type amount }} }}
+        gameLogs(during: {DAYS}, first: 3) {{
+          totalCount nodes {{ id nodeId bet userCode }} pageInfo {{ hasNextPage endCursor }} totals {{ count bet }}
+        }}
+      }}
+    }}""",
+    "the walk": f"""{{
+      group(id: "382") {{ users(first: 50) {{ nodes {{
+        username
+        transactions(during: {DAYS}, inGroup: "382") {{ nodes {{ amount }} }}
+        gameLogs(during: {DAYS}) {{ nodes {{ win }} }}
+      }} }} }}
+    }}""",
+    "the users of logs": f"""{{
+      gameLogs(during: {DAYS}, first: 20) {{ nodes {{ id userCode user {{ id username group {{ id name }} }} }} }}
+    }}""",
+    "the users of buckets": f"""{{
+      gameLogs(during: {DAYS}) {{ buckets(by: [USER], orderBy: BET_DESC, first: 5) {{
+        key {{ user {{ id username }} day }} totals {{ count bet }}
+      }} byDay: buckets(by: [DAY]) {{ key {{ day user {{ id }} }} totals {{ count }} }} }}
+    }}""",
+    "a wrong period": '{ gameLogs(during: { dates: { from: "2026-03-15", to: "2026-03-14" } }) { totalCount } }',
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", QUERIES)
+def test_two_parts_answer_as_one(name: str, kind: str, gateways: Gateways) -> None:
+    expected, answer = (gateways.ask(which, QUERIES[name]) for which in ("whole", kind))
+    assert answer["data"] == expected["data"]
+    assert codes_of(answer) == codes_of(expected)
+
+
+def codes_of(answer: dict[str, Any]) -> list[str]:
+    """Return the codes of the errors of an answer."""
+    return [error["extensions"]["code"] for error in answer.get("errors", ())]
+
+
+def test_the_answers_are_not_empty(gateways: Gateways) -> None:
+    """The comparison above says something: each query finds rows, and users beside logs."""
+    user = gateways.ask("whole", QUERIES["a user and the logs"])["data"]["user"]
+    assert user["transactions"]["totalCount"] > 1 < user["gameLogs"]["totalCount"]
+    logs = gateways.ask("whole", QUERIES["the users of logs"])["data"]["gameLogs"]["nodes"]
+    assert len(logs) == len([log for log in logs if log["user"]["group"]["name"]]) == 20
+    buckets = gateways.ask("whole", QUERIES["the users of buckets"])["data"]["gameLogs"]["buckets"]
+    assert len([bucket for bucket in buckets if bucket["key"]["user"]["username"]]) == 5
+    assert codes_of(gateways.ask("whole", QUERIES["a wrong period"])) == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.parametrize("kind", ["whole", *KINDS])
+def test_a_log_is_found_again(kind: str, gateways: Gateways) -> None:
+    """`Query.node` is GameHub's, and the fields of a log are Game History's."""
+    logs = f"{{ gameLogs(during: {DAYS}, first: 1) {{ nodes {{ nodeId bet }} }} }}"
+    (log,) = gateways.ask("whole", logs)["data"]["gameLogs"]["nodes"]
+    query = "query ($id: ID!) { node(nodeId: $id) { nodeId ... on GameLog { bet user { id } } } }"
+    found = gateways.ask(kind, query, id=log["nodeId"])
+    assert "errors" not in found
+    assert found["data"]["node"]["nodeId"] == log["nodeId"]
+    assert found["data"]["node"]["bet"] == log["bet"]
+    assert found["data"]["node"]["user"]["id"]
+
+
+def test_each_part_calls_its_own_upstream(gateways: Gateways) -> None:
+    logs = f"{{ gameLogs(during: {DAYS}) {{ totalCount }} }}"
+    assert gateways.ask("gamelog", logs)["data"]["gameLogs"]["totalCount"] > 0
+    assert "errors" in gateways.ask("gamehub", logs)
+    group = '{ group(id: "382") { name } }'
+    assert gateways.ask("gamehub", group)["data"]["group"]["name"]
+    assert "errors" in gateways.ask("gamelog", group)
+    for part, own, other in (("gamehub", "group", "gameLogs"), ("gamelog", "gameLogs", "group")):
+        root = gateways.ask(part, "{ __schema { queryType { fields { name } } } }")["data"]["__schema"]["queryType"]
+        names = {each["name"] for each in root["fields"]}
+        assert own in names
+        assert other not in names
+
+
+ENTITIES = "query ($of: [_Any!]!) { _entities(representations: $of) { __typename %s } }"
+
+
+def test_representations_that_another_subgraph_sends(gateways: Gateways) -> None:
+    """A representation is what a client may write, too."""
+    logs = ENTITIES % f"... on User {{ id gameLogs(during: {DAYS}) {{ totalCount }} }}"
+    user = gateways.ask("whole", '{ user(id: "2001") { id username } }')["data"]["user"]
+    known = {"__typename": "User", **user}
+    both = gateways.ask("gamelog", logs, of=[known, {**known, "username": "nobody"}])["data"]["_entities"]
+    assert both[0]["gameLogs"]["totalCount"] > 0 == both[1]["gameLogs"]["totalCount"]
+    nameless = gateways.ask("gamelog", logs, of=[{"__typename": "User", "id": "2001"}])
+    assert nameless["data"]["_entities"] == [{"__typename": "User", "id": "2001", "gameLogs": None}]
+    for wrong in (
+        {**known, "username": 7}, {**known, "id": "x"}, {**known, "group": {"id": "x"}},
+        {"__typename": "Group", "id": "1"},
+        {"__typename": "GameLog"}, {"__typename": "GameLog", "nodeId": "x"},
+        {"__typename": "GameLog", "nodeId": 10**30},
+    ):  # fmt: skip
+        answer = gateways.ask("gamelog", logs, of=[wrong])
+        assert codes_of(answer) == ["BAD_USER_INPUT"], wrong
+    bucket = ENTITIES % "... on GameLogBucketKey { user { id } } ... on GameLog { user { id } }"
+    for wrong in (
+        {"__typename": "GameLog", "nodeId": "x"}, {"__typename": "GameLog", "id": "1"}, {"__typename": "GameLog"},
+        {"__typename": "GameLogBucketKey", "userKey": "x"}, {"__typename": "GameLogBucketKey", "userKey": ["x"]},
+    ):  # fmt: skip
+        assert codes_of(gateways.ask("gamehub", bucket, of=[wrong])) == ["BAD_USER_INPUT"], wrong
+    empty = gateways.ask("gamehub", bucket, of=[{"__typename": "GameLogBucketKey", "userKey": None}])
+    assert empty["data"]["_entities"] == [{"__typename": "GameLogBucketKey", "user": None}]
+
+
+def test_the_command_serves_one_part(tmp_path: Path) -> None:
+    """It needs no setting of the other upstream, and says which setting of its own is missing."""
+    with Sandbox() as sandbox:
+        settings = {
+            "GAMELOG_URL": sandbox.gamelog_url,
+            "GAMELOG_AGENT_CODE": sandbox.agent_code,
+            "GAMELOG_AGENT_TOKEN": sandbox.agent_token,
+            "SUBGRAPH": "gamelog",
+        }
+        with served(tmp_path, **settings) as address:
+            answer = Gateways({"served": f"{address}/graphql"}).ask("served", "{ _service { sdl } }")
+            ready = httpx.get(f"{address}/readyz", trust_env=False).json()
+        printed = run("schema", "--subgraph", "gamelog", folder=tmp_path, environment=dict(os.environ))
+        assert answer["data"]["_service"]["sdl"] == printed.stdout
+        assert ready == {"ready": True}
+        lacking = run("serve", "--subgraph", "gamehub", folder=tmp_path, environment={**os.environ, **settings})
+        assert lacking.returncode == 2
+        assert "GAMEHUB_URL is not set, though SUBGRAPH=gamehub serves it: set it" in lacking.stderr
+
+
+def test_a_caller_of_some_groups(world: World) -> None:
+    """GameHub's subgraph shows such a caller nothing of other groups. Game History's cannot decide it, and fails."""
+    ask = world.parts.ask
+    user = ask("gamehub", '{ user(id: "2001") { id username group { id } } }')["data"]["user"]
+    assert user["group"]["id"] == GROUP
+    logs = f"{{ gameLogs(during: {DAYS}, first: 1) {{ nodes {{ agentCode nodeId }} }} }}"
+    (log,) = ask("gamelog", logs)["data"]["gameLogs"]["nodes"]
+    agent = log["agentCode"]
+    named = [encode("GameLog", 1, 0, agent, code, "slot") for code in (user["username"], "nobody at all")]
+    of = [{"__typename": "GameLog", "nodeId": each} for each in named]
+    of.append({"__typename": "GameLogBucketKey", "userKey": encode(user["username"], agent)})
+    query = ENTITIES % "... on GameLog { user { id } } ... on GameLogBucketKey { user { id } }"
+    for header, seen in ((world.everyone, {"id": "2001"}), (world.members, {"id": "2001"}), (world.partner, None)):
+        answer = ask("gamehub", query, header, of=of)
+        assert [each["user"] for each in answer["data"]["_entities"]] == [seen, None, seen]
+        assert "errors" not in answer
+    # Only both systems together can decide whether another spelling is the same user.
+    spelt = {"__typename": "GameLog", "nodeId": encode("GameLog", 1, 0, agent, user["username"].upper(), "slot")}
+    assert codes_of(ask("gamehub", query, of=[spelt])) == ["UPSTREAM_UNAVAILABLE"]
+    of_user = ENTITIES % f"... on User {{ gameLogs(during: {DAYS}) {{ totalCount }} }}"
+    for header in (world.members, world.partner):
+        assert codes_of(ask("gamelog", logs, header)) == ["UPSTREAM_UNAVAILABLE"]
+        answer = ask("gamelog", of_user, header, of=[{"__typename": "User", **user}])
+        assert answer["data"]["_entities"][0]["gameLogs"] is None
+        assert codes_of(answer) == ["UPSTREAM_UNAVAILABLE"]
+
+
+def test_a_group_with_an_agent_of_its_own(tmp_path: Path) -> None:
+    """The group of a user, which GameHub's subgraph knows, decides whose log is read."""
+    agents = tmp_path / "agents.json"
+    with Sandbox() as sandbox:
+        other = {"agent_code": "another", "agent_token": sandbox.agent_token}
+        agents.write_text(json.dumps({"382": other}))
+        with served_graph(tmp_path, subgraph="gamelog", gamelog_agents_file=agents, **of_gamelog(sandbox)) as gamelog:
+            sandbox.reset()
+            query = ENTITIES % f"... on User {{ gameLogs(during: {DAYS}) {{ totalCount }} }}"
+            of = [
+                {"__typename": "User", "id": id, "username": "jorge.brown", "group": {"id": group}}
+                for id, group in (("2001", "382"), ("2002", "7"))
+            ]
+            Gateways({"gamelog": gamelog.address}).ask("gamelog", query, of=of)
+            called = {call["params"]["agent_code"] for call in sandbox.calls()}
+            assert called == {"another", sandbox.agent_code}
