@@ -135,10 +135,16 @@ class GraphQL:
             await parts.fail(outcome.errors)
             return
         head = _Head(scope, kind, None, storable, status, extra)
-        await self._write(head, outcome, most, place, send)
+        await self._write(head, outcome, most, place, headers, send)
 
     async def _write(
-        self, head: "_Head", outcome: Outcome, most: int | None, place: AnswerPlace | None, send: Send
+        self,
+        head: "_Head",
+        outcome: Outcome,
+        most: int | None,
+        place: AnswerPlace | None,
+        headers: RequestHeaders,
+        send: Send,
     ) -> None:
         """Write an outcome in at most `most` bytes, store the answer at its place if it is whole, and send it."""
         try:
@@ -159,7 +165,7 @@ class GraphQL:
         head.fresh = Freshness.of(outcome.readings)
         # Errors repeat what the client sent, so they are not compressed.
         head.compress_from = _NEVER if outcome.errors else self._least
-        await _send(head, body, RequestHeaders.of(head.scope), send)
+        await _send(head, body, headers, send)
 
     async def _answer_batch(self, batch: Batch, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
@@ -205,7 +211,8 @@ class GraphQL:
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             if operation.name:
                 scope["operation"] = operation.name
-            operation = await self._resolved(operation)
+            if not self._registered.takes(operation):
+                operation = await self._resolved(operation)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
             return operation
@@ -221,7 +228,7 @@ class GraphQL:
             return found
         if found.name:
             scope["operation"] = found.name
-        return await self._resolved(found)
+        return found if self._registered.takes(found) else await self._resolved(found)
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""

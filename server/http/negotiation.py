@@ -7,14 +7,13 @@ JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 HTML = "text/html"
 
-# The streams of subscriptions: Server-Sent Events, and the multipart protocol of Apollo.
+# The streams: Server-Sent Events, the multipart protocol of Apollo for subscriptions, and answers in parts.
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
 
 # The first type is for clients that accept anything: plain JSON, until clients name the newer type.
 ANSWERS = (JSON, RESPONSE_JSON)
 
-MULTIPART = "multipart/mixed"
 # The formats of incremental delivery: each has the name that its part of the media type has. Without a parameter, a
 # client is answered in the older format.
 DEFER_2022 = "deferSpec=20220824"
@@ -51,10 +50,7 @@ def stream_type(accept: str | None) -> str | None:
     for part in accept.split(",", _MOST_RANGES)[:_MOST_RANGES]:
         kind, parameters = _split(part)
         if kind == EVENT_STREAM or (kind == MULTIPART and parameters.get("subscriptionspec") == "1.0"):
-            try:
-                quality = float(parameters.get("q", "1"))
-            except ValueError:
-                continue
+            quality = _quality(parameters)
             if quality > best_quality:
                 best, best_quality = kind, quality
     return best

@@ -38,6 +38,8 @@ from upstream.resilience.queue import QUEUE_CALLER, Queue, QueueCaller
 MOST_OPERATIONS = 100
 LONGEST_ID = 128
 _LONGEST_REASON = 120  # bytes; the protocol allows 123
+# The connections of one address whose clients have not introduced themselves yet.
+MOST_SILENT = 500
 # The queries that run at the same time over all connections, and those that may wait.
 QUERIES = 8
 MOST_WAITING = 800
@@ -135,15 +137,20 @@ class SocketConnection:
         return problem if isinstance(problem, Closed) else Closed(FAILED, FAULT)
 
     async def _read(self) -> None:
+        subscriptions, client = self._endpoint.subscriptions, self._scope.get("client")
+        address = f"silent {client[0] if client else ''}"
         try:
-            async with asyncio.timeout(self._endpoint.subscriptions.config.init_seconds):
-                async for message in self._messages():
-                    if await self._introduced(message):
-                        break
-                else:
-                    return
+            with subscriptions.socket(address, MOST_SILENT):
+                async with asyncio.timeout(subscriptions.config.init_seconds):
+                    async for message in self._messages():
+                        if await self._introduced(message):
+                            break
+                    else:
+                        return
         except TimeoutError:
             raise Closed(INIT_TIMEOUT, "Connection initialisation timeout") from None
+        except SubscriptionEnded as ending:
+            raise Closed(TRY_LATER, str(ending)) from None
         await self._write({"type": "connection_ack"})
         async for message in self._messages():
             kind = message["type"]
@@ -200,10 +207,8 @@ class SocketConnection:
         note_caller(self._scope, known.caller.name)
         self._scope["caller"] = known.caller
         self._known, self._who = known, Subscribing(known.name, self._endpoint.authenticator.expiry(scope))
-        try:
-            self._stack.enter_context(self._endpoint.subscriptions.socket(known.name))
-        except SubscriptionEnded as ending:
-            raise Closed(TRY_LATER, str(ending)) from None
+        subscriptions = self._endpoint.subscriptions
+        self._stack.enter_context(subscriptions.socket(known.name, subscriptions.config.most_of_caller))
         return True
 
     async def _subscribe(self, message: Mapping[str, Any]) -> None:

@@ -141,9 +141,8 @@ class Subscriptions:
             self._connections -= 1
 
     @contextmanager
-    def socket(self, name: str) -> Iterator[None]:
-        """Count a WebSocket of a caller inside the block. Raises SubscriptionEnded for one too many."""
-        most = self.config.most_of_caller
+    def socket(self, name: str, most: int) -> Iterator[None]:
+        """Count a WebSocket of a caller or an address inside the block. Raises SubscriptionEnded for one too many."""
         if self._sockets[name] >= most:
             raise too_many(f"This caller has {most} connections, and may not have more: close one of them.")
         self._sockets[name] += 1

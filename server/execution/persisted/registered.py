@@ -46,6 +46,10 @@ class RegisteredDocuments:
             if errors:
                 raise BrokenQuery(f"the registered document {id[:16]} cannot run: {errors[0]['message']}")
 
+    def takes(self, operation: Operation) -> bool:
+        """Return whether an operation runs as it is: it names no document, and every document may run."""
+        return not (self._only or operation.extensions or operation.document_id)
+
     async def resolve(self, operation: Operation, documents: Documents) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""
         if operation.document_id is not None or operation.extensions:

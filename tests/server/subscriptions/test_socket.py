@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from gql import Client, gql
+from gql.transport.websockets import WebsocketsTransport
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -170,3 +172,15 @@ async def test_another_subprotocol_and_another_path(address: str) -> None:
             async with connect(url, proxy=None, subprotocols=None if status == 400 else [PROTOCOL]):
                 pass
         assert refused.value.response.status_code == status
+
+
+async def test_gql(moving: MovingSandbox, address: str) -> None:
+    """The client gql of Python subscribes."""
+    transport = WebsocketsTransport(f"{address.replace('http', 'ws', 1)}/graphql", init_payload={"client": "gql"})
+    moving.move_jackpot(9000)
+    async with Client(transport=transport, fetch_schema_from_transport=True) as session:
+        found = session.subscribe(gql(JACKPOTS))
+        assert (await anext(found))["progressiveJackpots"][0] == {"value": "90.00"}
+        moving.move_jackpot(9100)
+        assert (await anext(found))["progressiveJackpots"][0] == {"value": "91.00"}
+        await found.aclose()
