@@ -13,14 +13,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
 from server.execution.limits import ORDINARY
-from server.execution.persisted.registered import RegisteredDocuments
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
@@ -122,9 +121,8 @@ def create_app(services: Services) -> Starlette:
         describes=executor.limits.introspection,
     )
     sql = SqlEndpoint(tables, executor.schema, services.sql, executor.limits.body_bytes, sql_page)
-    registered = services.registered if services.registered is not None else RegisteredDocuments()
     assistants = McpEndpoint(
-        lambda: AssistantTools(executor, services.saved, registered), executor.limits, http.origins
+        lambda: AssistantTools(executor, services.saved, graphql.registered), executor.limits, http.origins
     )
 
     @asynccontextmanager
@@ -142,23 +140,20 @@ def create_app(services: Services) -> Starlette:
                     await services.registered.aclose()
 
     count = services.usage.count if services.usage is not None else uncounted
-    streams, sockets = None, []
-    if services.subscriptions is not None:
-        streams = SubscriptionStreams(services.subscriptions, authenticator)
-        endpoint = GraphQLSockets(services.subscriptions, authenticator, services.registered, http.origins, count)
-        sockets = [WebSocketRoute("/graphql", endpoint)]
+    subscriptions = services.subscriptions
+    streams = SubscriptionStreams(subscriptions, authenticator) if subscriptions is not None else None
     graphql = GraphQL(executor, page_response, http, services.registered, services.stored, streams, count)
+    subscribing: list[BaseRoute] = []
+    if subscriptions is not None and streams is not None:
+        sockets = GraphQLSockets(subscriptions, authenticator, graphql.registered, http.origins, count)
+        events = EventStreams(graphql, streams, graphql.registered, count)
+        subscribing = [WebSocketRoute("/graphql", sockets), Route("/graphql/stream", events)]
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
         routes=[
             Route("/graphql", graphql),
-            *sockets,
-            *(
-                [Route("/graphql/stream", EventStreams(graphql, streams, services.registered, count))]
-                if streams
-                else []
-            ),
+            *subscribing,
             Route("/healthz", healthz),
             readiness_route(services.readiness),
             metrics_route(

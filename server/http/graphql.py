@@ -72,7 +72,7 @@ class GraphQL:
         self._executor = executor
         self._page = page
         self._limits = limits = executor.limits
-        self._registered = registered if registered is not None else RegisteredDocuments()
+        self.registered = registered if registered is not None else RegisteredDocuments()
         self._http = http
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
@@ -211,7 +211,7 @@ class GraphQL:
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
             if operation.name:
                 scope["operation"] = operation.name
-            if not self._registered.takes(operation):
+            if not self.registered.takes(operation):
                 operation = await self._resolved(operation)
             if self._executor.kind(operation) is OperationType.MUTATION:
                 raise RequestError(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", {"Allow": "POST"})
@@ -228,11 +228,11 @@ class GraphQL:
             return found
         if found.name:
             scope["operation"] = found.name
-        return found if self._registered.takes(found) else await self._resolved(found)
+        return found if self.registered.takes(found) else await self._resolved(found)
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""
-        return await self._registered.resolve(operation, self._executor.documents)
+        return await self.registered.resolve(operation, self._executor.documents)
 
 
 SUBSCRIPTION = "subscription"  # in the text of every document with a subscription

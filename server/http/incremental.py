@@ -46,6 +46,7 @@ class IncrementalAnswer:
         )
         self.started = False
         self.ended = False
+        self._writing = False
 
     async def __call__(self, parts: Sequence[Part], extensions: dict[str, Any], /, *, last: bool) -> None:
         """Send parts; the `last` ones with the extensions of the answer."""
@@ -66,8 +67,11 @@ class IncrementalAnswer:
             await self._end()
 
     async def fail(self, errors: Errors) -> None:
-        """End an answer whose other parts cannot be sent, with these errors for each of them."""
-        if not self.ended:
+        """End an answer whose other parts cannot be sent, with these errors for each of them.
+
+        If it was interrupted within a part, nothing can follow. The server then closes the connection.
+        """
+        if not self.ended and not self._writing:
             self._left = None
             parts = [Part(pending, None, errors, []) for pending in self._pending.values()]
             await self._write(self._payload(parts) | {"hasNext": False})
@@ -86,8 +90,10 @@ class IncrementalAnswer:
             self.started = True
             pieces[0] = _DELIMITER + pieces[0]
             await self._send({"type": "http.response.start", "status": 200, "headers": self._head})
+        self._writing = True
         for piece in pieces:
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self._writing = False
 
     async def _end(self) -> None:
         self.ended = True

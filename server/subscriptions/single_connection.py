@@ -107,7 +107,7 @@ class EventStreams:
         self,
         graphql: ASGIApp,
         streams: SubscriptionStreams,
-        registered: RegisteredDocuments | None,
+        registered: RegisteredDocuments,
         count: Count = uncounted,
     ) -> None:
         self._graphql = graphql
@@ -207,8 +207,7 @@ class EventStreams:
         if len(stream.running) >= MOST_OPERATIONS:
             what = f"{MOST_OPERATIONS} operations run on this stream, and not more may: end one of them."
             raise RequestError(429, "TOO_MANY_SUBSCRIPTIONS", what, {"Retry-After": "5"})
-        if self._registered is not None:
-            operation = await self._registered.resolve(operation, self._executor.documents)
+        operation = await self._registered.resolve(operation, self._executor.documents)
         operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
         self._count(operation, headers)
         found = await self._begun(operation, stream.owner)

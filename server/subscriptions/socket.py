@@ -68,7 +68,7 @@ class GraphQLSockets:
         self,
         subscriptions: Subscriptions,
         authenticator: Authenticator,
-        registered: RegisteredDocuments | None,
+        registered: RegisteredDocuments,
         allowed: Sequence[str],
         count: Count = uncounted,
     ) -> None:
@@ -262,8 +262,7 @@ class SocketConnection:
             wait = max(standing.over.seconds, 1)
             raise RequestError(429, "TOO_MANY_REQUESTS", f"The caller has made all its requests: wait {wait} seconds.")
         operation = operation_reader.from_members(payload, endpoint.executor.limits)
-        if endpoint.registered is not None:
-            operation = await endpoint.registered.resolve(operation, endpoint.executor.documents)
+        operation = await endpoint.registered.resolve(operation, endpoint.executor.documents)
         options = request_options.read({}, operation.extensions)
         operation = operation.by(known.caller, options)
         endpoint.count(operation, self._named)

@@ -108,3 +108,14 @@ async def test_a_token_that_expires(moving: MovingSandbox, tmp_path: Path) -> No
     assert (name, end) == ("next", ("complete", None))
     assert last["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
     assert token not in log.read_text()
+
+
+async def test_documents_and_rates(moving: MovingSandbox, tmp_path: Path) -> None:
+    """The rules of requests hold for each operation of a connection."""
+    with served(tmp_path, **moving.settings(DOCUMENTS="saved", RATE_REQUESTS="4")) as address:
+        async with connected(address) as client:
+            for code in ("DOCUMENT_NOT_REGISTERED",) * 3 + ("TOO_MANY_REQUESTS",):
+                await client.subscribe("a", JACKPOTS)
+                message = await client.receive()
+                assert (message["id"], message["type"]) == ("a", "error")
+                assert message["payload"][0]["extensions"] == {"code": code}
