@@ -1,6 +1,7 @@
 /** Send operations to the graph: GraphQL over HTTP, on the page's own origin. */
 import type { Fetcher, FetcherOpts, FetcherParams } from "@graphiql/toolkit";
-import { type ExecutionResult, GraphQLError } from "graphql";
+import { type DocumentNode, type ExecutionResult, getOperationAST, GraphQLError } from "graphql";
+import { createClient, type RequestParams } from "graphql-sse";
 
 const ENDPOINT = "/graphql";
 const ANSWERS = "application/graphql-response+json, application/json";
@@ -29,8 +30,18 @@ function named({ query, operationName, ...rest }: FetcherParams): FetcherParams 
   return { query, ...rest, ...(known ? { operationName } : {}) };
 }
 
-/**
- * Send one operation and return its answer. GraphiQL also takes an async iterable or an observable from here, so an operation
- * that answers more than once (see `documentAST`) gets its own transport beside `post`, and nothing else changes.
- */
-export const send: Fetcher = (request, options) => post(named(request), options?.headers);
+/** Receive the events of a subscription as Server-Sent Events. GraphiQL's stop button closes the stream. */
+function subscribe(request: FetcherParams, headers: FetcherOpts["headers"]): AsyncGenerator<ExecutionResult> {
+  const client = createClient({ url: ENDPOINT, headers: { ...headers }, retryAttempts: 3 });
+  return client.iterate(request as RequestParams) as AsyncGenerator<ExecutionResult>;
+}
+
+function subscribes({ operationName }: FetcherParams, document?: DocumentNode): boolean {
+  return document !== undefined && getOperationAST(document, operationName)?.operation === "subscription";
+}
+
+/** Send one operation and return its answer, or the answers of a subscription one after the other. */
+export const send: Fetcher = (request, options) => {
+  const operation = named(request);
+  return subscribes(operation, options?.documentAST) ? subscribe(operation, options?.headers) : post(operation, options?.headers);
+};

@@ -1,7 +1,6 @@
 """Programs are compiled once and stored within bounds. An operation without a program is not run."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -61,7 +60,6 @@ async def test_operations_of_one_document_are_programs_of_their_own() -> None:
         ("{ author { name } __schema { queryType { name } } }", "introspection"),
         ('{ ...T author { name } } fragment T on Query { __type(name: "Book") { name } }', "introspection"),
         ("mutation { rename }", "mutation"),
-        ("subscription { renamed }", "subscription"),
         ("{ author @twice { name } }", "directives"),
         ("query @experimental_disableErrorPropagation { author { name } }", "directives"),
         ("{ author { ...N @defer } } fragment N on Author { name }", "directives"),
@@ -173,17 +171,6 @@ class Mutation:
         return "x"
 
 
-@strawberry.type
-class Subscription:
-    """It must not run either."""
-
-    @strawberry.subscription
-    async def renamed(self) -> AsyncGenerator[str, None]:
-        """It must not run."""
-        ran.append("renamed")
-        yield "x"
-
-
 @strawberry.directive(locations=[DirectiveLocation.FIELD])
 def twice(value: DirectiveValue[str]) -> str:
     """A directive that does something."""
@@ -192,6 +179,6 @@ def twice(value: DirectiveValue[str]) -> str:
 
 
 WHOLE = strawberry.Schema(
-    query=library.Query, mutation=Mutation, subscription=Subscription, directives=[twice],
+    query=library.Query, mutation=Mutation, directives=[twice],
     types=[library.Book, library.Author], config=library.schema.config,
 )  # fmt: skip
