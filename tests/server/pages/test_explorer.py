@@ -26,6 +26,7 @@ from server.execution.saved import saved_queries
 from server.pages.explorer import MEDIA_TYPES, PAGE, explorer_routes, page_response
 from tests.served import served
 from tests.server.browsing import Visit, chromium, watched
+from tests.server.subscriptions.moving import MovingSandbox
 from tests.stand import Sandbox
 
 expect.set_options(timeout=30_000)  # of a machine that is busy with other tests
@@ -156,6 +157,30 @@ async def test_the_group_walk_runs_on_the_whole_of_it(tmp_path: Path) -> None:
             await expect(page.get_by_label("Operation Editor")).to_contain_text("GameDetails")
             await page.get_by_role("button", name="Execute query").click()
             await expect(page.get_by_label("Result Window")).to_contain_text("E2E Bingo 90")
+            assert visit.complaints == []
+            assert visit.strays == []
+
+
+async def test_a_subscription_shows_what_changes(tmp_path: Path) -> None:
+    query = "subscription { progressiveJackpots { value } }"
+    with MovingSandbox(tmp_path) as sandbox, served(tmp_path, **sandbox.settings()) as address:
+        sandbox.stand_still()
+        async with chromium() as browser:
+            visit = await watched(await browser.new_context(viewport={"width": 1440, "height": 900}), address)
+            page = visit.page
+            await page.goto(address)
+            await page.get_by_role("button", name="New tab").click()
+            await page.get_by_label("Operation Editor").get_by_role("textbox").focus()
+            await page.keyboard.press("Control+A")
+            await page.keyboard.insert_text(query)
+            await expect(page.get_by_label("Operation Editor")).to_contain_text("progressiveJackpots")
+            await page.get_by_role("button", name="Execute query").click()
+            answer = page.get_by_label("Result Window")
+            await expect(answer).to_contain_text("value")
+            sandbox.move_jackpot(98_765_43)
+            await expect(answer).to_contain_text("98765.43")
+            await page.get_by_role("button", name="Stop query").click()
+            await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
             assert visit.complaints == []
             assert visit.strays == []
 
