@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 BOUNDS = ROOT / "benchmarks" / "counts.json"
 # A count includes a little work that time starts, of which a busy machine has more: then it is made again.
@@ -35,6 +37,7 @@ def above(counts: Counts, bounds: Counts) -> list[str]:
     ]
 
 
+@pytest.mark.alone
 def test_a_query_costs_no_more_than_before() -> None:
     bounds: Counts = json.loads(BOUNDS.read_text())
     assert bounds.keys() == {"small", "medium", "walk50", "walk50, key of some groups", "walk50 again, days cached"}
