@@ -59,7 +59,7 @@ class Everything:
     def fields(self) -> set[tuple[str, str]]:
         """Return all fields that queries select, except those that only federation uses.
 
-        `tests/server/subscriptions` has the visibility of the root of subscriptions, whose events are read like queries.
+        `tests/server/subscriptions` has the visibility of subscriptions, whose events are read like queries.
         """
         kinds = [kind for kind in self.schema.type_map.values() if isinstance(kind, GraphQLObjectType)]
         named = {(kind.name, name) for kind in kinds if not kind.name.startswith("__") for name in kind.fields}
