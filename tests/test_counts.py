@@ -1,7 +1,8 @@
 """The cost of a query, counted in the real server: frames, calls of C functions, handles, timers and tasks.
 
-The upstream replays recorded answers over loopback HTTP. The bounds are a ratchet: a change that makes them higher says why in its commit.
-`make counts ARGS=--bounds` writes them anew; benchmarks/peers/counting.py says what is counted, and how.
+The upstream replays recorded answers over loopback HTTP. The bounds are a ratchet: a change that makes them higher says
+why in its commit. `make counts ARGS=--bounds` writes them anew; benchmarks/peers/counting.py says what is counted, and
+how.
 """
 
 import json
