@@ -27,7 +27,7 @@ MOST_BYTES = 1 << 20
 _MARGIN = 1.05
 _TRACED = RequestOptions(trace=True)
 _EXPLAINED = RequestOptions(explain=True)
-# What an assistant is told about all tools.
+# The instructions about all tools, for assistants.
 INSTRUCTIONS = (
     "Each tool with a capital letter is a saved query of this graph, and its arguments are the variables of the query. "
     f"Use {SEARCH} to find types and fields, and {EXPLAIN} to see the upstream calls before they are made."

@@ -25,7 +25,7 @@ from upstream.values.interval import Interval
 # Rows of yesterday that are booked late are looked for this often; then the trust of the cache in yesterday decides.
 LATE_SECONDS = 60.0
 _DAY = datetime.timedelta(days=1)
-# Whoever answers an event from a poll learns nothing about the cost of the call, and compares nothing with it.
+# An answer to an event comes from a poll, so it says nothing about the cost of the call, and is compared with nothing.
 _FROM_POLL: dict[str, Any] = {"provenance": Provenance(outcome="hit"), "entries": None, "bytes": 0}
 # The new rows of one poll. Each is looked up among the others, once for every operation.
 MOST_ROWS = 100
@@ -57,7 +57,7 @@ class Poller(Protocol):
 
 
 class LocalPoller:
-    """Polls topics in this process, as long as somebody takes the polls."""
+    """Polls topics in this process, as long as the polls are taken."""
 
     def __init__(self, room: FreshRoom, zone: ZoneInfo, seconds: float, timeout: float) -> None:
         self._room = room

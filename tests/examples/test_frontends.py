@@ -157,7 +157,7 @@ def test_a_sample_with_ariadne_codegen(
     folder = samples / "ariadne-codegen"
     python = python_packages(pytestconfig, folder / "requirements.lock") / "bin" / "python"
     run(python.with_name("ariadne-codegen"), cwd=folder)
-    # What the generator writes is its own matter: errors in it are not shown.
+    # Errors in the files of the generator are not shown: they are not ours.
     check = ("--strict", "--follow-imports=silent", "--config-file=", "--python-executable", python, "group.py")
     run(BIN / "mypy", *check, cwd=folder)
     assert json.loads(run(python, "group.py", cwd=folder, address=address)) == expected
