@@ -11,6 +11,8 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
+from server.export.due import DayRange
+
 ONE_DAY = datetime.timedelta(days=1)
 ALL = "all"
 
@@ -29,7 +31,7 @@ class Bookmark:
         last: datetime.date,
         closed_until: datetime.date,
         lookback_days: int,
-        refresh: tuple[datetime.date, datetime.date] | None = None,
+        refresh: DayRange | None = None,
     ) -> Iterator[tuple[datetime.date, bool]]:
         """Yield the days to read, each once, and whether an earlier run has read it.
 
@@ -42,7 +44,7 @@ class Bookmark:
         start = begin if cursor is None else max(cursor + ONE_DAY - lookback_days * ONE_DAY, begin)
         newest, earlier = _range(start, last), _range(first, min(begin - ONE_DAY, last))
         again = {datetime.date.fromisoformat(day) for day in self.failed if day != ALL}
-        again.update(_range(refresh[0], min(refresh[1], last)) if refresh else ())
+        again.update(_range(refresh.first, min(refresh.last, last)) if refresh else ())
         for day in sorted(again.difference(newest, earlier)):
             yield day, True
         if newest:

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from server.export.due import DayRange
+from server.export.ledger import WrongExport
 from server.http.request_error import RequestError
 from server.tables import parameters
 from server.tables.table import Table
@@ -32,7 +34,7 @@ class TapConfig:
     first: datetime.date
     last: datetime.date | None = None
     lookback_days: int = 3
-    refresh: tuple[datetime.date, datetime.date] | None = None
+    refresh: DayRange | None = None
     tables: frozenset[str] | None = None
     entities: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -47,7 +49,7 @@ class TapConfig:
             _day("start_date", content.get("start_date")),
             None if last is None else _day("end_date", last),
             days,
-            _range(content.get("refresh")),
+            _days(content.get("refresh")),
             None if tables is None else frozenset(_texts("tables", tables)),
             {name: _texts(name, value) for name, value in content.items() if name not in OPTIONS},
         )
@@ -92,18 +94,14 @@ def _day(name: str, value: Any) -> datetime.date:
         raise WrongTap(f"{name} is {value!r}; it must be a date such as 2026-03-01") from None
 
 
-def _range(value: Any) -> tuple[datetime.date, datetime.date] | None:
+def _days(value: Any) -> DayRange | None:
     """Return the days of a text such as 2026-03-01..2026-03-05, or of one day."""
     if value is None:
         return None
-    first, _, last = value.partition("..") if isinstance(value, str) else ("", "", "")
     try:
-        found = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last or first)
-    except ValueError:
-        found = datetime.date.max, datetime.date.min
-    if found[0] > found[1]:
-        raise WrongTap(f"refresh is {value!r}; it must be days such as 2026-03-01..2026-03-05")
-    return found
+        return DayRange.of(value if isinstance(value, str) else "")
+    except WrongExport:
+        raise WrongTap(f"refresh is {value!r}; it must be days such as 2026-03-01..2026-03-05") from None
 
 
 def _texts(name: str, value: Any) -> list[str]:
