@@ -1,6 +1,6 @@
 """Choose the media type of an answer from the header Accept, and check that a body is JSON in UTF-8."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 JSON = "application/json"
@@ -44,16 +44,12 @@ def preferred(accept: str | None, offers: tuple[str, ...]) -> str | None:
 
 def stream_type(accept: str | None) -> str | None:
     """Return the kind of stream that a client prefers for a subscription; None if it accepts none."""
-    if accept is None or (EVENT_STREAM not in accept and MULTIPART not in accept):
-        return None
-    best, best_quality = None, 0.0
-    for part in accept.split(",", _MOST_RANGES)[:_MOST_RANGES]:
-        kind, parameters = _split(part)
-        if kind == EVENT_STREAM or (kind == MULTIPART and parameters.get("subscriptionspec") == "1.0"):
-            quality = _quality(parameters)
-            if quality > best_quality:
-                best, best_quality = kind, quality
-    return best
+
+    def stream(kind: str, parameters: Mapping[str, str]) -> str | None:
+        of_apollo = kind == MULTIPART and parameters.get("subscriptionspec") == "1.0"
+        return kind if kind == EVENT_STREAM or of_apollo else None
+
+    return _preferred(accept, stream)
 
 
 def wants_page(accept: str | None, answers: tuple[str, ...] = ANSWERS) -> bool:
@@ -68,15 +64,22 @@ def incremental_format(accept: str | None) -> str | None:
 
     `multipart/mixed` with another parameter than these is something else, such as a subscription.
     """
-    if accept is None or MULTIPART not in accept.lower():
-        return None
-    best, best_quality = None, 0.0
-    for part in accept.split(",", _MOST_RANGES)[:_MOST_RANGES]:
-        kind, parameters = _split(part)
-        quality = _quality(parameters)
+
+    def format_of(kind: str, parameters: Mapping[str, str]) -> str | None:
         asked = frozenset((name, value) for name, value in parameters.items() if name not in ("q", "boundary"))
-        if kind == MULTIPART and asked in INCREMENTAL_FORMATS and quality > best_quality:
-            best, best_quality = INCREMENTAL_FORMATS[asked], quality
+        return INCREMENTAL_FORMATS.get(asked) if kind == MULTIPART else None
+
+    return _preferred(accept, format_of)
+
+
+def _preferred(accept: str | None, name_of: Callable[[str, Mapping[str, str]], str | None]) -> str | None:
+    """Return the name of the range with the highest quality, among the ranges that have a name."""
+    best, best_quality = None, 0.0
+    for part in accept.split(",", _MOST_RANGES)[:_MOST_RANGES] if accept else ():
+        kind, parameters = _split(part)
+        name, quality = name_of(kind, parameters), _quality(parameters)
+        if name is not None and quality > best_quality:
+            best, best_quality = name, quality
     return best
 
 
