@@ -12,7 +12,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
+.PHONY: help serve test packages check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
 	bench-hostile amounts counts docs lock sbom audit clean
 
 help: ## list the targets
@@ -27,6 +27,9 @@ WORKERS ?= 3
 
 test: install ## the whole test suite, by three workers
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+packages: install ## download the packages that only tests need, before the tests that need them
+	@$(BIN)/python -m tests.packages
 
 # These tests use the whole path, over HTTP and with both engines, and start few processes.
 FAST := tests/test_structure.py tests/engine tests/queries tests/stories
