@@ -1,8 +1,8 @@
 /** The chart of a table: a number, summed by the server over all rows, across a time or a category. */
 import type { Chart } from "chart.js";
 
-import { bars } from "./bars";
-import { element } from "./element";
+import { bars } from "../frame/bars";
+import { element } from "../frame/element";
 import { type Row, type Table, isText, isTime } from "./table";
 import { type Choice, type Part, type Source, type Totals, choices, queryOf, totals } from "./totals";
 

@@ -1,4 +1,5 @@
 /** The description of a table, as the server sends it, and the requests for its rows. */
+import { send } from "../frame/requests";
 
 export interface Column {
   name: string;
@@ -40,14 +41,6 @@ export interface Table extends Omit<Brief, "columns" | "parameters"> {
 
 export type Row = Record<string, unknown>;
 
-/** Load JSON. An error has the message that the server sent. */
-export async function load<T>(path: string): Promise<T> {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
-  const content = await answer.json();
-  if (!answer.ok) throw new Error(content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
-  return content;
-}
-
 /** The first rows of a table, and the moment at which the oldest of them was read; null if the server read none. */
 export interface First {
   rows: Row[];
@@ -62,20 +55,11 @@ export async function firstRows(table: string, query: string, most: number, fres
   const path = `/odata/${table}?${query}${query ? "&" : ""}$top=${most}`;
   const headers: Record<string, string> = { accept: "application/json;IEEE754Compatible=true" };
   if (fresh) headers["cache-control"] = "no-cache";
-  const answer = await fetch(path, { headers });
+  const answer = await send(path, { headers });
   const content = await answer.json();
   if (!answer.ok) throw new Error(content.error?.message ?? content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
   const age = answer.headers.get("age");
   return { rows: content.value, readAt: age === null ? null : new Date(Date.now() - Number(age) * 1000) };
-}
-
-/** Return how long ago something was read, in words. */
-export function ago(moment: Date, now = new Date()): string {
-  const seconds = Math.max(Math.floor((now.getTime() - moment.getTime()) / 1000), 0);
-  const units: [string, number][] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-  const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[3]!;
-  const count = Math.floor(seconds / length);
-  return `read ${count} ${unit}${count === 1 ? "" : "s"} ago`;
 }
 
 export const isTime = (column: Column) => column.type.startsWith("timestamp") || column.type.startsWith("date");
