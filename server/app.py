@@ -36,6 +36,7 @@ from server.mcp.endpoint import PATH as MCP_PATH
 from server.mcp.endpoint import McpEndpoint
 from server.mcp.tools import AssistantTools
 from server.odata.routes import ODataService
+from server.pages.answers import answer_routes
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.reconcile import reconcile_routes
 from server.pages.sql import sql_page, sql_page_routes
@@ -168,6 +169,7 @@ def create_app(services: Services) -> Starlette:
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
             *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
+            *answer_routes(tables),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),

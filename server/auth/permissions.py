@@ -28,6 +28,7 @@ AREAS = (
     Area("/graphql", EXPLORE, counted=True),
     Area("/mcp", EXPLORE, counted=True),
     Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples cause upstream calls
+    Area("/explorer/answer", EXPLORE, counted=True),
     Area("/explorer", EXPLORE),
     Area("/tables/page", TABLES),
     Area("/tables", TABLES, counted=True),

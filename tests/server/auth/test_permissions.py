@@ -13,6 +13,7 @@ from server.auth.permissions import area
         ("/", "explore", False),
         ("/explorer/assets/a.js", "explore", False),
         ("/explorer/queries.json", "explore", True),
+        ("/explorer/answer/xlsx", "explore", True),
         ("/graphql", "explore", True),
         ("/graphql/stream", "explore", True),
         ("/tables/A.csv", "tables", True),
