@@ -42,7 +42,7 @@ class TableFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReadCost:
-    """What it took to read rows: upstream calls, calls that the cache answered, rows, and seconds of all calls."""
+    """The cost of reading rows: upstream calls, calls that the cache answered, rows, and seconds of all calls."""
 
     calls: int = 0
     held: int = 0
