@@ -36,8 +36,10 @@ from server.mcp.endpoint import PATH as MCP_PATH
 from server.mcp.endpoint import McpEndpoint
 from server.mcp.tools import AssistantTools
 from server.odata.routes import ODataService
+from server.pages.about import About
 from server.pages.answers import answer_routes
 from server.pages.explorer import explorer_routes, page_response
+from server.pages.front import front_routes
 from server.pages.reconcile import reconcile_routes
 from server.pages.sql import sql_page, sql_page_routes
 from server.pages.tables import page_routes, tables_page
@@ -149,6 +151,7 @@ def create_app(services: Services) -> Starlette:
         sockets = GraphQLSockets(subscriptions, authenticator, graphql.registered, http.origins, count)
         events = EventStreams(graphql, streams, graphql.registered, count)
         subscribing = [WebSocketRoute("/graphql", sockets), Route("/graphql/stream", events)]
+    about = About(authenticator, executor.limits, str(services.tables.zone), services.sandbox, services.health)
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
@@ -168,8 +171,9 @@ def create_app(services: Services) -> Starlette:
             ),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
-            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
             *answer_routes(tables),
+            about.route(),
+            *pages.of([*front_routes(), *explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),

@@ -1,8 +1,8 @@
 /** The chart of a result: numbers across its first time or text. */
 import type { Chart } from "chart.js";
 
-import { type Series, bars } from "../tables/bars";
-import { element } from "../tables/element";
+import { type Series, bars } from "../frame/bars";
+import { element } from "../frame/element";
 import { isNumber, isTime, text } from "./grid";
 import type { Cell, Result, ResultColumn } from "./requests";
 

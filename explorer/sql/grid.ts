@@ -1,5 +1,5 @@
 /** The rows of a result: typed, exact, to sort by each column. Only the first ones are drawn. */
-import { element } from "../tables/element";
+import { element } from "../frame/element";
 import type { Cell, Result, ResultColumn } from "./requests";
 
 export const SHOWN = 500;

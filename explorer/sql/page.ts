@@ -1,10 +1,11 @@
 /** `/sql` for people: write a statement, see what it reads, run it, look at its rows and take them along. */
-import "../src/fonts.css";
+import "../frame/page.css";
 import "../tables/page.css";
 import "./page.css";
+import "../frame/header";
 
-import { copy } from "../tables/clipboard";
-import { element } from "../tables/element";
+import { copy } from "../frame/clipboard";
+import { element } from "../frame/element";
 import { type Catalog, catalog } from "./catalog";
 import { picture } from "./chart";
 import { editor } from "./editor";

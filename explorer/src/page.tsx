@@ -4,7 +4,7 @@ import "@graphiql/react/style.css";
 import "@graphiql/plugin-doc-explorer/style.css";
 import "@graphiql/plugin-history/style.css";
 import "graphiql/graphiql.css";
-import "./fonts.css";
+import "../frame/fonts.css";
 import "./page.css";
 
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";

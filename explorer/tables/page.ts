@@ -1,12 +1,15 @@
 /** `/tables` and `/tables/{name}` for people: which tables there are, and one with its rows, chart, columns and snippets. */
-import "../src/fonts.css";
+import "../frame/page.css";
 import "./page.css";
+import "../frame/header";
 
 import { picture } from "./chart";
-import { copy } from "./clipboard";
-import { element } from "./element";
+import { copy } from "../frame/clipboard";
+import { element } from "../frame/element";
+import { ago } from "../frame/moments";
+import { load } from "../frame/requests";
 import { snippets } from "./snippets";
-import { type Brief, type Parameter, type Table, ago, firstRows, isNumber, load, said } from "./table";
+import { type Brief, type Parameter, type Table, firstRows, isNumber, said } from "./table";
 
 const ROWS_SHOWN = 25;
 const ROWS_READ = 5000;
