@@ -42,6 +42,35 @@ class TableFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadCost:
+    """The cost of reading rows: upstream calls, calls that the cache answered, rows, and seconds of all calls."""
+
+    calls: int = 0
+    held: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "ReadCost") -> "ReadCost":
+        return ReadCost(
+            self.calls + other.calls, self.held + other.held, self.rows + other.rows, self.seconds + other.seconds
+        )
+
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> "ReadCost":
+        """Return the cost of calls."""
+        made = [step for step in steps if step.outcome != "hit"]
+        return cls(
+            len(made), len(steps) - len(made), sum(step.rows for step in steps), sum(step.seconds for step in made)
+        )
+
+    @property
+    def header(self) -> str:
+        """Return the cost as the value of `Server-Timing`."""
+        said = f"{self.calls} calls, {self.held} held, {self.rows} rows"
+        return f'upstream;dur={self.seconds * 1000:.1f};desc="{said}"'
+
+
+@dataclass(frozen=True, slots=True)
 class TableDay:
     """The rows of one day of a table (or all rows without time), when they were read, and by which calls."""
 
@@ -60,7 +89,7 @@ class TableDay:
 
 
 class Log:
-    """The log of reading a table: when its rows were read, and a moment before which no row was read.
+    """The log of reading a table: when its rows were read, at which cost, and a moment before which no row was read.
 
     `cached` returns the age of the cached rows. With it, `oldest` is known after the first day, for the header of a
     stream. A row that is older is read again.
@@ -68,6 +97,7 @@ class Log:
 
     def __init__(self, cached: CachedSince | None = None) -> None:
         self.readings: list[Reading] = []
+        self.cost = ReadCost()
         self.oldest: datetime.datetime | None = None
         self.known = asyncio.Event()
         self._cached = cached
@@ -90,6 +120,7 @@ class Log:
     def note(self, day: TableDay, rest: Sequence[Piece | None]) -> None:
         """Note a day that was read. `rest` are the days that were not."""
         self.readings += day.readings
+        self.cost += ReadCost.of(day.steps)
         self._rest = rest
 
     def text(self) -> str:
