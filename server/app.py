@@ -20,6 +20,7 @@ from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
 from server.execution.limits import ORDINARY
+from server.execution.operation import Operation
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
@@ -37,6 +38,7 @@ from server.mcp.endpoint import McpEndpoint
 from server.mcp.tools import AssistantTools
 from server.odata.routes import ODataService
 from server.pages.explorer import explorer_routes, page_response
+from server.pages.fields import Fields
 from server.pages.reconcile import reconcile_routes
 from server.pages.sql import sql_page, sql_page_routes
 from server.pages.tables import page_routes, tables_page
@@ -167,7 +169,15 @@ def create_app(services: Services) -> Starlette:
             ),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
-            *pages.of([*explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
+            *pages.of(
+                [
+                    *explorer_routes(Tabs(services.saved, executor, tables=tables.tables).of),
+                    Fields(
+                        executor.schema._schema, lambda caller: executor.context(Operation("", caller=caller))
+                    ).route(),
+                    *page_routes(),
+                ]
+            ),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),
