@@ -16,14 +16,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from resolvers.caller import Caller
-from resolvers.edges import Bulk, ReportEdge
+from resolvers.edges import ReportEdge
 from resolvers.lookup import Lookup
+from resolvers.prediction.made_up import expected_rows
 from resolvers.session import Session
 from schema.costs import READS, weight
 from schema.mapping.columns import EntityLink, NestedPart
 from schema.mapping.entity import ENTITIES, Entity
 from server.http.writing import encode
 from server.pages.choices import named
+from upstream.call import Call
 from upstream.reports.rows import Row
 from upstream.reports.table import REPORTS, Report
 from upstream.values import interval
@@ -55,7 +57,13 @@ class Fields:
         session = self._session(caller)
         try:
             fields = {
-                place: {**facts, "milliseconds": _milliseconds(self._ways[place], facts.get("reads"), session)}
+                # None if no call is made for the field alone.
+                place: {
+                    **facts,
+                    "milliseconds": min(
+                        (round(way.seconds(session) * 1000, 3) for way in self._ways[place]), default=None
+                    ),
+                }
                 for place, facts in self._facts.items()
             }
         finally:
@@ -67,20 +75,20 @@ class Fields:
         return named(self._schema)
 
     @cached_property
+    def _reports(self) -> Mapping[type[Row], set[Report]]:
+        return _reports_of_rows()
+
+    @cached_property
     def _facts(self) -> Mapping[str, Facts]:
         """Return what holds for every caller."""
-        reports = _reports_of_rows()
-        return {
-            f"{name}.{field}": _facts(name, field, definition, reports)
-            for name, field, definition in self._definitions()
-        }
+        return {f"{one[0]}.{one[1]}": _facts(*one, self._reports) for one in self._definitions()}
 
     @cached_property
     def _ways(self) -> Mapping[str, Sequence["_Way"]]:
-        """Return the ways to read each field: its own one, or those of the reports that have it."""
-        return {f"{name}.{field}": _ways(name, field, definition) for name, field, definition in self._definitions()}
+        return {f"{one[0]}.{one[1]}": _ways(*one, self._reports) for one in self._definitions()}
 
     def _definitions(self) -> Iterator[tuple[str, str, GraphQLField]]:
+        """Yield the fields that a query may select: the name of the type, of the field, and its definition."""
         for name, kind in self._schema.type_map.items():
             if isinstance(kind, GraphQLObjectType) and not name.startswith("_"):
                 yield from ((name, field, definition) for field, definition in kind.fields.items() if field[0] != "_")
@@ -96,10 +104,10 @@ def _facts(name: str, field: str, definition: GraphQLField, reports: Mapping[typ
     own = weight(name, field, composite)
     facts: Facts = {"reports": [], "complexity": own if own is not None else int(composite)}
     column = ENTITIES[name].columns.get(field) if name in ENTITIES else None
-    read = _own_report(name, field, definition, reports)
-    if read is not None:
-        facts["reads"] = read.code
-        facts["reports"] = [read.code]
+    way = _own_way(name, field, definition, reports)
+    if way is not None:
+        facts["reads"] = way.report.code
+        facts["reports"] = [way.report.code]
     elif column is not None:
         facts["reports"] = _codes(report for kind in column.readers for report in reports[kind])
     if isinstance(column, EntityLink):
@@ -111,71 +119,56 @@ def _facts(name: str, field: str, definition: GraphQLField, reports: Mapping[typ
     return facts
 
 
-def _own_report(
+def _own_way(
     name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]
-) -> Report | None:
-    """Return the report that a field reads for itself; None if it stands in the row of its parent."""
+) -> "_Way | None":
+    """Return the way in which a field reads rows of its own; None if it stands in the row of its parent."""
     edge = READS.get(f"{name}.{field}")
-    target = ENTITIES.get(get_named_type(definition.type).name)
     if edge is not None:
-        return _Way(edge, _is_whole(name, definition)).report
+        return _Way.of(edge, whole=name == "Query" and "id" not in definition.args)
+    target = ENTITIES.get(get_named_type(definition.type).name)
     if name != "Query" or target is None:
         return None
     # All there is, in the only report that has it.
-    return next(
-        iter({report for column in target.columns.values() for kind in column.readers for report in reports[kind]})
-    )
-
-
-def _is_whole(name: str, definition: GraphQLField) -> bool:
-    """Return whether a field lists all there is."""
-    return name == "Query" and "id" not in definition.args
+    kinds = (kind for column in target.columns.values() for kind in column.readers)
+    return _Way(next(report for kind in kinds for report in reports[kind]))
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A way to read a field: an edge for one key, or `whole` without a key."""
+    """A way to read a field: a call for one key of an edge, or without an edge a call for all there is."""
 
-    edge: ReportEdge
-    whole: bool = False
+    report: Report
+    edge: ReportEdge | None = None
 
-    @property
-    def bulk(self) -> Bulk | None:
-        return self.edge.bulk if self.whole or self.edge.by is None else None
-
-    @property
-    def report(self) -> Report:
-        return self.bulk.report if self.bulk is not None else self.edge.report
+    @classmethod
+    def of(cls, edge: ReportEdge, whole: bool = False) -> "_Way":
+        """Return the way to read one key of an edge, or `whole` all keys."""
+        if edge.by is not None and not whole:
+            return cls(edge.report, edge)
+        return cls(edge.bulk.report if edge.bulk is not None else edge.report)
 
     def seconds(self, session: Session) -> float:
-        """Return the price of the call, today, as the planner has it."""
-        today = interval.resolve(SentFrame.TODAY, session.now, session.zone) if self.report.frame is not None else None
-        lookup, prices = Lookup(self.edge, today), session.prices
-        if self.bulk is not None:
-            return prices.seconds(self.report, 1, prices.rows(lookup.bulk_call(self.bulk, key=0), self.bulk.rows))
-        return prices.seconds(self.report, 1, prices.rows_of_kind(lookup.per_key_call(0), self.edge.rows))
+        """Return the price of the call, for today, as the planner has it."""
+        report, prices = self.report, session.prices
+        today = interval.resolve(SentFrame.TODAY, session.now, session.zone) if report.frame is not None else None
+        if self.edge is None:
+            call = Call(report, (), today)
+            return prices.seconds(report, 1, prices.expected(call, expected_rows(call)))
+        call = Lookup(self.edge, today).per_key_call(0)
+        return prices.seconds(report, 1, prices.rows_of_kind(call, self.edge.rows))
 
 
-def _ways(name: str, field: str, definition: GraphQLField) -> Sequence[_Way]:
-    edge = READS.get(f"{name}.{field}")
-    if edge is not None:
-        return [_Way(edge, _is_whole(name, definition))]
+def _ways(name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]) -> Sequence[_Way]:
+    """Return the ways to read a field: its own one, or those of the reports that have it."""
+    own = _own_way(name, field, definition, reports)
+    if own is not None:
+        return [own]
     kind = ENTITIES.get(name)
     column = kind.columns.get(field) if kind is not None else None
     if kind is None or column is None:
         return ()
-    return [_Way(source.edge) for source in kind.sources if source.row in column.readers]
-
-
-def _milliseconds(ways: Sequence[_Way], reads: str | None, session: Session) -> float | None:
-    """Return the price of a call for a field by the cheapest way; None if no call is made for it alone."""
-    if ways:
-        seconds = min(way.seconds(session) for way in ways)
-    elif reads is not None:  # a report without an edge, whose rows are few
-        seconds = session.prices.latency(next(report for report in REPORTS if report.code == reads))
-    else:
-        return None
-    return round(seconds * 1000, 3)
+    return [_Way.of(source.edge) for source in kind.sources if source.row in column.readers]
 
 
 def _codes(reports: Iterable[Report]) -> list[str]:
