@@ -1,5 +1,6 @@
 /** Builds the page into the server's package: `npm ci && npm run build`. */
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 
 import { type Plugin, defineConfig } from "vite";
 
@@ -19,9 +20,20 @@ export function fontLicenses(...fonts: string[]): Plugin {
   };
 }
 
+/** GraphiQL and monaco-graphql ask for the whole of Monaco. They get the part of it that the page uses. */
+const partOfMonaco: Plugin = {
+  name: "part-of-monaco",
+  enforce: "pre",
+  resolveId(source, importer) {
+    const asked = source === "monaco-graphql/esm/monaco-editor.js";
+    const inside = source === "./monaco-editor" && importer?.includes("/monaco-graphql/");
+    return asked || inside ? resolve(import.meta.dirname, "src/editor/monaco.ts") : null;
+  },
+};
+
 export default defineConfig({
   base: "/explorer/", // absolute: the same page is served at / and at /graphql
-  plugins: [fontLicenses("roboto", "fira-code")],
+  plugins: [partOfMonaco, fontLicenses("roboto", "fira-code")],
   worker: { format: "es" },
   // graphql looks here, in the browser too, whether it may leave out its checks for developers.
   define: { "globalThis.process": JSON.stringify({ env: { NODE_ENV: "production" } }) },
