@@ -23,18 +23,18 @@ export interface Facts {
   reports: Record<string, string>;
 }
 
-const NONE: Facts = { fields: {}, names: {}, reports: {} };
+export const NO_FACTS: Facts = { fields: {}, names: {}, reports: {} };
 let reading: Promise<Facts> | undefined;
 
 async function read(): Promise<Facts> {
   const response = await fetch("/explorer/fields.json", { headers: { accept: "application/json" } });
-  return response.ok ? ((await response.json()) as Facts) : NONE;
+  return response.ok ? ((await response.json()) as Facts) : NO_FACTS;
 }
 
 export function readFacts(): Promise<Facts> {
   reading ??= read().catch(() => {
     reading = undefined; // the next one tries again
-    return NONE;
+    return NO_FACTS;
   });
   return reading;
 }

@@ -9,18 +9,11 @@ import {
 } from "graphql";
 import { useId } from "react";
 
-import type { Facts, Kind } from "../facts";
-import type { Choices } from "./choices";
-import { Combobox } from "./Combobox";
+import type { Kind } from "../facts";
+import { Combobox } from "./combobox";
 import { momentOf, wallOf } from "./moments";
-import { isPeriod, type Period, PeriodInput } from "./PeriodInput";
-
-export interface Surroundings {
-  facts: Facts;
-  choices: Choices;
-  /** The time zone of the business. */
-  zone: string;
-}
+import { isPeriod, type Period, PeriodInput } from "./period";
+import type { Surroundings } from "./surroundings";
 
 interface Props {
   label: string;

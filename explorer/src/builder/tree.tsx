@@ -20,13 +20,14 @@ import "./builder.css";
 import type { FieldFacts } from "../facts";
 import { objectOf, textOf } from "../variables/json";
 import { operationOf, parsed } from "../variables/operation";
-import { LabelledInput, type Surroundings } from "../variables/ValueInput";
+import type { Surroundings } from "../variables/surroundings";
+import { LabelledInput } from "../variables/value";
 import { argue, chainOf, fieldsOf, type Path, rootOf, tick, unargue, untick, vary } from "./edit";
 
 interface Props {
   schema: GraphQLSchema | null | undefined;
   query: string;
-  operationName?: string | null;
+  operationName?: string | null | undefined;
   variables: string;
   surroundings: Surroundings;
   onQuery(query: string): void;

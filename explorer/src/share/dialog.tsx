@@ -13,23 +13,19 @@ interface Props extends Shared {
   operationName?: string | null | undefined;
   saved: readonly SavedQuery[];
   keyed: boolean;
-  open: boolean;
   onClose(): void;
 }
 
-export function Share({ query, variables, operationName, saved, keyed, open, onClose }: Props) {
+export default function ShareDialog({ query, variables, operationName, saved, keyed, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [tool, setTool] = useState("curl");
   const [said, setSaid] = useState("");
 
   useEffect(() => {
-    if (open && !dialog.current?.open) dialog.current?.showModal();
-    if (!open && dialog.current?.open) dialog.current.close();
-    setSaid("");
-  }, [open]);
+    dialog.current?.showModal();
+  }, []);
 
-  if (!open) return <dialog ref={dialog} />;
   const document = parsed(query);
   const operation = document && operationOf(document, operationName);
   const link = linkTo({ query, variables }, saved, location.origin);

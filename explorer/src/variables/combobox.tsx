@@ -24,7 +24,7 @@ export function Combobox({ id, kind, value, choices, required, describedBy, onCh
   const [open, setOpen] = useState(false);
   const [active, setActive] = useState(0);
   const [name, setName] = useState("");
-  const active_ = useRef<HTMLLIElement>(null);
+  const chosen = useRef<HTMLLIElement>(null);
 
   useEffect(() => {
     let current = true;
@@ -60,7 +60,7 @@ export function Combobox({ id, kind, value, choices, required, describedBy, onCh
     };
   }, [choices, kind, open, text, value]);
 
-  useEffect(() => active_.current?.scrollIntoView({ block: "nearest" }), [active, found]);
+  useEffect(() => void chosen.current?.scrollIntoView({ block: "nearest" }), [active, found]);
 
   function close() {
     setOpen(false);
@@ -130,7 +130,7 @@ export function Combobox({ id, kind, value, choices, required, describedBy, onCh
           <li
             key={choice.id}
             id={`${list}-${index}`}
-            ref={index === active ? active_ : undefined}
+            ref={index === active ? chosen : undefined}
             role="option"
             aria-selected={index === active}
             onPointerDown={(event) => {

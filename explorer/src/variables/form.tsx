@@ -1,31 +1,22 @@
 /** A form for the variables of an operation. The JSON beside it stays the truth: the form reads it and writes it. */
 import type { GraphQLSchema } from "graphql";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo } from "react";
 
 import "./form.css";
 
-import { type Facts, readFacts } from "../facts";
-import { type Ask, Choices } from "./choices";
 import { objectOf, textOf } from "./json";
 import { operationOf, parsed, variablesOf } from "./operation";
-import { LabelledInput, type Surroundings } from "./ValueInput";
+import type { Surroundings } from "./surroundings";
+import { LabelledInput } from "./value";
 
 interface Props {
   schema: GraphQLSchema | null | undefined;
   query: string;
-  operationName?: string | null;
+  operationName?: string | null | undefined;
   /** The JSON of the variables, as the editor has it. */
   variables: string;
   surroundings: Surroundings;
   onChange(variables: string): void;
-}
-
-/** What the fields need: the facts of the server, the choices of this caller, and the zone of the business. */
-export function useSurroundings(ask: Ask, zone: string): Surroundings {
-  const [facts, setFacts] = useState<Facts>({ fields: {}, names: {}, reports: {} });
-  useEffect(() => void readFacts().then(setFacts), []);
-  const choices = useMemo(() => new Choices(ask), [ask]);
-  return useMemo(() => ({ facts, choices, zone }), [facts, choices, zone]);
 }
 
 export function VariablesForm({ schema, query, operationName, variables, surroundings, onChange }: Props) {
