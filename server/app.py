@@ -37,6 +37,7 @@ from server.mcp.endpoint import McpEndpoint
 from server.mcp.tools import AssistantTools
 from server.odata.routes import ODataService
 from server.pages.about import About
+from server.pages.answers import answer_routes
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.front import front_routes
 from server.pages.login import Login
@@ -175,6 +176,7 @@ def create_app(services: Services) -> Starlette:
             ),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
+            *answer_routes(tables),
             about.route(),
             *Login(authenticator).routes(),
             *pages.of([*front_routes(), *explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),

@@ -31,6 +31,7 @@ AREAS = (
     Area("/graphql", EXPLORE, counted=True),
     Area("/mcp", EXPLORE, counted=True),
     Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples cause upstream calls
+    Area("/explorer/answer", EXPLORE, counted=True),
     Area("/explorer/about.json", None),  # says little to callers without a permission
     Area("/explorer", EXPLORE),
     Area("/tables/page", TABLES),

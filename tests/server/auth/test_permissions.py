@@ -16,6 +16,7 @@ from server.auth.permissions import area
         ("/explorer/about.json", None, False),
         ("/explorer/assets/a.js", "explore", False),
         ("/explorer/queries.json", "explore", True),
+        ("/explorer/answer/xlsx", "explore", True),
         ("/graphql", "explore", True),
         ("/graphql/stream", "explore", True),
         ("/tables/A.csv", "tables", True),
