@@ -103,7 +103,7 @@ function nets(zone: string): Picture<{ groups: { nodes: Group[] } }> {
 function sales(zone: string): Picture<{ rooms: Room[] }> {
   const time = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
   return {
-    name: "AllGamesOnSale",
+    name: "GamesOnSaleNow",
     title: "Games on sale",
     lead: `The next games of all rooms, and the cards that were bought for them. Times in ${zone}.`,
     variables: {},
