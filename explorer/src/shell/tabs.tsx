@@ -1,5 +1,5 @@
 /** The operations that are open, as tabs. Each has a close button of its own, beside the list of tabs and not in it. */
-import { type DragEvent, type KeyboardEvent, useRef } from "react";
+import { type DragEvent, type KeyboardEvent, useEffect, useRef } from "react";
 
 import { ToolButton } from "./button";
 import { CloseIcon, PlusIcon } from "./icons";
@@ -7,6 +7,8 @@ import { CloseIcon, PlusIcon } from "./icons";
 interface Properties {
   titles: readonly { id: string; title: string }[];
   active: number;
+  /** Which of them hold a saved query that was changed. */
+  changed?: readonly boolean[];
   select: (index: number) => void;
   close?: (index: number) => void;
   move?: (from: number, to: number) => void;
@@ -26,10 +28,12 @@ export function moved(key: string, place: number, count: number): number | undef
   return places[key];
 }
 
-export function Tabs({ titles, active, select, close, move, add }: Properties) {
+export function Tabs({ titles, active, changed = [], select, close, move, add }: Properties) {
   const list = useRef<HTMLDivElement>(null);
   const dragged = useRef<number | undefined>(undefined);
   const closable = close !== undefined && titles.length > 1;
+
+  useEffect(() => void list.current?.children[active]?.scrollIntoView({ block: "nearest", inline: "nearest" }), [active, titles.length]);
 
   function focus(index: number) {
     // The tabs of the next render have the new order.
@@ -79,7 +83,9 @@ export function Tabs({ titles, active, select, close, move, add }: Properties) {
               aria-controls={TAB_PANEL}
               tabIndex={index === active ? 0 : -1}
               style={{ gridColumn: index + 1 }}
-              title={title}
+              title={changed[index] ? `${title}, changed` : title}
+              aria-description={changed[index] ? "changed" : undefined}
+              data-changed={changed[index] || undefined}
               draggable={move !== undefined}
               onClick={() => select(index)}
               onAuxClick={(event) => event.button === 1 && closable && shut(index)}
