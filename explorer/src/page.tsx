@@ -6,6 +6,7 @@
 import "./fonts.css";
 import "./page.css";
 import "./shell/shell.css";
+import "./cost/cost.css";
 
 import { Suspense, lazy, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";

@@ -16,7 +16,7 @@ export const VIEWS: Record<string, ComponentType<AnswerView>> = {};
 const JSON_VIEW = "JSON";
 const panel = (name: string) => (name === JSON_VIEW ? "answer-json" : "answer-view");
 
-export function Answer({ children }: { children: ReactNode }) {
+export function Answer({ problems, children }: { problems: ReactNode; children: ReactNode }) {
   const [shown, show] = useState(JSON_VIEW);
   const { tab, isFetching } = useGraphiQL((state) => ({ tab: state.tabs[state.activeTabIndex], isFetching: state.isFetching }));
   const response = shown === JSON_VIEW ? null : tab?.response;
@@ -29,6 +29,7 @@ export function Answer({ children }: { children: ReactNode }) {
           {isFetching ? "Running…" : ""}
         </span>
       </Views>
+      {problems}
       <div id="answer-json" role="tabpanel" aria-label="Answer as JSON" hidden={shown !== JSON_VIEW}>
         {children}
       </div>

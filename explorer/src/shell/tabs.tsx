@@ -1,5 +1,5 @@
 /** The operations that are open, as tabs. Each has a close button of its own, beside the list of tabs and not in it. */
-import { type DragEvent, type KeyboardEvent, useRef } from "react";
+import { type DragEvent, type KeyboardEvent, useEffect, useRef } from "react";
 
 import { ToolButton } from "./button";
 import { CloseIcon, PlusIcon } from "./icons";
@@ -29,6 +29,7 @@ export function moved(key: string, place: number, count: number): number | undef
 export function Tabs({ titles, active, select, close, move, add }: Properties) {
   const list = useRef<HTMLDivElement>(null);
   const dragged = useRef<number | undefined>(undefined);
+  useEffect(() => void list.current?.children[active]?.scrollIntoView({ block: "nearest", inline: "nearest" }), [active, titles.length]);
   const closable = close !== undefined && titles.length > 1;
 
   function focus(index: number) {

@@ -3,11 +3,17 @@ import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 
 import { RunButton, ToolButton } from "./button";
 import { Help } from "./help";
-import { CopyIcon, MergeIcon, WandIcon } from "./icons";
+import { CopyIcon, MergeIcon, PlanIcon, WandIcon } from "./icons";
 import { KEYS } from "./keys";
 
-export function Toolbar() {
-  const { run, stop, prettifyEditors, mergeQuery, copyQuery, setOperationName } = useGraphiQLActions();
+interface Properties {
+  run: () => void;
+  explain: () => void;
+  toggleCalls: () => void;
+}
+
+export function Toolbar({ run, explain, toggleCalls }: Properties) {
+  const { stop, prettifyEditors, mergeQuery, copyQuery, setOperationName } = useGraphiQLActions();
   const { isFetching, subscribed, operations, operationName } = useGraphiQL((state) => ({
     isFetching: state.isFetching,
     subscribed: Boolean(state.subscription),
@@ -18,7 +24,7 @@ export function Toolbar() {
   const names = (operations ?? []).flatMap((one) => one.name?.value ?? []);
   return (
     <>
-      <RunButton running={running} keys={KEYS.run} onClick={() => (running ? stop() : void run())} />
+      <RunButton running={running} keys={KEYS.run} onClick={() => (running ? stop() : run())} />
       {names.length > 1 && (
         <select aria-label="Operation to run" value={operationName ?? names[0]} onChange={(event) => setOperationName(event.target.value)}>
           {names.map((name) => (
@@ -26,6 +32,10 @@ export function Toolbar() {
           ))}
         </select>
       )}
+      <ToolButton className="explain" label="Explain: show the calls before they are made" keys={KEYS.explain} onClick={explain}>
+        <PlanIcon />
+        <span>Explain</span>
+      </ToolButton>
       <ToolButton label="Prettify" keys={KEYS.prettify} onClick={() => void prettifyEditors()}>
         <WandIcon />
       </ToolButton>
@@ -36,7 +46,7 @@ export function Toolbar() {
         <CopyIcon />
       </ToolButton>
       <span className="gap" />
-      <Help />
+      <Help run={run} explain={explain} toggleCalls={toggleCalls} />
     </>
   );
 }

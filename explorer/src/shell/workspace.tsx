@@ -9,7 +9,11 @@ import "../editor/workers";
 import { THEMES } from "../editor/themes";
 import { send } from "../fetcher";
 import { type OpenTabs, keepPanel, keepTabs, memory } from "../memory";
+import { Problems } from "../cost/problems";
+import { bringToFront } from "../cost/run";
+import { Status } from "../cost/status";
 import { Answer } from "./answer";
+import { useCostPanel } from "./cost_panel";
 import { Layout, type Part } from "./layout";
 import { LoadedPart } from "./part";
 import { DOCUMENTATION, PANELS, Rail } from "./rail";
@@ -70,6 +74,9 @@ function Page({ ready }: { ready: () => void }) {
   const [part, show] = useState<Part>("query");
   const [detail, setDetail] = useState("Variables");
   useLayoutEffect(ready, []); // the same picture has no time in which it shows both layouts
+  const cost = useCostPanel(show);
+  const front = tabs[activeTabIndex]?.id ?? "";
+  useLayoutEffect(() => bringToFront(front), [front]);
   useEffect(() => {
     if (isFetching) {
       show("answer");
@@ -86,7 +93,12 @@ function Page({ ready }: { ready: () => void }) {
   return (
     <Layout
       part={part}
-      show={show}
+      show={(wanted) => {
+        show(wanted);
+        if (wanted === "calls") {
+          cost.open();
+        }
+      }}
       rail={<Rail shown={visiblePlugin} show={setVisiblePlugin} />}
       panel={
         Content && (
@@ -96,7 +108,7 @@ function Page({ ready }: { ready: () => void }) {
         )
       }
       tabs={<Tabs titles={tabs} active={activeTabIndex} select={changeTab} close={closeTab} move={move} add={addTab} />}
-      toolbar={<Toolbar />}
+      toolbar={<Toolbar run={cost.run} explain={cost.explain} toggleCalls={cost.toggle} />}
       query={<QueryEditor />}
       request={
         <>
@@ -111,10 +123,12 @@ function Page({ ready }: { ready: () => void }) {
         </>
       }
       answer={
-        <Answer>
+        <Answer problems={<Problems />}>
           <ResponseEditor />
         </Answer>
       }
+      calls={cost.panel}
+      status={<Status open={cost.panel !== undefined} toggle={cost.toggle} />}
     />
   );
 }
