@@ -3,7 +3,8 @@
  * served from the page's own origin. The page is drawn with the query as plain text first. Its editor, which is large, is
  * loaded after that.
  */
-import "./fonts.css";
+import "../frame/header";
+import "../frame/header.css";
 import "./page.css";
 import "./shell/shell.css";
 import "./cost/cost.css";
@@ -12,8 +13,9 @@ import { Suspense, lazy, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 
 import { type OpenTabs, isFirstVisit, lastPanel, lastTabs } from "./memory";
-import { opening, saved } from "./opening";
-import { SAVED_PLUGIN, Saved, type SavedQuery } from "./saved";
+import { opening, saved, shares } from "./opening";
+import { SAVED_PLUGIN, Saved } from "./saved/plugin";
+import type { SavedQuery } from "./saved/saved";
 import { RunButton } from "./shell/button";
 import { Layout, Plain } from "./shell/layout";
 import { PANELS, Rail } from "./shell/rail";
@@ -29,7 +31,7 @@ function firstPanel() {
 const Workspace = lazy(() => import("./shell/workspace"));
 
 function Explorer() {
-  const [open, setOpen] = useState<OpenTabs | undefined>(lastTabs);
+  const [open, setOpen] = useState<OpenTabs | undefined>(() => (shares() ? undefined : lastTabs()));
   const [panel, setPanel] = useState(firstPanel);
   const [queries, setQueries] = useState<SavedQuery[]>([]);
   const [drawn, setDrawn] = useState(false);

@@ -154,7 +154,7 @@ class Executor:
         self.limits = limits
         self.schema = schema
         self._divider = Divider(schema._schema)
-        self._context = context
+        self.context = context
         self._finish = finish
         self._foresee = foresee
         self._plans = Queue(MOST_PLANS)
@@ -191,7 +191,7 @@ class Executor:
             with within(self.limits.seconds):
                 for number in range(MOST_RUNS):
                     # Each run has a context of its own.
-                    context = self._context(operation)
+                    context = self.context(operation)
                     try:
                         if (
                             planned
@@ -239,7 +239,7 @@ class Executor:
         node = document.operation(operation.name)
         if node is None or document.tree is None:
             return _failed(_which(operation.name, len(document.operations)), "OPERATION_RESOLUTION_FAILURE")
-        context = self._context(operation)
+        context = self.context(operation)
         try:
             if operation.options.plan or self.limits.calls or self.limits.rows:
                 ended = await self._plan(document, node, operation, context, False)

@@ -1,17 +1,18 @@
 /** The answer of the last run: as JSON, and in the other views that an answer has. */
 import { useGraphiQL } from "@graphiql/react";
-import { type ComponentType, type ReactNode, useMemo, useState } from "react";
+import { type ComponentType, type ReactNode, lazy, useMemo, useState } from "react";
 
+import type { AnswerProps } from "../../answer/view";
 import { LoadedPart } from "./part";
 import { Views } from "./views";
 
-export interface AnswerView {
-  answer: unknown;
-  operationName: string | undefined;
-}
+const views = () => import("../../answer/view");
 
 /** The views beside JSON, by their name. A view is loaded when it is shown first. */
-export const VIEWS: Record<string, ComponentType<AnswerView>> = {};
+const VIEWS: Record<string, ComponentType<AnswerProps>> = {
+  Table: lazy(() => views().then(({ AnswerTable }) => ({ default: AnswerTable }))),
+  Chart: lazy(() => views().then(({ AnswerChart }) => ({ default: AnswerChart }))),
+};
 
 const JSON_VIEW = "JSON";
 const panel = (name: string) => (name === JSON_VIEW ? "answer-json" : "answer-view");
@@ -36,7 +37,7 @@ export function Answer({ problems, children }: { problems: ReactNode; children: 
       {View && (
         <div id="answer-view" role="tabpanel" aria-label={`Answer as ${shown}`}>
           <LoadedPart key={shown} name={shown}>
-            <View answer={answer} operationName={tab?.operationName ?? undefined} />
+            <View answer={answer} operationName={tab?.operationName ?? undefined} query={tab?.query ?? undefined} />
           </LoadedPart>
         </div>
       )}

@@ -86,3 +86,18 @@ export const PlusIcon = () => (
     <path d="M8 3v10M3 8h10" />
   </Icon>
 );
+export const TreeIcon = () => (
+  <Icon>
+    <path d="M3 2v10.5h4M3 6.5h4" />
+    <rect x="9" y="4.5" width="5" height="4" rx=".8" />
+    <rect x="9" y="10.5" width="5" height="4" rx=".8" />
+  </Icon>
+);
+export const ShareIcon = () => (
+  <Icon>
+    <circle cx="4" cy="8" r="1.8" />
+    <circle cx="12" cy="3.5" r="1.8" />
+    <circle cx="12" cy="12.5" r="1.8" />
+    <path d="m5.6 7.1 4.8-2.7M5.6 8.9l4.8 2.7" />
+  </Icon>
+);

@@ -2,7 +2,8 @@
 import type { GraphiQLPlugin } from "@graphiql/react";
 import { lazy } from "react";
 
-import { SAVED_PLUGIN } from "../saved";
+import { BUILDER_PLUGIN } from "../builder/plugin";
+import { SAVED_PLUGIN } from "../saved/plugin";
 import { ToolButton } from "./button";
 import { BookIcon, ClockIcon } from "./icons";
 
@@ -15,7 +16,7 @@ export const DOCUMENTATION: GraphiQLPlugin = {
 const HISTORY: GraphiQLPlugin = { title: "History", icon: ClockIcon, content: lazy(() => import("./history")) };
 
 /** The panels, in their order. A part of the page that has a panel adds it here. */
-export const PANELS: GraphiQLPlugin[] = [DOCUMENTATION, SAVED_PLUGIN, HISTORY];
+export const PANELS: GraphiQLPlugin[] = [DOCUMENTATION, SAVED_PLUGIN, BUILDER_PLUGIN, HISTORY];
 
 interface Properties {
   shown: GraphiQLPlugin | null;

@@ -7,6 +7,8 @@ import { CloseIcon, PlusIcon } from "./icons";
 interface Properties {
   titles: readonly { id: string; title: string }[];
   active: number;
+  /** Which of them hold a saved query that was changed. */
+  changed?: readonly boolean[];
   select: (index: number) => void;
   close?: (index: number) => void;
   move?: (from: number, to: number) => void;
@@ -26,7 +28,7 @@ export function moved(key: string, place: number, count: number): number | undef
   return places[key];
 }
 
-export function Tabs({ titles, active, select, close, move, add }: Properties) {
+export function Tabs({ titles, active, changed = [], select, close, move, add }: Properties) {
   const list = useRef<HTMLDivElement>(null);
   const dragged = useRef<number | undefined>(undefined);
   useEffect(() => void list.current?.children[active]?.scrollIntoView({ block: "nearest", inline: "nearest" }), [active, titles.length]);
@@ -80,7 +82,9 @@ export function Tabs({ titles, active, select, close, move, add }: Properties) {
               aria-controls={TAB_PANEL}
               tabIndex={index === active ? 0 : -1}
               style={{ gridColumn: index + 1 }}
-              title={title}
+              title={changed[index] ? `${title}, changed` : title}
+              aria-description={changed[index] ? "changed" : undefined}
+              data-changed={changed[index] || undefined}
               draggable={move !== undefined}
               onClick={() => select(index)}
               onAuxClick={(event) => event.button === 1 && closable && shut(index)}

@@ -1,6 +1,7 @@
 /** The commands for the operation in front. */
 import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 
+import { ShareButton } from "../share/button";
 import { RunButton, ToolButton } from "./button";
 import { Help } from "./help";
 import { CopyIcon, MergeIcon, PlanIcon, WandIcon } from "./icons";
@@ -45,6 +46,7 @@ export function Toolbar({ run, explain, toggleCalls }: Properties) {
       <ToolButton label="Copy query" keys={KEYS.copy} onClick={() => void copyQuery()}>
         <CopyIcon />
       </ToolButton>
+      <ShareButton />
       <span className="gap" />
       <Help run={run} explain={explain} toggleCalls={toggleCalls} />
     </>

@@ -3,15 +3,17 @@ import "@graphiql/react/style.css";
 
 import { HistoryStore } from "@graphiql/plugin-history";
 import { type GraphiQLPlugin, GraphiQLProvider, HeaderEditor, QueryEditor, ResponseEditor, VariableEditor, useGraphiQL, useGraphiQLActions, useMonaco } from "@graphiql/react";
-import { useEffect, useLayoutEffect, useState } from "react";
+import { lazy, useContext, useEffect, useLayoutEffect, useState } from "react";
 
+import { Problems } from "../cost/problems";
+import { bringToFront } from "../cost/run";
+import { Status } from "../cost/status";
 import "../editor/workers";
 import { THEMES } from "../editor/themes";
 import { send } from "../fetcher";
 import { type OpenTabs, keepPanel, keepTabs, memory } from "../memory";
-import { Problems } from "../cost/problems";
-import { bringToFront } from "../cost/run";
-import { Status } from "../cost/status";
+import { Saved } from "../saved/plugin";
+import { draftOf } from "../saved/saved";
 import { Answer } from "./answer";
 import { useCostPanel } from "./cost_panel";
 import { Layout, type Part } from "./layout";
@@ -61,6 +63,7 @@ function Stores({ open, panel, ready }: Properties) {
   );
 }
 
+const VariablesPanel = lazy(() => import("../variables/panel"));
 const DETAILS = [{ name: "Variables" }, { name: "Headers" }];
 
 function Page({ ready }: { ready: () => void }) {
@@ -71,6 +74,7 @@ function Page({ ready }: { ready: () => void }) {
     isFetching: state.isFetching,
   }));
   const { addTab, changeTab, closeTab, moveTab, setVisiblePlugin } = useGraphiQLActions();
+  const saved = useContext(Saved);
   const [part, show] = useState<Part>("query");
   const [detail, setDetail] = useState("Variables");
   useLayoutEffect(ready, []); // the same picture has no time in which it shows both layouts
@@ -89,6 +93,7 @@ function Page({ ready }: { ready: () => void }) {
     moveTab(order);
   }
 
+  const changed = tabs.map((_, index) => saved.some((one) => draftOf(one, tabs) === index));
   const Content = visiblePlugin?.content;
   return (
     <Layout
@@ -107,7 +112,7 @@ function Page({ ready }: { ready: () => void }) {
           </LoadedPart>
         )
       }
-      tabs={<Tabs titles={tabs} active={activeTabIndex} select={changeTab} close={closeTab} move={move} add={addTab} />}
+      tabs={<Tabs titles={tabs} changed={changed} active={activeTabIndex} select={changeTab} close={closeTab} move={move} add={addTab} />}
       toolbar={<Toolbar run={cost.run} explain={cost.explain} toggleCalls={cost.toggle} />}
       query={<QueryEditor />}
       request={
@@ -115,6 +120,9 @@ function Page({ ready }: { ready: () => void }) {
           <Views label="Request" views={DETAILS} shown={detail} show={setDetail} panel={(name) => `request-${name}`} />
           {/* Both editors stay, because GraphiQL reads them when an operation runs. */}
           <section id="request-Variables" role="tabpanel" aria-label="Variables" hidden={detail !== "Variables"}>
+            <LoadedPart name="Form">
+              <VariablesPanel />
+            </LoadedPart>
             <VariableEditor />
           </section>
           <section id="request-Headers" role="tabpanel" aria-label="Headers" hidden={detail !== "Headers"}>
