@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.requirements import require
 
+# pytest keeps the files of its cache here.
+CACHE = Path(__file__).parent.parent / ".pytest_cache" / "d"
 
-def node_packages(config: pytest.Config, folder: Path) -> Path:
+
+def node_packages(folder: Path) -> Path:
     """Return a folder with the `node_modules` of a `package-lock.json`."""
 
     def install(into: Path) -> None:
@@ -21,10 +22,10 @@ def node_packages(config: pytest.Config, folder: Path) -> Path:
             shutil.copy(folder / file, into)
         _run(require("npm"), "ci", "--ignore-scripts", cwd=into)
 
-    return _installed(config, folder / "package-lock.json", install)
+    return _installed(folder / "package-lock.json", install)
 
 
-def python_packages(config: pytest.Config, lock: Path) -> Path:
+def python_packages(lock: Path) -> Path:
     """Return a virtual environment with the packages of a lock file."""
 
     def install(into: Path) -> None:
@@ -32,12 +33,13 @@ def python_packages(config: pytest.Config, lock: Path) -> Path:
         pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", lock)
         _run(into / "bin" / "python", *pip)
 
-    return _installed(config, lock, install)
+    return _installed(lock, install)
 
 
-def _installed(config: pytest.Config, lock: Path, install: Callable[[Path], None]) -> Path:
+def _installed(lock: Path, install: Callable[[Path], None]) -> Path:
     name = f"{lock.parent.name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    folder = Path(config.cache.mkdir(name))
+    folder = CACHE / name
+    folder.mkdir(parents=True, exist_ok=True)
     done = folder / "installed"
     # One worker installs, and the others wait.
     with (folder / "lock").open("w") as file:

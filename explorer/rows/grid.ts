@@ -230,9 +230,9 @@ function cellOf(value: Cell, column: Column): HTMLElement {
 }
 
 /** Return the rows of a reader as CSV. */
-export async function csvOf(reader: Reader, most: number): Promise<Blob> {
+export async function csvOf(reader: Reader): Promise<Blob> {
   const columns = reader.columns();
   const parts = [csvHead(columns)];
-  for await (const rows of reader.pieces(most)) parts.push(csv(rows, columns));
+  for await (const rows of reader.pieces(Infinity)) parts.push(csv(rows, columns));
   return new Blob(parts, { type: "text/csv;charset=utf-8" });
 }
