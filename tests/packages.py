@@ -1,4 +1,7 @@
-"""Packages of npm and PyPI that only a test needs: installed once for each lock file, outside the tracked files."""
+"""Packages of npm and PyPI that only a test needs: installed once for each lock file, outside the tracked files.
+
+A test installs what it needs. `python -m tests.packages` installs all of them before the tests, two at a time.
+"""
 
 import fcntl
 import hashlib
@@ -6,12 +9,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.requirements import require
 
+ROOT = Path(__file__).parent.parent
 # pytest keeps the files of its cache here.
-CACHE = Path(__file__).parent.parent / ".pytest_cache" / "d"
+CACHE = ROOT / ".pytest_cache" / "d"
 
 
 def node_packages(folder: Path) -> Path:
@@ -53,3 +58,18 @@ def _installed(lock: Path, install: Callable[[Path], None]) -> Path:
 def _run(*command: str | Path, cwd: Path | None = None) -> None:
     ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def _locks(name: str) -> list[Path]:
+    """Return the lock files of tests and examples, the largest first."""
+    found = (lock for room in ("tests", "examples") for lock in (ROOT / room).rglob(name))
+    ours = (lock for lock in found if "node_modules" not in lock.parts)
+    return sorted(ours, key=lambda lock: lock.stat().st_size, reverse=True)
+
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(2) as workers:
+        node = workers.map(node_packages, [lock.parent for lock in _locks("package-lock.json")])
+        python = workers.map(python_packages, _locks("requirements.lock"))
+        for folder in (*node, *python):
+            sys.stdout.write(f"{folder.name}\n")

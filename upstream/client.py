@@ -13,10 +13,11 @@ from typing import Any, Self
 import structlog
 
 from upstream.call import Answer, Call
-from upstream.errors import Overloaded, Unavailable, UpstreamError
+from upstream.errors import NotFound, Overloaded, Unavailable, UpstreamError
 from upstream.gamehub import GameHubClient, GameHubConfig
 from upstream.gamelog import GameLogClient, GameLogConfig
 from upstream.journal import PAYLOAD_LIMIT, Journal
+from upstream.reports.absence import absence
 from upstream.reports.request import checked
 from upstream.reports.table import System
 from upstream.resilience.breaker import BreakerOpen, Breakers
@@ -244,6 +245,10 @@ class Upstream:
         )
         if self._journal is not None:
             self._journal.record(error)
+        if isinstance(error, NotFound):
+            # The log and the journal have the upstream's own words. All callers get the same words.
+            error.message = redact.text(absence(call.report, call.params))
+            error.args = (error.message,)
 
     def _note(self, call: Call, bad: BadValues, new: Counter[str], first: bool) -> None:
         """Count bad values of an answer (C34). Log the first ones and record them in the journal."""

@@ -25,6 +25,8 @@ class Area:
 AREAS = (
     Area("/healthz", None),
     Area("/readyz", None),
+    Area("/login", None),
+    Area("/logout", None),
     Area("/page", None),  # the files of the front page: no data
     Area("/graphql", EXPLORE, counted=True),
     Area("/mcp", EXPLORE, counted=True),

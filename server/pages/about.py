@@ -67,7 +67,7 @@ class About:
                 "name": caller.name,
                 "groups": None if caller.groups is None else sorted(caller.groups),
                 "permissions": sorted(caller.permissions),
-                "session": False,
+                "session": bool(request.scope.get("session")),
             },
             "version": _version(),
             "zone": self._zone,

@@ -13,16 +13,16 @@ PAGE = Path(__file__).parent / "front_page"
 # With one of these parameters, `/` is the explorer with that query.
 EXPLORED = frozenset({"query", "saved", "variables"})
 
-_bundle = Bundle(PAGE, PAGE, CONTENT_SECURITY_POLICY)
+bundle = Bundle(PAGE, PAGE, CONTENT_SECURITY_POLICY)
 
 
 def front_routes() -> list[BaseRoute]:
     """Return the routes of `/` and of the files of the page."""
-    return [Route("/", _page), Route("/page/{name}", _bundle.asset)]
+    return [Route("/", _page), Route("/page/{name}", bundle.asset)]
 
 
 async def _page(request: Request) -> Response:
     known = request.headers.get("If-None-Match")
     if EXPLORED.isdisjoint(request.query_params):
-        return _bundle.page(known)
+        return bundle.page(known)
     return page_response(known)

@@ -21,6 +21,7 @@ from server.tables.config import CachedSince
 from server.tables.table import DURING, Table
 from server.tables.window import TableWindow, during
 from upstream.call import Call, Reading
+from upstream.errors import NotFound
 from upstream.values.days import Piece
 from upstream.values.interval import Interval
 
@@ -220,8 +221,9 @@ async def one_day(
     try:
         rows = await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
     except Absent as absent:
-        given_values = ", ".join(f"{name}: {value}" for name, value in variables.items())
-        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given_values}).", day) from None
+        what = absent.args[0]
+        given = f"{what} {variables[what]}" if what in variables else what
+        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {given}. {NotFound.advice}", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
     return TableDay(rows, outcome.readings, outcome.steps)
