@@ -1,14 +1,27 @@
 /** Builds the page into the server's package: `npm ci && npm run build`. */
-import { defineConfig } from "vite";
+import { resolve } from "node:path";
+
+import { type Plugin, defineConfig } from "vite";
 
 import { fontLicenses, header } from "./frame/plugin";
 
 /** A chunk of a group is named after every entry that reaches it; its own name says enough. */
 const short = (name: string) => name.replace(/~.*/, "");
 
+/** GraphiQL and monaco-graphql ask for the whole of Monaco. They get the part of it that the page uses. */
+const partOfMonaco: Plugin = {
+  name: "part-of-monaco",
+  enforce: "pre",
+  resolveId(source, importer) {
+    const asked = source === "monaco-graphql/esm/monaco-editor.js";
+    const inside = source === "./monaco-editor" && importer?.includes("/monaco-graphql/");
+    return asked || inside ? resolve(import.meta.dirname, "src/editor/monaco.ts") : null;
+  },
+};
+
 export default defineConfig({
   base: "/explorer/", // absolute: the same page is served at several addresses
-  plugins: [header(), fontLicenses("roboto", "fira-code")],
+  plugins: [partOfMonaco, header(), fontLicenses("roboto", "fira-code")],
   worker: { format: "es" },
   // graphql looks here, in the browser too, whether it may leave out its checks for developers.
   define: { "globalThis.process": JSON.stringify({ env: { NODE_ENV: "production" } }) },

@@ -35,7 +35,7 @@ def _edge(report: reports.Report) -> ReportEdge:
 
 
 # The fields that read rows of their own, each with its edge.
-_READS: Mapping[str, ReportEdge] = {
+READS: Mapping[str, ReportEdge] = {
     "Query.group": edges.GROUP_BY_ID,
     "Query.groups": edges.GROUP_BY_ID,
     "Query.user": edges.USER_BY_ID,
@@ -72,9 +72,9 @@ def costs(schema: GraphQLSchema) -> Directives:
 
 
 def _directives(name: str, field: str, definition: GraphQLField) -> Iterator[str]:
-    weight = _weight(name, field, is_composite_type(get_named_type(definition.type)))
-    if weight is not None:
-        yield f"@cost(weight: {weight})"
+    own = weight(name, field, is_composite_type(get_named_type(definition.type)))
+    if own is not None:
+        yield f"@cost(weight: {own})"
     if get_named_type(definition.type).name.endswith("Connection"):
         size = min(DEFAULT_FIRST, _rows(name, field))
         yield (
@@ -84,13 +84,13 @@ def _directives(name: str, field: str, definition: GraphQLField) -> Iterator[str
     elif "first" in definition.args:
         # The argument has a default, so no size is assumed.
         yield '@listSize(slicingArguments: ["first"], requireOneSlicingArgument: false)'
-    elif f"{name}.{field}" in _READS and _is_list(definition):
+    elif f"{name}.{field}" in READS and _is_list(definition):
         yield f"@listSize(assumedSize: {_rows(name, field)})"
 
 
-def _weight(name: str, field: str, composite: bool) -> int | None:
+def weight(name: str, field: str, composite: bool) -> int | None:
     """Return the cost of a field for one parent; None for the default of federation: one for objects, else nothing."""
-    edge = _READS.get(f"{name}.{field}")
+    edge = READS.get(f"{name}.{field}")
     if name == "Query" or (edge is not None and (edge.bulk is None or not edge.bulk.exact)):
         return CALL
     if edge is not None:
@@ -107,7 +107,7 @@ def _weight(name: str, field: str, composite: bool) -> int | None:
 
 def _rows(name: str, field: str) -> int:
     """Return how many items a field is expected to have in a day; in a month if it has one for each day."""
-    edge = _READS[f"{name}.{field}"]
+    edge = READS[f"{name}.{field}"]
     if edge is edges.DAILY_MOVEMENTS_OF_GROUP:
         return _DAYS
     return round(edge.bulk.rows if name == "Query" and edge.bulk is not None else edge.rows)

@@ -20,6 +20,7 @@ from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
 from server.auth.permissions import ADMIN
 from server.execution.limits import ORDINARY
+from server.execution.operation import Operation
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
 from server.http.admission import Admission
@@ -39,6 +40,7 @@ from server.odata.routes import ODataService
 from server.pages.about import About
 from server.pages.answers import answer_routes
 from server.pages.explorer import explorer_routes, page_response
+from server.pages.fields import Fields
 from server.pages.front import front_routes
 from server.pages.login import Login
 from server.pages.problems import ProblemPages
@@ -179,7 +181,16 @@ def create_app(services: Services) -> Starlette:
             *answer_routes(tables),
             about.route(),
             *Login(authenticator).routes(),
-            *pages.of([*front_routes(), *explorer_routes(Tabs(services.saved, executor).of), *page_routes()]),
+            *pages.of(
+                [
+                    *front_routes(),
+                    *explorer_routes(Tabs(services.saved, executor, tables=tables.tables).of),
+                    Fields(
+                        executor.schema._schema, lambda caller: executor.context(Operation("", caller=caller))
+                    ).route(),
+                    *page_routes(),
+                ]
+            ),
             *tables.routes(),
             *ODataService(tables, services.stored, executor.limits.body_bytes).routes(),
             *((*pages.of(sql_page_routes()), *sql.routes()) if services.whole else ()),

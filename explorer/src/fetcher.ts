@@ -21,6 +21,13 @@ async function post(request: FetcherParams, headers: FetcherOpts["headers"]): Pr
   return { errors: [new GraphQLError(`The server answered ${came}, which is not JSON: ${text.slice(0, 500)}`)] };
 }
 
+/** Send a query of the page itself and return its data. */
+export async function ask(query: string, variables: object = {}, headers: Record<string, string> = {}): Promise<unknown> {
+  const { data, errors } = await post({ query, variables }, headers);
+  if (errors?.[0]) throw new Error(errors[0].message);
+  return data;
+}
+
 /**
  * GraphiQL learns the operations of a tab a moment after it shows the tab. An operation that is run at once would
  * carry the operation name of the previous tab, and the server would refuse it.

@@ -2,10 +2,24 @@
 import type { Storage as Memory } from "@graphiql/toolkit";
 
 const PREFIX = "graphiql:";
+const TABS = `${PREFIX}tabState`;
+const PANEL = `${PREFIX}visiblePlugin`;
 
-interface Tab {
+/** A tab as GraphiQL stores it. */
+export interface Tab {
+  id: string;
+  title: string;
   query: string | null;
   variables: string | null;
+  headers: string | null;
+  operationName: string | null;
+  response: string | null;
+}
+
+/** The open tabs, and which of them is in front. */
+export interface OpenTabs {
+  tabs: Tab[];
+  activeTabIndex: number;
 }
 
 function keys(): string[] {
@@ -31,19 +45,40 @@ export const memory: Memory = {
   clear: () => keys().forEach((key) => localStorage.removeItem(key)),
 };
 
-/** The tab that was in front when the page was left, if there was one. */
-export function lastTab(): Tab | undefined {
+/** Return the tabs as the page was left; undefined on a first visit. */
+export function lastTabs(): OpenTabs | undefined {
   try {
-    const { tabs, activeTabIndex } = JSON.parse(localStorage.getItem(`${PREFIX}tabState`) ?? "") as {
-      tabs: Tab[];
-      activeTabIndex: number;
-    };
-    return tabs[activeTabIndex];
+    const found = JSON.parse(localStorage.getItem(TABS) ?? "") as OpenTabs;
+    return found.tabs[found.activeTabIndex] ? found : undefined;
   } catch {
     return undefined; // a first visit, or a state that GraphiQL will discard as well
   }
 }
 
+/** Store the tabs with which GraphiQL begins. */
+export function keepTabs(open: OpenTabs): void {
+  localStorage.setItem(TABS, JSON.stringify(open));
+}
+
+/** Return a new tab with a query. */
+export function newTab(query: string, variables: string): Tab {
+  const title = /^(?!#).*(?:query|subscription|mutation)\s+(\w+)/m.exec(query)?.[1] ?? "<untitled>";
+  const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+  const operationName = title === "<untitled>" ? null : title;
+  return { id, title, query, variables, headers: null, operationName, response: null };
+}
+
+/** Return whether this browser shows the page for the first time. */
 export function isFirstVisit(): boolean {
-  return keys().length === 0;
+  return localStorage.getItem(TABS) === null;
+}
+
+/** Return the title of the panel that was open when the page was left, if one was. */
+export function lastPanel(): string | undefined {
+  return localStorage.getItem(PANEL) || undefined;
+}
+
+/** Store the panel with which GraphiQL begins. */
+export function keepPanel(title = ""): void {
+  localStorage.setItem(PANEL, title);
 }

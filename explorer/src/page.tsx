@@ -1,90 +1,72 @@
-/** The explorer page: GraphiQL over our graph, with everything it needs served from the page's own origin. */
-import "graphiql/setup-workers/vite";
-import "@graphiql/react/style.css";
-import "@graphiql/plugin-doc-explorer/style.css";
-import "@graphiql/plugin-history/style.css";
-import "graphiql/graphiql.css";
+/**
+ * The explorer page: GraphiQL's editors and panels over our graph, in a layout of our own, with everything it needs
+ * served from the page's own origin. The page is drawn with the query as plain text first. Its editor, which is large, is
+ * loaded after that.
+ */
 import "../frame/fonts.css";
 import "./page.css";
+import "./shell/shell.css";
 
-import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
-import { useMonaco } from "@graphiql/react";
-import { GraphiQL } from "graphiql";
-import { useEffect } from "react";
+import { Suspense, lazy, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-import { send } from "./fetcher";
-import { isFirstVisit, lastTab, memory } from "./memory";
-import { Saved, SAVED_PLUGIN, type SavedQuery, fetchSaved, variablesText } from "./saved";
+import { type OpenTabs, isFirstVisit, lastPanel, lastTabs } from "./memory";
+import { opening, saved, shares } from "./opening";
+import { SAVED_PLUGIN, Saved } from "./saved/plugin";
+import type { SavedQuery } from "./saved/saved";
+import { RunButton } from "./shell/button";
+import { Layout, Plain } from "./shell/layout";
+import { PANELS, Rail } from "./shell/rail";
+import { Tabs } from "./shell/tabs";
 
-const WELCOME = "# Write a query. Ctrl-Space completes, Ctrl-Enter runs, and the book on the left explains every type.\n\n";
-const PLUGINS = [SAVED_PLUGIN, HISTORY_PLUGIN];
-
-function Logo() {
-  return (
-    <span className="logo">
-      gamehub<em>-graph</em>
-    </span>
-  );
+const WIDE = "(min-width: 900px)";
+/** The panel that is open at first: that of the last visit, and the saved queries on a first one. */
+function firstPanel() {
+  const title = isFirstVisit() ? (matchMedia(WIDE).matches ? SAVED_PLUGIN.title : undefined) : lastPanel();
+  return PANELS.find((panel) => panel.title === title) ?? null;
 }
 
-interface Opening {
-  saved: SavedQuery[];
-  tabs: { query: string; variables: string }[];
-  front: { query: string | null; variables: string | null } | undefined;
-  panel: string | undefined;
-}
+const Workspace = lazy(() => import("./shell/workspace"));
 
-/** How this visit begins. Settled once, since GraphiQL takes a changed answer for a wish to change. */
-function opening(saved: SavedQuery[]): Opening {
-  const tabs = saved.map((one) => ({ query: one.query, variables: variablesText(one) }));
-  return { saved, tabs, front: lastTab() ?? tabs[0], panel: isFirstVisit() ? SAVED_PLUGIN.title : undefined };
-}
+function Explorer() {
+  const [open, setOpen] = useState<OpenTabs | undefined>(() => (shares() ? undefined : lastTabs()));
+  const [panel, setPanel] = useState(firstPanel);
+  const [queries, setQueries] = useState<SavedQuery[]>([]);
+  const [drawn, setDrawn] = useState(false);
+  const [ready, setReady] = useState(false);
 
-function Explorer({ saved, tabs, front, panel }: Opening) {
-  const { monaco, actions } = useMonaco();
-  useEffect(() => void actions.initialize(), [actions]);
-  if (!monaco) {
-    // GraphiQL would show its tabs before the editors are there, and lose track of which tab they show when one is clicked.
-    return (
-      <div className="graphiql-container loading" aria-busy="true">
-        <Logo />
-      </div>
-    );
-  }
+  useEffect(() => {
+    void saved.then(setQueries);
+    void opening().then(setOpen);
+    // The first picture of the page does not wait for the editor.
+    requestAnimationFrame(() => setTimeout(() => setDrawn(true)));
+  }, []);
 
   return (
-    <Saved value={saved}>
-      <GraphiQL
-        fetcher={send}
-        storage={memory}
-        defaultQuery={WELCOME}
-        {...(tabs.length ? { defaultTabs: tabs } : {})}
-        // GraphiQL fills the variables editor from these alone, never from the tab in front; and they must be that tab's
-        // own text, or it opens one tab more.
-        {...(front ? { initialQuery: front.query ?? "", initialVariables: front.variables ?? "" } : {})}
-        plugins={PLUGINS}
-        {...(panel ? { visiblePlugin: panel } : {})}
-        defaultEditorToolsVisibility="variables"
-        isHeadersEditorEnabled
-        showPersistHeadersSettings={false}
-        inputValueDeprecation
-        schemaDescription
-      >
-        <GraphiQL.Logo>
-          <nav className="pages" aria-label="Pages">
-            <a href="/tables">Tables</a>
-            <a href="/sql">SQL</a>
-          </nav>
-          <Logo />
-        </GraphiQL.Logo>
-      </GraphiQL>
+    <Saved value={queries}>
+      {!ready && (
+        <Layout
+          busy
+          rail={<Rail shown={panel} show={setPanel} />}
+          panel={panel && <></>}
+          tabs={
+            <Tabs
+              titles={open?.tabs ?? []}
+              active={open?.activeTabIndex ?? 0}
+              select={(activeTabIndex) => open && setOpen({ ...open, activeTabIndex })}
+            />
+          }
+          toolbar={<RunButton disabled />}
+          query={<Plain text={open?.tabs[open.activeTabIndex]?.query ?? ""} />}
+        />
+      )}
+      {drawn && open && (
+        <Suspense>
+          <Workspace open={open} panel={panel} ready={() => setReady(true)} />
+        </Suspense>
+      )}
     </Saved>
   );
 }
 
-const place = document.getElementById("explorer");
-if (place) {
-  const saved = await fetchSaved().catch(() => []); // a page without them is better than none
-  createRoot(place).render(<Explorer {...opening(saved)} />);
-}
+createRoot(document.getElementById("explorer")!).render(<Explorer />);

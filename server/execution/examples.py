@@ -29,9 +29,18 @@ async def resolve(
 async def _follow(reference: str, saved: Sequence[SavedQuery], executor: Executor, caller: Caller) -> Any:
     name, _, path = reference.removeprefix("@").partition(" ")
     source = next(one for one in saved if one.name == name)
-    outcome = await executor.run(Operation(source.text, source.name, source.variables, caller=caller))
-    value = outcome.data
-    for step in path.split("."):
+    return await value_of(Operation(source.text, source.name, source.variables, caller=caller), path, executor)
+
+
+async def value_of(operation: Operation, path: str, executor: Executor) -> Any:
+    """Return the value at a place in the answer of an operation, or None. `*` stands for every item of a list."""
+    return _at((await executor.run(operation)).data, path.split("."))
+
+
+def _at(value: Any, steps: Sequence[str]) -> Any:
+    for index, step in enumerate(steps):
+        if step == "*":
+            return [_at(item, steps[index + 1 :]) for item in value] if isinstance(value, list) else None
         try:
             value = value[int(step) if isinstance(value, list) else step]
         except (IndexError, KeyError, TypeError):

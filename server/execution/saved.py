@@ -1,6 +1,7 @@
 """The saved queries: every file `queries/*.graphql` is one. No other list names them.
 
 A file begins with `#` lines that describe the operation. A line `# variables: {…}` among them has an example.
+`start.json` names the queries that the explorer opens at first.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from strawberry import Schema
 from server.execution.documents import Document, prepare
 
 FOLDER = Path(__file__).resolve().parents[2] / "queries"
+
+START = "start.json"
 
 _VARIABLES = "variables:"
 
@@ -50,6 +53,12 @@ def saved_queries(folder: Path = FOLDER) -> list[SavedQuery]:
             raise BrokenQuery(f"queries/{path.name}: {saved.name} is already in queries/{found[saved.name].path.name}")
         found[saved.name] = saved
     return sorted(found.values(), key=lambda saved: saved.name)
+
+
+def start(folder: Path = FOLDER) -> list[str]:
+    """Return the names of the queries that the explorer opens at first."""
+    names: list[str] = orjson.loads((folder / START).read_bytes())
+    return names
 
 
 def read(path: Path) -> SavedQuery:
