@@ -1,6 +1,6 @@
 /** The answer of the last run: as JSON, and in the other views that an answer has. */
 import { useGraphiQL } from "@graphiql/react";
-import { type ComponentType, type ReactNode, useMemo, useState } from "react";
+import { type ComponentType, type ReactNode, lazy, useMemo, useState } from "react";
 
 import { LoadedPart } from "./part";
 import { Views } from "./views";
@@ -8,10 +8,14 @@ import { Views } from "./views";
 export interface AnswerView {
   answer: unknown;
   operationName: string | undefined;
+  query: string | undefined;
 }
 
 /** The views beside JSON, by their name. A view is loaded when it is shown first. */
-export const VIEWS: Record<string, ComponentType<AnswerView>> = {};
+export const VIEWS: Record<string, ComponentType<AnswerView>> = {
+  Table: lazy(async () => ({ default: (await import("../../answer/view")).AnswerTable })),
+  Chart: lazy(async () => ({ default: (await import("../../answer/view")).AnswerChart })),
+};
 
 const JSON_VIEW = "JSON";
 const panel = (name: string) => (name === JSON_VIEW ? "answer-json" : "answer-view");
@@ -35,7 +39,7 @@ export function Answer({ children }: { children: ReactNode }) {
       {View && (
         <div id="answer-view" role="tabpanel" aria-label={`Answer as ${shown}`}>
           <LoadedPart key={shown} name={shown}>
-            <View answer={answer} operationName={tab?.operationName ?? undefined} />
+            <View answer={answer} operationName={tab?.operationName ?? undefined} query={tab?.query ?? undefined} />
           </LoadedPart>
         </div>
       )}
