@@ -7,8 +7,12 @@ SBOM := sbom.cdx.json
 # The tests start hundreds of Python processes: without bytecode on disk each of them compiles the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# A failure of pip ends a target, although its output goes through a pipe.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
+.PHONY: help serve test packages check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
 	bench-hostile amounts counts docs lock sbom audit clean
 
 help: ## list the targets
@@ -23,6 +27,9 @@ WORKERS ?= 3
 
 test: install ## the whole test suite, by three workers
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+packages: install ## download the packages that only tests need, before the tests that need them
+	@$(BIN)/python -m tests.packages
 
 # These tests use the whole path, over HTTP and with both engines, and start few processes.
 FAST := tests/test_structure.py tests/engine tests/queries tests/stories
@@ -53,10 +60,16 @@ install: $(VENV)/.installed ## build .venv from requirements.lock
 # pip checks every archive against its hash; the project itself is then linked in, built by the locked hatchling.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "Installing into $(VENV), which takes about half a minute:"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock | $(PROGRESS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Shows on one line how many packages pip has found.
+PROGRESS = { found=0; while read -r word rest; do case $$word in \
+	Collecting) found=$$((found + 1)); printf '\r  %d of %d packages' $$found $$(grep -c == requirements.lock) ;; \
+	Installing) printf '\n  unpacking them\n' ;; \
+	esac; done; }
 
 docs: install ## write the reference pages of docs/reference from the program
 	@$(BIN)/python docs/write.py

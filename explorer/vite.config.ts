@@ -1,24 +1,12 @@
 /** Builds the page into the server's package: `npm ci && npm run build`. */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 import { type Plugin, defineConfig } from "vite";
 
+import { fontLicenses, header } from "./frame/plugin";
+
 /** A chunk of a group is named after every entry that reaches it; its own name says enough. */
 const short = (name: string) => name.replace(/~.*/, "");
-
-/** Vite's list of licenses knows scripts only; the fonts' licenses ask to travel with the fonts. */
-export function fontLicenses(...fonts: string[]): Plugin {
-  return {
-    name: "font-licenses",
-    generateBundle() {
-      for (const font of fonts) {
-        const source = readFileSync(new URL(`node_modules/@fontsource/${font}/LICENSE`, import.meta.url), "utf8");
-        this.emitFile({ type: "asset", fileName: `license-${font}.txt`, source });
-      }
-    },
-  };
-}
 
 /** GraphiQL and monaco-graphql ask for the whole of Monaco. They get the part of it that the page uses. */
 const partOfMonaco: Plugin = {
@@ -32,8 +20,8 @@ const partOfMonaco: Plugin = {
 };
 
 export default defineConfig({
-  base: "/explorer/", // absolute: the same page is served at / and at /graphql
-  plugins: [partOfMonaco, fontLicenses("roboto", "fira-code")],
+  base: "/explorer/", // absolute: the same page is served at several addresses
+  plugins: [partOfMonaco, header(), fontLicenses("roboto", "fira-code")],
   worker: { format: "es" },
   // graphql looks here, in the browser too, whether it may leave out its checks for developers.
   define: { "globalThis.process": JSON.stringify({ env: { NODE_ENV: "production" } }) },

@@ -3,13 +3,13 @@ import { resolve } from "node:path";
 
 import { type UserConfig, defineConfig } from "vite";
 
-import { fontLicenses } from "./vite.config";
+import { fontLicenses, header } from "./frame/plugin";
 
 /** The build of a page in a folder of this one, whose files stand below an address. */
 export const page = (folder: string, base: string): UserConfig => ({
   root: resolve(import.meta.dirname, folder),
   base,
-  plugins: [fontLicenses("roboto", "fira-code")],
+  plugins: [header(), fontLicenses("roboto", "fira-code")],
   build: {
     outDir: `../../server/pages/${folder}_page`,
     emptyOutDir: true,

@@ -22,6 +22,8 @@ from sandbox.tokens import SandboxTokens
 
 SPEC = re.compile(r"(?P<kind>[\w-]+)(=(?P<value>[\d.]+))?(@(?P<report>\w+))?(\*(?P<times>\d+))?")
 ROW_KEYS = ("report", "Report", "slot", "live")
+# Every answer has this header, so that nobody takes the figures for real ones.
+MADE_UP = {"x-sandbox": "made-up data"}
 JSON, HTML = "application/json", "text/html; charset=utf-8"
 PAGE = b"<!DOCTYPE html><html><head><title>Service</title></head><body><h1>%s</h1></body></html>"
 
@@ -37,7 +39,7 @@ class ScriptedAnswer:
     @property
     def head(self) -> dict[str, Any]:
         """Return the ASGI message that starts the answer."""
-        headers = {"content-length": str(len(self.body)), **self.headers}
+        headers = {"content-length": str(len(self.body)), **MADE_UP, **self.headers}
         return {
             "type": "http.response.start",
             "status": self.status,

@@ -37,8 +37,13 @@ from server.mcp.endpoint import PATH as MCP_PATH
 from server.mcp.endpoint import McpEndpoint
 from server.mcp.tools import AssistantTools
 from server.odata.routes import ODataService
+from server.pages.about import About
+from server.pages.answers import answer_routes
 from server.pages.explorer import explorer_routes, page_response
 from server.pages.fields import Fields
+from server.pages.front import front_routes
+from server.pages.login import Login
+from server.pages.problems import ProblemPages
 from server.pages.reconcile import reconcile_routes
 from server.pages.sql import sql_page, sql_page_routes
 from server.pages.tables import page_routes, tables_page
@@ -70,9 +75,10 @@ class App(Starlette):
     A layer that only passes a request on returns what the next layer returns, so it costs one call and no task step.
     """
 
-    def __init__(self, straight: Mapping[str, ASGIApp], **options: Any) -> None:
+    def __init__(self, straight: Mapping[str, ASGIApp], problems: ProblemPages, **options: Any) -> None:
         super().__init__(**options)
         self._straight = straight
+        self._problems = problems
         self._layers = self.build_middleware_stack()
 
     @awaitable
@@ -85,7 +91,7 @@ class App(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the middleware, the outermost layer first."""
-        routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        routed = self._problems.over(ExceptionMiddleware(self.router, handlers=self.exception_handlers))
 
         def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if scope["type"] != "http":
@@ -150,9 +156,13 @@ def create_app(services: Services) -> Starlette:
         sockets = GraphQLSockets(subscriptions, authenticator, graphql.registered, http.origins, count)
         events = EventStreams(graphql, streams, graphql.registered, count)
         subscribing = [WebSocketRoute("/graphql", sockets), Route("/graphql/stream", events)]
+    about = About(authenticator, executor.limits, str(services.tables.zone), services.sandbox, services.health)
+    problems = ProblemPages(lambda: tables.tables)
+    fields = Fields(executor.schema._schema, lambda caller: executor.context(Operation("", caller=caller)))
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
+        problems,
         routes=[
             Route("/graphql", graphql),
             *subscribing,
@@ -169,12 +179,14 @@ def create_app(services: Services) -> Starlette:
             ),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
+            *answer_routes(tables),
+            about.route(),
+            *Login(authenticator).routes(),
             *pages.of(
                 [
+                    *front_routes(),
                     *explorer_routes(Tabs(services.saved, executor, tables=tables.tables).of),
-                    Fields(
-                        executor.schema._schema, lambda caller: executor.context(Operation("", caller=caller))
-                    ).route(),
+                    fields.route(),
                     *page_routes(),
                 ]
             ),
@@ -187,7 +199,7 @@ def create_app(services: Services) -> Starlette:
         middleware=[
             Middleware(AccessLog, guards=(Hosts(http.hosts), Origins(http.origins))),
             *cors(http.origins, http.origin_headers),
-            Middleware(AuthMiddleware, callers=authenticator),
+            Middleware(AuthMiddleware, callers=authenticator, page=problems.refused),
             Middleware(Admission, running=http.most_running, waiting=http.most_waiting),
         ],
         exception_handlers={HTTPException: refused},

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import hashlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
-from server.http import readiness
+from server.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.http.readiness import Readiness
 from server.kept_sums import KeptSums
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
@@ -29,6 +31,7 @@ from server.tables.config import TablesConfig
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
 from upstream.caching.kept_entries import KeptEntries
+from upstream.caching.store import StoreStats
 from upstream.call import Answer, CachedShare, Call
 from upstream.client import GameHubConfig, GameLogConfig, Listener, Upstream
 from upstream.errors import Overloaded, Unavailable, UpstreamError
@@ -51,6 +54,8 @@ OTHER = "This server is the subgraph of {} alone; the other system is asked in a
 CLOSING_SECONDS = 5.0
 # Addresses and tokens may change while the server runs. Upstream calls look at them this often, and after a refusal.
 LOOK_SECONDS = 0.25
+# An upstream that answered a call within this time is healthy.
+HEALTHY_SECONDS = 60.0
 
 # What takes longer to save is saved in every fifth turn of `_maintain`.
 SAVING_TURNS = 5
@@ -336,10 +341,44 @@ class Gateway:
             found.append(Probe(title, Call.of(GAME_LOGS, minute, agent=agent, game_type="slot")))
         return found
 
-    def readiness(self) -> readiness.Readiness:
+    def readiness(self) -> Readiness:
         """Return the readiness of the server: the probes of the configured systems."""
         titles = [probe.title for probe in self.probes() if probe.call.report.system not in self.missing]
-        return readiness.Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
+        return Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
+
+    async def health(self, probed: Readiness) -> ServerHealth:
+        """Return the health of the upstreams and of the cache.
+
+        An upstream that answered a moment ago is healthy. Others are probed, as for the readiness.
+        """
+        found = await asyncio.gather(*(self._health(name, probed) for name in probed.names))
+        lacking = [
+            UpstreamHealth(system.value, False, wrong, None)
+            for system, wrong in self.missing.items()
+            if system not in self._others
+        ]
+        return ServerHealth([*found, *lacking], _of_cache((await self.cache.stats()).store))
+
+    async def _health(self, name: str, probed: Readiness) -> UpstreamHealth:
+        assert self._upstream is not None, "the gateway is not open"
+        system = next(system for system in System if name.startswith(system.value))
+        answered, open_breakers = self._upstream.answered(system), self._upstream.notes()
+        if answered is not None and time.monotonic() - answered < HEALTHY_SECONDS and not open_breakers:
+            wrong, at = None, answered
+        else:
+            finding = await probed.look(name)
+            wrong, at = finding.wrong, finding.at
+        return UpstreamHealth(name, self.made_up(system), wrong, round(time.monotonic() - at, 1))
+
+    def made_up(self, system: System) -> bool:
+        """Return whether the figures of a system are those of a sandbox."""
+        told = self._upstream.sandbox(system) if self._upstream is not None else None
+        return self._live.sandbox if told is None else told
+
+    @property
+    def sandbox(self) -> bool:
+        """Return whether figures of a sandbox may be in an answer."""
+        return any(self.made_up(system) for system in System if system not in self.missing)
 
     def _notes(self) -> list[str]:
         missing = [note for system, note in self.missing.items() if system not in self._others]
@@ -383,6 +422,13 @@ class GroupAgents(msgspec.Struct, eq=False):
         if self._of_groups is None:
             self._of_groups = self._live.gamelog_agents()
         return self._of_groups
+
+
+def _of_cache(stats: StoreStats | None) -> CacheHealth:
+    if stats is None:
+        return CacheHealth("off")
+    wrong = "Redis does not answer, so nothing is cached." if stats.down else None
+    return CacheHealth(stats.kind, stats.entries, stats.bytes, stats.limit, wrong)
 
 
 @lru_cache(maxsize=16)

@@ -3,9 +3,10 @@
 `Services` holds the parts. `server.app.create_app` takes nothing else.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from resolvers.prediction.predict import foresee
@@ -20,6 +21,7 @@ from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
+from server.health import ServerHealth
 from server.http.config import HttpConfig
 from server.http.metrics import Stats
 from server.http.readiness import Readiness
@@ -44,14 +46,20 @@ async def nothing() -> AsyncIterator[None]:
     yield
 
 
+async def healthy() -> ServerHealth:
+    """Return the health of an application without upstreams."""
+    return ServerHealth()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one application.
 
     `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
     `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
-    that are used again. `usage` counts which clients ask for which fields. `whole` is False for a subgraph: it has no
-    SQL. The default authenticator accepts every request.
+    that are used again. `usage` counts which clients ask for which fields. `health` returns the health of the upstreams
+    and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL. The
+    default authenticator accepts every request.
     """
 
     executor: Executor
@@ -68,6 +76,8 @@ class Services:
     subscriptions: Subscriptions | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
     usage: Usage | None = None
+    health: Callable[[], Awaitable[ServerHealth]] = healthy
+    sandbox: Callable[[], bool] = bool
     whole: bool = True
 
 
@@ -121,10 +131,13 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         known |= read_folder(settings.documents_folder)
     usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
     services.gateway.savers.append(usage.save)
+    readiness = services.gateway.readiness()
     return replace(
         services,
         authenticator=Authenticator.of(live, closed),
-        readiness=services.gateway.readiness(),
+        readiness=readiness,
+        health=partial(services.gateway.health, readiness),
+        sandbox=lambda: services.gateway.sandbox,
         registered=RegisteredDocuments(known, only=settings.documents == "saved", learned=_learned(settings)),
         http=HttpConfig(
             settings.origins,

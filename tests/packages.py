@@ -1,4 +1,7 @@
-"""Packages of npm and PyPI that only a test needs: installed once for each lock file, outside the tracked files."""
+"""Packages of npm and PyPI that only a test needs: installed once for each lock file, outside the tracked files.
+
+A test installs what it needs. `python -m tests.packages` installs all of them before the tests, two at a time.
+"""
 
 import fcntl
 import hashlib
@@ -6,14 +9,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from tests.requirements import require
 
+ROOT = Path(__file__).parent.parent
+# pytest keeps the files of its cache here.
+CACHE = ROOT / ".pytest_cache" / "d"
 
-def node_packages(config: pytest.Config, folder: Path) -> Path:
+
+def node_packages(folder: Path) -> Path:
     """Return a folder with the `node_modules` of a `package-lock.json`."""
 
     def install(into: Path) -> None:
@@ -21,10 +27,10 @@ def node_packages(config: pytest.Config, folder: Path) -> Path:
             shutil.copy(folder / file, into)
         _run(require("npm"), "ci", "--ignore-scripts", cwd=into)
 
-    return _installed(config, folder / "package-lock.json", install)
+    return _installed(folder / "package-lock.json", install)
 
 
-def python_packages(config: pytest.Config, lock: Path) -> Path:
+def python_packages(lock: Path) -> Path:
     """Return a virtual environment with the packages of a lock file."""
 
     def install(into: Path) -> None:
@@ -32,12 +38,13 @@ def python_packages(config: pytest.Config, lock: Path) -> Path:
         pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", lock)
         _run(into / "bin" / "python", *pip)
 
-    return _installed(config, lock, install)
+    return _installed(lock, install)
 
 
-def _installed(config: pytest.Config, lock: Path, install: Callable[[Path], None]) -> Path:
+def _installed(lock: Path, install: Callable[[Path], None]) -> Path:
     name = f"{lock.parent.name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    folder = Path(config.cache.mkdir(name))
+    folder = CACHE / name
+    folder.mkdir(parents=True, exist_ok=True)
     done = folder / "installed"
     # One worker installs, and the others wait.
     with (folder / "lock").open("w") as file:
@@ -51,3 +58,18 @@ def _installed(config: pytest.Config, lock: Path, install: Callable[[Path], None
 def _run(*command: str | Path, cwd: Path | None = None) -> None:
     ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def _locks(name: str) -> list[Path]:
+    """Return the lock files of tests and examples, the largest first."""
+    found = (lock for room in ("tests", "examples") for lock in (ROOT / room).rglob(name))
+    ours = (lock for lock in found if "node_modules" not in lock.parts)
+    return sorted(ours, key=lambda lock: lock.stat().st_size, reverse=True)
+
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(2) as workers:
+        node = workers.map(node_packages, [lock.parent for lock in _locks("package-lock.json")])
+        python = workers.map(python_packages, _locks("requirements.lock"))
+        for folder in (*node, *python):
+            sys.stdout.write(f"{folder.name}\n")

@@ -13,10 +13,11 @@ from typing import Any, Self
 import structlog
 
 from upstream.call import Answer, Call
-from upstream.errors import Overloaded, Unavailable, UpstreamError
+from upstream.errors import NotFound, Overloaded, Unavailable, UpstreamError
 from upstream.gamehub import GameHubClient, GameHubConfig
 from upstream.gamelog import GameLogClient, GameLogConfig
 from upstream.journal import PAYLOAD_LIMIT, Journal
+from upstream.reports.absence import absence
 from upstream.reports.request import checked
 from upstream.reports.table import System
 from upstream.resilience.breaker import BreakerOpen, Breakers
@@ -70,6 +71,8 @@ class Upstream:
         self._listeners = list(listeners)
         self._flights: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights(self._failed)
         self._irregular: dict[System, Counter[tuple[str, str]]] = {system: Counter() for system in System}
+        # When each system last answered a call (`time.monotonic`).
+        self._answered: dict[System, float] = {}
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -135,6 +138,15 @@ class Upstream:
         found = self._systems.get(system)
         return found is not None and found.transport.budget.spend()
 
+    def answered(self, system: System) -> float | None:
+        """Return when a system last answered a call (`time.monotonic`); None if it never did."""
+        return self._answered.get(system)
+
+    def sandbox(self, system: System) -> bool | None:
+        """Return whether a sandbox takes the place of a system; None before its first answer."""
+        found = self._systems.get(system)
+        return None if found is None else found.transport.sandbox
+
     def notes(self) -> list[str]:
         """Return which circuit breakers are open, in words."""
         return [note for breakers in self._breakers.values() for note in breakers.notes()]
@@ -176,7 +188,8 @@ class Upstream:
                 bad.on_new = partial(self._note, call)
                 if bad.columns:
                     bad.report_new()
-                seconds = time.monotonic() - tally.started
+                self._answered[system] = now = time.monotonic()
+                seconds = now - tally.started
                 outcome = Answer(rows, tally.requests, tally.bytes, seconds, total=total, waited=tally.waited)
             except UpstreamError as error:
                 outcome = failed = error
@@ -232,6 +245,10 @@ class Upstream:
         )
         if self._journal is not None:
             self._journal.record(error)
+        if isinstance(error, NotFound):
+            # The log and the journal have the upstream's own words. All callers get the same words.
+            error.message = redact.text(absence(call.report, call.params))
+            error.args = (error.message,)
 
     def _note(self, call: Call, bad: BadValues, new: Counter[str], first: bool) -> None:
         """Count bad values of an answer (C34). Log the first ones and record them in the journal."""

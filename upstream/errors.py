@@ -27,6 +27,8 @@ class UpstreamError(Exception):
     code: ClassVar[str] = "UPSTREAM_ERROR"
     # The message without details of the call, for a caller who may not see all of its rows.
     plain: ClassVar[str] = "the upstream reported a failure of its own"
+    # What a caller can do next; empty if the message says it.
+    advice: ClassVar[str] = "Try again; if it fails again, tell the operator."
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class Unauthenticated(UpstreamError):
 
     code = "UPSTREAM_UNAUTHENTICATED"
     plain = "the upstream refused the configured token"
+    advice = "The operator has to renew the token in the settings of this server."
 
 
 class ContractBroken(UpstreamError):
@@ -74,13 +77,19 @@ class ContractBroken(UpstreamError):
 
     code = "UPSTREAM_CONTRACT"
     plain = "the upstream did not understand a request that its document allows"
+    advice = "Tell the operator: the upstream may have changed."
 
 
 class NotFound(UpstreamError):
     """Say that the upstream knows no group, user, room or game of this id."""
 
     code = "NOT_FOUND"
-    plain = "the upstream knows no such group, user, room or game"
+    plain = "there is no such group, user, room or game"
+    advice = "Check the id, and whether your key shows it."
+
+    def plainly(self, report: str) -> "UpstreamError":
+        """Return it as it is: its message names only what the caller asked for."""
+        return self
 
 
 class Incomplete(UpstreamError):
@@ -88,6 +97,7 @@ class Incomplete(UpstreamError):
 
     code = "UPSTREAM_INCOMPLETE"
     plain = "the upstream cut the rows short"
+    advice = "Ask for a shorter period, or try again."
 
 
 class UpstreamFailed(UpstreamError):
@@ -101,6 +111,7 @@ class Unavailable(UpstreamError):
 
     code = "UPSTREAM_UNAVAILABLE"
     plain = "the upstream could not be reached, or not in time"
+    advice = "Try again later."
 
 
 class Insecure(Unavailable):
@@ -108,6 +119,7 @@ class Insecure(Unavailable):
 
     code = "UPSTREAM_TLS"
     plain = "no secure connection to the upstream could be made"
+    advice = "The operator has to change the TLS settings or the upstream."
 
 
 class Overloaded(UpstreamError):
@@ -115,6 +127,7 @@ class Overloaded(UpstreamError):
 
     code = "OVERLOADED"
     plain = "more calls wait for the upstream than it may be sent in time"
+    advice = ""
 
 
 class Malformed(UpstreamError):

@@ -1,5 +1,5 @@
 /** What a statement reads: its tables, keys and days, and the upstream calls that this needs. */
-import { element } from "../tables/element";
+import { element } from "../frame/element";
 import type { ExplainedTable, Explanation } from "./requests";
 
 const counted = (count: number, one: string) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;

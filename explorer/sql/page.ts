@@ -1,17 +1,21 @@
 /** `/sql` for people: write a statement, see what it reads, run it, look at its rows and take them along. */
-import "../src/fonts.css";
+import "../frame/page.css";
+import "../rows/rows.css";
 import "../tables/page.css";
 import "./page.css";
+import "../frame/header";
 
-import { copy } from "../tables/clipboard";
-import { element } from "../tables/element";
+import { about } from "../frame/about";
+import { copy } from "../frame/clipboard";
+import { element } from "../frame/element";
+import { counted } from "../rows/column";
+import { save } from "../rows/saving";
 import { type Catalog, catalog } from "./catalog";
-import { picture } from "./chart";
 import { editor } from "./editor";
 import { examples } from "./examples";
 import { explanation } from "./explanation";
-import { grid } from "./grid";
 import { Refusal, type Result, explain, file, run } from "./requests";
+import { picture, rowsOf } from "./shown";
 import { list } from "./tables";
 
 const FORMATS = ["csv", "ndjson", "arrow", "parquet"];
@@ -22,6 +26,7 @@ const UNREACHED = "The server cannot be reached, or it ended the connection befo
 const main = document.querySelector("main")!;
 let known: Catalog = { tables: [], reason: null };
 let running: AbortController | null = null;
+const zone = about().then((found) => found.zone ?? "UTC", () => "UTC");
 
 const mac = /mac/i.test(navigator.platform);
 const writer = editor(() => known.tables, () => void show(), () => writer.unmark());
@@ -37,7 +42,6 @@ const aside = element("aside", { "aria-label": "Tables" });
 
 const said = (bytes: number) => (bytes < 1024 ? `${bytes} bytes` : bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`);
 const lasted = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`;
-const rowsOf = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "row" : "rows"}`;
 const address = () => `/sql?q=${encodeURIComponent(writer.text())}`;
 
 /** The error as the server wrote it, its code, and the place that it names. */
@@ -65,7 +69,7 @@ async function busy(what: string, work: (signal: AbortSignal, count: (rows: numb
   place.setAttribute("aria-busy", "true");
   writer.unmark();
   try {
-    await work(mine.signal, (rows) => (more = `, ${rowsOf(rows)} so far`));
+    await work(mine.signal, (rows) => (more = `, ${counted(rows, "row")} so far`));
   } catch (error) {
     if (mine !== running) return;
     status.textContent = mine.signal.aborted ? "Cancelled." : "";
@@ -89,16 +93,16 @@ function show() {
     async (signal, count) => {
       const found = await run(text, signal, count);
       plan.replaceChildren();
-      result.replaceChildren(...parts(found));
-      status.textContent = `${rowsOf(found.count)}, ${said(found.bytes)}, ${lasted(found.milliseconds)}`;
+      result.replaceChildren(...parts(found, await zone));
+      status.textContent = `${counted(found.count, "row")}, ${said(found.bytes)}, ${lasted(found.milliseconds)}`;
     },
     result,
   );
 }
 
-function parts(found: Result): HTMLElement[] {
-  const chart = picture(found);
-  const rows = element("section", { id: "grid" }, element("h2", {}, found.count ? "Rows" : "No rows"), grid(found), downloads(found.text));
+function parts(found: Result, zone: string): HTMLElement[] {
+  const chart = picture(found, zone);
+  const rows = element("section", { id: "grid" }, element("h2", {}, found.count ? "Rows" : "No rows"), rowsOf(found), downloads(found.text));
   return chart ? [chart, rows] : [rows];
 }
 
@@ -109,9 +113,7 @@ function downloads(text: string): HTMLElement {
       `Reading ${form}`,
       async (signal) => {
         const found = await file(text, form, signal);
-        const link = element("a", { href: URL.createObjectURL(found), download: `result.${form}` });
-        link.click();
-        setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+        save(found, `result.${form}`);
         status.textContent = `result.${form}, ${said(found.size)}`;
       },
       saved,

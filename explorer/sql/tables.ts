@@ -1,5 +1,5 @@
 /** The list of tables beside the editor, with their columns and comments. A click inserts a name. */
-import { element } from "../tables/element";
+import { element } from "../frame/element";
 import { type Catalog, type CatalogTable, quoted, tableName } from "./catalog";
 
 const ALONE = "Only the saved queries are tables here.";

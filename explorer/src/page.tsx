@@ -3,7 +3,7 @@
  * served from the page's own origin. The page is drawn with the query as plain text first. Its editor, which is large, is
  * loaded after that.
  */
-import "./fonts.css";
+import "../frame/fonts.css";
 import "./page.css";
 import "./shell/shell.css";
 

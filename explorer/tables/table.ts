@@ -1,4 +1,5 @@
-/** The description of a table, as the server sends it, and the requests for its rows. */
+/** The description of a table, as the server sends it. */
+import type { Kind, Column as ShownColumn } from "../rows/column";
 
 export interface Column {
   name: string;
@@ -38,49 +39,12 @@ export interface Table extends Omit<Brief, "columns" | "parameters"> {
   timezone: string;
 }
 
-export type Row = Record<string, unknown>;
-
-/** Load JSON. An error has the message that the server sent. */
-export async function load<T>(path: string): Promise<T> {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
-  const content = await answer.json();
-  if (!answer.ok) throw new Error(content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
-  return content;
+/** Return a column as the grid and the chart know it. */
+export function columnOf({ name, type, currency }: Column): ShownColumn {
+  const kinds: [RegExp, Kind][] = [[/^decimal/, "decimal"], [/^int/, "int64"], [/^(double|float)/, "float64"], [/^bool/, "bool"], [/^timestamp/, "timestamp"], [/^date/, "date"], [/^list/, "list"]];
+  const kind = kinds.find(([form]) => form.test(type))?.[1] ?? "string";
+  return { name, kind, ...(currency === undefined ? {} : { currency }) };
 }
-
-/** The first rows of a table, and the moment at which the oldest of them was read; null if the server read none. */
-export interface First {
-  rows: Row[];
-  readAt: Date | null;
-}
-
-/**
- * The first rows of a table, by way of OData: whole or an error, never a stream cut short, and decimals as text. If they
- * are to be `fresh`, the server reads them again.
- */
-export async function firstRows(table: string, query: string, most: number, fresh: boolean): Promise<First> {
-  const path = `/odata/${table}?${query}${query ? "&" : ""}$top=${most}`;
-  const headers: Record<string, string> = { accept: "application/json;IEEE754Compatible=true" };
-  if (fresh) headers["cache-control"] = "no-cache";
-  const answer = await fetch(path, { headers });
-  const content = await answer.json();
-  if (!answer.ok) throw new Error(content.error?.message ?? content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
-  const age = answer.headers.get("age");
-  return { rows: content.value, readAt: age === null ? null : new Date(Date.now() - Number(age) * 1000) };
-}
-
-/** Return how long ago something was read, in words. */
-export function ago(moment: Date, now = new Date()): string {
-  const seconds = Math.max(Math.floor((now.getTime() - moment.getTime()) / 1000), 0);
-  const units: [string, number][] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-  const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[3]!;
-  const count = Math.floor(seconds / length);
-  return `read ${count} ${unit}${count === 1 ? "" : "s"} ago`;
-}
-
-export const isTime = (column: Column) => column.type.startsWith("timestamp") || column.type.startsWith("date");
-export const isNumber = (column: Column) => /^(decimal|int|double|float)/.test(column.type);
-export const isText = (column: Column) => /^(string|dictionary|bool)/.test(column.type);
 
 /** Return the name of a type in words. */
 export function said(type: string): string {

@@ -22,6 +22,7 @@ from resolvers.way import Way
 from upstream.call import Answer, Call
 from upstream.errors import NotFound, UpstreamError
 from upstream.reports import table as reports
+from upstream.reports.absence import absence
 from upstream.reports.owner import OwnerKind
 from upstream.reports.request import checked
 from upstream.reports.rows import Row, UserRow
@@ -278,7 +279,7 @@ def _with_owners(call: Call) -> Call:
 
 def unknown(call: Call) -> NotFound:
     """Return the error for a hidden thing. It is also the error for a thing that does not exist."""
-    return NotFound(f"{call.report.code}: {NotFound.plain}", report=call.report.code)
+    return NotFound(absence(call.report, call.params), report=call.report.code)
 
 
 def _all_within(owners: Iterable[str], codes: Set[str]) -> bool:

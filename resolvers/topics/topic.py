@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from resolvers.caller import Caller
 from upstream.call import Call
 from upstream.errors import NotFound
+from upstream.reports.absence import absence
 from upstream.reports.table import Report
 from upstream.values import interval as intervals
 from upstream.values.interval import Interval, SentFrame
@@ -46,7 +47,7 @@ def named(caller: Caller, topic: Topic) -> None:
         return
     for name, value in topic.params:
         if topic.report.parameters[name].names is not None and value not in caller.groups:
-            raise NotFound(f"{topic.report.code}: {NotFound.plain}", report=topic.report.code)
+            raise NotFound(absence(topic.report, topic.params), report=topic.report.code)
 
 
 def today(now: datetime.datetime, zone: ZoneInfo) -> Interval:

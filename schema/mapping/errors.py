@@ -3,7 +3,7 @@
 | code                     | meaning                                                                  |
 |--------------------------|--------------------------------------------------------------------------|
 | BAD_USER_INPUT           | an argument is malformed or out of bounds; the message says what is right |
-| NOT_FOUND                | the upstream knows no group, user, room or game of that id               |
+| NOT_FOUND                | there is no such group, user, room or game, or the caller may not see it |
 | UPSTREAM_UNAUTHENTICATED | the upstream refused the configured token                                |
 | UPSTREAM_CONTRACT        | the upstream did not understand a request that its document allows       |
 | UPSTREAM_INCOMPLETE      | the upstream cut the rows short                                          |
@@ -22,6 +22,7 @@
 | INTERNAL_SERVER_ERROR    | a fault of this server; its text is in the log only                      |
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -29,6 +30,9 @@ from graphql import GraphQLError, GraphQLSyntaxError
 
 from upstream.errors import UpstreamError
 from upstream.reports.request import BadParameter
+from upstream.reports.table import REPORTS, Report
+
+_REPORTS: Mapping[str, Report] = {report.code: report for report in REPORTS}
 
 log = structlog.get_logger("gamehub_graph")
 
@@ -40,20 +44,28 @@ class BadUserInput(GraphQLError):
         super().__init__(message, extensions={"code": "BAD_USER_INPUT"})
 
 
+def shown(error: UpstreamError) -> tuple[str, dict[str, Any]]:
+    """Return the message and the extensions of a failed call: system, report, what happened, and the next step."""
+    extensions = {
+        "code": error.code,
+        "report": error.report,
+        "column": error.column,
+        "correlationId": error.correlation_id,
+    }
+    what = error.message.rstrip(".")
+    if (report := _REPORTS.get(error.report)) is not None:
+        what = f"{report.system.value} {what if what.startswith(report.code) else f'{report.code}: {what}'}"
+    message = f"{what}. {error.advice}" if error.advice else what
+    return message, {name: value for name, value in extensions.items() if value}
+
+
 def finish(error: GraphQLError, *, quiet: bool = False) -> None:
     """Give an error its code and remove internal details. If `quiet`, do not log the fault."""
     cause: Any = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if isinstance(cause, UpstreamError):
-        error.message = cause.message
-        error.extensions = {"code": cause.code}
-        if cause.report:
-            error.extensions["report"] = cause.report
-        if cause.column:
-            error.extensions["column"] = cause.column
-        if cause.correlation_id:
-            error.extensions["correlationId"] = cause.correlation_id
+        error.message, error.extensions = shown(cause)
     elif isinstance(cause, BadParameter):
         error.message = str(cause)
         error.extensions = {"code": "BAD_USER_INPUT"}

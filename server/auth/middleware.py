@@ -1,12 +1,13 @@
 """Authenticate every request and check its permission. Put the caller into `scope["caller"]`, or refuse the request."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resolvers.caller import EVERYONE
-from server.auth import links
+from server.auth import links, session
 from server.auth.authenticator import Authenticator, KnownCredential, name_of_stranger
 from server.auth.credentials import NAMES
 from server.auth.permissions import area
@@ -30,11 +31,20 @@ COUNT = "count_request"
 
 
 class AuthMiddleware:
-    """Pure ASGI middleware. `server/auth/permissions.py` lists the permission that each path needs."""
+    """Pure ASGI middleware. `server/auth/permissions.py` lists the permission that each path needs.
 
-    def __init__(self, app: ASGIApp, callers: Authenticator) -> None:
+    `page` returns the page for a browser that opens an address and is refused; None for other clients.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        callers: Authenticator,
+        page: Callable[[Scope, RequestError], Response | None] = lambda scope, refusal: None,
+    ) -> None:
         self._app = app
         self._callers = callers
+        self._page = page
         # Without limits, nothing of a request without a credential is checked or counted.
         self._open = not callers.required and not callers.limiter.limits()
         self._strangers: dict[str, QueueCaller] = {}  # callers without a credential, by their address
@@ -42,9 +52,14 @@ class AuthMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Find the caller, then call the application. Almost all requests need no await where no limits count."""
         kind = scope["type"]
-        if kind != "http":
-            return (self._admitted if kind == "websocket" else self._app)(scope, receive, send)
+        if kind == "lifespan":
+            return self._app(scope, receive, send)
         headers = RequestHeaders.of(scope)
+        # An open server ignores the cookie: it may belong to another server of the same host.
+        if "cookie" in headers and self._callers.required and session.take(scope, headers):
+            send = session.private(send)
+        if kind == "websocket":
+            return self._admitted(scope, receive, send)
         if links.SIGNATURE_BYTES in scope["query_string"]:
             return self._admitted(scope, receive, send)
         if not NAMES.isdisjoint(headers):
@@ -85,7 +100,7 @@ class AuthMiddleware:
         try:
             known, standing = await self._callers.admit(scope)
         except RequestError as refusal:
-            await _refuse(refusal, scope, receive, send)
+            await self._refuse(refusal, scope, receive, send)
             return
 
         async def count() -> None:
@@ -105,6 +120,17 @@ class AuthMiddleware:
         note_caller(scope, known.caller.name)
         await self._app(scope, receive, send_with_limits if standing.windows else send)
 
+    async def _refuse(self, refusal: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the refusal. It answers the handshake of a websocket too, if the server can do that."""
+        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": str(refusal)[:120]})
+            return
+        page = self._page(scope, refusal) if scope["type"] == "http" else None
+        if page is not None:
+            await page(scope, receive, send)
+            return
+        await send_error(refusal, scope, receive, send, challenges=_challenges(scope) if refusal.status == 401 else ())
+
 
 def introduces_itself(scope: Scope) -> bool:
     """Return whether a request opens a WebSocket of GraphQL without a credential."""
@@ -117,9 +143,8 @@ def _add(message: Message, headers: Mapping[str, str]) -> None:
     MutableHeaders(scope=message).update(headers)
 
 
-async def _refuse(refusal: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the refusal. It answers the handshake of a websocket too, if the server can do that."""
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": str(refusal)[:120]})
-        return
-    await send_error(refusal, scope, receive, send, challenges=CHALLENGES if refusal.status == 401 else ())
+def _challenges(scope: Scope) -> Sequence[str]:
+    """Return the challenges of a refusal: without Basic for a page's own request, or the browser asks for a key."""
+    headers = RequestHeaders.of(scope)
+    own = headers.get("sec-fetch-site") == "same-origin" and headers.get("sec-fetch-mode") != "navigate"
+    return CHALLENGES[:1] if own or scope.get("session") else CHALLENGES

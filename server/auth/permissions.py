@@ -25,9 +25,14 @@ class Area:
 AREAS = (
     Area("/healthz", None),
     Area("/readyz", None),
+    Area("/login", None),
+    Area("/logout", None),
+    Area("/page", None),  # the files of the front page: no data
     Area("/graphql", EXPLORE, counted=True),
     Area("/mcp", EXPLORE, counted=True),
     Area("/explorer/queries.json", EXPLORE, counted=True),  # its examples cause upstream calls
+    Area("/explorer/answer", EXPLORE, counted=True),
+    Area("/explorer/about.json", None),  # says little to callers without a permission
     Area("/explorer", EXPLORE),
     Area("/tables/page", TABLES),
     Area("/tables", TABLES, counted=True),

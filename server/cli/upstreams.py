@@ -21,4 +21,4 @@ def upstreams(settings: Settings, announce: Callable[[str], None]) -> Iterator[L
         import_module("schema.graph")  # this takes as long as the start of the sandbox
         announcement = process.announcement()
         process.watch(lambda code: say(f"the sandbox has ended (exit code {code}); its fields fail until a new start"))
-        yield LiveSettings(announcement.point(settings), env_file=None)
+        yield LiveSettings(announcement.point(settings), env_file=None, sandbox=True)

@@ -55,10 +55,16 @@ class Readiness:
         """Describe what is wrong, by upstream; empty if nothing is."""
         if self.draining:
             return {"server": "is stopping"}
-        findings = await asyncio.gather(*(self._look(name) for name in self._probes))
+        findings = await asyncio.gather(*(self.look(name) for name in self._probes))
         return {name: f.wrong for name, f in zip(self._probes, findings, strict=True) if f.wrong is not None}
 
-    async def _look(self, name: str) -> Finding:
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the upstreams that are probed."""
+        return list(self._probes)
+
+    async def look(self, name: str) -> Finding:
+        """Return the result of a probe of an upstream that is not too old."""
         found = self._found.get(name)
         if found is not None and time.monotonic() - found.at < self._cached_seconds:
             return found

@@ -109,6 +109,8 @@ class Entities:
         if found.token is not None:
             parts.append(f'"@odata.nextLink":{_text(_following(root, table, found.token, request))}')
         headers = {"Preference-Applied": f"odata.maxpagesize={size}"} if preferred else {}
+        if found.cost is not None:
+            headers["Server-Timing"] = found.cost.header
         body, more = await _json("{" + ",\n".join(parts) + "}", request, quoted=accept, bare=bare)
         return _MadeAnswer(body, headers | more, found)
 

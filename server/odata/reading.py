@@ -28,6 +28,7 @@ from server.odata.options import bad
 from server.tables.answers import TableAnswers, TableRequest
 from server.tables.arrow import texts
 from server.tables.formats import ROWS_FORMAT
+from server.tables.reading import ReadCost
 from server.tables.spool import ReadFile, Snapshot
 from server.tables.table import Table
 from server.tables.window import cut
@@ -72,7 +73,7 @@ class ODataPage:
     """Some rows, the beginning of the next page if there is one, and the number of all rows if it was requested.
 
     `oldest` is when the oldest row of the days of this page was read, and `files` are the files that were read. The
-    rows that an `$apply` made are the `results`.
+    rows that an `$apply` made are the `results`. `cost` is what it took to read the files, as far as it is known.
     """
 
     rows: pa.Table
@@ -81,12 +82,14 @@ class ODataPage:
     oldest: datetime.datetime | None
     files: Sequence[ReadFile]
     results: Sequence[ResultRows] = ()
+    cost: ReadCost | None = None
 
 
 async def page(question: ODataQuestion, answers: TableAnswers) -> ODataPage:
     """Return the requested page. Raises RequestError."""
     reading = _PageReading(question, answers)
-    return await (reading.sorted() if question.order else reading.in_order())
+    found = await (reading.sorted() if question.order else reading.in_order())
+    return replace(found, cost=reading.cost)
 
 
 async def applied(question: ODataQuestion, apply: Apply, after: Filter | None, answers: TableAnswers) -> ODataPage:
@@ -118,6 +121,7 @@ class _PageReading:
         self.answers = answers
         self.oldest: datetime.datetime | None = None
         self.files: list[ReadFile] = []
+        self._costs: dict[str, ReadCost | None] = {}
         self.filtering = 0.0
         self.schema = pa.schema(
             [
@@ -293,9 +297,16 @@ class _PageReading:
         day = None if piece is None else piece.day
         reading = self.question.token is not None
         self.files.append(ReadFile(snapshot.key, (day, day), snapshot.etag, reading, self._tag(piece)))
+        self._costs[snapshot.key] = snapshot.times.cost
         rows = snapshot.times.rows
         if rows is not None:
             self.oldest = rows.oldest if self.oldest is None else min(self.oldest, rows.oldest)
+
+    @property
+    def cost(self) -> ReadCost | None:
+        """Return what it took to read the rows of all files; None if it is not known of one."""
+        known = [cost for cost in self._costs.values() if cost is not None]
+        return sum(known, ReadCost()) if known and len(known) == len(self._costs) else None
 
     def _day(self, token: Mapping[str, Any]) -> int:
         days = [day_of(piece) for piece in self.question.days]

@@ -34,7 +34,7 @@ _bundle = Bundle(PAGE, PAGE / "assets", CONTENT_SECURITY_POLICY)
 
 
 def explorer_routes(saved: Callable[[Caller], Awaitable[Sequence[Mapping[str, object]]]]) -> list[BaseRoute]:
-    """Return the routes of the page at `/`, its files, and the saved queries that are its first tabs.
+    """Return the routes of the page at `/explorer`, its files, and the saved queries that are its first tabs.
 
     The variables of the queries contain only examples that the caller may see.
     """
@@ -43,14 +43,17 @@ def explorer_routes(saved: Callable[[Caller], Awaitable[Sequence[Mapping[str, ob
         return JSONResponse(await saved(request.scope["caller"]), headers={"Cache-Control": "no-cache"})
 
     return [
-        Route("/", _page),
+        Route("/explorer", _page),
         Route("/explorer/queries.json", queries),
         Route("/explorer/assets/{name}", _bundle.asset),
     ]
 
 
 def page_response(if_none_match: str | None = None) -> Response:
-    """Return the page for `/` and for a browser that opens `/graphql`; 304 if the browser has it already."""
+    """Return the page; 304 if the browser has it already.
+
+    It is at `/explorer`, and a browser gets it at `/graphql`, and at `/` with a query.
+    """
     return _bundle.page(if_none_match)
 
 

@@ -69,9 +69,11 @@ def written(schedule: Schedule) -> str:
     <link rel="stylesheet" href="{FILES}/{files["css"]}" />
   </head>
   <body>
-    <header>
-      <a class="logo" href="{PATH}">gamehub-graph <em>reconcile</em></a>
-      <nav><a href="/">Explorer</a><a href="/tables">Tables</a><a href="/metrics">Metrics</a></nav>
+    <header class="frame">
+      <a class="logo" href="/">gamehub<em>-graph</em></a>
+      <nav aria-label="Pages">
+        <a href="/">Start</a><a href="/explorer">Explorer</a><a href="/tables">Tables</a><a href="/metrics">Metrics</a>
+      </nav>
     </header>
     <main>
 {"".join(parts)}

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from server.pages.bundle import Bundle
-from server.pages.tables import CONTENT_SECURITY_POLICY
+from server.pages.bundle import CONTENT_SECURITY_POLICY, Bundle
 
 PAGE = Path(__file__).parent / "sql_page"
 

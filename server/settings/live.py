@@ -17,11 +17,13 @@ T = TypeVar("T")
 class LiveSettings:
     """The current settings: `.env` and the files that it names are read again when they have changed.
 
-    Without `env_file` the settings themselves stay as given, and only the files that they name are watched.
+    Without `env_file` the settings themselves stay as given, and only the files that they name are watched. `sandbox`
+    says that the upstreams are a sandbox that this process has started.
     """
 
-    def __init__(self, settings: Settings, env_file: Path | None = ENV_FILE) -> None:
+    def __init__(self, settings: Settings, env_file: Path | None = ENV_FILE, *, sandbox: bool = False) -> None:
         self.first = settings
+        self.sandbox = sandbox
         self._settings = None if env_file is None else Watched(env_file.absolute(), load, settings)
         self._files: dict[tuple[str, Path], Watched[Any]] = {}
         # Read now, so that there is a last good value if a file is missing or half written at the first call.

@@ -10,6 +10,7 @@ import orjson
 from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from resolvers.topics.poll import Poll
 from resolvers.topics.topic import Resume
+from schema.mapping.errors import shown
 from schema.subscription import resume_point
 from server.execution.execution import Executor, Outcome
 from server.execution.operation import Operation
@@ -166,9 +167,8 @@ class RunningSubscription:
             return await self._hub.since(channel, resume)
         except UpstreamError as problem:
             plain = problem if self._operation.caller.groups is None else problem.plainly(channel.topic.report.code)
-            extensions = {"code": plain.code, "report": plain.report, "correlationId": plain.correlation_id}
-            shown = {name: value for name, value in extensions.items() if value}
-            raise SubscriptionEnded([{"message": plain.message, "extensions": shown}]) from None
+            message, extensions = shown(plain)
+            raise SubscriptionEnded([{"message": message, "extensions": extensions}]) from None
 
     async def aclose(self) -> None:
         """Leave the topic."""

@@ -287,7 +287,7 @@ class TableAnswers:
             await write_file(path, requested.answer, form, self.batches(requested, form, log), encoding, log.text)
             until = trusted_until(log.readings, config.trust, datetime.timedelta(seconds=config.open_seconds))
             least = now + datetime.timedelta(seconds=config.open_seconds)
-            return SpoolTimes(now, Freshness.of(log.readings), until or least)
+            return SpoolTimes(now, Freshness.of(log.readings), until or least, log.cost)
 
         try:
             return await self.spool.get(key, form.name, wanted, write)

@@ -21,6 +21,7 @@ from server.tables.config import CachedSince
 from server.tables.table import DURING, Table
 from server.tables.window import TableWindow, during
 from upstream.call import Call, Reading
+from upstream.errors import NotFound
 from upstream.values.days import Piece
 from upstream.values.interval import Interval
 
@@ -38,6 +39,35 @@ class TableFailed(Exception):
         self.code = code
         self.message = message
         self.day = day
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCost:
+    """The cost of reading rows: upstream calls, calls that the cache answered, rows, and seconds of all calls."""
+
+    calls: int = 0
+    held: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "ReadCost") -> "ReadCost":
+        return ReadCost(
+            self.calls + other.calls, self.held + other.held, self.rows + other.rows, self.seconds + other.seconds
+        )
+
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> "ReadCost":
+        """Return the cost of calls."""
+        made = [step for step in steps if step.outcome != "hit"]
+        return cls(
+            len(made), len(steps) - len(made), sum(step.rows for step in steps), sum(step.seconds for step in made)
+        )
+
+    @property
+    def header(self) -> str:
+        """Return the cost as the value of `Server-Timing`."""
+        said = f"{self.calls} calls, {self.held} held, {self.rows} rows"
+        return f'upstream;dur={self.seconds * 1000:.1f};desc="{said}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +89,7 @@ class TableDay:
 
 
 class Log:
-    """The log of reading a table: when its rows were read, and a moment before which no row was read.
+    """The log of reading a table: when its rows were read, at which cost, and a moment before which no row was read.
 
     `cached` returns the age of the cached rows. With it, `oldest` is known after the first day, for the header of a
     stream. A row that is older is read again.
@@ -67,6 +97,7 @@ class Log:
 
     def __init__(self, cached: CachedSince | None = None) -> None:
         self.readings: list[Reading] = []
+        self.cost = ReadCost()
         self.oldest: datetime.datetime | None = None
         self.known = asyncio.Event()
         self._cached = cached
@@ -89,6 +120,7 @@ class Log:
     def note(self, day: TableDay, rest: Sequence[Piece | None]) -> None:
         """Note a day that was read. `rest` are the days that were not."""
         self.readings += day.readings
+        self.cost += ReadCost.of(day.steps)
         self._rest = rest
 
     def text(self) -> str:
@@ -189,8 +221,9 @@ async def one_day(
     try:
         rows = await asyncio.to_thread(lambda: shape(table, record_batch(table, outcome.data)))
     except Absent as absent:
-        given_values = ", ".join(f"{name}: {value}" for name, value in variables.items())
-        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {absent.args[0]} ({given_values}).", day) from None
+        what = absent.args[0]
+        given = f"{what} {variables[what]}" if what in variables else what
+        raise TableFailed("NOT_FOUND", f"{table.name}: there is no {given}. {NotFound.advice}", day) from None
     except Unfit as unfit:
         raise TableFailed("UPSTREAM_CONTRACT", f"{table.name}: {unfit}.", day) from None
     return TableDay(rows, outcome.readings, outcome.steps)

@@ -28,6 +28,7 @@ import structlog
 
 from server.execution.freshness import Freshness
 from server.tables.folders import FolderLock, remove_dead
+from server.tables.reading import ReadCost
 from upstream import private
 from upstream.values.days import microseconds
 
@@ -50,11 +51,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpoolTimes:
-    """When the writing of a file began, when its rows were read (None: no upstream rows), and its last moment."""
+    """When the writing of a file began, when its rows were read (None: no upstream rows), and its last moment.
+
+    `cost` is what reading the rows took. It is not in the name of the file, so it is None after a restart.
+    """
 
     begun: datetime.datetime
     rows: Freshness | None
     until: datetime.datetime
+    cost: ReadCost | None = None
 
     @property
     def oldest(self) -> datetime.datetime:

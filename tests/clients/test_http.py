@@ -46,8 +46,8 @@ def ran(packages: Path, script: str, *arguments: str) -> dict[str, dict[str, Any
     return {line["name"]: line for line in map(json.loads, node.stdout.splitlines())}
 
 
-def test_apollo_client_and_urql(pytestconfig: pytest.Config, address: str) -> None:
-    packages = node_packages(pytestconfig, SCRIPTS)
+def test_apollo_client_and_urql(address: str) -> None:
+    packages = node_packages(SCRIPTS)
     found = ran(packages, "run.mjs", address, str(MANIFESTS / "persisted-query-manifest.json"))
     group = {"id": "382", "name": found["urql by POST"]["read"]["group"]["name"]}
     named = {**group, "__typename": "Group"}
@@ -75,8 +75,8 @@ def test_apollo_client_and_urql(pytestconfig: pytest.Config, address: str) -> No
     assert users > 10
 
 
-def test_apollo_gateway_names_documents_by_their_hash(pytestconfig: pytest.Config, address: str) -> None:
-    found = ran(node_packages(pytestconfig, ROOT / "examples" / "federation"), "ask-as-gateway.mjs", address)
+def test_apollo_gateway_names_documents_by_their_hash(address: str) -> None:
+    found = ran(node_packages(ROOT / "examples" / "federation"), "ask-as-gateway.mjs", address)
     assert found["gateway"]["sent"] == [HASH, TEXT]
     assert found["gateway again"]["sent"] == [HASH]
     assert {json.dumps(line["read"]) for line in found.values()} == {'{"group": {"id": "382"}}'}

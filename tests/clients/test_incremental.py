@@ -5,8 +5,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.packages import node_packages
 from tests.requirements import require
 from tests.served import served
@@ -17,8 +15,8 @@ FOLDER = Path(__file__).parent / "incremental"
 CLIENTS = ["Apollo Client, incrementalSpec=v0.2", "Apollo Client, deferSpec=20220824", "urql", "Relay"]
 
 
-def test_the_first_part_and_then_the_whole(pytestconfig: pytest.Config, sandbox: Sandbox, tmp_path: Path) -> None:
-    packages = node_packages(pytestconfig, FOLDER)
+def test_the_first_part_and_then_the_whole(sandbox: Sandbox, tmp_path: Path) -> None:
+    packages = node_packages(FOLDER)
     more = {"INCREMENTAL_DELIVERY": "on", "CACHE_URL": "off"}
     with served(tmp_path, **settings(sandbox), **more) as address:
         sandbox.fault("slow", "transaction_report", value=0.4)

@@ -7,8 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.packages import node_packages
 from tests.requirements import require
 from tests.served import served
@@ -27,8 +25,8 @@ CLIENTS = [
 ]
 
 
-def test_clients(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    packages = node_packages(pytestconfig, FOLDER)
+def test_clients(tmp_path: Path) -> None:
+    packages = node_packages(FOLDER)
     shutil.copy(FOLDER / "run.mjs", packages)
     found: list[dict[str, Any]] = []
     booked: list[str] = []

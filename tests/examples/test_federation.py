@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.packages import node_packages
 from tests.requirements import require
@@ -17,11 +16,11 @@ from tests.requirements import require
 EXAMPLE = Path(__file__).parents[2] / "examples" / "federation"
 
 
-def test_the_example(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_example(tmp_path: Path) -> None:
     for file in EXAMPLE.iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path)
-    (tmp_path / "node_modules").symlink_to(node_packages(request.config, EXAMPLE) / "node_modules")
+    (tmp_path / "node_modules").symlink_to(node_packages(EXAMPLE) / "node_modules")
     (query,) = re.findall(r"```graphql\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
     environment = {
         **os.environ,

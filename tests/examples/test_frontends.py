@@ -58,7 +58,7 @@ PRIZES = """{ games(during: {frame: YESTERDAY}, first: 40) { __typename nodes {
 
 
 @pytest.fixture(scope="module")
-def samples(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the samples, compiled as their page says."""
     repository = tmp_path_factory.mktemp("repository")
     folder = repository / "examples"
@@ -72,7 +72,7 @@ def samples(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
         shutil.copytree(SAMPLES / name, folder / name)
     for name in ("codegen", "gql-tada"):
         expect_an_error_for_numbers(folder / name / "group.ts")
-    (folder / "node_modules").symlink_to(node_packages(pytestconfig, SAMPLES) / "node_modules")
+    (folder / "node_modules").symlink_to(node_packages(SAMPLES) / "node_modules")
     run(require("npm"), "run", "build", cwd=folder)
     return folder
 
@@ -151,11 +151,9 @@ def test_the_sample_of_relay_has_the_printed_configuration() -> None:
     assert own - {"link__Import"} == printed["customScalarTypes"].keys()
 
 
-def test_a_sample_with_ariadne_codegen(
-    pytestconfig: pytest.Config, samples: Path, address: str, expected: dict[str, Any]
-) -> None:
+def test_a_sample_with_ariadne_codegen(samples: Path, address: str, expected: dict[str, Any]) -> None:
     folder = samples / "ariadne-codegen"
-    python = python_packages(pytestconfig, folder / "requirements.lock") / "bin" / "python"
+    python = python_packages(folder / "requirements.lock") / "bin" / "python"
     run(python.with_name("ariadne-codegen"), cwd=folder)
     # Errors in the files of the generator are not shown: they are not ours.
     check = ("--strict", "--follow-imports=silent", "--config-file=", "--python-executable", python, "group.py")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -98,7 +97,6 @@ NOTES = {"name": "notes", "document": (EXAMPLE / "notes.graphql").read_text()}
 
 @contextmanager
 def running(
-    config: pytest.Config,
     folder: Path,
     gateways: Mapping[str, tuple[str, Sequence[dict[str, str]]]],
     credential: str = "",
@@ -106,8 +104,8 @@ def running(
     """Run gateways: the kind and the subgraphs of each name. `credential` lets them read the subgraphs' schemas."""
     example = folder / "example"
     example.mkdir()
-    (example / "node_modules").symlink_to(node_packages(config, EXAMPLE) / "node_modules")
-    (folder / "node_modules").symlink_to(node_packages(config, HERE) / "node_modules")
+    (example / "node_modules").symlink_to(node_packages(EXAMPLE) / "node_modules")
+    (folder / "node_modules").symlink_to(node_packages(HERE) / "node_modules")
     for file in ("package.json", "notes.graphql", "notes.mjs", "gateway.mjs"):
         shutil.copy(EXAMPLE / file, example)
     shutil.copy(HERE / "gateways.mjs", folder)

@@ -39,9 +39,9 @@ COMPOSED_BY_ALL = ("with a second subgraph", "with costs")
 
 
 @pytest.fixture(scope="module")
-def packages(request: pytest.FixtureRequest) -> Path:
+def packages() -> Path:
     """The folder of the installed composers."""
-    return node_packages(request.config, HERE)
+    return node_packages(HERE)
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ def test_versions() -> None:
 
 
 @pytest.mark.parametrize("name", COMPOSED_BY_ALL)
-def test_wgc(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    folder, program = tmp_path, node_packages(request.config, HERE / "wgc") / "node_modules" / "wgc" / "dist" / "src"
+def test_wgc(name: str, tmp_path: Path) -> None:
+    folder, program = tmp_path, node_packages(HERE / "wgc") / "node_modules" / "wgc" / "dist" / "src"
     lines = ["version: 1", "subgraphs:"]
     for subgraph, text in SETS[name].items():
         (folder / f"{subgraph}.graphql").write_text(text)

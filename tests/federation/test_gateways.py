@@ -86,7 +86,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("gateways")
     keys = KeyFile(folder / "keys.json")
     callers = {"everyone": None, "members": frozenset({int(GROUP)}), "partner": frozenset({1})}
@@ -104,7 +104,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         both = [subgraph("gamehub", graph), NOTES]
         parts = [subgraph("gamehub", gamehub), subgraph("gamelog", gamelog)]
         described = {kind: (kind, both) for kind in KINDS} | {f"{kind} of parts": (kind, parts) for kind in KINDS}
-        with running(request.config, folder, described, everyone["Authorization"]) as gateways:
+        with running(folder, described, everyone["Authorization"]) as gateways:
             servers = {"whole": graph.address, "gamehub": gamehub.address, "gamelog": gamelog.address}
             of_parts = {kind: gateways.urls[f"{kind} of parts"] for kind in KINDS}
             yield World(
@@ -207,7 +207,7 @@ def test_a_field_that_the_second_subgraph_took_over(kind: str, world: World) -> 
     assert found["data"]["game"]["startsAt"]
 
 
-def test_a_trace_in_the_format_of_gateways(world: World, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_a_trace_in_the_format_of_gateways(world: World, tmp_path: Path) -> None:
     query = """query ($some: Boolean!) {
       group(id: "382") { called: name users(first: 3) { nodes { ...Named id @include(if: $some) } } }
       wrong: user(id: "x") { id }
@@ -219,7 +219,7 @@ def test_a_trace_in_the_format_of_gateways(world: World, request: pytest.Fixture
     answer = world.ask("graph", query, asked, some=False)
     text = answer.pop("extensions")["ftv1"]
     assert answer == plain
-    (tmp_path / "node_modules").symlink_to(node_packages(request.config, HERE) / "node_modules")
+    (tmp_path / "node_modules").symlink_to(node_packages(HERE) / "node_modules")
     shutil.copy(HERE / "decode.mjs", tmp_path)
     ran = subprocess.run(
         [require("node"), "decode.mjs"],

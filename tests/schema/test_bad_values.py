@@ -210,6 +210,11 @@ TYPES = {
 LISTED = {case.report: case for case in CASES}
 
 
+def system(report: str) -> str:
+    """Return the name of the system of a report, as messages give it."""
+    return "Game History" if report == "G1" else "GameHub"
+
+
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
@@ -313,7 +318,7 @@ async def check(stand: Stand, case: Case, bad: str, compiled: bool, clean: Any) 
         assert len(error["extensions"]["correlationId"]) == 12
         # The row is numbered in the call that returned it: one day of R1 may be read separately.
         row = "[12]" if case.report == "R1" else "2"
-        assert re.match(f"{case.report}, row {row}, column {bad}: ", error["message"])
+        assert re.match(f"{system(case.report)} {case.report}, row {row}, column {bad}: ", error["message"])
         keys = place_of(case.columns[bad])
         assert error["path"] == [*("b" if part == "@" else part for part in case.path), place, *keys]
         beside = listed(case, data, "b")
@@ -339,7 +344,7 @@ async def test_without_what_tells_rows_apart_there_are_none(
             assert listed(case, data, "a") is None, key
             (error,) = errors
             assert error["extensions"]["code"] == "UPSTREAM_MALFORMED"
-            assert error["message"].startswith(f"{report}, row 2, column {key}: ")
+            assert error["message"].startswith(f"{system(report)} {report}, row 2, column {key}: ")
             assert error["path"] == [part if part != "@" else "a" for part in case.path[: case.path.index("@") + 1]]
 
 
@@ -429,7 +434,10 @@ async def test_a_number_beyond_int_is_the_upstreams_fault(compiled: bool, tmp_pa
         stand.rows["R1"][1]["total_paid_tickets"] = 3_000_000_000
         data, (error,) = await stand.ask(LISTED["R1"].query("paidTickets"), compiled)
         assert data == {"group": {"a": None}}
-        assert error["message"] == "R1, row 2, column total_paid_tickets: Expected `int` <= 2147483647"
+        assert error["message"] == (
+            "GameHub R1, row 2, column total_paid_tickets: Expected `int` <= 2147483647. "
+            "Try again; if it fails again, tell the operator."
+        )
         assert error["path"] == ["group", "a", 1, "paidTickets"]
 
 
@@ -468,7 +476,10 @@ async def test_a_restricted_caller_is_not_told_the_value(compiled: bool, tmp_pat
         assert data["group"]["a"]["nodes"] == [{"type": "Bingo - Wager", "amount": "-1.00"}] * 3
         assert data["group"]["b"]["nodes"] == [{"game": {"id": "4"}}, {"game": None}, {"game": {"id": "4"}}]
         (error,) = errors
-        assert error["message"] == "R5: the upstream answered with something other than its documented JSON"
+        assert error["message"] == (
+            "GameHub R5: the upstream answered with something other than its documented JSON. "
+            "Try again; if it fails again, tell the operator."
+        )
         assert error["extensions"]["column"] == "game_id"
         assert "secret" not in repr(errors)
 

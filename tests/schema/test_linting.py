@@ -39,10 +39,10 @@ def faults(folder: Path, text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("linting")
     shutil.copy(LINTING / "eslint.config.mjs", folder)
-    (folder / "node_modules").symlink_to(node_packages(pytestconfig, LINTING) / "node_modules")
+    (folder / "node_modules").symlink_to(node_packages(LINTING) / "node_modules")
     return folder
 
 

@@ -1,13 +1,26 @@
-"""A real browser for the tests of pages, and a page that notes whatever there is to complain of."""
+"""A real browser for the tests of pages, and a page that notes whatever there is to complain of.
+
+async def test_a_page(browser: Browser, address: str) -> None:
+    async with visiting(browser, address) as visit:
+        await visit.page.goto(f"{address}/tables")
+        await expect(visit.page.locator("#tables tbody tr")).to_have_count(12)
+
+One browser serves all tests of a worker: `browser` is a fixture of tests/server/conftest.py. The test runs in the event
+loop of the browser. An asynchronous fixture that it uses needs the same loop:
+`@pytest_asyncio.fixture(loop_scope="session")`.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 
 from tests.requirements import require
+
+expect.set_options(timeout=60_000)  # of a machine that is busy with other tests
 
 
 @dataclass
@@ -21,6 +34,7 @@ class Visit:
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
+    """Start Chromium. Tests take the fixture `browser` instead."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=require("chromium"),
@@ -41,8 +55,31 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+@asynccontextmanager
+async def visiting(browser: Browser, origin: str, **options: Any) -> AsyncIterator[Visit]:
+    """Open an empty page as a new visitor, without cookies, storage and cache. Nothing may be left to complain of.
+
+    `options` are those of `Browser.new_context`. A test that expects complaints checks them, and clears the list.
+    """
+    async with visitor(browser, **options) as context:
+        visit = await watched(context, origin)
+        yield visit
+        found = visit.complaints + visit.strays
+        assert found == [], found
+
+
+@asynccontextmanager
+async def visitor(browser: Browser, **options: Any) -> AsyncIterator[BrowserContext]:
+    """Let a new visitor open pages that nobody watches. A page that is watched has no cache: it demands fresh rows."""
+    context = await browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **options})
+    try:
+        yield context
+    finally:
+        await context.close()
+
+
 async def watched(context: BrowserContext, origin: str) -> Visit:
-    """A new page that notes every console warning, every failure, and every request to anywhere but the origin."""
+    """Open a page that notes every console warning, every failure, and every request to anywhere but the origin."""
     visit = Visit(await context.new_page())
 
     async def gate(route: Route) -> None:

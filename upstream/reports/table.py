@@ -58,12 +58,14 @@ class Fingerprint(Enum):
 class Parameter:
     """Describe one parameter of a report, besides its time frame.
 
-    `names` says which owner the value names, if it names one. `search` says that rows may hold another value in the
-    column of the same name: the parameter searches, or the column holds something else.
+    `entity` is the kind of entity that the value identifies. `names` says which owner the value names, if it names one.
+    `search` says that rows may hold another value in the column of the same name: the parameter searches, or the column
+    holds something else.
     """
 
     check: Check
     required: bool = False
+    entity: EntityKind | None = None
     names: OwnerKind | None = None
     search: bool = False
 
@@ -135,18 +137,19 @@ ID_COLUMNS: Mapping[str, EntityKind] = {
     "history_id": EntityKind.LOG,
 }
 
-_ID = Parameter(Check.ID)
-_REQUIRED_ID = Parameter(Check.ID, required=True)
+_ROOM = Parameter(Check.ID, entity=EntityKind.ROOM)
+_REQUIRED_GAME = Parameter(Check.ID, required=True, entity=EntityKind.GAME)
 _SEARCH = Parameter(Check.TEXT, search=True)
 _GAME_TYPE = Parameter(Check.GAME_TYPE, required=True)
 _STATUS = Parameter(Check.STATUS, search=True)
-_GROUP = Parameter(Check.ID, names=OwnerKind.GROUP)
-_REQUIRED_GROUP = Parameter(Check.ID, required=True, names=OwnerKind.GROUP)
-_FAMILY = Parameter(Check.ID, names=OwnerKind.FAMILY, search=True)
-_ROOM_WITH_NAME = Parameter(Check.ID, required=True, search=True)  # the column of this name holds the room's name
-_USER = Parameter(Check.ID, names=OwnerKind.USER)
-_REQUIRED_USER = Parameter(Check.ID, required=True, names=OwnerKind.USER)
-_USER_CODE = Parameter(Check.TEXT, names=OwnerKind.CODE)
+_GROUP = Parameter(Check.ID, entity=EntityKind.GROUP, names=OwnerKind.GROUP)
+_REQUIRED_GROUP = Parameter(Check.ID, required=True, entity=EntityKind.GROUP, names=OwnerKind.GROUP)
+_FAMILY = Parameter(Check.ID, entity=EntityKind.GROUP, names=OwnerKind.FAMILY, search=True)
+# The column of this name holds the room's name.
+_ROOM_WITH_NAME = Parameter(Check.ID, required=True, entity=EntityKind.ROOM, search=True)
+_USER = Parameter(Check.ID, entity=EntityKind.USER, names=OwnerKind.USER)
+_REQUIRED_USER = Parameter(Check.ID, required=True, entity=EntityKind.USER, names=OwnerKind.USER)
+_USER_CODE = Parameter(Check.TEXT, entity=EntityKind.USER, names=OwnerKind.CODE)
 
 # The owners of rows. A movement belongs to the group in which it was made, also if its user belongs to another group. A
 # game with all its totals belongs to everybody; a winner in it belongs to the user who won, and a ticket to the group
@@ -183,16 +186,16 @@ DAILY_MOVEMENTS = Report(
 )  # fmt: skip
 ROOM_GAMES = Report(
     "R2", "Bulk Games Report", "api_bulk_games_report", rows.RoomGameRow,
-    {"bs_room_id": _ID, "status": _STATUS}, id="id", entity=EntityKind.GAME, frame="starts_at", moment="starts_at",
+    {"bs_room_id": _ROOM, "status": _STATUS}, id="id", entity=EntityKind.GAME, frame="starts_at", moment="starts_at",
     unpaged=True, owner=_BULK_GAME, echoes={"bs_room_id": "room_id"}, order=("starts_at", "id"),
 )  # fmt: skip
 GAME_DETAIL = Report(
     "R3", "Retail Game Details", "api_retail_game_details", rows.GameDetailRow,
-    {"id": _REQUIRED_ID}, id="game_id", entity=EntityKind.GAME, single=True, owner=_GAME, echoes={"id": "game_id"},
+    {"id": _REQUIRED_GAME}, id="game_id", entity=EntityKind.GAME, single=True, owner=_GAME, echoes={"id": "game_id"},
 )  # fmt: skip
 GAME_SUMMARY = Report(
     "R4", "Simplified Retail Game Details", "api_retail_game_details_simplified", rows.GameSummaryRow,
-    {"id": _REQUIRED_ID}, id="bs_game_id_main", entity=EntityKind.GAME, single=True, owner=_GAME_SUMMARY,
+    {"id": _REQUIRED_GAME}, id="bs_game_id_main", entity=EntityKind.GAME, single=True, owner=_GAME_SUMMARY,
     echoes={"id": "bs_game_id_main"},
 )  # fmt: skip
 GROUP_MOVEMENTS = Report(

@@ -190,6 +190,11 @@ class Transport:
         assert last.error is not None
         raise last.error
 
+    @property
+    def sandbox(self) -> bool | None:
+        """Return whether a sandbox gave the last answer; None before the first answer."""
+        return self._wire.sandbox
+
     def late(self, tally: Tally) -> UpstreamError:
         """Return the error of a call that did not end by its deadline."""
         if tally.dry and self._bucket is not None:

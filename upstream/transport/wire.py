@@ -27,6 +27,8 @@ from upstream.transport.watched import Watched
 
 HEADERS = {"accept": "application/json", "user-agent": "gamehub-graph"}
 JSON = "application/json"
+# Every answer of the sandbox has this header, so that nobody takes its figures for real ones.
+SANDBOX_HEADER = "x-sandbox"
 # An answer with at most this declared length is read at once. Others are read in pieces and measured.
 AT_ONCE = 8 << 20
 
@@ -74,6 +76,8 @@ class Wire(Protocol):
 
     stoppable: bool
     """Whether an exchange that is cancelled leaves nothing behind."""
+    sandbox: bool | None
+    """Whether the address that was asked last belongs to a sandbox; None before the first answer."""
 
     async def exchange(self, request: Request, received: Received, limit: int) -> None:
         """Send a request and put its answer into `received`. Raises ConnectionBroken, TooLong."""
@@ -107,6 +111,8 @@ class RustWire:
         self._secure = secure
         self._pems = Pems()
         self._files: Watched[Client] | None = None
+        self.sandbox: bool | None = None
+        self._known: dict[str, bool] = {}  # addresses, and whether each belongs to a sandbox
         if secure.files:
             self._files = Watched(secure.files[0], lambda _: self._renewed(), others=secure.files[1:])
         else:
@@ -165,6 +171,9 @@ class RustWire:
                 if response.status >= 400:
                     received.retry_after = response.get_header("retry-after")
                 received.content_type = response.get_header("content-type")
+                if request.url not in self._known:
+                    self._known[request.url] = response.get_header(SANDBOX_HEADER) is not None
+                self.sandbox = self._known[request.url]
                 length = response.get_header("content-length")
                 if length is not None and length.isdigit() and int(length) <= AT_ONCE and int(length) <= limit:
                     received.body = (await response.bytes()).to_bytes()

@@ -11,7 +11,17 @@ import httpx
 from upstream.errors import Malformed, Unavailable
 from upstream.transport import fault
 from upstream.transport.proxy import Proxy
-from upstream.transport.wire import HEADERS, JSON, ConnectionBroken, Received, Request, TooLong, broken, gathered
+from upstream.transport.wire import (
+    HEADERS,
+    JSON,
+    SANDBOX_HEADER,
+    ConnectionBroken,
+    Received,
+    Request,
+    TooLong,
+    broken,
+    gathered,
+)
 
 
 class HttpxWire:
@@ -20,6 +30,7 @@ class HttpxWire:
     stoppable = False
 
     def __init__(self, transport: httpx.AsyncBaseTransport, connect_timeout: float) -> None:
+        self.sandbox: bool | None = None
         # With a session cookie of the upstream, PHP would answer our calls one after the other.
         no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._client = httpx.AsyncClient(
@@ -44,6 +55,7 @@ class HttpxWire:
                 received.status = response.status_code
                 received.retry_after = response.headers.get("retry-after")
                 received.content_type = response.headers.get("content-type")
+                self.sandbox = SANDBOX_HEADER in response.headers
                 await gathered(response.aiter_bytes(), received, limit)
                 return
             finally:

@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState } from "react";
 
 import "./share.css";
 
-import { copy } from "../../tables/clipboard";
+import { copy } from "../../frame/clipboard";
 import type { SavedQuery } from "../saved/saved";
 import { operationOf, parsed } from "../variables/operation";
 import { linkTo, LONG, type Shared, TOO_LONG, unchanged } from "./link";
@@ -41,7 +41,7 @@ export default function ShareDialog({ query, variables, operationName, saved, ke
   const chosen = all.find((one) => one.tool === tool) ?? all[0];
 
   function take(text: string, what: string) {
-    copy(text, dialog.current ?? undefined).then(
+    copy(text).then(
       () => setSaid(`${what} is copied.`),
       (error: Error) => setSaid(error.message),
     );

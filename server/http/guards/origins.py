@@ -89,7 +89,7 @@ _VARY = "Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Sec-Fetch-Dest"
 # Paths that have neither data nor effects, or (`/graphql`) a check of their own.
 _FREE = frozenset({"/", "/graphql", "/healthz"})
 # Pages, and below them only the pages of single tables.
-_PAGES = frozenset({"/tables", "/reconcile"})
+_PAGES = frozenset({"/explorer", "/login", "/tables", "/reconcile"})
 # A page with the parameters that only fill it. With others, the address runs a statement.
 _FILLED = {"/sql": frozenset({"q"})}
 

@@ -346,7 +346,7 @@ async def test_an_agent_of_other_groups_is_not_there_and_its_codes_are_other_use
     assert of_ten.many_agents
     assert await codes(of_ten, "a") == ["ana"]
     for agent in ("b", "nobody's"):
-        with pytest.raises(NotFound, match=r"^G1: the upstream knows no such group, user, room or game$"):
+        with pytest.raises(NotFound, match=r"^G1: there is no such group, user, room or game$"):
             await codes(of_ten, agent)
     assert await of_ten.rows(Lookup.of(edges.LOGS_OF_USER, TODAY, "b", game_type="slot"), "ana") == []
     assert {call.agent for call in upstream.calls} == {"", "a"}, "nobody asked the other agent"

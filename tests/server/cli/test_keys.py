@@ -12,15 +12,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Error, async_playwright, expect
+from playwright.async_api import Browser, Error, expect
 from typer.testing import CliRunner
 
 from server.auth.keys import LOOK_SECONDS
 from server.cli.command import app
 from server.settings.settings import NAMES
 from tests.programs import Piped, run
-from tests.requirements import require
 from tests.server.auth.echo import issuing
+from tests.server.browsing import visitor
 from tests.stand import Sandbox
 from tests.upstream.redis_server import RedisServer
 
@@ -292,20 +292,15 @@ def test_a_heavy_caller_does_not_starve_the_rest(workspace: Workspace, sandbox: 
     assert users_read.index(str(users[12])) < 8
 
 
-async def test_the_page_in_a_browser(workspace: Workspace) -> None:
+async def test_the_page_in_a_browser(browser: Browser, workspace: Workspace) -> None:
     """The browser asks for a password by itself, and sends it with all that the page loads and asks."""
     key = workspace.run("keys", "create", "anna", "--groups", "all", "--permissions", "explore")
     with workspace.served(AUTH="required") as (origin, _):
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=require("chromium"), args=["--headless", "--no-sandbox", "--disable-gpu"]
-            )
-            outside = await (await browser.new_context()).new_page()
+        async with visitor(browser) as context:
+            outside = await context.new_page()
             with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked for a password, and got none
                 await outside.goto(origin)
-            context = await browser.new_context(
-                http_credentials={"username": "anna", "password": key}, viewport={"width": 1440, "height": 900}
-            )
+        async with visitor(browser, http_credentials={"username": "anna", "password": key}) as context:
             page = await context.new_page()
             refused: list[str] = []
             page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
@@ -314,4 +309,3 @@ async def test_the_page_in_a_browser(workspace: Workspace) -> None:
             await page.get_by_role("button", name="Execute query").click()
             await expect(page.get_by_label("Result Window")).to_contain_text('"nodes"')
             assert refused == []
-            await browser.close()

@@ -5,8 +5,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.packages import node_packages
 from tests.requirements import require
 from tests.server import toy_schema
@@ -19,8 +17,8 @@ AUDITS = Path(__file__).parent / "audits"
 WITH_422 = {"423L": "notice", "86EE": "warn"}  # no query; variables that do not fit
 
 
-def test_audits(pytestconfig: pytest.Config) -> None:
-    audits = node_packages(pytestconfig, AUDITS)
+def test_audits() -> None:
+    audits = node_packages(AUDITS)
     shutil.copy(AUDITS / "run.mjs", audits)
     with serving(application(toy_schema.schema, lambda operation: toy_schema.SlowFieldCounts())) as address:
         ran = subprocess.run(

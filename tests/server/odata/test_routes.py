@@ -213,7 +213,7 @@ def test_answers_are_compressed(open_library: Library) -> None:
         ("Books?limit=1", 400, "OData's word for limit is $top"),
         ("Books?size=1", 400, "The table Books has no parameter 'size'; it has count, price, ids, limit."),
         ("OneShelf", 400, "The table OneShelf needs shelf: add shelf=… to the address."),
-        ("OneShelf?shelf=2", 404, "OneShelf: there is no shelf (shelf: 2)."),
+        ("OneShelf?shelf=2", 404, "OneShelf: there is no shelf 2. Check the id, and whether your key shows it."),
         ("Loans?since=2026-03-02&until=2026-03-05", 502, "The library is closed. (on 2026-03-03)"),
     ],
 )

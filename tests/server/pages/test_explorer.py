@@ -1,18 +1,16 @@
 """The explorer page, in a real browser against a real server, and the headers its files are served with."""
 
-import asyncio
 import gzip
 import json
 import re
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 import strawberry
-import uvicorn
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,11 +23,10 @@ from server.auth.middleware import AuthMiddleware
 from server.execution.saved import saved_queries
 from server.pages.explorer import MEDIA_TYPES, PAGE, explorer_routes, page_response
 from tests.served import served
-from tests.server.browsing import Visit, chromium, watched
+from tests.server.browsing import Visit, visiting
+from tests.server.serving import serving
 from tests.server.subscriptions.moving import MovingSandbox
 from tests.stand import Sandbox
-
-expect.set_options(timeout=30_000)  # of a machine that is busy with other tests
 
 SAVED: list[dict[str, object]] = [
     {
@@ -64,6 +61,7 @@ class Query:
         return ["Aurora", "Borealis"]
 
 
+WIDE = {"width": 1440, "height": 900}
 TABS = ".graphiql-tab-button"
 
 schema = strawberry.Schema(Query)
@@ -90,28 +88,17 @@ app = Starlette(
 )
 
 
-@pytest.fixture
-async def origin() -> AsyncIterator[str]:
-    """The app on a free port of the loopback interface."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # so that the first connection waits for the server instead of being refused
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+@pytest.fixture(scope="module")
+def origin() -> Iterator[str]:
+    with serving(app) as address:
+        yield address
 
 
-@pytest.fixture
-async def visit(origin: str) -> AsyncIterator[Visit]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(browser: Browser, origin: str) -> AsyncIterator[Visit]:
     """A page opened by a first-time visitor, in light colours."""
-    async with chromium() as browser:
-        context = await browser.new_context(color_scheme="light", viewport={"width": 1440, "height": 900})
-        visit = await watched(context, origin)
+    async with visiting(browser, origin, color_scheme="light", viewport=WIDE) as visit:
         yield visit
-        assert visit.complaints == []
-        assert visit.strays == []
 
 
 async def text(page: Page, editor: str) -> str:
@@ -126,7 +113,7 @@ async def close_tab(page: Page, name: str) -> None:
 
 async def test_a_first_visit_runs_a_saved_query(visit: Visit, origin: str) -> None:
     page = visit.page
-    await page.goto(origin)
+    await page.goto(f"{origin}/explorer")
 
     await expect(page).to_have_title("gamehub-graph")
     await expect(page.locator(TABS)).to_have_text(["BallsOfGame", "Rooms"])
@@ -136,13 +123,12 @@ async def test_a_first_visit_runs_a_saved_query(visit: Visit, origin: str) -> No
     assert json.loads(await text(page, "Result Window")) == {"data": {"game": {"id": "9001", "balls": [7, 42, 89]}}}
 
 
-async def test_the_group_walk_runs_on_the_whole_of_it(tmp_path: Path) -> None:
+async def test_the_group_walk_runs_on_the_whole_of_it(browser: Browser, tmp_path: Path) -> None:
     """The server as people start it, with its own sandbox: from the page, offline, and nothing to complain of."""
     with served(tmp_path) as address:
-        async with chromium() as browser:
-            visit = await watched(await browser.new_context(viewport={"width": 1440, "height": 900}), address)
+        async with visiting(browser, address, viewport=WIDE) as visit:
             page = visit.page
-            await page.goto(address)
+            await page.goto(f"{address}/explorer")
             await expect(page.locator(TABS)).to_have_text([saved.name for saved in saved_queries()])
             await page.locator(TABS).filter(has_text=re.compile("^GroupWalk$")).click()
             await expect(page.get_by_label("Operation Editor")).to_contain_text("GroupWalk")
@@ -154,18 +140,15 @@ async def test_the_group_walk_runs_on_the_whole_of_it(tmp_path: Path) -> None:
             await expect(page.get_by_label("Operation Editor")).to_contain_text("GameDetails")
             await page.get_by_role("button", name="Execute query").click()
             await expect(page.get_by_label("Result Window")).to_contain_text("E2E Bingo 90")
-            assert visit.complaints == []
-            assert visit.strays == []
 
 
-async def test_a_subscription_shows_what_changes(tmp_path: Path) -> None:
+async def test_a_subscription_shows_what_changes(browser: Browser, tmp_path: Path) -> None:
     query = "subscription { progressiveJackpots { value } }"
     with MovingSandbox(tmp_path) as sandbox, served(tmp_path, **sandbox.settings()) as address:
         sandbox.stand_still()
-        async with chromium() as browser:
-            visit = await watched(await browser.new_context(viewport={"width": 1440, "height": 900}), address)
+        async with visiting(browser, address, viewport=WIDE) as visit:
             page = visit.page
-            await page.goto(address)
+            await page.goto(f"{address}/explorer")
             await page.get_by_role("button", name="New tab").click()
             await page.get_by_label("Operation Editor").get_by_role("textbox").focus()
             await page.keyboard.press("Control+A")
@@ -178,18 +161,17 @@ async def test_a_subscription_shows_what_changes(tmp_path: Path) -> None:
             await expect(answer).to_contain_text("98765.43")
             await page.get_by_role("button", name="Stop query").click()
             await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
-            assert visit.complaints == []
-            assert visit.strays == []
 
 
-async def test_where_only_saved_queries_run_the_page_runs_them(world: Sandbox, tmp_path: Path) -> None:
+async def test_where_only_saved_queries_run_the_page_runs_them(
+    browser: Browser, world: Sandbox, tmp_path: Path
+) -> None:
     """Under the same policies as ever: nothing is blocked, and the schema is still shown."""
     upstreams = {"GAMEHUB_URL": world.gamehub_url, "GAMEHUB_TOKEN": world.gamehub_token, "DOCUMENTS": "saved"}
     with served(tmp_path, **upstreams) as address:
-        async with chromium() as browser:
-            visit = await watched(await browser.new_context(viewport={"width": 1440, "height": 900}), address)
+        async with visiting(browser, address, viewport=WIDE) as visit:
             page = visit.page
-            await page.goto(address)
+            await page.goto(f"{address}/explorer")
             await page.locator(TABS).filter(has_text=re.compile("^Groups$")).click()
             await expect(page.get_by_label("Operation Editor")).to_contain_text("Groups")
             await page.get_by_role("button", name="Execute query").click()
@@ -197,11 +179,9 @@ async def test_where_only_saved_queries_run_the_page_runs_them(world: Sandbox, t
             await page.get_by_role("button", name="Show Documentation Explorer").click()
             documentation = page.get_by_role("region", name="Documentation Explorer")
             await expect(documentation).to_contain_text("Query")
-            assert visit.complaints == []
-            assert visit.strays == []
 
 
-async def test_a_tab_brings_its_query_and_variables(visit: Visit, origin: str) -> None:
+async def test_a_tab_brings_its_query_and_variables(browser: Browser, visit: Visit, origin: str) -> None:
     page = visit.page
     await page.goto(f"{origin}/graphql")  # the same page, as a browser gets it there
 
@@ -214,7 +194,7 @@ async def test_a_tab_brings_its_query_and_variables(visit: Visit, origin: str) -
 
 async def test_a_closed_saved_query_opens_again(visit: Visit, origin: str) -> None:
     page = visit.page
-    await page.goto(origin)
+    await page.goto(f"{origin}/explorer")
     await expect(page.locator(TABS)).to_have_count(2)
 
     await close_tab(page, "BallsOfGame")
@@ -230,7 +210,7 @@ async def test_a_closed_saved_query_opens_again(visit: Visit, origin: str) -> No
 
 async def test_a_second_visit_finds_the_tabs_as_they_were_left(visit: Visit, origin: str) -> None:
     page = visit.page
-    await page.goto(origin)
+    await page.goto(f"{origin}/explorer")
     await close_tab(page, "Rooms")
     await expect(page.locator(TABS)).to_have_text(["BallsOfGame"])
     await page.wait_for_function("() => JSON.parse(localStorage['graphiql:tabState'] ?? '{}').tabs?.length === 1")
@@ -242,7 +222,7 @@ async def test_a_second_visit_finds_the_tabs_as_they_were_left(visit: Visit, ori
 
 async def test_the_documentation_explains_a_type(visit: Visit, origin: str) -> None:
     page = visit.page
-    await page.goto(origin)
+    await page.goto(f"{origin}/explorer")
 
     await page.get_by_role("button", name="Show Documentation Explorer").click()
     documentation = page.get_by_role("region", name="Documentation Explorer")
@@ -252,9 +232,9 @@ async def test_the_documentation_explains_a_type(visit: Visit, origin: str) -> N
     await expect(documentation).to_contain_text("The upstream's own id.")
 
 
-async def test_no_header_is_kept_by_the_browser(visit: Visit, origin: str) -> None:
+async def test_no_header_is_kept_by_the_browser(browser: Browser, visit: Visit, origin: str) -> None:
     page = visit.page
-    await page.goto(origin)
+    await page.goto(f"{origin}/explorer")
 
     await page.get_by_role("tab", name="Headers").click()
     await page.get_by_label("Headers").locator(".monaco-editor:visible").click()
@@ -274,16 +254,16 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_the_page_is_asked_for_anew_and_answered_in_short(client: httpx.AsyncClient) -> None:
-    page = await client.get("/")
+    page = await client.get("/explorer")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["cache-control"] == "no-cache"
     assert "script-src 'self';" in page.headers["content-security-policy"]
-    again = await client.get("/", headers={"If-None-Match": page.headers["etag"]})
+    again = await client.get("/explorer", headers={"If-None-Match": page.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_the_page_holds_no_inline_script_nor_style(client: httpx.AsyncClient) -> None:
-    html = (await client.get("/")).text
+    html = (await client.get("/explorer")).text
     assert re.findall(r"<script(?![^>]* src=)[^>]*>|<style| style=| on\w+=", html) == []
     assert all(url.startswith("/explorer/assets/") for url in re.findall(r'(?:src|href)="([^"]*)"', html))
 

@@ -9,19 +9,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from server.pages.bundle import MEDIA_TYPES
 from server.pages.sql import PAGE
 from tests.served import served
-from tests.server.browsing import Visit, chromium, watched
+from tests.server.browsing import Visit, visiting, visitor
 from tests.server.sql.test_explain import post, top
 from tests.server.sql.test_routes import key
 from tests.server.tables.conftest import settings
 from tests.server.tables.test_browse import LIT
 from tests.stand import Sandbox
-
-expect.set_options(timeout=60_000)  # of a machine that is busy with other tests
 
 NET = (
     "SELECT date, total_wagers, net FROM daily_movements "
@@ -37,14 +35,16 @@ def client(address: str) -> Iterator[httpx.Client]:
 
 
 @asynccontextmanager
-async def opened(address: str, path: str = "/sql", *, observed: bool = True, **options: object) -> AsyncIterator[Visit]:
-    """The page in a new browser, after its tables have arrived. A page that is `observed` demands fresh rows."""
-    async with chromium() as browser:
-        context = await browser.new_context(viewport={"width": 1280, "height": 1000}, **options)  # type: ignore[arg-type]
-        visit = await watched(context, address) if observed else Visit(await context.new_page())
-        await visit.page.goto(f"{address}{path}")
-        await expect(visit.page.locator("aside")).not_to_have_attribute("aria-busy", "true")
+async def opened(browser: Browser, address: str, path: str = "/sql", **options: object) -> AsyncIterator[Visit]:
+    """The page of a new visitor, after its tables have arrived."""
+    async with visiting(browser, address, **options) as visit:
+        await arrive(visit.page, f"{address}{path}")
         yield visit
+
+
+async def arrive(page: Page, url: str) -> None:
+    await page.goto(url)
+    await expect(page.locator("aside")).not_to_have_attribute("aria-busy", "true")
 
 
 async def write(page: Page, text: str) -> None:
@@ -79,9 +79,11 @@ async def cells(page: Page) -> list[list[str]]:
     return [await line.locator("td").all_inner_texts() for line in lines]
 
 
-async def test_a_statement_is_written_by_keyboard_and_its_figures_are_exact(address: str, client: httpx.Client) -> None:
+async def test_a_statement_is_written_by_keyboard_and_its_figures_are_exact(
+    browser: Browser, address: str, client: httpx.Client
+) -> None:
     """With completion, and without a pointer: from the first letter to the sorted rows."""
-    async with opened(address) as visit:
+    async with opened(browser, address) as visit:
         page = visit.page
         await page.get_by_label("Statement").focus()
         await page.keyboard.press("Control+a")
@@ -114,12 +116,10 @@ async def test_a_statement_is_written_by_keyboard_and_its_figures_are_exact(addr
         rising = sorted(expected, key=lambda row: float(row[1]))
         await expect(page.locator("#rows th").nth(1)).to_have_attribute("aria-sort", "ascending")
         assert [row[1] for row in await cells(page)] == [row[1] for row in rising]
-        assert visit.complaints == []
-        assert visit.strays == []
 
 
-async def test_every_digit_is_shown(address: str) -> None:
-    async with opened(address) as visit:
+async def test_every_digit_is_shown(browser: Browser, address: str) -> None:
+    async with opened(browser, address) as visit:
         await write(
             visit.page,
             "SELECT 9007199254740993 AS big, 12345678901234567890.0000000001 AS exact, NULL AS none, 'a \"1\" 2' AS t, "
@@ -131,9 +131,9 @@ async def test_every_digit_is_shown(address: str) -> None:
         ]
 
 
-async def test_chart_and_downloads(address: str, client: httpx.Client) -> None:
+async def test_chart_and_downloads(browser: Browser, address: str, client: httpx.Client) -> None:
     text = NET.format("2026-03-01", "2026-03-07")
-    async with opened(address) as visit:
+    async with opened(browser, address) as visit:
         page = visit.page
         await write(page, text)
         await run(page)
@@ -146,15 +146,14 @@ async def test_chart_and_downloads(address: str, client: httpx.Client) -> None:
             download = await downloading.value
             assert download.suggested_filename == f"result.{form}"
             assert content(await download.path()) == post(client, text, format=form).content
-        assert visit.complaints == []
 
 
-async def test_many_rows(address: str) -> None:
+async def test_many_rows(browser: Browser, address: str) -> None:
     """The first ones are shown, and all are counted."""
     text = (
         "SELECT id, amount FROM transactions WHERE group_id = '382' AND timestamp BETWEEN '2026-03-09' AND '2026-03-15'"
     )
-    async with opened(address) as visit:
+    async with opened(browser, address) as visit:
         page = visit.page
         await write(page, text)
         await run(page)
@@ -172,10 +171,10 @@ def post_count(address: str, text: str) -> int:
         return len(post(client, text).json()["rows"])
 
 
-async def test_a_link_opens_the_same_statement(address: str, client: httpx.Client) -> None:
+async def test_a_link_opens_the_same_statement(browser: Browser, address: str, client: httpx.Client) -> None:
     """It explains, and it runs nothing until somebody runs it."""
     text = NET.format("2026-03-10", "2026-03-11")
-    async with opened(address, permissions=["clipboard-read", "clipboard-write"]) as visit:
+    async with opened(browser, address, permissions=["clipboard-read", "clipboard-write"]) as visit:
         await write(visit.page, text)
         await visit.page.get_by_role("button", name="Copy link").click()
         await expect(visit.page.locator(".status")).to_contain_text("The link is copied.")
@@ -185,16 +184,15 @@ async def test_a_link_opens_the_same_statement(address: str, client: httpx.Clien
         await visit.page.get_by_role("button", name="Copy link").click()
         await expect(visit.page.locator(".status")).to_contain_text("The link is copied.")
     assert link.startswith(f"{address}/sql?q=SELECT%20")
-    async with opened(address, link.removeprefix(address)) as visit:
+    async with opened(browser, address, link.removeprefix(address)) as visit:
         await expect(visit.page.locator("#explanation")).to_contain_text("2026-03-10 to 2026-03-11")
         await expect(visit.page.locator("#rows")).to_have_count(0)
         await run(visit.page)
         assert await cells(visit.page) == post(client, text).json()["rows"]
-        assert visit.complaints == []
 
 
-async def test_a_refusal_is_shown_as_it_is_written(address: str, client: httpx.Client) -> None:
-    async with opened(address) as visit:
+async def test_a_refusal_is_shown_as_it_is_written(browser: Browser, address: str, client: httpx.Client) -> None:
+    async with opened(browser, address) as visit:
         page, alert = visit.page, visit.page.get_by_role("alert")
         for text in ("SELECT * FROM transactions", "SELECT 1 AS one\nFRM 2 groups", "SELECT nothing FROM groups"):
             await write(page, text)
@@ -205,18 +203,21 @@ async def test_a_refusal_is_shown_as_it_is_written(address: str, client: httpx.C
         await page.get_by_role("button", name="Explain").click()
         await expect(alert.first).to_contain_text("line 2")
         await expect(page.locator(".cm-line.wrong")).to_have_text("FRM 2 groups")
+        assert all("400" in complaint for complaint in visit.complaints)
+        visit.complaints.clear()
 
 
-async def test_explain_shows_the_calls_that_are_made(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_explain_shows_the_calls_that_are_made(browser: Browser, sandbox: Sandbox, tmp_path: Path) -> None:
     """The cache of the server keeps a row between the explanation and the run."""
     text = top("2026-02-24", "2026-02-26")
     with served(tmp_path, **settings(sandbox), CACHE_OPEN_SECONDS="3000") as address:
-        await explain_and_run(address, text, sandbox)
+        await explain_and_run(browser, address, text, sandbox)
 
 
-async def explain_and_run(address: str, text: str, sandbox: Sandbox) -> None:
-    async with opened(address, observed=False) as visit:
-        page = visit.page
+async def explain_and_run(browser: Browser, address: str, text: str, sandbox: Sandbox) -> None:
+    async with visitor(browser) as context:
+        page = await context.new_page()
+        await arrive(page, f"{address}/sql")
         await write(page, text)
         sandbox.reset()
         await page.get_by_role("button", name="Explain").click()
@@ -235,12 +236,12 @@ async def explain_and_run(address: str, text: str, sandbox: Sandbox) -> None:
         await expect(plan.locator(".summary")).to_have_text("No upstream call: all 2 files are here already.")
 
 
-async def test_cancel_ends_the_statement(address: str, client: httpx.Client) -> None:
+async def test_cancel_ends_the_statement(browser: Browser, address: str, client: httpx.Client) -> None:
     """Also on the server: as many statements as may run at a time end at once."""
     endless = (
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 2000000000) SELECT count(*) FROM r"
     )
-    async with opened(address) as visit:
+    async with opened(browser, address) as visit:
         page = visit.page
         cancel = page.get_by_role("button", name="Cancel")
         await expect(cancel).to_be_hidden()
@@ -257,8 +258,8 @@ async def test_cancel_ends_the_statement(address: str, client: httpx.Client) -> 
         assert await cells(page) == [["42"]]
 
 
-async def test_the_list_of_tables_inserts_names(address: str) -> None:
-    async with opened(address) as visit:
+async def test_the_list_of_tables_inserts_names(browser: Browser, address: str) -> None:
+    async with opened(browser, address) as visit:
         page, aside = visit.page, visit.page.locator("aside")
         await expect(aside.locator(".table")).to_have_count(20)
         await write(page, "SELECT ")
@@ -272,10 +273,10 @@ async def test_the_list_of_tables_inserts_names(address: str) -> None:
         await expect(aside).to_contain_text("No table and no column has this name.")
 
 
-async def test_the_examples_run(tmp_path: Path) -> None:
+async def test_the_examples_run(browser: Browser, tmp_path: Path) -> None:
     """On the sandbox of a server as people start it."""
     with served(tmp_path) as address:
-        async with opened(address) as visit:
+        async with opened(browser, address) as visit:
             page = visit.page
             titles = await page.locator("[name=example] option").all_inner_texts()
             assert len(titles) == 4
@@ -284,7 +285,6 @@ async def test_the_examples_run(tmp_path: Path) -> None:
                 await run(page)
                 assert await cells(page), title
                 await page.locator(".status").evaluate("(one) => (one.textContent = '')")
-            assert visit.complaints == []
 
 
 def test_the_page_is_for_browsers(client: httpx.Client) -> None:
@@ -324,7 +324,7 @@ def test_a_file_of_the_page(client: httpx.Client, name: str) -> None:
     assert answer.content == (PAGE / name).read_bytes()
 
 
-async def test_a_closed_server(world: Sandbox, tmp_path: Path) -> None:
+async def test_a_closed_server(browser: Browser, world: Sandbox, tmp_path: Path) -> None:
     """The browser asks for a key. Without introspection, the page says what it does not show."""
     keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
     more = {"AUTH": "required", "INTROSPECTION": "off", "DOCUMENTS": "saved"}
@@ -339,7 +339,7 @@ async def test_a_closed_server(world: Sandbox, tmp_path: Path) -> None:
             refused = get(f"{address}{path}", authorization=f"Basic {basic}")
             assert refused.status_code == 403
         credentials = {"username": "any", "password": secret}
-        async with opened(address, http_credentials=credentials) as visit:
+        async with opened(browser, address, http_credentials=credentials) as visit:
             page, aside = visit.page, visit.page.locator("aside")
             await expect(aside).to_contain_text("Introspection is off here, and the description of tables with it.")
             await expect(aside).to_contain_text("So the columns are not listed.")
@@ -351,14 +351,16 @@ async def test_a_closed_server(world: Sandbox, tmp_path: Path) -> None:
             await page.get_by_role("button", name="Explain").click()
             await expect(page.locator("#explanation h3")).to_have_text("saved.GroupTransactions")
             await expect(page.locator("#explanation details")).to_have_count(0)
+            assert all("403" in complaint for complaint in visit.complaints)  # the description of tables
+            visit.complaints.clear()
             await run(page)
             ((count,),) = await cells(page)
             assert int(count) > 100
 
 
-async def test_without_the_extra_the_page_says_how_to_install_it(address: str) -> None:
-    async with chromium() as browser:
-        page = await browser.new_page()
+async def test_without_the_extra_the_page_says_how_to_install_it(browser: Browser, address: str) -> None:
+    async with visitor(browser) as context:
+        page = await context.new_page()
         message = "SQL needs duckdb and sqlglot, which are not installed: pip install 'gamehub-graph[sql]'."
         error = {"message": message, "extensions": {"code": "NOT_IMPLEMENTED"}}
 

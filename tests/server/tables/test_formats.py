@@ -151,4 +151,5 @@ def test_an_object_that_is_not_there_is_not_an_empty_table(open_library: Library
     assert arrow(open_library.get("OneShelf.arrow?shelf=1").content).num_rows == 2
     answer = open_library.get("OneShelf.arrow?shelf=2")
     assert answer.status_code == 404
-    assert answer.json()["errors"][0]["message"] == "OneShelf: there is no shelf (shelf: 2)."
+    message = "OneShelf: there is no shelf 2. Check the id, and whether your key shows it."
+    assert answer.json()["errors"][0]["message"] == message

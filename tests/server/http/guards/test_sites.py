@@ -15,7 +15,8 @@ SITE = {"Sec-Fetch-Site": "cross-site"}
 FOLLOWED = {**SITE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html,*/*;q=0.8"}
 PATHS = (
     "/tables", "/tables/A", "/tables/A.csv", "/tables/A/schema", "/odata", "/odata/", "/odata/A", "/metrics", "/readyz",
-    "/explorer/queries.json", "/explorer/assets/a.js", "/tables/page/a.js", "/nothing",
+    "/explorer", "/explorer/queries.json", "/explorer/about.json", "/explorer/assets/a.js",
+    "/tables/page/a.js", "/nothing",
 )  # fmt: skip
 
 
@@ -48,9 +49,10 @@ def test_another_site_is_refused(client: httpx.Client, path: str, mode: str | No
 @pytest.mark.parametrize(
     ("path", "passes"),
     [
-        ("/", True), ("/graphql", True), ("/tables", True), ("/tables/A", True), ("/reconcile", True),
+        ("/", True), ("/graphql", True), ("/explorer", True), ("/tables", True), ("/tables/A", True),
+        ("/reconcile", True),
         ("/tables/A.csv?_expires=1&_key=a&_signature=b", True), ("/tables/A.csv", False), ("/tables/A/schema", False),
-        ("/odata/A", False), ("/metrics", False), ("/explorer/queries.json", False),
+        ("/odata/A", False), ("/metrics", False), ("/explorer/queries.json", False), ("/explorer/about.json", False),
     ],
 )  # fmt: skip
 def test_a_link_that_a_person_follows(client: httpx.Client, path: str, passes: bool) -> None:

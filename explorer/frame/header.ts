@@ -1,0 +1,45 @@
+/** Complete the header of a page: where the reader is, whether the data are real, and who is logged in. */
+import { about } from "./about";
+import { element } from "./element";
+
+const TITLES = {
+  sandbox: "The figures are made up: this server reads a sandbox instead of GameHub and Game History.",
+  live: "The figures are real: this server reads GameHub and Game History.",
+};
+
+function mark() {
+  const here = location.pathname;
+  const explores = here === "/graphql" || (here === "/" && /[?&](query|saved|variables)=/.test(location.search));
+  for (const link of document.querySelectorAll<HTMLAnchorElement>("header.frame nav a")) {
+    if (link.hash) continue;
+    const to = link.pathname;
+    const current = explores ? to === "/explorer" : to === "/" ? here === "/" : here === to || here.startsWith(`${to}/`);
+    if (current) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+async function logOut() {
+  await fetch("/logout", { method: "POST" }).catch(() => undefined);
+  location.assign("/login");
+}
+
+async function tell() {
+  const badge = document.getElementById("badge");
+  const place = document.getElementById("caller");
+  if (!badge || !place) return;
+  const { data, authentication, caller } = await about();
+  badge.textContent = data === "sandbox" ? "Sandbox data" : "Live data";
+  badge.title = TITLES[data];
+  badge.dataset.data = data;
+  badge.hidden = false;
+  if (!authentication || !caller) return;
+  place.replaceChildren(
+    `Logged in as ${caller.name}`,
+    ...(caller.session ? [element("button", { type: "button", click: () => void logOut() }, "Log out")] : []),
+  );
+  place.hidden = false;
+}
+
+mark();
+void tell().catch(() => undefined); // a page says itself when the server cannot be reached
