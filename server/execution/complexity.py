@@ -57,6 +57,8 @@ _COUNTS = {
 }
 
 
+# Those that a traced answer shows, with their names there.
+_SHOWN = {"depth": "depth", "fields": "fields", "root_fields": "rootFields", "aliases": "aliases"}
 # Those that are added up: over the operations of a batch and, but for the fields at the root, over fragments.
 _ADDED = ("root_fields", "fields", "aliases", "directives", "spreads")
 
@@ -104,6 +106,12 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
     named = sum(isinstance(node, FragmentDefinitionNode) for node in document.definitions)
     if named - len(fragments) > limits.errors:
         raise TooComplex(f"The document has {named} fragments of {len(fragments)} names.", INVALID)
+
+
+def figures(document: DocumentNode, node: OperationDefinitionNode, limits: Limits) -> dict[str, dict[str, int]]:
+    """Return what is counted of an operation, each figure with its limit, as `extensions.complexity` shows it."""
+    found = _expanded(node, _fragments(document, limits), limits)
+    return {name: {"found": getattr(found, count), "most": getattr(limits, count)} for count, name in _SHOWN.items()}
 
 
 def check_together(operations: Iterable[tuple[DocumentNode, OperationDefinitionNode]], limits: Limits) -> None:

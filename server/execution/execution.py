@@ -25,6 +25,7 @@ from engine.execution import Writer
 from engine.parts import Part, PartCutter
 from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from resolvers.trace import Step
+from server.execution.complexity import figures
 from server.execution.documents import Document, Documents, DocumentText, PreparedOperation
 from server.execution.federation_trace import FederationTrace
 from server.execution.limits import ORDINARY, Limits
@@ -154,7 +155,7 @@ class Executor:
         self.schema = schema
         self._divider = Divider(schema._schema)
         self.context = context
-        self.finish = finish
+        self._finish = finish
         self._foresee = foresee
         self._plans = Queue(MOST_PLANS)
         self._leave = leave
@@ -205,7 +206,7 @@ class Executor:
                             outcome = await self.execute(document, node, operation, context, writer)
                             outcome.small = _small(context)
                             settled = self._settled is None or await self._settled(context)
-                            self.finish(operation, context, outcome)
+                            self.complete(document, node, operation, context, outcome)
                     finally:
                         self._leave(context)
                     if not settled or node.operation is not OperationType.QUERY:
@@ -274,7 +275,7 @@ class Executor:
             with within(self.limits.seconds):
                 async with asyncio.timeout(self.limits.seconds):
                     outcome = await self.execute(document, node, operation, context, None)
-            self.finish(operation, context, outcome)
+            self.complete(document, node, operation, context, outcome)
         except TimeoutError:
             late = f"The answer to an event was not done after {self.limits.seconds:g} seconds; ask for less."
             return Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
@@ -284,6 +285,18 @@ class Executor:
         finally:
             self._leave(context)
         return outcome
+
+    def complete(
+        self, document: Document, node: OperationDefinitionNode, operation: Operation, context: Any, outcome: Outcome
+    ) -> None:
+        """Add to the outcome of a run what the request wants to know besides."""
+        self._finish(operation, context, outcome)
+        if operation.options.trace and document.tree is not None:
+            complexity = figures(document.tree, node, self.limits)
+            nodes = getattr(context, "nodes", None)
+            if nodes is not None:
+                complexity["nodes"] = {"found": nodes.count, "most": self.limits.nodes}
+            outcome.extensions["complexity"] = complexity
 
     def code(self, operation: Operation) -> str:
         """Return the generated Python of an operation, as far as runs have reached; a comment if it is not compiled."""
@@ -459,7 +472,7 @@ class _RunInParts:
                 last = not cutter.pending
                 outcome.errors += [problem for part in parts for problem in part.errors]
                 if last:
-                    executor.finish(operation, context, outcome)
+                    executor.complete(self._document, self._node, operation, context, outcome)
                 if self._left_out and last:
                     parts[-1].errors.append(_left_out(self._left_out))
                 if parts:

@@ -76,6 +76,17 @@ def test_the_extensions_of_a_request_ask_for_it_too(address: str) -> None:
     assert "extensions" not in ask(address).json()
 
 
+def test_a_traced_answer_says_how_complex_its_operation_is(address: str) -> None:
+    query = "{ group(id: 382) { key: id ...more } } fragment more on Group { users(first: 2) { nodes { id } } }"
+    assert ask(address, query, trace="1").json()["extensions"]["complexity"] == {
+        "depth": {"found": 4, "most": 20},
+        "fields": {"found": 5, "most": 1000},
+        "rootFields": {"found": 1, "most": 50},
+        "aliases": {"found": 1, "most": 100},
+        "nodes": {"found": 2, "most": 200_000},
+    }
+
+
 def test_no_token_stands_in_a_trace_or_a_plan(address: str, alone: Sandbox) -> None:
     for answer in (ask(address, trace="1"), ask(address, explain="1"), ask(address, max_calls="0")):
         for secret in (alone.gamehub_token, alone.agent_token):
