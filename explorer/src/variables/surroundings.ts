@@ -22,6 +22,6 @@ export function useSurroundings(ask: Ask): Surroundings {
       () => undefined,
     );
   }, []);
-  const choices = useMemo(() => new Choices(ask), [ask]);
+  const choices = useMemo(() => new Choices(ask, facts.choices), [ask, facts.choices]);
   return useMemo(() => ({ facts, choices, zone }), [facts, choices, zone]);
 }
