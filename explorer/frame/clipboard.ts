@@ -1,15 +1,15 @@
 /**
  * Copy a text, and the same as HTML for programs that take it, such as spreadsheets. Browsers offer their clipboard over
- * TLS and on this machine alone; elsewhere a selection is copied.
+ * TLS and on this machine alone; elsewhere a selection is copied. Only what is within an open dialog can be selected, so a
+ * dialog passes itself.
  */
-export async function copy(text: string, html?: string): Promise<void> {
+export async function copy(text: string, html?: string, within: HTMLElement = document.body): Promise<void> {
   if (navigator.clipboard && html === undefined) return navigator.clipboard.writeText(text);
   const field = document.createElement("textarea");
   field.value = "."; // what is selected does not matter: the listener says what is copied
   field.className = "copied";
   field.setAttribute("aria-hidden", "true");
-  // Only what is within an open dialog can be selected while it is open.
-  (document.querySelector("dialog[open]") ?? document.body).append(field);
+  within.append(field);
   const focused = document.activeElement;
   field.select();
   const answer = (event: ClipboardEvent) => {

@@ -41,7 +41,7 @@ export default function ShareDialog({ query, variables, operationName, saved, ke
   const chosen = all.find((one) => one.tool === tool) ?? all[0];
 
   function take(text: string, what: string) {
-    copy(text).then(
+    copy(text, undefined, dialog.current ?? undefined).then(
       () => setSaid(`${what} is copied.`),
       (error: Error) => setSaid(error.message),
     );
