@@ -13,7 +13,7 @@ export interface Series {
 }
 
 /** Draw bars. The caller destroys the chart before it draws another one on the same canvas. */
-export function bars(canvas: HTMLCanvasElement, labels: string[], series: Series[], title: string): Chart {
+export function bars(canvas: HTMLCanvasElement, labels: string[], series: Series[], title: string): Chart<"bar", (number | null)[], string> {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   Chart.defaults.color = dark ? "#c5cad3" : "#4a5160";
   Chart.defaults.borderColor = dark ? "#3a4150" : "#e6e8ec";

@@ -78,7 +78,7 @@ export function grid(source: RowSource, { name, state: given, changed = () => {}
   const body = element("tbody", {});
   const table = element("table", { id: "rows" }, element("thead", {}, head), body);
   const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, table);
-  const pages = element("nav", { class: "pages", "aria-label": "Pages" });
+  const pages = element("nav", { class: "pages", "aria-label": "Pages of rows" });
   const copying = element("button", { type: "button", title: "For a spreadsheet", click: () => void copied() }, "Copy");
   const root = element(
     "div",
