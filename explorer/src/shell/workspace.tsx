@@ -20,7 +20,7 @@ import { Answer } from "./answer";
 import { useCostPanel } from "./cost_panel";
 import { Layout, type Part } from "./layout";
 import { LoadedPart } from "./part";
-import { DOCUMENTATION, PANELS, Rail } from "./rail";
+import { DOCS, DOCUMENTATION, PANELS, Rail } from "./rail";
 import { Tabs } from "./tabs";
 import { Toolbar } from "./toolbar";
 import { Views } from "./views";
@@ -91,6 +91,12 @@ function Page({ ready }: { ready: () => void }) {
     }
   }, [isFetching]);
 
+  useEffect(() => {
+    const look = () => location.hash === DOCS && setVisiblePlugin(DOCUMENTATION);
+    addEventListener("hashchange", look);
+    return () => removeEventListener("hashchange", look);
+  }, [setVisiblePlugin]);
+
   function move(from: number, to: number) {
     const order = tabs.filter((_, index) => index !== from);
     order.splice(to, 0, tabs[from]!);
@@ -135,7 +141,7 @@ function Page({ ready }: { ready: () => void }) {
         </>
       }
       answer={
-        <Answer problems={<Problems />}>
+        <Answer problems={<Problems reveal={() => show("query")} />}>
           <ResponseEditor />
         </Answer>
       }
