@@ -18,14 +18,12 @@ import { SAVED_PLUGIN, Saved } from "./saved/plugin";
 import type { SavedQuery } from "./saved/saved";
 import { RunButton } from "./shell/button";
 import { Layout, Plain } from "./shell/layout";
-import { DOCUMENTATION, PANELS, Rail } from "./shell/rail";
+import { DOCS, DOCUMENTATION, PANELS, Rail } from "./shell/rail";
 import { Tabs } from "./shell/tabs";
 
 const WIDE = "(min-width: 900px)";
-/** The address of the documentation, to which the header of every page leads. */
-const DOCS = "#docs";
 
-/** The panel that is open at first: that of the last visit, and the saved queries on a first one. */
+/** The panel that is open at first: what the address asks for, that of the last visit, or the saved queries. */
 function firstPanel() {
   if (location.hash === DOCS) return DOCUMENTATION;
   const title = isFirstVisit() ? (matchMedia(WIDE).matches ? SAVED_PLUGIN.title : undefined) : lastPanel();
