@@ -11,7 +11,7 @@ from hypothesis import settings
 from server import garbage
 from tests.alone import Turns
 from tests.graph import Graph
-from tests.order import shuffled
+from tests.order import alone_first, shuffled
 from tests.stand import Sandbox
 
 TURNS = pytest.StashKey[Turns]()
@@ -51,10 +51,9 @@ def trust_one_authority(file: Path) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shuffle the tests if `TEST_ORDER_SEED` is set."""
+    """Put modules with tests that run alone first, or shuffle the tests if `TEST_ORDER_SEED` is set."""
     seed = os.environ.get("TEST_ORDER_SEED")
-    if seed:
-        items[:] = shuffled(items, seed)
+    items[:] = shuffled(items, seed) if seed else alone_first(items)
 
 
 def pytest_collection_finish() -> None:
@@ -69,9 +68,10 @@ def pytest_report_header() -> str | None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Run a test marked `alone` while no other worker runs a test."""
-    with item.config.stash[TURNS].turn(alone=item.get_closest_marker("alone") is not None):
+    alone, next_alone = (bool(each and each.get_closest_marker("alone")) for each in (item, nextitem))
+    with item.config.stash[TURNS].turn(alone=alone, next_alone=next_alone):
         return (yield)
 
 

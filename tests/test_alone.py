@@ -9,16 +9,21 @@ from tests.alone import Turns
 
 
 def test_a_turn_alone_overlaps_no_other_turn(tmp_path: Path) -> None:
-    """Three workers take turns; one turn in five is alone."""
+    """Three workers take turns; one turn in three is alone. Turns that follow each other alone are not interrupted."""
     running: list[bool] = []
     shared: list[int] = []
+    order: list[int] = []
+    interrupted: list[bool] = []
     faults: list[list[bool]] = []
 
     def work(seed: int) -> None:
         turns, chance = Turns(tmp_path), random.Random(seed)
-        for _ in range(60):
-            alone = chance.random() < 0.2
-            with turns.turn(alone=alone):
+        plan = [chance.random() < 0.3 for _ in range(60)]
+        for before, alone, after in zip([False, *plan], plan, [*plan[1:], False], strict=False):
+            with turns.turn(alone=alone, next_alone=after):
+                if before and alone:
+                    interrupted.append(order[-1] != seed)
+                order.append(seed)
                 running.append(alone)
                 time.sleep(chance.random() / 500)
                 now = list(running)
@@ -35,3 +40,5 @@ def test_a_turn_alone_overlaps_no_other_turn(tmp_path: Path) -> None:
     assert faults == []
     assert len(shared) == 180
     assert max(shared) > 1, "turns that may overlap do"
+    assert len(interrupted) > 5
+    assert not any(interrupted)

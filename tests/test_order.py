@@ -1,15 +1,19 @@
-"""The shuffled order of a run."""
+"""The order of a run."""
 
 import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from tests.order import shuffled
+from tests.order import alone_first, shuffled
 
 
 @dataclass(frozen=True)
 class Named:
     nodeid: str
+    marker: str = ""
+
+    def get_closest_marker(self, name: str) -> str | None:
+        return self.marker if self.marker == name else None
 
 
 def test_a_seed_gives_one_order_that_keeps_modules_together() -> None:
@@ -20,3 +24,14 @@ def test_a_seed_gives_one_order_that_keeps_modules_together() -> None:
     assert sorted(order, key=items.index) == items
     modules = [item.nodeid.partition("::")[0] for item in order]
     assert sum(one != other for one, other in itertools.pairwise(modules)) == 4
+
+
+def test_modules_with_tests_that_run_alone_are_first() -> None:
+    items: Any = [
+        Named(f"tests/test_{module}.py::test_{number}", "alone" if (module, number) in {("c", 2), ("e", 1)} else "slow")
+        for module in "abcde"
+        for number in range(4)
+    ]
+    order = alone_first(items)
+    assert [item.nodeid.removeprefix("tests/test_")[0] for item in order] == list("cccceeeeaaaabbbbdddd")
+    assert sorted(order, key=items.index) == items

@@ -14,13 +14,14 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from peers import load, world
 from peers.agreement import agree
 from peers.queries import QUERIES
+from peers.servers import Running
 from peers.upstream import HOST, Upstream, running
 
 # The counts, each with the kind of run that makes it.
@@ -35,6 +36,7 @@ COUNTS = {
 }
 KINDS = tuple(dict.fromkeys(COUNTS.values()))
 WARM_UP = 40  # answers: programs are compiled, prices are learned, and the connections of pools are open
+WARM_UP_AGAIN = 3  # answers before each count: what was kept for a few seconds is read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +67,76 @@ async def counts(upstream: Upstream, kinds: Sequence[str] = KINDS) -> tuple[Coun
     """Return the counts of all cases, and a line for each kind of count that this machine cannot make."""
     found: Counts = {case: {} for case in CASES}
     missing = []
-    with tempfile.TemporaryDirectory() as folder:
-        for kind in kinds:
-            try:
-                for server in dict.fromkeys(case.server for case in CASES.values()):
-                    for name, numbers in (await _counted(kind, server, upstream, Path(folder))).items():
-                        found[name] |= numbers
-            except Uncounted as reason:
-                missing.append(f"Not counted: {kind}. {reason}")
+    for kind in kinds:
+        try:
+            async with counters(upstream, [kind]) as count:
+                for case, numbers in (await count()).items():
+                    found[case] |= numbers
+        except Uncounted as reason:
+            missing.append(f"Not counted: {kind}. {reason}")
     return found, missing
 
 
-async def _counted(kind: str, server: str, upstream: Upstream, folder: Path) -> Counts:
-    """Count one kind for the cases of one server."""
-    target = folder / "counts.json"
+@contextlib.asynccontextmanager
+async def counters(upstream: Upstream, kinds: Sequence[str]) -> AsyncIterator[Callable[[], Awaitable[Counts]]]:
+    """Start the servers of some kinds of counts. Yield a function that counts: it may be called again and again."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ready = [
+            counter
+            for kind in kinds
+            for server in dict.fromkeys(case.server for case in CASES.values())
+            for counter in await _started(kind, server, upstream, folder, stack)
+        ]
+
+        async def count() -> Counts:
+            found: Counts = {case: {} for case in CASES}
+            for counter in ready:
+                found[counter.case] |= await counter.count(folder)
+            return found
+
+        yield count
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """A server that is ready to be asked the question of a case."""
+
+    kind: str
+    case: str
+    process: Running
+    target: Path
+    questions: Sequence[load.Question]
+
+    async def warm_up(self, answers: int) -> None:
+        await load.press(HOST, self.process.port, self.questions, 0, answers)
+
+    async def count(self, folder: Path) -> dict[str, float]:
+        """Ask, and return the counts of an answer."""
+        pid, answers = self.process.pid, CASES[self.case].answers
+        await self.warm_up(WARM_UP_AGAIN)
+        counting = _system_calls(pid, folder) if self.kind == "system calls" else _between(pid, self.target)
+        with counting as numbers:
+            await load.press(HOST, self.process.port, self.questions, 0, answers)
+        return {name: number / answers for name, number in numbers.items()}
+
+
+async def _started(
+    kind: str, server: str, upstream: Upstream, folder: Path, stack: contextlib.ExitStack
+) -> list[_Counter]:
+    """Start a server that counts one kind, and get it ready for its cases."""
+    target = folder / f"{kind} {server}.json"
     settings = {"COUNT": kind, "COUNTS": str(target)}
     if kind == "allocations":
         settings["ALLOCATIONS"] = str(_compiled(folder))
-    found: Counts = {}
     name = server if kind == "system calls" else f"counted-{server}"
-    with running([name], upstream, settings) as (process,):
-        for title, case in CASES.items():
-            if case.server != server:
-                continue
-            query = QUERIES[case.query]
-            questions = (await agree([process], query, world.worlds(query.size, 1), upstream))[name]
-            await load.press(HOST, process.port, questions, 0, WARM_UP)
-            count = _system_calls(process.pid, folder) if kind == "system calls" else _between(process.pid, target)
-            with count as numbers:
-                await load.press(HOST, process.port, questions, 0, case.answers)
-            found[title] = {name: number / case.answers for name, number in numbers.items()}
+    (process,) = stack.enter_context(running([name], upstream, settings))
+    found = []
+    for case, (query, _, asked) in ((title, astuple(case)) for title, case in CASES.items()):
+        if asked == server:
+            questions = await agree([process], QUERIES[query], world.worlds(QUERIES[query].size, 1), upstream)
+            found.append(_Counter(kind, case, process, target, questions[name]))
+            await found[-1].warm_up(WARM_UP)
     return found
 
 

@@ -8,8 +8,8 @@ import { element } from "../frame/element";
 import { chart } from "../rows/chart";
 import { counted } from "../rows/column";
 import { figuresOf } from "../rows/figures";
-import { type Reader, grid, kept } from "../rows/grid";
-import { save } from "../rows/saving";
+import { grid, kept } from "../rows/grid";
+import { saveButtons } from "../rows/saving";
 import { selectedBy } from "./document";
 import { FORMATS, fileOf } from "./files";
 import { type AnswerList, listsOf } from "./lists";
@@ -70,34 +70,7 @@ function useZone(): string | undefined {
 }
 
 function table({ columns, rows }: AnswerList, name: string): HTMLElement {
-  return grid(kept(columns, rows), { name, actions: (reader) => [downloads(reader, name)] });
-}
-
-/** A button for each format. */
-function downloads(reader: Reader, name: string): HTMLElement {
-  const failed = element("span", { class: "failed", role: "alert", hidden: true });
-  const button = (form: (typeof FORMATS)[number]) => {
-    const made = element(
-      "button",
-      {
-        type: "button",
-        click: async () => {
-          made.setAttribute("aria-busy", "true");
-          failed.hidden = true;
-          try {
-            save(await fileOf(reader, form, name), `${name}.${form}`);
-          } catch (error) {
-            failed.textContent = error instanceof Error ? error.message : String(error);
-            failed.hidden = false;
-          }
-          made.removeAttribute("aria-busy");
-        },
-      },
-      form,
-    );
-    return made;
-  };
-  return element("span", { class: "files" }, ...FORMATS.map(button), failed);
+  return grid(kept(columns, rows), { name, actions: (reader) => [saveButtons(FORMATS.map((form) => ({ name: `${name}.${form}`, label: form, make: () => fileOf(reader, form, name) })))] });
 }
 
 function picture({ columns, rows }: AnswerList, _name: string, zone: string): HTMLElement {

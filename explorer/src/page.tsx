@@ -3,9 +3,11 @@
  * served from the page's own origin. The page is drawn with the query as plain text first. Its editor, which is large, is
  * loaded after that.
  */
-import "../frame/fonts.css";
+import "../frame/header";
+import "../frame/header.css";
 import "./page.css";
 import "./shell/shell.css";
+import "./cost/cost.css";
 
 import { Suspense, lazy, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";

@@ -5,6 +5,9 @@ import { HistoryStore } from "@graphiql/plugin-history";
 import { type GraphiQLPlugin, GraphiQLProvider, HeaderEditor, QueryEditor, ResponseEditor, VariableEditor, useGraphiQL, useGraphiQLActions, useMonaco } from "@graphiql/react";
 import { lazy, useContext, useEffect, useLayoutEffect, useState } from "react";
 
+import { Problems } from "../cost/problems";
+import { bringToFront } from "../cost/run";
+import { Status } from "../cost/status";
 import "../editor/workers";
 import { THEMES } from "../editor/themes";
 import { send } from "../fetcher";
@@ -12,6 +15,7 @@ import { type OpenTabs, keepPanel, keepTabs, memory } from "../memory";
 import { Saved } from "../saved/plugin";
 import { draftOf } from "../saved/saved";
 import { Answer } from "./answer";
+import { useCostPanel } from "./cost_panel";
 import { Layout, type Part } from "./layout";
 import { LoadedPart } from "./part";
 import { DOCUMENTATION, PANELS, Rail } from "./rail";
@@ -74,6 +78,9 @@ function Page({ ready }: { ready: () => void }) {
   const [part, show] = useState<Part>("query");
   const [detail, setDetail] = useState("Variables");
   useLayoutEffect(ready, []); // the same picture has no time in which it shows both layouts
+  const cost = useCostPanel(show);
+  const front = tabs[activeTabIndex]?.id ?? "";
+  useLayoutEffect(() => bringToFront(front), [front]);
   useEffect(() => {
     if (isFetching) {
       show("answer");
@@ -91,7 +98,12 @@ function Page({ ready }: { ready: () => void }) {
   return (
     <Layout
       part={part}
-      show={show}
+      show={(wanted) => {
+        show(wanted);
+        if (wanted === "calls") {
+          cost.open();
+        }
+      }}
       rail={<Rail shown={visiblePlugin} show={setVisiblePlugin} />}
       panel={
         Content && (
@@ -101,7 +113,7 @@ function Page({ ready }: { ready: () => void }) {
         )
       }
       tabs={<Tabs titles={tabs} changed={changed} active={activeTabIndex} select={changeTab} close={closeTab} move={move} add={addTab} />}
-      toolbar={<Toolbar />}
+      toolbar={<Toolbar run={cost.run} explain={cost.explain} toggleCalls={cost.toggle} />}
       query={<QueryEditor />}
       request={
         <>
@@ -119,10 +131,12 @@ function Page({ ready }: { ready: () => void }) {
         </>
       }
       answer={
-        <Answer>
+        <Answer problems={<Problems />}>
           <ResponseEditor />
         </Answer>
       }
+      calls={cost.panel}
+      status={<Status open={cost.panel !== undefined} toggle={cost.toggle} />}
     />
   );
 }
