@@ -40,6 +40,9 @@ function Explorer() {
   const [ready, setReady] = useState(false);
 
   useEffect(() => {
+    addEventListener("hashchange", () => {
+      if (location.hash === DOCS) document.querySelector<HTMLElement>(`[aria-label="Show ${DOCUMENTATION.title}"]`)?.click();
+    });
     void saved.then(setQueries);
     void opening().then(setOpen);
     // The first picture of the page does not wait for the editor.
