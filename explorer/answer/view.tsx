@@ -69,11 +69,13 @@ function useZone(): string | undefined {
   return zone;
 }
 
-function table({ columns, rows }: AnswerList, name: string): HTMLElement {
-  return grid(kept(columns, rows), { name, actions: (reader) => [saveButtons(FORMATS.map((form) => ({ name: `${name}.${form}`, label: form, make: () => fileOf(reader, form, name) })))] });
+const CUT = "The answer has a page of a list that has more.";
+
+function table({ columns, rows, cut }: AnswerList, name: string): HTMLElement {
+  return grid(kept(columns, rows), { name, note: cut ? CUT : "", actions: (reader) => [saveButtons(FORMATS.map((form) => ({ name: `${name}.${form}`, label: form, make: () => fileOf(reader, form, name) })))] });
 }
 
-function picture({ columns, rows }: AnswerList, _name: string, zone: string): HTMLElement {
-  const note = `Of all ${counted(rows.length, "row")} of the answer. Days are those of ${zone}.`;
+function picture({ columns, rows, cut }: AnswerList, _name: string, zone: string): HTMLElement {
+  const note = `Of all ${counted(rows.length, "row")} of the answer. Days are those of ${zone}.${cut ? ` ${CUT}` : ""}`;
   return chart(figuresOf(columns, rows, zone, false, note)) ?? element("p", { class: "note" }, "A chart needs at least two rows with a time or a text.");
 }

@@ -72,7 +72,7 @@ export function grid(source: RowSource, { name, state: given, changed = () => {}
     return found?.length ? found : columns;
   };
   const reader: Reader = { columns: shown, pieces: (most) => source.all(shown(), state.order, most) };
-  const status = element("span", { class: "status", role: "status" });
+  const status = element("span", { class: "found", role: "status" });
   const failed = element("p", { class: "failed", role: "alert", hidden: true });
   const head = element("tr", {});
   const body = element("tbody", {});

@@ -52,7 +52,7 @@ function rows(table: Brief): { cell: HTMLElement; count?: () => Promise<void> } 
     cell.replaceChildren(
       element("span", { title: `Rows${window}` }, rows.toLocaleString("en")),
       " ",
-      element("button", { type: "button", class: "again", "aria-label": `Count ${table.name} again`, title: "Count again", click: () => void counting() }, age),
+      element("button", { type: "button", class: "again", "aria-label": `${table.name}, ${age}: count again`, title: "Count again", click: () => void counting() }, age),
     );
   };
   const counting = async () => {

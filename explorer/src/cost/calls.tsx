@@ -130,7 +130,7 @@ function Line({ call, run, end, chosen, choose }: { call: Call; run: Run; end: n
   const said = state(call);
   const old = ageOf(call, run);
   return (
-    <tr className={`call ${said.replaceAll(" ", "-")}`}>
+    <tr className={said.replaceAll(" ", "-") || undefined}>
       <td>
         <button type="button" aria-pressed={chosen} title={`${call.type}: show its fields in the query`} onClick={() => choose(chosen ? undefined : call)}>
           {call.report}

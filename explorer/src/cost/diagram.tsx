@@ -76,7 +76,8 @@ export function Diagram({ cost: { plan, planning }, inFocus, chosen, choose }: P
             className={`node planned${part.calls ? "" : " held"}${marks(part.fields, part)}`}
             style={{ top: place(index, parts.length) }}
             aria-pressed={part === chosen}
-            aria-label={sentence(part)}
+            aria-description={`For ${part.fields.join(", ")}`}
+            title="Show its fields in the query"
             onClick={() => choose(part === chosen ? undefined : part)}
           >
             <span>
@@ -104,6 +105,3 @@ function amount({ calls, held }: PlannedCalls): string {
   }
   return `${things(calls, "call")}${held ? ` and ${number(held)} held` : ""}`;
 }
-
-const sentence = (part: PlannedCalls) =>
-  `${part.report} of ${scope(part)}, ${amount(part)}, ${things(part.rows, "row")}, for ${part.fields.join(", ")}. Show the fields in the query.`;

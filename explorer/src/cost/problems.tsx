@@ -11,7 +11,7 @@ const ADVICE: Record<string, string> = {
   TOO_MANY_REQUESTS: "Wait a little, then run it again.",
 };
 
-export function Problems() {
+export function Problems({ reveal }: { reveal: () => void }) {
   const { tab, editor, documentAST, operationName } = useGraphiQL((state) => ({
     tab: state.tabs[state.activeTabIndex],
     editor: state.queryEditor,
@@ -34,6 +34,7 @@ export function Problems() {
   }
 
   function go(place: { lineNumber: number; column: number }) {
+    reveal();
     editor?.setPosition(place);
     editor?.revealPositionInCenter(place);
     editor?.focus();

@@ -3,12 +3,14 @@ import "@graphiql/react/style.css";
 
 import { HistoryStore } from "@graphiql/plugin-history";
 import { type GraphiQLPlugin, GraphiQLProvider, HeaderEditor, QueryEditor, ResponseEditor, VariableEditor, useGraphiQL, useGraphiQLActions, useMonaco } from "@graphiql/react";
+import type { MonacoGraphQLAPI } from "monaco-graphql";
 import { lazy, useContext, useEffect, useLayoutEffect, useState } from "react";
 
 import { Problems } from "../cost/problems";
 import { bringToFront } from "../cost/run";
 import { Status } from "../cost/status";
 import "../editor/workers";
+import { sleep, useLanguages } from "../editor/language";
 import { THEMES } from "../editor/themes";
 import { send } from "../fetcher";
 import { type OpenTabs, keepPanel, keepTabs, memory } from "../memory";
@@ -18,7 +20,7 @@ import { Answer } from "./answer";
 import { useCostPanel } from "./cost_panel";
 import { Layout, type Part } from "./layout";
 import { LoadedPart } from "./part";
-import { DOCUMENTATION, PANELS, Rail } from "./rail";
+import { DOCS, DOCUMENTATION, PANELS, Rail } from "./rail";
 import { Tabs } from "./tabs";
 import { Toolbar } from "./toolbar";
 import { Views } from "./views";
@@ -30,15 +32,16 @@ interface Properties {
 }
 
 export default function Workspace(properties: Properties) {
-  const { monaco, actions } = useMonaco();
+  const { monaco, monacoGraphQL, actions } = useMonaco();
   useEffect(() => void actions.initialize(), [actions]);
   // GraphiQL's tabs work once its editors are there. Until then the page shows the tabs itself.
-  return monaco ? <Stores {...properties} /> : null;
+  return monaco && monacoGraphQL ? <Stores {...properties} mode={monacoGraphQL} /> : null;
 }
 
-function Stores({ open, panel, ready }: Properties) {
+function Stores({ open, panel, ready, mode }: Properties & { mode: MonacoGraphQLAPI }) {
   // GraphiQL takes a changed property for a wish to change, so these stay as they were at first.
   const [{ query, variables }] = useState(() => {
+    sleep(mode);
     keepTabs(open);
     keepPanel(panel?.title);
     return open.tabs[open.activeTabIndex]!;
@@ -77,6 +80,7 @@ function Page({ ready }: { ready: () => void }) {
   const saved = useContext(Saved);
   const [part, show] = useState<Part>("query");
   const [detail, setDetail] = useState("Variables");
+  useLanguages();
   useLayoutEffect(ready, []); // the same picture has no time in which it shows both layouts
   const cost = useCostPanel(show);
   const front = tabs[activeTabIndex]?.id ?? "";
@@ -86,6 +90,12 @@ function Page({ ready }: { ready: () => void }) {
       show("answer");
     }
   }, [isFetching]);
+
+  useEffect(() => {
+    const look = () => location.hash === DOCS && setVisiblePlugin(DOCUMENTATION);
+    addEventListener("hashchange", look);
+    return () => removeEventListener("hashchange", look);
+  }, [setVisiblePlugin]);
 
   function move(from: number, to: number) {
     const order = tabs.filter((_, index) => index !== from);
@@ -131,7 +141,7 @@ function Page({ ready }: { ready: () => void }) {
         </>
       }
       answer={
-        <Answer problems={<Problems />}>
+        <Answer problems={<Problems reveal={() => show("query")} />}>
           <ResponseEditor />
         </Answer>
       }

@@ -182,6 +182,7 @@ def test_logging_in_and_out(client: httpx.Client, file: KeyFile, key: str) -> No
         ("", 400, login.NO_KEY),
         ("k" * 4000, 400, login.TOO_LONG),
         (key[:-1] + "?", 401, "The key is wrong, revoked or expired."),
+        ("\U0001f600 key", 401, "The credential is empty, or holds signs that no key and no token has."),
     ):
         wrong = client.post("/login", data={"key": text}, headers=programs)
         assert (wrong.status_code, error_of(wrong)[1]) == (status, message)
@@ -224,8 +225,20 @@ def test_guesses_are_limited(client: httpx.Client, file: KeyFile, key: str) -> N
     late = client.post("/login", data={"key": "guess"}, headers=own)
     assert (late.status_code, "retry-after" in late.headers) == (429, True)
     assert client.post("/login", data={"key": key}, headers=own).status_code == 200
-    file.path.write_bytes(b"no database")
-    time.sleep(LOOK_SECONDS)
+
+
+def test_a_file_of_keys_that_cannot_be_read(tmp_path: Path, key: str) -> None:
+    (tmp_path / "none.sqlite").write_bytes(b"no database at all" * 99)
+    with (
+        serving(whole(KeyFile(tmp_path / "none.sqlite"))) as origin,
+        httpx.Client(base_url=origin, trust_env=False) as client,
+    ):
+        answer = client.post("/login", data={"key": key}, headers={**BROWSER, "Origin": origin})
+        assert (answer.status_code, "The file of API keys cannot be read" in answer.text) == (503, True)
+        page = client.get("/tables", headers={**BROWSER, "Cookie": f"gamehub-graph={key}"})
+        assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert "The file of API keys cannot be read" in page.text
+        assert page.headers["retry-after"] == "5"
 
 
 def test_nobody_logs_in_where_nobody_has_to(file: KeyFile) -> None:

@@ -1,5 +1,6 @@
 """The page of tables, in a real browser under its policy: the list, the rows, the chart, the form and the snippets."""
 
+import io
 import json
 import re
 import subprocess
@@ -8,13 +9,15 @@ from collections import Counter
 from csv import DictReader
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import duckdb
 import duckdb_extension_httpfs
 import httpx
+import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
+from openpyxl import load_workbook
 from playwright.async_api import Browser, Page, expect
 
 from server.pages.bundle import MEDIA_TYPES
@@ -64,7 +67,7 @@ async def test_the_pages(browser: Browser, address: str, csv: list[str]) -> None
     rows = [line.split(",") for line in csv[1:]]
     async with visiting(browser, address, permissions=["clipboard-read", "clipboard-write"]) as visit:
         page = visit.page
-        status = page.locator(".grid .status")
+        status = page.locator(".grid .found")
         await page.goto(f"{address}/tables")
         await expect(page.locator("#tables tbody tr")).to_have_count(12)
         await page.get_by_role("link", name="GroupTransactions").click()
@@ -153,6 +156,46 @@ async def test_the_pages(browser: Browser, address: str, csv: list[str]) -> None
             await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             assert await violations(page) == []
             assert await page.evaluate("document.documentElement.scrollWidth") == width
+
+
+async def test_an_answer_of_the_explorer(browser: Browser, address: str) -> None:
+    """As a table it has the columns, the rows and the files of the server's own table; as a chart, its sums."""
+    ledger = f"{address}/tables/GroupLedger.{{}}?group=382&since=2026-03-12&until=2026-03-13"
+    whole = pq.read_table(io.BytesIO(read(ledger.format("parquet")).content))
+    during = {"dates": {"from": "2026-03-12", "to": "2026-03-12"}}
+    variables = quote(json.dumps({"group": "382", "during": during}))
+    async with visiting(browser, address, permissions=["clipboard-read", "clipboard-write"]) as visit:
+        page = visit.page
+        await page.goto(f"{address}/?saved=GroupLedger&variables={variables}")
+        await page.get_by_role("button", name="Execute query").click()
+        await page.get_by_role("tab", name="Table", exact=True).click()
+        found = page.locator(".grid .found")
+        await expect(found).to_have_text(f"Rows 1 to 100 of {whole.num_rows:,}")
+        assert await page.locator("#rows th").all_inner_texts() == whole.column_names
+        files = {}
+        for form in ("csv", "xlsx", "parquet"):
+            async with page.expect_download() as downloading:
+                await page.locator(".files").get_by_role("button", name=form).click()
+            files[form] = (await (await downloading.value).path()).read_bytes()
+        assert pq.read_table(io.BytesIO(files["parquet"])).to_pylist() == whole.to_pylist()
+        # The graph writes times with the offset of the business zone, and tables write them in UTC.
+        assert files["csv"].decode().replace("+00:00", "Z") == read(ledger.format("csv")).text
+        sheets = [load_workbook(io.BytesIO(one)).active for one in (files["xlsx"], read(ledger.format("xlsx")).content)]
+        assert list(sheets[0].values) == list(sheets[1].values)
+        await page.get_by_role("button", name="amount", exact=True).click()
+        amounts = sorted((row["amount"] for row in whole.to_pylist()), reverse=True)[:100]
+        assert [Decimal(row[-3]) for row in await shown(page)] == amounts
+        assert [one for one in await violations(page) if ".grid" in one or ".answer" in one] == []
+
+        await page.get_by_role("tab", name="Chart", exact=True).click()
+        await page.locator("#chart [name=across]").select_option("type")
+        await page.locator(".figures summary").click()
+        sums: Counter[str] = Counter()
+        for row in whole.to_pylist():
+            sums[row["type"]] += row["amount"]
+        lines = await page.locator(".figures tbody tr").all()
+        figures = [await line.locator("th, td").all_inner_texts() for line in lines]
+        assert {name: Decimal(total.replace(",", "")) for name, total in figures} == sums
 
 
 async def test_the_chart_has_the_sums_of_all_rows(browser: Browser, address: str) -> None:
@@ -298,7 +341,7 @@ async def test_what_goes_wrong_is_said(browser: Browser, open_library: Library) 
         await page.goto(f"{open_library.address}/tables/Loans?since=2026-03-02&until=2026-03-05")
         await expect(page.get_by_role("alert")).to_have_text("The library is closed. (on 2026-03-03)")
         await page.goto(f"{open_library.address}/tables/Books?count=0")
-        await expect(page.locator(".grid .status")).to_have_text("0 rows")
+        await expect(page.locator(".grid .found")).to_have_text("0 rows")
         await expect(page.locator("#chart")).to_have_count(0)
 
 
