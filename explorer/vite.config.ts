@@ -15,7 +15,8 @@ const partOfMonaco: Plugin = {
   resolveId(source, importer) {
     const asked = source === "monaco-graphql/esm/monaco-editor.js";
     const inside = source === "./monaco-editor" && importer?.includes("/monaco-graphql/");
-    return asked || inside ? resolve(import.meta.dirname, "src/editor/monaco.ts") : null;
+    if (asked || inside) return resolve(import.meta.dirname, "src/editor/monaco.ts");
+    return /DiffEditorWidget\.js$/i.test(source) ? resolve(import.meta.dirname, "src/editor/without_diff.ts") : null;
   },
 };
 

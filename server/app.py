@@ -158,6 +158,7 @@ def create_app(services: Services) -> Starlette:
         subscribing = [WebSocketRoute("/graphql", sockets), Route("/graphql/stream", events)]
     about = About(authenticator, executor.limits, str(services.tables.zone), services.sandbox, services.health)
     problems = ProblemPages(lambda: tables.tables)
+    fields = Fields(executor.schema._schema, lambda caller: executor.context(Operation("", caller=caller)))
     pages = CompressedPages(http.compress_from)
     return App(
         {"/graphql": graphql},
@@ -185,9 +186,7 @@ def create_app(services: Services) -> Starlette:
                 [
                     *front_routes(),
                     *explorer_routes(Tabs(services.saved, executor, tables=tables.tables).of),
-                    Fields(
-                        executor.schema._schema, lambda caller: executor.context(Operation("", caller=caller))
-                    ).route(),
+                    fields.route(),
                     *page_routes(),
                 ]
             ),

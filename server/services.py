@@ -15,7 +15,7 @@ from schema import graph
 from server.auth.authenticator import Authenticator
 from server.execution.execution import Executor
 from server.execution.persisted.learned import LearnedDocuments
-from server.execution.persisted.manifests import read_folder
+from server.execution.persisted.manifests import by_hash, read_folder
 from server.execution.persisted.registered import RegisteredDocuments, of_saved
 from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
@@ -25,6 +25,7 @@ from server.health import ServerHealth
 from server.http.config import HttpConfig
 from server.http.metrics import Stats
 from server.http.readiness import Readiness
+from server.pages.choices import choice_documents
 from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
@@ -127,6 +128,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         live, only=only, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
     )  # fmt: skip
     known = of_saved(services.saved)
+    if only is None:
+        known |= by_hash(choice_documents())  # the explorer offers choices everywhere
     if settings.documents_folder is not None:
         known |= read_folder(settings.documents_folder)
     usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))

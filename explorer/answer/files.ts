@@ -8,7 +8,7 @@ export type FileFormat = (typeof FORMATS)[number];
 
 /** Return a file of the rows of a reader. */
 export async function fileOf(reader: Reader, form: FileFormat, name: string): Promise<Blob> {
-  return form === "csv" ? csvOf(reader, Infinity) : written(reader, form, name);
+  return form === "csv" ? csvOf(reader) : written(reader, form, name);
 }
 
 async function written(reader: Reader, form: FileFormat, name: string): Promise<Blob> {

@@ -13,6 +13,8 @@ export interface AnswerList {
   rows: Cell[][];
   /** Whether the operation marks it with `@rows`. */
   marked: boolean;
+  /** Whether a connection on the way has more pages. */
+  cut: boolean;
 }
 
 type Item = Record<string, unknown>;
@@ -112,6 +114,7 @@ function flat(data: Item, root: Shape, path: string[], selected: Selected | unde
   read(root, path, [], [], 0, selected);
   const rows: Cell[][] = [];
   const row: Cell[] = new Array(columns.length).fill(null);
+  let cut = false;
 
   function collect(item: Item, level: number) {
     columns.forEach((one, place) => one.level === level && (row[place] = cell(dig(item, one.keys))));
@@ -119,14 +122,20 @@ function flat(data: Item, root: Shape, path: string[], selected: Selected | unde
       rows.push([...row]);
       return;
     }
-    const below = dig(item, steps[level]!);
-    for (const one of Array.isArray(below) ? below : []) if (isItem(one)) collect(one, level + 1);
+    const found = dig(item, steps[level]!);
+    const below: unknown[] = Array.isArray(found) ? found : [];
+    cut ||= hasMore(dig(item, steps[level]!.slice(0, -1)), below.length);
+    for (const one of below) if (isItem(one)) collect(one, level + 1);
   }
 
   collect(data, 0);
   const title = path.filter((key, place) => !(PLUMBING.has(key) && place > 0)).join(".");
-  return { title: title || "answer", marked, rows, columns: columns.map(({ name }, place) => ({ name, kind: kindOf(rows, place) })) };
+  return { title: title || "answer", marked, cut, rows, columns: columns.map(({ name }, place) => ({ name, kind: kindOf(rows, place) })) };
 }
+
+/** Whether a connection says that it has more items than it shows. */
+const hasMore = (connection: unknown, shown: number) =>
+  isItem(connection) && ((isItem(connection.pageInfo) && connection.pageInfo.hasNextPage === true) || (typeof connection.totalCount === "number" && connection.totalCount > shown));
 
 function dig(item: Item, keys: string[]): unknown {
   let value: unknown = item;

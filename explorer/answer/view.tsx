@@ -8,8 +8,8 @@ import { element } from "../frame/element";
 import { chart } from "../rows/chart";
 import { counted } from "../rows/column";
 import { figuresOf } from "../rows/figures";
-import { type Reader, grid, kept } from "../rows/grid";
-import { save } from "../rows/saving";
+import { grid, kept } from "../rows/grid";
+import { saveButtons } from "../rows/saving";
 import { selectedBy } from "./document";
 import { FORMATS, fileOf } from "./files";
 import { type AnswerList, listsOf } from "./lists";
@@ -69,38 +69,13 @@ function useZone(): string | undefined {
   return zone;
 }
 
-function table({ columns, rows }: AnswerList, name: string): HTMLElement {
-  return grid(kept(columns, rows), { name, actions: (reader) => [downloads(reader, name)] });
+const CUT = "The answer has a page of a list that has more.";
+
+function table({ columns, rows, cut }: AnswerList, name: string): HTMLElement {
+  return grid(kept(columns, rows), { name, note: cut ? CUT : "", actions: (reader) => [saveButtons(FORMATS.map((form) => ({ name: `${name}.${form}`, label: form, make: () => fileOf(reader, form, name) })))] });
 }
 
-/** A button for each format. */
-function downloads(reader: Reader, name: string): HTMLElement {
-  const failed = element("span", { class: "failed", role: "alert", hidden: true });
-  const button = (form: (typeof FORMATS)[number]) => {
-    const made = element(
-      "button",
-      {
-        type: "button",
-        click: async () => {
-          made.setAttribute("aria-busy", "true");
-          failed.hidden = true;
-          try {
-            save(await fileOf(reader, form, name), `${name}.${form}`);
-          } catch (error) {
-            failed.textContent = error instanceof Error ? error.message : String(error);
-            failed.hidden = false;
-          }
-          made.removeAttribute("aria-busy");
-        },
-      },
-      form,
-    );
-    return made;
-  };
-  return element("span", { class: "files" }, ...FORMATS.map(button), failed);
-}
-
-function picture({ columns, rows }: AnswerList, _name: string, zone: string): HTMLElement {
-  const note = `Of all ${counted(rows.length, "row")} of the answer. Days are those of ${zone}.`;
+function picture({ columns, rows, cut }: AnswerList, _name: string, zone: string): HTMLElement {
+  const note = `Of all ${counted(rows.length, "row")} of the answer. Days are those of ${zone}.${cut ? ` ${CUT}` : ""}`;
   return chart(figuresOf(columns, rows, zone, false, note)) ?? element("p", { class: "note" }, "A chart needs at least two rows with a time or a text.");
 }

@@ -1,6 +1,7 @@
 /** Complete the header of a page: where the reader is, whether the data are real, and who is logged in. */
 import { about } from "./about";
 import { element } from "./element";
+import { LOGGED_OUT } from "./requests";
 
 const TITLES = {
   sandbox: "The figures are made up: this server reads a sandbox instead of GameHub and Game History.",
@@ -41,5 +42,15 @@ async function tell() {
   place.hidden = false;
 }
 
+/** Offer to log in again, and to come back to this page. */
+function offer() {
+  const place = document.getElementById("caller");
+  if (!place || location.pathname === "/login") return;
+  const to = encodeURIComponent(location.pathname + location.search);
+  place.replaceChildren("You are logged out. ", element("a", { href: `/login?to=${to}` }, "Log in"));
+  place.hidden = false;
+}
+
+document.addEventListener(LOGGED_OUT, offer);
 mark();
 void tell().catch(() => undefined); // a page says itself when the server cannot be reached

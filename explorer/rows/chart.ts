@@ -62,12 +62,12 @@ export function chart(source: ChartSource, state: ChartState = {}, changed: (sta
   const x = select("across", named(across), known(chosen.across, across, [], across[0]!.name));
   const per = select("per", PARTS.map((one) => [one, one]), chosen.per ?? "");
   const split = select("by", [[ROWS, "nothing"], ...named(by)], known(chosen.by, by, [ROWS], source.usualBy && source.usualBy !== across[0] ? source.usualBy.name : ROWS));
-  const kind = select("kind", [["", "usual form"], ...KINDS.map((one): [string, string] => [one, one])], chosen.kind ?? "");
+  const kind = select("kind", [["", "usual"], ...KINDS.map((one): [string, string] => [one, one])], chosen.kind ?? "");
   const top = select("top", [...TOPS.map((one): [string, string] => [one, one]), ["all", "all"]], chosen.top ?? USUAL_TOP);
   const each = element("label", {}, "per ", per);
   const most = element("label", {}, "top ", top);
   const splitting = element("label", {}, "by ", split);
-  const canvas = element("canvas", { role: "img" });
+  const canvas = element("canvas", { role: "img", "aria-label": "The chart is being read" });
   const drawn = element("div", { class: "canvas" }, canvas);
   const failed = element("p", { class: "failed", role: "alert", hidden: true });
   const figures = element("details", { class: "figures" }, element("summary", {}, "The figures of the chart"));
@@ -127,9 +127,12 @@ export function chart(source: ChartSource, state: ChartState = {}, changed: (sta
     picture?.destroy();
     picture = draw(canvas, shown, found, title);
     canvas.setAttribute("aria-label", described(shown, title, found, wanted));
-    const others = [found.others.labels && counted(found.others.labels, `other ${wanted.across.name}`, `other ${wanted.across.name}s`), found.others.series && counted(found.others.series, "other series", "other series")];
-    const together = others.filter(Boolean).join(" and ");
-    note.textContent = source.note + (together ? ` ${together} are added up as others.` : "");
+    const { labels, series } = found.others;
+    const more = [
+      ...(labels ? [`${counted(labels, `other ${wanted.across.name}`, `other values of ${wanted.across.name}`)} ${labels === 1 ? "is" : "are"} not drawn; the figures have the sum.`] : []),
+      ...(series ? [`${counted(series, "other series", "other series")} ${series === 1 ? "is" : "are"} added up as others.`] : []),
+    ];
+    note.textContent = [source.note, ...more].join(" ");
     fill = () => figures.open && figures.replaceChildren(figures.firstElementChild!, table(found, wanted));
     fill();
   }

@@ -13,7 +13,8 @@ const COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2
 const MOST_POINTS = 60;
 
 /** The caller destroys the chart before it draws another one on the same canvas. */
-export function draw(canvas: HTMLCanvasElement, kind: ChartKind, { labels, series }: Totals, title: string): Chart {
+export function draw(canvas: HTMLCanvasElement, kind: ChartKind, { labels: places, series, others }: Totals, title: string): Chart {
+  const labels = others.labels ? places.slice(0, -1) : places; // what is together could make all else small
   const style = getComputedStyle(canvas);
   Chart.defaults.color = style.getPropertyValue("--soft").trim() || style.color;
   Chart.defaults.borderColor = style.getPropertyValue("--line").trim() || style.color;
@@ -21,7 +22,7 @@ export function draw(canvas: HTMLCanvasElement, kind: ChartKind, { labels, serie
   const stacked = kind === "stacked bars";
   const datasets = series.map(({ label, currency, values }, place) => {
     const colour = COLOURS[place % COLOURS.length]!;
-    const data = values.map((value) => (value === null ? null : Number(value)));
+    const data = values.slice(0, labels.length).map((value) => (value === null ? null : Number(value)));
     const shared = { label, data, backgroundColor: colour };
     if (kind !== "lines") return { ...shared, maxBarThickness: 60, ...(stacked ? { stack: currency } : {}) };
     return { ...shared, borderColor: colour, borderWidth: 2, pointRadius: labels.length > MOST_POINTS ? 0 : 2.5, spanGaps: true };

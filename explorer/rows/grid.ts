@@ -72,13 +72,13 @@ export function grid(source: RowSource, { name, state: given, changed = () => {}
     return found?.length ? found : columns;
   };
   const reader: Reader = { columns: shown, pieces: (most) => source.all(shown(), state.order, most) };
-  const status = element("span", { class: "status", role: "status" });
+  const status = element("span", { class: "found", role: "status" });
   const failed = element("p", { class: "failed", role: "alert", hidden: true });
   const head = element("tr", {});
   const body = element("tbody", {});
   const table = element("table", { id: "rows" }, element("thead", {}, head), body);
   const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, table);
-  const pages = element("nav", { class: "pages", "aria-label": "Pages" });
+  const pages = element("nav", { class: "pages", "aria-label": `Pages of ${name}` });
   const copying = element("button", { type: "button", title: "For a spreadsheet", click: () => void copied() }, "Copy");
   const root = element(
     "div",
@@ -230,9 +230,9 @@ function cellOf(value: Cell, column: Column): HTMLElement {
 }
 
 /** Return the rows of a reader as CSV. */
-export async function csvOf(reader: Reader, most: number): Promise<Blob> {
+export async function csvOf(reader: Reader): Promise<Blob> {
   const columns = reader.columns();
   const parts = [csvHead(columns)];
-  for await (const rows of reader.pieces(most)) parts.push(csv(rows, columns));
+  for await (const rows of reader.pieces(Infinity)) parts.push(csv(rows, columns));
   return new Blob(parts, { type: "text/csv;charset=utf-8" });
 }

@@ -1,4 +1,4 @@
-/** What a chart shows: sums of a number across a time or a category, exact, in one or several series. */
+/** The totals of a chart: sums of a number across a time or a category, exact, in one or several series. */
 import { type Part, between, labelled } from "./calendar";
 import type { Column } from "./column";
 import { Sum, compareNumbers } from "./decimal";
@@ -31,7 +31,7 @@ export interface Series {
 export interface Totals {
   labels: string[];
   series: Series[];
-  /** The categories and the series that are shown together as "others". */
+  /** The categories and the series that are together as "others": the last label, and the last series. */
   others: { labels: number; series: number };
   /** Whether a figure is the sum of several rows. */
   added: boolean;

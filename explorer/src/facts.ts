@@ -19,11 +19,13 @@ export interface Facts {
   fields: Record<string, FieldFacts>;
   /** By field (`Query.group`) or input type (`GameWhere`): what each argument or condition names. */
   names: Record<string, Record<string, Kind>>;
+  /** The queries that read the choices of a kind: all, or those with a text in their name; and one by its id. */
+  choices: Partial<Record<Kind, { all: string; one: string | null; searches: boolean }>>;
   /** The titles of the reports. */
   reports: Record<string, string>;
 }
 
-export const NO_FACTS: Facts = { fields: {}, names: {}, reports: {} };
+export const NO_FACTS: Facts = { fields: {}, names: {}, choices: {}, reports: {} };
 let reading: Promise<Facts> | undefined;
 
 async function read(): Promise<Facts> {

@@ -3,9 +3,11 @@
  * served from the page's own origin. The page is drawn with the query as plain text first. Its editor, which is large, is
  * loaded after that.
  */
-import "../frame/fonts.css";
+import "../frame/header";
+import "../frame/header.css";
 import "./page.css";
 import "./shell/shell.css";
+import "./cost/cost.css";
 
 import { Suspense, lazy, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
@@ -16,12 +18,14 @@ import { SAVED_PLUGIN, Saved } from "./saved/plugin";
 import type { SavedQuery } from "./saved/saved";
 import { RunButton } from "./shell/button";
 import { Layout, Plain } from "./shell/layout";
-import { PANELS, Rail } from "./shell/rail";
+import { DOCS, DOCUMENTATION, PANELS, Rail } from "./shell/rail";
 import { Tabs } from "./shell/tabs";
 
 const WIDE = "(min-width: 900px)";
-/** The panel that is open at first: that of the last visit, and the saved queries on a first one. */
+
+/** The panel that is open at first: what the address asks for, that of the last visit, or the saved queries. */
 function firstPanel() {
+  if (location.hash === DOCS) return DOCUMENTATION;
   const title = isFirstVisit() ? (matchMedia(WIDE).matches ? SAVED_PLUGIN.title : undefined) : lastPanel();
   return PANELS.find((panel) => panel.title === title) ?? null;
 }
@@ -36,6 +40,9 @@ function Explorer() {
   const [ready, setReady] = useState(false);
 
   useEffect(() => {
+    addEventListener("hashchange", () => {
+      if (location.hash === DOCS) document.querySelector<HTMLElement>(`[aria-label="Show ${DOCUMENTATION.title}"]`)?.click();
+    });
     void saved.then(setQueries);
     void opening().then(setOpen);
     // The first picture of the page does not wait for the editor.

@@ -71,9 +71,10 @@ export function filterForm({ columns, values, zone, filters, changed }: FilterFo
   const remove = (one: Filter) =>
     element(
       "button",
-      { type: "button", class: "chip", "aria-label": `Remove the filter ${writtenFilter(one)}`, click: () => changed(filters.filter((other) => other !== one)) },
+      { type: "button", class: "chip", title: "Remove this filter", click: () => changed(filters.filter((other) => other !== one)) },
       element("code", {}, one.column),
-      ` ${OPERATORS[one.operator]} ${UNARY.includes(one.operator) ? "" : said(one.value, known(one.column))} ✕`,
+      ` ${OPERATORS[one.operator]} ${UNARY.includes(one.operator) ? "" : said(one.value, known(one.column))} `,
+      element("span", { "aria-hidden": "true" }, "✕"),
     );
 
   function fit(same = false) {

@@ -3,8 +3,8 @@ import { copy } from "../frame/clipboard";
 import { element } from "../frame/element";
 import { ago } from "../frame/moments";
 import { counted } from "../rows/column";
-import { type Reader, csvOf, grid } from "../rows/grid";
-import { save } from "../rows/saving";
+import { csvOf, grid } from "../rows/grid";
+import { saveButtons } from "../rows/saving";
 import { filterForm } from "./filters";
 import { explorerOf, form } from "./form";
 import { linkForm } from "./link";
@@ -13,8 +13,6 @@ import { snippets } from "./snippets";
 import { keep, readState } from "./state";
 import { type Table, columnOf, said } from "./table";
 import { picture } from "./totals";
-
-const MOST_SAVED = 1_000_000;
 
 const failure = (error: unknown) => element("p", { class: "failed", role: "alert" }, error instanceof Error ? error.message : String(error));
 
@@ -89,7 +87,7 @@ export function one(table: Table, closed: boolean): HTMLElement[] {
           state: state.grid,
           changed: () => keep(query, state),
           note: state.filters.length ? "Filtered; the chart has all rows." : "",
-          actions: (reader) => [saving(table.name, reader)],
+          actions: (reader) => [saveButtons([{ name: `${table.name}.csv`, label: "Save as CSV", make: () => csvOf(reader) }])],
         }),
       );
     };
@@ -109,29 +107,6 @@ export function one(table: Table, closed: boolean): HTMLElement[] {
   ];
   opens.href = explorerOf(table, location.search);
   return parts;
-}
-
-/** Save the rows as they are filtered, sorted and shown. */
-function saving(name: string, reader: Reader): HTMLElement {
-  const made = element(
-    "button",
-    {
-      type: "button",
-      title: "These rows in this order, with these columns",
-      click: async () => {
-        made.setAttribute("aria-busy", "true");
-        try {
-          save(await csvOf(reader, MOST_SAVED), `${name}.csv`);
-          made.textContent = "Save as CSV";
-        } catch (error) {
-          made.textContent = error instanceof Error ? error.message : String(error);
-        }
-        made.removeAttribute("aria-busy");
-      },
-    },
-    "Save as CSV",
-  );
-  return made;
 }
 
 const downloads = (table: Table, query: string) =>

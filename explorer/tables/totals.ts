@@ -80,7 +80,7 @@ function entry(row: Row, { across, part, numbers: [number], by }: Choice): Entry
   return {
     key: key == null ? null : String(key),
     name: by ? word(row[by.name]) : "",
-    currency: number?.currency ? word(row[number.currency]) : "",
+    currency: String((number?.currency && row[number.currency]) ?? ""),
     value: String((number ? row[`${number.name}_sum`] : row.count) ?? 0),
     count: Number(row.count),
   };

@@ -81,7 +81,7 @@ def wanted(text: str | None) -> str:
 def login_address(scope: Scope) -> str:
     """Return the address of the login page, from which the person comes back to what was wanted."""
     query = scope["query_string"].decode("latin-1")
-    there = wanted(quote(scope["path"]) + (f"?{query}" if query else ""))
+    there = wanted(quote(scope["path"], errors="replace") + (f"?{query}" if query else ""))
     more = "&ended=1" if scope.get("session") else ""
     return f"{PATH}?to={quote(there, safe='/')}{more}"
 

@@ -1,10 +1,11 @@
-"""What the arguments of the graph name: groups, users, rooms and games.
+"""What the arguments of the graph name (groups, users, rooms and games), and the queries that read what there is.
 
 The kind follows from the schema: `id` and `ids` of a field at the root name what the field returns, other arguments and
 conditions on ids go by their names. The explorer offers choices for them, and examples are checked by them.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from graphql import (
     GraphQLInputObjectType,
@@ -23,7 +24,39 @@ ARGUMENTS = {"groupId": "Group", "inGroup": "Group", "roomId": "Room", "userId":
 CONDITIONS = {"group": "Group", "room": "Room", "user": "User", "game": "Game"}
 CONDITION = "IdFilter"
 ITSELF = ("id", "ids")
-KINDS = frozenset(ARGUMENTS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The queries of one kind: `all` there are, or those with `$text` in their name if it `searches`, and `one` by id.
+
+    They are ordinary queries, which the page sends as its caller. Without `one`, it is looked for in `all`.
+    """
+
+    all: str
+    one: str | None = None
+    searches: bool = False
+
+
+CHOICES: Mapping[str, Choices] = {
+    "Group": Choices(
+        "query Choices { all: groups(first: 1000) { nodes { id name type } } }",
+        "query Choice($id: ID!) { one: group(id: $id) { id name type } }",
+    ),
+    "User": Choices(
+        "query Choices($text: String) "
+        "{ all: users(username: $text, first: 50) { nodes { id username group { id name } } } }",
+        "query Choice($id: ID!) { one: user(id: $id) { id username group { id name } } }",
+        searches=True,
+    ),
+    "Room": Choices("query Choices { all: rooms { id name } }"),
+    "Game": Choices("query Choices { all: games(first: 1000) { nodes { id startsAt status room { name } } } }"),
+}
+
+
+def choice_documents() -> list[str]:
+    """Return the texts of all queries of choices."""
+    return [text for each in CHOICES.values() for text in (each.all, each.one) if text is not None]
 
 
 def named(schema: GraphQLSchema) -> dict[str, dict[str, str]]:
@@ -46,7 +79,7 @@ def _places(schema: GraphQLSchema) -> Iterator[tuple[str, dict[str, str]]]:
             yield name, {one: CONDITIONS[one] for one in conditions if one in CONDITIONS}
         for field, definition in getattr(kind, "fields", {}).items():
             target = get_named_type(definition.type).name.removesuffix("Connection")
-            own = ITSELF if kind in roots and target in KINDS else ()
+            own = ITSELF if kind in roots and target in CHOICES else ()
             arguments = getattr(definition, "args", {})
             yield (
                 f"{name}.{field}",

@@ -6,7 +6,7 @@ of the planner, so they follow the calls that the server made. Arguments have th
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ from schema.costs import READS, weight
 from schema.mapping.columns import EntityLink, NestedPart
 from schema.mapping.entity import ENTITIES, Entity
 from server.http.writing import encode
-from server.pages.choices import named
+from server.pages.choices import CHOICES, named
 from upstream.call import Call
 from upstream.reports.rows import Row
 from upstream.reports.table import REPORTS, Report
@@ -53,7 +53,7 @@ class Fields:
         return Route(PATH, fields)
 
     def of(self, caller: Caller) -> Facts:
-        """Return the fields for a caller, the kinds of what arguments name, and the titles of the reports."""
+        """Return the fields for a caller, what arguments name, the queries of choices, and the titles of reports."""
         session = self._session(caller)
         try:
             fields = {
@@ -68,7 +68,12 @@ class Fields:
             }
         finally:
             session.close()
-        return {"fields": fields, "names": self._names, "reports": {each.code: each.title for each in REPORTS}}
+        return {
+            "fields": fields,
+            "names": self._names,
+            "choices": {kind: asdict(each) for kind, each in CHOICES.items()},
+            "reports": {each.code: each.title for each in REPORTS},
+        }
 
     @cached_property
     def _names(self) -> Mapping[str, Mapping[str, str]]:

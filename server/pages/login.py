@@ -87,7 +87,7 @@ class Login:
             raise RequestError(400, "BAD_USER_INPUT", TOO_LONG)
         sent = {
             "type": "http", "method": "GET", "path": session.PATH, "query_string": b"", "client": scope.get("client"),
-            "headers": [(b"authorization", b"Bearer " + text.encode("latin-1"))],
+            "headers": [(b"authorization", b"Bearer " + text.encode("utf-8", "replace"))],
         }  # fmt: skip
         await self._authenticator.known(sent)
 

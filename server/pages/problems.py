@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.auth import links, session
+from server.auth.credentials import NAMES
 from server.auth.permissions import REST, area
 from server.http.negotiation import wants_page
 from server.http.request_error import RequestError, without_names
@@ -61,12 +62,10 @@ class ProblemPages:
         headers = RequestHeaders.of(scope)
         if not _opens(scope):
             return None
-        if refusal.status == 401:
-            if scope.get("session") or ("authorization" not in headers and "x-api-key" not in headers):
-                if not links.is_link(scope["query_string"]):
-                    return RedirectResponse(session.login_address(scope), 303, {"Cache-Control": "no-store"})
-            else:
+        if refusal.status == 401 and not links.is_link(scope["query_string"]):
+            if not scope.get("session") and not NAMES.isdisjoint(headers):
                 return None  # the browser asks for the password again
+            return RedirectResponse(session.login_address(scope), 303, {"Cache-Control": "no-store"})
         if refusal.status == 403 and area(scope["path"]) is REST and scope["path"] not in PAGES:
             return self._page(scope["path"], 404, "", {})  # nobody but an administrator learns what is there
         return self._page(scope["path"], refusal.status, str(refusal), refusal.headers)

@@ -6,7 +6,7 @@ caller sees.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from resolvers.caller import Caller
@@ -14,27 +14,14 @@ from server.execution.examples import resolve, value_of
 from server.execution.execution import Executor
 from server.execution.operation import Operation
 from server.execution.saved import SavedQuery, document_of
-from server.pages.choices import kinds_of_variables
+from server.pages.choices import CHOICES, kinds_of_variables
 
-
-@dataclass(frozen=True, slots=True)
-class Findable:
-    """How a kind of id is checked and found: a query with `$id`, a query of what there is, and the place in it.
-
-    Without the first query, the ids of the second one are all there are.
-    """
-
-    check: str
-    all: str
-    path: str
-
-
-_USERS = "{ users(first: 1000) { nodes { id group { id } } } }"
-# A group is one with users: most queries about a group without users have nothing to show.
-FINDABLE: Mapping[str, Findable] = {
-    "Group": Findable("query ($id: ID!) { found: group(id: $id) { id } }", _USERS, "users.nodes.*.group.id"),
-    "User": Findable("query ($id: ID!) { found: user(id: $id) { id } }", _USERS, "users.nodes.*.id"),
-    "Room": Findable("", "{ rooms { id } }", "rooms.*.id"),
+# Where the ids of a kind stand in an answer about choices. A group is one with users: most queries about a group
+# without users have nothing to show.
+PLACES: Mapping[str, tuple[str, str]] = {
+    "Group": (CHOICES["User"].all, "all.nodes.*.group.id"),
+    "User": (CHOICES["User"].all, "all.nodes.*.id"),
+    "Room": (CHOICES["Room"].all, "all.*.id"),
 }
 
 
@@ -61,15 +48,16 @@ class _Visible:
         kinds = kinds_of_variables(document.operations[one.name], self._executor.schema._schema)
         variables = dict(one.variables)
         for name, value in one.variables.items():
-            kind = FINDABLE.get(kinds.get(name, ""))
-            if kind is not None and isinstance(value, str) and not value.startswith("@"):
+            kind = kinds.get(name, "")
+            if kind in PLACES and isinstance(value, str) and not value.startswith("@"):
                 variables[name] = await self._one(kind, value)
         return replace(one, variables=variables)
 
-    async def _one(self, kind: Findable, id: str) -> str:
-        if kind.check and await self._run(kind.check, "found.id", id) == id:
+    async def _one(self, kind: str, id: str) -> str:
+        check = CHOICES[kind].one
+        if check is not None and await self._run(check, "one.id", id) == id:
             return id
-        values = await self._run(kind.all, kind.path) or ()
+        values = await self._run(*PLACES[kind]) or ()
         return id if id in values else next((each for each in values if each is not None), id)
 
     def _run(self, text: str, path: str, id: str | None = None) -> Any:

@@ -42,11 +42,8 @@ def session(gateway: Gateway) -> Session:
     return gateway.session(Operation("{ __typename }"))
 
 
-DEFAULT: dict[str, Any] = {
-    "GAMELOG_URL": "http://127.0.0.1:9",
-    "GAMELOG_AGENT_CODE": "house",
-    "GAMELOG_AGENT_TOKEN": "t",
-}
+AGENT: dict[str, Any] = {"GAMELOG_AGENT_CODE": "house", "GAMELOG_AGENT_TOKEN": "t"}
+DEFAULT: dict[str, Any] = {"GAMELOG_URL": "http://127.0.0.1:9", **AGENT}
 
 
 def test_one_agent_serves_all_groups() -> None:
@@ -152,3 +149,41 @@ async def test_probes_are_calls_that_may_be_made() -> None:
     assert set(wrong) == {"GameHub", "Game History"}
     assert all(text.startswith("UPSTREAM_UNAVAILABLE: ") for text in wrong.values())
     assert {probe.call.report for probe in opened.probes()} >= {GAME_LOGS}
+
+
+async def test_the_health_of_upstreams_says_whether_their_figures_are_made_up() -> None:
+    marked = False
+    async with serving() as server:
+        server.reply = lambda received: Reply(
+            {"error": False, "report": []}, headers={"X-Sandbox": "made-up data"} if marked else {}
+        )
+        for marked in (False, True):
+            server.requests.clear()
+            opened = gateway(GAMEHUB_URL=server.url, GAMEHUB_TOKEN="t", GAMELOG_URL="http://127.0.0.1:9", **AGENT)
+            readiness = opened.readiness()
+            async with opened.open():
+                assert opened.sandbox is False  # nothing has answered yet
+                for _ in range(3):
+                    health = await opened.health(readiness)
+                    hub, log = health.upstreams
+                    assert (hub.name, hub.sandbox, hub.wrong) == ("GameHub", marked, None)
+                    assert (log.name, log.sandbox) == ("Game History", False)
+                    assert log.wrong is not None
+                    assert log.wrong.startswith("UPSTREAM_UNAVAILABLE: ")
+                    assert opened.sandbox is marked
+                # The probe alone was a call, and only the first time.
+                assert len(server.requests) == 1
+                await opened.fetch(Call.of(GROUPS))
+                assert (await opened.health(readiness)).upstreams[0].age is not None
+                assert len(server.requests) == 2
+            assert (health.cache.store, health.cache.entries, health.cache.wrong) == ("memory", 0, None)
+    opened = gateway(GAMEHUB_URL="http://127.0.0.1:9", GAMEHUB_TOKEN="t", CACHE_URL="off")
+    async with opened.open():
+        health = await opened.health(opened.readiness())
+    assert [(one.name, one.age is None) for one in health.upstreams] == [("GameHub", False), ("Game History", True)]
+    assert health.cache.store == "off"
+
+
+def test_a_sandbox_of_its_own_is_known_before_it_answers() -> None:
+    opened = Gateway(LiveSettings(gateway(**DEFAULT)._settings, env_file=None, sandbox=True))
+    assert opened.sandbox is True

@@ -165,9 +165,9 @@ function Price({ id, facts, row, name, root, titles }: PriceProps) {
       </span>
     );
   }
-  const each = root ? "one call" : complexity >= 10 || !reads ? "a call for each" : "one call for all";
+  const each = root ? "one call" : complexity >= 10 || !reads ? "for each" : "for all";
   return (
-    <span id={id} className="price call" title={`${named(reads ? [reads] : reports)}: about ${price} for a call, ${each}.`}>
+    <span id={id} className="price call" title={`${named(reads ? [reads] : reports)}: about ${price} for a call, ${root ? each : `one ${each}`}.`}>
       {reads ?? reports.join("/")} {price} <small>{each}</small>
     </span>
   );

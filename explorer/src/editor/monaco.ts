@@ -30,22 +30,27 @@ import "monaco-editor/esm/vs/editor/common/standaloneStrings.js";
 import "monaco-editor/esm/vs/base/browser/ui/codicons/codiconStyles.js";
 import "monaco-editor/esm/vs/editor/standalone/browser/quickAccess/standaloneCommandsQuickAccess.js";
 import "monaco-editor/esm/vs/editor/standalone/browser/referenceSearch/standaloneReferenceSearch.js";
-import { editor } from "monaco-editor/esm/vs/editor/editor.api.js";
+import { editor, languages } from "monaco-editor/esm/vs/editor/editor.api.js";
 
 import { THEMES } from "./themes";
+
+languages.json.jsonDefaults.setModeConfiguration({ tokens: true }); // the rest needs a worker: `language.ts` begins it
 
 const shared = { "editor.background": "#00000000", "scrollbar.shadow": "#00000000" };
 editor.defineTheme(THEMES.light, {
   base: "vs",
   inherit: true,
-  colors: { ...shared, focusBorder: "#b5186c", "editorWidget.background": "#ffffff", "textLink.foreground": "#b5186c" },
+  colors: { ...shared, focusBorder: "#b5186c", "editorLineNumber.foreground": "#5b6474", "editorWidget.background": "#ffffff", "textLink.foreground": "#b5186c" },
   rules: [{ token: "argument.identifier.gql", foreground: "#4b48b0" }],
 });
 editor.defineTheme(THEMES.dark, {
   base: "vs-dark",
   inherit: true,
-  colors: { ...shared, focusBorder: "#ff6fb8", "editorWidget.background": "#242a36", "textLink.foreground": "#ff6fb8" },
-  rules: [{ token: "argument.identifier.gql", foreground: "#a5a0ff" }],
+  colors: { ...shared, focusBorder: "#ff6fb8", "editorLineNumber.foreground": "#a2aaba", "editorWidget.background": "#242a36", "textLink.foreground": "#ff6fb8" },
+  rules: [
+    { token: "argument.identifier.gql", foreground: "#a5a0ff" },
+    { token: "comment", foreground: "#8fbf7f" },
+  ],
 });
 
 export * from "monaco-editor/esm/vs/editor/editor.api.js";

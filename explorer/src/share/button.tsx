@@ -1,7 +1,7 @@
 /** The button that opens what can be shared of the operation in front. */
 import { lazy, Suspense, useContext, useEffect, useState } from "react";
 
-import { about } from "../about";
+import { about } from "../../frame/about";
 import { useOperation } from "../editor/operation";
 import { Saved } from "../saved/plugin";
 import { ToolButton } from "../shell/button";
@@ -15,7 +15,7 @@ export function ShareButton() {
   const [open, setOpen] = useState(false);
   const [keyed, setKeyed] = useState(false);
   useEffect(() => {
-    if (open) about().then((found) => setKeyed(found.authentication), () => undefined);
+    if (open) about().then((found) => setKeyed(found.authentication || found.caller?.name !== "open"), () => undefined);
   }, [open]);
   return (
     <>

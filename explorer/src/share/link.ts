@@ -45,8 +45,3 @@ export function unknownSaved(search: string, saved: readonly SavedQuery[]): stri
   return name !== null && !saved.some((one) => one.name === name) ? name : undefined;
 }
 
-/** The address without what it shared, so that another load of the page does not open it again. */
-export function withoutShared(url: URL): string {
-  for (const name of ["query", "saved", "variables", "operationName"]) url.searchParams.delete(name);
-  return url.pathname + url.search + url.hash;
-}

@@ -27,7 +27,7 @@ export function ToolButton({ label, keys, children, className = "", ...rest }: P
 /** The button that runs the operation in front, or stops it. */
 export function RunButton({ running = false, ...rest }: { running?: boolean; keys?: string; disabled?: boolean; onClick?: () => void }) {
   return (
-    <ToolButton className="run" label={`${running ? "Stop" : "Execute"} query`} {...rest}>
+    <ToolButton className="run" label={running ? "Stop query" : "Run: execute query"} {...rest}>
       {running ? <StopIcon /> : <PlayIcon />}
       <span>{running ? "Stop" : "Run"}</span>
     </ToolButton>

@@ -13,10 +13,16 @@ const COLOURS = [
   ["dark", "Dark"],
 ] as const;
 
-export function Help() {
+interface Properties {
+  run: () => void;
+  explain: () => void;
+  toggleCalls: () => void;
+}
+
+export function Help({ run, explain, toggleCalls }: Properties) {
   const list = useRef<HTMLDialogElement>(null);
   const settings = useRef<HTMLDialogElement>(null);
-  const { run, introspect, setVisiblePlugin } = useGraphiQLActions();
+  const { introspect, setVisiblePlugin } = useGraphiQLActions();
   const isIntrospecting = useGraphiQL((state) => state.isIntrospecting);
 
   useEffect(() => {
@@ -27,8 +33,10 @@ export function Help() {
         settings.current?.showModal();
       } else if (event.key === "?" && !writes) {
         list.current?.showModal();
-      } else if (control && !event.shiftKey && event.key === "Enter") {
-        void run(); // the editors have this key themselves
+      } else if (control && event.key === "Enter") {
+        (event.shiftKey ? explain : run)(); // the editors have these keys themselves
+      } else if (control && !event.shiftKey && !event.altKey && event.code === "KeyJ") {
+        toggleCalls();
       } else if (control && event.altKey && event.code === "KeyK") {
         setVisiblePlugin(DOCUMENTATION); // the documentation has this key itself when it is there
         return;
@@ -39,7 +47,7 @@ export function Help() {
     }
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [run, setVisiblePlugin]);
+  }, [run, explain, toggleCalls, setVisiblePlugin]);
 
   return (
     <>

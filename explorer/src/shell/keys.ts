@@ -6,6 +6,8 @@ export const KEYS = {
   prettify: KEY_MAP.prettify.key,
   merge: KEY_MAP.mergeFragments.key,
   copy: KEY_MAP.copyQuery.key,
+  explain: formatShortcutForOS("Shift-Ctrl-Enter", "Cmd"),
+  calls: formatShortcutForOS("Ctrl-J", "Cmd"),
   settings: formatShortcutForOS("Ctrl-,", "Cmd"),
   help: "Shift-?",
 } as const;
@@ -13,6 +15,8 @@ export const KEYS = {
 /** What the keys do, for the list of keys. */
 export const LIST: readonly (readonly [keys: string, does: string])[] = [
   [KEYS.run, "Run the operation at the cursor"],
+  [KEYS.explain, "Explain it: show the calls before they are made"],
+  [KEYS.calls, "Show or hide the calls of the last run"],
   ["Ctrl-Space", "Complete what is at the cursor"],
   [KEYS.prettify, "Prettify the query, the variables and the headers"],
   [KEYS.merge, "Merge fragments into the query"],

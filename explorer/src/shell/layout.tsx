@@ -4,7 +4,6 @@
  */
 import { type ReactNode, useEffect, useRef } from "react";
 
-import { Header } from "./header";
 import { Splitter } from "./splitter";
 import { TAB_PANEL } from "./tabs";
 
@@ -31,8 +30,8 @@ interface Properties {
 export function Layout({ rail, panel, tabs, toolbar, query, request, answer, calls, status, part = "query", show, busy = false }: Properties) {
   return (
     <div className="explorer graphiql-container" data-part={part} aria-busy={busy}>
-      <Header />
       <main>
+        <h1 className="hidden-title">Explorer</h1>
         {rail}
         {panel && (
           <>

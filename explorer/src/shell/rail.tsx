@@ -7,6 +7,9 @@ import { SAVED_PLUGIN } from "../saved/plugin";
 import { ToolButton } from "./button";
 import { BookIcon, ClockIcon } from "./icons";
 
+/** The end of an address that opens the documentation. */
+export const DOCS = "#docs";
+
 /** The panel that a Ctrl-click in the query opens. */
 export const DOCUMENTATION: GraphiQLPlugin = {
   title: "Documentation Explorer",

@@ -31,9 +31,8 @@ export function moved(key: string, place: number, count: number): number | undef
 export function Tabs({ titles, active, changed = [], select, close, move, add }: Properties) {
   const list = useRef<HTMLDivElement>(null);
   const dragged = useRef<number | undefined>(undefined);
-  const closable = close !== undefined && titles.length > 1;
-
   useEffect(() => void list.current?.children[active]?.scrollIntoView({ block: "nearest", inline: "nearest" }), [active, titles.length]);
+  const closable = close !== undefined && titles.length > 1;
 
   function focus(index: number) {
     // The tabs of the next render have the new order.

@@ -4,11 +4,17 @@ import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 import { ShareButton } from "../share/button";
 import { RunButton, ToolButton } from "./button";
 import { Help } from "./help";
-import { CopyIcon, MergeIcon, WandIcon } from "./icons";
+import { CopyIcon, MergeIcon, PlanIcon, WandIcon } from "./icons";
 import { KEYS } from "./keys";
 
-export function Toolbar() {
-  const { run, stop, prettifyEditors, mergeQuery, copyQuery, setOperationName } = useGraphiQLActions();
+interface Properties {
+  run: () => void;
+  explain: () => void;
+  toggleCalls: () => void;
+}
+
+export function Toolbar({ run, explain, toggleCalls }: Properties) {
+  const { stop, prettifyEditors, mergeQuery, copyQuery, setOperationName } = useGraphiQLActions();
   const { isFetching, subscribed, operations, operationName } = useGraphiQL((state) => ({
     isFetching: state.isFetching,
     subscribed: Boolean(state.subscription),
@@ -19,7 +25,7 @@ export function Toolbar() {
   const names = (operations ?? []).flatMap((one) => one.name?.value ?? []);
   return (
     <>
-      <RunButton running={running} keys={KEYS.run} onClick={() => (running ? stop() : void run())} />
+      <RunButton running={running} keys={KEYS.run} onClick={() => (running ? stop() : run())} />
       {names.length > 1 && (
         <select aria-label="Operation to run" value={operationName ?? names[0]} onChange={(event) => setOperationName(event.target.value)}>
           {names.map((name) => (
@@ -27,6 +33,10 @@ export function Toolbar() {
           ))}
         </select>
       )}
+      <ToolButton className="explain" label="Explain: show the calls before they are made" keys={KEYS.explain} onClick={explain}>
+        <PlanIcon />
+        <span>Explain</span>
+      </ToolButton>
       <ToolButton label="Prettify" keys={KEYS.prettify} onClick={() => void prettifyEditors()}>
         <WandIcon />
       </ToolButton>
@@ -38,7 +48,7 @@ export function Toolbar() {
       </ToolButton>
       <ShareButton />
       <span className="gap" />
-      <Help />
+      <Help run={run} explain={explain} toggleCalls={toggleCalls} />
     </>
   );
 }

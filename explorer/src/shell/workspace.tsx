@@ -3,18 +3,25 @@ import "@graphiql/react/style.css";
 
 import { HistoryStore } from "@graphiql/plugin-history";
 import { type GraphiQLPlugin, GraphiQLProvider, HeaderEditor, QueryEditor, ResponseEditor, VariableEditor, useGraphiQL, useGraphiQLActions, useMonaco } from "@graphiql/react";
+import type { MonacoGraphQLAPI } from "monaco-graphql";
 import { lazy, useContext, useEffect, useLayoutEffect, useState } from "react";
 
+import { Problems } from "../cost/problems";
+import { bringToFront } from "../cost/run";
+import { Status } from "../cost/status";
 import "../editor/workers";
+import { sleep, useLanguages } from "../editor/language";
+import { useLeavingKey } from "../editor/leave";
 import { THEMES } from "../editor/themes";
 import { send } from "../fetcher";
 import { type OpenTabs, keepPanel, keepTabs, memory } from "../memory";
 import { Saved } from "../saved/plugin";
 import { draftOf } from "../saved/saved";
 import { Answer } from "./answer";
+import { useCostPanel } from "./cost_panel";
 import { Layout, type Part } from "./layout";
 import { LoadedPart } from "./part";
-import { DOCUMENTATION, PANELS, Rail } from "./rail";
+import { DOCS, DOCUMENTATION, PANELS, Rail } from "./rail";
 import { Tabs } from "./tabs";
 import { Toolbar } from "./toolbar";
 import { Views } from "./views";
@@ -26,15 +33,16 @@ interface Properties {
 }
 
 export default function Workspace(properties: Properties) {
-  const { monaco, actions } = useMonaco();
+  const { monaco, monacoGraphQL, actions } = useMonaco();
   useEffect(() => void actions.initialize(), [actions]);
   // GraphiQL's tabs work once its editors are there. Until then the page shows the tabs itself.
-  return monaco ? <Stores {...properties} /> : null;
+  return monaco && monacoGraphQL ? <Stores {...properties} mode={monacoGraphQL} /> : null;
 }
 
-function Stores({ open, panel, ready }: Properties) {
+function Stores({ open, panel, ready, mode }: Properties & { mode: MonacoGraphQLAPI }) {
   // GraphiQL takes a changed property for a wish to change, so these stay as they were at first.
   const [{ query, variables }] = useState(() => {
+    sleep(mode);
     keepTabs(open);
     keepPanel(panel?.title);
     return open.tabs[open.activeTabIndex]!;
@@ -73,12 +81,23 @@ function Page({ ready }: { ready: () => void }) {
   const saved = useContext(Saved);
   const [part, show] = useState<Part>("query");
   const [detail, setDetail] = useState("Variables");
+  useLanguages();
+  useLeavingKey();
   useLayoutEffect(ready, []); // the same picture has no time in which it shows both layouts
+  const cost = useCostPanel(show);
+  const front = tabs[activeTabIndex]?.id ?? "";
+  useLayoutEffect(() => bringToFront(front), [front]);
   useEffect(() => {
     if (isFetching) {
       show("answer");
     }
   }, [isFetching]);
+
+  useEffect(() => {
+    const look = () => location.hash === DOCS && setVisiblePlugin(DOCUMENTATION);
+    addEventListener("hashchange", look);
+    return () => removeEventListener("hashchange", look);
+  }, [setVisiblePlugin]);
 
   function move(from: number, to: number) {
     const order = tabs.filter((_, index) => index !== from);
@@ -91,7 +110,12 @@ function Page({ ready }: { ready: () => void }) {
   return (
     <Layout
       part={part}
-      show={show}
+      show={(wanted) => {
+        show(wanted);
+        if (wanted === "calls") {
+          cost.open();
+        }
+      }}
       rail={<Rail shown={visiblePlugin} show={setVisiblePlugin} />}
       panel={
         Content && (
@@ -101,7 +125,7 @@ function Page({ ready }: { ready: () => void }) {
         )
       }
       tabs={<Tabs titles={tabs} changed={changed} active={activeTabIndex} select={changeTab} close={closeTab} move={move} add={addTab} />}
-      toolbar={<Toolbar />}
+      toolbar={<Toolbar run={cost.run} explain={cost.explain} toggleCalls={cost.toggle} />}
       query={<QueryEditor />}
       request={
         <>
@@ -119,10 +143,12 @@ function Page({ ready }: { ready: () => void }) {
         </>
       }
       answer={
-        <Answer>
+        <Answer problems={<Problems reveal={() => show("query")} />}>
           <ResponseEditor />
         </Answer>
       }
+      calls={cost.panel}
+      status={<Status open={cost.panel !== undefined} toggle={cost.toggle} />}
     />
   );
 }

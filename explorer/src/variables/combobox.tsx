@@ -31,7 +31,7 @@ export function Combobox({ id, kind, value, choices, required, describedBy, onCh
     setName("");
     if (value) {
       choices.one(kind, value).then(
-        (one) => current && setName(one ? [one.name, one.detail].filter(Boolean).join(", ") : `You see no ${kind.toLowerCase()} ${value}.`),
+        (one) => current && setName(one ? [one.name, one.detail].filter(Boolean).join(", ") : ""),
         () => undefined, // the list says why
       );
     }

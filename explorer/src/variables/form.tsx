@@ -31,7 +31,7 @@ export function VariablesForm({ schema, query, operationName, variables, surroun
   if (!given) return <p className="note">The variables are no JSON object. Mend them in the editor to use the form.</p>;
   if (!asked.length) return <p className="note">This query takes no variables.</p>;
   return (
-    <form className="variables-form" aria-label="Variables of the query" onSubmit={(event) => event.preventDefault()}>
+    <form className="variables-form" aria-label="Values of the query" onSubmit={(event) => event.preventDefault()}>
       {asked.map((each) => (
         <LabelledInput
           key={each.name}

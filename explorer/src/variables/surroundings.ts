@@ -1,7 +1,7 @@
 /** What the fields for values need besides the value: what the server knows, the choices of the caller, the zone. */
 import { useEffect, useMemo, useState } from "react";
 
-import { about } from "../about";
+import { about } from "../../frame/about";
 import { type Facts, NO_FACTS, readFacts } from "../facts";
 import { type Ask, Choices } from "./choices";
 
@@ -22,6 +22,6 @@ export function useSurroundings(ask: Ask): Surroundings {
       () => undefined,
     );
   }, []);
-  const choices = useMemo(() => new Choices(ask), [ask]);
+  const choices = useMemo(() => new Choices(ask, facts.choices), [ask, facts.choices]);
   return useMemo(() => ({ facts, choices, zone }), [facts, choices, zone]);
 }

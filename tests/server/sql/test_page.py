@@ -149,7 +149,7 @@ async def test_chart_and_downloads(browser: Browser, address: str, client: httpx
 
 
 async def test_many_rows(browser: Browser, address: str) -> None:
-    """The first ones are shown, and all are counted."""
+    """They are shown page by page, and all are counted."""
     text = (
         "SELECT id, amount FROM transactions WHERE group_id = '382' AND timestamp BETWEEN '2026-03-09' AND '2026-03-15'"
     )
@@ -158,11 +158,12 @@ async def test_many_rows(browser: Browser, address: str) -> None:
         await write(page, text)
         await run(page)
         count = post_count(address, text)
-        assert count > 5000
-        await expect(page.locator("#rows tbody tr")).to_have_count(500)
-        await expect(page.locator("#grid .note").first).to_have_text(
-            f"The first 500 of {count:,} rows are shown; downloads have all of them."
-        )
+        assert count > 10_000
+        await expect(page.locator("#rows tbody tr")).to_have_count(100)
+        first = f"These are the first of {count:,} rows; downloads have all, and ORDER BY sorts all."
+        await expect(page.locator(".grid .found")).to_have_text(f"Rows 1 to 100 of 10,000. {first}")
+        await page.get_by_role("button", name="Last", exact=True).click()
+        await expect(page.locator(".grid .found")).to_contain_text("Rows 9,901 to 10,000 of 10,000.")
         await expect(page.locator(".status")).to_contain_text(f"{count:,} rows")
 
 
