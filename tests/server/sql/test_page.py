@@ -262,7 +262,7 @@ async def test_cancel_ends_the_statement(browser: Browser, address: str, client:
 async def test_the_list_of_tables_inserts_names(browser: Browser, address: str) -> None:
     async with opened(browser, address) as visit:
         page, aside = visit.page, visit.page.locator("aside")
-        await expect(aside.locator(".table")).to_have_count(20)
+        await expect(aside.locator(".table")).to_have_count(22)
         await write(page, "SELECT ")
         await aside.get_by_role("searchbox").fill("saved.Games")
         await aside.get_by_title("Insert startsAt").click()

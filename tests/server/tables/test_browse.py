@@ -70,7 +70,7 @@ async def test_the_pages(browser: Browser, address: str, csv: list[str]) -> None
         page = visit.page
         status = page.locator(".grid .found")
         await page.goto(f"{address}/tables")
-        await expect(page.locator("#tables tbody tr")).to_have_count(12)
+        await expect(page.locator("#tables tbody tr")).to_have_count(14)
         await page.get_by_role("link", name="GroupTransactions").click()
         await expect(page.locator("[name=group]")).to_have_value("382")  # by the query's own example
         await page.locator("[name=period]").select_option("")
