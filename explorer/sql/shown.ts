@@ -26,6 +26,6 @@ export function picture({ columns, rows, count }: Result, zone: string): HTMLEle
 /** Return the rows of a result. The page keeps the first ones only. */
 export function rowsOf({ columns, rows, count }: Result): HTMLElement {
   const partly = rows.length < count;
-  const note = partly ? `Of ${count.toLocaleString("en")} rows, these first ones are here and are sorted; downloads have all, and ORDER BY sorts all.` : "";
+  const note = partly ? `These are the first of ${count.toLocaleString("en")} rows; downloads have all, and ORDER BY sorts all.` : "";
   return grid(kept(columns.map(columnOf), rows), { name: "the result", note });
 }

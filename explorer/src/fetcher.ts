@@ -3,6 +3,7 @@ import type { Fetcher, FetcherOpts, FetcherParams } from "@graphiql/toolkit";
 import { type DocumentNode, type ExecutionResult, getOperationAST } from "graphql";
 import { createClient, type RequestParams } from "graphql-sse";
 
+import { send as sendTo } from "../frame/requests";
 import { type Facts, type Plan, type Problem, type Run, frontTab, note } from "./cost/run";
 
 const ENDPOINT = "/graphql";
@@ -27,7 +28,7 @@ async function post(request: object, headers: Headers): Promise<{ answer: Answer
   let response: Response;
   let content: ArrayBuffer;
   try {
-    response = await fetch(ENDPOINT, {
+    response = await sendTo(ENDPOINT, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers, accept: ANSWERS },
       body: JSON.stringify(request),

@@ -111,7 +111,7 @@ function Served({ group, run, plan, end, inFocus, chosen, choose }: ServedProper
         </th>
       </tr>
       {shown.map((call, index) => (
-        <Line key={index} call={call} run={run} end={end} chosen={call === chosen} choose={choose} />
+        <Line key={index} {...{ call, run, end, choose }} alone={group.calls.filter(({ way }) => way === call.way).length === 1} chosen={call === chosen} />
       ))}
       {more > 0 && (
         <tr>
@@ -126,7 +126,17 @@ function Served({ group, run, plan, end, inFocus, chosen, choose }: ServedProper
   );
 }
 
-function Line({ call, run, end, chosen, choose }: { call: Call; run: Run; end: number; chosen: boolean; choose: (call: Call | undefined) => void }) {
+interface LineProperties {
+  call: Call;
+  run: Run;
+  end: number;
+  /** Whether the price is that of this call, and not that of several. */
+  alone: boolean;
+  chosen: boolean;
+  choose: (call: Call | undefined) => void;
+}
+
+function Line({ call, run, end, alone, chosen, choose }: LineProperties) {
   const said = state(call);
   const old = ageOf(call, run);
   return (
@@ -142,7 +152,7 @@ function Line({ call, run, end, chosen, choose }: { call: Call; run: Run; end: n
       <td className="number">{size(call.bytes)}</td>
       <td>{call.cache}</td>
       <td>{old === undefined ? "" : age(old)}</td>
-      <td className="number">{call.price ? duration(call.price) : ""}</td>
+      <td className="number">{alone && call.price > 0 && duration(call.price)}</td>
       <td className="number">{duration(call.seconds)}</td>
       <td className="when">
         <div>

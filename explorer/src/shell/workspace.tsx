@@ -11,6 +11,7 @@ import { bringToFront } from "../cost/run";
 import { Status } from "../cost/status";
 import "../editor/workers";
 import { sleep, useLanguages } from "../editor/language";
+import { useLeavingKey } from "../editor/leave";
 import { THEMES } from "../editor/themes";
 import { send } from "../fetcher";
 import { type OpenTabs, keepPanel, keepTabs, memory } from "../memory";
@@ -81,6 +82,7 @@ function Page({ ready }: { ready: () => void }) {
   const [part, show] = useState<Part>("query");
   const [detail, setDetail] = useState("Variables");
   useLanguages();
+  useLeavingKey();
   useLayoutEffect(ready, []); // the same picture has no time in which it shows both layouts
   const cost = useCostPanel(show);
   const front = tabs[activeTabIndex]?.id ?? "";

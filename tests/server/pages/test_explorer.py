@@ -169,6 +169,7 @@ async def test_a_subscription_shows_what_changes(browser: Browser, tmp_path: Pat
             await expect(answer).to_contain_text("value")
             sandbox.move_jackpot(98_765_43)
             await expect(answer).to_contain_text("98765.43")
+            await expect(page.get_by_label("Last run")).to_contain_text(re.compile(r"HTTP 200.*[2-9] events"))
             await page.get_by_role("button", name="Stop query").click()
             await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
 

@@ -25,6 +25,7 @@ from server.pages.tables import PAGE
 from tests.served import served
 from tests.server.accessibility import violations
 from tests.server.browsing import visiting, visitor
+from tests.server.sql.test_routes import key
 from tests.server.tables.conftest import Library, settings
 from tests.stand import Sandbox
 
@@ -51,8 +52,8 @@ def csv(address: str) -> list[str]:
     return httpx.get(f"{address}/tables/GroupTransactions.csv?{DAYS}", trust_env=False).text.splitlines()
 
 
-def read(url: str) -> httpx.Response:
-    return httpx.get(url, trust_env=False, timeout=60)
+def read(url: str, **headers: str) -> httpx.Response:
+    return httpx.get(url, headers=headers, trust_env=False, timeout=60)
 
 
 async def shown(page: Page) -> list[list[str]]:
@@ -333,6 +334,33 @@ async def test_the_page_says_when_its_rows_were_read(browser: Browser, sandbox: 
             await expect(page.locator(".fresh time")).to_have_text(re.compile("^read [012] seconds? ago$"))
             assert days() == 4
             assert (await page.locator(".fresh time").get_attribute("datetime") or "") > (first or "")
+
+
+async def test_a_signed_link(browser: Browser, world: Sandbox, tmp_path: Path) -> None:
+    """A caller with a key makes one, and whoever has it needs no key."""
+    keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
+    secret = key(keys, "reader", "--groups", "382", "--permissions", "tables")
+    closed = {**settings(world), **keys, "AUTH": "required", "SIGNING_SECRET": "x" * 40}
+    with served(tmp_path, **closed) as address:
+        async with visiting(browser, address) as visit:
+            page = visit.page
+            await page.goto(f"{address}/tables/DailyMovements?group=382&since=2026-03-12&until=2026-03-14")
+            assert [complaint.partition(" ")[0] for complaint in visit.complaints] == ["303"]  # to the login page
+            visit.complaints.clear()
+            await page.get_by_label("Key or token").fill(secret)
+            await page.keyboard.press("Enter")
+            await page.get_by_text("Create a link").click()
+            await page.locator(".link [name=lifetime]").select_option("24h")
+            await page.get_by_role("button", name="Create", exact=True).click()
+            link = await page.locator(".link [readonly]").input_value()
+            await expect(page.locator(".link [role=status] .note")).to_contain_text(
+                "(UTC), whoever has this link reads DailyMovements as csv with these parameters"
+            )
+            assert await violations(page) == []
+        stem = f"{address}/tables/DailyMovements.csv?group=382&since=2026-03-12&until=2026-03-14"
+        assert link.startswith(f"{stem}&_expires=")
+        assert read(stem).status_code == 401
+        assert read(link).text == read(stem, authorization=f"Bearer {secret}").text
 
 
 async def test_what_goes_wrong_is_said(browser: Browser, open_library: Library) -> None:
