@@ -89,7 +89,7 @@ class Fields:
         return {f"{one[0]}.{one[1]}": _facts(*one, self._reports) for one in self._definitions()}
 
     @cached_property
-    def _ways(self) -> Mapping[str, Sequence["_Way"]]:
+    def _ways(self) -> Mapping[str, Sequence["_FieldCall"]]:
         return {f"{one[0]}.{one[1]}": _ways(*one, self._reports) for one in self._definitions()}
 
     def _definitions(self) -> Iterator[tuple[str, str, GraphQLField]]:
@@ -126,28 +126,28 @@ def _facts(name: str, field: str, definition: GraphQLField, reports: Mapping[typ
 
 def _own_way(
     name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]
-) -> "_Way | None":
+) -> "_FieldCall | None":
     """Return the way in which a field reads rows of its own; None if it stands in the row of its parent."""
     edge = READS.get(f"{name}.{field}")
     if edge is not None:
-        return _Way.of(edge, whole=name == "Query" and "id" not in definition.args)
+        return _FieldCall.of(edge, whole=name == "Query" and "id" not in definition.args)
     target = ENTITIES.get(get_named_type(definition.type).name)
     if name != "Query" or target is None:
         return None
     # All there is, in the only report that has it.
     kinds = (kind for column in target.columns.values() for kind in column.readers)
-    return _Way(next(report for kind in kinds for report in reports[kind]))
+    return _FieldCall(next(report for kind in kinds for report in reports[kind]))
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """A way to read a field: a call for one key of an edge, or without an edge a call for all there is."""
+class _FieldCall:
+    """The call that reads a field: for one key of an edge, or without an edge for all there is."""
 
     report: Report
     edge: ReportEdge | None = None
 
     @classmethod
-    def of(cls, edge: ReportEdge, whole: bool = False) -> "_Way":
+    def of(cls, edge: ReportEdge, whole: bool = False) -> "_FieldCall":
         """Return the way to read one key of an edge, or `whole` all keys."""
         if edge.by is not None and not whole:
             return cls(edge.report, edge)
@@ -164,7 +164,9 @@ class _Way:
         return prices.seconds(report, 1, prices.rows_of_kind(call, self.edge.rows))
 
 
-def _ways(name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]) -> Sequence[_Way]:
+def _ways(
+    name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]
+) -> Sequence[_FieldCall]:
     """Return the ways to read a field: its own one, or those of the reports that have it."""
     own = _own_way(name, field, definition, reports)
     if own is not None:
@@ -173,7 +175,7 @@ def _ways(name: str, field: str, definition: GraphQLField, reports: Mapping[type
     column = kind.columns.get(field) if kind is not None else None
     if kind is None or column is None:
         return ()
-    return [_Way.of(source.edge) for source in kind.sources if source.row in column.readers]
+    return [_FieldCall.of(source.edge) for source in kind.sources if source.row in column.readers]
 
 
 def _codes(reports: Iterable[Report]) -> list[str]:

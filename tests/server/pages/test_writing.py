@@ -1,4 +1,4 @@
-"""What people write queries with: examples and choices that they see, reports and prices of fields, forms, links.
+"""Examples and choices that a caller sees, reports and prices of fields, forms, the builder, saved queries, sharing.
 
 One server serves all tests, with a key that sees every group and a key that sees one. The prices come first, because
 they change with each call.
