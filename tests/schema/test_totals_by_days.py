@@ -92,7 +92,7 @@ def calls(sandbox: Sandbox) -> list[str]:
     return [call["report"] for call in sandbox.calls()]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(list(LISTS)),
     few=st.integers(1, 4),

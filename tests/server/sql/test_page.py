@@ -262,13 +262,14 @@ async def test_cancel_ends_the_statement(browser: Browser, address: str, client:
 async def test_the_list_of_tables_inserts_names(browser: Browser, address: str) -> None:
     async with opened(browser, address) as visit:
         page, aside = visit.page, visit.page.locator("aside")
-        await expect(aside.locator(".table")).to_have_count(20)
+        await expect(aside.locator(".table")).to_have_count(22)
         await write(page, "SELECT ")
         await aside.get_by_role("searchbox").fill("saved.Games")
-        await aside.get_by_title("Insert startsAt").click()
+        games = aside.locator(".table").filter(has=page.get_by_title("Insert saved.Games", exact=True))
+        await games.get_by_title("Insert startsAt").click()
         await page.keyboard.type(" FROM ")
         await page.keyboard.press("Escape")
-        await aside.get_by_title("Insert saved.Games").click()
+        await aside.get_by_title("Insert saved.Games", exact=True).click()
         await expect(page.locator(".cm-line")).to_have_text('SELECT "startsAt" FROM saved.Games')
         await aside.get_by_role("searchbox").fill("no such name")
         await expect(aside).to_contain_text("No table and no column has this name.")
@@ -326,21 +327,23 @@ def test_a_file_of_the_page(client: httpx.Client, name: str) -> None:
 
 
 async def test_a_closed_server(browser: Browser, world: Sandbox, tmp_path: Path) -> None:
-    """The browser asks for a key. Without introspection, the page says what it does not show."""
+    """A person comes to the login page. Without introspection, the page says what it does not show."""
     keys = {"KEYS_FILE": str(tmp_path / "keys.sqlite")}
     more = {"AUTH": "required", "INTROSPECTION": "off", "DOCUMENTS": "saved"}
     secret = key(keys, "reader", "--groups", "382", "--permissions", "tables")
     outside = key(keys, "explorer", "--groups", "all", "--permissions", "explore")
     with served(tmp_path, **more, **keys, **settings(world)) as address:
-        stranger = get(f"{address}/sql")
+        person = get(f"{address}/sql")
+        assert (person.status_code, person.headers["location"].partition("?")[0]) == (303, "/login")
+        stranger = get(f"{address}/sql", accept="application/json")
         assert stranger.status_code == 401
         assert [one.split()[0] for one in stranger.headers.get_list("www-authenticate")] == ["Bearer", "Basic"]
         for path in ("/sql", f"/sql/page/{next(PAGE.glob('*.js')).name}"):
             basic = base64.b64encode(f"any:{outside}".encode()).decode()
             refused = get(f"{address}{path}", authorization=f"Basic {basic}")
             assert refused.status_code == 403
-        credentials = {"username": "any", "password": secret}
-        async with opened(browser, address, http_credentials=credentials) as visit:
+        credential = {"authorization": f"Basic {base64.b64encode(f'any:{secret}'.encode()).decode()}"}
+        async with opened(browser, address, extra_http_headers=credential) as visit:
             page, aside = visit.page, visit.page.locator("aside")
             await expect(aside).to_contain_text("Introspection is off here, and the description of tables with it.")
             await expect(aside).to_contain_text("So the columns are not listed.")

@@ -70,7 +70,7 @@ async def test_the_pages(browser: Browser, address: str, csv: list[str]) -> None
         page = visit.page
         status = page.locator(".grid .found")
         await page.goto(f"{address}/tables")
-        await expect(page.locator("#tables tbody tr")).to_have_count(12)
+        await expect(page.locator("#tables tbody tr")).to_have_count(14)
         await page.get_by_role("link", name="GroupTransactions").click()
         await expect(page.locator("[name=group]")).to_have_value("382")  # by the query's own example
         await page.locator("[name=period]").select_option("")
@@ -152,6 +152,7 @@ async def test_the_pages(browser: Browser, address: str, csv: list[str]) -> None
             "group": "382",
             "during": {"between": {"from": "2026-03-12T06:30:00+00:00", "until": "2026-03-14T00:00:00+00:00"}},
         }
+        await expect(page.locator("[aria-busy=true]")).to_have_count(0)
         for width, scheme in ((1280, "light"), (390, "dark")):
             await page.set_viewport_size({"width": width, "height": 900})
             await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
