@@ -127,6 +127,7 @@ NOT_SETTINGS = {
     "REQUIRE_ALL",  # of the tests
     "ENGINE_SEED", "ENGINE_OPERATIONS", "ORACLE_SEED", "ORACLE_DOCUMENTS", "ORACLE_KNOWN",  # of the Makefile
     "NODE_ENV",
+    "GAMEHUB_GRAPH_KEY",  # of the command line, and of the programs that the explorer writes
     "GAMEHUB_GRAPH_EXIT_CODE",  # for commands after an export
 }  # fmt: skip
 PREFIXES = tuple({each.split("_")[0] + "_" for each in NAMES if "_" in each})

@@ -34,9 +34,8 @@ async function post(request: object, headers: Headers): Promise<{ answer: Answer
       body: JSON.stringify(request),
     });
     content = await response.arrayBuffer();
-  } catch {
-    const message = navigator.onLine ? "The server cannot be reached. Is it running?" : "This computer is offline, so the server cannot be reached.";
-    return ended(0, 0, { errors: [{ message }] });
+  } catch (error) {
+    return ended(0, 0, { errors: [{ message: error instanceof Error ? error.message : String(error) }] });
   }
   const text = new TextDecoder().decode(content);
   try {

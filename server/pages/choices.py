@@ -1,4 +1,4 @@
-"""What the arguments of the graph name (groups, users, rooms and games), and the queries that read what there is.
+"""Name what the arguments of the graph take (groups, users, rooms, games), and the queries that read what there is.
 
 The kind follows from the schema: `id` and `ids` of a field at the root name what the field returns, other arguments and
 conditions on ids go by their names. The explorer offers choices for them, and examples are checked by them.
@@ -66,7 +66,7 @@ def named(schema: GraphQLSchema) -> dict[str, dict[str, str]]:
 
 def kinds_of_variables(operation: OperationDefinitionNode, schema: GraphQLSchema) -> Mapping[str, str]:
     """Return the kind of each variable of an operation that is used as an argument that names one."""
-    finder = _VariableFinder(TypeInfo(schema), named(schema))
+    finder = _KindsOfVariables(TypeInfo(schema), named(schema))
     visit(operation, TypeInfoVisitor(finder.types, finder))
     return finder.found
 
@@ -87,7 +87,7 @@ def _places(schema: GraphQLSchema) -> Iterator[tuple[str, dict[str, str]]]:
             )
 
 
-class _VariableFinder(Visitor):
+class _KindsOfVariables(Visitor):
     def __init__(self, types: TypeInfo, kinds: Mapping[str, Mapping[str, str]]) -> None:
         super().__init__()
         self.types = types

@@ -10,7 +10,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, get_named_type, is_composite_type
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+    is_composite_type,
+    parse,
+    validate,
+)
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -71,13 +79,18 @@ class Fields:
         return {
             "fields": fields,
             "names": self._names,
-            "choices": {kind: asdict(each) for kind, each in CHOICES.items()},
+            "choices": self._choices,
             "reports": {each.code: each.title for each in REPORTS},
         }
 
     @cached_property
     def _names(self) -> Mapping[str, Mapping[str, str]]:
         return named(self._schema)
+
+    @cached_property
+    def _choices(self) -> Mapping[str, Facts]:
+        """Return the queries of choices that the schema has: a subgraph has a part of them."""
+        return {kind: asdict(each) for kind, each in CHOICES.items() if not validate(self._schema, parse(each.all))}
 
     @cached_property
     def _reports(self) -> Mapping[type[Row], set[Report]]:
@@ -89,7 +102,7 @@ class Fields:
         return {f"{one[0]}.{one[1]}": _facts(*one, self._reports) for one in self._definitions()}
 
     @cached_property
-    def _ways(self) -> Mapping[str, Sequence["_Way"]]:
+    def _ways(self) -> Mapping[str, Sequence["_FieldCall"]]:
         return {f"{one[0]}.{one[1]}": _ways(*one, self._reports) for one in self._definitions()}
 
     def _definitions(self) -> Iterator[tuple[str, str, GraphQLField]]:
@@ -126,28 +139,28 @@ def _facts(name: str, field: str, definition: GraphQLField, reports: Mapping[typ
 
 def _own_way(
     name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]
-) -> "_Way | None":
+) -> "_FieldCall | None":
     """Return the way in which a field reads rows of its own; None if it stands in the row of its parent."""
     edge = READS.get(f"{name}.{field}")
     if edge is not None:
-        return _Way.of(edge, whole=name == "Query" and "id" not in definition.args)
+        return _FieldCall.of(edge, whole=name == "Query" and "id" not in definition.args)
     target = ENTITIES.get(get_named_type(definition.type).name)
     if name != "Query" or target is None:
         return None
     # All there is, in the only report that has it.
     kinds = (kind for column in target.columns.values() for kind in column.readers)
-    return _Way(next(report for kind in kinds for report in reports[kind]))
+    return _FieldCall(next(report for kind in kinds for report in reports[kind]))
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """A way to read a field: a call for one key of an edge, or without an edge a call for all there is."""
+class _FieldCall:
+    """The call that reads a field: for one key of an edge, or without an edge for all there is."""
 
     report: Report
     edge: ReportEdge | None = None
 
     @classmethod
-    def of(cls, edge: ReportEdge, whole: bool = False) -> "_Way":
+    def of(cls, edge: ReportEdge, whole: bool = False) -> "_FieldCall":
         """Return the way to read one key of an edge, or `whole` all keys."""
         if edge.by is not None and not whole:
             return cls(edge.report, edge)
@@ -164,7 +177,9 @@ class _Way:
         return prices.seconds(report, 1, prices.rows_of_kind(call, self.edge.rows))
 
 
-def _ways(name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]) -> Sequence[_Way]:
+def _ways(
+    name: str, field: str, definition: GraphQLField, reports: Mapping[type[Row], set[Report]]
+) -> Sequence[_FieldCall]:
     """Return the ways to read a field: its own one, or those of the reports that have it."""
     own = _own_way(name, field, definition, reports)
     if own is not None:
@@ -173,7 +188,7 @@ def _ways(name: str, field: str, definition: GraphQLField, reports: Mapping[type
     column = kind.columns.get(field) if kind is not None else None
     if kind is None or column is None:
         return ()
-    return [_Way.of(source.edge) for source in kind.sources if source.row in column.readers]
+    return [_FieldCall.of(source.edge) for source in kind.sources if source.row in column.readers]
 
 
 def _codes(reports: Iterable[Report]) -> list[str]:

@@ -27,13 +27,13 @@ PLACES: Mapping[str, tuple[str, str]] = {
 
 async def visible(saved: Sequence[SavedQuery], executor: Executor, caller: Caller) -> list[SavedQuery]:
     """Return the saved queries with examples that the caller sees."""
-    found = _Visible(executor, caller)
+    found = _ExamplesOfCaller(executor, caller)
     own = await asyncio.gather(*(found.replaced(one) for one in saved))
     return [replace(one, variables=await resolve(one.variables, own, executor, caller)) for one in own]
 
 
-class _Visible:
-    """What one caller sees. Each query is run once."""
+class _ExamplesOfCaller:
+    """Finds the examples of one caller. Each query is run once."""
 
     def __init__(self, executor: Executor, caller: Caller) -> None:
         self._executor = executor

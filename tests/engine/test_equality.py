@@ -22,7 +22,7 @@ from tests.engine.comparison import Compared, compare
 from tests.engine.forms import rewritten
 
 # The number of operations that are compared. `make fuzz-engine` compares more, and other ones each time.
-OPERATIONS = int(os.environ.get("ENGINE_OPERATIONS", "1000"))
+OPERATIONS = int(os.environ.get("ENGINE_OPERATIONS", "500"))
 SEED = os.environ.get("ENGINE_SEED")
 # Each generated document runs in its own form and in other forms, each time in a world with other faults.
 FORMS = 5

@@ -19,7 +19,7 @@ import "./builder.css";
 
 import type { FieldFacts } from "../facts";
 import { objectOf, textOf } from "../variables/json";
-import { operationOf, parsed } from "../variables/operation";
+import { operationOf, parsed, standardOf } from "../variables/operation";
 import type { Surroundings } from "../variables/surroundings";
 import { LabelledInput } from "../variables/value";
 import { argue, chainOf, fieldsOf, type Path, rootOf, tick, unargue, untick, vary } from "./edit";
@@ -226,6 +226,7 @@ function Argument({ tree, place, argument, node, path }: ArgumentProps) {
           value={values[variable]}
           around={surroundings}
           kind={surroundings.facts.names[place]?.[argument.name]}
+          standard={definition?.defaultValue ? query.slice(definition.defaultValue.loc?.start, definition.defaultValue.loc?.end) : standardOf(argument)}
           onChange={(value) => {
             const { [variable]: _, ...rest } = values;
             onVariables(textOf(value === undefined ? rest : { ...values, [variable]: value }));

@@ -1,6 +1,8 @@
 /** The variables of an operation: their types, and what the arguments that use them are. */
 import {
+  astFromValue,
   type DocumentNode,
+  type GraphQLArgument,
   type GraphQLInputType,
   type GraphQLSchema,
   type OperationDefinitionNode,
@@ -8,6 +10,7 @@ import {
   isInputType,
   isNonNullType,
   parse,
+  print,
   typeFromAST,
   TypeInfo,
   visit,
@@ -20,7 +23,7 @@ export interface Variable {
   name: string;
   type: GraphQLInputType;
   required: boolean;
-  /** The default value as the operation has it. */
+  /** The value that holds if none is given: the default of the operation, else that of the argument. */
   standard?: string;
   description?: string;
   kind?: Kind;
@@ -53,15 +56,23 @@ export function variablesOf(document: DocumentNode, operation: OperationDefiniti
         name,
         type,
         required: isNonNullType(type) && standard === undefined,
-        ...(standard === undefined ? {} : { standard }),
         ...uses.get(name),
+        ...(standard === undefined ? {} : { standard }),
       },
     ];
   });
 }
 
-function usesOf(document: DocumentNode, schema: GraphQLSchema, facts: Facts): Map<string, { description?: string; kind?: Kind }> {
-  const found = new Map<string, { description?: string; kind?: Kind }>();
+/** What holds if an argument is not given, as a query would write it. */
+export function standardOf({ defaultValue, type }: GraphQLArgument): string | undefined {
+  const node = defaultValue === undefined ? undefined : astFromValue(defaultValue, type);
+  return node ? print(node) : undefined;
+}
+
+type Use = Pick<Variable, "description" | "kind" | "standard">;
+
+function usesOf(document: DocumentNode, schema: GraphQLSchema, facts: Facts): Map<string, Use> {
+  const found = new Map<string, Use>();
   const types = new TypeInfo(schema);
   let condition: Kind | undefined;
   visit(
@@ -72,7 +83,9 @@ function usesOf(document: DocumentNode, schema: GraphQLSchema, facts: Facts): Ma
         const place = `${types.getParentType()?.name}.${types.getFieldDef()?.name}`;
         if (node.value.kind !== Syntax.VARIABLE || !argument || found.has(node.value.name.value)) return;
         const kind = facts.names[place]?.[argument.name];
+        const standard = standardOf(argument);
         found.set(node.value.name.value, {
+          ...(standard ? { standard } : {}),
           ...(argument.description ? { description: argument.description } : {}),
           ...(kind ? { kind } : {}),
         });

@@ -19,7 +19,7 @@ from tests.queries.answers import Answer, saved
 from tests.resolvers.questions import Questions
 
 # These questions select every field and give every argument that 600 of them do.
-QUESTIONS, SEED = 120, 2
+QUESTIONS, SEED = 80, 2
 
 
 class Memory:

@@ -1,7 +1,8 @@
 """Thirty nights of exports, with late rows, corrections, an outage, a killed run, two runs at once and wrong settings.
 
-After each night, every day in the folder and in the tables of the dlt source has exactly the rows of the sandbox's
-database, to the cent, or is listed as open or failed. The clock stands still during a night.
+After each night, every day in the folder has exactly the rows of the sandbox's database, to the cent, or is listed as
+open or failed. So have the tables of the dlt source, which takes longer and does not run in nights in which nothing new
+happens: it catches up. The clock stands still during a night.
 """
 
 import asyncio
@@ -53,6 +54,8 @@ LOOKBACK = 2
 GRACE = datetime.timedelta(hours=6)
 # The oldest day that changes is seven days old.
 DLT_LOOKBACK = 7
+# The first nights, those in which rows change or the sandbox fails, the nights after, and one after a long pause.
+DLT_NIGHTS = {1, 2, 6, 9, 11, 13, 15, 16, 21, 22, 30}
 # The tables, their id and their amounts.
 COLUMNS = {"GroupTransactions": ["id", "amount"], "GameLogs": ["id", "bet", "win"]}
 TABLE_NAMES = {"GroupTransactions": "group_transactions", "GameLogs": "game_logs"}
@@ -353,18 +356,21 @@ async def one_night(night: int, warehouse: Warehouse) -> None:
         if night == 25:
             with pytest.raises(WrongExport, match=r"that differs: column another is new\. Choose"):
                 await warehouse.run(name, table=with_another_column(warehouse.services, name))
-    assert warehouse.tables is not None
-    failed_in_dlt = warehouse.tables.load()
-    assert bool(failed_in_dlt) == (night == 15)
+    closed_in_dlt = None
+    if night in DLT_NIGHTS:
+        assert warehouse.tables is not None
+        failed_in_dlt = warehouse.tables.load()
+        assert bool(failed_in_dlt) == (night == 15)
+        closed_in_dlt = warehouse.tables.compare(failed_in_dlt)
     business.sandbox.faults.heal()
     closed = warehouse.compare()
-    closed_in_dlt = warehouse.tables.compare(failed_in_dlt)
     if night == 15:
         failed = [record for record in warehouse.records("GameLogs") if record.status is DayStatus.FAILED]
         assert [record.day for record in failed] == [(today - 2 * DAY).isoformat(), (today - DAY).isoformat()]
     else:
         # All but yesterday, which was not over long enough.
-        assert closed == closed_in_dlt == 3 * (night - 1)
+        assert closed == 3 * (night - 1)
+        assert closed_in_dlt in (closed, None)
     if night == NIGHTS:
         for name in expected:
             found = await warehouse.job(name).verify(None)

@@ -1,4 +1,4 @@
-"""What arguments name, as the schema says it, and the examples of callers who see other groups."""
+"""The kinds that arguments and variables name, as the schema says it."""
 
 from graphql import OperationDefinitionNode, parse
 
