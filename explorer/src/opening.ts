@@ -20,7 +20,8 @@ export function shares(): boolean {
 /** Return the tabs with which the page begins. */
 export async function opening(): Promise<OpenTabs> {
   const open = lastTabs() ?? { tabs: first(await saved), activeTabIndex: 0 };
-  return shares() ? withShared(open, await saved) : open;
+  // A link with a text needs no saved query.
+  return shares() ? withShared(open, new URLSearchParams(search).has("saved") ? await saved : []) : open;
 }
 
 function first(queries: readonly SavedQuery[]) {

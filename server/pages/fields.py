@@ -10,7 +10,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, get_named_type, is_composite_type
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+    is_composite_type,
+    parse,
+    validate,
+)
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -71,13 +79,18 @@ class Fields:
         return {
             "fields": fields,
             "names": self._names,
-            "choices": {kind: asdict(each) for kind, each in CHOICES.items()},
+            "choices": self._choices,
             "reports": {each.code: each.title for each in REPORTS},
         }
 
     @cached_property
     def _names(self) -> Mapping[str, Mapping[str, str]]:
         return named(self._schema)
+
+    @cached_property
+    def _choices(self) -> Mapping[str, Facts]:
+        """Return the queries of choices that the schema has: a subgraph has a part of them."""
+        return {kind: asdict(each) for kind, each in CHOICES.items() if not validate(self._schema, parse(each.all))}
 
     @cached_property
     def _reports(self) -> Mapping[type[Row], set[Report]]:

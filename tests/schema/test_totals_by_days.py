@@ -242,7 +242,7 @@ async def test_an_id_on_two_days_is_an_error_as_in_the_list(days: int, sandbox: 
                 answer = await graph.ask(query("R5", nodes=nodes))
                 assert answer.data == {"group": {"list": None}}
                 (error,) = answer.errors
-                assert error["message"].startswith("GameHub R5: two different rows have the movement_id ")
+                assert error["message"].startswith("R5: two different rows have the movement_id ")
                 assert error["extensions"]["code"] == "UPSTREAM_MALFORMED"
 
 

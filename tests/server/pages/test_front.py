@@ -41,7 +41,7 @@ async def looked_at(visit: Visit, path: str = "") -> None:
 
 
 async def test_from_the_front_page_to_the_figures(browser: Browser, address: str, tmp_path: Path) -> None:
-    """What did the largest group win yesterday, as a chart and as a CSV, and what did that cost?"""
+    """Find out what the largest group won yesterday, as a chart and as a CSV, and what that cost."""
     async with visiting(browser, address, **LIGHT) as visit:
         page = visit.page
         await page.goto(address)
