@@ -9,13 +9,14 @@ const DAY = 86_400_000;
 const MOST_KEYS = 4000;
 
 const clocks = new Map<string, Intl.DateTimeFormat>();
-const offsets = new Map<string, number>();
+const offsets = new Map<string, Map<number, number>>();
 
 /** Return the offset of a zone at a moment, in milliseconds. Offsets change at quarters of an hour only. */
 export function offsetOf(moment: number, zone: string): number {
   const quarter = Math.floor(moment / QUARTER);
-  const key = `${zone} ${quarter}`;
-  const known = offsets.get(key);
+  let there = offsets.get(zone);
+  if (!there) offsets.set(zone, (there = new Map()));
+  const known = there.get(quarter);
   if (known !== undefined) return known;
   let clock = clocks.get(zone);
   if (!clock) {
@@ -25,7 +26,7 @@ export function offsetOf(moment: number, zone: string): number {
   const at = quarter * QUARTER;
   const found = Object.fromEntries(clock.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
   const offset = Date.UTC(found.year!, found.month! - 1, found.day!, found.hour!, found.minute!, found.second!) - at;
-  offsets.set(key, offset);
+  there.set(quarter, offset);
   return offset;
 }
 

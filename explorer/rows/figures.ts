@@ -40,7 +40,15 @@ function entriesOf(columns: Column[], rows: Cell[][], { across, part, numbers, b
   const word = (cell: Cell | undefined) => (cell == null ? "" : text(cell));
   const key = at(across);
   const name = at(by);
-  const keyed = (cell: Cell | undefined) => (cell == null ? null : part ? keyOf(text(cell), part, zone) : text(cell));
+  const known = new Map<string, string>(); // times of one minute have one key
+  const keyed = (cell: Cell | undefined) => {
+    if (cell == null || !part) return cell == null ? null : text(cell);
+    const time = text(cell);
+    const minute = time.slice(0, 16) + time.slice(19).replace(/^\.\d+/, "");
+    let found = known.get(minute);
+    if (found === undefined) known.set(minute, (found = keyOf(time, part, zone)));
+    return found;
+  };
   if (!numbers.length) {
     return rows.map((row) => ({ key: keyed(row[key]), name: by ? word(row[name]) || "—" : "", currency: "", value: "1", count: 1 }));
   }

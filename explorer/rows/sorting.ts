@@ -7,19 +7,24 @@ export interface Order {
   descending: boolean;
 }
 
-const collator = new Intl.Collator("en", { numeric: true });
+const { compare: compareTexts } = new Intl.Collator("en");
+const DIGITS = /^\d{1,15}$/;
 
 /** Return the rows sorted by a column. Null is last either way, and equal rows keep their order. */
 export function sorted(rows: Cell[][], columns: Column[], order: Order | null): Cell[][] {
   const place = columns.findIndex(({ name }) => name === order?.column);
   if (!order || place < 0) return rows;
-  const compare = isNumber(columns[place]!) ? compareNumbers : collator.compare;
   const keys = rows.map((row) => (row[place] === null || row[place] === undefined ? null : text(row[place]!)));
+  const numeric = isNumber(columns[place]!) || keys.every((key) => key === null || DIGITS.test(key)); // ids, too
+  // Floats that differ decide: rounding keeps the order. Equal ones may stand for different digits.
+  const floats = numeric ? Float64Array.from(keys, Number) : null;
+  const way = order.descending ? -1 : 1;
   const places = rows.map((_, number) => number);
   places.sort((left, right) => {
     const [a, b] = [keys[left]!, keys[right]!];
     if (a === null || b === null) return a === b ? left - right : a === null ? 1 : -1;
-    return (order.descending ? compare(b, a) : compare(a, b)) || left - right;
+    const first = floats ? floats[left]! - floats[right]! || (a === b ? 0 : compareNumbers(a, b)) : compareTexts(a, b);
+    return first * way || left - right;
   });
   return places.map((number) => rows[number]!);
 }

@@ -1,6 +1,7 @@
 /** The form of a table: its parameters, and its window of time in the business zone. */
 import { element } from "../frame/element";
 import { local, moment, withOffset } from "../rows/calendar";
+import { offers } from "./offers";
 import type { Parameter, Table } from "./table";
 
 const WINDOW = ["since", "until"] as const;
@@ -37,7 +38,8 @@ function field(parameter: Parameter, value: string): HTMLElement {
         required: parameter.required,
         placeholder: parameter.repeatable ? "several, with commas between" : fallback,
       });
-  return element("label", {}, element("span", {}, parameter.name, parameter.required && element("b", {}, " required")), input);
+  const list = input instanceof HTMLInputElement ? offers(parameter.name, input) : undefined;
+  return element("label", {}, element("span", {}, parameter.name, parameter.required && element("b", {}, " required")), input, list);
 }
 
 /** Return the form. It begins as the address says, else by example. `show` gets the query of the table's address. */

@@ -72,7 +72,10 @@ async def test_the_pages(browser: Browser, address: str, csv: list[str]) -> None
         await page.goto(f"{address}/tables")
         await expect(page.locator("#tables tbody tr")).to_have_count(14)
         await page.get_by_role("link", name="GroupTransactions").click()
-        await expect(page.locator("[name=group]")).to_have_value("382")  # by the query's own example
+        group = page.get_by_label("group")
+        await expect(group).to_have_value("382")  # by the query's own example
+        await group.focus()
+        await expect(page.locator("#offers-group option[value='383']")).to_have_text("Local Aurora 1, Local")
         await page.locator("[name=period]").select_option("")
         await page.locator("[name=since]").fill("2026-03-12T00:00")
         await page.locator("[name=until]").fill("2026-03-14T00:00")
