@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Error, expect
+from playwright.async_api import Browser, expect
 from typer.testing import CliRunner
 
 from server.auth.keys import LOOK_SECONDS
@@ -293,19 +294,19 @@ def test_a_heavy_caller_does_not_starve_the_rest(workspace: Workspace, sandbox: 
 
 
 async def test_the_page_in_a_browser(browser: Browser, workspace: Workspace) -> None:
-    """The browser asks for a password by itself, and sends it with all that the page loads and asks."""
+    """A stranger gets the login page. A browser that sends Basic gets the page, and all that it loads and asks."""
     key = workspace.run("keys", "create", "anna", "--groups", "all", "--permissions", "explore")
     with workspace.served(AUTH="required") as (origin, _):
         async with visitor(browser) as context:
             outside = await context.new_page()
-            with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked for a password, and got none
-                await outside.goto(origin)
-        async with visitor(browser, http_credentials={"username": "anna", "password": key}) as context:
+            await outside.goto(origin)
+            assert outside.url == f"{origin}/login?to=/"
+        basic = b64encode(f"anna:{key}".encode()).decode()
+        async with visitor(browser, extra_http_headers={"Authorization": f"Basic {basic}"}) as context:
             page = await context.new_page()
             refused: list[str] = []
             page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
-            await page.goto(origin)
-            await page.get_by_role("tab", name="Groups", exact=True).click()
+            await page.goto(f"{origin}/explorer")
             await page.get_by_role("button", name="Execute query").click()
-            await expect(page.get_by_label("Result Window")).to_contain_text('"nodes"')
+            await expect(page.get_by_label("Result Window")).to_contain_text('"dailyMovements"')
             assert refused == []
