@@ -28,8 +28,8 @@ WORKERS ?= 3
 test: install ## the whole test suite, by three workers
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-packages: install ## download the packages that only tests need, before the tests that need them
-	@$(BIN)/python -m tests.packages
+packages: ## download the packages that only tests need; needs no .venv
+	@$(PYTHON) -m tests.packages
 
 # These tests use the whole path, over HTTP and with both engines, and start few processes.
 FAST := tests/test_structure.py tests/engine tests/queries tests/stories
@@ -67,7 +67,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 # Shows on one line how many packages pip has found.
 PROGRESS = { found=0; while read -r word rest; do case $$word in \
-	Collecting) found=$$((found + 1)); printf '\r  %d of %d packages' $$found $$(grep -c == requirements.lock) ;; \
+	Collecting | Processing) found=$$((found + 1)); printf '\r  %d of %d packages' $$found $$(grep -c == requirements.lock) ;; \
 	Installing) printf '\n  unpacking them\n' ;; \
 	esac; done; }
 

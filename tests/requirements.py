@@ -6,8 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
 # Debian keeps the programs of PostgreSQL's server here, and not in the path.
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
@@ -16,5 +14,7 @@ def require(program: str) -> str:
     """Return the path of a program. Without it the test skips, which fails under `REQUIRE_ALL=1`."""
     path = shutil.which(program) or shutil.which(program, path=os.pathsep.join(map(str, POSTGRES)))
     if path is None:
+        import pytest  # `tests.packages` runs before it is installed
+
         pytest.skip(f"needs the program {program}, which is not installed")
     return path

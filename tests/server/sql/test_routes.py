@@ -132,7 +132,7 @@ def test_every_table_can_be_read(client: httpx.Client) -> None:
             client, f"SELECT {', '.join(cheap)} FROM {schema}.{name} {'WHERE ' * bool(limits)}{' AND '.join(limits)}"
         )
         assert answer.status_code == 200, (name, answer.text)
-        assert answer.json()["rows"], name
+        assert answer.json()["rows"] or name == "GamesOnSaleNow", name  # maybe none is on sale
 
 
 def test_rooms_of_days_and_game_logs_of_types(client: httpx.Client) -> None:
