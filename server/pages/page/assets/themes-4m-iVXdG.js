@@ -1,0 +1,1 @@
+var e={dark:`explorer-dark`,light:`explorer-light`};export{e as t};
