@@ -27,7 +27,7 @@ class UpstreamError(Exception):
     code: ClassVar[str] = "UPSTREAM_ERROR"
     # The message without details of the call, for a caller who may not see all of its rows.
     plain: ClassVar[str] = "the upstream reported a failure of its own"
-    # What a caller can do next; empty if the message says it.
+    # The next step of a caller; empty if the message says it.
     advice: ClassVar[str] = "Try again; if it fails again, tell the operator."
 
     def __init__(

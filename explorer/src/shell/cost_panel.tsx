@@ -33,7 +33,7 @@ export function useCostPanel(reveal: (part: Part) => void): CostPanelState {
   useEffect(() => localStorage.setItem(OPEN, String(open)), [open]);
   useEffect(() => localStorage.setItem(EXPLAIN_FIRST, String(explainFirst)), [explainFirst]);
 
-  /** Ask for the plan of the operation that the editors hold. What is no JSON is left to the run, which says so. */
+  /** Ask for the plan of the operation that the editors hold. The run reports text that is no JSON. */
   const plan = useCallback(async () => {
     try {
       const variables = tryParseJSONC(variableEditor?.getValue() ?? "");

@@ -78,7 +78,7 @@ async def test_calls_are_foreseen_and_shown_and_lead_to_their_fields(browser: Br
         await expect(editor.locator(".marked-field")).to_have_text("users")
         assert await violations(page) == []
 
-        # What was foreseen stands beside what was done.
+        # The foreseen figures stand beside the real ones.
         await page.get_by_label("Explain before each run").check()
         await page.keyboard.press("Control+Enter")
         await page.get_by_role("tab", name="Calls").click()
