@@ -163,7 +163,8 @@ def kill(folder: Path, options: argparse.Namespace) -> bool:
             last = max((found.began + each.at - at for each in found.failures), default=0.0)
             print(
                 f"kill: {name} under {rate:.0f}/s: {len(found.times):,} answers, {len(found.failures)} failed, "
-                f"{len(found.wrong)} wrong, {found.stale} stale, the last failure after {last:.1f} s (at most {NORMAL_SECONDS:g})"
+                f"{len(found.wrong)} wrong, {found.stale} stale, the last failure after {last:.1f} s "
+                f"(at most {NORMAL_SECONDS:g})"
             )
             say_failures(found)
             ok = ok and not found.wrong and last <= NORMAL_SECONDS

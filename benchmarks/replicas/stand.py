@@ -154,7 +154,8 @@ class Stand:
         servers = "".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;" for port in self.ports)
         path = self.folder / "nginx.conf"
         path.write_text(
-            f"""daemon off; worker_processes 1; worker_rlimit_nofile 8192; pid {self.folder}/nginx.pid; error_log {self.folder}/nginx-error.log;
+            f"""daemon off; worker_processes 1; worker_rlimit_nofile 8192;
+pid {self.folder}/nginx.pid; error_log {self.folder}/nginx-error.log;
 events {{ worker_connections 4096; }}
 http {{
   access_log off;
