@@ -7,6 +7,7 @@ It reads a `Plan` and writes a `Result`. With a rate of 0, each connection asks 
 
 import asyncio
 import itertools
+import re
 import resource
 import sys
 import time
@@ -14,6 +15,9 @@ from collections import Counter
 
 import msgspec
 import uvloop
+
+
+NUMBER = re.compile(r"\d+\.\d+|R\d+")
 
 
 class Question(msgspec.Struct):
@@ -174,7 +178,7 @@ async def press(plan: Plan) -> Result:
 
 def reasons(result: Result) -> dict[str, int]:
     """Return how often each failure came."""
-    return dict(Counter(each.why[:160] for each in result.failures))
+    return dict(Counter(NUMBER.sub("…", each.why[:130]) for each in result.failures))
 
 
 if __name__ == "__main__":

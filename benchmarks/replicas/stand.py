@@ -116,12 +116,20 @@ class Stand:
         """Start a load on nginx. `result_of` waits for its end."""
         return press(Plan("127.0.0.1", self.port, questions, rate, seconds, options.get("connections", 32)))
 
+    def replace_sandbox(self) -> None:
+        """Start the sandbox again at the same address, after it was killed."""
+        port = str(httpx.URL(self.sandbox.gamehub_url).port)
+        at = self.sandbox.options.index("--port") + 1
+        options = [*self.sandbox.options[:at], port, *self.sandbox.options[at + 1 :]]
+        options.remove("--stop-with-stdin")
+        self._process("sandbox", sys.executable, "-m", "sandbox", *options, folder=ROOT)
+
     def memory(self) -> list[float]:
         """Return the resident MiB of each replica."""
         return [process.memory(each.pid)[0] / 2**20 for each in self.replicas]
 
-    def _process(self, name: str, *command: str | Path) -> Process:
-        started = Process(*command, folder=self.folder, log=self.folder / f"{name}.log")
+    def _process(self, name: str, *command: str | Path, folder: Path | None = None) -> Process:
+        started = Process(*command, folder=folder or self.folder, log=self.folder / f"{name}.log")
         self._stack.callback(started.close)
         return started
 
