@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.replicas.pressure import Plan, Question, Result, reasons
-from benchmarks.replicas.stand import Stand, answered, press, result_of, wait_ready
+from benchmarks.replicas.stand import Load, Stand, answered, wait_ready
 
 SHARE = 0.7
 GROWTH_MIB = 1.0
@@ -75,7 +75,7 @@ def quantile(seconds: list[float], share: float) -> float:
 
 def capacity(stand: Stand, questions: list[Question], seconds: float = 8.0) -> float:
     """Return the answers per second of clients that ask again at once."""
-    found = result_of(stand.press(questions, 0, seconds, connections=32))
+    found = stand.press(questions, 0, seconds).result()
     if found.failures or found.wrong:
         raise RuntimeError(f"failures without a fault: {reasons(found)} {found.wrong[:1]}")
     return len(found.times) / found.elapsed
@@ -91,10 +91,10 @@ def soak(folder: Path, options: argparse.Namespace) -> bool:
         warm = min(120.0, options.seconds / 3)
         time.sleep(warm)
         memories = [(time.monotonic(), stand.memory())]
-        while loading.poll() is None and time.monotonic() < memories[0][0] + options.seconds - warm - 2:
+        while loading.runs and time.monotonic() < memories[0][0] + options.seconds - warm - 2:
             time.sleep(5)
             memories.append((time.monotonic(), stand.memory()))
-        found = result_of(loading)
+        found = loading.result()
         minutes = [(at - memories[0][0]) / 60 for at, _ in memories]
         growth = [
             statistics.linear_regression(minutes, [each[number] for _, each in memories]).slope
@@ -120,13 +120,13 @@ def restarts(folder: Path, options: argparse.Namespace) -> bool:
         rate = 0.3 * capacity(stand, questions)
         loading = stand.press(questions, rate, options.restarts * 6.0)
         done = 0
-        while done < options.restarts and loading.poll() is None:
+        while done < options.restarts and loading.runs:
             number = done % len(stand.replicas)
             stand.replicas[number].end()
             stand.replicas[number].start()
             wait_ready(stand.ports[number])
             done += 1
-        found = result_of(loading)
+        found = loading.result()
     print(
         f"restarts: {done} under {rate:.0f}/s: {len(found.times):,} answers, {len(found.failures)} failed, "
         f"{len(found.wrong)} wrong"
@@ -163,7 +163,7 @@ def kill(folder: Path, options: argparse.Namespace) -> bool:
             time.sleep(4)
             strike()
             at = time.time()
-            found = result_of(loading)
+            found = loading.result()
             last = max((found.began + each.at - at for each in found.failures), default=0.0)
             print(
                 f"kill: {name} under {rate:.0f}/s: {len(found.times):,} answers, {len(found.failures)} failed, "
@@ -186,9 +186,9 @@ def cold(folder: Path, options: argparse.Namespace) -> bool:
         # The body has the answer of another day, so every answer differs from it: only their number counts.
         question = Question(truth.body.replace("-04", "-02"), "")
         loads = [
-            press(Plan("127.0.0.1", port, [question], COLD_CLIENTS * 5, 0.1, COLD_CLIENTS // 2)) for port in stand.ports
+            Load(Plan("127.0.0.1", port, [question], COLD_CLIENTS * 5, 0.1, COLD_CLIENTS // 2)) for port in stand.ports
         ]
-        found = [result_of(each) for each in loads]
+        found = [each.result() for each in loads]
         calls = stand.sandbox.calls()
     answers = {text for each in found for text in each.wrong}
     failures = sum(len(each.failures) for each in found)
@@ -209,8 +209,8 @@ def workers(folder: Path, options: argparse.Namespace) -> bool:
             with Stand(place, 1, count, ANSWER_CACHE_MEBIBYTES="0") as stand:
                 questions = cached(stand.ports[0])
                 plan = Plan("127.0.0.1", stand.ports[0], questions, 0, 6.0, 32)
-                result_of(press(plan))  # warm
-                found = result_of(press(plan))
+                Load(plan).result()  # warm
+                found = Load(plan).result()
                 if found.failures or found.wrong:
                     raise RuntimeError(f"{reasons(found)} {found.wrong[:1]}")
                 # One worker has a processor of two for itself. Two have what the load generator leaves of both.

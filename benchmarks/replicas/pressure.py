@@ -16,7 +16,6 @@ from collections import Counter
 import msgspec
 import uvloop
 
-
 NUMBER = re.compile(r"\d+\.\d+|R\d+")
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import msgspec
 
 from benchmarks.peers import process
 from benchmarks.replicas.pressure import Plan, Question, Result
@@ -112,9 +114,9 @@ class Stand:
     ) -> None:
         self._stack.close()
 
-    def press(self, questions: list[Question], rate: float, seconds: float, **options: int) -> subprocess.Popen[bytes]:
-        """Start a load on nginx. `result_of` waits for its end."""
-        return press(Plan("127.0.0.1", self.port, questions, rate, seconds, options.get("connections", 32)))
+    def press(self, questions: list[Question], rate: float, seconds: float, connections: int = 32) -> Load:
+        """Start a load on nginx."""
+        return Load(Plan("127.0.0.1", self.port, questions, rate, seconds, connections))
 
     def replace_sandbox(self) -> None:
         """Start the sandbox again at the same address, after it was killed."""
@@ -183,28 +185,28 @@ http {{
         return path
 
 
-def press(plan: Plan) -> subprocess.Popen[bytes]:
-    """Start a load. `result_of` waits for its end."""
-    import msgspec
+class Load:
+    """A load in a process of its own."""
 
-    loading = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.replicas.pressure"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert loading.stdin is not None
-    loading.stdin.write(msgspec.json.encode(plan))
-    loading.stdin.close()
-    return loading
+    def __init__(self, plan: Plan) -> None:
+        self._given, self._found = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self._given.write(msgspec.json.encode(plan))
+        self._given.seek(0)
+        command = [sys.executable, "-m", "benchmarks.replicas.pressure"]
+        self._running = subprocess.Popen(command, cwd=ROOT, stdin=self._given, stdout=self._found)
 
+    @property
+    def runs(self) -> bool:
+        """Return whether it has not ended yet."""
+        return self._running.poll() is None
 
-def result_of(loading: subprocess.Popen[bytes]) -> Result:
-    """Wait for the end of a load."""
-    import msgspec
-
-    assert loading.stdout is not None
-    found = loading.stdout.read()
-    if loading.wait():
-        raise RuntimeError("the load failed")
-    return msgspec.json.decode(found, type=Result)
+    def result(self) -> Result:
+        """Wait for its end. Raises RuntimeError if it failed."""
+        with self._given, self._found:
+            if self._running.wait():
+                raise RuntimeError("the load failed")
+            self._found.seek(0)
+            return msgspec.json.decode(self._found.read(), type=Result)
 
 
 def wait_ready(port: int) -> None:
