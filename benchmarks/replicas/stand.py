@@ -73,6 +73,30 @@ class Process:
                 self._running.wait()
 
 
+class Load:
+    """A load in a process of its own."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._given, self._found = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self._given.write(msgspec.json.encode(plan))
+        self._given.seek(0)
+        command = [sys.executable, "-m", "benchmarks.replicas.pressure"]
+        self._running = subprocess.Popen(command, cwd=ROOT, stdin=self._given, stdout=self._found)
+
+    @property
+    def runs(self) -> bool:
+        """Return whether it has not ended yet."""
+        return self._running.poll() is None
+
+    def result(self) -> Result:
+        """Wait for its end. Raises RuntimeError if it failed."""
+        with self._given, self._found:
+            if self._running.wait():
+                raise RuntimeError("the load failed")
+            self._found.seek(0)
+            return msgspec.json.decode(self._found.read(), type=Result)
+
+
 class Stand:
     """The sandbox (with a frozen clock), a Redis, the replicas and nginx, for as long as a `with` block lasts."""
 
@@ -183,30 +207,6 @@ http {{
 """
         )
         return path
-
-
-class Load:
-    """A load in a process of its own."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._given, self._found = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
-        self._given.write(msgspec.json.encode(plan))
-        self._given.seek(0)
-        command = [sys.executable, "-m", "benchmarks.replicas.pressure"]
-        self._running = subprocess.Popen(command, cwd=ROOT, stdin=self._given, stdout=self._found)
-
-    @property
-    def runs(self) -> bool:
-        """Return whether it has not ended yet."""
-        return self._running.poll() is None
-
-    def result(self) -> Result:
-        """Wait for its end. Raises RuntimeError if it failed."""
-        with self._given, self._found:
-            if self._running.wait():
-                raise RuntimeError("the load failed")
-            self._found.seek(0)
-            return msgspec.json.decode(self._found.read(), type=Result)
 
 
 def wait_ready(port: int) -> None:
