@@ -100,15 +100,19 @@ def measure(folder: Path) -> Figures:
         client = redis.Redis(port=stand.redis_port)
         whole = '{{ financialMovements(during: {{dates: {{from: "{0}", to: "{0}"}}}}) {{ totalCount }} }}'
         answered(port, whole.format("2026-02-20"))
-        rows, before, keys = 0, client.info("memory")["used_memory"], client.dbsize()
+        known = set(client.scan_iter())
+        answered(port, whole.format("2025-01-01"))  # before the sandbox's world begins
+        empty = set(client.scan_iter()) - known
+        known |= empty
+        rows = 0
         began = process.cpu(replica)
         for day in range(1, 15):
             answer = answered(port, whole.format(f"2026-03-{day:02}")).answer
             rows += int(msgspec.json.decode(answer)["data"]["financialMovements"]["totalCount"])
         row_ms = (process.cpu(replica) - began) / rows * 1000
-        grown, entries = client.info("memory")["used_memory"] - before, client.dbsize() - keys
-        entry_bytes = 400.0  # a key, its expiry and the head of a day
-        row_bytes = (grown - entries * entry_bytes) / rows
+        full = set(client.scan_iter()) - known
+        entry_bytes = sum(map(client.memory_usage, empty)) / len(empty)
+        row_bytes = (sum(map(client.memory_usage, full)) - len(full) * entry_bytes) / rows
         times = {
             name: cpu_ms(replica, port, [answered(port, text.format(day=d, count=c)) for d in DAYS for c in (19, 20)])
             for name, text in made.items()
