@@ -48,7 +48,7 @@ async def nothing_ends() -> None:
 
 @dataclass(slots=True)
 class Ending:
-    """How the server ends: `begin` makes it unready, `streams` ends answers that would go on for ever.
+    """The end of a server: `begin` makes it unready, `streams` ends answers that would go on for ever.
 
     `drain` are the seconds for which it goes on serving, `grace` those that running requests then have. With `shared`,
     other processes take connections from the socket and go on: this one only stops taking them, at once.
