@@ -13,6 +13,7 @@ from typing import Any, Self
 import structlog
 
 from upstream.call import Answer, Call
+from upstream.call_counts import BREAKER_OPEN, CallCounts
 from upstream.errors import NotFound, Overloaded, Unavailable, UpstreamError
 from upstream.gamehub import GameHubClient, GameHubConfig
 from upstream.gamelog import GameLogClient, GameLogConfig
@@ -70,6 +71,7 @@ class Upstream:
         self._journal = journal
         self._listeners = list(listeners)
         self._flights: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights(self._failed)
+        self.calls = CallCounts()
         self._irregular: dict[System, Counter[tuple[str, str]]] = {system: Counter() for system in System}
         # When each system last answered a call (`time.monotonic`).
         self._answered: dict[System, float] = {}
@@ -106,6 +108,7 @@ class Upstream:
         started = time.monotonic() if observe is not None else 0.0
         outcome = await flight.wait()
         if not own:
+            self.calls[call.report.code].joined += 1
             outcome = self._read(call, outcome)
         if observe is not None:
             self._notify([observe], call, outcome, started)
@@ -173,6 +176,7 @@ class Upstream:
             passage = breakers.admit(call.report) if breakers is not None else None
         except BreakerOpen as refused:
             # The failures that opened it are logged and recorded. Calls that are not made are only counted.
+            self.calls[call.report.code].outcomes[BREAKER_OPEN] += 1
             self._notify(self._listeners, call, refused, tally.started)
             return refused
         outcome: Answer[Any] | UpstreamError
@@ -209,6 +213,7 @@ class Upstream:
         finally:
             if passage is not None and not settled:
                 passage.drop()
+        self.calls[call.report.code].note(outcome, tally, time.monotonic() - tally.started)
         if self._listeners:
             self._notify(self._listeners, call, outcome, tally.started)
         return outcome
