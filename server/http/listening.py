@@ -3,12 +3,11 @@
 import asyncio
 import errno
 import math
-import os
 import resource
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -28,6 +27,8 @@ GRACE_SECONDS = 30.0
 # The size of one message on a WebSocket.
 MESSAGE_BYTES = 1024 * 1024
 TICK_SECONDS = 0.1
+# The addresses of proxies on this machine.
+LOOPBACK = ("127.0.0.1", "::1")
 _FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-proto"})
 
 
@@ -62,7 +63,7 @@ def page_address(bound: socket.socket, *, secure: bool = False) -> str:
 
 
 class TrustedProxies(ProxyHeadersMiddleware):
-    """The middleware of uvicorn for proxies on this machine, or those of FORWARDED_ALLOW_IPS.
+    """The middleware of uvicorn for the proxies of FORWARDED_ALLOW_IPS.
 
     It does nothing for a request without such a header.
     """
@@ -147,11 +148,18 @@ class GraphServer(uvicorn.Server):
 
 
 def configure(
-    app: ASGIApp, patience: ClientTimeouts, grace: float = GRACE_SECONDS, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    patience: ClientTimeouts,
+    grace: float = GRACE_SECONDS,
+    tls: ssl.SSLContext | None = None,
+    trusted: Sequence[str] = LOOPBACK,
 ) -> uvicorn.Config:
-    """Return the configuration of uvicorn for the application, with TLS if there is a context."""
+    """Return the configuration of uvicorn for the application, with TLS if there is a context.
+
+    `trusted` are the addresses and networks of proxies; `*` is every address.
+    """
     return uvicorn.Config(
-        TrustedProxies(app, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),  # type: ignore[arg-type]
+        TrustedProxies(app, list(trusted)),  # type: ignore[arg-type]
         interface="asgi3",  # also for layers that are plain functions
         loop="uvloop",
         http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called like the class
