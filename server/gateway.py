@@ -25,6 +25,7 @@ from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.health import CacheHealth, ServerHealth, UpstreamHealth
 from server.http.readiness import Readiness
 from server.kept_sums import KeptSums
+from server.metrics.upstreams import UpstreamFigures
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -324,6 +325,12 @@ class Gateway:
     def stats(self) -> dict[str, dict[str, Any]]:
         """Return the counts of each upstream for the metrics."""
         return self._upstream.stats() if self._upstream is not None else {}
+
+    def figures(self) -> UpstreamFigures:
+        """Return the collector of the upstreams and the cache, for `/metrics`."""
+        return UpstreamFigures(
+            self.stats, lambda: self._upstream.calls if self._upstream is not None else {}, lambda: self._cached
+        )
 
     @property
     def cache(self) -> DayCache:

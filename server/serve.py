@@ -88,7 +88,9 @@ def serve() -> None:
             announce(f"Open {page} for the page; clients use {page}/graphql")
 
         ending = services.subscriptions.drain if services.subscriptions is not None else None
-        config = configure(served, settings.patience, settings.stop_seconds, tls, settings.proxies)
+        config = configure(
+            served, settings.patience, settings.stop_seconds, tls, settings.proxies, services.connections
+        )
         draining = (services.readiness.drain, settings.drain_seconds, ending)
         if not run(config, bound, settings.patience, listening, *draining):
             end("the server could not start; the log above says why", FAILED)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from prometheus_client.registry import Collector
+
 from resolvers.prediction.predict import foresee
 from resolvers.session import Session
 from schema import graph
@@ -23,12 +25,12 @@ from server.execution.trace import finish
 from server.gateway import Gateway
 from server.health import ServerHealth
 from server.http.config import HttpConfig
-from server.http.metrics import Stats
+from server.http.connection_counts import ConnectionCounts
 from server.http.readiness import Readiness
 from server.pages.choices import choice_documents
 from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
-from server.settings.settings import Settings
+from server.settings.settings import SHOWN_LIMITS, Settings
 from server.sql.config import SqlConfig
 from server.subscriptions.poller import LocalPoller
 from server.subscriptions.subscriptions import Subscriptions
@@ -56,7 +58,8 @@ async def healthy() -> ServerHealth:
 class Services:
     """The parts of one application.
 
-    `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
+    `lifespan` opens what must be open while operations run. `figures` are collectors for `/metrics`, and `shown_limits`
+    limits that it shows, by the names of their settings. `connections` are counted by the server that listens.
     `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
     that are used again. `usage` counts which clients ask for which fields. `health` returns the health of the upstreams
     and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL. The
@@ -72,7 +75,9 @@ class Services:
     http: HttpConfig = field(default_factory=HttpConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
     sql: SqlConfig = field(default_factory=SqlConfig)
-    upstream_stats: Stats = dict
+    figures: Sequence[Collector] = ()
+    shown_limits: Mapping[str, float] = field(default_factory=dict)
+    connections: ConnectionCounts = field(default_factory=ConnectionCounts)
     schedule: Schedule | None = None
     subscriptions: Subscriptions | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
@@ -112,7 +117,7 @@ def build(
         gateway.open,
         tables=gateway.tables_config(),
         sql=live.first.sql,
-        upstream_stats=gateway.stats,
+        figures=(gateway.figures(),),
         gateway=gateway,
     )
 
@@ -152,7 +157,9 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             compress_from=settings.compress_from_bytes,
             most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
+            slow_seconds=settings.slow_seconds,
         ),
+        shown_limits={name: float(getattr(settings, name.lower())) for name in SHOWN_LIMITS},
         schedule=Schedule.of(services.gateway, settings) if only is None else None,
         whole=only is None,
         subscriptions=Subscriptions(

@@ -126,7 +126,7 @@ class Authenticator:
         known = await self._caller(scope, where)
         scope["caller"] = known.caller
         scope["key_id"] = known.key_id
-        if where.permission is not None and where.permission not in known.caller.permissions:
+        if not where.opens(known.caller.permissions):
             raise RequestError(
                 403, "FORBIDDEN", f"This needs the permission {where.permission}, which the caller does not have."
             )

@@ -134,7 +134,7 @@ class AccessLog:
             line["calls"], line["cached"], line["stale"] = facts.calls, facts.cached, facts.stale
             line["upstream_rows"] = facts.rows
         line |= facts.line
-        if "client" in scope and scope["client"]:
+        if scope.get("client"):
             line["address"] = scope["client"][0]
         if CLIENT in headers:
             line |= _client(headers)

@@ -19,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from server import garbage, logs
 from server.execution.limits import ClientTimeouts
 from server.http.connection import ClientConnection, ConnectionSlots
+from server.http.connection_counts import ConnectionCounts
 from server.http.request_headers import RequestHeaders
 
 OTHER_FILES = 1000  # files in addition to the connections of clients
@@ -153,16 +154,17 @@ def configure(
     grace: float = GRACE_SECONDS,
     tls: ssl.SSLContext | None = None,
     trusted: Sequence[str] = LOOPBACK,
+    counts: ConnectionCounts | None = None,
 ) -> uvicorn.Config:
     """Return the configuration of uvicorn for the application, with TLS if there is a context.
 
-    `trusted` are the addresses and networks of proxies; `*` is every address.
+    `trusted` are the addresses and networks of proxies; `*` is every address. `counts` counts the connections.
     """
     return uvicorn.Config(
         TrustedProxies(app, list(trusted)),  # type: ignore[arg-type]
         interface="asgi3",  # also for layers that are plain functions
         loop="uvloop",
-        http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called like the class
+        http=partial(ClientConnection, ConnectionSlots(patience, counts or ConnectionCounts())),  # type: ignore[arg-type]  # called like the class
         ws="none",  # the connection itself chooses the protocol of WebSockets
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,

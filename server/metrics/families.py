@@ -27,9 +27,7 @@ def gauge(name: str, text: str, labels: Sequence[str], values: Mapping[Labels, f
     return family
 
 
-def histogram(
-    name: str, text: str, labels: Sequence[str], values: Mapping[Labels, Durations]
-) -> HistogramMetricFamily:
+def histogram(name: str, text: str, labels: Sequence[str], values: Mapping[Labels, Durations]) -> HistogramMetricFamily:
     """Return a histogram of durations for each combination of labels."""
     family = HistogramMetricFamily(PREFIX + name, text, labels=labels)
     for key, durations in sorted(values.items()):

@@ -176,9 +176,5 @@ class RequestCounts(Collector):
             "Seconds from the head of a request to the end of its answer. Subscriptions have none: they end when the "
             "client leaves.",
             ["interface"],
-            {
-                (name,): found.at_once + found.last
-                for name, found in self.interfaces.items()
-                if name != SUBSCRIPTIONS
-            },
+            {(name,): found.at_once + found.last for name, found in self.interfaces.items() if name != SUBSCRIPTIONS},
         )

@@ -87,11 +87,7 @@ def _calls(calls: Mapping[str, ReportCalls]) -> Iterable[Metric]:
         "Calls of each report by outcome: `ok`, an error code, or `breaker_open` (not made). OVERLOADED: not made, "
         "because too many wait.",
         [*labels, "outcome"],
-        {
-            (*key, outcome): count
-            for key, found in by_report.items()
-            for outcome, count in found.outcomes.items()
-        },
+        {(*key, outcome): count for key, found in by_report.items() for outcome, count in found.outcomes.items()},
     )
     yield histogram(
         "upstream_call_seconds",
@@ -121,7 +117,7 @@ def _answers(cache: DayCache) -> Iterable[Metric]:
         "(the upstream failed, and old rows replace its answer), `off` (read without the cache), `error`. Answers that "
         "were stored as a whole have no report.",
         ["report", "outcome"],
-        {key: count for key, count in cache.outcomes.items()},
+        dict(cache.outcomes),
     )
     yield counter(
         "cache_days",

@@ -261,6 +261,11 @@ class DayCache:
         await self.changes.note(forgotten, self._now(), rows=False)
         return found
 
+    @property
+    def store(self) -> Store | None:
+        """Return the store of the days; None if nothing is stored."""
+        return None if self._cached is None else self._cached.store
+
     async def stats(self) -> CacheStats:
         """Return what was counted, and what the store contains."""
         counted, calls = self.counted, Counter[str]()

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from upstream.caching.seal import beginning, needed, opened, seal
 from upstream.caching.store import Key, Pattern, StoreStats
+from upstream.durations import Durations
 
 _log = structlog.get_logger("upstream.store")
 _T = TypeVar("_T")
@@ -51,7 +52,9 @@ class RedisStore:
         self._prefix = f"{namespace}:{_VERSION}:"
         self._pause = pause
         self._rest_until = 0.0
-        self._down = False
+        self.down = False
+        self.failures = 0
+        self.commands = Durations()
         self._running: set[asyncio.Task[Any]] = set()  # also commands whose callers have left
         self._refused = False
         self._spoilt = 0
@@ -199,16 +202,19 @@ class RedisStore:
         """Return the answer, or None if Redis is down."""
         if time.monotonic() < self._rest_until:
             return None
+        began = time.monotonic()
         try:
             answer = await self._undisturbed(send)
         except (TimeoutError, RedisError, OSError) as error:
+            self.failures += 1
             self._rest_until = time.monotonic() + self._pause
-            if not self._down:
-                self._down = True
+            if not self.down:
+                self.down = True
                 _log.warning("cache.down", store="redis", reason=type(error).__name__, message=str(error))
             return None
-        if self._down:
-            self._down = False
+        self.commands.note(time.monotonic() - began)
+        if self.down:
+            self.down = False
             _log.info("cache.up", store="redis")
         return answer
 
