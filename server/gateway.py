@@ -25,6 +25,7 @@ from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.health import CacheHealth, ServerHealth, UpstreamHealth
 from server.http.readiness import Readiness
 from server.kept_sums import KeptSums
+from server.logs import LOG_CONTEXT
 from server.metrics.upstreams import UpstreamFigures
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
@@ -109,6 +110,8 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
+        # Called at the end of each upstream call.
+        self.listeners: list[Listener] = []
         # They save something in the file of the journal, every ten seconds and at the end.
         self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
@@ -116,7 +119,7 @@ class Gateway:
     async def open(self) -> AsyncIterator[None]:
         """Open the gateway. Calls are possible inside the block."""
         journal = Journal(self._settings.journal_file)
-        self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
+        self._upstream = Upstream(self._gamehub(), self._gamelog(), journal, self.listeners, LOG_CONTEXT.get)
         self._cached = self._cache(self._upstream, journal)
         await asyncio.to_thread(self._cached.changes.load)
         same_days = self._settings.gamehub_timezone == self._zone.key

@@ -99,10 +99,9 @@ class AccessLog:
     def _end(self, scope: Scope, headers: RequestHeaders, facts: RequestFacts, seconds: float) -> None:
         """Count a request that has ended, and write its line. All of it is here, because each request does it."""
         path, status, counts = scope["path"], facts.status, self._counts
+        interface = GRAPHQL if path == "/graphql" else interface_of(path)
         if INTERFACE in scope:
             interface = scope[INTERFACE]
-        else:
-            interface = GRAPHQL if path == "/graphql" else interface_of(path)
         line = {
             "method": scope["method"],
             "path": path,

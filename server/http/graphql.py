@@ -30,7 +30,6 @@ from starlette.types import Receive, Scope, Send
 from resolvers.nodes import AnswerTooLarge
 from server.auth import credentials
 from server.execution import request_options
-from server.execution.document_names import DocumentNames
 from server.execution.documents import SYNTAX
 from server.execution.execution import Executor, Outcome
 from server.execution.freshness import Freshness
@@ -41,6 +40,7 @@ from server.http import compression, conditions, operation_reader
 from server.http.batch import UNWRITABLE, BatchRunner, unwritable
 from server.http.body import whole_body
 from server.http.config import HttpConfig
+from server.http.document_names import DocumentNames
 from server.http.guards import origins
 from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
@@ -88,7 +88,7 @@ class GraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, limits = RequestHeaders.of(scope), self._limits
-        facts: RequestFacts | None = scope[LOG_FACTS] if LOG_FACTS in scope else None
+        facts: RequestFacts | None = scope.get(LOG_FACTS)
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):

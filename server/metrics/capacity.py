@@ -1,4 +1,4 @@
-"""Collect how much of the server's capacity is in use: operations, connections, files of tables, SQL, and its limits."""
+"""Collect how much of the capacity of the server is in use: operations, connections, files of tables, SQL, limits."""
 
 from collections.abc import Callable, Iterable, Mapping
 

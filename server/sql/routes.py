@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 from strawberry import Schema
 
-from server.execution.document_names import SHOWN
 from server.execution.persisted.manifests import hash_of
+from server.http.document_names import SHOWN
 from server.http.error_response import error_response
 from server.http.negotiation import preferred, wants_page
 from server.http.request_error import RequestError
