@@ -1,7 +1,7 @@
 """Collect what happens at the upstreams and in the days cache."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
@@ -10,6 +10,7 @@ from server.metrics.families import counter, gauge, histogram
 from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore
 from upstream.call_counts import ReportCalls
+from upstream.durations import Durations
 from upstream.reports.table import REPORTS
 
 # The systems by the codes of their reports.
@@ -29,18 +30,35 @@ _TRANSPORT = {
 }
 _DAY_EVENTS = ("hits", "misses", "joined", "stale", "renewed", "changed")
 
+
+class RedisCounts(Protocol):
+    """The connection to Redis. Its library is loaded only by servers that have one."""
+
+    commands: Durations
+    failures: int
+
+    @property
+    def down(self) -> bool:
+        """Return whether the last command failed."""
+
+
 Stats = Callable[[], Mapping[str, Mapping[str, Any]]]
 
 
 class UpstreamFigures(Collector):
-    """The collector: the state of each system (`stats`), the calls by report, and the days cache, if there is one."""
+    """The collector: the state of each system (`stats`), the calls by report, the days cache and Redis, if they exist."""
 
     def __init__(
-        self, stats: Stats, calls: Callable[[], Mapping[str, ReportCalls]], cache: Callable[[], DayCache | None]
+        self,
+        stats: Stats,
+        calls: Callable[[], Mapping[str, ReportCalls]],
+        cache: Callable[[], DayCache | None],
+        redis: Callable[[], RedisCounts | None],
     ) -> None:
         self._stats = stats
         self._calls = calls
         self._cache = cache
+        self._redis = redis
 
     def collect(self) -> Iterable[Metric]:
         """Return the current figures."""
@@ -51,6 +69,9 @@ class UpstreamFigures(Collector):
         if cache is not None:
             yield from _answers(cache)
             yield from _store(cache)
+        redis = self._redis()
+        if redis is not None:
+            yield from _redis(redis)
 
 
 def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
@@ -137,17 +158,19 @@ def _store(cache: DayCache) -> Iterable[Metric]:
         yield gauge("cache_bytes", "Bytes of these days.", [], {(): found.bytes})
         yield gauge("cache_limit_bytes", "Bytes that they may have (CACHE_MEBIBYTES).", [], {(): found.limit or 0})
         yield counter("cache_evictions", "Days that were dropped for lack of space.", [], {(): found.evictions})
-    if store is not None and store.commands is not None:
-        yield gauge(
-            "redis_up",
-            "1 if Redis answered the last command, 0 if it did not: then nothing is cached.",
-            [],
-            {(): float(not store.down)},
-        )
-        yield histogram(
-            "redis_command_seconds",
-            "Seconds that commands to Redis took. One command may be a whole pipeline.",
-            [],
-            {(): store.commands},
-        )
-        yield counter("redis_failures", "Commands to Redis that failed.", [], {(): store.failures})
+
+
+def _redis(redis: RedisCounts) -> Iterable[Metric]:
+    yield gauge(
+        "redis_up",
+        "1 if Redis answered the last command, 0 if it did not: then this server reads, counts and polls for itself.",
+        [],
+        {(): float(not redis.down)},
+    )
+    yield histogram(
+        "redis_command_seconds",
+        "Seconds that commands to Redis took, if it answered. One command may be a whole pipeline.",
+        [],
+        {(): redis.commands},
+    )
+    yield counter("redis_failures", "Commands that Redis did not answer, or not in time.", [], {(): redis.failures})

@@ -9,8 +9,6 @@ from functools import lru_cache
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
-from upstream.durations import Durations
-
 Key = tuple[str, str]
 """A series (see `series`) and what of it: a day as 2026-03-01, or "" and more for what has no days."""
 
@@ -73,12 +71,6 @@ class Store(Protocol):
 
     shared: bool
     """Return whether other processes see the entries."""
-    commands: Durations | None
-    """Return how long commands to another process took; None for a store in this process."""
-    down: bool
-    """Return whether the last command failed, so that nothing is stored or found."""
-    failures: int
-    """Return how many commands failed."""
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Return the values, None for those that are missing."""
@@ -104,17 +96,11 @@ class Store(Protocol):
     async def stats(self) -> StoreStats:
         """Return the statistics."""
 
-    async def aclose(self) -> None:
-        """Let go of connections."""
-
 
 class MemoryStore:
     """Store bytes in memory, with a limit. Values that were not used for the longest time are dropped first."""
 
     shared = False
-    commands = None
-    down = False
-    failures = 0
 
     def __init__(self, limit: int = 256 * _MEBIBYTE, clock: Callable[[], float] = time.time) -> None:
         self._limit = limit
@@ -186,9 +172,6 @@ class MemoryStore:
     def now(self) -> StoreStats:
         """Return the statistics at once."""
         return StoreStats("memory", len(self._entries), self._bytes, self._evictions, self._limit)
-
-    async def aclose(self) -> None:
-        """Do nothing: there is no connection."""
 
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
