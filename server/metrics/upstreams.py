@@ -46,7 +46,7 @@ Stats = Callable[[], Mapping[str, Mapping[str, Any]]]
 
 
 class UpstreamFigures(Collector):
-    """The collector: the state of each system (`stats`), the calls by report, the days cache and Redis, if they exist."""
+    """The collector: the state of each system (`stats`), the calls by report, the days cache, and Redis."""
 
     def __init__(
         self,
